@@ -1,0 +1,1 @@
+"""One file a protocol; metrics are pure functions of arrays."""

@@ -1,0 +1,1 @@
+"""From encoders, frame and sound to a map."""

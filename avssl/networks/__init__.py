@@ -1,0 +1,1 @@
+"""Vision subnetwork, audio subnetwork with its spectrogram, fusions, heads: plain modules."""

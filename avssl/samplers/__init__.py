@@ -1,0 +1,1 @@
+"""Where to look: clips, pairs, frame triplets, patches; all randomness of the data."""

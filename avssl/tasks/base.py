@@ -1,0 +1,142 @@
+"""What a pretext task is: a puzzle, a network, a loss, a measure and a sheet, in one file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor, nn
+
+from avssl.media.facts import Facts, Media
+from avssl.samplers.keys import Key
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Batch = dict[str, Any]
+"""What ``collate`` makes: tensors by name; other values (lists of texts) stay where they are."""
+
+
+@dataclass(slots=True)
+class Losses:
+    """What ``Task.loss`` returns.
+
+    Attributes:
+        loss: the scalar to minimise: a mean over the batch, so that batches of any size compare.
+        measures: detached scalars to log, such as {"accuracy": …}; means over the batch.
+    """
+
+    loss: Tensor
+    measures: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Answers:
+    """What a network says to a batch of puzzles, beside what is true.
+
+    Attributes:
+        scores: (N, classes) logits, or (N, …) predictions where there are no classes; float32.
+        truth: (N,) class numbers, or the targets.
+    """
+
+    scores: Tensor
+    truth: Tensor
+
+
+class Task(ABC):
+    """One pretext task. A subclass in a file of its own, registered with :func:`avssl.tasks.register`.
+
+    A task knows its puzzle, its network, its loss and its sheet. It knows nothing of loops, devices,
+    checkpoints or files. It can be pickled: loader workers call ``draw``.
+    """
+
+    name: ClassVar[str]
+    """As on the command line: "av-correspondence"."""
+    summary: ClassVar[str]
+    """One line for ``avssl train --help``."""
+    Options: ClassVar[type[Any]]
+    """A frozen dataclass; every field is a flag and a YAML key, its ``metadata["help"]`` the help."""
+    classes: ClassVar[int | None] = None
+    """Number of classes of the puzzle, where it has classes; chance is 1 / classes if they are balanced."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+        self.training = True
+        """False in :meth:`held_out` copies: no augmentation, puzzles drawn in the plain published way."""
+
+    # --- data -------------------------------------------------------------------------------------------
+
+    def unusable(self, facts: Facts) -> str | None:
+        """Why this task cannot use an item that is otherwise sound ("no sound"); None if it can."""
+        return None
+
+    def fit_statistics(self, media: Media, seed: int) -> None:
+        """Learn what the task needs to know of the training data (spectrogram mean, colour bins).
+
+        Called once before training, on training data alone; must depend on ``media`` and ``seed`` only.
+        What it learns is in :meth:`state`.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`fit_statistics` learned, as JSON can say it. Kept in checkpoints and run folders."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` said."""
+
+    def length(self, media: Media) -> int:
+        """Puzzles in one epoch. Keys of an epoch have index 0 … length - 1."""
+        return len(media)
+
+    @abstractmethod
+    def draw(self, media: Media, key: Key) -> Any:
+        """The puzzle of this name: a pure function of (options, state, training, media, key). On the CPU."""
+
+    @abstractmethod
+    def collate(self, puzzles: Sequence[Any]) -> Batch:
+        """Puzzles to a batch: uint8 pictures and raw waveforms where possible; the rest is the device's work."""
+
+    @abstractmethod
+    def held_out(self) -> Task:
+        """A copy for validation and evaluation: same puzzle, no augmentation, ``training`` False."""
+
+    # --- learning ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def encoders(self) -> dict[str, nn.Module]:
+        """Fresh encoders by role ("vision", "audio"). Tasks that train together share those of one role."""
+
+    @abstractmethod
+    def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
+        """The head (or heads) of this task on these encoders.
+
+        The module returned holds the heads as its own sub-modules and the encoders too, so that its
+        parameters are all that the task trains.
+        """
+
+    @abstractmethod
+    def loss(self, network: nn.Module, batch: Batch) -> Losses:
+        """What to minimise on this batch, and what to log. In training and in validation alike."""
+
+    @abstractmethod
+    def answers(self, network: nn.Module, batch: Batch) -> Answers:
+        """What the network says to each puzzle of the batch. Called without gradients, in eval mode."""
+
+    def chance_loss(self) -> float | None:
+        """The loss of a network that knows nothing (ln 2 of a balanced yes or no); None if there is no such."""
+        return None
+
+    def controls(self) -> dict[str, Task]:
+        """Variants of this task that must stay at chance ("vision-only"), by the name of their result row.
+
+        They are trained on the same puzzles and judged on the same held-out puzzles.
+        """
+        return {}
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def sheet(self, puzzles: Sequence[Any], answers: Answers | None = None) -> Image:
+        """A picture on which a person can do the puzzle; with ``answers`` the network's beside."""

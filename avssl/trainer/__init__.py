@@ -1,0 +1,1 @@
+"""One loop for any number of tasks: devices, precision, schedule, checkpoints, progress, run folder."""
