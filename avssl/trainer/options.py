@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 
-
-
 @dataclass(frozen=True)
 class TrainOptions:
     """How to train: everything that is not the puzzle's own."""
@@ -26,7 +24,9 @@ class TrainOptions:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = field(
         default="auto", metadata={"help": "auto: bf16 where the machine computes it natively, else fp32"}
     )
-    optimizer: Literal["adamw", "adam", "sgd"] = field(default="adamw", metadata={"help": "adamw, adam or sgd (Nesterov)"})
+    optimizer: Literal["adamw", "adam", "sgd"] = field(
+        default="adamw", metadata={"help": "adamw, adam or sgd (Nesterov)"}
+    )
     learning_rate: float = field(default=1e-3, metadata={"help": "peak learning rate"})
     weight_decay: float = field(default=1e-4, metadata={"help": "weight decay; not applied to biases and norms"})
     momentum: float = field(default=0.9, metadata={"help": "momentum of sgd"})
