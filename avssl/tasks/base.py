@@ -116,6 +116,13 @@ class Task(ABC):
         parameters are all that the task trains.
         """
 
+    def saved(self, network: nn.Module) -> dict[str, nn.Module]:
+        """The parts worth keeping of a trained network, by the name of their files in ``RUN/encoders``.
+
+        Each has ``describe()``; see :mod:`avssl.networks.saving`.
+        """
+        return {}
+
     @abstractmethod
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         """What to minimise on this batch, and what to log. In training and in validation alike."""

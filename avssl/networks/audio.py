@@ -1,0 +1,76 @@
+"""Audio subnetworks: from a waveform to a map over frequency and time, spectrogram included."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from avssl.errors import UserError
+from avssl.networks.front_end import FrontEnd, FrontEndConfig
+from avssl.networks.tower import Norm, Tower
+from avssl.networks.vision import RESNETS, ResNetTrunk
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """What rebuilds an audio encoder. ``architecture`` is "l3" or one of torchvision's ResNets (one input channel)."""
+
+    front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
+    architecture: str = "l3"
+    width: int = 64
+    convs: int = 2
+    first_stride: int = 2
+    pools: int = 3
+    norm: Norm = "batch"
+
+
+class AudioEncoder(nn.Module):
+    """Waveforms to a map of features.
+
+    Input: (N, samples) float at ``config.front_end.rate``. Output: (N, ``channels``, frequency, time).
+    """
+
+    role = "audio"
+
+    def __init__(self, config: AudioConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.front_end = FrontEnd(config.front_end)
+        self.trunk: nn.Module
+        if config.architecture == "l3":
+            self.trunk = Tower(
+                1,
+                config.width,
+                convs=config.convs,
+                first_stride=config.first_stride,
+                pools=config.pools,
+                norm=config.norm,
+            )
+        elif config.architecture in RESNETS:
+            self.trunk = ResNetTrunk(config.architecture, config.norm)
+            old = self.trunk.stem[0]
+            assert isinstance(old, nn.Conv2d)
+            self.trunk.stem[0] = nn.Conv2d(1, old.out_channels, 7, 2, padding=3, bias=False)
+        else:
+            raise UserError(f"no audio encoder is called {config.architecture!r}; there are: l3, {', '.join(RESNETS)}")
+        self.channels: int = self.trunk.channels
+
+    def trunk_map(self, spectrogram: Tensor) -> Tensor:
+        """From the front end's output (N, 1, bands, frames) to the map; for augmentation in between."""
+        out: Tensor = self.trunk(spectrogram)
+        return out
+
+    def stages(self, waveform: Tensor) -> OrderedDict[str, Tensor]:
+        """The map of each stage by name, in order of depth, for probes."""
+        maps: OrderedDict[str, Tensor] = self.trunk.stages(self.front_end(waveform))  # type: ignore[operator]
+        return maps
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        return self.trunk_map(self.front_end(waveform))
+
+    def describe(self) -> dict[str, Any]:
+        """What :func:`avssl.networks.saving.load_module` needs to rebuild this encoder."""
+        return {"type": "audio", "config": asdict(self.config)}

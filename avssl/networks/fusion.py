@@ -1,0 +1,216 @@
+"""The three published ways to decide whether a picture and a sound belong together.
+
+Each takes the maps of the two encoders to 128-d embeddings and pairs of embeddings to a logit (> 0: they
+belong together). ``embed_vision`` and ``embed_audio`` are separate so that every pair of a batch can be
+scored at the price of one pass through the encoders.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+FusionName = Literal["l3", "ave", "avol"]
+EMBEDDING = 128
+
+
+def global_max(x: Tensor) -> Tensor:
+    """(N, C, h, w) → (N, C): the published towers end in a global max-pool, not an average."""
+    return x.amax(dim=(-2, -1))
+
+
+class Fusion(nn.Module):
+    """What the three have in common: pairs, all pairs, similarities, heat."""
+
+    name: FusionName
+
+    def __init__(self, vision_channels: int, audio_channels: int) -> None:
+        super().__init__()
+        self.vision_channels, self.audio_channels = vision_channels, audio_channels
+
+    @abstractmethod
+    def embed_vision(self, maps: Tensor) -> Tensor:
+        """Vision maps (N, C, h, w) to what the fusion compares: (N, 128), for avol (N, 128, h, w)."""
+
+    @abstractmethod
+    def embed_audio(self, maps: Tensor) -> Tensor:
+        """Audio maps (N, C, f, t) to (N, 128)."""
+
+    @abstractmethod
+    def all_pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
+        """Logit of every pair: (Nv, Na)."""
+
+    @abstractmethod
+    def pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
+        """Logit of row n with row n: (N,)."""
+
+    @abstractmethod
+    def similarities(self, vision: Tensor, audio: Tensor) -> list[Tensor]:
+        """Matrices (Nv, Na) for a contrastive term, in units where a temperature of about 0.1 makes sense."""
+
+    @abstractmethod
+    def heat(self, maps: Tensor, audio: Tensor) -> Tensor:
+        """Vision maps (N, C, h, w) and audio embeddings (N, 128) to the logit at each place (N, h, w)."""
+
+    def vectors(self, vision: Tensor) -> Tensor:
+        """The picture's one 128-d vector, from what ``embed_vision`` returned."""
+        return vision
+
+    def describe(self) -> dict[str, Any]:
+        """What :func:`avssl.networks.saving.load_module` needs to rebuild this fusion."""
+        return {
+            "type": "fusion",
+            "config": {
+                "name": self.name,
+                "vision_channels": self.vision_channels,
+                "audio_channels": self.audio_channels,
+            },
+        }
+
+
+class L3Fusion(Fusion):
+    """L3-Net: concatenate, FC 128, ReLU, FC 2 (Arandjelović & Zisserman 2017).
+
+    The published layer on the concatenation [v, a] is W·[v, a] + b = Wv·v + Wa·a + b: each modality's share of
+    it is the 128-d embedding here, so the sum of two embeddings is the published hidden layer before its ReLU.
+    """
+
+    name: FusionName = "l3"
+
+    def __init__(self, vision_channels: int, audio_channels: int) -> None:
+        super().__init__(vision_channels, audio_channels)
+        self.vision = nn.Linear(vision_channels, EMBEDDING)
+        self.audio = nn.Linear(audio_channels, EMBEDDING, bias=False)
+        self.classifier = nn.Linear(EMBEDDING, 2)
+
+    def embed_vision(self, maps: Tensor) -> Tensor:
+        out: Tensor = self.vision(global_max(maps))
+        return out
+
+    def embed_audio(self, maps: Tensor) -> Tensor:
+        out: Tensor = self.audio(global_max(maps))
+        return out
+
+    def _logit(self, hidden: Tensor) -> Tensor:
+        # The softmax over two outputs is the logistic function of their difference.
+        two: Tensor = self.classifier(hidden.relu())
+        return two[..., 1] - two[..., 0]
+
+    def all_pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
+        return self._logit(vision[:, None] + audio[None])
+
+    def pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
+        return self._logit(vision + audio)
+
+    def similarities(self, vision: Tensor, audio: Tensor) -> list[Tensor]:
+        return [unit(vision) @ unit(audio).T]
+
+    def heat(self, maps: Tensor, audio: Tensor) -> Tensor:
+        places = self.vision(maps.movedim(1, -1))
+        return self._logit(places + audio[:, None, None])
+
+
+def head(channels: int) -> nn.Sequential:
+    """FC, ReLU, FC to 128: the head of AVE-Net on each tower."""
+    return nn.Sequential(nn.Linear(channels, EMBEDDING), nn.ReLU(), nn.Linear(EMBEDDING, EMBEDDING))
+
+
+def unit(x: Tensor, dim: int = -1) -> Tensor:
+    """x / |x|."""
+    return nn.functional.normalize(x, dim=dim)
+
+
+class AVEFusion(Fusion):
+    """AVE-Net: Euclidean distance of unit vectors, one number, through a tiny FC (Arandjelović & Zisserman 2018).
+
+    The logit is ``slope · (threshold − distance)``; both are learned. It starts with the right sign (nothing
+    forbids "far = same", and a network that starts there may not recover) and with its threshold below √2, the
+    distance of unrelated unit vectors in 128 dimensions.
+    """
+
+    name: FusionName = "ave"
+
+    def __init__(self, vision_channels: int, audio_channels: int) -> None:
+        super().__init__(vision_channels, audio_channels)
+        self.vision, self.audio = head(vision_channels), head(audio_channels)
+        self.slope = nn.Parameter(torch.tensor(5.0))
+        self.threshold = nn.Parameter(torch.tensor(1.2))
+
+    def embed_vision(self, maps: Tensor) -> Tensor:
+        return unit(self.vision(global_max(maps)))
+
+    def embed_audio(self, maps: Tensor) -> Tensor:
+        return unit(self.audio(global_max(maps)))
+
+    def _logit(self, cosine: Tensor) -> Tensor:
+        # |v − a|² = 2 − 2 v·a for unit vectors; ε because the gradient of √0 is infinite.
+        distance = (2 - 2 * cosine).clamp_min(0).add(1e-6).sqrt()
+        return self.slope * (self.threshold - distance)
+
+    def all_pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
+        return self._logit(vision @ audio.T)
+
+    def pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
+        return self._logit((vision * audio).sum(-1))
+
+    def similarities(self, vision: Tensor, audio: Tensor) -> list[Tensor]:
+        return [vision @ audio.T]
+
+    def heat(self, maps: Tensor, audio: Tensor) -> Tensor:
+        places = unit(self.vision(maps.movedim(1, -1)))
+        return self._logit(torch.einsum("nhwd,nd->nhw", places, audio))
+
+
+class AVOLFusion(Fusion):
+    """AVOL-Net: scalar product at each place, one scale and one bias, maximum over places (2018).
+
+    The vision head is applied at each place (1×1 convolutions), nothing is L2-normalised, and the loss sees the
+    largest place only: multiple-instance learning. ``similarities`` holds a second matrix, of the globally pooled
+    map through the same head: a gradient to all places, which frees the maximum from its start at chance.
+    """
+
+    name: FusionName = "avol"
+
+    def __init__(self, vision_channels: int, audio_channels: int) -> None:
+        super().__init__(vision_channels, audio_channels)
+        self.vision, self.audio = head(vision_channels), head(audio_channels)
+        self.scale = nn.Parameter(torch.tensor(1 / math.sqrt(EMBEDDING)))
+        self.bias = nn.Parameter(torch.tensor(0.0))
+
+    def embed_vision(self, maps: Tensor) -> Tensor:
+        # The last column is the head of the globally pooled map: (N, 128, places + 1).
+        places = self.vision(maps.flatten(2).transpose(1, 2))
+        pooled = self.vision(global_max(maps))
+        return torch.cat([places, pooled[:, None]], dim=1).transpose(1, 2)
+
+    def embed_audio(self, maps: Tensor) -> Tensor:
+        out: Tensor = self.audio(global_max(maps))
+        return out
+
+    def all_pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
+        products = torch.einsum("vdp,ad->vap", vision[..., :-1], audio)
+        return self.scale * products.amax(-1) + self.bias
+
+    def pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
+        products = torch.einsum("ndp,nd->np", vision[..., :-1], audio)
+        return self.scale * products.amax(-1) + self.bias
+
+    def similarities(self, vision: Tensor, audio: Tensor) -> list[Tensor]:
+        # Scalar products of unnormalised vectors: the learned scale brings them to the unit of a logit.
+        maxima = self.all_pairs(vision, audio) - self.bias
+        pooled = self.scale * (vision[..., -1] @ audio.T)
+        return [maxima, pooled]
+
+    def heat(self, maps: Tensor, audio: Tensor) -> Tensor:
+        places = self.vision(maps.movedim(1, -1))
+        return self.scale * torch.einsum("nhwd,nd->nhw", places, audio) + self.bias
+
+    def vectors(self, vision: Tensor) -> Tensor:
+        return vision[..., -1]
+
+
+FUSIONS: dict[str, type[Fusion]] = {"l3": L3Fusion, "ave": AVEFusion, "avol": AVOLFusion}

@@ -1,0 +1,123 @@
+"""What a run learned, for people who will not use the command line: ``avssl.load("runs/my-run")``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avssl.errors import UserError
+from avssl.networks.audio import AudioEncoder
+from avssl.networks.fusion import Fusion
+from avssl.networks.saving import load_module
+from avssl.networks.vision import VisionEncoder
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+Frames = Tensor | NDArray[Any]
+Waveform = Tensor | NDArray[Any]
+
+
+class Model(nn.Module):
+    """The encoders of a run, front ends included, in eval mode.
+
+    Attributes:
+        vision: the vision encoder, or None if the run has none; ``vision.stages(frames)`` gives every map.
+        audio: the audio encoder, or None.
+        fusion: what joins the two, or None.
+    """
+
+    def __init__(self, vision: VisionEncoder | None, audio: AudioEncoder | None, fusion: Fusion | None) -> None:
+        super().__init__()
+        self.vision, self.audio_encoder, self.fusion = vision, audio, fusion
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def prepare_frames(self, frames: Frames) -> Tensor:
+        """uint8 (N, 3, H, W) of any size to the side the encoder was trained at: the centre square, antialiased."""
+        x = torch.as_tensor(frames, device=self.device)
+        if x.ndim != 4 or x.shape[1] != 3:
+            raise ValueError(f"frames {tuple(x.shape)} must be (N, 3, height, width)")
+        x = x.float() / 255 if not x.is_floating_point() else x
+        side = self._need(self.vision, "vision").config.side
+        height, width = x.shape[-2:]
+        short = min(height, width)
+        top, left = (height - short) // 2, (width - short) // 2
+        x = x[..., top : top + short, left : left + short]
+        if short != side:
+            x = nn.functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+        return x
+
+    def prepare_waveform(self, waveform: Waveform, rate: int) -> Tensor:
+        """Float (N, samples) at any rate to the encoder's rate and length: its middle, zeros around if it is short."""
+        x = torch.as_tensor(waveform, dtype=torch.float32, device=self.device)
+        if x.ndim != 2:
+            raise ValueError(f"waveform {tuple(x.shape)} must be (N, samples)")
+        config = self._need(self.audio_encoder, "audio").config.front_end
+        if rate != config.rate:
+            import soxr  # heavy
+
+            resampled = soxr.resample(x.cpu().numpy().T, rate, config.rate).T
+            x = torch.from_numpy(np.ascontiguousarray(resampled)).to(self.device)
+        wanted = round(config.seconds * config.rate)
+        missing = wanted - x.shape[1]
+        if missing > 0:
+            x = nn.functional.pad(x, (missing // 2, missing - missing // 2))
+        start = (x.shape[1] - wanted) // 2
+        return x[:, start : start + wanted]
+
+    @torch.no_grad()
+    def image(self, frames: Frames) -> Tensor:
+        """Frames uint8 (N, 3, H, W) to embeddings (N, 128)."""
+        fusion = self._need(self.fusion, "fusion")
+        vision = fusion.embed_vision(self._need(self.vision, "vision")(self.prepare_frames(frames)))
+        return fusion.vectors(vision)
+
+    @torch.no_grad()
+    def audio(self, waveform: Waveform, rate: int) -> Tensor:
+        """Waveforms float (N, samples) at ``rate`` to embeddings (N, 128)."""
+        encoder = self._need(self.audio_encoder, "audio")
+        return self._need(self.fusion, "fusion").embed_audio(encoder(self.prepare_waveform(waveform, rate)))
+
+    @torch.no_grad()
+    def correspondence(self, frames: Frames, waveform: Waveform, rate: int) -> Tensor:
+        """The probability that frame n and sound n belong together: (N,), 0..1."""
+        fusion = self._need(self.fusion, "fusion")
+        vision = fusion.embed_vision(self._need(self.vision, "vision")(self.prepare_frames(frames)))
+        return fusion.pairs(vision, self.audio(waveform, rate)).sigmoid()
+
+    @torch.no_grad()
+    def heat(self, frames: Frames, waveform: Waveform, rate: int) -> Tensor:
+        """Where the sound comes from: the logit of correspondence at each place of the map, (N, h, w)."""
+        fusion = self._need(self.fusion, "fusion")
+        maps = self._need(self.vision, "vision")(self.prepare_frames(frames))
+        return fusion.heat(maps, self.audio(waveform, rate))
+
+    @staticmethod
+    def _need(module: ModuleT | None, what: str) -> ModuleT:
+        if module is None:
+            raise UserError(f"this run has no {what} part; take a run of `avssl train av-correspondence`")
+        return module
+
+
+def load(path: str | Path) -> Model:
+    """The model of a run folder (or of its ``encoders`` folder), in eval mode on the CPU.
+
+    Raises:
+        UserError: it is no run, it is not finished, or its files are damaged; one line says which.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UserError(f"{path} is not a folder; name the folder of a run, such as runs/quickstart")
+    if (folder / "encoders").is_dir():
+        folder = folder / "encoders"
+    names = sorted(file.stem for file in folder.glob("*.json"))
+    if not names:
+        raise UserError(f"{path} holds no encoders; has the training of this run ended?")
+    parts = {name: load_module(folder / name) for name in ("vision", "audio", "fusion") if name in names}
+    return Model(parts.get("vision"), parts.get("audio"), parts.get("fusion")).eval()  # type: ignore[arg-type]
