@@ -1,0 +1,84 @@
+# What a stranger needs: `make quickstart` to see it work, `make test` to check it, `make help` for the rest.
+# Everything is installed into $(VENV), with the versions of constraints.txt; nothing outside this folder changes,
+# but for the generated clips, which are kept in the user's cache (AVSSL_CACHE moves it).
+
+PYTHON ?= python3
+VENV ?= .venv
+# Tests share the machine by processes, so each keeps to one thread.
+PYTEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+RUN := runs/quickstart
+CONFIG := configs/small/av-correspondence-world.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart install install-dev test lint format coverage clean
+
+# $(call timed,what it is and how long it takes,command): says what begins, runs it, says how long it took.
+define timed
+@printf '\n== %s\n' "$(1)"; begin=$$(date +%s); { $(2); }; status=$$?; \
+printf '== %s after %s s\n' "$$([ $$status -eq 0 ] && echo done || echo FAILED)" "$$(($$(date +%s) - begin))"; exit $$status
+endef
+
+help:  ## this list
+	@echo "avssl: self-supervised learning from videos"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  PYTHON=$(PYTHON) names the interpreter (3.11 or later), VENV=$(VENV) where things are installed"
+
+quickstart: install  ## install, generate clips, train av-correspondence, print the controls: under 15 minutes on two cores
+	$(call timed,Training av-correspondence on generated clips and its controls; under ten minutes on two cores,\
+	$(BIN)/avssl train av-correspondence --config $(CONFIG) --out $(RUN))
+	@echo
+	@echo "Where things lie:"
+	@echo "  $(RUN)/results/controls.json   the table above, as rows"
+	@echo "  $(RUN)/sheet.png, curves.png   what the network was fed, how training went"
+	@echo "  $(RUN)/encoders/               the two encoders; in Python: avssl.load('$(RUN)')"
+	@echo "Next: $(BIN)/avssl show av-correspondence --run $(RUN) -o sheet.png, or --help"
+
+install: $(VENV)/.installed  ## the package and what it needs
+
+install-dev: $(VENV)/.installed-dev  ## the same with the tools of test and lint
+
+test: install-dev  ## environment, install, pytest: under ten minutes on two cores
+	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; under ten minutes on two cores,\
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --durations=15 $(PYTEST_ARGS))
+
+coverage: install-dev  ## the tests with line coverage, printed and written to coverage.xml
+	$(call timed,Running the tests with coverage; about a quarter slower than make test,\
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report=term --cov-report=xml $(PYTEST_ARGS))
+
+lint: install-dev  ## ruff, mypy and the import contract: under a minute
+	$(call timed,ruff: faults,$(BIN)/ruff check .)
+	$(call timed,ruff: format,$(BIN)/ruff format --check .)
+	$(call timed,mypy: types,$(BIN)/mypy)
+	$(call timed,import-linter: rooms import downwards only,$(BIN)/lint-imports)
+
+format: install-dev  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and the tools' caches; runs are kept
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+
+# --- environment -----------------------------------------------------------------------------------------
+
+# A stamp each, newer than what it was made from: installed once, and again when the requirements change.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(call timed,Installing avssl into $(VENV); PyTorch is large: two to six minutes the first time,\
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(call timed,Installing avssl and the tools of test and lint into $(VENV); two to six minutes the first time,\
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test$(comma)lint]')
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "avssl needs Python 3.11 or later; $(PYTHON) is not: name another, as in: make PYTHON=python3.12 …" >&2; exit 2; }
+	$(call timed,Making a virtual environment in $(VENV); some seconds,$(PYTHON) -m venv $(VENV))
+
+comma := ,
