@@ -49,8 +49,8 @@ class Fusion(nn.Module):
         """Logit of row n with row n: (N,)."""
 
     @abstractmethod
-    def similarities(self, vision: Tensor, audio: Tensor) -> list[Tensor]:
-        """Matrices (Nv, Na) for a contrastive term, in units where a temperature of about 0.1 makes sense."""
+    def similarities(self, vision: Tensor, audio: Tensor, temperature: float) -> list[Tensor]:
+        """Matrices (Nv, Na) of logits for a contrastive term: softmax over a row names its sound."""
 
     @abstractmethod
     def heat(self, maps: Tensor, audio: Tensor) -> Tensor:
@@ -106,8 +106,8 @@ class L3Fusion(Fusion):
     def pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
         return self._logit(vision + audio)
 
-    def similarities(self, vision: Tensor, audio: Tensor) -> list[Tensor]:
-        return [unit(vision) @ unit(audio).T]
+    def similarities(self, vision: Tensor, audio: Tensor, temperature: float) -> list[Tensor]:
+        return [unit(vision) @ unit(audio).T / temperature]
 
     def heat(self, maps: Tensor, audio: Tensor) -> Tensor:
         places = self.vision(maps.movedim(1, -1))
@@ -157,8 +157,8 @@ class AVEFusion(Fusion):
     def pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
         return self._logit((vision * audio).sum(-1))
 
-    def similarities(self, vision: Tensor, audio: Tensor) -> list[Tensor]:
-        return [vision @ audio.T]
+    def similarities(self, vision: Tensor, audio: Tensor, temperature: float) -> list[Tensor]:
+        return [vision @ audio.T / temperature]
 
     def heat(self, maps: Tensor, audio: Tensor) -> Tensor:
         places = unit(self.vision(maps.movedim(1, -1)))
@@ -199,8 +199,8 @@ class AVOLFusion(Fusion):
         products = torch.einsum("ndp,nd->np", vision[..., :-1], audio)
         return self.scale * products.amax(-1) + self.bias
 
-    def similarities(self, vision: Tensor, audio: Tensor) -> list[Tensor]:
-        # Scalar products of unnormalised vectors: the learned scale brings them to the unit of a logit.
+    def similarities(self, vision: Tensor, audio: Tensor, temperature: float) -> list[Tensor]:
+        # Scalar products of unnormalised vectors: the learned scale takes the place of the temperature.
         maxima = self.all_pairs(vision, audio) - self.bias
         pooled = self.scale * (vision[..., -1] @ audio.T)
         return [maxima, pooled]

@@ -19,7 +19,7 @@ class Key(NamedTuple):
 
     seed: int
     epoch: int
-    index: int
+    index: int  # type: ignore[assignment]  # the word of the contract; hides tuple.index, which nobody needs here
 
 
 def generator(*parts: int | str) -> np.random.Generator:

@@ -19,6 +19,11 @@ Batch = dict[str, Any]
 """What ``collate`` makes: tensors by name; other values (lists of texts) stay where they are."""
 
 
+def option(default: Any, help: str) -> Any:
+    """A field of a task's options, with the help that its flag shows."""
+    return field(default=default, metadata={"help": help})
+
+
 @dataclass(slots=True)
 class Losses:
     """What ``Task.loss`` returns.

@@ -1,0 +1,68 @@
+"""The networks of audio-visual correspondence: both modalities, and one alone as a control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from avssl.networks.audio import AudioEncoder
+from avssl.networks.fusion import EMBEDDING, Fusion, global_max
+from avssl.networks.photometry import jitter_colours, mask_spectrogram
+from avssl.networks.vision import VisionEncoder
+
+Batch = Mapping[str, Any]
+
+
+def vision_maps(encoder: VisionEncoder, batch: Batch) -> Tensor:
+    """Frames (N, K, 3, H, W) uint8 to maps (N, C, h, w): the maximum over a puzzle's K frames."""
+    frames: Tensor = batch["frames"]
+    n, k = frames.shape[:2]
+    flat = frames.flatten(0, 1).float() / 255
+    flat = jitter_colours(flat, batch["brightness"].repeat_interleave(k), batch["saturation"].repeat_interleave(k))
+    maps: Tensor = encoder(flat)
+    return maps if k == 1 else maps.unflatten(0, (n, k)).amax(1)
+
+
+def audio_maps(encoder: AudioEncoder, batch: Batch) -> Tensor:
+    """Waveforms (N, samples) to maps (N, C, f, t)."""
+    spectrogram = encoder.front_end(batch["waveform"])
+    return encoder.trunk_map(mask_spectrogram(spectrogram, batch["masks"]))
+
+
+class CorrespondenceNetwork(nn.Module):
+    """Vision encoder, audio encoder and what joins them."""
+
+    def __init__(self, vision: VisionEncoder, audio: AudioEncoder, fusion: Fusion) -> None:
+        super().__init__()
+        self.vision, self.audio, self.fusion = vision, audio, fusion
+
+    def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the fusion compares, of each picture and of each sound."""
+        vision = self.fusion.embed_vision(vision_maps(self.vision, batch))
+        audio = self.fusion.embed_audio(audio_maps(self.audio, batch))
+        return vision, audio
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The logit of each puzzle: (N,)."""
+        vision, audio = self.embed(batch)
+        return self.fusion.pairs(vision.float(), audio.float())
+
+
+class SingleModalityNetwork(nn.Module):
+    """The control that sees the picture alone, or hears the sound alone."""
+
+    def __init__(self, encoder: VisionEncoder | AudioEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Sequential(nn.Linear(encoder.channels, EMBEDDING), nn.ReLU(), nn.Linear(EMBEDDING, 1))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The logit of each puzzle: (N,)."""
+        if isinstance(self.encoder, VisionEncoder):
+            maps = vision_maps(self.encoder, batch)
+        else:
+            maps = audio_maps(self.encoder, batch)
+        logits: Tensor = self.head(global_max(maps))
+        return logits.squeeze(1).float()

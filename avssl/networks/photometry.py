@@ -1,0 +1,32 @@
+"""Augmentation on the device: brightness, saturation and gaps in the spectrogram, with the amounts given per row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Rec. 601 luma, as torchvision's adjust_saturation uses.
+LUMA = (0.299, 0.587, 0.114)
+
+
+def jitter_colours(frames: Tensor, brightness: Tensor, saturation: Tensor) -> Tensor:
+    """Frames 0..1 (N, 3, H, W): saturation × ``saturation`` (N,), then brightness + ``brightness`` (N,), clipped."""
+    luma = torch.tensor(LUMA, device=frames.device, dtype=frames.dtype).view(1, 3, 1, 1)
+    grey = (frames * luma).sum(1, keepdim=True)
+    mixed = grey + (frames - grey) * saturation.view(-1, 1, 1, 1)
+    return (mixed + brightness.view(-1, 1, 1, 1)).clamp(0, 1)
+
+
+def mask_spectrogram(spectrogram: Tensor, masks: Tensor) -> Tensor:
+    """Set one band of frequencies and one stretch of time to 0, the training mean (SpecAugment, Park et al. 2019).
+
+    Args:
+        spectrogram: (N, 1, bands, frames), normalised.
+        masks: (N, 4) shares 0..1: first and last frequency, first and last time.
+    """
+    bands, frames = spectrogram.shape[-2:]
+    rows = (torch.arange(bands, device=masks.device) + 0.5) / bands
+    columns = (torch.arange(frames, device=masks.device) + 0.5) / frames
+    band = (rows >= masks[:, 0:1]) & (rows < masks[:, 1:2])
+    stretch = (columns >= masks[:, 2:3]) & (columns < masks[:, 3:4])
+    return spectrogram.masked_fill((band[:, :, None] | stretch[:, None, :])[:, None], 0.0)

@@ -1,0 +1,319 @@
+"""Audio-visual correspondence: do this frame and this second of sound belong together?
+
+L3-Net (Arandjelović & Zisserman 2017), AVE-Net and AVOL-Net (2018) by ``--fusion``.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avssl.media.facts import Facts, Media
+from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityNetwork
+from avssl.networks.front_end import FrontEnd, FrontEndConfig, FrontEndName
+from avssl.networks.fusion import FUSIONS, FusionName
+from avssl.networks.gather import gather_with_gradient
+from avssl.networks.tower import Norm
+from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.samplers.correspondence import Alignment, Pair, PairRule, draw_pair, unusable
+from avssl.samplers.keys import Key, generator
+from avssl.samplers.pictures import centre_crop, cut, random_crop
+from avssl.tasks.base import Answers, Batch, Losses, Task, option
+from avssl.tasks.registry import register
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Negatives = Literal["drawn", "batch"]
+
+
+@dataclass(frozen=True)
+class CorrespondenceOptions:
+    """Options of ``avssl train av-correspondence``; the defaults run on a small CPU."""
+
+    fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
+    vision: str = option("l3", "vision encoder: l3, resnet18, resnet34, resnet50, resnet101")
+    audio: str = option("l3", "audio encoder: l3, resnet18, resnet34, resnet50, resnet101")
+    width: int = option(24, "channels of the first block of the l3 towers; published: 64")
+    convs: int = option(1, "convolutions a block of the l3 towers; published: 2")
+    first_stride: int = option(2, "stride of the l3 towers' first convolution: 1 in L3-Net, 2 in AVE- and AVOL-Net")
+    vision_pools: int = option(3, "blocks of the vision tower followed by pooling: 3 published; 2 doubles the map")
+    norm: Norm = option("batch", "batch, group or none")
+    front_end: FrontEndName = option("log-mel", "log-mel, l3 (linear), openl3-mel256, openl3-mel128")
+    rate: int = option(16000, "samples a second of the sound; published: 48000")
+    bands: int = option(64, "bands of log-mel")
+    seconds: float = option(1.0, "length of the sound")
+    side: int = option(112, "pixels of the square picture; published: 224")
+    frames: int = option(1, "frames of a puzzle, their maps pooled by maximum")
+    alignment: Alignment = option("centre", "centre: the frame is the midpoint of its sound; overlap: anywhere in it")
+    negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
+    hard_negatives: float = option(0.0, "share of drawn negatives that are another moment of the same video")
+    contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss")
+    temperature: float = option(0.07, "temperature of InfoNCE")
+    crop_low: float = option(0.75, "smallest crop, as a share of the shorter side; published: 224/256 always")
+    crop_high: float = option(1.0, "largest crop")
+    flip: bool = option(True, "mirror half of the pictures")
+    brightness: float = option(32 / 255, "largest change of brightness, of 1")
+    saturation: float = option(0.5, "largest change of saturation, as a share")
+    gain: float = option(0.1, "largest change of loudness, as a share")
+    masking: float = option(0.0, "widest gap in the spectrogram, as a share, one in frequency and one in time")
+    min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)")
+
+
+@dataclass(frozen=True, slots=True)
+class CorrespondencePuzzle:
+    """One pair as the network is fed it.
+
+    Attributes:
+        frames: uint8 (frames, 3, side, side).
+        waveform: float32 (samples,).
+        label: 1 they belong together, 0 they do not.
+        pair: where the two come from.
+        brightness, saturation, masks: augmentation still to be done, on the device.
+    """
+
+    frames: NDArray[np.uint8]
+    waveform: NDArray[np.float32]
+    label: int
+    pair: Pair
+    names: tuple[str, str]
+    sources: tuple[int, int]
+    brightness: float
+    saturation: float
+    masks: tuple[float, float, float, float]
+
+
+@register
+class AVCorrespondence(Task):
+    """The task. Label 1 is "they belong together"."""
+
+    name: ClassVar[str] = "av-correspondence"
+    summary: ClassVar[str] = "do this frame and this second of sound belong together?"
+    Options: ClassVar[type[Any]] = CorrespondenceOptions
+    classes: ClassVar[int | None] = 2
+
+    options: CorrespondenceOptions
+
+    def __init__(self, options: CorrespondenceOptions) -> None:
+        super().__init__(options)
+        self.modality: Literal["both", "vision", "audio"] = "both"
+        self.shuffled = False
+        self._statistics: dict[str, float] = {}
+
+    # --- data -------------------------------------------------------------------------------------------
+
+    def unusable(self, facts: Facts) -> str | None:
+        return unusable(facts, self.options.seconds)
+
+    def fit_statistics(self, media: Media, seed: int) -> None:
+        front_end = FrontEnd(self._front_end())
+        count = min(128, len(media))
+        sounds = [draw_pair(media, Key(seed, -1, i), self._rule()).sound.sound for i in range(count)]
+        cells = front_end.raw(torch.from_numpy(np.stack(sounds)))
+        self._statistics = {"mean": float(cells.mean()), "std": float(cells.std())}
+
+    def state(self) -> dict[str, Any]:
+        return dict(self._statistics)
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._statistics = {name: float(value) for name, value in state.items()}
+
+    def draw(self, media: Media, key: Key) -> CorrespondencePuzzle:
+        options = self.options
+        pair = draw_pair(media, key, self._rule())
+        rng = generator(*key, "augment")
+        start, moment = pair.frame.sound_start_seconds, pair.frame
+        times = [moment.frame_seconds]
+        if options.frames > 1:
+            times = [start + (k + 0.5) * options.seconds / options.frames for k in range(options.frames)]
+        frames = media.frames(moment.item, times)
+        height, width = frames.shape[-2:]
+        middle = (options.crop_low + options.crop_high) / 2
+        crop = centre_crop(height, width, middle)
+        gain = brightness = 0.0
+        saturation = 1.0
+        masks = (0.0, 0.0, 0.0, 0.0)
+        if self.training:
+            crop = random_crop(rng, height, width, options.crop_low, options.crop_high, options.flip)
+            brightness = float(rng.uniform(-options.brightness, options.brightness))
+            saturation = float(rng.uniform(1 - options.saturation, 1 + options.saturation))
+            gain = float(rng.uniform(-options.gain, options.gain))
+            masks = (*_gap(rng, options.masking), *_gap(rng, options.masking))
+        facts = media.facts(moment.item), media.facts(pair.sound.item)
+        return CorrespondencePuzzle(
+            frames=np.stack([cut(frame, crop, options.side) for frame in frames]),
+            waveform=pair.sound.sound * np.float32(1 + gain),
+            label=int(generator(*key, "shuffled").integers(2)) if self.shuffled else pair.label,
+            pair=pair,
+            names=(facts[0].path, facts[1].path),
+            sources=(_number(facts[0].source or facts[0].path), _number(facts[1].source or facts[1].path)),
+            brightness=brightness,
+            saturation=saturation,
+            masks=masks,
+        )
+
+    def collate(self, puzzles: Sequence[CorrespondencePuzzle]) -> Batch:
+        return {
+            "frames": torch.from_numpy(np.stack([p.frames for p in puzzles])),
+            "waveform": torch.from_numpy(np.stack([p.waveform for p in puzzles])),
+            "label": torch.tensor([p.label for p in puzzles]),
+            "sources": torch.tensor([p.sources for p in puzzles]),
+            "brightness": torch.tensor([p.brightness for p in puzzles]),
+            "saturation": torch.tensor([p.saturation for p in puzzles]),
+            "masks": torch.tensor([p.masks for p in puzzles]),
+        }
+
+    def held_out(self) -> AVCorrespondence:
+        return self._variant(training=False)
+
+    # --- learning ---------------------------------------------------------------------------------------
+
+    def encoders(self) -> dict[str, nn.Module]:
+        options = self.options
+        made: dict[str, nn.Module] = {}
+        towers = {"width": options.width, "convs": options.convs, "first_stride": options.first_stride}
+        if self.modality != "audio":
+            made["vision"] = VisionEncoder(
+                VisionConfig(options.vision, **towers, pools=options.vision_pools, norm=options.norm, side=options.side)
+            )
+        if self.modality != "vision":
+            audio = AudioEncoder(AudioConfig(self._front_end(), options.audio, **towers, norm=options.norm))
+            if self._statistics:
+                audio.front_end.set_statistics(self._statistics["mean"], self._statistics["std"])
+            made["audio"] = audio
+        return made
+
+    def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
+        vision, audio = encoders.get("vision"), encoders.get("audio")
+        if self.modality == "vision":
+            assert isinstance(vision, VisionEncoder)
+            return SingleModalityNetwork(vision)
+        if self.modality == "audio":
+            assert isinstance(audio, AudioEncoder)
+            return SingleModalityNetwork(audio)
+        assert isinstance(vision, VisionEncoder) and isinstance(audio, AudioEncoder)
+        return CorrespondenceNetwork(vision, audio, FUSIONS[self.options.fusion](vision.channels, audio.channels))
+
+    def saved(self, network: nn.Module) -> dict[str, nn.Module]:
+        if not isinstance(network, CorrespondenceNetwork):
+            return {}
+        return {"vision": network.vision, "audio": network.audio, "fusion": network.fusion}
+
+    def loss(self, network: nn.Module, batch: Batch) -> Losses:
+        if not (self._in_batch() and isinstance(network, CorrespondenceNetwork)):
+            logits = self._logits(network, batch)
+            label = batch["label"]
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, label.float())
+            accuracy = ((logits > 0) == (label > 0)).float().mean()
+            return Losses(loss, {"accuracy": accuracy.detach()})
+        vision, audio = network.embed(batch)
+        vision, audio = gather_with_gradient(vision), gather_with_gradient(audio)
+        same_source = _same_source(gather_with_gradient(batch["sources"]))
+        return self._all_pairs(network, vision.float(), audio.float(), same_source)
+
+    def _all_pairs(self, network: CorrespondenceNetwork, vision: Tensor, audio: Tensor, ignore: Tensor) -> Losses:
+        """Every frame of the batch with every sound; positives and negatives count alike.
+
+        ``ignore`` (N, N): pairs of one source that are not one puzzle's: neither true nor false.
+        """
+        logits = network.fusion.all_pairs(vision, audio)
+        positive = logits.diagonal()
+        off = ~torch.eye(len(logits), dtype=torch.bool, device=logits.device) & ~ignore
+        negative = logits[off]
+        loss = (nn.functional.softplus(-positive).mean() + nn.functional.softplus(negative).mean()) / 2
+        accuracy = ((positive > 0).float().mean() + (negative <= 0).float().mean()) / 2
+        measures = {"accuracy": accuracy.detach(), "binary_loss": loss.detach()}
+        if self.options.contrastive:
+            target = torch.arange(len(logits), device=logits.device)
+            terms = []
+            for similarity in network.fusion.similarities(vision, audio, self.options.temperature):
+                masked = similarity.masked_fill(ignore, -math.inf)
+                terms += [nn.functional.cross_entropy(m, target) for m in (masked, masked.T)]
+            contrastive = torch.stack(terms).mean()
+            measures["contrastive_loss"] = contrastive.detach()
+            loss = loss + self.options.contrastive * contrastive
+        return Losses(loss, measures)
+
+    def answers(self, network: nn.Module, batch: Batch) -> Answers:
+        logits = self._logits(network, batch).float()
+        return Answers(torch.stack([torch.zeros_like(logits), logits], dim=1), batch["label"])
+
+    def chance_loss(self) -> float | None:
+        return math.log(2)
+
+    def controls(self) -> dict[str, Task]:
+        return {
+            "vision-only": self._variant(modality="vision"),
+            "audio-only": self._variant(modality="audio"),
+            "shuffled-labels": self._variant(shuffled=True),
+        }
+
+    def sheet(self, puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None = None) -> Image:
+        from avssl.tasks.av_sheet import draw_sheet
+
+        return draw_sheet(puzzles, answers, self._front_end())
+
+    # --- how --------------------------------------------------------------------------------------------
+
+    def _variant(
+        self,
+        *,
+        training: bool | None = None,
+        modality: Literal["vision", "audio"] | None = None,
+        shuffled: bool = False,
+    ) -> AVCorrespondence:
+        task = copy.copy(self)
+        task.training = self.training if training is None else training
+        task.modality = modality or self.modality
+        # Judged on true labels: shuffled labels are for training only.
+        task.shuffled = (shuffled or self.shuffled) and task.training
+        return task
+
+    def _in_batch(self) -> bool:
+        """Whether the batch makes the negatives. Held out, and for the controls, they are drawn as published."""
+        return self.options.negatives == "batch" and self.training and self.modality == "both" and not self.shuffled
+
+    def _rule(self) -> PairRule:
+        options = self.options
+        return PairRule(
+            seconds=options.seconds,
+            rate=options.rate,
+            alignment=options.alignment,
+            hard_negatives=options.hard_negatives,
+            min_loudness_db=options.min_loudness_db,
+            positives_only=self._in_batch(),
+        )
+
+    def _front_end(self) -> FrontEndConfig:
+        options = self.options
+        return FrontEndConfig(options.front_end, options.rate, options.bands, options.seconds)
+
+    def _logits(self, network: nn.Module, batch: Batch) -> Tensor:
+        out: Tensor = network(batch)
+        return out
+
+
+def _gap(rng: np.random.Generator, widest: float) -> tuple[float, float]:
+    width = float(rng.uniform(0, widest))
+    start = float(rng.uniform(0, 1 - width))
+    return start, start + width
+
+
+def _number(source: str) -> int:
+    """A source's name as a number that a tensor can hold."""
+    return int(generator(source, "source").integers(2**62))
+
+
+def _same_source(sources: Tensor) -> Tensor:
+    """(N, N): frame n and sound m come from one source but are not one puzzle's."""
+    same = sources[:, 0, None] == sources[None, :, 1]
+    return same & ~torch.eye(len(sources), dtype=torch.bool, device=sources.device)
