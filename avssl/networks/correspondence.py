@@ -22,7 +22,7 @@ def vision_maps(encoder: VisionEncoder, batch: Batch) -> Tensor:
     flat = frames.flatten(0, 1).float() / 255
     flat = jitter_colours(flat, batch["brightness"].repeat_interleave(k), batch["saturation"].repeat_interleave(k))
     maps: Tensor = encoder(flat)
-    return maps if k == 1 else maps.unflatten(0, (n, k)).amax(1)
+    return maps if k == 1 else maps.reshape(n, k, *maps.shape[1:]).amax(1)
 
 
 def audio_maps(encoder: AudioEncoder, batch: Batch) -> Tensor:

@@ -86,7 +86,7 @@ class CorrespondencePuzzle:
     label: int
     pair: Pair
     names: tuple[str, str]
-    sources: tuple[int, int]
+    sources: tuple[str, str]
     brightness: float
     saturation: float
     masks: tuple[float, float, float, float]
@@ -155,7 +155,7 @@ class AVCorrespondence(Task):
             label=int(generator(*key, "shuffled").integers(2)) if self.shuffled else pair.label,
             pair=pair,
             names=(facts[0].path, facts[1].path),
-            sources=(_number(facts[0].source or facts[0].path), _number(facts[1].source or facts[1].path)),
+            sources=(facts[0].source or facts[0].path, facts[1].source or facts[1].path),
             brightness=brightness,
             saturation=saturation,
             masks=masks,
@@ -166,11 +166,14 @@ class AVCorrespondence(Task):
             "frames": torch.from_numpy(np.stack([p.frames for p in puzzles])),
             "waveform": torch.from_numpy(np.stack([p.waveform for p in puzzles])),
             "label": torch.tensor([p.label for p in puzzles]),
-            "sources": torch.tensor([p.sources for p in puzzles]),
+            "sources": torch.tensor([[_number(source) for source in p.sources] for p in puzzles]),
             "brightness": torch.tensor([p.brightness for p in puzzles]),
             "saturation": torch.tensor([p.saturation for p in puzzles]),
             "masks": torch.tensor([p.masks for p in puzzles]),
         }
+
+    def clusters(self, puzzle: CorrespondencePuzzle) -> tuple[str, ...]:
+        return puzzle.sources
 
     def held_out(self) -> AVCorrespondence:
         return self._variant(training=False)

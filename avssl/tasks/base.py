@@ -103,6 +103,10 @@ class Task(ABC):
     def collate(self, puzzles: Sequence[Any]) -> Batch:
         """Puzzles to a batch: uint8 pictures and raw waveforms where possible; the rest is the device's work."""
 
+    def clusters(self, puzzle: Any) -> tuple[str, ...]:
+        """The sources that a puzzle comes from: puzzles that share one are not independent."""
+        return ()
+
     @abstractmethod
     def held_out(self) -> Task:
         """A copy for validation and evaluation: same puzzle, no augmentation, ``training`` False."""

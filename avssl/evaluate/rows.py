@@ -1,0 +1,75 @@
+"""Result rows: the one shape in which figures travel, to JSON, to the screen and to the report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A figure with its company.
+
+    Attributes:
+        name: what was measured ("trained", "untrained", "vision-only").
+        metric: which figure ("accuracy").
+        value, low, high: the figure and its 95 % interval.
+        n: how many items it is a figure of.
+        chance: what knowing nothing gives; None where there is no such level.
+        split: which data ("test").
+        seed: of the run.
+        note: one line for people.
+        command: what repeats it.
+        protocol: name of the evaluation, with its choices frozen.
+        unit, clusters: what was resampled or counted as independent, and how many of it.
+        method: "wilson", "bootstrap" or "none".
+        n_listed, n_used: how many items there were, and how many the figure uses.
+    """
+
+    name: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    chance: float | None
+    split: str
+    seed: int
+    note: str = ""
+    command: str = ""
+    protocol: str = ""
+    unit: str = ""
+    clusters: int = 0
+    method: str = "none"
+    n_listed: int = 0
+    n_used: int = 0
+
+    @property
+    def holds_chance(self) -> bool:
+        """Whether the interval holds the level of knowing nothing."""
+        return self.chance is not None and self.low <= self.chance <= self.high
+
+
+def write_rows(rows: Sequence[ResultRow], path: Path) -> None:
+    """Write rows as a JSON list, by rename after fsync."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump([asdict(row) for row in rows], file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_rows(path: Path) -> list[ResultRow]:
+    """The rows that :func:`write_rows` wrote; fields of other versions are passed over."""
+    known = set(ResultRow.__dataclass_fields__)
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return [ResultRow(**{key: value for key, value in row.items() if key in known}) for row in rows]
