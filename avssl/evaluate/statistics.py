@@ -77,7 +77,7 @@ def accuracy_interval(correct: ArrayLike, clusters: Sequence[Sequence[object]]) 
     independent = float((residual**2).sum())
     effect = max(1.0, variance / independent)
     effective = n / effect
-    return _wilson_share(p, effective)
+    return _wilson_share(p, float(effective))
 
 
 def _wilson_share(p: float, n: float) -> tuple[float, float]:

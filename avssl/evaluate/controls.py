@@ -1,0 +1,141 @@
+"""Controls: what must stay at chance, trained on the same puzzles and judged on the same held-out ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from avssl.evaluate import correspondence
+from avssl.evaluate.judging import accuracy_row, held_out_keys, judge
+from avssl.evaluate.rows import ResultRow
+from avssl.media.facts import Media
+from avssl.samplers.keys import generator
+from avssl.tasks.av_correspondence import AVCorrespondence
+from avssl.tasks.base import Task
+from avssl.trainer import fit
+from avssl.trainer.options import TrainOptions
+from avssl.trainer.plan import TaskPlan
+
+NOTES = {
+    "trained": "the network that was trained",
+    "untrained": "the same network with random weights",
+    "vision-only": "sees the picture, hears nothing",
+    "audio-only": "hears the sound, sees nothing",
+    "shuffled-labels": "trained on answers drawn at random",
+}
+
+
+def run_controls(
+    task: Task,
+    network: nn.Module,
+    train: Media,
+    test: Media,
+    options: TrainOptions,
+    *,
+    steps: int,
+    pairs: int = 1024,
+    device: torch.device | str = "cpu",
+    command: str = "",
+    say: Callable[[str], None] = print,
+) -> list[ResultRow]:
+    """Train each control of ``task`` for ``steps`` steps and judge all on held-out puzzles.
+
+    Args:
+        task: as trained, with its statistics.
+        network: as trained.
+        train, test: what the controls learn from, and what all are judged on.
+        options: of the training; the controls take the same batches, rate and seed.
+        steps: optimizer steps of each control; 0 trains none of them.
+        pairs: held-out puzzles.
+
+    Returns:
+        rows named "trained", "untrained" and by the task's controls; the trained network's first.
+    """
+    rows = evaluate_trained(
+        task,
+        {"trained": network, "untrained": untrained(task, options.seed)},
+        test,
+        pairs=pairs,
+        seed=options.seed,
+        device=device,
+        command=command,
+    )
+    if not steps:
+        return rows
+    for name, variant in task.controls().items():
+        say(f"control {name}: {steps} steps; it must stay at chance")
+        brief = replace(
+            options,
+            steps=steps,
+            epochs=None,
+            minutes=None,
+            keep="last",
+            warmup_steps=min(options.warmup_steps, steps // 5),
+        )
+        result = fit([TaskPlan(variant, train)], brief, None)
+        rows += judge_one(name, variant, result.networks[variant.name], test, pairs, options.seed, device, command)
+    return [replace(row, note=row.note or NOTES.get(row.name, "")) for row in rows]
+
+
+def evaluate_trained(
+    task: Task,
+    networks: dict[str, nn.Module],
+    test: Media,
+    *,
+    pairs: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    command: str = "",
+) -> list[ResultRow]:
+    """The rows of a task's own protocol, or plain held-out accuracy."""
+    if isinstance(task, AVCorrespondence):
+        return correspondence.evaluate(task, networks, test, pairs=pairs, seed=seed, device=device, command=command)
+    rows = []
+    for name, network in networks.items():
+        rows += judge_one(name, task, network, test, pairs, seed, device, command)
+    return rows
+
+
+def judge_one(
+    name: str,
+    task: Task,
+    network: nn.Module,
+    test: Media,
+    pairs: int,
+    seed: int,
+    device: torch.device | str,
+    command: str,
+) -> list[ResultRow]:
+    """The held-out accuracy of one network."""
+    if task.classes is None:
+        return []
+    judgement = judge(task.held_out(), [network], test, held_out_keys(seed, pairs), device=device)[0]
+    return [accuracy_row(name, judgement, chance=1 / task.classes, seed=seed, command=command, protocol=task.name)]
+
+
+def untrained(task: Task, seed: int) -> nn.Module:
+    """The task's network with random weights, which depend on the seed alone."""
+    state = torch.random.get_rng_state()
+    try:
+        torch.manual_seed(int(generator(seed, "untrained").integers(2**62)))
+        return task.network(task.encoders())
+    finally:
+        torch.random.set_rng_state(state)
+
+
+def verdict(rows: Sequence[ResultRow]) -> str:
+    """One sentence for people: what was learned, and whether a control says that the puzzle leaks."""
+    trained = next(row for row in rows if row.name == "trained")
+    chance = trained.chance or 0.0
+    controls = [row for row in rows if row.name in ("vision-only", "audio-only", "shuffled-labels")]
+    leaks = [row.name for row in controls if row.low > chance]
+    learned = "is above chance" if trained.low > chance else "is NOT above chance"
+    text = f"Held-out accuracy {trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%}) {learned} ({chance:.0%})."
+    if leaks:
+        return f"{text} Beware: {' and '.join(leaks)} beat chance, so the puzzle leaks its answer."
+    if controls:
+        return f"{text} No control beats chance: neither modality alone gives the answer away."
+    return text
