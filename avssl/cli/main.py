@@ -1,0 +1,119 @@
+"""The command ``avssl``: finds the command that was asked for; whatever a user can cause ends in one line."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from avssl import __version__
+from avssl.errors import UserError
+
+COMMANDS = {
+    "index": "what is in a folder of media; each unusable file with its reason",
+    "world": "generate clips with their truth",
+    "prepare": "decode once into shards that training reads fast",
+    "show": "a sheet on which a person can do the puzzle",
+    "train": "train a pretext task, and its controls",
+    "evaluate": "figures of a finished run",
+    "embed": "files to 128-d embeddings with a finished run",
+    "doctor": "what this installation has, and what is missing for what",
+}
+"""Name → one line of help; each is a module of :mod:`avssl.cli` with ``run(argv)``, imported when it is asked for."""
+
+OVERVIEW = """usage: avssl COMMAND …
+
+Learn from videos without labels: pretext tasks, their controls, and the encoders they train.
+
+commands:
+{commands}
+
+options:
+  -h, --help     show this; after a command, what it takes
+  --version      the version
+
+first steps:
+  avssl train av-correspondence --steps 300      on clips it generates
+  avssl index videos/                            what your own folder holds
+  avssl train av-correspondence --data videos/ --out runs/mine
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        the exit status: 0; 2 for an error that the user can mend, said in one line; 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _dispatch(words)
+        sys.stdout.flush()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        print("avssl: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has gone: nobody is left to tell. Python must not find out again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        line = _one_line(error)
+        if line is None or os.environ.get("AVSSL_TRACEBACK") == "1":
+            raise
+        print(f"avssl: {line}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _dispatch(words: list[str]) -> None:
+    if not words or words[0] in ("-h", "--help", "help"):
+        width = max(map(len, COMMANDS))
+        listed = "\n".join(f"  {name:{width}}   {summary}" for name, summary in COMMANDS.items())
+        print(OVERVIEW.format(commands=listed), end="")
+        return
+    if words[0] in ("--version", "-V"):
+        print(f"avssl {__version__}")
+        return
+    if words[0] not in COMMANDS:
+        raise UserError(f"no command is called {words[0]!r}; {_hint(words[0])}")
+    importlib.import_module(f"avssl.cli.{words[0]}").run(words[1:])
+
+
+def _hint(word: str) -> str:
+    from avssl.tasks.registry import names
+
+    if word in names():
+        return f"did you mean 'avssl train {word}' or 'avssl show {word}'?"
+    near = difflib.get_close_matches(word, COMMANDS, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(COMMANDS)}"
+
+
+def _one_line(error: Exception) -> str | None:
+    """What to say of an error that the user can mend; None if it is a fault of the program."""
+    if isinstance(error, UserError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in _DISK:
+        place = f"{error.filename}: " if error.filename else ""
+        return place + _DISK[error.errno]
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+        return "the GPU's memory is full; try a smaller --batch-size, or --accumulate 2"
+    return None
+
+
+_DISK = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EFBIG: "the file is larger than is allowed here (ulimit -f); raise the limit and run the same command again",
+    errno.EACCES: "no right to read or write there; choose another place",
+    errno.EROFS: "the disk is read-only; choose another place",
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Result rows on the screen: a table on a terminal, aligned columns in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import IO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from avssl.evaluate.rows import ResultRow
+
+PIPE_WIDTH = 160
+"""Columns where there is no terminal to ask: lines in a log stay whole."""
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """Where tables go: coloured on a terminal, wide and plain elsewhere."""
+    file = sys.stdout if file is None else file
+    return Console(file=file, highlight=False, width=None if file.isatty() else PIPE_WIDTH, soft_wrap=False)
+
+
+def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", right: int = 0) -> Table:
+    """A table of texts.
+
+    Args:
+        headers: one a column.
+        rows: texts; they are shown as they are, markup is not read.
+        title: a line above.
+        right: how many columns after the first are aligned on the right (figures).
+    """
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        show_header=any(headers),
+    )
+    for number, header in enumerate(headers):
+        table.add_column(header, justify="right" if 0 < number <= right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*[text.replace("[", r"\[") for text in row])
+    return table
+
+
+def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None = None) -> None:
+    """Each row with its interval, chance and number; a mark where the interval holds chance."""
+    if not rows:
+        return
+    cells = [
+        [
+            row.name,
+            row.metric,
+            _share(row.value, row),
+            f"{_share(row.low, row)} – {_share(row.high, row)}",
+            "" if row.chance is None else _share(row.chance, row),
+            str(row.n),
+            ("at chance" if row.low <= row.chance else "above") if row.chance is not None else "",
+            row.note,
+        ]
+        for row in rows
+    ]
+    headers = ["", "metric", "value", "95 % interval", "chance", "N", "", ""]
+    console(file).print(plain_table(headers, cells, title, right=5))
+
+
+def _share(value: float, row: ResultRow) -> str:
+    """Shares as per cent; other figures as they are."""
+    if row.metric.startswith(("accuracy", "success", "recall", "top")):
+        return f"{100 * value:.1f} %"
+    return f"{value:.4g}"
