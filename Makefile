@@ -4,7 +4,6 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Tests share the machine by processes, so each keeps to one thread.
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 
@@ -44,11 +43,11 @@ install-dev: $(VENV)/.installed-dev  ## the same with the tools of test and lint
 
 test: install-dev  ## environment, install, pytest: under ten minutes on two cores
 	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; under ten minutes on two cores,\
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --durations=15 $(PYTEST_ARGS))
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --durations=15 $(PYTEST_ARGS))
 
 coverage: install-dev  ## the tests with line coverage, printed and written to coverage.xml
 	$(call timed,Running the tests with coverage; about a quarter slower than make test,\
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report=term --cov-report=xml $(PYTEST_ARGS))
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report=term --cov-report=xml $(PYTEST_ARGS))
 
 lint: install-dev  ## ruff, mypy and the import contract: under a minute
 	$(call timed,ruff: faults,$(BIN)/ruff check .)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from avssl.evaluate.rows import ResultRow
 
-PIPE_WIDTH = 160
+PIPE_WIDTH = 400
 """Columns where there is no terminal to ask: lines in a log stay whole."""
 
 

@@ -1,0 +1,158 @@
+"""Options: flags, YAML keys, defaults, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from avssl.cli.options import Command, Option, Values, options_of
+from avssl.errors import UserError
+
+
+@dataclass(frozen=True)
+class Toy:
+    steps: int | None = field(default=None, metadata={"help": "how many steps"})
+    epochs: float | None = field(default=None, metadata={"help": "how many passes"})
+    batch_size: int = field(default=64, metadata={"help": "puzzles in a step, 100 % of them"})
+    learning_rate: float = field(default=1e-3, metadata={"help": "peak rate"})
+    optimizer: Literal["adamw", "sgd"] = field(default="adamw", metadata={"help": "which"})
+    flip: bool = field(default=True, metadata={"help": "mirror half of the pictures"})
+    step_at: tuple[float, ...] = field(default=(0.5, 0.75), metadata={"help": "where the rate drops"})
+    shares: Mapping[str, float] | None = field(default=None, metadata={"help": "shares by name"})
+    device: str = field(default="auto", metadata={"help": "where"})
+
+
+def parse(*argv: str, yaml: str | None = None, folder: Path | None = None) -> Values:
+    command = Command("avssl toy", "A toy.", "avssl toy --steps 3", exclusive=[("steps", "epochs")])
+    command.positional("data", "where the data are", optional=True)
+    command.add([Option("config", str | None, None, "a YAML file"), Option("out", str, "runs", "where to", short="-o")])
+    command.add(options_of(Toy), "training")
+    words = list(argv)
+    if yaml is not None:
+        assert folder is not None
+        file = folder / "c.yaml"
+        file.write_text(yaml)
+        words += ["--config", str(file)]
+    return command.parse(words, config="config", extra_keys=["task"])
+
+
+def test_nothing_given_is_the_defaults():
+    assert parse().build(Toy) == Toy()
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--batch-size", "7"], "batch_size", 7),
+        (["--batch_size=7"], "batch_size", 7),
+        (["--learning-rate", "1e-4"], "learning_rate", 1e-4),
+        (["--learning-rate", "1"], "learning_rate", 1.0),
+        (["--learning-rate", "-.5"], "learning_rate", -0.5),
+        (["--optimizer", "sgd"], "optimizer", "sgd"),
+        (["--flip"], "flip", True),
+        (["--no-flip"], "flip", False),
+        (["--flip=no"], "flip", False),
+        (["--flip", "false"], "flip", False),
+        (["--step-at", "0.1,0.9"], "step_at", (0.1, 0.9)),
+        (["--step-at", "[0.1, 0.9]"], "step_at", (0.1, 0.9)),
+        (["--shares", "{a: 1, b: 2}"], "shares", {"a": 1.0, "b": 2.0}),
+        (["--steps", "null"], "steps", None),
+        (["--device", "0"], "device", "0"),
+        (["-o", "there"], "out", "there"),
+        (["folder"], "data", "folder"),
+        (["folder", "--flip", "--steps", "3"], "steps", 3),
+    ],
+)
+def test_a_flag_becomes_a_value_of_its_type(words: list[str], name: str, value: object):
+    found = parse(*words)[name]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_yaml_beats_the_default_and_a_flag_beats_yaml(tmp_path: Path):
+    values = parse("--batch-size", "5", yaml="batch_size: 6\nlearning-rate: 1e-2\ntask: toy\n", folder=tmp_path)
+    assert (values["batch_size"], values["learning_rate"], values["optimizer"]) == (5, 0.01, "adamw")
+    assert values["task"] == "toy"
+    assert {"batch_size", "learning_rate"} <= values.given
+    assert "optimizer" not in values.given
+
+
+def test_a_flag_overrides_its_rival_in_yaml(tmp_path: Path):
+    values = parse("--epochs", "2", yaml="steps: 100\n", folder=tmp_path)
+    assert (values["steps"], values["epochs"]) == (None, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--bach-size", "3"], "avssl toy has no option --bach-size; did you mean '--batch-size'?"),
+        (["--batch", "3"], "avssl toy has no option --batch; did you mean '--batch-size'?"),
+        (["--no-flop"], "avssl toy has no option --no-flop; did you mean '--no-flip'?"),
+        (["-z"], "avssl toy has no option -z; see avssl toy --help"),
+        (["--batch-size", "many"], "--batch-size wants a whole number, not 'many'"),
+        (["--batch-size", "3.5"], "--batch-size wants a whole number, not '3.5'"),
+        (["--steps", "soon"], "--steps wants a whole number, not 'soon'"),
+        (["--learning-rate", "fast"], "--learning-rate wants a number, not 'fast'"),
+        (["--optimizer", "sdg"], "--optimizer wants one of adamw, sgd, not 'sdg'; did you mean 'sgd'?"),
+        (["--flip=perhaps"], "--flip wants true or false, not 'perhaps'"),
+        (["--step-at", "early"], "--step-at wants numbers with commas between, not 'early'"),
+        (["--batch-size"], "--batch-size wants a whole number after it"),
+        (["--batch-size", "--flip"], "--batch-size wants a whole number after it"),
+        (["--steps", "3", "--epochs", "2"], "give one of --steps and --epochs, not both"),
+        (["one", "two"], "avssl toy does not know what to do with 'two'; see avssl toy --help"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_that_says_what_is_wanted(words: list[str], message: str):
+    with pytest.raises(UserError) as caught:
+        parse(*words)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("yaml", "message"),
+    [
+        ("bach_size: 3", "no option is called 'bach_size'; did you mean 'batch_size'?"),
+        ("batch_size: many", "batch_size wants a whole number, not 'many'"),
+        ("batch_size: 1\nbatch-size: 2", "'batch-size' is there twice; keep one of them"),
+        ("batch_size: 1\nbatch_size: 2", "line 2: 'batch_size' is there twice"),
+        ("flip: 1", "flip wants true or false, not 1"),
+        ("steps: soon", "steps wants a whole number or null, not 'soon'"),
+        ("optimizer: {class_path: os.system}", "optimizer wants one of adamw, sgd, not"),
+        ("optimizer: !!python/name:os.system ''", "the tag 'tag:yaml.org,2002:python/name:os.system' is refused"),
+        ("optimizer: !Thing x", "the tag '!Thing' is refused"),
+        ("steps: 3\nepochs: 2", "gives steps and epochs; keep one of them"),
+        ("- steps", "wants lines of the form 'option: value'"),
+        ("steps: [", "line 1"),
+        ("config: other.yaml", "no option is called 'config'"),
+        ("? [a]\n: b", "a key must be a word"),
+    ],
+)
+def test_a_wrong_yaml_file_is_one_line_that_names_it(yaml: str, message: str, tmp_path: Path):
+    with pytest.raises(UserError) as caught:
+        parse(yaml=yaml, folder=tmp_path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match=r"no such file: .*nowhere\.yaml"):
+        parse("--config", str(tmp_path / "nowhere.yaml"))
+
+
+def test_an_empty_config_is_the_defaults(tmp_path: Path):
+    assert parse(yaml="# nothing yet\n", folder=tmp_path).build(Toy) == Toy()
+
+
+def test_help_shows_every_option_with_its_default_and_the_example(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as caught:
+        parse("--help")
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for part in ("avssl toy [DATA] [options]", "-o, --out TEXT", "--batch-size N", "100 % of them (default: 64)"):
+        assert part in text
+    for part in ("--flip, --no-flip", "{adamw,sgd}", "(default: 0.5,0.75)", "avssl toy --steps 3"):
+        assert part in text
