@@ -15,7 +15,7 @@ from avssl.media.facts import Media
 from avssl.samplers.keys import generator
 from avssl.tasks.av_correspondence import AVCorrespondence
 from avssl.tasks.base import Task
-from avssl.trainer import fit
+from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
 

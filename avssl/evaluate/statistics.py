@@ -57,7 +57,8 @@ def accuracy_interval(correct: ArrayLike, clusters: Sequence[Sequence[object]]) 
     Each puzzle has one or more cluster names (a negative pair has two: the frame's video and the sound's). The
     interval is Wilson's on the effective number of puzzles, n divided by the design effect. The variance is
     the sandwich over all pairs of puzzles with a name in common (two-way clustering, Cameron, Gelbach & Miller
-    2011); clustering never narrows the interval below the one for independent puzzles.
+    2011); clustering never narrows the interval below the one for independent puzzles. Nominally 95 %; with few clusters in a
+    direction it is a little too narrow (measured with strong clustering: 92 % with 40, 94 % with 100).
     """
     x = np.asarray(correct, dtype=np.float64)
     n = len(x)

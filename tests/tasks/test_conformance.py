@@ -1,0 +1,137 @@
+"""What every registered task promises."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields, is_dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from toy_media import RATE, ToyVideos
+
+from avssl.samplers.keys import Key
+from avssl.tasks import get, names
+
+# The smallest options with which each task runs on the toy videos.
+SMALL: dict[str, list[dict[str, Any]]] = {
+    "av-correspondence": [
+        {"fusion": fusion, "side": 32, "rate": RATE, "width": 4, "bands": 16, "norm": "group", "negatives": negatives}
+        for fusion, negatives in (("l3", "batch"), ("ave", "drawn"), ("avol", "batch"))
+    ],
+}
+CASES = [(name, options) for name in names() for options in SMALL[name]]
+
+
+def make(name: str, options: dict[str, Any]):  # type: ignore[no-untyped-def]
+    task_class = get(name)
+    task = task_class(task_class.Options(**options))
+    task.fit_statistics(ToyVideos(), 0)
+    return task
+
+
+def build(task):  # type: ignore[no-untyped-def]
+    torch.manual_seed(0)
+    return task.network(task.encoders())
+
+
+def as_bytes(puzzle: Any) -> bytes:
+    """A puzzle down to the last array, comparable across processes."""
+    if isinstance(puzzle, np.ndarray):
+        return puzzle.tobytes()
+    if isinstance(puzzle, torch.Tensor):
+        return puzzle.numpy().tobytes()
+    if is_dataclass(puzzle):
+        return b"|".join(as_bytes(getattr(puzzle, f.name)) for f in fields(puzzle))
+    if isinstance(puzzle, (list, tuple)):
+        return b"|".join(as_bytes(part) for part in puzzle)
+    return repr(puzzle).encode()
+
+
+def draw_elsewhere(pickled: bytes, keys: list[Key]) -> list[bytes]:
+    task = pickle.loads(pickled)
+    return [as_bytes(task.draw(ToyVideos(), key)) for key in keys]
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_the_same_key_is_the_same_puzzle_in_any_process_and_order(name, options):
+    task, media = make(name, options), ToyVideos()
+    keys = [Key(7, 2, index) for index in range(6)]
+    here = [as_bytes(task.draw(media, key)) for key in keys]
+    np.random.seed(3)  # noqa: NPY002 - a global state that must not matter
+    torch.manual_seed(5)
+    assert [as_bytes(task.draw(media, key)) for key in reversed(keys)] == here[::-1]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(draw_elsewhere, pickle.dumps(task), keys).result() == here
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_epochs_seeds_and_indices_differ(name, options):
+    task, media = make(name, options), ToyVideos()
+    keys = [Key(0, 0, 0), Key(0, 1, 0), Key(1, 0, 0), Key(0, 0, 1)]
+    assert len({as_bytes(task.draw(media, key)) for key in keys}) == len(keys)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_the_gradient_reaches_every_weight(name, options):
+    task, media = make(name, options), ToyVideos()
+    network = build(task)
+    task.loss(network, task.collate([task.draw(media, Key(0, 0, i)) for i in range(16)])).loss.backward()
+    dead = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert dead == []
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_one_batch_can_be_fitted(name, options):
+    task, media = make(name, options), ToyVideos(kinds=2)
+    network = build(task)
+    # Two puzzles tell the two kinds apart; more would repeat a kind, which no in-batch negative can tell.
+    batch = task.collate([task.draw(media, Key(0, 0, i)) for i in _of_different_kinds(task, media)])
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    first = float(task.loss(network, batch).loss)
+    for _ in range(60):
+        optimizer.zero_grad()
+        losses = task.loss(network, batch)
+        losses.loss.backward()
+        optimizer.step()
+    assert float(losses.loss) < 0.2 * first
+    assert float(losses.measures["accuracy"]) == 1.0
+
+
+def _of_different_kinds(task, media) -> list[int]:  # type: ignore[no-untyped-def]
+    if getattr(task.options, "negatives", "") != "batch":
+        return list(range(8))
+    kinds = [media.facts(task.draw(media, Key(0, 0, i)).pair.frame.item).label for i in range(24)]
+    return [kinds.index("kind0"), kinds.index("kind1")]
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_the_sheet_is_drawn_with_and_without_answers(name, options):
+    task, media = make(name, options).held_out(), ToyVideos()
+    network = build(task).eval()
+    puzzles = [task.draw(media, Key(0, 0, i)) for i in range(5)]
+    with torch.no_grad():
+        answers = task.answers(network, task.collate(puzzles))
+    plain, answered = task.sheet(puzzles), task.sheet(puzzles, answers)
+    for sheet in (plain, answered):
+        assert min(sheet.size) > 200 and np.asarray(sheet).std() > 10
+    assert np.abs(np.asarray(plain, float) - np.asarray(answered, float)).sum() > 0
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_a_held_out_copy_draws_the_same_puzzle_without_augmentation(name, options):
+    task, media = make(name, options), ToyVideos()
+    held = task.held_out()
+    assert task.training and not held.training
+    assert held.state() == task.state()
+    assert as_bytes(held.draw(media, Key(0, 0, 0))) == as_bytes(held.draw(media, Key(0, 0, 0)))
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_option_has_a_help_text_and_a_default(name):
+    options = get(name).Options
+    assert options() is not None
+    assert [f.name for f in fields(options) if not f.metadata.get("help")] == []
