@@ -1,0 +1,116 @@
+"""Opening a file with FFmpeg so that it can neither hang nor take the process with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar, cast
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from avssl.errors import MediaError
+
+READ_TIMEOUT_SECONDS = 60.0
+"""No single call may work on a file for longer than this."""
+
+NOT_MEDIA_FORMATS = {"tty", "ffmetadata", "concat", "hls", "dash", "image2", "bin", "xbin", "adf", "idf", "vapoursynth"}
+"""What FFmpeg also opens: text drawn as pictures, and lists that name other files."""
+
+
+S = TypeVar("S", bound=Stream)
+
+
+class Deadline:
+    """A moment by which the work on a file must be done."""
+
+    def __init__(self, path: str, seconds: float = READ_TIMEOUT_SECONDS) -> None:
+        self.path = path
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+    def check(self) -> None:
+        """
+        Raises:
+            MediaError: the moment has passed.
+        """
+        if self.left < 0:
+            raise MediaError(self.path, f"reading took longer than {self.seconds:g} s and was given up")
+
+
+@contextmanager
+def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
+    """The file, open for one reader without threads.
+
+    The name is never taken for an address or a pattern, and the file cannot pull in other files. The time-out
+    covers waiting for the disk; between packets :func:`packets` watches the deadline.
+
+    Raises:
+        av.FFmpegError, OSError: as FFmpeg says it.
+    """
+    container = av.open(
+        f"file:{path}",
+        metadata_errors="replace",
+        timeout=max(deadline.left, 1.0),
+        container_options={"protocol_whitelist": "file"},
+    )
+    try:
+        for stream in container.streams:
+            if stream.codec_context is not None:
+                # Frame threads and an early end of reading have hung for others; a worker has one core anyhow.
+                stream.codec_context.thread_type = "NONE"
+                stream.codec_context.thread_count = 1
+        yield container
+    finally:
+        container.close()
+
+
+def packets(container: InputContainer, deadline: Deadline, stream: S) -> Iterator[Packet[S]]:
+    """The packets of this stream as they lie in the file; other streams are not read. Ends with an empty packet.
+
+    Raises:
+        MediaError: the deadline has passed.
+        av.FFmpegError: as FFmpeg says it.
+    """
+    for packet in packets_of_all(container, deadline, stream):
+        yield cast("Packet[S]", packet)
+
+
+def packets_of_all(container: InputContainer, deadline: Deadline, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """The same of several streams at once."""
+    wanted = {stream.index for stream in streams}
+    for stream in container.streams:
+        stream.discard = Discard.default if stream.index in wanted else Discard.all
+    for packet in container.demux(*streams):
+        deadline.check()
+        yield packet
+
+
+def picture_stream(container: InputContainer) -> VideoStream | None:
+    """The picture stream a player would take: the first marked as default, else the first; never a cover."""
+    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context]
+    return _preferred(pictures)
+
+
+def sound_stream(container: InputContainer) -> AudioStream | None:
+    """The sound stream a player would take: the first marked as default, else the first."""
+    return _preferred([s for s in container.streams.audio if s.codec_context])
+
+
+def _preferred(streams: list[S]) -> S | None:
+    marked = [s for s in streams if s.disposition & Disposition.default]
+    return next(iter(marked or streams), None)
+
+
+def in_words(error: Exception) -> str:
+    """What FFmpeg or the system says, without its numbers and the path."""
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)

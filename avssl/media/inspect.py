@@ -1,0 +1,187 @@
+"""A look at one file before anything is read from it: what is there, when it is shown, and whether it can be used."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.media.check_sound import check_sound
+from avssl.media.check_video import Unusable, check_pictures
+from avssl.media.clock import Clock
+from avssl.media.container import NOT_MEDIA_FORMATS, Deadline, in_words, opened, picture_stream, sound_stream
+from avssl.media.facts import Kind
+from avssl.media.images import read_image, still_size
+from avssl.media.scan import Track, scan
+from avssl.media.whole import missing_bytes, missing_time, why_not_opened
+
+SHORT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inspection:
+    """What was found in a file. The fields are those of ``Facts``; they mean something only if ``reason`` is None."""
+
+    reason: str | None = None
+    """None: the file can be used. Otherwise why not: "empty file", "not media", "truncated: …", "damaged: …", …"""
+    kind: Kind = "video"
+    duration_seconds: float = 0.0
+    width: int = 0
+    height: int = 0
+    frame_count: int = 0
+    frame_rate: float = 0.0
+    audio_rate: int = 0
+    audio_channels: int = 0
+    audio_start_seconds: float = 0.0
+    audio_end_seconds: float = 0.0
+    flags: tuple[str, ...] = ()
+    clock: Clock = field(default_factory=Clock)
+    """What ``read_frames`` and ``read_audio`` need."""
+
+    @property
+    def frame_times(self) -> NDArray[np.float64]:
+        """Media time at which each frame is first shown, ascending, the first 0.0. (n,)"""
+        return self.clock.frame_times
+
+
+def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60.0) -> Inspection:
+    """Looks at a file: reads all its packets, decodes samples of it. Never raises for a bad file.
+
+    Args:
+        decode_check: decode groups of pictures and stretches of sound at the beginning, in the middle and at
+            the end. Without it only the first picture and the first sound are decoded, damage goes unseen,
+            and there are no flags "silent" and "still".
+        timeout_seconds: after this the file is given up, with that as the reason.
+    """
+    deadline = Deadline(path, timeout_seconds)
+    try:
+        reason = _why_no_file(path)
+        if reason is not None:
+            return Inspection(reason)
+        size = still_size(path)
+        if size is not None:
+            return _image(path, size)
+        return _audio_visual(path, decode_check, deadline)
+    except MediaError as error:
+        at = "" if error.seconds is None else f" at {error.seconds:.2f} s"
+        return Inspection(f"unreadable{at}: {error.reason}")
+    except Exception as error:  # whatever a broken file provokes, it becomes the verdict on that one file
+        return Inspection(f"unreadable: {in_words(error)}")
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _why_no_file(path: str) -> str | None:
+    if not Path(path).exists():
+        return "no such file"
+    if not Path(path).is_file():
+        return "not a file"
+    if not os.access(path, os.R_OK):
+        return "unreadable: permission denied"
+    return "empty file" if Path(path).stat().st_size == 0 else None
+
+
+def _image(path: str, size: tuple[int, int]) -> Inspection:
+    read_image(path)
+    return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
+
+
+def _audio_visual(path: str, thorough: bool, deadline: Deadline) -> Inspection:
+    try:
+        with opened(path, deadline) as container:
+            return _look_at(path, container, thorough, deadline)
+    except av.FFmpegError as error:
+        return Inspection(why_not_opened(path, in_words(error)))
+    except Unusable as unusable:
+        return Inspection(str(unusable))
+
+
+def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Deadline) -> Inspection:
+    """
+    Raises:
+        Unusable: with the reason.
+        MediaError: damage was met while reading, or the deadline has passed.
+    """
+    if container.format.name in NOT_MEDIA_FORMATS:
+        raise Unusable("not media")
+    pictures, sound = picture_stream(container), sound_stream(container)
+    tracks = scan(container, deadline, *(s for s in (pictures, sound) if s is not None))
+    picture_track = None if pictures is None else tracks[pictures.index]
+    sound_track = None if sound is None else tracks[sound.index]
+    _must_be_whole(path, container, [t for t in (picture_track, sound_track) if t is not None])
+
+    found = Inspection(kind="sound")
+    if pictures is not None and picture_track is not None and picture_track.packets:
+        found = _with_pictures(path, pictures, picture_track, thorough, deadline)
+    if sound is not None and sound_track is not None and sound_track.times:
+        found = _with_sound(path, found, sound, sound_track, thorough, deadline)
+    if not found.clock.has_video and not found.clock.has_sound:
+        raise Unusable(_why_nothing(container))
+    if found.duration_seconds < SHORT_SECONDS - 1e-3:
+        found = replace(found, flags=(*found.flags, "short"))
+    return found
+
+
+def _must_be_whole(path: str, container: InputContainer, tracks: list[Track]) -> None:
+    """
+    Raises:
+        Unusable: the container says that it is longer than the file, or cannot be read to its end.
+    """
+    end = max((track.seconds(track.end_ticks) for track in tracks), default=0.0)
+    signs = [missing_bytes(path, container), missing_time(container, end) if tracks else None]
+    if any(signs):
+        raise Unusable("truncated: " + ", ".join(sign for sign in signs if sign))
+    if any(track.broken for track in tracks):
+        raise Unusable("truncated: its last packet is incomplete")
+    stopped = [track.stopped for track in tracks if track.stopped]
+    if stopped:
+        raise Unusable(f"damaged: it cannot be read on after {end:.2f} s ({stopped[0]})")
+
+
+def _why_nothing(container: InputContainer) -> str:
+    coded = [s for s in (*container.streams.video, *container.streams.audio) if s.codec_context is None]
+    if coded:
+        return "unreadable: there is no decoder for what is in it"
+    return "no video and no sound"
+
+
+def _with_pictures(path: str, stream: VideoStream, track: Track, thorough: bool, deadline: Deadline) -> Inspection:
+    seen = check_pictures(path, stream, track, thorough=thorough, deadline=deadline)
+    count = len(seen.clock.frame_times)
+    return Inspection(
+        kind="video",
+        duration_seconds=seen.duration_seconds,
+        width=seen.clock.width,
+        height=seen.clock.height,
+        frame_count=count,
+        frame_rate=count / seen.duration_seconds if count > 1 else 0.0,
+        flags=("still",) if seen.still else (),
+        clock=seen.clock,
+    )
+
+
+def _with_sound(
+    path: str, found: Inspection, stream: AudioStream, track: Track, thorough: bool, deadline: Deadline
+) -> Inspection:
+    heard = check_sound(path, found.clock, stream, track, thorough=thorough, deadline=deadline)
+    clock = heard.clock
+    alone = not clock.has_video
+    return replace(
+        found,
+        duration_seconds=clock.audio_end_seconds if alone else found.duration_seconds,
+        audio_rate=clock.audio_rate,
+        audio_channels=heard.channels,
+        audio_start_seconds=clock.audio_start_seconds,
+        audio_end_seconds=clock.audio_end_seconds,
+        flags=(*found.flags, "silent") if heard.silent else found.flags,
+        clock=clock,
+    )

@@ -1,0 +1,129 @@
+"""What the packets of a file say, without decoding: when frames are shown and where decoding can begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from numpy.typing import NDArray
+
+from avssl.media.container import Deadline, in_words, packets_of_all
+
+
+@dataclass(slots=True)
+class Track:
+    """The packets of one stream, in ticks of ``tick`` seconds."""
+
+    tick: Fraction
+    codec: str
+    times: list[int] = field(default_factory=list)
+    """Presentation times of the packets that are shown, in the order of the file."""
+    durations: list[int] = field(default_factory=list)
+    decoding_times: list[int | None] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    """Presentation times of those among them at which decoding can begin."""
+    has_keys: bool = False
+    """Whether decoding can begin anywhere, at a packet that is shown or not."""
+    packets: int = 0
+    """All that hold data, shown or not."""
+    untimed: int = 0
+    """Those without a presentation time."""
+    broken: int = 0
+    """Those that end before their size says."""
+    stopped: str | None = None
+    """What FFmpeg said when it could not read on."""
+
+    def take(self, packet: Packet[Stream]) -> None:
+        self.packets += 1
+        self.broken += packet.is_corrupt
+        self.has_keys |= packet.is_keyframe
+        self.decoding_times.append(packet.dts)
+        if packet.pts is None:
+            self.untimed += 1
+        elif not packet.is_discard and not _is_hidden(self.codec, packet):
+            self.times.append(packet.pts)
+            self.durations.append(packet.duration or 0)
+            if packet.is_keyframe:
+                self.keys.append(packet.pts)
+
+    def seconds(self, ticks: int) -> float:
+        return float(ticks * self.tick)
+
+    @property
+    def is_reordered(self) -> bool:
+        """Whether frames are shown in another order than they are decoded in."""
+        return any(a > b for a, b in pairwise(self.times))
+
+    @property
+    def end_ticks(self) -> int:
+        """Where the last packet ends."""
+        return max((t + d for t, d in zip(self.times, self.durations, strict=True)), default=0)
+
+
+def scan(container: InputContainer, deadline: Deadline, *streams: Stream) -> dict[int, Track]:
+    """Every packet of these streams once: tracks by stream index.
+
+    Raises:
+        MediaError: the deadline has passed.
+    """
+    tracks = {
+        s.index: Track(s.time_base or Fraction(1, 1_000_000), s.codec_context.codec.name if s.codec_context else "")
+        for s in streams
+    }
+    try:
+        for packet in packets_of_all(container, deadline, *streams):
+            if packet.size:
+                tracks[packet.stream_index].take(packet)
+    except av.FFmpegError as error:
+        for track in tracks.values():
+            track.stopped = in_words(error)
+    return tracks
+
+
+def even_grid(times: NDArray[np.float64], step_seconds: float, tick_seconds: float) -> float | None:
+    """Where packets of one length begin, finer than their time stamps tell.
+
+    If all time stamps are an even grid rounded to ticks, the grid can be found to a fraction of a tick: each
+    stamp narrows down where it lies.
+
+    Args:
+        times: of all packets in order, seconds. (n,)
+        step_seconds: what each of them lasts.
+
+    Returns:
+        The time of one grid point, or None if the stamps are not such a grid (gaps, drift, jitter).
+    """
+    if not len(times):
+        return None
+    offsets = times - times[0] - np.arange(len(times)) * step_seconds
+    if np.ptp(offsets) > tick_seconds * (1 + 1e-6) + 1e-9:
+        return None
+    return float(times[0] + (offsets.max() + offsets.min()) / 2)
+
+
+def _is_hidden(codec: str, packet: Packet[Stream]) -> bool:
+    """Whether a packet holds a picture that only serves as a reference (in VP8 and VP9 a packet of its own)."""
+    view = memoryview(packet)
+    if codec.startswith("vp8") or codec == "libvpx":
+        return not view[0] >> 4 & 1  # RFC 6386, 9.1: show_frame
+    if codec.startswith(("vp9", "libvpx-vp9")):
+        return _vp9_is_hidden(view)
+    return False
+
+
+def _vp9_is_hidden(view: memoryview) -> bool:
+    """VP9 bitstream specification 0.6: 6.2 (uncompressed header), annex B (several frames in one packet)."""
+    if view[-1] >> 5 == 0b110:
+        return False  # a superframe ends with the frame that is shown
+    bits = view[0] << 8 | (view[1] if len(view) > 1 else 0)
+    profile = (bits >> 13 & 1) | (bits >> 12 & 1) << 1
+    next_bit = 11 - (profile == 3)
+    show_existing = bits >> next_bit & 1
+    show_frame = bits >> (next_bit - 2) & 1
+    return not show_existing and not show_frame

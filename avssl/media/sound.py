@@ -1,0 +1,261 @@
+"""The sound between two moments: seek, decode a little more than was asked for, mix to mono, resample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+import av
+import numpy as np
+import soxr
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.media.clock import Clock
+from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets
+
+Mono = NDArray[np.float32]
+
+MARGIN_SAMPLES = 256
+"""On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter."""
+WARM_UP_SECONDS = 0.1
+WARM_UP_FRAMES = 10
+"""How much sound is decoded and thrown away before a stretch: an Opus decoder needs 80 ms to settle (RFC 7845,
+4.6), an MP3 frame may lean on the bits of nine frames before it, AAC and Vorbis overlap by one."""
+USUAL_FRAME_SAMPLES = 1152
+JITTER_SECONDS = 1e-3
+"""Time stamps may stray from the count of samples by this (or 1.5 ticks) before they are taken for a gap."""
+
+LOW_FREQUENCY_CHANNELS = {"LFE", "LFE2"}
+
+
+def read_audio(
+    path: str,
+    clock: Clock,
+    start_seconds: float,
+    duration_seconds: float,
+    rate: int,
+    *,
+    timeout_seconds: float = READ_TIMEOUT_SECONDS,
+) -> NDArray[np.float32]:
+    """A stretch of sound, mono: float32 (round(duration_seconds * rate),), full scale ±1 (peaks may pass it).
+
+    Sample k lies at ``start_seconds + k / rate`` of media time, to within half a sample as stored. Mono is the
+    plain mean of all channels but the low-frequency one, so it cannot clip. Zeros before the sound begins,
+    after it ends and in gaps.
+
+    Raises:
+        MediaError: the file has no sound, or the stretch cannot be decoded.
+        ValueError: a negative duration or a rate that is not positive.
+    """
+    if duration_seconds < 0 or rate <= 0:
+        raise ValueError(f"duration_seconds ({duration_seconds}) must not be negative, rate ({rate}) must be positive")
+    if not clock.has_sound:
+        raise MediaError(path, "there is no sound in this file", start_seconds)
+    count = round(duration_seconds * rate)
+    end_seconds = start_seconds + count / rate
+    if not count or start_seconds >= clock.audio_end_seconds or end_seconds <= clock.audio_start_seconds:
+        return np.zeros(count, np.float32)
+    # The stretch is widened by whole samples of the rate asked for, and placed on the nearest stored sample.
+    margin = math.ceil(MARGIN_SAMPLES * rate / min(rate, clock.audio_rate))
+    first_seconds = start_seconds - margin / rate
+    native = round((count + 2 * margin) / rate * clock.audio_rate)
+    samples = _stored_samples(path, clock, first_seconds, native, Deadline(path, timeout_seconds))
+    if rate != clock.audio_rate:
+        samples = soxr.resample(samples, clock.audio_rate, rate, quality="HQ")
+    stretch = np.zeros(count, np.float32)
+    found = samples[margin : margin + count]
+    stretch[: len(found)] = found
+    return stretch
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Run:
+    """Frames of sound that follow each other without a gap, in mono."""
+
+    rate: int
+    pieces: list[Mono] = field(default_factory=list)
+    length: int = 0
+    skipped: int = 0
+    """Samples at the beginning of the run that were decoded but not kept."""
+    earliest: float = -math.inf
+    latest: float = math.inf
+    """Between these the run begins, going by the time stamps seen so far, each right to half a tick."""
+    begins: float | None = None
+    """Where it begins for certain, once a packet was seen whose exact place is known."""
+
+    @property
+    def start_seconds(self) -> float:
+        return self.begins if self.begins is not None else (self.earliest + self.latest) / 2
+
+    @property
+    def end_seconds(self) -> float:
+        return self.start_seconds + self.length / self.rate
+
+    def follows(self, seconds: float, tick: float) -> bool:
+        """Whether a frame with this time stamp continues the run."""
+        return abs(seconds - self.end_seconds) <= max(JITTER_SECONDS, 1.5 * tick)
+
+    def add(self, chunk: Chunk, *, keep: bool, tick: float) -> None:
+        """Appends a chunk; one that is not kept (only at the beginning) is counted."""
+        if chunk.seconds is not None:
+            begin = chunk.seconds - self.length / self.rate
+            self.earliest = max(self.earliest, begin - tick / 2)
+            self.latest = min(self.latest, begin + tick / 2)
+        if keep:
+            self.pieces.append(chunk.samples)
+        else:
+            self.skipped += len(chunk.samples)
+        self.length += len(chunk.samples)
+
+
+def _stored_samples(path: str, clock: Clock, start_seconds: float, count: int, deadline: Deadline) -> Mono:
+    """``count`` samples as stored (mono, not resampled) from the one nearest to ``start_seconds`` on."""
+    rate = clock.audio_rate
+    result = np.zeros(count, np.float32)
+    for run in _runs(path, clock, start_seconds, start_seconds + count / rate, deadline):
+        at = round((run.start_seconds - start_seconds) * rate) + run.skipped
+        for piece in run.pieces:
+            begin, end = max(at, 0), min(at + len(piece), count)
+            if begin < end:
+                result[begin:end] = piece[begin - at : end - at]
+            at += len(piece)
+    result[max(round((clock.audio_end_seconds - start_seconds) * rate), 0) :] = 0  # padding of the last packet
+    return result
+
+
+def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, deadline: Deadline) -> list[Run]:
+    """All sound between two moments, as runs."""
+    for seek_seconds in _attempts(clock, start_seconds):
+        try:
+            with opened(path, deadline) as container:
+                chunks = chunks_from(container, clock, seek_seconds, (start_seconds, end_seconds), deadline)
+                first = next(chunks, None)
+                landed_late = (
+                    first is None or first.seconds is None or first.seconds > start_seconds - warm_up_seconds(clock)
+                )
+                if seek_seconds is not None and landed_late:
+                    continue
+                return _collected(chain([] if first is None else [first], chunks), clock, start_seconds, end_seconds)
+        except (av.FFmpegError, OSError) as error:
+            if seek_seconds is None:
+                raise MediaError(path, in_words(error), start_seconds) from error
+    return []
+
+
+def warm_up_seconds(clock: Clock) -> float:
+    samples = WARM_UP_FRAMES * (clock.audio_frame_samples or USUAL_FRAME_SAMPLES)
+    return max(WARM_UP_SECONDS, samples / clock.audio_rate)
+
+
+def _attempts(clock: Clock, start_seconds: float) -> list[float | None]:
+    """Where to begin: well before the stretch, ever earlier if the container lands late, at last the start (None)."""
+    begin = start_seconds - 2 * warm_up_seconds(clock)
+    if not clock.audio_seekable:
+        return [None]
+    return [s for s in (begin, begin - 2, begin - 10) if s > clock.audio_start_seconds] + [None]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One decoded frame of sound."""
+
+    samples: Mono
+    seconds: float | None
+    """Media time of its first sample, as the time stamp has it; None where it has none."""
+
+
+def chunks_from(
+    container: InputContainer,
+    clock: Clock,
+    seek_seconds: float | None,
+    wanted: tuple[float, float],
+    deadline: Deadline,
+) -> Iterator[Chunk]:
+    """The decoded sound from this moment (None: the start of the file) on.
+
+    Raises:
+        MediaError: sound inside the wanted stretch cannot be decoded.
+        av.FFmpegError: the container cannot be read.
+    """
+    stream = container.streams[clock.audio_stream]
+    if not isinstance(stream, AudioStream) or not stream.time_base:
+        raise MediaError(deadline.path, "the file has changed since it was indexed")
+    if seek_seconds is not None:
+        container.seek(round((seek_seconds + clock.origin_seconds) / stream.time_base), stream=stream)
+    begun = False
+    for packet in packets(container, deadline, stream):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            seconds = _media_seconds(packet, clock)
+            if begun and seconds is not None and wanted[0] <= seconds < wanted[1]:
+                raise MediaError(
+                    deadline.path, f"the sound there cannot be decoded ({in_words(error)})", seconds
+                ) from error
+            continue
+        for frame in frames:
+            if frame.sample_rate != clock.audio_rate:
+                raise MediaError(deadline.path, "the sound changes its sample rate", _media_seconds(frame, clock))
+            begun = True
+            yield Chunk(to_mono(frame), _media_seconds(frame, clock))
+
+
+def _collected(chunks: Iterable[Chunk], clock: Clock, start_seconds: float, end_seconds: float) -> list[Run]:
+    """The chunks put together, until the stretch is full."""
+    runs: list[Run] = []
+    for chunk in chunks:
+        run = runs[-1] if runs else None
+        if run is None or (chunk.seconds is not None and not run.follows(chunk.seconds, clock.audio_tick_seconds)):
+            if chunk.seconds is None:
+                continue
+            run = Run(clock.audio_rate)
+            runs.append(run)
+        if chunk.seconds is not None and len(chunk.samples) == clock.audio_frame_samples:
+            run.begins = _exact(chunk.seconds, clock) - run.length / run.rate
+        ends = (chunk.seconds if chunk.seconds is not None else run.end_seconds) + len(chunk.samples) / run.rate
+        run.add(
+            chunk, keep=bool(run.pieces) or ends > start_seconds - WARM_UP_SECONDS / 10, tick=clock.audio_tick_seconds
+        )
+        if run.end_seconds > end_seconds + WARM_UP_SECONDS / 10:
+            break
+    return runs
+
+
+def _exact(seconds: float, clock: Clock) -> float:
+    """The time of a packet's first sample, from its rounded time stamp and the grid on which all packets lie."""
+    step = clock.audio_frame_samples / clock.audio_rate
+    return clock.audio_anchor_seconds + round((seconds - clock.audio_anchor_seconds) / step) * step
+
+
+def _media_seconds(item: Packet[AudioStream] | AudioFrame, clock: Clock) -> float | None:
+    if item.pts is None or not item.time_base:
+        return None
+    return float(item.pts * item.time_base) - clock.origin_seconds
+
+
+def to_mono(frame: AudioFrame) -> Mono:
+    """The mean of a frame's channels, the low-frequency ones left out: float32 (samples,), full scale ±1."""
+    data = np.asarray(frame.to_ndarray())
+    if frame.format.is_packed:
+        data = data.reshape(-1, frame.layout.nb_channels).T
+    heard = [i for i, channel in enumerate(frame.layout.channels) if channel.name not in LOW_FREQUENCY_CHANNELS]
+    if len(heard) < len(data) and heard:
+        data = data[heard]
+    if data.dtype == np.uint8:
+        scaled: Mono = (data.astype(np.float32) - 128) / np.float32(128)
+    elif data.dtype.kind == "i":
+        scaled = data.astype(np.float32) / np.float32(2 ** (8 * data.dtype.itemsize - 1))
+    else:
+        scaled = data.astype(np.float32)
+    mono: Mono = scaled[0] if len(scaled) == 1 else scaled.mean(axis=0, dtype=np.float32)
+    return mono

@@ -1,0 +1,229 @@
+"""Frames of a file by the moment at which they are shown: seek, decode forward, keep what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.media.clock import Clock
+from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets
+from avssl.media.pictures import Painter
+
+
+def read_frames(
+    path: str, clock: Clock, times: Sequence[float], *, timeout_seconds: float = READ_TIMEOUT_SECONDS
+) -> NDArray[np.uint8]:
+    """The frame shown at each of these media times: uint8 RGB (len(times), 3, height, width).
+
+    Shown at t is the last frame whose time is at most t (+ 1 µs); before the first frame the first, after
+    the last the last. Each group of pictures is decoded once, whatever the order of ``times``.
+
+    Raises:
+        MediaError: the file has no pictures, or one that was asked for cannot be decoded.
+    """
+    numbers = [clock.shown(seconds) for seconds in times]
+    result = np.empty((len(numbers), 3, clock.height, clock.width), np.uint8)
+    with FrameReader(path, clock, Deadline(path, timeout_seconds)) as reader:
+        painter = Painter(clock.width, clock.height)
+        for number, frame in reader.frames(sorted(set(numbers))):
+            picture = painter.paint(frame)
+            for row, wanted in enumerate(numbers):
+                if wanted == number:
+                    result[row] = picture
+    return result
+
+
+def iter_frames(
+    path: str, clock: Clock, *, timeout_seconds: float = READ_TIMEOUT_SECONDS
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Every frame in the order shown, decoded once: (media time, uint8 RGB (3, height, width)).
+
+    Args:
+        timeout_seconds: for the whole file, the caller's own work between two frames included.
+
+    Raises:
+        MediaError: the file has no pictures, or one of them cannot be decoded.
+    """
+    with FrameReader(path, clock, Deadline(path, timeout_seconds)) as reader:
+        painter = Painter(clock.width, clock.height)
+        for number, frame in reader.all_frames():
+            yield float(clock.frame_times[number]), painter.paint(frame)
+
+
+class FrameReader:
+    """One open file, read by frame number. Closes it at the end of its ``with`` block.
+
+    Raises:
+        MediaError: from every method: what FFmpeg or the system says, with the path.
+    """
+
+    def __init__(self, path: str, clock: Clock, deadline: Deadline) -> None:
+        self.path = path
+        self._clock = clock
+        self._deadline = deadline
+        self._files = ExitStack()
+        self._container: InputContainer | None = None
+        self.went_back_to_start = False
+        """Whether seeking failed at least once, so that the file had to be read from its start."""
+
+    def __enter__(self) -> FrameReader:
+        if not self._clock.has_video:
+            raise MediaError(self.path, "there are no pictures in this file")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """The frames with these numbers (ascending), each once, in no promised order."""
+        for key, numbers in self._groups_of_pictures(wanted):
+            missing = list(numbers)
+            for attempt in _attempts(key):
+                self.went_back_to_start |= attempt is None and key > 0
+                for number, frame in self._pass(missing, attempt):
+                    missing.remove(number)
+                    yield number, frame
+                if not missing:
+                    break
+            else:
+                raise MediaError(self.path, "the picture shown there cannot be decoded", self._seconds(missing[0]))
+
+    def all_frames(self) -> Iterator[tuple[int, VideoFrame]]:
+        """All frames in the order shown, from the start of the file."""
+        expected = 0
+        for number, frame in self._pass(range(len(self._clock.frame_times)), None):
+            if number != expected:
+                break
+            yield number, frame
+            expected += 1
+        if expected < len(self._clock.frame_times):
+            raise MediaError(self.path, "the picture shown there cannot be decoded", self._seconds(expected))
+
+    # --- how --------------------------------------------------------------------------------------------------
+
+    def _seconds(self, number: int) -> float:
+        return float(self._clock.frame_times[number])
+
+    def _groups_of_pictures(self, wanted: Sequence[int]) -> Iterable[tuple[int, list[int]]]:
+        """The wanted frames by the number of the key frame from which to decode; 0: the start of the file."""
+        keys = self._clock.key_times if self._clock.video_seekable else np.zeros(0)
+        groups: dict[int, list[int]] = {}
+        for number in wanted:
+            # A frame that is decoded after a key frame and shown before it belongs to the group before.
+            key = int(np.searchsorted(keys, self._seconds(number) + 1e-9, side="right")) - 1
+            groups.setdefault(max(key, 0), []).append(number)
+        return groups.items()
+
+    def _pass(self, wanted: Sequence[int], key: int | None) -> Iterator[tuple[int, VideoFrame]]:
+        """Those of the wanted frames (ascending) that decoding from this key frame (None: the start) shows whole."""
+        remaining = set(wanted)
+        last = wanted[-1]
+        try:
+            for number, frame, whole in self.numbered(key, wanted[0]):
+                if number is None:
+                    continue
+                if number in remaining and whole:
+                    remaining.remove(number)
+                    yield number, frame
+                if number >= last:
+                    return
+        except (av.FFmpegError, OSError) as error:
+            raise MediaError(self.path, in_words(error), self._seconds(wanted[0])) from error
+
+    def numbered(self, key: int | None, first: int = 0) -> Iterator[tuple[int | None, VideoFrame, bool]]:
+        """What decoding from a key frame (None: the start) gives, in the order shown: (number, frame, whole).
+
+        The number is None for a frame that is none of the clock's. Nothing comes if the container went to
+        a later place than the frame ``first``.
+        """
+        container, stream = self._at(key)
+        source = packets(container, self._deadline, stream)
+        must_start_with_key = len(self._clock.key_times) > 0
+        latest = self._seconds(first) + 1e-6
+
+        def late(packet: Packet[VideoStream]) -> bool:
+            seconds = self._time_of(packet)
+            return key is not None and seconds is not None and seconds > latest
+
+        for count, (frame, whole) in enumerate(decoded(source, from_key=must_start_with_key, late=late)):
+            yield count if self._clock.frames_are_counted else self._number_of(frame), frame, whole
+
+    def _at(self, key: int | None) -> tuple[InputContainer, VideoStream]:
+        """The file, standing at this key frame, or opened anew."""
+        if key is None or self._container is None:
+            self._files.close()
+            self._container = self._files.enter_context(opened(self.path, self._deadline))
+        stream = self._container.streams[self._clock.video_stream]
+        if not isinstance(stream, VideoStream) or not stream.time_base:
+            raise MediaError(self.path, "the file has changed since it was indexed")
+        if key is not None:
+            seconds = self._clock.origin_seconds + float(self._clock.key_times[key])
+            self._container.seek(round(seconds / stream.time_base), stream=stream)
+        return self._container, stream
+
+    def _time_of(self, item: Packet[VideoStream] | VideoFrame) -> float | None:
+        if item.pts is None or not item.time_base:
+            return None
+        return float(item.pts * item.time_base) - self._clock.origin_seconds
+
+    def _number_of(self, frame: VideoFrame) -> int | None:
+        """Which frame of the file this is, by its time; None for one that is not shown."""
+        seconds = self._time_of(frame)
+        if seconds is None or not frame.time_base:
+            return None
+        times = self._clock.frame_times
+        number = min(int(np.searchsorted(times, seconds - 0.4 * float(frame.time_base))), len(times) - 1)
+        return number if abs(times[number] - seconds) < 0.5 * float(frame.time_base) else None
+
+
+def _attempts(key: int) -> list[int | None]:
+    """From which key frames to try: the right one, earlier ones (some containers land late), then the start."""
+    return [k for k in (key, key - 1, key - 3, key - 8) if k > 0] + [None]
+
+
+def decoded(
+    source: Iterable[Packet[VideoStream]],
+    *,
+    from_key: bool = True,
+    late: Callable[[Packet[VideoStream]], bool] | None = None,
+) -> Iterator[tuple[VideoFrame, bool]]:
+    """The frames of a stream, each with whether all that it was made from could be decoded.
+
+    Damage lasts until the next picture that stands on its own. What cannot be decoded before the first whole
+    frame is forgiven: a file may have been cut out of a stream.
+
+    Args:
+        from_key: pass over packets before the first key frame: decoders draw grey pictures from them.
+        late: asked of the first packet that is used; if it answers yes, there are no frames.
+    """
+    started = damaged = any_whole = False
+    for packet in source:
+        if not started and packet.size:
+            if from_key and not packet.is_keyframe:
+                continue
+            if late is not None and late(packet):
+                return
+            started = True
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            damaged = any_whole
+            continue
+        for frame in frames:
+            if frame.key_frame:
+                damaged = False
+            whole = not damaged and not frame.is_corrupt
+            any_whole = any_whole or whole
+            yield frame, whole
