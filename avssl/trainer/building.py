@@ -1,0 +1,91 @@
+"""From plans to networks and their optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from avssl.errors import UserError
+from avssl.trainer.distributed import World
+from avssl.trainer.options import TrainOptions
+from avssl.trainer.plan import TaskPlan
+from avssl.trainer.seeds import hashed
+
+
+def settle_states(
+    plans: Sequence[TaskPlan], seed: int, saved: Mapping[str, dict[str, Any]] | None, world: World
+) -> dict[str, dict[str, Any]]:
+    """Give each task what it must know of the training data: as saved, or learned now (by rank 0, for all).
+
+    Returns:
+        each task's state by the task's name.
+    """
+    if saved is None:
+        learned = None
+        with world.together():
+            if world.writes:
+                for plan in plans:
+                    plan.task.fit_statistics(plan.train, seed)
+                learned = {plan.task.name: plan.task.state() for plan in plans}
+        saved = world.broadcast(learned)
+        assert saved is not None
+        if world.writes:
+            return dict(saved)
+    for plan in plans:
+        plan.task.load_state(saved[plan.task.name])
+    return dict(saved)
+
+
+def build(
+    plans: Sequence[TaskPlan], seed: int, given: Mapping[str, nn.Module] | None = None
+) -> tuple[dict[str, nn.Module], nn.ModuleDict]:
+    """Encoders by role and networks by task name; tasks that name the same role share its encoder.
+
+    The first task that names a role builds its encoder, unless one is ``given``. Each task's weights depend
+    on the seed and the task's name, not on the tasks beside it. torch's global generator is left seeded.
+
+    Raises:
+        UserError: two plans have tasks of one name.
+    """
+    names = [plan.task.name for plan in plans]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"task {twice!r} is named twice; a training has each task once")
+    encoders = dict(given or {})
+    for plan in plans:
+        torch.manual_seed(hashed(seed, "weights", plan.task.name, "encoders"))
+        encoders = {**plan.task.encoders(), **encoders}
+    networks = {}
+    for plan in plans:
+        torch.manual_seed(hashed(seed, "weights", plan.task.name))
+        networks[plan.task.name] = plan.task.network(encoders)
+    return encoders, nn.ModuleDict(networks)
+
+
+def make_optimizer(networks: nn.Module, options: TrainOptions, device: torch.device) -> torch.optim.Optimizer:
+    """The optimizer of ``options`` over all weights that learn; no decay on biases, norms and other 1-D weights."""
+    learning = [weight for weight in networks.parameters() if weight.requires_grad]
+    if not learning:
+        raise UserError("nothing to train: every weight of the networks is frozen")
+    groups = [
+        {"params": [weight for weight in learning if weight.ndim > 1], "weight_decay": options.weight_decay},
+        {"params": [weight for weight in learning if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    fused = device.type in ("cpu", "cuda")
+    if options.optimizer == "sgd":
+        nesterov = options.momentum > 0
+        return torch.optim.SGD(groups, options.learning_rate, momentum=options.momentum, nesterov=nesterov, fused=fused)
+    kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, options.learning_rate, fused=fused)
+
+
+def to_device(modules: Iterable[nn.Module], device: torch.device, channels_last: bool) -> None:
+    """Move modules in place; the 4-D weights channels-last if asked."""
+    for module in modules:
+        module.to(device)
+        if channels_last:
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,59 @@
+"""Where and with what a run was made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from typing import Any
+
+import torch
+
+PACKAGES = ("avssl", "torch", "torchvision", "torchaudio", "av", "librosa", "soxr", "numpy", "pillow", "safetensors")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions, machine, git revision of the current folder (None outside a repository) and command line."""
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": shlex.join(sys.argv),
+        "git": _git_revision(),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "machine": {
+            "system": platform.platform(),
+            "processor": torch.cpu.get_capabilities().get("cpu_name", platform.processor())
+            if hasattr(torch.cpu, "get_capabilities")
+            else platform.processor(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "torch_threads": torch.get_num_threads(),
+            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        },
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """ "1234abc…", with "+changes" where files differ from it."""
+    revision = _git("rev-parse", "HEAD")
+    if not revision:
+        return None
+    return f"{revision}+changes" if _git("status", "--porcelain", "--untracked-files=no") else revision
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

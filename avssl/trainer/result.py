@@ -1,0 +1,104 @@
+"""What a training leaves behind, and what it writes down while it goes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from avssl.errors import UserError
+from avssl.trainer.loader import Steps
+from avssl.trainer.plan import named
+from avssl.trainer.stepper import Outcome
+
+
+@dataclass(slots=True)
+class FitResult:
+    """A finished training.
+
+    Attributes:
+        networks: by task name, in eval mode: the last or the best ones, as asked.
+        encoders: by role; the networks hold the same modules.
+        states: each task's :meth:`~avssl.tasks.base.Task.state` by name.
+        steps: optimizer steps, those before a resumption included.
+        seconds: the training took, likewise; validation and saving included.
+        data_wait: the share of ``seconds`` spent waiting for data.
+        history: the lines of ``metrics.jsonl``.
+        best: the best validation, {"step", "score"}; None if there was none.
+        finished: False only on the way out of an interrupted training.
+    """
+
+    networks: dict[str, nn.Module]
+    encoders: dict[str, nn.Module]
+    states: dict[str, dict[str, Any]]
+    steps: int
+    seconds: float
+    data_wait: float
+    history: list[dict[str, Any]]
+    best: dict[str, float] | None
+    finished: bool
+
+
+@dataclass(slots=True)
+class Tally:
+    """Where a training is: what a checkpoint says beside the weights."""
+
+    step: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+    passed_over: int = 0
+    best: dict[str, float] | None = None
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class Window:
+    """The outcomes since the last line of metrics.
+
+    They stay on the device until they are read, as reading waits for a GPU.
+    """
+
+    steps: Steps
+    names: Sequence[str]
+    outcomes: list[tuple[int, Outcome]] = field(default_factory=list)
+    checked: int = 0
+    seconds_before: float = 0.0
+    waited_before: float = 0.0
+
+    def add(self, step: int, outcomes: Sequence[Outcome]) -> None:
+        """Take in the outcomes of ``step`` (the first is 0)."""
+        self.outcomes += [(step, outcome) for outcome in outcomes]
+
+    def check(self) -> None:
+        """Stop at a loss that is no number.
+
+        Raises:
+            UserError: names the task, the step and the keys of the batch.
+        """
+        for step, outcome in self.outcomes[self.checked :]:
+            loss = float(outcome.values[0])
+            if not math.isfinite(loss):
+                keys = dict(self.steps.keys(step))[outcome.plan]
+                raise UserError(
+                    f"the loss of {self.names[outcome.plan]} is {loss} at step {step + 1}; its batch has the keys "
+                    f"{named(keys)}; try a lower --learning-rate or --clip-norm 1, or look at that batch"
+                )
+        self.checked = len(self.outcomes)
+
+    def means(self) -> dict[int, dict[str, float]]:
+        """Per task the means over its steps since the last call; the window is empty then."""
+        self.check()
+        groups: dict[int, list[Outcome]] = {}
+        for _, outcome in self.outcomes:
+            groups.setdefault(outcome.plan, []).append(outcome)
+        self.outcomes, self.checked = [], 0
+        return {plan: _mean(group) for plan, group in sorted(groups.items())}
+
+
+def _mean(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    mean = torch.stack([outcome.values for outcome in outcomes]).mean(0)
+    return dict(zip(outcomes[0].names, mean.tolist(), strict=True))

@@ -1,0 +1,185 @@
+"""The folder of a run: what was asked for, where it ran, how it went, what it learned. One process writes there."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+from torch import nn
+
+from avssl.errors import UserError
+from avssl.trainer.checkpoints import Checkpoints
+from avssl.trainer.distributed import is_writer
+from avssl.trainer.environment import describe_environment
+from avssl.trainer.files import UNFINISHED, write_whole, writing
+from avssl.trainer.metrics import MetricsLog
+
+SaveEncoder = Callable[[nn.Module, Path], Any]
+"""Writes a module as ``PATH.safetensors`` and ``PATH.json``."""
+
+NO_MATTER = ("workers", "out")
+"""Options that may differ when a run is continued: they do not change what it computes."""
+
+_LOCK = ".lock"
+
+
+class RunFolder:
+    """Opens the folder of a run, new or to be continued, and locks it until :meth:`close`.
+
+    Of several processes only rank 0 writes; in the others every method does nothing.
+
+    Args:
+        path: the folder; made if it is not there.
+        config: every option, resolved, as plain values (nested mappings, lists, dataclasses, paths).
+        may_differ: last parts of dotted keys that may differ from those of the run that is there.
+
+    Raises:
+        UserError: another process writes there; the run there has other options (they are named); the
+            folder holds something else; it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, config: Mapping[str, Any], *, may_differ: Collection[str] = NO_MATTER) -> None:
+        self.path = Path(path)
+        self.writes = is_writer()
+        self.checkpoints = Checkpoints(self.path / "checkpoints")
+        self.metrics = MetricsLog(self.path)
+        self._lock: IO[str] | None = None
+        if self.writes:
+            with writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                self._lock = _locked(self.path)
+            try:
+                self._begin(plain(config), may_differ)
+            except BaseException:
+                self.close()
+                raise
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def results(self) -> Path:
+        """Where result rows go."""
+        return self.path / "results"
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write ``value`` whole as ``RUN/name`` ("results/controls.json")."""
+        if self.writes:
+            path = self.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def write_encoders(self, encoders: Mapping[str, nn.Module], save: SaveEncoder | None = None) -> None:
+        """Write each encoder by its role, for ``avssl.load``; ``save`` is the networks' own by default."""
+        if not self.writes:
+            return
+        if save is None:
+            from avssl.networks import saving
+
+            save = saving.save_module
+        folder = self.path / "encoders"
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            for role, encoder in encoders.items():
+                save(encoder, folder / role)
+
+    def close(self) -> None:
+        """Give the folder free."""
+        self.metrics.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+            _held.discard(self.path.resolve())
+
+    def _begin(self, config: dict[str, Any], may_differ: Collection[str]) -> None:
+        known = self.path / "config.yaml"
+        if known.exists():
+            _refuse_other_options(self.path, yaml.safe_load(known.read_text()), config, may_differ)
+            self._note_start()
+            return
+        strange = [entry.name for entry in self.path.iterdir() if not _is_ours(entry.name)]
+        if strange:
+            raise UserError(
+                f"{self.path} is not empty and holds no run (there is {sorted(strange)[0]} and no config.yaml); "
+                "choose another --out"
+            )
+        self._note_start()
+        self.results.mkdir(exist_ok=True)
+        # Last: a folder with this file is a run.
+        write_whole(known, yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode())
+
+    def _note_start(self) -> None:
+        """The first start's facts, and those of each that continued it under "continued"."""
+        now, known = describe_environment(), self.path / "environment.json"
+        if (self.path / "config.yaml").exists() and known.exists():
+            first = json.loads(known.read_text())
+            now = {**first, "continued": [*first.get("continued", []), now]}
+        self.write_json("environment.json", now)
+
+
+def plain(value: Any) -> Any:
+    """The value as YAML can say it: dataclasses and mappings as dicts, tuples as lists, paths as text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return str(value) if isinstance(value, os.PathLike) else value
+
+
+_held: set[Path] = set()
+"""Folders that this process has locked: the system's lock is between processes only."""
+
+
+def _locked(folder: Path) -> IO[str]:
+    """Lock by fcntl: unlike flock it is not inherited, so workers that outlive a killed run hold nothing."""
+    busy = UserError(f"another process is training in {folder}; wait for it, stop it, or choose another --out")
+    if folder.resolve() in _held:
+        raise busy
+    file = (folder / _LOCK).open("a")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise busy from None
+    _held.add(folder.resolve())
+    return file
+
+
+def _is_ours(name: str) -> bool:
+    """What may lie there before config.yaml does: a process may have been killed while it began."""
+    return name in (_LOCK, "environment.json", "results") or name.endswith(UNFINISHED)
+
+
+def _refuse_other_options(
+    folder: Path, there: Mapping[str, Any], asked: Mapping[str, Any], may_differ: Collection[str]
+) -> None:
+    before, now = dict(_flat(there)), dict(_flat(asked))
+    differing = [
+        f"{name} (there {before.get(name, 'not given')}, now {now.get(name, 'not given')})"
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name) != now.get(name) and name.rsplit(".", 1)[-1] not in may_differ
+    ]
+    if differing:
+        raise UserError(
+            f"{folder} holds a run with other options: {', '.join(differing)}; "
+            "give the same to continue it, or choose another --out"
+        )
+
+
+def _flat(options: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value

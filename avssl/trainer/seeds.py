@@ -1,0 +1,27 @@
+"""Seeds of torch: hashed from what they are for, so that nothing depends on what was drawn before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def hashed(*parts: int | str) -> int:
+    """A seed of 63 bits that depends on ``parts`` and nothing else."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+HELD_OUT_SEED = hashed("held-out")
+"""Of the keys of held-out puzzles: the same whatever the run's seed, so that runs are judged on the same puzzles."""
+
+
+@contextmanager
+def own_random_state() -> Iterator[None]:
+    """Within, torch's global generators may be seeded; after, they are as they were."""
+    gpus = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=gpus):
+        yield

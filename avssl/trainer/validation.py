@@ -1,0 +1,154 @@
+"""Held-out puzzles: the same at every validation, in every run."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from avssl.errors import UserError
+from avssl.media.facts import Media
+from avssl.samplers.keys import Key
+from avssl.tasks.base import Answers, Batch, Task
+from avssl.trainer.devices import Precision, moved
+from avssl.trainer.distributed import World
+from avssl.trainer.loader import Failed
+from avssl.trainer.plan import run_on_keys
+from avssl.trainer.seeds import HELD_OUT_SEED
+
+KEPT_BYTES = 1 << 29
+"""Held-out batches are drawn once and kept in memory up to this size (512 MB); larger sets are drawn each time."""
+
+
+class Validation:
+    """The held-out puzzles of one task.
+
+    Args:
+        task: its :meth:`~avssl.tasks.base.Task.held_out` copy.
+        count: puzzles, over all ranks; rounded down to a multiple of the ranks.
+    """
+
+    def __init__(self, task: Task, media: Media, count: int, batch_size: int, workers: int, world: World) -> None:
+        self.task = task
+        self._world = world
+        self._workers = workers
+        count = max(count // world.size, 1) * world.size
+        self._data = _HeldOut(task, media, run_on_keys(HELD_OUT_SEED, 0, count, task.length(media)), batch_size, world)
+        self._kept: list[tuple[int, Batch]] | None = None
+
+    def measure(self, network: nn.Module, precision: Precision, channels_last: bool) -> dict[str, float]:
+        """Loss, measures and accuracy (with its interval) in eval mode; ends in train mode.
+
+        Returns:
+            {"loss", …measures, "n"} and, for puzzles with classes, {"accuracy", "low", "high"}.
+        """
+        sums: Counter[str] = Counter()
+        network.eval()
+        torch.manual_seed(HELD_OUT_SEED)
+        with self._world.together():
+            drawn = iter(self._batches())
+        with torch.no_grad(), precision.autocast():
+            for count, batch in drawn:
+                on_device = moved(batch, precision.device, channels_last)
+                losses = self.task.loss(network, on_device)
+                sums["n"] += count
+                for name, value in {**losses.measures, "loss": losses.loss}.items():
+                    sums[name] += float(value) * count  # type: ignore[assignment]
+                _count_right(sums, self.task, self.task.answers(network, on_device))
+        network.train()
+        return _means(dict(zip(sums, self._world.total(list(sums.values())), strict=True)))
+
+    def _batches(self) -> list[tuple[int, Batch]] | Iterator[tuple[int, Batch]]:
+        if self._kept is not None:
+            return self._kept
+        first = self._data[0]
+        if isinstance(first, Failed):
+            raise first.error
+        if _bytes(first[1]) * len(self._data) > KEPT_BYTES:
+            return self._draw()
+        self._kept = list(self._draw())
+        return self._kept
+
+    def _draw(self) -> Iterator[tuple[int, Batch]]:
+        for item in DataLoader(self._data, batch_size=None, num_workers=min(self._workers, len(self._data))):
+            if isinstance(item, Failed):
+                raise item.error
+            yield item
+
+
+@dataclass(frozen=True)
+class _HeldOut(Dataset[tuple[int, Batch] | Failed]):
+    """Number of a batch → this rank's puzzles of it, and how many they are."""
+
+    task: Task
+    media: Media
+    keys: list[Key]
+    batch_size: int
+    world: World
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.keys) / self.batch_size)
+
+    def __getitem__(self, number: int) -> tuple[int, Batch] | Failed:
+        if number >= len(self):
+            raise IndexError(number)
+        keys = self.keys[number * self.batch_size : (number + 1) * self.batch_size]
+        mine = len(keys) // self.world.size
+        keys = keys[self.world.rank * mine : (self.world.rank + 1) * mine]
+        try:
+            return len(keys), self.task.collate([self.task.draw(self.media, key) for key in keys])
+        except UserError as error:
+            return Failed(error)
+
+
+def interval(right: float, count: float) -> tuple[float, float]:
+    """The 95 % interval of a share: Wilson, Probable inference, JASA 22 (1927)."""
+    z = 1.959964  # the 97.5 % point of the normal distribution
+    share, spread = right / count, z * z / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def at_chance(task: Task, line: dict[str, Any]) -> str | None:
+    """A plain sentence, if this validation does not differ from chance.
+
+    By the accuracy's interval where the puzzle has classes (a network that learned and then overfits may well
+    have a loss above chance), else by the loss.
+    """
+    if task.classes and "accuracy" in line:
+        chance = 1 / task.classes
+        if not line["low"] <= chance <= line["high"]:
+            return None
+        seen = f"accuracy {line['accuracy']:.3f} ({line['low']:.3f} to {line['high']:.3f}, chance {chance:.3f})"
+    else:
+        chance_loss = task.chance_loss()
+        if chance_loss is None or line["loss"] < chance_loss - 0.01:
+            return None
+        seen = f"loss {line['loss']:.4f} (chance {chance_loss:.4f})"
+    return f"{task.name} is still at chance after {line['step']} steps: {seen} on {line['n']} held-out puzzles"
+
+
+def _count_right(sums: Counter[str], task: Task, answers: Answers) -> None:
+    if task.classes and answers.scores.ndim == 2 and answers.truth.ndim == 1:
+        sums["right"] += int((answers.scores.argmax(1) == answers.truth).sum())
+        sums["answered"] += len(answers.truth)
+
+
+def _means(sums: dict[str, float]) -> dict[str, float]:
+    count, right, answered = int(sums.pop("n")), sums.pop("right", 0.0), int(sums.pop("answered", 0))
+    means = {name: value / count for name, value in sums.items()}
+    if answered:
+        low, high = interval(right, answered)
+        means |= {"accuracy": right / answered, "low": low, "high": high}
+    return {"loss": means.pop("loss"), **means, "n": count}
+
+
+def _bytes(batch: Batch) -> int:
+    return sum(value.nbytes for value in batch.values() if isinstance(value, Tensor))
