@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,11 +32,11 @@ def one_of_two(rank: int, folder: str) -> None:
     half = BATCH // 2
     for fusion in ("l3", "ave", "avol"):
         found = gradients(fusion, range(rank * half, (rank + 1) * half))
-        for gradient in found.values():
-            dist.all_reduce(gradient)
-            gradient /= 2
+        for name in found:
+            dist.all_reduce(found[name])
+            found[name] /= 2
         if rank == 0:
-            torch.save(found, os.path.join(folder, fusion))
+            torch.save(found, Path(folder) / fusion)
     dist.destroy_process_group()
 
 
