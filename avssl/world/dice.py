@@ -1,0 +1,23 @@
+"""Randomness by name: the same parts give the same numbers, in any process and in any order."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def dice(*parts: int | str) -> np.random.Generator:
+    """A generator that depends on ``parts`` and nothing else."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
+
+
+def between(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number drawn evenly from [low, high)."""
+    return float(rng.uniform(low, high))
+
+
+def log_between(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number drawn evenly on a logarithmic scale from [low, high): pitches, levels."""
+    return float(low * (high / low) ** rng.random())

@@ -1,0 +1,58 @@
+"""Clips as ordinary video files (H.264 and AAC in MP4), written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+_VIDEO_OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "1", "tune": "fastdecode"}
+_AUDIO_BITS_A_SECOND = 64000
+_AAC_FRAME = 1024
+
+
+def write_video(path: Path, frames: NDArray[np.uint8], fps: int, samples: NDArray[np.float32], rate: int) -> None:
+    """Write ``frames`` (n, h, w, 3) and mono ``samples`` (n,) as one MP4 file."""
+    with whole_file(path) as unfinished, av.open(str(unfinished), "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=fps, options=_VIDEO_OPTIONS)
+        video.height, video.width = frames.shape[1:3]
+        video.pix_fmt = "yuv420p"
+        video.codec_context.gop_size = fps
+        audio = container.add_stream("aac", rate=rate, layout="mono")
+        audio.bit_rate = _AUDIO_BITS_A_SECOND
+        for number, pixels in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture.pts, picture.time_base = number, Fraction(1, fps)
+            container.mux(video.encode(picture))
+        for start in range(0, len(samples), _AAC_FRAME):
+            piece = samples[None, start : start + _AAC_FRAME]
+            sound = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
+            sound.sample_rate, sound.pts, sound.time_base = rate, start, Fraction(1, rate)
+            container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+        container.mux(video.encode(None))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` as one file."""
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name to write to; when all went well the file appears as ``path`` by rename after fsync."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield unfinished
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

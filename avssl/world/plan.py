@@ -1,0 +1,153 @@
+"""What a clip will show and sound like, decided before anything moves: a pure function of its name."""
+
+from __future__ import annotations
+
+import colorsys
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from avssl.world.dice import between, dice, log_between
+from avssl.world.kinds import KINDS
+from avssl.world.settings import Settings
+
+Color = tuple[int, int, int]
+
+PITCH_HZ = (300.0, 900.0)
+"""Fundamentals of all kinds alike. High enough for a small drum, low enough for eight partials below 8 kHz."""
+
+_GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True)
+class ObjectPlan:
+    """One object. Lengths are shares of the picture's side."""
+
+    kind: str
+    size: float
+    """Geometric mean of the width and height of the upright silhouette."""
+    stretch: float
+    """Width is multiplied, height divided by this."""
+    mirrored: bool
+    colors: tuple[Color, Color, Color]
+    """Body, second colour, light parts."""
+    pitch_hz: float
+    sounding: bool
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """One clip, before physics."""
+
+    seed: int
+    split: str
+    index: int
+    scene: str
+    motion: str
+    objects: tuple[ObjectPlan, ...]
+    offscreen: tuple[ObjectPlan, ...]
+    floor: float
+    """Height of the floor, 0 the top edge of the picture, 1 the bottom."""
+    gravity: float
+    """Sides a second squared."""
+    elasticity: float
+    level_db: float
+    """Level of the loudest moment, dB of full scale."""
+    noise_db: float
+    """Level of the room's noise floor, dB of full scale."""
+    echo: float
+    """Share of the room in the sound, 0 to 0.4."""
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Randomness of this clip for one purpose, untouched by what other purposes draw."""
+        return dice("world", self.seed, self.split, self.index, purpose)
+
+
+def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
+    """The plan of clip ``index`` of ``split``.
+
+    Scenes and motions follow a golden-ratio sequence, so that any stretch of clips holds them in their
+    shares; the first kind of a clip comes from shuffled rounds of all kinds.
+    """
+    seed = settings.seed
+    offsets = dice("world", seed, split, "shares").random(2)
+    scene = _at_share(settings.scene_shares(), (offsets[0] + index * _GOLDEN) % 1.0)
+    rng = dice("world", seed, split, index, "plan")
+    motion = _at_share(settings.motion_shares(), float(rng.random()))
+    visible, sounding, hidden = _cast(scene, rng)
+    kinds = _kinds(seed, split, index, visible + hidden, rng)
+    order = [int(place) for place in rng.permutation(visible)]
+    cast = [_object(kinds[i], visible, i < sounding, rng) for i in range(visible)]
+    return ClipPlan(
+        seed=seed,
+        split=split,
+        index=index,
+        scene=scene,
+        motion=motion,
+        objects=tuple(cast[i] for i in order),
+        offscreen=tuple(_object(kind, 1, True, rng) for kind in kinds[visible:]),
+        floor=between(rng, 0.82, 0.95),
+        gravity=between(rng, 4.0, 7.0) if motion == "fall" else between(rng, 7.0, 12.0),
+        elasticity=between(rng, 0.80, 0.90) if motion == "fall" else between(rng, 0.84, 0.93),
+        level_db=between(rng, -20.0, -8.0),
+        noise_db=between(rng, -66.0, -50.0),
+        echo=between(rng, 0.0, 0.4),
+    )
+
+
+def _cast(scene: str, rng: np.random.Generator) -> tuple[int, int, int]:
+    """How many objects are visible, how many of them sound, how many sound from off screen."""
+    if scene == "single":
+        return 1, 1, 0
+    if scene == "several":
+        return int(rng.integers(2, 4)), 1, 0
+    if scene == "duet":
+        return int(rng.integers(2, 4)), 2, 0
+    if scene == "offscreen":
+        return int(rng.integers(1, 3)), 0, 1
+    return int(rng.integers(1, 4)), 0, 0
+
+
+def _kinds(seed: int, split: str, index: int, count: int, rng: np.random.Generator) -> list[str]:
+    """``count`` different kinds; the first from a shuffled round of all, the others at random."""
+    turn, place = divmod(index, len(KINDS))
+    first = int(dice("world", seed, split, "round", turn).permutation(len(KINDS))[place])
+    others = [int(i) for i in rng.permutation(len(KINDS)) if i != first]
+    return [KINDS[i] for i in [first, *others][:count]]
+
+
+def _object(kind: str, company: int, sounding: bool, rng: np.random.Generator) -> ObjectPlan:
+    low, high = {1: (0.30, 0.46), 2: (0.26, 0.36)}.get(company, (0.22, 0.30))
+    return ObjectPlan(
+        kind=kind,
+        size=between(rng, low, high),
+        stretch=log_between(rng, 0.88, 1.14),
+        mirrored=bool(rng.random() < 0.5),
+        colors=_colors(rng),
+        pitch_hz=log_between(rng, *PITCH_HZ),
+        sounding=sounding,
+    )
+
+
+def _colors(rng: np.random.Generator) -> tuple[Color, Color, Color]:
+    hue = float(rng.random())
+    second = hue + float(rng.choice([0.08, 0.33, 0.5, 0.67, 0.92])) + between(rng, -0.04, 0.04)
+    return (
+        _rgb(hue, between(rng, 0.62, 0.92), between(rng, 0.72, 0.98)),
+        _rgb(second, between(rng, 0.45, 0.85), between(rng, 0.75, 0.98)),
+        _rgb(hue + between(rng, -0.1, 0.1), between(rng, 0.05, 0.22), between(rng, 0.93, 1.0)),
+    )
+
+
+def _rgb(hue: float, saturation: float, value: float) -> Color:
+    red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _at_share(shares: Mapping[str, float], place: float) -> str:
+    """The entry that covers ``place`` of [0, 1) when the shares are laid end to end."""
+    names = [name for name, share in shares.items() if share > 0]
+    ends = itertools.accumulate(shares[name] for name in names)
+    return next((name for name, end in zip(names, ends, strict=True) if place < end), names[-1])

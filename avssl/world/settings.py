@@ -1,0 +1,126 @@
+"""What a world is made of: how many clips, how large, and which scenes in which shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from avssl.errors import UserError
+
+VERSION = 1
+"""Raised whenever the same seed would give another world."""
+
+SPLITS: tuple[str, ...] = ("train", "validation", "test")
+
+SCENES: dict[str, str] = {
+    "single": "one object, which sounds",
+    "several": "two or three objects, of which one sounds",
+    "duet": "two or three objects, of which two sound",
+    "offscreen": "one or two silent objects; something that is not in the picture sounds",
+    "silent": "one to three objects that move without a sound",
+}
+
+MOTIONS: dict[str, str] = {
+    "bounce": "objects are thrown, fall, bounce and collide; at rest they hop",
+    "swing": "objects hang on cords, knock against posts and each other",
+    "struck": "objects stand on the floor, pebbles fall on them",
+    "fall": "like bounce, under a weaker pull and without hops: energy is only lost",
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Shares of scenes and of motions (relative; they need not sum to one)."""
+
+    scenes: Mapping[str, float]
+    motions: Mapping[str, float]
+
+
+_ALL_MOTIONS = {"bounce": 0.4, "swing": 0.3, "struck": 0.3}
+
+PRESETS: dict[str, Preset] = {
+    "default": Preset({"single": 0.70, "several": 0.20, "duet": 0.04, "offscreen": 0.03, "silent": 0.03}, _ALL_MOTIONS),
+    "single": Preset({"single": 1.0}, _ALL_MOTIONS),
+    "localization": Preset({"single": 1.0, "several": 2.0}, _ALL_MOTIONS),
+    "motion": Preset({"single": 0.6, "several": 0.4}, {"fall": 1.0}),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what a world holds. Two worlds of equal settings have equal truth.
+
+    Raises:
+        UserError: for a value that makes no world.
+    """
+
+    train: int = field(default=1000, metadata={"help": "training clips"})
+    validation: int = field(default=128, metadata={"help": "validation clips"})
+    test: int = field(default=300, metadata={"help": "test clips"})
+    seed: int = field(default=0, metadata={"help": "another seed, another world"})
+    preset: str = field(default="default", metadata={"help": f"shares of scenes: {', '.join(PRESETS)}"})
+    size: int = field(default=128, metadata={"help": "side of the picture in pixels, even"})
+    fps: int = field(default=25, metadata={"help": "frames a second"})
+    rate: int = field(default=16000, metadata={"help": "sound samples a second"})
+    frames: int = field(default=88, metadata={"help": "frames a clip"})
+    scenes: Mapping[str, float] | None = field(
+        default=None, metadata={"help": f"shares of scenes instead of the preset's: {', '.join(SCENES)}"}
+    )
+    motions: Mapping[str, float] | None = field(
+        default=None, metadata={"help": f"shares of motions instead of the preset's: {', '.join(MOTIONS)}"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise UserError(f"no preset is called {self.preset!r}; there are {', '.join(PRESETS)}")
+        if self.size < 32 or self.size % 2:
+            raise UserError(f"size ({self.size}) must be even and at least 32 pixels")
+        if not 1 <= self.fps <= 120:
+            raise UserError(f"fps ({self.fps}) must be between 1 and 120")
+        if self.rate not in (16000, 22050, 24000, 32000, 44100, 48000):
+            raise UserError(f"rate ({self.rate}) must be 16000, 22050, 24000, 32000, 44100 or 48000")
+        if self.frames < 1:
+            raise UserError(f"frames ({self.frames}) must be at least 1")
+        if min(self.train, self.validation, self.test) < 0:
+            raise UserError("a world cannot have fewer than 0 clips in a split")
+        _check_shares("scenes", self.scenes, SCENES)
+        _check_shares("motions", self.motions, MOTIONS)
+
+    @property
+    def seconds(self) -> float:
+        """Length of a clip."""
+        return self.frames / self.fps
+
+    def count(self, split: str) -> int:
+        """Clips in ``split``."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+    def scene_shares(self) -> dict[str, float]:
+        """Share of every scene, summing to one, in the order of ``SCENES``."""
+        return _normalised(PRESETS[self.preset].scenes if self.scenes is None else self.scenes, SCENES)
+
+    def motion_shares(self) -> dict[str, float]:
+        """Share of every motion, summing to one, in the order of ``MOTIONS``."""
+        return _normalised(PRESETS[self.preset].motions if self.motions is None else self.motions, MOTIONS)
+
+    def as_json(self) -> dict[str, Any]:
+        """All settings with the shares written out, as ``world.json`` keeps them."""
+        values = asdict(self)
+        values.update(scenes=self.scene_shares(), motions=self.motion_shares(), version=VERSION)
+        return values
+
+
+def _check_shares(name: str, shares: Mapping[str, float] | None, known: Mapping[str, str]) -> None:
+    if shares is None:
+        return
+    unknown = [key for key in shares if key not in known]
+    if unknown:
+        raise UserError(f"{name}: nothing is called {unknown[0]!r}; there are {', '.join(known)}")
+    if min(shares.values(), default=-1.0) < 0 or sum(shares.values()) <= 0:
+        raise UserError(f"{name}: shares must be 0 or more, and one of them more than 0")
+
+
+def _normalised(shares: Mapping[str, float], known: Mapping[str, str]) -> dict[str, float]:
+    total = sum(shares.values())
+    return {key: round(shares.get(key, 0.0) / total, 6) for key in known}

@@ -1,0 +1,136 @@
+"""A contact sheet of a world: frames over time, the sound beneath them, and what is true."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from avssl.errors import UserError
+from avssl.world.files import write_bytes
+from avssl.world.truth import boxes, read_truth
+
+_FRAMES, _SIDE, _GAP, _COLUMNS = 6, 96, 4, 2
+_HEADER, _WAVE, _STRIP, _MARGIN = 22, 22, 64, 14
+_WIDTH = _FRAMES * _SIDE + (_FRAMES - 1) * _GAP
+_HEIGHT = _HEADER + _SIDE + _GAP + _WAVE + _STRIP
+_PAGE, _TEXT, _FAINT = (250, 249, 246), (40, 40, 48), (130, 128, 136)
+_SOUNDING, _SILENT = (255, 196, 0), (225, 225, 225)
+
+
+@dataclass(frozen=True)
+class _Clip:
+    frames: NDArray[np.uint8]
+    samples: NDArray[np.float32]
+    rate: int
+    truth: dict[str, Any]
+
+    @property
+    def seconds(self) -> float:
+        return float(self.truth["frames"] / self.truth["fps"])
+
+
+def contact_sheet(folder: Path, out: Path, clips: int) -> None:
+    """See :func:`avssl.world.contact_sheet`."""
+    inside = folder / "train" if (folder / "train").is_dir() else folder
+    paths = [path for path in sorted(inside.glob("clip_*.mp4")) if path.with_suffix(".json").exists()][:clips]
+    if not paths:
+        raise UserError(f"{inside}: no generated clips with their truth here")
+    draw_sheet(paths, out)
+
+
+def draw_sheet(paths: list[Path], out: Path) -> None:
+    """A sheet of the clips at ``paths``."""
+    rows = -(-len(paths) // _COLUMNS)
+    width = _COLUMNS * _WIDTH + (_COLUMNS + 1) * _MARGIN
+    sheet = Image.new("RGB", (width, rows * (_HEIGHT + _MARGIN) + _MARGIN), _PAGE)
+    for number, path in enumerate(paths):
+        row, column = divmod(number, _COLUMNS)
+        place = (_MARGIN + column * (_WIDTH + _MARGIN), _MARGIN + row * (_HEIGHT + _MARGIN))
+        sheet.paste(_card(_read(path)), place)
+    packed = io.BytesIO()
+    # A palette keeps the file small; at this many colours nobody sees the difference.
+    sheet.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
+    write_bytes(out, packed.getvalue())
+
+
+def _card(clip: _Clip) -> Image.Image:
+    card = Image.new("RGB", (_WIDTH, _HEIGHT), _PAGE)
+    draw = ImageDraw.Draw(card)
+    _title(draw, clip.truth)
+    for number in range(_FRAMES):
+        time = (number + 0.5) * clip.seconds / _FRAMES
+        card.paste(_framed(clip, time), (number * (_SIDE + _GAP), _HEADER))
+    top = _HEADER + _SIDE + _GAP
+    _wave(draw, clip, top)
+    card.paste(_spectrogram(clip), (0, top + _WAVE))
+    for event in clip.truth["events"]:
+        if event["heard"]:
+            x = event["time_seconds"] / clip.seconds * _WIDTH
+            draw.polygon([(x - 3, top), (x + 3, top), (x, top + 5)], fill=(226, 120, 0))
+    return card
+
+
+def _title(draw: ImageDraw.ImageDraw, truth: dict[str, Any]) -> None:
+    bold, plain = ImageFont.load_default(14), ImageFont.load_default(12)
+    x = 0.0
+    for one in truth["objects"]:
+        label = one["kind"] + (" ♪" if one["sounding"] else "")
+        draw.text((x, 2), label, font=bold, fill=_TEXT if one["sounding"] else _FAINT)
+        x += draw.textlength(label, font=bold) + 12
+    for one in truth["offscreen"]:
+        label = f"({one['kind']} ♪ off screen)"
+        draw.text((x, 2), label, font=bold, fill=_TEXT)
+        x += draw.textlength(label, font=bold) + 12
+    note = f"{truth['scene']} · {truth['motion']}"
+    draw.text((_WIDTH - draw.textlength(note, font=plain), 4), note, font=plain, fill=_FAINT)
+
+
+def _framed(clip: _Clip, time: float) -> Image.Image:
+    """The frame shown at ``time`` with the boxes of its objects."""
+    number = min(int(time * clip.truth["fps"]), len(clip.frames) - 1)
+    picture = Image.fromarray(clip.frames[number]).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    draw = ImageDraw.Draw(picture)
+    for _, sounding, (left, top, right, bottom) in boxes(clip.truth, time):
+        corners = [left * _SIDE - 1, top * _SIDE - 1, right * _SIDE, bottom * _SIDE]
+        draw.rectangle(corners, outline=_SOUNDING if sounding else _SILENT)
+    return picture
+
+
+def _wave(draw: ImageDraw.ImageDraw, clip: _Clip, top: int) -> None:
+    edges = np.linspace(0, len(clip.samples), _WIDTH + 1).astype(int)
+    peaks = np.maximum.reduceat(np.abs(clip.samples), edges[:-1])
+    peaks = peaks / max(float(peaks.max()), 0.05)
+    middle = top + _WAVE / 2 + 2
+    for x, peak in enumerate(peaks):
+        half = max(0.5, float(peak) * (_WAVE / 2 - 3))
+        draw.line([(x, middle - half), (x, middle + half)], fill=(98, 104, 140))
+
+
+def _spectrogram(clip: _Clip) -> Image.Image:
+    import librosa
+    import matplotlib
+
+    mel = librosa.feature.melspectrogram(
+        y=clip.samples, sr=clip.rate, n_fft=512, hop_length=clip.rate // 100, n_mels=_STRIP
+    )
+    level = 10 * np.log10(mel + 1e-7)
+    # From a little over the room's noise to the loudest moment.
+    bright = ((level - level.max() + 62.0) / 62.0).clip(0.0, 1.0)
+    colors = (255 * matplotlib.colormaps["magma"](bright[::-1])[..., :3]).astype(np.uint8)
+    return Image.fromarray(colors).resize((_WIDTH, _STRIP), Image.Resampling.BILINEAR)
+
+
+def _read(path: Path) -> _Clip:
+    with av.open(str(path)) as container:
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    with av.open(str(path)) as container:
+        rate = container.streams.audio[0].rate
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    return _Clip(frames.astype(np.uint8), samples.astype(np.float32), rate, read_truth(path))
