@@ -111,15 +111,14 @@ class _Look:
 
     def _seeks_well(self, clock: Clock, known: int) -> bool:
         """Whether seeking to a key frame shows what decoding from the start showed there."""
-        inside = [k for k in range(1, len(clock.key_times)) if clock.shown(clock.key_times[k]) < known]
-        if not inside:
-            return True
-        first = clock.shown(float(clock.key_times[inside[-1]]))
+        inside = [k for k in range(1, len(clock.key_times)) if clock.shown(float(clock.key_times[k])) < known]
         with FrameReader(self._path, clock, self._deadline) as reader:
-            for number, frame in reader.frames(range(first, min(first + THUMBNAIL_STEP, known))):
-                if not np.array_equal(self._thumbnails[number], self._thumbnail(frame)):
-                    return False
-            return not reader.went_back_to_start
+            for key in {inside[0], inside[len(inside) // 2], inside[-1]} if inside else set():
+                first = clock.shown(float(clock.key_times[key]))
+                for number, frame in reader.frames(range(first, min(first + THUMBNAIL_STEP, known))):
+                    if not np.array_equal(self._thumbnails[number], self._thumbnail(frame)):
+                        return False
+        return True
 
     def _check_later_groups(self, clock: Clock, known: int) -> None:
         total, keys = len(clock.frame_times), len(clock.key_times)

@@ -104,7 +104,9 @@ def even_grid(times: NDArray[np.float64], step_seconds: float, tick_seconds: flo
     offsets = times - times[0] - np.arange(len(times)) * step_seconds
     if np.ptp(offsets) > tick_seconds * (1 + 1e-6) + 1e-9:
         return None
-    return float(times[0] + (offsets.max() + offsets.min()) / 2)
+    earliest, latest = offsets.max() - tick_seconds / 2, offsets.min() + tick_seconds / 2
+    # The first stamp is often exact (zero is); the middle is the best guess where the others say it is not.
+    return float(times[0] + (0.0 if earliest <= 0 <= latest else (earliest + latest) / 2))
 
 
 def _is_hidden(codec: str, packet: Packet[Stream]) -> bool:

@@ -73,8 +73,6 @@ class FrameReader:
         self._deadline = deadline
         self._files = ExitStack()
         self._container: InputContainer | None = None
-        self.went_back_to_start = False
-        """Whether seeking failed at least once, so that the file had to be read from its start."""
 
     def __enter__(self) -> FrameReader:
         if not self._clock.has_video:
@@ -91,7 +89,6 @@ class FrameReader:
         for key, numbers in self._groups_of_pictures(wanted):
             missing = list(numbers)
             for attempt in _attempts(key):
-                self.went_back_to_start |= attempt is None and key > 0
                 for number, frame in self._pass(missing, attempt):
                     missing.remove(number)
                     yield number, frame
@@ -150,6 +147,8 @@ class FrameReader:
         """
         container, stream = self._at(key)
         source = packets(container, self._deadline, stream)
+        if key is not None and container.format.name == "mpeg":
+            source = _settled(source)
         must_start_with_key = len(self._clock.key_times) > 0
         latest = self._seconds(first) + 1e-6
 
@@ -191,6 +190,20 @@ class FrameReader:
 def _attempts(key: int) -> list[int | None]:
     """From which key frames to try: the right one, earlier ones (some containers land late), then the start."""
     return [k for k in (key, key - 1, key - 3, key - 8) if k > 0] + [None]
+
+
+def _settled(source: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
+    """The packets of an MPEG program stream after a seek, from where their times can be trusted.
+
+    One unit of the container may hold many small pictures and one time stamp, that of the first picture that
+    begins in it. After a seek FFmpeg gives this stamp to the rest of a picture that began before, so all are
+    out by some frames until the next unit.
+    """
+    units = 0
+    for packet in source:
+        units += packet.pos is not None  # set where a unit begins
+        if units > 1 or not packet.size:
+            yield packet
 
 
 def decoded(
