@@ -1,4 +1,4 @@
-"""What commands say: notes and progress on stderr, results on stdout."""
+"""What commands say: lines on stdout, progress on stderr."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Progress = Callable[[int, int], None]
 
 
 def say(text: str) -> None:
-    """A note for the person who waits, on stderr; of several processes only the first speaks."""
+    """A line for the person who waits; of several processes only the first speaks."""
     if os.environ.get("RANK", "0") == "0":
-        print(text, file=sys.stderr, flush=True)
+        print(text, flush=True)
 
 
 @contextmanager
@@ -45,7 +45,7 @@ class _Lines:
     def __call__(self, done: int, total: int) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self.SECONDS
-            say(f"{self._what}: {done} of {total} {self._unit}")
+            print(f"{self._what}: {done} of {total} {self._unit}", file=sys.stderr, flush=True)
 
 
 def size(count: int) -> str:

@@ -1,0 +1,214 @@
+"""From ``--data`` and ``--test`` to what a task trains on, is validated on and is judged on."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avssl.errors import UserError
+from avssl.media import ensure_prepared, open_media
+from avssl.media.facts import Media
+from avssl.media.selection import Subset
+
+if TYPE_CHECKING:
+    from avssl.tasks.base import Task
+
+Say = Callable[[str], None]
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Where the data are and how they are divided."""
+
+    data: str | None = field(
+        default=None,
+        metadata={
+            "help": "folder of videos or images, CSV (path[,label,start,split]), tar of images, or prepared set; "
+            "nothing: generated clips, made once and kept in the cache"
+        },
+    )
+    test: str | None = field(
+        default=None,
+        metadata={"help": "held-out data for the controls; else the test split of --data, or a part of it by source"},
+    )
+    test_share: float = field(
+        default=0.2, metadata={"help": "share of --data held out for the controls where it names no test split"}
+    )
+    validation_share: float = field(
+        default=0.1, metadata={"help": "share of the training data to validate on where --data names no such split"}
+    )
+    prepare: bool = field(
+        default=True, metadata={"help": "decode the data once into the cache if they fit there, which is much faster"}
+    )
+    prepare_side: int | None = field(
+        default=None,
+        metadata={"help": "pixels of the shorter side of prepared pictures (default: what the task needs)"},
+    )
+    prepare_gb: float = field(default=20.0, metadata={"help": "the most that preparing may take on the disk"})
+
+    def check(self) -> None:
+        """Refuse shares that are none.
+
+        Raises:
+            UserError: names the option.
+        """
+        for name in ("test_share", "validation_share"):
+            value = getattr(self, name)
+            if not 0 < value < 1:
+                raise UserError(f"--{name.replace('_', '-')} ({value}) must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a task trains on, is validated on, and is judged on; the last two None where there is none."""
+
+    train: Media
+    validation: Media | None
+    test: Media | None
+
+
+def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: bool = True) -> Parts:
+    """Open the data, prepare them if they fit, drop what the task cannot use, and divide the rest.
+
+    Args:
+        task: says which items it cannot use.
+        options: where the data are.
+        seed: of the division by source.
+        say: takes a line about each thing done.
+        need_test: whether a part must be held out for the controls.
+
+    Raises:
+        UserError: nothing there, nothing usable, or too little to divide.
+    """
+    options.check()
+    name = options.data or "the generated world"
+    media = usable(fast(open_source(options.data, say), task, options, say), task, name, say)
+    told = None
+    if options.test is not None:
+        told = usable(fast(open_source(options.test, say), task, options, say), task, options.test, say)
+        told = of_split(told, "test") or told
+    parts = divide(media, told, options, seed, need_test=need_test)
+    counts = [
+        (len(part), name)
+        for name, part in zip(SPLITS, (parts.train, parts.validation, parts.test), strict=True)
+        if part
+    ]
+    say("items: " + ", ".join(f"{count} for {name}" for count, name in counts))
+    return parts
+
+
+def open_source(source: str | None, say: Say) -> Media:
+    """The media of a place, or the generated world where none is named."""
+    if source is None:
+        from avssl.cli.default_world import default_world
+
+        source = str(default_world(say))
+    media = open_media(source)
+    if media.rejected:
+        first = media.rejected[0]
+        more = len(media.rejected) - 1
+        rest = f" (and {more} more; avssl index {source} names them)" if more else ""
+        say(f"not usable: {first.path}: {first.reason}{rest}")
+    return media
+
+
+def fast(media: Media, task: Task, options: DataOptions, say: Say) -> Media:
+    """The media prepared in the cache, if they may be and fit; else themselves."""
+    if not options.prepare:
+        return media
+    side = options.prepare_side or side_needed(task.options)
+    return ensure_prepared(media, side, getattr(task.options, "rate", None), int(options.prepare_gb * 1e9), say)
+
+
+def side_needed(task_options: Any) -> int | None:
+    """The shorter side of stored pictures, so that a crop of middling size is not scaled up; None keeps them.
+
+    The crops of a task are ``crop_low`` to ``crop_high`` of the shorter side, scaled to ``side`` pixels.
+    """
+    side = getattr(task_options, "side", None)
+    if side is None:
+        return None
+    low, high = (float(getattr(task_options, name, 1.0)) for name in ("crop_low", "crop_high"))
+    return 16 * math.ceil(int(side) / math.sqrt(low * high) / 16)  # whole JPEG blocks at 4:2:0
+
+
+def usable(media: Media, task: Task, name: str, say: Say) -> Subset:
+    """The items that the task can use; says how many it cannot, and why.
+
+    Raises:
+        UserError: it can use none of them.
+    """
+    reasons = [task.unusable(media.facts(i)) for i in range(len(media))]
+    counts = Counter(reason for reason in reasons if reason is not None)
+    listed = ", ".join(f"{count} × {reason}" for reason, count in counts.most_common())
+    kept = [i for i, reason in enumerate(reasons) if reason is None]
+    if not kept:
+        raise UserError(f"{task.name} can use none of the {len(media)} items in {name}: {listed}")
+    if counts:
+        say(f"{task.name} passes over {len(media) - len(kept)} of {len(media)} items in {name}: {listed}")
+    return Subset(media, np.array(kept))
+
+
+def of_split(media: Media, split: str) -> Subset | None:
+    """The items of a split; None if there are none."""
+    chosen = [i for i in range(len(media)) if media.facts(i).split == split]
+    return Subset(media, np.array(chosen)) if chosen else None
+
+
+def divide(media: Subset, test: Subset | None, options: DataOptions, seed: int, *, need_test: bool = True) -> Parts:
+    """Train, validation and test part: by the data's own splits where they have them, else by source.
+
+    Args:
+        media: what is there to train on.
+        test: held-out data that were named apart; sources that are in both are not trained on.
+        options: the shares.
+        seed: of the division by source.
+        need_test: whether there must be a test part.
+
+    Raises:
+        UserError: too few sources to hold a part out.
+    """
+    rest = of_split(media, "train") or _without_splits(media)
+    validation = of_split(media, "validation")
+    if test is None and need_test:
+        test = of_split(media, "test")
+        if test is None:
+            rest, test = _hold_out(rest, options.test_share, seed, "give held-out data with --test, or --no-controls")
+    elif test is not None:
+        rest = _without_sources(rest, test)
+    if validation is None and len({rest.facts(i).source for i in range(len(rest))}) > 2:
+        rest, validation = rest.split_by_source(options.validation_share, seed)
+    return Parts(rest, validation, test)
+
+
+def _without_splits(media: Subset) -> Subset:
+    """Data without a train split: all that is in no other one."""
+    kept = [i for i in range(len(media)) if media.facts(i).split not in SPLITS]
+    if not kept:
+        raise UserError(
+            "the data name a split for every item and none of them is 'train'; name some, or drop the column"
+        )
+    return media.subset(kept)
+
+
+def _without_sources(media: Subset, test: Subset) -> Subset:
+    """What shares no source with the test data: the same file in both must not be learned and then asked."""
+    theirs = {(test.facts(i).source, test.facts(i).path) for i in range(len(test))}
+    paths = {path for _, path in theirs}
+    kept = [i for i in range(len(media)) if media.facts(i).path not in paths]
+    if not kept:
+        raise UserError("--test holds all of --data; name other data, or leave --test out to hold out a part")
+    return media.subset(kept)
+
+
+def _hold_out(media: Subset, share: float, seed: int, way_out: str) -> tuple[Subset, Subset]:
+    try:
+        return media.split_by_source(share, seed)
+    except UserError as error:
+        raise UserError(f"{error}; {way_out}") from None

@@ -1,0 +1,31 @@
+"""The generated world that every command reads when no data are named: made once, kept in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from avssl.cli.screen import progress
+from avssl.media.cache import cache_folder, locked
+from avssl.world import generate, is_finished
+from avssl.world.settings import VERSION, Settings
+
+
+def default_world(say: Callable[[str], None]) -> Path:
+    """The folder of the default world; generates it first if it is not there, and says so.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    settings = Settings()
+    folder = cache_folder() / "world" / f"default-{VERSION}"
+    if is_finished(folder, settings):
+        say(f"no --data: the generated clips in {folder}")
+        return folder
+    with locked(folder, lambda: say(f"another process is generating {folder}; waiting for it")):
+        if not is_finished(folder, settings):
+            count = settings.train + settings.validation + settings.test
+            say(f"no --data: generating {count} clips once in {folder} (AVSSL_CACHE moves it); one to three minutes")
+            with progress("generating", "clips") as told:
+                generate(folder, progress=told)
+    return folder
