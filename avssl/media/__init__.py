@@ -1,1 +1,63 @@
-"""Files and containers: the frame shown at a time, the sound between two times, what is wrong with a file."""
+"""Files and containers: the frame shown at a time, the sound between two times, what is wrong with a file.
+
+media = open_media("videos/")                     # indexed: each file looked at once
+media.frames(i, [0.0, 1.5])                       # as shown at those seconds
+media.audio(i, 1.0, 0.5, 16_000)                  # that stretch, mono
+prepare(media, "prepared/", side=128)             # decoded once, read at random hundreds of times faster
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avssl.media.cache import cache_folder
+    from avssl.media.facts import Facts, Media, Rejected
+    from avssl.media.opening import open_media
+    from avssl.media.preparing import ensure_prepared, prepare
+    from avssl.media.prepared import Prepared
+    from avssl.media.progress import Progress
+    from avssl.media.selection import Subset
+    from avssl.media.summary import Summary, summarize
+
+__all__ = [
+    "Facts",
+    "Media",
+    "Prepared",
+    "Progress",
+    "Rejected",
+    "Subset",
+    "Summary",
+    "cache_folder",
+    "ensure_prepared",
+    "open_media",
+    "prepare",
+    "summarize",
+]
+
+# Found when asked for: the decoder takes a moment to load, and whoever needs only Facts should not wait.
+_LAZY = {
+    "Facts": "facts",
+    "Media": "facts",
+    "Prepared": "prepared",
+    "Progress": "progress",
+    "Rejected": "facts",
+    "Subset": "selection",
+    "Summary": "summary",
+    "cache_folder": "cache",
+    "ensure_prepared": "preparing",
+    "open_media": "opening",
+    "prepare": "preparing",
+    "summarize": "summary",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'avssl.media' has no attribute {name!r}")
+    return getattr(import_module(f"avssl.media.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

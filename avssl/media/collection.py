@@ -1,0 +1,201 @@
+"""Media read from the files themselves: what ``avssl.open`` gives."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.media.clock import Clock
+from avssl.media.container import Deadline
+from avssl.media.decode import read_audio, read_frames, read_image
+from avssl.media.examine import member_bytes
+from avssl.media.facts import Facts, Rejected
+from avssl.media.index import facts_of
+from avssl.media.pictures import Painter
+from avssl.media.selection import Selectable
+from avssl.media.table import Table
+from avssl.media.video import FrameReader
+from avssl.media.window import Window, facts_in, window_of
+
+REMEMBERED = 64
+"""Items whose facts are kept at hand: a puzzle asks several things of the same item."""
+
+PASS_SECONDS = 24 * 3600.0
+"""A pass through a whole file may take as long as this; single reads are given up much sooner."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One item, as its line in the table says."""
+
+    facts: Facts
+    clock: Clock
+    window: Window
+    offset: int
+    size: int
+
+
+class Collection(Selectable):
+    """Items of an index, each read from its file when asked. Pickles as the index's name."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._known: dict[int, _Known] = {}
+
+    def __getstate__(self) -> Table:
+        return self._table
+
+    def __setstate__(self, table: Table) -> None:
+        self._table = table
+        self._known = {}
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} items of {self.root}, {len(self._table.header['rejected'])} rejected>"
+
+    @property
+    def root(self) -> str:
+        """The folder or tar that the items lie in."""
+        return str(self._table.header["root"])
+
+    @property
+    def rejected(self) -> Sequence[Rejected]:
+        return [Rejected(*pair) for pair in self._table.header["rejected"]]
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self._table.header["fingerprint"])
+
+    @property
+    def stamp(self) -> str:
+        """Hex digest that changes when any of the files is written anew."""
+        return str(self._table.header["stamp"])
+
+    @property
+    def looked_at(self) -> int:
+        """Files that were opened when this index was made; the others were known from an earlier one."""
+        return int(self._table.header["looked_at"])
+
+    def facts(self, i: int) -> Facts:
+        return self._item(i).facts
+
+    def frame_times(self, i: int) -> NDArray[np.float64]:
+        known = self._item(i)
+        times = self._table.times(i)
+        if known.window.is_whole:
+            return times
+        return times[known.window.first : known.window.stop] - known.window.zero_seconds
+
+    def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
+        known = self._item(i)
+        if known.facts.kind == "image":
+            return np.repeat(self._image(known)[None], len(times), axis=0)
+        if not known.facts.has_video:
+            raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
+        if known.window.is_whole:
+            return read_frames(known.facts.path, known.clock, times)
+        there = known.window.zero_seconds + np.asarray(times, np.float64)
+        return read_frames(known.facts.path, known.clock, _within(there, known).tolist())
+
+    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
+        known = self._item(i)
+        path, clock = known.facts.path, known.clock
+        if known.window.is_whole or not known.facts.has_sound:
+            return read_audio(path, clock, start_seconds, duration_seconds, rate)
+        samples = read_audio(path, clock, start_seconds + known.window.zero_seconds, duration_seconds, rate)
+        # What lies outside of a stretch belongs to another item.
+        samples[: max(round((known.facts.audio_start_seconds - start_seconds) * rate), 0)] = 0
+        samples[max(round((known.facts.audio_end_seconds - start_seconds) * rate), 0) :] = 0
+        return samples
+
+    def annotation(self, i: int) -> dict[str, Any] | None:
+        known = self._item(i)
+        beside = Path(known.facts.path).with_suffix(".json")
+        if known.offset >= 0 or not beside.is_file():
+            return None
+        try:
+            value = json.loads(beside.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise MediaError(str(beside), f"is no JSON ({error})") from error
+        if not isinstance(value, dict):
+            raise MediaError(str(beside), "holds no JSON object")
+        return value
+
+    def all_frames(
+        self, i: int, wanted: Sequence[int], size: tuple[int, int]
+    ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Some frames of item ``i`` in one pass through its file, scaled: (number, uint8 (3, height, width)).
+
+        Args:
+            wanted: numbers of frames, ascending.
+            size: (width, height) of the pictures to give.
+
+        Raises:
+            MediaError: a frame cannot be decoded.
+        """
+        known = self._item(i)
+        if known.facts.kind == "image":
+            yield from ((number, _scaled(self._image(known), size)) for number in wanted)
+            return
+        painter = Painter(*size)
+        chosen = {number + known.window.first for number in wanted}
+        with FrameReader(known.facts.path, known.clock, Deadline(known.facts.path, PASS_SECONDS)) as reader:
+            source = reader.all_frames() if known.window.is_whole else reader.frames(sorted(chosen))
+            for number, frame in source:
+                if number in chosen:
+                    yield number - known.window.first, painter.paint(frame)
+
+    # --- how --------------------------------------------------------------------------------------------
+
+    def _item(self, i: int) -> _Known:
+        known = self._known.get(i)
+        if known is None:
+            if not 0 <= i < len(self):
+                raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {i}")
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            known = self._known[i] = self._read_item(i)
+        return known
+
+    def _read_item(self, i: int) -> _Known:
+        item = self._table.item(i)
+        times = self._table.times(i)
+        window = window_of(times, item["start_seconds"], item["duration_seconds"])
+        whole = facts_of(item, str(Path(self.root) / item["name"]))
+        frames = len(times[window.first : window.stop])
+        clock = Clock(**item["found"]["clock"], frame_times=times, key_times=self._table.keys(i))
+        return _Known(facts_in(whole, window, frames), clock, window, item["offset"], item["size"])
+
+    def _image(self, known: _Known) -> NDArray[np.uint8]:
+        if known.offset < 0:
+            return read_image(known.facts.path)
+        try:
+            data = member_bytes(self.root, known.offset, known.size)
+        except OSError as error:
+            raise MediaError(known.facts.path, f"cannot be read ({error})") from error
+        return read_image(known.facts.path, io.BytesIO(data))
+
+
+def _within(there: NDArray[np.float64], known: _Known) -> NDArray[np.float64]:
+    """Times in the file, held inside the stretch: before its first frame the first, after its last the last."""
+    times = known.clock.frame_times[known.window.first : known.window.stop]
+    return np.clip(there, times[0], times[-1])
+
+
+def _scaled(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    if picture.shape[1:] == (size[1], size[0]):
+        return picture
+    image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS)).transpose(2, 0, 1)

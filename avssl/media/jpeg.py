@@ -1,0 +1,46 @@
+"""JPEG in memory: small pictures to bytes and back."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+try:
+    import simplejpeg  # type: ignore[import-not-found, import-untyped, unused-ignore]
+except ImportError:
+    simplejpeg = None
+
+
+def decode_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB uint8 (height, width, 3) from the bytes of a JPEG.
+
+    simplejpeg, where it is installed, gives the pixels that Pillow gives in about a third of the time: both
+    drive libjpeg-turbo.
+
+    Raises:
+        ValueError: these bytes are no whole JPEG.
+    """
+    if simplejpeg is not None:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data)
+        return pixels
+    try:
+        with Image.open(io.BytesIO(data.tobytes()), formats=["JPEG"]) as image:
+            return np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise ValueError(str(error)) from error
+
+
+def encode_jpeg(picture: NDArray[np.uint8], quality: int, full_colour: bool) -> bytes:
+    """A picture uint8 RGB (3, height, width) as the bytes of a JPEG.
+
+    Args:
+        quality: 1 to 100, libjpeg's scale.
+        full_colour: keep colour at full resolution (4:4:4) and not at half (4:2:0).
+    """
+    stream = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+    image.save(stream, "JPEG", quality=quality, subsampling="4:4:4" if full_colour else "4:2:0")
+    return stream.getvalue()

@@ -1,0 +1,223 @@
+"""Work through many jobs in processes of their own, where a crash or a hang costs one job and not the run.
+
+``multiprocessing`` would run the caller's script again in each process that it starts, which ends badly for
+a plain script that says ``avssl.open("videos/")``; and a pool of it breaks as a whole when one process
+dies. Here a thread stands beside each process, hands it one job at a time, and starts another if it is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Generic, TypeVar
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a job came to whose process died or overran its time."""
+
+    reason: str
+
+
+def spare_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def each(
+    function: Callable[[J], R],
+    jobs: Sequence[J],
+    workers: int | None = None,
+    seconds: Callable[[J], float] = lambda job: 120.0,
+) -> Iterator[tuple[int, R | Lost]]:
+    """Answer ``function(job)`` for each job, as (its place in ``jobs``, the answer), in the order of finishing.
+
+    Args:
+        function: importable by name; what it raises is raised here.
+        jobs: things that can be pickled.
+        workers: processes; None takes the cores there are, 0 works in this process (no crash is caught).
+        seconds: the time after which a job counts as hanging.
+    """
+    if workers == 0:
+        yield from ((place, function(job)) for place, job in enumerate(jobs))
+        return
+    count = min(spare_cores() if workers is None else workers, len(jobs))
+    lanes = _Lanes(function, jobs, seconds)
+    try:
+        yield from lanes.run(count)
+    finally:
+        lanes.stop()
+
+
+class _Lanes(Generic[J, R]):
+    def __init__(self, function: Callable[[J], R], jobs: Sequence[J], seconds: Callable[[J], float]) -> None:
+        self._function = function
+        self._jobs = jobs
+        self._seconds = seconds
+        self._waiting = iter(range(len(jobs)))
+        self._lock = threading.Lock()
+        # Bounded, so that a slow reader of the answers does not let them pile up.
+        self._answers: queue.Queue[tuple[int, R | Lost | _Raised]] = queue.Queue(maxsize=256)
+        self._processes: set[_Process] = set()
+        self._stopping = False
+
+    def run(self, count: int) -> Iterator[tuple[int, R | Lost]]:
+        for _ in range(count):
+            threading.Thread(target=self._lane, daemon=True).start()
+        for _ in self._jobs:
+            place, answer = self._answers.get()
+            if isinstance(answer, _Raised):
+                raise answer.error
+            yield place, answer
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopping = True
+            processes = list(self._processes)
+        for process in processes:
+            process.kill()
+        while not self._answers.empty():  # let lanes that wait for room go on, and end
+            self._answers.get_nowait()
+
+    def _lane(self) -> None:
+        process: _Process | None = None
+        while (place := self._next()) is not None:
+            try:
+                if process is None:
+                    process = self._start()
+                answer = process.ask(self._jobs[place], self._seconds(self._jobs[place]))
+            except Exception as error:  # a thread cannot raise to its caller: handed over and raised there
+                answer = _Raised(error)
+            if isinstance(answer, Lost):
+                self._end(process)
+                process = None
+            self._answers.put((place, answer))
+        self._end(process)
+
+    def _next(self) -> int | None:
+        with self._lock:
+            return None if self._stopping else next(self._waiting, None)
+
+    def _start(self) -> _Process:
+        process = _Process(self._function)
+        with self._lock:
+            self._processes.add(process)
+            if self._stopping:
+                process.kill()
+        return process
+
+    def _end(self, process: _Process | None) -> None:
+        if process is not None:
+            process.close()
+            with self._lock:
+                self._processes.discard(process)
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: BaseException
+
+
+_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from avssl.media.lanes import _serve; _serve()"
+
+
+class _Process:
+    """One process that answers jobs, seen from the thread beside it."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._popen = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, *sys.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the others
+        )
+        assert self._popen.stdin is not None
+        assert self._popen.stdout is not None
+        self._to, self._from = self._popen.stdin, self._popen.stdout
+        self._function = function
+        self._greeted = False
+
+    def ask(self, job: Any, seconds: float) -> Any:
+        """The answer of the process, or :class:`Lost`."""
+        overran = threading.Event()
+
+        def give_up() -> None:
+            overran.set()
+            self.kill()
+
+        timer = threading.Timer(seconds, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            if not self._greeted:
+                _send(self._to, self._function)
+                self._greeted = True
+            _send(self._to, job)
+            return _receive(self._from)
+        except (EOFError, OSError):
+            if overran.is_set():
+                return Lost(f"not done after {seconds:.0f} s")
+            return Lost(_last_words(self._popen.wait()))
+        finally:
+            timer.cancel()
+
+    def kill(self) -> None:
+        self._popen.kill()
+
+    def close(self) -> None:
+        self._popen.kill()
+        self._popen.wait()
+        self._to.close()
+        self._from.close()
+
+
+def _last_words(status: int) -> str:
+    return f"the decoder crashed (signal {-status})" if status < 0 else f"the decoder gave up (status {status})"
+
+
+def _serve() -> None:
+    """The life of a process: a function, then jobs, until the other end closes."""
+    # Native libraries may print: keep their words out of the answers.
+    to = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    come = sys.stdin.buffer
+    try:
+        function = _receive(come)
+        while True:
+            job = _receive(come)
+            try:
+                answer = function(job)
+            except Exception as error:  # raised where the job came from
+                answer = _Raised(error)
+            _send(to, answer)
+    except (EOFError, BrokenPipeError):
+        pass  # the other end has gone
+
+
+def _send(pipe: IO[bytes], value: Any) -> None:
+    data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    pipe.write(struct.pack("<Q", len(data)) + data)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes]) -> Any:
+    return pickle.loads(_exactly(pipe, struct.unpack("<Q", _exactly(pipe, 8))[0]))
+
+
+def _exactly(pipe: IO[bytes], count: int) -> bytes:
+    data = pipe.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data

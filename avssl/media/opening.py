@@ -1,0 +1,83 @@
+"""``avssl.open``: from a name to a collection that can be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from avssl.errors import UserError
+from avssl.media.collection import Collection
+from avssl.media.index import index_home, indexed
+from avssl.media.listing import SPLITS, Source, list_source
+from avssl.media.prepared import Prepared, is_prepared, is_unfinished
+from avssl.media.progress import Tell, telling
+from avssl.media.selection import Subset
+
+
+def open_media(
+    data: Source,
+    *,
+    split: str | None = None,
+    index: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: Tell | bool | None = None,
+) -> Collection | Prepared | Subset:
+    """Open a collection of videos, images or sounds.
+
+    Files are looked at once, in parallel; the verdicts are kept and used again as long as a file's size and
+    time of change stay the same. A file that cannot be used is in ``rejected`` with its reason.
+
+    Args:
+        data: a folder (searched to its depths; the first sub-folder is the label, unless the sub-folders are
+            named train, validation or val, test: those are splits); a CSV (``path[,label,split,start,duration,
+            source]``, paths relative to it); a tar of images (``CLASS/NAME``); a prepared set; one file; or a
+            list of files. A CSV may call its columns ``file``, ``filename`` or ``clip`` for the path, ``kind``
+            or ``class`` for the label, and ``source_video`` for the source. With ``start`` an item is a stretch
+            of its file, whose zero is the frame shown at that second.
+        split: only the items of this split ("train", "validation", "test").
+        index: folder to keep the index in; by default the user's cache, which ``AVSSL_CACHE`` moves.
+        workers: processes that look at files; None takes the cores there are; 0 looks in this process, where
+            a crash of a decoder is not survived.
+        progress: a function of one :class:`Progress`; None shows a line if stderr is a terminal; False nothing.
+
+    Raises:
+        UserError: nothing there, nothing in it, nothing of this split, or no file of it can be used.
+    """
+    prepared = _prepared(data)
+    if prepared is not None:
+        return _only(prepared, split, data)
+    listing = list_source(data)
+    with telling(progress) as tell:
+        table = indexed(listing, index_home(listing, index), workers, tell)
+    return _only(Collection(table), split, data)
+
+
+def _prepared(data: Source) -> Prepared | None:
+    if not isinstance(data, (str, os.PathLike)):
+        return None
+    folder = Path(data).expanduser().absolute()
+    if is_prepared(folder):
+        return Prepared(folder)
+    if is_unfinished(folder):
+        raise UserError(f"{data}: its preparation was interrupted; run avssl prepare again with the same options")
+    return None
+
+
+def _only(media: Collection | Prepared, split: str | None, data: Source) -> Collection | Prepared | Subset:
+    if split is None:
+        return media
+    wanted = SPLITS.get(split.lower(), split)
+    part = media.filter(lambda facts: facts.split == wanted)
+    if not len(part):
+        raise UserError(f"{_named(data)}: no item is of split {split!r} ({_splits(media)})")
+    return part
+
+
+def _named(data: Source) -> str:
+    return str(data) if isinstance(data, (str, os.PathLike)) else f"the list of {len(data)} files"
+
+
+def _splits(media: Collection | Prepared) -> str:
+    names: Sequence[str] = sorted({media.facts(i).split or "" for i in range(len(media))} - {""})
+    return f"its splits: {', '.join(names)}" if names else "none is named; sub-folders train/ and test/ name them"

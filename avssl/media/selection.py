@@ -1,0 +1,125 @@
+"""Parts of a collection: some of its items, in some order, at no cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import UserError
+from avssl.media.facts import Facts, Media, Rejected
+
+
+class Selectable:
+    """What every collection can do to itself: give a part of itself, which is a collection too."""
+
+    def subset(self: Media, indices: Iterable[int]) -> Subset:
+        """The items with these numbers, in this order.
+
+        Raises:
+            IndexError: there is no such item.
+        """
+        chosen = np.fromiter(indices, np.int64)
+        if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(self)):
+            raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {chosen.min()} or {chosen.max()}")
+        return Subset(self, chosen)
+
+    def filter(self: Media, predicate: Callable[[Facts], bool]) -> Subset:
+        """The items whose facts satisfy ``predicate``, which is asked now and not kept."""
+        return Subset(self, np.array([i for i in range(len(self)) if predicate(self.facts(i))], np.int64))
+
+    def split_by_source(self: Media, fraction: float, seed: int = 0) -> tuple[Subset, Subset]:
+        """Divide into (rest, held out) so that no source (``Facts.source``) is in both.
+
+        Whole sources are held out, in an order drawn from ``seed``, until they hold ``fraction`` of the items;
+        both parts get at least one source. A source falls on the same side wherever the folder lies and
+        whatever order its files have.
+
+        Args:
+            fraction: of the items to hold out, between 0 and 1.
+
+        Raises:
+            UserError: all items come from one source.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"fraction ({fraction}) must lie between 0 and 1")
+        sources = [self.facts(i).source for i in range(len(self))]
+        counts: dict[str, int] = {}
+        for source in sources:
+            counts[source] = counts.get(source, 0) + 1
+        if len(counts) < 2:
+            raise UserError(f"cannot hold out a part of {len(self)} items that all come from one source")
+        held_out: set[str] = set()
+        held = 0
+        for source in sorted(counts, key=lambda name: _drawn(name, seed)):
+            too_much = held + counts[source] > fraction * len(sources)
+            if (held_out and too_much) or len(held_out) == len(counts) - 1:
+                break
+            held_out.add(source)
+            held += counts[source]
+        chosen = np.array([source in held_out for source in sources])
+        return Subset(self, np.flatnonzero(~chosen)), Subset(self, np.flatnonzero(chosen))
+
+
+class Subset(Selectable):
+    """Some items of another collection. Made by ``subset``, ``filter`` and ``split_by_source``."""
+
+    base: Media
+    indices: NDArray[np.int64]
+
+    def __init__(self, base: Media, indices: NDArray[np.int64]) -> None:
+        if isinstance(base, Subset):
+            indices = base.indices[indices]
+            base = base.base
+        self.base = base
+        self.indices = indices.astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def rejected(self) -> Sequence[Rejected]:
+        return self.base.rejected
+
+    @property
+    def fingerprint(self) -> str:
+        return digest_of(self.base.fingerprint, self.indices.astype("<i8").tobytes())
+
+    @property
+    def stamp(self) -> str:
+        """As of the base collection: changes with the files it was made from."""
+        return digest_of(str(getattr(self.base, "stamp", "")), self.indices.astype("<i8").tobytes())
+
+    def facts(self, i: int) -> Facts:
+        return self.base.facts(self._there(i))
+
+    def frame_times(self, i: int) -> NDArray[np.float64]:
+        return self.base.frame_times(self._there(i))
+
+    def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
+        return self.base.frames(self._there(i), times)
+
+    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
+        return self.base.audio(self._there(i), start_seconds, duration_seconds, rate)
+
+    def annotation(self, i: int) -> dict[str, Any] | None:
+        return self.base.annotation(self._there(i))
+
+    def _there(self, i: int) -> int:
+        return int(self.indices[i])
+
+
+def digest_of(*parts: str | bytes) -> str:
+    """A short hex digest of some texts and bytes, told apart from each other."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little") + data)
+    return state.hexdigest()
+
+
+def _drawn(source: str, seed: int) -> str:
+    return digest_of(str(seed), source)
