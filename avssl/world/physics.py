@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pymunk
@@ -71,6 +71,14 @@ def simulate(
     return _Stage(plan, objects, fps, plan.rng(purpose)).run(frames)
 
 
+class _Pebble(NamedTuple):
+    body: pymunk.Body
+    shape: pymunk.Circle
+
+    def place(self) -> tuple[float, float, float]:
+        return self.body.position.x / SIDE, self.body.position.y / SIDE, self.shape.radius / SIDE
+
+
 class _Stage:
     """The space, its bodies, and what has happened so far."""
 
@@ -96,7 +104,7 @@ class _Stage:
         self.widths = [float(np.ptp(corners[:, 0])) for corners in hulls]
         self.bodies: list[pymunk.Body] = []
         self.numbers: dict[pymunk.Body, int] = {}
-        self.pebbles: list[pymunk.Circle] = []
+        self.pebbles: list[_Pebble] = []
         self.cords: list[tuple[float, float] | None] = [None] * len(objects)
         self.posts: list[tuple[float, float, float]] = []
         self.hits: list[Hit] = []
@@ -114,7 +122,7 @@ class _Stage:
         for frame in range(-self.lead, frames):
             if frame >= 0:
                 poses[frame] = [(b.position.x / SIDE, b.position.y / SIDE, b.angle) for b in self.bodies]
-                pebbles.append([_circle(shape) for shape in self.pebbles])
+                pebbles.append([pebble.place() for pebble in self.pebbles])
             self._act()
             for step in range(self.substeps):
                 # Collisions found within a step are those of the moment at which it ends.
@@ -211,9 +219,9 @@ class _Stage:
         elif self.plan.motion == "struck" and self.now >= self.next_pebble:
             self._drop_pebble()
             self.next_pebble = self.now + between(self.rng, 0.22, 0.5) / math.sqrt(len(self.bodies))
-        for shape in [shape for shape in self.pebbles if shape.body.position.y > 1.3 * SIDE]:
-            self.space.remove(shape.body, shape)
-            self.pebbles.remove(shape)
+        for pebble in [pebble for pebble in self.pebbles if pebble.body.position.y > 1.3 * SIDE]:
+            self.space.remove(pebble.body, pebble.shape)
+            self.pebbles.remove(pebble)
 
     def _at_rest(self, number: int, body: pymunk.Body) -> bool:
         speed = body.velocity.length / SIDE / self.speed
@@ -227,13 +235,15 @@ class _Stage:
         """Set a resting object going: a hop from the floor, a push on the cord."""
         strength = between(self.rng, 0.55, 0.95)
         side = between(self.rng, -0.5, 0.5)
-        if self.plan.motion == "swing":
+        pivot = self.cords[number]
+        if pivot is not None:
             direction = (math.copysign(1.0, side), 0.0)
-            reach = math.hypot(body.position.x - SIDE * self.cords[number][0], body.position.y)  # type: ignore[index]
-            body.angular_velocity = -direction[0] * strength * self.speed * SIDE / max(reach, 20.0)
+            length = math.hypot(body.position.x / SIDE - pivot[0], body.position.y / SIDE - pivot[1])
+            body.angular_velocity = -direction[0] * strength * self.speed / length
         else:
             direction = (side / math.hypot(side, 1.0), -1.0 / math.hypot(side, 1.0))
-            body.velocity = tuple(strength * self.speed * SIDE * part for part in direction)
+            speed = strength * self.speed * SIDE
+            body.velocity = (speed * direction[0], speed * direction[1])
             body.angular_velocity += between(self.rng, -2.0, 2.0)
         self.last_hit[number] = self.now
         self.hits.append(Hit(self.now, number, strength, (-direction[0], -direction[1]), "pluck"))
@@ -250,14 +260,14 @@ class _Stage:
         shape.elasticity, shape.friction, shape.collision_type = 0.8, 0.2, _PEBBLE
         shape.filter = pymunk.ShapeFilter(mask=pymunk.ShapeFilter.ALL_MASKS() ^ 0b1)
         self.space.add(body, shape)
-        self.pebbles.append(shape)
+        self.pebbles.append(_Pebble(body, shape))
 
     def _collided(self, arbiter: pymunk.Arbiter, space: pymunk.Space, data: Any) -> None:
         """Note what an impulse did to the objects that took part; contact that merely lasts is no event."""
         if not arbiter.is_first_contact:
             return
-        bodies = [shape.body for shape in arbiter.shapes]
-        loads = sum(1.0 / body.mass for body in bodies if body.body_type == pymunk.Body.DYNAMIC)
+        bodies = [shape.body for shape in arbiter.shapes if shape.body is not None]
+        loads = sum(1.0 / float(body.mass) for body in bodies if body is not self.space.static_body)
         strength = arbiter.total_impulse.length * loads / (2.0 * SIDE * self.speed)
         if strength < _QUIETEST:
             return
@@ -268,7 +278,3 @@ class _Stage:
                 continue
             self.last_hit[number] = self.now
             self.hits.append(Hit(self.now, number, strength, (sign * normal.x, sign * normal.y), "impact"))
-
-
-def _circle(shape: pymunk.Circle) -> tuple[float, float, float]:
-    return shape.body.position.x / SIDE, shape.body.position.y / SIDE, shape.radius / SIDE

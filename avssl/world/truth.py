@@ -63,7 +63,7 @@ def boxes(truth: Truth, time: float) -> list[tuple[str, bool, Box]]:
 
 def frame_number(truth: Truth, time: float) -> int:
     """Number of the frame shown at ``time`` seconds."""
-    return min(max(int(time * truth["fps"] + 1e-6), 0), truth["frames"] - 1)
+    return min(max(int(time * float(truth["fps"]) + 1e-6), 0), int(truth["frames"]) - 1)
 
 
 def read_truth(path: Path) -> dict[str, Any]:
