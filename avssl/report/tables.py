@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import IO
 
 from rich.box import SIMPLE_HEAD
@@ -22,14 +22,16 @@ def console(file: IO[str] | None = None) -> Console:
     return Console(file=file, highlight=False, width=None if file.isatty() else PIPE_WIDTH, soft_wrap=False)
 
 
-def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", right: int = 0) -> Table:
+def plain_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", right: Container[int] = ()
+) -> Table:
     """A table of texts.
 
     Args:
         headers: one a column.
         rows: texts; they are shown as they are, markup is not read.
         title: a line above.
-        right: how many columns after the first are aligned on the right (figures).
+        right: numbers of the columns that are aligned on the right (figures).
     """
     table = Table(
         box=SIMPLE_HEAD,
@@ -40,7 +42,7 @@ def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], title: st
         show_header=any(headers),
     )
     for number, header in enumerate(headers):
-        table.add_column(header, justify="right" if 0 < number <= right else "left", overflow="fold")
+        table.add_column(header, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*[text.replace("[", r"\[") for text in row])
     return table
@@ -64,7 +66,7 @@ def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None 
         for row in rows
     ]
     headers = ["", "metric", "value", "95 % interval", "chance", "N", "", ""]
-    console(file).print(plain_table(headers, cells, title, right=5))
+    console(file).print(plain_table(headers, cells, title, right=range(2, 6)))
 
 
 def _share(value: float, row: ResultRow) -> str:

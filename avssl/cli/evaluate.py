@@ -1,0 +1,87 @@
+"""``avssl evaluate``: figures of a finished run."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from avssl.cli.data import DataOptions, fast, gather, of_split, open_source, usable
+from avssl.cli.options import Command, Option, Values
+from avssl.cli.screen import say
+from avssl.errors import UserError
+from avssl.media.cache import whole_file
+
+PROTOCOLS = {"av-correspondence": "held-out accuracy of a run of av-correspondence, by kind of negative"}
+"""Name → one line of help."""
+
+WHAT = """Judge a finished run on held-out data: rows with interval, chance and number, beside the untrained network."""
+EXAMPLE = """  avssl evaluate av-correspondence --run runs/mine
+  avssl evaluate av-correspondence --run runs/mine --data other-videos/ -o results/other"""
+
+
+def run(argv: Sequence[str]) -> None:
+    """Evaluate."""
+    words = list(argv)
+    if not words or words[0] in ("-h", "--help"):
+        listed = "\n".join(f"  {name}   {summary}" for name, summary in PROTOCOLS.items())
+        print(f"usage: avssl evaluate PROTOCOL [options]\n\n{WHAT}\n\nprotocols:\n{listed}\n\nexample:\n{EXAMPLE}")
+        return
+    name = words.pop(0)
+    if name not in PROTOCOLS:
+        near = difflib.get_close_matches(name, PROTOCOLS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(PROTOCOLS)}"
+        raise UserError(f"no protocol is called {name!r}; {hint}")
+    command = Command(f"avssl evaluate {name}", f"{PROTOCOLS[name]}\n\n{WHAT}", EXAMPLE)
+    command.add(
+        [
+            Option("run", str | None, None, "the folder of the run", metavar="RUN"),
+            Option("data", str | None, None, "data to judge on (default: the run's own held-out part)"),
+            Option("output", str | None, None, "folder for the rows (default: results/ of the run)", "-o", "DIR"),
+            Option("puzzles", int, 1024, "how many held-out puzzles"),
+            Option("seed", int | None, None, "another seed, other puzzles (default: the run's)"),
+            Option("device", str, "auto", "auto, cpu, cuda, cuda:1, mps"),
+        ]
+    )
+    values = command.parse(words)
+    if values["run"] is None:
+        raise UserError(f"avssl evaluate {name} wants --run RUN, the folder of a finished run")
+    if values["puzzles"] < 1:
+        raise UserError(f"--puzzles ({values['puzzles']}) must be at least 1")
+    _evaluate(name, values, shlex.join(["avssl", "evaluate", *argv]))
+
+
+def _evaluate(name: str, values: Values, command: str) -> None:
+    import json
+
+    from avssl.evaluate.controls import run_controls, verdict
+    from avssl.evaluate.finished import from_plain, open_run
+    from avssl.report.tables import print_rows
+    from avssl.trainer.devices import choose_device
+
+    run = open_run(values["run"], name)
+    if not run.finished:
+        say(f"{run.path} is not finished: judged as it is after {run.steps} steps")
+    data = from_plain(DataOptions, run.config)
+    if values["data"] is None:
+        test = gather(run.task, data, run.options.seed, say).test
+        assert test is not None
+    else:
+        media = usable(fast(open_source(values["data"], say), run.task, data, say), run.task, values["data"], say)
+        test = of_split(media, "test") or media
+    seed = run.options.seed if values["seed"] is None else values["seed"]
+    device = choose_device(values["device"])
+    options = replace(run.options, seed=seed)
+    pairs = values["puzzles"]
+    rows = run_controls(
+        run.task, run.network, test, test, options, steps=0, pairs=pairs, device=device, command=command, say=say
+    )
+    print_rows(rows, f"{run.path} on {len(test)} held-out items")
+    say(verdict(rows))
+    places = {Path(values["output"] or run.path / "results") / f"{name}.json", run.path / "results" / f"{name}.json"}
+    for place in sorted(places):
+        with whole_file(place, "w") as file:
+            json.dump([asdict(row) for row in rows], file, indent=1)
+        say(f"rows in {place}")

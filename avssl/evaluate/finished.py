@@ -1,0 +1,121 @@
+"""A run folder back to a task and its trained network, for figures and sheets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from torch import nn
+
+from avssl import tasks
+from avssl.errors import UserError
+from avssl.tasks.base import Task
+from avssl.trainer.checkpoints import Checkpoints
+from avssl.trainer.options import TrainOptions
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run was asked, and what it learned.
+
+    Attributes:
+        path: the run folder.
+        config: every option, as ``config.yaml`` has it.
+        task: with its statistics.
+        network: in eval mode on the CPU: the last weights or the best, as the run was asked to keep.
+        options: how it was trained.
+        steps: optimizer steps behind the weights' checkpoint.
+        finished: whether the training ended.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    task: Task
+    network: nn.Module
+    options: TrainOptions
+    steps: int
+    finished: bool
+
+
+def open_run(path: str | Path, task_name: str | None = None) -> Run:
+    """Read a run folder.
+
+    Args:
+        path: the folder that ``avssl train --out`` named.
+        task_name: the task that is wanted, if it matters.
+
+    Raises:
+        UserError: no run there, a run of another task, or one that has saved nothing yet.
+    """
+    folder = Path(path)
+    config = read_config(folder)
+    name = str(config.get("task"))
+    if task_name is not None and name != task_name:
+        raise UserError(f"{folder} is a run of {name}, not of {task_name}")
+    kind = tasks.get(name)
+    task = kind(from_plain(kind.Options, config))
+    options = from_plain(TrainOptions, config)
+    checkpoint = Checkpoints(folder / "checkpoints").newest(lambda _: None)
+    if checkpoint is None:
+        raise UserError(f"{folder} has saved nothing yet; let it train on with: avssl train {name} --out {folder} …")
+    tally = checkpoint["tally"]
+    task.load_state(_state(folder, name))
+    network = task.network(task.encoders())
+    weights = _kept(folder, options, checkpoint)["networks"]
+    prefix = f"{name}."
+    network.load_state_dict(
+        {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+    )
+    return Run(folder, config, task, network.eval(), options, int(tally["step"]), bool(tally["finished"]))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The options of a run, as its ``config.yaml`` has them.
+
+    Raises:
+        UserError: there is no run.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; --run wants the folder of a run, such as runs/quickstart")
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} holds no run (there is no config.yaml in it)") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise UserError(f"{folder / 'config.yaml'} cannot be read; copy it again from the run") from None
+    if not isinstance(config, dict) or "task" not in config:
+        raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no task")
+    return config
+
+
+def from_plain(cls: type[T], config: Mapping[str, Any]) -> T:
+    """A dataclass of options from the plain values of a config; fields that it lacks keep their default."""
+    found: dict[str, Any] = {}
+    for field in fields(cls):  # type: ignore[arg-type]
+        if field.name in config:
+            value = config[field.name]
+            found[field.name] = tuple(value) if isinstance(value, list) and isinstance(field.default, tuple) else value
+    return cls(**found)
+
+
+def _state(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads((folder / "tasks" / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UserError(
+            f"{folder / 'tasks' / (name + '.json')} is missing or damaged; copy it again from the run"
+        ) from None
+    return state
+
+
+def _kept(folder: Path, options: TrainOptions, newest: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint whose weights the run keeps."""
+    if options.keep == "best" and newest["best"] is not None:
+        return Checkpoints(folder / "checkpoints").load(int(newest["best"]["step"]))
+    return newest
