@@ -75,12 +75,11 @@ def make_optimizer(networks: nn.Module, options: TrainOptions, device: torch.dev
         {"params": [weight for weight in learning if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    fused = device.type in ("cpu", "cuda")
     if options.optimizer == "sgd":
-        nesterov = options.momentum > 0
-        return torch.optim.SGD(groups, options.learning_rate, momentum=options.momentum, nesterov=nesterov, fused=fused)
+        # Not fused: torch's fused SGD cannot take a head's first step after the others had theirs.
+        return torch.optim.SGD(groups, options.learning_rate, momentum=options.momentum, nesterov=options.momentum > 0)
     kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, options.learning_rate, fused=fused)
+    return kind(groups, options.learning_rate, fused=device.type in ("cpu", "cuda"))
 
 
 def to_device(modules: Iterable[nn.Module], device: torch.device, channels_last: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +11,14 @@ from typing import Any
 import torch
 
 from avssl.errors import UserError
-from avssl.trainer.files import UNFINISHED, write_whole
+from avssl.trainer.files import UNFINISHED, reading, write_whole
 
 FORMAT = 1
 KEPT = 2
 """Newest checkpoints that stay: should the newest be damaged, the one before serves."""
 
-_DAMAGED = (RuntimeError, OSError, EOFError, KeyError, ValueError, pickle.UnpicklingError)
-"""What torch.load raises on a file that is not whole."""
+_DAMAGED = ".damaged"
+"""Suffix given to a checkpoint that could not be read, once an earlier one could."""
 
 
 class Checkpoints:
@@ -42,7 +41,7 @@ class Checkpoints:
         """Write the checkpoint of ``step``, then remove those that are neither new nor best.
 
         Args:
-            state: tensors and plain values.
+            state: tensors and plain values; state["tally"]["best"] is None or has the best's "step".
             best_step: the step of the best checkpoint so far, which stays.
 
         Raises:
@@ -51,7 +50,7 @@ class Checkpoints:
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **state}, buffer)
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path(step), buffer.getvalue())
+        write_whole(self.path(step), buffer.getbuffer())
         self._best_seen[step] = best_step
         self._prune()
 
@@ -67,13 +66,13 @@ class Checkpoints:
         for step in reversed(self.steps()):
             try:
                 state = self.load(step)
-            except UserError as error:
+            except _Damaged as error:
                 say(f"{error}; taking the one before")
                 damaged.append(step)
                 continue
             for later in damaged:
-                self.path(later).unlink()
-            best = state.get("best")
+                self.path(later).rename(f"{self.path(later)}{_DAMAGED}")
+            best = state["tally"]["best"]
             self._best_seen = {step: best["step"] if best else None}
             return state
         if damaged:
@@ -86,13 +85,18 @@ class Checkpoints:
         Raises:
             UserError: it cannot be read.
         """
+        path = self.path(step)
+        with reading(path):
+            data = path.read_bytes()
         try:
-            state: dict[str, Any] = torch.load(self.path(step), map_location="cpu", weights_only=True)
-        except _DAMAGED as error:
+            state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever the unpickler stumbles over in bytes that are not what was written
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise UserError(f"checkpoint {self.path(step)} is damaged ({reason})") from None
+            raise _Damaged(f"checkpoint {path} is damaged ({reason})") from None
         if state.get("format") != FORMAT:
-            raise UserError(f"checkpoint {self.path(step)} is of another version of avssl")
+            raise UserError(f"checkpoint {path} is of another version of avssl")
         return state
 
     def _prune(self) -> None:
@@ -103,3 +107,7 @@ class Checkpoints:
             if step not in wanted:
                 self.path(step).unlink(missing_ok=True)
                 self._best_seen.pop(step, None)
+
+
+class _Damaged(UserError):
+    """A checkpoint that is not what was written."""

@@ -46,7 +46,7 @@ def _cuda(device: torch.device, local_rank: int) -> torch.device:
         raise UserError(f"--device {device}: this torch sees no CUDA device; use --device cpu")
     index = local_rank if device.index is None else device.index
     if index >= torch.cuda.device_count():
-        raise UserError(f"--device cuda:{index}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+        raise UserError(f"--device cuda:{index}: this machine has {torch.cuda.device_count()}, counted from 0")
     torch.cuda.set_device(index)
     # TF32 in what stays fp32 under autocast: 10 bits of mantissa, as bf16 has 7.
     torch.set_float32_matmul_precision("high")

@@ -6,6 +6,7 @@ that one would take. Only rank 0 writes.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -108,6 +109,7 @@ def join() -> World:
     if not dist.is_initialized():
         # Gradients by NCCL where they are on GPUs, by gloo where they are not; words always by gloo.
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(dist.destroy_process_group)
     local_rank = int(os.environ.get("LOCAL_RANK", dist.get_rank()))
     return World(dist.get_rank(), dist.get_world_size(), local_rank, _words_group())
 

@@ -13,7 +13,7 @@ UNFINISHED = ".unfinished"
 """Suffix of a file that is being written; one that a killed process left behind may be removed."""
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes | memoryview) -> None:
     """Write a file that is seen under its name only when all of it is on the disk.
 
     Raises:
@@ -43,6 +43,15 @@ def writing(path: Path) -> Iterator[None]:
         raise UserError(
             f"cannot write {path}: {reason}; make room (or the folder writable) and run the same command again"
         ) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Within, an error of the system is told as one line that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _sync_folder(folder: Path) -> None:

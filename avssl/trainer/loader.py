@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import signal
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from avssl.errors import MediaError, UserError
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key, generator
 from avssl.tasks.base import Batch, Task
 from avssl.trainer.plan import Turns, batch_keys
+
+T = TypeVar("T")
+_WORKERS_START = "fork" if sys.platform == "linux" else None
+"""A forked worker is there at once; elsewhere (and by default from Python 3.14) each first imports torch."""
+
+OnBadFile = Literal["raise", "skip"]
 
 REPLACEMENTS = 8
 """Tries to replace a puzzle whose file is bad; so many bad ones in a row are no accident."""
@@ -27,6 +35,30 @@ class Source:
     task: Task
     media: Media
     length: int
+
+    def draw(self, key: Key, on_bad_file: OnBadFile, passed_over: list[str]) -> Any:
+        """The puzzle of this key; where its file is bad and may be skipped, that of a key hashed from it.
+
+        Args:
+            passed_over: takes a line for each bad file that was skipped.
+
+        Raises:
+            MediaError: the file is bad, and is not to be skipped.
+            UserError: its replacements are bad, too.
+        """
+        asked = key
+        for attempt in itertools.count():
+            try:
+                return self.task.draw(self.media, key)
+            except MediaError as error:
+                if on_bad_file == "raise":
+                    raise
+                if attempt == REPLACEMENTS:
+                    raise UserError(f"{attempt + 1} files in a row could not be read; the last: {error}") from None
+                passed_over.append(str(error))
+                index = int(generator(*asked, "instead", attempt).integers(self.length))
+                key = Key(asked.seed, asked.epoch, index)
+        raise AssertionError
 
 
 class Piece(NamedTuple):
@@ -45,14 +77,8 @@ class Fetched(NamedTuple):
     passed_over: tuple[str, ...]
 
 
-class Failed(NamedTuple):
-    """An error of the user's, on its way back from a worker (exceptions lose their arguments on that way)."""
-
-    error: UserError
-
-
 @dataclass(frozen=True)
-class Steps(Dataset[Fetched | Failed]):
+class Steps(Dataset[Fetched]):
     """Step → batches, as a pure function. The rank's slice is a contiguous part of each batch."""
 
     sources: Sequence[Source]
@@ -62,7 +88,7 @@ class Steps(Dataset[Fetched | Failed]):
     accumulate: int = 1
     rank: int = 0
     size: int = 1
-    on_bad_file: Literal["raise", "skip"] = "raise"
+    on_bad_file: OnBadFile = "raise"
 
     def __post_init__(self) -> None:
         parts = self.size * self.accumulate
@@ -79,59 +105,48 @@ class Steps(Dataset[Fetched | Failed]):
             for turn in self.turns.at(step)
         ]
 
-    def __getitem__(self, step: int) -> Fetched | Failed:
+    def __getitem__(self, step: int) -> Fetched:
         passed_over: list[str] = []
-        try:
-            pieces = tuple(self._pieces(step, passed_over))
-        except UserError as error:
-            return Failed(error)
+        pieces = tuple(self._pieces(step, passed_over))
         return Fetched(step, pieces, tuple(passed_over))
 
     def _pieces(self, step: int, passed_over: list[str]) -> Iterator[Piece]:
         mine = self.batch_size // self.size
         count = mine // self.accumulate
         for plan, keys in self.keys(step):
+            source = self.sources[plan]
             for first in range(self.rank * mine, (self.rank + 1) * mine, count):
-                source = self.sources[plan]
-                puzzles = [self._draw(source, key, passed_over) for key in keys[first : first + count]]
+                puzzles = [source.draw(key, self.on_bad_file, passed_over) for key in keys[first : first + count]]
                 yield Piece(plan, 1 / self.accumulate, source.task.collate(puzzles))
 
-    def _draw(self, source: Source, key: Key, passed_over: list[str]) -> Any:
-        """The puzzle of this key; where its file is bad and may be skipped, that of a key hashed from it."""
-        asked = key
-        for attempt in itertools.count():
-            try:
-                return source.task.draw(source.media, key)
-            except MediaError as error:
-                if self.on_bad_file == "raise":
-                    raise
-                if attempt == REPLACEMENTS:
-                    raise UserError(f"{REPLACEMENTS + 1} files in a row could not be read; the last: {error}") from None
-                passed_over.append(str(error))
-                index = int(generator(*asked, "instead", attempt).integers(source.length))
-                key = Key(asked.seed, asked.epoch, index)
-        raise AssertionError
 
-
-def batches(steps: Steps, first: int, end: int | None, *, workers: int, pin: bool) -> Iterator[Fetched]:
-    """The batches of steps ``first`` … ``end`` - 1 (None: for ever), in order.
+def batches(steps: Steps, first: int, end: int | None, *, workers: int, pin: bool) -> Generator[Fetched]:
+    """The batches of steps ``first`` … ``end`` - 1 (None: for ever), in order; close it to end the workers.
 
     Raises:
         UserError: a file could not be read (with file and time), or a worker died.
     """
-    order = itertools.count(first) if end is None else range(first, end)
+    return load(steps, itertools.count(first) if end is None else range(first, end), workers=workers, pin=pin)
+
+
+def load(data: Dataset[T], order: Iterable[int], *, workers: int, pin: bool) -> Generator[T]:
+    """``data[i]`` for each i of ``order``, in that order, drawn in ``workers`` processes (0: in this one).
+
+    Raises:
+        UserError: as ``data`` raises it, whichever process it was raised in; or a worker died.
+    """
     loader = DataLoader(
-        steps,
+        _InAnyProcess(data),
         batch_size=None,
         sampler=order,
         num_workers=workers,
         pin_memory=pin,
         worker_init_fn=_start_worker,
-        prefetch_factor=2 if workers else None,
+        multiprocessing_context=_WORKERS_START if workers else None,
     )
     try:
         for item in loader:
-            if isinstance(item, Failed):
+            if isinstance(item, _Failed):
                 raise item.error
             yield item
     except RuntimeError as error:
@@ -139,6 +154,31 @@ def batches(steps: Steps, first: int, end: int | None, *, workers: int, pin: boo
             why = str(error).splitlines()[0]
             raise UserError(f"{why}; out of memory? try fewer --workers or a smaller --batch-size") from None
         raise
+
+
+class _Failed(NamedTuple):
+    """An error of the user's on its way back from a worker, where raised exceptions lose their arguments."""
+
+    error: UserError
+
+
+class _InAnyProcess(Dataset[Any], Generic[T]):
+    """Data as a worker may use it: errors of the user's as values, and no open file shared with another process.
+
+    A forked worker inherits handles together with their file positions; a copy by pickle opens its own.
+    """
+
+    def __init__(self, data: Dataset[T]) -> None:
+        self._data = data
+        self._own = False
+
+    def __getitem__(self, i: int) -> T | _Failed:
+        if not self._own and get_worker_info() is not None:
+            self._data, self._own = pickle.loads(pickle.dumps(self._data)), True
+        try:
+            return self._data[i]
+        except UserError as error:
+            return _Failed(error)
 
 
 def _start_worker(_: int) -> None:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-import torch
 from torch import nn
 
 from avssl.errors import UserError
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
-from avssl.trainer.distributed import World, join, share_batch_statistics
+from avssl.trainer.distributed import join, share_batch_statistics
 from avssl.trainer.loader import Fetched, Source, Steps, batches
 from avssl.trainer.options import TrainOptions
-from avssl.trainer.plan import Mix, TaskPlan, Turns, steps_per_epoch
+from avssl.trainer.plan import Mix, TaskPlan, Turns
 from avssl.trainer.progress import Say, Status, Style, print_line, show_progress, spoken
-from avssl.trainer.result import FitResult, Tally, Window
+from avssl.trainer.recording import Recorder, Setting
+from avssl.trainer.result import FitResult
 from avssl.trainer.run_folder import RunFolder, SaveEncoder
 from avssl.trainer.schedule import budget, learning_rate
 from avssl.trainer.seeds import hashed, own_random_state
 from avssl.trainer.signals import Stopped, Watch, watch_signals
 from avssl.trainer.stepper import Stepper
-from avssl.trainer.validation import Validation, at_chance
+
+BAD_SHARE = 0.1
+"""Bad files that --on-bad-file skip bears, as a share of the puzzles drawn; more are no accident."""
 
 
 def fit(
@@ -44,7 +43,7 @@ def fit(
 
     A step is a pure function of the weights before it, the seed and its number; so a run that was killed and
     is started again ends in the very weights of an undisturbed one (but for ``minutes``), whatever the
-    number of workers.
+    number of workers. (On a GPU as far as its kernels are deterministic.)
 
     Args:
         plans: the tasks with their data.
@@ -67,326 +66,198 @@ def fit(
     device = choose_device(options.device, world.local_rank)
     if not world.writes:
         say, progress = _hush, "none"
+    setting = Setting(plans, options, run, world, choose_precision(options.precision, device), say)
     with own_random_state(), watch_signals() as watch:
-        training = _Training(plans, options, run, mix, encoders, save_encoder, say, world, device)
-        return training.go(progress, watch)
+        training = _Training(setting, mix, encoders, save_encoder)
+        if training.tally.finished:
+            say(f"{run.path if run else 'this run'} is finished: nothing is left to train")
+        else:
+            training.go(progress, watch)
+        result = training.result()
+        if watch.number:  # it came during the last step
+            raise Stopped(watch.number)
+        return result
 
 
 class _Training:
-    """One call of :func:`fit`. Public methods come in the order in which things happen."""
+    """One call of :func:`fit`: built, or taken over from the newest checkpoint; then trained."""
 
     def __init__(
         self,
-        plans: Sequence[TaskPlan],
-        options: TrainOptions,
-        run: RunFolder | None,
+        setting: Setting,
         mix: Mix,
         encoders: Mapping[str, nn.Module] | None,
         save_encoder: SaveEncoder | None,
-        say: Say,
-        world: World,
-        device: torch.device,
     ) -> None:
-        self.plans, self.options, self.run, self.world = plans, options, run, world
-        self.say, self.save_encoder = say, save_encoder
-        self.precision = choose_precision(options.precision, device)
+        self.setting, self.save_encoder = setting, save_encoder
+        options, world = setting.options, setting.world
         saved = self._newest_checkpoint()
-        self.states = settle_states(plans, options.seed, saved and saved["tasks"], world)
-        self.steps = self._plan_steps(mix)
-        lengths = [source.length for source in self.steps.sources]
-        self.budget = budget(options, lengths, mix)
-        self.epoch_steps = [steps_per_epoch(length, options.batch_size) for length in lengths]
+        self.states = settle_states(setting.plans, options.seed, saved and saved["tasks"], world)
+        self.steps = _plan_steps(setting, mix)
+        self.budget = budget(options, [source.length for source in self.steps.sources], mix)
         self.encoders, self.networks = self._build(encoders)
-        joint_weights = [plan.weight if mix == "joint" else 1.0 for plan in plans]
-        self.stepper = Stepper(self.networks, plans, joint_weights, options, self.precision, world)
-        self.tally = Tally()
-        self.history: list[dict[str, Any]] = []
-        self.best_weights: dict[str, Any] | None = None
+        loss_weights = [plan.weight if mix == "joint" else 1.0 for plan in setting.plans]
+        self.stepper = Stepper(self.networks, setting.plans, loss_weights, options, setting.precision, world)
         if saved is not None:
-            self._take_over(saved)
-        self._keep_states()
-        self.validations = self._plan_validations()
-        self.window = Window(self.steps, [plan.task.name for plan in plans])
-        self.batches_done = self._count_batches()
+            self.networks.load_state_dict(saved["networks"])
+            self.stepper.load_state(saved["stepper"])
+        if setting.written:
+            for name, state in self.states.items():
+                setting.written.write_json(f"tasks/{name}.json", state)
+        self.recorder = Recorder(setting, self.steps, self.networks, self.stepper, self.states, saved)
+        self.tally = self.recorder.tally
 
-    def go(self, style: Style, watch: Watch) -> FitResult:
-        if self.tally.finished:
-            assert self.run is not None
-            self.say(f"{self.run.path} is finished ({self.tally.step} steps); nothing is left to train")
-            return self._result()
-        began, first = time.monotonic() - self.tally.seconds, self.tally.step
-        share = self.budget.share(first, self.tally.seconds)
-        status = Status(first, self.budget.steps, self.options.batch_size, share, waited_seconds=0.0)
-        self.window.seconds_before, self.window.waited_before = self.tally.seconds, self.tally.waited
-        stream = batches(
-            self.steps,
-            first,
-            self.budget.steps,
-            workers=self.options.workers,
-            pin=self.precision.device.type == "cuda",
-        )
-        bar = show_progress(style, self.say)
+    def go(self, style: Style, watch: Watch) -> None:
+        """Train to the end of the budget, or until a signal comes."""
+        self._say_beginning()
+        first, share = self.tally.step, self.budget.share(self.tally.step, self.tally.seconds)
+        status = Status(first, self.budget.steps, self.setting.options.batch_size, share)
+        on_gpu = self.setting.precision.device.type == "cuda"
+        stream = batches(self.steps, first, self.budget.steps, workers=self.setting.options.workers, pin=on_gpu)
+        bar = show_progress(style, self.setting.say)
+        began = time.monotonic() - self.tally.seconds
         try:
             while share < 1:
                 fetched = self._fetch(stream, status)
-                signal_number, seconds = self.world.greatest(watch.number, time.monotonic() - began)
+                stopped, seconds = self.setting.world.greatest(watch.number, time.monotonic() - began)
                 self._train(fetched, self.budget.share(self.tally.step, seconds))
                 self.tally.seconds = time.monotonic() - began
                 share = self.budget.share(self.tally.step, seconds)
-                stopped = int(signal_number) if self.world.size > 1 else watch.number
                 self.tally.finished = share >= 1
-                self._write_down(share, bool(stopped), status)
+                turns = sorted({piece.plan for piece in fetched.pieces})
+                self.recorder.after_step(turns, share, bool(stopped), status)
                 status.step, status.share = self.tally.step, share
                 bar.update(status)
                 if stopped and share < 1:
-                    self._stop(stopped)
+                    self._stop(int(stopped))
         finally:
             bar.close()
-            stream.close()  # type: ignore[attr-defined]
+            stream.close()
         self._say_end()
-        return self._result()
+
+    def result(self) -> FitResult:
+        """Choose the weights that are kept, write the encoders, and hand all over."""
+        self._settle()
+        tally = self.tally
+        return FitResult(
+            networks=dict(self.networks.items()),
+            encoders=self.encoders,
+            states=self.states,
+            steps=tally.step,
+            seconds=tally.seconds,
+            data_wait=tally.waited / max(tally.seconds, 1e-9),
+            history=self.recorder.history,
+            best=tally.best,
+            finished=tally.finished,
+        )
 
     # --- before -----------------------------------------------------------------------------------------
 
     def _newest_checkpoint(self) -> dict[str, Any] | None:
         saved = None
-        with self.world.together():
-            if self.run is not None and self.run.writes:
-                saved = self.run.checkpoints.newest(self.say)
-        return self.world.broadcast(saved)
-
-    def _plan_steps(self, mix: Mix) -> Steps:
-        sources = []
-        for plan in self.plans:
-            length = plan.task.length(plan.train)
-            if length < 1:
-                raise UserError(f"{plan.task.name} finds nothing to train on in its data")
-            sources.append(Source(plan.task, plan.train, length))
-        turns = Turns([plan.weight for plan in self.plans], mix)
-        return Steps(
-            sources,
-            turns,
-            self.options.seed,
-            self.options.batch_size,
-            self.options.accumulate,
-            self.world.rank,
-            self.world.size,
-            self.options.on_bad_file,
-        )
+        with self.setting.world.together():
+            if self.setting.written:
+                saved = self.setting.written.checkpoints.newest(self.setting.say)
+        return self.setting.world.broadcast(saved)
 
     def _build(self, given: Mapping[str, nn.Module] | None) -> tuple[dict[str, nn.Module], nn.ModuleDict]:
-        encoders, networks = build(self.plans, self.options.seed, given)
-        share_batch_statistics(networks, self.precision.device, self.world)
-        to_device([networks, *encoders.values()], self.precision.device, self.options.channels_last)
-        self.world.copy_from_first(list(networks.state_dict().values()))
-        if self.options.compile:
+        options, device = self.setting.options, self.setting.precision.device
+        encoders, networks = build(self.setting.plans, options.seed, given)
+        share_batch_statistics(networks, device, self.setting.world)
+        to_device([networks, *encoders.values()], device, options.channels_last)
+        self.setting.world.copy_from_first(list(networks.state_dict().values()))
+        if options.compile:
             for network in networks.values():
                 network.compile()
         return encoders, networks.train()
-
-    def _take_over(self, saved: dict[str, Any]) -> None:
-        self.networks.load_state_dict(saved["networks"])
-        self.stepper.load_state(saved["stepper"])
-        self.tally = Tally(**saved["tally"])
-        lines = self.run.metrics.continue_after(self.tally.step) if self.run and self.run.writes else []
-        self.history = self.world.broadcast(lines)
-        if not self.tally.finished:
-            self.say(f"continuing after step {self.tally.step}")
-
-    def _keep_states(self) -> None:
-        if self.run is not None:
-            for name, state in self.states.items():
-                self.run.write_json(f"tasks/{name}.json", state)
-
-    def _plan_validations(self) -> dict[str, Validation]:
-        options = self.options
-        if options.validation_puzzles == 0:
-            return {}
-        return {
-            plan.task.name: Validation(
-                plan.task.held_out(),
-                plan.validation,
-                options.validation_puzzles,
-                options.batch_size,
-                options.workers,
-                self.world,
-            )
-            for plan in self.plans
-            if plan.validation is not None
-        }
-
-    def _count_batches(self) -> list[int]:
-        """How many batches of each task came before this step."""
-        counts = [0] * len(self.plans)
-        turns = itertools.chain.from_iterable(self.steps.turns.at(step) for step in range(self.tally.step))
-        for turn in turns:
-            counts[turn.plan] += 1
-        return counts
 
     # --- a step -----------------------------------------------------------------------------------------
 
     def _fetch(self, stream: Iterator[Fetched], status: Status) -> Fetched:
         before = time.monotonic()
-        with self.world.together():
+        with self.setting.world.together():
             fetched = next(stream)
+            self._count_bad(fetched)
         waited = time.monotonic() - before
         self.tally.waited += waited
         status.waited_seconds += waited
-        for bad in fetched.passed_over:
-            self.tally.passed_over += 1
-            self.say(f"passed over ({self.tally.passed_over} so far): {bad}")
         return fetched
 
+    def _count_bad(self, fetched: Fetched) -> None:
+        for bad in fetched.passed_over:
+            self.tally.passed_over += 1
+            self.setting.say(f"passed over ({self.tally.passed_over} so far): {bad}")
+        drawn = (fetched.step + 1) * self.setting.options.batch_size // self.setting.world.size
+        if self.tally.passed_over > max(10, BAD_SHARE * drawn):
+            raise UserError(
+                f"{self.tally.passed_over} of about {drawn} puzzles could not be read: "
+                "see `avssl index` for the files' reasons"
+            )
+
     def _train(self, fetched: Fetched, share: float) -> None:
-        rate = learning_rate(self.options, self.budget, fetched.step, share)
-        seed = hashed(self.options.seed, "step", fetched.step, self.world.rank)
-        self.window.add(fetched.step, self.stepper.step(fetched, rate, seed))
-        for plan in {piece.plan for piece in fetched.pieces}:
-            self.batches_done[plan] += 1
+        options = self.setting.options
+        rate = learning_rate(options, self.budget, fetched.step, share)
+        seed = hashed(options.seed, "step", fetched.step, self.setting.world.rank)
+        self.recorder.window.add(fetched.step, self.stepper.step(fetched, rate, seed))
         self.tally.step = fetched.step + 1
-        if self.precision.device.type == "cpu":
-            self.window.check()
-
-    # --- writing down -----------------------------------------------------------------------------------
-
-    def _write_down(self, share: float, stopped: bool, status: Status) -> None:
-        """What is due after this step: metrics, validation, checkpoint."""
-        step, options = self.tally.step, self.options
-        save = stopped or share >= 1 or step % options.checkpoint_every == 0
-        validate = share >= 1 or step % options.validate_every == 0
-        if save or validate or step % options.log_every == 0:
-            self._log_training(status)
-        if validate and self.validations and self._validate(share, status):
-            save = True
-        if save:
-            with self.world.together():
-                self._save()
-
-    def _log_training(self, status: Status) -> None:
-        window, tally = self.window, self.tally
-        waited = (tally.waited - window.waited_before) / max(tally.seconds - window.seconds_before, 1e-9)
-        window.waited_before, window.seconds_before = tally.waited, tally.seconds
-        with self.world.together():
-            for plan, means in window.means().items():
-                self._log(plan, "train", means, waited)
-                status.figures = {name: means[name] for name in ("loss", "accuracy") if name in means}
-
-    def _validate(self, share: float, status: Status) -> bool:
-        """Measure all tasks on their held-out puzzles; returns whether they never were better."""
-        scores = []
-        for number, plan in enumerate(self.plans):
-            validation = self.validations.get(plan.task.name)
-            if validation is None:
-                continue
-            found = validation.measure(self.networks[plan.task.name], self.precision, self.options.channels_last)
-            line = self._log(number, "val", found, self.tally.waited / max(self.tally.seconds, 1e-9))
-            by_accuracy = self.options.best_by == "accuracy" and "accuracy" in line
-            scores.append(1 - line["accuracy"] if by_accuracy else line["loss"])
-            status.figures["val " + ("accuracy" if "accuracy" in line else "loss")] = line.get("accuracy", line["loss"])
-            sentence = at_chance(plan.task, line) if self._is_time_to_doubt(share) else None
-            if sentence:
-                self.say(sentence)
-        score = sum(scores) / len(scores)
-        if self.tally.best is not None and not score < self.tally.best["score"]:
-            return False
-        self.tally.best = {"step": self.tally.step, "score": score}
-        if self.run is None and self.options.keep == "best":
-            self.best_weights = copy.deepcopy(self.networks.state_dict())
-        return True
-
-    def _is_time_to_doubt(self, share: float) -> bool:
-        """At the end, and at the first validation past the middle."""
-        if share >= 1:
-            return True
-        last = self.tally.step - self.options.validate_every
-        return share >= 0.5 and self.budget.steps is not None and last < self.budget.steps / 2
-
-    def _log(self, plan: int, split: str, figures: Mapping[str, float], waited: float) -> dict[str, Any]:
-        line = {
-            "step": self.tally.step,
-            "epoch": round(self.batches_done[plan] / self.epoch_steps[plan], 4),
-            "split": split,
-            "task": self.plans[plan].task.name,
-            **figures,
-            "seconds": round(self.tally.seconds, 3),
-            "data_wait": round(waited, 4),
-        }
-        self.history.append(line)
-        if self.run is not None and self.run.writes:
-            self.run.metrics.log(line)
-        return line
-
-    def _save(self) -> None:
-        if self.run is None or not self.run.writes:
-            return
-        state = {
-            "networks": self.networks.state_dict(),
-            "stepper": self.stepper.state(),
-            "tasks": self.states,
-            "tally": asdict(self.tally),
-            "best": self.tally.best,
-        }
-        best = self.tally.best
-        self.run.checkpoints.save(state, self.tally.step, int(best["step"]) if best else None)
+        if self.setting.precision.device.type == "cpu":
+            self.recorder.window.check()  # at once where that is free; a GPU is asked when metrics are due
 
     # --- after ------------------------------------------------------------------------------------------
 
     def _stop(self, signal_number: int) -> None:
-        if self.run is None:
-            self.say(f"stopped after step {self.tally.step}; nothing was kept, as there is no run folder")
-        else:
-            self._choose()
-            self.run.write_encoders(self._parts(), self.save_encoder)
-            self.say(f"stopped after step {self.tally.step} and saved; the same command continues from there")
+        self._settle()
+        saved = "" if self.setting.run is None else " and saved; the same command continues from there"
+        self.setting.say(f"stopped after step {self.tally.step}{saved}")
         raise Stopped(signal_number)
 
-    def _say_end(self) -> None:
-        tally = self.tally
-        waited = 100 * tally.waited / max(tally.seconds, 1e-9)
-        self.say(f"trained {tally.step} steps in {spoken(tally.seconds)}, {waited:.0f} % of it waiting for data")
+    def _settle(self) -> None:
+        """Into the networks the weights that are kept, the last or the best; the encoders into the run folder."""
+        if self.setting.options.keep == "best":
+            weights = self.recorder.best_weights()
+            if weights is not None:
+                self.networks.load_state_dict(weights)
+        for module in [self.networks, *self.encoders.values()]:
+            module.eval()
+        with self.setting.world.together():
+            if self.setting.written:
+                self.setting.written.write_encoders(self.encoders, self.save_encoder)
 
-    def _choose(self) -> None:
-        """The weights that are kept: the last or the best."""
-        if self.options.keep == "best" and self.tally.best is not None:
-            self.networks.load_state_dict(self._best())
-        self.networks.eval()
-        for encoder in self.encoders.values():
-            encoder.eval()
-
-    def _result(self) -> FitResult:
-        self._choose()
-        if self.run is not None:
-            with self.world.together():
-                self.run.write_encoders(self._parts(), self.save_encoder)
-        return FitResult(
-            networks=dict(self.networks.items()),
-            encoders=self.encoders,
-            states=self.states,
-            steps=self.tally.step,
-            seconds=self.tally.seconds,
-            data_wait=self.tally.waited / max(self.tally.seconds, 1e-9),
-            history=self.history,
-            best=self.tally.best,
-            finished=self.tally.finished,
+    def _say_beginning(self) -> None:
+        options, precision = self.setting.options, self.setting.precision
+        names = " and ".join(plan.task.name for plan in self.setting.plans)
+        length = spoken(60 * options.minutes) if options.minutes else f"{self.budget.steps} steps"
+        after = f", continuing after step {self.tally.step}" if self.tally.step else ""
+        self.setting.say(
+            f"training {names} for {length} of {options.batch_size} puzzles on {precision.device} "
+            f"in {precision.name}{after}"
         )
 
-    def _parts(self) -> dict[str, nn.Module]:
-        """What goes to RUN/encoders: the encoders, and the parts that tasks want kept beside them."""
-        parts = dict(self.encoders)
-        for plan in self.plans:
-            parts.update(plan.task.saved(self.networks[plan.task.name]))
-        return parts
+    def _say_end(self) -> None:
+        waited = 100 * self.tally.waited / max(self.tally.seconds, 1e-9)
+        self.setting.say(
+            f"trained {self.tally.step} steps in {spoken(self.tally.seconds)}, {waited:.0f} % of it waiting for data"
+        )
 
-    def _best(self) -> dict[str, Any]:
-        assert self.tally.best is not None
-        if self.run is None:
-            assert self.best_weights is not None
-            return self.best_weights
-        weights: dict[str, Any] = {}
-        with self.world.together():
-            if self.run.writes:
-                weights = self.run.checkpoints.load(int(self.tally.best["step"]))["networks"]
-        return self.world.broadcast(weights)
+
+def _plan_steps(setting: Setting, mix: Mix) -> Steps:
+    sources = []
+    for plan in setting.plans:
+        length = plan.task.length(plan.train)
+        if length < 1:
+            raise UserError(f"{plan.task.name} finds nothing to train on in its data")
+        sources.append(Source(plan.task, plan.train, length))
+    turns, options, world = Turns([plan.weight for plan in setting.plans], mix), setting.options, setting.world
+    return Steps(
+        sources,
+        turns,
+        options.seed,
+        options.batch_size,
+        options.accumulate,
+        world.rank,
+        world.size,
+        options.on_bad_file,
+    )
 
 
 def _hush(_: str) -> None:

@@ -63,6 +63,14 @@ class Turns:
             return (Turn(step % len(self._weights), step // len(self._weights)),)
         return (self._walk_to(step),)
 
+    def counts(self, steps: int) -> list[int]:
+        """How many batches of each task the first ``steps`` steps hold."""
+        counts = [0] * len(self._weights)
+        for step in range(steps):
+            for turn in self.at(step):
+                counts[turn.plan] += 1
+        return counts
+
     def _walk_to(self, step: int) -> Turn:
         if step < self._step:
             self._rewind()

@@ -89,6 +89,14 @@ class Window:
                 )
         self.checked = len(self.outcomes)
 
+    def restart(self, tally: Tally) -> None:
+        """Count the time from here."""
+        self.seconds_before, self.waited_before = tally.seconds, tally.waited
+
+    def waited_share(self, tally: Tally) -> float:
+        """The share of the time since :meth:`restart` that was spent waiting for data."""
+        return (tally.waited - self.waited_before) / max(tally.seconds - self.seconds_before, 1e-9)
+
     def means(self) -> dict[int, dict[str, float]]:
         """Per task the means over its steps since the last call; the window is empty then."""
         self.check()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from avssl.errors import UserError
 from avssl.media.facts import Media
@@ -18,7 +18,8 @@ from avssl.samplers.keys import Key
 from avssl.tasks.base import Answers, Batch, Task
 from avssl.trainer.devices import Precision, moved
 from avssl.trainer.distributed import World
-from avssl.trainer.loader import Failed
+from avssl.trainer.loader import OnBadFile, Source, load
+from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import run_on_keys
 from avssl.trainer.seeds import HELD_OUT_SEED
 
@@ -31,15 +32,19 @@ class Validation:
 
     Args:
         task: its :meth:`~avssl.tasks.base.Task.held_out` copy.
-        count: puzzles, over all ranks; rounded down to a multiple of the ranks.
+        media: what they are drawn from.
+        options: their number (over all ranks, rounded down to a multiple of these), and how to load them.
     """
 
-    def __init__(self, task: Task, media: Media, count: int, batch_size: int, workers: int, world: World) -> None:
-        self.task = task
-        self._world = world
-        self._workers = workers
-        count = max(count // world.size, 1) * world.size
-        self._data = _HeldOut(task, media, run_on_keys(HELD_OUT_SEED, 0, count, task.length(media)), batch_size, world)
+    def __init__(self, task: Task, media: Media, options: TrainOptions, world: World) -> None:
+        length = task.length(media)
+        if length < 1:
+            raise UserError(f"{task.name} finds nothing in its held-out data")
+        count = max(options.validation_puzzles // world.size, 1) * world.size
+        keys = run_on_keys(HELD_OUT_SEED, 0, count, length)
+        self._task, self._world, self._workers = task, world, options.workers
+        source = Source(task, media, length)
+        self._data = _HeldOut(source, keys, options.batch_size, options.on_bad_file, world.rank, world.size)
         self._kept: list[tuple[int, Batch]] | None = None
 
     def measure(self, network: nn.Module, precision: Precision, channels_last: bool) -> dict[str, float]:
@@ -52,59 +57,49 @@ class Validation:
         network.eval()
         torch.manual_seed(HELD_OUT_SEED)
         with self._world.together():
-            drawn = iter(self._batches())
+            drawn = self._batches()
         with torch.no_grad(), precision.autocast():
             for count, batch in drawn:
                 on_device = moved(batch, precision.device, channels_last)
-                losses = self.task.loss(network, on_device)
+                losses = self._task.loss(network, on_device)
                 sums["n"] += count
                 for name, value in {**losses.measures, "loss": losses.loss}.items():
                     sums[name] += float(value) * count  # type: ignore[assignment]
-                _count_right(sums, self.task, self.task.answers(network, on_device))
+                _count_right(sums, self._task, self._task.answers(network, on_device))
         network.train()
         return _means(dict(zip(sums, self._world.total(list(sums.values())), strict=True)))
 
-    def _batches(self) -> list[tuple[int, Batch]] | Iterator[tuple[int, Batch]]:
+    def _batches(self) -> Iterable[tuple[int, Batch]]:
         if self._kept is not None:
             return self._kept
-        first = self._data[0]
-        if isinstance(first, Failed):
-            raise first.error
-        if _bytes(first[1]) * len(self._data) > KEPT_BYTES:
+        if _bytes(self._data[0][1]) * len(self._data) > KEPT_BYTES:
             return self._draw()
         self._kept = list(self._draw())
         return self._kept
 
     def _draw(self) -> Iterator[tuple[int, Batch]]:
-        for item in DataLoader(self._data, batch_size=None, num_workers=min(self._workers, len(self._data))):
-            if isinstance(item, Failed):
-                raise item.error
-            yield item
+        return load(self._data, range(len(self._data)), workers=min(self._workers, len(self._data)), pin=False)
 
 
 @dataclass(frozen=True)
-class _HeldOut(Dataset[tuple[int, Batch] | Failed]):
+class _HeldOut(Dataset[tuple[int, Batch]]):
     """Number of a batch → this rank's puzzles of it, and how many they are."""
 
-    task: Task
-    media: Media
+    source: Source
     keys: list[Key]
     batch_size: int
-    world: World
+    on_bad_file: OnBadFile
+    rank: int
+    size: int
 
     def __len__(self) -> int:
         return math.ceil(len(self.keys) / self.batch_size)
 
-    def __getitem__(self, number: int) -> tuple[int, Batch] | Failed:
-        if number >= len(self):
-            raise IndexError(number)
+    def __getitem__(self, number: int) -> tuple[int, Batch]:
         keys = self.keys[number * self.batch_size : (number + 1) * self.batch_size]
-        mine = len(keys) // self.world.size
-        keys = keys[self.world.rank * mine : (self.world.rank + 1) * mine]
-        try:
-            return len(keys), self.task.collate([self.task.draw(self.media, key) for key in keys])
-        except UserError as error:
-            return Failed(error)
+        mine = len(keys) // self.size
+        keys = keys[self.rank * mine : (self.rank + 1) * mine]
+        return len(keys), self.source.task.collate([self.source.draw(key, self.on_bad_file, []) for key in keys])
 
 
 def interval(right: float, count: float) -> tuple[float, float]:

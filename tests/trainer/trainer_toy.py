@@ -15,10 +15,14 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from avssl.errors import MediaError
+from avssl.errors import MediaError, UserError
 from avssl.media.facts import Facts
 from avssl.samplers.keys import generator
 from avssl.tasks.base import Answers, Losses, Task
+from avssl.trainer.loop import fit
+from avssl.trainer.options import TrainOptions
+from avssl.trainer.plan import TaskPlan
+from avssl.trainer.run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,39 +136,42 @@ def save_toy_encoder(encoder, path):
     torch.save(encoder.state_dict(), path.with_suffix(".pt"))
 
 
-def weights_digest(module):
+def weights_digest(networks):
     """A digest of every bit of the weights and buffers."""
     digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
+    for name, value in sorted(nn.ModuleDict(networks).state_dict().items()):
         digest.update(name.encode() + value.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def main():
-    """``python toy.py '{"run": …, "train": {…}, "task": {…}}'``: trains, prints the weights' digest last."""
-    from avssl.errors import UserError
-    from avssl.trainer.loop import fit
-    from avssl.trainer.options import TrainOptions
-    from avssl.trainer.plan import TaskPlan
-    from avssl.trainer.run_folder import RunFolder
+def toy_plans(count=1, **options):
+    tasks = [Toy(ToyOptions(**options)), OtherToy(ToyOptions(**options))][:count]
+    return [TaskPlan(task, ToyMedia(), ToyMedia(60), weight) for task, weight in zip(tasks, (2, 1), strict=False)]
 
+
+def train(folder, options, toy=None, tasks=1, mix="alternating"):
+    """Train in a run folder as the command line would; the digest goes to FOLDER/final.txt. Returns the status."""
     torch.set_num_threads(1)
-    asked = json.loads(sys.argv[1])
-    options, toy_options = TrainOptions(**asked["train"]), ToyOptions(**asked.get("task", {}))
-    tasks = [Toy(toy_options), OtherToy(toy_options)][: asked.get("tasks", 1)]
-    plans = [TaskPlan(task, ToyMedia(), ToyMedia(60), weight) for task, weight in zip(tasks, (2, 1), strict=False)]
+    config = {"task": toy or {}, "train": options, "tasks": tasks, "mix": mix}
     try:
-        with RunFolder(asked["run"], {"task": toy_options, "train": options}) as run:
-            result = fit(plans, options, run, save_encoder=save_toy_encoder, mix=asked.get("mix", "alternating"))
+        with RunFolder(folder, config) as run:
+            plans = toy_plans(tasks, **(toy or {}))
+            result = fit(plans, TrainOptions(**options), run, mix=mix, save_encoder=save_toy_encoder)
     except UserError as error:
-        print(f"avssl: {error}", file=sys.stderr)
+        print(f"avssl: {error}", file=sys.stderr, flush=True)
         return 2
-    weights = torch.cat([value.flatten() for value in result.networks["toy"].state_dict().values()])
     if run.writes:
-        Path(asked["run"], "final.json").write_text(json.dumps(weights.tolist()))
-        print(weights_digest(nn.ModuleDict(result.networks)))
+        run.path.joinpath("final.txt").write_text(weights_digest(result.networks))
+        torch.save(nn.ModuleDict(result.networks).state_dict(), run.path / "final.pt")
     return 0
 
 
+def train_and_exit(log, *arguments):
+    """As :func:`train`, as a process of its own whose words go to the file ``log``."""
+    with Path(log).open("a") as file:
+        sys.stdout = sys.stderr = file
+        sys.exit(train(*arguments))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(train(*json.loads(sys.argv[1])))

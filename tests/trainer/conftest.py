@@ -1,0 +1,34 @@
+"""Processes that train the toy task, and one thread for those that train here."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from trainer_toy import train_and_exit
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums depend on the number of threads in their last bit; toys are fastest with one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def start_training() -> Callable[..., multiprocessing.process.BaseProcess]:
+    """Starts ``train_and_exit(*arguments)`` as a process of its own (from a server that has imported torch once)."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["trainer_toy", "torch._dynamo", "torch.utils.tensorboard"])
+
+    def start(*arguments: Any) -> multiprocessing.process.BaseProcess:
+        process = context.Process(target=train_and_exit, args=arguments)
+        process.start()
+        return process
+
+    return start
