@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -17,11 +17,22 @@ THEMES: tuple[str, ...] = ("room", "meadow", "night", "stage", "paper")
 _OVERSAMPLE = 2
 
 
-def draw_backdrop(rng: np.random.Generator, floor: float, size: int) -> tuple[str, Image.Image]:
-    """A place whose ground is at ``floor`` (share of the height): its theme and an RGB picture."""
+def draw_backdrop(
+    rng: np.random.Generator, floor: float, size: int, posts: Sequence[tuple[float, float, float]] = ()
+) -> tuple[str, Image.Image]:
+    """A place whose ground is at ``floor`` (share of the height): its theme and an RGB picture.
+
+    Args:
+        rng: draws everything.
+        floor: height of the ground, 0 the top edge, 1 the bottom.
+        size: side in pixels.
+        posts: x, y and radius of balls that hang on rods from above and do not move.
+    """
     theme = THEMES[int(rng.integers(len(THEMES)))]
     scene = _Scene(rng, floor, size * _OVERSAMPLE)
     _PLACES[theme](scene)
+    for x, y, radius in posts:
+        _hang_post(scene, x, y, radius)
     image = scene.image.resize((size, size), Image.Resampling.BOX)
     return theme, _with_vignette(image, between(rng, 0.08, 0.25))
 
@@ -219,3 +230,20 @@ def _with_vignette(image: Image.Image, depth: float) -> Image.Image:
     side = np.linspace(-1.0, 1.0, image.width, dtype=np.float32)
     light = 1.0 - np.float32(depth) * (side[:, None] ** 2 + side[None, :] ** 2) / 2
     return Image.fromarray((np.asarray(image, dtype=np.float32) * light[..., None]).astype(np.uint8))
+
+
+def _hang_post(scene: _Scene, x: float, y: float, radius: float) -> None:
+    scene.line(x, -0.1, x, y, 0.02, (58, 50, 46))
+    scene.line(x, -0.1, x, y, 0.009, (126, 112, 100))
+    ball = draw_ball(round(2 * radius * scene.pixels))
+    scene.image.paste(ball, (round((x - radius) * scene.pixels), round((y - radius) * scene.pixels)), ball)
+
+
+def draw_ball(side: int) -> Image.Image:
+    """A grey ball lit from above left. RGBA."""
+    y, x = np.mgrid[-1 : 1 : complex(side), -1 : 1 : complex(side)].astype(np.float32)
+    radius = np.hypot(x, y)
+    light = np.clip(0.85 - 0.35 * x - 0.45 * y, 0.3, 1.4) * np.where(radius > 0.82, 0.35, 1.0)
+    grey = (np.array([128.0, 122.0, 116.0], dtype=np.float32) * light[..., None]).clip(0, 255)
+    alpha = 255.0 * np.clip((1.0 - radius) * side / 4, 0.0, 1.0)
+    return Image.fromarray(np.concatenate([grey, alpha[..., None]], axis=2).astype(np.uint8), "RGBA")

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from avssl.world.backdrop import draw_backdrop
+from avssl.world.backdrop import draw_backdrop, draw_ball
 from avssl.world.physics import Hit, Motion
 from avssl.world.plan import ClipPlan
-from avssl.world.shapes import REACH
 from avssl.world.sprites import Sprite, make_sprite
 
 Box = tuple[float, float, float, float]
+Pose = tuple[float, float, float]
+Matrix = tuple[float, float, float, float]
+"""Two by two, row by row."""
 
-_OPAQUE = [255 if value > 127 else 0 for value in range(256)]
 _SQUASH_SECONDS = 0.07
 _SHADOW_LEVELS = 8
 
@@ -54,12 +55,10 @@ class Painter:
         self.plan, self.motion, self.size, self.fps = plan, motion, size, fps
         self.hidden = hidden
         self.sprites = [make_sprite(one, size) for one in plan.objects]
-        self.theme, self._backdrop = draw_backdrop(plan.rng("backdrop"), plan.floor, size)
-        if motion.posts:
-            self._hang_posts()
+        self.theme, self._backdrop = draw_backdrop(plan.rng("backdrop"), plan.floor, size, motion.posts)
         self._shadows = [_shadow(sprite, size) for sprite in self.sprites]
         self._hits = [[hit for hit in motion.hits if hit.object == number] for number in range(len(plan.objects))]
-        self._pebble = _pebble(64)
+        self._pebble = draw_ball(64)
 
     def frames(self) -> Iterator[Frame]:
         """All frames, in order."""
@@ -74,49 +73,42 @@ class Painter:
             for pose, shadow in zip(poses, self._shadows, strict=True):
                 self._paint_shadow(image, pose, shadow)
         boxes: list[Box | None] = []
-        for which, (pose, sprite) in enumerate(zip(poses, self.sprites, strict=True)):
+        for which, pose in enumerate(poses):
             visible = self.hidden is None or which not in self.hidden
             if visible and self.motion.cords[which] is not None:
                 self._paint_cord(image, which, pose)
             squash, shift = _squash(self._hits[which], now, self.plan.objects[which].size / 2)
-            boxes.append(self._paint(image, sprite, (pose[0] + shift[0], pose[1] + shift[1], pose[2]), squash, visible))
+            moved = (float(pose[0]) + shift[0], float(pose[1]) + shift[1], float(pose[2]))
+            boxes.append(self._paint(image, which, moved, squash, visible))
         for x, y, radius in self.motion.pebbles[number]:
             self._paint_pebble(image, x, y, radius)
         return Frame(image, boxes)
 
-    def _paint(
-        self,
-        image: Image.Image,
-        sprite: Sprite,
-        pose: tuple[float, float, float],
-        squash: NDArray[np.float64],
-        show: bool,
-    ) -> Box | None:
-        """Warp the sprite into the smallest rectangle of the picture that holds it."""
-        size = self.size
-        c, s = math.cos(pose[2]), math.sin(pose[2])
-        turn = np.array([[c, -s], [s, c]])
-        # From drawing units to pixels of the picture, and from there back to pixels of the sprite.
-        forward = squash @ turn @ np.diag(sprite.scale) * size
-        backward = np.linalg.inv(forward) * sprite.pixels_per_unit
+    def _paint(self, image: Image.Image, which: int, pose: Pose, squash: Matrix, show: bool) -> Box | None:
+        """Warp a sprite into the smallest rectangle of the picture that holds it, and find its edges there."""
+        size, sprite = self.size, self.sprites[which]
+        forward = _drawing_to_picture(sprite, pose[2], squash, size)
         x, y = pose[0] * size, pose[1] * size
-        reach = np.abs(forward) @ (REACH + np.abs(sprite.centre))
-        left, top = math.floor(max(x - reach[0], 0)), math.floor(max(y - reach[1], 0))
-        right, bottom = math.ceil(min(x + reach[0], size)), math.ceil(min(y + reach[1], size))
+        corners = sprite.corners @ np.array([forward[::2], forward[1::2]])
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        left, top = max(math.floor(x + low[0]) - 1, 0), max(math.floor(y + low[1]) - 1, 0)
+        right, bottom = min(math.ceil(x + high[0]) + 1, size), min(math.ceil(y + high[1]) + 1, size)
         if right <= left or bottom <= top:
             return None
-        origin = (np.array(sprite.centre) + REACH) * sprite.pixels_per_unit + backward @ (left - x, top - y)
-        data = (backward[0, 0], backward[0, 1], origin[0], backward[1, 0], backward[1, 1], origin[1])
+        a, b, c, d = (value * sprite.pixels_per_unit for value in _inverse(forward))
+        middle_x, middle_y = sprite.middle
+        start_x, start_y = middle_x + a * (left - x) + b * (top - y), middle_y + c * (left - x) + d * (top - y)
+        # Four nearest samples for each pixel: as smooth as bilinear sampling here, in half the time.
         patch = sprite.image.transform(
-            (right - left, bottom - top), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR
+            (2 * (right - left), 2 * (bottom - top)),
+            Image.Transform.AFFINE,
+            (a / 2, b / 2, start_x, c / 2, d / 2, start_y),
+            Image.Resampling.NEAREST,
         )
-        mask = patch.getchannel("A")
+        patch = patch.reduce(2).convert("RGBA")
         if show:
-            image.paste(patch, (left, top), mask)
-        edges = mask.point(_OPAQUE).getbbox()
-        if edges is None:
-            return None
-        return (left + edges[0]) / size, (top + edges[1]) / size, (left + edges[2]) / size, (top + edges[3]) / size
+            image.paste(patch, (left, top), patch)
+        return _edges(np.asarray(patch)[..., 3] > 127, left, top, size)
 
     # --- what is not an object --------------------------------------------------------------------------
 
@@ -138,34 +130,49 @@ class Painter:
         place = (round(pose[0] * self.size - mask.width / 2), round(self.plan.floor * self.size - mask.height / 2))
         image.paste((12, 10, 20), place, mask)
 
-    def _hang_posts(self) -> None:
-        """Posts stand still: they are part of the background."""
-        scale = 3
-        large = self._backdrop.resize((self.size * scale,) * 2, Image.Resampling.BILINEAR)
-        draw = ImageDraw.Draw(large)
-        unit = self.size * scale
-        for x, y, radius in self.motion.posts:
-            draw.line([(x * unit, -1), (x * unit, y * unit)], fill=(58, 50, 46), width=round(0.02 * unit))
-            draw.line([(x * unit, -1), (x * unit, y * unit)], fill=(126, 112, 100), width=round(0.009 * unit))
-            ball = _pebble(round(2 * radius * unit))
-            large.paste(ball, (round((x - radius) * unit), round((y - radius) * unit)), ball)
-        self._backdrop = large.resize((self.size, self.size), Image.Resampling.BOX)
+
+def _drawing_to_picture(sprite: Sprite, angle: float, squash: Matrix, size: int) -> Matrix:
+    """From drawing units to pixels of the picture: squash · turn · scale."""
+    cos, sin = math.cos(angle) * size, math.sin(angle) * size
+    across, down = sprite.scale
+    a, b, c, d = across * cos, -down * sin, across * sin, down * cos
+    p, q, r, s = squash
+    return p * a + q * c, p * b + q * d, r * a + s * c, r * b + s * d
 
 
-def _squash(hits: list[Hit], now: float, reach: float) -> tuple[NDArray[np.float64], tuple[float, float]]:
+def _inverse(matrix: Matrix) -> Matrix:
+    a, b, c, d = matrix
+    determinant = a * d - b * c
+    return d / determinant, -b / determinant, -c / determinant, a / determinant
+
+
+def _edges(inside: NDArray[np.bool_], left: int, top: int, size: int) -> Box | None:
+    columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
+    if not len(columns):
+        return None
+    return (
+        (left + int(columns[0])) / size,
+        (top + int(rows[0])) / size,
+        (left + int(columns[-1]) + 1) / size,
+        (top + int(rows[-1]) + 1) / size,
+    )
+
+
+def _squash(hits: list[Hit], now: float, reach: float) -> tuple[Matrix, tuple[float, float]]:
     """How an object is pressed flat along the direction of its last hit and springs back.
 
-    A matrix (2, 2), and the way its middle goes so that it stays in touch with what it was pressed against.
+    A matrix, and the way its middle goes so that it stays in touch with what it was pressed against.
     """
     last = next((hit for hit in reversed(hits) if hit.seconds <= now + 1e-9), None)
     if last is None or now - last.seconds > 0.5:
-        return np.eye(2), (0.0, 0.0)
+        return (1.0, 0.0, 0.0, 1.0), (0.0, 0.0)
     age = now - last.seconds
     depth = 0.2 * min(last.strength, 1.2) * math.exp(-age / _SQUASH_SECONDS) * math.cos(2 * math.pi * age / 0.24)
-    normal = np.array(last.direction)
-    along = np.outer(normal, normal)
+    x, y = last.direction
+    # Pressed by depth along the direction, swollen by 0.6 depth across it.
+    round_about, along = 1.0 + 0.6 * depth, -1.6 * depth
     way = max(depth, 0.0) * reach
-    return np.eye(2) - depth * along + 0.6 * depth * (np.eye(2) - along), (way * normal[0], way * normal[1])
+    return (round_about + along * x * x, along * x * y, along * x * y, round_about + along * y * y), (way * x, way * y)
 
 
 def _shadow(sprite: Sprite, size: int) -> list[Image.Image]:
@@ -182,13 +189,3 @@ def _shadow(sprite: Sprite, size: int) -> list[Image.Image]:
         ImageDraw.Draw(canvas).ellipse(box, fill=round(120 * (1 - share) ** 1.5))
         levels.append(canvas.filter(ImageFilter.GaussianBlur(blur)))
     return levels
-
-
-def _pebble(side: int) -> Image.Image:
-    """A grey ball lit from above left. RGBA."""
-    y, x = np.mgrid[-1 : 1 : complex(side), -1 : 1 : complex(side)].astype(np.float32)
-    radius = np.hypot(x, y)
-    light = np.clip(0.85 - 0.35 * x - 0.45 * y, 0.3, 1.4) * np.where(radius > 0.82, 0.35, 1.0)
-    grey = (np.array([128.0, 122.0, 116.0], dtype=np.float32) * light[..., None]).clip(0, 255)
-    alpha = 255.0 * np.clip((1.0 - radius) * side / 4, 0.0, 1.0)
-    return Image.fromarray(np.concatenate([grey, alpha[..., None]], axis=2).astype(np.uint8), "RGBA")

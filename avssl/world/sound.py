@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.signal import fftconvolve
 
 from avssl.world.dice import between
@@ -82,10 +83,10 @@ def _play(source: Source, length: int, rate: int, rng: np.random.Generator) -> S
 def _floor(plan: ClipPlan, length: int, rate: int) -> Sound:
     """Noise of a colour between pink and brown, sometimes with a mains hum."""
     rng = plan.rng("room noise")
-    spectrum = np.fft.rfft(rng.standard_normal(length))
-    frequencies = np.fft.rfftfreq(length, 1.0 / rate)
-    spectrum *= (frequencies + 40.0) ** -between(rng, 0.2, 0.9)
-    noise = np.fft.irfft(spectrum, length)
+    spectrum = fft.rfft(rng.standard_normal(length, dtype=np.float32))
+    frequencies = fft.rfftfreq(length, 1.0 / rate).astype(np.float32)
+    spectrum *= (frequencies + 40.0) ** np.float32(-between(rng, 0.2, 0.9))
+    noise = fft.irfft(spectrum, length)
     noise /= np.sqrt(np.mean(noise**2))
     if rng.random() < 0.3:
         hum = 2 * np.pi * 50.0 * np.arange(length) / rate
@@ -98,7 +99,7 @@ def _in_room(dry: Sound, plan: ClipPlan, rate: int) -> Sound:
     rng = plan.rng("room echo")
     time = np.arange(round(0.3 * rate)) / rate
     echo = rng.standard_normal(len(time)) * np.exp(-time / between(rng, 0.03, 0.08)) * (time > 0.004)
-    echo *= plan.echo / np.sqrt(np.sum(echo**2))
+    echo = (plan.echo / np.sqrt(np.sum(echo**2)) * echo).astype(np.float32)
     return np.asarray(dry + fftconvolve(dry, echo)[: len(dry)], dtype=np.float32)
 
 

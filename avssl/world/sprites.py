@@ -13,8 +13,8 @@ from avssl.world.plan import ObjectPlan
 from avssl.world.shapes import BODY, INK, LIGHT, REACH, SECOND, draw_parts, outline
 
 _PIXELS = 160
-_OVERSAMPLE = 1.4
-"""Sprite pixels for each picture pixel: enough for bilinear warping without blur, few enough not to alias."""
+_OVERSAMPLE = 2.5
+"""Sprite pixels for each picture pixel, each of which is the mean of four sprite pixels."""
 
 Array = NDArray[np.float32]
 
@@ -24,16 +24,18 @@ class Sprite:
     """A picture of one object, and the map from sprite coordinates to the picture.
 
     Attributes:
-        image: RGBA, straight alpha.
+        image: RGBa, its colours multiplied by alpha, so that it can be warped without dark fringes.
         pixels_per_unit: sprite pixels for each drawing unit.
         scale: picture sides for each drawing unit, across and down.
-        centre: the middle of the silhouette's bounding box in drawing coordinates.
+        middle: the middle of the silhouette's bounding box in sprite pixels.
+        corners: round the silhouette, in drawing units from its middle. (n, 2)
     """
 
     image: Image.Image
     pixels_per_unit: float
     scale: tuple[float, float]
-    centre: tuple[float, float]
+    middle: tuple[float, float]
+    corners: NDArray[np.float64]
 
 
 def object_scale(plan: ObjectPlan) -> tuple[float, float]:
@@ -57,14 +59,15 @@ def make_sprite(plan: ObjectPlan, size: int) -> Sprite:
     body, second, pale = (np.array(color, dtype=np.float32) for color in plan.colors)
     ink = 0.16 * body + 12.0
     alpha = masks.sum(axis=0)
-    flat = np.einsum("phw,pc->hwc", masks, np.stack([body, second, pale, ink])) / np.maximum(alpha, 1e-3)[..., None]
+    flat = np.moveaxis(masks, 0, -1) @ np.stack([body, second, pale, ink]) / np.maximum(alpha, 1e-3)[..., None]
     shaded = flat * light[..., None] + gloss[..., None] * (255.0 - flat)
     rgba = np.concatenate([shaded, 255.0 * alpha[..., None]], axis=2).clip(0.0, 255.0).astype(np.uint8)
     scale = object_scale(plan)
-    pixels = round(min(_PIXELS, _OVERSAMPLE * size * 2 * REACH * max(abs(scale[0]), scale[1])))
-    image = Image.fromarray(rgba, "RGBA").resize((pixels, pixels), Image.Resampling.BOX)
-    middle = _middle(plan.kind)
-    return Sprite(image, pixels / (2 * REACH), scale, (float(middle[0]), float(middle[1])))
+    pixels = round(min(2 * _PIXELS, _OVERSAMPLE * size * 2 * REACH * max(abs(scale[0]), scale[1])))
+    image = Image.fromarray(rgba, "RGBA").convert("RGBa").resize((pixels, pixels), Image.Resampling.BILINEAR)
+    scaling = pixels / (2 * REACH)
+    x, y = (_middle(plan.kind) + REACH) * scaling
+    return Sprite(image, scaling, scale, (float(x), float(y)), _corners(plan.kind))
 
 
 @lru_cache(maxsize=32)

@@ -40,8 +40,9 @@ def note(kind: str, pitch_hz: float, hardness: float, rate: int, rng: np.random.
     time = np.arange(round(NOTE_SECONDS[kind] * rate), dtype=np.float32) / np.float32(rate)
     sound = _VOICES[kind](time, pitch_hz, hardness, rate, rng)
     sound = sound * _fade(time, attack=0.001, release=0.02)
-    power = np.convolve(sound**2, np.full(rate // 20, 20.0 / rate, dtype=np.float32), "valid").max()
-    return np.asarray(sound / np.sqrt(power + 1e-12), dtype=np.float32)
+    energy = np.cumsum(sound**2, dtype=np.float64)
+    window = rate // 20
+    return np.asarray(sound / np.sqrt((energy[window:] - energy[:-window]).max() / window), dtype=np.float32)
 
 
 def _bell(time: Sound, pitch: float, hardness: float, rate: int, rng: np.random.Generator) -> Sound:
