@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from avssl.media.cache import cache_folder
     from avssl.media.facts import Facts, Media, Rejected
     from avssl.media.opening import open_media
-    from avssl.media.preparing import ensure_prepared, prepare
     from avssl.media.prepared import Prepared
+    from avssl.media.preparing import ensure_prepared, prepare
     from avssl.media.progress import Progress
     from avssl.media.selection import Subset
     from avssl.media.summary import Summary, summarize

@@ -155,5 +155,6 @@ _WAYS_OUT = {
     errno.EACCES: _CLOSED,
     errno.EPERM: _CLOSED,
     errno.EROFS: "this disk is read-only; choose another place, or move the cache with AVSSL_CACHE",
+    errno.EFBIG: "the file grows larger than this disk or the system's limits allow; choose another place",
     errno.ENOTDIR: "a part of this path is a file; choose another place",
 }

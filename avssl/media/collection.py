@@ -46,15 +46,17 @@ class _Known:
 class Collection(Selectable):
     """Items of an index, each read from its file when asked. Pickles as the index's name."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, looked_at: int = 0) -> None:
+        self.looked_at = looked_at
+        """Files that had to be opened to make the index; the others were known from before."""
         self._table = table
         self._known: dict[int, _Known] = {}
 
-    def __getstate__(self) -> Table:
-        return self._table
+    def __getstate__(self) -> tuple[Table, int]:
+        return self._table, self.looked_at
 
-    def __setstate__(self, table: Table) -> None:
-        self._table = table
+    def __setstate__(self, state: tuple[Table, int]) -> None:
+        self._table, self.looked_at = state
         self._known = {}
 
     def __len__(self) -> int:
@@ -80,11 +82,6 @@ class Collection(Selectable):
     def stamp(self) -> str:
         """Hex digest that changes when any of the files is written anew."""
         return str(self._table.header["stamp"])
-
-    @property
-    def looked_at(self) -> int:
-        """Files that were opened when this index was made; the others were known from an earlier one."""
-        return int(self._table.header["looked_at"])
 
     def facts(self, i: int) -> Facts:
         return self._item(i).facts

@@ -41,8 +41,11 @@ def index_home(listing: Listing, told: str | os.PathLike[str] | None) -> Path:
     return cache_folder() / "index" / f"{Path(listing.root).name or 'root'}-{digest_of(listing.root)[:12]}"
 
 
-def indexed(listing: Listing, home: Path, workers: int | None, tell: Tell) -> Table:
+def indexed(listing: Listing, home: Path, workers: int | None, tell: Tell) -> tuple[Table, int]:
     """The index of a listing: opened if it is there, else made; only files that are new or changed are looked at.
+
+    Returns:
+        The table, and how many files had to be looked at.
 
     Raises:
         UserError: no usable file, or the index cannot be written.
@@ -53,7 +56,7 @@ def indexed(listing: Listing, home: Path, workers: int | None, tell: Tell) -> Ta
         if (folder / "table.json").is_file():
             with suppress(OSError):  # the index of somebody else, or on a disk that is read-only
                 os.utime(folder)
-            return Table(folder)
+            return Table(folder), 0
         verdicts = _Verdicts(listing)
         for table in _newest(home):
             verdicts.take_over(table)
@@ -61,7 +64,7 @@ def indexed(listing: Listing, home: Path, workers: int | None, tell: Tell) -> Ta
             verdicts.complete(writer, workers, tell)
             _write(listing, verdicts, writer)
         _remove_old(home, folder)
-    return Table(folder)
+    return Table(folder), verdicts.looked_at
 
 
 # --- verdicts -------------------------------------------------------------------------------------------
@@ -84,7 +87,7 @@ class _Verdicts:
         self.listing = listing
         self.usable: dict[_File, _Usable] = {}
         self.refused: dict[_File, str] = {}
-        self.reused = 0
+        self.looked_at = 0
         self._wanted = {entry.file for entry in listing.entries}
         self._earlier: list[tuple[_File, dict[str, Any], NDArray[np.float64], NDArray[np.float64]]] = []
 
@@ -94,14 +97,12 @@ class _Verdicts:
             if (file := (name, offset, size, modified_ns)) in self._wanted:
                 self._wanted.remove(file)
                 self.refused[file] = reason
-                self.reused += 1
         for i in range(len(table)):
             item = table.item(i)
             file = (item["name"], item["offset"], item["size"], item["modified_ns"])
             if file in self._wanted:
                 self._wanted.remove(file)
                 self._earlier.append((file, item["found"], table.times(i), table.keys(i)))
-                self.reused += 1
 
     def complete(self, writer: TableWriter, workers: int | None, tell: Tell) -> None:
         """Look at every file that is not known yet."""
@@ -113,6 +114,7 @@ class _Verdicts:
                 tar = self.listing.root if entry.offset >= 0 else ""
                 unknown[entry.file] = Target(self.listing.path(entry), entry.size, entry.offset, tar)
         files = list(unknown)
+        self.looked_at = len(files)
         clockwork = Clockwork("looking at files", len(files), tell)
         for place, inspection in examine(list(unknown.values()), workers, clockwork.step):
             if inspection.reason is not None:
@@ -155,8 +157,6 @@ def _write(listing: Listing, verdicts: _Verdicts, writer: TableWriter) -> None:
             "stamp": stamp.hexdigest(),
             "rejected": sorted(rejected),
             "refused": [[*file, reason] for file, reason in verdicts.refused.items()],
-            "looked_at": len(verdicts.usable) + len(verdicts.refused) - verdicts.reused,
-            "reused": verdicts.reused,
         }
     )
 
@@ -213,6 +213,8 @@ def _newest(home: Path) -> Iterator[Table]:
 
 
 def _remove_old(home: Path, kept: Path) -> None:
+    for leftover in home.glob(".*/"):  # of processes that were killed; whoever holds the lock works alone
+        shutil.rmtree(leftover, ignore_errors=True)
     for folder in list(_tables(home)):
         if folder != kept and time.time() - folder.stat().st_mtime > KEPT_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)

@@ -49,8 +49,8 @@ def open_media(
         return _only(prepared, split, data)
     listing = list_source(data)
     with telling(progress) as tell:
-        table = indexed(listing, index_home(listing, index), workers, tell)
-    return _only(Collection(table), split, data)
+        table, looked_at = indexed(listing, index_home(listing, index), workers, tell)
+    return _only(Collection(table, looked_at), split, data)
 
 
 def _prepared(data: Source) -> Prepared | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -66,17 +66,12 @@ def prepare(
         raise UserError("only media read from files can be prepared; these are prepared already")
     settings = Settings(side, fps, rate, jpeg_quality)
     folder = Path(out).expanduser().absolute()
-    size = shard_size or _shard_size(media, settings)
-    _claim(folder, {"of": _origin_digest(media), "settings": asdict(settings), "shard_size": size})
-    if is_prepared(folder):
-        return Prepared(folder)
-    jobs = [
-        Job(media.subset(range(first, min(first + size, len(media)))), first, shard, folder, settings, {})
-        for shard, first in enumerate(range(0, len(media), size))
-    ]
-    with telling(progress) as tell:
-        _write_shards(jobs, len(media), workers, tell)
-    _merge(folder, media, settings, len(jobs))
+    plan = {"of": digest_of(media.fingerprint, media.stamp), "settings": asdict(settings), "shard_size": shard_size}
+    _refuse_foreign(folder, plan)
+    with locked(folder):
+        if not is_prepared(folder):
+            write_json(folder / "plan.json", plan)
+            _write(media, folder, settings, shard_size, workers, progress)
     return Prepared(folder)
 
 
@@ -94,7 +89,7 @@ def ensure_prepared(
     """The same media prepared in the cache, if that is worth it and fits; else ``media`` itself. Says which.
 
     An earlier preparation is used again as long as no file has changed. Of several processes that ask at
-    once, one prepares and the others wait for it. What cannot be decoded to its end is missing from the
+    once, one prepares and the others wait for it and use it. What cannot be decoded to its end is missing from the
     answer (and in its ``rejected``), so divide it into parts afterwards, not before.
 
     Args:
@@ -120,10 +115,8 @@ def ensure_prepared(
     if needed > 0.9 * free:
         say(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(free)} are free in {home.parent}")
         return media
-    with locked(home, lambda: say(f"another process is preparing these items in {home}; waiting for it")):
-        if not is_prepared(home):
-            say(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
-        return prepare(media, home, side=side, fps=fps, rate=rate, workers=workers, progress=progress)
+    say(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
+    return prepare(media, home, side=side, fps=fps, rate=rate, workers=workers, progress=progress)
 
 
 def estimated_bytes(media: Media, settings: Settings) -> int:
@@ -144,8 +137,8 @@ def estimated_bytes(media: Media, settings: Settings) -> int:
 # --- how ------------------------------------------------------------------------------------------------
 
 
-def _claim(folder: Path, plan: dict[str, object]) -> None:
-    """Make the folder ours: it must be new, empty, or of the same plan."""
+def _refuse_foreign(folder: Path, plan: Mapping[str, object]) -> None:
+    """Only a folder that is new, empty, or of the same plan is written into."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; give the name of a folder to write")
     found = read_json(folder / "plan.json") if folder.is_dir() else None
@@ -154,7 +147,24 @@ def _claim(folder: Path, plan: dict[str, object]) -> None:
     if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         what = "holds a set prepared from other data or with other settings" if found else "is not empty"
         raise UserError(f"{folder}: {what}; remove it or choose another folder")
-    write_json(folder / "plan.json", plan)
+
+
+def _write(
+    media: Collection | Subset,
+    folder: Path,
+    settings: Settings,
+    shard_size: int | None,
+    workers: int | None,
+    progress: Tell | bool | None,
+) -> None:
+    size = shard_size or _shard_size(media, settings)
+    jobs = [
+        Job(media.subset(range(first, min(first + size, len(media)))), first, shard, folder, settings, {})
+        for shard, first in enumerate(range(0, len(media), size))
+    ]
+    with telling(progress) as tell:
+        _write_shards(jobs, len(media), workers, tell)
+    _merge(folder, media, settings, len(jobs))
 
 
 def _shard_size(media: Media, settings: Settings) -> int:
@@ -224,10 +234,8 @@ def _merge(folder: Path, media: Media, settings: Settings, shards: int) -> None:
         }
         writer.finish(header)
     shutil.rmtree(folder / ".parts", ignore_errors=True)
-
-
-def _origin_digest(media: Collection | Subset) -> str:
-    return digest_of(media.fingerprint, media.stamp)
+    for leftover in folder.glob(".shard-*"):  # of processes that were killed
+        leftover.unlink()
 
 
 def _key(media: Media, settings: Settings) -> str:
