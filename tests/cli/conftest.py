@@ -1,0 +1,41 @@
+"""The command line called in this process, and a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_runs import TINY, Said, write_clip
+
+from avssl.cli.main import main
+
+
+@pytest.fixture
+def avssl(capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Call the command line here; returns its exit status and what it said."""
+
+    def call(*words: str | Path) -> Said:
+        capfd.readouterr()
+        status = main([str(word) for word in words])
+        return Said(status, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve clips with sound."""
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(12):
+        write_clip(folder / f"{number:02d}.mp4", number)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run on those clips."""
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    status = main(["train", "av-correspondence", "--data", str(clips), "--out", str(out), "--steps", "2", *TINY])
+    assert status == 0
+    return out

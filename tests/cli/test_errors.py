@@ -1,0 +1,214 @@
+"""What a user can cause ends in one line on stderr and exit status 2: no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from small_runs import TINY, Said, write_clip
+
+from avssl.cli.main import main
+
+Call = Callable[..., Said]
+TRAIN = ("train", "av-correspondence")
+
+
+def one_line(said: Said) -> str:
+    """The line, if that is how it ended."""
+    assert said.status == 2
+    assert "Traceback" not in said.out + said.err
+    lines = [line for line in said.err.splitlines() if line.startswith("avssl: ")]
+    assert len(lines) == 1, said.err
+    assert said.err.strip().endswith(lines[0])
+    return lines[0]
+
+
+def test_a_missing_folder_is_named(avssl: Call, tmp_path: Path):
+    for command in (("index",), (*TRAIN, "--out", tmp_path / "run", "--steps", "1", "--data")):
+        assert one_line(avssl(*command, tmp_path / "nowhere")).endswith("nowhere: no such file or folder")
+
+
+def test_an_empty_folder_is_named(avssl: Call, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    line = one_line(avssl(*TRAIN, "--data", tmp_path / "empty", "--out", tmp_path / "run", "--steps", "1"))
+    assert "empty: the folder is empty" in line
+
+
+def test_a_folder_of_junk_is_told_why_none_of_it_can_be_used(avssl: Call, tmp_path: Path):
+    junk = tmp_path / "junk"
+    junk.mkdir()
+    (junk / "a.mp4").write_bytes(b"no video at all" * 100)
+    (junk / "b.mp4").write_bytes(b"")
+    (junk / "c.txt").write_text("hello")
+    for command in (("index", junk), (*TRAIN, "--data", junk, "--out", tmp_path / "run", "--steps", "1")):
+        line = one_line(avssl(*command))
+        assert "none of its 3 files can be used" in line
+        assert "not media" in line
+
+
+def test_videos_without_sound_are_refused_by_a_task_that_needs_it(avssl: Call, tmp_path: Path):
+    for number in range(3):
+        write_clip(tmp_path / "silent" / f"{number}.mp4", number, sound=False)
+    line = one_line(avssl(*TRAIN, "--data", tmp_path / "silent", "--out", tmp_path / "run", "--steps", "1"))
+    assert "av-correspondence can use none of the 3 items" in line
+    assert "no sound" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trian"], "no command is called 'trian'; did you mean 'train'?"),
+        (["av-correspondence"], "did you mean 'avssl train av-correspondence'"),
+        (["train", "av-corespondence"], "no task is called 'av-corespondence'; did you mean 'av-correspondence'?"),
+        (["show", "sorting"], "no task is called 'sorting'; there are:"),
+        (["train", "--steps", "3"], "avssl train wants the name of a task first"),
+        (["evaluate", "av-corespondence"], "no protocol is called 'av-corespondence'; did you mean"),
+        (["evaluate", "av-correspondence"], "wants --run RUN"),
+        (["embed", "a.mp4"], "wants --run RUN"),
+        (["embed"], "wants FILES"),
+        (["index"], "avssl index wants DATA"),
+        (["index", "a", "b"], "does not know what to do with 'b'"),
+        (["world"], "avssl world wants OUT"),
+        (["world", "out", "--train", "-1"], "a world cannot have fewer than 0 clips"),
+        (["world", "out", "--preset", "nice"], "no preset is called 'nice'"),
+        (["prepare", "data"], "avssl prepare wants OUT"),
+        (["doctor", "--fix"], "avssl doctor has no option --fix"),
+        ([*TRAIN, "--step", "3"], "has no option --step; did you mean '--steps'?"),
+        ([*TRAIN, "--steps", "few"], "--steps wants a whole number, not 'few'"),
+        ([*TRAIN, "--steps", "0"], "--steps (0) must be more than 0"),
+        ([*TRAIN, "--steps", "3", "--minutes", "1"], "give one of --steps and --minutes, not both"),
+        ([*TRAIN, "--fusion", "l4"], "--fusion wants one of l3, ave, avol, not 'l4'"),
+        ([*TRAIN, "--device", "gpu", "--steps", "1", "--out", "OUT", "--data", "CLIPS"], "--device gpu: "),
+        ([*TRAIN, "--test-share", "1.5", "--out", "OUT"], "--test-share (1.5) must lie between 0 and 1"),
+        ([*TRAIN, "--control-puzzles", "0"], "--control-puzzles (0) must be at least 1"),
+        ([*TRAIN, "--config", "nowhere.yaml"], "no such file: nowhere.yaml"),
+        (["show", "av-correspondence", "--count", "0"], "--count (0) must be at least 1"),
+    ],
+)
+def test_a_wrong_word_is_told_with_the_way_out(
+    avssl: Call, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+):
+    monkeypatch.chdir(tmp_path)
+    places = {"OUT": str(tmp_path / "run"), "CLIPS": str(clips)}
+    assert said in one_line(avssl(*[places.get(word, word) for word in words]))
+
+
+@pytest.mark.parametrize(
+    ("yaml", "said"),
+    [
+        ("step: 3\n", "no option is called 'step'; did you mean 'steps'?"),
+        ("steps: few\n", "steps wants a whole number or null, not 'few'"),
+        ("task: rotation\n", "is of the task rotation, not of av-correspondence"),
+        ("data: !!python/object/apply:os.system [ls]\n", "is refused: options are plain values"),
+    ],
+)
+def test_a_wrong_config_is_told_with_its_name(avssl: Call, tmp_path: Path, yaml: str, said: str):
+    config = tmp_path / "wrong.yaml"
+    config.write_text(yaml)
+    line = one_line(avssl(*TRAIN, "--config", config, "--out", tmp_path / "run"))
+    assert "wrong.yaml" in line
+    assert said in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("show", "av-correspondence"), ("evaluate", "av-correspondence"), ("embed", "a.mp4")]
+)
+def test_a_run_that_is_none_is_told_so(avssl: Call, tmp_path: Path, command: tuple[str, ...]):
+    (tmp_path / "folder").mkdir()
+    output = ("-o", tmp_path / "out.npz") if command[0] == "embed" else ()
+    assert "nowhere is" in one_line(avssl(*command, *output, "--run", tmp_path / "nowhere"))
+    assert "holds no" in one_line(avssl(*command, *output, "--run", tmp_path / "folder"))
+
+
+def test_a_run_of_other_options_is_not_continued(avssl: Call, clips: Path, finished: Path):
+    before = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
+    line = one_line(avssl(*TRAIN, "--data", clips, "--out", finished, "--steps", "3", *TINY))
+    assert "holds a run with other options: steps (there 2, now 3)" in line
+    after = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
+    assert after == before
+
+
+def test_data_that_changed_since_the_run_began_are_refused(avssl: Call, tmp_path: Path):
+    for number in range(5):
+        write_clip(tmp_path / "clips" / f"{number}.mp4", number)
+    command = (*TRAIN, "--data", tmp_path / "clips", "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
+    assert avssl(*command).status == 0
+    write_clip(tmp_path / "clips" / "5.mp4", 5)
+    assert "the train data have changed" in one_line(avssl(*command))
+
+
+def test_one_source_cannot_be_divided(avssl: Call, tmp_path: Path):
+    write_clip(tmp_path / "clips" / "0.mp4")
+    line = one_line(avssl(*TRAIN, "--data", tmp_path / "clips", "--out", tmp_path / "run", "--steps", "1", *TINY))
+    assert "one source" in line
+    assert "--test" in line
+
+
+@contextmanager
+def disk_full_after(size: int) -> Iterator[None]:
+    """No file may grow beyond ``size`` bytes: the system says so as it does of a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_while_saving_ends_in_one_line_and_the_rerun_continues(avssl: Call, clips: Path, tmp_path: Path):
+    command = (*TRAIN, "--data", clips, "--out", tmp_path / "run", "--steps", "2", *TINY)
+    with disk_full_after(20_000):
+        line = one_line(avssl(*command))
+    assert "cannot write" in line
+    assert not list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
+    said = avssl(*command)
+    assert said.status == 0
+    assert (tmp_path / "run" / "results" / "controls.json").exists()
+
+
+def test_a_full_disk_in_the_system_s_own_words_is_one_line_too(
+    avssl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "out"))
+
+    monkeypatch.setattr("avssl.cli.doctor.run", full)
+    assert one_line(avssl("doctor")).endswith("the disk is full; free some space and run the same command again")
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("avssl.cli.doctor.run", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["doctor"])
+
+
+def in_a_process(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "avssl", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def test_a_process_of_its_own_ends_with_status_2_and_one_line(tmp_path: Path):
+    ended = in_a_process("index", str(tmp_path / "nowhere"))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"avssl: {tmp_path / 'nowhere'}: no such file or folder\n"
+
+
+def test_the_traceback_is_shown_on_request(tmp_path: Path):
+    ended = in_a_process("index", str(tmp_path / "nowhere"), AVSSL_TRACEBACK="1")
+    assert ended.returncode != 0
+    assert "Traceback" in ended.stderr
