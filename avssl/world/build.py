@@ -108,7 +108,7 @@ def _claim(out: Path, settings: Settings) -> None:
                 f"{out}: holds a world whose {key} is {found.get(key)!r}, not {wanted[key]!r}; "
                 "choose another folder or delete this one"
             )
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(not there.name.startswith(".") for there in out.iterdir()):
         raise UserError(f"{out}: not empty and not a generated world; choose another folder")
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
