@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from avssl.errors import UserError
@@ -18,6 +20,7 @@ from avssl.media.prepared import Prepared, is_prepared, shard_name
 from avssl.media.progress import Clockwork, Tell, telling
 from avssl.media.selection import Subset, digest_of
 from avssl.media.shard import Job, Settings, part_folder, write_shard
+from avssl.media.summary import common_root
 from avssl.media.table import Table, TableWriter
 
 SHARD_BYTES = 256 * 2**20
@@ -62,16 +65,13 @@ def prepare(
     Raises:
         UserError: ``out`` holds something else, the disk is full, or no item could be decoded.
     """
-    if not isinstance(media, Collection) and not (isinstance(media, Subset) and isinstance(media.base, Collection)):
+    if not isinstance(media, (Collection, Subset)) or not _from_files(media):
         raise UserError("only media read from files can be prepared; these are prepared already")
     settings = Settings(side, fps, rate, jpeg_quality)
     folder = Path(out).expanduser().absolute()
-    plan = {"of": digest_of(media.fingerprint, media.stamp), "settings": asdict(settings), "shard_size": shard_size}
-    _refuse_foreign(folder, plan)
-    with locked(folder):
+    with _ours(folder, media, settings, shard_size), telling(progress) as tell:
         if not is_prepared(folder):
-            write_json(folder / "plan.json", plan)
-            _write(media, folder, settings, shard_size, workers, progress)
+            _write(media, folder, settings, shard_size, workers, tell)
     return Prepared(folder)
 
 
@@ -101,10 +101,9 @@ def ensure_prepared(
         UserError: the cache cannot be written.
     """
     settings = Settings(side, fps, rate)
-    base = media.base if isinstance(media, Subset) else media
-    if not isinstance(base, Collection) or not _is_worth_it(media, settings):
+    if not isinstance(media, (Collection, Subset)) or not _from_files(media) or not _is_worth_it(media, settings):
         return media
-    home = cache_folder() / "prepared" / f"{Path(base.root).stem or 'root'}-{_key(media, settings)[:16]}"
+    home = cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{_key(media, settings)[:16]}"
     if is_prepared(home):
         say(f"reading {len(media)} items as prepared before, in {home}")
         return Prepared(home)
@@ -115,8 +114,12 @@ def ensure_prepared(
     if needed > 0.9 * free:
         say(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(free)} are free in {home.parent}")
         return media
-    say(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
-    return prepare(media, home, side=side, fps=fps, rate=rate, workers=workers, progress=progress)
+    waiting = partial(say, f"another process is preparing these items in {home}; waiting for it")
+    with _ours(home, media, settings, None, waiting), telling(progress) as tell:
+        if not is_prepared(home):
+            say(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
+            _write(media, home, settings, None, workers, tell)
+    return Prepared(home)
 
 
 def estimated_bytes(media: Media, settings: Settings) -> int:
@@ -137,8 +140,24 @@ def estimated_bytes(media: Media, settings: Settings) -> int:
 # --- how ------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _ours(
+    folder: Path,
+    media: Collection | Subset,
+    settings: Settings,
+    shard_size: int | None,
+    waiting: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """Hold a folder that is new, empty, or of the same plan; no other is written into."""
+    plan = {"of": digest_of(media.fingerprint, media.stamp), "settings": asdict(settings), "shard_size": shard_size}
+    _refuse_foreign(folder, plan)
+    with locked(folder, waiting):
+        if not is_prepared(folder):
+            write_json(folder / "plan.json", plan)
+        yield
+
+
 def _refuse_foreign(folder: Path, plan: Mapping[str, object]) -> None:
-    """Only a folder that is new, empty, or of the same plan is written into."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; give the name of a folder to write")
     found = read_json(folder / "plan.json") if folder.is_dir() else None
@@ -155,15 +174,14 @@ def _write(
     settings: Settings,
     shard_size: int | None,
     workers: int | None,
-    progress: Tell | bool | None,
+    tell: Tell,
 ) -> None:
     size = shard_size or _shard_size(media, settings)
     jobs = [
         Job(media.subset(range(first, min(first + size, len(media)))), first, shard, folder, settings, {})
         for shard, first in enumerate(range(0, len(media), size))
     ]
-    with telling(progress) as tell:
-        _write_shards(jobs, len(media), workers, tell)
+    _write_shards(jobs, len(media), workers, tell)
     _merge(folder, media, settings, len(jobs))
 
 
@@ -215,7 +233,7 @@ def _who_crashes(job: Job, workers: int | None) -> dict[int, str]:
 def _merge(folder: Path, media: Media, settings: Settings, shards: int) -> None:
     """Put the parts of the index together; with that the set is whole."""
     rejected = list(media.rejected)
-    with whole_folder(folder / "index") as partial, TableWriter(partial) as writer:
+    with whole_folder(folder / "index") as unfinished, TableWriter(unfinished) as writer:
         count = 0
         for shard in range(shards):
             part = Table(part_folder(folder, shard))
@@ -241,6 +259,10 @@ def _merge(folder: Path, media: Media, settings: Settings, shards: int) -> None:
 def _key(media: Media, settings: Settings) -> str:
     stamp = str(getattr(media, "stamp", ""))
     return digest_of(media.fingerprint, stamp, repr(settings))
+
+
+def _from_files(media: Collection | Subset) -> bool:
+    return isinstance(media.base if isinstance(media, Subset) else media, Collection)
 
 
 def _is_worth_it(media: Media, settings: Settings) -> bool:
