@@ -131,7 +131,7 @@ class Collection(Selectable):
     def all_frames(
         self, i: int, wanted: Sequence[int], size: tuple[int, int]
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Some frames of item ``i`` in one pass through its file, scaled: (number, uint8 (3, height, width)).
+        """Some frames of item ``i`` in one pass through its file, scaled: (number, uint8 (height, width, 3)).
 
         Args:
             wanted: numbers of frames, ascending.
@@ -150,7 +150,7 @@ class Collection(Selectable):
             source = reader.all_frames() if known.window.is_whole else reader.frames(sorted(chosen))
             for number, frame in source:
                 if number in chosen:
-                    yield number - known.window.first, painter.paint(frame)
+                    yield number - known.window.first, painter.pixels(frame)
 
     # --- how --------------------------------------------------------------------------------------------
 
@@ -190,9 +190,10 @@ def _within(there: NDArray[np.float64], known: _Known) -> NDArray[np.float64]:
 
 
 def _scaled(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture (3, h, w) as (height, width, 3) of this (width, height)."""
     from PIL import Image
 
-    if picture.shape[1:] == (size[1], size[0]):
-        return picture
-    image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
-    return np.asarray(image.resize(size, Image.Resampling.LANCZOS)).transpose(2, 0, 1)
+    pixels = np.ascontiguousarray(picture.transpose(1, 2, 0))
+    if pixels.shape[:2] == (size[1], size[0]):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))

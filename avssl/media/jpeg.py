@@ -34,13 +34,13 @@ def decode_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def encode_jpeg(picture: NDArray[np.uint8], quality: int, full_colour: bool) -> bytes:
-    """A picture uint8 RGB (3, height, width) as the bytes of a JPEG.
+    """A picture uint8 RGB (height, width, 3) as the bytes of a JPEG.
 
     Args:
         quality: 1 to 100, libjpeg's scale.
         full_colour: keep colour at full resolution (4:4:4) and not at half (4:2:0).
     """
     stream = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+    image = Image.fromarray(np.ascontiguousarray(picture))
     image.save(stream, "JPEG", quality=quality, subsampling="4:4:4" if full_colour else "4:2:0")
     return stream.getvalue()

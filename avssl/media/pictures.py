@@ -38,6 +38,10 @@ class Painter:
         self._reformatter = VideoReformatter()
 
     def paint(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(self.pixels(frame).transpose(2, 0, 1))
+
+    def pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """The same picture as (height, width, 3), as writers of images want it."""
         turn = turn_of(frame)
         across, down = (self._height, self._width) if turn[0] else (self._width, self._height)
         transparent = any(component.is_alpha for component in frame.format.components)
@@ -53,7 +57,7 @@ class Painter:
         pixels: NDArray[np.uint8] = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
         if transparent:
             pixels = on_white(pixels)
-        return np.ascontiguousarray(turned(pixels, turn).transpose(2, 0, 1))
+        return turned(pixels, turn)
 
 
 def shown_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:

@@ -180,7 +180,7 @@ def test_both_jpeg_decoders_give_the_same_pixels(monkeypatch: pytest.MonkeyPatch
     simplejpeg = pytest.importorskip("simplejpeg")
     rng = np.random.default_rng(0)
     for full_colour in (True, False):
-        picture = rng.integers(0, 255, (3, 37, 53), np.uint8)
+        picture = rng.integers(0, 255, (37, 53, 3), np.uint8)
         data = np.frombuffer(encode_jpeg(picture, 95, full_colour), np.uint8)
         monkeypatch.setattr("avssl.media.jpeg.simplejpeg", simplejpeg)
         fast = decode_jpeg(data)
