@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.media import ensure_prepared, open_media
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
 
@@ -109,6 +108,8 @@ def open_source(source: str | None, say: Say) -> Media:
         from avssl.cli.default_world import default_world
 
         source = str(default_world(say))
+    from avssl.media import open_media  # the decoder takes a moment to load: not for help
+
     media = open_media(source)
     if media.rejected:
         first = media.rejected[0]
@@ -120,6 +121,8 @@ def open_source(source: str | None, say: Say) -> Media:
 
 def fast(media: Media, task: Task, options: DataOptions, say: Say) -> Media:
     """The media prepared in the cache, if they may be and fit; else themselves."""
+    from avssl.media import ensure_prepared
+
     if not options.prepare:
         return media
     side = options.prepare_side or side_needed(task.options)

@@ -190,8 +190,8 @@ class _Training:
         drawn = (fetched.step + 1) * self.setting.options.batch_size // self.setting.world.size
         if self.tally.passed_over > max(10, BAD_SHARE * drawn):
             raise UserError(
-                f"{self.tally.passed_over} of about {drawn} puzzles could not be read: "
-                "see `avssl index` for the files' reasons"
+                f"{self.tally.passed_over} files could not be read in drawing {drawn} puzzles; "
+                "`avssl index` says what is wrong with each file"
             )
 
     def _train(self, fetched: Fetched, share: float) -> None:
@@ -221,7 +221,14 @@ class _Training:
             module.eval()
         with self.setting.world.together():
             if self.setting.written:
-                self.setting.written.write_encoders(self.encoders, self.save_encoder)
+                self.setting.written.write_encoders(self._parts(), self.save_encoder)
+
+    def _parts(self) -> dict[str, nn.Module]:
+        """What goes to RUN/encoders: the encoders, and the parts that tasks want kept beside them."""
+        parts = dict(self.encoders)
+        for plan in self.setting.plans:
+            parts.update(plan.task.saved(self.networks[plan.task.name]))
+        return parts
 
     def _say_beginning(self) -> None:
         options, precision = self.setting.options, self.setting.precision
