@@ -116,7 +116,7 @@ def test_when_no_checkpoint_can_be_read_nothing_is_removed_and_the_way_out_is_to
         fit(toy_plans(), options, run, save_encoder=save_toy_encoder)
         for path in run.checkpoints.folder.iterdir():
             path.write_bytes(b"junk")
-        with pytest.raises(UserError, match="no checkpoint in .* can be read; remove the run folder"):
+        with pytest.raises(UserError, match=r"no checkpoint in .* can be read; remove the run folder"):
             fit(toy_plans(), options, run, save_encoder=save_toy_encoder)
         assert len(list(run.checkpoints.folder.iterdir())) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -62,6 +63,7 @@ class ToyOptions:
     learnable: bool = True
     explode_at: int | None = None
     draw_seconds: float = 0.0
+    bad: tuple[int, ...] = ()
 
 
 class Toy(Task):
@@ -146,7 +148,8 @@ def weights_digest(networks):
 
 def toy_plans(count=1, **options):
     tasks = [Toy(ToyOptions(**options)), OtherToy(ToyOptions(**options))][:count]
-    return [TaskPlan(task, ToyMedia(), ToyMedia(60), weight) for task, weight in zip(tasks, (2, 1), strict=False)]
+    media = ToyMedia(bad=tuple(options.get("bad", ())))
+    return [TaskPlan(task, media, ToyMedia(60), weight) for task, weight in zip(tasks, (2, 1), strict=False)]
 
 
 def train(folder, options, toy=None, tasks=1, mix="alternating"):
@@ -162,12 +165,15 @@ def train(folder, options, toy=None, tasks=1, mix="alternating"):
         return 2
     if run.writes:
         run.path.joinpath("final.txt").write_text(weights_digest(result.networks))
-        torch.save(nn.ModuleDict(result.networks).state_dict(), run.path / "final.pt")
+        weights = nn.ModuleDict(result.networks)
+        gradients = {name: weight.grad for name, weight in weights.named_parameters() if weight.grad is not None}
+        torch.save({"weights": weights.state_dict(), "gradients": gradients}, run.path / "final.pt")
     return 0
 
 
-def train_and_exit(log, *arguments):
+def train_and_exit(log, environment, *arguments):
     """As :func:`train`, as a process of its own whose words go to the file ``log``."""
+    os.environ.update(environment)
     with Path(log).open("a") as file:
         sys.stdout = sys.stderr = file
         sys.exit(train(*arguments))
