@@ -8,13 +8,16 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from media.made import Recipe, make
+from PIL import Image
 
 import avssl
 from avssl.errors import UserError
 from avssl.media import Progress, summarize
+from avssl.media.lanes import Lost
 from avssl.media.summary import in_words, verdicts
 
 SHORT = Recipe("mp4", frames=30, sound_seconds=1.2)
@@ -114,6 +117,28 @@ def test_progress_is_told_to_the_end(videos: Path, tmp_path: Path) -> None:
     avssl.open(videos, progress=told.append, workers=0, index=tmp_path / "index")
     assert told[-1].done == told[-1].total == 5
     assert told[-1].seconds_left == 0
+
+
+def test_an_image_that_crashes_the_decoder_costs_itself_and_not_its_portion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(5):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{n}.png")
+
+    def crashing(function: Any, jobs: Any, *rest: Any) -> Any:
+        for place, job in enumerate(jobs):
+            crashes = any(target.path.endswith("3.png") for target in job)
+            yield place, Lost("the decoder crashed (signal 11)") if crashes else function(job)
+
+    monkeypatch.setattr("avssl.media.examine.each", crashing)
+    media = avssl.open(tmp_path, progress=False)
+    assert len(media) == 4
+    assert [reason for _, reason in media.rejected] == ["unreadable: the decoder crashed (signal 11)"]
+
+
+def test_progress_can_be_shown_as_a_line_on_the_screen(videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    avssl.open(videos, progress=True, workers=0)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_behind(
