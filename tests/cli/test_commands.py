@@ -1,0 +1,162 @@
+"""The commands on the smallest real things: what they write, and what they say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from small_runs import TINY, Said, write_clip
+
+import avssl as package
+from avssl.evaluate.finished import open_run
+from avssl.evaluate.rows import read_rows
+from avssl.report.curves import read_metrics
+
+Call = Callable[..., Said]
+TRAIN = ("train", "av-correspondence")
+
+
+def test_training_leaves_everything_that_is_promised(finished: Path):
+    for name in (
+        "config.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "sheet.png",
+        "curves.png",
+        "results/controls.json",
+    ):
+        assert (finished / name).stat().st_size > 0, name
+    assert list((finished / "checkpoints").glob("step-*.pt"))
+    assert list((finished / "tensorboard").iterdir())
+    for name in ("vision.safetensors", "vision.json", "audio.safetensors", "audio.json"):
+        assert (finished / "encoders" / name).exists()
+    rows = read_rows(finished / "results" / "controls.json")
+    assert {"trained", "vision-only", "audio-only", "shuffled-labels", "untrained"} <= {row.name for row in rows}
+    assert all(row.chance == 0.5 and row.low <= row.value <= row.high and row.command for row in rows)
+    assert {line["split"] for line in read_metrics(finished / "metrics.jsonl")} == {"train", "val"}
+
+
+def test_what_was_learned_can_be_loaded(finished: Path):
+    model = package.load(finished)
+    assert model.image(np.zeros((2, 3, 48, 64), np.uint8)).shape == (2, 128)
+    assert model.audio(np.zeros((2, 8000), np.float32), 8000).shape == (2, 128)
+
+
+def test_the_saved_config_repeats_the_run(avssl: Call, finished: Path, tmp_path: Path):
+    again = tmp_path / "again"
+    said = avssl(*TRAIN, "--config", finished / "config.yaml", "--out", again)
+    assert said.status == 0
+    first, second = open_run(finished), open_run(again)
+    weights = second.network.state_dict()
+    assert all(np.array_equal(value, weights[name]) for name, value in first.network.state_dict().items())
+    assert first.config == second.config
+    values = [
+        [(row.name, row.value) for row in read_rows(run / "results" / "controls.json")] for run in (finished, again)
+    ]
+    assert values[0] == values[1]
+
+
+def test_a_finished_run_is_said_to_be_finished_and_its_table_printed_again(avssl: Call, finished: Path):
+    before = (finished / "results" / "controls.json").stat().st_mtime_ns
+    said = avssl(*TRAIN, "--config", finished / "config.yaml", "--out", finished)
+    assert said.status == 0
+    assert "is finished" in said.out
+    assert "shuffled-labels" in said.out
+    assert (finished / "results" / "controls.json").stat().st_mtime_ns == before
+
+
+def test_the_config_of_a_run_holds_every_option_as_a_plain_value(finished: Path):
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    assert config["task"] == "av-correspondence"
+    assert Path(config["data"]).is_absolute()
+    for name in ("steps", "batch_size", "fusion", "width", "control_puzzles", "test", "seed"):
+        assert name in config
+    assert all(isinstance(value, str | int | float | bool | list | None) for value in config.values())
+
+
+def test_show_draws_a_sheet_and_with_a_run_its_answers(avssl: Call, clips: Path, finished: Path, tmp_path: Path):
+    for name, words in (("puzzles", ()), ("answers", ("--run", finished))):
+        target = tmp_path / f"{name}.png"
+        said = avssl("show", "av-correspondence", "--data", clips, "-o", target, "--count", "4", *words)
+        assert said.status == 0
+        assert f"{target}: 4 puzzles of av-correspondence" in said.out
+    with Image.open(tmp_path / "puzzles.png") as plain, Image.open(tmp_path / "answers.png") as told:
+        assert plain.width > 400
+        assert told.tobytes() != plain.tobytes()
+
+
+def test_evaluate_writes_rows_where_told_and_in_the_run(avssl: Call, finished: Path, tmp_path: Path):
+    said = avssl("evaluate", "av-correspondence", "--run", finished, "-o", tmp_path, "--puzzles", "8")
+    assert said.status == 0
+    rows = read_rows(tmp_path / "av-correspondence.json")
+    assert {"trained", "untrained"} <= {row.name for row in rows}
+    assert rows == read_rows(finished / "results" / "av-correspondence.json")
+
+
+def test_embed_writes_a_row_a_moment_with_nan_where_there_is_nothing(
+    avssl: Call, clips: Path, finished: Path, tmp_path: Path
+):
+    write_clip(tmp_path / "mute.mp4", sound=False)
+    target = tmp_path / "out.npz"
+    said = avssl("embed", clips / "00.mp4", tmp_path / "mute.mp4", "--run", finished, "-o", target, "--every", "0.5")
+    assert said.status == 0
+    found = np.load(target)
+    assert found["image"].shape == found["audio"].shape == (8, 128)
+    mute = np.char.endswith(found["path"], "mute.mp4")
+    assert np.isnan(found["audio"][mute]).all()
+    assert np.isfinite(found["audio"][~mute]).all()
+    assert np.isfinite(found["image"]).all()
+    assert found["seconds"][~mute].tolist() == [0.25, 0.75, 1.25, 1.75]
+
+
+def test_index_names_every_file_with_a_word_about_it(avssl: Call, tmp_path: Path):
+    folder = tmp_path / "videos"
+    write_clip(folder / "good.mp4")
+    write_clip(folder / "mute.mp4", sound=False)
+    (folder / "bad.mp4").write_bytes(b"nothing of the kind" * 50)
+    (folder / "empty.mp4").write_bytes(b"")
+    said = avssl("index", folder, "--json", tmp_path / "summary.json", "--to", tmp_path / "index")
+    assert said.status == 0
+    lines = {line.split()[0]: line for line in said.out.splitlines() if ".mp4" in line}
+    assert "unusable" in lines["bad.mp4"]
+    assert "unusable" in lines["empty.mp4"]
+    assert "no sound" in lines["mute.mp4"]
+    assert "48×48" in lines["good.mp4"]
+    told = json.loads((tmp_path / "summary.json").read_text())
+    assert {each["path"]: each["usable"] for each in told["files"]} == {
+        "good.mp4": True,
+        "mute.mp4": True,
+        "bad.mp4": False,
+        "empty.mp4": False,
+    }
+    assert "looked at 4 files" in said.out
+    assert "looked at" in avssl("index", folder, "--to", tmp_path / "index").out
+
+
+def test_prepared_data_can_be_named_wherever_data_are(avssl: Call, clips: Path, tmp_path: Path):
+    said = avssl("prepare", clips, tmp_path / "prepared", "--side", "32", "--rate", "8000")
+    assert said.status == 0
+    assert "12 items" in said.out
+    assert avssl("index", tmp_path / "prepared").status == 0
+    said = avssl(
+        *TRAIN, "--data", tmp_path / "prepared", "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY
+    )
+    assert said.status == 0
+    assert not (tmp_path / "run" / "results" / "controls.json").exists()
+
+
+@pytest.mark.slow
+def test_a_small_world_is_generated_and_trained_on(avssl: Call, tmp_path: Path):
+    counts = ("--train", "4", "--validation", "2", "--test", "2", "--frames", "30", "--size", "64")
+    said = avssl("world", tmp_path / "world", *counts, "--sheet", tmp_path / "sheet.png")
+    assert said.status == 0
+    assert "8 clips" in said.out
+    assert (tmp_path / "sheet.png").exists()
+    said = avssl(*TRAIN, "--data", tmp_path / "world", "--out", tmp_path / "run", "--steps", "1", *TINY)
+    assert said.status == 0
+    assert "4 for train, 2 for validation, 2 for test" in said.out
