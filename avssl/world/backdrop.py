@@ -37,6 +37,16 @@ def draw_backdrop(
     return theme, _with_vignette(image, between(rng, 0.08, 0.25))
 
 
+def draw_ball(side: int) -> Image.Image:
+    """A grey ball lit from above left. RGBA."""
+    y, x = np.mgrid[-1 : 1 : complex(side), -1 : 1 : complex(side)].astype(np.float32)
+    radius = np.hypot(x, y)
+    light = np.clip(0.85 - 0.35 * x - 0.45 * y, 0.3, 1.4) * np.where(radius > 0.82, 0.35, 1.0)
+    grey = (np.array([128.0, 122.0, 116.0], dtype=np.float32) * light[..., None]).clip(0, 255)
+    alpha = 255.0 * np.clip((1.0 - radius) * side / 4, 0.0, 1.0)
+    return Image.fromarray(np.concatenate([grey, alpha[..., None]], axis=2).astype(np.uint8), "RGBA")
+
+
 class _Scene:
     """A picture being drawn, in shares of its side, with a palette of its own."""
 
@@ -237,13 +247,3 @@ def _hang_post(scene: _Scene, x: float, y: float, radius: float) -> None:
     scene.line(x, -0.1, x, y, 0.009, (126, 112, 100))
     ball = draw_ball(round(2 * radius * scene.pixels))
     scene.image.paste(ball, (round((x - radius) * scene.pixels), round((y - radius) * scene.pixels)), ball)
-
-
-def draw_ball(side: int) -> Image.Image:
-    """A grey ball lit from above left. RGBA."""
-    y, x = np.mgrid[-1 : 1 : complex(side), -1 : 1 : complex(side)].astype(np.float32)
-    radius = np.hypot(x, y)
-    light = np.clip(0.85 - 0.35 * x - 0.45 * y, 0.3, 1.4) * np.where(radius > 0.82, 0.35, 1.0)
-    grey = (np.array([128.0, 122.0, 116.0], dtype=np.float32) * light[..., None]).clip(0, 255)
-    alpha = 255.0 * np.clip((1.0 - radius) * side / 4, 0.0, 1.0)
-    return Image.fromarray(np.concatenate([grey, alpha[..., None]], axis=2).astype(np.uint8), "RGBA")

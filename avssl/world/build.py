@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,9 @@ Progress = Callable[[int, int], None]
 Name = tuple[str, int]
 
 _PORTION = 16
+"""Clips that a worker makes before it reports; fewer where there are few, so that all have work to the end."""
+
+_STALE_SECONDS = 600.0
 
 
 def build(out: Path, settings: Settings, workers: int | None = None, progress: Progress | None = None) -> None:
@@ -57,7 +63,8 @@ def _build(out: Path, settings: Settings, workers: int, progress: Progress) -> N
     missing = [name for name in names if not _is_made(out, name)]
     done = len(names) - len(missing)
     progress(done, len(names))
-    portions = [missing[start : start + _PORTION] for start in range(0, len(missing), _PORTION)]
+    portion = max(1, min(_PORTION, len(missing) // (4 * workers)))
+    portions = [missing[start : start + portion] for start in range(0, len(missing), portion)]
     for made in _made(out, settings, portions, min(workers, len(portions))):
         done += made
         progress(done, len(names))
@@ -71,12 +78,21 @@ def _made(out: Path, settings: Settings, portions: list[list[Name]], workers: in
             yield _make(out, settings, portion)
         return
     # Spawned, not forked: the caller may have threads of its own.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _leave_interrupts_to_the_parent) as pool:
         try:
             for future in as_completed([pool.submit(_make, out, settings, portion) for portion in portions]):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"{out}: a worker process ended before its work was done (too little memory? a script that is not "
+                'under `if __name__ == "__main__":`?); with workers=1 one process makes everything'
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _make(out: Path, settings: Settings, names: list[Name]) -> int:
@@ -112,8 +128,16 @@ def _claim(out: Path, settings: Settings) -> None:
         raise UserError(f"{out}: not empty and not a generated world; choose another folder")
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
+        _sweep(out / split)
     if found is None:
         write_bytes(out / "world.json", _as_bytes(wanted))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left half written; a younger file may be another process's work."""
+    for unfinished in folder.glob(".*.part"):
+        if time.time() - unfinished.stat().st_mtime > _STALE_SECONDS:
+            unfinished.unlink(missing_ok=True)
 
 
 def _description(settings: Settings, complete: bool) -> dict[str, Any]:

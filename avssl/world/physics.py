@@ -86,7 +86,8 @@ class _Stage:
         self.plan, self.objects, self.rng, self.fps = plan, objects, rng, fps
         self.substeps = math.ceil(STEPS_A_SECOND / fps)
         self.dt = 1.0 / (fps * self.substeps)
-        self.lead = int(rng.integers(0, fps))
+        # Energy that is only lost must last the clip.
+        self.lead = int(rng.integers(0, math.ceil(fps / 3 if plan.motion == "fall" else fps)))
         """Frames before the first that is shown, so that clips begin in the midst of things."""
         self.now = -self.lead / fps
         self.speed = math.sqrt(plan.gravity)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from avssl.errors import UserError
 from avssl.world.files import write_bytes
+from avssl.world.settings import SCENES
 from avssl.world.truth import boxes, read_truth
 
 _FRAMES, _SIDE, _GAP, _COLUMNS = 6, 96, 4, 2
@@ -39,10 +42,12 @@ class _Clip:
 def contact_sheet(folder: Path, out: Path, clips: int) -> None:
     """See :func:`avssl.world.contact_sheet`."""
     inside = folder / "train" if (folder / "train").is_dir() else folder
-    paths = [path for path in sorted(inside.glob("clip_*.mp4")) if path.with_suffix(".json").exists()][:clips]
-    if not paths:
+    truths = {
+        path: read_truth(path) for path in sorted(inside.glob("clip_*.mp4")) if path.with_suffix(".json").exists()
+    }
+    if not truths:
         raise UserError(f"{inside}: no generated clips with their truth here")
-    draw_sheet(paths, out)
+    draw_sheet(_varied(truths, clips), out)
 
 
 def draw_sheet(paths: list[Path], out: Path) -> None:
@@ -56,8 +61,34 @@ def draw_sheet(paths: list[Path], out: Path) -> None:
         sheet.paste(_card(_read(path)), place)
     packed = io.BytesIO()
     # A palette keeps the file small; at this many colours nobody sees the difference.
-    sheet.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
+    sheet.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3).save(packed, "PNG", optimize=True)
     write_bytes(out, packed.getvalue())
+
+
+def _varied(truths: dict[Path, dict[str, Any]], count: int) -> list[Path]:
+    """``count`` clips that together show as much as they can: each adds the most that was not seen before."""
+    seen: Counter[str] = Counter()
+    chosen: list[Path] = []
+    while len(chosen) < min(count, len(truths)):
+        # What was seen n times is worth 1 / (n + 1); of equal clips the earlier one.
+        worth = {
+            path: sum(1.0 / (1 + seen[trait]) for trait in _traits(truth))
+            for path, truth in truths.items()
+            if path not in chosen
+        }
+        best = max(worth, key=lambda path: worth[path])
+        chosen.append(best)
+        seen.update(_traits(truths[best]))
+    return sorted(chosen, key=lambda path: (list(SCENES).index(truths[path]["scene"]), path))
+
+
+def _traits(truth: dict[str, Any]) -> list[str]:
+    return [
+        truth["scene"],
+        truth["motion"],
+        truth["background"],
+        *(f"sounding {kind}" for kind in truth["kinds_sounding"]),
+    ]
 
 
 def _card(clip: _Clip) -> Image.Image:
@@ -78,18 +109,23 @@ def _card(clip: _Clip) -> Image.Image:
 
 
 def _title(draw: ImageDraw.ImageDraw, truth: dict[str, Any]) -> None:
-    bold, plain = ImageFont.load_default(14), ImageFont.load_default(12)
+    bold, plain = _font("DejaVuSans-Bold.ttf", 13), _font("DejaVuSans.ttf", 11)
+    labels = [(one["kind"] + " ♪" * one["sounding"], one["sounding"]) for one in truth["objects"]]
+    labels += [(f"off screen: {one['kind']} ♪", True) for one in truth["offscreen"]]
     x = 0.0
-    for one in truth["objects"]:
-        label = one["kind"] + (" ♪" if one["sounding"] else "")
-        draw.text((x, 2), label, font=bold, fill=_TEXT if one["sounding"] else _FAINT)
-        x += draw.textlength(label, font=bold) + 12
-    for one in truth["offscreen"]:
-        label = f"({one['kind']} ♪ off screen)"
-        draw.text((x, 2), label, font=bold, fill=_TEXT)
-        x += draw.textlength(label, font=bold) + 12
+    for label, sounding in labels:
+        draw.text((x, 3), label, font=bold, fill=_TEXT if sounding else _FAINT)
+        x += draw.textlength(label, font=bold) + 14
     note = f"{truth['scene']} · {truth['motion']}"
-    draw.text((_WIDTH - draw.textlength(note, font=plain), 4), note, font=plain, fill=_FAINT)
+    draw.text((_WIDTH - draw.textlength(note, font=plain), 5), note, font=plain, fill=_FAINT)
+
+
+@lru_cache(maxsize=4)
+def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font that comes with matplotlib: it has the note sign, and is the same everywhere."""
+    import matplotlib
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
 
 def _framed(clip: _Clip, time: float) -> Image.Image:

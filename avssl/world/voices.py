@@ -18,11 +18,11 @@ NOTE_SECONDS: dict[str, float] = {
     "bell": 1.5,
     "drum": 0.35,
     "guitar": 1.1,
-    "trumpet": 0.55,
+    "trumpet": 0.48,
     "maracas": 0.35,
     "xylophone": 0.4,
-    "frog": 0.42,
-    "bird": 0.42,
+    "frog": 0.34,
+    "bird": 0.34,
 }
 """After this time a note has died away."""
 
@@ -82,9 +82,9 @@ def _guitar(time: Sound, pitch: float, hardness: float, rate: int, rng: np.rando
 
 
 def _trumpet(time: Sound, pitch: float, hardness: float, rate: int, rng: np.random.Generator) -> Sound:
-    """A held tone whose upper harmonics swell after the lower ones (Risset 1966), with vibrato."""
+    """A blown tone whose upper harmonics swell after the lower ones (Risset 1966), accented, with vibrato."""
     hold = NOTE_SECONDS["trumpet"]
-    rise = np.clip(time / 0.05, 0.0, 1.0)
+    rise = np.clip(time / 0.04, 0.0, 1.0) * (0.45 + 0.55 * np.exp(-((time - 0.04).clip(0.0) / 0.12)))
     breath = rise * np.clip((hold - time) / 0.10, 0.0, 1.0)
     vibrato = 1.0 + 0.012 * np.sin(2 * np.pi * 5.5 * time) * np.clip(time / 0.2, 0.0, 1.0)
     phase = _phase(pitch * vibrato * (0.94 + 0.06 * np.clip(time / 0.03, 0.0, 1.0)), rate)
@@ -116,16 +116,16 @@ def _xylophone(time: Sound, pitch: float, hardness: float, rate: int, rng: np.ra
 
 def _frog(time: Sound, pitch: float, hardness: float, rate: int, rng: np.random.Generator) -> Sound:
     """A croak: a buzz with two formants, chopped into about thirty pulses a second, rising a little."""
-    hold = NOTE_SECONDS["frog"] - 0.04
-    phase = _phase(0.5 * pitch * (1.0 + 0.12 * time / hold), rate)
+    hold = NOTE_SECONDS["frog"] - 0.03
+    phase = _phase(pitch * (1.0 + 0.12 * time / hold), rate)
     buzz = np.zeros_like(time)
-    for number in range(1, 25):
-        frequency = 0.5 * number * pitch
+    for number in range(1, 17):
+        frequency = number * pitch
         if frequency < 0.48 * rate:
             formants = np.exp(-(((frequency - 900.0) / 450.0) ** 2)) + 0.8 * np.exp(
                 -(((frequency - 2400.0) / 500.0) ** 2)
             )
-            buzz += (formants + 0.06) * np.sin(number * phase + number * number)
+            buzz += (formants + 0.1) * np.sin(number * phase + number * number)
     beat = (time * (27.0 + 6.0 * hardness)) % 1.0
     pulses = np.clip(beat / 0.12, 0.0, 1.0) * np.exp(-4.0 * beat)
     shape = np.clip((0.12 + time) / 0.2, 0.0, 1.0) * np.clip((hold - time) / 0.05, 0.0, 1.0)
@@ -137,7 +137,7 @@ def _bird(time: Sound, pitch: float, hardness: float, rate: int, rng: np.random.
     frequency = np.full_like(time, pitch)
     level = np.zeros_like(time)
     for number in range(3):
-        place = (time - 0.135 * number) / 0.11
+        place = (time - 0.11 * number) / 0.09
         inside = (place >= 0.0) & (place < 1.0)
         arch = np.sin(np.pi * place.clip(0.0, 1.0)).clip(0.0)
         frequency += inside * pitch * (1.2 + 0.5 * hardness) * arch**1.5
