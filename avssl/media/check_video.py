@@ -60,8 +60,8 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
         MediaError: the deadline has passed.
     """
     look = _Look(path, stream, track, deadline)
-    if track.untimed or (stream.container.format.name == "avi" and track.is_reordered):
-        # AVI knows no presentation times, and what FFmpeg makes up for reordered frames is not even ascending.
+    if track.untimed or (stream.container.format.name == "avi" and track.is_delayed):
+        # AVI knows no presentation times; what FFmpeg makes up where frames may be reordered is late or worse.
         clock = look.counted()
     else:
         clock = look.timed(thorough)

@@ -106,6 +106,18 @@ def sound_stream(container: InputContainer) -> AudioStream | None:
     return _preferred([s for s in container.streams.audio if s.codec_context])
 
 
+def stream_at(container: InputContainer, index: int, kind: type[S], path: str) -> S:
+    """The stream with this index.
+
+    Raises:
+        MediaError: there is none, or it is of another kind: the file is not the one that was looked at.
+    """
+    stream = container.streams[index] if index < len(container.streams) else None
+    if not isinstance(stream, kind) or not stream.codec_context or not stream.time_base:
+        raise MediaError(path, "the file has changed since it was indexed")
+    return stream
+
+
 def _preferred(streams: list[S]) -> S | None:
     marked = [s for s in streams if s.disposition & Disposition.default]
     return next(iter(marked or streams), None)

@@ -21,7 +21,7 @@ from avssl.media.container import NOT_MEDIA_FORMATS, Deadline, in_words, opened,
 from avssl.media.facts import Kind
 from avssl.media.images import read_image, still_size
 from avssl.media.scan import Track, scan
-from avssl.media.whole import missing_bytes, missing_time, why_not_opened
+from avssl.media.whole import what_is_missing, why_not_opened
 
 SHORT_SECONDS = 1.0
 
@@ -114,6 +114,8 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
     if container.format.name in NOT_MEDIA_FORMATS:
         raise Unusable("not media")
     pictures, sound = picture_stream(container), sound_stream(container)
+    if pictures is None and sound is None:
+        raise Unusable(_why_nothing(container))
     tracks = scan(container, deadline, *(s for s in (pictures, sound) if s is not None))
     picture_track = None if pictures is None else tracks[pictures.index]
     sound_track = None if sound is None else tracks[sound.index]
@@ -136,15 +138,16 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track]) ->
     Raises:
         Unusable: the container says that it is longer than the file, or cannot be read to its end.
     """
-    end = max((track.seconds(track.end_ticks) for track in tracks), default=0.0)
-    signs = [missing_bytes(path, container), missing_time(container, end) if tracks else None]
-    if any(signs):
-        raise Unusable("truncated: " + ", ".join(sign for sign in signs if sign))
-    if any(track.broken for track in tracks):
-        raise Unusable("truncated: its last packet is incomplete")
-    stopped = [track.stopped for track in tracks if track.stopped]
-    if stopped:
-        raise Unusable(f"damaged: it cannot be read on after {end:.2f} s ({stopped[0]})")
+    end = max(track.seconds(track.end_ticks) for track in tracks)
+    missing = what_is_missing(path, container, end)
+    if missing:
+        raise Unusable(missing)
+    for track in tracks:
+        if track.broken_seconds is not None:
+            last = "truncated: the last packet is incomplete"
+            raise Unusable(last if track.ends_broken else f"damaged: data is missing at {track.broken_seconds:.2f} s")
+        if track.stopped:
+            raise Unusable(f"damaged: it cannot be read on after {end:.2f} s ({track.stopped})")
 
 
 def _why_nothing(container: InputContainer) -> str:

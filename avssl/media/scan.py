@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
 
 import av
 import numpy as np
@@ -32,17 +31,24 @@ class Track:
     """Whether decoding can begin anywhere, at a packet that is shown or not."""
     packets: int = 0
     """All that hold data, shown or not."""
+    is_delayed: bool = False
+    """Whether any of them is shown at another time than it is decoded at."""
     untimed: int = 0
     """Those without a presentation time."""
-    broken: int = 0
-    """Those that end before their size says."""
+    broken_seconds: float | None = None
+    """Container time at which the first of them was that is incomplete."""
+    ends_broken: bool = False
+    """Whether the last of them is incomplete."""
     stopped: str | None = None
     """What FFmpeg said when it could not read on."""
 
     def take(self, packet: Packet[Stream]) -> None:
         self.packets += 1
-        self.broken += packet.is_corrupt
+        self.ends_broken = packet.is_corrupt
+        if packet.is_corrupt and self.broken_seconds is None:
+            self.broken_seconds = self.seconds(packet.dts if packet.dts is not None else packet.pts or 0)
         self.has_keys |= packet.is_keyframe
+        self.is_delayed |= packet.pts != packet.dts
         self.decoding_times.append(packet.dts)
         if packet.pts is None:
             self.untimed += 1
@@ -54,11 +60,6 @@ class Track:
 
     def seconds(self, ticks: int) -> float:
         return float(ticks * self.tick)
-
-    @property
-    def is_reordered(self) -> bool:
-        """Whether frames are shown in another order than they are decoded in."""
-        return any(a > b for a, b in pairwise(self.times))
 
     @property
     def end_ticks(self) -> int:

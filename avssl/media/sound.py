@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 
 import av
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import MediaError
 from avssl.media.clock import Clock
-from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets
+from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, stream_at
 
 Mono = NDArray[np.float32]
 
@@ -32,6 +32,8 @@ USUAL_FRAME_SAMPLES = 1152
 JITTER_SECONDS = 1e-3
 """Time stamps may stray from the count of samples by this (or 1.5 ticks) before they are taken for a gap."""
 
+SLACK_SECONDS = 1e-2
+"""How much more than needed is kept on both sides, while the place of a run is still being narrowed down."""
 LOW_FREQUENCY_CHANNELS = {"LFE", "LFE2"}
 
 
@@ -66,7 +68,10 @@ def read_audio(
     margin = math.ceil(MARGIN_SAMPLES * rate / min(rate, clock.audio_rate))
     first_seconds = start_seconds - margin / rate
     native = round((count + 2 * margin) / rate * clock.audio_rate)
-    samples = _stored_samples(path, clock, first_seconds, native, Deadline(path, timeout_seconds))
+    try:
+        samples = _stored_samples(path, clock, first_seconds, native, Deadline(path, timeout_seconds))
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError(path, in_words(error), start_seconds) from error
     if rate != clock.audio_rate:
         samples = soxr.resample(samples, clock.audio_rate, rate, quality="HQ")
     stretch = np.zeros(count, np.float32)
@@ -105,17 +110,27 @@ class Run:
         """Whether a frame with this time stamp continues the run."""
         return abs(seconds - self.end_seconds) <= max(JITTER_SECONDS, 1.5 * tick)
 
-    def add(self, chunk: Chunk, *, keep: bool, tick: float) -> None:
-        """Appends a chunk; one that is not kept (only at the beginning) is counted."""
-        if chunk.seconds is not None:
-            begin = chunk.seconds - self.length / self.rate
+    def is_astray(self, chunk: Chunk, following: Chunk | None, tick: float) -> bool:
+        """Whether a chunk's time stamp is wrong: it leaves the run, and the next comes back to it.
+
+        FFmpeg stamps Vorbis in Ogg so where long blocks give way to short ones.
+        """
+        if chunk.seconds is None or following is None or following.seconds is None:
+            return False
+        without = following.seconds - len(chunk.samples) / self.rate
+        return not self.follows(chunk.seconds, tick) and self.follows(without, tick)
+
+    def add(self, samples: Mono, seconds: float | None, *, keep: bool, tick: float) -> None:
+        """Appends samples; those that are not kept (only at the beginning) are counted."""
+        if seconds is not None:
+            begin = seconds - self.length / self.rate
             self.earliest = max(self.earliest, begin - tick / 2)
             self.latest = min(self.latest, begin + tick / 2)
         if keep:
-            self.pieces.append(chunk.samples)
+            self.pieces.append(samples)
         else:
-            self.skipped += len(chunk.samples)
-        self.length += len(chunk.samples)
+            self.skipped += len(samples)
+        self.length += len(samples)
 
 
 def _stored_samples(path: str, clock: Clock, start_seconds: float, count: int, deadline: Deadline) -> Mono:
@@ -134,7 +149,12 @@ def _stored_samples(path: str, clock: Clock, start_seconds: float, count: int, d
 
 
 def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, deadline: Deadline) -> list[Run]:
-    """All sound between two moments, as runs."""
+    """All sound between two moments, as runs.
+
+    Raises:
+        MediaError: sound in between cannot be decoded.
+        av.FFmpegError, OSError: the file cannot be read at all.
+    """
     for seek_seconds in _attempts(clock, start_seconds):
         try:
             with opened(path, deadline) as container:
@@ -146,9 +166,9 @@ def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, dea
                 if seek_seconds is not None and landed_late:
                     continue
                 return _collected(chain([] if first is None else [first], chunks), clock, start_seconds, end_seconds)
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError):
             if seek_seconds is None:
-                raise MediaError(path, in_words(error), start_seconds) from error
+                raise
     return []
 
 
@@ -187,10 +207,8 @@ def chunks_from(
         MediaError: sound inside the wanted stretch cannot be decoded.
         av.FFmpegError: the container cannot be read.
     """
-    stream = container.streams[clock.audio_stream]
-    if not isinstance(stream, AudioStream) or not stream.time_base:
-        raise MediaError(deadline.path, "the file has changed since it was indexed")
-    if seek_seconds is not None:
+    stream = stream_at(container, clock.audio_stream, AudioStream, deadline.path)
+    if seek_seconds is not None and stream.time_base:
         container.seek(round((seek_seconds + clock.origin_seconds) / stream.time_base), stream=stream)
     begun = False
     for packet in packets(container, deadline, stream):
@@ -213,20 +231,23 @@ def chunks_from(
 def _collected(chunks: Iterable[Chunk], clock: Clock, start_seconds: float, end_seconds: float) -> list[Run]:
     """The chunks put together, until the stretch is full."""
     runs: list[Run] = []
-    for chunk in chunks:
+    for chunk, following in pairwise(chain(chunks, [None])):
+        assert chunk is not None
         run = runs[-1] if runs else None
-        if run is None or (chunk.seconds is not None and not run.follows(chunk.seconds, clock.audio_tick_seconds)):
-            if chunk.seconds is None:
+        seconds = chunk.seconds
+        if run is not None and seconds is not None and run.is_astray(chunk, following, clock.audio_tick_seconds):
+            seconds = None
+        elif run is None or (seconds is not None and not run.follows(seconds, clock.audio_tick_seconds)):
+            if seconds is None:
                 continue
             run = Run(clock.audio_rate)
             runs.append(run)
-        if chunk.seconds is not None and len(chunk.samples) == clock.audio_frame_samples:
-            run.begins = _exact(chunk.seconds, clock) - run.length / run.rate
-        ends = (chunk.seconds if chunk.seconds is not None else run.end_seconds) + len(chunk.samples) / run.rate
-        run.add(
-            chunk, keep=bool(run.pieces) or ends > start_seconds - WARM_UP_SECONDS / 10, tick=clock.audio_tick_seconds
-        )
-        if run.end_seconds > end_seconds + WARM_UP_SECONDS / 10:
+        if seconds is not None and len(chunk.samples) == clock.audio_frame_samples:
+            run.begins = _exact(seconds, clock) - run.length / run.rate
+        ends = (seconds if seconds is not None else run.end_seconds) + len(chunk.samples) / run.rate
+        keep = bool(run.pieces) or ends > start_seconds - SLACK_SECONDS
+        run.add(chunk.samples, seconds, keep=keep, tick=clock.audio_tick_seconds)
+        if run.end_seconds > end_seconds + SLACK_SECONDS:
             break
     return runs
 

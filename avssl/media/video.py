@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import MediaError
 from avssl.media.clock import Clock
-from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets
+from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, stream_at
 from avssl.media.pictures import Painter
 
 
@@ -164,10 +164,8 @@ class FrameReader:
         if key is None or self._container is None:
             self._files.close()
             self._container = self._files.enter_context(opened(self.path, self._deadline))
-        stream = self._container.streams[self._clock.video_stream]
-        if not isinstance(stream, VideoStream) or not stream.time_base:
-            raise MediaError(self.path, "the file has changed since it was indexed")
-        if key is not None:
+        stream = stream_at(self._container, self._clock.video_stream, VideoStream, self.path)
+        if key is not None and stream.time_base:
             seconds = self._clock.origin_seconds + float(self._clock.key_times[key])
             self._container.seek(round(seconds / stream.time_base), stream=stream)
         return self._container, stream

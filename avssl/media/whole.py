@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -34,47 +35,62 @@ def why_not_opened(path: str, words: str) -> str:
     with Path(path).open("rb") as file:
         head = file.read(512)
         if head[4:8] in _BOXES:
-            boxes = {name for name, _, _ in _boxes(file)}
-            if not boxes & {b"moov", b"moof"}:
-                return "truncated: the index (moov box) of this MP4 file is missing"
-            return f"unreadable: a damaged MP4 file ({words})"
+            return _cut_index(file) or f"unreadable: a damaged MP4 file ({words})"
     transport = len(head) > 188 and head[0] == head[188] == 0x47
     if head.startswith(_MEDIA_STARTS) or transport:
         return f"unreadable: a damaged file ({words})"
     return "not media"
 
 
-def missing_bytes(path: str, container: InputContainer) -> str | None:
-    """What the container shows to be cut off, once all packets have been read; None if nothing."""
+def what_is_missing(path: str, container: InputContainer, end_seconds: float) -> str | None:
+    """What the container shows to be missing, once all packets have been read; None if nothing.
+
+    Args:
+        end_seconds: where the last packet ends, container time.
+    """
     size = Path(path).stat().st_size
     names = set(container.format.name.split(","))
+    early = _early_end(container, end_seconds) if names & {"flv", "flac", "matroska"} else None
     with Path(path).open("rb") as file:
         if names & {"mp4", "mov"}:
-            return _short_mp4(container, size)
-        if "matroska" in names:
-            return _short_of(_matroska_end(file), size)
-        if names & {"avi", "wav"}:
-            return _short_of(_riff_end(file), size)
-        if "ogg" in names:
-            return _short_ogg(file, size)
-    return None
-
-
-def missing_time(container: InputContainer, end_seconds: float) -> str | None:
-    """What the container claims to last beyond its last packet (at ``end_seconds``, container time), if much."""
-    if not {"flv", "flac", "matroska"} & set(container.format.name.split(",")) or not container.duration:
-        return None
-    claimed = (container.duration + (container.start_time or 0)) / 1e6
-    if claimed - end_seconds > max(SHORTFALL_SECONDS, SHORTFALL_SHARE * claimed):
-        return f"ends at {end_seconds:.2f} s of {claimed:.2f} s"
-    return None
+            missing = _cut_index(file) or _short_mp4(container, size)
+        elif "matroska" in names:
+            missing = _short_of(_matroska_end(file), size)
+        elif names & {"avi", "wav"}:
+            missing = _short_of(_riff_end(file), size)
+        elif "ogg" in names:
+            missing = _short_ogg(file, size)
+        else:
+            return early and f"truncated: {early}"
+    if missing and early:
+        return f"{missing}, {early}"
+    return missing or (early and f"damaged: {early}")
 
 
 # --- how ------------------------------------------------------------------------------------------------------
 
 
+def _early_end(container: InputContainer, end_seconds: float) -> str | None:
+    """What the container claims to last beyond its last packet, if much."""
+    claimed = (container.duration or 0) / 1e6
+    if claimed - end_seconds > max(SHORTFALL_SECONDS, SHORTFALL_SHARE * claimed):
+        return f"it ends at {end_seconds:.2f} s of {claimed:.2f} s"
+    return None
+
+
 def _short_of(end: int | None, size: int) -> str | None:
-    return None if end is None or end <= size else f"{end - size} of {end} bytes are missing"
+    return None if end is None or end <= size else f"truncated: {end - size} of {end} bytes are missing"
+
+
+def _cut_index(file: BinaryIO) -> str | None:
+    """Whether the index of an MP4 file is missing, or runs over the end of the file."""
+    boxes = _boxes(file)
+    size = file.seek(0, os.SEEK_END)
+    if not {b"moov", b"moof"} & {name for name, _, _ in boxes}:
+        return "truncated: the index (moov box) of this MP4 file is missing"
+    if any(start + length > size for name, start, length in boxes if name in (b"moov", b"moof")):
+        return "truncated: the index of this MP4 file is cut off"
+    return None
 
 
 def _short_mp4(container: InputContainer, size: int) -> str | None:
@@ -141,8 +157,8 @@ def _short_ogg(file: BinaryIO, size: int) -> str | None:
     tail = file.read()
     at = tail.rfind(b"OggS")
     if at < 0 or at + 27 > len(tail):
-        return "the last page is cut off"
+        return "truncated: the last page is cut off"
     lengths = tail[at + 27 : at + 27 + tail[at + 26]]
     if at + 27 + tail[at + 26] + sum(lengths) > len(tail):
-        return "the last page is cut off"
-    return None if tail[at + 5] & 4 else "the end-of-stream page is missing"
+        return "truncated: the last page is cut off"
+    return None if tail[at + 5] & 4 else "truncated: the end-of-stream page is missing"
