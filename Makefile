@@ -30,12 +30,8 @@ help:  ## this list
 quickstart: install  ## install, generate clips, train av-correspondence, print the controls: under 15 minutes on two cores
 	$(call timed,Training av-correspondence on generated clips and its controls; under ten minutes on two cores,\
 	$(BIN)/avssl train av-correspondence --config $(CONFIG) --out $(RUN))
-	@echo
-	@echo "Where things lie:"
-	@echo "  $(RUN)/results/controls.json   the table above, as rows"
-	@echo "  $(RUN)/sheet.png, curves.png   what the network was fed, how training went"
-	@echo "  $(RUN)/encoders/               the two encoders; in Python: avssl.load('$(RUN)')"
-	@echo "Next: $(BIN)/avssl show av-correspondence --run $(RUN) -o sheet.png, or --help"
+	@echo "Next, what it answers: $(BIN)/avssl show av-correspondence --run $(RUN) -o sheet.png"
+	@echo "      your own videos: $(BIN)/avssl train av-correspondence --data VIDEOS --out runs/mine"
 
 install: $(VENV)/.installed  ## the package and what it needs
 

@@ -169,7 +169,7 @@ def divide(media: Subset, test: Subset | None, options: DataOptions, seed: int, 
 
     Args:
         media: what is there to train on.
-        test: held-out data that were named apart; sources that are in both are not trained on.
+        test: held-out data that were named apart; files that are in both are not trained on.
         options: the shares.
         seed: of the division by source.
         need_test: whether there must be a test part.
@@ -182,12 +182,36 @@ def divide(media: Subset, test: Subset | None, options: DataOptions, seed: int, 
     if test is None and need_test:
         test = of_split(media, "test")
         if test is None:
-            rest, test = _hold_out(rest, options.test_share, seed, "give held-out data with --test, or --no-controls")
+            rest, test = _hold_out(rest, options.test_share, seed)
+            if test is None:
+                raise UserError(
+                    f"{len(rest)} items of {_count_sources(rest)} sources are too few to hold some out (2 sources for "
+                    f"each part); give held-out data with --test, or --no-controls"
+                )
     elif test is not None:
-        rest = _without_sources(rest, test)
-    if validation is None and len({rest.facts(i).source for i in range(len(rest))}) > 2:
-        rest, validation = rest.split_by_source(options.validation_share, seed)
+        rest = _without_items(rest, test)
+    if validation is None:
+        rest, validation = _hold_out(rest, options.validation_share, seed)
     return Parts(rest, validation, test)
+
+
+def _hold_out(media: Subset, share: float, seed: int) -> tuple[Subset, Subset | None]:
+    """(rest, held out), both of two sources at least, as a puzzle may need two; None if there are too few."""
+    while _count_sources(media) >= 2 * _SOURCES_A_PART and share < 1:
+        rest, held_out = media.split_by_source(share, seed)
+        if _count_sources(rest) < _SOURCES_A_PART:
+            break
+        if _count_sources(held_out) >= _SOURCES_A_PART:
+            return rest, held_out
+        share += 1 / len(media)
+    return media, None
+
+
+_SOURCES_A_PART = 2
+
+
+def _count_sources(media: Media) -> int:
+    return len({media.facts(i).source for i in range(len(media))})
 
 
 def _without_splits(media: Subset) -> Subset:
@@ -200,18 +224,10 @@ def _without_splits(media: Subset) -> Subset:
     return media.subset(kept)
 
 
-def _without_sources(media: Subset, test: Subset) -> Subset:
-    """What shares no source with the test data: the same file in both must not be learned and then asked."""
-    theirs = {(test.facts(i).source, test.facts(i).path) for i in range(len(test))}
-    paths = {path for _, path in theirs}
-    kept = [i for i in range(len(media)) if media.facts(i).path not in paths]
+def _without_items(media: Subset, test: Subset) -> Subset:
+    """What is not among the test data: the same file in both must not be learned and then asked."""
+    theirs = {test.facts(i).path for i in range(len(test))}
+    kept = [i for i in range(len(media)) if media.facts(i).path not in theirs]
     if not kept:
         raise UserError("--test holds all of --data; name other data, or leave --test out to hold out a part")
     return media.subset(kept)
-
-
-def _hold_out(media: Subset, share: float, seed: int, way_out: str) -> tuple[Subset, Subset]:
-    try:
-        return media.split_by_source(share, seed)
-    except UserError as error:
-        raise UserError(f"{error}; {way_out}") from None

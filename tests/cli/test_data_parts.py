@@ -103,15 +103,23 @@ def test_without_controls_nothing_is_held_out_for_them():
     assert len(parts.train) + len(parts.validation) == 10
 
 
+def test_every_part_has_two_sources_at_least():
+    for count in range(6, 30):
+        parts = divide(whole(Videos([None] * count)), None, OPTIONS, 0)
+        assert all(len(sources(part)) >= 2 for part in (parts.train, parts.validation, parts.test))
+
+
 def test_too_few_sources_to_validate_on_are_all_trained_on():
-    parts = divide(whole(Videos([None] * 3)), None, OPTIONS, 0)
+    parts = divide(whole(Videos([None] * 5)), None, OPTIONS, 0)
     assert parts.validation is None
-    assert len(parts.train) == 2
+    assert parts.test is not None
+    assert (len(parts.train), len(parts.test)) == (3, 2)
 
 
-def test_one_source_is_refused_with_the_way_out():
-    with pytest.raises(UserError, match="give held-out data with --test, or --no-controls"):
-        divide(whole(Videos([None] * 5, sources=1)), None, OPTIONS, 0)
+@pytest.mark.parametrize("count", [1, 3])
+def test_too_few_sources_are_refused_with_the_way_out(count: int):
+    with pytest.raises(UserError, match=r"sources are too few .* with --test, or --no-controls"):
+        divide(whole(Videos([None] * 12, sources=count)), None, OPTIONS, 0)
 
 
 def test_items_that_the_task_cannot_use_are_dropped_and_counted():

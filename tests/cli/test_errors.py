@@ -147,7 +147,7 @@ def test_data_that_changed_since_the_run_began_are_refused(avssl: Call, tmp_path
 def test_one_source_cannot_be_divided(avssl: Call, tmp_path: Path):
     write_clip(tmp_path / "clips" / "0.mp4")
     line = one_line(avssl(*TRAIN, "--data", tmp_path / "clips", "--out", tmp_path / "run", "--steps", "1", *TINY))
-    assert "one source" in line
+    assert "1 items of 1 sources are too few" in line
     assert "--test" in line
 
 
