@@ -83,7 +83,7 @@ def tone(seconds: NDArray[np.float64]) -> NDArray[np.float32]:
     return (0.5 * np.sin(2 * np.pi * (phase[hop] + pitch[hop] * (place - hop) * HOP_SECONDS))).astype(np.float32)
 
 
-def lateness(samples: NDArray[np.float32], start_seconds: float, rate: int, search_seconds: float = 0.1) -> float:
+def lateness(samples: NDArray[np.float32], start_seconds: float, rate: int, search_seconds: float = 0.05) -> float:
     """By how many seconds a stretch is later than the tone says; negative: earlier.
 
     Args:
@@ -92,12 +92,11 @@ def lateness(samples: NDArray[np.float32], start_seconds: float, rate: int, sear
     Raises:
         AssertionError: it is not the tone at all.
     """
-    fine = 4
+    fine = 2
     count = len(samples)
     reach = round(search_seconds * rate)
     times = start_seconds + np.arange(-reach * fine, (count + reach) * fine) / (rate * fine)
     truth = tone(times).astype(np.float64)
-    best, best_shift = -1.0, 0
     spread = np.zeros((count - 1) * fine + 1)
     spread[::fine] = samples
     size = 1 << (len(truth) + len(spread)).bit_length()

@@ -13,17 +13,15 @@ from scipy.signal import butter, sosfiltfilt
 
 from avssl.errors import MediaError
 from avssl.media.decode import read_audio, read_frames
-from avssl.media.inspect import inspect
+from avssl.media.inspect import Inspection, inspect
 
 
-def compare(path: str, asked: int = 4) -> None:
+def compare(path: str, found: Inspection, asked: int = 3) -> None:
     """Frames and stretches of sound at times of our choice, against the plain decode.
 
     Raises:
         AssertionError: they differ.
     """
-    found = inspect(path)
-    assert found.reason is None
     dice = np.random.default_rng(len(path))
     origin = found.clock.origin_seconds
     if found.kind == "video":
@@ -41,7 +39,7 @@ def compare(path: str, asked: int = 4) -> None:
         assert abs(tape.start_seconds - origin - found.audio_start_seconds) < 1e-3
         for _ in range(asked):
             longest = found.audio_end_seconds - found.audio_start_seconds
-            seconds = min(0.5, longest / 2)
+            seconds = min(0.25, longest / 2)
             start = found.audio_start_seconds + dice.uniform(0, longest - seconds)
             heard = read_audio(path, found.clock, start, seconds, tape.rate)
             assert_same_sound(heard, tape, start + origin)
@@ -68,10 +66,11 @@ def assert_same_sound(heard: np.ndarray, tape: reference.Tape, start_seconds: fl
 def test_odd_files_read_as_a_plain_decode_shows_them(shared_data: Path) -> None:
     compared = 0
     for path in sorted((shared_data / "media").iterdir()):
-        if path.suffix == ".md" or inspect(str(path)).reason is not None:
+        found = inspect(str(path))
+        if found.reason is not None:
             continue
         try:
-            compare(str(path))
+            compare(str(path), found)
         except AssertionError as error:
             raise AssertionError(f"{path.name}: {error}") from error
         compared += 1
@@ -88,7 +87,9 @@ def test_recordings_read_as_a_plain_decode_shows_them(shared_data: Path) -> None
     ]
     assert len(recordings) >= 10
     for path in recordings:
-        compare(str(path), asked=4)
+        found = inspect(str(path))
+        assert found.reason is None
+        compare(str(path), found)
 
 
 @pytest.mark.realdata

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from media import reference
 from media.made import Recipe, lateness, make, number_in
+from numpy.lib.stride_tricks import sliding_window_view
 
 from avssl.media.decode import read_audio, read_frames
 from avssl.media.inspect import inspect
@@ -160,4 +161,6 @@ def test_what_is_read_is_what_is_shown_and_heard(case: int, tmp_path: Path) -> N
     slack = max(round(MILLISECOND * tape.rate), 1)
     wide = tape.samples[at - slack : at + len(stretch) + slack]
     # Not sample by sample: AC-3 and AAC decoders fill gaps in the spectrum with noise that depends on where they began.
-    assert max(np.corrcoef(wide[k : k + len(stretch)], stretch)[0, 1] for k in range(2 * slack + 1)) > 0.99
+    shifted = sliding_window_view(wide, len(stretch))
+    alike = shifted @ stretch / (np.linalg.norm(shifted, axis=1) * np.linalg.norm(stretch))
+    assert alike.max() > 0.99
