@@ -12,7 +12,7 @@ from avssl.errors import UserError
 from avssl.trainer.distributed import World
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
-from avssl.trainer.seeds import hashed
+from avssl.trainer.seeds import hashed, seed_torch
 
 
 def settle_states(
@@ -45,7 +45,7 @@ def build(
     """Encoders by role and networks by task name; tasks that name the same role share its encoder.
 
     The first task that names a role builds its encoder, unless one is ``given``. Each task's weights depend
-    on the seed and the task's name, not on the tasks beside it. torch's global generator is left seeded.
+    on the seed and the task's name, not on the tasks beside it. torch's generator is left seeded.
 
     Raises:
         UserError: two plans have tasks of one name.
@@ -56,11 +56,11 @@ def build(
         raise UserError(f"task {twice!r} is named twice; a training has each task once")
     encoders = dict(given or {})
     for plan in plans:
-        torch.manual_seed(hashed(seed, "weights", plan.task.name, "encoders"))
+        seed_torch(hashed(seed, "weights", plan.task.name, "encoders"))
         encoders = {**plan.task.encoders(), **encoders}
     networks = {}
     for plan in plans:
-        torch.manual_seed(hashed(seed, "weights", plan.task.name))
+        seed_torch(hashed(seed, "weights", plan.task.name))
         networks[plan.task.name] = plan.task.network(encoders)
     return encoders, nn.ModuleDict(networks)
 

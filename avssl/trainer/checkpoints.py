@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from avssl.errors import UserError
-from avssl.trainer.files import UNFINISHED, reading, write_whole
+from avssl.trainer.files import UNFINISHED, reading, write_whole, writing
 
 FORMAT = 1
 KEPT = 2
@@ -49,7 +49,8 @@ class Checkpoints:
         """
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **state}, buffer)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.path(step), buffer.getbuffer())
         self._best_seen[step] = best_step
         self._prune()

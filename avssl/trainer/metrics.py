@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avssl.trainer.files import write_whole, writing
+
+if TYPE_CHECKING:
+    from avssl.trainer.events import EventFile
 
 _NOT_MEASURES = {"step", "epoch", "split", "task"}
 
@@ -16,9 +20,9 @@ class MetricsLog:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "metrics.jsonl"
-        self._tensorboard_folder = folder / "tensorboard"
+        self._tensorboard = folder / "tensorboard"
         self._purge_step: int | None = None
-        self._tensorboard: Any = None
+        self._events: EventFile | None = None
 
     def lines(self) -> list[dict[str, Any]]:
         """The whole lines that are there; one that a killed process began is left out."""
@@ -38,7 +42,7 @@ class MetricsLog:
         stay = [line for line in found if line["step"] <= step]
         if self._path.exists():
             write_whole(self._path, "".join(map(_text, stay)).encode())
-        self._purge_step = step + 1
+        self._purge_step = step + 1 if found else None
         return stay
 
     def log(self, line: dict[str, Any]) -> None:
@@ -53,19 +57,20 @@ class MetricsLog:
             self._log_to_tensorboard(line)
 
     def close(self) -> None:
-        """Write what TensorBoard still holds."""
-        if self._tensorboard is not None:
-            self._tensorboard.close()
-            self._tensorboard = None
+        """Close what is open."""
+        if self._events is not None:
+            with suppress(OSError):  # a full disk was told by whoever met it first; metrics.jsonl is the truth
+                self._events.close()
+            self._events = None
 
     def _log_to_tensorboard(self, line: dict[str, Any]) -> None:
-        if self._tensorboard is None:
-            from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+        if self._events is None:
+            from avssl.trainer.events import EventFile  # TensorBoard takes a second to import
 
-            self._tensorboard = SummaryWriter(str(self._tensorboard_folder), purge_step=self._purge_step)
-        for name, value in line.items():
-            if name not in _NOT_MEASURES:
-                self._tensorboard.add_scalar(f"{line['task']}/{name}/{line['split']}", value, line["step"])
+            self._events = EventFile(self._tensorboard, self._purge_step)
+        measures = {name: value for name, value in line.items() if name not in _NOT_MEASURES}
+        tags = {f"{line['task']}/{name}/{line['split']}": value for name, value in measures.items()}
+        self._events.add(line["step"], tags)
 
 
 def _text(line: dict[str, Any]) -> str:

@@ -42,23 +42,27 @@ class Status:
 
     def line(self) -> str:
         """ "step 120/400 · loss 0.43 · accuracy 0.81 · 3.2 steps/s · 205 puzzles/s · waiting for data 4 % · …"."""
-        seconds = max(time.monotonic() - self.began, 1e-9)
-        rate = (self.step - self.first_step) / seconds
-        total = "" if self.total_steps is None else f"/{self.total_steps}"
-        return " · ".join(
-            [
-                f"step {self.step}{total}",
-                *(f"{name} {value:.4g}" for name, value in self.figures.items()),
-                f"{rate:.1f} steps/s",
-                f"{rate * self.puzzles_per_step:.0f} puzzles/s",
-                f"waiting for data {100 * self.waited_seconds / seconds:.0f} %",
-                f"{self._left(seconds)} left",
-            ]
-        )
+        place, left, rate, waited = self._pace()
+        puzzles = f"{rate * self.puzzles_per_step:.0f} puzzles/s"
+        parts = [f"step {place}", *self._shown(), f"{rate:.1f} steps/s", puzzles]
+        return " · ".join([*parts, f"waiting for data {waited:.0f} %", f"{left} left"])
 
-    def _left(self, seconds: float) -> str:
+    def short(self) -> str:
+        """The same for a terminal of 80 columns, what people look for first."""
+        place, left, rate, waited = self._pace()
+        return " · ".join([place, f"{left} left", f"{rate:.1f}/s", f"data {waited:.0f} %", *self._shown()])
+
+    def _pace(self) -> tuple[str, str, float, float]:
+        """Step of steps, time left, steps a second, and the share of time (%) spent waiting for data."""
+        seconds = max(time.monotonic() - self.began, 1e-9)
+        total = "" if self.total_steps is None else f"/{self.total_steps}"
         done = self.share - self.first_share
-        return spoken(seconds * (1 - self.share) / done) if done > 0 else "?"
+        left = spoken(seconds * (1 - self.share) / done) if done > 0 else "?"
+        rate = (self.step - self.first_step) / seconds
+        return f"{self.step}{total}", left, rate, 100 * self.waited_seconds / seconds
+
+    def _shown(self) -> list[str]:
+        return [f"{name} {value:.3g}" for name, value in self.figures.items()]
 
 
 def spoken(seconds: float) -> str:
@@ -110,7 +114,7 @@ class _Bar:
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        self._bar: Any = RichProgress(BarColumn(bar_width=20), TextColumn("{task.description}"), transient=True)
+        self._bar: Any = RichProgress(BarColumn(bar_width=8), TextColumn("{task.description}"), transient=True)
         self._row = self._bar.add_task("starting", total=1.0)
         self._bar.start()
         self._drawn = 0.0
@@ -119,7 +123,7 @@ class _Bar:
         now = time.monotonic()
         if now - self._drawn >= 0.25:
             self._drawn = now
-            self._bar.update(self._row, completed=status.share, description=status.line())
+            self._bar.update(self._row, completed=status.share, description=status.short())
 
     def close(self) -> None:
         self._bar.stop()

@@ -60,7 +60,7 @@ class Recorder:
     ) -> None:
         self._setting, self._networks, self._stepper, self._states = setting, networks, stepper, states
         self.tally = Tally(**saved["tally"]) if saved else Tally()
-        self.history = self._earlier_lines() if saved else []
+        self.history = self._earlier_lines()
         self.window = Window(steps, [plan.task.name for plan in setting.plans])
         self.window.restart(self.tally)
         self._epochs = [steps_per_epoch(source.length, steps.batch_size) for source in steps.sources]

@@ -53,6 +53,7 @@ class RunFolder:
         if self.writes:
             with writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
+                _refuse_something_else(self.path)
                 self._lock = _locked(self.path)
             try:
                 self._begin(plain(config), may_differ)
@@ -75,7 +76,8 @@ class RunFolder:
         """Write ``value`` whole as ``RUN/name`` ("results/controls.json")."""
         if self.writes:
             path = self.path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
     def write_encoders(self, encoders: Mapping[str, nn.Module], save: SaveEncoder | None = None) -> None:
@@ -106,14 +108,9 @@ class RunFolder:
             _refuse_other_options(self.path, yaml.safe_load(known.read_text()), config, may_differ)
             self._note_start()
             return
-        strange = [entry.name for entry in self.path.iterdir() if not _is_ours(entry.name)]
-        if strange:
-            raise UserError(
-                f"{self.path} is not empty and holds no run (there is {sorted(strange)[0]} and no config.yaml); "
-                "choose another --out"
-            )
         self._note_start()
-        self.results.mkdir(exist_ok=True)
+        with writing(self.results):
+            self.results.mkdir(exist_ok=True)
         # Last: a folder with this file is a run.
         write_whole(known, yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode())
 
@@ -156,9 +153,15 @@ def _locked(folder: Path) -> IO[str]:
     return file
 
 
-def _is_ours(name: str) -> bool:
-    """What may lie there before config.yaml does: a process may have been killed while it began."""
-    return name in (_LOCK, "environment.json", "results") or name.endswith(UNFINISHED)
+def _refuse_something_else(folder: Path) -> None:
+    """A folder without config.yaml may hold no more than a process that was killed while it began left there."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    ours = {_LOCK, "environment.json", "results"}
+    strange = [name for name in names if name not in ours and not name.endswith(UNFINISHED)]
+    if strange and "config.yaml" not in names:
+        raise UserError(
+            f"{folder} is not empty and holds no run (there is {strange[0]} and no config.yaml); choose another --out"
+        )
 
 
 def _refuse_other_options(

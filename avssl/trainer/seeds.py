@@ -19,6 +19,18 @@ HELD_OUT_SEED = hashed("held-out")
 """Of the keys of held-out puzzles: the same whatever the run's seed, so that runs are judged on the same puzzles."""
 
 
+def seed_torch(seed: int, device: torch.device | None = None) -> None:
+    """Seed the generators that dropout and initial weights draw from: the CPU's and the device's.
+
+    Not by ``torch.manual_seed``: where there is no GPU that keeps every call, with its stack, for later.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device is not None and device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device is not None and device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 @contextmanager
 def own_random_state() -> Iterator[None]:
     """Within, torch's global generators may be seeded; after, they are as they were."""

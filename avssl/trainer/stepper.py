@@ -14,6 +14,7 @@ from avssl.trainer.distributed import World
 from avssl.trainer.loader import Fetched, Piece
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
+from avssl.trainer.seeds import seed_torch
 
 
 class Outcome(NamedTuple):
@@ -55,7 +56,7 @@ class Stepper:
 
     def step(self, fetched: Fetched, learning_rate: float, seed: int) -> list[Outcome]:
         """Train one step; ``seed`` (of the step and rank) is all that dropout depends on."""
-        torch.manual_seed(seed)
+        seed_torch(seed, self._precision.device)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.zero_grad(set_to_none=True)  # heads that are idle in this step keep no gradient at all

@@ -21,7 +21,7 @@ from avssl.trainer.distributed import World
 from avssl.trainer.loader import OnBadFile, Source, load
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import run_on_keys
-from avssl.trainer.seeds import HELD_OUT_SEED
+from avssl.trainer.seeds import HELD_OUT_SEED, seed_torch
 
 KEPT_BYTES = 1 << 29
 """Held-out batches are drawn once and kept in memory up to this size (512 MB); larger sets are drawn each time."""
@@ -55,7 +55,7 @@ class Validation:
         """
         sums: Counter[str] = Counter()
         network.eval()
-        torch.manual_seed(HELD_OUT_SEED)
+        seed_torch(HELD_OUT_SEED, precision.device)
         with self._world.together():
             drawn = self._batches()
         with torch.no_grad(), precision.autocast():

@@ -91,6 +91,20 @@ def test_a_finished_run_says_so_and_trains_nothing(undisturbed, capsys):
     assert (undisturbed / "metrics.jsonl").read_text() == before
 
 
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(undisturbed, tmp_path, start_training):
+    folder, log = tmp_path / "run", tmp_path / "log"
+    options = {**OPTIONS, "workers": 0}
+    process = start_training(log, folder, options, SLOWLY, 2)
+    while not (folder / "metrics.jsonl").exists():
+        assert process.is_alive(), log.read_text()
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert train(folder, options, SLOWLY, 2) == 0
+    assert (folder / "final.txt").read_text() == (undisturbed / "final.txt").read_text()
+    assert lines_but_times(folder) == lines_but_times(undisturbed)
+
+
 def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_is_taken(tmp_path):
     options, said = TrainOptions(**OPTIONS, workers=0), []
 

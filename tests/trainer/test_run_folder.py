@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import resource
+import time
 from contextlib import contextmanager
 
 import pytest
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from trainer_toy import save_toy_encoder, toy_plans, train, weights_digest
 
 from avssl.errors import UserError
 from avssl.trainer.files import write_whole
 from avssl.trainer.loop import fit
+from avssl.trainer.metrics import MetricsLog
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.run_folder import RunFolder
 
@@ -72,6 +75,25 @@ def test_metrics_have_a_line_a_logged_step_for_each_task_and_split(run):
         assert 0 <= line["data_wait"] <= 1
 
 
+def test_tensorboard_shows_the_same_figures(run):
+    shown = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    losses = [line["loss"] for line in run.result.history if (line["task"], line["split"]) == ("toy", "val")]
+    assert [event.value for event in shown.Scalars("toy/loss/val")] == pytest.approx(losses)
+
+
+def test_tensorboard_forgets_the_steps_that_are_trained_again(tmp_path):
+    for purge_step, steps in ((None, (1, 2, 3)), (3, (3, 4))):
+        log = MetricsLog(tmp_path)
+        if purge_step:
+            log.continue_after(purge_step - 1)
+        for step in steps:
+            log.log({"step": step, "epoch": 0, "split": "train", "task": "toy", "loss": 10 * len(steps) + step})
+        log.close()
+        time.sleep(1.1)  # the files' names have seconds
+    shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("toy/loss/train")
+    assert [event.value for event in shown] == [31, 32, 23, 24]
+
+
 def test_the_same_command_may_have_other_workers_but_no_other_options(run):
     RunFolder(run.path, {"task": {"width": 8}, "train": {**vars(OPTIONS), "workers": 2}}).close()
     with pytest.raises(UserError) as told:
@@ -94,7 +116,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("…")
     with pytest.raises(UserError, match=r"is not empty and holds no run \(there is thesis.tex"):
         RunFolder(tmp_path, {})
-    assert not (tmp_path / "config.yaml").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
