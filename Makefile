@@ -39,11 +39,11 @@ install-dev: $(VENV)/.installed-dev  ## the same with the tools of test and lint
 
 test: install-dev  ## environment, install, pytest: under ten minutes on two cores
 	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; under ten minutes on two cores,\
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --durations=15 $(PYTEST_ARGS))
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=15 $(PYTEST_ARGS))
 
 coverage: install-dev  ## the tests with line coverage, printed and written to coverage.xml
 	$(call timed,Running the tests with coverage; about a quarter slower than make test,\
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --cov --cov-report=term --cov-report=xml $(PYTEST_ARGS))
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml $(PYTEST_ARGS))
 
 lint: install-dev  ## ruff, mypy and the import contract: under a minute
 	$(call timed,ruff: faults,$(BIN)/ruff check .)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 import yaml
 from PIL import Image
 from small_runs import TINY, Said, write_clip
@@ -68,6 +67,15 @@ def test_a_finished_run_is_said_to_be_finished_and_its_table_printed_again(avssl
     assert "is finished" in said.out
     assert "shuffled-labels" in said.out
     assert (finished / "results" / "controls.json").stat().st_mtime_ns == before
+
+
+def test_a_run_of_other_options_is_not_continued(avssl: Call, clips: Path, finished: Path):
+    before = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
+    said = avssl(*TRAIN, "--data", clips, "--out", finished, "--steps", "3", *TINY)
+    assert said.status == 2
+    assert "holds a run with other options: steps (there 2, now 3)" in said.err
+    after = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
+    assert after == before
 
 
 def test_the_config_of_a_run_holds_every_option_as_a_plain_value(finished: Path):
@@ -139,7 +147,7 @@ def test_index_names_every_file_with_a_word_about_it(avssl: Call, tmp_path: Path
 
 
 def test_prepared_data_can_be_named_wherever_data_are(avssl: Call, clips: Path, tmp_path: Path):
-    said = avssl("prepare", clips, tmp_path / "prepared", "--side", "32", "--rate", "8000")
+    said = avssl("prepare", clips, tmp_path / "prepared", "--side", "32", "--rate", "8000", "--workers", "0")
     assert said.status == 0
     assert "12 items" in said.out
     assert avssl("index", tmp_path / "prepared").status == 0
@@ -150,13 +158,10 @@ def test_prepared_data_can_be_named_wherever_data_are(avssl: Call, clips: Path, 
     assert not (tmp_path / "run" / "results" / "controls.json").exists()
 
 
-@pytest.mark.slow
-def test_a_small_world_is_generated_and_trained_on(avssl: Call, tmp_path: Path):
-    counts = ("--train", "4", "--validation", "2", "--test", "2", "--frames", "30", "--size", "64")
-    said = avssl("world", tmp_path / "world", *counts, "--sheet", tmp_path / "sheet.png")
+def test_a_world_is_generated_with_its_splits_and_its_sheet(avssl: Call, tmp_path: Path):
+    counts = ("--train", "2", "--validation", "1", "--test", "1", "--frames", "12", "--size", "32")
+    said = avssl("world", tmp_path / "world", *counts, "--workers", "1", "--sheet", tmp_path / "sheet.png")
     assert said.status == 0
-    assert "8 clips" in said.out
+    assert "4 clips of 0.5 s" in said.out
     assert (tmp_path / "sheet.png").exists()
-    said = avssl(*TRAIN, "--data", tmp_path / "world", "--out", tmp_path / "run", "--steps", "1", *TINY)
-    assert said.status == 0
-    assert "4 for train, 2 for validation, 2 for test" in said.out
+    assert "3: train (2), test (1), validation (1)" in avssl("index", tmp_path / "world").out

@@ -127,14 +127,6 @@ def test_a_run_that_is_none_is_told_so(avssl: Call, tmp_path: Path, command: tup
     assert "holds no" in one_line(avssl(*command, *output, "--run", tmp_path / "folder"))
 
 
-def test_a_run_of_other_options_is_not_continued(avssl: Call, clips: Path, finished: Path):
-    before = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
-    line = one_line(avssl(*TRAIN, "--data", clips, "--out", finished, "--steps", "3", *TINY))
-    assert "holds a run with other options: steps (there 2, now 3)" in line
-    after = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
-    assert after == before
-
-
 def test_data_that_changed_since_the_run_began_are_refused(avssl: Call, tmp_path: Path):
     for number in range(5):
         write_clip(tmp_path / "clips" / f"{number}.mp4", number)
