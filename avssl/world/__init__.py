@@ -81,13 +81,13 @@ def is_finished(out: Path, settings: Settings) -> bool:
     return finished(Path(out), settings)
 
 
-def contact_sheet(folder: Path, out: Path, clips: int = 8) -> None:
-    """Draw a sheet of the first clips of a split: frames over time, the sound beneath, kinds and boxes.
+def contact_sheet(folder: Path, out: Path, clips: int = 10) -> None:
+    """Draw a sheet of clips of a split that differ much: frames over time, the sound beneath, kinds and boxes.
 
     Args:
         folder: a split of a world (``OUT/train``), or a world (then its training clips).
         out: the PNG file to write.
-        clips: how many.
+        clips: how many at most.
 
     Raises:
         UserError: if there are no clips with their truth.

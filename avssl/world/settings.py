@@ -8,7 +8,7 @@ from typing import Any
 
 from avssl.errors import UserError
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed would give another world."""
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")

@@ -66,29 +66,35 @@ def draw_sheet(paths: list[Path], out: Path) -> None:
 
 
 def _varied(truths: dict[Path, dict[str, Any]], count: int) -> list[Path]:
-    """``count`` clips that together show as much as they can: each adds the most that was not seen before."""
+    """``count`` clips that together show as much as they can, in the order of ``SCENES``."""
     seen: Counter[str] = Counter()
     chosen: list[Path] = []
-    while len(chosen) < min(count, len(truths)):
-        # What was seen n times is worth 1 / (n + 1); of equal clips the earlier one.
+    wanted = _scenes_to_show(Counter(truth["scene"] for truth in truths.values()), count)
+    for scene in wanted:
+        # What was seen n times is worth 1 / (n + 1); of clips of equal worth the earlier one.
         worth = {
             path: sum(1.0 / (1 + seen[trait]) for trait in _traits(truth))
             for path, truth in truths.items()
-            if path not in chosen
+            if truth["scene"] == scene and path not in chosen
         }
-        best = max(worth, key=lambda path: worth[path])
-        chosen.append(best)
-        seen.update(_traits(truths[best]))
-    return sorted(chosen, key=lambda path: (list(SCENES).index(truths[path]["scene"]), path))
+        chosen.append(max(worth, key=lambda path: worth[path]))
+        seen.update(_traits(truths[chosen[-1]]))
+    return chosen
+
+
+def _scenes_to_show(there: Counter[str], count: int) -> list[str]:
+    """Scenes of the clips of a sheet: each that is there once, then the frequent ones in their proportion."""
+    shown: Counter[str] = Counter()
+    scenes = [scene for scene in SCENES if there[scene]]
+    for _ in range(min(count, there.total())):
+        left = [scene for scene in scenes if shown[scene] < there[scene]]
+        shown[max(left, key=lambda scene: (not shown[scene], there[scene] / (shown[scene] + 0.5)))] += 1
+    return [scene for scene in scenes for _ in range(shown[scene])]
 
 
 def _traits(truth: dict[str, Any]) -> list[str]:
-    return [
-        truth["scene"],
-        truth["motion"],
-        truth["background"],
-        *(f"sounding {kind}" for kind in truth["kinds_sounding"]),
-    ]
+    kinds = [f"{what} {kind}" for kind in truth["kinds_sounding"] for what in ("sounding", "heard")]
+    return [truth["motion"], truth["background"], *kinds]
 
 
 def _card(clip: _Clip) -> Image.Image:
@@ -157,8 +163,8 @@ def _spectrogram(clip: _Clip) -> Image.Image:
         y=clip.samples, sr=clip.rate, n_fft=512, hop_length=clip.rate // 100, n_mels=_STRIP
     )
     level = 10 * np.log10(mel + 1e-7)
-    # From a little over the room's noise to the loudest moment.
-    bright = ((level - level.max() + 62.0) / 62.0).clip(0.0, 1.0)
+    # From a little over the room's noise to the loudest moment; where nothing sounds the noise stays dark.
+    bright = ((level - max(float(level.max()), -5.0) + 62.0) / 62.0).clip(0.0, 1.0)
     colors = (255 * matplotlib.colormaps["magma"](bright[::-1])[..., :3]).astype(np.uint8)
     return Image.fromarray(colors).resize((_WIDTH, _STRIP), Image.Resampling.BILINEAR)
 

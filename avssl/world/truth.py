@@ -66,13 +66,13 @@ def frame_number(truth: Truth, time: float) -> int:
     return min(max(int(time * float(truth["fps"]) + 1e-6), 0), int(truth["frames"]) - 1)
 
 
-def read_truth(path: Path) -> dict[str, Any]:
+def read_truth(path: Path | str) -> dict[str, Any]:
     """The truth beside a clip: ``path`` is the clip or its JSON file.
 
     Raises:
         UserError: if there is none, or it is no truth of a generated clip.
     """
-    file = path.with_suffix(".json")
+    file = Path(path).with_suffix(".json")
     try:
         truth = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
