@@ -1,7 +1,7 @@
 """Self-supervised learning from videos: pretext tasks whose answers the program knows.
 
-    media = avssl.open("videos/")           # files, indexed: frames and sound at exact times
-    model = avssl.load("runs/my-run")       # the encoders of a finished run
+media = avssl.open("videos/")           # files, indexed: frames and sound at exact times
+model = avssl.load("runs/my-run")       # the encoders of a finished run
 """
 
 from __future__ import annotations

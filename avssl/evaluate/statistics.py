@@ -57,8 +57,8 @@ def accuracy_interval(correct: ArrayLike, clusters: Sequence[Sequence[object]]) 
     Each puzzle has one or more cluster names (a negative pair has two: the frame's video and the sound's). The
     interval is Wilson's on the effective number of puzzles, n divided by the design effect. The variance is
     the sandwich over all pairs of puzzles with a name in common (two-way clustering, Cameron, Gelbach & Miller
-    2011); clustering never narrows the interval below the one for independent puzzles. Nominally 95 %; with few clusters in a
-    direction it is a little too narrow (measured with strong clustering: 92 % with 40, 94 % with 100).
+    2011); clustering never narrows the interval below the one for independent puzzles. Nominally 95 %; with few
+    clusters in a direction it is a little too narrow (measured with strong clustering: 92 % with 40, 94 % with 100).
     """
     x = np.asarray(correct, dtype=np.float64)
     n = len(x)
@@ -94,4 +94,4 @@ def mcnemar(b: int, c: int) -> float:
     if n == 0:
         return 1.0
     tail = sum(math.comb(n, i) for i in range(min(b, c) + 1)) / 2**n
-    return min(1.0, 2 * tail)
+    return float(min(1.0, 2 * tail))
