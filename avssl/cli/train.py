@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +60,6 @@ class ControlOptions:
 
 def run(argv: Sequence[str]) -> None:
     """Train."""
-    # torch takes seconds to import: help without a task and errors in the options come before.
     kind, words = split_task(argv, "avssl train", WHAT, EXAMPLE.format(task="av-correspondence"))
     values = command_of(kind).parse(words, config="config", extra_keys=["task"])
     if values["task"] not in (None, kind.name):
@@ -69,23 +70,15 @@ def run(argv: Sequence[str]) -> None:
     options, data, control = values.build(TrainOptions), values.build(DataOptions), values.build(ControlOptions)
     options.check()
     control.check()
-    from avssl.trainer.loop import fit
-    from avssl.trainer.plan import TaskPlan
-    from avssl.trainer.run_folder import NO_MATTER, RunFolder
-
     out = Path(values["out"] or f"runs/{kind.name}")
-    with RunFolder(out, config_of(kind, values), may_differ=(*NO_MATTER, "controls")) as folder:
-        task = kind(values.build(kind.Options))
+    task = kind(values.build(kind.Options))
+    with ExitStack() as stack:
+        # A run that is there is compared with what is asked before hours of preparing data; a new one only
+        # begins once the data are known to be good.
+        opened = _open_folder(out, config_of(kind, values), stack) if (out / "config.yaml").exists() else None
         parts = gather(task, data, options.seed, say, need_test=control.controls)
-        _refuse_other_data(folder, parts)
-        judged = (folder.results / "controls.json").exists()
-        result = fit([TaskPlan(task, parts.train, parts.validation)], options, folder)
-        if folder.writes:
-            _draw(task, result, parts, folder)
-        if control.controls and not judged:
-            _judge(task, result, parts, options, control, folder, command=shlex.join(["avssl", "train", *argv]))
-        if folder.writes:
-            _report(folder, parts)
+        folder = opened or _open_folder(out, config_of(kind, values), stack)
+        _train(task, options, control, parts, folder, command=shlex.join(["avssl", "train", *argv]))
 
 
 def command_of(kind: type[Task]) -> Command:
@@ -116,6 +109,43 @@ def config_of(kind: type[Task], values: Values) -> dict[str, Any]:
 
 
 # --- how ------------------------------------------------------------------------------------------------
+
+
+def _open_folder(out: Path, config: dict[str, Any], stack: ExitStack) -> RunFolder:
+    from avssl.trainer.run_folder import NO_MATTER, RunFolder
+
+    return stack.enter_context(RunFolder(out, config, may_differ=(*NO_MATTER, "device", "controls")))
+
+
+def _train(
+    task: Task, options: TrainOptions, control: ControlOptions, parts: Parts, folder: RunFolder, command: str
+) -> None:
+    from avssl.trainer.loop import fit
+    from avssl.trainer.plan import TaskPlan
+
+    try:
+        _refuse_other_data(folder, parts)
+        judged = (folder.results / "controls.json").exists()
+        result = fit([TaskPlan(task, parts.train, parts.validation)], options, folder)
+    except UserError:
+        _forget(folder)
+        raise
+    if folder.writes:
+        _draw(task, result, parts, folder)
+    if control.controls and not judged:
+        _judge(task, result, parts, options, control, folder, command)
+    if folder.writes:
+        _report(folder, parts)
+
+
+def _forget(folder: RunFolder) -> None:
+    """A run that could not take its first step is none: the same --out serves when the fault is mended."""
+    begun = (folder.path / "metrics.jsonl").exists() or folder.checkpoints.steps()
+    if folder.writes and not begun:
+        for name in ("config.yaml", "data.json", "environment.json"):
+            (folder.path / name).unlink(missing_ok=True)
+        for name in ("tasks", "checkpoints", "results", "tensorboard"):
+            shutil.rmtree(folder.path / name, ignore_errors=True)
 
 
 def _refuse_other_data(folder: RunFolder, parts: Parts) -> None:

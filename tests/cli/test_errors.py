@@ -143,6 +143,14 @@ def test_one_source_cannot_be_divided(avssl: Call, tmp_path: Path):
     assert "--test" in line
 
 
+def test_a_run_that_could_not_begin_leaves_its_folder_free(avssl: Call, clips: Path, tmp_path: Path):
+    command = (*TRAIN, "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
+    one_line(avssl(*command, "--data", tmp_path / "nowhere"))
+    assert not (tmp_path / "run").exists()
+    assert "multiple of 3" in one_line(avssl(*command, "--data", clips, "--accumulate", "3"))
+    assert avssl(*command, "--data", clips).status == 0
+
+
 @contextmanager
 def disk_full_after(size: int) -> Iterator[None]:
     """No file may grow beyond ``size`` bytes: the system says so as it does of a full disk."""
