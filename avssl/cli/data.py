@@ -111,9 +111,10 @@ def open_source(source: str | None, say: Say) -> Media:
     from avssl.media import open_media  # the decoder takes a moment to load: not for help
 
     media = open_media(source)
-    if media.rejected:
-        first = media.rejected[0]
-        more = len(media.rejected) - 1
+    unusable = [file for file in media.rejected if not file.path.endswith(".json")]  # a JSON tells about others
+    if unusable:
+        first = unusable[0]
+        more = len(unusable) - 1
         rest = f" (and {more} more; avssl index {source} names them)" if more else ""
         say(f"not usable: {first.path}: {first.reason}{rest}")
     return media

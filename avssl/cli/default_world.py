@@ -25,7 +25,7 @@ def default_world(say: Callable[[str], None]) -> Path:
     with locked(folder, lambda: say(f"another process is generating {folder}; waiting for it")):
         if not is_finished(folder, settings):
             count = settings.train + settings.validation + settings.test
-            say(f"no --data: generating {count} clips once in {folder} (AVSSL_CACHE moves it); some minutes")
+            say(f"no --data: generating {count} clips once, about three minutes on two cores, in {folder}")
             with progress("generating", "clips") as told:
                 generate(folder, progress=told)
     return folder

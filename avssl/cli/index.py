@@ -47,7 +47,9 @@ def run(argv: Sequence[str]) -> None:
     print_files(media, summary, everything=values["all"])
     opened = getattr(media, "looked_at", None)
     if opened is not None:
-        say(f"looked at {opened} files in {duration(time.monotonic() - began)}; the others were known")
+        known = summary.usable + len(summary.rejected) - opened
+        before = f"; {known} were known from before" if known > 0 else ""
+        say(f"looked at {opened} files in {duration(time.monotonic() - began)}{before}")
     if values["json"] is not None:
         files = [verdict._asdict() for verdict in verdicts(media)]
         write_json(Path(values["json"]), json.loads(json.dumps({**summary.as_json(), "files": files}, default=str)))
