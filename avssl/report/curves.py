@@ -17,7 +17,7 @@ Line = Mapping[str, Any]
 """One line of ``metrics.jsonl``."""
 
 TRAIN, VALIDATION, CHANCE, INK = "#8fb4d9", "#c4501b", "#8a8a8a", "#222222"
-SMOOTHING = 0.9
+SMOOTHING = 0.6
 """Weight of what came before in the line through the training figures (exponential mean, bias corrected)."""
 
 
@@ -118,6 +118,11 @@ def _series(axes: Axes, lines: Sequence[Line], measure: str, split: str) -> bool
     axes.plot(steps, values, color=VALIDATION, linewidth=1.8, marker="o", markersize=4, label="validation")
     last = f"{100 * values[-1]:.1f} %" if measure == "accuracy" else f"{values[-1]:.3g}"
     axes.annotate(
-        last, (steps[-1], values[-1]), xytext=(4, 6), textcoords="offset points", fontsize=8.5, color=VALIDATION
+        last,
+        (steps[-1], values[-1]),
+        xytext=(4, 6 if measure == "accuracy" else -13),
+        textcoords="offset points",
+        fontsize=8.5,
+        color=VALIDATION,
     )
     return True
