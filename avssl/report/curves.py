@@ -120,7 +120,7 @@ def _series(axes: Axes, lines: Sequence[Line], measure: str, split: str) -> bool
     axes.annotate(
         last,
         (steps[-1], values[-1]),
-        xytext=(4, 6 if measure == "accuracy" else -13),
+        xytext=(7, -3),
         textcoords="offset points",
         fontsize=8.5,
         color=VALIDATION,
