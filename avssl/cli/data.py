@@ -42,6 +42,10 @@ class DataOptions:
     validation_share: float = field(
         default=0.1, metadata={"help": "share of the training data to validate on where --data names no such split"}
     )
+    source_column: str | None = field(
+        default=None,
+        metadata={"help": "column of a CSV that says what an item was cut from: one source is never in two parts"},
+    )
     prepare: bool = field(
         default=True, metadata={"help": "decode the data once into the cache if they fit there, which is much faster"}
     )
@@ -87,10 +91,12 @@ def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
     """
     options.check()
     name = options.data or "the generated world"
-    media = usable(fast(open_source(options.data, say), task, options, say), task, name, say)
+    media = usable(fast(open_source(options.data, say, options.source_column), task, options, say), task, name, say)
     told = None
     if options.test is not None:
-        told = usable(fast(open_source(options.test, say), task, options, say), task, options.test, say)
+        told = usable(
+            fast(open_source(options.test, say, options.source_column), task, options, say), task, options.test, say
+        )
         told = of_split(told, "test") or told
     parts = divide(media, told, options, seed, need_test=need_test)
     counts = [
@@ -102,7 +108,7 @@ def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
     return parts
 
 
-def open_source(source: str | None, say: Say) -> Media:
+def open_source(source: str | None, say: Say, source_column: str | None = None) -> Media:
     """The media of a place, or the generated world where none is named."""
     if source is None:
         from avssl.cli.default_world import default_world
@@ -110,7 +116,7 @@ def open_source(source: str | None, say: Say) -> Media:
         source = str(default_world(say))
     from avssl.media import open_media  # the decoder takes a moment to load: not for help
 
-    media = open_media(source)
+    media = open_media(source, source_column=source_column)
     unusable = [file for file in media.rejected if not file.path.endswith(".json")]  # a JSON tells about others
     if unusable:
         first = unusable[0]

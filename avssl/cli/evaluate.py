@@ -79,7 +79,8 @@ def _evaluate(name: str, values: Values, command: str) -> None:
         run.task, run.network, test, test, options, steps=0, pairs=pairs, device=device, command=command, say=say
     )
     print_rows(rows, f"{run.path} on {len(test)} held-out items")
-    say(verdict(rows))
+    if meaning := verdict(rows):
+        say(meaning)
     places = {Path(values["output"] or run.path / "results") / f"{name}.json", run.path / "results" / f"{name}.json"}
     for place in sorted(places):
         with whole_file(place, "w") as file:

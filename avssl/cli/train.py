@@ -235,7 +235,8 @@ def _report(folder: RunFolder, parts: Parts) -> None:
     if path.exists():
         rows = read_rows(path)
         print_rows(rows, f"Held out{f': {len(parts.test)} items' if parts.test else ''}")
-        say(verdict(rows))
+        if meaning := verdict(rows):
+            say(meaning)
     say(f"in {folder.path}:")
     if path.exists():
         say("  results/controls.json   the rows of the table")

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import ModuleType
 
 import torch
 from torch import nn
 
-from avssl.evaluate import correspondence
 from avssl.evaluate.judging import accuracy_row, held_out_keys, judge
 from avssl.evaluate.rows import ResultRow
 from avssl.media.facts import Media
 from avssl.samplers.keys import generator
-from avssl.tasks.av_correspondence import AVCorrespondence
 from avssl.tasks.base import Task
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
+
+PROTOCOLS = {
+    "av-correspondence": "avssl.evaluate.correspondence",
+}
+"""Task → the module that judges it; a task that is not here and has classes is judged by plain accuracy.
+
+``evaluate(task, networks, media, *, pairs, seed, device, command)`` gives the rows of each network by name, and of
+what needs no network (a ceiling, the constant answer). ``evaluate_control``, where there is one, takes the same and
+judges a control; without it a control's accuracy is taken.
+"""
 
 NOTES = {
     "trained": "the network that was trained",
@@ -76,7 +86,7 @@ def run_controls(
             warmup_steps=min(options.warmup_steps, steps // 5),
         )
         result = fit([TaskPlan(variant, train)], brief, None)
-        rows += judge_one(name, variant, result.networks[variant.name], test, pairs, options.seed, device, command)
+        rows += _judge_control(name, variant, result.networks[variant.name], test, pairs, options.seed, device, command)
     return [replace(row, note=row.note or NOTES.get(row.name, "")) for row in rows]
 
 
@@ -91,12 +101,37 @@ def evaluate_trained(
     command: str = "",
 ) -> list[ResultRow]:
     """The rows of a task's own protocol, or plain held-out accuracy."""
-    if isinstance(task, AVCorrespondence):
-        return correspondence.evaluate(task, networks, test, pairs=pairs, seed=seed, device=device, command=command)
+    protocol = _protocol(task)
+    if protocol is not None:
+        found: list[ResultRow] = protocol.evaluate(
+            task, networks, test, pairs=pairs, seed=seed, device=device, command=command
+        )
+        return found
     rows = []
     for name, network in networks.items():
         rows += judge_one(name, task, network, test, pairs, seed, device, command)
     return rows
+
+
+def _judge_control(
+    name: str,
+    task: Task,
+    network: nn.Module,
+    test: Media,
+    pairs: int,
+    seed: int,
+    device: torch.device | str,
+    command: str,
+) -> list[ResultRow]:
+    own = getattr(_protocol(task), "evaluate_control", None)
+    if own is None:
+        return judge_one(name, task, network, test, pairs, seed, device, command)
+    rows: list[ResultRow] = own(task, {name: network}, test, pairs=pairs, seed=seed, device=device, command=command)
+    return rows
+
+
+def _protocol(task: Task) -> ModuleType | None:
+    return importlib.import_module(PROTOCOLS[task.name]) if task.name in PROTOCOLS else None
 
 
 def judge_one(
@@ -127,13 +162,19 @@ def untrained(task: Task, seed: int) -> nn.Module:
 
 
 def verdict(rows: Sequence[ResultRow]) -> str:
-    """One sentence for people: what was learned, and whether a control says that the puzzle leaks."""
-    trained = next(row for row in rows if row.name == "trained")
+    """One sentence for people: what was learned, and whether a control says that the puzzle leaks.
+
+    Empty where the trained network has no row with a chance to compare with.
+    """
+    trained = next((row for row in rows if row.name == "trained" and row.chance is not None), None)
+    if trained is None:
+        return ""
     chance = trained.chance or 0.0
-    controls = [row for row in rows if row.name in ("vision-only", "audio-only", "shuffled-labels")]
+    own = ("trained", "untrained", "ceiling")
+    controls = [row for row in rows if row.name not in own and row.metric == trained.metric and row.chance is not None]
     leaks = [row.name for row in controls if row.low > chance]
     learned = "is above chance" if trained.low > chance else "is NOT above chance"
-    text = f"Held-out accuracy {trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%}) {learned} ({chance:.0%})."
+    text = f"Held-out {trained.metric} {trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%}) {learned} ({chance:.0%})."
     if leaks:
         return f"{text} Beware: {' and '.join(leaks)} beat chance, so the puzzle leaks its answer."
     if controls:

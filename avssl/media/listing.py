@@ -88,12 +88,18 @@ class Listing:
         return state.hexdigest()
 
 
-def list_source(source: Source) -> Listing:
+def list_source(source: Source, source_column: str | None = None) -> Listing:
     """Find out what is in a folder, CSV, tar, file or list of files; no media file is opened.
 
+    Args:
+        source: what to look into.
+        source_column: the column of a CSV that names what an item was cut from.
+
     Raises:
-        UserError: nothing there, nothing in it, or a table without a column of paths.
+        UserError: nothing there, nothing in it, or a table without the columns wanted.
     """
+    if source_column is not None and not _is_table(source):
+        raise UserError(f"{source}: is no CSV; a column of sources ({source_column!r}) is only there in a CSV")
     if not isinstance(source, (str, os.PathLike)):
         return _list_files(source)
     path = Path(source).expanduser()
@@ -102,8 +108,8 @@ def list_source(source: Source) -> Listing:
     path = path.absolute()
     if path.is_dir():
         return _list_folder(path)
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return _list_csv(path)
+    if _is_table(path):
+        return _list_csv(path, source_column)
     if ".tar" in (suffix.lower() for suffix in path.suffixes[-2:]) or path.suffix.lower() == ".tgz":
         return _list_tar(path)
     return _list_files([path])
@@ -207,13 +213,16 @@ _LABEL_COLUMNS = ("label", "kind", "class")
 _SOURCE_COLUMNS = ("source_video", "source")
 
 
-def _list_csv(table: Path) -> Listing:
+def _list_csv(table: Path, source_column: str | None = None) -> Listing:
     """A row an item: ``path[,label,start,duration,split,source]``; paths are relative to the table."""
     columns, rows = _read_csv(table)
     path_column = _first(columns, _PATH_COLUMNS)
     if path_column is None:
         seen = ", ".join(columns) or "none"
         raise UserError(f"{table}: has no column 'path' (its columns: {seen}); its first line must name one")
+    if source_column is not None and source_column.lower() not in columns:
+        raise UserError(f"{table}: has no column {source_column!r}; its columns: {', '.join(columns)}")
+    source_columns = _SOURCE_COLUMNS if source_column is None else (source_column.lower(),)
     listing = Listing(str(table.parent))
     inner = _inner_folder(table, [row.get(path_column, "") for row in rows[:20]])
     for number, row in enumerate(rows, start=2):
@@ -232,13 +241,17 @@ def _list_csv(table: Path) -> Listing:
             _relative(inner / name, table.parent),
             label=_value(row, _LABEL_COLUMNS),
             split=SPLITS.get(split.lower(), split) if split else None,
-            source=_value(row, _SOURCE_COLUMNS),
+            source=_value(row, source_columns),
             start_seconds=start,
             duration_seconds=duration,
         )
     if not rows:
         raise UserError(f"{table}: has no rows below its first line")
     return listing
+
+
+def _is_table(source: Source) -> bool:
+    return isinstance(source, (str, os.PathLike)) and Path(source).suffix.lower() in (".csv", ".tsv")
 
 
 def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:

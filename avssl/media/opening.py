@@ -19,6 +19,7 @@ def open_media(
     data: Source,
     *,
     split: str | None = None,
+    source_column: str | None = None,
     index: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: Tell | bool | None = None,
@@ -36,6 +37,8 @@ def open_media(
             or ``class`` for the label, and ``source_video`` for the source. With ``start`` an item is a stretch
             of its file, whose zero is the frame shown at that second.
         split: only the items of this split ("train", "validation", "test").
+        source_column: the column of a CSV that says what an item was cut from; items of one source are never on
+            both sides of a division. By default ``source`` or ``source_video``, else each file is its own.
         index: folder to keep the index in; by default the user's cache, which ``AVSSL_CACHE`` moves.
         workers: processes that look at files; None takes the cores there are; 0 looks in this process, where
             a crash of a decoder is not survived.
@@ -47,7 +50,7 @@ def open_media(
     prepared = _prepared(data)
     if prepared is not None:
         return _only(prepared, split, data)
-    listing = list_source(data)
+    listing = list_source(data, source_column)
     with telling(progress) as tell:
         table, looked_at = indexed(listing, index_home(listing, index), workers, tell)
     return _only(Collection(table, looked_at), split, data)

@@ -129,7 +129,8 @@ class Prepared(Selectable):
         if not len(shown):
             raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
         at = np.searchsorted(shown, np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
-        result = np.empty((len(times), 3, known.facts.height, known.facts.width), np.uint8)
+        # Laid out as decoded, colours last: whoever cuts or scales wants it so, and the view costs nothing.
+        result = np.empty((len(times), known.facts.height, known.facts.width, 3), np.uint8)
         decoded: dict[int, int] = {}
         for row, frame in enumerate(np.maximum(at, 0).tolist()):
             if frame in decoded:
@@ -138,11 +139,10 @@ class Prepared(Selectable):
             decoded[frame] = row
             start, size = self._table.jpeg(i, frame)
             try:
-                picture = decode_jpeg(self._bytes(known, start, size))
-                result[row] = picture.transpose(2, 0, 1)
+                result[row] = decode_jpeg(self._bytes(known, start, size))
             except ValueError as error:
                 raise MediaError(known.facts.path, f"its prepared picture is damaged ({error})", times[row]) from error
-        return result
+        return result.transpose(0, 3, 1, 2)
 
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
         known = self._item(i)

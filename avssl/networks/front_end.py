@@ -80,14 +80,15 @@ class FrontEnd(nn.Module):
             if self.config.name.startswith("openl3"):
                 waveform = nn.functional.pad(waveform, (self.fft // 2, self.fft // 2))
             frames = waveform.unfold(-1, self.window_length, self.hop) * self.get_buffer("window")
-            magnitude = torch.fft.rfft(frames, n=self.fft).abs()
+            spectrum = torch.fft.rfft(frames, n=self.fft)
+            if self.config.name == "log-mel":
+                power = spectrum.real.square() + spectrum.imag.square()
+                return _log(power @ self.get_buffer("bank") + 1e-6, 0.0)
+            magnitude = spectrum.abs()
             if self.config.name == "l3":
                 # marl/l3embedding floors at 1e-12, far below what 16-bit sound can hold; 1e-5 of full scale is not.
                 return _log(magnitude, 1e-5)
-            bank = self.get_buffer("bank")
-            if self.config.name == "log-mel":
-                return _log(magnitude.square() @ bank + 1e-6, 0.0)
-            decibel = 10 * (magnitude @ bank).clamp_min(1e-10).log10().transpose(1, 2)
+            decibel = 10 * (magnitude @ self.get_buffer("bank")).clamp_min(1e-10).log10().transpose(1, 2)
             relative: Tensor = decibel - decibel.amax(dim=(1, 2), keepdim=True)
             return relative.clamp_min(-80)
 

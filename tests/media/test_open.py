@@ -256,3 +256,17 @@ def test_a_file_that_vanishes_after_indexing_is_named_when_it_is_read(tmp_path: 
     Path(path).unlink()
     with pytest.raises(MediaError, match=r"a\.mp4"):
         media.frames(0, [0.0])
+
+
+def test_a_column_that_is_named_says_what_items_were_cut_from(clips: Path) -> None:
+    (clips / "made.csv").write_text("path,photo,sound\na.mp4,p1,s1\nb.mp4,p2,s1\nc.mp4,p1,s2\n")
+    by = {
+        column: [media.facts(i).source for i in range(3)]
+        for column in ("photo", "sound")
+        for media in [avssl.open(clips / "made.csv", source_column=column, progress=False, workers=0)]
+    }
+    assert by == {"photo": ["p1", "p2", "p1"], "sound": ["s1", "s1", "s2"]}
+    with pytest.raises(UserError, match=r"no column 'video'; its columns: path, photo, sound"):
+        avssl.open(clips / "made.csv", source_column="video", progress=False)
+    with pytest.raises(UserError, match="is no CSV"):
+        avssl.open(clips, source_column="sound", progress=False)
