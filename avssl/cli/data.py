@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,9 +95,8 @@ def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
     media = usable(fast(open_source(options.data, say, options.source_column), task, options, say), task, name, say)
     told = None
     if options.test is not None:
-        told = usable(
-            fast(open_source(options.test, say, options.source_column), task, options, say), task, options.test, say
-        )
+        column = options.source_column if Path(options.test).suffix.lower() in (".csv", ".tsv") else None
+        told = usable(fast(open_source(options.test, say, column), task, options, say), task, options.test, say)
         told = of_split(told, "test") or told
     parts = divide(media, told, options, seed, need_test=need_test)
     counts = [

@@ -174,7 +174,8 @@ def verdict(rows: Sequence[ResultRow]) -> str:
     controls = [row for row in rows if row.name not in own and row.metric == trained.metric and row.chance is not None]
     leaks = [row.name for row in controls if row.low > chance]
     learned = "is above chance" if trained.low > chance else "is NOT above chance"
-    text = f"Held-out {trained.metric} {trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%}) {learned} ({chance:.0%})."
+    interval = f"{trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%})"
+    text = f"Held-out {trained.metric} {interval} {learned} ({chance:.0%})."
     if leaks:
         return f"{text} Beware: {' and '.join(leaks)} beat chance, so the puzzle leaks its answer."
     if controls:
