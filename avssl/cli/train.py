@@ -176,9 +176,15 @@ def _draw(task: Task, result: FitResult, parts: Parts, folder: RunFolder) -> Non
     from avssl.evaluate.judging import held_out_keys
     from avssl.report.curves import draw_curves
 
-    chance = {"loss": task.chance_loss(), "accuracy": 1 / task.classes if task.classes else None}
+    chance = {task.loss_measure: task.chance_loss(), "accuracy": 1 / task.classes if task.classes else None}
     known = {name: value for name, value in chance.items() if value is not None}
-    draw_curves(result.history, folder.path / "curves.png", chance=known, title=f"{task.name} · {folder.path}")
+    draw_curves(
+        result.history,
+        folder.path / "curves.png",
+        chance=known,
+        title=f"{task.name} · {folder.path}",
+        loss=task.loss_measure,
+    )
     network = result.networks[task.name]
     held_out = task.held_out()
     media = parts.test or parts.validation or parts.train

@@ -116,6 +116,7 @@ def _state(folder: Path, name: str) -> dict[str, Any]:
 
 def _kept(folder: Path, options: TrainOptions, newest: dict[str, Any]) -> dict[str, Any]:
     """The checkpoint whose weights the run keeps."""
-    if options.keep == "best" and newest["best"] is not None:
-        return Checkpoints(folder / "checkpoints").load(int(newest["best"]["step"]))
+    best = newest["tally"]["best"]
+    if options.keep == "best" and best is not None:
+        return Checkpoints(folder / "checkpoints").load(int(best["step"]))
     return newest

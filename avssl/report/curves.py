@@ -22,7 +22,12 @@ SMOOTHING = 0.6
 
 
 def draw_curves(
-    lines: Sequence[Line], path: Path, *, chance: Mapping[str, float] | None = None, title: str = ""
+    lines: Sequence[Line],
+    path: Path,
+    *,
+    chance: Mapping[str, float] | None = None,
+    title: str = "",
+    loss: str = "loss",
 ) -> None:
     """Write ``curves.png``: a row of panels a task, loss first.
 
@@ -31,6 +36,7 @@ def draw_curves(
         path: the PNG; it appears whole.
         chance: the level of knowing nothing by measure ("loss", "accuracy"); drawn as a dashed line.
         title: a line above.
+        loss: the measure of the first panel.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -42,7 +48,7 @@ def draw_curves(
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK)
     axes = figure.subplots(len(tasks), 2, squeeze=False)
     for row, task in zip(axes, tasks, strict=True):
-        for panel, measure in zip(row, ("loss", "accuracy"), strict=True):
+        for panel, measure in zip(row, (loss, "accuracy"), strict=True):
             _panel(panel, [line for line in lines if line["task"] == task], measure, (chance or {}).get(measure))
         if len(tasks) > 1:
             row[0].set_title(f"{task}: loss", loc="left", fontsize=11, color=INK)
@@ -75,7 +81,7 @@ def smoothed(values: Iterable[float], weight: float = SMOOTHING) -> list[float]:
 
 
 def _panel(axes: Axes, lines: Sequence[Line], measure: str, chance: float | None) -> None:
-    axes.set_title(measure, loc="left", fontsize=11, color=INK)
+    axes.set_title(measure.replace("_", " "), loc="left", fontsize=11, color=INK)
     axes.set_xlabel("step", fontsize=9, color=INK)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -98,7 +104,7 @@ def _panel(axes: Axes, lines: Sequence[Line], measure: str, chance: float | None
         framealpha=0.9,
         fontsize=9,
         labelcolor=INK,
-        loc="upper right" if measure == "loss" else "lower right",
+        loc="lower right" if measure == "accuracy" else "upper right",
     )
 
 

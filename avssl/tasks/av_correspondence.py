@@ -100,6 +100,7 @@ class AVCorrespondence(Task):
     summary: ClassVar[str] = "do this frame and this second of sound belong together?"
     Options: ClassVar[type[Any]] = CorrespondenceOptions
     classes: ClassVar[int | None] = 2
+    loss_measure: ClassVar[str] = "binary_loss"
 
     options: CorrespondenceOptions
 
@@ -217,7 +218,7 @@ class AVCorrespondence(Task):
             label = batch["label"]
             loss = nn.functional.binary_cross_entropy_with_logits(logits, label.float())
             accuracy = ((logits > 0) == (label > 0)).float().mean()
-            return Losses(loss, {"accuracy": accuracy.detach()})
+            return Losses(loss, {"accuracy": accuracy.detach(), "binary_loss": loss.detach()})
         vision, audio = network.embed(batch)
         vision, audio = gather_with_gradient(vision), gather_with_gradient(audio)
         same_source = _same_source(gather_with_gradient(batch["sources"]))

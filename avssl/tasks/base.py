@@ -65,6 +65,8 @@ class Task(ABC):
     """A frozen dataclass; every field is a flag and a YAML key, its ``metadata["help"]`` the help."""
     classes: ClassVar[int | None] = None
     """Number of classes of the puzzle, where it has classes; chance is 1 / classes if they are balanced."""
+    loss_measure: ClassVar[str] = "loss"
+    """The logged measure that training and validation share and :meth:`chance_loss` speaks of; curves show it."""
 
     def __init__(self, options: Any) -> None:
         self.options = options

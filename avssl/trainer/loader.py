@@ -156,6 +156,9 @@ def load(data: Dataset[T], order: Iterable[int], *, workers: int, pin: bool) -> 
         raise
 
 
+_GRACE_SECONDS = 30
+
+
 class _Failed(NamedTuple):
     """An error of the user's on its way back from a worker, where raised exceptions lose their arguments."""
 
@@ -182,6 +185,10 @@ class _InAnyProcess(Dataset[Any], Generic[T]):
 
 
 def _start_worker(_: int) -> None:
-    """Ctrl-C reaches a whole process group: the training process answers it, workers go on until it ends them."""
+    """A signal may reach the whole process group: the training process answers it, workers go on until it ends them.
+
+    SIGTERM ends a worker after a grace, so that the step can be finished and saved, and a stuck worker still dies.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_GRACE_SECONDS) and None)
