@@ -27,5 +27,11 @@ def default_world(say: Callable[[str], None]) -> Path:
             count = settings.train + settings.validation + settings.test
             say(f"no --data: generating {count} clips once, about three minutes on two cores, in {folder}")
             with progress("generating", "clips") as told:
-                generate(folder, progress=told)
+                generate(
+                    folder,
+                    train=settings.train,
+                    validation=settings.validation,
+                    test=settings.test,
+                    progress=told,
+                )
     return folder

@@ -35,9 +35,9 @@ def draw_sheet(puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None,
         "Do this frame and this second of sound belong together?", x=0.012, ha="left", fontsize=13, color=INK
     )
     grid = figure.add_gridspec(
-        rows, columns, left=0.012, right=0.99, bottom=0.28 / (2.15 * rows + 0.45), top=1 - 0.75 / (2.15 * rows + 0.45)
+        rows, columns, left=0.012, right=0.972, bottom=0.28 / (2.15 * rows + 0.45), top=1 - 0.75 / (2.15 * rows + 0.45)
     )
-    grid.update(wspace=0.12, hspace=0.62)
+    grid.update(wspace=0.16, hspace=0.62)
     front_end = FrontEnd(config)
     for number, puzzle in enumerate(puzzles):
         cell = grid[number // columns, number % columns].subgridspec(1, 2, width_ratios=(1, 1.35), wspace=0.06)

@@ -32,7 +32,7 @@ __all__ = [
 def generate(
     out: Path,
     *,
-    train: int = 1000,
+    train: int = 1600,
     validation: int = 128,
     test: int = 300,
     seed: int = 0,

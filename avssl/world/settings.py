@@ -8,7 +8,7 @@ from typing import Any
 
 from avssl.errors import UserError
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same seed would give another world."""
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
@@ -40,7 +40,7 @@ class Preset:
 _ALL_MOTIONS = {"bounce": 0.4, "swing": 0.3, "struck": 0.3}
 
 PRESETS: dict[str, Preset] = {
-    "default": Preset({"single": 0.70, "several": 0.20, "duet": 0.04, "offscreen": 0.03, "silent": 0.03}, _ALL_MOTIONS),
+    "default": Preset({"single": 0.90, "several": 0.04, "duet": 0.02, "offscreen": 0.02, "silent": 0.02}, _ALL_MOTIONS),
     "single": Preset({"single": 1.0}, _ALL_MOTIONS),
     "localization": Preset({"single": 1.0, "several": 2.0}, _ALL_MOTIONS),
     "motion": Preset({"single": 0.6, "several": 0.4}, {"fall": 1.0}),
@@ -55,7 +55,7 @@ class Settings:
         UserError: for a value that makes no world.
     """
 
-    train: int = field(default=1000, metadata={"help": "training clips"})
+    train: int = field(default=1600, metadata={"help": "training clips"})
     validation: int = field(default=128, metadata={"help": "validation clips"})
     test: int = field(default=300, metadata={"help": "test clips"})
     seed: int = field(default=0, metadata={"help": "another seed, another world"})

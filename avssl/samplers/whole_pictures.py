@@ -1,0 +1,61 @@
+"""One picture of an item: an image itself, or a frame of a video."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.media.facts import Facts, Media
+from avssl.samplers.keys import Key, permutation
+from avssl.samplers.pictures import centre_crop, cut, random_crop
+
+
+class Picture(NamedTuple):
+    """A square picture and where it comes from."""
+
+    item: int
+    seconds: float
+    pixels: NDArray[np.uint8]
+    """(3, side, side), RGB."""
+
+
+def unusable(facts: Facts) -> str | None:
+    """Why no picture can be taken from an item; None if one can."""
+    return "sound, not a picture" if facts.kind == "sound" else None
+
+
+def item_of(media: Media, key: Key) -> int:
+    """The item of a key: each once in an epoch, in an order of its own; indices beyond begin another round."""
+    rounds, place = divmod(key.index, len(media))
+    return int(permutation(key.seed, key.epoch * 1_000_003 + rounds, len(media))[place])
+
+
+def other_item(media: Media, item: int, rng: np.random.Generator) -> int:
+    """Another item, each alike; the same where there is only one."""
+    if len(media) == 1:
+        return item
+    return (item + 1 + int(rng.integers(len(media) - 1))) % len(media)
+
+
+def draw_picture(
+    media: Media, item: int, rng: np.random.Generator, side: int, low: float, high: float, *, augment: bool, flip: bool
+) -> Picture:
+    """A square of the image, or of one frame of the video, anywhere in time.
+
+    Args:
+        side: pixels of the square.
+        low, high: the square is this share of the shorter side. Not augmented it is ``high``, in the middle.
+        augment: whether place, size and mirroring are random.
+        flip: whether augmented pictures are mirrored half of the time.
+    """
+    seconds = 0.0
+    if media.facts(item).has_video:
+        times = media.frame_times(item)
+        seconds = float(times[rng.integers(len(times))])
+    frame = media.frames(item, [seconds])[0]
+    height, width = frame.shape[-2:]
+    crop = random_crop(rng, height, width, low, high, flip) if augment else centre_crop(height, width, high)
+    return Picture(item, seconds, cut(frame, crop, side))
+

@@ -1,0 +1,107 @@
+"""Colours as classes: the ab plane of Lab cut into bins (Zhang, Isola & Efros, Colorful Image Colorization, 2016)."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avssl.networks.colour import rgb_to_lab
+
+_STEPS = 52
+"""Steps a channel in which the colours of a screen are listed: 0, 5, … 255."""
+
+
+@lru_cache(maxsize=8)
+def bin_centres(grid: float) -> NDArray[np.float32]:
+    """The centres, multiples of ``grid`` in a and b, of all bins that hold a colour of sRGB. (Q, 2)
+
+    With grid 10 there are 313 bins in the published list and nearly as many here; no number of bins is built in.
+    """
+    steps = torch.linspace(0, 1, _STEPS)
+    red, green, blue = (axis.flatten() for axis in torch.meshgrid(steps, steps, steps, indexing="ij"))
+    ab = rgb_to_lab(torch.stack([red, green, blue])[None, :, :, None])[0, 1:, :, 0].T
+    centres = np.unique(torch.round(ab / grid).to(torch.int64).numpy(), axis=0) * np.float32(grid)
+    centres.flags.writeable = False
+    return centres.astype(np.float32)
+
+
+def nearest(ab: Tensor, centres: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The ``count`` nearest bins of each pixel, nearest first.
+
+    Args:
+        ab: (N, 2, h, w).
+        centres: (Q, 2).
+
+    Returns:
+        bin numbers and squared distances, both (N, count, h, w).
+    """
+    # Coordinate by coordinate: exact, where a product of matrices would cancel and be rounded by autocast.
+    distance = sum(
+        (ab[:, axis].unsqueeze(-1) - centres[:, axis]).square() for axis in range(2)
+    )  # (N, h, w, Q)
+    assert isinstance(distance, Tensor)
+    squared, bins = distance.topk(min(count, len(centres)), dim=-1, largest=False)
+    return bins.movedim(-1, 1), squared.movedim(-1, 1)
+
+
+def soft_encode(ab: Tensor, centres: Tensor, neighbours: int, sigma: float) -> tuple[Tensor, Tensor]:
+    """Each pixel as a mix of its nearest bins, weighted by a Gaussian of the distance, summing to 1.
+
+    Returns:
+        bin numbers and weights, both (N, neighbours, h, w).
+    """
+    bins, squared = nearest(ab, centres, neighbours)
+    return bins, torch.softmax(-squared / (2 * sigma**2), dim=1)
+
+
+def smoothed_prior(counts: NDArray[np.float64], centres: NDArray[np.float32], sigma: float) -> NDArray[np.float64]:
+    """How often each bin occurs, blurred by a Gaussian on the ab plane; sums to 1. (Q,)"""
+    squared = np.square(centres[:, None].astype(np.float64) - centres[None]).sum(-1)
+    kernel = np.exp(-squared / (2 * sigma**2))
+    kernel /= kernel.sum(1, keepdims=True)  # each bin's mass is spread over bins, none lost at the rim of the gamut
+    prior: NDArray[np.float64] = counts @ kernel
+    return prior / prior.sum()
+
+
+def rebalancing(prior: NDArray[np.float64], mix: float) -> NDArray[np.float64]:
+    """The weight of each bin: 1 / ((1 - mix) prior + mix / Q), scaled so that its expectation is 1. (Q,)
+
+    Args:
+        prior: (Q,), sums to 1.
+        mix: 0 weighs by the inverse of the prior, 1 weighs all alike; published ½.
+    """
+    weights = 1 / ((1 - mix) * prior + mix / len(prior))
+    return weights / (prior * weights).sum()
+
+
+def decode(logits: Tensor, centres: Tensor, temperature: float) -> Tensor:
+    """The annealed mean: ab (N, 2, h, w) of logits (N, Q, h, w).
+
+    The mean of the bins under softmax(log p / temperature): 1 is the mean (sepia), towards 0 the mode (vivid).
+    """
+    share = torch.softmax(logits.float() / temperature, dim=1)
+    return torch.stack([(share * centres[:, axis].view(1, -1, 1, 1)).sum(1) for axis in range(2)], dim=1)
+
+
+def sample(logits: Tensor, centres: Tensor, temperature: float, rng: np.random.Generator) -> Tensor:
+    """One colouring drawn from the distribution: ab (N, 2, h, w).
+
+    Gumbel noise is added to the log-probabilities and the annealed mean taken. The noise is the same for all
+    pixels of a picture, so that pixels with like distributions get like colours: each pixel alone is drawn from
+    its own distribution (the Gumbel-max trick, softened by the temperature), and the picture stays in one piece.
+    """
+    uniform = rng.uniform(1e-9, 1.0, (len(logits), logits.shape[1]))
+    gumbel = torch.from_numpy(-np.log(-np.log(uniform))).to(logits)
+    return decode(torch.log_softmax(logits.float(), 1) + gumbel[:, :, None, None], centres, temperature)
+
+
+def entropy(weighted: NDArray[np.float64]) -> float:
+    """Cross-entropy of the best constant answer to targets of these (unnormalised) weights, in nats."""
+    share = weighted / weighted.sum()
+    positive = share[share > 0]
+    return float(-(positive * np.log(positive)).sum()) if len(positive) else math.nan
