@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,19 +11,29 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.networks.tower import Norm, Tower, normalisation
+from avssl.networks.tower import Norm, Tower
+from avssl.networks.trunks import ALEXNET_STRIDES, RESNETS, AlexNetTrunk, NinTrunk, ResNetTrunk, SmallTrunk, VisionTrunk
 
 # Mean and standard deviation of natural pictures on the scale 0..1 (those of torchvision's models): only a
 # fixed change of scale here, the same for every task, so that tasks can share an encoder.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
+ARCHITECTURES = ("l3", "small", "nin", *ALEXNET_STRIDES, *RESNETS)
+"""Vision encoders by name."""
 
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """What rebuilds a vision encoder. ``architecture`` is "l3" or one of torchvision's ResNets."""
+    """What rebuilds a vision encoder.
+
+    Attributes:
+        architecture: one of ``ARCHITECTURES``.
+        width, convs, first_stride, pools: of l3 and small.
+        blocks: of l3, small and nin.
+        norm: of all.
+        side: pixels of the pictures it is trained on.
+    """
 
     architecture: str = "l3"
     width: int = 64
@@ -31,6 +42,7 @@ class VisionConfig:
     pools: int = 3
     norm: Norm = "batch"
     side: int = 224
+    blocks: int = 4
 
 
 class VisionEncoder(nn.Module):
@@ -46,22 +58,8 @@ class VisionEncoder(nn.Module):
         self.config = config
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1))
-        self.trunk: nn.Module
-        if config.architecture == "l3":
-            self.trunk = Tower(
-                3,
-                config.width,
-                convs=config.convs,
-                first_stride=config.first_stride,
-                pools=config.pools,
-                norm=config.norm,
-            )
-            self.channels = self.trunk.channels
-        elif config.architecture in RESNETS:
-            self.trunk = ResNetTrunk(config.architecture, config.norm)
-            self.channels = self.trunk.channels
-        else:
-            raise UserError(f"no vision encoder is called {config.architecture!r}; there are: l3, {', '.join(RESNETS)}")
+        self.trunk = _trunk(config)
+        self.channels = self.trunk.channels
 
     def normalise(self, frames: Tensor) -> Tensor:
         """uint8 0..255 or float 0..1 to the scale that the trunk takes."""
@@ -72,8 +70,7 @@ class VisionEncoder(nn.Module):
 
     def stages(self, frames: Tensor) -> OrderedDict[str, Tensor]:
         """The map of each stage by name, in order of depth, for probes."""
-        maps: OrderedDict[str, Tensor] = self.trunk.stages(self.normalise(frames))  # type: ignore[operator]
-        return maps
+        return self.trunk.stages(self.normalise(frames))
 
     def forward(self, frames: Tensor) -> Tensor:
         out: Tensor = self.trunk(self.normalise(frames))
@@ -84,27 +81,25 @@ class VisionEncoder(nn.Module):
         return {"type": "vision", "config": asdict(self.config)}
 
 
-class ResNetTrunk(nn.Module):
-    """A torchvision ResNet without its pooling and classifier."""
-
-    def __init__(self, name: str, norm: Norm) -> None:
-        super().__init__()
-        from torchvision import models  # heavy
-
-        net = models.get_model(name, weights=None, norm_layer=lambda channels: normalisation(norm, channels))
-        self.stem = nn.Sequential(net.conv1, net.bn1, net.relu)
-        self.maxpool = net.maxpool
-        self.layers = nn.ModuleDict({f"layer{k}": getattr(net, f"layer{k}") for k in range(1, 5)})
-        self.channels: int = net.fc.in_features
-
-    def stages(self, x: Tensor) -> OrderedDict[str, Tensor]:
-        maps: OrderedDict[str, Tensor] = OrderedDict()
-        maps["stem"] = self.stem(x)
-        x = self.maxpool(maps["stem"])
-        for name, layer in self.layers.items():
-            x = layer(x)
-            maps[name] = x
-        return maps
-
-    def forward(self, x: Tensor) -> Tensor:
-        return next(reversed(self.stages(x).values()))
+def _trunk(config: VisionConfig) -> VisionTrunk:
+    name = config.architecture
+    if name in RESNETS:
+        return ResNetTrunk(name, config.norm)
+    if name in ALEXNET_STRIDES:
+        least = 7 + 14 * ALEXNET_STRIDES[name]  # its three poolings leave one pixel of so many
+        if config.side < least:
+            raise UserError(f"{name} needs pictures of {least} pixels at least, not {config.side}; try small or l3")
+        return AlexNetTrunk(ALEXNET_STRIDES[name], config.norm)
+    if config.blocks < 1:
+        raise UserError(f"an encoder of {config.blocks} blocks is none; --blocks must be at least 1")
+    if name == "nin":
+        return NinTrunk(config.blocks, config.norm)
+    tower = {"blocks": config.blocks, "convs": config.convs, "first_stride": config.first_stride}
+    pools = min(config.pools, config.blocks - 1)
+    if name == "small":
+        return SmallTrunk(config.width, **tower, pools=pools, norm=config.norm)
+    if name == "l3":
+        return Tower(3, config.width, **tower, pools=pools, norm=config.norm)
+    near = difflib.get_close_matches(name, ARCHITECTURES, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(ARCHITECTURES)}"
+    raise UserError(f"no vision encoder is called {name!r}; {hint}")
