@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from avssl.errors import UserError
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.tower import Norm, Tower
-from avssl.networks.vision import RESNETS, ResNetTrunk
+from avssl.networks.trunks import RESNETS, ResNetTrunk
 
 
 @dataclass(frozen=True)
