@@ -14,7 +14,11 @@ from avssl.cli.screen import say
 from avssl.errors import UserError
 from avssl.media.cache import whole_file
 
-PROTOCOLS = {"av-correspondence": "held-out accuracy of a run of av-correspondence, by kind of negative"}
+PROTOCOLS = {
+    "av-correspondence": "held-out accuracy of a run of av-correspondence, by kind of negative",
+    "colorization": "how near the colours come, how colourful they are, and the accuracy over bins of colour",
+    "inpainting": "how near the filled hole comes to what was there, beside plain fills",
+}
 """Name → one line of help."""
 
 WHAT = """Judge a finished run on held-out data: rows with interval, chance and number, beside the untrained network."""

@@ -21,6 +21,8 @@ from avssl.trainer.plan import TaskPlan
 
 PROTOCOLS = {
     "av-correspondence": "avssl.evaluate.correspondence",
+    "colorization": "avssl.evaluate.colorization",
+    "inpainting": "avssl.evaluate.inpainting",
 }
 """Task → the module that judges it; a task that is not here and has classes is judged by plain accuracy.
 

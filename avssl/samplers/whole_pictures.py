@@ -58,4 +58,3 @@ def draw_picture(
     height, width = frame.shape[-2:]
     crop = random_crop(rng, height, width, low, high, flip) if augment else centre_crop(height, width, high)
     return Picture(item, seconds, cut(frame, crop, side))
-

@@ -20,7 +20,8 @@ _STEPS = 52
 def bin_centres(grid: float) -> NDArray[np.float32]:
     """The centres, multiples of ``grid`` in a and b, of all bins that hold a colour of sRGB. (Q, 2)
 
-    With grid 10 there are 313 bins in the published list and nearly as many here; no number of bins is built in.
+    With grid 10 the published list has 313 bins, this one 260: bins at the rim of the gamut whose cell no colour
+    reaches are not in it. No number of bins is built in anywhere.
     """
     steps = torch.linspace(0, 1, _STEPS)
     red, green, blue = (axis.flatten() for axis in torch.meshgrid(steps, steps, steps, indexing="ij"))
@@ -41,9 +42,7 @@ def nearest(ab: Tensor, centres: Tensor, count: int) -> tuple[Tensor, Tensor]:
         bin numbers and squared distances, both (N, count, h, w).
     """
     # Coordinate by coordinate: exact, where a product of matrices would cancel and be rounded by autocast.
-    distance = sum(
-        (ab[:, axis].unsqueeze(-1) - centres[:, axis]).square() for axis in range(2)
-    )  # (N, h, w, Q)
+    distance = sum((ab[:, axis].unsqueeze(-1) - centres[:, axis]).square() for axis in range(2))  # (N, h, w, Q)
     assert isinstance(distance, Tensor)
     squared, bins = distance.topk(min(count, len(centres)), dim=-1, largest=False)
     return bins.movedim(-1, 1), squared.movedim(-1, 1)
@@ -64,8 +63,8 @@ def smoothed_prior(counts: NDArray[np.float64], centres: NDArray[np.float32], si
     squared = np.square(centres[:, None].astype(np.float64) - centres[None]).sum(-1)
     kernel = np.exp(-squared / (2 * sigma**2))
     kernel /= kernel.sum(1, keepdims=True)  # each bin's mass is spread over bins, none lost at the rim of the gamut
-    prior: NDArray[np.float64] = counts @ kernel
-    return prior / prior.sum()
+    prior: NDArray[np.float64] = counts @ kernel / counts.sum()  # rows of the kernel sum to 1
+    return prior
 
 
 def rebalancing(prior: NDArray[np.float64], mix: float) -> NDArray[np.float64]:
@@ -75,8 +74,9 @@ def rebalancing(prior: NDArray[np.float64], mix: float) -> NDArray[np.float64]:
         prior: (Q,), sums to 1.
         mix: 0 weighs by the inverse of the prior, 1 weighs all alike; published ½.
     """
-    weights = 1 / ((1 - mix) * prior + mix / len(prior))
-    return weights / (prior * weights).sum()
+    weights: NDArray[np.float64] = 1 / ((1 - mix) * prior + mix / len(prior))
+    weights /= (prior * weights).sum()
+    return weights
 
 
 def decode(logits: Tensor, centres: Tensor, temperature: float) -> Tensor:

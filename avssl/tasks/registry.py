@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 BUILT_IN = {
     "av-correspondence": ("avssl.tasks.av_correspondence", "do this frame and this second of sound belong together?"),
+    "colorization": ("avssl.tasks.colorization", "which colours does this grey picture have?"),
+    "inpainting": ("avssl.tasks.inpainting", "what was in the hole?"),
 }
 """Name → (module, one line of help)."""
 

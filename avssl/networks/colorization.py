@@ -1,0 +1,73 @@
+"""From the lightness of a picture to its colours: an encoder, its stages gathered, and a head for each target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from avssl.networks.dense import Hypercolumn, convolution, stage_channels
+from avssl.networks.tower import Norm
+from avssl.networks.vision import VisionEncoder
+
+AB_SCALE = 20.0
+"""Lab units of a and b that the regression head's output of 1 stands for: about their spread in photographs."""
+
+
+@dataclass(slots=True)
+class Colours:
+    """What the network says of a batch: where there is no such head, None.
+
+    Attributes:
+        logits: (N, bins, h, w).
+        ab: (N, 2, h, w), Lab units.
+    """
+
+    logits: Tensor | None
+    ab: Tensor | None
+
+
+class ColorizationNetwork(nn.Module):
+    """Lightness to colours.
+
+    Args:
+        vision: fed the lightness on all three channels, so that tasks on coloured pictures can share it.
+        side: of the pictures, in pixels; ``map_side`` that of the answer.
+        width: channels of the head; ``depth`` 3×3 convolutions of it.
+        bins: colours to choose from; 0 builds no classification head.
+        regression: whether there is a regression head.
+        dropout: share of the head's channels that is dropped in training.
+
+    Input: L (N, 1, side, side), 0..100.
+    """
+
+    def __init__(
+        self,
+        vision: VisionEncoder,
+        *,
+        side: int,
+        map_side: int,
+        width: int,
+        depth: int,
+        bins: int,
+        regression: bool,
+        norm: Norm,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.vision = vision
+        channels = {name: count for name, (count, _) in stage_channels(vision, side).items()}
+        self.gather = Hypercolumn(channels, width, map_side, norm)
+        self.head = nn.Sequential(
+            *(convolution(width, width, norm) for _ in range(depth)),
+            nn.Dropout2d(dropout) if dropout else nn.Identity(),
+        )
+        self.classify = nn.Conv2d(width, bins, 1) if bins else None
+        self.regress = nn.Conv2d(width, 2, 1) if regression else None
+
+    def forward(self, lightness: Tensor) -> Colours:
+        maps = self.vision.stages((lightness / 100).expand(-1, 3, -1, -1))
+        features = self.head(self.gather(maps))
+        logits = None if self.classify is None else self.classify(features).float()
+        ab = None if self.regress is None else self.regress(features).float() * AB_SCALE
+        return Colours(logits, ab)

@@ -1,0 +1,76 @@
+"""What networks that answer for every pixel are built from: the maps of an encoder's stages, gathered or climbed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avssl.errors import UserError
+from avssl.networks.tower import Norm, normalisation
+from avssl.networks.vision import VisionEncoder
+
+
+def stage_channels(vision: VisionEncoder, side: int) -> dict[str, tuple[int, int]]:
+    """(channels, side of the map) of each stage of an encoder that is fed pictures of ``side`` pixels.
+
+    Raises:
+        UserError: the pictures are too small for this encoder.
+    """
+    training = vision.training
+    device = vision.get_buffer("mean").device
+    try:
+        with torch.no_grad():
+            maps = vision.eval().stages(torch.zeros(1, 3, side, side, device=device))
+    except RuntimeError:
+        raise UserError(f"pictures of {side} px are too small for this vision encoder; raise --side") from None
+    finally:
+        vision.train(training)
+    return {name: (m.shape[1], m.shape[2]) for name, m in maps.items() if m.ndim == 4}
+
+
+def resized(x: Tensor, side: tuple[int, int]) -> Tensor:
+    """A map (N, C, h, w) at another size: bilinear, antialiased by area where it shrinks."""
+    if x.shape[-2:] == side:
+        return x
+    if x.shape[-1] > side[1] and x.shape[-1] % side[1] == 0 and x.shape[-2] % side[0] == 0:
+        return F.avg_pool2d(x, (x.shape[-2] // side[0], x.shape[-1] // side[1]))
+    return F.interpolate(x, side, mode="bilinear", align_corners=False)
+
+
+def convolution(channels: int, out: int, norm: Norm) -> nn.Sequential:
+    """3×3 convolution, normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 3, padding=1, bias=norm == "none"), normalisation(norm, out), nn.ReLU(inplace=True)
+    )
+
+
+class Hypercolumn(nn.Module):
+    """Maps of all stages at one size: each through a 1×1 convolution, resized, and added.
+
+    Adding after a linear map is concatenating before one (Hariharan et al., Hypercolumns, 2015), for less memory.
+    The mean of the deepest map is added everywhere, so that each pixel knows what the picture is of.
+
+    Input: maps by stage. Output: (N, ``width``, ``side``, ``side``).
+    """
+
+    def __init__(self, channels: Mapping[str, int], width: int, side: int, norm: Norm) -> None:
+        super().__init__()
+        self.side = side
+        self.project = nn.ModuleDict({name: nn.Conv2d(count, width, 1, bias=False) for name, count in channels.items()})
+        last = list(channels)[-1]
+        self.whole = nn.Linear(channels[last], width)
+        self.after = nn.Sequential(normalisation(norm, width), nn.ReLU(inplace=True))
+
+    def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
+        size = (self.side, self.side)
+        out: Tensor | int = 0
+        for name, project in self.project.items():
+            # The cheaper order: a map that grows is projected while it is small.
+            grows = maps[name].shape[-1] < self.side
+            out = out + (resized(project(maps[name]), size) if grows else project(resized(maps[name], size)))
+        whole = self.whole(maps[name].mean((2, 3)))
+        done: Tensor = self.after(out + whole[:, :, None, None])
+        return done

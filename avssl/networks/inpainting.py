@@ -1,0 +1,174 @@
+"""From a picture with a hole to what was in it: an encoder, and a decoder that climbs back up through its stages."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from avssl.networks.dense import convolution, resized, stage_channels
+from avssl.networks.tower import Norm
+from avssl.networks.vision import VisionEncoder
+
+Bottleneck = Literal["channel-wise", "dense", "none"]
+
+
+class ChannelwiseConnection(nn.Module):
+    """A fully connected layer of each channel for itself, then a 1×1 convolution (Pathak et al. 2016, section 3.1).
+
+    It takes what the context says to the hole: m n⁴ weights for m channels of n × n, not m² n⁴. Added to its input.
+    """
+
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__()
+        places = side * side
+        self.weight = nn.Parameter(torch.randn(channels, places, places) * places**-0.5)
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        spread = torch.bmm(x.flatten(2).transpose(0, 1), self.weight).transpose(0, 1)
+        out: Tensor = x + self.mix(spread.reshape(n, c, h, w))
+        return out
+
+
+class DenseConnection(nn.Module):
+    """All places and channels through a narrow layer and back, added to the input."""
+
+    def __init__(self, channels: int, side: int, width: int) -> None:
+        super().__init__()
+        size = channels * side * side
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(size, width), nn.ReLU(inplace=True), nn.Linear(width, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.layers(x).view_as(x)
+        return out
+
+
+class Decoder(nn.Module):
+    """From the deepest map up to the picture, each finer stage of the encoder joining on the way if asked.
+
+    Input: maps by stage and what is fed (N, 4, side, side): the filled picture and the hole. Output:
+    (N, 3, side, side).
+    """
+
+    def __init__(
+        self,
+        stages: dict[str, tuple[int, int]],
+        side: int,
+        widths: int,
+        norm: Norm,
+        skips: bool,
+        bottleneck: Bottleneck,
+    ) -> None:
+        super().__init__()
+        names = list(stages)
+        channels, deepest = stages[names[-1]]
+        self.bottleneck: nn.Module = nn.Identity()
+        if bottleneck == "channel-wise":
+            self.bottleneck = ChannelwiseConnection(channels, deepest)
+        elif bottleneck == "dense":
+            self.bottleneck = DenseConnection(channels, deepest, 4 * widths)
+        # Of stages of one size the deepest joins: the others would say less about the same places.
+        sizes = {size: name for name, (_, size) in stages.items() if size > deepest}
+        self.sizes = sorted(sizes)
+        self.names = [sizes[size] if skips else "" for size in self.sizes]
+        self.steps = nn.ModuleList()
+        for _size, name in zip(self.sizes, self.names, strict=True):
+            out = max(widths, min(channels // 2, 4 * widths))
+            self.steps.append(convolution(channels + (stages[name][0] if name else 0) + 1, out, norm))
+            channels = out
+        self.side = side
+        self.full = nn.Sequential(convolution(channels + 4, widths, norm), nn.Conv2d(widths, 3, 3, padding=1))
+        with torch.no_grad():
+            last = self.full[-1]
+            assert isinstance(last, nn.Conv2d) and last.bias is not None
+            last.weight.mul_(0.1)  # the first answer is close to the fill that it is added to
+            last.bias.zero_()
+
+    def forward(self, maps: dict[str, Tensor], fed: Tensor) -> Tensor:
+        x = self.bottleneck(list(maps.values())[-1])
+        hole = fed[:, 3:]
+        for size, name, step in zip(self.sizes, self.names, self.steps, strict=True):
+            parts = [resized(x, (size, size)), resized(hole, (size, size))]
+            x = step(torch.cat([*parts, maps[name]] if name else parts, dim=1))
+        out: Tensor = self.full(torch.cat([resized(x, (self.side, self.side)), fed], dim=1))
+        return out
+
+
+class InpaintingNetwork(nn.Module):
+    """A picture with its hole filled by rule, to what was in the hole.
+
+    The answer is the fill plus what the decoder says, everywhere; only the hole and a rim of it are ever asked.
+
+    Input: filled (N, 3, side, side) uint8 or 0..1, hole (N, 1, side, side) 0 or 1. Output: (N, 3, side, side), on the
+    scale 0..1 but not cut off there.
+    """
+
+    def __init__(
+        self,
+        vision: VisionEncoder,
+        *,
+        side: int,
+        widths: int,
+        norm: Norm,
+        skips: bool,
+        bottleneck: Bottleneck,
+        judged_side: int = 0,
+    ) -> None:
+        super().__init__()
+        self.vision = vision
+        stages = stage_channels(vision, side)
+        self.decoder = Decoder(stages, side, widths, norm, skips, bottleneck)
+        self.discriminator = Discriminator(judged_side, widths) if judged_side else None
+
+    def forward(self, filled: Tensor, hole: Tensor) -> Tensor:
+        if not filled.is_floating_point():
+            filled = filled.float() / 255
+        maps = {name: m for name, m in self.vision.stages(filled).items() if m.ndim == 4}
+        fed = torch.cat([filled - 0.5, hole.to(filled)], dim=1)
+        out: Tensor = filled + self.decoder(maps, fed).float()
+        return out
+
+
+class Discriminator(nn.Module):
+    """Says of a patch whether it is real: (N, 3, side, side) on 0..1 to logits (N,).
+
+    4×4 convolutions of stride 2 down to 4 pixels (Pathak et al. 2016). It sees the patch and not what lies around
+    it: with the context it would tell by the seam. Group normalisation, as real and painted patches come apart.
+    """
+
+    def __init__(self, side: int, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels, out = 3, width
+        while side > 4:
+            layers += [nn.Conv2d(channels, out, 4, 2, 1), nn.GroupNorm(1, out), nn.LeakyReLU(0.2)]
+            channels, out, side = out, min(2 * out, 8 * width), side // 2
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, 1))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        logits: Tensor = self.layers(patches - 0.5)
+        return logits[:, 0]
+
+
+class _Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.weight * gradients[0], None
+
+
+def reversed_gradient(x: Tensor, weight: float) -> Tensor:
+    """``x``, whose gradient is multiplied by ``-weight`` on the way back (Ganin & Lempitsky 2015).
+
+    With it one loss trains both sides of a game: what is behind ``x`` is driven up the loss that what is before
+    it is driven down.
+    """
+    out: Tensor = _Reversed.apply(x, weight)  # type: ignore[no-untyped-call]
+    return out

@@ -1,0 +1,270 @@
+"""Inpainting: what was in the hole? (Context encoders, Pathak et al. 2016.)"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avssl.errors import UserError
+from avssl.media.facts import Facts, Media
+from avssl.networks.inpainting import Bottleneck, InpaintingNetwork, reversed_gradient
+from avssl.networks.tower import Norm
+from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.samplers.holes import Hole, draw_hole, filled_by, filled_from_rim, grown
+from avssl.samplers.keys import Key, generator
+from avssl.samplers.whole_pictures import Picture, draw_picture, item_of, other_item, unusable
+from avssl.tasks.base import Answers, Batch, Losses, Task, option
+from avssl.tasks.registry import register
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_PICTURES_FOR_STATISTICS = 1024
+
+
+@dataclass(frozen=True)
+class InpaintingOptions:
+    """Options of ``avssl train inpainting``; the defaults run on a small CPU."""
+
+    hole: Hole = option("centre", "centre (one square), blocks (small squares anywhere), region (a random shape)")
+    hole_share: float = option(0.5, "side of the centre square, as a share of the picture's; blocks are a third of it")
+    fill: Literal["mean", "border"] = option(
+        "border",
+        "what the hole is fed as: the training mean (published) or the rim's harmonic fill; the network adds to it",
+    )
+    side: int = option(64, "pixels of the square picture; published: 128")
+    overlap: int = option(2, "pixels beyond the hole that are predicted, too; published: 7 (paper), 4 (code)")
+    overlap_weight: float = option(10.0, "weight of those pixels in the loss; published: 10")
+    adversarial: float = option(0.0, "weight of the adversarial term; published: 0.001 for pictures, 0 for features")
+    skips: bool = option(True, "the encoder's finer stages join in the decoder; published: no")
+    bottleneck: Bottleneck = option(
+        "channel-wise", "between encoder and decoder: channel-wise (published), dense or none"
+    )
+    crop_low: float = option(0.7, "smallest crop, as a share of the shorter side")
+    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle")
+    flip: bool = option(True, "mirror half of the pictures")
+    vision: str = option("l3", "vision encoder: l3, resnet18, resnet34, resnet50, resnet101, …")
+    width: int = option(32, "channels of the first block of the l3 tower; published: 64")
+    convs: int = option(1, "convolutions a block of the l3 tower")
+    first_stride: int = option(2, "stride of the l3 tower's first convolution")
+    vision_pools: int = option(3, "blocks of the l3 tower followed by pooling")
+    norm: Norm = option("batch", "batch, group or none")
+    decoder_width: int = option(32, "channels of the decoder's last block")
+
+
+@dataclass(frozen=True, slots=True)
+class InpaintingPuzzle:
+    """One picture with a hole.
+
+    Attributes:
+        frame: uint8 (3, side, side): what is to be found.
+        filled: uint8 (3, side, side): what is fed, the hole filled by rule.
+        hole: bool (side, side).
+    """
+
+    frame: NDArray[np.uint8]
+    filled: NDArray[np.uint8]
+    hole: NDArray[np.bool_]
+    name: str
+    source: str
+    seconds: float
+
+
+@register
+class Inpainting(Task):
+    """The task. Scores are whole pictures (N, 3, side, side) on 0..1: as fed, with the prediction in the hole."""
+
+    name: ClassVar[str] = "inpainting"
+    summary: ClassVar[str] = "what was in the hole?"
+    Options: ClassVar[type[Any]] = InpaintingOptions
+    loss_measure: ClassVar[str] = "loss"
+
+    options: InpaintingOptions
+
+    def __init__(self, options: InpaintingOptions) -> None:
+        super().__init__(options)
+        room = options.side * (1 - options.hole_share) / 2 - options.overlap
+        if not 0 < options.hole_share < 1 or options.overlap < 0 or room < 1:
+            raise UserError(
+                f"--hole-share ({options.hole_share}) and --overlap ({options.overlap}) must leave some picture of "
+                f"{options.side} px around the hole"
+            )
+        self.shuffled = False
+        self._mean = (127.5, 127.5, 127.5)
+        self._variance = 1.0
+
+    # --- data -------------------------------------------------------------------------------------------
+
+    def unusable(self, facts: Facts) -> str | None:
+        return unusable(facts)
+
+    def fit_statistics(self, media: Media, seed: int) -> None:
+        """Mean colour of the training pictures, and how far the holes' pixels are from what is fed there."""
+        plain = self.held_out()
+        count = min(_PICTURES_FOR_STATISTICS, len(media))
+        pictures = [plain._picture(media, Key(seed, -1, index)).pixels for index in range(count)]
+        self._mean = tuple(float(m) for m in np.mean([p.mean((1, 2)) for p in pictures], axis=0))  # type: ignore[assignment]
+        plain = self.held_out()
+        puzzles = [plain.draw(media, Key(seed, -1, index)) for index in range(count)]
+        errors = [np.square((p.frame.astype(float) - p.filled.astype(float))[:, p.hole] / 255).mean() for p in puzzles]
+        self._variance = max(float(np.mean(errors)), 1e-6)
+
+    def state(self) -> dict[str, Any]:
+        return {"mean": list(self._mean), "variance": self._variance}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        red, green, blue = (float(value) for value in state["mean"])
+        self._mean, self._variance = (red, green, blue), float(state["variance"])
+
+    def draw(self, media: Media, key: Key) -> InpaintingPuzzle:
+        options = self.options
+        picture = self._picture(media, key)
+        hole = draw_hole(options.hole, options.side, round(options.side * options.hole_share), generator(*key, "hole"))
+        frame, filled = picture.pixels, self._fill(picture.pixels, hole)
+        if self.shuffled:
+            # Another picture's content is taught for this one's context.
+            rng = generator(*key, "shuffled")
+            item = other_item(media, picture.item, rng)
+            other = self._cut(media, item, rng).pixels
+            frame = np.where(grown(hole, options.overlap), other, frame)
+        facts = media.facts(picture.item)
+        return InpaintingPuzzle(frame, filled, hole, facts.path, facts.source or facts.path, picture.seconds)
+
+    def collate(self, puzzles: Sequence[InpaintingPuzzle]) -> Batch:
+        asked = [grown(p.hole, self.options.overlap) for p in puzzles]
+        return {
+            "frames": torch.from_numpy(np.stack([p.frame for p in puzzles])),
+            "filled": torch.from_numpy(np.stack([p.filled for p in puzzles])),
+            "hole": torch.from_numpy(np.stack([p.hole for p in puzzles]))[:, None].to(torch.uint8),
+            "asked": torch.from_numpy(np.stack(asked))[:, None].to(torch.uint8),
+        }
+
+    def clusters(self, puzzle: InpaintingPuzzle) -> tuple[str, ...]:
+        return (puzzle.source,)
+
+    def held_out(self) -> Inpainting:
+        task = copy.copy(self)
+        task.training = task.shuffled = False
+        return task
+
+    # --- learning ---------------------------------------------------------------------------------------
+
+    def encoders(self) -> dict[str, nn.Module]:
+        options = self.options
+        config = VisionConfig(
+            options.vision, options.width, options.convs, options.first_stride, options.vision_pools, options.norm,
+            options.side,
+        )  # fmt: skip
+        return {"vision": VisionEncoder(config)}
+
+    def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
+        options = self.options
+        vision = encoders["vision"]
+        assert isinstance(vision, VisionEncoder)
+        return InpaintingNetwork(
+            vision,
+            side=options.side,
+            widths=options.decoder_width,
+            norm=options.norm,
+            skips=options.skips,
+            bottleneck=options.bottleneck,
+            judged_side=self._judged_side() if options.adversarial else 0,
+        )
+
+    def saved(self, network: nn.Module) -> dict[str, nn.Module]:
+        assert isinstance(network, InpaintingNetwork)
+        return {"vision": network.vision}
+
+    def loss(self, network: nn.Module, batch: Batch) -> Losses:
+        """Squared error over the hole and the weighted rim beyond it, as a share of that of the fill alone.
+
+        With an adversarial term the value is the squared error's still, so that runs compare; the gradient is that of
+        both: see :meth:`_game`.
+        """
+        assert isinstance(network, InpaintingNetwork)
+        truth = batch["frames"].float() / 255
+        said = network(batch["filled"], batch["hole"])
+        hole, asked = batch["hole"].float(), batch["asked"].float()
+        squared = (said - truth).square().mean(1, keepdim=True)
+        weight = hole + (asked - hole) * self.options.overlap_weight
+        loss = (squared * weight).sum() / weight.sum() / self._variance
+        each = (squared * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
+        measures = {"psnr": (-10 * each.detach().clamp(min=1e-10).log10()).mean()}
+        if network.discriminator is not None:
+            game, right = self._game(network.discriminator, said, truth, hole)
+            measures["discriminator_accuracy"] = right
+            loss = (1 - self.options.adversarial) * loss + game - game.detach()
+        return Losses(loss, measures)
+
+    def answers(self, network: nn.Module, batch: Batch) -> Answers:
+        said = network(batch["filled"], batch["hole"]).clamp(0, 1)
+        pasted = torch.where(batch["hole"].bool(), said, batch["filled"].float() / 255)
+        return Answers(pasted, batch["frames"].float() / 255)
+
+    def chance_loss(self) -> float | None:
+        """That of a network that adds nothing to the fill."""
+        rim_free = self.options.overlap == 0 or self.options.overlap_weight == 0
+        return 1.0 if rim_free else None
+
+    def controls(self) -> dict[str, Task]:
+        control = copy.copy(self)
+        control.shuffled = self.training
+        return {"shuffled-labels": control}
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """Mean colour of the training pictures, 0..255."""
+        return self._mean
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    def sheet(self, puzzles: Sequence[InpaintingPuzzle], answers: Answers | None = None) -> Image:
+        from avssl.tasks.inpainting_sheet import draw_sheet
+
+        return draw_sheet(puzzles, answers)
+
+    # --- how --------------------------------------------------------------------------------------------
+
+    def _picture(self, media: Media, key: Key) -> Picture:
+        return self._cut(media, item_of(media, key), generator(*key, "picture"))
+
+    def _cut(self, media: Media, item: int, rng: np.random.Generator) -> Picture:
+        options = self.options
+        return draw_picture(
+            media, item, rng, options.side, options.crop_low, options.crop_high,
+            augment=self.training, flip=options.flip,
+        )  # fmt: skip
+
+    def _fill(self, frame: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        if self.options.fill == "border":
+            return filled_from_rim(frame, hole)
+        return filled_by(frame, hole, np.array(self._mean))
+
+    def _judged_side(self) -> int:
+        """Of the patch that the discriminator sees: the centre square, or the whole picture."""
+        options = self.options
+        return round(options.side * options.hole_share) if options.hole == "centre" else options.side
+
+    def _game(self, discriminator: nn.Module, said: Tensor, truth: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+        """The discriminator's loss, and the share that it tells rightly.
+
+        The gradient reaches the discriminator as it is and the network reversed and weighted: the minimax form of
+        the adversarial loss, both sides in one step. What is judged is the hole, in its own context only where
+        holes have no one shape.
+        """
+        side, whole = self._judged_side(), said.shape[-1]
+        first = (whole - side) // 2
+        window = (..., slice(first, first + side), slice(first, first + side))
+        painted = torch.where(hole.bool(), said, truth)[window]
+        real = discriminator(truth[window])
+        fake = discriminator(reversed_gradient(painted, self.options.adversarial))
+        game = (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
+        return game, ((real > 0).float().mean() + (fake <= 0).float().mean()).detach() / 2

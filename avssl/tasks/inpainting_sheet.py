@@ -1,0 +1,46 @@
+"""The sheet of inpainting: the hole, what it is filled with, and what was there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from avssl.samplers.holes import filled_from_rim
+from avssl.tasks.base import Answers
+from avssl.tasks.picture_table import Row, draw_table
+
+if TYPE_CHECKING:
+    from avssl.tasks.inpainting import InpaintingPuzzle
+
+_BLANK = 255
+"""White is what no fill is: the hole looks like one."""
+
+
+def draw_sheet(puzzles: Sequence[InpaintingPuzzle], answers: Answers | None) -> Image.Image:
+    """Masked, filled from the rim, with answers filled by the network, and the truth."""
+    headings = ["masked", "filled from the rim", *(["filled by the network"] if answers is not None else []), "truth"]
+    rows = []
+    for number, puzzle in enumerate(puzzles):
+        masked = puzzle.filled.copy()
+        masked[:, puzzle.hole] = _BLANK
+        pictures = [masked, filled_from_rim(puzzle.filled, puzzle.hole)]
+        if answers is not None:
+            pictures.append((answers.scores[number].float().cpu().numpy() * 255).round().astype(np.uint8))
+        pictures.append(puzzle.frame)
+        rows.append(Row([_upright(picture) for picture in pictures], _caption(puzzle)))
+    return draw_table("What was in the hole?", headings, rows, cell=144, across=2)
+
+
+def _upright(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return picture.transpose(1, 2, 0)
+
+
+def _caption(puzzle: InpaintingPuzzle) -> str:
+    path = Path(puzzle.name)
+    moment = f"  {puzzle.seconds:.2f} s" if puzzle.seconds else ""
+    return f"{path.parent.name}/{path.name}{moment}"

@@ -1,0 +1,59 @@
+"""Pictures in rows under headings: the sheet of tasks whose answers are pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+INK, PALE, PAPER = "#222222", "#777777", "white"
+_GAP, _MARGIN, _TITLE, _HEADING, _CAPTION = 4, 14, 44, 22, 17
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures that belong together: uint8 (h, w, 3) each, as many as there are headings; a line under them."""
+
+    pictures: Sequence[NDArray[np.uint8]]
+    caption: str = ""
+
+
+def draw_table(title: str, headings: Sequence[str], rows: Sequence[Row], *, cell: int, across: int = 1) -> Image.Image:
+    """One row below the other, ``across`` of them beside each other, each picture ``cell`` pixels wide."""
+    width = len(headings) * (cell + _GAP) - _GAP
+    across = max(1, min(across, len(rows)))
+    lines = -(-len(rows) // across)
+    height = cell + _CAPTION + _GAP
+    size = (
+        2 * _MARGIN + across * width + (across - 1) * 2 * _MARGIN,
+        _TITLE + _HEADING + lines * height + _MARGIN,
+    )
+    large, small, tiny = (ImageFont.load_default(points) for points in (18, 13, 11))
+    size = (max(size[0], 2 * _MARGIN + round(large.getlength(title))), size[1])
+    sheet = Image.new("RGB", size, PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_MARGIN, 12), title, INK, large)
+    for column in range(across):
+        for number, heading in enumerate(headings):
+            left = _MARGIN + column * (width + 2 * _MARGIN) + number * (cell + _GAP)
+            pen.text((left, _TITLE), _fitted(heading, small, cell), INK, small)
+    for number, row in enumerate(rows):
+        top = _TITLE + _HEADING + (number // across) * height
+        left = _MARGIN + (number % across) * (width + 2 * _MARGIN)
+        for picture in row.pictures:
+            image = Image.fromarray(np.ascontiguousarray(picture))
+            sheet.paste(image.resize((cell, cell), Image.Resampling.BICUBIC), (left, top))
+            left += cell + _GAP
+        left = _MARGIN + (number % across) * (width + 2 * _MARGIN)
+        pen.text((left, top + cell + 2), _fitted(row.caption, tiny, width), PALE, tiny)
+    return sheet
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """The text, cut so that it is no wider than ``width`` pixels."""
+    while len(text) > 1 and font.getlength(text) > width:
+        text = text[:-2].rstrip() + "…"
+    return text
