@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -78,7 +79,7 @@ def _made(out: Path, settings: Settings, portions: list[list[Name]], workers: in
             yield _make(out, settings, portion)
         return
     # Spawned, not forked: the caller may have threads of its own.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _leave_interrupts_to_the_parent) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker) as pool:
         try:
             for future in as_completed([pool.submit(_make, out, settings, portion) for portion in portions]):
                 yield future.result()
@@ -91,8 +92,17 @@ def _made(out: Path, settings: Settings, portions: list[list[Name]], workers: in
             pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _start_worker() -> None:
+    """Interrupts are the parent's to answer; a parent that is killed takes its workers along, which would wait on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _make(out: Path, settings: Settings, names: list[Name]) -> int:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -127,3 +131,25 @@ def test_a_contact_sheet_is_a_small_png_of_the_clips(world: Path, tmp_path: Path
 def test_a_contact_sheet_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no generated clips"):
         contact_sheet(tmp_path, tmp_path / "sheet.png")
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads the children of a process from /proc")
+def test_a_killed_generation_leaves_no_process_behind(tmp_path: Path) -> None:
+    out, script = tmp_path / "world", tmp_path / "make.py"
+    script.write_text(
+        f"from avssl.world import generate\nif __name__ == '__main__': generate({str(out)!r}, train=4000, workers=2)\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)])
+    wait_until(lambda: any((out / "train").glob("*.json")))
+    started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(started) >= 2
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(Path(f"/proc/{number}").exists() for number in started))
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "this never came true"
+        time.sleep(0.05)
