@@ -22,6 +22,15 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"fusion": fusion, "side": 32, "rate": RATE, "width": 4, "bands": 16, "norm": "group", "negatives": negatives}
         for fusion, negatives in (("l3", "batch"), ("ave", "drawn"), ("avol", "batch"))
     ],
+    "colorization": [
+        {"target": target, "neighbours": 1, "side": 32, "width": 4, "head_width": 16, "norm": "group"}
+        for target in ("both", "classification", "regression")
+    ],
+    "inpainting": [
+        {"hole": hole, "fill": "mean", "overlap": 0, "side": 32, "width": 4, "decoder_width": 4, "norm": "group"}
+        | {"adversarial": adversarial, "skips": hole == "centre"}
+        for hole, adversarial in (("centre", 0.0), ("blocks", 0.0), ("region", 0.001))
+    ],
 }
 CASES = [(name, options) for name in names() for options in SMALL[name]]
 
@@ -91,14 +100,16 @@ def test_one_batch_can_be_fitted(name, options):
     # Two puzzles tell the two kinds apart; more would repeat a kind, which no in-batch negative can tell.
     batch = task.collate([task.draw(media, Key(0, 0, i)) for i in _of_different_kinds(task, media)])
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    first = float(task.loss(network, batch).loss)
+    first = float(task.loss(network, batch).loss.detach())
     for _ in range(60):
         optimizer.zero_grad()
         losses = task.loss(network, batch)
         losses.loss.backward()
         optimizer.step()
-    assert float(losses.loss) < 0.2 * first
-    assert float(losses.measures["accuracy"]) == 1.0
+    # Answers that are pictures hold the toys' noise, which nobody can tell.
+    assert float(losses.loss.detach()) < (0.2 if task.classes else 0.4) * first
+    if task.classes:
+        assert float(losses.measures["accuracy"]) == 1.0
 
 
 def _of_different_kinds(task, media) -> list[int]:  # type: ignore[no-untyped-def]
