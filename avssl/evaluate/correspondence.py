@@ -2,8 +2,9 @@
 
 "accuracy": negatives from any other clip. Where the truth of the generated world lies beside the clips, it is used
 to judge (never to train): "accuracy-absent-kind" takes negatives whose sounding kinds are not in the picture, and
-positives whose sounding kind is; the rows named "ceiling" are an oracle that knows which kinds are seen and heard
-and nothing else. Where items have labels, "accuracy-other-label" takes negatives of another label.
+positives whose sounding kind is; "accuracy-one-visible" takes pairs whose picture shows one object. The rows named
+"ceiling" are an oracle that knows which kinds are seen and heard and nothing else: 1 − 1/(2K) for one visible object
+of K kinds. Where items have labels, "accuracy-other-label" takes negatives of another label.
 """
 
 from __future__ import annotations
@@ -96,6 +97,9 @@ def evaluate(
 def _rows(name: str, judgement: Judgement, pairs: int, common: dict[str, object]) -> list[ResultRow]:
     truths: list[PairTruth] = judgement.kept
     rows = [accuracy_row(name, judgement, chosen=range(pairs), **common)]  # type: ignore[arg-type]
+    alone = [i for i, t in enumerate(truths) if t.visible is not None and len(t.visible) == 1]
+    if alone:
+        rows.append(accuracy_row(name, judgement, metric="accuracy-one-visible", chosen=alone, **common))  # type: ignore[arg-type]
     chosen = _balanced([i for i, t in enumerate(truths) if t.tells], truths)
     if chosen:
         rows.append(accuracy_row(name, judgement, metric="accuracy-absent-kind", chosen=chosen, **common))  # type: ignore[arg-type]
