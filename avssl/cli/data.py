@@ -127,13 +127,15 @@ def open_source(source: str | None, say: Say, source_column: str | None = None) 
 
 
 def fast(media: Media, task: Task, options: DataOptions, say: Say) -> Media:
-    """The media prepared in the cache, if they may be and fit; else themselves."""
+    """The media prepared in the cache, if they may be and fit; else themselves. Small images are kept in memory."""
     from avssl.media import ensure_prepared
+    from avssl.media.memory import in_memory
 
     if not options.prepare:
-        return media
+        return in_memory(media)
     side = options.prepare_side or side_needed(task.options)
-    return ensure_prepared(media, side, getattr(task.options, "rate", None), int(options.prepare_gb * 1e9), say)
+    rate = getattr(task.options, "rate", None)
+    return in_memory(ensure_prepared(media, side, rate, int(options.prepare_gb * 1e9), say))
 
 
 def side_needed(task_options: Any) -> int | None:

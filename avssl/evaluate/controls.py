@@ -21,6 +21,7 @@ from avssl.trainer.plan import TaskPlan
 
 PROTOCOLS = {
     "av-correspondence": "avssl.evaluate.correspondence",
+    "shuffle-learn": "avssl.evaluate.shuffle_learn",
     "colorization": "avssl.evaluate.colorization",
     "inpainting": "avssl.evaluate.inpainting",
 }
@@ -37,6 +38,8 @@ NOTES = {
     "vision-only": "sees the picture, hears nothing",
     "audio-only": "hears the sound, sees nothing",
     "shuffled-labels": "trained on answers drawn at random",
+    "single-frame": "sees the middle frame alone",
+    "outer-frames": "sees the outer frames alone",
 }
 
 

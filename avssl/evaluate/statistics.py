@@ -95,3 +95,37 @@ def mcnemar(b: int, c: int) -> float:
         return 1.0
     tail = sum(math.comb(n, i) for i in range(min(b, c) + 1)) / 2**n
     return float(min(1.0, 2 * tail))
+
+
+def auc(scores: ArrayLike, truth: ArrayLike) -> float:
+    """Area under the ROC curve: the chance that a positive scores higher than a negative, ties counting half.
+
+    The Mann-Whitney statistic (Hanley & McNeil, Radiology 143, 1982). NaN where a class is absent.
+
+    Args:
+        scores: (n,) higher for positives.
+        truth: (n,) 1 or 0.
+    """
+    said, true = np.asarray(scores, np.float64), np.asarray(truth, bool)
+    positives, negatives = int(true.sum()), int((~true).sum())
+    if not positives or not negatives:
+        return math.nan
+    _, place, counts = np.unique(said, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2  # mean rank of each value
+    return float((ranks[place][true].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def auc_interval(
+    scores: ArrayLike, truth: ArrayLike, clusters: Sequence[object], *, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of the AUC, see :func:`cluster_bootstrap`; (0, 1) where a class is absent."""
+    said, true = np.asarray(scores, np.float64), np.asarray(truth, bool)
+    if math.isnan(auc(said, true)):
+        return 0.0, 1.0
+
+    def of(chosen: NDArray[np.float64]) -> float:
+        places = chosen.astype(np.int64)
+        found = auc(said[places], true[places])
+        return 0.5 if math.isnan(found) else found  # a draw of one class says nothing
+
+    return cluster_bootstrap(np.arange(len(said)), clusters, of, draws=draws, seed=seed)

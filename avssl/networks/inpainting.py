@@ -80,12 +80,14 @@ class Decoder(nn.Module):
             self.steps.append(convolution(channels + (stages[name][0] if name else 0) + 1, out, norm))
             channels = out
         self.side = side
-        self.full = nn.Sequential(convolution(channels + 4, widths, norm), nn.Conv2d(widths, 3, 3, padding=1))
+        # What is missing is smooth, so the last convolution works at the finest map's size and says several pixels.
+        finest = max([deepest, *self.sizes])
+        self.factor = side // finest if side % finest == 0 else 1
+        self.last = nn.Conv2d(channels + 4, 3 * self.factor**2, 3, padding=1)
         with torch.no_grad():
-            last = self.full[-1]
-            assert isinstance(last, nn.Conv2d) and last.bias is not None
-            last.weight.mul_(0.1)  # the first answer is close to the fill that it is added to
-            last.bias.zero_()
+            self.last.weight.mul_(0.1)  # the first answer is close to the fill that it is added to
+            assert self.last.bias is not None
+            self.last.bias.zero_()
 
     def forward(self, maps: dict[str, Tensor], fed: Tensor) -> Tensor:
         x = self.bottleneck(list(maps.values())[-1])
@@ -93,8 +95,8 @@ class Decoder(nn.Module):
         for size, name, step in zip(self.sizes, self.names, self.steps, strict=True):
             parts = [resized(x, (size, size)), resized(hole, (size, size))]
             x = step(torch.cat([*parts, maps[name]] if name else parts, dim=1))
-        out: Tensor = self.full(torch.cat([resized(x, (self.side, self.side)), fed], dim=1))
-        return out
+        fine = self.last(torch.cat([x, resized(fed, (x.shape[-2], x.shape[-1]))], dim=1))
+        return resized(nn.functional.pixel_shuffle(fine, self.factor), (self.side, self.side))
 
 
 class InpaintingNetwork(nn.Module):

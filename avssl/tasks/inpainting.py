@@ -57,7 +57,7 @@ class InpaintingOptions:
     first_stride: int = option(2, "stride of the l3 tower's first convolution")
     vision_pools: int = option(3, "blocks of the l3 tower followed by pooling")
     norm: Norm = option("batch", "batch, group or none")
-    decoder_width: int = option(32, "channels of the decoder's last block")
+    decoder_width: int = option(24, "channels of the decoder's last block")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 BUILT_IN = {
     "av-correspondence": ("avssl.tasks.av_correspondence", "do this frame and this second of sound belong together?"),
+    "shuffle-learn": ("avssl.tasks.shuffle_learn", "are these three frames in temporal order?"),
     "colorization": ("avssl.tasks.colorization", "which colours does this grey picture have?"),
+    "jigsaw": ("avssl.tasks.jigsaw", "which permutation shuffled the nine tiles?"),
+    "relative-position": ("avssl.tasks.relative_position", "where does the second patch lie, seen from the first?"),
+    "rotation": ("avssl.tasks.rotation", "by how many quarters was this picture turned?"),
     "inpainting": ("avssl.tasks.inpainting", "what was in the hole?"),
 }
 """Name → (module, one line of help)."""
