@@ -1,0 +1,181 @@
+"""How much each frame of an item differs from the one before: measured once for a collection, kept in the cache.
+
+    motion_curve(media, i)        # float32 (frames,), 0..1: mean absolute difference of 32×32 grey pictures
+
+One pass through every file is the price, paid by the first who asks; parts of a collection share what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from avssl.errors import MediaError
+from avssl.media.cache import cache_folder, locked, read_json, whole_folder, write_json
+from avssl.media.facts import Media
+from avssl.media.lanes import Lost, each
+from avssl.media.progress import Clockwork, Tell, telling
+from avssl.media.selection import Subset, digest_of
+
+SIDE = 32
+"""Pixels of the side of the grey pictures that are compared."""
+FORMAT = 1
+"""Raised whenever the same frames would give another curve."""
+
+_ITEMS_A_JOB = 16
+_WORTH_PROCESSES = 64
+"""Fewer items are measured here: starting processes would take longer."""
+_FRAMES_AT_ONCE = 64
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+def motion_curve(media: Media, i: int) -> NDArray[np.float32]:
+    """The motion of item ``i`` at each of its frames: mean absolute difference to the frame before, 0..1.
+
+    Measured on grey pictures of 32×32 pixels; the first is 0. Empty where the item has no moving picture or cannot
+    be read to its end.
+
+    Returns:
+        float32 (frames,), a read-only view.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    base, item = (media.base, int(media.indices[i])) if isinstance(media, Subset) else (media, i)
+    return _curves(base).curve(item)
+
+
+def measure_motion(media: Media, progress: Tell | bool | None = None) -> None:
+    """Measure the motion of every item of the collection that ``media`` is (a part of), unless that was done before.
+
+    Args:
+        progress: as in ``avssl.open``.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    base = media.base if isinstance(media, Subset) else media
+    folder = _folder(base)
+    if read_json(folder / "motion.json") is not None:
+        return
+    with locked(folder.parent), telling(progress) as tell:
+        if read_json(folder / "motion.json") is not None:  # another process has measured it meanwhile
+            return
+        _write(list(_measured(base, tell)), folder)
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+class _Curves:
+    """What was measured of a collection, mapped into memory."""
+
+    def __init__(self, folder: Path) -> None:
+        ends = np.fromfile(folder / "ends.i64", "<i8")
+        path = folder / "curves.f32"
+        # A plain array: views of np.memmap carry a costly wrapper. An empty file cannot be mapped.
+        self._all = np.asarray(np.memmap(path, "<f4", "r")) if path.stat().st_size else np.zeros(0, np.float32)
+        self._starts, self._ends = np.concatenate([[0], ends[:-1]]).astype(np.int64), ends
+
+    def curve(self, i: int) -> NDArray[np.float32]:
+        return self._all[self._starts[i] : self._ends[i]]
+
+
+_opened: dict[Path, _Curves] = {}
+"""Of this process: a puzzle asks for one curve, and there are millions of puzzles."""
+
+
+def _curves(base: Media) -> _Curves:
+    folder = _folder(base)
+    known = _opened.get(folder)
+    if known is None:
+        measure_motion(base)
+        known = _opened[folder] = _Curves(folder)
+    return known
+
+
+def _folder(base: Media) -> Path:
+    stamp = str(getattr(base, "stamp", ""))
+    return cache_folder() / "motion" / digest_of(base.fingerprint, stamp, f"{FORMAT} {len(base)}")
+
+
+def _write(curves: list[NDArray[np.float32]], folder: Path) -> None:
+    with whole_folder(folder) as unfinished:
+        together = np.concatenate(curves) if curves else np.zeros(0, np.float32)
+        together.astype("<f4").tofile(unfinished / "curves.f32")
+        np.cumsum([len(curve) for curve in curves]).astype("<i8").tofile(unfinished / "ends.i64")
+        write_json(unfinished / "motion.json", {"format": FORMAT, "side": SIDE, "items": len(curves)})
+
+
+@dataclass(frozen=True)
+class _Job:
+    media: Media
+    items: range
+
+
+def _measured(base: Media, tell: Tell) -> Iterator[NDArray[np.float32]]:
+    count = len(base)
+    jobs = [_Job(base, range(at, min(at + _ITEMS_A_JOB, count))) for at in range(0, count, _ITEMS_A_JOB)]
+    clock = Clockwork("measuring motion", count, tell)
+    answers: dict[int, list[NDArray[np.float32]]] = {}
+    for place, answer in each(_measure, jobs, None if count >= _WORTH_PROCESSES else 0, _patience):
+        items = jobs[place].items
+        # A job whose process was lost is no reason to end a run: whoever reads those files will hear of it.
+        answers[place] = [_NOTHING for _ in items] if isinstance(answer, Lost) else answer
+        clock.step(len(items))
+    for place in range(len(jobs)):
+        yield from answers[place]
+
+
+def _measure(job: _Job) -> list[NDArray[np.float32]]:
+    return [_curve(job.media, i) for i in job.items]
+
+
+def _patience(job: _Job) -> float:
+    return 120.0 + sum(job.media.facts(i).duration_seconds for i in job.items)
+
+
+_NOTHING = np.zeros(0, np.float32)
+
+
+def _curve(media: Media, i: int) -> NDArray[np.float32]:
+    if not media.facts(i).has_video:
+        return _NOTHING
+    values: list[float] = []
+    before: NDArray[np.float32] | None = None
+    try:
+        for picture in _small_frames(media, i):
+            grey = picture @ _LUMA
+            values.append(0.0 if before is None else float(np.abs(grey - before).mean()) / 255)
+            before = grey
+    except MediaError:
+        return _NOTHING
+    return np.array(values, np.float32)
+
+
+def _small_frames(media: Media, i: int) -> Iterator[NDArray[np.float32]]:
+    """Every frame of an item, float32 (32, 32, 3), 0..255."""
+    times = media.frame_times(i)
+    one_pass: Any = getattr(media, "all_frames", None)  # files are decoded in order at once; stored frames are there
+    if one_pass is not None:
+        yield from (picture.astype(np.float32) for _, picture in one_pass(i, range(len(times)), (SIDE, SIDE)))
+        return
+    for first in range(0, len(times), _FRAMES_AT_ONCE):
+        for frame in media.frames(i, times[first : first + _FRAMES_AT_ONCE].tolist()):
+            yield _shrunk(frame)
+
+
+def _shrunk(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A frame (3, h, w) as float32 (32, 32, 3): means over areas, of whole blocks first where it is large."""
+    picture = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
+    factor = max(math.floor(min(picture.size) / SIDE), 1)
+    if factor > 1:
+        picture = picture.reduce(factor)
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)

@@ -1,0 +1,145 @@
+"""Where the frame triplets of Shuffle & Learn come from (Misra, Zitnick & Hebert 2016, section 3.1).
+
+Five frames a < b < c < d < e are drawn where there is motion. A right triplet is (b, c, d), a wrong one (b, a, d) or
+(b, e, d): b and d are the same in both, so that the outer two say nothing. Half of all are turned round, which is no
+change of the answer: the direction of time is not asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.media.facts import Facts, Media
+from avssl.media.motion import motion_curve
+
+Ends = Literal["fixed", "shuffled"]
+
+_SLACK_SECONDS = 1e-6
+
+
+@dataclass(frozen=True)
+class TripletRule:
+    """How triplets are drawn. All distances are seconds.
+
+    Attributes:
+        gap_min, tau_max: least and greatest distance of b from c, and of c from d.
+        tau_min, reach: least and greatest distance of a from b, and of e from d.
+        window: the stretch that is chosen by its motion and in which the five lie; at least as long as they need.
+        by_motion: whether it is: else any stretch is as good as another.
+        positives: share of triplets in the right order.
+        reverse: share of triplets turned round.
+        ends: "fixed", as published; "shuffled", wrong triplets are wrong orders of b, c and d themselves.
+    """
+
+    gap_min: float = 0.08
+    tau_max: float = 0.12
+    tau_min: float = 0.08
+    reach: float = 0.12
+    window: float = 1.0
+    by_motion: bool = True
+    positives: float = 0.25
+    reverse: float = 0.5
+    ends: Ends = "fixed"
+
+    @property
+    def span(self) -> float:
+        """The longest stretch that five frames can need."""
+        return 2 * (self.tau_max + self.reach)
+
+
+class Triplet(NamedTuple):
+    """Which three of the five frames are shown, in which order. ``label`` 1: the order is right."""
+
+    slots: tuple[int, int, int]
+    """Places in (a, b, c, d, e)."""
+    label: int
+
+
+def unusable(facts: Facts, rule: TripletRule) -> str | None:
+    """Why no triplet can be drawn from an item; None if one can."""
+    if facts.kind != "video":
+        return f"{facts.kind}, not a video"
+    if "still" in facts.flags:
+        return "nothing moves"
+    period = facts.duration_seconds / max(facts.frame_count, 1)
+    if period > min(rule.gap_min, rule.tau_min) + _SLACK_SECONDS:
+        return f"frames {period:.3g} s apart, further than the {min(rule.gap_min, rule.tau_min):g} s asked for"
+    # Frames are shown for a while: the last one begins a period before the end.
+    if facts.duration_seconds - period < rule.span - _SLACK_SECONDS:
+        return f"shorter than the {rule.span:g} s that five frames may need"
+    return None
+
+
+def draw_five(media: Media, item: int, rule: TripletRule, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The times at which a, b, c, d and e are first shown, ascending. (5,)
+
+    The stretch is chosen by its motion; within it the five lie anywhere. So a wrong middle frame comes from the same
+    stretch as a right one, and does not show more or less motion for being wrong.
+    """
+    times = media.frame_times(item)
+    shown = np.zeros(5, np.int64)
+    for _ in range(_TRIES):
+        outer = rng.uniform(rule.tau_min, rule.reach, 2)
+        inner = rng.uniform(rule.gap_min, rule.tau_max, 2)
+        steps = np.array([outer[0], inner[0], inner[1], outer[1]])
+        length = float(steps.sum())
+        start, room = _stretch(media, item, times, max(rule.window, length), rule.by_motion, rng)
+        first = start + float(rng.uniform(0, max(room - length, 0.0)))
+        at = np.searchsorted(times, first + np.concatenate([[0.0], np.cumsum(steps)]) + _SLACK_SECONDS, "right") - 1
+        shown = np.maximum(at, 0)
+        # Where frames come at uneven times two of the five may be one frame; nearly always the first try is good.
+        if len(np.unique(shown)) == 5:
+            break
+    return np.asarray(times[_apart(shown, len(times))], np.float64)
+
+
+_TRIES = 16
+
+
+def draw_triplet(rule: TripletRule, rng: np.random.Generator) -> Triplet:
+    """Which of five frames are shown: independent of what is on them."""
+    positive = bool(rng.random() < rule.positives)
+    coin, turned = bool(rng.integers(2)), bool(rng.random() < rule.reverse)
+    if positive:
+        slots = (1, 2, 3)
+    elif rule.ends == "fixed":
+        slots = (1, 0, 3) if coin else (1, 4, 3)
+    else:
+        slots = (2, 1, 3) if coin else (1, 3, 2)
+    return Triplet(slots[::-1] if turned else slots, int(positive))
+
+
+def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Root of the mean squared difference of two pictures, 0..255. Not in uint8, where it would wrap around."""
+    return float(np.sqrt(np.mean(np.square(one.astype(np.float32) - other.astype(np.float32)))))
+
+
+def _stretch(
+    media: Media, item: int, times: NDArray[np.float64], length: float, by_motion: bool, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Start of a stretch of ``length`` seconds, or of all there is, and how long it is."""
+    whole = float(times[-1] - times[0])
+    if whole <= length:
+        return float(times[0]), whole
+    starts = times[times <= times[-1] - length + _SLACK_SECONDS]
+    weights = np.ones(len(starts))
+    if by_motion:
+        curve = motion_curve(media, item)
+        if len(curve) == len(times):
+            total = np.concatenate([[0.0], np.cumsum(curve, dtype=np.float64)])
+            ends = np.searchsorted(times, starts + length + _SLACK_SECONDS, "right")
+            moved = total[ends] - total[np.arange(len(starts)) + 1]  # the first frame's difference is not inside
+            weights = moved if moved.sum() > 0 else weights
+    cumulative = np.cumsum(weights)
+    chosen = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], "right"))
+    return float(starts[min(chosen, len(starts) - 1)]), length
+
+
+def _apart(shown: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The nearest five different frames to these, ascending; the last ones where there are not enough after them."""
+    apart = np.maximum.accumulate(shown - np.arange(5)) + np.arange(5)
+    return np.maximum(apart - max(int(apart[-1]) - (count - 1), 0), 0)

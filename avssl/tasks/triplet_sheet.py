@@ -1,0 +1,57 @@
+"""The sheet of Shuffle & Learn: three frames as they are shown, then their times and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from avssl.tasks.base import Answers
+
+if TYPE_CHECKING:
+    from avssl.tasks.shuffle_learn import ShuffleLearnPuzzle
+
+YES, NO, INK, PALE, PAPER = "#1a7f4b", "#b3432b", "#222222", "#777777", "white"
+_CELL, _GAP, _MARGIN, _TITLE, _LINE, _ACROSS = 128, 4, 16, 62, 44, 3
+
+
+def draw_sheet(puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None) -> Image.Image:
+    """Each triplet in a row, with the times of its frames, whether their order is right, and what the network says."""
+    across = max(1, min(_ACROSS, len(puzzles)))
+    width, height = 3 * (_CELL + _GAP), _CELL + _LINE
+    lines = -(-len(puzzles) // across)
+    sheet = Image.new("RGB", (across * (width + _MARGIN) + _MARGIN, _TITLE + lines * height + _MARGIN), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_MARGIN, 10), "Are these three frames in temporal order?", INK, ImageFont.load_default(18))
+    pen.text(
+        (_MARGIN, 34), "Forwards or backwards is all the same: is the middle frame between the outer ones?", PALE,
+        ImageFont.load_default(12),
+    )  # fmt: skip
+    for number, puzzle in enumerate(puzzles):
+        left = _MARGIN + (number % across) * (width + _MARGIN)
+        top = _TITLE + (number // across) * height
+        for frame in puzzle.frames:
+            picture = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
+            sheet.paste(picture.resize((_CELL, _CELL), Image.Resampling.BICUBIC), (left, top))
+            left += _CELL + _GAP
+        left -= width
+        said = None if answers is None else float(torch.softmax(answers.scores[number].detach().float(), 0)[1])
+        _caption(pen, (left, top + _CELL + 3), puzzle, said)
+    return sheet
+
+
+def _caption(pen: ImageDraw.ImageDraw, at: tuple[int, int], puzzle: ShuffleLearnPuzzle, said: float | None) -> None:
+    """Times and file in one line, the answer in the next, where an eye that does the puzzle need not see it first."""
+    left, top = at
+    times = ", ".join(f"{seconds:.2f}" for seconds in puzzle.times)
+    font = ImageFont.load_default(12)
+    pen.text((left, top), f"{times} s   {Path(puzzle.name).name[-24:]}", PALE, font)
+    right = bool(puzzle.label)
+    pen.text((left, top + 17), "in order" if right else "not in order", YES if right else NO, font)
+    if said is not None:
+        word = f"says {'in order' if said > 0.5 else 'not in order'} ({said if said > 0.5 else 1 - said:.0%})"
+        pen.text((left + 110, top + 17), word, YES if (said > 0.5) == right else NO, font)
