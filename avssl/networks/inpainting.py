@@ -83,9 +83,10 @@ class Decoder(nn.Module):
         # What is missing is smooth, so the last convolution works at the finest map's size and says several pixels.
         finest = max([deepest, *self.sizes])
         self.factor = side // finest if side % finest == 0 else 1
-        self.last = nn.Conv2d(channels + 4, 3 * self.factor**2, 3, padding=1)
+        self.joins = skips
+        self.last = nn.Conv2d(channels + (4 if skips else 1), 3 * self.factor**2, 3, padding=1)
         with torch.no_grad():
-            self.last.weight.mul_(0.1)  # the first answer is close to the fill that it is added to
+            self.last.weight.mul_(0.1)  # the first answer is close to what it is added to
             assert self.last.bias is not None
             self.last.bias.zero_()
 
@@ -95,14 +96,17 @@ class Decoder(nn.Module):
         for size, name, step in zip(self.sizes, self.names, self.steps, strict=True):
             parts = [resized(x, (size, size)), resized(hole, (size, size))]
             x = step(torch.cat([*parts, maps[name]] if name else parts, dim=1))
-        fine = self.last(torch.cat([x, resized(fed, (x.shape[-2], x.shape[-1]))], dim=1))
+        joining = fed if self.joins else hole
+        fine = self.last(torch.cat([x, resized(joining, (x.shape[-2], x.shape[-1]))], dim=1))
         return resized(nn.functional.pixel_shuffle(fine, self.factor), (self.side, self.side))
 
 
 class InpaintingNetwork(nn.Module):
     """A picture with its hole filled by rule, to what was in the hole.
 
-    The answer is the fill plus what the decoder says, everywhere; only the hole and a rim of it are ever asked.
+    With ``residual`` the answer is the fill plus what the decoder says, which suits a fill that meets the rim; else it
+    is what the decoder says, so that it may go on from the context across the rim. Only the hole and a rim of it are
+    ever asked.
 
     Input: filled (N, 3, side, side) uint8 or 0..1, hole (N, 1, side, side) 0 or 1. Output: (N, 3, side, side), on the
     scale 0..1 but not cut off there.
@@ -117,10 +121,12 @@ class InpaintingNetwork(nn.Module):
         norm: Norm,
         skips: bool,
         bottleneck: Bottleneck,
+        residual: bool,
         judged_side: int = 0,
     ) -> None:
         super().__init__()
         self.vision = vision
+        self.residual = residual
         stages = stage_channels(vision, side)
         self.decoder = Decoder(stages, side, widths, norm, skips, bottleneck)
         self.discriminator = Discriminator(judged_side, widths) if judged_side else None
@@ -130,7 +136,7 @@ class InpaintingNetwork(nn.Module):
             filled = filled.float() / 255
         maps = {name: m for name, m in self.vision.stages(filled).items() if m.ndim == 4}
         fed = torch.cat([filled - 0.5, hole.to(filled)], dim=1)
-        out: Tensor = filled + self.decoder(maps, fed).float()
+        out: Tensor = self.decoder(maps, fed).float() + (filled if self.residual else 0.5)
         return out
 
 

@@ -38,13 +38,13 @@ class InpaintingOptions:
     hole_share: float = option(0.5, "side of the centre square, as a share of the picture's; blocks are a third of it")
     fill: Literal["mean", "border"] = option(
         "border",
-        "what the hole is fed as: the training mean (published) or the rim's harmonic fill; the network adds to it",
+        "what the hole is fed as: mean (of training; published) or border (harmonic; the network adds to it)",
     )
     side: int = option(64, "pixels of the square picture; published: 128")
     overlap: int = option(2, "pixels beyond the hole that are predicted, too; published: 7 (paper), 4 (code)")
     overlap_weight: float = option(10.0, "weight of those pixels in the loss; published: 10")
     adversarial: float = option(0.0, "weight of the adversarial term; published: 0.001 for pictures, 0 for features")
-    skips: bool = option(True, "the encoder's finer stages join in the decoder; published: no")
+    skips: bool = option(True, "the encoder's finer stages and the picture join in the decoder; published: no")
     bottleneck: Bottleneck = option(
         "channel-wise", "between encoder and decoder: channel-wise (published), dense or none"
     )
@@ -176,6 +176,7 @@ class Inpainting(Task):
             norm=options.norm,
             skips=options.skips,
             bottleneck=options.bottleneck,
+            residual=options.fill == "border",
             judged_side=self._judged_side() if options.adversarial else 0,
         )
 
