@@ -1,0 +1,82 @@
+"""What the tasks on patches share: their colours against shortcuts, their batches, their network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avssl.networks.patch_photometry import GREY, KEEP, PROJECTION, Normalise, fed_patches, keep_channel
+from avssl.tasks.base import Batch
+
+Colours = Literal["project", "drop", "grey", "keep"]
+
+
+class PatchPuzzle(Protocol):
+    """Patches of one picture, and the puzzles that are made of them."""
+
+    @property
+    def patches(self) -> NDArray[np.uint8]:
+        """(P, 3, p, p)."""
+        ...
+
+    @property
+    def colours(self) -> NDArray[np.float32]:
+        """(P, 3, 3) what each patch's pixels are multiplied by."""
+        ...
+
+    @property
+    def noise(self) -> NDArray[np.int8] | None:
+        """(P, 3, p, p) in dropped channels, ±127 for ±half a grey level; None: no channel is dropped."""
+        ...
+
+    @property
+    def chosen(self) -> NDArray[np.int64]:
+        """(M, patches of a puzzle) their numbers, in order."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(M,) the answers."""
+        ...
+
+
+def draw_colours(rng: np.random.Generator, count: int, kind: Colours) -> NDArray[np.float32]:
+    """A matrix (count, 3, 3) for each patch; which channel is kept is drawn for each patch."""
+    if kind == "drop":
+        return np.stack([keep_channel(int(channel)) for channel in rng.integers(3, size=count)])
+    matrix = {"project": PROJECTION, "grey": GREY, "keep": KEEP}[kind]
+    return np.repeat(matrix[None], count, axis=0)
+
+
+def draw_noise(rng: np.random.Generator, colours: NDArray[np.float32], side: int) -> NDArray[np.int8]:
+    """Noise (P, 3, side, side) for the channels that these matrices put to 0; 0 in the others."""
+    noise = rng.integers(-127, 128, size=(len(colours), 3, side, side), dtype=np.int8)
+    noise[np.abs(colours).sum(2) > 0] = 0
+    return noise
+
+
+def collate_patches(puzzles: Sequence[PatchPuzzle]) -> Batch:
+    """All patches in one row, and the puzzles as numbers in it."""
+    firsts = np.cumsum([0, *(len(p.patches) for p in puzzles)])
+    batch: Batch = {
+        "patches": torch.from_numpy(np.concatenate([p.patches for p in puzzles])),
+        "colours": torch.from_numpy(np.concatenate([p.colours for p in puzzles])),
+        "chosen": torch.from_numpy(
+            np.concatenate([p.chosen + first for p, first in zip(puzzles, firsts, strict=False)])
+        ),
+        "label": torch.from_numpy(np.concatenate([p.labels for p in puzzles])),
+    }
+    if any(p.noise is not None for p in puzzles):
+        noises = [np.zeros(p.patches.shape, np.int8) if p.noise is None else p.noise for p in puzzles]
+        batch["noise"] = torch.from_numpy(np.concatenate(noises))
+    return batch
+
+
+def fed(batch: Batch, normalise: Normalise) -> Tensor:
+    """The patches of a batch as the encoder is fed them: float (T, 3, p, p) on the scale of pictures 0..1."""
+    return fed_patches(batch["patches"], batch["colours"], batch.get("noise"), normalise)

@@ -1,0 +1,33 @@
+"""The sheet of rotation: turned pictures, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL.Image import Image
+
+from avssl.tasks.base import Answers
+from avssl.tasks.cards import Card, chosen_class, draw_cards, enlarged, picture_of
+
+if TYPE_CHECKING:
+    from avssl.tasks.rotation import RotationPuzzle
+
+_SIDE = 168
+
+
+def draw_sheet(puzzles: Sequence[RotationPuzzle], answers: Answers | None) -> Image:
+    """Each puzzle's first view, its rotation, and the network's answer if there is one."""
+    cards, place = [], 0
+    for puzzle in puzzles:
+        label = puzzle.labels[0]
+        said, right = "", True
+        if answers is not None:
+            best, probability = chosen_class(answers.scores[place])
+            said, right = f"says {90 * best}° ({probability:.0%})", best == label
+        place += len(puzzle.labels)
+        picture = enlarged(picture_of(puzzle.views[0]), _SIDE)
+        cards.append(Card(picture, f"{90 * label}°", said, right, Path(puzzle.name).name))
+    note = "Over each picture by how much it was turned, counter-clockwise; 0° is upright."
+    return draw_cards("By how much was this picture turned?", note, cards)
