@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avssl.cli import torchvision_data
 from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
@@ -29,8 +30,8 @@ class DataOptions:
     data: str | None = field(
         default=None,
         metadata={
-            "help": "folder of videos or images, CSV (path[,label,start,split]), tar of images, or prepared set; "
-            "nothing: generated clips, made once and kept in the cache"
+            "help": "folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set, or "
+            "torchvision:NAME:FOLDER; nothing: generated clips, made once and kept in the cache"
         },
     )
     test: str | None = field(
@@ -114,6 +115,8 @@ def open_source(source: str | None, say: Say, source_column: str | None = None) 
         from avssl.cli.default_world import default_world
 
         source = str(default_world(say))
+    if torchvision_data.is_torchvision(source):
+        return torchvision_data.open_torchvision(source)
     from avssl.media import open_media  # the decoder takes a moment to load: not for help
 
     media = open_media(source, source_column=source_column)
@@ -124,6 +127,13 @@ def open_source(source: str | None, say: Say, source_column: str | None = None) 
         rest = f" (and {more} more; avssl index {source} names them)" if more else ""
         say(f"not usable: {first.path}: {first.reason}{rest}")
     return media
+
+
+def absolute_source(source: str) -> str:
+    """The same data whatever folder a command is typed in: as a run's config keeps it."""
+    if torchvision_data.is_torchvision(source):
+        return torchvision_data.absolute(source)
+    return str(Path(source).expanduser().absolute())
 
 
 def fast(media: Media, task: Task, options: DataOptions, say: Say) -> Media:
