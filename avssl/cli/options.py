@@ -99,12 +99,20 @@ class Command:
                     metavar=option.metavar or metavar(option.type),
                 )
 
-    def parse(self, argv: Sequence[str], *, config: str | None = None, extra_keys: Iterable[str] = ()) -> Values:
+    def parse(
+        self,
+        argv: Sequence[str],
+        *,
+        config: str | None = None,
+        section: tuple[Path, Mapping[Any, Any]] | None = None,
+        extra_keys: Iterable[str] = (),
+    ) -> Values:
         """The values of all options and arguments.
 
         Args:
             argv: what was typed after the command's name.
             config: name of the option that names a YAML file, if there is one; its keys are the options' names.
+            section: instead of it, a part of a YAML file that was read before, and the file's name.
             extra_keys: further keys that the YAML file may hold; returned as they are, None where absent.
 
         Raises:
@@ -114,7 +122,10 @@ class Command:
         written: dict[str, Any] = {}
         extra = dict.fromkeys(extra_keys)
         if config is not None and flags.get(config) is not None:
-            written, extra = self._from_file(Path(flags[config]), extra, leave_out={config})
+            path = Path(flags[config])
+            written, extra = self._from_file(path, read_yaml(path), extra, leave_out={config})
+        elif section is not None:
+            written, extra = self._from_file(*section, extra, leave_out=set())
         for group in self._exclusive:
             _settle(group, flags, written)
         defaults = {option.name: option.default for option in self._options.values()}
@@ -136,11 +147,11 @@ class Command:
         return any(name == positional for positional, _ in self._positional)
 
     def _from_file(
-        self, path: Path, extra: dict[str, Any], leave_out: set[str]
+        self, path: Path, there: Mapping[Any, Any], extra: dict[str, Any], leave_out: set[str]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         known = self._options.keys() - leave_out
         read: dict[str, Any] = {}
-        for key, value in read_yaml(path).items():
+        for key, value in there.items():
             name = str(key).replace("-", "_")
             if name not in known and name not in extra:
                 raise UserError(f"{path}: no option is called {key!r}{meant(name, sorted(known))}")
@@ -199,7 +210,7 @@ def _settle(group: Sequence[str], flags: dict[str, Any], written: dict[str, Any]
 
 def _default(option: Option) -> str:
     value = option.default
-    if value is None or value == "":
+    if value is None or value in ("", ()):
         return ""
     if isinstance(value, bool):
         return f" (default: {'yes' if value else 'no'})"

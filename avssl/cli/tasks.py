@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.tasks.registry import BUILT_IN, get, names
+from avssl.tasks.registry import get, names, summary
 
 if TYPE_CHECKING:
     from avssl.tasks.base import Task
 
 
-def split_task(argv: Sequence[str], command: str, what: str, example: str) -> tuple[type[Task], list[str]]:
+def split_task(
+    argv: Sequence[str], command: str, what: str, example: str, more: Mapping[str, str] | None = None
+) -> tuple[type[Task], list[str]]:
     """The task named first, and the words after it. ``avssl COMMAND --help`` without a task lists the tasks.
+
+    Args:
+        more: what else may stand in a task's place and is dealt with elsewhere, with a line of help each.
 
     Raises:
         UserError: no task of this name.
@@ -23,8 +28,9 @@ def split_task(argv: Sequence[str], command: str, what: str, example: str) -> tu
     if words and not words[0].startswith("-"):
         return get(words[0]), words[1:]
     if not words or words[0] in ("-h", "--help"):
-        width = max(map(len, names()))
-        listed = "\n".join(f"  {name:{width}}   {BUILT_IN[name][1] if name in BUILT_IN else ''}" for name in names())
+        told = {name: summary(name) for name in names()} | dict(more or {})
+        width = max(map(len, told))
+        listed = "\n".join(f"  {name:{width}}   {line}" for name, line in told.items())
         print(f"usage: {command} TASK [options]\n\n{what}\n\ntasks:\n{listed}\n")
         print(f"{command} TASK --help lists the options of a task\n\nexample:\n{example}")
         raise SystemExit(0)

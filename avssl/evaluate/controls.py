@@ -161,7 +161,7 @@ def untrained(task: Task, seed: int) -> nn.Module:
     state = torch.random.get_rng_state()
     try:
         torch.manual_seed(int(generator(seed, "untrained").integers(2**62)))
-        return task.network(task.encoders())
+        return task.network(task.make_encoders())
     finally:
         torch.random.set_rng_state(state)
 

@@ -48,25 +48,24 @@ def open_run(path: str | Path, task_name: str | None = None) -> Run:
 
     Args:
         path: the folder that ``avssl train --out`` named.
-        task_name: the task that is wanted, if it matters.
+        task_name: the task that is wanted, if it matters; of a run of several tasks it must be one of them.
 
     Raises:
         UserError: no run there, a run of another task, or one that has saved nothing yet.
     """
     folder = Path(path)
-    config = read_config(folder)
-    name = str(config.get("task"))
-    if task_name is not None and name != task_name:
-        raise UserError(f"{folder} is a run of {name}, not of {task_name}")
+    config = _of_one_task(read_config(folder), folder, task_name)
+    name = str(config["task"])
     kind = tasks.get(name)
     task = kind(from_plain(kind.Options, config))
+    task.grey = bool(config.get("all_grey", False))
     options = from_plain(TrainOptions, config)
     checkpoint = Checkpoints(folder / "checkpoints").newest(lambda _: None)
     if checkpoint is None:
         raise UserError(f"{folder} has saved nothing yet; let it train on with: avssl train {name} --out {folder} …")
     tally = checkpoint["tally"]
     task.load_state(_state(folder, name))
-    network = task.network(task.encoders())
+    network = task.network(task.make_encoders())
     weights = _kept(folder, options, checkpoint)["networks"]
     prefix = f"{name}."
     network.load_state_dict(
@@ -92,6 +91,21 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or "task" not in config:
         raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no task")
     return config
+
+
+def _of_one_task(config: dict[str, Any], folder: Path, task_name: str | None) -> dict[str, Any]:
+    """The options of one task of the run, as if it had been trained alone: a run of several has a section for each."""
+    name = str(config["task"])
+    several = config.get("tasks") if name == "multi-task" else None
+    if not isinstance(several, list):
+        if task_name is not None and name != task_name:
+            raise UserError(f"{folder} is a run of {name}, not of {task_name}")
+        return config
+    if task_name is None or task_name not in several:
+        asked = "" if task_name is None else f", not of {task_name}"
+        raise UserError(f"{folder} is a run of {' and '.join(map(str, several))}{asked}; name one of them")
+    section: dict[str, Any] = config.get(task_name, {})
+    return {key: value for key, value in config.items() if key not in several} | section | {"task": task_name}
 
 
 def from_plain(cls: type[T], config: Mapping[str, Any]) -> T:

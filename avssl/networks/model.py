@@ -105,8 +105,12 @@ class Model(nn.Module):
         return module
 
 
-def load(path: str | Path) -> Model:
+def load(path: str | Path, task: str | None = None) -> Model:
     """The model of a run folder (or of its ``encoders`` folder), in eval mode on the CPU.
+
+    Args:
+        task: of a run of several tasks, the one whose batch statistics are taken. Without it they are those of the
+            task that compares picture and sound, if there is one, else of the first task.
 
     Raises:
         UserError: it is no run, it is not finished, or its files are damaged; one line says which.
@@ -119,5 +123,7 @@ def load(path: str | Path) -> Model:
     names = sorted(file.stem for file in folder.glob("*.json"))
     if not names:
         raise UserError(f"{path} holds no encoders; has the training of this run ended?")
-    parts = {name: load_module(folder / name) for name in ("vision", "audio", "fusion") if name in names}
+    own = task or "av-correspondence"
+    files = {name: f"{name}-{own}" if f"{name}-{own}" in names else name for name in ("vision", "audio", "fusion")}
+    parts = {name: load_module(folder / file) for name, file in files.items() if file in names}
     return Model(parts.get("vision"), parts.get("audio"), parts.get("fusion")).eval()  # type: ignore[arg-type]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.networks.photometry import LUMA
 from avssl.networks.tower import Norm, Tower
 from avssl.networks.trunks import ALEXNET_STRIDES, RESNETS, AlexNetTrunk, NinTrunk, ResNetTrunk, SmallTrunk, VisionTrunk
 
@@ -33,6 +34,7 @@ class VisionConfig:
         blocks: of l3, small and nin.
         norm: of all.
         side: pixels of the pictures it is trained on.
+        grey: sees the lightness of pictures on all three channels, whatever their colours.
     """
 
     architecture: str = "l3"
@@ -43,6 +45,7 @@ class VisionConfig:
     norm: Norm = "batch"
     side: int = 224
     blocks: int = 4
+    grey: bool = False
 
 
 class VisionEncoder(nn.Module):
@@ -61,10 +64,18 @@ class VisionEncoder(nn.Module):
         self.trunk = _trunk(config)
         self.channels = self.trunk.channels
 
+    def see_grey(self) -> None:
+        """From now on see lightness alone, so that pictures with colour look like those without."""
+        self.config = replace(self.config, grey=True)
+
     def normalise(self, frames: Tensor) -> Tensor:
         """uint8 0..255 or float 0..1 to the scale that the trunk takes."""
         if not frames.is_floating_point():
             frames = frames.float() / 255
+        if self.config.grey:
+            # Luma, not Lab's L, which it is close to: on a picture that is grey already it changes nothing.
+            red, green, blue = LUMA
+            frames = (red * frames[:, :1] + green * frames[:, 1:2] + blue * frames[:, 2:]).expand_as(frames)
         mean, std = self.get_buffer("mean"), self.get_buffer("std")
         return (frames - mean) / std
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -72,6 +72,8 @@ class Task(ABC):
         self.options = options
         self.training = True
         """False in :meth:`held_out` copies: no augmentation, puzzles drawn in the plain published way."""
+        self.grey = False
+        """Whether the vision encoder sees lightness alone, so that tasks that share it see alike pictures."""
 
     # --- data -------------------------------------------------------------------------------------------
 
@@ -118,6 +120,15 @@ class Task(ABC):
     @abstractmethod
     def encoders(self) -> dict[str, nn.Module]:
         """Fresh encoders by role ("vision", "audio"). Tasks that train together share those of one role."""
+
+    def make_encoders(self) -> dict[str, nn.Module]:
+        """:meth:`encoders`, seeing grey where the task is asked to."""
+        made = self.encoders()
+        for encoder in made.values():
+            see_grey: Callable[[], None] | None = getattr(encoder, "see_grey", None)
+            if self.grey and see_grey is not None:
+                see_grey()
+        return made
 
     @abstractmethod
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:

@@ -1,9 +1,17 @@
-"""Tasks by name. Names are known without importing torch; a task's file is imported when it is asked for."""
+"""Tasks by name. Names are known without importing torch; a task's file is imported when it is asked for.
+
+A file of one's own is named by the environment variable ``AVSSL_TASKS`` (several with the system's path separator
+between): ``my_task.py`` holds the task ``my-task``, and the first line of its docstring is its line of help.
+"""
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
@@ -36,7 +44,20 @@ def register(task: type[Task]) -> type[Task]:
 
 def names() -> list[str]:
     """Every task that can be asked for."""
-    return sorted(BUILT_IN.keys() | _registered.keys())
+    return sorted(BUILT_IN.keys() | _own_files().keys() | _registered.keys())
+
+
+def summary(name: str) -> str:
+    """The line of help of a task, without importing it."""
+    if name in BUILT_IN:
+        return BUILT_IN[name][1]
+    if name in _registered:
+        return _registered[name].summary
+    try:
+        told = ast.get_docstring(ast.parse(_own_files()[name].read_text(encoding="utf-8"))) or ""
+    except (OSError, SyntaxError, ValueError):
+        return "(its file cannot be read)"
+    return told.strip().partition("\n")[0]
 
 
 def get(name: str) -> type[Task]:
@@ -47,8 +68,36 @@ def get(name: str) -> type[Task]:
     """
     if name not in _registered and name in BUILT_IN:
         importlib.import_module(BUILT_IN[name][0])
+    elif name not in _registered and name in _own_files():
+        _import_file(name, _own_files()[name])
     if name in _registered:
         return _registered[name]
     near = difflib.get_close_matches(name, names(), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
     raise UserError(f"no task is called {name!r}; {hint}")
+
+
+def _own_files() -> dict[str, Path]:
+    """The files that ``AVSSL_TASKS`` names, by the name of their task."""
+    told = [Path(part).expanduser().absolute() for part in os.environ.get("AVSSL_TASKS", "").split(os.pathsep) if part]
+    return {path.stem.replace("_", "-"): path for path in told}
+
+
+def _import_file(name: str, path: Path) -> None:
+    """Import a file of a user's own. Its folder stays on the path, so that loader workers can unpickle the task.
+
+    Raises:
+        UserError: there is no such file, it cannot be imported, or it registers no task of its name.
+    """
+    if not path.is_file():
+        raise UserError(f"AVSSL_TASKS names {path}, and there is no such file")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    try:
+        module = importlib.import_module(path.stem)
+    except Exception as error:  # whatever a file in the making may raise: its writer wants the line, not our stack
+        raise UserError(f"{path} cannot be imported ({type(error).__name__}: {error}); mend it") from error
+    if Path(module.__file__ or "").resolve() != path.resolve():
+        raise UserError(f"{path} has the name of another module ({module.__file__}); rename it")
+    if name not in _registered:
+        raise UserError(f"{path} registers no task {name!r}; put @register before a Task whose name is {name!r}")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from avssl.errors import UserError
+from avssl.networks.sharing import with_own_statistics
 from avssl.trainer.distributed import World
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
@@ -40,12 +41,20 @@ def settle_states(
 
 
 def build(
-    plans: Sequence[TaskPlan], seed: int, given: Mapping[str, nn.Module] | None = None
+    plans: Sequence[TaskPlan],
+    seed: int,
+    given: Mapping[str, nn.Module] | None = None,
+    *,
+    own_statistics: bool = False,
 ) -> tuple[dict[str, nn.Module], nn.ModuleDict]:
     """Encoders by role and networks by task name; tasks that name the same role share its encoder.
 
     The first task that names a role builds its encoder, unless one is ``given``. Each task's weights depend
     on the seed and the task's name, not on the tasks beside it. torch's generator is left seeded.
+
+    Args:
+        own_statistics: of an encoder that several tasks share, each task after the first has batch norms with
+            running statistics of its own (:func:`~avssl.networks.sharing.with_own_statistics`).
 
     Raises:
         UserError: two plans have tasks of one name.
@@ -55,13 +64,20 @@ def build(
     if twice is not None:
         raise UserError(f"task {twice!r} is named twice; a training has each task once")
     encoders = dict(given or {})
+    first: dict[str, TaskPlan] = {}
+    """By role the first task that has it."""
     for plan in plans:
         seed_torch(hashed(seed, "weights", plan.task.name, "encoders"))
-        encoders = {**plan.task.encoders(), **encoders}
+        made = plan.task.make_encoders()
+        first = dict.fromkeys(made, plan) | first
+        encoders = made | encoders
     networks = {}
     for plan in plans:
+        seen = encoders
+        if own_statistics:
+            seen = {r: e if first.get(r) is plan else with_own_statistics(e) for r, e in encoders.items()}
         seed_torch(hashed(seed, "weights", plan.task.name))
-        networks[plan.task.name] = plan.task.network(encoders)
+        networks[plan.task.name] = plan.task.network(seen)
     return encoders, nn.ModuleDict(networks)
 
 

@@ -14,7 +14,7 @@ from avssl.trainer.devices import choose_device, choose_precision
 from avssl.trainer.distributed import join, share_batch_statistics
 from avssl.trainer.loader import Fetched, Source, Steps, batches
 from avssl.trainer.options import TrainOptions
-from avssl.trainer.plan import Mix, TaskPlan, Turns
+from avssl.trainer.plan import Mix, Sharing, TaskPlan, Turns
 from avssl.trainer.progress import Say, Status, Style, print_line, show_progress, spoken
 from avssl.trainer.recording import Recorder, Setting
 from avssl.trainer.result import FitResult
@@ -33,7 +33,7 @@ def fit(
     options: TrainOptions,
     run: RunFolder | None = None,
     *,
-    mix: Mix = "alternating",
+    sharing: Sharing | None = None,
     encoders: Mapping[str, nn.Module] | None = None,
     save_encoder: SaveEncoder | None = None,
     say: Say = print_line,
@@ -49,7 +49,7 @@ def fit(
         plans: the tasks with their data.
         options: how to train.
         run: where to write, and what to continue if a training was begun there; None writes nothing.
-        mix: with several tasks, a batch of one task a step in turn, or of every task at every step.
+        sharing: how several tasks train together; None: in turn.
         encoders: modules to start from, by role, instead of fresh ones; they are trained in place.
         save_encoder: how encoders are written to the run folder; None: :mod:`avssl.networks.saving`'s way.
         say: takes each line meant for people.
@@ -68,7 +68,7 @@ def fit(
         say, progress = _hush, "none"
     setting = Setting(plans, options, run, world, choose_precision(options.precision, device), say)
     with own_random_state(), watch_signals() as watch:
-        training = _Training(setting, mix, encoders, save_encoder)
+        training = _Training(setting, sharing or Sharing(), encoders, save_encoder)
         if training.tally.finished:
             say(f"{run.path if run else 'this run'} is finished: nothing is left to train")
         else:
@@ -85,7 +85,7 @@ class _Training:
     def __init__(
         self,
         setting: Setting,
-        mix: Mix,
+        sharing: Sharing,
         encoders: Mapping[str, nn.Module] | None,
         save_encoder: SaveEncoder | None,
     ) -> None:
@@ -93,11 +93,11 @@ class _Training:
         options, world = setting.options, setting.world
         saved = self._newest_checkpoint()
         self.states = settle_states(setting.plans, options.seed, saved and saved["tasks"], world)
-        self.steps = _plan_steps(setting, mix)
-        self.budget = budget(options, [source.length for source in self.steps.sources], mix)
-        self.encoders, self.networks = self._build(encoders)
-        loss_weights = [plan.weight if mix == "joint" else 1.0 for plan in setting.plans]
-        self.stepper = Stepper(self.networks, setting.plans, loss_weights, options, setting.precision, world)
+        self.steps = _plan_steps(setting, sharing.mix)
+        self.budget = budget(options, [source.length for source in self.steps.sources], sharing.mix)
+        self.encoders, self.networks = self._build(encoders, sharing.own_statistics)
+        weights = [_loss_weight(plan, sharing) for plan in setting.plans]
+        self.stepper = Stepper(self.networks, setting.plans, weights, options, setting.precision, world)
         if saved is not None:
             self.networks.load_state_dict(saved["networks"])
             self.stepper.load_state(saved["stepper"])
@@ -160,9 +160,11 @@ class _Training:
                 saved = self.setting.written.checkpoints.newest(self.setting.say)
         return self.setting.world.broadcast(saved)
 
-    def _build(self, given: Mapping[str, nn.Module] | None) -> tuple[dict[str, nn.Module], nn.ModuleDict]:
+    def _build(
+        self, given: Mapping[str, nn.Module] | None, own_statistics: bool
+    ) -> tuple[dict[str, nn.Module], nn.ModuleDict]:
         options, device = self.setting.options, self.setting.precision.device
-        encoders, networks = build(self.setting.plans, options.seed, given)
+        encoders, networks = build(self.setting.plans, options.seed, given, own_statistics=own_statistics)
         share_batch_statistics(networks, device, self.setting.world)
         to_device([networks, *encoders.values()], device, options.channels_last)
         self.setting.world.copy_from_first(list(networks.state_dict().values()))
@@ -224,10 +226,15 @@ class _Training:
                 self.setting.written.write_encoders(self._parts(), self.save_encoder)
 
     def _parts(self) -> dict[str, nn.Module]:
-        """What goes to RUN/encoders: the encoders, and the parts that tasks want kept beside them."""
+        """What goes to RUN/encoders: the encoders, and the parts that tasks want kept beside them.
+
+        An encoder that a task has with statistics of its own is kept as "ROLE-TASK".
+        """
         parts = dict(self.encoders)
         for plan in self.setting.plans:
-            parts.update(plan.task.saved(self.networks[plan.task.name]))
+            for name, part in plan.task.saved(self.networks[plan.task.name]).items():
+                own = parts.get(name, part) is not part
+                parts[f"{name}-{plan.task.name}" if own else name] = part
         return parts
 
     def _say_beginning(self) -> None:
@@ -265,6 +272,12 @@ def _plan_steps(setting: Setting, mix: Mix) -> Steps:
         world.size,
         options.on_bad_file,
     )
+
+
+def _loss_weight(plan: TaskPlan, sharing: Sharing) -> float:
+    """What the task's loss is multiplied by. Asked after its statistics are known: its chance may depend on them."""
+    chance = plan.task.chance_loss() if sharing.by_chance else None
+    return (plan.weight if sharing.mix == "joint" else 1.0) / (chance or 1.0)
 
 
 def _hush(_: str) -> None:

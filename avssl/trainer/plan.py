@@ -34,6 +34,21 @@ class TaskPlan:
     weight: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How several tasks train on the same encoders.
+
+    Attributes:
+        mix: a batch of one task a step in turn, or of every task at every step.
+        own_statistics: each task has running statistics of its own in the batch norms of shared encoders.
+        by_chance: each loss is divided by what knowing nothing costs, so that all start near 1.
+    """
+
+    mix: Mix = "alternating"
+    own_statistics: bool = False
+    by_chance: bool = False
+
+
 class Turn(NamedTuple):
     """A batch of one task: the task's number, and how many batches of it came before."""
 

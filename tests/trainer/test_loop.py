@@ -15,7 +15,7 @@ from avssl.errors import UserError
 from avssl.tasks.base import Losses
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
-from avssl.trainer.plan import TaskPlan
+from avssl.trainer.plan import Sharing, TaskPlan
 
 
 def options(**more):
@@ -83,9 +83,8 @@ def test_joint_losses_are_weighted():
             TaskPlan(Toy(ToyOptions(dropout=0.0)), ToyMedia()),
             TaskPlan(OtherToy(ToyOptions(dropout=0.0)), ToyMedia(), weight=weight),
         ]
-        result = quiet(
-            plans, options(steps=1, optimizer="sgd", learning_rate=1.0, momentum=0.0, weight_decay=0.0), mix="joint"
-        )
+        plain = options(steps=1, optimizer="sgd", learning_rate=1.0, momentum=0.0, weight_decay=0.0)
+        result = quiet(plans, plain, sharing=Sharing("joint"))
         seen[weight] = result.networks["other-toy"][-1].weight.grad
         return result
 

@@ -22,7 +22,7 @@ from avssl.samplers.keys import generator
 from avssl.tasks.base import Answers, Losses, Task
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
-from avssl.trainer.plan import TaskPlan
+from avssl.trainer.plan import Sharing, TaskPlan
 from avssl.trainer.run_folder import RunFolder
 
 
@@ -159,7 +159,8 @@ def train(folder, options, toy=None, tasks=1, mix="alternating"):
     try:
         with RunFolder(folder, config) as run:
             plans = toy_plans(tasks, **(toy or {}))
-            result = fit(plans, TrainOptions(**options), run, mix=mix, save_encoder=save_toy_encoder)
+            sharing = Sharing(mix, own_statistics=True, by_chance=True)
+            result = fit(plans, TrainOptions(**options), run, sharing=sharing, save_encoder=save_toy_encoder)
     except UserError as error:
         print(f"avssl: {error}", file=sys.stderr, flush=True)
         return 2

@@ -1,0 +1,246 @@
+"""What every training of the command line does with its data: fit, controls, pictures, and where all that lies."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avssl.cli.data import Parts
+from avssl.cli.screen import duration, say
+from avssl.cli.train_options import ControlOptions
+from avssl.errors import UserError
+from avssl.media.cache import read_json
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from avssl.evaluate.rows import ResultRow
+    from avssl.tasks.base import Task
+    from avssl.trainer.options import TrainOptions
+    from avssl.trainer.plan import Sharing
+    from avssl.trainer.result import FitResult
+    from avssl.trainer.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task of a training, its data, and its weight beside other tasks."""
+
+    task: Task
+    parts: Parts
+    weight: float = 1.0
+
+
+def train_jobs(
+    jobs: Sequence[Job],
+    options: TrainOptions,
+    control: ControlOptions,
+    folder: RunFolder,
+    command: str,
+    *,
+    sharing: Sharing | None = None,
+    init: str | None = None,
+) -> None:
+    """Train the jobs in a run folder, then judge and draw each.
+
+    Args:
+        sharing: how several tasks train together; None of a single one, whose rows then have plain names.
+        init: a run whose encoders are started from.
+
+    Raises:
+        UserError: as :func:`avssl.trainer.loop.fit`; other data than the run began with; encoders of another make.
+    """
+    from avssl.trainer.loop import fit
+    from avssl.trainer.plan import TaskPlan
+    from avssl.trainer.starting import encoders_from
+
+    several = sharing is not None
+    try:
+        _refuse_other_data(folder, jobs, several)
+        judged = (folder.results / "controls.json").exists()
+        # A run that has saved something goes on from there, whatever became of the run it began from.
+        fresh = init is not None and not folder.checkpoints.steps()
+        encoders = encoders_from(init, [job.task for job in jobs]) if fresh and init is not None else None
+        plans = [TaskPlan(job.task, job.parts.train, job.parts.validation, job.weight) for job in jobs]
+        result = fit(plans, options, folder, sharing=sharing, encoders=encoders)
+    except UserError:
+        _forget(folder)
+        raise
+    if folder.writes:
+        _draw(jobs, result, folder)
+    if control.controls and not judged:
+        _judge(jobs, result, options, control, folder, command, sharing)
+    if folder.writes:
+        _report(jobs, folder, several)
+
+
+# --- before -----------------------------------------------------------------------------------------------
+
+
+def _forget(folder: RunFolder) -> None:
+    """A run that could not take its first step is none: the same --out serves when the fault is mended."""
+    begun = (folder.path / "metrics.jsonl").exists() or folder.checkpoints.steps()
+    if folder.writes and not begun:
+        for name in ("config.yaml", "data.json", "environment.json"):
+            (folder.path / name).unlink(missing_ok=True)
+        for name in ("tasks", "checkpoints", "results", "tensorboard"):
+            shutil.rmtree(folder.path / name, ignore_errors=True)
+
+
+def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) -> None:
+    """A run goes on with the data it began with: what it read is in ``data.json``."""
+    if not folder.writes:
+        return
+    now: dict[str, Any] = {}
+    for job in jobs:
+        named = {"train": job.parts.train, "validation": job.parts.validation, "test": job.parts.test}
+        before = f"{job.task.name}/" if several else ""
+        now |= {
+            before + name: {"items": len(part), "fingerprint": part.fingerprint} for name, part in named.items() if part
+        }
+    known = read_json(folder.path / "data.json")
+    if known is None:
+        folder.write_json("data.json", now)
+        return
+    changed = [name for name in now if name in known and known[name] != now[name]]
+    if changed:
+        then, found = known[changed[0]]["items"], now[changed[0]]["items"]
+        raise UserError(
+            f"the {changed[0]} data have changed since {folder.path} began ({then} items then, {found} now); "
+            "choose another --out"
+        )
+    folder.write_json("data.json", {**known, **now})
+
+
+# --- after ------------------------------------------------------------------------------------------------
+
+
+def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder) -> None:
+    """``curves.png``, and ``sheet.png`` of held-out puzzles with the network's answers; several tasks in a column."""
+    from avssl.cli.show import save
+
+    save(_column([_curves(job.task, result, folder) for job in jobs]), folder.path / "curves.png")
+    save(_column([_sheet(job, result) for job in jobs]), folder.path / "sheet.png")
+
+
+def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
+    from PIL import Image as pillow
+
+    from avssl.report.curves import draw_curves
+
+    chance = {task.loss_measure: task.chance_loss(), "accuracy": 1 / task.classes if task.classes else None}
+    path = folder.path / "curves.png"
+    draw_curves(
+        [line for line in result.history if line["task"] == task.name],
+        path,
+        chance={name: value for name, value in chance.items() if value is not None},
+        title=f"{task.name} · {folder.path}",
+        loss=task.loss_measure,
+    )
+    return pillow.open(io.BytesIO(path.read_bytes())).convert("RGB")
+
+
+def _sheet(job: Job, result: FitResult) -> Image:
+    import torch
+
+    from avssl.evaluate.judging import held_out_keys
+
+    network, held_out = result.networks[job.task.name], job.task.held_out()
+    media = job.parts.test or job.parts.validation or job.parts.train
+    puzzles = [held_out.draw(media, key) for key in held_out_keys(0, 16)]
+    device = next(network.parameters()).device
+    batch = {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value
+        for name, value in held_out.collate(puzzles).items()
+    }
+    with torch.no_grad():
+        answers = held_out.answers(network, batch)
+    answers.scores, answers.truth = answers.scores.float().cpu(), answers.truth.cpu()
+    return held_out.sheet(puzzles, answers)
+
+
+def _column(pictures: Sequence[Image]) -> Image:
+    """Pictures one below the other on white."""
+    from PIL import Image as pillow
+
+    if len(pictures) == 1:
+        return pictures[0]
+    whole = pillow.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
+    top = 0
+    for picture in pictures:
+        whole.paste(picture, (0, top))
+        top += picture.height
+    return whole
+
+
+def _judge(
+    jobs: Sequence[Job],
+    result: FitResult,
+    options: TrainOptions,
+    control: ControlOptions,
+    folder: RunFolder,
+    command: str,
+    sharing: Sharing | None,
+) -> None:
+    """Train the controls and write their rows. All processes of a training take part, as their training is shared."""
+    from avssl.evaluate.controls import run_controls
+    from avssl.trainer.plan import Turns
+
+    began = time.monotonic()
+    turns = Turns([job.weight for job in jobs], sharing.mix if sharing else "alternating").counts(result.steps)
+    rows: list[ResultRow] = []
+    for job, trained in zip(jobs, turns, strict=True):
+        assert job.parts.test is not None
+        network = result.networks[job.task.name]
+        found = run_controls(
+            job.task,
+            network,
+            job.parts.train,
+            job.parts.test,
+            options,
+            steps=trained // 2 if control.control_steps is None else control.control_steps,
+            pairs=control.control_puzzles,
+            device=next(network.parameters()).device,
+            command=command,
+            say=say,
+        )
+        rows += [replace(row, name=f"{row.name}/{job.task.name}") for row in found] if sharing else found
+    folder.write_json("results/controls.json", [asdict(row) for row in rows])
+    say(f"controls took {duration(time.monotonic() - began)}")
+
+
+def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
+    """The tables, what they mean, and where everything lies."""
+    from avssl.evaluate.rows import read_rows
+
+    path = folder.results / "controls.json"
+    if path.exists():
+        rows = read_rows(path)
+        for job in jobs:
+            if several:
+                end = f"/{job.task.name}"
+                own = [replace(row, name=row.name.removesuffix(end)) for row in rows if row.name.endswith(end)]
+                _print_table(own, job, f"{job.task.name}, held out")
+            else:
+                _print_table(rows, job, "Held out")
+    say(f"in {folder.path}:")
+    if path.exists():
+        say("  results/controls.json   the rows of the table")
+    say("  sheet.png, curves.png   held-out puzzles with the network's answers; how training went")
+    if (Path(folder.path) / "encoders").is_dir():
+        say(f"  encoders/               in Python: avssl.load({str(folder.path)!r})")
+    say("  config.yaml             every option; metrics.jsonl, tensorboard/, checkpoints/ beside it")
+
+
+def _print_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
+    from avssl.evaluate.controls import verdict
+    from avssl.report.tables import print_rows
+
+    print_rows(list(rows), f"{title}{f': {len(job.parts.test)} items' if job.parts.test else ''}")
+    if meaning := verdict(rows):
+        say(meaning)

@@ -1,0 +1,56 @@
+"""Starting from the encoders of another run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from avssl.errors import UserError
+from avssl.networks.saving import load_module
+from avssl.tasks.base import Task
+
+_MAY_DIFFER = ("side", "grey")
+"""What an encoder is fed, not what it is made of."""
+
+
+def encoders_from(run: str | Path, tasks: Iterable[Task]) -> dict[str, nn.Module]:
+    """Encoders as ``tasks`` want them, with the weights that ``run`` learned, by role: those roles that the run has.
+
+    Args:
+        run: a run folder.
+
+    Raises:
+        UserError: it holds no encoder that the tasks have, a damaged one, or one of another make; each said in a line.
+    """
+    folder = Path(run) / "encoders"
+    if not folder.is_dir():
+        raise UserError(f"{run} holds no encoders to start from; --init wants the folder of a run, such as runs/first")
+    found: dict[str, nn.Module] = {}
+    wanted: set[str] = set()
+    for task in tasks:
+        for role, encoder in task.make_encoders().items():
+            wanted.add(role)
+            if role not in found and (folder / f"{role}.json").exists():
+                found[role] = _started(encoder, folder / role, role, run)
+    if not found:
+        raise UserError(f"{run} has no {' and no '.join(sorted(wanted))} encoder to start from")
+    return found
+
+
+def _started(encoder: nn.Module, stem: Path, role: str, run: str | Path) -> nn.Module:
+    there = load_module(stem)
+    ours, theirs = _make(encoder), _make(there)
+    differing = [name for name in ours if ours[name] != theirs.get(name)]
+    if differing:
+        told = ", ".join(f"{name} {theirs.get(name)} there, {ours[name]} here" for name in differing)
+        raise UserError(f"the {role} encoder of {run} is of another make ({told}); give the same options")
+    encoder.load_state_dict(there.state_dict())
+    return encoder
+
+
+def _make(encoder: nn.Module) -> dict[str, Any]:
+    describe: Any = encoder.describe
+    return {name: value for name, value in describe()["config"].items() if name not in _MAY_DIFFER}
