@@ -1,0 +1,205 @@
+"""Probes of shortcuts: can the answer be read off a cue that has nothing to do with what the picture shows?
+
+A probe draws puzzles of a task, reduces each to the numbers of one cue, and fits a linear classifier on them. With
+the task's countermeasure it must be at chance; without it, it shows what a network would have learned instead.
+
+    probe(Rotation(options).held_out(), media, borders)            -> 0.25
+    probe(Rotation(turn interpolated).held_out(), media, borders)  -> 1.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from avssl.evaluate.statistics import accuracy_interval
+from avssl.media.facts import Media
+from avssl.samplers.keys import Key
+from avssl.tasks.base import Batch, Task
+
+Cue = Callable[[Any, Batch], Tensor]
+"""From a task and a batch of its puzzles to (N, numbers), N as there are answers."""
+
+_PROBE_EPOCH = -3  # puzzles of its own, neither of training nor of judging
+
+
+@dataclass(frozen=True)
+class Probed:
+    """How often a cue alone gives the right answer, on puzzles from pictures that it was not fitted on."""
+
+    accuracy: float
+    low: float
+    high: float
+    n: int
+    chance: float
+
+    @property
+    def leaks(self) -> bool:
+        """Whether that is above chance."""
+        return self.low > self.chance
+
+
+def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int = 0) -> Probed:
+    """Fit a linear classifier on the cue of half of the pictures, and judge it on the puzzles of the other half.
+
+    Args:
+        task: a ``held_out()`` copy, so that a puzzle has one answer.
+        puzzles: in all; each picture gives as many.
+    """
+    assert task.classes is not None
+    drawn = [task.draw(media, Key(seed, _PROBE_EPOCH, index)) for index in range(puzzles)]
+    batch = task.collate(drawn)
+    features, label = cue(task, batch).float(), batch["label"]
+    clusters = [task.clusters(puzzle) for puzzle in drawn]
+    order = {name: number for number, name in enumerate(sorted({cluster[0] for cluster in clusters}))}
+    fitted_on = torch.tensor([order[cluster[0]] % 2 == 0 for cluster in clusters])
+    classifier = _fitted(features[fitted_on], label[fitted_on], task.classes, seed)
+    right = (classifier(features[~fitted_on]).argmax(1) == label[~fitted_on]).tolist()
+    judged = [cluster for cluster, fitted in zip(clusters, fitted_on.tolist(), strict=True) if not fitted]
+    low, high = accuracy_interval([float(hit) for hit in right], judged)
+    return Probed(sum(right) / len(right), low, high, len(right), 1 / task.classes)
+
+
+# --- cues of rotation -----------------------------------------------------------------------------------
+
+
+def borders(task: Any, batch: Batch) -> Tensor:
+    """How much darker each of the four outermost lines is than the one within: black bars and corners."""
+    grey = batch["frames"].float().mean(1) / 255
+    outer = [grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]]
+    inner = [grey[:, 1], grey[:, -2], grey[:, :, 1], grey[:, :, -2]]
+    lines = [a.mean(1) - b.mean(1) for a, b in zip(outer, inner, strict=True)]
+    black = [(a < 4 / 255).float().mean(1) for a in outer]
+    return torch.stack([*lines, *black], 1)
+
+
+# --- cues of relative position --------------------------------------------------------------------------
+
+
+def seams(task: Any, batch: Batch) -> Tensor:
+    """How well the second patch would continue the first at each of its four sides: less is better."""
+    first, second = _pairs(task, batch)
+    facing = [
+        (first[..., 0, :], second[..., -1, :]),  # above
+        (first[..., -1, :], second[..., 0, :]),  # below
+        (first[..., :, 0], second[..., :, -1]),  # left
+        (first[..., :, -1], second[..., :, 0]),  # right
+    ]
+    costs = torch.stack([_rms(a - b) for a, b in facing], 1)
+    corners = [
+        (first[..., 0, 0], second[..., -1, -1]),
+        (first[..., 0, -1], second[..., -1, 0]),
+        (first[..., -1, 0], second[..., 0, -1]),
+        (first[..., -1, -1], second[..., 0, 0]),
+    ]
+    at_corners = torch.stack([(a - b).abs().mean(1) for a, b in corners], 1)
+    relative = costs - costs.mean(1, keepdim=True)
+    return torch.cat([relative, costs == costs.amin(1, keepdim=True), at_corners], 1)
+
+
+def aberration(task: Any, batch: Batch) -> Tensor:
+    """By how much green is moved against red and blue in each patch: a lens tells so where in the picture it lies."""
+    first, second = _pairs(task, batch)
+    moves = [_movement(patch[:, 1], (patch[:, 0] + patch[:, 2]) / 2) for patch in (first, second)]
+    # Where a patch lies goes with where it moves its colours, and the answer with the difference of the two.
+    return torch.cat([*moves, moves[1] - moves[0]], 1)
+
+
+def levels(task: Any, batch: Batch) -> Tensor:
+    """Mean of each colour, and contrast, of each patch of a puzzle: what light and shade tell of the place."""
+    patches = task.fed(batch)
+    told = torch.cat([patches.mean((2, 3)), patches.std((1, 2, 3))[:, None]], 1)
+    return told[batch["chosen"]].flatten(1)
+
+
+# --- cues of jigsaw -------------------------------------------------------------------------------------
+
+
+def tile_seams(task: Any, batch: Batch) -> Tensor:
+    """How badly the tiles fit each other in each arrangement of the set: (N, permutations), relative to the best."""
+    tiles = task.fed(batch)[batch["chosen"]]  # (N, n², 3, p, p) in the order shown
+    side = round(tiles.shape[1] ** 0.5)
+    beside = _fit(tiles[..., :, -1], tiles[..., :, 0])  # (N, i, j): j to the right of i
+    below = _fit(tiles[..., -1, :], tiles[..., 0, :])
+    costs = []
+    for order in task.permutations:
+        at = torch.empty(len(order), dtype=torch.long)  # where each tile is shown
+        at[torch.tensor(order)] = torch.arange(len(order))
+        board = at.view(side, side)
+        right = beside[:, board[:, :-1].flatten(), board[:, 1:].flatten()].mean(1)
+        under = below[:, board[:-1].flatten(), board[1:].flatten()].mean(1)
+        costs.append(right + under)
+    cost = torch.stack(costs, 1)
+    return -(cost - cost.amin(1, keepdim=True))
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _pairs(task: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    chosen = task.fed(batch)[batch["chosen"]]
+    return chosen[:, 0], chosen[:, 1]
+
+
+def _rms(x: Tensor) -> Tensor:
+    return x.square().flatten(1).mean(1).sqrt()
+
+
+def _fit(ends: Tensor, starts: Tensor) -> Tensor:
+    """Root mean square between the last line of each tile and the first of each: (N, n², n²)."""
+    return (ends[:, :, None] - starts[:, None]).square().mean((3, 4)).sqrt()
+
+
+def _movement(fixed: Tensor, moved: Tensor) -> Tensor:
+    """The shift between two planes (N, p, p) in pixels, down and right, to first order.
+
+    Least squares on gradients (Lucas & Kanade 1981), after each plane's mean and contrast are gone.
+    """
+    planes = [plane - plane.mean((1, 2), keepdim=True) for plane in (fixed, moved)]
+    a, b = (plane / plane.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-6) for plane in planes)
+    middle = (a + b) / 2
+    down = (middle[:, 2:, 1:-1] - middle[:, :-2, 1:-1]) / 2
+    right = (middle[:, 1:-1, 2:] - middle[:, 1:-1, :-2]) / 2
+    change = (b - a)[:, 1:-1, 1:-1]
+    dd, rr, dr = (x.flatten(1).mean(1) for x in (down * down, right * right, down * right))
+    dc, rc = (x.flatten(1).mean(1) for x in (down * change, right * change))
+    determinant = (dd * rr - dr * dr).clamp_min(1e-8)
+    return -torch.stack([(rr * dc - dr * rc) / determinant, (dd * rc - dr * dc) / determinant], 1).clamp(-4, 4)
+
+
+def _fitted(features: Tensor, label: Tensor, classes: int, seed: int) -> nn.Module:
+    """Multinomial logistic regression on standardised features, with a little decay."""
+    mean, std = features.mean(0), features.std(0)
+    # A cue that is the same in all puzzles up to rounding tells nothing; scaled up it would be noise to fit.
+    std = torch.where(std > 1e-4, std, torch.full_like(std, torch.inf))
+    generator = torch.Generator().manual_seed(seed)
+    linear = nn.Linear(features.shape[1], classes)
+    with torch.no_grad():
+        linear.weight.normal_(0, 1e-3, generator=generator)
+        linear.bias.zero_()
+    x = (features - mean) / std
+    optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(linear(x), label) + 1e-3 * linear.weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return _Standardised(linear, mean, std).eval()
+
+
+class _Standardised(nn.Module):
+    def __init__(self, linear: nn.Linear, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.linear, self.mean, self.std = linear, mean, std
+
+    @torch.no_grad()
+    def forward(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.linear((features - self.mean) / self.std)
+        return logits
