@@ -55,5 +55,6 @@ def permutation_set(count: int, tiles: int, seed: int) -> NDArray[np.int64]:
 
 def distances(permutations: NDArray[np.int64]) -> NDArray[np.int64]:
     """Hamming distances of all pairs of different permutations (n, tiles): (n · (n - 1) / 2,)."""
-    different = (permutations[:, None] != permutations[None]).sum(-1)
-    return different[np.triu_indices(len(permutations), 1)]
+    different: NDArray[np.int64] = (permutations[:, None] != permutations[None]).sum(-1)
+    upper: NDArray[np.int64] = different[np.triu_indices(len(permutations), 1)]
+    return upper

@@ -188,4 +188,5 @@ class Rotation(Task):
 def _relit(square: NDArray[np.uint8], brightness: float, contrast: float) -> NDArray[np.uint8]:
     middle = float(square.mean())
     lit = (square.astype(np.float32) - middle) * contrast + (middle + 255 * brightness)
-    return np.rint(lit.clip(0, 255)).astype(np.uint8)
+    relit: NDArray[np.uint8] = np.rint(lit.clip(0, 255)).astype(np.uint8)
+    return relit

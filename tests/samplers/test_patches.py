@@ -1,0 +1,124 @@
+"""Where patches and tiles lie, and which permutations shuffle them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_pictures import Textures
+from toy_media import ToyVideos
+
+from avssl.errors import UserError
+from avssl.samplers.keys import Key
+from avssl.samplers.patches import (
+    NEIGHBOURS,
+    GridRule,
+    TileRule,
+    cut_patches,
+    cut_tiles,
+    lay_grid,
+    neighbour_pairs,
+    of_each_class,
+)
+from avssl.samplers.permutations import distances, permutation_set
+from avssl.samplers.rotations import boxed, rotated, shifted
+from avssl.samplers.stills import draw_still, with_pixels, with_short_side
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    patch=st.integers(4, 20),
+    gap=st.integers(0, 10),
+    jitter=st.integers(0, 5),
+    more=st.tuples(st.integers(0, 60), st.integers(0, 60)),
+)
+def test_patches_lie_inside_and_their_gaps_are_as_told(seed, patch, gap, jitter, more):
+    rule = GridRule(patch, gap, jitter)
+    height, width = rule.side(2) + more[0], rule.side(2) + more[1]
+    grid = lay_grid(np.random.default_rng(seed), height, width, rule)
+    assert grid.rows >= 2 and grid.columns >= 2 and max(grid.rows, grid.columns) <= 3
+    assert grid.corners.min() >= 0
+    assert (grid.corners + patch <= np.array([height, width])).all()
+    for first, second, label in neighbour_pairs(grid.rows, grid.columns):
+        apart = grid.corners[second] - grid.corners[first]
+        for move, side in zip(apart, NEIGHBOURS[label], strict=True):
+            assert abs(move - side * (patch + gap)) <= 2 * jitter
+
+
+def test_a_grid_of_nine_has_forty_pairs_and_as_many_of_each_class_are_kept():
+    pairs = neighbour_pairs(3, 3)
+    assert len(pairs) == 40
+    assert np.bincount(pairs[:, 2]).tolist() == [4, 6, 4, 6, 6, 4, 6, 4]
+    kept = of_each_class(np.random.default_rng(0), pairs)
+    assert np.bincount(kept[:, 2]).tolist() == [4] * 8
+    assert {tuple(pair) for pair in kept.tolist()} <= {tuple(pair) for pair in pairs.tolist()}
+
+
+def test_class_k_lies_where_it_says():
+    picture = np.arange(3 * 40 * 40).reshape(3, 40, 40).astype(np.uint8)
+    patches = cut_patches(picture, np.array([[5, 7]]), 6)
+    assert np.array_equal(patches[0], picture[:, 5:11, 7:13])
+    first, second, label = neighbour_pairs(1, 2)[0]
+    assert (first, second, NEIGHBOURS[label]) == (0, 1, (0, 1))
+
+
+def test_a_picture_too_small_for_two_patches_is_refused():
+    with pytest.raises(ValueError, match="no two patches fit into 10 × 10 pixels; they need 16 a side"):
+        lay_grid(np.random.default_rng(0), 10, 10, GridRule(8, 0, 0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), cell=st.integers(6, 20), slack=st.integers(0, 5), channels=st.integers(0, 2))
+def test_tiles_lie_in_their_cells_and_channels_are_moved_no_farther_than_told(seed, cell, slack, channels):
+    rule = TileRule(3, cell, cell - slack, channels)
+    rows = np.repeat(np.arange(3 * cell, dtype=np.uint8)[None, :, None], 3 * cell, axis=2)
+    square = np.repeat(rows, 3, axis=0)  # each pixel is its row
+    tiles, corners = cut_tiles(np.random.default_rng(seed), square, rule)
+    assert tiles.shape == (9, 3, cell - slack, cell - slack)
+    offsets = corners - cell * np.array([(row, column) for row in range(3) for column in range(3)])
+    assert offsets.min() >= 0 and offsets.max() <= slack
+    moved = tiles[:, :, 0, 0].astype(int) - corners[:, :1]
+    assert moved.min() >= 0 and moved.max() <= channels
+
+
+@pytest.mark.parametrize(("count", "least"), [(9, 9), (24, 7), (100, 6)])
+def test_permutations_are_as_far_apart_as_a_greedy_choice_can_make_them(count, least):
+    chosen = permutation_set(count, 9, 0)
+    assert chosen.shape == (count, 9)
+    assert (np.sort(chosen, axis=1) == np.arange(9)).all()
+    assert distances(chosen).min() == least
+    if count == 100:
+        assert distances(chosen).mean() == pytest.approx(8.08, abs=0.02)
+
+
+def test_sets_of_permutations_are_named_by_their_seed():
+    assert np.array_equal(permutation_set(10, 9, 3), permutation_set(10, 9, 3))
+    assert not np.array_equal(permutation_set(10, 9, 3), permutation_set(10, 9, 4))
+    assert len({tuple(row) for row in permutation_set(24, 4, 0).tolist()}) == 24
+    with pytest.raises(UserError, match="between 1 and 24"):
+        permutation_set(25, 4, 0)
+
+
+def test_turns_compute_no_pixel_and_are_counter_clockwise():
+    square = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
+    once = rotated(square, 1)
+    assert np.array_equal(once[:, -1, 0], square[:, 0, 0])  # what was above left is below left
+    assert np.array_equal(rotated(once, 3), square) and np.array_equal(rotated(square, 4), square)
+    assert np.array_equal(shifted(square, 2, -3)[:, 2:, :5], square[:, :6, 3:])
+    assert shifted(square, 2, -3)[:, :2].max() == 0
+    assert boxed(square[:, :4]).shape == (3, 8, 8) and boxed(square[:, :4])[:, :2].max() == 0
+
+
+def test_a_still_is_an_image_or_a_frame_of_a_video_at_a_drawn_time():
+    pictures, videos = Textures(4), ToyVideos(4)
+    assert {draw_still(pictures, Key(0, 0, i)).item for i in range(4)} == {0, 1, 2, 3}
+    assert draw_still(pictures, Key(0, 0, 1)).seconds == 0.0
+    times = {draw_still(videos, Key(0, epoch, 0)).seconds for epoch in range(12)}
+    assert len(times) > 6 and times <= set(videos.frame_times(0).tolist())
+    picture = draw_still(pictures, Key(0, 0, 0)).pixels
+    assert with_short_side(picture, 48).shape == (3, 48, 60)
+    assert abs(np.prod(with_pixels(picture, 5000).shape[1:]) - 5000) < 200
+    assert with_pixels(picture, 100, least_side=40).shape == (3, 40, 50)
+    assert np.array_equal(with_short_side(picture, 96), picture)
