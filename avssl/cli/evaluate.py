@@ -18,6 +18,9 @@ PROTOCOLS = {
     "av-correspondence": "held-out accuracy of a run of av-correspondence, by kind of negative",
     "colorization": "how near the colours come, how colourful they are, and the accuracy over bins of colour",
     "inpainting": "how near the filled hole comes to what was there, beside plain fills",
+    "jigsaw": "held-out accuracy of a run of jigsaw",
+    "relative-position": "held-out accuracy of a run of relative-position",
+    "rotation": "held-out accuracy of a run of rotation",
 }
 """Name → one line of help."""
 

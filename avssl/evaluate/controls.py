@@ -183,6 +183,8 @@ def verdict(rows: Sequence[ResultRow]) -> str:
     text = f"Held-out {trained.metric} {interval} {learned} ({chance:.0%})."
     if leaks:
         return f"{text} Beware: {' and '.join(leaks)} beat chance, so the puzzle leaks its answer."
-    if controls:
+    if {"vision-only", "audio-only"} & {row.name for row in controls}:
         return f"{text} No control beats chance: neither modality alone gives the answer away."
+    if controls:
+        return f"{text} No control beats chance."
     return text
