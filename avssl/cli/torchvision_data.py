@@ -179,6 +179,7 @@ def _has_root(kind: Any) -> bool:
 def _parts(kind: Any, root: Path) -> list[Part]:
     """The parts that are on disk, by the data set's own way of naming them."""
     takes = inspect.signature(kind.__init__).parameters
+    wishes: list[tuple[str, dict[str, Any]]]
     if "train" in takes:
         wishes = [("train", {"train": True}), ("test", {"train": False})]
     elif "split" in takes:

@@ -187,10 +187,10 @@ def _fitted(features: Tensor, label: Tensor, classes: int, seed: int) -> nn.Modu
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(linear(x), label) + 1e-3 * linear.weight.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     return _Standardised(linear, mean, std).eval()
 
 
