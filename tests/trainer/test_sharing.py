@@ -52,7 +52,9 @@ def test_tasks_share_weights_and_keep_statistics_of_their_own(mix):
 
 def test_in_evaluation_statistics_of_its_own_fit_a_task_and_mixed_ones_do_not():
     """Train accuracy far above that in eval mode on the same kind of puzzles is the classic failure."""
-    options = TrainOptions(validate_every=150, steps=150, batch_size=16, workers=0, learning_rate=0.01, validation_puzzles=256)
+    options = TrainOptions(
+        validate_every=150, steps=150, batch_size=16, workers=0, learning_rate=0.01, validation_puzzles=256
+    )
     wanted = ToyOptions(batch_norm=True, dropout=0.0)
     accuracy = {}
     for own in (True, False):
