@@ -184,13 +184,29 @@ class AVCorrespondence(Task):
     def encoders(self) -> dict[str, nn.Module]:
         options = self.options
         made: dict[str, nn.Module] = {}
-        towers = {"width": options.width, "convs": options.convs, "first_stride": options.first_stride}
         if self.modality != "audio":
             made["vision"] = VisionEncoder(
-                VisionConfig(options.vision, **towers, pools=options.vision_pools, norm=options.norm, side=options.side)
+                VisionConfig(
+                    options.vision,
+                    width=options.width,
+                    convs=options.convs,
+                    first_stride=options.first_stride,
+                    pools=options.vision_pools,
+                    norm=options.norm,
+                    side=options.side,
+                )
             )
         if self.modality != "vision":
-            audio = AudioEncoder(AudioConfig(self._front_end(), options.audio, **towers, norm=options.norm))
+            audio = AudioEncoder(
+                AudioConfig(
+                    self._front_end(),
+                    options.audio,
+                    width=options.width,
+                    convs=options.convs,
+                    first_stride=options.first_stride,
+                    norm=options.norm,
+                )
+            )
             if self._statistics:
                 audio.front_end.set_statistics(self._statistics["mean"], self._statistics["std"])
             made["audio"] = audio
