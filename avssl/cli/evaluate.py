@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -24,6 +25,12 @@ PROTOCOLS = {
 }
 """Name → one line of help."""
 
+OWN_COMMANDS = {
+    "localization": "where the sound comes from: maps against boxes, on the generated world and published test sets",
+    "leaks": "which clips, videos and near-duplicate frames two lists or folders share",
+}
+"""Protocols with options of their own, each a module ``avssl.cli.evaluate_NAME``."""
+
 WHAT = """Judge a finished run on held-out data: rows with interval, chance and number, beside the untrained network."""
 EXAMPLE = """  avssl evaluate av-correspondence --run runs/mine
   avssl evaluate av-correspondence --run runs/mine --data other-videos/ -o results/other"""
@@ -33,13 +40,17 @@ def run(argv: Sequence[str]) -> None:
     """Evaluate."""
     words = list(argv)
     if not words or words[0] in ("-h", "--help"):
-        listed = "\n".join(f"  {name}   {summary}" for name, summary in PROTOCOLS.items())
+        listed = "\n".join(f"  {name}   {summary}" for name, summary in (PROTOCOLS | OWN_COMMANDS).items())
         print(f"usage: avssl evaluate PROTOCOL [options]\n\n{WHAT}\n\nprotocols:\n{listed}\n\nexample:\n{EXAMPLE}")
         return
     name = words.pop(0)
+    if name in OWN_COMMANDS:
+        importlib.import_module(f"avssl.cli.evaluate_{name}").run(words)
+        return
     if name not in PROTOCOLS:
-        near = difflib.get_close_matches(name, PROTOCOLS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(PROTOCOLS)}"
+        known = PROTOCOLS | OWN_COMMANDS
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
         raise UserError(f"no protocol is called {name!r}; {hint}")
     command = Command(f"avssl evaluate {name}", f"{PROTOCOLS[name]}\n\n{WHAT}", EXAMPLE)
     command.add(

@@ -28,6 +28,8 @@ class ResultRow:
         unit, clusters: what was resampled or counted as independent, and how many of it.
         method: "wilson", "bootstrap" or "none".
         n_listed, n_used: how many items there were, and how many the figure uses.
+        empty_truth: items without a truth; where they are used they count as failures.
+        ties: mean share of values that tie where a threshold cuts.
     """
 
     name: str
@@ -47,6 +49,8 @@ class ResultRow:
     method: str = "none"
     n_listed: int = 0
     n_used: int = 0
+    empty_truth: int = 0
+    ties: float = 0.0
 
     @property
     def holds_chance(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from avssl.networks.audio import AudioEncoder
@@ -26,9 +27,14 @@ def vision_maps(encoder: VisionEncoder, batch: Batch) -> Tensor:
 
 
 def audio_maps(encoder: AudioEncoder, batch: Batch) -> Tensor:
-    """Waveforms (N, samples) to maps (N, C, f, t)."""
-    spectrogram = encoder.front_end(batch["waveform"])
-    return encoder.trunk_map(mask_spectrogram(spectrogram, batch["masks"]))
+    """Waveforms (N, samples) to maps (N, C, f, t); the batch's "silence", if it has any, comes after them.
+
+    In the same pass: rows of noise in one of their own would spoil the statistics of batch normalisation.
+    """
+    spectrogram = mask_spectrogram(encoder.front_end(batch["waveform"]), batch["masks"])
+    if "silence" in batch:
+        spectrogram = torch.cat([spectrogram, encoder.front_end(batch["silence"])])
+    return encoder.trunk_map(spectrogram)
 
 
 class CorrespondenceNetwork(nn.Module):
@@ -39,7 +45,7 @@ class CorrespondenceNetwork(nn.Module):
         self.vision, self.audio, self.fusion = vision, audio, fusion
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the fusion compares, of each picture and of each sound."""
+        """What the fusion compares, of each picture and of each sound (those of "silence" last)."""
         vision = self.fusion.embed_vision(vision_maps(self.vision, batch))
         audio = self.fusion.embed_audio(audio_maps(self.audio, batch))
         return vision, audio

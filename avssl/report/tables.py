@@ -12,6 +12,21 @@ from rich.table import Table
 
 from avssl.evaluate.rows import ResultRow
 
+SHARES = (
+    "accuracy",
+    "success",
+    "recall",
+    "top",
+    "pointing",
+    "ciou",
+    "iiou",
+    "inside",
+    "rejected",
+    "false-silence",
+    "locacc",
+)
+"""How metrics begin that are shares, shown as per cent."""
+
 PIPE_WIDTH = 400
 """Columns where there is no terminal to ask: lines in a log stay whole."""
 
@@ -71,6 +86,6 @@ def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None 
 
 def _share(value: float, row: ResultRow) -> str:
     """Shares as per cent; other figures as they are."""
-    if row.metric.startswith(("accuracy", "success", "recall", "top")):
+    if row.metric.startswith(SHARES):
         return f"{100 * value:.1f} %"
     return f"{value:.4g}"

@@ -27,6 +27,7 @@ from avssl.networks.vision import VisionConfig, VisionEncoder
 from avssl.samplers.correspondence import Alignment, Pair, PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import centre_crop, cut, random_crop
+from avssl.samplers.silence import draw_silence
 from avssl.tasks.base import Answers, Batch, Losses, Task, option
 from avssl.tasks.registry import register
 
@@ -66,6 +67,10 @@ class CorrespondenceOptions:
     saturation: float = option(0.5, "largest change of saturation, as a share")
     gain: float = option(0.1, "largest change of loudness, as a share")
     masking: float = option(0.0, "widest gap in the spectrogram, as a share, one in frequency and one in time")
+    silent_rows: float = option(
+        0.0,
+        "share of a batch's puzzles that add a stretch of mere noise, which belongs to no picture (negatives: batch)",
+    )
     min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)")
 
 
@@ -79,6 +84,7 @@ class CorrespondencePuzzle:
         label: 1 they belong together, 0 they do not.
         pair: where the two come from.
         brightness, saturation, masks: augmentation still to be done, on the device.
+        silence: a stretch of noise that belongs to no picture, if this puzzle adds one.
     """
 
     frames: NDArray[np.uint8]
@@ -90,6 +96,7 @@ class CorrespondencePuzzle:
     brightness: float
     saturation: float
     masks: tuple[float, float, float, float]
+    silence: NDArray[np.float32] | None = None
 
 
 @register
@@ -160,10 +167,13 @@ class AVCorrespondence(Task):
             brightness=brightness,
             saturation=saturation,
             masks=masks,
+            silence=self._silence(key),
         )
 
     def collate(self, puzzles: Sequence[CorrespondencePuzzle]) -> Batch:
+        silences = [p.silence for p in puzzles if p.silence is not None]
         return {
+            **({"silence": torch.from_numpy(np.stack(silences))} if silences else {}),
             "frames": torch.from_numpy(np.stack([p.frames for p in puzzles])),
             "waveform": torch.from_numpy(np.stack([p.waveform for p in puzzles])),
             "label": torch.tensor([p.label for p in puzzles]),
@@ -236,9 +246,16 @@ class AVCorrespondence(Task):
             accuracy = ((logits > 0) == (label > 0)).float().mean()
             return Losses(loss, {"accuracy": accuracy.detach(), "binary_loss": loss.detach()})
         vision, audio = network.embed(batch)
+        audio, silent = audio[: len(vision)], audio[len(vision) :]
         vision, audio = gather_with_gradient(vision), gather_with_gradient(audio)
         same_source = _same_source(gather_with_gradient(batch["sources"]))
-        return self._all_pairs(network, vision.float(), audio.float(), same_source)
+        losses = self._all_pairs(network, vision.float(), audio.float(), same_source)
+        return losses if not len(silent) else self._with_silence(network, losses, vision.float(), silent.float())
+
+    def _with_silence(self, network: CorrespondenceNetwork, losses: Losses, vision: Tensor, silent: Tensor) -> Losses:
+        """The loss with noise that belongs to none of the pictures: all its pairs are negatives."""
+        loss = nn.functional.softplus(network.fusion.all_pairs(vision, silent)).mean()
+        return Losses(losses.loss + loss / 2, {**losses.measures, "silent_loss": loss.detach()})
 
     def _all_pairs(self, network: CorrespondenceNetwork, vision: Tensor, audio: Tensor, ignore: Tensor) -> Losses:
         """Every frame of the batch with every sound; positives and negatives count alike.
@@ -312,6 +329,15 @@ class AVCorrespondence(Task):
             min_loudness_db=options.min_loudness_db,
             positives_only=self._in_batch(),
         )
+
+    def _silence(self, key: Key) -> NDArray[np.float32] | None:
+        options = self.options
+        if not (options.silent_rows and self._in_batch()):
+            return None
+        rng = generator(*key, "silence")
+        if rng.random() >= options.silent_rows:
+            return None
+        return draw_silence(rng, round(options.seconds * options.rate), options.rate)
 
     def _front_end(self) -> FrontEndConfig:
         options = self.options

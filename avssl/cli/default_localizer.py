@@ -1,0 +1,87 @@
+"""The model of the generated world that ``avssl localize`` takes when no run is named, and the clips it learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from avssl.cli.screen import progress
+from avssl.errors import UserError
+from avssl.media.cache import cache_folder, locked, read_json
+from avssl.world import generate, is_finished
+from avssl.world.settings import VERSION, Settings
+
+Say = Callable[[str], None]
+
+CLIPS = Settings(train=1400, validation=120, test=300, preset="localization")
+"""Clips of one object and of two or three, of which one sounds."""
+
+RECIPE: dict[str, object] = {
+    "fusion": "avol",
+    "silent_rows": 0.125,
+    "min_loudness_db": -45,
+    "batch_size": 64,
+    "steps": 650,
+    "learning_rate": 0.002,
+    "weight_decay": 0.01,
+    "warmup_steps": 50,
+    "validate_every": 100,
+    "validation_puzzles": 256,
+    "keep": "last",
+}
+"""As configs/small/localization-world.yaml, which a test compares."""
+
+QUICKSTART = Path("runs/quickstart")
+
+
+def default_run(say: Say) -> Path:
+    """The run to localize with: the quickstart's if it is here and can, else one trained once into the cache.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    if can_localize(QUICKSTART):
+        say(f"no --run: the model in {QUICKSTART}, which knows the generated world and nothing else")
+        return QUICKSTART
+    run = cache_folder() / "models" / f"localization-{VERSION}"
+    if not can_localize(run):
+        with locked(run.parent, lambda: say(f"another process is training {run}; waiting for it")):
+            if not can_localize(run):
+                say("no --run, and no model yet: training one on generated clips, once, about ten minutes on two cores")
+                _train(run, localization_world(say))
+    say(f"no --run: the model in {run}, which knows the generated world and nothing else")
+    return run
+
+
+def can_localize(run: Path) -> bool:
+    """Whether a finished run of avol is there."""
+    fusion = read_json(run / "encoders" / "fusion.json")
+    return fusion is not None and fusion.get("config", {}).get("name") == "avol"
+
+
+def localization_world(say: Say) -> Path:
+    """The clips with several objects, generated into the cache if they are not there."""
+    folder = cache_folder() / "world" / f"localization-{VERSION}"
+    with locked(folder, lambda: say(f"another process is generating {folder}; waiting for it")):
+        if not is_finished(folder, CLIPS):
+            count = CLIPS.train + CLIPS.validation + CLIPS.test
+            say(f"generating {count} clips once, about three minutes on two cores, in {folder}")
+            with progress("generating", "clips") as told:
+                generate(
+                    folder,
+                    train=CLIPS.train,
+                    validation=CLIPS.validation,
+                    test=CLIPS.test,
+                    preset=CLIPS.preset,
+                    progress=told,
+                )
+    return folder
+
+
+def _train(run: Path, clips: Path) -> None:
+    from avssl.cli.train import run as train
+
+    flags = [word for name, value in RECIPE.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    train(["av-correspondence", "--data", str(clips), "--out", str(run), "--no-controls", *flags])
+    if not can_localize(run):
+        raise UserError(f"the training in {run} was stopped; the same command goes on with it")

@@ -1,0 +1,236 @@
+"""``avssl evaluate localization``: maps against boxes, beside what scores without looking or listening."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avssl.cli.options import Command, Option, Values
+from avssl.cli.screen import say
+from avssl.errors import UserError
+from avssl.media.cache import whole_file
+
+if TYPE_CHECKING:
+    from avssl.evaluate.localization.annotations import Annotations, Item
+    from avssl.evaluate.localization.protocols import Protocol
+    from avssl.evaluate.localization.scoring import Company
+    from avssl.evaluate.rows import ResultRow
+    from avssl.localization.localizer import Localizer
+
+WHAT = """Where does the sound come from? Maps against boxes, with intervals over videos, beside blind rows.
+
+  --run R                                   on the generated world: held-out clips, audio swaps, silence
+  --run R --data D --annotations F          on VGG-SS, Flickr-SoundNet, IS3 (videos, or frames and sounds, by name)
+  --maps M --annotations F                  anybody's maps: an .npz or a folder of .npy, an array a name
+  --annotations F                           the blind rows alone
+
+Annotations: vggss.json, synthetic3240_bbox.json (IS3; VPO and AVSBench boxes alike), a folder of Flickr-SoundNet's XML.
+Protocols: ours cut ties by a rule; published ones reproduce their evaluators: {names}."""
+EXAMPLE = """avssl evaluate localization --run runs/localization
+avssl evaluate localization --maps maps.npz --annotations vggss.json --protocol all
+avssl evaluate localization --run runs/mine --data VGG-SS/ --annotations vggss.json --list vggss_heard_test.csv"""
+
+RESULT = "localization.json"
+
+
+def run(argv: Sequence[str]) -> None:
+    """Evaluate localization."""
+    values = _command().parse(argv)
+    if values["draws"] < 1 or values["moments"] < 1:
+        raise UserError("--draws and --moments must be at least 1")
+    from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, protocol
+
+    names = DEFAULT if values["protocol"] is None else values["protocol"]
+    names = tuple(PROTOCOLS) if names == ("all",) else names
+    chosen = [protocol(name) for name in names]
+    if values["annotations"] is None:
+        if values["maps"] is not None:
+            raise UserError("--maps wants --annotations F, the boxes that the maps are compared with")
+        if values["run"] is None:
+            raise UserError("avssl evaluate localization wants --run RUN, or --maps M, and --annotations F")
+        rows, title = _world(values, chosen, _company(values, argv))
+    else:
+        rows, title = _annotated(values, chosen, _company(values, argv))
+    _finish(rows, title, values)
+
+
+def _command() -> Command:
+    from avssl.evaluate.localization.protocols import PROTOCOLS
+
+    command = Command("avssl evaluate localization", WHAT.format(names=", ".join(PROTOCOLS)), EXAMPLE)
+    command.add(
+        [
+            Option("run", str | None, None, "the folder of a run of av-correspondence", metavar="RUN"),
+            Option("data", str | None, None, "the media: a world with its truth, or a test set's (default: the run's)"),
+            Option("maps", str | None, None, "maps instead of a run: .npz, or a folder of NAME.npy", metavar="M"),
+            Option("annotations", str | None, None, "the boxes", metavar="F"),
+            Option("list", str | None, None, "only the names in this list", metavar="CSV"),
+            Option("negatives", str | None, None, "video,audio,label without a source in sight", metavar="CSV"),
+            Option("train_annotations", str | None, None, "training boxes, for the blind mean map", metavar="F"),
+            Option(
+                "protocol",
+                tuple[str, ...] | None,
+                None,
+                "which protocols; all for every one (default: ours)",
+                metavar="A,B,…",
+            ),
+            Option("output", str | None, None, "folder for the rows (default: results/ of the run)", "-o", "DIR"),
+            Option("moments", int, 2, "moments of each clip of the world"),
+            Option("draws", int, 2000, "draws of the bootstrap"),
+            Option("seed", int, 0, "of what is drawn: moments, swaps, noise"),
+            Option("device", str, "auto", "auto, cpu, cuda, cuda:1, mps"),
+        ]
+    )
+    return command
+
+
+def _company(values: Values, argv: Sequence[str]) -> Company:
+    from avssl.evaluate.localization.scoring import Company
+
+    command = shlex.join(["avssl", "evaluate", "localization", *argv])
+    return Company(seed=values["seed"], command=command, draws=values["draws"])
+
+
+# --- the generated world --------------------------------------------------------------------------------------
+
+
+def _world(values: Values, chosen: Sequence[Protocol], company: Company) -> tuple[list[ResultRow], str]:
+    from avssl.evaluate.localization.threshold import write_threshold
+    from avssl.evaluate.localization.world import evaluate_world, is_world, threshold_of
+    from avssl.localization.localizer import Localizer, open_localizer
+    from avssl.localization.untrained import untrained
+    from avssl.media import open_media
+    from avssl.trainer.devices import choose_device
+
+    localizer = open_localizer(values["run"], choose_device(values["device"]))
+    place = _world_folder(values)
+    test, validation = open_media(place, split="test"), open_media(place, split="validation")
+    if not is_world(test):
+        raise UserError(f"{place} holds no truth of a generated world; give --annotations F with the boxes of {place}")
+    threshold = threshold_of(validation, localizer, values["seed"])
+    write_threshold(Path(values["run"]), threshold, f"{len(validation)} validation clips of {place}")
+    models = {"trained": localizer, "untrained": Localizer(untrained(localizer.model, values["seed"]))}
+    rows = evaluate_world(test, models, chosen, company, threshold, values["moments"])
+    return rows, f"{values['run']} on {len(test)} held-out clips of {place}"
+
+
+def _world_folder(values: Values) -> Path:
+    """The world that is judged on: named, the one the run learned from, or one generated for it."""
+    from avssl.cli.default_localizer import localization_world
+
+    if values["data"] not in (None, "world"):
+        return Path(values["data"])
+    from avssl.evaluate.finished import read_config
+
+    config = read_config(Path(values["run"]))
+    learned = config.get("data")
+    if learned is not None and (Path(learned) / "world.json").is_file() and values["data"] is None:
+        return Path(learned)
+    return localization_world(say)
+
+
+# --- annotated media and maps -----------------------------------------------------------------------------------
+
+
+def _annotated(values: Values, chosen: Sequence[Protocol], company: Company) -> tuple[list[ResultRow], str]:
+    from avssl.evaluate.localization.annotations import read_annotations
+    from avssl.evaluate.localization.blind import blind_rows
+
+    told = read_annotations(values["annotations"], wanted=values["list"], negatives=values["negatives"])
+    say(f"{values['annotations']}: {len(told.positives)} items, {len(told.negatives)} negatives; {told.defects()}")
+    if told.not_annotated:
+        say(f"{len(told.not_annotated)} names of {values['list']} have no boxes, such as {told.not_annotated[0]}")
+    train = None if values["train_annotations"] is None else read_annotations(values["train_annotations"]).positives
+    chosen = [p for p in chosen if not p.extended or told.negatives]
+    rows: list[ResultRow] = []
+    items = told.items
+    if values["maps"] is not None:
+        rows = _map_rows(values, told, chosen, company)
+    elif values["run"] is not None:
+        found, items = _run_rows(values, told, chosen, company)
+        rows = found
+    say("blind rows: what scores without looking or listening")
+    rows += blind_rows(items, chosen, company, train)
+    return rows, f"{values['maps'] or values['run'] or 'nothing'} on {len(items)} of {len(told.items)} items"
+
+
+def _map_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], company: Company) -> list[ResultRow]:
+    from avssl.evaluate.localization.maps import MapFile
+    from avssl.evaluate.localization.scoring import rows_of, score_maps
+
+    maps = MapFile(values["maps"])
+    scores = score_maps(told.items, maps, chosen)
+    if not scores.items:
+        raise UserError(
+            f"none of the {len(maps)} maps in {values['maps']} is named after an item of {values['annotations']}"
+        )
+    unknown = maps.unknown(told.items)
+    if unknown:
+        say(f"{len(unknown)} maps belong to no item, such as {unknown[0]}")
+    _say_missing(scores.missing, "without a map, left out")
+    if scores.constant:
+        say(f"{scores.constant} maps are constant; they score 0 in our protocols")
+    return rows_of("maps", scores, chosen, company, f"{len(scores.items)} of {len(told.items)} items have a map")
+
+
+def _run_rows(
+    values: Values, told: Annotations, chosen: Sequence[Protocol], company: Company
+) -> tuple[list[ResultRow], tuple[Item, ...]]:
+    from avssl.cli.data import open_source
+    from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
+    from avssl.evaluate.localization.scoring import rows_of, score_maps
+    from avssl.localization.localizer import Localizer, open_localizer
+    from avssl.localization.untrained import untrained
+    from avssl.trainer.devices import choose_device
+
+    if values["data"] is None:
+        raise UserError("--run with --annotations wants --data D, the folder of the annotated media")
+    localizer = open_localizer(values["run"], choose_device(values["device"]))
+    test = TestMedia(open_source(values["data"], say), told.items, values["seed"])
+    _say_missing([f"{name} ({why})" for name, why in test.missing], f"not in {values['data']}, left out")
+    if not test.items:
+        raise UserError(
+            f"none of the {len(told.items)} annotated items is in {values['data']} (media are found by name)"
+        )
+    fresh = Localizer(untrained(localizer.model, values["seed"]))
+    sources: list[tuple[str, Localizer, Sound, str]] = [
+        ("trained", localizer, "own", ""),
+        ("untrained", fresh, "own", "random weights"),
+        ("swap", localizer, "swap", "another clip's sound on the old truth: must fall to the blind rows"),
+        ("silence", localizer, "silence", "digital silence"),
+        ("noise", localizer, "noise", "N(0, 1) noise"),
+    ]
+    rows: list[ResultRow] = []
+    for name, model, sound, note in sources:
+        maps = ModelMaps(model, test, sound)
+        scores = score_maps(test.items, maps, chosen)
+        if maps.broken and name == "trained":
+            _say_missing(list(maps.broken.values()), "cannot be read, left out")
+        scores.missing += [missing for missing, _ in test.missing]
+        rows += rows_of(name, scores, chosen, company, note)
+    return rows, test.items
+
+
+def _say_missing(names: Sequence[str], what: str) -> None:
+    if names:
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        say(f"{len(names)} items {what}: {listed}")
+
+
+def _finish(rows: list[ResultRow], title: str, values: Values) -> None:
+    from avssl.report.tables import print_rows
+
+    print_rows(rows, title)
+    run_folder = None if values["run"] is None else Path(values["run"])
+    told = None if values["output"] is None else Path(values["output"])
+    if told is None and run_folder is None:
+        return
+    places = {folder / RESULT for folder in (told, run_folder and run_folder / "results") if folder is not None}
+    for place in sorted(places):
+        with whole_file(place, "w") as file:
+            json.dump([asdict(row) for row in rows], file, indent=1)
+        say(f"rows in {place}")

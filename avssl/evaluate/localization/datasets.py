@@ -1,0 +1,124 @@
+"""Published test sets from the media on this disk: which items are there, and a model's maps on them.
+
+Media are found by name in a folder searched to its depths: a video ``NAME.mp4``, or a picture and a sound of one name
+(``frames/NAME.jpg`` and ``audio/NAME.wav``, as the published loaders want them). What is missing is named, counted
+and left out; nothing takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.evaluate.localization.annotations import Item, clip_name, stem_of
+from avssl.evaluate.localization.metrics import Map
+from avssl.evaluate.localization.protocols import Protocol
+from avssl.evaluate.localization.world import MapMaker, quiet
+from avssl.media.facts import Media
+from avssl.samplers.keys import generator
+
+Sound = Literal["own", "swap", "silence", "noise"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an item's picture and sound lie in the media; they may be one video."""
+
+    picture: int
+    sound: int
+
+
+class TestMedia:
+    """The media of a test set.
+
+    Args:
+        media: videos, or pictures and sounds.
+        items: of the annotation file.
+        seed: of the swapped sounds.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    def __init__(self, media: Media, items: Sequence[Item], seed: int) -> None:
+        self.media, self.seed = media, seed
+        pictures: dict[str, int] = {}
+        sounds: dict[str, int] = {}
+        for i in range(len(media)):
+            facts = media.facts(i)
+            name = clip_name(stem_of(facts.path))
+            if facts.kind != "sound":
+                pictures.setdefault(name, i)
+            if facts.has_sound:
+                sounds.setdefault(name, i)
+        self.places: dict[str, Place] = {}
+        self.missing: list[tuple[str, str]] = []
+        for item in items:
+            picture, sound = pictures.get(clip_name(item.picture)), sounds.get(clip_name(item.sound))
+            if picture is None:
+                picture = pictures.get(clip_name(item.name))
+            if picture is None or sound is None:
+                self.missing.append((item.name, "no picture" if picture is None else "no sound"))
+            else:
+                self.places[item.name] = Place(picture, sound)
+        self.items = tuple(item for item in items if item.name in self.places)
+
+    def frame(self, item: Item) -> NDArray[np.uint8]:
+        """The frame in the middle of the clip (the picture itself), (3, height, width)."""
+        place = self.places[item.name].picture
+        frames = self.media.frames(place, [self.media.facts(place).duration_seconds / 2])
+        return np.asarray(frames[0])
+
+    def sound(self, item: Item, seconds: float, begin: str, rate: int) -> NDArray[np.float32]:
+        """A stretch of the item's sound from its start or middle; zeros where the file is shorter."""
+        place = self.places[item.name].sound
+        facts = self.media.facts(place)
+        whole = max(facts.duration_seconds, facts.audio_end_seconds)
+        start = 0.0 if begin == "start" or whole <= seconds else (whole - seconds) / 2
+        return self.media.audio(place, start, min(seconds, max(whole, 0.1)), rate)
+
+    def another(self, item: Item) -> Item:
+        """An item of another video, with another class where classes are known: whose sound is swapped in."""
+        others = [o for o in self.items if o.cluster != item.cluster and (not o.label or o.label != item.label)]
+        if not others:
+            return item
+        return others[int(generator(self.seed, item.name, "swap").integers(len(others)))]
+
+
+class ModelMaps:
+    """A model's map of each item, as a protocol wants its picture and sound. Batches do not matter: one at a time."""
+
+    def __init__(self, model: MapMaker, test: TestMedia, sound: Sound = "own") -> None:
+        self.model, self.test, self.kind = model, test, sound
+        self.broken: dict[str, str] = {}
+        self._last: tuple[tuple[str, ...], Map | None] = ((), None)
+
+    def __call__(self, item: Item, protocol: Protocol) -> Map | None:
+        key = (item.name, protocol.picture, str(protocol.sound_seconds), protocol.sound_from)
+        if key != self._last[0]:
+            self._last = (key, self._map(item, protocol))
+        return self._last[1]
+
+    def _map(self, item: Item, protocol: Protocol) -> Map | None:
+        try:
+            frame = self.test.frame(item)
+            wave = self._wave(item, protocol)
+        except MediaError as error:
+            self.broken[item.name] = str(error)
+            return None
+        found: Map = self.model.maps(frame[None], wave[None], protocol.picture)[0].astype(np.float64)
+        return found
+
+    def _wave(self, item: Item, protocol: Protocol) -> NDArray[np.float32]:
+        rate = self.model.rate
+        rng = generator(self.test.seed, item.name, self.kind)
+        if self.kind == "silence":
+            return quiet("zeros", rng, round(self.model.seconds * rate), rate)
+        if self.kind == "noise":  # N(0, 1), neither scaled nor clipped, as vssl_eval has it
+            return rng.standard_normal(round(protocol.sound_seconds * rate)).astype(np.float32)
+        source = self.test.another(item) if self.kind == "swap" else item
+        return self.test.sound(source, protocol.sound_seconds, protocol.sound_from, rate)

@@ -1,0 +1,258 @@
+"""The published evaluators as frozen records, every choice written down, and our own.
+
+Line numbers and faults of the published code are not repeated here; what each evaluator computes is. Presets
+reproduce the published behaviour, ties included; ``topk-exact`` cuts ties by a rule and is what is recommended.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avssl.errors import UserError
+from avssl.evaluate.localization import metrics
+from avssl.evaluate.localization.metrics import BARS, CODE_BARS, Map, Mask, Numbers
+
+Picture = Literal["squash", "centre-crop", "whole"]
+Upsampling = Literal["bilinear", "bilinear-corners", "bicubic", "bicubic-corners"]
+Normalisation = Literal["none", "min-max", "negated-min-max", "slavc"]
+Rule = Literal[
+    "half", "half-strict", "adaptive", "absolute", "best-absolute", "topk-half", "topk-truth", "peak", "inside"
+]
+
+SIDE = 224
+"""Pixels of the grid on which all published evaluators compare."""
+
+ACL_BARS: tuple[float, ...] = tuple(j / 20 for j in range(1, 20))
+SLAVC_TAU = 0.03
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a map becomes a prediction, and a prediction a figure.
+
+    Attributes:
+        name: as ``--protocol`` takes it.
+        summary: one line, with whose evaluator it is.
+        metrics: names of the rows it gives.
+        picture: how a frame is brought to the network: "squash" to a square, the "centre-crop" of it, or "whole",
+            the aspect kept and the map as wide as the picture.
+        sound_seconds, sound_from: how much sound, from the "start" or the "middle" of the clip.
+        upsampling: of the raw map to 224×224. "bilinear" has half-pixel centres (cv2.INTER_LINEAR, torch with
+            align_corners=False), "-corners" aligns the corners' centres.
+        normalisation: of the upsampled map. It changes no rule that compares with the map's own values.
+        rule: which pixels are predicted.
+        threshold: of the rule "absolute".
+        strict: whether "absolute" wants more than the threshold (vssl_eval) or as much (ACL, SLAVC).
+        bars: of the area under the success curve.
+        extended: negatives count too: AP, max-F1, LocAcc.
+    """
+
+    name: str
+    summary: str
+    metrics: tuple[str, ...]
+    picture: Picture = "squash"
+    sound_seconds: float = 3.0
+    sound_from: Literal["start", "middle"] = "middle"
+    upsampling: Upsampling = "bilinear-corners"
+    normalisation: Normalisation = "none"
+    rule: Rule = "half"
+    threshold: float = 0.5
+    strict: bool = False
+    bars: Literal["j/20", "0.05*j"] = "0.05*j"
+    extended: bool = False
+
+    @property
+    def levels(self) -> Numbers:
+        """The 21 bars."""
+        return BARS if self.bars == "j/20" else CODE_BARS
+
+
+def _published(name: str, summary: str, rule: Rule, upsampling: Upsampling, **more: object) -> Protocol:
+    rows = (f"ciou/{name}", f"auc/{name}")
+    return Protocol(name, summary, rows, rule=rule, upsampling=upsampling, **more)  # type: ignore[arg-type]
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    p.name: p
+    for p in (
+        Protocol(
+            "topk-half",
+            "ours: the larger half of the pixels, exactly n/2, ties in row-major order",
+            ("ciou-half", "auc-half"),
+            picture="whole",
+            upsampling="bilinear",
+            rule="topk-half",
+            bars="j/20",
+        ),
+        Protocol(
+            "topk-truth",
+            "ours: as many pixels as the truth has, exactly; an upper bound on choosing a threshold",
+            ("iou-adaptive", "ciou-adaptive", "auc-adaptive"),
+            picture="whole",
+            upsampling="bilinear",
+            rule="topk-truth",
+            bars="j/20",
+        ),
+        Protocol(
+            "pointing",
+            "AVOL-Net 2018: whether the centre of the map's first largest cell lies in the truth",
+            ("pointing",),
+            picture="whole",
+            rule="peak",
+            bars="j/20",
+        ),
+        Protocol(
+            "inside",
+            "ours: whether the mean heat is greater inside the truth than outside (for two halves: the sounding side)",
+            ("inside",),
+            picture="whole",
+            upsampling="bilinear",
+            rule="inside",
+        ),
+        _published(
+            "lvs",
+            "LVS 2021: 14×14 cosines, cv2 linear, 1 − min-max of the negated map, > sorted[n/2]",
+            "half-strict",
+            "bilinear",
+            picture="centre-crop",
+            sound_seconds=10.0,
+            sound_from="start",
+            normalisation="negated-min-max",
+        ),
+        _published(
+            "ez-vsl",
+            "EZ-VSL 2022 and FNAC 2023: bilinear, corners aligned, min-max, ≥ sorted[n/2]",
+            "half",
+            "bilinear-corners",
+            normalisation="min-max",
+        ),
+        _published(
+            "slavc",
+            "SLAVC 2022 with --relative_prediction: bicubic, corners aligned, min-max, ≥ sorted[n/2]",
+            "half",
+            "bicubic-corners",
+            normalisation="min-max",
+        ),
+        _published(
+            "slavc-fixed",
+            "SLAVC 2022 as its scripts run it: bicubic, corners aligned, (s + 1/τ)·τ/2 with τ = 0.03, ≥ 0.5",
+            "absolute",
+            "bicubic-corners",
+            normalisation="slavc",
+        ),
+        Protocol(
+            "slavc-extended",
+            "SLAVC 2022, extended sets: as slavc; AP, max-F1 and LocAcc over positives and negatives",
+            ("ap/slavc-extended", "max-f1/slavc-extended", "locacc/slavc-extended"),
+            upsampling="bicubic-corners",
+            rule="half",
+            extended=True,
+        ),
+        _published(
+            "ssl-align",
+            "SSL-Align 2023, VGG-SS: cv2 linear, > sorted[n/2]",
+            "half-strict",
+            "bilinear",
+        ),
+        _published(
+            "ssl-align-adaptive",
+            "SSL-Align 2025, adaptive: as ssl-align, > sorted[n − |G|]",
+            "adaptive",
+            "bilinear",
+        ),
+        _published(
+            "ssl-align-is3",
+            "SSL-Align 2025 on IS3 and all sets but VGG-SS: bilinear, corners aligned, > sorted[n/2]",
+            "half-strict",
+            "bilinear-corners",
+        ),
+        _published(
+            "acl",
+            "ACL 2024: soft mask in 0..1, bicubic, ≥ the best of 0.05 … 0.95 ON THE TEST SET (by AUC)",
+            "best-absolute",
+            "bicubic",
+            sound_seconds=10.0,
+            sound_from="start",
+        ),
+    )
+}
+"""Presets by name. Groups: :data:`DEFAULT` and all others."""
+
+DEFAULT: tuple[str, ...] = ("pointing", "topk-truth", "topk-half", "inside")
+"""What is computed where no protocol is asked for."""
+
+
+def protocol(name: str) -> Protocol:
+    """A preset by its name.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    if name not in PROTOCOLS:
+        near = difflib.get_close_matches(name, PROTOCOLS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: all, {', '.join(PROTOCOLS)}"
+        raise UserError(f"no protocol of localization is called {name!r}; {hint}")
+    return PROTOCOLS[name]
+
+
+def upsample(m: Map, how: Upsampling, side: int = SIDE) -> Numbers:
+    """A raw map (h, w) on the grid (side, side), by a named rule; a map of that size is left as it is."""
+    if m.shape == (side, side):
+        return m.astype(np.float64)
+    mode, _, corners = how.partition("-")
+    tensor = torch.from_numpy(np.ascontiguousarray(m, dtype=np.float64))[None, None]
+    out = torch.nn.functional.interpolate(tensor, size=(side, side), mode=mode, align_corners=corners == "corners")
+    found: Numbers = out[0, 0].numpy()
+    return found
+
+
+def normalise(m: Numbers, how: Normalisation) -> Numbers:
+    """The upsampled map as the evaluator scales it; a constant map stays as LVS leaves it, 1 + c."""
+    if how == "none":
+        return m
+    if how == "slavc":
+        return (m + 1 / SLAVC_TAU) * SLAVC_TAU / 2
+    low, high = float(m.min()), float(m.max())
+    if how == "negated-min-max":
+        return m + 1 if high == low else 1 - (high - m) / (high - low)
+    return m if high == low else (m - low) / (high - low)
+
+
+def predict(m: Numbers, truth: NDArray[np.floating], chosen: Protocol) -> Mask:
+    """The predicted pixels of a map that is on the truth's grid, for the rules that need no other pictures.
+
+    Raises:
+        ValueError: NaN or infinity in the map, or a rule that is not of one picture.
+    """
+    match chosen.rule:
+        case "half":
+            return metrics.half(m)
+        case "half-strict":
+            return _lvs(m) if chosen.normalisation == "negated-min-max" else metrics.half_strict(m)
+        case "adaptive":
+            return metrics.adaptive(m, truth)
+        case "absolute":
+            return metrics.absolute(m, chosen.threshold, strict=chosen.strict)
+        case "topk-half":
+            return metrics.topk_exact(m, m.size // 2)
+        case "topk-truth":
+            return metrics.topk_exact(m, metrics.area(truth))
+        case other:
+            raise ValueError(f"the rule {other!r} gives no prediction of one picture")
+
+
+def _lvs(m: Numbers) -> Mask:
+    """LVS's two steps: the median of 1 − min-max(−m), and the constant map that its code does not normalise.
+
+    A constant map c reaches the threshold as 1 + c and is compared with the median of the *unshifted* map, c ≥ 0: all
+    pixels are predicted, c < 0: none.
+    """
+    if not metrics.is_constant(m):
+        return metrics.half_strict(m)
+    return np.full(m.shape, bool(m.flat[0] >= 1))  # normalise() made it 1 + c

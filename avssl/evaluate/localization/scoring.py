@@ -1,0 +1,352 @@
+"""From maps to result rows: every picture scored by every protocol, one picture at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import UserError
+from avssl.evaluate.localization import metrics
+from avssl.evaluate.localization.annotations import Item
+from avssl.evaluate.localization.metrics import Map, Mask, Numbers
+from avssl.evaluate.localization.protocols import ACL_BARS, SIDE, Protocol, normalise, predict, upsample
+from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.statistics import DRAWS, cluster_bootstrap, wilson
+
+Maps = Callable[[Item, Protocol], "Map | None"]
+"""The raw map of an item as a protocol wants its picture and sound; None where there is none."""
+
+
+@dataclass
+class Company:
+    """What goes with every row of an evaluation."""
+
+    split: str = "test"
+    seed: int = 0
+    command: str = ""
+    chance: dict[str, float] = field(default_factory=dict)
+    draws: int = DRAWS
+
+
+@dataclass
+class Scores:
+    """What one source of maps scored, picture by picture; lists run in parallel.
+
+    Attributes:
+        items: those that had a map.
+        missing: names of those that had none.
+        cious: overlap by protocol; for "best-absolute" one number a threshold.
+        hits: pointing, None where there is no truth.
+        sure: confidence of each upsampled map (mean of the largest quarter).
+        inside: whether the mean heat is greater inside the truth than outside; None where either is empty.
+        ties, constant, empty: share of ties at the cut by protocol, constant maps, items without truth.
+    """
+
+    items: list[Item] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    cious: dict[str, list[Numbers]] = field(default_factory=dict)
+    hits: list[bool | None] = field(default_factory=list)
+    inside: list[bool | None] = field(default_factory=list)
+    sure: dict[str, list[float]] = field(default_factory=dict)
+    ties: dict[str, list[float]] = field(default_factory=dict)
+    constant: int = 0
+    empty: int = 0
+
+
+def score_maps(items: Iterable[Item], maps: Maps, protocols: Sequence[Protocol]) -> Scores:
+    """Score each item's map by each protocol.
+
+    Raises:
+        UserError: a map with NaN or infinity, or of no two dimensions; names the item.
+    """
+    scores = Scores()
+    cache: dict[tuple[int, str], Mask] = {}
+    for item in items:
+        found = {protocol.name: maps(item, protocol) for protocol in protocols}
+        if any(m is None for m in found.values()):
+            scores.missing.append(item.name)
+            continue
+        truth = item.truth()
+        scores.items.append(item)
+        empty = not metrics.area(truth)
+        scores.empty += empty and not item.negative
+        for number, protocol in enumerate(protocols):
+            raw = found[protocol.name]
+            assert raw is not None
+            _check(raw, item)
+            if number == 0:
+                scores.constant += metrics.is_constant(raw)
+            _score_one(scores, item, raw, truth, protocol, cache)
+    return scores
+
+
+def score_predictions(
+    items: Iterable[Item], predictions: Callable[[Item, Protocol], Mask], protocols: Sequence[Protocol]
+) -> Scores:
+    """Score masks that come from no map (the whole image, the ceiling of a rule)."""
+    scores = Scores()
+    for item in items:
+        truth = item.truth()
+        scores.items.append(item)
+        scores.empty += not metrics.area(truth) and not item.negative
+        for protocol in protocols:
+            value = metrics.ciou(predictions(item, protocol), truth)
+            scores.cious.setdefault(protocol.name, []).append(_threshold_row(protocol, value))
+    return scores
+
+
+def rows_of(
+    name: str, scores: Scores, protocols: Sequence[Protocol], company: Company, note: str = ""
+) -> list[ResultRow]:
+    """The rows of one source of maps."""
+    rows: list[ResultRow] = []
+    for protocol in protocols:
+        rows += _rows_of_protocol(name, scores, protocol, company, note)
+    return rows
+
+
+def row(
+    name: str,
+    metric: str,
+    values: Sequence[float] | Numbers,
+    clusters: Sequence[str],
+    company: Company,
+    *,
+    protocol: str = "localization",
+    note: str = "",
+    listed: int = 0,
+    empty: int = 0,
+    ties: float = 0.0,
+) -> ResultRow:
+    """The mean of a number an item, with its bootstrap interval over videos."""
+    x = np.asarray(values, np.float64)
+    low, high = (float("nan"), float("nan"))
+    if len(x):
+        low, high = cluster_bootstrap(x, clusters, draws=company.draws)
+        if set(np.unique(x)) <= {0.0, 1.0} and x.min() == x.max():
+            low, high = wilson(int(x.sum()), len(x))  # a bootstrap of equal values has no width
+    return ResultRow(
+        name=name,
+        metric=metric,
+        value=float(x.mean()) if len(x) else float("nan"),
+        low=low,
+        high=high,
+        n=len(x),
+        chance=company.chance.get(metric),
+        split=company.split,
+        seed=company.seed,
+        note=note,
+        command=company.command,
+        protocol=protocol,
+        unit="video",
+        clusters=len(set(clusters)),
+        method="bootstrap",
+        n_listed=listed or len(x),
+        n_used=len(x),
+        empty_truth=empty,
+        ties=ties,
+    )
+
+
+# --- how --------------------------------------------------------------------------------------------------
+
+
+def _check(raw: Map, item: Item) -> None:
+    if raw.ndim != 2 or not raw.size:
+        raise UserError(f"the map of {item.name} has the shape {raw.shape}; a map is (height, width)")
+    if not np.isfinite(raw).all():
+        raise UserError(f"the map of {item.name} holds values that are not finite; they cannot be ranked")
+
+
+def _score_one(
+    scores: Scores, item: Item, raw: Map, truth: Numbers, protocol: Protocol, cache: dict[tuple[int, str], Mask]
+) -> None:
+    if protocol.rule == "peak":
+        scores.hits.append(metrics.pointing(raw, truth))
+        return
+    if protocol.rule == "inside":
+        scores.inside.append(_inside(raw, truth, protocol))
+        return
+    m = normalise(upsample(raw, protocol.upsampling), protocol.normalisation)
+    if protocol.extended:
+        scores.sure.setdefault(protocol.name, []).append(metrics.confidence(m))
+    ours = protocol.rule.startswith("topk")
+    if protocol.rule == "best-absolute":
+        value = np.asarray([metrics.ciou(metrics.absolute(m, bar), truth) for bar in ACL_BARS])
+    elif item.negative or (ours and metrics.is_constant(m)):
+        value = np.zeros(1)
+    else:
+        value = np.asarray([metrics.ciou(_predicted(raw, m, truth, protocol, cache), truth)])
+    scores.cious.setdefault(protocol.name, []).append(value)
+    k = metrics.area(truth) if protocol.rule in ("topk-truth", "adaptive") else m.size // 2
+    tied = 0.0 if protocol.rule in ("absolute", "best-absolute") or raw.size > SIDE else metrics.tied_share(m, k)
+    scores.ties.setdefault(protocol.name, []).append(tied)
+
+
+def _predicted(raw: Map, m: Numbers, truth: Numbers, protocol: Protocol, cache: dict[tuple[int, str], Mask]) -> Mask:
+    """The prediction; kept for maps that are the same array for many items, where the rule does not ask the truth."""
+    if protocol.rule in ("adaptive", "topk-truth") or raw.flags.writeable:
+        return predict(m, truth, protocol)
+    key = (id(raw), protocol.name)
+    if key not in cache:
+        cache[key] = predict(m, truth, protocol)
+    return cache[key]
+
+
+def _inside(raw: Map, truth: Numbers, protocol: Protocol) -> bool | None:
+    there = truth > 0
+    if not there.any() or there.all():
+        return None
+    m = upsample(raw, protocol.upsampling)
+    return bool(m[there].mean() > m[~there].mean())
+
+
+def _threshold_row(protocol: Protocol, value: float) -> Numbers:
+    return np.full(len(ACL_BARS) if protocol.rule == "best-absolute" else 1, value)
+
+
+def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, company: Company, note: str) -> list[ResultRow]:
+    listed = len(scores.items) + len(scores.missing)
+    common = {"protocol": protocol.name, "listed": listed, "empty": scores.empty}
+    if protocol.rule in ("peak", "inside"):
+        found = scores.hits if protocol.rule == "peak" else scores.inside
+        kept = [(float(hit), item.cluster) for hit, item in zip(found, scores.items, strict=False) if hit is not None]
+        if not kept:
+            return []
+        values, owners = zip(*kept, strict=True)
+        return [row(name, protocol.metrics[0], values, owners, company, note=note, **common)]  # type: ignore[arg-type]
+    if protocol.name not in scores.cious:
+        return []
+    if protocol.extended:
+        return _extended_rows(name, scores, protocol, company, note, listed)
+    table = np.asarray(scores.cious[protocol.name])
+    ties = scores.ties.get(protocol.name, [])
+    common["ties"] = float(np.mean(ties)) if ties else 0.0
+    positive = np.asarray([not item.negative for item in scores.items])
+    table, items = table[positive], [item for item in scores.items if not item.negative]
+    if not items:
+        return []
+    column = 0
+    if protocol.rule == "best-absolute":
+        column = int(np.argmax([metrics.auc(table[:, j], protocol.levels) for j in range(table.shape[1])]))
+        note = f"{note}; threshold {ACL_BARS[column]:.2f} chosen on the test set".removeprefix("; ")
+    cious = table[:, column]
+    clusters = [item.cluster for item in items]
+    rows = []
+    for metric in protocol.metrics:
+        rows.append(row(name, metric, _values(metric, cious, protocol), clusters, company, note=note, **common))  # type: ignore[arg-type]
+    pictures = [item.picture for item in items]
+    if len(set(pictures)) < len(pictures):
+        rows += _picture_rows(name, cious, pictures, protocol, company, note, common)
+    return rows
+
+
+def _values(metric: str, cious: Numbers, protocol: Protocol) -> Numbers:
+    kind = metric.replace("/", "-").split("-")[0]
+    if kind == "ciou":
+        return (cious >= 0.5).astype(np.float64)
+    return cious if kind == "iou" else metrics.auc_terms(cious, protocol.levels)
+
+
+def _picture_rows(
+    name: str,
+    cious: Numbers,
+    pictures: Sequence[str],
+    protocol: Protocol,
+    company: Company,
+    note: str,
+    common: dict[str, object],
+) -> list[ResultRow]:
+    """IIoU and IAUC: a picture succeeds if all its entries do."""
+    worst = metrics.worst_of_groups(cious, pictures)
+    names = sorted(set(pictures))
+    ending = protocol.metrics[-1].removeprefix("auc")
+    kinds = (
+        (f"iiou{ending}", (worst >= 0.5).astype(np.float64)),
+        (f"iauc{ending}", metrics.auc_terms(worst, protocol.levels)),
+    )
+    plain = {**common, "listed": len(names)}
+    return [row(name, metric, values, names, company, note=note, **plain) for metric, values in kinds]  # type: ignore[arg-type]
+
+
+def _extended_rows(
+    name: str, scores: Scores, protocol: Protocol, company: Company, note: str, listed: int
+) -> list[ResultRow]:
+    """AP, max-F1 and LocAcc of an extended set; with doubtful negatives also without them."""
+    everything = np.ones(len(scores.items), bool)
+    certain = np.asarray([not (item.negative and item.label) for item in scores.items])
+    rows = _extended_figures(name, scores, protocol, company, note, listed, everything, "")
+    if not certain.all():
+        more = f"{note}; without negatives of their own or the same class's sound".removeprefix("; ")
+        rows += _extended_figures(name, scores, protocol, company, more, listed, certain, "-certain")
+    return rows
+
+
+def _extended_figures(
+    name: str,
+    scores: Scores,
+    protocol: Protocol,
+    company: Company,
+    note: str,
+    listed: int,
+    chosen: NDArray[np.bool_],
+    ending: str,
+) -> list[ResultRow]:
+    positive = np.asarray([not item.negative for item in scores.items])[chosen]
+    cious = np.asarray(scores.cious[protocol.name])[:, 0][chosen]
+    sure = np.asarray(scores.sure.get(protocol.name, np.zeros(len(chosen))))[chosen]
+    clusters = [item.cluster for item, take in zip(scores.items, chosen, strict=True) if take]
+    figures = (
+        ("ap", metrics.extended_ap),
+        ("max-f1", metrics.extended_max_f1),
+        ("locacc", lambda p, c, q: metrics.success(c[p]) if p.any() else float("nan")),
+    )
+    together = np.stack([positive, cious, sure], axis=1)
+    rows = []
+    for metric, figure in figures:
+        value = figure(positive, cious, sure)
+        low, high = _bootstrap(together, clusters, figure, min(company.draws, 200))
+        rows.append(
+            ResultRow(
+                name=name,
+                metric=f"{metric}/{protocol.name}{ending}",
+                value=value,
+                low=low,
+                high=high,
+                n=len(cious),
+                chance=None,
+                split=company.split,
+                seed=company.seed,
+                note=note,
+                command=company.command,
+                protocol=protocol.name,
+                unit="video",
+                clusters=len(set(clusters)),
+                method="bootstrap",
+                n_listed=listed,
+                n_used=len(cious),
+                empty_truth=scores.empty,
+            )
+        )
+    return rows
+
+
+def _bootstrap(
+    table: Numbers,
+    clusters: Sequence[str],
+    figure: Callable[[NDArray[np.bool_], Numbers, Numbers], float],
+    draws: int,
+) -> tuple[float, float]:
+    _, member = np.unique(np.asarray(clusters), return_inverse=True)
+    order = np.argsort(member, kind="stable")
+    groups = np.split(order, np.cumsum(np.bincount(member))[:-1])
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(draws):
+        picked = table[np.concatenate([groups[g] for g in rng.integers(len(groups), size=len(groups))])]
+        found.append(figure(picked[:, 0] > 0, picked[:, 1], picked[:, 2]))
+    low, high = np.nanpercentile(found, [2.5, 97.5])
+    return float(low), float(high)

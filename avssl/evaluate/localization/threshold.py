@@ -1,0 +1,39 @@
+"""From which logit on something counts as heard in the picture: fitted on clips kept apart from the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from avssl.media.cache import read_json, write_json
+
+FILE = "localization.json"
+MISSED = 0.04
+"""Share of sounding validation moments that the threshold may call silent."""
+
+
+def fit_threshold(sounding: Sequence[float], silent: Sequence[float]) -> float:
+    """The lowest threshold above every silent score; never so high that over 4 % of the sounding are missed.
+
+    Args:
+        sounding, silent: the largest logit of each map, on validation clips.
+    """
+    highest = float(np.quantile(np.asarray(sounding, np.float64), MISSED))
+    if not len(silent):
+        return min(highest, 0.0)
+    # Halfway between the two, where they are apart: neither is to be called by its most extreme member.
+    quiet = float(np.quantile(np.asarray(silent, np.float64), 0.99))
+    return highest if quiet >= highest else (quiet + highest) / 2
+
+
+def read_threshold(run: Path) -> float:
+    """The threshold that was fitted for a run; 0 if none was."""
+    value = (read_json(run / FILE) or {}).get("threshold", 0.0)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def write_threshold(run: Path, threshold: float, fitted_on: str) -> None:
+    """Keep the threshold beside the run's encoders."""
+    write_json(run / FILE, {"threshold": threshold, "fitted_on": fitted_on})
