@@ -18,6 +18,7 @@ CLIPS = Settings(train=1400, validation=120, test=300, preset="localization")
 
 RECIPE: dict[str, object] = {
     "fusion": "avol",
+    "vision_pools": 2,
     "silent_rows": 0.125,
     "min_loudness_db": -45,
     "batch_size": 64,

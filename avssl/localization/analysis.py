@@ -1,0 +1,119 @@
+"""The first pass through a scene: a map several times a second, and whether anything in the picture is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.evaluate.localization.metrics import peak
+from avssl.localization.localizer import Localizer, is_silent
+from avssl.localization.scenes import Scene
+
+Told = Callable[[int, int], None]
+BATCH = 16
+LARGEST = 512
+"""Pixels of the longer side of pictures that are decoded for the network; it scales them down itself."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the maps say over time.
+
+    Attributes:
+        seconds: the moments, ascending, (n,).
+        maps: logits, float16 (n, h, w).
+        scores: the largest logit of each, (n,).
+        levels_db: loudness of the sound around each moment, RMS in dB of full scale, (n,).
+        heard: whether something in the picture is heard, (n,).
+        threshold: of the scores.
+    """
+
+    seconds: NDArray[np.float64]
+    maps: NDArray[np.float16]
+    scores: NDArray[np.float64]
+    levels_db: NDArray[np.float64]
+    heard: NDArray[np.bool_]
+    threshold: float
+
+    def at(self, seconds: float) -> tuple[NDArray[np.float32], float, bool]:
+        """Map, score and verdict at a time: linear between the two moments around it, the verdict of the nearer."""
+        after = int(np.searchsorted(self.seconds, seconds))
+        low, high = max(after - 1, 0), min(after, len(self.seconds) - 1)
+        span = self.seconds[high] - self.seconds[low]
+        share = 0.0 if span <= 0 else float(np.clip((seconds - self.seconds[low]) / span, 0, 1))
+        mixed = (1 - share) * self.maps[low].astype(np.float32) + share * self.maps[high].astype(np.float32)
+        score = (1 - share) * self.scores[low] + share * self.scores[high]
+        return mixed, float(score), bool(self.heard[high if share >= 0.5 else low])
+
+    def peak(self, number: int) -> tuple[float, float]:
+        """Where the map of a moment is largest: (x, y) in shares of the picture."""
+        row, column = peak(self.maps[number].astype(np.float32))
+        rows, columns = self.maps.shape[1:]
+        return (column + 0.5) / columns, (row + 0.5) / rows
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """How sure each moment is, 0 to 1, one half at the threshold."""
+        return np.asarray(1 / (1 + np.exp(-np.clip(self.scores - self.threshold, -60, 60))))
+
+
+def analyse(scene: Scene, localizer: Localizer, per_second: float, told: Told) -> Analysis:
+    """One pass through the scene with steady memory: what is kept is the maps, some 20 MB an hour.
+
+    Args:
+        per_second: maps a second at most; never more than there are frames.
+        told: called with the moments done and all.
+    """
+    numbers = _moments(scene.times, per_second)
+    scale = min(1.0, LARGEST / max(scene.width, scene.height))
+    size = max(round(scene.width * scale), 1), max(round(scene.height * scale), 1)
+    maps: list[NDArray[np.float16]] = []
+    levels: list[float] = []
+    pending: list[tuple[int, NDArray[np.uint8]]] = []
+    for pair in scene.frames(numbers, size):
+        pending.append(pair)
+        if len(pending) == BATCH or len(maps) + len(pending) == len(numbers):
+            _analyse_some(scene, localizer, pending, maps, levels)
+            pending = []
+            told(len(maps), len(numbers))
+    if pending:
+        _analyse_some(scene, localizer, pending, maps, levels)
+    together = np.stack(maps)
+    scores = together.reshape(len(together), -1).max(1).astype(np.float64)
+    loud = np.asarray(levels)
+    heard = (scores >= localizer.threshold) & np.isfinite(loud)
+    return Analysis(scene.times[numbers[: len(maps)]], together, scores, loud, heard, localizer.threshold)
+
+
+# --- how --------------------------------------------------------------------------------------------------
+
+
+def _analyse_some(
+    scene: Scene,
+    localizer: Localizer,
+    pending: list[tuple[int, NDArray[np.uint8]]],
+    maps: list[NDArray[np.float16]],
+    levels: list[float],
+) -> None:
+    rate, length = localizer.rate, round(localizer.seconds * localizer.rate)
+    waves = []
+    for number, _ in pending:
+        start = float(scene.times[number]) - localizer.seconds / 2
+        waves.append(scene.sound(start, localizer.seconds, rate)[:length])
+    frames = np.stack([picture.transpose(2, 0, 1) for _, picture in pending])
+    found = localizer.heat(localizer.seen(frames), localizer.heard(np.stack(waves))[:, 0])
+    maps += list(found.astype(np.float16))
+    levels += [-np.inf if is_silent(wave) else 10 * float(np.log10(np.mean(np.square(wave)))) for wave in waves]
+
+
+def _moments(times: NDArray[np.float64], per_second: float) -> list[int]:
+    """Numbers of frames, no two nearer than 1 / per_second (but for rounding), the first and the last among them."""
+    chosen = [0]
+    for number in range(1, len(times)):
+        if times[number] - times[chosen[-1]] >= 1 / per_second - 1e-3:
+            chosen.append(number)
+    if chosen[-1] != len(times) - 1:
+        chosen.append(len(times) - 1)
+    return chosen

@@ -1,0 +1,162 @@
+"""The demo: a video in; the same with heat where its sound comes from out, beside it a JSON and a strip of moments."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avssl.errors import UserError
+from avssl.localization.analysis import Analysis, Told, analyse
+from avssl.localization.drawing import TraceStrip, heat_over, key_moments, moments_strip
+from avssl.localization.localizer import Localizer
+from avssl.localization.scenes import Scene
+from avssl.localization.writing import movie
+from avssl.media.cache import whole_file
+
+Bar = Callable[[str, str], AbstractContextManager[Told]]
+"""A progress bar by (what is done, of which things)."""
+
+SMALLEST, LARGEST = 320, 960
+"""Pixels of the output's longer side: small pictures are enlarged, large ones reduced."""
+STRIP_SHARE = 0.16
+KEY_MOMENTS = 6
+MOST_OF_NOTHING = 0.05
+"""Below this share of moments in which something is heard, the whole video is said to hold nothing."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What was written, and what it says in one line."""
+
+    video: Path
+    facts: Path
+    moments: Path
+    verdict: str
+    heard_share: float
+
+
+def show_scene(
+    scene: Scene, localizer: Localizer, out: Path, *, bar: Bar, per_second: float = 8.0, run: str = ""
+) -> Shown:
+    """Write the video, and beside it ``.json`` and ``.png``.
+
+    Args:
+        scene: what is shown.
+        localizer: the model.
+        out: the video to write, ``.mp4``.
+        bar: makes a progress bar.
+        per_second: maps a second.
+        run: name of the model, for the JSON.
+
+    Raises:
+        UserError: the disk is full or not writable; then no partial file is left.
+    """
+    with bar("listening", "moments") as told:
+        analysis = analyse(scene, localizer, per_second, told)
+    size = output_size(scene.width, scene.height)
+    strip = TraceStrip(analysis, scene.seconds, size[0], strip_height(size))
+    with bar("drawing", "frames") as told:
+        _write(scene, analysis, size, strip, out, told)
+    facts, moments = out.with_suffix(".json"), out.with_suffix(".png")
+    with whole_file(facts, "w") as file:
+        json.dump(as_json(scene, analysis, run), file, indent=1, allow_nan=False)
+    _write_moments(scene, analysis, size, moments)
+    return Shown(out, facts, moments, verdict(analysis), float(analysis.heard.mean()))
+
+
+def verdict(analysis: Analysis) -> str:
+    """One line: how often something in the picture is heard, or that nothing is."""
+    share = float(analysis.heard.mean())
+    if not np.isfinite(analysis.levels_db).any():
+        return "the sound is silent throughout: nothing is heard"
+    if share < MOST_OF_NOTHING:
+        return "nothing audible is in the picture: no place answers to the sound"
+    return f"something in the picture is heard {share:.0%} of the time"
+
+
+def as_json(scene: Scene, analysis: Analysis, run: str) -> dict[str, Any]:
+    """Peaks and scores of all maps: places in shares of the picture, from its left upper corner."""
+    probabilities = analysis.probabilities()
+    moments = []
+    for number, seconds in enumerate(analysis.seconds):
+        x, y = analysis.peak(number)
+        level = float(analysis.levels_db[number])
+        heard = bool(analysis.heard[number])
+        moments.append(
+            {
+                "seconds": round(float(seconds), 4),
+                "heard": heard,
+                "score": round(float(analysis.scores[number]), 4),
+                "probability": round(float(probabilities[number]), 4),
+                "peak": [round(x, 4), round(y, 4)] if heard else None,
+                "level_db": round(level, 1) if np.isfinite(level) else None,
+            }
+        )
+    return {
+        "file": scene.name,
+        "run": run,
+        "verdict": verdict(analysis),
+        "heard_share": round(float(analysis.heard.mean()), 4),
+        "threshold": analysis.threshold,
+        "map_size": list(analysis.maps.shape[1:]),
+        "seconds": round(scene.seconds, 4),
+        "moments": moments,
+    }
+
+
+def output_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) of the picture in the output: even, aspect kept to a pixel, its longer side within bounds.
+
+    Raises:
+        UserError: a picture so narrow that nothing of it would be left.
+    """
+    longer = max(width, height)
+    scale = max(1.0, SMALLEST / longer) if longer < SMALLEST else min(1.0, LARGEST / longer)
+    across, down = (max(round(v * scale / 2) * 2, 2) for v in (width, height))
+    if min(across, down) < 16:
+        raise UserError(f"a picture of {width}×{height} pixels is too narrow to show anything")
+    return across, down
+
+
+def strip_height(size: tuple[int, int]) -> int:
+    """Pixels of the trace beneath the picture: even."""
+    return max(round(max(size[0], size[1] / 2) * STRIP_SHARE / 2) * 2, 48)
+
+
+# --- how --------------------------------------------------------------------------------------------------
+
+
+def _write(scene: Scene, analysis: Analysis, size: tuple[int, int], strip: TraceStrip, out: Path, told: Told) -> None:
+    times = scene.times
+    ends = np.append(times[1:], max(scene.seconds, times[-1] + 1e-3))
+    fps = len(times) / max(scene.seconds, 1e-3)
+    whole = size[0], size[1] + strip.height
+    with movie(out, whole, fps, scene.seconds, scene.sound, scene.audio_rate) as writer:
+        for number, picture in scene.frames(range(len(times)), size):
+            seconds = float(times[number])
+            logits, _, heard = analysis.at(seconds)
+            shown = heat_over(picture, logits, analysis.threshold, heard)
+            writer.show(np.concatenate([shown, strip.at(seconds, heard)]), seconds, float(ends[number]))
+            told(number + 1, len(times))
+
+
+def _write_moments(scene: Scene, analysis: Analysis, size: tuple[int, int], path: Path) -> None:
+    chosen = key_moments(analysis, KEY_MOMENTS)
+    numbers = [int(np.searchsorted(scene.times, analysis.seconds[number] - 1e-9)) for number in chosen]
+    scale = min(1.0, 320 / max(size))
+    small = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+    pictures = []
+    for moment, (_, picture) in zip(chosen, scene.frames(numbers, small), strict=False):
+        logits, heard = analysis.maps[moment].astype(np.float32), bool(analysis.heard[moment])
+        pictures.append((heat_over(picture, logits, analysis.threshold, heard), float(analysis.seconds[moment]), heard))
+    buffer = io.BytesIO()
+    moments_strip(pictures).save(buffer, "PNG")
+    with whole_file(path) as file:
+        file.write(buffer.getvalue())
