@@ -41,7 +41,8 @@ class Scores:
         cious: overlap by protocol; for "best-absolute" one number a threshold.
         hits: pointing, None where there is no truth.
         sure: confidence of each upsampled map (mean of the largest quarter).
-        inside: whether the mean heat is greater inside the truth than outside; None where either is empty.
+        inside: 1 where the mean heat is greater inside the truth than outside, one half where they are equal; None
+            where either is empty.
         ties, constant, empty: share of ties at the cut by protocol, constant maps, items without truth.
     """
 
@@ -49,7 +50,7 @@ class Scores:
     missing: list[str] = field(default_factory=list)
     cious: dict[str, list[Numbers]] = field(default_factory=dict)
     hits: list[bool | None] = field(default_factory=list)
-    inside: list[bool | None] = field(default_factory=list)
+    inside: list[float | None] = field(default_factory=list)
     sure: dict[str, list[float]] = field(default_factory=dict)
     ties: dict[str, list[float]] = field(default_factory=dict)
     constant: int = 0
@@ -196,12 +197,15 @@ def _predicted(raw: Map, m: Numbers, truth: Numbers, protocol: Protocol, cache: 
     return cache[key]
 
 
-def _inside(raw: Map, truth: Numbers, protocol: Protocol) -> bool | None:
+def _inside(raw: Map, truth: Numbers, protocol: Protocol) -> float | None:
     there = truth > 0
     if not there.any() or there.all():
         return None
     m = upsample(raw, protocol.upsampling)
-    return bool(m[there].mean() > m[~there].mean())
+    within, without = float(m[there].mean()), float(m[~there].mean())
+    if np.isclose(within, without, rtol=1e-9, atol=1e-12):
+        return 0.5
+    return float(within > without)
 
 
 def _threshold_row(protocol: Protocol, value: float) -> Numbers:
@@ -212,7 +216,7 @@ def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, company: Co
     listed = len(scores.items) + len(scores.missing)
     common = {"protocol": protocol.name, "listed": listed, "empty": scores.empty}
     if protocol.rule in ("peak", "inside"):
-        found = scores.hits if protocol.rule == "peak" else scores.inside
+        found: Sequence[float | None] = scores.hits if protocol.rule == "peak" else scores.inside
         kept = [(float(hit), item.cluster) for hit, item in zip(found, scores.items, strict=False) if hit is not None]
         if not kept:
             return []

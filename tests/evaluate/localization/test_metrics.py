@@ -1,0 +1,159 @@
+"""The metrics of localization: hand-computed cases, a slow reference, and what must hold of any map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slow_reference as slow
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avssl.evaluate.localization import metrics
+from avssl.evaluate.localization.metrics import CODE_BARS
+
+GRID = np.arange(16, 0, -1, dtype=float).reshape(4, 4)
+TRUTH = np.zeros((4, 4))
+TRUTH[:2, :2] = 1
+
+
+def mask(rows: int, columns: int, top: int = 0) -> np.ndarray:
+    made = np.zeros((4, 4), bool)
+    made[top : top + rows, :columns] = True
+    return made
+
+
+def test_the_rules_select_what_was_counted_by_hand() -> None:
+    cases = [
+        (metrics.half(GRID), 8, 4 / 8),
+        (metrics.half_strict(GRID), 7, 4 / 7),
+        (metrics.adaptive(GRID, TRUTH), 3, 2 / 5),
+        (metrics.topk_exact(GRID, 4), 4, 2 / 6),
+    ]
+    for predicted, size, value in cases:
+        assert predicted.sum() == size
+        assert metrics.ciou(predicted, TRUTH) == pytest.approx(value)
+
+
+def test_a_perfect_binary_mask_is_what_the_published_ties_make_of_it() -> None:
+    found = [
+        metrics.ciou(metrics.half(TRUTH), TRUTH),
+        metrics.ciou(metrics.half_strict(TRUTH), TRUTH),
+        metrics.ciou(metrics.adaptive(TRUTH, TRUTH), TRUTH),
+        metrics.ciou(metrics.topk_exact(TRUTH, 4), TRUTH),
+    ]
+    assert found == pytest.approx([0.25, 1.0, 0.0, 1.0])
+
+
+def test_consensus_of_three_annotators_weighs_lone_boxes_one_half() -> None:
+    g = metrics.consensus([mask(2, 2), mask(2, 3), mask(2, 2, top=1)], 4)
+    assert g.tolist() == [[1, 1, 0.5, 0], [1, 1, 0.5, 0], [0.5, 0.5, 0, 0], [0, 0, 0, 0]]
+    found = [
+        metrics.ciou(metrics.half(GRID), g),
+        metrics.ciou(metrics.half_strict(GRID), g),
+        metrics.ciou(np.ones((4, 4), bool), g),
+        metrics.ciou(g > 0, g),
+        metrics.ciou(g == 1, g),
+    ]
+    assert found == pytest.approx([5 / 8, 5 / 7, 6 / 14, 1, 4 / 6])
+
+
+def test_the_area_under_the_success_curve_is_that_of_the_examples() -> None:
+    assert metrics.auc([1, 0.5, 0]) == pytest.approx(0.516667, abs=1e-6)
+    assert metrics.auc([np.nan, 1]) == pytest.approx(0.5)
+    assert metrics.auc([0.0]) == pytest.approx(0.025)
+    assert metrics.auc([0.15]) == pytest.approx(0.175)
+    assert metrics.auc([0.15], CODE_BARS) == pytest.approx(0.125), "0.05·3 lies above 0.15"
+
+
+def test_an_extended_set_is_counted_as_by_hand() -> None:
+    b, c, q = (1, 1, 0, 1, 0, 2), (0.8, 0.3, 0, 0.6, 0, 0.5), (0.9, 0.8, 0.7, 0.6, 0.3, 0.2)
+    there = np.array(b) > 0
+    expected = {0.9: (1, 0, 3), 0.8: (1, 1, 2), 0.7: (1, 2, 2), 0.6: (2, 2, 1), 0.3: (2, 3, 1), 0.2: (3, 3, 0)}
+    assert {bar: metrics.counts_at(there, c, q, bar) for bar in expected} == expected
+    assert metrics.extended_ap(there, c, q) == pytest.approx(1 / 3)
+    assert metrics.extended_max_f1(there, c, q) == pytest.approx(2 / 3)
+    assert metrics.success(np.array(c)[there]) == 0.75
+
+
+def test_predicted_areas_of_negatives_are_those_of_the_examples() -> None:
+    m = np.array([[0.7, 0.6, 0.5], [0.4, 0.3, 0.2], [0.1, 0, 0]])
+    assert metrics.predicted_area(m, 0.5) == pytest.approx(2 / 9)
+    assert metrics.auc_of_areas([0, 0.1, 0.5, 1]) == pytest.approx(0.61875)
+    assert metrics.auc_of_areas([1.0]) == pytest.approx(0.025)
+
+
+def test_a_picture_succeeds_only_if_all_its_entries_do() -> None:
+    worst = metrics.worst_of_groups([0.9, 0.4, 0.6, 0.7], ["a", "a", "b", "b"])
+    assert worst.tolist() == [0.4, 0.6]
+    assert metrics.success(worst) == 0.5
+
+
+def test_boxes_are_clipped_then_truncated_and_never_swapped() -> None:
+    assert metrics.rasterise((-0.5, 0.0, 0.5, 2.0), 4).sum() == 8
+    assert metrics.rasterise((0.6, 0.0, 0.4, 1.0), 4).sum() == 0
+    assert metrics.rasterise((0.1, 0.1, -28823037615171176.0, 0.5), 224).sum() == 0
+    assert metrics.rasterise((47.0, 99.0, 154.0, 185.0), 224, 224).sum() == (154 - 47) * (185 - 99)
+    assert metrics.rasterise((0, 0, 256, 128), 224, 256).sum() == 224 * 112
+
+
+def test_nothing_to_hit_is_no_hit_and_no_miss() -> None:
+    assert metrics.pointing(GRID, np.zeros((4, 4))) is None
+    assert metrics.ciou(np.zeros((4, 4), bool), np.zeros((4, 4))) == 0.0
+    assert metrics.ciou(np.ones((4, 4), bool), np.zeros((4, 4))) == 0.0
+
+
+def test_a_map_that_is_not_finite_is_refused() -> None:
+    for bad in (np.nan, np.inf):
+        m = GRID.copy()
+        m[1, 1] = bad
+        for rule in (metrics.half, metrics.half_strict, metrics.peak, lambda m: metrics.topk_exact(m, 3)):
+            with pytest.raises(ValueError, match="finite"):
+                rule(m)
+
+
+def test_a_constant_map_is_all_ties() -> None:
+    m = np.full((4, 4), 0.3)
+    assert metrics.half(m).all()
+    assert not metrics.half_strict(m).any()
+    assert not metrics.adaptive(m, TRUTH).any()
+    assert np.flatnonzero(metrics.topk_exact(m, 5)).tolist() == [0, 1, 2, 3, 4]
+    assert metrics.tied_share(m, 5) == 1.0
+
+
+@pytest.mark.parametrize("levels", [3, 1000])
+def test_the_metrics_agree_with_a_slow_reference_on_random_maps(levels: int) -> None:
+    rng = np.random.default_rng(levels)
+    for _ in range(150):
+        h, w = rng.integers(2, 9, 2)
+        m = rng.integers(0, levels, (h, w)).astype(float)
+        g = rng.choice([0.0, 0.0, 0.5, 1.0], (h, w))
+        k = int(rng.integers(1, h * w + 1))
+        plain, truth = m.tolist(), g.tolist()
+        pairs = [
+            (metrics.half(m), slow.half(plain)),
+            (metrics.half_strict(m), slow.half_strict(plain)),
+            (metrics.adaptive(m, g), slow.adaptive(plain, truth)),
+            (metrics.topk_exact(m, k), slow.topk(plain, k)),
+        ]
+        for fast, reference in pairs:
+            assert set(map(tuple, np.argwhere(fast).tolist())) == reference
+            assert metrics.ciou(fast, g) == pytest.approx(slow.ciou(reference, truth))
+        assert metrics.pointing(m, g) == slow.pointing(plain, truth)
+
+
+shares = st.lists(st.floats(0, 1), min_size=1, max_size=20)
+
+
+@given(values=shares, seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_figures_do_not_depend_on_the_order_of_pictures(values: list[float], seed: int) -> None:
+    shuffled = np.random.default_rng(seed).permutation(values)
+    assert metrics.auc(values) == pytest.approx(metrics.auc(shuffled))
+    assert metrics.auc(values) == pytest.approx(slow.auc(values))
+    assert metrics.success(values) == metrics.success(shuffled)
+
+
+def test_the_area_under_roc_is_the_share_of_pairs_in_order() -> None:
+    positive, scores = [1, 0, 1, 0, 0], [0.9, 0.5, 0.5, 0.4, 0.95]
+    pairs = [(a > b) + (a == b) / 2 for a in (0.9, 0.5) for b in (0.5, 0.4, 0.95)]
+    assert metrics.roc_area(positive, scores) == pytest.approx(np.mean(pairs))

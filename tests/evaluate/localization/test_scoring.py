@@ -1,0 +1,135 @@
+"""From maps to rows: anybody's maps, blind rows, and what is missing or constant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avssl.errors import UserError
+from avssl.evaluate.localization.annotations import Item, read_annotations
+from avssl.evaluate.localization.blind import blind_rows, centre_disc
+from avssl.evaluate.localization.maps import MapFile
+from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, protocol
+from avssl.evaluate.localization.scoring import Company, rows_of, score_maps
+
+OURS = [protocol(name) for name in DEFAULT]
+
+
+def some_items(count: int = 8) -> list[Item]:
+    rng = np.random.default_rng(0)
+    made = []
+    for k in range(count):
+        left, top = rng.uniform(0, 0.5, 2)
+        box = (left, top, left + 0.4, top + 0.3)
+        name = f"{'abcdefgh'[k]}" * 11 + "_000001"
+        made.append(Item(name, (box,), 1.0, name, name, name[:11]))
+    return made
+
+
+def by_metric(rows):
+    return {(row.name, row.metric): row for row in rows}
+
+
+def test_a_perfect_map_has_full_marks_wherever_the_rule_allows_it() -> None:
+    items = some_items()
+    scores = score_maps(items, lambda item, _: item.truth(), OURS)
+    rows = by_metric(rows_of("maps", scores, OURS, Company(draws=50)))
+    for metric in ("pointing", "iou-adaptive", "ciou-adaptive", "inside"):
+        assert rows["maps", metric].value == 1.0
+    ceiling = by_metric(blind_rows(items, OURS, Company(draws=50)))
+    assert rows["maps", "ciou-half"].value == ceiling["ceiling", "ciou-half"].value
+
+
+def test_rows_do_not_depend_on_the_order_of_items_or_on_who_else_is_there() -> None:
+    items = some_items()
+    rng = np.random.default_rng(1)
+    maps = {item.name: rng.random((7, 7)) for item in items}
+    everything = [p for p in PROTOCOLS.values() if not p.extended]
+    one = score_maps(items, lambda item, _: maps[item.name], everything)
+    other = score_maps(items[::-1], lambda item, _: maps[item.name], everything)
+    alone = score_maps(items[3:4], lambda item, _: maps[item.name], everything)
+    for name, values in one.cious.items():
+        assert np.array_equal(values[::-1], other.cious[name])
+        assert np.array_equal(values[3], alone.cious[name][0])
+
+
+def test_a_constant_map_is_counted_and_scores_nothing_with_us() -> None:
+    items = some_items()
+    scores = score_maps(items, lambda item, _: np.ones((7, 7)), OURS)
+    assert scores.constant == len(items)
+    rows = by_metric(rows_of("maps", scores, OURS, Company(draws=50)))
+    assert rows["maps", "ciou-half"].value == rows["maps", "iou-adaptive"].value == 0
+    assert rows["maps", "inside"].value == 0.5
+
+
+def test_empty_truths_count_as_failures_but_not_in_pointing() -> None:
+    items = [*some_items(), Item("x" * 11, ((0.5, 0.5, 0.5, 0.9),), 1.0, "x", "x", "x")]
+    rows = by_metric(
+        rows_of("maps", score_maps(items, lambda i, _: i.truth() + 1e-3 * centre_disc(), OURS), OURS, Company(draws=50))
+    )
+    assert rows["maps", "ciou-half"].n == 9
+    assert rows["maps", "pointing"].n == 8
+    assert rows["maps", "ciou-half"].empty_truth == 1
+
+
+def test_maps_come_from_an_npz_or_a_folder_and_missing_ones_are_named(tmp_path: Path) -> None:
+    items = some_items()
+    arrays = {item.name: np.random.default_rng(k).random((1, 14, 14)) for k, item in enumerate(items[:-1])}
+    np.savez(tmp_path / "maps.npz", allow_pickle=False, **arrays)
+    (tmp_path / "folder").mkdir()
+    for name, array in arrays.items():
+        np.save(tmp_path / "folder" / f"{name}.npy", array)
+    one, other = MapFile(tmp_path / "maps.npz"), MapFile(tmp_path / "folder")
+    for item in items[:-1]:
+        assert np.array_equal(one(item), other(item))
+    assert score_maps(items, one, OURS).missing == [items[-1].name]
+
+
+def test_a_map_with_nan_is_refused_by_name() -> None:
+    items = some_items(1)
+    with pytest.raises(UserError, match=items[0].name):
+        score_maps(items, lambda item, _: np.full((3, 3), np.nan), OURS)
+
+
+def test_entries_of_one_picture_also_count_together(tmp_path: Path) -> None:
+    records = [
+        {
+            "image": f"a/cat_dog_{k // 2}_{'cat' if k % 2 else 'dog'}.jpg",
+            "audio": "x.wav",
+            "gt_box": [100 * (k % 2), 0, 100 * (k % 2) + 90, 90],
+        }
+        for k in range(6)
+    ]
+    path = tmp_path / "is3.json"
+    path.write_text(json.dumps(records))
+    items = read_annotations(path).items
+    chosen = [protocol("topk-truth")]
+    left = score_maps(items, lambda item, _: items[0].truth(), chosen)
+    rows = by_metric(rows_of("maps", left, chosen, Company(draws=50)))
+    assert rows["maps", "ciou-adaptive"].value == 0.5
+    assert rows["maps", "iiou-adaptive"].value == 0.0
+    assert rows["maps", "iiou-adaptive"].n == 3
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_the_blind_rows_of_vggss_are_the_published_ones(shared_data: Path) -> None:
+    items = read_annotations(shared_data / "annotations/vggss/vggss.json").items
+    chosen = [protocol("ez-vsl"), protocol("ssl-align-adaptive")]
+    rows = by_metric(blind_rows(items, chosen, Company(draws=20)))
+    expected = {
+        ("blind/centre-disc", "ciou/ez-vsl"): 34.02,
+        ("blind/centre-disc", "auc/ez-vsl"): 37.44,
+        ("blind/centre-disc", "ciou/ssl-align-adaptive"): 43.66,
+        ("blind/mean-map", "ciou/ez-vsl"): 34.57,
+        ("blind/mean-map", "auc/ssl-align-adaptive"): 43.50,
+        ("blind/whole-image", "ciou/ez-vsl"): 21.95,
+        ("ceiling", "ciou/ez-vsl"): 50.54,
+        ("ceiling", "auc/ez-vsl"): 49.47,
+    }
+    for key, value in expected.items():
+        assert 100 * rows[key].value == pytest.approx(value, abs=0.05)
+        assert rows[key].empty_truth == 2
