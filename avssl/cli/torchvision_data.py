@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
 from avssl.media.facts import Facts, Rejected
-from avssl.media.images import still_size
 from avssl.media.selection import Selectable, digest_of
 
 PREFIX = "torchvision:"
@@ -148,6 +147,8 @@ class TorchvisionImages(Selectable):
         """(width, height), from what the data set keeps in memory or from a file's header where it can be had so."""
         samples = getattr(part.data, "samples", None)
         if samples is not None and isinstance(samples[place][0], str):
+            from avssl.media.images import still_size  # loads the decoder: not for help
+
             size = still_size(samples[place][0])
             if size is not None:
                 return size

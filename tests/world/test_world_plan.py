@@ -34,7 +34,8 @@ def test_names_are_as_frequent_as_their_shares_say(plans: list[ClipPlan]) -> Non
     for name, share in Settings().scene_shares().items():
         assert np.mean([plan.scene == name for plan in plans]) == pytest.approx(share, abs=0.002)
     # Not only in the whole: any hundred clips hold them in nearly those shares.
-    assert abs(sum(plan.scene == "single" for plan in plans[700:800]) - 70) <= 3
+    expected = 100 * Settings().scene_shares()["single"]
+    assert abs(sum(plan.scene == "single" for plan in plans[700:800]) - expected) <= 3
 
 
 def test_every_kind_is_as_frequent_as_any_other(plans: list[ClipPlan]) -> None:
