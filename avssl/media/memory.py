@@ -73,8 +73,10 @@ class InMemory(Selectable):
         """As the base gives them; of one time a view that must not be written to."""
         picture = self._pictures.get(i)
         if picture is None:
-            picture = self.base.frames(i, [0.0])
-            picture.flags.writeable = False
+            # Laid out colours last, as whoever cuts or scales wants it; the view costs nothing.
+            decoded = np.ascontiguousarray(self.base.frames(i, [0.0]).transpose(0, 2, 3, 1))
+            decoded.flags.writeable = False
+            picture = decoded.transpose(0, 3, 1, 2)
             self._pictures[i] = picture
         return picture if len(times) == 1 else np.repeat(picture, len(times), axis=0)
 
