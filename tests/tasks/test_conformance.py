@@ -44,6 +44,19 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"permutations": 6, "cell": 13, "tile": 12, "width": 4, "features": 16, "hidden": (32,), "puzzles": puzzles}
         for puzzles in (1, 3)
     ],
+    "shuffle-learn": [
+        {
+            "side": 32,
+            "width": 4,
+            "norm": "group",
+            "grid": 2,
+            "features": 16,
+            "hidden": 32,
+            "ends": ends,
+            "motion": motion,
+        }
+        for ends, motion in (("fixed", True), ("shuffled", False))
+    ],
 }
 CASES = [(name, options) for name in names() for options in SMALL[name]]
 
