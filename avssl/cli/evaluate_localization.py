@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from avssl.evaluate.localization.annotations import Annotations, Item
     from avssl.evaluate.localization.protocols import Protocol
     from avssl.evaluate.localization.scoring import Company
+    from avssl.evaluate.localization.world import MapMaker
     from avssl.evaluate.rows import ResultRow
-    from avssl.localization.localizer import Localizer
 
 WHAT = """Where does the sound come from? Maps against boxes, with intervals over videos, beside blind rows.
 
@@ -70,6 +70,10 @@ def _command() -> Command:
             Option("annotations", str | None, None, "the boxes", metavar="F"),
             Option("list", str | None, None, "only the names in this list", metavar="CSV"),
             Option("negatives", str | None, None, "video,audio,label without a source in sight", metavar="CSV"),
+            Option(
+                "saliency", str | None, None, "weights of a torchvision ResNet: rows of a visual prior", metavar="FILE"
+            ),
+            Option("saliency_network", str, "resnet18", "whose weights: resnet18, resnet34, resnet50"),
             Option("train_annotations", str | None, None, "training boxes, for the blind mean map", metavar="F"),
             Option(
                 "protocol",
@@ -184,6 +188,7 @@ def _run_rows(
     from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
     from avssl.evaluate.localization.scoring import rows_of, score_maps
     from avssl.localization.localizer import Localizer, open_localizer
+    from avssl.localization.saliency import Mixture, Saliency
     from avssl.localization.untrained import untrained
     from avssl.trainer.devices import choose_device
 
@@ -197,13 +202,17 @@ def _run_rows(
             f"none of the {len(told.items)} annotated items is in {values['data']} (media are found by name)"
         )
     fresh = Localizer(untrained(localizer.model, values["seed"]))
-    sources: list[tuple[str, Localizer, Sound, str]] = [
+    sources: list[tuple[str, MapMaker, Sound, str]] = [
         ("trained", localizer, "own", ""),
         ("untrained", fresh, "own", "random weights"),
         ("swap", localizer, "swap", "another clip's sound on the old truth: must fall to the blind rows"),
         ("silence", localizer, "silence", "digital silence"),
         ("noise", localizer, "noise", "N(0, 1) noise"),
     ]
+    if values["saliency"] is not None:
+        prior = Saliency(values["saliency"], values["saliency_network"], localizer)
+        sources.append(("saliency", prior, "own", "what a supervised network finds remarkable; hears nothing"))
+        sources.append(("trained+saliency", Mixture(localizer, prior), "own", "0.4 · map + 0.6 · saliency"))
     rows: list[ResultRow] = []
     for name, model, sound, note in sources:
         maps = ModelMaps(model, test, sound)
