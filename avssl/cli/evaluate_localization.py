@@ -52,6 +52,7 @@ def run(argv: Sequence[str]) -> None:
             raise UserError("--maps wants --annotations F, the boxes that the maps are compared with")
         if values["run"] is None:
             raise UserError("avssl evaluate localization wants --run RUN, or --maps M, and --annotations F")
+        chosen = [p for p in chosen if p.name != "negatives" and not p.extended]  # the world has rejections of its own
         rows, title = _world(values, chosen, _company(values, argv))
     else:
         rows, title = _annotated(values, chosen, _company(values, argv))
@@ -150,6 +151,8 @@ def _annotated(values: Values, chosen: Sequence[Protocol], company: Company) -> 
         say(f"{len(told.not_annotated)} names of {values['list']} have no boxes, such as {told.not_annotated[0]}")
     train = None if values["train_annotations"] is None else read_annotations(values["train_annotations"]).positives
     chosen = [p for p in chosen if not p.extended or told.negatives]
+    if values["run"] is None:  # sounds that belong to nothing need a model to hear them
+        chosen = [p for p in chosen if p.name != "negatives"]
     rows: list[ResultRow] = []
     items = told.items
     if values["maps"] is not None:
@@ -158,7 +161,7 @@ def _annotated(values: Values, chosen: Sequence[Protocol], company: Company) -> 
         found, items = _run_rows(values, told, chosen, company)
         rows = found
     say("blind rows: what scores without looking or listening")
-    rows += blind_rows(items, chosen, company, train)
+    rows += blind_rows(items, [p for p in chosen if p.name != "negatives"], company, train)
     return rows, f"{values['maps'] or values['run'] or 'nothing'} on {len(items)} of {len(told.items)} items"
 
 
@@ -186,6 +189,7 @@ def _run_rows(
 ) -> tuple[list[ResultRow], tuple[Item, ...]]:
     from avssl.cli.data import open_source
     from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
+    from avssl.evaluate.localization.negatives import negative_rows
     from avssl.evaluate.localization.scoring import rows_of, score_maps
     from avssl.localization.localizer import Localizer, open_localizer
     from avssl.localization.saliency import Mixture, Saliency
@@ -214,6 +218,9 @@ def _run_rows(
         sources.append(("saliency", prior, "own", "what a supervised network finds remarkable; hears nothing"))
         sources.append(("trained+saliency", Mixture(localizer, prior), "own", "0.4 · map + 0.6 · saliency"))
     rows: list[ResultRow] = []
+    if any(p.name == "negatives" for p in chosen):
+        rows += negative_rows(test, localizer, localizer.threshold, company)
+    chosen = [p for p in chosen if p.name != "negatives"]
     for name, model, sound, note in sources:
         maps = ModelMaps(model, test, sound)
         scores = score_maps(test.items, maps, chosen)

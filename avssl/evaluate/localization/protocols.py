@@ -155,6 +155,14 @@ PROTOCOLS: dict[str, Protocol] = {
             extended=True,
         ),
         _published(
+            "negatives",
+            "vssl_eval 2024: one threshold for all pictures (>), from validation clips; silence, noise, off-screen",
+            "absolute",
+            "bilinear",
+            strict=True,
+            bars="j/20",
+        ),
+        _published(
             "ssl-align",
             "SSL-Align 2023, VGG-SS: cv2 linear, > sorted[n/2]",
             "half-strict",
