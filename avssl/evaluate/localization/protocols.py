@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
@@ -213,6 +212,8 @@ def upsample(m: Map, how: Upsampling, side: int = SIDE) -> Numbers:
     """A raw map (h, w) on the grid (side, side), by a named rule; a map of that size is left as it is."""
     if m.shape == (side, side):
         return m.astype(np.float64)
+    import torch  # heavy: not for the names of protocols
+
     mode, _, corners = how.partition("-")
     tensor = torch.from_numpy(np.ascontiguousarray(m, dtype=np.float64))[None, None]
     out = torch.nn.functional.interpolate(tensor, size=(side, side), mode=mode, align_corners=corners == "corners")
