@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 import yaml
 from PIL import Image
 from small_runs import TINY, Said, write_clip
@@ -58,6 +59,16 @@ def test_the_saved_config_repeats_the_run(avssl: Call, finished: Path, tmp_path:
         [(row.name, row.value) for row in read_rows(run / "results" / "controls.json")] for run in (finished, again)
     ]
     assert values[0] == values[1]
+
+
+def test_of_a_run_that_keeps_its_best_the_best_is_judged(avssl: Call, clips: Path, tmp_path: Path):
+    out = tmp_path / "best"
+    brief = ("--steps", "3", "--validate-every", "1", "--keep", "best", "--no-controls", *TINY)
+    assert avssl(*TRAIN, "--data", clips, "--out", out, *brief).status == 0
+    losses = {line["step"]: line["loss"] for line in read_metrics(out / "metrics.jsonl") if line["split"] == "val"}
+    best = torch.load(out / "checkpoints" / f"step-{min(losses, key=losses.__getitem__):08d}.pt", weights_only=True)
+    opened = {f"av-correspondence.{name}": value for name, value in open_run(out).network.state_dict().items()}
+    assert all(torch.equal(value, opened[name]) for name, value in best["networks"].items())
 
 
 def test_a_finished_run_is_said_to_be_finished_and_its_table_printed_again(avssl: Call, finished: Path):
