@@ -26,6 +26,9 @@ class TripletNetwork(nn.Module):
         layers: fully connected layers to them, as wide; published: 2 (fc6 and fc7).
         hidden: units between the concatenated features and the two classes. 0 is published, and can only add up what
             each frame says alone: with the outer frames fixed it never compares the middle one with them.
+        differences: beside the three frames' features stand how much each two of them differ, number by number. The
+            answer is about distances (of three places on a way the outer ones are farthest apart), and a few hundred
+            steps do not teach a network to subtract.
         dropout: in the fully connected layers; published: 0.5.
         norm: of the fully connected layers: "batch", "group" (layer norm) or "none".
 
@@ -41,6 +44,7 @@ class TripletNetwork(nn.Module):
         features: int,
         layers: int,
         hidden: int,
+        differences: bool,
         dropout: float,
         norm: Norm,
     ) -> None:
@@ -53,10 +57,12 @@ class TripletNetwork(nn.Module):
             stack += [nn.Linear(width, features, bias=norm != "batch"), *_after(features, norm, dropout)]
             width = features
         self.each = nn.Sequential(*stack)
+        self.differences = differences
+        width *= 6 if differences else 3
         final: list[nn.Module] = []
         if hidden:
-            final += [nn.Linear(3 * width, hidden), nn.ReLU(inplace=True)]
-        self.together = nn.Sequential(*final, nn.Linear(hidden or 3 * width, 2))
+            final += [nn.Linear(width, hidden), nn.ReLU(inplace=True)]
+        self.together = nn.Sequential(*final, nn.Linear(hidden or width, 2))
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits of "wrong order" and "right order": (N, 2)."""
@@ -67,8 +73,10 @@ class TripletNetwork(nn.Module):
         if self.training:
             flat = jitter_colours(flat, batch["brightness"].flatten(), batch["saturation"].flatten())
         maps = self.vision(flat)  # (3 N, C, h, w)
-        told = self.each(self.pool(maps).flatten(1)).view(n, -1)
-        logits: Tensor = self.together(told)
+        told = self.each(self.pool(maps).flatten(1)).view(n, 3, -1)
+        if self.differences:
+            told = torch.cat([told, (told - told.roll(1, dims=1)).abs()], dim=1)
+        logits: Tensor = self.together(told.flatten(1))
         return logits.float()
 
 

@@ -69,6 +69,7 @@ class ShuffleLearnOptions:
     features: int = option(128, "numbers a frame is told by; published: 4096")
     feature_layers: int = option(1, "fully connected layers of each frame; published: 2")
     hidden: int = option(128, "units that compare the frames; published: 0, a linear layer, which cannot compare")
+    differences: bool = option(True, "how much each two frames' features differ stands beside them; published: no")
     dropout: float = option(0.0, "dropout of the fully connected layers; published: 0.5")
 
 
@@ -208,6 +209,7 @@ class ShuffleLearn(Task):
             features=options.features,
             layers=options.feature_layers,
             hidden=options.hidden,
+            differences=options.differences,
             dropout=options.dropout,
             norm=options.norm,
         )

@@ -91,9 +91,9 @@ class _Stage:
         """Frames before the first that is shown, so that clips begin in the midst of things."""
         self.now = -self.lead / fps
         self.speed = math.sqrt(plan.gravity)
-        """Speed of a fall from half a side: sqrt(2 g / 2), in sides a second."""
+        """Speed of a fall from half a side: sqrt(2 g / 2), in sides a second. Where things glide, about theirs."""
         self.space = pymunk.Space()
-        self.space.gravity = (0.0, plan.gravity * SIDE)
+        self.space.gravity = (0.0, 0.0 if plan.motion == "glide" else plan.gravity * SIDE)
         self.space.collision_slop = 0.1
         self.space.iterations = 12
         # What stands on the floor touches it all the time; there, only pebbles and neighbours are heard.
@@ -163,7 +163,11 @@ class _Stage:
             y = ground if standing else between(self.rng, max(0.12, 0.02 - self.tops[number]), max(0.5, 0.7 * ground))
             body = self._body(plan, x, min(y, ground - (0.0 if standing else 0.03)), 0.0)
             self._keep_upright(body, swiftness=3.0 if standing else 2.2)
-            if not standing:
+            if self.plan.motion == "glide":
+                heading = between(self.rng, 0.0, 2 * math.pi)
+                pace = between(self.rng, 0.8, 1.2) * self.speed * SIDE
+                body.velocity = (pace * math.cos(heading), pace * math.sin(heading))
+            elif not standing:
                 heading = self.speed * SIDE
                 body.velocity = (between(self.rng, -0.8, 0.8) * heading, between(self.rng, -0.7, 0.4) * heading)
                 body.angular_velocity = between(self.rng, -3.0, 3.0)

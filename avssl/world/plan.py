@@ -20,6 +20,10 @@ PITCH_HZ = (300.0, 900.0)
 
 _GOLDEN = 0.6180339887498949
 
+# Of the motions that differ from the others. What glides has no weight: its "gravity" only sets the pace.
+_GRAVITY = {"fall": (4.0, 7.0), "glide": (0.3, 0.7)}
+_ELASTICITY = {"fall": (0.80, 0.90), "glide": (0.97, 1.0)}
+
 
 @dataclass(frozen=True)
 class ObjectPlan:
@@ -51,7 +55,7 @@ class ClipPlan:
     floor: float
     """Height of the floor, 0 the top edge of the picture, 1 the bottom."""
     gravity: float
-    """Sides a second squared."""
+    """Sides a second squared. A glide has no weight; its pace is about the root of this, in sides a second."""
     elasticity: float
     level_db: float
     """Level of the loudest moment, dB of full scale."""
@@ -89,8 +93,8 @@ def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
         objects=tuple(cast[i] for i in order),
         offscreen=tuple(_object(kind, 1, True, rng) for kind in kinds[visible:]),
         floor=between(rng, 0.82, 0.95),
-        gravity=between(rng, 4.0, 7.0) if motion == "fall" else between(rng, 7.0, 12.0),
-        elasticity=between(rng, 0.80, 0.90) if motion == "fall" else between(rng, 0.84, 0.93),
+        gravity=between(rng, *_GRAVITY.get(motion, (7.0, 12.0))),
+        elasticity=between(rng, *_ELASTICITY.get(motion, (0.84, 0.93))),
         level_db=between(rng, -20.0, -8.0),
         noise_db=between(rng, -66.0, -50.0),
         echo=between(rng, 0.0, 0.4),

@@ -26,6 +26,7 @@ MOTIONS: dict[str, str] = {
     "swing": "objects hang on cords, knock against posts and each other",
     "struck": "objects stand on the floor, pebbles fall on them",
     "fall": "like bounce, under a weaker pull and without hops: energy is only lost",
+    "glide": "objects glide without weight, bounce off the sides and each other",
 }
 
 
@@ -43,7 +44,7 @@ PRESETS: dict[str, Preset] = {
     "default": Preset({"single": 0.90, "several": 0.04, "duet": 0.02, "offscreen": 0.02, "silent": 0.02}, _ALL_MOTIONS),
     "single": Preset({"single": 1.0}, _ALL_MOTIONS),
     "localization": Preset({"single": 1.0, "several": 2.0}, _ALL_MOTIONS),
-    "motion": Preset({"single": 0.6, "several": 0.4}, {"fall": 1.0}),
+    "motion": Preset({"single": 0.6, "several": 0.4}, {"glide": 1.0}),
 }
 
 

@@ -81,7 +81,7 @@ def test_objects_stay_in_the_picture_and_things_happen_to_them(motion: str) -> N
 
 
 def test_a_fall_only_loses_energy() -> None:
-    settings = settings_of(size=32, frames=88, preset="motion", scenes={"single": 1.0})
+    settings = settings_of(size=32, frames=88, scenes={"single": 1.0}, motions={"fall": 1.0})
     for index in range(6):
         plan = plan_clip(settings, "train", index)
         hits = simulate(plan, plan.objects, settings.frames, settings.fps).hits

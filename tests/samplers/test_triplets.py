@@ -1,0 +1,84 @@
+"""Triplets of Shuffle & Learn: five frames in order, outer two shared by right and wrong, drawn where things move."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from toy_media import FPS, ToyVideos
+
+from avssl.samplers.keys import generator
+from avssl.samplers.triplets import TripletRule, difference, draw_five, draw_triplet, unusable
+
+RULE = TripletRule(by_motion=False)
+
+
+class MovesLate(ToyVideos):
+    """Still for the first two thirds of a clip; then every frame differs much from the one before."""
+
+    def frames(self, i, times):
+        shades = [(round(t * FPS) % 2) * 200 if t > 2.0 else 100 for t in times]
+        return np.stack([np.full((3, 40, 40), shade, np.uint8) for shade in shades])
+
+
+def fives(media, rule, count=200):
+    return np.stack([draw_five(media, n % len(media), rule, generator("five", n)) for n in range(count)])
+
+
+def test_five_different_frames_in_order_as_far_apart_as_asked():
+    rule = replace(RULE, gap_min=0.16, tau_max=0.24, tau_min=0.08, reach=0.4)
+    steps = np.diff(fives(ToyVideos(), rule))
+    assert (steps > 0).all()
+    period = 1 / FPS  # a frame is shown for so long: distances are right to that
+    assert (steps[:, 1:3] > 0.16 - period).all() and (steps[:, 1:3] < 0.24 + period).all()
+    assert (steps[:, [0, 3]] < 0.4 + period).all()
+
+
+def test_times_are_those_of_frames():
+    media = ToyVideos()
+    assert np.isin(fives(media, RULE), media.frame_times(0)).all()
+
+
+def test_triplets_are_drawn_where_things_move(cache):
+    media = MovesLate(4)
+    moving = fives(media, replace(RULE, by_motion=True))
+    anywhere = fives(media, RULE)
+    assert (moving[:, 4] > 2.0).mean() > (anywhere[:, 4] > 2.0).mean() + 0.3
+
+
+def test_outer_frames_are_b_and_d_whatever_the_answer_and_half_are_turned():
+    drawn = [draw_triplet(replace(RULE, positives=0.25), generator("order", n)) for n in range(4000)]
+    assert np.mean([one.label for one in drawn]) == pytest.approx(0.25, abs=0.03)
+    for label, middles in ((1, {2}), (0, {0, 4})):
+        these = [one.slots for one in drawn if one.label == label]
+        assert {slots[1] for slots in these} == middles
+        turned = Counter((slots[0], slots[2]) for slots in these)
+        assert set(turned) == {(1, 3), (3, 1)}
+        assert turned[3, 1] / len(these) == pytest.approx(0.5, abs=0.05)
+    wrong = Counter(one.slots[1] for one in drawn if one.label == 0)
+    assert wrong[0] / sum(wrong.values()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_without_fixed_ends_the_outer_frames_tell():
+    drawn = [draw_triplet(replace(RULE, ends="shuffled"), generator("order", n)) for n in range(200)]
+    assert all({one.slots[0], one.slots[2]} != {1, 3} for one in drawn if one.label == 0)
+
+
+def test_differences_do_not_wrap_around():
+    dark, light = np.full((3, 4, 4), 5, np.uint8), np.full((3, 4, 4), 250, np.uint8)
+    assert difference(dark, light) == difference(light, dark) == 245.0
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"tau_max": 2.0, "reach": 2.0}, "shorter than the 8 s"),
+        ({"gap_min": 0.04}, "frames 0.0789 s apart"),
+    ],
+)
+def test_clips_that_cannot_give_a_triplet_are_passed_over_with_the_reason(change, why):
+    said = unusable(ToyVideos().facts(0), replace(RULE, **change))
+    assert said is not None and said.startswith(why)
+    assert unusable(ToyVideos().facts(0), RULE) is None
