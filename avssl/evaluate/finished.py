@@ -54,18 +54,16 @@ def open_run(path: str | Path, task_name: str | None = None) -> Run:
         UserError: no run there, a run of another task, or one that has saved nothing yet.
     """
     folder = Path(path)
-    config = _of_one_task(read_config(folder), folder, task_name)
+    whole = read_config(folder)
+    config = _of_one_task(whole, folder, task_name)
     name = str(config["task"])
-    kind = tasks.get(name)
-    task = kind(from_plain(kind.Options, config))
-    task.grey = bool(config.get("all_grey", False))
     options = from_plain(TrainOptions, config)
     checkpoint = Checkpoints(folder / "checkpoints").newest(lambda _: None)
     if checkpoint is None:
         raise UserError(f"{folder} has saved nothing yet; let it train on with: avssl train {name} --out {folder} …")
     tally = checkpoint["tally"]
-    task.load_state(_state(folder, name))
-    network = task.network(task.make_encoders())
+    task = _task(folder, config)
+    network = task.network(_encoders(folder, whole, task))
     weights = _kept(folder, options, checkpoint)["networks"]
     prefix = f"{name}."
     network.load_state_dict(
@@ -91,6 +89,24 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or "task" not in config:
         raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no task")
     return config
+
+
+def _task(folder: Path, config: Mapping[str, Any]) -> Task:
+    """The task of a config of one task, with what it learned of its training data."""
+    kind = tasks.get(str(config["task"]))
+    task = kind(from_plain(kind.Options, config))
+    task.grey = bool(config.get("all_grey", False))
+    task.load_state(_state(folder, task.name))
+    return task
+
+
+def _encoders(folder: Path, whole: dict[str, Any], task: Task) -> dict[str, nn.Module]:
+    """Fresh encoders as the run had them: where several tasks share one, the first that names its role made it."""
+    made: dict[str, nn.Module] = {}
+    for name in whole["tasks"] if whole["task"] == "multi-task" else []:
+        first = _task(folder, _of_one_task(whole, folder, str(name)))
+        made = first.make_encoders() | made
+    return made or task.make_encoders()
 
 
 def _of_one_task(config: dict[str, Any], folder: Path, task_name: str | None) -> dict[str, Any]:

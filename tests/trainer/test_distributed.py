@@ -86,18 +86,19 @@ def test_torchrun_starts_it(tmp_path):
     assert same(tmp_path / "one", tmp_path / "two")
 
 
-def test_two_killed_processes_with_dropout_and_batch_norm_continue_to_the_same_bits(tmp_path, start_two):
+@pytest.mark.parametrize("mix", ["alternating", "joint"])
+def test_two_killed_processes_with_dropout_and_batch_norm_continue_to_the_same_bits(mix, tmp_path, start_two):
     toy = {"batch_norm": True, "draw_seconds": 0.01}
-    undisturbed = start_two(tmp_path / "log", tmp_path / "whole", OPTIONS, {**toy, "draw_seconds": 0.0}, 2, "joint")
+    undisturbed = start_two(tmp_path / "log", tmp_path / "whole", OPTIONS, {**toy, "draw_seconds": 0.0}, 2, mix)
     assert finished(undisturbed) == [0, 0], (tmp_path / "log0").read_text()
-    killed = start_two(tmp_path / "log", tmp_path / "run", OPTIONS, toy, 2, "joint")
+    killed = start_two(tmp_path / "log", tmp_path / "run", OPTIONS, toy, 2, mix)
     while not list(tmp_path.glob("run/checkpoints/step-*.pt")):
         assert killed[0].is_alive(), (tmp_path / "log0").read_text()
         time.sleep(0.01)
     for process in killed:
         os.kill(process.pid, signal.SIGKILL)
     finished(killed)
-    assert finished(start_two(tmp_path / "log", tmp_path / "run", OPTIONS, toy, 2, "joint")) == [0, 0]
+    assert finished(start_two(tmp_path / "log", tmp_path / "run", OPTIONS, toy, 2, mix)) == [0, 0]
     assert "continuing after step" in (tmp_path / "log0").read_text()
     assert (tmp_path / "run" / "final.txt").read_text() == (tmp_path / "whole" / "final.txt").read_text()
 
