@@ -88,6 +88,18 @@ def _wilson_share(p: float, n: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def t_interval(values: ArrayLike) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of some independent figures: (low, high), both the value for one figure."""
+    from scipy.stats import t  # slow to import
+
+    x = np.asarray(values, dtype=np.float64)
+    mean = float(x.mean())
+    if len(x) < 2:
+        return mean, mean
+    reach = float(t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
+    return mean - reach, mean + reach
+
+
 def mcnemar(b: int, c: int) -> float:
     """Exact two-sided p of McNemar's test from the two discordant counts."""
     n = b + c

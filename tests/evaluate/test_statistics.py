@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from avssl.evaluate.rows import ResultRow, read_rows, write_rows
-from avssl.evaluate.statistics import accuracy_interval, cluster_bootstrap, mcnemar, wilson
+from avssl.evaluate.statistics import accuracy_interval, cluster_bootstrap, mcnemar, t_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,12 @@ from avssl.evaluate.statistics import accuracy_interval, cluster_bootstrap, mcne
 )
 def test_wilson(k, n, low, high):
     assert wilson(k, n) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_students_interval_by_hand():
+    # Mean 0.28, deviation sqrt(0.0026 / 3) = 0.02944, over sqrt(4) 0.01472, times t(3) = 3.1824: 0.04684.
+    assert t_interval([0.24, 0.28, 0.29, 0.31]) == pytest.approx((0.28 - 0.04684, 0.28 + 0.04684), abs=1e-5)
+    assert t_interval([0.3]) == (0.3, 0.3)
 
 
 def test_wilson_of_nothing_says_nothing():
