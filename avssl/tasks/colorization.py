@@ -18,7 +18,7 @@ from avssl.media.facts import Facts, Media
 from avssl.networks.colorization import AB_SCALE, ColorizationNetwork, Colours
 from avssl.networks.colour import rgb_to_lab
 from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.whole_pictures import draw_picture, item_of, other_item, unusable
 from avssl.tasks.base import Answers, Batch, Losses, Task, option
@@ -32,6 +32,7 @@ from avssl.tasks.colour_bins import (
     smoothed_prior,
     soft_encode,
 )
+from avssl.tasks.images import tower_encoder
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -63,11 +64,12 @@ class ColorizationOptions:
     crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle")
     flip: bool = option(True, "mirror half of the pictures")
     contrast: float = option(0.0, "largest change of the contrast of the lightness that is fed, as a share")
-    vision: str = option("l3", "vision encoder: l3, resnet18, resnet34, resnet50, resnet101, …")
-    width: int = option(32, "channels of the first block of the l3 tower; published: 64")
-    convs: int = option(1, "convolutions a block of the l3 tower")
-    first_stride: int = option(2, "stride of the l3 tower's first convolution")
-    vision_pools: int = option(3, "blocks of the l3 tower followed by pooling")
+    vision: str = option("l3", "vision encoder: l3, small, nin, alexnet, resnet18, resnet34, resnet50, resnet101")
+    width: int = option(32, "channels of the first block of l3 and small")
+    convs: int = option(1, "convolutions a block of l3 and small")
+    blocks: int = option(4, "blocks of l3, small and nin")
+    first_stride: int = option(2, "stride of the first convolution of l3 and small")
+    vision_pools: int = option(3, "blocks of l3 and small followed by pooling")
     norm: Norm = option("batch", "batch, group or none")
     head_width: int = option(96, "channels of the head")
     head_depth: int = option(1, "3×3 convolutions of the head")
@@ -200,12 +202,7 @@ class Colorization(Task):
     # --- learning ---------------------------------------------------------------------------------------
 
     def encoders(self) -> dict[str, nn.Module]:
-        options = self.options
-        config = VisionConfig(
-            options.vision, options.width, options.convs, options.first_stride, options.vision_pools, options.norm,
-            options.side,
-        )  # fmt: skip
-        return {"vision": VisionEncoder(config)}
+        return {"vision": tower_encoder(self.options)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options

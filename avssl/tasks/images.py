@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,43 @@ def encoder(options: EncoderOptions, side: int) -> VisionEncoder:
             norm=options.norm,
             side=side,
             blocks=options.blocks,
+        )
+    )
+
+
+class Tower(Protocol):
+    """Options of a task whose encoder's poolings can be left out, so that its map is finer."""
+
+    @property
+    def vision(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def convs(self) -> int: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def first_stride(self) -> int: ...
+    @property
+    def vision_pools(self) -> int: ...
+    @property
+    def norm(self) -> Norm: ...
+    @property
+    def side(self) -> int: ...
+
+
+def tower_encoder(options: Tower) -> VisionEncoder:
+    """A fresh encoder for pictures of ``options.side`` pixels."""
+    return VisionEncoder(
+        VisionConfig(
+            options.vision,
+            options.width,
+            options.convs,
+            options.first_stride,
+            options.vision_pools,
+            options.norm,
+            options.side,
+            options.blocks,
         )
     )
 

@@ -17,11 +17,12 @@ from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.networks.inpainting import Bottleneck, InpaintingNetwork, reversed_gradient
 from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 from avssl.samplers.holes import Hole, draw_hole, filled_by, filled_from_rim, grown
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.whole_pictures import Picture, draw_picture, item_of, other_item, unusable
 from avssl.tasks.base import Answers, Batch, Losses, Task, option
+from avssl.tasks.images import tower_encoder
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ class InpaintingOptions:
     crop_low: float = option(0.7, "smallest crop, as a share of the shorter side")
     crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle")
     flip: bool = option(True, "mirror half of the pictures")
-    vision: str = option("l3", "vision encoder: l3, resnet18, resnet34, resnet50, resnet101, …")
-    width: int = option(32, "channels of the first block of the l3 tower; published: 64")
-    convs: int = option(1, "convolutions a block of the l3 tower")
-    first_stride: int = option(2, "stride of the l3 tower's first convolution")
-    vision_pools: int = option(3, "blocks of the l3 tower followed by pooling")
+    vision: str = option("l3", "vision encoder: l3, small, nin, alexnet, resnet18, resnet34, resnet50, resnet101")
+    width: int = option(32, "channels of the first block of l3 and small")
+    convs: int = option(1, "convolutions a block of l3 and small")
+    blocks: int = option(4, "blocks of l3, small and nin")
+    first_stride: int = option(2, "stride of the first convolution of l3 and small")
+    vision_pools: int = option(3, "blocks of l3 and small followed by pooling")
     norm: Norm = option("batch", "batch, group or none")
     decoder_width: int = option(24, "channels of the decoder's last block")
 
@@ -158,12 +160,7 @@ class Inpainting(Task):
     # --- learning ---------------------------------------------------------------------------------------
 
     def encoders(self) -> dict[str, nn.Module]:
-        options = self.options
-        config = VisionConfig(
-            options.vision, options.width, options.convs, options.first_stride, options.vision_pools, options.norm,
-            options.side,
-        )  # fmt: skip
-        return {"vision": VisionEncoder(config)}
+        return {"vision": tower_encoder(self.options)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options

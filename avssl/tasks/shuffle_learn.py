@@ -18,12 +18,13 @@ from avssl.media.facts import Facts, Media
 from avssl.media.motion import measure_motion
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
 from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Crop, centre_crop, cut, random_crop
 from avssl.samplers.triplets import Ends, TripletRule, difference, draw_five, draw_triplet, unusable
 from avssl.samplers.whole_pictures import item_of
 from avssl.tasks.base import Answers, Batch, Losses, Task, option
+from avssl.tasks.images import tower_encoder
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -187,18 +188,7 @@ class ShuffleLearn(Task):
     # --- learning ---------------------------------------------------------------------------------------
 
     def encoders(self) -> dict[str, nn.Module]:
-        options = self.options
-        config = VisionConfig(
-            architecture=options.vision,
-            width=options.width,
-            convs=options.convs,
-            first_stride=options.first_stride,
-            pools=options.vision_pools,
-            norm=options.norm,
-            side=options.side,
-            blocks=options.blocks,
-        )
-        return {"vision": VisionEncoder(config)}
+        return {"vision": tower_encoder(self.options)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options, vision = self.options, encoders["vision"]
