@@ -18,6 +18,7 @@ class Textures:
     Args:
         grain: pixels over which the texture is alike.
         light: how much brighter the top is than the bottom, in grey levels.
+        contrast_below: by which share contrast, and with it the gradients, fall from the top to the bottom.
         aberration: by which share green is larger than red and blue, about the middle, as of a cheap lens.
     """
 
@@ -30,9 +31,11 @@ class Textures:
         grain: float = 1.5,
         light: float = 0,
         aberration: float = 0,
+        contrast_below: float = 0,
     ) -> None:
         self.count, self.size, self.grain, self.light, self.aberration = count, size, grain, light, aberration
-        self.fingerprint = f"textures-{count}-{size}-{grain}-{light}-{aberration}"
+        self.contrast_below = contrast_below
+        self.fingerprint = f"textures-{count}-{size}-{grain}-{light}-{aberration}-{contrast_below}"
 
     def __len__(self) -> int:
         return self.count
@@ -48,7 +51,8 @@ class Textures:
         rng = np.random.default_rng(i)
         grey = gaussian_filter(rng.normal(size=self.size), self.grain)
         planes = [grey, _scaled(grey, 1 + self.aberration) if self.aberration else grey, grey]
-        picture = np.stack(planes) * 30 / grey.std() + 128
+        strength = 1 - self.contrast_below * np.linspace(0, 1, self.size[0])[:, None]
+        picture = np.stack(planes) * strength * 30 / grey.std() + 128
         picture += self.light * np.linspace(0.5, -0.5, self.size[0])[None, :, None]
         return np.repeat(picture.clip(0, 255).astype(np.uint8)[None], len(times), axis=0)
 

@@ -116,6 +116,14 @@ def levels(task: Any, batch: Batch) -> Tensor:
     return told[batch["chosen"]].flatten(1)
 
 
+def gradients(task: Any, batch: Batch) -> Tensor:
+    """Mean magnitude of the gradient of each patch of a puzzle: where a lens is sharp, and things are near."""
+    patches = task.fed(batch).mean(1)
+    down, right = patches[:, 1:, :-1] - patches[:, :-1, :-1], patches[:, :-1, 1:] - patches[:, :-1, :-1]
+    told = (down.square() + right.square()).sqrt().mean((1, 2))
+    return told[batch["chosen"]].clamp_min(1e-6).log()
+
+
 # --- cues of jigsaw -------------------------------------------------------------------------------------
 
 
@@ -135,6 +143,25 @@ def tile_seams(task: Any, batch: Batch) -> Tensor:
         costs.append(right + under)
     cost = torch.stack(costs, 1)
     return -(cost - cost.amin(1, keepdim=True))
+
+
+# --- cues of shuffle-learn ------------------------------------------------------------------------------
+
+
+def outer_change(task: Any, batch: Batch) -> Tensor:
+    """How much the outer two frames differ, and its square: with the wrong ones shuffled, they are nearer in time."""
+    frames = batch["frames"].float() / 255
+    change = _rms(frames[:, 0] - frames[:, 2])
+    return torch.stack([change, change.square()], 1)
+
+
+# --- cues of av-correspondence --------------------------------------------------------------------------
+
+
+def loudness(task: Any, batch: Batch) -> Tensor:
+    """How loud the sound is, and its square, in dB: (N, 2)."""
+    level = 10 * batch["waveform"].float().square().mean(-1).clamp_min(1e-12).log10()
+    return torch.stack([level, level.square()], 1)
 
 
 # --- how ------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from avssl.media.facts import Facts, Media
 from avssl.samplers.keys import Key, generator, permutation
 
 Alignment = Literal["centre", "overlap"]
+NegativeSounds = Literal["moments", "anywhere"]
 
 # A frame time read back from a file may be off by the rounding of its time base.
 _SLACK_SECONDS = 1e-3
@@ -35,6 +36,8 @@ class PairRule:
         alignment: "centre", the frame is the midpoint of its sound (AVE-Net); "overlap", anywhere in it (L3-Net).
         hard_negatives: share of the negatives whose sound is another, not overlapping moment of the same video.
         min_loudness_db: moments whose sound is quieter than this (RMS, dB of full scale) are drawn again.
+        negative_sounds: "moments", negatives' sounds are drawn as positives' are; "anywhere", off the frame grid and
+            however quiet: the leak, for probes that show it.
         positives_only: draw no negatives; the task makes them from the other puzzles of the batch.
     """
 
@@ -43,6 +46,7 @@ class PairRule:
     alignment: Alignment = "centre"
     hard_negatives: float = 0.0
     min_loudness_db: float | None = None
+    negative_sounds: NegativeSounds = "moments"
     positives_only: bool = False
 
 
@@ -137,7 +141,15 @@ def draw_pair(media: Media, key: Key, rule: PairRule) -> Pair:
         other = _other_moment(media, frame, rule, rng)
         if other is not None:
             return Pair(frame, other, 0)
-    return Pair(frame, draw_moment(media, _other_item(media, item, rng), rule, rng), 0)
+    sound_of = _anywhere if rule.negative_sounds == "anywhere" else draw_moment
+    return Pair(frame, sound_of(media, _other_item(media, item, rng), rule, rng), 0)
+
+
+def _anywhere(media: Media, item: int, rule: PairRule, rng: np.random.Generator) -> Moment:
+    """A moment as careless samplers draw it, of any stretch of the sound."""
+    start, length = _centres(media.frame_times(item), media.facts(item), rule.seconds)
+    start += float(rng.uniform(0, max(length - rule.seconds, 0.0)))
+    return Moment(item, start + rule.seconds / 2, start, media.audio(item, start, rule.seconds, rule.rate))
 
 
 def _other_item(media: Media, item: int, rng: np.random.Generator) -> int:

@@ -24,7 +24,7 @@ from avssl.networks.fusion import FUSIONS, FusionName
 from avssl.networks.gather import gather_with_gradient
 from avssl.networks.tower import Norm
 from avssl.networks.vision import VisionConfig, VisionEncoder
-from avssl.samplers.correspondence import Alignment, Pair, PairRule, draw_pair, unusable
+from avssl.samplers.correspondence import Alignment, NegativeSounds, Pair, PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import centre_crop, cut, random_crop
 from avssl.samplers.silence import draw_silence
@@ -57,6 +57,9 @@ class CorrespondenceOptions:
     frames: int = option(1, "frames of a puzzle, their maps pooled by maximum")
     alignment: Alignment = option("centre", "centre: the frame is the midpoint of its sound; overlap: anywhere in it")
     negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
+    negative_sounds: NegativeSounds = option(
+        "moments", "of drawn negatives: as positives' are drawn; anywhere: off the frame grid, a leak kept for probes"
+    )
     hard_negatives: float = option(0.0, "share of drawn negatives that are another moment of the same video")
     contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss")
     temperature: float = option(0.07, "temperature of InfoNCE")
@@ -327,6 +330,7 @@ class AVCorrespondence(Task):
             alignment=options.alignment,
             hard_negatives=options.hard_negatives,
             min_loudness_db=options.min_loudness_db,
+            negative_sounds=options.negative_sounds,
             positives_only=self._in_batch(),
         )
 

@@ -5,14 +5,18 @@ The pictures are textures, on which nothing but the cue can tell the answer.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from made_pictures import Textures
+from toy_media import FPS, RATE, SIDE, ToyVideos
 
 from avssl.evaluate import shortcuts
 from avssl.evaluate.shortcuts import probe
+from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
 from avssl.tasks.jigsaw import Jigsaw, JigsawOptions
 from avssl.tasks.relative_position import RelativePosition, RelativePositionOptions
 from avssl.tasks.rotation import Rotation, RotationOptions
+from avssl.tasks.shuffle_learn import ShuffleLearn, ShuffleLearnOptions
 
 
 def rotation(**options):
@@ -56,6 +60,12 @@ def test_light_from_above_tells_the_place_unless_patches_are_normalised():
     assert not probe(jigsaw(), pictures, shortcuts.levels).leaks
 
 
+def test_strong_gradients_tell_the_place_unless_patches_have_one_contrast():
+    pictures = Textures(contrast_below=0.6)
+    assert probe(relative_position(normalise=False), pictures, shortcuts.gradients).accuracy > 0.25
+    assert not probe(relative_position(), pictures, shortcuts.gradients).leaks
+
+
 @pytest.mark.parametrize("colour", ["project", "drop", "grey"])
 def test_a_lens_that_moves_green_tells_the_place_unless_colours_are_taken_away(colour):
     pictures = Textures(grain=2.5, aberration=0.04)
@@ -71,9 +81,67 @@ def test_tiles_fit_together_unless_they_lie_anywhere_in_their_cells():
 
 
 def test_mirroring_after_the_turn_makes_two_answers_the_same():
-    import numpy as np
-
     from avssl.samplers.rotations import rotated
 
     square = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
     assert np.array_equal(rotated(square, 1)[..., ::-1], rotated(square[..., ::-1], 3))
+
+
+# --- frames in time, and pictures with sound ------------------------------------------------------------
+
+
+class Drifts(ToyVideos):
+    """A texture that moves to the right, as fast in every clip: how much two frames differ tells how far apart."""
+
+    def frames(self, i, times):
+        wide = Textures(1, size=(SIDE, 600), grain=6.0).frames(i, [0.0])[0]
+        lefts = [round(20 + 40 * time) for time in times]
+        return np.stack([wide[:, :, left : left + SIDE] for left in lefts])
+
+
+class QuietHalf(ToyVideos):
+    """Clips that are quiet for their first half, and click at every frame."""
+
+    def audio(self, i, start_seconds, duration_seconds, rate):
+        t = start_seconds + np.arange(round(duration_seconds * rate)) / rate
+        clicks = np.abs(t * FPS - np.round(t * FPS)) < 0.5 * FPS / rate
+        tone = 0.2 * np.sin(2 * np.pi * 700 * t) * np.where(t > self.seconds / 2, 1.0, 0.001)
+        return (tone + 0.5 * clicks).astype(np.float32)
+
+
+def shuffle_learn(ends):
+    spaced = {"gap_min": 0.16, "tau_max": 0.16, "tau_min": 0.16, "reach": 0.16}
+    options = ShuffleLearnOptions(side=SIDE, motion=False, look_alike=0.0, ends=ends, **spaced)
+    return ShuffleLearn(options).held_out()
+
+
+def correspondence(**options):
+    wanted = {"side": 16, "rate": RATE, "negatives": "drawn", "gain": 0.0}
+    return AVCorrespondence(CorrespondenceOptions(**(wanted | options))).held_out()
+
+
+def phase(task, batch):
+    """Where in a frame's time the clicks come: the sound folded at the frame rate. (N, 20)"""
+    period = round(RATE / FPS)
+    sound = batch["waveform"].abs()
+    folded = sound[:, : sound.shape[1] // period * period].unflatten(1, (-1, 20, period // 20))
+    return folded.amax((1, 3))
+
+
+def test_outer_frames_tell_wrong_orders_unless_they_are_the_same_in_right_ones():
+    media = Drifts(40, seconds=4.0)
+    assert probe(shuffle_learn("shuffled"), media, shortcuts.outer_change, puzzles=400).accuracy > 0.8
+    assert not probe(shuffle_learn("fixed"), media, shortcuts.outer_change, puzzles=400).leaks
+
+
+def test_loudness_tells_negatives_that_another_routine_has_drawn():
+    media = QuietHalf(40, seconds=6.0)
+    careless = correspondence(negative_sounds="anywhere", min_loudness_db=-25.0)
+    assert probe(careless, media, shortcuts.loudness, puzzles=400).accuracy > 0.65
+    assert not probe(correspondence(min_loudness_db=-25.0), media, shortcuts.loudness, puzzles=400).leaks
+
+
+def test_sounds_off_the_frame_grid_are_heard_to_be():
+    media = QuietHalf(40, seconds=6.0)
+    assert probe(correspondence(negative_sounds="anywhere"), media, phase, puzzles=400).accuracy > 0.9
+    assert not probe(correspondence(), media, phase, puzzles=400).leaks
