@@ -17,14 +17,14 @@ TINY = (
 """Flags of the smallest training there is: one step is some hundredths of a second."""
 
 
-def write_clip(path: Path, number: int = 0, seconds: float = 2.0, sound: bool = True) -> None:
+def write_clip(path: Path, number: int = 0, seconds: float = 2.0, sound: bool = True, fps: int = FPS) -> None:
     """A plain picture that changes colour a little, and a tone of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        video = container.add_stream("mpeg4", rate=FPS)
+        video = container.add_stream("mpeg4", rate=fps)
         video.width, video.height, video.pix_fmt = SIDE, SIDE, "yuv420p"
         audio = container.add_stream("aac", rate=RATE, layout="mono") if sound else None
-        for k in range(round(seconds * FPS)):
+        for k in range(round(seconds * fps)):
             picture = np.full((SIDE, SIDE, 3), (40 * number + 5 * k) % 256, np.uint8)
             picture[k % SIDE :, :, number % 3] = 200
             for packet in video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):

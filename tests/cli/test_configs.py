@@ -31,7 +31,7 @@ def listed_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("listed")
     lines = ["path,label,sound,split"]
     for number in range(12):
-        write_clip(folder / f"{number:02d}.mp4", number)
+        write_clip(folder / f"{number:02d}.mp4", number, seconds=8.0, fps=25)  # as long as the published triplets
         lines.append(f"{number:02d}.mp4,kind{number % 2},sound{number},{'test' if number > 8 else 'train'}")
     (folder / "clips.csv").write_text("\n".join(lines) + "\n")
     return folder / "clips.csv"
