@@ -17,10 +17,12 @@ def run(argv: Sequence[str]) -> None:
         "Show where the sound of a video comes from: the video with its own sound, heat over each frame, and beneath\n"
         "it a trace of confidence over time. Beside OUT.mp4 go OUT.json (peaks and scores of the maps) and OUT.png\n"
         "(key moments). When nothing that is heard is in the picture it says so instead of pointing.\n"
-        "Without --run it takes a model of the generated world, which knows eight drawn kinds of things and no others.",
-        "avssl localize clip.mp4 -o heat.mp4\navssl localize photo.jpg --sound bark.wav -o heat.mp4 --run runs/mine",
+        "Without --run it takes a model of the generated world, which knows eight drawn kinds of things and no\n"
+        "others; without VIDEO a held-out clip of that world.",
+        "avssl localize -o heat.mp4\navssl localize clip.mp4 -o heat.mp4\n"
+        "avssl localize photo.jpg --sound bark.wav -o heat.mp4 --run runs/mine",
     )
-    command.positional("video", "a video with sound, or a picture with --sound")
+    command.positional("video", "a video with sound, or a picture with --sound", optional=True)
     command.add(
         [
             Option("output", str | None, None, "the video to write, .mp4", "-o", "MP4"),
@@ -33,21 +35,23 @@ def run(argv: Sequence[str]) -> None:
     )
     values = command.parse(argv)
     out = _checked(values)
-    # The file first: a bad one should not wait for a model.
+    from avssl.cli.default_localizer import default_run
+    from avssl.cli.example_clip import example_clip
     from avssl.localization.scenes import open_scene
 
-    scene = open_scene(values["video"], values["sound"])
-    from avssl.cli.default_localizer import default_run
+    # The file first: a bad one should not wait for a model.
+    scene = open_scene(values["video"], values["sound"]) if values["video"] else None
     from avssl.localization.demo import show_scene
     from avssl.localization.localizer import open_localizer
     from avssl.trainer.devices import choose_device
 
     folder = values["run"] or str(default_run(say))
+    scene = scene or open_scene(str(example_clip(Path(folder), say)), None)
     localizer = open_localizer(folder, choose_device(values["device"]))
     if values["threshold"] is not None:
         localizer.threshold = values["threshold"]
     shown = show_scene(scene, localizer, out, bar=progress, per_second=values["per_second"], run=folder)
-    say(f"{values['video']}: {shown.verdict}")
+    say(f"{scene.name}: {shown.verdict}")
     say(f"{shown.video}, {shown.facts.name} with peaks and scores, {shown.moments.name} with key moments")
 
 
@@ -55,6 +59,8 @@ def _checked(values: Values) -> Path:
     if values["output"] is None:
         raise UserError("avssl localize wants -o OUT.mp4, the video to write")
     out = Path(values["output"])
+    if values["sound"] is not None and values["video"] is None:
+        raise UserError("--sound wants a picture or a video to go with: avssl localize photo.jpg --sound bark.wav -o …")
     if out.suffix.lower() != ".mp4":
         raise UserError(f"-o {out} must end in .mp4")
     for name in ("video", "sound"):
