@@ -201,15 +201,15 @@ def _named_rows(
     rows = []
     if tally.correct:
         correct, total = np.concatenate(tally.correct), np.concatenate(tally.total)
-        chance = 1 / int((total.sum(0) > 0).sum())
-        bins = correct.shape[1]
+        occurring = int((total.sum(0) > 0).sum())
+        chance, bins = 1 / occurring, correct.shape[1]
         rows.append(
             row_of_sums(
                 name,
                 "balanced-accuracy",
                 np.hstack([correct, total]),
                 clusters,
-                lambda s: balanced_accuracy(s[:, :bins], s[:, bins:]),
+                lambda s: balanced_accuracy(s[:, :bins], s[:, bins:], occurring),
                 chance=chance,
                 **common,
             )
@@ -224,7 +224,7 @@ def _named_rows(
                     "balanced-accuracy",
                     np.hstack([commonest, total]),
                     clusters,
-                    lambda s: balanced_accuracy(s[:, :bins], s[:, bins:]),
+                    lambda s: balanced_accuracy(s[:, :bins], s[:, bins:], occurring),
                     chance=chance,
                     note=NOTES["constant"],
                     **common,

@@ -53,9 +53,14 @@ def bin_counts(
     return correct.astype(np.float64), total.astype(np.float64)
 
 
-def balanced_accuracy(correct: Numbers, total: Numbers) -> NDArray[np.float64]:
-    """The mean over the bins that occur of the share of their pixels said rightly: (m,) of sums (m, bins)."""
+def balanced_accuracy(correct: Numbers, total: Numbers, occurring: int | None = None) -> NDArray[np.float64]:
+    """The mean over the bins that occur of the share of their pixels said rightly: (m,) of sums (m, bins).
+
+    Args:
+        occurring: how many bins do, where ``total`` is of a sample in which a rare one may be missing: it counts as
+            wrong there, so that the constant answer scores the same in all samples.
+    """
     occurs = total > 0
     shares = np.where(occurs, correct / np.where(occurs, total, 1), 0.0)
-    mean: NDArray[np.float64] = shares.sum(1) / occurs.sum(1)
+    mean: NDArray[np.float64] = shares.sum(1) / (occurs.sum(1) if occurring is None else occurring)
     return mean

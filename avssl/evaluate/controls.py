@@ -208,7 +208,7 @@ def verdict(rows: Sequence[ResultRow]) -> str:
     if trained is None:
         return ""
     chance = trained.chance or 0.0
-    own = ("trained", "untrained", "ceiling")
+    own = ("trained", "untrained", "ceiling", "constant")
     controls = [row for row in rows if row.name not in own and row.metric == trained.metric and row.chance is not None]
     leaks = [row.name for row in controls if _beats_chance(row)]
     learned = "is above chance" if trained.low > chance else "is NOT above chance"

@@ -34,6 +34,7 @@ def test_balanced_accuracy_counts_every_bin_alike():
     correct, total = bin_counts(said, truth, 3)
     assert correct.tolist() == [[2, 1, 0]] and total.tolist() == [[3, 1, 0]]
     assert balanced_accuracy(correct, total)[0] == pytest.approx((2 / 3 + 1) / 2)
+    assert balanced_accuracy(correct, total, 3)[0] == pytest.approx((2 / 3 + 1) / 3)  # a third bin, not in this sample
     always = bin_counts(np.zeros_like(truth), truth, 3)
     assert balanced_accuracy(*always)[0] == pytest.approx(1 / 2)
 
