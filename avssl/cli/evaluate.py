@@ -28,8 +28,12 @@ PROTOCOLS = {
 OWN_COMMANDS = {
     "localization": "where the sound comes from: maps against boxes, on the generated world and published test sets",
     "leaks": "which clips, videos and near-duplicate frames two lists or folders share",
+    "knn": "nearest neighbours on frozen features, by stage",
+    "linear": "linear probes of all stages of an encoder, beside random weights",
+    "svm": "linear SVMs on frozen features, as VOC07 classification is judged",
+    "low-shot": "linear SVMs from few labels",
 }
-"""Protocols with options of their own, each a module ``avssl.cli.evaluate_NAME``."""
+"""Protocols with options of their own, each a module ``avssl.cli.evaluate_NAME`` (``_`` for ``-``)."""
 
 WHAT = """Judge a finished run on held-out data: rows with interval, chance and number, beside the untrained network."""
 EXAMPLE = """  avssl evaluate av-correspondence --run runs/mine
@@ -45,7 +49,7 @@ def run(argv: Sequence[str]) -> None:
         return
     name = words.pop(0)
     if name in OWN_COMMANDS:
-        importlib.import_module(f"avssl.cli.evaluate_{name}").run(words)
+        importlib.import_module(f"avssl.cli.evaluate_{name.replace('-', '_')}").run(words)
         return
     if name not in PROTOCOLS:
         known = PROTOCOLS | OWN_COMMANDS

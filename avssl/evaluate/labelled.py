@@ -79,6 +79,8 @@ def labelled(
     test: Media | None = None,
     *,
     folds: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
     truths: Mapping[str, Mapping[str, int]] | None = None,
     separator: str | None = None,
     seed: int = 0,
@@ -91,6 +93,8 @@ def labelled(
         media: what is learned from.
         test: what is judged on; items that are in both are not learned from.
         folds: the fold of each item of ``media``.
+        splits: "train" or "test" for each item, instead of the items' own splits.
+        sources: what each item was cut from, instead of the items' own sources.
         truths: by path, 1, 0 or −1 for each class, instead of the items' own labels.
         separator: what stands between the labels of an item that has several ("|").
         seed: of a division by source.
@@ -106,7 +110,7 @@ def labelled(
         classes = tuple(sorted({name for row in truths.values() for name in row}))
         targets = np.array([[truths[one.path].get(name, 0) for name in classes] for one in facts], np.int8)
         single = False
-    sources = tuple(one.source for one in facts)
+    sources = tuple(sources or (one.source for one in facts))
     if test is not None:
         theirs = {test.facts(i).path for i in range(len(test))}
         mine = [i for i in range(len(media)) if media.facts(i).path not in theirs]
@@ -114,7 +118,7 @@ def labelled(
     elif folds is not None:
         divisions = _by_fold(folds)
     else:
-        divisions = [_by_split([one.split for one in facts], targets, sources, seed)]
+        divisions = [_by_split(splits or [one.split for one in facts], targets, sources, seed)]
     for division in divisions:
         _check(division, targets, classes)
     return Labelled(parts, targets, classes, single, sources, tuple(divisions))

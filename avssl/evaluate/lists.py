@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 from avssl.errors import UserError
 from avssl.media.facts import Media

@@ -1,0 +1,252 @@
+"""What the commands of the probes share: from their options to labelled media and the features of encoders."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avssl.cli.data import open_source
+from avssl.cli.options import Command, Option, Values
+from avssl.cli.screen import progress, say
+from avssl.errors import UserError
+from avssl.media.cache import whole_file
+
+if TYPE_CHECKING:
+    import torch
+
+    from avssl.evaluate.encoders import Encoder
+    from avssl.evaluate.figures import Context
+    from avssl.evaluate.labelled import Labelled
+    from avssl.evaluate.probing import Encoded
+    from avssl.evaluate.rows import ResultRow
+    from avssl.media.facts import Media
+
+DATA = """Labels are the names of sub-folders or a column 'label' of a CSV. What is judged on: --test; or each fold of
+--folds in turn; or the lists of --lists; or the split 'test' of --data; or else a fifth of its sources. A folder laid
+out as Pascal VOC is read with its lists and annotations, several labels a picture."""
+
+SOUND_MOMENTS, VIDEO_MOMENTS = 10, 3
+
+
+def data_options() -> list[Option]:
+    """Options that say what is judged, and on what."""
+    return [
+        Option("run", str | None, None, "the folder of a finished run", metavar="RUN"),
+        Option("encoder", str | None, None, "which of its encoders: vision, audio, vision-TASK (default: what fits)"),
+        Option("data", str | None, None, "labelled media: folder, CSV, tar, VOC folder, torchvision:NAME:FOLDER"),
+        Option("test", str | None, None, "labelled media to judge on"),
+        Option("folds", str | None, None, "column of the CSV that holds the fold of each item", metavar="COLUMN"),
+        Option("lists", str | None, None, "folder with the split lists of UCF101 or HMDB51", metavar="FOLDER"),
+        Option("split", int, 1, "which of the three splits of --lists"),
+        Option("separator", str | None, None, "what stands between several labels of an item, such as '|'"),
+        Option("source_column", str | None, None, "column of a CSV that says what an item was cut from"),
+        Option("output", str | None, None, "folder for the rows (default: results/ of the run)", "-o", "DIR"),
+        Option("seed", int, 0, "of the random network and of what is drawn"),
+        Option("device", str, "auto", "auto, cpu, cuda, cuda:1, mps"),
+    ]
+
+
+def feature_options() -> list[Option]:
+    """Options that say how features are taken, and what stands beside the run's encoder."""
+    return [
+        Option("stages", tuple[str, ...] | None, None, "only these stages (default: all)", metavar="A,B,…"),
+        Option("moments", int | None, None, "frames of a video, or windows of a sound (default: 3 and 10)"),
+        Option("pool", str, "max", "how maps are pooled to about 9,000 numbers: max or average"),
+        Option("beside", tuple[str, ...], (), "further runs, rows beside this one's", metavar="RUN,…"),
+        Option("supervised", str | None, None, "weights of a torchvision ResNet: the ceiling", metavar="FILE"),
+        Option("supervised_network", str, "resnet18", "whose weights: resnet18, resnet34, resnet50, resnet101"),
+    ]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a probe is put to."""
+
+    encoded: Sequence[Encoded]
+    data: Labelled
+    context: Context
+    device: torch.device
+    title: str
+
+
+def check(values: Values, name: str) -> None:
+    """Refuse what is wrong at sight, before anything heavy is loaded.
+
+    Raises:
+        UserError: an option that is missing or does not fit.
+    """
+    for option, what in (("run", "--run RUN, the folder of a finished run"), ("data", "--data D, labelled media")):
+        if values[option] is None:
+            raise UserError(f"avssl evaluate {name} wants {what}")
+    given = [f"--{option}" for option in ("test", "folds", "lists") if values[option] is not None]
+    if len(given) > 1:
+        raise UserError(f"give one of {' and '.join(given)}, not both")
+    if values.get("moments") is not None and values["moments"] < 1:
+        raise UserError(f"--moments ({values['moments']}) must be at least 1")
+    if values.get("pool", "max") not in ("max", "average"):
+        raise UserError(f"--pool wants max or average, not {values['pool']!r}")
+
+
+def judged(values: Values, name: str, protocol: str, argv: Sequence[str]) -> Judged:
+    """Labelled media, and the features of the run's encoder, of a random one, and of what was asked for beside them."""
+    from avssl.evaluate.encoders import random_twin, supervised_encoder
+    from avssl.evaluate.features import Taking, stage_features
+    from avssl.evaluate.figures import Context
+    from avssl.evaluate.handmade import mfcc, pixels
+    from avssl.evaluate.probing import Encoded
+    from avssl.networks.audio import AudioEncoder
+    from avssl.trainer.devices import choose_device
+
+    device = choose_device(values["device"])
+    encoder, data = encoder_and_data(values)
+    hears = isinstance(encoder, AudioEncoder)
+    taking = Taking(values["moments"] or (SOUND_MOMENTS if hears else VIDEO_MOMENTS), values["pool"])
+    encoders: dict[str, Encoder] = {"trained": encoder, "random": random_twin(encoder, values["seed"])}
+    for run in values["beside"]:
+        other, _ = _encoder(run, None, hears)
+        encoders[Path(run).name] = other
+    if values["supervised"] is not None:
+        encoders["supervised"] = supervised_encoder(values["supervised"], values["supervised_network"])
+    found: list[Encoded] = []
+    for label, one in encoders.items():
+        with progress(f"features, {label}", "items") as told:
+            parts = [stage_features(one, part, taking, device=device, told=told) for part in data.parts]
+        _check_stages(values["stages"], parts[0].stages, label)
+        found.append(Encoded(label, parts))
+    with progress("hand-made features", "items") as told:
+        hand = [mfcc(part, told) if hears else pixels(part, taking.moments, told) for part in data.parts]
+    found.append(Encoded(hand[0].name, hand))
+    command = shlex.join(["avssl", "evaluate", name, *argv])
+    context = Context(f"{protocol}, {taking.pool} pooling", values["seed"], command, len(data.test))
+    return Judged(found, data, context, device, f"{values['run']} on {len(data.test)} items of {values['data']}")
+
+
+def encoder_and_data(values: Values) -> tuple[Encoder, Labelled]:
+    """The encoder that was asked for, or the one that fits the data, and the data as it takes them."""
+    from avssl.evaluate.features import taken_by
+
+    media, test = _open(values)
+    only_sounds = all(media.facts(i).kind == "sound" for i in range(len(media)))
+    encoder, name = _encoder(values["run"], values["encoder"], only_sounds)
+    parts: list[Media] = []
+    for part in [media] if test is None else [media, test]:
+        kept = [i for i in range(len(part)) if taken_by(encoder, part.facts(i))]
+        if not kept:
+            raise UserError(f"the encoder {name} can take none of the {len(part)} items in {values['data']}")
+        if len(kept) < len(part):
+            say(f"{len(part) - len(kept)} of {len(part)} items have nothing for the encoder {name}; passed over")
+        parts.append(_part(part, kept))
+    data = _labelled(values, parts)
+    divisions = f", {len(data.divisions)} folds" if len(data.divisions) > 1 else ""
+    say(f"encoder {name} of {values['run']}; {len(data)} items of {len(data.classes)} classes{divisions}")
+    return encoder, data
+
+
+def finish(rows: Sequence[ResultRow], name: str, title: str, values: Values, *, depth: bool = False) -> None:
+    """Print the rows and write them, with the curve over depth, to -o and to the run's results.
+
+    Args:
+        depth: draw the curve over depth.
+    """
+    import json
+    from dataclasses import asdict
+
+    from avssl.evaluate.depth_curve import draw_depth
+    from avssl.report.tables import print_rows
+
+    print_rows(rows, title)
+    run = Path(values["run"]) / "results"
+    for folder in sorted({Path(values["output"] or run), run}):
+        with whole_file(folder / f"{name}.json", "w") as file:
+            json.dump([asdict(row) for row in rows], file, indent=1)
+        say(f"rows in {folder / f'{name}.json'}")
+        if depth and draw_depth(rows, folder / f"{name}.png", f"{name}: {title}"):
+            say(f"curve over depth in {folder / f'{name}.png'}")
+
+
+def command_of(name: str, summary: str, example: str, options: Sequence[Option], *, features: bool = True) -> Command:
+    """The command line of a probe."""
+    command = Command(f"avssl evaluate {name}", f"{summary}\n\n{DATA}", example)
+    command.add(data_options())
+    if features:
+        command.add(feature_options(), "features")
+    if options:
+        command.add(options, "the protocol")
+    return command
+
+
+def _open(values: Values) -> tuple[Media, Media | None]:
+    from avssl.evaluate.lists import is_voc, voc_list
+    from avssl.media import open_media
+
+    if is_voc(values["data"]):
+        train = open_media([str(path) for path in voc_list(values["data"], "trainval", "train")])
+        place = values["test"] or values["data"]
+        return train, open_media([str(path) for path in voc_list(place, "test", "val")])
+    media = open_source(values["data"], say, values["source_column"])
+    if values["test"] is None:
+        return media, None
+    column = values["source_column"] if Path(values["test"]).suffix.lower() in (".csv", ".tsv") else None
+    test = open_source(values["test"], say, column)
+    held = [i for i in range(len(test)) if test.facts(i).split == "test"]  # a folder of several splits
+    return media, _part(test, held) if held else test
+
+
+def _labelled(values: Values, parts: Sequence[Media]) -> Labelled:
+    from avssl.evaluate.labelled import labelled
+    from avssl.evaluate.lists import action_group, action_lists, column_of, is_voc, voc_truths
+
+    media, test = parts[0], parts[1] if len(parts) > 1 else None
+    common = {"separator": values["separator"], "seed": values["seed"]}
+    if is_voc(values["data"]):
+        truths: dict[str, dict[str, int]] = {}
+        for part, place in zip(parts, (values["data"], values["test"] or values["data"]), strict=True):
+            truths |= voc_truths(place, [Path(part.facts(i).path) for i in range(len(part))])
+        return labelled(media, test, truths=truths, seed=values["seed"])
+    if values["lists"] is not None:
+        marks = action_lists(values["lists"], values["split"])
+        listed = [i for i in range(len(media)) if Path(media.facts(i).path).name in marks]
+        if not listed:
+            raise UserError(f"none of the {len(media)} videos in {values['data']} is in the lists in {values['lists']}")
+        if len(listed) < len(media):
+            say(f"{len(media) - len(listed)} videos are in neither list of split {values['split']}; passed over")
+        media = _part(media, listed)
+        paths = [media.facts(i).path for i in range(len(media))]
+        return labelled(
+            media,
+            splits=[marks[Path(path).name] for path in paths],
+            sources=[action_group(path) for path in paths],
+            **common,
+        )
+    folds = None if values["folds"] is None else column_of(values["data"], media, values["folds"])
+    return labelled(media, test, folds=folds, **common)
+
+
+def _encoder(run: str, name: str | None, hears: bool) -> tuple[Encoder, str]:
+    from avssl.evaluate.encoders import encoder_names, open_encoder
+
+    if name is None:
+        role = "audio" if hears else "vision"
+        fitting = [one for one in encoder_names(Path(run)) if one.split("-")[0] == role]
+        if not fitting:
+            what = "sound" if hears else "pictures"
+            raise UserError(f"{run} has no encoder of {what}, and the data are {what}; take another run or other data")
+        name = role if role in fitting else fitting[0]
+    return open_encoder(run, name), name
+
+
+def _part(media: Media, items: Sequence[int]) -> Media:
+    import numpy as np
+
+    from avssl.media.selection import Subset
+
+    return Subset(media, np.array(items, np.int64))
+
+
+def _check_stages(wanted: Sequence[str] | None, there: Sequence[str], label: str) -> None:
+    strange = [name for name in wanted or () if name not in there]
+    if strange and label == "trained":
+        raise UserError(f"the encoder has no stage called {strange[0]!r}; it has: {', '.join(there)}")

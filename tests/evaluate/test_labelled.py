@@ -1,0 +1,123 @@
+"""Which items are learned from and judged on, and what is true of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from probe_media import write_pictures, write_sounds
+
+import avssl
+from avssl.evaluate.labelled import hold_out, labelled, source_folds
+from avssl.evaluate.lists import action_group, action_lists, column_of, is_voc, voc_list, voc_truths
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return avssl.open(write_pictures(tmp_path_factory.mktemp("pictures"), each=10), workers=0)
+
+
+def test_without_a_test_part_a_fifth_of_each_class_is_judged(pictures):
+    data = labelled(pictures)
+    (division,) = data.divisions
+    assert data.classes == ("blue", "green", "red")
+    assert data.single
+    assert np.bincount(data.labels[division.test]).tolist() == [2, 2, 2]
+    assert set(division.train) | set(division.test) == set(range(30))
+    assert not set(division.train) & set(division.test)
+
+
+def test_items_of_the_test_part_are_not_learned_from(pictures):
+    data = labelled(pictures, pictures.subset([0, 10, 20]))
+    (division,) = data.divisions
+    assert not {0, 10, 20} & set(division.train.tolist())
+    assert division.test.tolist() == [30, 31, 32]
+    part, item = data.locate(31)
+    assert part.facts(item).path == pictures.facts(10).path
+
+
+def test_folds_of_a_csv_are_judged_in_turn(tmp_path):
+    table = write_sounds(tmp_path / "s", each=4, folds=2)
+    media = avssl.open(table, workers=0)
+    data = labelled(media, folds=column_of(table, media, "fold"))
+    assert [division.name for division in data.divisions] == ["fold 1", "fold 2"]
+    assert sorted(data.test) == list(range(8))
+    assert all(len(division.train) == 4 for division in data.divisions)
+
+
+def test_an_unknown_column_names_those_there_are(tmp_path):
+    table = write_sounds(tmp_path / "s")
+    with pytest.raises(avssl.UserError, match=r"no column 'folds'; its columns: file, fold, label"):
+        column_of(table, avssl.open(table, workers=0), "folds")
+
+
+def test_no_source_is_on_both_sides():
+    targets = np.eye(2, dtype=np.int8)[np.repeat([0, 1], 20)]
+    sources = [f"s{i // 4}" for i in range(40)]
+    rest, held = hold_out(np.arange(40), targets, sources)
+    assert not {sources[i] for i in rest} & {sources[i] for i in held}
+    assert np.bincount(targets[held].argmax(1)).tolist() == [4, 4]
+    folds = source_folds(np.arange(40), targets, sources, 3)
+    assert sorted(np.concatenate([fold for _, fold in folds])) == list(range(40))
+    assert all(not {sources[i] for i in rest} & {sources[i] for i in fold} for rest, fold in folds)
+
+
+def test_several_labels_an_item(tmp_path):
+    write_pictures(tmp_path / "p", each=3)
+    rows = [f"p/{name}/0-{k:03d}.png,{name}|any" for name in ("blue", "green", "red") for k in range(3)]
+    (tmp_path / "t.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
+    data = labelled(avssl.open(tmp_path / "t.csv", workers=0), separator="|")
+    assert data.classes == ("any", "blue", "green", "red")
+    assert not data.single
+    assert data.targets.sum(1).tolist() == [2] * 9
+    assert data.targets[:, 0].all()
+
+
+def test_items_without_labels_are_refused(tmp_path):
+    write_pictures(tmp_path, each=2, classes=("one",))
+    with pytest.raises(avssl.UserError, match="two classes"):
+        labelled(avssl.open(tmp_path, workers=0))
+    with pytest.raises(avssl.UserError, match="have no label"):
+        labelled(avssl.open(tmp_path / "one", workers=0))
+
+
+def test_the_lists_of_ucf101_and_hmdb51(tmp_path):
+    (tmp_path / "trainlist01.txt").write_text("Juggling/v_Juggling_g08_c01.avi 1\n")
+    (tmp_path / "testlist01.txt").write_text("Juggling/v_Juggling_g01_c01.avi\n")
+    assert action_lists(tmp_path, 1) == {"v_Juggling_g08_c01.avi": "train", "v_Juggling_g01_c01.avi": "test"}
+    assert action_group("/d/Juggling/v_Juggling_g08_c01.avi") == "Juggling/g08"
+    (tmp_path / "wave_test_split2.txt").write_text("a b.avi 1 \nc.avi 2 \nd.avi 0 \n")
+    assert action_lists(tmp_path, 2) == {"a b.avi": "train", "c.avi": "test"}
+    with pytest.raises(avssl.UserError, match="split 3"):
+        action_lists(tmp_path, 3)
+
+
+def test_a_voc_folder_has_several_labels_and_difficult_ones(tmp_path):
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "ImageSets/Main/train.txt").write_text("1\n")
+    objects = [("cat", 0), ("dog", 1), ("cat", 1)]
+    inner = "".join(f"<object><name>{n}</name><difficult>{d}</difficult></object>" for n, d in objects)
+    (tmp_path / "Annotations/1.xml").write_text(f"<annotation>{inner}</annotation>")
+    assert is_voc(tmp_path)
+    (picture,) = voc_list(tmp_path, "trainval", "train")
+    assert voc_truths(tmp_path, [picture]) == {str(picture): {"cat": 1, "dog": -1}}
+
+
+@pytest.mark.realdata
+def test_the_real_voc_folder_of_blood_cells(shared_data: Path):
+    folder = shared_data / "detection" / "voc_bccd"
+    pictures = voc_list(folder, "train")
+    truths = voc_truths(folder, pictures)
+    assert len(truths) == 36
+    assert {name for row in truths.values() for name in row} == {"RBC", "WBC", "Platelets"}
+
+
+@pytest.mark.realdata
+def test_the_real_lists_of_actions(shared_data: Path):
+    marks = action_lists(shared_data / "annotations" / "ucf101", 1)
+    assert [list(marks.values()).count(split) for split in ("train", "test")] == [9537, 3783]
+    assert len({action_group(name) for name, split in marks.items() if split == "test"}) == 707
+    tiny = action_lists(shared_data / "actions" / "hmdb51" / "testTrainMulti_7030_splits", 1)
+    assert set(tiny.values()) == {"train", "test"}
