@@ -107,6 +107,7 @@ def _world(values: Values, chosen: Sequence[Protocol], company: Company) -> tupl
     from avssl.evaluate.localization.threshold import write_threshold
     from avssl.evaluate.localization.world import evaluate_world, is_world, threshold_of
     from avssl.localization.localizer import Localizer, open_localizer
+    from avssl.localization.spreading import PeakDiscs, Regions
     from avssl.localization.untrained import untrained
     from avssl.media import open_media
     from avssl.trainer.devices import choose_device
@@ -118,8 +119,14 @@ def _world(values: Values, chosen: Sequence[Protocol], company: Company) -> tupl
         raise UserError(f"{place} holds no truth of a generated world; give --annotations F with the boxes of {place}")
     threshold = threshold_of(validation, localizer, values["seed"])
     write_threshold(Path(values["run"]), threshold, f"{len(validation)} validation clips of {place}")
-    models = {"trained": localizer, "untrained": Localizer(untrained(localizer.model, values["seed"]))}
-    rows = evaluate_world(test, models, chosen, company, threshold, values["moments"])
+    fresh = Localizer(untrained(localizer.model, values["seed"]))
+    models: dict[str, MapMaker] = {
+        "trained": Regions(localizer),
+        "trained/logits": localizer,
+        "trained/peak-disc": PeakDiscs(localizer),
+        "untrained": Regions(fresh),
+    }
+    rows = evaluate_world(test, models, chosen, company, threshold, values["moments"], sure=localizer)
     return rows, f"{values['run']} on {len(test)} held-out clips of {place}"
 
 
@@ -193,6 +200,7 @@ def _run_rows(
     from avssl.evaluate.localization.scoring import rows_of, score_maps
     from avssl.localization.localizer import Localizer, open_localizer
     from avssl.localization.saliency import Mixture, Saliency
+    from avssl.localization.spreading import Regions
     from avssl.localization.untrained import untrained
     from avssl.trainer.devices import choose_device
 
@@ -206,12 +214,14 @@ def _run_rows(
             f"none of the {len(told.items)} annotated items is in {values['data']} (media are found by name)"
         )
     fresh = Localizer(untrained(localizer.model, values["seed"]))
+    regions = Regions(localizer)
     sources: list[tuple[str, MapMaker, Sound, str]] = [
-        ("trained", localizer, "own", ""),
-        ("untrained", fresh, "own", "random weights"),
-        ("swap", localizer, "swap", "another clip's sound on the old truth: must fall to the blind rows"),
-        ("silence", localizer, "silence", "digital silence"),
-        ("noise", localizer, "noise", "N(0, 1) noise"),
+        ("trained", regions, "own", ""),
+        ("trained/logits", localizer, "own", "the logits themselves, not spread to regions"),
+        ("untrained", Regions(fresh), "own", "random weights"),
+        ("swap", regions, "swap", "another clip's sound on the old truth: must fall to the blind rows"),
+        ("silence", regions, "silence", "digital silence"),
+        ("noise", regions, "noise", "N(0, 1) noise"),
     ]
     if values["saliency"] is not None:
         prior = Saliency(values["saliency"], values["saliency_network"], localizer)

@@ -37,6 +37,13 @@ QUIETS: tuple[Quiet, ...] = ("floor", "hum", "room")
 BATCH = 32
 
 
+NOTES = {
+    "trained/logits": "the logits themselves, not spread to regions",
+    "trained/peak-disc": "nearness to the peak alone: what one point and the rule's area are worth",
+    "untrained": "random weights",
+}
+
+
 class MapMaker(Protocol):
     """What gives a map for a picture and a sound: :class:`avssl.localization.localizer.Localizer`."""
 
@@ -198,14 +205,16 @@ def evaluate_world(
     company: Company,
     threshold: float,
     per_clip: int = 2,
+    sure: MapMaker | None = None,
 ) -> list[ResultRow]:
     """All rows on held-out clips of the world.
 
     Args:
         media: held-out clips with their truth.
-        models: by the name of the row; "trained" first. The rejections are of the first.
+        models: by the name of the row; "trained" first, whose maps are those of the swaps and of silence, too.
         chosen: protocols of the localization rows.
-        threshold: below it the first model says that nothing in the picture is heard.
+        threshold: if its largest logit is below it, ``sure`` says that nothing in the picture is heard.
+        sure: whose maps are the logits; the first model if None.
 
     Raises:
         UserError: no clip has two or three objects of which one sounds.
@@ -220,9 +229,10 @@ def evaluate_world(
     items = [moment.item() for moment in world.several]
     for name, model in models.items():
         found = world.maps(model, world.several, world.own(world.several))
-        rows += _score(name, items, found, chosen, company, "two or three objects, one of them sounds")
+        note = "two or three objects, one of them sounds"
+        rows += _score(name, items, found, chosen, company, "; ".join(filter(None, [note, NOTES.get(name)])))
     rows += _swaps(world, first, chosen, company)
-    rows += _rejections(world, first, company, threshold)
+    rows += _rejections(world, sure or first, company, threshold)
     return rows + blind_rows(items, chosen, company)
 
 
