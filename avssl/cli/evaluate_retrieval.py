@@ -1,0 +1,96 @@
+"""``avssl evaluate retrieval``: from pictures to sounds and back, with a page on which one sees and hears it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from avssl.cli.data import open_source
+from avssl.cli.options import Command, Option, Values
+from avssl.cli.screen import progress, say
+from avssl.errors import UserError
+from avssl.media.cache import whole_file
+from avssl.media.facts import Media
+
+NAME = "retrieval"
+WHAT = """Does the space where picture and sound meet bring together what belongs together? From the frame of each
+moment to the sounds of all of them, and back: recall at 1, 5 and 10, median rank and nDCG@30, beside the same network
+with random weights, shuffled pairs and chance. retrieval.html shows what is nearest, to be seen and played.
+
+Relevant for nDCG is what has the label of the query (in the generated world: a sounding kind in common)."""
+EXAMPLE = """avssl evaluate retrieval --run runs/mine --data real-av/test.csv
+avssl evaluate retrieval --run runs/mine --data world/ -o results/world"""
+
+
+def run(argv: Sequence[str]) -> None:
+    """Evaluate by retrieval."""
+    values = _command().parse(argv)
+    if values["run"] is None:
+        raise UserError("avssl evaluate retrieval wants --run RUN, the folder of a run of av-correspondence")
+    if values["data"] is None:
+        raise UserError("avssl evaluate retrieval wants --data D, held-out clips with sound")
+    for name in ("moments", "queries", "draws"):
+        if values[name] < 1:
+            raise UserError(f"--{name} ({values[name]}) must be at least 1")
+    from avssl.evaluate.figures import Context
+    from avssl.evaluate.retrieval import embed_moments, find_moments, retrieval_rows
+    from avssl.evaluate.retrieval_page import retrieval_page
+    from avssl.localization.untrained import untrained
+    from avssl.networks.model import load
+    from avssl.report.tables import print_rows
+    from avssl.trainer.devices import choose_device
+
+    device = choose_device(values["device"])
+    model = load(values["run"])
+    media = _test_part(open_source(values["data"], say, values["source_column"]))
+    moments = find_moments(media, values["moments"])
+    found = {}
+    for name, one in {"trained": model, "random": untrained(model, values["seed"])}.items():
+        with progress(f"embedding, {name}", "moments") as told:
+            found[name] = embed_moments(one.to(device), media, moments, told)
+    command = shlex.join(["avssl", "evaluate", NAME, *argv])
+    context = Context(NAME, values["seed"], command, len(moments.items), draws=values["draws"])
+    rows = retrieval_rows(found, moments, context)
+    title = (
+        f"{values['run']} on {len(moments.items)} moments of {len(set(moments.sources))} sources of {values['data']}"
+    )
+    print_rows(rows, title)
+    shown = [row for row in rows if "own score" not in row.name]
+    page = retrieval_page(media, moments, found["trained"], shown, f"Retrieval: {title}", queries=values["queries"])
+    _write(values, json.dumps([asdict(row) for row in rows], indent=1), page)
+
+
+def _command() -> Command:
+    command = Command(f"avssl evaluate {NAME}", WHAT, EXAMPLE)
+    command.add(
+        [
+            Option("run", str | None, None, "the folder of a run of av-correspondence", metavar="RUN"),
+            Option("data", str | None, None, "held-out clips with sound (of a folder with splits: its test part)"),
+            Option("source_column", str | None, None, "column of a CSV that says what a clip was cut from"),
+            Option("output", str | None, None, "folder for rows and page (default: results/ of the run)", "-o", "DIR"),
+            Option("moments", int, 1, "moments of each clip"),
+            Option("queries", int, 8, "queries each way on the page"),
+            Option("draws", int, 2000, "draws of the bootstrap"),
+            Option("seed", int, 0, "of the random network and of what is dealt out"),
+            Option("device", str, "auto", "auto, cpu, cuda, cuda:1, mps"),
+        ]
+    )
+    return command
+
+
+def _test_part(media: Media) -> Media:
+    from avssl.cli.data import of_split
+
+    return of_split(media, "test") or media
+
+
+def _write(values: Values, rows: str, page: str) -> None:
+    run = Path(values["run"]) / "results"
+    for folder in sorted({Path(values["output"] or run), run}):
+        for name, text in ((f"{NAME}.json", rows), (f"{NAME}.html", page)):
+            with whole_file(folder / name, "w") as file:
+                file.write(text)
+        say(f"rows in {folder / f'{NAME}.json'}, page in {folder / f'{NAME}.html'}")

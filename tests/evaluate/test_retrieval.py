@@ -1,0 +1,186 @@
+"""Retrieval metrics by hand; ties have no luck; the page holds everything it shows."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+import wave
+
+import numpy as np
+import pytest
+
+from avssl.evaluate.figures import Context
+from avssl.evaluate.retrieval import (
+    Embedded,
+    Moments,
+    expected_rank,
+    ndcg,
+    ndcg_chance,
+    recall_chance,
+    retrieval_rows,
+)
+from avssl.evaluate.retrieval_page import wav
+
+
+def test_ndcg_by_hand():
+    # Relevances 3, 2, 0, 1 in this order: (3 + 2/1.58496 + 1/2.32193) / (3 + 2/1.58496 + 1/2) = 0.9854.
+    assert ndcg([[4, 3, 2, 1]], [[3, 2, 0, 1]])[0] == pytest.approx(0.9854, abs=5e-5)
+    # Relevances 0, 1, 1: (1/1.58496 + 1/2) / (1 + 1/1.58496) = 0.6934.
+    assert ndcg([[3, 2, 1]], [[0, 1, 1]])[0] == pytest.approx(0.6934, abs=5e-5)
+
+
+def test_ndcg_looks_at_the_first_places_and_compares_with_the_whole_gallery():
+    # The one relevant item is third: nothing at depth 2, 1 / log2(4) at depth 3.
+    assert ndcg([[3, 2, 1]], [[0, 0, 1]], 2)[0] == 0
+    assert ndcg([[3, 2, 1]], [[0, 0, 1]], 3)[0] == 0.5
+    assert ndcg([[3, 2, 1]], [[1, 0, 0]], 1)[0] == 1
+
+
+def test_what_is_not_in_the_gallery_does_not_count():
+    allowed = [[False, True, True]]
+    assert ndcg([[9, 1, 2]], [[1, 1, 0]], allowed=allowed)[0] == pytest.approx(1 / np.log2(3))
+    assert np.isnan(ndcg([[9, 1, 2]], [[1, 0, 0]], allowed=allowed)[0])
+
+
+def test_the_chance_of_ndcg_is_the_mean_over_all_orders():
+    rng = np.random.default_rng(0)
+    relevance = np.array([[1, 0, 0, 1, 0, 0]])
+    drawn = np.mean([ndcg(rng.random((1, 6)), relevance, 3)[0] for _ in range(4000)])
+    assert ndcg_chance(relevance, 3) == pytest.approx(drawn, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("scores", "partner", "rank"),
+    [
+        ((0.9, 0.5, 0.1), (1, 0, 0), 1),
+        ((0.9, 0.5, 0.1), (0, 0, 1), 3),
+        ((0.9, 0.5, 0.1), (0, 1, 1), 2),  # the better of two partners
+        ((0.5, 0.5, 0.5), (0, 1, 0), 2),  # (N + 1) / 2, not 1
+        ((0.5, 0.5, 0.5), (0, 1, 1), 4 / 3),  # the first of two among three, expected
+        ((0.9, 0.5, 0.5), (0, 1, 0), 2.5),
+    ],
+)
+def test_ranks_by_hand(scores, partner, rank):
+    assert expected_rank([scores], [partner])[0] == pytest.approx(rank)
+
+
+def test_the_chance_of_recall():
+    assert recall_chance([1, 1], 26, 5) == pytest.approx(5 / 26)
+    assert recall_chance([2], 4, 1) == 0.5
+    assert recall_chance([3], 4, 2) == 1
+
+
+def _moments(count: int = 40, kinds: int = 4) -> Moments:
+    return Moments(
+        range(count),
+        [1.0] * count,
+        [f"clip{i // 2}" for i in range(count)],
+        [frozenset({f"kind{i // 2 % kinds}"}) for i in range(count)],
+    )
+
+
+def _embedded(moments: Moments, noise: float) -> Embedded:
+    rng = np.random.default_rng(0)
+    kinds = np.array([int(next(iter(kind))[-1]) for kind in moments.kinds])
+    centre = np.eye(16)[kinds] + np.eye(16)[4 + np.arange(len(kinds)) // 2 % 12]
+    halves = [centre + noise * rng.normal(size=centre.shape) for _ in range(2)]
+    image, sound = (half / np.linalg.norm(half, axis=1, keepdims=True) for half in halves)
+    return Embedded(image, sound, image @ sound.T)
+
+
+def test_what_belongs_together_is_found_and_shuffled_pairs_are_at_chance():
+    moments = _moments()
+    rows = retrieval_rows(
+        {"trained": _embedded(moments, 0.05), "random": _embedded(moments, 50)}, moments, Context("test", draws=200)
+    )
+    found = {(row.name, row.metric): row for row in rows}
+    for way in ("image-to-sound", "sound-to-image"):
+        ours = found[(f"trained/{way}", "recall@1")]
+        assert ours.value > 0.6
+        assert ours.chance == pytest.approx(2 / 40)
+        assert ours.clusters == 20
+        assert found[(f"trained/{way}", "median-rank")].value < 2
+        assert found[(f"trained/{way}", "ndcg@30")].low > found[(f"trained/{way}", "ndcg@30")].chance
+        lucky = found[(f"random/{way}", "recall@5")]
+        assert lucky.value == pytest.approx(lucky.chance, abs=0.2)
+        assert found[(f"shuffled-pairs/{way}", "recall@1")].value < 0.2
+    assert ("trained/image-to-image", "ndcg@30") in found
+
+
+def test_a_constant_embedding_has_no_luck():
+    moments = _moments()
+    same = np.ones((40, 4)) / 2
+    rows = retrieval_rows({"constant": Embedded(same, same, same @ same.T)}, moments, Context("test", draws=50))
+    found = {(row.name, row.metric): row for row in rows}
+    rank = found[("constant/image-to-sound", "median-rank")]
+    assert rank.value == pytest.approx(41 / 3)  # the first of two partners among forty
+    assert rank.chance == pytest.approx(41 / 3)
+    assert found[("constant/image-to-sound", "recall@1")].value == 0
+    ndcg_row = found[("constant/image-to-sound", "ndcg@30")]
+    assert ndcg_row.value == pytest.approx(ndcg_row.chance)
+
+
+def test_a_sound_of_the_page_can_be_opened():
+    samples = np.sin(np.arange(1600) / 10).astype(np.float32)
+    with wave.open(io.BytesIO(wav(samples, 16000))) as file:
+        assert (file.getnframes(), file.getframerate(), file.getnchannels()) == (1600, 16000, 1)
+        read = np.frombuffer(file.readframes(1600), "<i2") / 32767
+    np.testing.assert_allclose(read, samples, atol=1e-4)
+
+
+def test_the_page_needs_nothing_from_elsewhere(page):
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
+    assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
+    sounds = re.search(r"const sounds = (\{.*\});", page)
+    assert sounds is not None
+    wanted = set(re.findall(r'data-sound="(\d+)"', page))
+    assert wanted == set(re.findall(r'"(\d+)": "data:audio/wav', sounds[1]))
+    pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+    assert all(base64.b64decode(picture)[:2] == b"\xff\xd8" for picture in pictures)
+
+
+@pytest.mark.slow
+def test_the_page_opens_in_a_browser_and_its_sound_plays(page, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    browser_path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser_path is None:
+        pytest.skip("there is no Chromium or Chrome to open the page with")
+    (tmp_path / "page.html").write_text(page)
+    faults: list[str] = []
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--mute-audio"])
+        tab = browser.new_page()
+        tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.goto((tmp_path / "page.html").as_uri())
+        widths = tab.evaluate("[...document.images].map(image => image.naturalWidth)")
+        tab.click("button[data-sound]")
+        tab.wait_for_function("player.currentTime > 0.1 && player.duration > 1", timeout=8000)
+        browser.close()
+    assert len(widths) > 4
+    assert min(widths) > 0
+    assert faults == []
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> str:
+    """Of three clips whose name would be markup, with embeddings made up."""
+    from small_runs import write_clip
+
+    import avssl
+    from avssl.evaluate.retrieval import find_moments
+    from avssl.evaluate.retrieval_page import retrieval_page
+
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(3):
+        write_clip(folder / f"a&b{number}.mp4", number)
+    media = avssl.open(folder, workers=0)
+    moments = find_moments(media)
+    unit = np.eye(3)
+    rows = retrieval_rows({"trained": Embedded(unit, unit, unit)}, moments, Context("test", draws=20))
+    text = retrieval_page(media, moments, Embedded(unit, unit, unit), rows, "<title>", queries=2, found=3)
+    assert "&lt;title&gt;" in text
+    assert "a&amp;b0.mp4" in text
+    return text
