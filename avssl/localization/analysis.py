@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.localization.metrics import peak
 from avssl.localization.localizer import Localizer, is_silent
 from avssl.localization.scenes import Scene
+from avssl.localization.spreading import peak_of, spread
 
 Told = Callable[[int, int], None]
 BATCH = 16
@@ -49,10 +49,8 @@ class Analysis:
         return mixed, float(score), bool(self.heard[high if share >= 0.5 else low])
 
     def peak(self, number: int) -> tuple[float, float]:
-        """Where the map of a moment is largest: (x, y) in shares of the picture."""
-        row, column = peak(self.maps[number].astype(np.float32))
-        rows, columns = self.maps.shape[1:]
-        return (column + 0.5) / columns, (row + 0.5) / rows
+        """Where the region of a moment is likeliest: (x, y) in shares of the picture."""
+        return peak_of(spread(self.maps[number][None])[0])
 
     def probabilities(self) -> NDArray[np.float64]:
         """How sure each moment is, 0 to 1, one half at the threshold."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from avssl.localization.analysis import Analysis
+from avssl.localization.spreading import peak_of, spread
 
 Picture = NDArray[np.uint8]
 
@@ -30,17 +31,16 @@ def heat_over(picture: Picture, logits: NDArray[np.float32], threshold: float, h
     if not heard:
         return picture
     height, width = picture.shape[:2]
-    fine = Image.fromarray(np.asarray(logits, np.float32)).resize((width, height), Image.Resampling.BICUBIC)
-    top, middle = float(logits.max()), float(np.median(logits))
-    # Half of the strength where the map has fallen a third of the way from its peak to its middle.
-    spread = max(top - middle, 1e-3)
-    share = 1 / (1 + np.exp(-np.clip((np.asarray(fine) - top + spread / 3) / (0.12 * spread), -30, 30)))
-    share *= 1 / (1 + np.exp(-np.clip(top - threshold, -30, 30)))
+    region = spread(logits[None])[0]
+    fine = Image.fromarray(region).resize((width, height), Image.Resampling.BICUBIC)
+    share = np.clip(np.asarray(fine) / max(float(region.max()), 1e-6), 0, 1)
+    share = share**2 * (3 - 2 * share)  # a soft step: full about the peak, nothing where little is left
+    share *= 1 / (1 + np.exp(-np.clip(float(logits.max()) - threshold, -30, 30)))
     colours = _LUT[(share * 255).astype(np.uint8)]
     alpha = (STRONGEST * share)[..., None].astype(np.float32)
     mixed = Image.fromarray((picture * (1 - alpha) + colours * alpha).astype(np.uint8))
-    row, column = np.unravel_index(int(np.argmax(logits)), logits.shape)
-    x, y = (column + 0.5) * width / logits.shape[1], (row + 0.5) * height / logits.shape[0]
+    across, down = peak_of(region)
+    x, y = across * width, down * height
     radius = max(min(width, height) / 28, 4)
     draw = ImageDraw.Draw(mixed)
     line = max(round(radius / 4), 1)

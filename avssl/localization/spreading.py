@@ -28,6 +28,12 @@ def spread(logits: NDArray[np.floating], cells: float = CELLS) -> NDArray[np.flo
     return out
 
 
+def peak_of(region: NDArray[np.floating]) -> tuple[float, float]:
+    """Where a region (h, w) is likeliest: (x, y) in shares of the picture."""
+    row, column = divmod(int(np.argmax(region)), region.shape[1])
+    return (column + 0.5) / region.shape[1], (row + 0.5) / region.shape[0]
+
+
 class Regions:
     """A localizer whose maps are regions, for protocols that compare areas."""
 
