@@ -24,10 +24,11 @@ def run(argv: Sequence[str]) -> None:
     check(values, NAME)
     if not values["neighbours"] or min(values["neighbours"]) < 1:
         raise UserError("--neighbours wants numbers of at least 1, such as 10,20,100,200")
+    from avssl.evaluate.depth_curve import draw_depth
     from avssl.evaluate.knn import KNN
     from avssl.evaluate.probing import probe_all
 
     what = judged(values, NAME, NAME, argv)
     probe = KNN(values["neighbours"], device=what.device)
     rows = probe_all(what.encoded, what.data, probe, what.context, stages=values["stages"], tell=say)
-    finish(rows, NAME, what.title, values, depth=True)
+    finish(rows, NAME, what.title, values, draw=draw_depth)

@@ -27,10 +27,11 @@ def run(argv: Sequence[str]) -> None:
     check(values, NAME)
     if not values["costs"] or min(values["costs"]) <= 0:
         raise UserError("--costs wants numbers above 0, such as 0.1,1,10")
+    from avssl.evaluate.depth_curve import draw_depth
     from avssl.evaluate.probing import probe_all
     from avssl.evaluate.svm import PUBLISHED_COSTS, SVM
 
     what = judged(values, NAME, NAME, argv)
     probe = SVM(PUBLISHED_COSTS if values["published_costs"] else values["costs"])
     rows = probe_all(what.encoded, what.data, probe, what.context, stages=values["stages"], tell=say)
-    finish(rows, NAME, what.title, values, depth=True)
+    finish(rows, NAME, what.title, values, draw=draw_depth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 DATA = """Labels are the names of sub-folders or a column 'label' of a CSV. What is judged on: --test; or each fold of
 --folds in turn; or the lists of --lists; or the split 'test' of --data; or else a fifth of its sources. A folder laid
 out as Pascal VOC is read with its lists and annotations, several labels a picture."""
+
+Draw = Callable[[Sequence["ResultRow"], Path, str], bool]
 
 SOUND_MOMENTS, VIDEO_MOMENTS = 10, 3
 
@@ -145,16 +147,15 @@ def encoder_and_data(values: Values) -> tuple[Encoder, Labelled]:
     return encoder, data
 
 
-def finish(rows: Sequence[ResultRow], name: str, title: str, values: Values, *, depth: bool = False) -> None:
-    """Print the rows and write them, with the curve over depth, to -o and to the run's results.
+def finish(rows: Sequence[ResultRow], name: str, title: str, values: Values, *, draw: Draw | None = None) -> None:
+    """Print the rows and write them, with a picture, to -o and to the run's results.
 
     Args:
-        depth: draw the curve over depth.
+        draw: writes a picture of them; returns whether there was one to draw.
     """
     import json
     from dataclasses import asdict
 
-    from avssl.evaluate.depth_curve import draw_depth
     from avssl.report.tables import print_rows
 
     print_rows(rows, title)
@@ -163,8 +164,8 @@ def finish(rows: Sequence[ResultRow], name: str, title: str, values: Values, *, 
         with whole_file(folder / f"{name}.json", "w") as file:
             json.dump([asdict(row) for row in rows], file, indent=1)
         say(f"rows in {folder / f'{name}.json'}")
-        if depth and draw_depth(rows, folder / f"{name}.png", f"{name}: {title}"):
-            say(f"curve over depth in {folder / f'{name}.png'}")
+        if draw is not None and draw(rows, folder / f"{name}.png", f"{name}: {title}"):
+            say(f"picture in {folder / f'{name}.png'}")
 
 
 def command_of(name: str, summary: str, example: str, options: Sequence[Option], *, features: bool = True) -> Command:

@@ -1,8 +1,9 @@
-"""The figure of each stage over depth as a picture: every encoder a line, chance dashed."""
+"""Figures as pictures: over the depth of the stage, or over the number of labels; chance dashed."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,3 +87,57 @@ def _dress(axes: object, stages: Sequence[str], metric: str, title: str) -> None
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8.5, colors=INK)
     axes.legend(edgecolor="none", framealpha=0.9, fontsize=9, labelcolor=INK)
+
+
+def draw_labels(rows: Sequence[ResultRow], path: Path, title: str = "") -> bool:
+    """Write the figure over the number of labels a class; returns whether there were several numbers.
+
+    Args:
+        rows: those with the metric "METRIC-K-a-class" become points, "METRIC" alone is the point of all labels.
+        path: the PNG; it appears whole.
+        title: a line above.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    points = [
+        (row, int(found[1]))
+        for row in rows
+        if (found := re.fullmatch(r"(?:accuracy|map-\w+)-(\d+)-a-class", row.metric))
+    ]
+    numbers = sorted({number for _, number in points})
+    if not points:
+        return False
+    metric = points[0][0].metric.removesuffix(f"-{points[0][1]}-a-class")
+    names = list(dict.fromkeys(row.name for row, _ in points))
+    whole = [(row, 0) for row in rows if row.metric == metric and row.name in names]
+    places = {number: k for k, number in enumerate([*numbers, 0] if whole else numbers)}
+    if len(places) < 2:
+        return False
+    figure = Figure(figsize=(7, 4.2), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    spare = iter(OTHERS)
+    for name in names:
+        some = sorted(
+            ((places[number], row) for row, number in points + whole if row.name == name), key=lambda pair: pair[0]
+        )
+        colour = COLOURS.get(name) or next(spare, PALE)
+        values = [row.value for _, row in some]
+        reach = [
+            [max(0.0, row.value - row.low) for _, row in some],
+            [max(0.0, row.high - row.value) for _, row in some],
+        ]
+        axes.errorbar(
+            [k for k, _ in some], values, yerr=reach, color=colour, marker="o", markersize=4, capsize=3, label=name
+        )
+    chance = points[0][0].chance
+    if chance is not None:
+        axes.axhline(chance, color=PALE, linewidth=1.2, linestyle=(0, (5, 4)), label="chance")
+    _dress(axes, [str(number) if number else "all" for number in places], metric, title)
+    axes.set_xlabel("labelled items a class", fontsize=9, color=INK)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    with whole_file(path) as file:
+        file.write(buffer.getvalue())
+    return True

@@ -63,7 +63,7 @@ class Moments:
         table = np.array([[name in kinds for name in classes] for kinds in self.kinds], float).reshape(
             len(self.items), -1
         )
-        return (table @ table.T > 0) | self.same_source
+        return np.asarray(table @ table.T > 0) | self.same_source
 
 
 @dataclass(frozen=True)

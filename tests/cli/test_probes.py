@@ -110,3 +110,20 @@ def test_help_says_what_a_probe_does(avssl, protocol):
     assert said.status == 0
     assert f"avssl evaluate {protocol}" in said.out
     assert "--folds" in said.out
+
+
+def test_finetune_stands_beside_the_same_network_from_scratch(avssl, pictures, several, tmp_path):
+    words = ("--steps", 2, "--batch-size", 4, "--labels", "2,0")
+    said = avssl("evaluate", "finetune", "--run", several, "--data", pictures, "-o", tmp_path, *words)
+    assert (said.status, said.err) == (0, "")
+    rows = json.loads((tmp_path / "finetune.json").read_text())
+    assert {row["name"] for row in rows} == {"trained", "random", "gain", "majority"}
+    assert (tmp_path / "finetune.png").is_file()
+    assert avssl("evaluate", "finetune", "--help").status == 0
+
+
+def test_finetune_of_sounds_stands_beside_mfccs(avssl, sounds, several, tmp_path):
+    words = ("--steps", 2, "--batch-size", 4, "--folds", "fold", "--moments", 1)
+    said = avssl("evaluate", "finetune", "--run", several, "--data", sounds, "-o", tmp_path, *words)
+    assert (said.status, said.err) == (0, "")
+    assert {"trained", "random", "mfcc"} <= set(_rows(tmp_path / "finetune.json"))
