@@ -39,18 +39,28 @@ class Analysis:
     threshold: float
 
     def at(self, seconds: float) -> tuple[NDArray[np.float32], float, bool]:
-        """Map, score and verdict at a time: linear between the two moments around it, the verdict of the nearer."""
+        """Region, score and verdict at a time: linear between the two moments around it, the verdict of the nearer.
+
+        Regions are mixed, not logits: of a thing that has moved in between, both places are likely, while the mean of
+        its logits is low at either.
+        """
         after = int(np.searchsorted(self.seconds, seconds))
         low, high = max(after - 1, 0), min(after, len(self.seconds) - 1)
         span = self.seconds[high] - self.seconds[low]
         share = 0.0 if span <= 0 else float(np.clip((seconds - self.seconds[low]) / span, 0, 1))
-        mixed = (1 - share) * self.maps[low].astype(np.float32) + share * self.maps[high].astype(np.float32)
+        before, behind = spread(self.maps[[low, high]])
+        mixed = (1 - share) * before + share * behind
         score = (1 - share) * self.scores[low] + share * self.scores[high]
         return mixed, float(score), bool(self.heard[high if share >= 0.5 else low])
 
     def peak(self, number: int) -> tuple[float, float]:
         """Where the region of a moment is likeliest: (x, y) in shares of the picture."""
-        return peak_of(spread(self.maps[number][None])[0])
+        return peak_of(self.region(number))
+
+    def region(self, number: int) -> NDArray[np.float32]:
+        """How likely the sound of a moment comes from about each place, (4 h, 4 w), 0..1."""
+        region: NDArray[np.float32] = spread(self.maps[number][None])[0]
+        return region
 
     def probabilities(self) -> NDArray[np.float64]:
         """How sure each moment is, 0 to 1, one half at the threshold."""

@@ -141,8 +141,8 @@ def _write(scene: Scene, analysis: Analysis, size: tuple[int, int], strip: Trace
     with movie(out, whole, fps, scene.seconds, scene.sound, scene.audio_rate) as writer:
         for number, picture in scene.frames(range(len(times)), size):
             seconds = float(times[number])
-            logits, _, heard = analysis.at(seconds)
-            shown = heat_over(picture, logits, analysis.threshold, heard)
+            region, score, heard = analysis.at(seconds)
+            shown = heat_over(picture, region, score - analysis.threshold, heard)
             writer.show(np.concatenate([shown, strip.at(seconds, heard)]), seconds, float(ends[number]))
             told(number + 1, len(times))
 
@@ -154,8 +154,9 @@ def _write_moments(scene: Scene, analysis: Analysis, size: tuple[int, int], path
     small = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
     pictures = []
     for moment, (_, picture) in zip(chosen, scene.frames(numbers, small), strict=False):
-        logits, heard = analysis.maps[moment].astype(np.float32), bool(analysis.heard[moment])
-        pictures.append((heat_over(picture, logits, analysis.threshold, heard), float(analysis.seconds[moment]), heard))
+        heard, sure = bool(analysis.heard[moment]), float(analysis.scores[moment]) - analysis.threshold
+        shown = heat_over(picture, analysis.region(moment), sure, heard)
+        pictures.append((shown, float(analysis.seconds[moment]), heard))
     buffer = io.BytesIO()
     moments_strip(pictures).save(buffer, "PNG")
     with whole_file(path) as file:

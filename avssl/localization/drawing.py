@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from avssl.localization.analysis import Analysis
-from avssl.localization.spreading import peak_of, spread
+from avssl.localization.spreading import peak_of
 
 Picture = NDArray[np.uint8]
 
@@ -20,22 +20,21 @@ STRONGEST = 0.62
 NOTHING = "nothing in the picture is heard"
 
 
-def heat_over(picture: Picture, logits: NDArray[np.float32], threshold: float, heard: bool) -> Picture:
-    """The picture with the heat of a map on it, and a ring at its peak; untouched where nothing is heard.
+def heat_over(picture: Picture, region: NDArray[np.float32], sure: float, heard: bool) -> Picture:
+    """The picture with the heat of a region on it, and a ring at its peak; untouched where nothing is heard.
 
     Args:
         picture: (height, width, 3).
-        logits: (h, w), over the whole picture.
-        threshold: at which the peak's heat is half as strong as it can be.
+        region: (h, w), over the whole picture.
+        sure: by how much the largest logit lies above the threshold; at 0 the heat is half as strong as it can be.
     """
     if not heard:
         return picture
     height, width = picture.shape[:2]
-    region = spread(logits[None])[0]
     fine = Image.fromarray(region).resize((width, height), Image.Resampling.BICUBIC)
     share = np.clip(np.asarray(fine) / max(float(region.max()), 1e-6), 0, 1)
     share = share**2 * (3 - 2 * share)  # a soft step: full about the peak, nothing where little is left
-    share *= 1 / (1 + np.exp(-np.clip(float(logits.max()) - threshold, -30, 30)))
+    share *= 1 / (1 + np.exp(-np.clip(sure, -30, 30)))
     colours = _LUT[(share * 255).astype(np.uint8)]
     alpha = (STRONGEST * share)[..., None].astype(np.float32)
     mixed = Image.fromarray((picture * (1 - alpha) + colours * alpha).astype(np.uint8))

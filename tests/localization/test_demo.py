@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from avssl.cli.main import main
+from avssl.localization.analysis import Analysis
+from avssl.localization.spreading import peak_of
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
@@ -201,3 +203,15 @@ def test_what_cannot_be_shown_is_one_line(
     assert line in err
     assert err.count("\n") == 1
     assert not (tmp_path / "o.mp4").exists()
+
+
+def test_between_two_moments_the_peak_stays_where_one_of_them_has_it() -> None:
+    maps = np.full((2, 9, 9), -10.0, np.float16)
+    maps[0, 2, 2] = maps[1, 6, 6] = 1.0  # a thing that moves
+    maps[:, 8, 0] = -4.0  # another, of which little is thought at both moments
+    flags, zeros = np.ones(2, bool), np.zeros(2)
+    analysis = Analysis(np.array([0.0, 0.2]), maps, zeros, zeros, flags, -1.0)
+    for seconds in (0.0, 0.05, 0.1, 0.15, 0.2):
+        region, _, _ = analysis.at(seconds)
+        x, y = peak_of(region)
+        assert min(np.hypot(x - 2.5 / 9, y - 2.5 / 9), np.hypot(x - 6.5 / 9, y - 6.5 / 9)) < 0.06
