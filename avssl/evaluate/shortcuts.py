@@ -120,7 +120,7 @@ def gradients(task: Any, batch: Batch) -> Tensor:
     """Mean magnitude of the gradient of each patch of a puzzle: where a lens is sharp, and things are near."""
     patches = task.fed(batch).mean(1)
     down, right = patches[:, 1:, :-1] - patches[:, :-1, :-1], patches[:, :-1, 1:] - patches[:, :-1, :-1]
-    told = (down.square() + right.square()).sqrt().mean((1, 2))
+    told: Tensor = (down.square() + right.square()).sqrt().mean((1, 2))
     return told[batch["chosen"]].clamp_min(1e-6).log()
 
 
