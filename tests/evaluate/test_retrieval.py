@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import re
-import shutil
 import wave
 
 import numpy as np
 import pytest
+from browser import opened
 
 from avssl.evaluate.figures import Context
 from avssl.evaluate.retrieval import (
@@ -141,27 +141,30 @@ def test_the_page_needs_nothing_from_elsewhere(page):
     assert all(base64.b64decode(picture)[:2] == b"\xff\xd8" for picture in pictures)
 
 
-@pytest.mark.slow
 def test_the_page_opens_in_a_browser_and_its_sound_plays(page, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    browser_path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser_path is None:
-        pytest.skip("there is no Chromium or Chrome to open the page with")
     (tmp_path / "page.html").write_text(page)
-    faults: list[str] = []
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--mute-audio"])
-        tab = browser.new_page()
-        tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.goto((tmp_path / "page.html").as_uri())
-        widths = tab.evaluate("[...document.images].map(image => image.naturalWidth)")
-        tab.click("button[data-sound]")
-        tab.wait_for_function("player.currentTime > 0.1 && player.duration > 1", timeout=8000)
-        browser.close()
+    with opened(tmp_path / "page.html") as shown:
+        widths = shown.picture_widths()
+        button = shown.tab.locator("button[data-sound]").first
+        button.click()
+        shown.tab.wait_for_function("player.currentTime > 0.1 && player.duration > 1 && !player.paused", timeout=8000)
+        assert "playing" in button.get_attribute("class")
+        button.click()
+        assert shown.tab.evaluate("player.paused")
     assert len(widths) > 4
     assert min(widths) > 0
-    assert faults == []
+    assert shown.faults == []
+
+
+def test_a_fault_of_a_page_is_seen(tmp_path):
+    (tmp_path / "bad.html").write_text(
+        "<link rel=icon href=data:,><img src='data:image/png;base64,AAAA'>"
+        "<script src='https://example.invalid/x.js'></script><script>console.error('told'); nothing()</script>"
+    )
+    with opened(tmp_path / "bad.html") as shown:
+        assert shown.picture_widths() == [0]
+    faults = " ".join(shown.faults)
+    assert all(word in faults for word in ("console: told", "nothing is not defined", "asked for: https://example"))
 
 
 @pytest.fixture(scope="module")

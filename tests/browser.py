@@ -1,0 +1,82 @@
+"""A page opened in a real browser without a screen: what tests of HTML pages share.
+
+The browser is a Chromium or Chrome of this machine, or the one that ``playwright install chromium`` fetched; Playwright
+drives it. Without either a test is skipped, saying so.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
+ARGUMENTS = (
+    "--no-sandbox",  # in a container everybody is root, and Chromium's sandbox refuses root
+    "--mute-audio",  # sound goes nowhere, but it goes
+    "--autoplay-policy=no-user-gesture-required",
+)
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+@dataclass
+class Opened:
+    """A page in a browser, and what went wrong while it was there.
+
+    Attributes:
+        tab: Playwright's page.
+        faults: errors of the console and of scripts, and whatever the page asked of the network.
+    """
+
+    tab: Page
+    faults: list[str] = field(default_factory=list)
+
+    def picture_widths(self) -> list[int]:
+        """The natural width of every picture; 0 of one that is not there."""
+        wait = "Promise.all([...document.images].map(image => image.decode().catch(() => {})))"
+        self.tab.evaluate(wait)
+        widths: list[int] = self.tab.evaluate("[...document.images].map(image => image.naturalWidth)")
+        return widths
+
+    def overhang(self) -> int:
+        """By how many pixels the page is wider than the window: 0 where nobody has to scroll sideways."""
+        found: int = self.tab.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        return max(found, 0)
+
+
+@contextmanager
+def opened(path: Path, size: tuple[int, int] = DESKTOP, **settings: Any) -> Iterator[Opened]:
+    """Open an HTML file; ``settings`` are those of a Playwright context (``color_scheme="dark"``)."""
+    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install 'avssl[test]'")
+    with api.sync_playwright() as play:
+        own = Path(play.chromium.executable_path)
+        program = next(filter(None, map(shutil.which, NAMES)), None) or (str(own) if own.exists() else None)
+        if program is None:
+            pytest.skip(
+                "there is no Chromium or Chrome here to open the page with; CONTRIBUTING.md says how to get one"
+            )
+        browser = play.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        try:
+            context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **settings)
+            found = Opened(context.new_page())
+            _listen(found, path.as_uri())
+            found.tab.goto(path.as_uri())
+            yield found
+        finally:
+            browser.close()
+
+
+def _listen(page: Opened, address: str) -> None:
+    tab, faults = page.tab, page.faults
+    tab.on("console", lambda said: faults.append(f"console: {said.text}") if said.type == "error" else None)
+    tab.on("pageerror", lambda error: faults.append(f"script: {error}"))
+    own = (address, "data:", "blob:")
+    tab.on("request", lambda asked: None if asked.url.startswith(own) else faults.append(f"asked for: {asked.url}"))
