@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from small_runs import TINY, Said, write_clip
 
+from avssl.cli import screen
 from avssl.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def no_lines_of_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress is told by the clock: on a busy machine it would stand among what a test compares."""
+    monkeypatch.setattr(screen._Lines, "SECONDS", float("inf"))
 
 
 @pytest.fixture
