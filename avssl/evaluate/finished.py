@@ -72,6 +72,18 @@ def open_run(path: str | Path, task_name: str | None = None) -> Run:
     return Run(folder, config, task, network.eval(), options, int(tally["step"]), bool(tally["finished"]))
 
 
+def run_tasks(path: str | Path) -> list[Task]:
+    """The tasks of a run, each with what it learned of its training data; no weights are read.
+
+    Raises:
+        UserError: no run there, a task that is not known here, or its state is damaged.
+    """
+    folder = Path(path)
+    whole = read_config(folder)
+    names = whole["tasks"] if whole["task"] == "multi-task" else [whole["task"]]
+    return [_task(folder, _of_one_task(whole, folder, str(name))) for name in names]
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The options of a run, as its ``config.yaml`` has them.
 
@@ -103,8 +115,7 @@ def _task(folder: Path, config: Mapping[str, Any]) -> Task:
 def _encoders(folder: Path, whole: dict[str, Any], task: Task) -> dict[str, nn.Module]:
     """Fresh encoders as the run had them: where several tasks share one, the first that names its role made it."""
     made: dict[str, nn.Module] = {}
-    for name in whole["tasks"] if whole["task"] == "multi-task" else []:
-        first = _task(folder, _of_one_task(whole, folder, str(name)))
+    for first in run_tasks(folder) if whole["task"] == "multi-task" else []:
         made = first.make_encoders() | made
     return made or task.make_encoders()
 
