@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.fusion import EMBEDDING, Fusion, global_max
-from avssl.networks.photometry import jitter_colours, mask_spectrogram
+from avssl.networks.photometry import jitter_colours, mask_spectrogram, transpose_spectrogram
 from avssl.networks.vision import VisionEncoder
 
 Batch = Mapping[str, Any]
@@ -31,7 +31,10 @@ def audio_maps(encoder: AudioEncoder, batch: Batch) -> Tensor:
 
     In the same pass: rows of noise in one of their own would spoil the statistics of batch normalisation.
     """
-    spectrogram = mask_spectrogram(encoder.front_end(batch["waveform"]), batch["masks"])
+    spectrogram = encoder.front_end(batch["waveform"])
+    if "transpose" in batch:
+        spectrogram = transpose_spectrogram(spectrogram, batch["transpose"])
+    spectrogram = mask_spectrogram(spectrogram, batch["masks"])
     if "silence" in batch:
         spectrogram = torch.cat([spectrogram, encoder.front_end(batch["silence"])])
     return encoder.trunk_map(spectrogram)

@@ -1,4 +1,4 @@
-"""Augmentation on the device: brightness, saturation and gaps in the spectrogram, with the amounts given per row."""
+"""Augmentation on the device: brightness, saturation, gaps and shifts of the spectrogram, with the amounts per row."""
 
 from __future__ import annotations
 
@@ -30,3 +30,16 @@ def mask_spectrogram(spectrogram: Tensor, masks: Tensor) -> Tensor:
     band = (rows >= masks[:, 0:1]) & (rows < masks[:, 1:2])
     stretch = (columns >= masks[:, 2:3]) & (columns < masks[:, 3:4])
     return spectrogram.masked_fill((band[:, :, None] | stretch[:, None, :])[:, None], 0.0)
+
+
+def transpose_spectrogram(spectrogram: Tensor, shares: Tensor) -> Tensor:
+    """Shift each spectrogram along its bands: on a mel scale, above 1 kHz, another pitch and size of the source.
+
+    Args:
+        spectrogram: (N, 1, bands, frames); what is shifted in repeats the band at the rim.
+        shares: (N,) of the bands, above 0 upwards.
+    """
+    bands = spectrogram.shape[-2]
+    steps = (shares * bands).round().long()
+    rows = (torch.arange(bands, device=steps.device) - steps[:, None]).clamp(0, bands - 1)
+    return spectrogram.gather(2, rows[:, None, :, None].expand_as(spectrogram))

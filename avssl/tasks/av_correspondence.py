@@ -70,6 +70,8 @@ class CorrespondenceOptions:
     saturation: float = option(0.5, "largest change of saturation, as a share")
     gain: float = option(0.1, "largest change of loudness, as a share")
     masking: float = option(0.0, "widest gap in the spectrogram, as a share, one in frequency and one in time")
+    transpose: float = option(0.0, "largest shift of the spectrogram along its bands, as a share: other pitches")
+    grey: float = option(0.0, "share of the pictures that lose their colours")
     silent_rows: float = option(
         0.0,
         "share of a batch's puzzles that add a stretch of mere noise, which belongs to no picture (negatives: batch)",
@@ -86,7 +88,7 @@ class CorrespondencePuzzle:
         waveform: float32 (samples,).
         label: 1 they belong together, 0 they do not.
         pair: where the two come from.
-        brightness, saturation, masks: augmentation still to be done, on the device.
+        brightness, saturation, masks, transpose: augmentation still to be done, on the device.
         silence: a stretch of noise that belongs to no picture, if this puzzle adds one.
     """
 
@@ -99,6 +101,7 @@ class CorrespondencePuzzle:
     brightness: float
     saturation: float
     masks: tuple[float, float, float, float]
+    transpose: float
     silence: NDArray[np.float32] | None = None
 
 
@@ -150,7 +153,7 @@ class AVCorrespondence(Task):
         height, width = frames.shape[-2:]
         middle = (options.crop_low + options.crop_high) / 2
         crop = centre_crop(height, width, middle)
-        gain = brightness = 0.0
+        gain = brightness = transpose = 0.0
         saturation = 1.0
         masks = (0.0, 0.0, 0.0, 0.0)
         if self.training:
@@ -159,6 +162,8 @@ class AVCorrespondence(Task):
             saturation = float(rng.uniform(1 - options.saturation, 1 + options.saturation))
             gain = float(rng.uniform(-options.gain, options.gain))
             masks = (*_gap(rng, options.masking), *_gap(rng, options.masking))
+            transpose = float(rng.uniform(-options.transpose, options.transpose))
+            saturation = 0.0 if rng.random() < options.grey else saturation
         facts = media.facts(moment.item), media.facts(pair.sound.item)
         return CorrespondencePuzzle(
             frames=np.stack([cut(frame, crop, options.side) for frame in frames]),
@@ -170,13 +175,16 @@ class AVCorrespondence(Task):
             brightness=brightness,
             saturation=saturation,
             masks=masks,
+            transpose=transpose,
             silence=self._silence(key),
         )
 
     def collate(self, puzzles: Sequence[CorrespondencePuzzle]) -> Batch:
         silences = [p.silence for p in puzzles if p.silence is not None]
+        transposed = any(p.transpose for p in puzzles)
         return {
             **({"silence": torch.from_numpy(np.stack(silences))} if silences else {}),
+            **({"transpose": torch.tensor([p.transpose for p in puzzles])} if transposed else {}),
             "frames": torch.from_numpy(np.stack([p.frames for p in puzzles])),
             "waveform": torch.from_numpy(np.stack([p.waveform for p in puzzles])),
             "label": torch.tensor([p.label for p in puzzles]),

@@ -13,7 +13,7 @@ from avssl.errors import UserError
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.fusion import FUSIONS
-from avssl.networks.photometry import jitter_colours, mask_spectrogram
+from avssl.networks.photometry import jitter_colours, mask_spectrogram, transpose_spectrogram
 from avssl.networks.saving import load_module, save_module
 from avssl.networks.vision import VisionConfig, VisionEncoder
 
@@ -167,3 +167,11 @@ def test_torchvisions_resnets_serve_as_either_encoder(name):
     assert list(vision.stages(torch.zeros(1, 3, 64, 64))) == ["stem", "layer1", "layer2", "layer3", "layer4"]
     audio = AudioEncoder(AudioConfig(FrontEndConfig(rate=8000), name))
     assert audio(torch.zeros(2, 8000)).shape[:2] == (2, 512)
+
+
+def test_a_transposed_spectrogram_is_shifted_along_its_bands():
+    spectrogram = torch.arange(8.0).view(1, 1, 8, 1).expand(3, 1, 8, 2)
+    shifted = transpose_spectrogram(spectrogram, torch.tensor([0.0, 0.25, -0.125]))
+    assert shifted[0, 0, :, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert shifted[1, 0, :, 1].tolist() == [0, 0, 0, 1, 2, 3, 4, 5]
+    assert shifted[2, 0, :, 0].tolist() == [1, 2, 3, 4, 5, 6, 7, 7]

@@ -1,0 +1,132 @@
+"""Faster R-CNN (Ren et al. 2015), torchvision's, on one stage of any vision encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from avssl.errors import UserError
+from avssl.networks.geometry import Geometry, geometries, padded_to
+from avssl.networks.vision import VisionEncoder
+
+DEEPEST_STRIDE = 16
+"""The stage taken by default is the last whose cells are at most so many pixels apart, as in the C4 detectors."""
+
+GRID = 7
+"""Cells to which a proposal is cut, each way, as published."""
+
+RATIOS = (0.5, 1.0, 2.0)
+"""Height by width of the anchors, as published."""
+
+Target = dict[str, Tensor]
+"""``boxes`` (n, 4) as x0, y0, x1, y1 in pixels of the picture, and ``labels`` (n,) from 1 on."""
+
+
+class EncoderBackbone(nn.Module):
+    """One stage of an encoder as torchvision's detectors want it: ``out_channels``, and cell i at pixel i · stride.
+
+    The picture's border is repeated outwards before the encoder sees it, by as much as the stage's receptive fields
+    are shifted, so that boxes and cells meet for AlexNet (whose first cell looks at pixel 15) as for a ResNet. The
+    channels are standardised by a batch norm without scale and shift and mixed down to ``out_channels``.
+
+    Input: (N, 3, H, W), float 0..1, H and W multiples of the stride. Output: (N, out_channels, H / stride, W / stride).
+
+    Args:
+        encoder: is used as it is, not copied.
+        stage: whose map; None: see ``DEEPEST_STRIDE``.
+        out_channels: of the map that proposals are made from.
+        frozen: the encoder learns nothing and stays in eval mode.
+
+    Raises:
+        UserError: no such stage.
+    """
+
+    def __init__(
+        self, encoder: VisionEncoder, stage: str | None = None, out_channels: int = 128, *, frozen: bool = True
+    ) -> None:
+        super().__init__()
+        known = geometries(encoder)
+        self.stage = _default_stage(known) if stage is None else stage
+        if self.stage not in known:
+            raise UserError(f"the encoder has no stage called {stage!r}; it has: {', '.join(known)}")
+        self.geometry = known[self.stage]
+        self.encoder, self.frozen = encoder.requires_grad_(not frozen), frozen
+        self.norm = nn.BatchNorm2d(self.geometry.channels, affine=False)
+        self.mix = nn.Sequential(nn.Conv2d(self.geometry.channels, out_channels, 1), nn.ReLU(inplace=True))
+        self.out_channels = out_channels
+
+    def train(self, mode: bool = True) -> EncoderBackbone:
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride = self.geometry.stride
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            maps = self.encoder.stages(padded_to(x, self.geometry))[self.stage]
+        maps = maps[:, :, : x.shape[2] // stride, : x.shape[3] // stride]
+        out: Tensor = self.mix(self.norm(maps))
+        return out
+
+
+def detector(
+    encoder: VisionEncoder,
+    classes: int,
+    *,
+    stage: str | None = None,
+    side: int = 320,
+    anchors: Sequence[float] = (32, 64, 128, 256),
+    frozen: bool = True,
+    width: int = 128,
+    representation: int = 512,
+) -> Any:
+    """A ``torchvision.models.detection.FasterRCNN`` on an encoder, which is used as it is.
+
+    In training it takes a list of pictures (3, h, w), float 0..1, and a list of :data:`Target`, and returns its four
+    losses by name; in eval mode it takes pictures and returns ``boxes``, ``labels`` and ``scores`` of each. Smaller
+    than torchvision's in every part that learns, since what is judged is the encoder.
+
+    Args:
+        classes: number of classes, without the background.
+        side: pixels to which the shorter side of every picture is scaled.
+        anchors: sides of the anchors in pixels of the scaled picture, each in three shapes.
+        frozen: the encoder learns nothing.
+        width: channels of the map that proposals are made from.
+        representation: numbers that describe a proposal.
+
+    Raises:
+        UserError: no such stage.
+    """
+    from torchvision.models.detection import FasterRCNN  # heavy
+    from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+    from torchvision.models.detection.rpn import AnchorGenerator
+    from torchvision.ops import MultiScaleRoIAlign
+
+    backbone = EncoderBackbone(encoder, stage, width, frozen=frozen)
+    return FasterRCNN(
+        backbone,
+        rpn_anchor_generator=AnchorGenerator((tuple(anchors),), (RATIOS,)),
+        box_roi_pool=MultiScaleRoIAlign(["0"], GRID, sampling_ratio=2),
+        box_head=TwoMLPHead(width * GRID**2, representation),
+        box_predictor=FastRCNNPredictor(representation, classes + 1),
+        min_size=side,
+        max_size=2 * side,
+        image_mean=[0.0] * 3,  # the encoder brings its own
+        image_std=[1.0] * 3,
+        size_divisible=max(32, backbone.geometry.stride),
+        rpn_pre_nms_top_n_train=500,
+        rpn_post_nms_top_n_train=250,
+        rpn_pre_nms_top_n_test=500,
+        rpn_post_nms_top_n_test=250,
+        rpn_batch_size_per_image=128,
+        box_batch_size_per_image=96,
+    )
+
+
+def _default_stage(known: dict[str, Geometry]) -> str:
+    fitting = [name for name, geometry in known.items() if geometry.stride <= DEEPEST_STRIDE]
+    return fitting[-1] if fitting else next(iter(known))

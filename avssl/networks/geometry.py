@@ -1,0 +1,84 @@
+"""Where the cells of an encoder's maps lie in the picture: measured, so that it holds for any architecture."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from avssl.networks.vision import VisionEncoder
+
+LENGTH, WIDTH = 1024, 64
+"""Pixels of the picture that is measured on: long enough that its middle sees no border, wide enough for AlexNet."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Of one stage.
+
+    Attributes:
+        channels: of its map.
+        stride: pixels from one cell to the next.
+        offset: index of the pixel in whose middle the receptive field of the first cell is centred (7 for four
+            poolings by 2 without padding, 0 for a ResNet).
+        lost: cells that the map is shorter than the picture's length divided by the stride.
+    """
+
+    channels: int
+    stride: int
+    offset: float
+    lost: int
+
+
+def geometries(encoder: VisionEncoder) -> dict[str, Geometry]:
+    """The geometry of each stage, in order of depth.
+
+    In a copy every convolution and pooling becomes a plain mean over its window and every normalisation nothing. Such
+    a network gives, of a picture whose values are the numbers of its rows, at each cell the centre of its receptive
+    field (times the sum of its weights, which a picture of ones tells).
+    """
+    rows = torch.arange(LENGTH, dtype=torch.float64).view(1, 1, LENGTH, 1).expand(1, 1, LENGTH, WIDTH)
+    with torch.no_grad():
+        maps = _averaging(encoder.trunk).stages(torch.cat([rows, torch.ones_like(rows)]))
+    channels = _channels(encoder)
+    found: dict[str, Geometry] = {}
+    for name, both in maps.items():
+        centres = (both[0, 0, :, both.shape[3] // 2] / both[1, 0, :, both.shape[3] // 2]).tolist()
+        middle = len(centres) // 2
+        stride = round(centres[middle + 1] - centres[middle])
+        offset = round(2 * (centres[middle] - stride * middle)) / 2
+        found[name] = Geometry(channels[name], stride, offset, LENGTH // stride - len(centres))
+    return found
+
+
+def _averaging(trunk: Any) -> Any:
+    """A copy without weights, of one channel; what it was made of stays as it was."""
+    twin = copy.deepcopy(trunk)
+    for parent in list(twin.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.MaxPool2d | nn.AvgPool2d | nn.Conv2d):
+                window: Any = (child.kernel_size, child.stride, child.padding)
+                setattr(parent, name, nn.AvgPool2d(*window))
+            elif isinstance(child, nn.BatchNorm2d | nn.GroupNorm):
+                setattr(parent, name, nn.Identity())
+    return twin
+
+
+@torch.no_grad()
+def _channels(encoder: VisionEncoder) -> dict[str, int]:
+    training, side = encoder.training, max(WIDTH, encoder.config.side)
+    maps = encoder.eval().stages(torch.zeros(1, 3, side, side, device=encoder.get_buffer("mean").device))
+    encoder.train(training)
+    return {name: one.shape[1] for name, one in maps.items()}
+
+
+def padded_to(x: Tensor, geometry: Geometry) -> Tensor:
+    """The picture (N, 3, H, W) with its border repeated outwards, so that the first cell of the stage lies on its first
+    pixel and the map has at least H // stride by W // stride cells.
+    """
+    first = int(geometry.offset)
+    last = geometry.stride * geometry.lost + geometry.stride
+    return nn.functional.pad(x, (first, last, first, last), mode="replicate")

@@ -1,0 +1,87 @@
+"""From the maps of an encoder to where the joints of a person are: a heatmap a joint, and its centre of mass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from avssl.networks.dense import Hypercolumn, convolution
+from avssl.networks.vision import VisionEncoder
+
+
+class PoseNetwork(nn.Module):
+    """An encoder and a small head: stages standardised, gathered at one size, two convolutions, a heatmap a joint.
+
+    The place of a joint is the mean of the heatmap's cells, weighted by its softmax (integral regression, Sun et al.
+    2018), so that it is finer than a cell, and near the middle of where a joint may be if nothing is known.
+
+    Input: frames (N, 3, side, side), uint8 0..255 or float 0..1. Output: logits (N, joints, cells, cells).
+
+    Args:
+        encoder: of pictures; its own object, not copied.
+        channels: of each stage that is used, in order of depth.
+        joints: how many.
+        cells: rows and columns of a heatmap.
+        width: channels of the head.
+        frozen: the encoder stays as it is, and in eval mode.
+    """
+
+    def __init__(
+        self, encoder: VisionEncoder, channels: Mapping[str, int], joints: int, cells: int, width: int, frozen: bool
+    ) -> None:
+        super().__init__()
+        self.encoder, self.frozen, self.cells = encoder, frozen, cells
+        self.norms = nn.ModuleDict({name: nn.BatchNorm2d(count, affine=False) for name, count in channels.items()})
+        self.gather = Hypercolumn(channels, width, cells, "batch")
+        self.head = nn.Sequential(convolution(width, width, "batch"), nn.Conv2d(width, joints, 1))
+        encoder.requires_grad_(not frozen)
+
+    def train(self, mode: bool = True) -> PoseNetwork:
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def forward(self, frames: Tensor) -> Tensor:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            maps = self.encoder.stages(frames)
+        logits: Tensor = self.head(self.gather({name: norm(maps[name]) for name, norm in self.norms.items()}))
+        return logits
+
+    def points(self, logits: Tensor) -> Tensor:
+        """Where each joint is, x and y as shares 0..1 of the picture: (N, joints, 2)."""
+        shares = logits.flatten(2).softmax(2).unflatten(2, (self.cells, self.cells))
+        middles = cell_middles(self.cells, logits.device)
+        return torch.stack([shares.sum(2) @ middles, shares.sum(3) @ middles], dim=-1)
+
+
+def pose_loss(network: PoseNetwork, logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy of the heatmaps with Gaussians a cell wide about the joints, and the distance of the points.
+
+    Args:
+        logits: (N, joints, cells, cells).
+        truth: (N, joints, 2), shares 0..1 of the picture; NaN where a joint is unknown, which then does not count, as
+            one outside the picture does not.
+    """
+    inside = ((truth >= 0) & (truth <= 1)).all(-1)
+    if not inside.any():
+        return logits.sum() * 0
+    middles = cell_middles(network.cells, logits.device)
+    places = truth[inside]  # (joints there, 2)
+    bumps = torch.exp(-((middles - places[..., None]) ** 2) * network.cells**2 / 2)
+    wanted = bumps[:, 1, :, None] * bumps[:, 0, None, :]
+    wanted = wanted / wanted.sum((1, 2), keepdim=True)
+    entropy = -(wanted.flatten(1) * logits[inside].flatten(1).log_softmax(1)).sum(1).mean()
+    apart = (network.points(logits)[inside] - places).norm(dim=-1).mean()
+    return entropy + POINT_WEIGHT * apart
+
+
+POINT_WEIGHT = 10.0
+"""Of the distance, in sides of the picture: a tenth of the side weighs as much as one nat of the heatmap."""
+
+
+def cell_middles(cells: int, device: torch.device) -> Tensor:
+    """Middles of the cells along an axis, as shares 0..1: (cells,)."""
+    return (torch.arange(cells, device=device) + 0.5) / cells
