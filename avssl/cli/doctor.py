@@ -30,7 +30,14 @@ PACKAGES = (
     "tensorboard",
     "pymunk",
 )
-OPTIONAL = {"webdataset": "reading prepared shards with other tools", "pytest": "make test", "ruff": "make lint"}
+OPTIONAL = {
+    "webdataset": "reading prepared shards with other tools",
+    "onnxscript": "avssl export FILE.onnx: pip install 'avssl[export]'",
+    "onnxruntime": "avssl export FILE.onnx: pip install 'avssl[export]'",
+    "pyarrow": "avssl embed -o FILE.parquet: pip install 'avssl[parquet]'",
+    "pytest": "make test",
+    "ruff": "make lint",
+}
 """Package → what it is for; avssl itself does without."""
 
 VIDEO = ("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8", "vp9", "av1", "theora", "mjpeg", "flv1")

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "train a pretext task, and its controls",
     "evaluate": "figures of a finished run",
     "embed": "files to 128-d embeddings with a finished run",
+    "export": "an encoder as a file for torchvision, ONNX or torch.export, checked",
     "localize": "a video with heat where its sound comes from",
     "doctor": "what this installation has, and what is missing for what",
 }

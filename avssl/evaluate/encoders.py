@@ -15,6 +15,7 @@ from avssl.errors import UserError
 from avssl.evaluate.finished import read_config
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.saving import load_module
+from avssl.networks.torchvision_names import resnet_state
 from avssl.networks.trunks import RESNETS, ResNetTrunk
 from avssl.networks.vision import VisionConfig, VisionEncoder
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
@@ -87,7 +88,7 @@ def supervised_encoder(weights: str | Path, architecture: str = "resnet18") -> V
     assert isinstance(encoder.trunk, ResNetTrunk)
     try:
         state: dict[str, Any] = torch.load(weights, map_location="cpu", weights_only=True)
-        encoder.trunk.load_state_dict(_as_trunk(state))
+        encoder.trunk.load_state_dict(resnet_state(state))
     except FileNotFoundError:
         raise UserError(f"{weights}: no such file of weights") from None
     except Exception as error:  # torch.load and load_state_dict raise many kinds for one fault: wrong weights
@@ -104,14 +105,3 @@ def weights_digest(encoder: nn.Module) -> str:
         state.update(name.encode())
         state.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return state.hexdigest()
-
-
-def _as_trunk(state: dict[str, Any]) -> dict[str, Any]:
-    """torchvision's names of weights to the trunk's; the classifier is left out."""
-    places = {"conv1": "stem.0", "bn1": "stem.1"} | {f"layer{k}": f"layers.layer{k}" for k in range(1, 5)}
-    found: dict[str, Any] = {}
-    for name, tensor in state.items():
-        first, _, rest = name.partition(".")
-        if first in places:
-            found[f"{places[first]}.{rest}"] = tensor
-    return found

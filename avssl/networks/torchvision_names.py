@@ -22,6 +22,7 @@ from avssl.networks.vision import VisionEncoder
 ALEXNET_CONVOLUTIONS = (0, 3, 6, 8, 10)
 """Numbers of the five convolutions in ``features`` of torchvision's AlexNet."""
 
+_RESNET_ORDER = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 _RESNET = {"conv1": "stem.0", "bn1": "stem.1"} | {f"layer{k}": f"layers.layer{k}" for k in range(1, 5)}
 
 
@@ -41,11 +42,8 @@ class TorchvisionBackbone:
 
     def maps(self, x: Tensor) -> Tensor:
         """The network's last map (N, C, h, w) of normalised pictures, or of spectrograms."""
-        if hasattr(self.net, "features"):
-            out: Tensor = self.net.features(x)
-            return out
-        for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
-            x = getattr(self.net, name)(x)
+        for name in ("features",) if hasattr(self.net, "features") else _RESNET_ORDER:
+            x = self.net.get_submodule(name)(x)
         return x
 
 

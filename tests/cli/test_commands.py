@@ -122,7 +122,7 @@ def test_embed_writes_a_row_a_moment_with_nan_where_there_is_nothing(
 ):
     write_clip(tmp_path / "mute.mp4", sound=False)
     target = tmp_path / "out.npz"
-    said = avssl("embed", clips / "00.mp4", tmp_path / "mute.mp4", "--run", finished, "-o", target, "--every", "0.5")
+    said = avssl("embed", clips / "00.mp4", tmp_path / "mute.mp4", "--run", finished, "-o", target, "--hop", "0.5")
     assert said.status == 0
     found = np.load(target)
     assert found["image"].shape == found["audio"].shape == (8, 128)

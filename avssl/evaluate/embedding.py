@@ -1,0 +1,100 @@
+"""Files to rows of embeddings: the frame shown at each moment, and the sound around it, in the space where they meet.
+
+Rows come in blocks, so that memory does not grow with the length of what is embedded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avssl.errors import UserError
+from avssl.media.facts import Facts, Media
+from avssl.networks.model import Model
+
+BATCH = 32
+"""Moments of one item that go through the network together, at most."""
+
+PIXELS = 2**23
+"""Of frames that are decoded together, at most: a frame of 4K video alone has as many."""
+
+Rows = NDArray[np.float32]
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of one item, one below the other.
+
+    Attributes:
+        path: of the item.
+        seconds: the moment of each row, on the item's clock.
+        image: float32 (rows, 128) of the frames shown then; None where there are no pictures.
+        audio: float32 (rows, 128) of the sound around each moment; None where there is no sound.
+    """
+
+    path: str
+    seconds: Sequence[float]
+    image: Rows | None
+    audio: Rows | None
+
+
+def embed(model: Model, media: Media, hop: float | None = None, told: Told | None = None) -> Iterator[Block]:
+    """The embeddings of a collection, item by item, in order of time.
+
+    Args:
+        model: as ``avssl.load`` gives it.
+        media: what to embed.
+        hop: seconds between rows of one item; None takes the middle of each.
+        told: called with (done, total) moments.
+
+    Raises:
+        UserError: the model has no space where picture and sound meet.
+        MediaError: a file cannot be read.
+    """
+    if model.fusion is None:
+        raise UserError(
+            "this run has no space where picture and sound meet; take a run of: avssl train av-correspondence"
+        )
+    counts = [len(moments(media.facts(i), hop)) for i in range(len(media))]
+    done = 0
+    for i, count in enumerate(counts):
+        facts = media.facts(i)
+        times = moments(facts, hop)
+        size = max(1, min(BATCH, PIXELS // max(1, facts.width * facts.height)))
+        for first in range(0, count, size):
+            some = times[first : first + size]
+            yield Block(facts.path, some, _seen(model, media, i, some), _heard(model, media, i, some))
+            done += len(some)
+            if told is not None:
+                told(done, sum(counts))
+
+
+def moments(facts: Facts, hop: float | None) -> list[float]:
+    """The moments of an item that get a row, in seconds: its middle, or (k + ½) · hop as long as they fit."""
+    if hop is None or facts.duration_seconds <= hop:
+        return [facts.duration_seconds / 2]
+    return [(k + 0.5) * hop for k in range(int(facts.duration_seconds / hop + 1e-9))]
+
+
+def _seen(model: Model, media: Media, item: int, times: Sequence[float]) -> Rows | None:
+    if model.vision is None or media.facts(item).kind == "sound":
+        return None
+    return _numbers(model.image(media.frames(item, times)))
+
+
+def _heard(model: Model, media: Media, item: int, times: Sequence[float]) -> Rows | None:
+    if model.audio_encoder is None or not media.facts(item).has_sound:
+        return None
+    front_end = model.audio_encoder.config.front_end
+    length, rate = front_end.seconds, front_end.rate
+    sounds = [media.audio(item, time - length / 2, length, rate) for time in times]
+    return _numbers(model.audio(np.stack(sounds), rate))
+
+
+def _numbers(embeddings: Tensor) -> Rows:
+    return np.asarray(embeddings.cpu().numpy(), np.float32)
