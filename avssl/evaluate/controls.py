@@ -103,8 +103,8 @@ def run_controls(
             return _judge_control(name, variant, network, test, pairs, options.seed, device, command)
 
         found = trained(options.seed)
-        if name == SHUFFLED and any(_beats_chance(row) for row in found):
-            say(f"control {name}: above chance, perhaps by luck; {_MORE_NETWORKS} more will tell")
+        if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):
+            say(f"control {name}: not at chance, perhaps by luck; {_MORE_NETWORKS} more will tell")
             more = [trained(generator(options.seed, name, k).integers(2**31).item()) for k in range(_MORE_NETWORKS)]
             found = [mean_row(each) for each in zip(found, *more, strict=True)]
         rows += found

@@ -1,4 +1,4 @@
-"""Controls by luck above chance: one network taught random answers is no proof, four of them are."""
+"""Controls by luck off chance: one network taught random answers is no proof, four of them are."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ def test_a_control_at_chance_is_trained_once(monkeypatch):
     assert (row.value, row.method, len(seeds)) == (0.252, "none", 1)
 
 
-def test_a_lucky_network_is_told_from_a_leak_by_the_mean_of_four(monkeypatch):
-    (row,), seeds, said = told(monkeypatch, [0.29, 0.21, 0.27, 0.24])
+@pytest.mark.parametrize("values", [(0.29, 0.21, 0.27, 0.24), (0.21, 0.29, 0.27, 0.24)])
+def test_a_network_by_luck_off_chance_is_told_from_a_leak_by_the_mean_of_four(monkeypatch, values):
+    (row,), seeds, said = told(monkeypatch, values)
     assert len(set(seeds)) == 4
     assert row.value == pytest.approx(0.2525)
     assert row.holds_chance
