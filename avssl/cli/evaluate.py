@@ -33,6 +33,7 @@ OWN_COMMANDS = {
     "svm": "linear SVMs on frozen features, as VOC07 classification is judged",
     "low-shot": "linear SVMs from few labels",
     "finetune": "the whole encoder learns from labels, beside the same network from scratch",
+    "neighbors": "what is nearest to frames, patches or sounds, as a picture; in the world, what neighbours share",
     "retrieval": "from pictures to sounds and back, with a page on which one sees and hears it",
 }
 """Protocols with options of their own, each a module ``avssl.cli.evaluate_NAME`` (``_`` for ``-``)."""

@@ -108,7 +108,7 @@ def judged(values: Values, name: str, protocol: str, argv: Sequence[str]) -> Jud
     taking = Taking(values["moments"] or (SOUND_MOMENTS if hears else VIDEO_MOMENTS), values["pool"])
     encoders: dict[str, Encoder] = {"trained": encoder, "random": random_twin(encoder, values["seed"])}
     for run in values["beside"]:
-        other, _ = _encoder(run, None, hears)
+        other, _ = fitting_encoder(run, None, hears)
         encoders[Path(run).name] = other
     if values["supervised"] is not None:
         encoders["supervised"] = supervised_encoder(values["supervised"], values["supervised_network"])
@@ -132,7 +132,7 @@ def encoder_and_data(values: Values) -> tuple[Encoder, Labelled]:
 
     media, test = _open(values)
     only_sounds = all(media.facts(i).kind == "sound" for i in range(len(media)))
-    encoder, name = _encoder(values["run"], values["encoder"], only_sounds)
+    encoder, name = fitting_encoder(values["run"], values["encoder"], only_sounds)
     parts: list[Media] = []
     for part in [media] if test is None else [media, test]:
         kept = [i for i in range(len(part)) if taken_by(encoder, part.facts(i))]
@@ -226,7 +226,12 @@ def _labelled(values: Values, parts: Sequence[Media]) -> Labelled:
     return labelled(media, test, folds=folds, **common)
 
 
-def _encoder(run: str, name: str | None, hears: bool) -> tuple[Encoder, str]:
+def fitting_encoder(run: str, name: str | None, hears: bool) -> tuple[Encoder, str]:
+    """The encoder of a run with this name, or the one that fits, and its name.
+
+    Raises:
+        UserError: there is none.
+    """
     from avssl.evaluate.encoders import encoder_names, open_encoder
 
     if name is None:

@@ -51,6 +51,26 @@ def cluster_bootstrap(
     return float(low), float(high)
 
 
+def ratio_bootstrap(
+    above: ArrayLike, below: ArrayLike, clusters: Sequence[object], *, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile 95 % interval of sum(above) / sum(below), whole clusters drawn with replacement.
+
+    Args:
+        above: (n,) one number an item.
+        below: (n,) of the same items, not negative; draws in which all are 0 are left out.
+        clusters: n names; items of one name are not independent.
+        draws: how many times to draw.
+        seed: fixed, so that an evaluation is repeatable.
+    """
+    _, member = np.unique(np.asarray([str(c) for c in clusters]), return_inverse=True)
+    over, under = (np.bincount(member, weights=np.asarray(x, dtype=np.float64)) for x in (above, below))
+    picks = np.random.default_rng(seed).integers(len(over), size=(draws, len(over)))
+    sums = under[picks].sum(1)
+    low, high = np.percentile(over[picks].sum(1)[sums > 0] / sums[sums > 0], [2.5, 97.5])
+    return float(low), float(high)
+
+
 def accuracy_interval(correct: ArrayLike, clusters: Sequence[Sequence[object]]) -> tuple[float, float]:
     """95 % interval of a share of right answers to puzzles that share sources.
 

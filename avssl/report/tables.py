@@ -22,6 +22,7 @@ SHARES = (
     "iiou",
     "inside",
     "rejected",
+    "precision@",
     "false-silence",
     "locacc",
 )

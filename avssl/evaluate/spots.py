@@ -1,0 +1,135 @@
+"""Spots of a collection: a frame at a moment, a patch of it, or the sound around it, each an item of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import UserError
+from avssl.media.facts import Facts, Media, Rejected
+from avssl.media.selection import digest_of
+from avssl.samplers.keys import generator
+
+What = Literal["frames", "patches", "sounds"]
+WHAT: tuple[What, ...] = ("frames", "patches", "sounds")
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One spot.
+
+    Attributes:
+        item: number of the item in the collection.
+        seconds: the frame shown then, or the middle of the sound.
+        corner: left and top of a patch, as shares of the width and the height that are left beside it.
+    """
+
+    item: int
+    seconds: float
+    corner: tuple[float, float] | None = None
+
+
+class Spots:
+    """Spots as a collection of media: each has one frame, whatever moment is asked, and its sound in its middle.
+
+    Args:
+        base: the collection that they lie in.
+        spots: in any order.
+        patch: side of a patch, as a share of the picture's shorter side.
+    """
+
+    def __init__(self, base: Media, spots: Sequence[Spot], patch: float = 1.0) -> None:
+        self.base, self.spots, self.patch = base, tuple(spots), patch
+
+    @property
+    def rejected(self) -> Sequence[Rejected]:
+        return self.base.rejected
+
+    @property
+    def fingerprint(self) -> str:
+        told = [f"{spot.item} {spot.seconds!r} {spot.corner!r}" for spot in self.spots]
+        return digest_of(self.base.fingerprint, repr(self.patch), *told)
+
+    @property
+    def stamp(self) -> str:
+        """As of the collection: changes with the files it was made from."""
+        return str(getattr(self.base, "stamp", ""))
+
+    def __len__(self) -> int:
+        return len(self.spots)
+
+    def facts(self, i: int) -> Facts:
+        """Of the item, but that its sound has no length: a window in its middle lies round the spot."""
+        spot = self.spots[i]
+        facts = self.base.facts(spot.item)
+        return replace(facts, audio_start_seconds=spot.seconds, audio_end_seconds=spot.seconds)
+
+    def frame_times(self, i: int) -> NDArray[np.float64]:
+        return np.zeros(1)
+
+    def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
+        spot = self.spots[i]
+        frame = self.base.frames(spot.item, [spot.seconds])[0]
+        if spot.corner is not None:
+            height, width = frame.shape[1:]
+            side = max(1, round(min(height, width) * self.patch))
+            left, top = round(spot.corner[0] * (width - side)), round(spot.corner[1] * (height - side))
+            frame = frame[:, top : top + side, left : left + side]
+        return np.repeat(frame[None], len(times), axis=0)
+
+    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
+        return self.base.audio(self.spots[i].item, start_seconds, duration_seconds, rate)
+
+    def annotation(self, i: int) -> dict[str, Any] | None:
+        return self.base.annotation(self.spots[i].item)
+
+    def only(self, chosen: Sequence[int]) -> Spots:
+        """The spots of these numbers, in this order."""
+        return Spots(self.base, [self.spots[i] for i in chosen], self.patch)
+
+    def sources(self) -> list[str]:
+        """What each spot was cut from."""
+        return [self.base.facts(spot.item).source for spot in self.spots]
+
+
+def find_spots(
+    media: Media, what: What, each: int, *, seconds: float = 1.0, patch: float = 0.25, seed: int = 0
+) -> Spots:
+    """So many frames, patches or windows of sound of each item that has them.
+
+    Frames and sounds lie in the middle of equal shares of the item; patches anywhere in the frames, drawn by the seed.
+
+    Args:
+        each: how many of an item; of an image's frame always one.
+        seconds: length of a window of sound.
+        patch: side of a patch, as a share of the picture's shorter side.
+
+    Raises:
+        UserError: no item has any.
+    """
+    found: list[Spot] = []
+    for i in range(len(media)):
+        facts = media.facts(i)
+        if what == "sounds":
+            if facts.has_sound:
+                found += [Spot(i, moment) for moment in _windows(facts, seconds, each)]
+        elif facts.kind != "sound":
+            count = 1 if what == "frames" and facts.kind == "image" else each
+            for k in range(count):
+                moment = (k + 0.5) / count * facts.duration_seconds
+                place = generator(seed, "patch", i, k).random(2) if what == "patches" else None
+                found.append(Spot(i, moment, None if place is None else (float(place[0]), float(place[1]))))
+    if not found:
+        raise UserError(f"none of the {len(media)} items has {'sound' if what == 'sounds' else 'a picture'}")
+    return Spots(media, found, patch)
+
+
+def _windows(facts: Facts, seconds: float, each: int) -> list[float]:
+    """Middles of windows that do not overlap, within the sound: fewer than ``each`` where it is short."""
+    first, last = facts.audio_start_seconds, facts.audio_end_seconds
+    count = max(1, min(each, int((last - first) / seconds)))
+    return [first + (k + 0.5) / count * (last - first) for k in range(count)]
