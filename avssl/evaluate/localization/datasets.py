@@ -18,7 +18,8 @@ from avssl.errors import MediaError
 from avssl.evaluate.localization.annotations import Item, clip_name, stem_of
 from avssl.evaluate.localization.metrics import Map
 from avssl.evaluate.localization.protocols import Protocol
-from avssl.evaluate.localization.world import MapMaker, quiet
+from avssl.evaluate.localization.quiets import quiet
+from avssl.evaluate.localization.world import MapMaker
 from avssl.media.facts import Media
 from avssl.samplers.keys import generator
 

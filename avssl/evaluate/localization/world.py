@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +24,15 @@ from avssl.evaluate.localization import metrics, protocols
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.blind import blind_rows
 from avssl.evaluate.localization.metrics import Box, Map
+from avssl.evaluate.localization.quiets import QUIETS, Quiet, Wave, quiet
 from avssl.evaluate.localization.scoring import Company, row, rows_of, score_maps
 from avssl.evaluate.localization.threshold import fit_threshold
 from avssl.evaluate.rows import ResultRow
 from avssl.media.facts import Media
 from avssl.samplers.keys import generator
+from avssl.samplers.silence import draw_silence
 from avssl.world.truth import boxes, sounding_kinds
 
-Wave = NDArray[np.float32]
-Quiet = Literal["floor", "hum", "room", "zeros"]
-QUIETS: tuple[Quiet, ...] = ("floor", "hum", "room")
 BATCH = 32
 
 
@@ -110,25 +109,6 @@ def draw_moments(media: Media, seconds: float, seed: int, per_clip: int) -> list
     return found
 
 
-def quiet(what: Quiet, rng: np.random.Generator, samples: int, rate: int) -> Wave:
-    """A stretch in which nothing sounds: a noise floor, mains hum with its harmonics, or a room's brown noise."""
-    if what == "zeros":
-        return np.zeros(samples, np.float32)
-    if what == "floor":
-        wave, level = rng.standard_normal(samples), rng.uniform(-66, -50)
-    elif what == "hum":
-        turns = float(rng.choice([50.0, 60.0])) * np.arange(samples) / rate
-        wave = sum(
-            np.sin(2 * np.pi * (k * turns + rng.random())) / k ** rng.uniform(0.5, 1.5) for k in range(1, 9)
-        ) + 0.02 * rng.standard_normal(samples)
-        level = rng.uniform(-55, -35)
-    else:
-        spectrum = np.fft.rfft(rng.standard_normal(samples))
-        spectrum /= np.fft.rfftfreq(samples, 1 / rate) + 20.0
-        wave, level = np.fft.irfft(spectrum, samples), rng.uniform(-55, -35)
-    return np.asarray(wave / np.sqrt(np.mean(np.square(wave))) * 10 ** (level / 20), np.float32)
-
-
 class World:
     """The moments of a world's held-out clips, and the maps of any model on them."""
 
@@ -180,17 +160,14 @@ class World:
 
 
 def threshold_of(media: Media, model: MapMaker, seed: int, per_clip: int = 3) -> float:
-    """The threshold fitted on the moments of validation clips: sounding ones against a noise floor and zeros."""
+    """The threshold fitted on the moments of validation clips: sounding ones against noise as training draws it."""
     world = World(media, model, seed, per_clip)
     if not world.moments:
         return 0.0
     sounding = largest(world.maps(model, world.moments, world.own(world.moments)))
-    silent = [
-        score
-        for what in ("floor", "zeros")
-        for score in largest(world.maps(model, world.moments, world.quiets(world.moments, what)))
-    ]
-    return fit_threshold(sounding, silent)
+    samples = round(world.seconds * world.rate)
+    noise = [draw_silence(generator(seed, moment.name, "threshold"), samples, world.rate) for moment in world.moments]
+    return fit_threshold(sounding, largest(world.maps(model, world.moments, noise)))
 
 
 def largest(maps: Sequence[Map]) -> list[float]:
