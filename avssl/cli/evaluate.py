@@ -34,6 +34,7 @@ OWN_COMMANDS = {
     "low-shot": "linear SVMs from few labels",
     "finetune": "the whole encoder learns from labels, beside the same network from scratch",
     "neighbors": "what is nearest to frames, patches or sounds, as a picture; in the world, what neighbours share",
+    "keypoints": "where the joints of people are, by a small head: PCK, PCKh and the area under it",
     "retrieval": "from pictures to sounds and back, with a page on which one sees and hears it",
 }
 """Protocols with options of their own, each a module ``avssl.cli.evaluate_NAME`` (``_`` for ``-``)."""

@@ -52,7 +52,7 @@ class PoseNetwork(nn.Module):
 
     def points(self, logits: Tensor) -> Tensor:
         """Where each joint is, x and y as shares 0..1 of the picture: (N, joints, 2)."""
-        shares = logits.flatten(2).softmax(2).unflatten(2, (self.cells, self.cells))
+        shares = logits.flatten(2).softmax(2).view_as(logits)
         middles = cell_middles(self.cells, logits.device)
         return torch.stack([shares.sum(2) @ middles, shares.sum(3) @ middles], dim=-1)
 
@@ -74,8 +74,9 @@ def pose_loss(network: PoseNetwork, logits: Tensor, truth: Tensor) -> Tensor:
     wanted = bumps[:, 1, :, None] * bumps[:, 0, None, :]
     wanted = wanted / wanted.sum((1, 2), keepdim=True)
     entropy = -(wanted.flatten(1) * logits[inside].flatten(1).log_softmax(1)).sum(1).mean()
-    apart = (network.points(logits)[inside] - places).norm(dim=-1).mean()
-    return entropy + POINT_WEIGHT * apart
+    apart = torch.linalg.vector_norm(network.points(logits)[inside] - places, dim=-1).mean()
+    loss: Tensor = entropy + POINT_WEIGHT * apart
+    return loss
 
 
 POINT_WEIGHT = 10.0

@@ -25,6 +25,7 @@ SHARES = (
     "precision@",
     "false-silence",
     "locacc",
+    "pck",
 )
 """How metrics begin that are shares, shown as per cent."""
 

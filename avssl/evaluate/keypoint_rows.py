@@ -1,0 +1,149 @@
+"""Result rows of keypoints: the mean over joints, the area under its curve, each joint; chance is the mean pose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from avssl.evaluate.figures import Context
+from avssl.evaluate.judged_people import BLIND, JudgedPeople
+from avssl.evaluate.pck import AUC_STEP, Floats, joint_areas, pck, pck_auc, right
+from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.statistics import accuracy_interval, cluster_bootstrap
+
+
+def keypoint_rows(
+    found: Mapping[str, Sequence[Floats]],
+    blind: Floats,
+    judged: JudgedPeople,
+    context: Context,
+    notes: Mapping[str, str],
+) -> list[ResultRow]:
+    """The rows: of each start the mean, the area and the joints; then the blind ones; then the first start's gain.
+
+    With one seed an interval is of the judged people; with several a value is the mean over seeds, the interval their
+    range, and there is a row START/seedN each.
+
+    Args:
+        found: errors (people, judged joints) of each start, for each seed.
+        blind: those of the mean pose.
+        judged: whose errors they are.
+        context: what all rows share.
+        notes: a line on each start.
+    """
+    rows: list[ResultRow] = []
+    for name, runs in found.items():
+        each = [_figures(name, errors, blind, judged, context, notes.get(name, "")) for errors in runs]
+        if len(runs) == 1:
+            rows += each[0]
+            continue
+        for k, some in enumerate(each):
+            seed = context.seed + k
+            rows += [replace(row, name=f"{name}/seed{seed}", seed=seed) for row in some if row.name == name]
+        rows += [_over_seeds([some[k] for some in each]) for k in range(len(each[0]))]
+    note = f"the mean place of each joint in the square; {judged.note}"
+    rows += [replace(row, chance=None) for row in _figures(BLIND, blind, blind, judged, context, note)]
+    first, *others = found
+    if others:
+        rows.append(_gain(first, found[first][0], others[0], found[others[0]][0], judged, context))
+    return rows
+
+
+def _figures(
+    name: str, errors: Floats, blind: Floats, judged: JudgedPeople, context: Context, note: str
+) -> list[ResultRow]:
+    unit = judged.unit
+    marks, areas = right(errors, unit.alpha), joint_areas(errors, unit.alpha)
+    common = ResultRow(
+        name=name,
+        metric=unit.metric,
+        value=pck(errors, unit.alpha),
+        low=0.0,
+        high=0.0,
+        n=len(errors),
+        chance=pck(blind, unit.alpha),
+        split="test",
+        seed=context.seed,
+        note=note,
+        command=context.command,
+        protocol=context.protocol,
+        unit="group" if len(set(judged.groups)) < len(errors) else "person",
+        clusters=len(set(judged.groups)),
+        method="bootstrap",
+        n_listed=judged.listed,
+        n_used=len(errors),
+    )
+    low, high = _bootstrap(marks, judged.groups, context)
+    area = replace(
+        common,
+        metric=f"{unit.metric.split('@')[0]}-auc@0..{unit.alpha:g}",
+        value=pck_auc(errors, unit.alpha),
+        chance=pck_auc(blind, unit.alpha),
+        note=f"area under PCK for α from 0 to {unit.alpha:g} by {AUC_STEP:g}, divided by {unit.alpha:g}",
+    )
+    area_low, area_high = _bootstrap(areas, judged.groups, context)
+    rows = [replace(common, low=low, high=high), replace(area, low=area_low, high=area_high)]
+    blind_marks = right(blind, unit.alpha)
+    for k, joint in enumerate(judged.joints):
+        there = np.isfinite(errors[:, k])
+        if not there.any():
+            continue
+        clusters = [(group,) for group, known in zip(judged.groups, there, strict=True) if known]
+        low, high = accuracy_interval(marks[there, k], clusters)
+        rows.append(
+            replace(
+                common,
+                name=f"{name}/{joint.replace(' ', '-')}",
+                value=float(marks[there, k].mean()),
+                low=low,
+                high=high,
+                n=int(there.sum()),
+                chance=float(blind_marks[there, k].mean()),
+                method="wilson",
+                note="",
+                clusters=len(set(clusters)),
+                n_used=int(there.sum()),
+            )
+        )
+    return rows
+
+
+def _over_seeds(rows: Sequence[ResultRow]) -> ResultRow:
+    values = [row.value for row in rows]
+    note = f"{rows[0].note}; mean and range of {len(rows)} seeds".removeprefix("; ")
+    return replace(rows[0], value=float(np.mean(values)), low=min(values), high=max(values), method="range", note=note)
+
+
+def _gain(name: str, ours: Floats, other: str, theirs: Floats, judged: JudgedPeople, context: Context) -> ResultRow:
+    """How much higher the first figure is on the same people; the bootstrap draws both alike."""
+    alpha = judged.unit.alpha
+    difference = right(ours, alpha) - right(theirs, alpha)
+    low, high = _bootstrap(difference, judged.groups, context)
+    return ResultRow(
+        name="gain",
+        metric=f"{judged.unit.metric}-difference",
+        value=float(np.nanmean(difference)),
+        low=low,
+        high=high,
+        n=len(ours),
+        chance=0.0,
+        split="test",
+        seed=context.seed,
+        note=f"{name} minus {other}",
+        command=context.command,
+        protocol=context.protocol,
+        unit="group" if len(set(judged.groups)) < len(ours) else "person",
+        clusters=len(set(judged.groups)),
+        method="bootstrap",
+        n_listed=judged.listed,
+        n_used=len(ours),
+    )
+
+
+def _bootstrap(values: Floats, groups: Sequence[str], context: Context) -> tuple[float, float]:
+    """Of the mean of the numbers (people, joints) that are there, whole groups drawn."""
+    there = np.isfinite(values)
+    members = [group for group, row in zip(groups, there, strict=True) for _ in range(int(row.sum()))]
+    return cluster_bootstrap(values[there], members, draws=context.draws, seed=context.seed)

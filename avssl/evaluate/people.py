@@ -1,0 +1,168 @@
+"""People with annotated joints: the skeleton, where each joint is, the square that holds the person, what they share.
+
+Coordinates are pixels of the picture as it is stored, counted from 0: (0, 0) is the middle of the first pixel, so that
+a picture of width w reaches from −0.5 to w − 0.5. Data sets that count from 1 are shifted when they are read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import UserError
+from avssl.media.selection import digest_of
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints that a data set annotates.
+
+    Attributes:
+        name: of the data set.
+        joints: their names, in order; of a pair "left …" and "right …".
+        limbs: pairs of joints between which a line is drawn.
+        torso: the two joints whose distance is the size of the torso.
+        left_out: joints that are learned but not judged.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    limbs: tuple[tuple[int, int], ...]
+    torso: tuple[int, int]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def mirrored(self) -> list[int]:
+        """The joint that each becomes in a mirrored picture: left and right exchanged."""
+        other = [
+            name.replace("left", "right") if "left" in name else name.replace("right", "left") for name in self.joints
+        ]
+        return [self.joints.index(name) if name in self.joints else k for k, name in enumerate(other)]
+
+    @property
+    def judged(self) -> list[int]:
+        """Numbers of the joints that are judged."""
+        return [k for k, name in enumerate(self.joints) if name not in self.left_out]
+
+
+@dataclass(frozen=True)
+class People:
+    """Annotated people, one a row.
+
+    Attributes:
+        skeleton: what their joints are.
+        pictures: the file each is seen in.
+        joints: (people, joints, 2) x and y in pixels from 0; NaN where a joint is not annotated.
+        boxes: (people, 3) left and top edge and side of the square that is cut out, in pixels from the picture's
+            edge (the middle of the first pixel is at 0.5); it may reach beyond the picture.
+        torso: (people,) size of the torso in pixels; NaN where it is not known.
+        head: (people,) diagonal of the head box in pixels; NaN where it is not known.
+        groups: what each was taken from (a film, a video, a picture): people of one group are not independent.
+        splits: "train", "test" or None.
+    """
+
+    skeleton: Skeleton
+    pictures: tuple[str, ...]
+    joints: Floats
+    boxes: Floats
+    torso: Floats
+    head: Floats
+    groups: tuple[str, ...]
+    splits: tuple[str | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def in_box(self) -> Floats:
+        """The joints in the square of each person, (people, joints, 2): 0 is its left or upper edge, 1 the other."""
+        return np.asarray((self.joints + 0.5 - self.boxes[:, None, :2]) / self.boxes[:, None, 2:])
+
+    def from_box(self, points: Floats, items: Indices | None = None) -> Floats:
+        """Points in the squares of some people (all if None) as pixels of their pictures, from 0."""
+        boxes = self.boxes if items is None else self.boxes[items]
+        return np.asarray(points * boxes[:, None, 2:] + boxes[:, None, :2] - 0.5)
+
+    def part(self, items: Sequence[int] | Indices) -> People:
+        """Some of the people."""
+        chosen = np.asarray(items, np.int64)
+        values: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                values[field.name] = value[chosen]
+            elif isinstance(value, tuple):
+                values[field.name] = tuple(value[i] for i in chosen)
+            else:
+                values[field.name] = value
+        return People(**values)
+
+
+def together(parts: Sequence[People], splits: Sequence[str]) -> People:
+    """People of several files, each file a split.
+
+    Raises:
+        UserError: their joints differ.
+    """
+    first = parts[0]
+    if any(part.skeleton.joints != first.skeleton.joints for part in parts):
+        raise UserError("the parts that are learned from and judged on have other joints; give two of one data set")
+    return People(
+        first.skeleton,
+        tuple(name for part in parts for name in part.pictures),
+        np.concatenate([part.joints for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.torso for part in parts]),
+        np.concatenate([part.head for part in parts]),
+        tuple(name for part in parts for name in part.groups),
+        tuple(split for part, split in zip(parts, splits, strict=True) for _ in range(len(part))),
+    )
+
+
+def divide(people: People, share: float = 0.25, seed: int = 0) -> tuple[Indices, Indices, str]:
+    """People to learn from, people to judge on, and how they were told apart.
+
+    By the data set's own split if it has both parts; else a share of the groups, none of which is in both; of a single
+    group (one film), a share of its pictures.
+
+    Raises:
+        UserError: there are too few people for two parts.
+    """
+    marks = np.array([split or "" for split in people.splits])
+    if (marks == "train").any() and (marks == "test").any():
+        return np.flatnonzero(marks == "train"), np.flatnonzero(marks == "test"), "the data set's own split"
+    names, what = (people.groups, "groups") if len(set(people.groups)) > 1 else (people.pictures, "pictures")
+    sizes = Counter(names)
+    if len(sizes) < 2:
+        raise UserError(f"{len(people)} people of one picture cannot be divided; give held-out people with --test")
+    held: set[str] = set()
+    for name in sorted(sizes, key=lambda one: digest_of(str(seed), one))[: len(sizes) - 1]:
+        if sum(sizes[one] for one in held) >= share * len(people):
+            break
+        held.add(name)
+    inside = np.array([name in held for name in names])
+    return np.flatnonzero(~inside), np.flatnonzero(inside), f"{len(held)} of {len(sizes)} {what} held out"
+
+
+def square(centre: Floats, side: Floats) -> Floats:
+    """Boxes (people, 3) from centres in pixels from 0, (people, 2), and sides in pixels, (people,)."""
+    return np.concatenate([centre + 0.5 - side[:, None] / 2, side[:, None]], axis=1)
+
+
+def joint_square(joints: Floats, share: float) -> Floats:
+    """The square about the annotated joints of each person, as large as their longer extent times ``share``."""
+    low, high = np.nanmin(joints, axis=1), np.nanmax(joints, axis=1)
+    return square((low + high) / 2, np.maximum((high - low).max(1) * share, 1.0))
+
+
+def distance(joints: Floats, pair: tuple[int, int]) -> Floats:
+    """Distance in pixels of two joints of each person, (people,); NaN where one is missing."""
+    return np.asarray(np.linalg.norm(joints[:, pair[0]] - joints[:, pair[1]], axis=-1))
