@@ -56,7 +56,8 @@ def feature_options() -> list[Option]:
     return [
         Option("stages", tuple[str, ...] | None, None, "only these stages (default: all)", metavar="A,B,…"),
         Option("moments", int | None, None, "frames of a video, or windows of a sound (default: 3 and 10)"),
-        Option("pool", str, "max", "how maps are pooled to about 9,000 numbers: max or average"),
+        Option("pool", str, "max", "how maps are pooled: max or average"),
+        Option("numbers", int, 9600, "the most numbers that a stage is pooled to; published: about 9,000"),
         Option("beside", tuple[str, ...], (), "further runs, rows beside this one's", metavar="RUN,…"),
         Option("supervised", str | None, None, "weights of a torchvision ResNet: the ceiling", metavar="FILE"),
         Option("supervised_network", str, "resnet18", "whose weights: resnet18, resnet34, resnet50, resnet101"),
@@ -88,6 +89,8 @@ def check(values: Values, name: str) -> None:
         raise UserError(f"give one of {' and '.join(given)}, not both")
     if values.get("moments") is not None and values["moments"] < 1:
         raise UserError(f"--moments ({values['moments']}) must be at least 1")
+    if values.get("numbers", 1) < 1:
+        raise UserError(f"--numbers ({values['numbers']}) must be at least 1")
     if values.get("pool", "max") not in ("max", "average"):
         raise UserError(f"--pool wants max or average, not {values['pool']!r}")
 
@@ -105,7 +108,7 @@ def judged(values: Values, name: str, protocol: str, argv: Sequence[str]) -> Jud
     device = choose_device(values["device"])
     encoder, data = encoder_and_data(values)
     hears = isinstance(encoder, AudioEncoder)
-    taking = Taking(values["moments"] or (SOUND_MOMENTS if hears else VIDEO_MOMENTS), values["pool"])
+    taking = Taking(values["moments"] or (SOUND_MOMENTS if hears else VIDEO_MOMENTS), values["pool"], values["numbers"])
     encoders: dict[str, Encoder] = {"trained": encoder, "random": random_twin(encoder, values["seed"])}
     for run in values["beside"]:
         other, _ = fitting_encoder(run, None, hears)
@@ -122,7 +125,7 @@ def judged(values: Values, name: str, protocol: str, argv: Sequence[str]) -> Jud
         hand = [mfcc(part, told) if hears else pixels(part, taking.moments, told) for part in data.parts]
     found.append(Encoded(hand[0].name, hand))
     command = shlex.join(["avssl", "evaluate", name, *argv])
-    context = Context(f"{protocol}, {taking.pool} pooling", values["seed"], command, len(data.test))
+    context = Context(f"{protocol}, {taking.pool} pooling to {taking.numbers} numbers", values["seed"], command, len(data.test))
     return Judged(found, data, context, device, f"{values['run']} on {len(data.test)} items of {values['data']}")
 
 
