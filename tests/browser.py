@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Request
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 ARGUMENTS = (
@@ -79,4 +79,9 @@ def _listen(page: Opened, address: str) -> None:
     tab.on("console", lambda said: faults.append(f"console: {said.text}") if said.type == "error" else None)
     tab.on("pageerror", lambda error: faults.append(f"script: {error}"))
     own = (address, "data:", "blob:")
-    tab.on("request", lambda asked: None if asked.url.startswith(own) else faults.append(f"asked for: {asked.url}"))
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(own) and not request.is_navigation_request():  # a link that was followed is fine
+            faults.append(f"asked for: {request.url}")
+
+    tab.on("request", asked)

@@ -24,6 +24,7 @@ COMMANDS = {
     "embed": "files to 128-d embeddings with a finished run",
     "export": "an encoder as a file for torchvision, ONNX or torch.export, checked",
     "localize": "a video with heat where its sound comes from",
+    "report": "one HTML page of a run, or of several side by side",
     "doctor": "what this installation has, and what is missing for what",
 }
 """Name → one line of help; each is a module of :mod:`avssl.cli` with ``run(argv)``, imported when it is asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Container, Sequence
 from typing import IO
@@ -73,11 +74,11 @@ def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None 
         [
             row.name,
             row.metric,
-            _share(row.value, row),
-            f"{_share(row.low, row)} – {_share(row.high, row)}",
-            "" if row.chance is None else _share(row.chance, row),
+            figure_text(row.value, row.metric),
+            f"{figure_text(row.low, row.metric)} – {figure_text(row.high, row.metric)}",
+            "" if row.chance is None else figure_text(row.chance, row.metric),
             str(row.n),
-            ("at chance" if row.low <= row.chance else "above") if row.chance is not None else "",
+            beside_chance(row),
             row.note,
         ]
         for row in rows
@@ -86,8 +87,22 @@ def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None 
     console(file).print(plain_table(headers, cells, title, right=range(2, 6)))
 
 
-def _share(value: float, row: ResultRow) -> str:
-    """Shares as per cent; other figures as they are."""
-    if row.metric.startswith(SHARES):
-        return f"{100 * value:.1f} %"
-    return f"{value:.4g}"
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share, shown as per cent."""
+    return metric.startswith(SHARES)
+
+
+def figure_text(value: float, metric: str) -> str:
+    """Shares as per cent; other figures as they are; "–" where there is none."""
+    if math.isnan(value):
+        return "–"
+    return f"{100 * value:.1f} %" if is_share(metric) else f"{value:.4g}"
+
+
+def beside_chance(row: ResultRow) -> str:
+    """ "at chance" where the interval holds chance, else "above" or "below"; nothing where there is no chance."""
+    if row.chance is None or math.isnan(row.value):
+        return ""
+    if row.holds_chance:
+        return "at chance"
+    return "above" if row.value > row.chance else "below"

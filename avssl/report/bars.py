@@ -1,0 +1,157 @@
+"""Result rows as a table with interval bars beside chance: numbers and places, which the page's template draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from avssl.evaluate.rows import ResultRow
+from avssl.report.charts import nice_ticks, tick_text
+from avssl.report.curve_charts import tone_of
+from avssl.report.run_parts import RunParts
+from avssl.report.tables import beside_chance, figure_text, is_share
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Places on the axis of its group, in per cent of its length; None where there is nothing to draw."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    chance: float | None
+    zero: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of one run, in words and as a bar."""
+
+    name: str
+    letter: str
+    tone: str
+    value: str
+    interval: str
+    chance: str
+    n: str
+    company: str
+    mark: str
+    note: str
+    bar: Bar
+    first: bool
+    """Whether it is the first of its name: those of other runs follow."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one metric, on one axis."""
+
+    metric: str
+    about: str
+    begin: str
+    end: str
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class BarTable:
+    """All rows of a file of results, those of several runs one below the other."""
+
+    groups: Sequence[Group]
+    commands: Sequence[tuple[str, str]]
+    """(letter, command) of the runs."""
+    about: str
+    long: bool
+
+
+LONG = 30
+"""More rows than this are folded away behind their summary."""
+
+
+def bar_table(runs: Sequence[RunParts], found: Sequence[tuple[RunParts, Sequence[ResultRow]]]) -> BarTable:
+    """The table of some rows of each run.
+
+    Args:
+        runs: all runs of the report: with one alone, rows need no letter.
+        found: rows by run; not empty.
+    """
+    kinds = list(dict.fromkeys(_kind(row) for _, rows in found for row in rows))
+    several = len({(protocol, split) for _, protocol, split in kinds}) > 1
+    groups = [_group(runs, found, kind, several) for kind in kinds]
+    commands = [
+        (run.letter if len(runs) > 1 else "", command)
+        for run, rows in found
+        for command in dict.fromkeys(row.command for row in rows if row.command)
+    ]
+    seeds = sorted({row.seed for _, rows in found for row in rows})
+    words = [] if several else [word for word in kinds[0][1:] if word]
+    words.append(f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
+    count = sum(len(group.cells) for group in groups)
+    return BarTable(groups, commands, " · ".join(words), count > LONG)
+
+
+def _kind(row: ResultRow) -> tuple[str, str, str]:
+    return row.metric, row.protocol, row.split
+
+
+def _group(
+    runs: Sequence[RunParts],
+    found: Sequence[tuple[RunParts, Sequence[ResultRow]]],
+    kind: tuple[str, str, str],
+    several: bool,
+) -> Group:
+    here = [(run, row) for run, rows in found for row in rows if _kind(row) == kind]
+    low, high = _axis([row for _, row in here])
+    cells = []
+    for name in dict.fromkeys(row.name for _, row in here):
+        same = [(run, row) for run, row in here if row.name == name]
+        cells += [_cell(run, row, len(runs) > 1, (low, high), k == 0) for k, (run, row) in enumerate(same)]
+    metric, protocol, split = kind
+    share = is_share(metric)
+    about = " · ".join(word for word in (protocol, split) if word) if several else ""
+    begin, end = (tick_text(edge, high - low, share) for edge in (low, high))
+    return Group(metric, about, begin, end, cells)
+
+
+def _axis(rows: Sequence[ResultRow]) -> tuple[float, float]:
+    """From 0 (or round below, or as far below as above where figures are differences) to a round number above all."""
+    ends = [end for row in rows for end in (row.low, row.value, row.high, row.chance) if end is not None]
+    finite = [end for end in ends if math.isfinite(end)] or [0.0, 1.0]
+    low, high = min(*finite, 0.0), max(*finite, 0.0)
+    if low < 0:
+        edge = max(high, -low)
+        return -(top := nice_ticks(0.0, edge, 2)[-1]), top
+    if is_share(rows[0].metric) and high > 0.5:
+        return 0.0, max(1.0, high)
+    return 0.0, nice_ticks(0.0, high or 1.0, 2)[-1]
+
+
+def _cell(run: RunParts, row: ResultRow, several: bool, axis: tuple[float, float], first: bool) -> Cell:
+    low, high = axis
+
+    def place(value: float | None) -> float | None:
+        if value is None or not math.isfinite(value):
+            return None
+        return round(100 * (value - low) / (high - low), 2)
+
+    def text(value: float) -> str:
+        return figure_text(value, row.metric)
+
+    units = f"{row.clusters} {row.unit}{'' if row.clusters == 1 else 's'}" if row.unit and row.clusters else ""
+    chance = "" if row.chance is None else text(row.chance)
+    known = math.isfinite(row.low) and math.isfinite(row.high)
+    return Cell(
+        name=row.name,
+        letter=run.letter if several else "",
+        tone=tone_of(run) if several else "train" if row.name.split("/")[0] == "trained" else "other-3",
+        value=text(row.value),
+        interval=f"{text(row.low)} – {text(row.high)}" if known else "",
+        chance=chance,
+        n=str(row.n),
+        company=", ".join(word for word in (units, row.method if row.method != "none" else "") if word),
+        mark=beside_chance(row),
+        note=row.note,
+        bar=Bar(place(row.value), place(row.low), place(row.high), place(row.chance), place(0.0) or 0.0),
+        first=first,
+    )

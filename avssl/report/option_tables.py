@@ -1,0 +1,64 @@
+"""Options and facts of runs as a table: what differs first, what is equal after it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LONGEST = 400
+"""Characters of a value; longer ones are cut, as they are data rather than facts."""
+
+
+@dataclass(frozen=True)
+class OptionTable:
+    """Names with their values, one a run.
+
+    Attributes:
+        differing: those in which the runs differ.
+        equal: the others; of one run all.
+    """
+
+    differing: Sequence[tuple[str, Sequence[str]]]
+    equal: Sequence[tuple[str, str]]
+
+
+def option_table(values: Sequence[Mapping[str, Any]]) -> OptionTable:
+    """Compare the values of runs, one mapping a run; nested mappings get dotted names."""
+    flat = [dict(flattened(each)) for each in values]
+    names = list(dict.fromkeys(name for each in flat for name in each))
+    differing, equal = [], []
+    for name in names:
+        texts = [value_text(each[name]) if name in each else "" for each in flat]
+        if len(set(texts)) > 1:
+            differing.append((name, texts))
+        else:
+            equal.append((name, texts[0]))
+    return OptionTable(differing, equal)
+
+
+def flattened(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested mappings as dotted names."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flattened(value, f"{before}{name}.")
+        else:
+            yield before + str(name), value
+
+
+def value_text(value: Any) -> str:
+    """A value for people: "–" for nothing, lists with commas."""
+    if value is None or value in ([], {}, ""):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and not any(isinstance(each, list | dict) for each in value):
+        text = ", ".join(map(value_text, value))
+    elif isinstance(value, list | dict):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text)} characters)"

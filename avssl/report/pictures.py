@@ -1,0 +1,54 @@
+"""Pictures put into a page, as light as they can be without looking worse."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+LIGHT = 60_000
+"""Bytes below which a file is taken as it is."""
+
+WIDEST = 2000
+"""Pixels; wider pictures are reduced to it, more does no screen show."""
+
+QUALITY = 88
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that needs no file: its data, size and name."""
+
+    data: str
+    width: int
+    height: int
+    name: str
+
+
+def inlined(path: Path) -> Picture:
+    """A PNG as a data URL: itself if it is light, else as WebP where that is smaller.
+
+    Raises:
+        OSError: it cannot be read, or is no picture.
+    """
+    raw = path.read_bytes()
+    try:
+        with Image.open(io.BytesIO(raw)) as opened:
+            opened.load()
+            image = opened.convert("RGBA" if "A" in opened.getbands() else "RGB")
+    except (UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise OSError(f"no picture ({error})") from error
+    content, kind = raw, "png"
+    if image.width > WIDEST:
+        image = image.resize((WIDEST, round(image.height * WIDEST / image.width)), Image.Resampling.LANCZOS)
+        content = b""
+    if len(raw) > LIGHT or not content:
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=QUALITY, method=4)
+        if not content or len(buffer.getvalue()) < len(content):
+            content, kind = buffer.getvalue(), "webp"
+    data = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return Picture(data, image.width, image.height, path.stem)

@@ -1,0 +1,92 @@
+"""What the report calls the files of results, in which order they come, and what makes those that are not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A kind of results.
+
+    Attributes:
+        title: heading of its section.
+        about: a sentence: how to read it.
+        command: what makes it, with RUN and D for what a person fills in; empty where training makes it.
+        chart: "depth" or "labels" where the report draws one itself.
+        hears: whether it can be asked only of encoders of picture and sound.
+        expected: whether its absence is worth a line.
+    """
+
+    title: str
+    about: str
+    command: str = ""
+    chart: str = ""
+    hears: bool = False
+    expected: bool = False
+
+
+PROTOCOLS = {
+    "controls": Protocol(
+        "Controls",
+        "The trained network on held-out puzzles, beside what must stay at chance. A control above chance says that "
+        "the puzzle gives its answer away.",
+        expected=True,
+    ),
+    "neighbors": Protocol(
+        "Nearest neighbours",
+        "Queries and what lies nearest to them in the space of the trained encoder, beside random weights.",
+        "avssl evaluate neighbors --run RUN --data D",
+        expected=True,
+    ),
+    "linear": Protocol(
+        "Linear probes by stage",
+        "How much of the labels a linear classifier reads off the frozen features of each stage.",
+        "avssl evaluate linear --run RUN --data D",
+        chart="depth",
+        expected=True,
+    ),
+    "knn": Protocol(
+        "k nearest neighbours by stage",
+        "How well the nearest neighbours in the frozen features of each stage tell the label.",
+        "avssl evaluate knn --run RUN --data D",
+        chart="depth",
+    ),
+    "svm": Protocol("Support vector machines by stage", "Linear SVMs on frozen features.", chart="depth"),
+    "low-shot": Protocol(
+        "Few labels", "Linear SVMs on frozen features, learned from few labels a class.", chart="labels"
+    ),
+    "finetune": Protocol(
+        "Fine-tuning",
+        "The whole encoder learns from labels, beside the same network from scratch.",
+        chart="labels",
+    ),
+    "localization": Protocol(
+        "Where the sound comes from",
+        "Maps of the sound's place against boxes, beside maps that neither look nor listen.",
+        "avssl evaluate localization --run RUN",
+        hears=True,
+        expected=True,
+    ),
+    "retrieval": Protocol(
+        "Retrieval",
+        "From the frame of a moment to the sounds of all of them, and back.",
+        "avssl evaluate retrieval --run RUN --data D",
+        hears=True,
+        expected=True,
+    ),
+    "keypoints": Protocol("Keypoints", "Joints of people found with the encoder."),
+    "detection": Protocol("Detection", "Boxes of objects found with the encoder."),
+    "normals": Protocol("Surface normals", "The slope of surfaces, estimated with the encoder."),
+}
+"""By name of the file in ``results/``, without ``.json``."""
+
+
+def protocol_of(name: str) -> Protocol:
+    """What is known of a file of results; a name that is not listed is its own title."""
+    return PROTOCOLS.get(name) or Protocol(name.replace("_", " "), "")
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Known names in the order of :data:`PROTOCOLS`, then the others by name."""
+    return [name for name in PROTOCOLS if name in names] + sorted(names - PROTOCOLS.keys())

@@ -1,0 +1,217 @@
+"""A run folder as the report reads it: whatever is there and whole, and a line about each thing that is not."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from avssl.errors import UserError
+from avssl.evaluate.finished import read_config, run_tasks
+from avssl.evaluate.rows import ResultRow
+from avssl.report.curves import read_metrics
+
+ROW_NEEDS = ("name", "metric", "value", "low", "high", "n", "split", "seed")
+
+
+@dataclass(frozen=True)
+class TaskLevels:
+    """Of a task of the run: the measure that its curves show first, and what knowing nothing gives by measure."""
+
+    loss: str = "loss"
+    chance: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """What a run folder holds.
+
+    Attributes:
+        path: the folder.
+        name: what the report calls it: the shortest end of the path that no other run has.
+        letter: "A" for the first run of the report, and so on.
+        config: every option.
+        environment: where and with what it was made; empty if that cannot be read.
+        metrics: lines of ``metrics.jsonl`` that say step, split and task.
+        levels: by task.
+        rows: result rows by the name of their file in ``results/``, without ``.json``.
+        facts: what other JSON files in ``results/`` say.
+        demos: by picture beside the run's files, the JSON of the demo that made it.
+        faults: a line each about what cannot be read.
+    """
+
+    path: Path
+    name: str
+    letter: str
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    metrics: Sequence[Mapping[str, Any]]
+    levels: Mapping[str, TaskLevels]
+    rows: Mapping[str, Sequence[ResultRow]]
+    facts: Mapping[str, Any]
+    demos: Mapping[Path, Mapping[str, Any]]
+    faults: Sequence[str]
+
+    @property
+    def pictures(self) -> list[Path]:
+        """Pictures in the folder and in its ``results/``, sheet and curves left out."""
+        found = [*sorted(self.path.glob("*.png")), *sorted((self.path / "results").glob("*.png"))]
+        return [path for path in found if path not in (self.path / "sheet.png", self.path / "curves.png")]
+
+    @property
+    def hears(self) -> bool:
+        """Whether it has encoders of picture and sound, so that retrieval and localization can be asked of it."""
+        return (self.path / "encoders" / "audio.json").exists() and (self.path / "encoders" / "vision.json").exists()
+
+
+def read_runs(paths: Sequence[str | Path]) -> list[RunParts]:
+    """The runs in these folders, in this order.
+
+    Raises:
+        UserError: a folder that is no run, or is given twice.
+    """
+    folders = [Path(path) for path in paths]
+    seen: set[Path] = set()
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder} is no folder; avssl report wants folders of runs, such as runs/quickstart")
+        if folder.resolve() in seen:
+            raise UserError(f"{folder} is given twice; give each run once")
+        seen.add(folder.resolve())
+    names = _short_names([folder.resolve() for folder in folders])
+    return [
+        _read_run(folder, name, _letter(number))
+        for number, (folder, name) in enumerate(zip(folders, names, strict=True))
+    ]
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _letter(number: int) -> str:
+    return chr(ord("A") + number) if number < 26 else f"A{number - 25}"
+
+
+def _short_names(folders: Sequence[Path]) -> list[str]:
+    """The last parts of each path, as many as tell all of them apart."""
+    for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
+        names = ["/".join(folder.parts[-depth:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
+def _read_run(folder: Path, name: str, letter: str) -> RunParts:
+    config = read_config(folder)
+    faults: list[str] = []
+    rows: dict[str, Sequence[ResultRow]] = {}
+    facts: dict[str, Any] = {}
+    for path in sorted((folder / "results").glob("*.json")):
+        there = _read_json(path, folder, faults)
+        found = _rows(there, path.relative_to(folder), faults) if isinstance(there, list) else []
+        if found:
+            rows[path.stem] = found
+        elif there not in (None, [], {}):
+            facts[path.stem] = there
+    environment = _read_json(folder / "environment.json", folder, faults)
+    return RunParts(
+        path=folder,
+        name=name,
+        letter=letter,
+        config=config,
+        environment=environment if isinstance(environment, dict) else {},
+        metrics=_metrics(folder / "metrics.jsonl", faults),
+        levels=_levels(folder, faults),
+        rows=rows,
+        facts=facts,
+        demos=_demos(folder, faults),
+        faults=faults,
+    )
+
+
+def _read_json(path: Path, folder: Path, faults: list[str]) -> Any:
+    """What a JSON file says; None with a line about it if it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        faults.append(f"{path.relative_to(folder)} is not there")
+    except OSError as error:
+        faults.append(f"{path.relative_to(folder)} cannot be read: {error.strerror or error}")
+    except ValueError as error:  # undecodable text, or no JSON
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        faults.append(f"{path.relative_to(folder)} is damaged{where}: it is no JSON; make it again, or copy it again")
+    return None
+
+
+def _rows(entries: Sequence[Any], path: Path, faults: list[str]) -> list[ResultRow]:
+    """The entries that are result rows; none if the file was never meant to hold such."""
+    found = [_row(entry) for entry in entries]
+    rows = [row for row in found if row is not None]
+    if rows and len(rows) < len(entries):
+        faults.append(f"{path}: {len(entries) - len(rows)} of {len(entries)} entries are no result rows; left out")
+    return rows
+
+
+def _row(entry: Any) -> ResultRow | None:
+    if not isinstance(entry, dict) or any(name not in entry for name in ROW_NEEDS):
+        return None
+    known = {key: value for key, value in entry.items() if key in ResultRow.__dataclass_fields__}
+    try:
+        for name in ("value", "low", "high"):
+            known[name] = math.nan if known[name] is None else float(known[name])
+        known["chance"] = None if known.get("chance") is None else float(known["chance"])
+        known["n"], known["seed"] = int(known["n"]), int(known["seed"])
+        known["clusters"] = int(known.get("clusters") or 0)
+    except (TypeError, ValueError):
+        return None
+    for name in ("name", "metric", "split", "note", "command", "protocol", "unit", "method"):
+        known[name] = str(known.get(name) or "")
+    return ResultRow(**known)
+
+
+def _metrics(path: Path, faults: list[str]) -> list[Mapping[str, Any]]:
+    try:
+        lines = read_metrics(path)
+        count = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+    except (OSError, ValueError):
+        faults.append("metrics.jsonl cannot be read")
+        return []
+    if count > len(lines):
+        faults.append(f"metrics.jsonl is damaged, or still being written, from line {len(lines) + 1} of {count} on")
+    return [
+        line
+        for line in lines
+        if isinstance(line, dict)
+        and isinstance(line.get("step"), int | float)
+        and line.get("split") in ("train", "val")
+        and isinstance(line.get("task"), str)
+    ]
+
+
+def _levels(folder: Path, faults: list[str]) -> dict[str, TaskLevels]:
+    try:
+        tasks = run_tasks(folder)
+    except (UserError, LookupError, TypeError, ValueError) as error:
+        faults.append(f"levels of chance are not drawn, as the task cannot be made again: {error}")
+        return {}
+    found = {}
+    for task in tasks:
+        chance = {task.loss_measure: task.chance_loss(), "accuracy": 1 / task.classes if task.classes else None}
+        known = {name: value for name, value in chance.items() if value is not None}
+        found[task.name] = TaskLevels(task.loss_measure, known)
+    return found
+
+
+def _demos(folder: Path, faults: list[str]) -> dict[Path, Mapping[str, Any]]:
+    """Strips of moments that ``avssl localize`` wrote into the run, with what it said."""
+    found: dict[Path, Mapping[str, Any]] = {}
+    for picture in [*sorted(folder.glob("*.png")), *sorted((folder / "results").glob("*.png"))]:
+        beside = picture.with_suffix(".json")
+        if beside.exists() and beside.parent == folder:
+            told = _read_json(beside, folder, faults)
+            if isinstance(told, dict) and "moments" in told and "verdict" in told:
+                found[picture] = told
+    return found

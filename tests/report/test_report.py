@@ -1,0 +1,350 @@
+"""The report says what a run holds and what it lacks, in one file that any browser opens."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+from browser import DESKTOP, PHONE, opened
+from made_run import MARKUP, row, write_made_run, write_picture, write_rows
+
+from avssl.errors import UserError
+from avssl.report.bars import bar_table
+from avssl.report.charts import BOTTOM, TOP, Level, Line, apart, line_chart, nice_ticks, thinned, tick_text
+from avssl.report.curve_charts import depth_chart, labels_chart, training_charts
+from avssl.report.option_tables import option_table
+from avssl.report.page import report_page
+from avssl.report.pictures import inlined
+from avssl.report.run_parts import RunParts, read_runs
+from avssl.report.tables import beside_chance
+
+
+def report(*folders: Path) -> tuple[str, list[RunParts]]:
+    runs = read_runs(folders)
+    return report_page(runs, folders[0] / "report.html"), runs
+
+
+def words(page: str) -> str:
+    """What is read on the page, markup and data left out."""
+    body = re.sub(r"(?s)<(style|script)>.*?</\1>|<[^>]*>", " ", page)
+    return re.sub(r"\s+", " ", body)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_made_run(tmp_path_factory.mktemp("runs") / "first")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another run that has logged and was judged, and no more."""
+    folder = write_made_run(tmp_path_factory.mktemp("runs") / "second", 0.4, learning_rate=0.02, seed=1)
+    for path in [folder / "sheet.png", *folder.glob("localized.*"), *(folder / "results").glob("*")]:
+        if path.name != "controls.json":
+            path.unlink()
+    return folder
+
+
+# --- the page in a browser ------------------------------------------------------------------------------------
+
+
+def test_the_page_opens_in_a_browser_whole_and_without_a_fault(made: Path, other: Path):
+    (made / "report.html").write_text(report(made)[0])
+    (made / "several.html").write_text(report(made, other)[0])
+    with opened(made / "report.html") as shown:
+        for _ in ("report", "several"):
+            shown.tab.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+            assert shown.overhang() == 0
+            shown.tab.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+            assert shown.overhang() == 0
+            assert shown.picture_widths() == [900, 300, 300]
+            assert shown.tab.locator("svg[data-hover] path.line").count() > 6
+            shown.tab.goto((made / "several.html").as_uri())
+    assert shown.faults == []
+
+
+def test_the_page_answers_to_pointer_press_and_print(made: Path):
+    (made / "report.html").write_text(report(made)[0])
+    with opened(made / "report.html") as shown:
+        tab = shown.tab
+        plot = tab.locator("#linear svg[data-hover]")
+        box = plot.bounding_box()
+        assert box is not None
+        plot.hover(position={"x": box["width"] * 0.3, "y": box["height"] / 2})
+        told = tab.locator(".told").inner_text()
+        assert "conv1" in told
+        assert "40.0 % trained" in told
+        assert "30.0 % random" in told
+        tab.mouse.move(0, 0)
+        assert tab.locator(".told").count() == 0
+        tab.locator("#sheet .zoom").click()
+        assert tab.evaluate("document.querySelector('dialog[open] img').clientWidth") == 900
+        tab.locator("dialog").click()
+        assert tab.locator("dialog").count() == 0
+        assert tab.locator("details[open]").count() == 0
+        tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert tab.locator("details:not([open])").count() == 0
+        assert len(tab.pdf()) > 10_000
+        tab.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert tab.locator("details[open]").count() == 0
+    assert shown.faults == []
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_shows(made: Path):
+    page, _ = report(made)
+    assert "default-src 'none'" in page
+    assert set(re.findall(r'src="([^:"]*:)', page)) == {"data:"}
+    assert set(re.findall(r'href="(?!#)([^"]*)"', page)) == {"data:,", "localized.mp4", "results/retrieval.html"}
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp;" in page
+
+
+# --- what it says ---------------------------------------------------------------------------------------------
+
+
+def test_every_part_of_a_run_is_there(made: Path):
+    page, runs = report(made)
+    text = words(page)
+    assert runs[0].faults == []
+    ids = re.findall(r'<section id="([^"]+)"', page)
+    assert ids == [
+        *("curves", "controls", "sheet", "neighbors", "linear", "finetune", "localization", "retrieval", "own-thing"),
+        *("config", "environment"),
+    ]
+    assert "Held-out accuracy 60.0% (57.0% to 63.0%) is above chance (25%). No control beats chance." in text
+    assert "bell.mp4: something is heard 80% of the time" in text
+    assert "300 of 300 steps in 5 min" in text
+    assert "learning_rate 0.1" in text
+    assert "machine.cores 2" in text
+    assert "avssl evaluate it --run here" in text
+    assert "Not here" not in text
+
+
+def test_several_runs_stand_side_by_side_and_their_differences_first(made: Path, other: Path):
+    page, runs = report(made, other)
+    assert [(run.letter, run.name) for run in runs] == [("A", "first"), ("B", "second")]
+    text = words(page)
+    table = re.search(r'(?s)<table class="options differing">(.*?)</table>', page)
+    assert table is not None
+    assert re.findall(r'<th scope="row">(\w+)</th>', table[1]) == ["seed", "learning_rate"]
+    assert "4 options that are equal" in text
+    assert "B second has none: avssl evaluate linear --run" in text
+    assert "B second has no sheet.png" in text
+    assert "B second has none: avssl evaluate localization" not in text  # it does not hear
+    controls = bar_table(runs, [(run, run.rows["controls"]) for run in runs])
+    assert [(cell.letter, cell.name) for cell in controls.groups[0].cells][:3] == [
+        ("A", "trained"),
+        ("B", "trained"),
+        ("A", "untrained"),
+    ]
+
+
+def test_what_a_run_lacks_is_said_with_the_command_that_makes_it(tmp_path: Path):
+    (tmp_path / "encoders").mkdir()
+    (tmp_path / "config.yaml").write_text("task: av-correspondence\n")
+    for name in ("vision", "audio"):
+        (tmp_path / "encoders" / f"{name}.json").write_text("{}")
+    text = words(report(tmp_path)[0])
+    assert "No curves: nothing has been logged yet." in text
+    assert "No sheet" in text
+    assert "No controls: results/controls.json is written when a training ends (not with --no-controls)." in text
+    for name in ("neighbors", "linear", "localization", "retrieval"):
+        assert f"avssl evaluate {name} --run {tmp_path}" in text
+    assert "avssl localize VIDEO --run" in text
+    assert "environment.json is not there" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("results/controls.json", '[{"name": ', "results/controls.json is damaged (line 1): it is no JSON"),
+        ("results/controls.json", b"\xff\xfe\x00", "results/controls.json is damaged: it is no JSON"),
+        ("environment.json", "{", "environment.json is damaged"),
+        (
+            "metrics.jsonl",
+            '{"step": 1}\nno\n{}\n',
+            "metrics.jsonl is damaged, or still being written, from line 2 of 3",
+        ),
+        ("metrics.jsonl", '{"step": 1, "split": "val", "task": "rotation", "loss": "high"}\n[]\n3\n', ""),
+        ("tasks/rotation.json", "?", "levels of chance are not drawn"),
+        ("sheet.png", b"no picture", "sheet.png cannot be shown: no picture"),
+        ("results/linear.png", b"", ""),  # the chart is drawn instead
+        ("results/neighbors-frames.png", b"\x89PNG", "results/neighbors-frames.png cannot be shown"),
+        ("results/threshold.json", '{"a": {"b": [1, 2]}}', "a.b 1, 2"),
+        ("results/strange.json", '[1, {"name": "x"}]', '[1, {"name": "x"}]'),
+        (
+            "results/half.json",
+            json.dumps([{"name": "x"}, vars(row("whole", 0.5))]),
+            "1 of 2 entries are no result rows",
+        ),
+        ("results/none.json", json.dumps([vars(row("nothing", math.nan))]), "nothing – "),
+        ("localized.json", "{", "localized.json is damaged"),
+    ],
+)
+def test_damage_costs_a_line_and_nothing_else(tmp_path: Path, name: str, content: str | bytes, said: str):
+    folder = write_made_run(tmp_path / "run")
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    page, _ = report(folder)
+    text = words(page).replace("&#34;", '"')
+    assert said in text
+    assert "learning_rate" in text
+    assert "nan" not in text.lower()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, made: Path):
+    with pytest.raises(UserError, match="is no folder; avssl report wants folders of runs"):
+        read_runs([tmp_path / "nowhere"])
+    with pytest.raises(UserError, match=r"holds no run \(there is no config.yaml in it\)"):
+        read_runs([made, tmp_path])
+    with pytest.raises(UserError, match="is given twice"):
+        read_runs([made, made / ".." / made.name])
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path):
+    folders = [tmp_path / place / "run" for place in ("here", "there")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text("task: rotation\n")
+    assert [run.name for run in read_runs(folders)] == ["here/run", "there/run"]
+
+
+# --- charts and bars ------------------------------------------------------------------------------------------
+
+
+def test_curves_of_a_run_are_drawn_against_chance(made: Path):
+    ((task, first, rest),) = training_charts(read_runs([made]))
+    assert (task, [chart.title for chart in first], rest) == ("rotation", ["class loss", "accuracy"], [])
+    loss, accuracy = first
+    assert [level[2:] for level in loss.levels] == [("chance", f"{math.log(4):.4g}")]
+    assert [level[2:] for level in accuracy.levels] == [("chance", "25.0 %")]
+    assert accuracy.ends == [(accuracy.lines[-1].dots[-1][1], "val", "60.0 %")]
+    assert [len(line.dots) for line in accuracy.lines] == [0, 0, 3]
+
+
+def test_the_chart_by_stage_holds_stages_once_and_the_levels_beside(made: Path):
+    chart = depth_chart(read_runs([made]), "linear")
+    assert chart is not None
+    assert [name for _, name in chart.x_ticks] == ["conv1", "conv2"]
+    assert [line.name for line in chart.lines] == ["trained", "random"]
+    assert [level[2] for level in chart.levels] == ["pixels", "chance"]
+    assert chart.lines[0].bars[0][1] < chart.lines[0].dots[0][1] < chart.lines[0].bars[0][2]
+
+
+def test_the_chart_over_labels_ends_with_all_of_them(made: Path):
+    chart = labels_chart(read_runs([made]), "finetune")
+    assert chart is not None
+    assert [name for _, name in chart.x_ticks] == ["1", "4", "all"]
+    assert [text for _, _, text in chart.ends] == ["70.0 %", "60.0 %"]
+    assert labels_chart(read_runs([made]), "linear") is None
+
+
+def test_a_chart_keeps_everything_within_its_frame():
+    chart = line_chart("", [Line("a", "train", [(0, -3.0), (5, 12.0)], [(-4, -2), (11, 19)])], [Level("chance", 25.0)])
+    assert chart is not None
+    heights = [y for line in chart.lines for bar in line.bars for y in bar[1:]] + [chart.levels[0][0]]
+    assert min(heights) >= TOP
+    assert max(heights) <= BOTTOM
+    assert line_chart("", [Line("a", "train", [])]) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0.31, 0.72, [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]),
+        (-2, 7, [-2, 0, 2, 4, 6, 8]),
+        (5, 5, [4.4, 4.6, 4.8, 5, 5.2, 5.4, 5.6]),
+    ],
+)
+def test_ticks_are_round_and_hold_the_figures(low: float, high: float, ticks: list[float]):
+    found = nice_ticks(low, high)
+    assert found[0] <= low
+    assert found[-1] >= high
+    if low < high:
+        assert found == pytest.approx(ticks)
+
+
+def test_ticks_say_as_many_digits_as_they_need():
+    assert tick_text(0.25, 0.05, False) == "0.25"
+    assert tick_text(0.5, 0.1, True) == "50 %"
+    assert tick_text(0.005, 0.005, True) == "0.5 %"
+    assert tick_text(20, 10, False) == "20"
+
+
+def test_long_lines_are_thinned_to_means_and_end_where_they_end():
+    points = [(float(k), float(k % 2)) for k in range(1001)]
+    few = thinned(points, 101)
+    assert len(few) == 101
+    assert few[-1] == points[-1]
+    assert {y for _, y in few[:-1]} == {0.5}
+    assert thinned(points[:50], 101) == points[:50]
+
+
+def test_labels_do_not_cover_each_other():
+    placed = apart([(100, "a", "1"), (101, "b", "2"), (BOTTOM + 5, "c", "3"), (BOTTOM, "d", "4")], 10)
+    heights = [y for y, _, _ in placed]
+    assert [text for _, _, text in placed] == ["1", "2", "4", "3"]
+    assert all(b - a >= 10 for a, b in itertools.pairwise(heights))
+    assert heights[-1] <= BOTTOM
+
+
+def test_bars_stand_where_their_figures_are(made: Path):
+    runs = read_runs([made])
+
+    def cells(*rows):
+        return [cell for group in bar_table(runs, [(runs[0], rows)]).groups for cell in group.cells]
+
+    bar = cells(row("trained", 0.6))[0].bar
+    assert (bar.low, bar.value, bar.high, bar.chance, bar.zero) == pytest.approx((57, 60, 63, 25, 0))
+    (cell,) = cells(row("gain", -0.02, "accuracy-difference", 0.0, width=0.01))
+    assert (cell.bar.zero, cell.bar.value, cell.mark) == (50, pytest.approx(25), "below")
+    (cell,) = cells(row("trained", 12.0, "loss", None, width=2))
+    assert (cell.value, cell.chance, cell.mark, cell.bar.chance) == ("12", "", "", None)
+
+
+def test_below_chance_is_said_to_be_below():
+    assert beside_chance(row("a", 0.3)) == "above"
+    assert beside_chance(row("a", 0.26)) == "at chance"
+    assert beside_chance(row("a", 2.0, "median-rank", 13.0)) == "below"
+    assert beside_chance(row("a", 2.0, "loss", None)) == ""
+
+
+# --- options and pictures -------------------------------------------------------------------------------------
+
+
+def test_options_are_compared_by_name_nested_ones_too():
+    table = option_table([{"a": 1, "b": {"c": [1, 2], "d": None}}, {"a": 1, "b": {"c": [1, 3]}, "e": True}])
+    assert table.equal == [("a", "1")]
+    assert table.differing == [("b.c", ["1, 2", "1, 3"]), ("b.d", ["–", ""]), ("e", ["", "yes"])]
+
+
+def test_pictures_are_put_in_light(tmp_path: Path):
+    write_picture(tmp_path / "small.png")
+    write_picture(tmp_path / "wide.png", (2500, 100), noise=True)
+    small, wide = inlined(tmp_path / "small.png"), inlined(tmp_path / "wide.png")
+    assert small.data.startswith("data:image/png") == ((tmp_path / "small.png").stat().st_size <= 60_000)
+    assert (wide.width, wide.height) == (2000, 80)
+    assert wide.data.startswith("data:image/webp")
+
+
+def test_tasks_of_a_run_of_several_have_curves_and_sentences_of_their_own(tmp_path: Path):
+    folder = write_made_run(tmp_path / "run", task="multi-task", tasks=["rotation", "relative-position"])
+    (folder / "tasks" / "relative-position.json").write_text("{}")
+    lines = (folder / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text(lines + lines.replace("rotation", "relative-position"))
+    rows = [
+        row(f"trained/{task}", 0.6, chance=chance)
+        for task, chance in (("rotation", 0.25), ("relative-position", 0.125))
+    ]
+    write_rows(folder / "results" / "controls.json", rows)
+    page, runs = report(folder)
+    assert runs[0].faults == []
+    assert [task for task, _, _ in training_charts(runs)] == ["rotation", "relative-position"]
+    text = words(page)
+    assert "task rotation + relative-position" in text
+    assert "relative-position: Held-out accuracy 60.0% (57.0% to 63.0%) is above chance (12%)." in text
+    assert MARKUP not in page
