@@ -147,7 +147,7 @@ def test_the_page_opens_in_a_browser_and_its_sound_plays(page, tmp_path):
         widths = shown.picture_widths()
         button = shown.tab.locator("button[data-sound]").first
         button.click()
-        shown.tab.wait_for_function("player.currentTime > 0.1 && player.duration > 1 && !player.paused", timeout=8000)
+        shown.tab.wait_for_function("player.currentTime > 0.1 && player.duration > 1 && !player.paused", timeout=20_000)
         assert "playing" in button.get_attribute("class")
         button.click()
         assert shown.tab.evaluate("player.paused")
