@@ -11,7 +11,7 @@ from avssl.evaluate.figures import Context
 from avssl.evaluate.judged_people import BLIND, JudgedPeople
 from avssl.evaluate.pck import AUC_STEP, Floats, joint_areas, pck, pck_auc, right
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import accuracy_interval, cluster_bootstrap
+from avssl.evaluate.statistics import accuracy_interval, cluster_bootstrap, wilson
 
 
 def keypoint_rows(
@@ -71,11 +71,11 @@ def _figures(
         protocol=context.protocol,
         unit="group" if len(set(judged.groups)) < len(errors) else "person",
         clusters=len(set(judged.groups)),
-        method="bootstrap",
+        method="wilson",
         n_listed=judged.listed,
         n_used=len(errors),
     )
-    low, high = _bootstrap(marks, judged.groups, context)
+    low, high = _wilson(marks, judged.groups)
     area = replace(
         common,
         metric=f"{unit.metric.split('@')[0]}-auc@0..{unit.alpha:g}",
@@ -84,14 +84,13 @@ def _figures(
         note=f"area under PCK for α from 0 to {unit.alpha:g} by {AUC_STEP:g}, divided by {unit.alpha:g}",
     )
     area_low, area_high = _bootstrap(areas, judged.groups, context)
-    rows = [replace(common, low=low, high=high), replace(area, low=area_low, high=area_high)]
+    rows = [replace(common, low=low, high=high), replace(area, low=area_low, high=area_high, method="bootstrap")]
     blind_marks = right(blind, unit.alpha)
     for k, joint in enumerate(judged.joints):
         there = np.isfinite(errors[:, k])
         if not there.any():
             continue
-        clusters = [(group,) for group, known in zip(judged.groups, there, strict=True) if known]
-        low, high = accuracy_interval(marks[there, k], clusters)
+        low, high = _wilson(marks[:, k : k + 1], judged.groups)
         rows.append(
             replace(
                 common,
@@ -101,9 +100,8 @@ def _figures(
                 high=high,
                 n=int(there.sum()),
                 chance=float(blind_marks[there, k].mean()),
-                method="wilson",
                 note="",
-                clusters=len(set(clusters)),
+                clusters=len({group for group, known in zip(judged.groups, there, strict=True) if known}),
                 n_used=int(there.sum()),
             )
         )
@@ -142,8 +140,24 @@ def _gain(name: str, ours: Floats, other: str, theirs: Floats, judged: JudgedPeo
     )
 
 
+def _wilson(marks: Floats, groups: Sequence[str]) -> tuple[float, float]:
+    """Of the share of joints that are right: Wilson's on their effective number; on that of groups where all are alike,
+    since then nothing says how much the joints of a person, or the people of a film, tell the same."""
+    members = _members(marks, groups)
+    right_ones = marks[np.isfinite(marks)]
+    if right_ones.min() == right_ones.max():
+        count = len(set(members))
+        return wilson(count * int(right_ones[0]), count)
+    return accuracy_interval(right_ones, [(group,) for group in members])
+
+
 def _bootstrap(values: Floats, groups: Sequence[str], context: Context) -> tuple[float, float]:
     """Of the mean of the numbers (people, joints) that are there, whole groups drawn."""
-    there = np.isfinite(values)
-    members = [group for group, row in zip(groups, there, strict=True) for _ in range(int(row.sum()))]
-    return cluster_bootstrap(values[there], members, draws=context.draws, seed=context.seed)
+    members = _members(values, groups)
+    return cluster_bootstrap(values[np.isfinite(values)], members, draws=context.draws, seed=context.seed)
+
+
+def _members(values: Floats, groups: Sequence[str]) -> list[str]:
+    """The group of each number that is there, in the order of ``values[isfinite]``."""
+    counts = np.isfinite(values).sum(1)
+    return [group for group, count in zip(groups, counts, strict=True) for _ in range(count)]

@@ -105,9 +105,9 @@ def _curves(axes: Axes, errors: Mapping[str, Floats], judged: JudgedPeople) -> N
         style = (0, (5, 4)) if name == BLIND else "-"
         curve = 100 * pck_curve(found, alphas)
         axes.plot(alphas, curve, color=colour, linestyle=style, linewidth=1.8, label=f"{name}  {curve[-1]:.1f} %")
-    what = "0.6 of the head box's diagonal" if unit.name == "head" else "size of the torso"
-    axes.set_xlabel(f"α, in units of the {what}" if unit.name == "torso" else f"α, in {what}", fontsize=9, color=INK)
-    axes.set_ylabel(f"joints right, % ({len(judged.items)} people)", fontsize=9, color=INK)
+    what = "0.6 of the head box's diagonal" if unit.name == "head" else "sizes of the torso"
+    axes.set_xlabel(f"α, in {what}", fontsize=9, color=INK)
+    axes.set_ylabel(f"joints within α, % ({len(judged.items)} people)", fontsize=9, color=INK)
     axes.set_xlim(0, unit.alpha)
     axes.set_ylim(0, 100)
     for side in ("top", "right"):
@@ -115,4 +115,7 @@ def _curves(axes: Axes, errors: Mapping[str, Floats], judged: JudgedPeople) -> N
     axes.grid(axis="y", color="#e8e8e8", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8.5, colors=INK)
-    axes.legend(edgecolor="none", framealpha=0.9, fontsize=9, labelcolor=INK, loc="upper left")
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False,
+        fontsize=8.5, labelcolor=INK, columnspacing=1.2, handlelength=1.6, borderaxespad=0.2,
+    )  # fmt: skip

@@ -153,7 +153,7 @@ def test_rows_have_interval_chance_control_and_what_was_dropped(people, tmp_path
     assert mean.chance == rows["mean-pose", "pck@0.2"].value
     assert mean.method == "range"
     assert mean.value == np.mean([rows[f"trained/seed{k}", "pck@0.2"].value for k in (0, 1)])
-    assert rows["random/seed1", "pck@0.2"].method == "bootstrap"
+    assert rows["random/seed1", "pck@0.2"].method == "wilson"
     assert "learning rate" in mean.note
     assert "1 people without torso" in rows["mean-pose", "pck@0.2"].note
     nose = rows["trained/nose", "pck@0.2"]
@@ -178,6 +178,13 @@ def test_errors_by_hand_become_rows_by_hand(people):
     assert figures["pck@0.2"].value == pytest.approx(11 / 16)
     assert figures["pck@0.2"].chance == 0
     assert figures["pck-auc@0..0.2"].value == pytest.approx(11 / 16 * 0.525)
+
+
+def test_where_all_is_right_the_interval_is_that_of_so_many_people(people):
+    judged = judged_people(people, np.arange(10), choose_unit(people))
+    row = keypoint_rows({"trained": [np.zeros((10, 5))]}, np.ones((10, 5)), judged, Context("t", draws=50), {})[0]
+    assert (row.value, row.method) == (1, "wilson")
+    assert (row.low, row.high) == pytest.approx((0.7225, 1), abs=1e-4)
 
 
 def test_a_unit_that_nobody_has_is_refused(people):
