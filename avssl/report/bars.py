@@ -45,10 +45,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one metric, on one axis."""
+    """The rows of one metric, on one axis.
+
+    Attributes:
+        headline: the figure of its first name, of each run.
+    """
 
     metric: str
     about: str
+    headline: str
     begin: str
     end: str
     cells: Sequence[Cell]
@@ -66,7 +71,7 @@ class BarTable:
 
 
 LONG = 30
-"""More rows than this are folded away behind their summary."""
+"""Of a table with more rows than this, each metric is folded behind its headline."""
 
 
 def bar_table(runs: Sequence[RunParts], found: Sequence[tuple[RunParts, Sequence[ResultRow]]]) -> BarTable:
@@ -111,7 +116,10 @@ def _group(
     share = is_share(metric)
     about = " · ".join(word for word in (protocol, split) if word) if several else ""
     begin, end = (tick_text(edge, high - low, share) for edge in (low, high))
-    return Group(metric, about, begin, end, cells)
+    first = [cell for cell in cells if cell.name == cells[0].name]
+    figures = ", ".join(f"{cell.letter} {cell.value}".strip() for cell in first)
+    headline = f"{first[0].name}: {figures}"
+    return Group(metric, about, headline, begin, end, cells)
 
 
 def _axis(rows: Sequence[ResultRow]) -> tuple[float, float]:

@@ -117,7 +117,8 @@ def depth_chart(runs: Sequence[RunParts], protocol: str) -> Chart | None:
 
 
 def labels_chart(runs: Sequence[RunParts], protocol: str) -> Chart | None:
-    """Figures over the number of labels a class (metrics "METRIC-K-a-class"); of several runs as by stage."""
+    """Figures over the number of labels a class (metrics "METRIC-K-a-class"), of each encoder at the stage that is best
+    with most labels; of several runs the trained and the random ones, as by stage."""
     pattern = re.compile(r"((?:accuracy|map-\w+))-(\d+)-a-class")
     found = [
         (run, row, match)
@@ -136,8 +137,8 @@ def labels_chart(runs: Sequence[RunParts], protocol: str) -> Chart | None:
     lines: list[Line] = []
     for run in runs:
         mine = [(float(numbers.index(int(match[2]))), row) for one, row, match in found if one is run]
-        encoders = list(dict.fromkeys(row.name for _, row in mine))
-        mine += [(float(len(numbers)), row) for one, row in whole if one is run and row.name in encoders]
+        mine += [(float(len(numbers)), row) for one, row in whole if one is run]
+        encoders = _best_stages([row for _, row in mine if row.metric == found[-1][1].metric])
         for encoder in encoders:
             points = sorted(((x, row) for x, row in mine if row.name == encoder), key=lambda pair: pair[0])
             if line := _encoder_line(runs, run, encoder, encoders, points):
@@ -146,6 +147,16 @@ def labels_chart(runs: Sequence[RunParts], protocol: str) -> Chart | None:
     levels = [Level("chance", value) for value in sorted(chance)]
     title = f"{metric} over labels a class"
     return line_chart(title, lines, levels, share=is_share(metric), names=names, x_label="labels", from_zero=True)
+
+
+def _best_stages(rows: Sequence[ResultRow]) -> list[str]:
+    """Of the names ENCODER/STAGE the best of each encoder; repetitions with another seed are left out."""
+    best: dict[str, ResultRow] = {}
+    for row in rows:
+        encoder, _, stage = row.name.partition("/")
+        if not stage.startswith("seed") and (encoder not in best or row.value > best[encoder].value):
+            best[encoder] = row
+    return [row.name for row in best.values()]
 
 
 def _encoder_line(
@@ -160,10 +171,9 @@ def _encoder_line(
     spans = [(row.low, row.high) for _, row in points]
     kind = encoder.split("/", maxsplit=1)[0]
     if len(runs) == 1:
-        tone = {"trained": "train", "random": "random", "scratch": "random"}.get(kind)
-        tone = tone if tone and kind == encoder else f"other-{encoders.index(encoder) % 4}"
+        tone = {"trained": "train", "random": "random"}.get(kind, f"other-{encoders.index(encoder) % 4}")
         return Line(encoder, tone, values, spans, marks=True, ends=True)
-    if kind not in ("trained", "random", "scratch"):
+    if kind not in ("trained", "random"):
         return None
     style = "bold" if kind == "trained" else "broken"
     name = f"{run.letter} {encoder}"

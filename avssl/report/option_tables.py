@@ -16,11 +16,13 @@ class OptionTable:
     """Names with their values, one a run.
 
     Attributes:
-        differing: those in which the runs differ.
+        differing: those in which the runs that have them differ.
+        partial: the others that not all runs have (options of another task); an empty text where there is none.
         equal: the others; of one run all.
     """
 
     differing: Sequence[tuple[str, Sequence[str]]]
+    partial: Sequence[tuple[str, Sequence[str]]]
     equal: Sequence[tuple[str, str]]
 
 
@@ -28,14 +30,17 @@ def option_table(values: Sequence[Mapping[str, Any]]) -> OptionTable:
     """Compare the values of runs, one mapping a run; nested mappings get dotted names."""
     flat = [dict(flattened(each)) for each in values]
     names = list(dict.fromkeys(name for each in flat for name in each))
-    differing, equal = [], []
+    differing, partial, equal = [], [], []
     for name in names:
         texts = [value_text(each[name]) if name in each else "" for each in flat]
-        if len(set(texts)) > 1:
+        there = {text for text in texts if text}
+        if len(there) > 1:
             differing.append((name, texts))
+        elif "" in texts:
+            partial.append((name, texts))
         else:
             equal.append((name, texts[0]))
-    return OptionTable(differing, equal)
+    return OptionTable(differing, partial, equal)
 
 
 def flattened(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -148,7 +148,13 @@ def _section(
                 shown += pictures.show(run, path, path.stem)
         beside = run.path / "results" / f"{name}.html"
         if beside.exists():
-            links.append((run.letter if several else "", _address(beside, page), f"results/{name}.html of {run.name}"))
+            links.append(
+                (
+                    run.letter if several else "",
+                    _address(beside, page),
+                    f"to be seen and heard: results/{name}.html of {run.name}",
+                )
+            )
         there = name in run.rows or name in run.facts or mine
         if not there and several and (run.hears or not protocol.hears):
             way = f": {protocol.command.replace('RUN', str(run.path))}" if protocol.command else ""
