@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 NAME = "neighbors"
 WHAT = """What is nearest to a frame, a patch or a second of sound in the features of a stage? As a picture: queries
 with their neighbours, of the trained encoder beside the same network with random weights, beside other runs (--beside)
-and beside supervised weights. Neighbours are never from the query's own source. As figures, where items have labels:
-the share of neighbours with the query's label (precision@k).
+and beside supervised weights. Neighbours are never from the query's own source, and each is from another one.
+As figures, where items have labels: the share of neighbours with the query's label (precision@k).
 
 In the generated world, on clips with one object: how far neighbours share kind, place, size, pose, colour, background,
 motion and velocity (of sounds: kind, pitch, loudness, hits, motion), 0 as random items do, 1 where they are equal; with
@@ -235,7 +235,7 @@ def _write(
     for folder in sorted({Path(values["output"] or run), run}):
         with whole_file(folder / f"{stem}.json", "w") as file:
             json.dump([asdict(row) for row in rows], file, indent=1)
-        draw_grid(queries, found, pictures.__getitem__, labels, folder / f"{stem}.png", f"Nearest neighbours: {title}")
+        draw_grid(queries, found, pictures.__getitem__, labels, folder / f"{stem}.png", title)
         say(f"rows in {folder / f'{stem}.json'}, neighbours in {folder / f'{stem}.png'}")
         chart = folder / f"{stem}-shared.png"
         if draw_shared(rows, chart, f"What a {_ONE[what]} shares with its {values['neighbours']} nearest", words):

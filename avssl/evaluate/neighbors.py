@@ -1,4 +1,4 @@
-"""Nearest neighbours of frames, patches or sounds in the features of a stage, never from the query's own source.
+"""Nearest neighbours of frames, patches or sounds in the features of a stage, each from another source.
 
 Features are L2-normalised, so that the nearest by scalar product is the nearest by angle. Figures of the k nearest:
 
@@ -67,7 +67,9 @@ class Attribute:
 
 
 def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.device | str = "cpu") -> Found:
-    """The k nearest items of other sources.
+    """The nearest items of other sources: of each of the k nearest sources the nearest item.
+
+    Frames of one clip look alike; five of the same clip would be one neighbour five times.
 
     Args:
         vectors: unit vectors (n, d).
@@ -75,14 +77,14 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
         device: where likeness is computed.
 
     Raises:
-        UserError: some item has fewer than k items of other sources.
+        UserError: there are not k other sources.
     """
     group = _numbered(sources)
-    fewest = len(group) - int(np.bincount(group).max())
-    if fewest < k:
+    count = int(group.max()) + 1
+    if count <= k:
         raise UserError(
-            f"{k} neighbours from other sources are wanted, and there are only {fewest} items of other sources than "
-            "the largest; ask for fewer with --neighbours, or give more data"
+            f"{k} neighbours from other sources are wanted, and there are only {count - 1} other sources; ask for "
+            "fewer with --neighbours, or give more data"
         )
     there, member = torch.from_numpy(vectors).to(device), torch.from_numpy(group).to(device)
     places: list[torch.Tensor] = []
@@ -92,8 +94,11 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
             rows = slice(first, first + CHUNK)
             cosine = there[rows] @ there.T
             cosine.masked_fill_(member[rows, None] == member[None], -torch.inf)
-            best = cosine.topk(k, dim=1)
-            places.append(best.indices.cpu())
+            by_source = torch.full((len(cosine), count), -torch.inf, device=cosine.device)
+            by_source.scatter_reduce_(1, member.expand_as(cosine), cosine, "amax")
+            best = by_source.topk(k, dim=1)
+            of_source = [cosine.masked_fill(member != best.indices[:, j, None], -torch.inf) for j in range(k)]
+            places.append(torch.stack([one.argmax(1) for one in of_source], dim=1).cpu())
             likeness.append(best.values.cpu())
     return Found(torch.cat(places).numpy(), torch.cat(likeness).numpy())
 

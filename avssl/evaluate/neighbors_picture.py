@@ -29,7 +29,7 @@ OTHERS = ("#c4501b", "#7a5aa6", "#9a7b2f", "#3a8f8f")
 CELL = 72
 """The longer side of a neighbour, in pixels; the query is twice as large."""
 
-_GAP, _MARGIN, _TITLE, _LABEL, _CAPTION = 5, 16, 58, 96, 15
+_GAP, _MARGIN, _TITLE, _LABEL, _CAPTION = 5, 16, 58, 160, 15
 
 Thumbnail = Callable[[int], Image.Image]
 
@@ -76,10 +76,11 @@ def draw_grid(
     k = next(iter(found.values())).places.shape[1]
     step = CELL + _GAP
     line = CELL + (_CAPTION if labels is not None else 0) + _GAP
-    width = 2 * CELL + _GAP + _LABEL + k * step
     height = max(len(found) * line, 2 * CELL + _CAPTION + _GAP) + 2 * _GAP
     across = max(1, min(across, len(queries)))
     large, small, tiny = font(18), font(13), font(11)
+    room = min(_LABEL, max(round(small.getlength(name)) for name in found)) + 2 * _GAP
+    width = 2 * CELL + 2 * _GAP + room + k * step
     size = [across * (width + _MARGIN) + _MARGIN, _TITLE + -(-len(queries) // across) * height + _MARGIN]
     size[0] = max(size[0], 2 * _MARGIN + round(large.getlength(title)))
     sheet = Image.new("RGB", (size[0], size[1]), PAPER)
@@ -96,9 +97,9 @@ def draw_grid(
         for row, (name, one) in enumerate(found.items()):
             y = top + row * line
             start = left + 2 * CELL + 2 * _GAP
-            pen.text((start, y + CELL // 2 - 8), fitted(name, small, _LABEL - 2 * _GAP), INK, small)
+            pen.text((start, y + CELL // 2 - 8), fitted(name, small, _LABEL), INK, small)
             for column, place in enumerate(one.places[query].tolist()):
-                x = start + _LABEL - _GAP + column * step
+                x = start + room + column * step
                 near = enlarged(thumbnail(place), CELL)
                 if labels is not None:
                     near = framed(near, YES if labels[place] == labels[query] else NO, 2)
@@ -111,9 +112,7 @@ def draw_grid(
 
 
 def _legend(labelled: bool) -> str:
-    text = (
-        "The query, and what is nearest to it in the features of each encoder, the nearest first; never of its source."
-    )
+    text = "The query, and what is nearest to it in the features of each encoder, in order; each from another source."
     return f"{text} Green: of the query's label." if labelled else text
 
 
@@ -183,7 +182,7 @@ def draw_shared(rows: Sequence[ResultRow], path: Path, title: str, words: Mappin
     axes.grid(axis="y", color="#e8e8e8", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8.5, colors=INK, bottom=False)
-    axes.legend(edgecolor="none", framealpha=0.9, fontsize=8.5, labelcolor=INK)
+    figure.legend(loc="outside lower left", ncols=2, edgecolor="none", fontsize=8.5, labelcolor=INK)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor="white")
     with whole_file(path) as file:
