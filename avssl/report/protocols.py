@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,22 @@ PROTOCOLS = {
 
 
 def protocol_of(name: str) -> Protocol:
-    """What is known of a file of results; a name that is not listed is its own title."""
-    return PROTOCOLS.get(name) or Protocol(name.replace("_", " "), "")
+    """What is known of a file of results: of a variant ("neighbors-sounds") what is known of its kind, with a title of
+    its own; a name of no known kind is its own title."""
+    kind = kind_of(name)
+    if kind is None:
+        return Protocol(name.replace("_", " "), "")
+    known = PROTOCOLS[kind]
+    return known if name == kind else replace(known, title=f"{known.title}: {name[len(kind) + 1 :]}")
+
+
+def kind_of(name: str) -> str | None:
+    """The protocol of which a name is a variant: the longest that it is, or begins with before a dash."""
+    fitting = [kind for kind in PROTOCOLS if name == kind or name.startswith((f"{kind}-", f"{kind}_"))]
+    return max(fitting, key=len, default=None)
 
 
 def in_order(names: set[str]) -> list[str]:
-    """Known names in the order of :data:`PROTOCOLS`, then the others by name."""
-    return [name for name in PROTOCOLS if name in names] + sorted(names - PROTOCOLS.keys())
+    """Names of known kinds in the order of :data:`PROTOCOLS`, variants after their kind, then the others by name."""
+    places = {kind: place for place, kind in enumerate(PROTOCOLS)}
+    return sorted(names, key=lambda name: (places.get(kind_of(name) or "", len(places)), name))

@@ -15,7 +15,7 @@ from avssl.report.charts import Chart
 from avssl.report.curve_charts import depth_chart, labels_chart
 from avssl.report.option_tables import flattened, value_text
 from avssl.report.pictures import Picture, inlined
-from avssl.report.protocols import PROTOCOLS, in_order, protocol_of
+from avssl.report.protocols import PROTOCOLS, in_order, kind_of, protocol_of
 from avssl.report.run_parts import RunParts
 
 
@@ -92,8 +92,9 @@ def missing_parts(runs: Sequence[RunParts]) -> list[str]:
     if not any((run.path / "sheet.png").exists() for run in runs):
         lines.append("No sheet: sheet.png is drawn when a training ends.")
     for name, protocol in PROTOCOLS.items():
-        there = any(name in run.rows or name in run.facts for run in runs)
-        there |= any(path.stem.startswith(name) for run in runs for path in run.pictures)
+        there = name in {
+            kind_of(found) for run in runs for found in (*run.rows, *run.facts, *(path.stem for path in run.pictures))
+        }
         asked = [run for run in runs if run.hears or not protocol.hears]
         if protocol.expected and asked and not there:
             lines.append(f"No {protocol.title[0].lower()}{protocol.title[1:]}: {_way(name, asked[0])}.")

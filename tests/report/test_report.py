@@ -332,6 +332,20 @@ def test_pictures_are_put_in_light(tmp_path: Path):
     assert wide.data.startswith("data:image/webp")
 
 
+def test_variants_of_a_protocol_stand_beside_it_under_names_of_their_own(tmp_path: Path):
+    folder = write_made_run(tmp_path / "run")
+    for name in ("linear-voc", "neighbors-sounds", "low-shot"):
+        write_rows(folder / "results" / f"{name}.json", [row(f"trained/conv{k}", 0.5) for k in (1, 2)])
+    write_picture(folder / "results" / "neighbors-sounds-shared.png")
+    page, _ = report(folder)
+    ids = re.findall(r'<section id="([^"]+)"', page)[3:8]
+    assert ids == ["neighbors", "neighbors-sounds", "linear", "linear-voc", "low-shot"]
+    part = page.split('id="neighbors-sounds"')[1].split("</section>")[0]
+    assert "Nearest neighbours: sounds" in part
+    assert "neighbors-sounds-shared" in part
+    assert "data-hover" in page.split('id="linear-voc"')[1].split("</section>")[0]
+
+
 def test_tasks_of_a_run_of_several_have_curves_and_sentences_of_their_own(tmp_path: Path):
     folder = write_made_run(tmp_path / "run", task="multi-task", tasks=["rotation", "relative-position"])
     (folder / "tasks" / "relative-position.json").write_text("{}")
