@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from avssl.evaluate.rows import ResultRow
-from avssl.report.charts import nice_ticks, tick_text
+from avssl.report.charts import nice_ticks
 from avssl.report.curve_charts import tone_of
 from avssl.report.run_parts import RunParts
 from avssl.report.tables import beside_chance, figure_text, is_share
@@ -115,7 +115,7 @@ def _group(
     metric, protocol, split = kind
     share = is_share(metric)
     about = " · ".join(word for word in (protocol, split) if word) if several else ""
-    begin, end = (tick_text(edge, high - low, share) for edge in (low, high))
+    begin, end = (f"{100 * edge:g} %" if share else f"{edge:g}" for edge in (low, high))
     first = [cell for cell in cells if cell.name == cells[0].name]
     figures = ", ".join(f"{cell.letter} {cell.value}".strip() for cell in first)
     headline = f"{first[0].name}: {figures}"

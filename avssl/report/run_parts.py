@@ -58,7 +58,8 @@ class RunParts:
     @property
     def pictures(self) -> list[Path]:
         """Pictures in the folder and in its ``results/``, sheet and curves left out."""
-        found = [*sorted(self.path.glob("*.png")), *sorted((self.path / "results").glob("*.png"))]
+        folders = (self.path, self.path / "results")
+        found = [path for folder in folders for path in sorted(folder.glob("*.png"), key=lambda path: path.stem)]
         return [path for path in found if path not in (self.path / "sheet.png", self.path / "curves.png")]
 
     @property

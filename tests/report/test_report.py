@@ -306,6 +306,22 @@ def test_bars_stand_where_their_figures_are(made: Path):
     assert (cell.value, cell.chance, cell.mark, cell.bar.chance) == ("12", "", "", None)
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "ends"),
+    [
+        ("accuracy", 0.9, ("0 %", "100 %")),
+        ("recall@1", 0.04, ("0 %", "10 %")),
+        ("shared", -0.42, ("-0.5", "0.5")),
+        ("psnr", 21.0, ("0", "40")),
+    ],
+)
+def test_the_axis_of_bars_says_where_it_begins_and_ends(made: Path, metric: str, value: float, ends: tuple[str, str]):
+    runs = read_runs([made])
+    (group,) = bar_table(runs, [(runs[0], [row("trained", value, metric, None)])]).groups
+    assert (group.begin, group.end) == ends
+    assert 0 <= group.cells[0].bar.low <= group.cells[0].bar.high <= 100
+
+
 def test_below_chance_is_said_to_be_below():
     assert beside_chance(row("a", 0.3)) == "above"
     assert beside_chance(row("a", 0.26)) == "at chance"
