@@ -119,7 +119,7 @@ def _table(rows: Sequence[ResultRow]) -> str:
         for row in rows
     ]
     head = "<tr><th></th><th>metric</th><th>value</th><th>95 % interval</th><th>chance</th><th>N</th></tr>"
-    return f"<table>{head}{''.join(lines)}</table>"
+    return f'<div class="wide"><table>{head}{"".join(lines)}</table></div>'
 
 
 def _cell(value: float, row: ResultRow) -> str:
@@ -140,10 +140,15 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 body {{ font: 15px/1.45 system-ui, sans-serif; color: #222; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; }}
-h1 {{ font-size: 1.35rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
+h1 {{ font-size: 1.35rem; overflow-wrap: anywhere; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
 .line {{ display: flex; flex-wrap: wrap; gap: .6rem; padding: .6rem 0; border-bottom: 1px solid #e4e4e4; }}
 figure {{ margin: 0; padding: .3rem; width: 11.4rem; border: 3px solid #d8d8d8; border-radius: 6px; }}
 figure.query {{ border-color: #222; margin-right: 1rem; }}
+.wide {{ overflow-x: auto; }}
+@media (max-width: 40rem) {{
+  figure, figure.query {{ width: calc(50% - .3rem); margin: 0; box-sizing: border-box; }}
+  body {{ padding: 0 .8rem; }} td, th {{ padding-right: .5rem; }}
+}}
 figure.partner {{ border-color: #2e8b57; }} figure.kind {{ border-color: #2f6fad; }}
 span.partner {{ color: #2e8b57; }} span.kind {{ color: #2f6fad; }} span.other {{ color: #777; }}
 img {{ display: block; width: 100%; height: 8rem; object-fit: contain; background: #f4f4f4; }}

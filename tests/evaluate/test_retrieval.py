@@ -9,7 +9,7 @@ import wave
 
 import numpy as np
 import pytest
-from browser import opened
+from browser import PHONE, opened
 
 from avssl.evaluate.figures import Context
 from avssl.evaluate.retrieval import (
@@ -151,6 +151,8 @@ def test_the_page_opens_in_a_browser_and_its_sound_plays(page, tmp_path):
         assert "playing" in button.get_attribute("class")
         button.click()
         assert shown.tab.evaluate("player.paused")
+        shown.tab.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        assert shown.overhang() == 0
     assert len(widths) > 4
     assert min(widths) > 0
     assert shown.faults == []
