@@ -17,6 +17,7 @@ from avssl.media.facts import Media
 from avssl.media.selection import Subset
 
 if TYPE_CHECKING:
+    from avssl.evaluate.finished import Run
     from avssl.tasks.base import Task
 
 Say = Callable[[str], None]
@@ -107,6 +108,26 @@ def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
     ]
     say("items: " + ", ".join(f"{count} for {name}" for count, name in counts))
     return parts
+
+
+def held_out_of(run: Run, say: Say) -> Media:
+    """What a run held out of its own data: its test part, or, of a run that has none, its validation part.
+
+    Divided as the training divided it, so that nothing is judged that was learned from.
+
+    Raises:
+        UserError: the run held nothing out.
+    """
+    from avssl.evaluate.finished import from_plain
+
+    need_test = bool(run.config.get("controls", True))
+    parts = gather(run.task, from_plain(DataOptions, run.config), run.options.seed, say, need_test=need_test)
+    if parts.test is not None:
+        return parts.test
+    if parts.validation is None:
+        raise UserError(f"{run.path} held nothing out of its data (--no-controls); give held-out data with --data")
+    say(f"{run.path} held out no test part (--no-controls): its validation part is taken")
+    return parts.validation
 
 
 def open_source(source: str | None, say: Say, source_column: str | None = None) -> Media:

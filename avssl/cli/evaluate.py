@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from avssl.cli.data import DataOptions, fast, gather, of_split, open_source, usable
+from avssl.cli.data import DataOptions, fast, held_out_of, of_split, open_source, usable
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import say
 from avssl.errors import UserError
@@ -22,6 +22,7 @@ PROTOCOLS = {
     "jigsaw": "held-out accuracy of a run of jigsaw",
     "relative-position": "held-out accuracy of a run of relative-position",
     "rotation": "held-out accuracy of a run of rotation",
+    "shuffle-learn": "held-out AUC of a run of shuffle-learn, and how it falls with the spacing of the frames",
 }
 """Name → one line of help."""
 
@@ -33,8 +34,10 @@ OWN_COMMANDS = {
     "svm": "linear SVMs on frozen features, as VOC07 classification is judged",
     "low-shot": "linear SVMs from few labels",
     "finetune": "the whole encoder learns from labels, beside the same network from scratch",
-    "neighbors": "what is nearest to frames, patches or sounds, as a picture; in the world, what neighbours share",
     "keypoints": "where the joints of people are, by a small head: PCK, PCKh and the area under it",
+    "neighbors": "what is nearest to frames, patches or sounds, as a picture; in the world, what neighbours share",
+    "detection": "objects and their boxes, by Faster R-CNN on an encoder: AP, AP50, AP75, VOC07",
+    "normals": "which way surfaces face, by a small decoder on an encoder: angles in degrees",
     "retrieval": "from pictures to sounds and back, with a page on which one sees and hears it",
 }
 """Protocols with options of their own, each a module ``avssl.cli.evaluate_NAME`` (``_`` for ``-``)."""
@@ -90,11 +93,10 @@ def _evaluate(name: str, values: Values, command: str) -> None:
     run = open_run(values["run"], name)
     if not run.finished:
         say(f"{run.path} is not finished: judged as it is after {run.steps} steps")
-    data = from_plain(DataOptions, run.config)
     if values["data"] is None:
-        test = gather(run.task, data, run.options.seed, say).test
-        assert test is not None
+        test = held_out_of(run, say)
     else:
+        data = from_plain(DataOptions, run.config)
         media = usable(fast(open_source(values["data"], say), run.task, data, say), run.task, values["data"], say)
         test = of_split(media, "test") or media
     seed = run.options.seed if values["seed"] is None else values["seed"]

@@ -103,6 +103,7 @@ def run(argv: Sequence[str]) -> None:
         )
     weights = _weights(values)
     sections = [_section(name, values, of_tasks.pop(name, [])) for name in values["tasks"]]
+    _share_encoder(sections)
     if of_tasks:
         raise UserError(f"--{min(of_tasks)}.… is said of a task that is not among --tasks {','.join(values['tasks'])}")
     options, control = settled(values)
@@ -192,16 +193,39 @@ def _section(name: str, values: Values, words: Sequence[str]) -> Section:
     return Section(kind, found)
 
 
+ENCODER = ("vision", "width", "convs", "blocks", "first_stride", "vision_pools")
+"""Options that say how a vision encoder is built, and nothing else but in tasks that hear, too."""
+
+
+def _share_encoder(sections: Sequence[Section]) -> None:
+    """Give later tasks the first one's options of the encoder that they share; refuse it where they say otherwise."""
+    first = sections[0]
+    for section in sections[1:]:
+        hears = "audio" in section.values or "audio" in first.values  # there most of them shape two encoders
+        for name in ENCODER[:1] if hears else ENCODER:
+            if name not in section.values or name not in first.values:
+                continue
+            told, built = section.values[name], first.values[name]
+            section.values[name] = built
+            if name in section.values.given and told != built:
+                flag, task, other = name.replace("_", "-"), section.kind.name, first.kind.name
+                raise UserError(
+                    f"--{task}.{flag} {told}: the encoder is shared, and {other}, named first, builds it with "
+                    f"--{flag} {built}; say --{other}.{flag} {told}, or leave it out"
+                )
+
+
 def _both(kind: type[Task]) -> set[str]:
     return {f.name for f in fields(kind.Options)} & {f.name for f in fields(DataOptions)}
 
 
 def _jobs(sections: Sequence[Section], weights: Sequence[float], grey: bool, seed: int, need_test: bool) -> list[Job]:
     """Each task with its data, prepared as it would be for the task alone."""
-    jobs = []
+    jobs: list[Job] = []
     for section, weight in zip(sections, weights, strict=True):
         task = section.kind(section.values.build(section.kind.Options))
         task.grey = grey
+        task.before = tuple(job.task for job in jobs)
         say(f"{task.name}:")
         parts = gather(task, section.values.build(DataOptions), seed, say, need_test=need_test)
         jobs.append(Job(task, parts, weight))

@@ -125,7 +125,8 @@ def judged(values: Values, name: str, protocol: str, argv: Sequence[str]) -> Jud
         hand = [mfcc(part, told) if hears else pixels(part, taking.moments, told) for part in data.parts]
     found.append(Encoded(hand[0].name, hand))
     command = shlex.join(["avssl", "evaluate", name, *argv])
-    context = Context(f"{protocol}, {taking.pool} pooling to {taking.numbers} numbers", values["seed"], command, len(data.test))
+    pooling = f"{taking.pool} pooling to {taking.numbers} numbers"
+    context = Context(f"{protocol}, {pooling}", values["seed"], command, len(data.test))
     return Judged(found, data, context, device, f"{values['run']} on {len(data.test)} items of {values['data']}")
 
 

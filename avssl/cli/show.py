@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.cli.data import DataOptions, of_split, open_source, usable
+from avssl.cli.data import DataOptions, held_out_of, of_split, open_source, usable
 from avssl.cli.options import Command, Option, Values, options_of
 from avssl.cli.screen import say
 from avssl.cli.tasks import split_task
@@ -17,6 +17,7 @@ from avssl.media.cache import whole_file
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from avssl.media.facts import Media
     from avssl.media.selection import Subset
     from avssl.tasks.base import Task
 
@@ -30,6 +31,8 @@ EXAMPLE = """  avssl show {task} -o sheet.png
 
 def run(argv: Sequence[str]) -> None:
     """Draw the sheet."""
+    if argv and argv[0] == "multi-task":
+        raise UserError("a run of several tasks is shown a task at a time: avssl show TASK --run RUN, TASK one of them")
     kind, words = split_task(argv, "avssl show", WHAT, EXAMPLE.format(task="av-correspondence"))
     command = Command(f"avssl show {kind.name}", f"{kind.summary}\n\n{WHAT}", EXAMPLE.format(task=kind.name))
     command.add([option for option in options_of(DataOptions) if option.name == "data"])
@@ -94,9 +97,13 @@ def _answers(name: str, values: Values) -> Image:
     from avssl.evaluate.judging import held_out_keys
 
     run = open_run(values["run"], name)
-    source = values["data"] or run.config.get("test") or run.config.get("data")
-    media = usable(open_source(source, say), run.task, source or "the generated world", say)
-    media = _only(media, values["split"]) if values["split"] else of_split(media, "test") or media
+    media: Media
+    if values["data"] is None and values["split"] is None:
+        media = held_out_of(run, say)
+    else:
+        source = values["data"] or run.config.get("test") or run.config.get("data")
+        found = usable(open_source(source, say), run.task, source or "the generated world", say)
+        media = _only(found, values["split"]) if values["split"] else of_split(found, "test") or found
     task = run.task.held_out()
     puzzles = [task.draw(media, key) for key in held_out_keys(values["seed"], values["count"])]
     with torch.no_grad():

@@ -62,8 +62,8 @@ def open_run(path: str | Path, task_name: str | None = None) -> Run:
     if checkpoint is None:
         raise UserError(f"{folder} has saved nothing yet; let it train on with: avssl train {name} --out {folder} …")
     tally = checkpoint["tally"]
-    task = _task(folder, config)
-    network = task.network(_encoders(folder, whole, task))
+    task = next(one for one in run_tasks(folder) if one.name == name)
+    network = task.network(task.make_encoders())
     weights = _kept(folder, options, checkpoint)["networks"]
     prefix = f"{name}."
     network.load_state_dict(
@@ -81,7 +81,12 @@ def run_tasks(path: str | Path) -> list[Task]:
     folder = Path(path)
     whole = read_config(folder)
     names = whole["tasks"] if whole["task"] == "multi-task" else [whole["task"]]
-    return [_task(folder, _of_one_task(whole, folder, str(name))) for name in names]
+    found: list[Task] = []
+    for name in names:
+        task = _task(folder, _of_one_task(whole, folder, str(name)))
+        task.before = tuple(found)
+        found.append(task)
+    return found
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -110,14 +115,6 @@ def _task(folder: Path, config: Mapping[str, Any]) -> Task:
     task.grey = bool(config.get("all_grey", False))
     task.load_state(_state(folder, task.name))
     return task
-
-
-def _encoders(folder: Path, whole: dict[str, Any], task: Task) -> dict[str, nn.Module]:
-    """Fresh encoders as the run had them: where several tasks share one, the first that names its role made it."""
-    made: dict[str, nn.Module] = {}
-    for first in run_tasks(folder) if whole["task"] == "multi-task" else []:
-        made = first.make_encoders() | made
-    return made or task.make_encoders()
 
 
 def _of_one_task(config: dict[str, Any], folder: Path, task_name: str | None) -> dict[str, Any]:

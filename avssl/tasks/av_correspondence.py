@@ -261,11 +261,17 @@ class AVCorrespondence(Task):
         vision, audio = gather_with_gradient(vision), gather_with_gradient(audio)
         same_source = _same_source(gather_with_gradient(batch["sources"]))
         losses = self._all_pairs(network, vision.float(), audio.float(), same_source)
-        return losses if not len(silent) else self._with_silence(network, losses, vision.float(), silent.float())
+        return (
+            self._with_silence(network, losses, vision.float(), silent.float()) if self.options.silent_rows else losses
+        )
 
     def _with_silence(self, network: CorrespondenceNetwork, losses: Losses, vision: Tensor, silent: Tensor) -> Losses:
-        """The loss with noise that belongs to none of the pictures: all its pairs are negatives."""
-        loss = nn.functional.softplus(network.fusion.all_pairs(vision, silent)).mean()
+        """The loss with noise that belongs to none of the pictures: all its pairs are negatives.
+
+        The measure is there in a batch without noise, too: pieces and processes log the same ones.
+        """
+        pairs = network.fusion.all_pairs(vision, silent) if len(silent) else vision.new_zeros(0)
+        loss = nn.functional.softplus(pairs).sum() / max(pairs.numel(), 1)
         return Losses(losses.loss + loss / 2, {**losses.measures, "silent_loss": loss.detach()})
 
     def _all_pairs(self, network: CorrespondenceNetwork, vision: Tensor, audio: Tensor, ignore: Tensor) -> Losses:

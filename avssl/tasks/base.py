@@ -74,6 +74,8 @@ class Task(ABC):
         """False in :meth:`held_out` copies: no augmentation, puzzles drawn in the plain published way."""
         self.grey = False
         """Whether the vision encoder sees lightness alone, so that tasks that share it see alike pictures."""
+        self.before: tuple[Task, ...] = ()
+        """Tasks named before this one in a training of several: the first that has a role builds its encoder."""
 
     # --- data -------------------------------------------------------------------------------------------
 
@@ -122,8 +124,10 @@ class Task(ABC):
         """Fresh encoders by role ("vision", "audio"). Tasks that train together share those of one role."""
 
     def make_encoders(self) -> dict[str, nn.Module]:
-        """:meth:`encoders`, seeing grey where the task is asked to."""
+        """:meth:`encoders`, those shared with tasks before as these build them; seeing grey where it is asked for."""
         made = self.encoders()
+        for other in reversed(self.before):
+            made |= {role: encoder for role, encoder in other.encoders().items() if role in made}
         for encoder in made.values():
             see_grey: Callable[[], None] | None = getattr(encoder, "see_grey", None)
             if self.grey and see_grey is not None:

@@ -102,3 +102,25 @@ def test_what_cannot_be_trained_together_is_told_in_a_line(
     assert said in told.err
     assert len(told.err.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_control_has_the_encoder_that_the_task_was_trained_on(together: Path):
+    from avssl.evaluate.controls import untrained
+    from avssl.evaluate.finished import open_run
+
+    run = open_run(together, "shuffle-learn")  # its own options would build a wider one
+    shapes = [
+        {name: value.shape for name, value in network.state_dict().items()}
+        for network in (run.network, untrained(run.task, 0))
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_what_is_said_of_a_shared_encoder_must_be_what_builds_it(avssl: Call, clips: Path, tmp_path: Path):
+    config = write_config(tmp_path / "c.yaml", clips, ["rotation", "shuffle-learn"])
+    said = avssl(*TRAIN, "--config", config, "--out", tmp_path / "run", "--shuffle-learn.width", "9")
+    assert said.status == 2
+    assert "--shuffle-learn.width 9: the encoder is shared, and rotation" in said.err
+    said = avssl("show", "multi-task", "--run", tmp_path)
+    assert said.status == 2
+    assert "a task at a time" in said.err

@@ -105,3 +105,13 @@ def test_unknown_tasks_and_encoders_are_named():
         get("av-corespondence")
     with pytest.raises(UserError, match="vgg"):
         AVCorrespondence(replace(SMALL, vision="vgg")).encoders()
+
+
+def test_a_batch_without_noise_logs_what_a_batch_with_noise_does():
+    task, media = AVCorrespondence(replace(SMALL, silent_rows=0.2)), ToyVideos()
+    torch.manual_seed(0)
+    network = task.network(task.encoders())
+    batches = [batch_of(task, media, 2, epoch) for epoch in range(20)]
+    assert {"silence" in batch for batch in batches} == {True, False}
+    told = {frozenset(task.loss(network, batch).measures) for batch in batches}
+    assert told == {frozenset({"accuracy", "binary_loss", "contrastive_loss", "silent_loss"})}

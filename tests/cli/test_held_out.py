@@ -1,0 +1,43 @@
+"""What is shown and judged of a run was never learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_runs import TINY, Said
+
+from avssl.cli.data import DataOptions, gather, held_out_of
+from avssl.errors import UserError
+from avssl.evaluate.finished import from_plain, open_run
+from avssl.media.facts import Media
+
+Call = Callable[..., Said]
+
+
+def paths(media: Media) -> set[str]:
+    return {media.facts(i).path for i in range(len(media))}
+
+
+@pytest.mark.parametrize("flag", ["--controls", "--no-controls"])
+def test_what_a_run_is_judged_on_was_not_trained_on(avssl: Call, clips: Path, tmp_path: Path, flag: str):
+    out = tmp_path / "run"
+    assert avssl("train", "av-correspondence", "--data", clips, "--out", out, "--steps", 1, *TINY, flag).status == 0
+    run, told = open_run(out), []
+    parts = gather(run.task, from_plain(DataOptions, run.config), 0, told.append, need_test=flag == "--controls")
+    assert not paths(held_out_of(run, told.append)) & paths(parts.train)
+    assert any("validation part" in line for line in told) is (flag == "--no-controls")
+    said = avssl("evaluate", "av-correspondence", "--run", out, "--puzzles", 8)
+    assert said.status == 0, said.err
+    assert avssl("show", "av-correspondence", "--run", out, "--count", 2, "-o", tmp_path / "a.png").status == 0
+
+
+def test_a_run_that_held_nothing_out_wants_data(avssl: Call, clips: Path, tmp_path: Path):
+    for number in range(3):  # too few sources to validate on
+        (tmp_path / "few" / f"{number}.mp4").parent.mkdir(exist_ok=True)
+        (tmp_path / "few" / f"{number}.mp4").write_bytes((clips / f"{number:02d}.mp4").read_bytes())
+    words = ("--data", tmp_path / "few", "--out", tmp_path / "run", "--steps", 1, *TINY, "--no-controls")
+    assert avssl("train", "av-correspondence", *words).status == 0
+    with pytest.raises(UserError, match="give held-out data with --data"):
+        held_out_of(open_run(tmp_path / "run"), lambda _: None)
