@@ -145,6 +145,20 @@ def tile_seams(task: Any, batch: Batch) -> Tensor:
     return -(cost - cost.amin(1, keepdim=True))
 
 
+def tile_aberration(task: Any, batch: Batch) -> Tensor:
+    """By how much green is moved against red and blue in each place of the board: (N, n² · 2), down and right."""
+    tiles = task.fed(batch)
+    moves = _movement(tiles[:, 1], (tiles[:, 0] + tiles[:, 2]) / 2)
+    return moves[batch["chosen"]].flatten(1)
+
+
+def misalignment(task: Any, batch: Batch) -> Tensor:
+    """How far each two colours of a tile are out of line, whichever way, in each place of the board: (N, n² · 6)."""
+    tiles = task.fed(batch)
+    pairs = [_movement(tiles[:, one], tiles[:, other]).abs() for one, other in ((0, 1), (0, 2), (1, 2))]
+    return torch.cat(pairs, 1)[batch["chosen"]].flatten(1)
+
+
 # --- cues of shuffle-learn ------------------------------------------------------------------------------
 
 

@@ -104,7 +104,9 @@ class TileRule:
         grid: tiles a side.
         cell: pixels of a cell; the square has ``grid * cell`` a side.
         tile: pixels of a tile, which lies anywhere in its cell; published: 64 in cells of 75.
-        channel_jitter: pixels by which each colour channel of a tile is moved at most, down and right.
+        channel_jitter: pixels by which each colour channel of a tile is moved at most, down and right. It takes of the
+            slack: a tile and its channels stay in the cell, in all cells alike, or where channels are out of line
+            would tell the place.
         centred: put each tile in the middle of its cell instead; edges then continue at a constant distance.
     """
 
@@ -114,22 +116,31 @@ class TileRule:
     channel_jitter: int = 0
     centred: bool = False
 
+    @property
+    def room(self) -> int:
+        """The farthest that a tile may lie from its cell's top and left; less than 0: it does not fit."""
+        return self.cell - self.tile - self.channel_jitter
+
 
 def cut_tiles(
     rng: np.random.Generator, square: NDArray[np.uint8], rule: TileRule
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The tiles of a square, row by row, and their corners: (n, 3, tile, tile) and (n, 2) top and left."""
-    slack = rule.cell - rule.tile
+    """The tiles of a square, row by row, and their corners: (n, 3, tile, tile) and (n, 2) top and left.
+
+    Raises:
+        ValueError: tiles and the moves of their channels do not fit into the cells.
+    """
+    if rule.room < 0:
+        raise ValueError(f"tiles of {rule.tile} moved by {rule.channel_jitter} do not fit into cells of {rule.cell}")
     places = np.stack(np.meshgrid(np.arange(rule.grid), np.arange(rule.grid), indexing="ij"), axis=-1).reshape(-1, 2)
-    jitter = rng.integers(0, slack + 1, size=places.shape)
-    corners = places * rule.cell + (slack // 2 if rule.centred else jitter)
+    jitter = rng.integers(0, rule.room + 1, size=places.shape)
+    corners = places * rule.cell + (rule.room // 2 if rule.centred else jitter)
     if not rule.channel_jitter:
         return cut_patches(square, corners, rule.tile), corners
     moves = rng.integers(0, rule.channel_jitter + 1, size=(len(corners), 3, 2))
-    last = square.shape[-1] - rule.tile
     tiles = np.empty((len(corners), 3, rule.tile, rule.tile), np.uint8)
     for number, corner in enumerate(corners):
         for channel in range(3):
-            top, left = np.minimum(corner + moves[number, channel], last)
+            top, left = corner + moves[number, channel]
             tiles[number, channel] = square[channel, top : top + rule.tile, left : left + rule.tile]
     return tiles, corners

@@ -29,9 +29,8 @@ def permutation_set(count: int, tiles: int, seed: int) -> NDArray[np.int64]:
     Raises:
         UserError: there are not so many.
     """
+    check_count(count, tiles)
     total = math.factorial(tiles)
-    if not 1 <= count <= total:
-        raise UserError(f"--permutations ({count}) must lie between 1 and {total}, as {tiles} tiles have no more")
     candidates = np.array(list(all_permutations(range(tiles))), np.uint8)
     # In a drawn order, so that the first of equals is a draw; a row for each place, as they are compared by places.
     places = np.ascontiguousarray(candidates[generator(seed, count, tiles, "permutations").permutation(total)].T)
@@ -51,6 +50,13 @@ def permutation_set(count: int, tiles: int, seed: int) -> NDArray[np.int64]:
     found = places[:, chosen].T.astype(np.int64)
     found.flags.writeable = False
     return found
+
+
+def check_count(count: int, tiles: int) -> None:
+    """UserError, unless a set of ``count`` different permutations of ``tiles`` things can be made."""
+    total = math.factorial(tiles)
+    if not 1 <= count <= total:
+        raise UserError(f"--permutations ({count}) must lie between 1 and {total}, as {tiles} tiles have no more")
 
 
 def distances(permutations: NDArray[np.int64]) -> NDArray[np.int64]:

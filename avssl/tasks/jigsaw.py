@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from avssl.networks.puzzles import PatchNetwork
 from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.patches import TileRule, cut_tiles
-from avssl.samplers.permutations import permutation_set
+from avssl.samplers.permutations import check_count, permutation_set
 from avssl.samplers.pictures import centre_crop, cut, random_crop
 from avssl.samplers.stills import draw_still
 from avssl.samplers.whole_pictures import unusable
@@ -47,15 +47,17 @@ class JigsawOptions(EncoderOptions):
         "against light and contrast shared by neighbours: channel (mean and contrast of each tile's channels removed), "
         "patch (one contrast for all channels), off; published: channel",
     )
-    grey: float = option(0.3, "against chromatic aberration: share of puzzles in grey; published: 0.3")
+    grey: float = option(0.3, "against chromatic aberration: share of puzzles in grey; authors' code: 0.5")
     projection: float = option(
-        0.0, "against chromatic aberration: share of the others without green against magenta; authors' code: 0.5"
+        0.0,
+        "against chromatic aberration: share of the others without green against magenta, whose "
+        "channels are not moved; authors' code: 0.5",
     )
     channel_jitter: int = option(
         1, "against chromatic aberration: pixels by which each channel of a tile is moved at most; authors' code: 2"
     )
     puzzles: int = option(1, "permutations that a picture is shown in, in one batch of training; published: 1")
-    crop_low: float = option(0.75, "smallest square, as a share of the shorter side; published: 225/256 always")
+    crop_low: float = option(0.75, "smallest square, as a share of the shorter side; authors' code: 255/256")
     crop_high: float = option(1.0, "largest square; held-out pictures are cut so, in the middle")
     flip: bool = option(True, "mirror half of the pictures before they are cut; published: no")
     features: int = option(128, "numbers that a tile is told by; published: 1024")
@@ -108,8 +110,12 @@ class Jigsaw(Task):
         self.classes = options.permutations  # type: ignore[misc]  # other tasks know it before they have options
         if not 2 <= options.tiles <= 3:
             raise UserError(f"--tiles ({options.tiles}) must be 2 or 3: of 4 × 4 nobody can list all permutations")
-        if options.tile > options.cell:
-            raise UserError(f"--tile ({options.tile}) must not be larger than --cell ({options.cell})")
+        check_count(options.permutations, options.tiles**2)
+        if options.channel_jitter < 0 or self.rule().room < 0:
+            raise UserError(
+                f"--tile ({options.tile}) and --channel-jitter ({options.channel_jitter}, at least 0) must not be more "
+                f"than --cell ({options.cell}) together, or channels could not be moved in all cells alike"
+            )
 
     # --- data -------------------------------------------------------------------------------------------
 
@@ -133,6 +139,11 @@ class Jigsaw(Task):
             return self._set
         return permutation_set(self.options.permutations, self.options.tiles**2, self.options.set_seed)
 
+    def rule(self) -> TileRule:
+        """How pictures are cut."""
+        options = self.options
+        return TileRule(options.tiles, options.cell, options.tile, options.channel_jitter, options.centred)
+
     def draw(self, media: Media, key: Key) -> JigsawPuzzle:
         options = self.options
         still = draw_still(media, key)
@@ -142,9 +153,11 @@ class Jigsaw(Task):
         if self.training:
             crop = random_crop(rng, height, width, options.crop_low, options.crop_high, options.flip)
         square = cut(still.pixels, crop, options.tiles * options.cell)
-        rule = TileRule(options.tiles, options.cell, options.tile, options.channel_jitter, options.centred)
-        patches, corners = cut_tiles(rng, square, rule)
-        colours = draw_colours(rng, len(patches), self._colour(rng))
+        colour = self._colour(rng)
+        # Each channel's contrast, removed of each on its own, would bring green back into a projection of moved ones.
+        moved = 0 if colour == "project" else options.channel_jitter
+        patches, corners = cut_tiles(rng, square, replace(self.rule(), channel_jitter=moved))
+        colours = draw_colours(rng, len(patches), colour)
         count = min(options.puzzles, options.permutations) if self.training else 1
         labels = rng.choice(options.permutations, size=count, replace=False)
         chosen = self.permutations[labels]

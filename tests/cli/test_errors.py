@@ -89,6 +89,8 @@ def test_videos_without_sound_are_refused_by_a_task_that_needs_it(avssl: Call, t
         ([*TRAIN, "--control-puzzles", "0"], "--control-puzzles (0) must be at least 1"),
         ([*TRAIN, "--config", "nowhere.yaml"], "no such file: nowhere.yaml"),
         (["show", "av-correspondence", "--count", "0"], "--count (0) must be at least 1"),
+        (["show", "jigsaw", "--permutations", "0"], "--permutations (0) must lie between 1 and 362880"),
+        (["train", "jigsaw", "--permutations", "0", "--out", "OUT"], "--permutations (0) must lie between 1 and"),
     ],
 )
 def test_a_wrong_word_is_told_with_the_way_out(

@@ -80,6 +80,28 @@ def test_tiles_fit_together_unless_they_lie_anywhere_in_their_cells():
     assert probe(jigsaw(centred=False, tile=18), pictures, shortcuts.tile_seams, puzzles=240).accuracy < 0.25
 
 
+def test_channels_out_of_line_tell_no_place():
+    sizes = {"tile": 26, "channel_jitter": 2}
+    lens = Textures(grain=2.5, aberration=0.04)  # more out of line towards the corners: that the probe would find
+    assert probe(jigsaw(**sizes), lens, shortcuts.misalignment, puzzles=512).accuracy > 0.3
+    for one in (sizes, {**sizes, "centred": True}, {"cell": 35, "tile": 28, "channel_jitter": 1}):
+        assert not probe(jigsaw(**one), Textures(), shortcuts.misalignment, puzzles=512).leaks
+
+
+def test_a_lens_tells_the_permutation_unless_all_puzzles_are_grey_or_projected():
+    lens = Textures(grain=2.5, aberration=0.04)
+
+    def told(**options):
+        return probe(jigsaw(**options), lens, shortcuts.tile_aberration, puzzles=512)
+
+    assert told(channel_jitter=0).accuracy > 0.9
+    # Moving channels adds noise to the cue and takes nothing away; a share of puzzles closes it in that share.
+    assert told(channel_jitter=1).accuracy > 0.9
+    assert 0.6 < told(grey=0.3).accuracy < 0.85
+    assert not told(grey=1.0).leaks
+    assert not told(projection=1.0).leaks
+
+
 def test_mirroring_after_the_turn_makes_two_answers_the_same():
     from avssl.samplers.rotations import rotated
 

@@ -70,7 +70,7 @@ def test_a_picture_too_small_for_two_patches_is_refused():
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 999), cell=st.integers(6, 20), slack=st.integers(0, 5), channels=st.integers(0, 2))
+@given(seed=st.integers(0, 999), cell=st.integers(6, 20), slack=st.integers(2, 5), channels=st.integers(0, 2))
 def test_tiles_lie_in_their_cells_and_channels_are_moved_no_farther_than_told(seed, cell, slack, channels):
     rule = TileRule(3, cell, cell - slack, channels)
     rows = np.repeat(np.arange(3 * cell, dtype=np.uint8)[None, :, None], 3 * cell, axis=2)
@@ -78,9 +78,22 @@ def test_tiles_lie_in_their_cells_and_channels_are_moved_no_farther_than_told(se
     tiles, corners = cut_tiles(np.random.default_rng(seed), square, rule)
     assert tiles.shape == (9, 3, cell - slack, cell - slack)
     offsets = corners - cell * np.array([(row, column) for row in range(3) for column in range(3)])
-    assert offsets.min() >= 0 and offsets.max() <= slack
+    assert offsets.min() >= 0 and offsets.max() <= slack - channels
     moved = tiles[:, :, 0, 0].astype(int) - corners[:, :1]
     assert moved.min() >= 0 and moved.max() <= channels
+
+
+def test_channels_are_moved_as_much_in_every_cell():
+    rule, rng = TileRule(3, 12, 10, 2), np.random.default_rng(0)
+    square = np.repeat(np.arange(36, dtype=np.uint8)[None, :, None], 36, axis=2)[[0, 0, 0]]  # each pixel is its row
+    moved = np.zeros((9, 3))
+    for _ in range(300):
+        tiles, corners = cut_tiles(rng, square, rule)
+        for number, channels in enumerate(tiles[:, :, 0, 0].astype(int) - corners[:, :1]):
+            moved[number] += np.bincount(channels, minlength=3)
+    assert moved / 900 == pytest.approx(1 / 3, abs=0.06)
+    with pytest.raises(ValueError, match="tiles of 11 moved by 2 do not fit into cells of 12"):
+        cut_tiles(rng, square, TileRule(3, 12, 11, 2))
 
 
 @pytest.mark.parametrize(("count", "least"), [(9, 9), (24, 7), (100, 6)])

@@ -166,6 +166,27 @@ def test_the_network_sees_tiles_in_the_order_shown():
         assert torch.allclose(before, task.answers(network, laid).scores, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cell": 14, "tile": 13, "channel_jitter": 2}, r"--tile \(13\) and --channel-jitter \(2"),
+        ({"channel_jitter": -1}, r"--channel-jitter \(-1"),
+        ({"permutations": 0}, r"--permutations \(0\) must lie between 1 and 362880"),
+        ({"permutations": 25, "tiles": 2}, "between 1 and 24"),
+    ],
+)
+def test_a_jigsaw_that_cannot_be_cut_is_refused(options, said):
+    with pytest.raises(UserError, match=said):
+        Jigsaw(JigsawOptions(**options))
+
+
+def test_channels_of_a_projected_puzzle_are_not_moved():
+    for options, moved in (({}, True), ({"projection": 1.0}, False)):
+        task = Jigsaw(JigsawOptions(**TILES, grey=0.0, channel_jitter=2, **options))
+        puzzle = task.draw(Textures(), Key(0, 0, 0))  # whose channels are the same
+        assert bool((puzzle.patches[:, :1] != puzzle.patches).any()) == moved
+
+
 def test_grey_and_projection_are_shared_by_all_tiles_of_a_puzzle():
     task = Jigsaw(JigsawOptions(**TILES, grey=0.4, projection=0.5))
     puzzles = [task.draw(Textures(), key) for key in keys(60)]
