@@ -79,9 +79,11 @@ def draw_five(media: Media, item: int, rule: TripletRule, rng: np.random.Generat
 
     The stretch is chosen by its motion; within it the five lie anywhere. So a wrong middle frame comes from the same
     stretch as a right one, and does not show more or less motion for being wrong.
+
+    The limits are kept between the times of frames wherever a frame lies within them; where none does, the nearest.
     """
     times = media.frame_times(item)
-    shown = np.zeros(5, np.int64)
+    best, least = np.zeros(5, np.int64), np.inf
     for _ in range(_TRIES):
         outer = rng.uniform(rule.tau_min, rule.reach, 2)
         inner = rng.uniform(rule.gap_min, rule.tau_max, 2)
@@ -91,10 +93,15 @@ def draw_five(media: Media, item: int, rule: TripletRule, rng: np.random.Generat
         first = start + float(rng.uniform(0, max(room - length, 0.0)))
         at = np.searchsorted(times, first + np.concatenate([[0.0], np.cumsum(steps)]) + _SLACK_SECONDS, "right") - 1
         shown = np.maximum(at, 0)
-        # Where frames come at uneven times two of the five may be one frame; nearly always the first try is good.
-        if len(np.unique(shown)) == 5:
+        if _beyond(times[shown], rule) > 0:
+            shown = _stepped(times, int(shown[0]), steps, rule)
+        # At the end of a clip frames may run out; nearly always the first try is good.
+        beyond = _beyond(times[shown], rule)
+        if beyond < least:
+            best, least = shown, beyond
+        if least == 0:
             break
-    return np.asarray(times[_apart(shown, len(times))], np.float64)
+    return np.asarray(times[_apart(best, len(times))], np.float64)
 
 
 _TRIES = 16
@@ -137,6 +144,40 @@ def _stretch(
     cumulative = np.cumsum(weights)
     chosen = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], "right"))
     return float(starts[min(chosen, len(starts) - 1)]), length
+
+
+def _limits(rule: TripletRule) -> NDArray[np.float64]:
+    """Least and greatest distance of each of the five from the one before: (4, 2)."""
+    outer, inner = (rule.tau_min, rule.reach), (rule.gap_min, rule.tau_max)
+    return np.array([outer, inner, inner, outer])
+
+
+def _beyond(times: NDArray[np.float64], rule: TripletRule) -> float:
+    """By how many seconds in all the distances of five times are beyond the limits."""
+    least, greatest = _limits(rule).T
+    apart = np.diff(times)
+    outside = np.maximum(least - apart, apart - greatest)
+    return float(outside[outside > _SLACK_SECONDS].sum())
+
+
+def _stepped(
+    times: NDArray[np.float64], first: int, steps: NDArray[np.float64], rule: TripletRule
+) -> NDArray[np.int64]:
+    """Five frames from ``first`` on: each within the limits of the one before, or the nearest to them if none is.
+
+    Of several that are, that whose distance is nearest to the step drawn. The last one again where frames run out.
+    """
+    shown = [first]
+    for step, (least, greatest) in zip(steps, _limits(rule), strict=True):
+        here = shown[-1]
+        apart = times[here + 1 :] - times[here]
+        if not len(apart):
+            return np.array(shown + [here] * (5 - len(shown)), np.int64)
+        outside = np.maximum(np.maximum(least - apart, apart - greatest), _SLACK_SECONDS)
+        # The second key decides among those that are outside by as much, that is mostly not at all.
+        best = np.lexsort((np.abs(apart - step), np.round(outside / _SLACK_SECONDS)))[0]
+        shown.append(here + 1 + int(best))
+    return np.array(shown, np.int64)
 
 
 def _apart(shown: NDArray[np.int64], count: int) -> NDArray[np.int64]:

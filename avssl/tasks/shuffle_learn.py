@@ -42,15 +42,19 @@ class ShuffleLearnOptions:
     """Options of ``avssl train shuffle-learn``; the defaults run on a small CPU."""
 
     gap_min: float = option(0.08, "least distance of neighbours among b, c and d, in seconds")
-    tau_max: float = option(0.12, "greatest distance of neighbours among b, c and d, in seconds; published: 2.4")
-    tau_min: float = option(0.08, "least distance of the wrong middle frame from b and d, in seconds; published: 0.6")
+    tau_max: float = option(0.12, "greatest distance of neighbours among b, c and d, in seconds; published: 60 frames")
+    tau_min: float = option(
+        0.08, "least distance of the wrong middle frame from b and d, in seconds; published: 15 frames"
+    )
     reach: float = option(0.12, "its greatest distance, in seconds; not published")
     motion: bool = option(True, "draw where there is motion; without it anywhere")
     window: float = option(1.0, "seconds of the stretch that is chosen by its motion; the five frames lie in it")
     positives: float = option(0.25, "share of triplets in the right order; held-out ones are half and half")
     ends: Ends = option("fixed", "fixed: wrong triplets change the middle frame alone; shuffled: they are wrong orders")
     reverse: float = option(0.5, "share of triplets turned round, which is no change of the answer")
-    look_alike: float = option(1.0, "draw again where c differs less than this from a or e (RMS, 0..255); 0: never")
+    look_alike: float = option(
+        1.0, "draw again where c differs less than this from a or e (RMS, 0..255; 8 tries); 0: never"
+    )
     one_crop: bool = option(True, "one crop, flip and change of colours for all frames of a triplet, or each its own")
     blur: float = option(0.0, "Gaussian blur in pixels, against traces of the codec such as sharper key frames")
     side: int = option(64, "pixels of the square picture; published: 227, the whole frame squeezed")
@@ -84,6 +88,7 @@ class ShuffleLearnPuzzle:
         times: of the three frames, in seconds.
         five: the times of a, b, c, d and e that they were chosen from.
         difference: the lesser of the differences of c from a and from e (RMS, 0..255).
+        look_alike: whether that is less than asked for still, after all tries: hardly to be solved.
         brightness, saturation: augmentation still to be done, on the device.
     """
 
@@ -92,6 +97,7 @@ class ShuffleLearnPuzzle:
     times: tuple[float, float, float]
     five: tuple[float, ...]
     difference: float
+    look_alike: bool
     name: str
     source: str
     brightness: tuple[float, ...]
@@ -163,6 +169,7 @@ class ShuffleLearn(Task):
             times=(float(times[first]), float(times[middle]), float(times[last])),
             five=tuple(times.tolist()),
             difference=least,
+            look_alike=least < options.look_alike,
             name=facts.path,
             source=facts.source or facts.path,
             brightness=tuple(np.resize(brightness, 3).tolist()),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from avssl.tasks.shuffle_learn import ShuffleLearnPuzzle
 
 YES, NO, INK, PALE, PAPER = "#1a7f4b", "#b3432b", "#222222", "#777777", "white"
-_CELL, _GAP, _MARGIN, _TITLE, _LINE, _ACROSS = 128, 4, 16, 62, 44, 3
+_CELL, _GAP, _MARGIN, _TITLE, _LINE, _ACROSS = 128, 4, 16, 72, 44, 3
 
 
 def draw_sheet(puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None) -> Image.Image:
@@ -31,6 +31,9 @@ def draw_sheet(puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None) -
         (_MARGIN, 34), "Forwards or backwards is all the same: is the middle frame between the outer ones?", PALE,
         ImageFont.load_default(12),
     )  # fmt: skip
+    alike = sum(puzzle.look_alike for puzzle in puzzles)
+    if alike:
+        pen.text((_MARGIN, 50), _told(alike, len(puzzles)), NO, ImageFont.load_default(12))
     for number, puzzle in enumerate(puzzles):
         left = _MARGIN + (number % across) * (width + _MARGIN)
         top = _TITLE + (number // across) * height
@@ -44,12 +47,17 @@ def draw_sheet(puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None) -
     return sheet
 
 
+def _told(alike: int, count: int) -> str:
+    return f"{alike} of {count} are look-alikes: no try gave a wrong frame that differs enough (--look-alike)"
+
+
 def _caption(pen: ImageDraw.ImageDraw, at: tuple[int, int], puzzle: ShuffleLearnPuzzle, said: float | None) -> None:
     """Times and file in one line, the answer in the next, where an eye that does the puzzle need not see it first."""
     left, top = at
     times = ", ".join(f"{seconds:.2f}" for seconds in puzzle.times)
     font = ImageFont.load_default(12)
-    pen.text((left, top), f"{times} s   {Path(puzzle.name).name[-24:]}", PALE, font)
+    alike = "   look-alike" if puzzle.look_alike else ""
+    pen.text((left, top), f"{times} s   {Path(puzzle.name).name[-24:]}{alike}", PALE, font)
     right = bool(puzzle.label)
     pen.text((left, top + 17), "in order" if right else "not in order", YES if right else NO, font)
     if said is not None:

@@ -36,6 +36,44 @@ def test_five_different_frames_in_order_as_far_apart_as_asked():
     assert (steps[:, [0, 3]] < 0.4 + period).all()
 
 
+class Timed(ToyVideos):
+    """Frames at these times."""
+
+    def __init__(self, times):
+        super().__init__(1)
+        self.times = np.asarray(times)
+
+    def frame_times(self, i):
+        return self.times
+
+
+@pytest.mark.parametrize(
+    ("times", "low", "high"),
+    [
+        (np.arange(100) / 25, 0.10, 0.13),  # 0.12 alone lies within
+        (np.arange(15) / 25, 0.12, 0.13),  # little more room than five frames need
+        (np.arange(100) / 30, 0.08, 0.12),
+        (np.cumsum(np.random.default_rng(0).uniform(0.02, 0.06, 100)), 0.12, 0.18),
+    ],
+)
+def test_limits_are_kept_wherever_a_frame_lies_within_them(times, low, high):
+    rule = replace(RULE, gap_min=low, tau_max=high, tau_min=low, reach=high)
+    steps = np.diff(fives(Timed(times), rule))
+    assert steps.min() >= low - 1e-6 and steps.max() <= high + 1e-6
+
+
+def test_where_no_frame_lies_within_the_limits_the_nearest_are_taken():
+    rule = replace(RULE, gap_min=0.12, tau_max=0.17, tau_min=0.12, reach=0.17)
+    assert np.diff(fives(Timed(np.arange(60) / 10), rule)) == pytest.approx(0.1)
+
+
+def test_limits_of_whole_frames_are_met_from_the_stretch_drawn_at_once():
+    media, rule = Timed(np.arange(100) / 25), TripletRule(by_motion=False)
+    steps = np.diff(fives(media, rule, 400)) * 25
+    assert set(steps.round(6).flatten()) == {2.0, 3.0}
+    assert steps.mean() == pytest.approx(2.5, abs=0.05)  # both as often, as of distances drawn evenly
+
+
 def test_times_are_those_of_frames():
     media = ToyVideos()
     assert np.isin(fives(media, RULE), media.frame_times(0)).all()

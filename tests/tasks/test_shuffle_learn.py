@@ -73,6 +73,22 @@ def test_look_alikes_are_drawn_again():
     assert least[4.0] >= 4.0
 
 
+def test_look_alikes_that_stay_are_told():
+    class Still(ToyVideos):
+        """Only the first half of the clips moves."""
+
+        def frames(self, i, times):
+            return MovingBar.frames(self, i, times if i < len(self) // 2 else [0.0] * len(times))
+
+    task, media = task_of().held_out(), Still(8)
+    drawn = puzzles(task, media, 8)
+    assert [p.look_alike for p in drawn] == [p.difference < 1.0 for p in drawn]
+    assert sum(p.look_alike for p in drawn) == sum(p.name >= "toy/004" for p in drawn) > 0
+    assert not any(p.look_alike for p in puzzles(task_of(look_alike=0.0), media, 8))
+    titles = [np.asarray(task.sheet(some))[48:68] for some in (drawn, [p for p in drawn if not p.look_alike])]
+    assert titles[0].min() < 200 and titles[1].min() == 255  # a line of its own, where there are any
+
+
 def test_controls_see_the_middle_frame_alone_or_the_outer_two():
     task, media = task_of(), MovingBar()
     puzzle = task.draw(media, Key(0, 0, 0))
