@@ -21,7 +21,7 @@ def run(argv: Sequence[str]) -> None:
         "avssl evaluate leaks",
         "Compare what is trained on with what is judged on: clips that are in both, clips of one video in both\n"
         "(YouTube id, UCF101 group, ESC-50 recording), and with --frames pictures that look the same.\n"
-        "TRAIN and TEST are lists (CSV, text), annotation files (JSON), or folders of media.",
+        "TRAIN and TEST are lists (CSV, text), annotation files (JSON), or folders or tars of media.",
         "avssl evaluate leaks vggss_144k.txt vggss_test.csv\navssl evaluate leaks train/ test/ --frames",
     )
     command.positional("train", "what is trained on")
@@ -33,21 +33,31 @@ def run(argv: Sequence[str]) -> None:
         ]
     )
     values = command.parse(argv)
-    from avssl.evaluate.localization.leaks import compare, names_of, near_duplicates
+    from avssl.evaluate.localization.leaks import compare, is_media, names_of, near_duplicates, same_bytes
 
     found = compare(names_of(values["train"]), names_of(values["test"]))
     say(f"{values['train']}: {found.train} names; {values['test']}: {found.test} names")
-    say(_counted(found.clips, found.test, "are in both"))
-    say(_counted(found.videos, found.test, "are of a video that is in both"))
+    if found.by_path:
+        say("file names repeat across folders or are mere numbers: names are paths within each set")
+    say(_counted(found.clips, found.test, "have the same path in both" if found.by_path else "are in both"))
+    alike = None
+    if found.by_path and found.clips and is_media(values["train"]) and is_media(values["test"]):
+        alike = same_bytes(values["train"], values["test"], found.clips)
+        rest = "" if len(alike) == len(found.clips) else "; the others may share a number only: --frames compares them"
+        say(f"{len(alike)} of these {len(found.clips)} are the same file, byte for byte{rest}")
+    if not found.by_path or found.videos != found.clips:
+        say(_counted(found.videos, found.test, "are of a video that is in both"))
     result: dict[str, object] = {
         "lists": [values["train"], values["test"]],
         "names": [found.train, found.test],
+        "compared_by": "path" if found.by_path else "file name",
         "clips": list(found.clips),
         "videos": list(found.videos),
+        **({} if alike is None else {"same_bytes": alike}),
     }
     if values["frames"]:
-        if not (Path(values["train"]).is_dir() and Path(values["test"]).is_dir()):
-            raise UserError("--frames wants two folders of media, not lists")
+        if not all(is_media(values[name]) for name in ("train", "test")):
+            raise UserError("--frames wants two folders of media (or tars), not lists")
         from avssl.media import open_media
 
         twins = near_duplicates(open_media(values["train"]), open_media(values["test"]))

@@ -35,6 +35,7 @@ avssl evaluate localization --maps maps.npz --annotations vggss.json --protocol 
 avssl evaluate localization --run runs/mine --data VGG-SS/ --annotations vggss.json --list vggss_heard_test.csv"""
 
 RESULT = "localization.json"
+MISSING = "localization-missing.txt"
 
 
 def run(argv: Sequence[str]) -> None:
@@ -54,9 +55,9 @@ def run(argv: Sequence[str]) -> None:
             raise UserError("avssl evaluate localization wants --run RUN, or --maps M, and --annotations F")
         chosen = [p for p in chosen if p.name != "negatives" and not p.extended]  # the world has rejections of its own
         rows, title = _world(values, chosen, _company(values, argv))
+        _finish(rows, title, [], values)
     else:
-        rows, title = _annotated(values, chosen, _company(values, argv))
-    _finish(rows, title, values)
+        _finish(*_annotated(values, chosen, _company(values, argv)), values)
 
 
 def _command() -> Command:
@@ -148,7 +149,13 @@ def _world_folder(values: Values) -> Path:
 # --- annotated media and maps -----------------------------------------------------------------------------------
 
 
-def _annotated(values: Values, chosen: Sequence[Protocol], company: Company) -> tuple[list[ResultRow], str]:
+Missing = list[tuple[str, str]]
+"""Names of items that were left out, and why."""
+Judged = tuple["list[ResultRow]", "tuple[Item, ...]", Missing]
+"""Rows, the items that they stand on, and those that are missing."""
+
+
+def _annotated(values: Values, chosen: Sequence[Protocol], company: Company) -> tuple[list[ResultRow], str, Missing]:
     from avssl.evaluate.localization.annotations import read_annotations
     from avssl.evaluate.localization.blind import blind_rows
 
@@ -160,19 +167,20 @@ def _annotated(values: Values, chosen: Sequence[Protocol], company: Company) -> 
     chosen = [p for p in chosen if not p.extended or told.negatives]
     if values["run"] is None:  # sounds that belong to nothing need a model to hear them
         chosen = [p for p in chosen if p.name != "negatives"]
-    rows: list[ResultRow] = []
-    items = told.items
+    judged: Judged = ([], told.items, [])
     if values["maps"] is not None:
-        rows = _map_rows(values, told, chosen, company)
+        judged = _map_rows(values, told, chosen, company)
     elif values["run"] is not None:
-        found, items = _run_rows(values, told, chosen, company)
-        rows = found
+        judged = _run_rows(values, told, chosen, company)
+    rows, items, missing = judged
     say("blind rows: what scores without looking or listening")
-    rows += blind_rows(items, [p for p in chosen if p.name != "negatives"], company, train)
-    return rows, f"{values['maps'] or values['run'] or 'nothing'} on {len(items)} of {len(told.items)} items"
+    unscored = [name for name, _ in missing]
+    rows += blind_rows(items, [p for p in chosen if p.name != "negatives"], company, train, unscored)
+    title = f"{values['maps'] or values['run'] or 'nothing'} on {len(items)} of {len(told.items)} items"
+    return rows, title, missing
 
 
-def _map_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], company: Company) -> list[ResultRow]:
+def _map_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], company: Company) -> Judged:
     from avssl.evaluate.localization.maps import MapFile
     from avssl.evaluate.localization.scoring import rows_of, score_maps
 
@@ -188,16 +196,16 @@ def _map_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], com
     _say_missing(scores.missing, "without a map, left out")
     if scores.constant:
         say(f"{scores.constant} maps are constant; they score 0 in our protocols")
-    return rows_of("maps", scores, chosen, company, f"{len(scores.items)} of {len(told.items)} items have a map")
+    rows = rows_of("maps", scores, chosen, company, f"{len(scores.items)} of {len(told.items)} items have a map")
+    return rows, tuple(scores.items), [(name, "no map") for name in scores.missing]
 
 
-def _run_rows(
-    values: Values, told: Annotations, chosen: Sequence[Protocol], company: Company
-) -> tuple[list[ResultRow], tuple[Item, ...]]:
+def _run_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], company: Company) -> Judged:
     from avssl.cli.data import open_source
     from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
     from avssl.evaluate.localization.negatives import negative_rows
     from avssl.evaluate.localization.scoring import rows_of, score_maps
+    from avssl.evaluate.localization.threshold import fitted_on
     from avssl.localization.localizer import Localizer, open_localizer
     from avssl.localization.saliency import Mixture, Saliency
     from avssl.localization.spreading import Regions
@@ -228,17 +236,27 @@ def _run_rows(
         sources.append(("saliency", prior, "own", "what a supervised network finds remarkable; hears nothing"))
         sources.append(("trained+saliency", Mixture(localizer, prior), "own", "0.4 · map + 0.6 · saliency"))
     rows: list[ResultRow] = []
+    missing, judged = list(test.missing), test.items
     if any(p.name == "negatives" for p in chosen):
-        rows += negative_rows(test, localizer, localizer.threshold, company)
+        fitted = fitted_on(Path(values["run"]))
+        rows += negative_rows(test, localizer, localizer.threshold, company, fitted)
     chosen = [p for p in chosen if p.name != "negatives"]
-    for name, model, sound, note in sources:
+    for name, model, sound, said in sources:
         maps = ModelMaps(model, test, sound)
-        scores = score_maps(test.items, maps, chosen)
-        if maps.broken and name == "trained":
+        scores = score_maps(judged, maps, chosen)
+        scores.missing += [gone for gone, _ in missing]
+        if name == "trained":  # all rows stand on what it could be asked
+            judged = tuple(scores.items)
+            missing += list(maps.broken.items())
             _say_missing(list(maps.broken.values()), "cannot be read, left out")
-        scores.missing += [missing for missing, _ in test.missing]
+            if not judged:
+                raise UserError(f"none of the {len(test.items)} annotated items in {values['data']} can be read")
+        note = said
+        if maps.alone:
+            note += f"; {len(maps.alone)} items left out: no sound of another class"
+            say(f"{name}: {len(maps.alone)} items left out, no sound of another class is there")
         rows += rows_of(name, scores, chosen, company, note)
-    return rows, test.items
+    return rows, judged, missing
 
 
 def _say_missing(names: Sequence[str], what: str) -> None:
@@ -247,16 +265,25 @@ def _say_missing(names: Sequence[str], what: str) -> None:
         say(f"{len(names)} items {what}: {listed}")
 
 
-def _finish(rows: list[ResultRow], title: str, values: Values) -> None:
+def _finish(rows: list[ResultRow], title: str, missing: Missing, values: Values) -> None:
     from avssl.report.tables import print_rows
 
     print_rows(rows, title)
     run_folder = None if values["run"] is None else Path(values["run"])
     told = None if values["output"] is None else Path(values["output"])
     if told is None and run_folder is None:
+        if missing:
+            say("-o DIR keeps the rows and the names of all items that were left out")
         return
     places = {folder / RESULT for folder in (told, run_folder and run_folder / "results") if folder is not None}
     for place in sorted(places):
         with whole_file(place, "w") as file:
             json.dump([asdict(row) for row in rows], file, indent=1)
         say(f"rows in {place}")
+        names = place.with_name(MISSING)
+        if missing:
+            with whole_file(names, "w") as file:
+                file.writelines(f"{name}\t{why}\n" for name, why in missing)
+            say(f"the {len(missing)} items that were left out in {names}")
+        else:
+            names.unlink(missing_ok=True)

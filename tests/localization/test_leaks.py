@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from avssl.cli.main import main
+from avssl.evaluate.localization.leaks import compare, names_of
 
 
 def picture(path: Path, seed: int, noise: int = 0) -> None:
@@ -48,3 +50,66 @@ def test_frames_want_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     (tmp_path / "a.txt").write_text("x\n")
     assert main(["evaluate", "leaks", str(tmp_path / "a.txt"), str(tmp_path / "a.txt"), "--frames"]) == 2
     assert "two folders" in capsys.readouterr().err
+
+
+def leaks(*words: Path | str) -> int:
+    return main(["evaluate", "leaks", *map(str, words)])
+
+
+def test_numbers_that_every_class_uses_are_no_leak_and_the_same_picture_in_its_class_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind, numbers in (("chair", (1, 2)), ("cup", (1, 2))):
+        for number in numbers:
+            picture(tmp_path / "train" / kind / f"{number:04d}.png", number + 10 * len(kind))
+    picture(tmp_path / "test/chair/0003.png", 100)
+    picture(tmp_path / "test/lamp/0002.png", 101)
+    assert leaks(tmp_path / "train", tmp_path / "test", "-o", tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "4 names" in out
+    assert "names are paths within each set" in out
+    assert "0 of 2 have the same path in both" in out
+    assert json.loads((tmp_path / "leaks.json").read_text())["compared_by"] == "path"
+    picture(tmp_path / "test/cup/0001.png", 102)
+    (tmp_path / "test/cup/0002.png").write_bytes((tmp_path / "train/cup/0002.png").read_bytes())
+    assert leaks(tmp_path / "train", tmp_path / "test", "-o", tmp_path) == 0
+    assert "2 of 4 have the same path in both (50.0%): cup/0001, cup/0002" in (said := capsys.readouterr().out)
+    assert "1 of these 2 are the same file, byte for byte; the others may share a number only" in said
+    assert json.loads((tmp_path / "leaks.json").read_text())["same_bytes"] == ["cup/0002"]
+
+
+def test_ids_stand_for_themselves_in_any_folder() -> None:
+    train = ["a/v_Archery_g01_c01.avi", "a/0001.jpg", "b/0001.jpg", "x/aaaaaaaaaaa_000001.mp4", "5/1-100038-A-14.wav"]
+    test = ["z/v_Archery_g01_c02.avi", "c/0001.jpg", "y/aaaaaaaaaaa_000001.mp4", "1-100038-B-14.wav", "b/0001.png"]
+    found = compare(train, test)
+    assert found.by_path
+    assert found.clips == ("aaaaaaaaaaa_000001", "b/0001")
+    assert set(found.videos) == {"v_Archery_g01_c02", "aaaaaaaaaaa_000001", "1-100038-B-14", "b/0001"}
+    # A picture and a sound of one name are one item, and frames of a clip are of its video.
+    assert not compare(["frames/x.jpg", "audio/x.wav"], ["frames/x.jpg"]).by_path
+    frames = compare(["v_Archery_g01_c01/0001.jpg", "v_Archery_g01_c02/0001.jpg"], ["v_Archery_g01_c03/0009.jpg"])
+    assert (frames.clips, frames.videos) == ((), ("v_Archery_g01_c03/0009",))
+
+
+def test_tars_are_compared_by_their_members_and_other_bytes_are_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, numbers in (("train", (0, 1)), ("test", (1, 2))):
+        with tarfile.open(tmp_path / f"{name}.tar", "w") as archive:
+            for number in numbers:
+                picture(tmp_path / f"{name}{number}.png", number)
+                archive.add(tmp_path / f"{name}{number}.png", arcname=f"./cat/{number:05d}.png")
+    assert leaks(tmp_path / "train.tar", tmp_path / "test.tar", "--frames") == 0
+    out = capsys.readouterr().out
+    assert "1 of 2 have the same path in both (50.0%): cat/00001" in out
+    assert "1 of these 1 are the same file" in out
+    assert "1 items of" in out
+    (tmp_path / "weights.bin").write_bytes(bytes(range(256)))
+    assert leaks(tmp_path / "weights.bin", tmp_path / "test.tar") == 2
+    assert capsys.readouterr().err.strip().endswith("is no list of names: it is not text")
+
+
+@pytest.mark.realdata
+def test_caltech_has_other_pictures_on_both_sides(shared_data: Path) -> None:
+    found = compare(names_of(shared_data / "caltech/train"), names_of(shared_data / "caltech/test"))
+    assert (found.train, found.test, found.clips) == (1209, 432, ())

@@ -128,6 +128,11 @@ def test_maps_and_boxes_on_the_command_line_give_rows(tmp_path: Path, capsys: py
     assert ("maps", "ciou/ez-vsl") in rows
     assert ("blind/centre-disc", "auc/lvs") in rows
     assert "--annotations" in rows["maps", "pointing"]["command"]
+    # Blind rows stand on the items that have a map, and every missing one is named in a file.
+    for (name, metric), found in rows.items():
+        assert (found["n_used"], found["n_listed"]) == (3, 4), (name, metric)
+    assert "on 3 of 4 items" in out
+    assert (tmp_path / "localization-missing.txt").read_text() == "ddddddddddd_000001\tno map\n"
 
 
 def test_the_recipe_of_the_default_localizer_is_the_config(request: pytest.FixtureRequest) -> None:

@@ -28,7 +28,7 @@ from avssl.evaluate.localization.metrics import Box, Numbers, consensus, rasteri
 from avssl.evaluate.localization.protocols import SIDE
 
 SUFFIXES = {
-    *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".jpg", ".jpeg", ".png"),
+    *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".jpg", ".jpeg", ".png", ".webp", ".bmp"),
     *(".wav", ".ogg", ".flac", ".mp3", ".m4a", ".npy"),
 }
 """Endings that are no part of a name."""
@@ -155,10 +155,21 @@ def read_names(path: str | Path) -> list[str]:
     Raises:
         UserError: it cannot be read, or names nothing.
     """
+    return [stem_of(entry) for entry in read_entries(path)]
+
+
+def read_entries(path: str | Path) -> list[str]:
+    """The names of a list as they are written there, with folders and suffixes, see :func:`read_names`.
+
+    Raises:
+        UserError: it cannot be read, or names nothing.
+    """
     place = Path(path)
     try:
         text = place.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no list of names: it is not text") from None
+    except OSError as error:
         raise UserError(f"{path}: cannot be read as a list of names ({error})") from None
     rows = [row for row in csv.reader(text.splitlines()) if row and row[0].strip()]
     column = 0
@@ -166,10 +177,10 @@ def read_names(path: str | Path) -> list[str]:
         head = [name.strip().lower() for name in rows[0]]
         column = next((head.index(name) for name in ("file", "filename", "path", "video") if name in head), 0)
         rows = rows[1:]
-    names = [stem_of(row[column].split()[0] if len(row) == 1 else row[column]) for row in rows if len(row) > column]
-    if not names:
+    entries = [row[column].split()[0] if len(row) == 1 else row[column] for row in rows if len(row) > column]
+    if not entries:
         raise UserError(f"{path} names nothing")
-    return names
+    return entries
 
 
 def stem_of(name: str) -> str:

@@ -25,18 +25,25 @@ NOISE_CELLS = 7
 
 
 def blind_rows(
-    items: Sequence[Item], protocols: Sequence[Protocol], company: Company, train: Sequence[Item] | None = None
+    items: Sequence[Item],
+    protocols: Sequence[Protocol],
+    company: Company,
+    train: Sequence[Item] | None = None,
+    missing: Sequence[str] = (),
 ) -> list[ResultRow]:
     """The rows of everything that is blind, and of the ceiling.
 
     Args:
-        items: of the test set; negatives count in the protocols that take them.
+        items: those that were scored, so that all rows stand on the same; negatives count in the protocols that take
+            them.
         protocols: as for the model.
         company: of every row.
         train: items whose truths make the mean map; without them two halves of the test set serve each other.
+        missing: names of listed items that were not scored: counted in ``n_listed``.
     """
     rows: list[ResultRow] = []
     for name, (scores, note) in blind_scores(items, protocols, company.seed, train).items():
+        scores.missing += missing
         rows += rows_of(name, scores, protocols, company, note)
     return rows
 
@@ -98,7 +105,11 @@ def best(item: Item, protocol: Protocol) -> Mask:
         "half-strict": truth.size - truth.size // 2 - 1,
         "adaptive": (metrics.area(truth) or truth.size // 2) - 1,
     }.get(protocol.rule, metrics.area(truth))
-    return metrics.topk_exact(truth, k)
+    mask = np.zeros(truth.size, bool)
+    for weight in (1.0, 0.5, 0.0):  # all that a truth is made of
+        places = np.flatnonzero(truth == weight)[: max(k - int(mask.sum()), 0)]
+        mask[places] = True
+    return mask.reshape(truth.shape)
 
 
 def _mean(items: Sequence[Item]) -> Numbers:

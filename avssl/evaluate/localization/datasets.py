@@ -58,6 +58,7 @@ class TestMedia:
                 sounds.setdefault(name, i)
         self.places: dict[str, Place] = {}
         self.missing: list[tuple[str, str]] = []
+        self._shown: tuple[str, NDArray[np.uint8]] | None = None
         for item in items:
             picture, sound = pictures.get(clip_name(item.picture)), sounds.get(clip_name(item.sound))
             if picture is None:
@@ -67,12 +68,17 @@ class TestMedia:
             else:
                 self.places[item.name] = Place(picture, sound)
         self.items = tuple(item for item in items if item.name in self.places)
+        self.left_out = tuple(item for item in items if item.name not in self.places)
+        self._sounding = [item for item in self.items if not item.negative]
+        self._labels = {item.picture: item.label for item in self._sounding}
 
     def frame(self, item: Item) -> NDArray[np.uint8]:
         """The frame in the middle of the clip (the picture itself), (3, height, width)."""
-        place = self.places[item.name].picture
-        frames = self.media.frames(place, [self.media.facts(place).duration_seconds / 2])
-        return np.asarray(frames[0])
+        if self._shown is None or self._shown[0] != item.name:  # asked for again with other sounds
+            place = self.places[item.name].picture
+            frames = self.media.frames(place, [self.media.facts(place).duration_seconds / 2])
+            self._shown = item.name, np.asarray(frames[0])
+        return self._shown[1]
 
     def sound(self, item: Item, seconds: float, begin: str, rate: int) -> NDArray[np.float32]:
         """A stretch of the item's sound from its start or middle; zeros where the file is shorter."""
@@ -82,23 +88,44 @@ class TestMedia:
         start = 0.0 if begin == "start" or whole <= seconds else (whole - seconds) / 2
         return self.media.audio(place, start, min(seconds, max(whole, 0.1)), rate)
 
-    def another(self, item: Item) -> Item:
-        """An item of another video, with another class where classes are known: whose sound is swapped in."""
-        others = [o for o in self.items if o.cluster != item.cluster and (not o.label or o.label != item.label)]
+    def another(self, item: Item, draw: int = 0) -> Item | None:
+        """An item of another video, with another class where classes are known: whose sound is swapped in.
+
+        Args:
+            item: whose sound is replaced; of a negative the picture's class counts.
+            draw: a number for each sound that is drawn for one item.
+
+        Returns:
+            One of the items whose picture and sound belong together; None if there is no such item.
+        """
+        label = self._labels.get(item.picture, "") if item.negative else item.label
+        others = [o for o in self._sounding if o.cluster != item.cluster and (not o.label or o.label != label)]
         if not others:
-            return item
-        return others[int(generator(self.seed, item.name, "swap").integers(len(others)))]
+            return None
+        keys = (self.seed, item.name, "swap", draw) if draw else (self.seed, item.name, "swap")
+        return others[int(generator(*keys).integers(len(others)))]
 
 
 class ModelMaps:
-    """A model's map of each item, as a protocol wants its picture and sound. Batches do not matter: one at a time."""
+    """A model's map of each item, as a protocol wants its picture and sound. Batches do not matter: one at a time.
 
-    def __init__(self, model: MapMaker, test: TestMedia, sound: Sound = "own") -> None:
-        self.model, self.test, self.kind = model, test, sound
+    Args:
+        sound: the item's own, another class's, silence or noise.
+        draw: a number for each sound that is drawn for one item.
+
+    Attributes:
+        broken: what cannot be read, and why, by the item's name.
+        alone: names of items for which there is no sound of another class.
+    """
+
+    def __init__(self, model: MapMaker, test: TestMedia, sound: Sound = "own", draw: int = 0) -> None:
+        self.model, self.test, self.kind, self.draw = model, test, sound, draw
         self.broken: dict[str, str] = {}
+        self.alone: set[str] = set()
         self._last: tuple[tuple[str, ...], Map | None] = ((), None)
 
     def __call__(self, item: Item, protocol: Protocol) -> Map | None:
+        """The map (h, w); None where something cannot be read or no sound is there to be swapped in."""
         key = (item.name, protocol.picture, str(protocol.sound_seconds), protocol.sound_from)
         if key != self._last[0]:
             self._last = (key, self._map(item, protocol))
@@ -111,15 +138,21 @@ class ModelMaps:
         except MediaError as error:
             self.broken[item.name] = str(error)
             return None
+        if wave is None:
+            self.alone.add(item.name)
+            return None
         found: Map = self.model.maps(frame[None], wave[None], protocol.picture)[0].astype(np.float64)
         return found
 
-    def _wave(self, item: Item, protocol: Protocol) -> NDArray[np.float32]:
+    def _wave(self, item: Item, protocol: Protocol) -> NDArray[np.float32] | None:
         rate = self.model.rate
-        rng = generator(self.test.seed, item.name, self.kind)
+        keys = (self.test.seed, item.name, self.kind, *([self.draw] if self.draw else []))
+        rng = generator(*keys)
         if self.kind == "silence":
             return quiet("zeros", rng, round(self.model.seconds * rate), rate)
         if self.kind == "noise":  # N(0, 1), neither scaled nor clipped, as vssl_eval has it
             return rng.standard_normal(round(protocol.sound_seconds * rate)).astype(np.float32)
-        source = self.test.another(item) if self.kind == "swap" else item
+        source = self.test.another(item, self.draw) if self.kind == "swap" else item
+        if source is None:
+            return None
         return self.test.sound(source, protocol.sound_seconds, protocol.sound_from, rate)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from avssl.evaluate.localization.annotations import (
     SUFFIXES,
     clip_name,
     read_annotations,
-    read_names,
+    read_entries,
     source_of,
     stem_of,
 )
@@ -26,7 +28,7 @@ FLAT_BITS = 4
 """A hash with fewer set (or unset) bits is of a plain picture and says nothing."""
 FRAMES = 3
 
-MEDIA_SUFFIXES = SUFFIXES | {".mpg", ".mpeg", ".m4v", ".wmv", ".ts", ".3gp", ".ogv"}
+MEDIA_SUFFIXES = SUFFIXES | {".mpg", ".mpeg", ".m4v", ".wmv", ".ts", ".3gp", ".ogv", ".gif"}
 
 
 @dataclass(frozen=True)
@@ -37,23 +39,25 @@ class Leaks:
         train, test: how many names each has.
         clips: test names that are also in train.
         videos: test names whose source video has another or the same clip in train.
+        by_path: whether names are paths within their set, since file names repeat or are mere numbers.
     """
 
     train: int
     test: int
     clips: tuple[str, ...]
     videos: tuple[str, ...]
+    by_path: bool = False
 
 
 def names_of(path: str | Path) -> list[str]:
-    """The names in a list (CSV, text), an annotation file (JSON), or of the media in a folder.
+    """The names in a list (CSV, text) or annotation file (JSON), or of the media in a folder or tar: paths within it.
 
     Raises:
-        UserError: nothing there, or nothing in it.
+        UserError: nothing there, nothing in it, or no text.
     """
     place = Path(path)
     if place.is_dir():
-        found = sorted({stem_of(f.name) for f in place.rglob("*") if f.suffix.lower() in MEDIA_SUFFIXES})
+        found = _media(f.relative_to(place).as_posix() for f in place.rglob("*"))
         found = found or sorted(f.stem for f in place.glob("*.xml"))
         if not found:
             raise UserError(f"{path}: no media and no annotations are in this folder")
@@ -62,19 +66,52 @@ def names_of(path: str | Path) -> list[str]:
         raise UserError(f"{path}: no such list or folder")
     if place.suffix.lower() == ".json":
         return sorted({item.picture for item in read_annotations(place).items})
-    return read_names(place)
+    if tarfile.is_tarfile(place):
+        return _members(place)
+    return read_entries(place)
 
 
 def compare(train: Sequence[str], test: Sequence[str]) -> Leaks:
-    """Names of two sets, compared as clips and as source videos (YouTube id, UCF101 group, ESC-50 recording)."""
-    clips = {clip_name(name) for name in train}
-    videos = {source_of(name) for name in train}
+    """Names of two sets, compared as clips and as source videos (YouTube id, UCF101 group, ESC-50 recording).
+
+    Files of one name in several folders of a set (``chair/0001.jpg``, ``cup/0001.jpg``) are different things: where
+    there are such, or where files in folders of both sets are called by mere numbers, names are the paths within both
+    sets. A name that is an id of one of the kinds above stands for itself wherever it lies.
+    """
+    by_path = _repeats(train) or _repeats(test) or (_numbered(train) and _numbered(test))
+    ours, theirs = _keys(train, by_path), _keys(test, by_path)
+    videos = set(ours.values())
     return Leaks(
-        len(train),
-        len(test),
-        tuple(name for name in test if clip_name(name) in clips),
-        tuple(name for name in test if source_of(name) in videos),
+        len(ours),
+        len(theirs),
+        tuple(name for name in theirs if name in ours),
+        tuple(name for name, source in theirs.items() if source in videos),
+        by_path,
     )
+
+
+def same_bytes(train: str | Path, test: str | Path, names: Iterable[str]) -> list[str]:
+    """Which of the names that :func:`compare` found in both sets, by path, are the same file, byte for byte.
+
+    Args:
+        train, test: folders or tars.
+    """
+    digests: list[dict[str, set[bytes]]] = []
+    wanted = set(names)
+    for place in (Path(train), Path(test)):
+        found: dict[str, set[bytes]] = {}
+        for path, content in _contents(place):
+            name = next(iter(_keys([path], by_path=True)))
+            if name in wanted:
+                found.setdefault(name, set()).add(hashlib.sha256(content()).digest())
+        digests.append(found)
+    return sorted(name for name in wanted if digests[0].get(name, set()) & digests[1].get(name, set()))
+
+
+def is_media(path: str | Path) -> bool:
+    """Whether it is a folder or a tar, not a list."""
+    place = Path(path)
+    return place.is_dir() or (place.is_file() and tarfile.is_tarfile(place))
 
 
 @dataclass(frozen=True)
@@ -119,6 +156,69 @@ def difference_hash(frame: NDArray[np.uint8]) -> np.uint64:
 
 
 # --- how --------------------------------------------------------------------------------------------------
+
+
+def _media(paths: Iterable[str]) -> list[str]:
+    return sorted(path for path in paths if PurePosixPath(path).suffix.lower() in MEDIA_SUFFIXES)
+
+
+def _members(place: Path) -> list[str]:
+    try:
+        with tarfile.open(place) as archive:
+            found = _media(member.name.removeprefix("./") for member in archive if member.isfile())
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise UserError(f"{place} cannot be read as a tar ({error})") from None
+    if not found:
+        raise UserError(f"{place}: no media are in this tar")
+    return found
+
+
+def _contents(place: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Paths within a folder or tar, and what reads each."""
+    if place.is_dir():
+        for path in names_of(place):
+            yield path, (place / path).read_bytes
+        return
+    with tarfile.open(place) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if _media([member.name]) else None
+            if file is not None:
+                yield member.name.removeprefix("./"), file.read
+
+
+def _numbered(paths: Sequence[str]) -> bool:
+    """Whether files in folders are called by mere numbers."""
+    return any(stem_of(path).isdigit() and PurePosixPath(_plain(path)).parent.name for path in paths)
+
+
+def _repeats(paths: Sequence[str]) -> bool:
+    """Whether one file name, no id of a known kind, stands in several folders. A picture and a sound may share one."""
+    named: dict[tuple[str, str], set[str]] = {}
+    for path in paths:
+        pure = PurePosixPath(_plain(path))
+        if source_of(stem_of(path)) == clip_name(stem_of(path)):
+            named.setdefault((stem_of(path), pure.suffix.lower()), set()).add(str(pure.parent))
+    return any(len(folders) > 1 for folders in named.values())
+
+
+def _keys(paths: Sequence[str], by_path: bool) -> dict[str, str]:
+    """The source of each name, in the order of the paths."""
+    found: dict[str, str] = {}
+    for path in paths:
+        stem = stem_of(path)
+        clip, source = clip_name(stem), source_of(stem)
+        if by_path and source == clip:
+            pure = PurePosixPath(_plain(path))
+            clip = str(pure.parent / stem)
+            # Frames in a folder that is named after their clip are of that clip's video.
+            known = [source_of(part) for part in pure.parent.parts if source_of(part) != clip_name(part)]
+            source = known[-1] if known else clip
+        found[clip] = source
+    return found
+
+
+def _plain(path: str) -> str:
+    return path.strip().replace("\\", "/")
 
 
 def _hashes(media: Media) -> tuple[NDArray[np.uint64], list[int]]:

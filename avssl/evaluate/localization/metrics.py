@@ -107,15 +107,15 @@ def tied_share(m: Map, k: int) -> float:
     two values and decides nothing."""
     if not 0 < k < m.size:
         return 0.0
-    ordered = np.sort(m, axis=None)
-    if ordered[m.size - k] > ordered[m.size - k - 1]:
+    cut = _sorted_at(m, m.size - k)
+    if int((m >= cut).sum()) == k:
         return 0.0
-    return float((m == ordered[m.size - k]).mean())
+    return float((m == cut).mean())
 
 
 def area(truth: Map) -> int:
     """Pixels of which the truth says anything: |G|."""
-    return int((truth > 0).sum())
+    return int(np.count_nonzero(truth > 0))
 
 
 def is_constant(m: Map) -> bool:
@@ -131,8 +131,9 @@ def ciou(predicted: Mask, truth: Map) -> float:
 
     The IoU for a binary truth. An empty truth with an empty prediction, 0/0, is 0 here; published code gives NaN.
     """
-    inside = float(truth[predicted].sum())
-    whole = float(truth.sum()) + float((truth[predicted] == 0).sum())
+    within = truth[predicted]
+    inside = float(within.sum())
+    whole = float(truth.sum()) + len(within) - int(np.count_nonzero(within))
     return inside / whole if whole else 0.0
 
 

@@ -1,59 +1,116 @@
 """Silence, noise and off-screen sound at one threshold for all pictures (vssl_eval 2024).
 
-The threshold is universal and comes from elsewhere than the test set: here the run's own, fitted on validation clips.
-pIA is the share of the picture that is predicted though nothing in it sounds, lower is better. AUC_N is the area under
-the share of negatives with pIA ≤ τ. F_LOC is the harmonic mean of the mean cIoU of positives and of 1 − pIA averaged
-over the three kinds of negative; F_AUC that of AUC and of AUC_N averaged.
+The threshold is universal and comes from elsewhere than the test set: here the run's own. pIA is the share of the
+picture that is predicted though nothing in it sounds, lower is better. AUC_N is the area under the share of negatives
+with pIA ≤ τ. F_LOC is the harmonic mean of the mean cIoU of positives and of 1 − pIA averaged over the three kinds of
+negative; F_AUC that of AUC and of AUC_N averaged. Noise and off-screen sounds are drawn ten times for each picture and
+pooled. Pairs without a source in sight that a test set lists (``--negatives``) are not part of this protocol.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avssl.evaluate.localization import metrics
+from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
-from avssl.evaluate.localization.protocols import PROTOCOLS, upsample
+from avssl.evaluate.localization.metrics import Numbers
+from avssl.evaluate.localization.protocols import PROTOCOLS, Protocol, upsample
 from avssl.evaluate.localization.scoring import Company, row, score_maps
 from avssl.evaluate.localization.world import MapMaker
 from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.statistics import cluster_bootstrap
 
 KINDS: tuple[tuple[Sound, str], ...] = (("silence", "silence"), ("noise", "noise"), ("swap", "off-screen"))
+DRAWN = 10
+"""How many times a sound that is drawn is drawn for each picture."""
 
 
-def negative_rows(test: TestMedia, model: MapMaker, threshold: float, company: Company) -> list[ResultRow]:
+def negative_rows(
+    test: TestMedia, model: MapMaker, threshold: float, company: Company, fitted_on: str | None = None
+) -> list[ResultRow]:
     """Rows of positives and of the three kinds of negative, all pictures at one threshold.
 
+    Rows of a kind whose sound no picture has (no other class is there) are left out, and F_LOC and F_AUC with them.
+
     Args:
-        threshold: logit above which a pixel is predicted, fitted elsewhere.
+        model: whose maps are logits.
+        threshold: logit above which a pixel is predicted.
+        fitted_on: the clips that the threshold was fitted on; None if it is the default.
     """
     protocol = replace(PROTOCOLS["negatives"], threshold=threshold)
-    note = f"pixels above {threshold:.2f}, fitted on validation clips"
-    scores = score_maps(test.items, ModelMaps(model, test), [protocol])
-    cious = np.asarray(scores.cious[protocol.name])[:, 0]
-    clusters = [item.cluster for item in scores.items]
     name = protocol.name
+    origin = f"fitted on {fitted_on}" if fitted_on else "the default: none was fitted for this run"
+    note = f"logits above {threshold:.2f}, {origin}"
+    positives = [item for item in test.items if not item.negative]
+    scores = score_maps(positives, ModelMaps(model, test), [protocol])
+    items = scores.items
+    if not items:
+        return []
+    cious = np.asarray(scores.cious[name])[:, 0]
+    clusters = [item.cluster for item in items]
+    listed = len(positives) + sum(not told.negative for told in test.left_out)
+    ours: dict[str, Any] = {"protocol": name, "listed": listed}
     rows = [
-        row("trained", f"iou/{name}", cious, clusters, company, protocol=name, note=note),
-        row("trained", f"auc/{name}", metrics.auc_terms(cious), clusters, company, protocol=name, note=note),
+        row("trained/logits", f"iou/{name}", cious, clusters, company, note=note, **ours),
+        row("trained/logits", f"auc/{name}", metrics.auc_terms(cious), clusters, company, note=note, **ours),
     ]
-    kept, areas_n = [], []
+    quiet: list[Numbers] = []
+    within: list[Numbers] = []
     for kind, called in KINDS:
-        maps = ModelMaps(model, test, kind)
-        found = [(maps(item, protocol), item.cluster) for item in scores.items]
-        known = [(upsample(m, protocol.upsampling), cluster) for m, cluster in found if m is not None]
-        areas = [metrics.predicted_area(m, threshold) for m, _ in known]
-        owners = [cluster for _, cluster in known]
-        rows.append(row(called, f"pia/{name}", areas, owners, company, protocol=name, note=note))
-        # AUC_N of one picture: the area under the step at its pIA.
-        terms = [metrics.auc_of_areas([area]) for area in areas]
-        rows.append(row(called, f"auc-n/{name}", terms, owners, company, protocol=name, note=note))
-        kept.append(1 - float(np.mean(areas)))
-        areas_n.append(float(np.mean(terms)))
-    f_loc = metrics.harmonic_mean(float(cious.mean()), float(np.mean(kept)))
-    f_auc = metrics.harmonic_mean(metrics.auc(cious), float(np.mean(areas_n)))
-    for metric, value in (("f-loc", f_loc), ("f-auc", f_auc)):
-        plain = replace(rows[0], metric=f"{metric}/{name}", value=value, low=value, high=value)
-        rows.append(replace(plain, method="none"))
+        areas, terms = _areas(test, model, items, kind, protocol)
+        known = ~np.isnan(areas)
+        if known.any():
+            owners = [cluster for cluster, there in zip(clusters, known, strict=True) if there]
+            said = note if kind == "silence" else f"{note}; {DRAWN} draws for each picture"
+            if not known.all():
+                said += f"; {int((~known).sum())} pictures left out: no sound of another class"
+            for metric, values in (("pia", areas), ("auc-n", terms)):
+                rows.append(row(called, f"{metric}/{name}", values[known], owners, company, note=said, **ours))
+        quiet.append(1 - areas)
+        within.append(terms)
+    if all((~np.isnan(values)).any() for values in quiet):
+        for metric, first, others in (("f-loc", cious, quiet), ("f-auc", metrics.auc_terms(cious), within)):
+            table = np.stack([first, *others], axis=1)
+            value, low, high = _harmonic(table, clusters, company.draws)
+            told = replace(rows[0], metric=f"{metric}/{name}", value=value, low=low, high=high)
+            rows.append(replace(told, method="bootstrap" if low < high else "none"))
     return rows
+
+
+# --- how --------------------------------------------------------------------------------------------------
+
+
+def _areas(
+    test: TestMedia, model: MapMaker, items: list[Item], kind: Sound, protocol: Protocol
+) -> tuple[Numbers, Numbers]:
+    """pIA and the area under the step at it of each item, means over its draws: (n,) each, NaN where no sound is."""
+    draws = [ModelMaps(model, test, kind, draw) for draw in range(1 if kind == "silence" else DRAWN)]
+    areas, terms = np.full(len(items), np.nan), np.full(len(items), np.nan)
+    for number, item in enumerate(items):
+        found = [m for maps in draws if (m := maps(item, protocol)) is not None]
+        if found:
+            each = [metrics.predicted_area(upsample(m, protocol.upsampling), protocol.threshold) for m in found]
+            areas[number] = np.mean(each)
+            terms[number] = np.mean([metrics.auc_of_areas([area]) for area in each])
+    return areas, terms
+
+
+def _harmonic(table: Numbers, clusters: list[str], draws: int) -> tuple[float, float, float]:
+    """Harmonic mean of the first column's mean and of the other columns' means averaged, and its interval."""
+
+    def figure(chosen: NDArray[np.float64]) -> float:
+        means = [_known_mean(column) for column in table[chosen.astype(np.int64)].T]
+        return metrics.harmonic_mean(means[0], _known_mean(np.asarray(means[1:])))
+
+    everyone = np.arange(len(table), dtype=np.float64)
+    return figure(everyone), *cluster_bootstrap(everyone, clusters, figure, draws=min(draws, 500))
+
+
+def _known_mean(values: Numbers) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

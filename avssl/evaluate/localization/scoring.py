@@ -20,6 +20,10 @@ Maps = Callable[[Item, Protocol], "Map | None"]
 """The raw map of an item as a protocol wants its picture and sound; None where there is none."""
 
 
+CHANCE: dict[str, float] = {"inside": 0.5}
+"""Levels that need no measuring; of the other figures of places the blind rows are the level."""
+
+
 @dataclass
 class Company:
     """What goes with every row of an evaluation."""
@@ -27,7 +31,7 @@ class Company:
     split: str = "test"
     seed: int = 0
     command: str = ""
-    chance: dict[str, float] = field(default_factory=dict)
+    chance: dict[str, float] = field(default_factory=lambda: dict(CHANCE))
     draws: int = DRAWS
 
 
@@ -64,7 +68,7 @@ def score_maps(items: Iterable[Item], maps: Maps, protocols: Sequence[Protocol])
         UserError: a map with NaN or infinity, or of no two dimensions; names the item.
     """
     scores = Scores()
-    cache: dict[tuple[int, str], Mask] = {}
+    fixed: dict[tuple[int, str], _Fixed] = {}
     for item in items:
         found = {protocol.name: maps(item, protocol) for protocol in protocols}
         if any(m is None for m in found.values()):
@@ -77,10 +81,11 @@ def score_maps(items: Iterable[Item], maps: Maps, protocols: Sequence[Protocol])
         for number, protocol in enumerate(protocols):
             raw = found[protocol.name]
             assert raw is not None
-            _check(raw, item)
+            if raw.flags.writeable or (id(raw), protocol.name) not in fixed:
+                _check(raw, item)
             if number == 0:
                 scores.constant += metrics.is_constant(raw)
-            _score_one(scores, item, raw, truth, protocol, cache)
+            _score_one(scores, item, raw, truth, protocol, fixed)
     return scores
 
 
@@ -122,13 +127,9 @@ def row(
     empty: int = 0,
     ties: float = 0.0,
 ) -> ResultRow:
-    """The mean of a number an item, with its bootstrap interval over videos."""
+    """The mean of a number from 0 to 1 an item, with its interval over videos, see :func:`mean_interval`."""
     x = np.asarray(values, np.float64)
-    low, high = (float("nan"), float("nan"))
-    if len(x):
-        low, high = cluster_bootstrap(x, clusters, draws=company.draws)
-        if set(np.unique(x)) <= {0.0, 1.0} and x.min() == x.max():
-            low, high = wilson(int(x.sum()), len(x))  # a bootstrap of equal values has no width
+    low, high, method = mean_interval(x, clusters, company.draws)
     return ResultRow(
         name=name,
         metric=metric,
@@ -144,12 +145,30 @@ def row(
         protocol=protocol,
         unit="video",
         clusters=len(set(clusters)),
-        method="bootstrap",
+        method=method,
         n_listed=listed or len(x),
         n_used=len(x),
         empty_truth=empty,
         ties=ties,
     )
+
+
+def mean_interval(values: Numbers, clusters: Sequence[str], draws: int) -> tuple[float, float, str]:
+    """The 95 % interval of a mean of numbers from 0 to 1, and by which method: (low, high, method).
+
+    A bootstrap over videos. Equal values give it no width: if all are 0 or all are 1 the interval is Wilson's, with
+    the number of videos for n ("wilson"; of all numbers from 0 to 1 with a given mean the zeros and ones vary most, so
+    it is wide enough for any), else there is none ("none", both ends the value).
+    """
+    if not len(values):
+        return float("nan"), float("nan"), "none"
+    low, high = cluster_bootstrap(values, clusters, draws=draws)
+    if low < high:
+        return low, high, "bootstrap"
+    if values.min() == values.max() and values[0] in (0.0, 1.0):
+        videos = len(set(clusters))
+        return *wilson(videos if values[0] else 0, videos), "wilson"
+    return low, high, "none"
 
 
 # --- how --------------------------------------------------------------------------------------------------
@@ -162,8 +181,38 @@ def _check(raw: Map, item: Item) -> None:
         raise UserError(f"the map of {item.name} holds values that are not finite; they cannot be ranked")
 
 
+@dataclass
+class _Fixed:
+    """What is the same of one map for all items: the array itself, which it keeps alive, and what follows from it."""
+
+    raw: Map
+    upsampled: Numbers
+    constant: bool
+    sure: float
+    ordered: Numbers
+    predicted: Mask | None
+
+    @classmethod
+    def of(cls, raw: Map, protocol: Protocol) -> _Fixed:
+        m = normalise(upsample(raw, protocol.upsampling), protocol.normalisation)
+        mask = None
+        if protocol.rule not in ("adaptive", "topk-truth", "best-absolute"):
+            mask = predict(m, np.zeros_like(m), protocol)
+        sure = metrics.confidence(m) if protocol.extended else 0.0
+        return cls(raw, m, metrics.is_constant(m), sure, np.sort(m, axis=None), mask)
+
+    def predict(self, truth: Numbers, protocol: Protocol) -> Mask:
+        """The prediction; where only the rule's number of pixels depends on the truth, the order is known."""
+        if self.predicted is not None:
+            return self.predicted
+        if protocol.rule == "adaptive":
+            k = metrics.area(truth) or self.ordered.size // 2
+            return np.asarray(self.upsampled > self.ordered[self.ordered.size - k])
+        return predict(self.upsampled, truth, protocol)
+
+
 def _score_one(
-    scores: Scores, item: Item, raw: Map, truth: Numbers, protocol: Protocol, cache: dict[tuple[int, str], Mask]
+    scores: Scores, item: Item, raw: Map, truth: Numbers, protocol: Protocol, known: dict[tuple[int, str], _Fixed]
 ) -> None:
     if protocol.rule == "peak":
         scores.hits.append(metrics.pointing(raw, truth))
@@ -171,30 +220,25 @@ def _score_one(
     if protocol.rule == "inside":
         scores.inside.append(_inside(raw, truth, protocol))
         return
-    m = normalise(upsample(raw, protocol.upsampling), protocol.normalisation)
+    fixed = None
+    if not raw.flags.writeable:  # the same array for many items, as those of blind rows are
+        key = (id(raw), protocol.name)
+        fixed = known[key] if key in known else known.setdefault(key, _Fixed.of(raw, protocol))
+    m = fixed.upsampled if fixed else normalise(upsample(raw, protocol.upsampling), protocol.normalisation)
     if protocol.extended:
-        scores.sure.setdefault(protocol.name, []).append(metrics.confidence(m))
+        scores.sure.setdefault(protocol.name, []).append(fixed.sure if fixed else metrics.confidence(m))
     ours = protocol.rule.startswith("topk")
     if protocol.rule == "best-absolute":
         value = np.asarray([metrics.ciou(metrics.absolute(m, bar), truth) for bar in ACL_BARS])
-    elif item.negative or (ours and metrics.is_constant(m)):
+    elif item.negative or (ours and (fixed.constant if fixed else metrics.is_constant(m))):
         value = np.zeros(1)
     else:
-        value = np.asarray([metrics.ciou(_predicted(raw, m, truth, protocol, cache), truth)])
+        predicted = fixed.predict(truth, protocol) if fixed else predict(m, truth, protocol)
+        value = np.asarray([metrics.ciou(predicted, truth)])
     scores.cious.setdefault(protocol.name, []).append(value)
     k = metrics.area(truth) if protocol.rule in ("topk-truth", "adaptive") else m.size // 2
     tied = 0.0 if protocol.rule in ("absolute", "best-absolute") or raw.size > SIDE else metrics.tied_share(m, k)
     scores.ties.setdefault(protocol.name, []).append(tied)
-
-
-def _predicted(raw: Map, m: Numbers, truth: Numbers, protocol: Protocol, cache: dict[tuple[int, str], Mask]) -> Mask:
-    """The prediction; kept for maps that are the same array for many items, where the rule does not ask the truth."""
-    if protocol.rule in ("adaptive", "topk-truth") or raw.flags.writeable:
-        return predict(m, truth, protocol)
-    key = (id(raw), protocol.name)
-    if key not in cache:
-        cache[key] = predict(m, truth, protocol)
-    return cache[key]
 
 
 def _inside(raw: Map, truth: Numbers, protocol: Protocol) -> float | None:
@@ -329,7 +373,7 @@ def _extended_figures(
                 protocol=protocol.name,
                 unit="video",
                 clusters=len(set(clusters)),
-                method="bootstrap",
+                method="bootstrap" if low < high else "none",
                 n_listed=listed,
                 n_used=len(cious),
                 empty_truth=scores.empty,

@@ -34,6 +34,12 @@ def read_threshold(run: Path) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
+def fitted_on(run: Path) -> str | None:
+    """The clips that a run's threshold was fitted on; None if none was fitted."""
+    known = read_json(run / FILE) or {}
+    return str(known.get("fitted_on", "clips that are not named")) if "threshold" in known else None
+
+
 def write_threshold(run: Path, threshold: float, fitted_on: str) -> None:
     """Keep the threshold beside the run's encoders."""
     write_json(run / FILE, {"threshold": threshold, "fitted_on": fitted_on})

@@ -313,4 +313,5 @@ def _roc_row(
     base = row(
         "off-screen", "auc-roc", scores, clips, company, note="on-screen sound against a kind out of the picture"
     )
-    return ResultRow(**{**base.__dict__, "value": value, "low": float(low), "high": float(high), "chance": 0.5})
+    told = {"value": value, "low": float(low), "high": float(high), "chance": 0.5}
+    return ResultRow(**{**base.__dict__, **told, "method": "bootstrap" if low < high else "none"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from avssl.evaluate.localization.annotations import Item, read_annotations
 from avssl.evaluate.localization.blind import blind_rows, centre_disc
 from avssl.evaluate.localization.maps import MapFile
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, protocol
-from avssl.evaluate.localization.scoring import Company, rows_of, score_maps
+from avssl.evaluate.localization.scoring import Company, row, rows_of, score_maps, score_predictions
+from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.statistics import wilson
 
 OURS = [protocol(name) for name in DEFAULT]
 
@@ -112,6 +115,65 @@ def test_entries_of_one_picture_also_count_together(tmp_path: Path) -> None:
     assert rows["maps", "ciou-adaptive"].value == 0.5
     assert rows["maps", "iiou-adaptive"].value == 0.0
     assert rows["maps", "iiou-adaptive"].n == 3
+
+
+def test_equal_values_have_the_interval_that_their_label_says() -> None:
+    items = some_items()
+    rows = by_metric(rows_of("maps", score_maps(items, lambda i, _: i.truth(), OURS), OURS, Company(draws=50)))
+    one = rows["maps", "iou-adaptive"]
+    assert (one.value, one.low, one.high, one.method) == (1.0, *wilson(8, 8), "wilson")
+    # Eight pictures of two videos say no more than two.
+    two = row("maps", "pointing", np.ones(8), ["a", "b"] * 4, Company(draws=50))
+    assert (two.low, two.high, two.method) == (*wilson(2, 2), "wilson")
+    plain = row("maps", "auc-half", np.full(5, 0.025), list("abcde"), Company(draws=50))
+    assert (plain.low, plain.high, plain.method) == (0.025, 0.025, "none")
+    assert row("maps", "iou", np.linspace(0, 1, 5), list("abcde"), Company(draws=50)).method == "bootstrap"
+
+
+def test_the_level_of_inside_is_one_half_and_others_have_the_blind_rows() -> None:
+    rows = by_metric(blind_rows(some_items(), OURS, Company(draws=20)))
+    assert {row.chance for (_, metric), row in rows.items() if metric == "inside"} == {0.5}
+    assert {row.chance for (_, metric), row in rows.items() if metric != "inside"} == {None}
+
+
+def test_a_map_that_many_items_share_scores_as_one_of_each_items_own() -> None:
+    items = some_items()
+    shared = np.random.default_rng(5).integers(0, 9, (224, 224)).astype(float)
+    shared.flags.writeable = False
+    everything = list(PROTOCOLS.values())
+    one = score_maps(items, lambda *_: shared, everything)
+    other = score_maps(items, lambda *_: shared.copy(), everything)
+    for name, values in other.cious.items():
+        assert np.array_equal(one.cious[name], values)
+    assert one.sure == other.sure
+
+
+def rows_of_fixed(items: Sequence[Item], names: Sequence[str]) -> dict[tuple[str, str], ResultRow]:
+    """The disc's and the whole picture's rows, without those that take longer."""
+    chosen, disc = [protocol(name) for name in names], centre_disc()
+    found = {
+        "disc": score_maps(items, lambda *_: disc, chosen),
+        "whole": score_predictions(items, lambda *_: np.ones((224, 224), bool), chosen),
+    }
+    return by_metric(row for name, scores in found.items() for row in rows_of(name, scores, chosen, Company(draws=20)))
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_the_blind_rows_of_is3_are_the_published_ones(shared_data: Path) -> None:
+    items = read_annotations(shared_data / "annotations/is3/synthetic3240_bbox.json").items
+    rows = rows_of_fixed(items, ["ez-vsl", "ssl-align-is3", "ssl-align-adaptive"])
+    expected = {
+        ("disc", "ez-vsl"): (34.09, 39.38, 7.01, 26.12),
+        ("disc", "ssl-align-is3"): (33.98, 39.37, None, None),
+        ("disc", "ssl-align-adaptive"): (38.52, 40.25, 10.06, 23.50),
+        ("whole", "ez-vsl"): (20.62, 32.75, 2.10, 19.82),
+    }
+    for (name, rule), values in expected.items():
+        for metric, value in zip(("ciou", "auc", "iiou", "iauc"), values, strict=True):
+            if value is not None:
+                assert 100 * rows[name, f"{metric}/{rule}"].value == pytest.approx(value, abs=0.1)
+    assert (rows["disc", "ciou/ez-vsl"].n, rows["disc", "iiou/ez-vsl"].n) == (6480, 3240)
 
 
 @pytest.mark.realdata
