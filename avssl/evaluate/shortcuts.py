@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from avssl.evaluate.statistics import accuracy_interval
 from avssl.media.facts import Media
+from avssl.networks.shuffle_learn import blurred
 from avssl.samplers.keys import Key
 from avssl.tasks.base import Batch, Task
 
@@ -124,6 +125,22 @@ def gradients(task: Any, batch: Batch) -> Tensor:
     return told[batch["chosen"]].clamp_min(1e-6).log()
 
 
+def lines(reach: int = 0) -> Cue:
+    """How well the profiles of two patches, of columns and of rows, agree: long lines go through both.
+
+    Args:
+        reach: pixels by which one may be moved against the other; the best agreement counts.
+    """
+
+    def cue(task: Any, batch: Batch) -> Tensor:
+        first, second = (patch.mean(1) for patch in _pairs(task, batch))
+        best = [_agreement(first.mean(axis), second.mean(axis), reach) for axis in (1, 2)]
+        told = torch.stack(best, 1)
+        return torch.cat([told, told.square()], 1)
+
+    return cue
+
+
 # --- cues of jigsaw -------------------------------------------------------------------------------------
 
 
@@ -169,6 +186,21 @@ def outer_change(task: Any, batch: Batch) -> Tensor:
     return torch.stack([change, change.square()], 1)
 
 
+def brightening(task: Any, batch: Batch) -> Tensor:
+    """Whether the second and the third frame are brighter than the first: an arrow of time."""
+    level = batch["frames"].float().mean((2, 3, 4))
+    arrow: Tensor = (level[:, 1:] - level[:, :1]).sign()
+    return arrow
+
+
+def sharpness(task: Any, batch: Batch) -> Tensor:
+    """By how much each two frames, as they are fed, differ in sharpness: a codec's traces tell its place in time."""
+    grey = blurred(batch["frames"], task.options.blur).float().mean(2)
+    level = (grey[..., 1:] - grey[..., :-1]).abs().mean((2, 3))
+    apart = torch.stack([level[:, 1] - level[:, 0], level[:, 1] - level[:, 2], level[:, 0] - level[:, 2]], 1)
+    return torch.cat([apart, apart.abs()], 1)
+
+
 # --- cues of av-correspondence --------------------------------------------------------------------------
 
 
@@ -184,6 +216,18 @@ def loudness(task: Any, batch: Batch) -> Tensor:
 def _pairs(task: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     chosen = task.fed(batch)[batch["chosen"]]
     return chosen[:, 0], chosen[:, 1]
+
+
+def _agreement(one: Tensor, other: Tensor, reach: int) -> Tensor:
+    """The greatest correlation of two rows of numbers (N, p), moved against each other by ``reach`` at most: (N,)."""
+    length = one.shape[1]
+    found = []
+    for move in range(-reach, reach + 1):
+        a = one[:, max(move, 0) : length + min(move, 0)]
+        b = other[:, max(-move, 0) : length + min(-move, 0)]
+        a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
+        found.append(nn.functional.cosine_similarity(a, b))
+    return torch.stack(found, 1).amax(1)
 
 
 def _rms(x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_pictures import Textures
+from scipy.ndimage import gaussian_filter1d
 from toy_media import FPS, RATE, SIDE, ToyVideos
 
 from avssl.evaluate import shortcuts
@@ -50,6 +51,24 @@ def test_edges_continue_from_patch_to_patch_unless_there_is_a_gap():
     pictures = Textures()
     assert probe(relative_position(gap=0, jitter=0), pictures, shortcuts.seams).accuracy > 0.5
     assert not probe(relative_position(), pictures, shortcuts.seams).leaks
+
+
+class Lines(Textures):
+    """Lines from side to side and from top to bottom."""
+
+    def frames(self, i, times):
+        rng = np.random.default_rng(i)
+        down, right = (gaussian_filter1d(rng.normal(size=length), 0.5) for length in self.size)
+        grey = 128 + 30 * (down[:, None] / down.std() + right[None] / right.std())
+        return np.broadcast_to(grey.clip(0, 255).astype(np.uint8), (len(times), 3, *self.size)).copy()
+
+
+def test_long_lines_line_up_unless_patches_are_jittered():
+    told = {jitter: probe(relative_position(jitter=jitter), Lines(), shortcuts.lines()) for jitter in (0, 4)}
+    assert told[0].accuracy > 0.33  # beside, above or below, or neither
+    assert told[4].accuracy < 0.2
+    # Jitter moves the lines, no more: who tries all moves finds them.
+    assert probe(relative_position(jitter=4), Lines(), shortcuts.lines(reach=8)).accuracy > 0.33
 
 
 def test_light_from_above_tells_the_place_unless_patches_are_normalised():
@@ -131,10 +150,27 @@ class QuietHalf(ToyVideos):
         return (tone + 0.5 * clicks).astype(np.float32)
 
 
-def shuffle_learn(ends):
+class Brightens(ToyVideos):
+    """A texture in more and more light."""
+
+    def frames(self, i, times):
+        texture = Textures(1, size=(SIDE, SIDE)).frames(i, [0.0])[0]
+        return np.stack([texture // 2 + np.uint8(20 * time) for time in times])
+
+
+class KeyFrames(ToyVideos):
+    """A still texture under the finest pattern there is, which fades from one key frame to the next, 12 frames on."""
+
+    def frames(self, i, times):
+        texture = Textures(1, size=(SIDE, SIDE), grain=4).frames(i, [0.0])[0].clip(40, 215).astype(int)
+        board = np.indices((SIDE, SIDE)).sum(0) % 2 * 2 - 1
+        return np.stack([texture + (24 - 2 * (round(time * FPS) % 12)) * board for time in times]).astype(np.uint8)
+
+
+def shuffle_learn(**options):
     spaced = {"gap_min": 0.16, "tau_max": 0.16, "tau_min": 0.16, "reach": 0.16}
-    options = ShuffleLearnOptions(side=SIDE, motion=False, look_alike=0.0, ends=ends, **spaced)
-    return ShuffleLearn(options).held_out()
+    plain = {"side": SIDE, "motion": False, "look_alike": 0.0, **spaced}
+    return ShuffleLearn(ShuffleLearnOptions(**(plain | options))).held_out()
 
 
 def correspondence(**options):
@@ -152,8 +188,20 @@ def phase(task, batch):
 
 def test_outer_frames_tell_wrong_orders_unless_they_are_the_same_in_right_ones():
     media = Drifts(40, seconds=4.0)
-    assert probe(shuffle_learn("shuffled"), media, shortcuts.outer_change, puzzles=400).accuracy > 0.8
-    assert not probe(shuffle_learn("fixed"), media, shortcuts.outer_change, puzzles=400).leaks
+    assert probe(shuffle_learn(ends="shuffled"), media, shortcuts.outer_change, puzzles=400).accuracy > 0.8
+    assert not probe(shuffle_learn(ends="fixed"), media, shortcuts.outer_change, puzzles=400).leaks
+
+
+def test_the_direction_of_time_tells_wrong_orders_unless_half_are_turned_round():
+    media = Brightens(40, seconds=4.0)
+    assert probe(shuffle_learn(reverse=0.0), media, shortcuts.brightening, puzzles=400).accuracy > 0.65
+    assert not probe(shuffle_learn(), media, shortcuts.brightening, puzzles=400).leaks
+
+
+def test_sharpness_that_falls_from_key_frames_tells_the_order_unless_frames_are_blurred():
+    media = KeyFrames(40, seconds=4.0)
+    assert probe(shuffle_learn(), media, shortcuts.sharpness, puzzles=400).accuracy > 0.65
+    assert not probe(shuffle_learn(blur=1.0), media, shortcuts.sharpness, puzzles=400).leaks
 
 
 def test_loudness_tells_negatives_that_another_routine_has_drawn():
