@@ -66,7 +66,9 @@ def run(argv: Sequence[str]) -> None:
     say(f"{len(spots)} {what} of {len(set(sources))} sources")
     found = _found(encoders, spots, sources, values, choose_device(values["device"]))
     command = shlex.join(["avssl", "evaluate", NAME, *argv])
-    protocol = f"{NAME} of {what}, {values['pool']} pooling{'' if values['places'] else ' over the whole map'}"
+    protocol = (
+        f"{NAME} of {what}, {values['pool']} pooling {'to 9,600 numbers' if values['places'] else 'over the map'}"
+    )
     context = Context(protocol, values["seed"], command, len(spots))
     notes = {label: one.note for label, one in encoders.items()}
     rows = [] if labels is None else precision_rows(found, labels, sources, context, notes)
@@ -97,7 +99,7 @@ def _command() -> Command:
             Option("each", int, 3, "frames of a video, patches of a picture, or windows of a sound"),
             Option("patch", float, 0.25, "side of a patch, as a share of the picture's shorter side"),
             Option("pool", str, "max", "how maps are pooled: max or average"),
-            Option("places", bool, True, "keep where in the map things are, about 9,000 numbers; else one a channel"),
+            Option("places", bool, False, "compare where in the map things are, too, instead of one number a channel"),
             Option("source_column", str | None, None, "column of a CSV that says what an item was cut from"),
             Option("output", str | None, None, "folder for rows and pictures (default: results/ of the run)", "-o",
                    "DIR"),
@@ -146,17 +148,17 @@ def _encoders(values: Values, hears: bool) -> dict[str, _One]:
     first = Path(values["run"]).resolve().name
     made = {"trained": _One(encoder, values["stage"], f"trained: {first}")}
     twins = [encoder.config]
-    made["random"] = _One(random_twin(encoder, values["seed"]), values["stage"], "random weights")
+    made["random"] = _One(random_twin(encoder, values["seed"]), values["stage"], f"random weights: {first}")
     for place in values["beside"]:
         other, _ = fitting_encoder(place, None, hears)
         label = _unused(Path(place).resolve().name, made)
-        made[label] = _One(other, None, label)
+        made[label] = _One(other, None, f"trained: {label}")
         if other.config not in twins:
             twins.append(other.config)
-            made[f"{label}-random"] = _One(random_twin(other, values["seed"]), None, f"random weights as {label}")
+            made[f"{label}-random"] = _One(random_twin(other, values["seed"]), None, f"random weights: {label}")
     if values["supervised"] is not None:
         ceiling = supervised_encoder(values["supervised"], values["supervised_network"])
-        made["supervised"] = _One(ceiling, None, f"supervised {values['supervised_network']}")
+        made["supervised"] = _One(ceiling, None, f"supervised: {values['supervised_network']}")
     return made
 
 
@@ -230,12 +232,13 @@ def _write(
     shown = sorted({*queries, *(int(i) for one in found.values() for q in queries for i in one.places[q])})
     pictures = thumbnails(spots, shown, encoders["trained"].encoder)
     words = {label: one.words for label, one in encoders.items()}
+    told = {words[label]: one for label, one in found.items()}
     stem = NAME if what == "frames" else f"{NAME}-{what}"
     run = Path(values["run"]) / "results"
     for folder in sorted({Path(values["output"] or run), run}):
         with whole_file(folder / f"{stem}.json", "w") as file:
             json.dump([asdict(row) for row in rows], file, indent=1)
-        draw_grid(queries, found, pictures.__getitem__, labels, folder / f"{stem}.png", title)
+        draw_grid(queries, told, pictures.__getitem__, labels, folder / f"{stem}.png", title)
         say(f"rows in {folder / f'{stem}.json'}, neighbours in {folder / f'{stem}.png'}")
         chart = folder / f"{stem}-shared.png"
         if draw_shared(rows, chart, f"What a {_ONE[what]} shares with its {values['neighbours']} nearest", words):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.evaluate.figures import Context
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import cluster_bootstrap, ratio_bootstrap
+from avssl.evaluate.statistics import influence_interval, touching, wilson
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -122,20 +122,21 @@ def precision_rows(
     """
     k = next(iter(found.values())).places.shape[1]
     label, group = _numbered(labels), _numbered(sources)
-    shares = {name: (label[one.places] == label[:, None]).mean(1) for name, one in found.items()}
     same = label[:, None] == label[None]
     other = group[:, None] != group[None]
-    chance = float(((same & other).sum(1) / other.sum(1)).mean())
+    chance, count = float(((same & other).sum(1) / other.sum(1)).mean()), int(group.max()) + 1
     rows: list[ResultRow] = []
-    for name, share in shares.items():
-        reach = cluster_bootstrap(share, sources, draws=context.draws, seed=context.seed)
-        rows.append(_row(name, f"precision@{k}", float(share.mean()), reach, chance, context, sources, notes[name]))
+    shares: dict[str, tuple[float, Floats]] = {}
+    for name, one in found.items():
+        hits = (label[one.places] == label[:, None]).astype(np.float64)
+        share, moves = shares[name] = float(hits.mean()), _moves(hits, one, group)
+        reach = _within(influence_interval(share, moves)) if 0 < share < 1 else wilson(round(share * count), count)
+        rows.append(_row(name, f"precision@{k}", share, reach, chance, context, sources, notes[name]))
     if {"trained", "random"} <= shares.keys():
-        gain = shares["trained"] - shares["random"]
-        reach = cluster_bootstrap(gain, sources, draws=context.draws, seed=context.seed)
-        note = "trained minus random, on the same queries"
-        metric = f"precision@{k}-difference"
-        rows.append(_row("gain", metric, float(gain.mean()), reach, 0.0, context, sources, note))
+        (ours, our_moves), (theirs, their_moves) = shares["trained"], shares["random"]
+        reach = influence_interval(ours - theirs, our_moves - their_moves)
+        metric, note = f"precision@{k}-difference", "trained minus random, on the same queries"
+        rows.append(_row("gain", metric, ours - theirs, reach, 0.0, context, sources, note))
     return rows
 
 
@@ -151,26 +152,32 @@ def shared_rows(
 
     Args:
         found: by the name of the rows.
-        sources: what each item was cut from; the interval is a bootstrap over these, of the queries.
+        sources: what each item was cut from. The interval is over these, both as queries and as neighbours.
     """
+    group = _numbered(sources)
+    each = np.arange(len(group))[:, None]
     rows: list[ResultRow] = []
     for attribute in attributes:
         random = mean_distances(attribute, sources)
-        if random.sum() <= 0:
+        mean = float(random.mean())
+        if mean <= 0:
             continue
-        each = np.arange(len(random))[:, None]
-        near = {name: attribute.distances(each, one.places).mean(1) for name, one in found.items()}
-        for name, distance in near.items():
-            value = 1 - float(distance.sum() / random.sum())
-            reach = ratio_bootstrap(random - distance, random, sources, draws=context.draws, seed=context.seed)
-            note = _told(attribute, float(distance.mean()), float(random.mean()))
+        # Of the mean difference to random items, by the weight of a source: all pairs that it is part of.
+        scale = 2 * np.bincount(group, random - mean) / len(group)
+        shared: dict[str, tuple[float, Floats]] = {}
+        for name, one in found.items():
+            distance = attribute.distances(each, one.places)
+            ratio = float(distance.mean()) / mean
+            value, moves = shared[name] = 1 - ratio, -(_moves(distance, one, group) - ratio * scale) / mean
+            low, high = influence_interval(value, moves)
+            note = _told(attribute, float(distance.mean()), mean)
+            reach = low, min(1.0, high)
             rows.append(_row(f"{name}/{attribute.name}", "shared", value, reach, 0.0, context, sources, note))
-        if {"trained", "random"} <= near.keys():
-            gain = near["random"] - near["trained"]
-            reach = ratio_bootstrap(gain, random, sources, draws=context.draws, seed=context.seed)
-            value, note = float(gain.sum() / random.sum()), "trained minus random, on the same queries"
-            name = f"gain/{attribute.name}"
-            rows.append(_row(name, "shared-difference", value, reach, 0.0, context, sources, note))
+        if {"trained", "random"} <= shared.keys():
+            (ours, our_moves), (theirs, their_moves) = shared["trained"], shared["random"]
+            reach = influence_interval(ours - theirs, our_moves - their_moves)
+            name, note = f"gain/{attribute.name}", "trained minus random, on the same queries"
+            rows.append(_row(name, "shared-difference", ours - theirs, reach, 0.0, context, sources, note))
     return rows
 
 
@@ -192,6 +199,16 @@ def mean_distances(attribute: Attribute, sources: Sequence[str]) -> Floats:
 
 def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
     return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64)
+
+
+def _within(reach: tuple[float, float]) -> tuple[float, float]:
+    return max(0.0, reach[0]), min(1.0, reach[1])
+
+
+def _moves(values: Floats, found: Found, group: NDArray[np.int64]) -> Floats:
+    """How the mean of the values (n, k) of queries with their neighbours moves with the weight of each source."""
+    queries = np.broadcast_to(group[:, None], values.shape)
+    return touching(values - values.mean(), queries, group[found.places], int(group.max()) + 1) / values.size
 
 
 def _told(attribute: Attribute, near: float, random: float) -> str:
@@ -226,7 +243,7 @@ def _row(
         protocol=context.protocol,
         unit="source",
         clusters=len(set(sources)),
-        method="bootstrap",
+        method="jackknife",
         n_listed=context.listed or len(sources),
         n_used=len(sources),
     )

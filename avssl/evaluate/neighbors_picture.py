@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +25,6 @@ from avssl.samplers.pictures import centre_crop, cut
 from avssl.tasks.cards import INK, NO, PALE, PAPER, YES, enlarged, fitted, font, framed, picture_of
 
 COLOURS = {"trained": "#2f6fad", "supervised": "#4d8f4d"}
-PALE_BAR = "#bdbdbd"
 OTHERS = ("#c4501b", "#7a5aa6", "#9a7b2f", "#3a8f8f")
 CELL = 72
 """The longer side of a neighbour, in pixels; the query is twice as large."""
@@ -66,7 +66,7 @@ def draw_grid(
 
     Args:
         queries: numbers of items.
-        found: neighbours by the name of the encoder.
+        found: neighbours by what the encoder is called; what follows a colon or a comma goes to a line of its own.
         thumbnail: picture of an item.
         labels: of all items, where there are any.
         path: the PNG; it appears whole.
@@ -79,7 +79,8 @@ def draw_grid(
     height = max(len(found) * line, 2 * CELL + _CAPTION + _GAP) + 2 * _GAP
     across = max(1, min(across, len(queries)))
     large, small, tiny = font(18), font(13), font(11)
-    room = min(_LABEL, max(round(small.getlength(name)) for name in found)) + 2 * _GAP
+    lines = {name: re.split("[:,] ", name) for name in found}
+    room = min(_LABEL, max(round(small.getlength(text)) for texts in lines.values() for text in texts)) + 2 * _GAP
     width = 2 * CELL + 2 * _GAP + room + k * step
     size = [across * (width + _MARGIN) + _MARGIN, _TITLE + -(-len(queries) // across) * height + _MARGIN]
     size[0] = max(size[0], 2 * _MARGIN + round(large.getlength(title)))
@@ -97,7 +98,9 @@ def draw_grid(
         for row, (name, one) in enumerate(found.items()):
             y = top + row * line
             start = left + 2 * CELL + 2 * _GAP
-            pen.text((start, y + CELL // 2 - 8), fitted(name, small, _LABEL), INK, small)
+            for down, text in enumerate(lines[name]):
+                letters, ink = (tiny, PALE) if down else (small, INK)
+                pen.text((start, y + CELL // 4 - 4 + 16 * down), fitted(text, letters, _LABEL), ink, letters)
             for column, place in enumerate(one.places[query].tolist()):
                 x = start + room + column * step
                 near = enlarged(thumbnail(place), CELL)
@@ -160,14 +163,18 @@ def draw_shared(rows: Sequence[ResultRow], path: Path, title: str, words: Mappin
     figure = Figure(figsize=(max(6.0, 0.9 * len(attributes) + 2), 4.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    spare = iter(OTHERS * len(names))
+    spare, colours = iter(OTHERS * len(names)), dict[str, str]()
     width = 0.8 / len(names)
     for number, name in enumerate(names):
         some = [bars[name, attribute] for attribute in attributes]
         values = [row.value for row in some]
         reach = [[max(0.0, row.value - row.low) for row in some], [max(0.0, row.high - row.value) for row in some]]
-        pale = name.endswith("random")
-        colour = PALE_BAR if pale else COLOURS.get(name) or next(spare)
+        pale = name.endswith("random")  # in the colour of the encoder whose twin it is
+        colour = colours[name] = (
+            _paler(colours.get(name.removesuffix("-random"), colours.get("trained", PALE)))
+            if pale
+            else COLOURS.get(name) or next(spare)
+        )
         places = np.arange(len(attributes)) + (number - (len(names) - 1) / 2) * width
         axes.bar(places, values, 0.92 * width, yerr=reach, color=colour, capsize=2, label=words.get(name, name),
                  hatch="////" if pale else None, edgecolor="white", linewidth=0.4,
@@ -188,3 +195,9 @@ def draw_shared(rows: Sequence[ResultRow], path: Path, title: str, words: Mappin
     with whole_file(path) as file:
         file.write(buffer.getvalue())
     return True
+
+
+def _paler(colour: str) -> str:
+    """Two thirds of the way to white."""
+    parts = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+    return "#" + "".join(f"{round(255 - (255 - part) / 3):02x}" for part in parts)

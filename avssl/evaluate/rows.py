@@ -26,7 +26,7 @@ class ResultRow:
         command: what repeats it.
         protocol: name of the evaluation, with its choices frozen.
         unit, clusters: what was resampled or counted as independent, and how many of it.
-        method: "wilson", "bootstrap", "t" (Student's, over networks) or "none".
+        method: "wilson", "bootstrap", "jackknife" (of pairs, over both ends), "t" (Student's, over networks) or "none".
         n_listed, n_used: how many items there were, and how many the figure uses.
         empty_truth: items without a truth; where they are used they count as failures.
         ties: mean share of values that tie where a threshold cuts.

@@ -71,7 +71,7 @@ def test_in_the_world_neighbours_are_asked_what_they_share(avssl, run, world, tm
         assert (f"gain/{attribute}", "shared-difference") in rows
     assert "stage conv2" in rows["trained/kind", "shared"]["note"]
     assert Image.open(tmp_path / "neighbors-shared.png").width > 600
-    assert avssl(*base, "--what", "sounds", "--no-places").status == 0
+    assert avssl(*base, "--what", "sounds", "--places").status == 0
     assert ("random/pitch", "shared") in _rows(tmp_path / "neighbors-sounds.json")
     assert avssl(*base, "--what", "patches").status == 0
     assert _rows(tmp_path / "neighbors-patches.json") == {}  # nothing is known of patches

@@ -14,7 +14,7 @@ from avssl.evaluate.neighbors import Attribute, Found, mean_distances, nearest, 
 from avssl.evaluate.neighbors_picture import choose_queries
 from avssl.evaluate.neighbors_world import known_spots
 from avssl.evaluate.spots import Spot, Spots, find_spots
-from avssl.evaluate.statistics import cluster_bootstrap, ratio_bootstrap
+from avssl.evaluate.statistics import influence_interval
 
 CONTEXT = Context("test", draws=400)
 
@@ -100,12 +100,43 @@ def test_features_share_with_their_neighbours_what_they_hold_and_nothing_else():
     assert not any(name.endswith("/same") for name, _ in rows)  # all are equal in it: nothing to share
 
 
-def test_the_interval_of_a_ratio_is_that_of_a_mean_where_all_below_are_one():
+def test_the_moves_of_a_figure_are_its_derivative_by_the_weight_of_a_source():
+    """Written out: sources weigh as queries and as neighbours, in what is near and in what is random."""
     rng = np.random.default_rng(2)
-    x, clusters = rng.normal(1, 1, 200), [k // 4 for k in range(200)]
-    assert ratio_bootstrap(x, np.ones(200), clusters) == pytest.approx(cluster_bootstrap(x, clusters))
-    low, high = ratio_bootstrap(3 * x, np.full(200, 2.0), clusters)
-    assert low < 1.5 * x.mean() < high
+    n, k = 12, 2
+    values, group = rng.random((n, 1)), np.arange(n) // 2
+    sources = [str(g) for g in group]
+    attribute = Attribute("x", values)
+    found = nearest(_unit(rng.normal(size=(n, 4))), sources, k)
+
+    def figure(weight):
+        w = weight[group]
+        distance = np.abs(values - values.T)
+        pairs = w[:, None] * w[None] * (group[:, None] != group[None])
+        chosen = w[:, None] * w[found.places]
+        near = (np.take_along_axis(distance, found.places, 1) * chosen).sum() / chosen.sum()
+        return 1 - near / ((distance * pairs).sum() / pairs.sum())
+
+    step = 1e-5
+    nudged = [figure(np.ones(6) + step * np.eye(6)[s]) - figure(np.ones(6) - step * np.eye(6)[s]) for s in range(6)]
+    row = shared_rows({"trained": found}, [attribute], sources, CONTEXT)[0]
+    low, high = influence_interval(figure(np.ones(6)), np.array(nudged) / (2 * step))
+    assert row.value == pytest.approx(figure(np.ones(6)))
+    assert (row.low, row.high) == pytest.approx((low, min(high, 1)))
+
+
+def test_the_interval_covers_chance_where_nothing_is_shared():
+    """As often as it says, though one clip is a neighbour of many."""
+    covered = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        look, kind = rng.normal(size=(60, 5)), rng.integers(0, 4, 60)
+        x = _unit(np.repeat(look, 2, 0) + 0.3 * rng.normal(size=(120, 5)))
+        sources = [str(i // 2) for i in range(120)]
+        attribute = Attribute("kind", np.repeat(kind, 2)[:, None].astype(float), category=True)
+        row = shared_rows({"trained": nearest(x, sources, 5)}, [attribute], sources, CONTEXT)[0]
+        covered.append(row.holds_chance)
+    assert np.mean(covered) >= 0.9
 
 
 # --- spots ------------------------------------------------------------------------------------------------------
