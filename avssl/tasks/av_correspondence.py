@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityNetwork
@@ -62,6 +63,7 @@ class CorrespondenceOptions:
     )
     hard_negatives: float = option(0.0, "share of drawn negatives that are another moment of the same video")
     contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss")
+    logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone")
     temperature: float = option(0.07, "temperature of InfoNCE")
     crop_low: float = option(0.75, "smallest crop, as a share of the shorter side; published: 224/256 always")
     crop_high: float = option(1.0, "largest crop")
@@ -119,6 +121,7 @@ class AVCorrespondence(Task):
 
     def __init__(self, options: CorrespondenceOptions) -> None:
         super().__init__(options)
+        _check_weights(options)
         self.modality: Literal["both", "vision", "audio"] = "both"
         self.shuffled = False
         self._statistics: dict[str, float] = {}
@@ -272,7 +275,7 @@ class AVCorrespondence(Task):
         """
         pairs = network.fusion.all_pairs(vision, silent) if len(silent) else vision.new_zeros(0)
         loss = nn.functional.softplus(pairs).sum() / max(pairs.numel(), 1)
-        return Losses(losses.loss + loss / 2, {**losses.measures, "silent_loss": loss.detach()})
+        return Losses(losses.loss + self.options.logistic * loss / 2, {**losses.measures, "silent_loss": loss.detach()})
 
     def _all_pairs(self, network: CorrespondenceNetwork, vision: Tensor, audio: Tensor, ignore: Tensor) -> Losses:
         """Every frame of the batch with every sound; positives and negatives count alike.
@@ -286,6 +289,7 @@ class AVCorrespondence(Task):
         loss = (nn.functional.softplus(-positive).mean() + nn.functional.softplus(negative).mean()) / 2
         accuracy = ((positive > 0).float().mean() + (negative <= 0).float().mean()) / 2
         measures = {"accuracy": accuracy.detach(), "binary_loss": loss.detach()}
+        loss = self.options.logistic * loss  # kept at 0, so that every parameter has a gradient in every process
         if self.options.contrastive:
             target = torch.arange(len(logits), device=logits.device)
             terms = []
@@ -364,6 +368,20 @@ class AVCorrespondence(Task):
     def _logits(self, network: nn.Module, batch: Batch) -> Tensor:
         out: Tensor = network(batch)
         return out
+
+
+def _check_weights(options: CorrespondenceOptions) -> None:
+    for name in ("logistic", "contrastive"):
+        if not getattr(options, name) >= 0:
+            raise UserError(f"--{name} ({getattr(options, name)}) must not be negative")
+    if options.negatives == "drawn" and options.logistic != 1:
+        raise UserError("--logistic weighs two losses of --negatives batch; with --negatives drawn there is only one")
+    if options.negatives == "batch" and not options.logistic and not options.contrastive:
+        raise UserError("--logistic 0 and --contrastive 0 leave nothing to learn from; give one of them a weight")
+    if options.silent_rows and not options.logistic:
+        raise UserError(
+            "--silent-rows are negatives of the logistic loss: give --logistic a weight, or --silent-rows 0"
+        )
 
 
 def _gap(rng: np.random.Generator, widest: float) -> tuple[float, float]:

@@ -115,3 +115,35 @@ def test_a_batch_without_noise_logs_what_a_batch_with_noise_does():
     assert {"silence" in batch for batch in batches} == {True, False}
     told = {frozenset(task.loss(network, batch).measures) for batch in batches}
     assert told == {frozenset({"accuracy", "binary_loss", "contrastive_loss", "silent_loss"})}
+
+
+@pytest.mark.parametrize("fusion", ["l3", "ave", "avol"])
+def test_the_contrastive_objective_can_stand_alone(fusion: str) -> None:
+    media = ToyVideos()
+    tasks = {w: AVCorrespondence(replace(SMALL, fusion=fusion, logistic=w, contrastive=0.5)) for w in (0.0, 1.0, 2.0)}
+    torch.manual_seed(0)
+    network = tasks[1.0].network(tasks[1.0].encoders())
+    batch = batch_of(tasks[1.0], media, 6)
+    losses = {weight: task.loss(network, batch) for weight, task in tasks.items()}
+    binary, contrastive = (float(losses[1.0].measures[f"{name}_loss"]) for name in ("binary", "contrastive"))
+    for weight, found in losses.items():
+        assert float(found.loss) == pytest.approx(weight * binary + 0.5 * contrastive, rel=1e-5)
+    losses[0.0].loss.backward()
+    assert all(p.grad is not None for p in network.parameters())
+    if fusion == "avol":
+        assert float(network.fusion.bias.grad) == 0, "InfoNCE does not see the offset"
+        assert float(network.fusion.scale.grad) != 0
+
+
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [
+        ({"logistic": 0.0, "contrastive": 0.0}, "nothing to learn from"),
+        ({"logistic": -1.0}, "must not be negative"),
+        ({"logistic": 0.0, "negatives": "drawn"}, "there is only one"),
+        ({"logistic": 0.0, "silent_rows": 0.1}, "--silent-rows 0"),
+    ],
+)
+def test_weights_that_leave_nothing_are_refused(told: dict[str, object], what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        AVCorrespondence(replace(SMALL, **told))
