@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.networks.geometry import Geometry, geometries, padded_to
+from avssl.networks.scales import Standardise, stage_scales
 from avssl.networks.vision import VisionEncoder
 
 DEEPEST_STRIDE = 16
@@ -30,7 +31,7 @@ class EncoderBackbone(nn.Module):
 
     The picture's border is repeated outwards before the encoder sees it, by as much as the stage's receptive fields
     are shifted, so that boxes and cells meet for AlexNet (whose first cell looks at pixel 15) as for a ResNet. The
-    channels are standardised by a batch norm without scale and shift and mixed down to ``out_channels``.
+    channels are standardised by a fixed scale (see :meth:`measure`) and mixed down to ``out_channels``.
 
     Input: (N, 3, H, W), float 0..1, H and W multiples of the stride. Output: (N, out_channels, H / stride, W / stride).
 
@@ -54,9 +55,15 @@ class EncoderBackbone(nn.Module):
             raise UserError(f"the encoder has no stage called {stage!r}; it has: {', '.join(known)}")
         self.geometry = known[self.stage]
         self.encoder, self.frozen = encoder.requires_grad_(not frozen), frozen
-        self.norm = nn.BatchNorm2d(self.geometry.channels, affine=False)
-        self.mix = nn.Sequential(nn.Conv2d(self.geometry.channels, out_channels, 1), nn.ReLU(inplace=True))
+        channels = self.geometry.channels
+        self.norm = Standardise((torch.zeros(channels), torch.ones(channels)))
+        self.mix = nn.Sequential(nn.Conv2d(channels, out_channels, 1), nn.ReLU(inplace=True))
         self.out_channels = out_channels
+
+    def measure(self, pictures: Iterable[Tensor]) -> None:
+        """Take the scale of the stage from pictures, each (N, 3, H, W), as they will be fed."""
+        scale = stage_scales(self.encoder, pictures)[self.stage]
+        self.norm = Standardise(scale).to(self.norm.get_buffer("mean").device)
 
     def train(self, mode: bool = True) -> EncoderBackbone:
         super().train(mode)

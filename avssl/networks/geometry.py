@@ -67,11 +67,11 @@ def _averaging(trunk: Any) -> Any:
     return twin
 
 
-@torch.no_grad()
 def _channels(encoder: VisionEncoder) -> dict[str, int]:
-    training, side = encoder.training, max(WIDTH, encoder.config.side)
-    maps = encoder.eval().stages(torch.zeros(1, 3, side, side, device=encoder.get_buffer("mean").device))
-    encoder.train(training)
+    """Of each stage, by shapes alone: nothing is computed."""
+    trunk: Any = copy.deepcopy(encoder.trunk).to("meta").eval()
+    side = max(WIDTH, encoder.config.side)
+    maps: dict[str, Tensor] = trunk.stages(torch.empty(1, 3, side, side, device="meta"))
     return {name: one.shape[1] for name, one in maps.items()}
 
 
