@@ -74,7 +74,7 @@ class NinTrunk(Trunk):
     """The Network-in-Network that RotNet trains on CIFAR (Gidaris, Singh & Komodakis 2018), without its classifier.
 
     Args:
-        blocks: 3, 4 or 5 in the paper; each is one spatial and two 1×1 convolutions.
+        blocks: 3, 4 or 5; 4 in the authors' CIFAR code. Each is one spatial and two 1×1 convolutions.
         norm: published: "batch".
     """
 

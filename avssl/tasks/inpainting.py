@@ -42,7 +42,7 @@ class InpaintingOptions:
         "what the hole is fed as: mean (of training; published) or border (harmonic; the network adds to it)",
     )
     side: int = option(64, "pixels of the square picture; published: 128")
-    overlap: int = option(2, "pixels beyond the hole that are predicted, too; published: 7 (paper), 4 (code)")
+    overlap: int = option(2, "pixels beyond the hole that are predicted, too; authors' code: 4")
     overlap_weight: float = option(10.0, "weight of those pixels in the loss; published: 10")
     adversarial: float = option(0.0, "weight of the adversarial term; published: 0.001 for pictures, 0 for features")
     skips: bool = option(True, "the encoder's finer stages and the picture join in the decoder; published: no")

@@ -47,7 +47,9 @@ class JigsawOptions(EncoderOptions):
         "against light and contrast shared by neighbours: channel (mean and contrast of each tile's channels removed), "
         "patch (one contrast for all channels), off; published: channel",
     )
-    grey: float = option(0.3, "against chromatic aberration: share of puzzles in grey; authors' code: 0.5")
+    grey: float = option(
+        0.3, "against chromatic aberration: share of puzzles in grey, 1 to close it; authors' code: 0.5"
+    )
     projection: float = option(
         0.0,
         "against chromatic aberration: share of the others without green against magenta, whose "
