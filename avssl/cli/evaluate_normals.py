@@ -70,7 +70,7 @@ def run(argv: Sequence[str]) -> None:
         draws=values["draws"],
     )
     rows = normal_rows(judged, test, context)
-    title = f"{values['run']} on {judged.pictures} pictures of {values['test'] or values['data']}"
+    title = f"{values['run']} on {len(test)} pictures of {values['test'] or values['data']}"
 
     def draw(_: Sequence[ResultRow], path: Path, title: str) -> bool:
         draw_normals(path, title, test, judged.networks, choices.side, values["seed"])

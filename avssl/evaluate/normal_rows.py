@@ -44,11 +44,11 @@ def normal_rows(judged: Judged, test: NormalSet, context: Context) -> list[Resul
         command=context.command,
         protocol=context.protocol,
         unit="picture",
-        clusters=judged.pictures,
+        clusters=len(test),
         n_listed=test.listed,
-        n_used=judged.pictures,
+        n_used=len(test),
     )
-    few = f"; only {judged.pictures} pictures to draw from" if judged.pictures < 10 else ""
+    few = f"; only {len(test)} pictures to draw from" if len(test) < 10 else ""
     rows: list[ResultRow] = []
     figures = {name: [_figures(one, context) for one in runs] for name, runs in judged.starts.items()}
     for name, runs in figures.items():

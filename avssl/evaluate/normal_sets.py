@@ -15,7 +15,7 @@ beside the pictures (numbers from 1: of the array, or the names of the files).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -73,9 +73,13 @@ class NormalSet:
     def __getitem__(self, i: int) -> Facing:
         return self.read(self.names[i])
 
+    def __iter__(self) -> Iterator[Facing]:
+        return map(self.read, self.names)
+
 
 def open_normals(data: str | Path, test: str | Path | None = None) -> tuple[NormalSet, NormalSet]:
-    """What is learned from and what is judged on.
+    """What is learned from and what is judged on. Every picture is read once; one that cannot be, or has no pixel with
+    a normal, is passed over.
 
     Args:
         data, test: places as this module describes; of a place with parts the one that fits is taken.
@@ -91,6 +95,7 @@ def open_normals(data: str | Path, test: str | Path | None = None) -> tuple[Norm
             f"{data} has no parts (train/ and test/, train.txt and test.txt, or splits.mat); give what is judged with "
             f"--test"
         )
+    train, judged = _looked_at(train), _looked_at(judged)
     for part, place in ((train, data), (judged, test or data)):
         if not len(part):
             reason = f": {part.passed_over[0]}" if part.passed_over else ""
@@ -140,6 +145,20 @@ def _chosen(folder: Path, part: Part, names: Sequence[str]) -> set[str] | None:
         lines = (folder / f"{part}.txt").read_text(encoding="utf-8").splitlines()
         return {Path(line.strip()).stem for line in lines if line.strip()}
     return None
+
+
+def _looked_at(part: NormalSet) -> NormalSet:
+    kept: list[str] = []
+    passed_over = list(part.passed_over)
+    for name in part.names:
+        try:
+            if part.read(name).valid.any():
+                kept.append(name)
+            else:
+                passed_over.append(f"{name}: no pixel with a normal")
+        except UserError as error:
+            passed_over.append(str(error))
+    return replace(part, names=tuple(kept), passed_over=tuple(passed_over))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -72,14 +73,12 @@ class Judged:
     """The rows of sums (pictures, numbers) of each start, for each seed, and of what is said blindly.
 
     Attributes:
-        pictures: how many of the judged pictures have a valid pixel.
         networks: of each start, the first seed's.
         notes: of each start.
     """
 
     starts: Mapping[str, Sequence[Floats]]
     blind: Mapping[str, Floats]
-    pictures: int
     networks: Mapping[str, NormalsNetwork]
     notes: Mapping[str, str]
 
@@ -103,21 +102,16 @@ def judge_normals(
     tell: Tell = lambda _: None,
     told: Told | None = None,
 ) -> Judged:
-    """Train a decoder on each start for each seed and judge it on ``test``; pictures without a valid pixel are skipped.
-
-    Every picture is read before the first is learned from.
+    """Train a decoder on each start for each seed and judge it on ``test``.
 
     Raises:
-        UserError: no valid pixel on a side, or the loss is no number any more.
+        UserError: too few different normals for the clusters, or the loss is no number any more.
         MediaError: a picture cannot be read.
     """
     blind = look_away(train)
-    usable = [i for i in range(len(test)) if test[i].valid.any()]
-    if not usable:
-        raise UserError("no judged picture has a pixel with a normal")
     without = {
-        "constant": _tallied(test, usable, lambda one: _spread(blind.constant, one)),
-        "mean-map": _tallied(test, usable, lambda one: _scaled(blind.mean_map, one.valid.shape)),
+        "constant": _tallied(test, lambda one: _spread(blind.constant, one)),
+        "mean-map": _tallied(test, lambda one: _scaled(blind.mean_map, one.valid.shape)),
     }
     found: dict[str, list[Floats]] = {name: [] for name in starts}
     networks: dict[str, NormalsNetwork] = {}
@@ -125,13 +119,13 @@ def judge_normals(
         for name, start in starts.items():
             network = fit_normals(start, train, choices, number, device=device, told=told)
             networks.setdefault(name, network)
-            found[name].append(_tallied(test, usable, lambda one, net=network: say_normals(net, one, choices.side)))  # type: ignore[misc]
+            found[name].append(_tallied(test, partial(say_normals, network, side=choices.side)))
             figures = figures_of(found[name][-1].sum(0))
             tell(f"{name}, seed {number}: mean {figures['angle-mean']:.1f}°, median {figures['angle-median']:.1f}°")
     how = ("fine-tuned" if choices.finetune else "frozen") + (
         f", {choices.clusters} centres" if choices.clusters else ", regression"
     )
-    return Judged(found, without, len(usable), networks, dict.fromkeys(starts, how))
+    return Judged(found, without, networks, dict.fromkeys(starts, how))
 
 
 def fit_normals(
@@ -144,24 +138,22 @@ def fit_normals(
     told: Told | None = None,
 ) -> NormalsNetwork:
     """A decoder trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU)."""
-    usable = [i for i in range(len(train)) if train[i].valid.any()]
-    if not usable:
-        raise UserError("no picture to learn from has a pixel with a normal")
     centres = torch.from_numpy(normal_centres(train, choices.clusters, seed)) if choices.clusters else None
-    size = _working_size(train[usable[0]].picture, choices.side)
+    size = _working_size(train[0].picture, choices.side)
     encoder = copy.deepcopy(start).to(device)
-    some = (torch.from_numpy(_resized(train[i].picture, size))[None].to(device) for i in usable[:MEASURED])
+    first = range(min(MEASURED, len(train)))
+    some = (torch.from_numpy(_resized(train[i].picture, size))[None].to(device) for i in first)
     scales = stage_scales(encoder, some)
     with own_random_state():
         seed_torch(hashed(seed, "normals"), torch.device(device))
         network = NormalsNetwork(encoder, scales, choices.width, centres, frozen=not choices.finetune).to(device)
-        count = min(choices.batch_size, len(usable))
+        count = min(choices.batch_size, len(train))
 
         def loss(step: int) -> Tensor:
             rng = generator(seed, "normals", step)
             shown = [
-                _shown(train[usable[k]], size, choices.flip and bool(rng.integers(2)))
-                for k in of_step(len(usable), count, step, seed)
+                _shown(train[k], size, choices.flip and bool(rng.integers(2)))
+                for k in of_step(len(train), count, step, seed)
             ]
             frames, truth, valid = (torch.stack(list(part)).to(device) for part in zip(*shown, strict=True))
             raw = network(frames)
@@ -184,13 +176,10 @@ def look_away(train: NormalSet) -> Blind:
     """The mean normal of all training pixels, and of each place (of the first picture's size; elsewhere the former)."""
     first = train[0].valid.shape
     sums, counts = np.zeros((3, *first)), np.zeros(first)
-    for i in range(len(train)):
-        one = train[i]
+    for one in train:
         at = _nearest(one.valid.shape, first)
         sums += one.normals[:, at[0], at[1]]
         counts += one.valid[at[0], at[1]]
-    if not counts.any():
-        raise UserError("no picture to learn from has a pixel with a normal")
     whole = sums.sum((1, 2))
     constant = whole / max(float(np.linalg.norm(whole)), 1e-12)
     length = np.linalg.norm(sums, axis=0)
@@ -209,10 +198,9 @@ def normal_centres(train: NormalSet, clusters: int, seed: int) -> NDArray[np.flo
     rng = generator(seed, "centres")
     found = []
     each = max(1, SAMPLED // len(train))
-    for i in range(len(train)):
-        vectors = train[i].normals[:, train[i].valid].T
-        if len(vectors):
-            found.append(vectors[rng.choice(len(vectors), min(each, len(vectors)), replace=False)])
+    for one in train:
+        vectors = one.normals[:, one.valid].T
+        found.append(vectors[rng.choice(len(vectors), min(each, len(vectors)), replace=False)])
     sample = np.concatenate(found)
     if len(np.unique(sample, axis=0)) < clusters:
         raise UserError(f"--clusters ({clusters}) is more than there are different normals to learn from")
@@ -223,12 +211,8 @@ def normal_centres(train: NormalSet, clusters: int, seed: int) -> NDArray[np.flo
 # --- how --------------------------------------------------------------------------------------------------------
 
 
-def _tallied(test: NormalSet, usable: Sequence[int], say: Callable[[Facing], NDArray[np.float32]]) -> Floats:
-    found = []
-    for i in usable:
-        one = test[i]
-        found.append(tally(angles(say(one), one.normals, one.valid)))
-    return np.stack(found)
+def _tallied(test: NormalSet, say: Callable[[Facing], NDArray[np.float32]]) -> Floats:
+    return np.stack([tally(angles(say(one), one.normals, one.valid)) for one in test])
 
 
 def _working_size(picture: NDArray[np.uint8], side: int) -> tuple[int, int]:

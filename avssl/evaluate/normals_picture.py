@@ -33,8 +33,7 @@ def draw_normals(
         side: pixels to which the shorter side of a picture is scaled before a network sees it.
         seed: of which pictures are shown.
     """
-    usable = [i for i in range(len(test)) if test[i].valid.any()]
-    chosen = sorted(np.random.default_rng(seed).permutation(usable)[:SHOWN].tolist())
+    chosen = sorted(np.random.default_rng(seed).permutation(len(test))[:SHOWN].tolist())
     rows = []
     for i in chosen:
         one = test[i]

@@ -104,24 +104,27 @@ def test_sub_folders_are_parts_and_a_folder_without_parts_wants_a_test(tmp_path)
         open_normals(folder / "train")
 
 
-def test_a_normal_without_a_picture_is_passed_over_and_named(tmp_path):
-    folder = write_surfaces(tmp_path / "made")
-    (folder / "train" / "0002_image.png").unlink()
+def test_pictures_that_cannot_be_used_are_passed_over_before_anything_is_learned(tmp_path):
+    folder = write_surfaces(tmp_path / "made", train=6)
+    there = folder / "train"
+    (there / "0002_image.png").unlink()
+    (there / "0003_image.png").write_text("no picture")
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(there / "0004_valid.png")
+    Image.fromarray(np.zeros((48, 48, 3), np.uint8)).save(there / "0005_image.png")
+    Image.fromarray(np.zeros((48, 64), np.uint8)).save(there / "0006_valid.png")
     train, _ = open_normals(folder)
-    assert (len(train), train.listed) == (3, 4)
-    assert "0002_normal.png: no picture beside it" in train.passed_over[0]
-
-
-def _spoiled(folder, name, pixels):
-    Image.fromarray(pixels).save(folder / "train" / name)
-    return folder
+    assert (train.names, train.listed) == (("0001",), 6)
+    for line, reason in zip(
+        train.passed_over,
+        ("no picture beside it", "not an image", "(9, 9) pixels", "do not fit a picture", "no pixel with a normal"),
+        strict=True,
+    ):
+        assert reason in line
 
 
 @pytest.mark.parametrize(
     ("spoil", "line"),
     [
-        (lambda f: _spoiled(f, "0001_valid.png", np.zeros((9, 9), np.uint8)), r"\(9, 9\) pixels"),
-        (lambda f: _spoiled(f, "0001_image.png", np.zeros((48, 48, 3), np.uint8)), "do not fit a picture"),
         (lambda f: f / "train" / "0001_image.png", "is no folder"),
         (lambda f: f.parent, "holds no normals"),
         (lambda f: _saved(f, images=_zeros(2)), "wants arrays 'images' and 'normals'; it has: images"),
@@ -135,7 +138,7 @@ def _spoiled(folder, name, pixels):
 def test_what_does_not_fit_is_said_in_one_line(tmp_path, spoil, line):
     place = spoil(write_surfaces(tmp_path / "made"))
     with pytest.raises(UserError, match=line) as error:
-        open_normals(place)[0][0]
+        open_normals(place)
     assert "\n" not in str(error.value)
 
 
