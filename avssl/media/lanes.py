@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Generic, TypeVar
 
+from avssl.errors import UserError
+
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -49,7 +51,12 @@ def each(
         jobs: things that can be pickled.
         workers: processes; None takes the cores there are, 0 works in this process (no crash is caught).
         seconds: the time after which a job counts as hanging.
+
+    Raises:
+        UserError: fewer than 0 processes.
     """
+    if workers is not None and workers < 0:
+        raise UserError(f"workers ({workers}) must not be negative")
     if workers == 0:
         yield from ((place, function(job)) for place, job in enumerate(jobs))
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from avssl.errors import UserError
 from avssl.media.lanes import Lost, each
 
 CRASH = "__import__('os').abort()"
@@ -45,6 +46,11 @@ def test_what_a_job_raises_is_raised_here() -> None:
 
 def test_without_processes_the_answers_are_the_same() -> None:
     assert list(each(eval, ["1 + 1", "2 + 2"], workers=0)) == [(0, 2), (1, 4)]
+
+
+def test_fewer_than_no_processes_are_refused_instead_of_waited_for() -> None:
+    with pytest.raises(UserError, match=r"^workers \(-3\) must not be negative$"):
+        next(each(eval, ["1"], workers=-3))
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="no /proc to see processes in")
