@@ -7,6 +7,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from avssl.errors import MediaError
 from avssl.media.pictures import on_white
@@ -44,8 +45,11 @@ def still_size(path: str, file: BinaryIO | None = None) -> tuple[int, int] | Non
         with Image.open(file or path, formats=FORMATS) as image:
             if image.format in ANIMATED_FORMATS and getattr(image, "n_frames", 1) > 1:
                 return None
+            width, height = image.size
+            if isinstance(image, TiffImageFile):  # its size as Pillow tells it may be turned already
+                width, height = image.tag_v2[IMAGEWIDTH], image.tag_v2[IMAGELENGTH]
             sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF 2.3, tag Orientation
-            return (image.height, image.width) if sideways else (image.width, image.height)
+            return (height, width) if sideways else (width, height)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
         return None
 

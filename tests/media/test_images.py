@@ -50,6 +50,16 @@ def test_the_orientation_in_the_exif_data_is_honoured(orientation: int, tmp_path
     assert number_in(read_image(path)) == 99
 
 
+def test_a_tiff_that_was_held_sideways_has_the_size_of_its_upright_picture(tmp_path: Path) -> None:
+    path = str(tmp_path / "held.tiff")
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(path, exif=exif)
+    found = inspect(path)
+    assert (found.width, found.height) == (40, 60)
+    assert read_image(path).shape == (3, 60, 40)
+
+
 def test_grey_sixteen_bit_palette_and_cmyk_images_become_rgb(tmp_path: Path) -> None:
     grey = np.tile(np.arange(0, 256, 2, dtype=np.uint8), (64, 1))
     cases = {
