@@ -210,13 +210,18 @@ class _Look:
 
 
 def _duration(clock: Clock, stream: VideoStream, track: Track) -> float:
-    """To the end of the last frame: it lasts as its packet says, else as long as frames do on average."""
+    """To the end of the last frame: it lasts as its packet says, else as long as frames do on average.
+
+    FLV and Matroska files are often said to end a millisecond or a few after their last frame begins: one that
+    is said to last less than half of what lies between frames (the median) is taken to last as long as that.
+    """
     times = clock.frame_times
     last = float(times[-1])
     by_time = dict(zip(track.times, track.durations, strict=True))
     ticks = by_time.get(round((clock.origin_seconds + last) / track.tick), 0)
     if ticks and not clock.frames_are_counted:
-        return last + track.seconds(ticks)
+        told, usual = track.seconds(ticks), float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        return last + (told if told >= usual / 2 else usual)
     if len(times) > 1:
         return last + last / (len(times) - 1)
     return float(1 / (stream.average_rate or Fraction(25)))

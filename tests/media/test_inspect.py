@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.made import Recipe, make
+from media.made import Recipe, draw, make
 
 from avssl.errors import MediaError
 from avssl.media.decode import read_audio, read_frames
@@ -269,6 +269,26 @@ TRUE_WORDS = {
 }
 
 
+@pytest.mark.parametrize(("told_ms", "seconds"), [(1, 1.0), (16, 1.0), (20, 29 / 30 + 0.02), (50, 29 / 30 + 0.05)])
+def test_a_last_frame_that_is_said_to_be_over_at_once_lasts_like_the_others(
+    told_ms: int, seconds: float, tmp_path: Path
+) -> None:
+    path, tick = str(tmp_path / "last.mp4"), Fraction(1, 3000)
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        pictures = [av.VideoFrame.from_ndarray(draw(number), format="rgb24") for number in range(30)]
+        packets = [packet for picture in [*pictures, None] for packet in stream.encode(picture)]
+        for number, packet in enumerate(packets):
+            packet.pts = packet.dts = 100 * number
+            packet.duration, packet.time_base = 100 if number < 29 else 3 * told_ms, tick
+            container.mux(packet)
+    found = inspect(path)
+    assert (found.reason, found.frame_count) == (None, 30)
+    assert found.duration_seconds == pytest.approx(seconds, abs=2e-3)
+    assert ("short" in found.flags) == (seconds < 0.999)
+
+
 @pytest.mark.realdata
 def test_every_odd_file_gets_a_true_word(shared_data: Path) -> None:
     verdicts = {p.name: inspect(str(p)) for p in sorted((shared_data / "media").iterdir()) if p.suffix != ".md"}
@@ -293,6 +313,10 @@ def test_every_odd_file_gets_a_true_word(shared_data: Path) -> None:
     assert facts("vp9_161x121_no_sound.webm") == (161, 121, 30, 0)
     assert facts("made_opengop_bframes_5.1_48k.mkv") == (240, 136, 135, 6)
     assert verdicts["h264_fragmented_wrong_duration.mp4"].duration_seconds == pytest.approx(1.001, abs=0.01)
+    for name in ("h264_aac.flv", "h264_ac3.mkv", "h264_vorbis.mkv"):
+        assert verdicts[name].duration_seconds == pytest.approx(1.0, abs=1e-3), name
+        assert verdicts[name].frame_rate == pytest.approx(30, abs=0.05), name
+        assert "short" not in verdicts[name].flags, name
     assert verdicts["made_sound_starts_late.mkv"].audio_start_seconds == pytest.approx(0.677, abs=0.002)
     assert verdicts["phone_h263_aac8k.3gp"].audio_start_seconds == pytest.approx(-0.128, abs=0.002)
     assert verdicts["made_sound_shorter.mp4"].audio_end_seconds == pytest.approx(1.207, abs=0.002)
