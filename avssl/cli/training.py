@@ -68,11 +68,11 @@ def train_jobs(
         encoders = encoders_from(init, [job.task for job in jobs]) if fresh and init is not None else None
         plans = [TaskPlan(job.task, job.parts.train, job.parts.validation, job.weight) for job in jobs]
         result = fit(plans, options, folder, sharing=sharing, encoders=encoders)
-    except UserError:
+    except BaseException:  # Ctrl-C and faults of the program, too
         _forget(folder)
         raise
     if folder.writes:
-        _draw(jobs, result, folder)
+        _draw(jobs, result, folder, options.on_bad_file == "skip")
     if control.controls and not judged:
         _judge(jobs, result, options, control, folder, command, sharing)
     if folder.writes:
@@ -120,12 +120,12 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
 # --- after ------------------------------------------------------------------------------------------------
 
 
-def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder) -> None:
+def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool) -> None:
     """``curves.png``, and ``sheet.png`` of held-out puzzles with the network's answers; several tasks in a column."""
     from avssl.cli.show import save
 
     save(_column([_curves(job.task, result, folder) for job in jobs]), folder.path / "curves.png")
-    save(_column([_sheet(job, result) for job in jobs]), folder.path / "sheet.png")
+    save(_column([_sheet(job, result, skip) for job in jobs]), folder.path / "sheet.png")
 
 
 def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
@@ -145,14 +145,16 @@ def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
     return pillow.open(io.BytesIO(path.read_bytes())).convert("RGB")
 
 
-def _sheet(job: Job, result: FitResult) -> Image:
+def _sheet(job: Job, result: FitResult, skip: bool) -> Image:
     import torch
 
     from avssl.evaluate.judging import held_out_keys
+    from avssl.media.readable import on_readable
 
     network, held_out = result.networks[job.task.name], job.task.held_out()
     media = job.parts.test or job.parts.validation or job.parts.train
-    puzzles = [held_out.draw(media, key) for key in held_out_keys(0, 16)]
+    keys = held_out_keys(0, 16)
+    puzzles = on_readable(media, lambda part: [held_out.draw(part, key) for key in keys], skip=skip, say=say)
     device = next(network.parameters()).device
     batch = {
         name: value.to(device) if isinstance(value, torch.Tensor) else value

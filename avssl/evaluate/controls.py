@@ -14,6 +14,7 @@ from avssl.evaluate.judging import accuracy_row, held_out_keys, judge
 from avssl.evaluate.rows import ResultRow
 from avssl.evaluate.statistics import t_interval
 from avssl.media.facts import Media
+from avssl.media.readable import on_readable
 from avssl.samplers.keys import generator
 from avssl.tasks.base import Task
 from avssl.trainer.loop import fit
@@ -74,15 +75,13 @@ def run_controls(
     Returns:
         rows named "trained", "untrained" and by the task's controls; the trained network's first.
     """
-    rows = evaluate_trained(
-        task,
-        {"trained": network, "untrained": untrained(task, options.seed)},
-        test,
-        pairs=pairs,
-        seed=options.seed,
-        device=device,
-        command=command,
-    )
+    skip = options.on_bad_file == "skip"
+    judged = {"trained": network, "untrained": untrained(task, options.seed)}
+
+    def evaluated(part: Media) -> list[ResultRow]:
+        return evaluate_trained(task, judged, part, pairs=pairs, seed=options.seed, device=device, command=command)
+
+    rows = on_readable(test, evaluated, skip=skip, say=say)
     if not steps:
         return rows
     for name, variant in task.controls().items():
@@ -100,7 +99,11 @@ def run_controls(
             seed: int, name: str = name, variant: Task = variant, brief: TrainOptions = brief
         ) -> list[ResultRow]:
             network = fit([TaskPlan(variant, train)], replace(brief, seed=seed), None).networks[variant.name]
-            return _judge_control(name, variant, network, test, pairs, options.seed, device, command)
+
+            def control(part: Media) -> list[ResultRow]:
+                return _judge_control(name, variant, network, part, pairs, options.seed, device, command)
+
+            return on_readable(test, control, skip=skip, say=say)
 
         found = trained(options.seed)
         if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from avssl.errors import UserError
+from avssl.media.readable import on_readable
 from avssl.networks.sharing import with_own_statistics
 from avssl.trainer.distributed import World
 from avssl.trainer.options import TrainOptions
@@ -17,7 +19,11 @@ from avssl.trainer.seeds import hashed, seed_torch
 
 
 def settle_states(
-    plans: Sequence[TaskPlan], seed: int, saved: Mapping[str, dict[str, Any]] | None, world: World
+    plans: Sequence[TaskPlan],
+    options: TrainOptions,
+    saved: Mapping[str, dict[str, Any]] | None,
+    world: World,
+    say: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
     """Give each task what it must know of the training data: as saved, or learned now (by rank 0, for all).
 
@@ -29,7 +35,8 @@ def settle_states(
         with world.together():
             if world.writes:
                 for plan in plans:
-                    plan.task.fit_statistics(plan.train, seed)
+                    fit = partial(plan.task.fit_statistics, seed=options.seed)
+                    on_readable(plan.train, fit, skip=options.on_bad_file == "skip", say=say)
                 learned = {plan.task.name: plan.task.state() for plan in plans}
         saved = world.broadcast(learned)
         assert saved is not None

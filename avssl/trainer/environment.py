@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ PACKAGES = ("avssl", "torch", "torchvision", "torchaudio", "av", "librosa", "sox
 
 
 def describe_environment() -> dict[str, Any]:
-    """Versions, machine, git revision of the current folder (None outside a repository) and command line."""
+    """Versions, machine, git revision of this package's checkout (None if it has none) and command line."""
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": shlex.join(sys.argv),
@@ -45,15 +46,16 @@ def _version(package: str) -> str | None:
 
 def _git_revision() -> str | None:
     """ "1234abc…", with "+changes" where files differ from it."""
-    revision = _git("rev-parse", "HEAD")
-    if not revision:
-        return None
+    root, revision = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "HEAD")
+    if not root or not revision or Path(root).resolve() != Path(__file__).resolve().parents[2]:
+        return None  # no checkout, or somebody else's, in which this package is installed
     return f"{revision}+changes" if _git("status", "--porcelain", "--untracked-files=no") else revision
 
 
 def _git(*words: str) -> str | None:
     try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True)
+        here = Path(__file__).parent
+        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -92,7 +92,7 @@ class _Training:
         self.setting, self.save_encoder = setting, save_encoder
         options, world = setting.options, setting.world
         saved = self._newest_checkpoint()
-        self.states = settle_states(setting.plans, options.seed, saved and saved["tasks"], world)
+        self.states = settle_states(setting.plans, options, saved and saved["tasks"], world, setting.say)
         self.steps = _plan_steps(setting, sharing.mix)
         self.budget = budget(options, [source.length for source in self.steps.sources], sharing.mix)
         self.encoders, self.networks = self._build(encoders, sharing.own_statistics)

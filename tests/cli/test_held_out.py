@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,3 +43,22 @@ def test_a_run_that_held_nothing_out_wants_data(avssl: Call, clips: Path, tmp_pa
     assert avssl("train", "av-correspondence", *words).status == 0
     with pytest.raises(UserError, match="give held-out data with --data"):
         held_out_of(open_run(tmp_path / "run"), lambda _: None)
+
+
+def test_a_file_that_breaks_after_it_was_indexed_costs_itself_alone(avssl: Call, clips: Path, tmp_path: Path):
+    videos = tmp_path / "videos"
+    shutil.copytree(clips, videos)
+    assert avssl("index", videos).status == 0
+    for name in ("03.mp4", "08.mp4"):
+        whole, times = videos / name, (videos / name).stat()
+        content = bytearray(whole.read_bytes())
+        start = content.index(b"mdat") + 4
+        content[start : start + len(content) // 2] = bytes(len(content) // 2)
+        whole.write_bytes(content)
+        os.utime(whole, ns=(times.st_atime_ns, times.st_mtime_ns))  # the index does not look again
+    words = ("train", "av-correspondence", "--data", videos, "--steps", 2, *TINY)
+    said = avssl(*words, "--out", tmp_path / "skip", "--on-bad-file", "skip")
+    assert said.status == 0, said.err
+    assert "passed over: " in said.out
+    said = avssl(*words, "--out", tmp_path / "raise")
+    assert said.status == 2 and ("03.mp4" in said.err or "08.mp4" in said.err)

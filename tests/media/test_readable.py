@@ -1,0 +1,38 @@
+"""What reads a whole collection goes on without its bad files, if that is asked for."""
+
+from __future__ import annotations
+
+import pytest
+from toy_media import ToyVideos
+
+from avssl.errors import MediaError
+from avssl.media.readable import FEW, on_readable
+
+
+def reading(bad: set[str]):
+    def work(media):
+        for i in range(len(media)):
+            if media.facts(i).path in bad:
+                raise MediaError(media.facts(i).path, "truncated", 1.0)
+        return len(media)
+
+    return work
+
+
+def test_bad_files_are_left_out_and_told():
+    media, told = ToyVideos(8), []
+    bad = {media.facts(i).path for i in (2, 5)}
+    assert on_readable(media, reading(bad), skip=True, say=told.append) == 6
+    assert sorted(told) == sorted(f"passed over: {path} at 1.000 s: truncated" for path in bad)
+
+
+def test_without_leave_the_first_bad_file_ends_it():
+    media = ToyVideos(4)
+    with pytest.raises(MediaError):
+        on_readable(media, reading({media.facts(1).path}), skip=False, say=print)
+
+
+def test_many_bad_files_are_no_accident():
+    media = ToyVideos(3 * FEW)
+    with pytest.raises(MediaError):
+        on_readable(media, reading({media.facts(i).path for i in range(FEW + 1)}), skip=True, say=lambda _: None)
