@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any, Generic, TypeVar
 
@@ -186,7 +187,8 @@ class _Process:
     def close(self) -> None:
         self._popen.kill()
         self._popen.wait()
-        self._to.close()
+        with suppress(OSError):  # what the process did not read any more
+            self._to.close()
         self._from.close()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from avssl.errors import UserError
-from avssl.media.lanes import Lost, each
+from avssl.media.lanes import Lost, _Process, each
 
 CRASH = "__import__('os').abort()"
 HANG = "__import__('time').sleep(60)"
@@ -51,6 +51,14 @@ def test_without_processes_the_answers_are_the_same() -> None:
 def test_fewer_than_no_processes_are_refused_instead_of_waited_for() -> None:
     with pytest.raises(UserError, match=r"^workers \(-3\) must not be negative$"):
         next(each(eval, ["1"], workers=-3))
+
+
+def test_a_process_that_died_before_it_read_its_job_is_closed_without_a_word() -> None:
+    process = _Process(eval)
+    process.kill()
+    process._popen.wait()
+    assert process.ask("1", 60.0) == Lost("the decoder crashed (signal 9)")
+    process.close()
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="no /proc to see processes in")
