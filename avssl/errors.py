@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Something that the person at the keyboard can mend.
@@ -9,6 +11,22 @@ class UserError(Exception):
     The message is one line: what is wrong and how to mend it. The command line prints it as
     ``avssl: …`` on stderr and ends with status 2; no traceback.
     """
+
+
+class NothingUsable(UserError):
+    """Of the files that were named none can be used.
+
+    Args:
+        message: the line.
+        root: the folder or tar that they lie in.
+        rejected: each of them with its reason.
+    """
+
+    # With defaults: pickle calls it with the message alone, and restores the rest.
+    def __init__(self, message: str, root: str = "", rejected: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.root = root
+        self.rejected = tuple(rejected)
 
 
 class MediaError(UserError):

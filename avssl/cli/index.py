@@ -7,12 +7,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from avssl.cli.checks import require
 from avssl.cli.options import Command, Option
 from avssl.cli.screen import duration, say
+from avssl.errors import NothingUsable
 from avssl.media import open_media, summarize
 from avssl.media.cache import write_json
 from avssl.media.facts import Media
-from avssl.media.summary import Summary, verdicts
+from avssl.media.summary import Summary, relative, verdicts
 from avssl.report.tables import console, plain_table
 
 SHORT_LIST = 100
@@ -40,8 +42,14 @@ def run(argv: Sequence[str]) -> None:
         ]
     )
     values = command.parse(argv)
+    require(values, "workers", values["workers"] is None or values["workers"] >= 0, "must not be negative")
     began = time.monotonic()
-    media = open_media(values["data"], index=values["to"], workers=values["workers"])
+    try:
+        media = open_media(values["data"], index=values["to"], workers=values["workers"])
+    except NothingUsable as error:
+        if len(error.rejected) > 1:  # one alone is named by the line that ends the command
+            print_rejected([(relative(path, error.root), reason) for path, reason in error.rejected])
+        raise
     summary = summarize(media)
     print_summary(summary)
     print_files(media, summary, everything=values["all"])
@@ -79,8 +87,12 @@ def print_files(media: Media, summary: Summary, *, everything: bool) -> None:
         console().print(plain_table(["file", "", "what it is, or why it cannot be used"], rows))
         return
     if summary.rejected:
-        rejected = [(path, reason) for path, reason in summary.rejected]
-        console().print(plain_table(["unusable file", "reason"], rejected))
+        print_rejected(summary.rejected)
     if summary.odd:
         odd = [(verdict.path, verdict.words) for verdict in summary.odd]
         console().print(plain_table(["usable, but flagged", "what it is"], odd))
+
+
+def print_rejected(rejected: Sequence[tuple[str, str]]) -> None:
+    """Every unusable file with its reason."""
+    console().print(plain_table(["unusable file", "reason"], list(rejected)))

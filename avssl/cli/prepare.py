@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from avssl.cli.options import Command, Option
+from avssl.cli.checks import require
+from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import duration, folder_size, say, size
 from avssl.media import open_media, prepare
 from avssl.report.tables import console, plain_table
@@ -37,6 +39,7 @@ def run(argv: Sequence[str]) -> None:
         ]
     )
     values = command.parse(argv)
+    refuse_nonsense(values)
     began = time.monotonic()
     media = open_media(values["data"], workers=values["workers"])
     settings = {name: values[name] for name in ("side", "fps", "rate", "jpeg_quality", "shard_size", "workers")}
@@ -45,3 +48,16 @@ def run(argv: Sequence[str]) -> None:
         console().print(plain_table(["left out", "reason"], [tuple(each) for each in prepared.rejected]))
     out = Path(values["out"])
     say(f"{out}: {len(prepared)} items, {size(folder_size(out))}, in {duration(time.monotonic() - began)}")
+
+
+def refuse_nonsense(values: Values) -> None:
+    """Refuse what no set can be prepared with, before any file is looked at.
+
+    Raises:
+        UserError: names the flag, the value and what it must be.
+    """
+    for name in ("side", "rate", "shard_size"):
+        require(values, name, values[name] is None or values[name] >= 1, "must be at least 1")
+    require(values, "fps", values["fps"] is None or 0 < values["fps"] < math.inf, "must be more than 0")
+    require(values, "jpeg_quality", 1 <= values["jpeg_quality"] <= 100, "must lie between 1 and 100")
+    require(values, "workers", values["workers"] is None or values["workers"] >= 0, "must not be negative")

@@ -50,7 +50,7 @@ def whole_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     with saving(path):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             with partial.open(mode, encoding=None if "b" in mode else "utf-8") as file:
                 yield file
                 file.flush()
@@ -74,7 +74,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     with saving(path):
         try:
-            partial.mkdir(parents=True)
+            _make_folder(partial)
             yield partial
             for file in partial.iterdir():
                 with file.open("rb") as opened:
@@ -102,7 +102,7 @@ def locked(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[
         UserError: no space, no right to write, or a read-only disk.
     """
     with saving(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         lock = FileLock(folder / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -145,6 +145,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """
+    Raises:
+        UserError: the system makes no folders there (/proc, a drive that is not there).
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        raise UserError(f"cannot make the folder {folder}: nothing can be made there; choose another place") from error
 
 
 _FULL = "no space is left on this disk; free some, or move the cache with AVSSL_CACHE"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.errors import UserError
+from avssl.errors import NothingUsable, UserError
 from avssl.media.cache import cache_folder, locked, whole_folder
 from avssl.media.examine import Target, examine
 from avssl.media.facts import Facts, Rejected
@@ -48,7 +48,8 @@ def indexed(listing: Listing, home: Path, workers: int | None, tell: Tell) -> tu
         The table, and how many files had to be looked at.
 
     Raises:
-        UserError: no usable file, or the index cannot be written.
+        NothingUsable: with the reason of each file.
+        UserError: the index cannot be written.
     """
     folder = home / digest_of(str(FORMAT), listing.digest())
     # Of several processes that open the same data at the same time, one looks and the others wait for it.
@@ -149,7 +150,7 @@ def _write(listing: Listing, verdicts: _Verdicts, writer: TableWriter) -> None:
         writer.add_item(item, usable.times, usable.keys)
         count += 1
     if not count:
-        raise UserError(_all_refused(listing.root, rejected))
+        raise NothingUsable(_all_refused(listing.root, rejected), listing.root, sorted(rejected))
     writer.finish(
         {
             "root": listing.root,

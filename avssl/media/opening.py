@@ -45,7 +45,8 @@ def open_media(
         progress: a function of one :class:`Progress`; None shows a line if stderr is a terminal; False nothing.
 
     Raises:
-        UserError: nothing there, nothing in it, nothing of this split, or no file of it can be used.
+        NothingUsable: no file of it can be used; a UserError that names each with its reason.
+        UserError: nothing there, nothing in it, or nothing of this split.
     """
     prepared = _prepared(data)
     if prepared is not None:

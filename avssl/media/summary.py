@@ -83,7 +83,7 @@ def summarize(media: Media) -> Summary:
         _count(summary, facts)
     summary.sources = len(sources)
     for path, reason in media.rejected:
-        summary.rejected.append(Rejected(_relative(path, summary.root), reason))
+        summary.rejected.append(Rejected(relative(path, summary.root), reason))
         summary.reasons[reason.split(":")[0].split(" (")[0]] += 1
     return summary
 
@@ -91,10 +91,10 @@ def summarize(media: Media) -> Summary:
 def verdicts(media: Media) -> Iterator[Verdict]:
     """A true word about every file, usable or not, in the order of their paths."""
     root = common_root(media)
-    lines = [Verdict(_relative(path, root), False, reason) for path, reason in media.rejected]
+    lines = [Verdict(relative(path, root), False, reason) for path, reason in media.rejected]
     for i in range(len(media)):
         facts = media.facts(i)
-        lines.append(Verdict(_relative(facts.path, root), True, in_words(facts)))
+        lines.append(Verdict(relative(facts.path, root), True, in_words(facts)))
     yield from sorted(lines)
 
 
@@ -120,6 +120,11 @@ def common_root(media: Media) -> str:
     return os.path.commonpath(folders) if folders else ""
 
 
+def relative(path: str, root: str) -> str:
+    """A file's name inside the folder that holds all of them; its whole path if it lies elsewhere."""
+    return os.path.relpath(path, root) if root and Path(path).is_relative_to(root) else path
+
+
 # --- how ------------------------------------------------------------------------------------------------
 
 
@@ -137,7 +142,7 @@ def _count(summary: Summary, facts: Facts) -> None:
     if facts.split is not None:
         summary.splits[facts.split] += 1
     if facts.flags or (facts.kind == "video" and not facts.has_sound):
-        summary.odd.append(Verdict(_relative(facts.path, summary.root), True, in_words(facts)))
+        summary.odd.append(Verdict(relative(facts.path, summary.root), True, in_words(facts)))
 
 
 def _sound_in_words(facts: Facts) -> str:
@@ -150,10 +155,6 @@ def _sound_in_words(facts: Facts) -> str:
     if facts.kind == "video" and facts.audio_end_seconds < facts.duration_seconds - 0.2:
         words += f" to {facts.audio_end_seconds:.2f} s"
     return words
-
-
-def _relative(path: str, root: str) -> str:
-    return os.path.relpath(path, root) if root and Path(path).is_relative_to(root) else path
 
 
 def _plural(kind: str, count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import sys
 from collections.abc import Container, Sequence
@@ -34,10 +35,17 @@ PIPE_WIDTH = 400
 """Columns where there is no terminal to ask: lines in a log stay whole."""
 
 
+class _Console(Console):
+    """Leaves it to the command line what to do when the reader of a pipe has gone; rich would end with status 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "the reader of the pipe has gone")
+
+
 def console(file: IO[str] | None = None) -> Console:
     """Where tables go: coloured on a terminal, wide and plain elsewhere."""
     file = sys.stdout if file is None else file
-    return Console(file=file, highlight=False, width=None if file.isatty() else PIPE_WIDTH, soft_wrap=False)
+    return _Console(file=file, highlight=False, width=None if file.isatty() else PIPE_WIDTH, soft_wrap=False)
 
 
 def plain_table(

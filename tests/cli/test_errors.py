@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from small_runs import TINY, Said, write_clip
 
+from avssl.cli.index import SHORT_LIST
 from avssl.cli.main import main
 
 Call = Callable[..., Said]
@@ -52,6 +54,34 @@ def test_a_folder_of_junk_is_told_why_none_of_it_can_be_used(avssl: Call, tmp_pa
         assert "not media" in line
 
 
+@pytest.mark.parametrize("more", [(), ("--all",)])
+def test_where_nothing_can_be_used_the_index_names_every_file_with_its_reason(
+    avssl: Call, tmp_path: Path, more: tuple[str, ...]
+):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.mp4").write_bytes(b"")
+    for number in range(SHORT_LIST):
+        (tmp_path / f"{number}.txt").write_text("hello")
+    said = avssl("index", tmp_path, "--workers", "0", *more)
+    assert f"none of its {SHORT_LIST + 1} files can be used" in one_line(said)
+    named = dict(
+        line.split(maxsplit=1) for line in said.out.splitlines() if line.split()[:1] and "." in line.split()[0]
+    )
+    assert {name: reason.strip() for name, reason in named.items()} == {
+        "deep/a.mp4": "empty file",
+        **{f"{number}.txt": "not media" for number in range(SHORT_LIST)},
+    }
+
+
+def test_a_place_where_no_folder_can_be_made_is_one_line(avssl: Call, tmp_path: Path):
+    if not Path("/proc/self").exists():
+        pytest.skip("no /proc, where folders cannot be made")
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    for flags in (("--to", "/proc/x"), ("--json", "/proc/x/y.json")):
+        line = one_line(avssl("index", tmp_path, "--workers", "0", *flags))
+        assert "cannot make the folder /proc/x: nothing can be made there" in line
+
+
 def test_videos_without_sound_are_refused_by_a_task_that_needs_it(avssl: Call, tmp_path: Path):
     for number in range(3):
         write_clip(tmp_path / "silent" / f"{number}.mp4", number, sound=False)
@@ -78,6 +108,13 @@ def test_videos_without_sound_are_refused_by_a_task_that_needs_it(avssl: Call, t
         (["world", "out", "--train", "-1"], "a world cannot have fewer than 0 clips"),
         (["world", "out", "--preset", "nice"], "no preset is called 'nice'"),
         (["prepare", "data"], "avssl prepare wants OUT"),
+        (["prepare", "data", "out", "--side", "-5"], "--side (-5) must be at least 1"),
+        (["prepare", "data", "out", "--fps", "-1"], "--fps (-1.0) must be more than 0"),
+        (["prepare", "data", "out", "--rate", "0"], "--rate (0) must be at least 1"),
+        (["prepare", "data", "out", "--jpeg-quality", "101"], "--jpeg-quality (101) must lie between 1 and 100"),
+        (["prepare", "data", "out", "--shard-size", "0"], "--shard-size (0) must be at least 1"),
+        (["prepare", "data", "out", "--workers", "-3"], "--workers (-3) must not be negative"),
+        (["index", "data", "--workers", "-3"], "--workers (-3) must not be negative"),
         (["doctor", "--fix"], "avssl doctor has no option --fix"),
         ([*TRAIN, "--step", "3"], "has no option --step; did you mean '--steps'?"),
         ([*TRAIN, "--steps", "few"], "--steps wants a whole number, not 'few'"),
@@ -214,3 +251,13 @@ def test_the_traceback_is_shown_on_request(tmp_path: Path):
     ended = in_a_process("index", str(tmp_path / "nowhere"), AVSSL_TRACEBACK="1")
     assert ended.returncode != 0
     assert "Traceback" in ended.stderr
+
+
+def test_a_reader_of_the_list_that_has_gone_is_no_error(tmp_path: Path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    reader, writer = os.pipe()
+    os.close(reader)  # as head does after ten lines
+    words = [sys.executable, "-m", "avssl", "index", str(tmp_path), "--workers", "0"]
+    ended = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, "")
