@@ -22,6 +22,7 @@ from avssl.trainer.options import TrainOptions
 PROGRAM = Path(__file__).with_name("trainer_toy.py")
 OPTIONS = {
     "steps": 14,
+    "precision": "fp32",  # bf16, where a machine computes it, rounds halves of a batch otherwise than the whole
     "batch_size": 8,
     "learning_rate": 0.01,
     "optimizer": "sgd",
