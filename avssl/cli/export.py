@@ -52,8 +52,12 @@ def run(argv: Sequence[str]) -> None:
     made = exported(module, form, facts, path.suffix)  # type: ignore[arg-type]
     with whole_file(path) as file:
         file.write(made.data)
-    told = ", ".join(f"{key} {value}" for key, value in facts.items() if key not in ("avssl", "run"))
+    told = ", ".join(f"{key} {value}" for key, value in facts.items() if key not in ("version", "run"))
     say(f"{path}: {size(len(made.data))}; {told}")
+    if form != "torchvision":
+        x = module.examples(1)
+        shape = ", ".join(map(str, ("N", *x.shape[1:])))
+        say(f"takes {module.input_name}, {str(x.dtype).removeprefix('torch.')} ({shape}); gives {module.output_name}")
     say(f"largest difference to the module: {made.difference:.2g}, of values up to {made.largest:.2g}")
     say("to read it:")
     for line in made.usage:
@@ -96,7 +100,7 @@ def _module(values: Values) -> tuple[Portable, dict[str, Any]]:
         own = model.audio_encoder if isinstance(encoder, AudioEncoder) else model.vision
         assert own is not None
         encoder = own  # of a run of several tasks, with the batch statistics that the embedding was trained on
-    facts: dict[str, Any] = {"avssl": __version__, "run": run.resolve().name, "encoder": name}
+    facts: dict[str, Any] = {"version": __version__, "run": run.resolve().name, "encoder": name}
     facts["architecture"] = encoder.config.architecture
     if isinstance(encoder, AudioEncoder):
         facts |= {"rate": encoder.config.front_end.rate, "seconds": encoder.config.front_end.seconds}

@@ -97,8 +97,8 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
             by_source = torch.full((len(cosine), count), -torch.inf, device=cosine.device)
             by_source.scatter_reduce_(1, member.expand_as(cosine), cosine, "amax")
             best = by_source.topk(k, dim=1)
-            of_source = [cosine.masked_fill(member != best.indices[:, j, None], -torch.inf) for j in range(k)]
-            places.append(torch.stack([one.argmax(1) for one in of_source], dim=1).cpu())
+            items = [cosine.masked_fill(member != best.indices[:, j, None], -torch.inf).argmax(1) for j in range(k)]
+            places.append(torch.stack(items, dim=1).cpu())
             likeness.append(best.values.cpu())
     return Found(torch.cat(places).numpy(), torch.cat(likeness).numpy())
 
@@ -122,9 +122,10 @@ def precision_rows(
     """
     k = next(iter(found.values())).places.shape[1]
     label, group = _numbered(labels), _numbered(sources)
-    same = label[:, None] == label[None]
-    other = group[:, None] != group[None]
-    chance, count = float(((same & other).sum(1) / other.sum(1)).mean()), int(group.max()) + 1
+    count = int(group.max()) + 1
+    own = _numbered([f"{one}/{place}" for one, place in zip(label, group, strict=True)])
+    same, others = _frequency(label) - _frequency(own), len(group) - _frequency(group)
+    chance = float((same / others).mean())
     rows: list[ResultRow] = []
     shares: dict[str, tuple[float, Floats]] = {}
     for name, one in found.items():
@@ -199,6 +200,11 @@ def mean_distances(attribute: Attribute, sources: Sequence[str]) -> Floats:
 
 def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
     return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64)
+
+
+def _frequency(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often the number of each item is there."""
+    return np.asarray(np.bincount(numbers)[numbers], np.int64)
 
 
 def _within(reach: tuple[float, float]) -> tuple[float, float]:

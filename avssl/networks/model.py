@@ -26,7 +26,7 @@ class Model(nn.Module):
 
     Attributes:
         vision: the vision encoder, or None if the run has none; ``vision.stages(frames)`` gives every map.
-        audio: the audio encoder, or None.
+        audio_encoder: the audio encoder, or None.
         fusion: what joins the two, or None.
     """
 

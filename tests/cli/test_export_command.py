@@ -30,6 +30,7 @@ def test_the_encoder_that_is_named_is_the_one_exported(avssl, several, tmp_path)
         said = avssl("export", several, "-o", tmp_path / f"{name}.pt2", *flags)
         assert (said.status, said.err) == (0, "")
         assert f"encoder {name}, architecture small, side 32" in said.out
+        assert "takes frames, uint8 (N, 3, 32, 32); gives map" in said.out
         assert "largest difference to the module: 0" in said.out
         assert f"torch.export.load('{name}.pt2').module()" in said.out
     assert torch.equal(_read(tmp_path / "vision.pt2")(frames), model.vision(frames))

@@ -49,6 +49,20 @@ def test_pictures_with_labels_beside_random_weights_and_another_run(avssl, run, 
     assert (run / "results" / "neighbors.json").is_file()
 
 
+def test_supervised_weights_stand_beside_where_they_are_given(avssl, run, tmp_path):
+    import torch
+    from torchvision import models
+
+    torch.save(models.resnet18().state_dict(), tmp_path / "resnet18.pth")
+    few = write_pictures(tmp_path / "few", each=2)
+    words = ("--supervised", tmp_path / "resnet18.pth", "--neighbours", 2, "--queries", 2)
+    said = avssl("evaluate", "neighbors", "--run", run, "--data", few, "-o", tmp_path, *words)
+    assert (said.status, said.err) == (0, "")
+    rows = _rows(tmp_path / "neighbors.json")
+    assert rows["supervised", "precision@2"]["note"] == "stage layer4"
+    assert rows["trained", "precision@2"]["note"] == "stage conv2"
+
+
 def test_patches_and_sounds_have_files_of_their_own(avssl, run, pictures, tmp_path):
     sounds = write_sounds(tmp_path / "sounds", each=4)
     for data, what in ((pictures, "patches"), (sounds, "sounds")):
