@@ -54,9 +54,9 @@ class DataOptions:
     )
     prepare_side: int | None = field(
         default=None,
-        metadata={"help": "pixels of the shorter side of prepared pictures (default: what the task needs)"},
+        metadata={"help": "pixels of the shorter side of prepared pictures (default: what the task needs)", "low": 8},
     )
-    prepare_gb: float = field(default=20.0, metadata={"help": "the most that preparing may take on the disk"})
+    prepare_gb: float = field(default=20.0, metadata={"help": "the most that preparing may take on the disk", "low": 0})
 
     def check(self) -> None:
         """Refuse shares that are none.

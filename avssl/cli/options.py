@@ -126,6 +126,7 @@ class Command:
             written, extra = self._from_file(path, read_yaml(path), extra, leave_out={config})
         elif section is not None:
             written, extra = self._from_file(*section, extra, leave_out=set())
+        self._refuse_outside(flags, "")
         for group in self._exclusive:
             _settle(group, flags, written)
         defaults = {option.name: option.default for option in self._options.values()}
@@ -165,7 +166,9 @@ class Command:
             namespace = self._parser.parse_object(read, defaults=False)
         except ArgumentError as error:
             raise self._one_line(str(error), as_flag=False, where=f"{path}: ") from error
-        return {name: value for name, value in vars(namespace).items() if name in read}, found
+        written = {name: value for name, value in vars(namespace).items() if name in read}
+        self._refuse_outside(written, f"{path}: ")
+        return written, found
 
     def _one_line(self, message: str, *, as_flag: bool, where: str = "") -> UserError:
         """What jsonargparse says over several lines, in one that a person can act on."""
@@ -185,6 +188,15 @@ class Command:
         if choices:
             near = meant(value, choices, otherwise=None)
         return UserError(f"{where}{name} wants {wanted(option.type, null=not as_flag)}, not {value!r}{near}")
+
+    def _refuse_outside(self, values: Mapping[str, Any], where: str) -> None:
+        """Numbers outside the bounds of their options; ``where`` is the file that they are from, or nothing."""
+        for name, value in values.items():
+            option = self._options.get(name)
+            refusal = option.refusal(value) if option else None
+            if option and refusal:
+                said = f"{value:g}" if isinstance(value, float) else value
+                raise UserError(f"{where}{name if where else option.flag} ({said}) {refusal}")
 
     def _require_positional(self, values: Values) -> None:
         for name, optional in self._positional:

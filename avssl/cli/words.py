@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -21,6 +22,7 @@ class Option:
         type: the annotation: int, str | None, Literal["a", "b"], tuple[float, ...], …
         short: one-letter flag, such as "-o".
         metavar: what stands for the value in the help, if the type does not say it.
+        low, high: the least and the greatest number that is taken; None is no bound.
     """
 
     name: str
@@ -29,10 +31,22 @@ class Option:
     help: str
     short: str | None = None
     metavar: str | None = None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def flag(self) -> str:
         return "--" + self.name.replace("_", "-")
+
+    def refusal(self, value: Any) -> str | None:
+        """What a value must be that lies outside the bounds ("must be at least 1"); None if it lies within."""
+        low, high = self.low, self.high
+        numbers = value if isinstance(value, tuple | list) else (value,)
+        if value is None or (low is None and high is None) or all(_within(number, low, high) for number in numbers):
+            return None
+        if low is None or high is None:
+            return f"must be at least {low:g}" if high is None else f"must be at most {high:g}"
+        return f"must lie between {low:g} and {high:g}"
 
 
 def options_of(cls: type[Any], *, skip: Iterable[str] = ()) -> list[Option]:
@@ -45,6 +59,8 @@ def options_of(cls: type[Any], *, skip: Iterable[str] = ()) -> list[Option]:
             hints[field.name],
             field.default if field.default_factory is MISSING else field.default_factory(),
             field.metadata.get("help", ""),
+            low=field.metadata.get("low"),
+            high=field.metadata.get("high"),
         )
         for field in fields(cls)
         if field.init and field.name not in left_out
@@ -92,6 +108,11 @@ def meant(name: str, known: Sequence[str], otherwise: str | None = "--help") -> 
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; see {otherwise}" if otherwise else ""
+
+
+def _within(number: float, low: float | None, high: float | None) -> bool:
+    """Never of what is no number or not finite."""
+    return math.isfinite(number) and (low is None or number >= low) and (high is None or number <= high)
 
 
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}

@@ -41,6 +41,7 @@ class AudioEncoder(nn.Module):
         self.front_end = FrontEnd(config.front_end)
         self.trunk: nn.Module
         if config.architecture == "l3":
+            _check_size(config, self.front_end)
             self.trunk = Tower(
                 1,
                 config.width,
@@ -74,3 +75,17 @@ class AudioEncoder(nn.Module):
     def describe(self) -> dict[str, Any]:
         """What :func:`avssl.networks.saving.load_module` needs to rebuild this encoder."""
         return {"type": "audio", "config": asdict(self.config)}
+
+
+def _check_size(config: AudioConfig, front_end: FrontEnd) -> None:
+    """Refuse a spectrogram of which the tower leaves nothing."""
+    least = config.first_stride * (2**config.pools - 1) + 1
+    samples = round(config.front_end.seconds * config.front_end.rate)
+    if front_end.config.name.startswith("openl3"):
+        samples += 2 * (front_end.fft // 2)
+    frames = (samples - front_end.window_length) // front_end.hop + 1
+    if min(frames, front_end.bands) < least:
+        raise UserError(
+            f"the audio encoder needs a spectrogram of {least} bands and frames at least, not {front_end.bands} × "
+            f"{max(frames, 0)}; give more --bands or --seconds, or a smaller --first-stride"
+        )

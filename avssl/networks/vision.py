@@ -107,6 +107,12 @@ def _trunk(config: VisionConfig) -> VisionTrunk:
         return NinTrunk(config.blocks, config.norm)
     tower = {"blocks": config.blocks, "convs": config.convs, "first_stride": config.first_stride}
     pools = min(config.pools, config.blocks - 1)
+    least = config.first_stride * (2**pools - 1) + 1  # a stride leaves the ceiling, a pooling the floor
+    if name in ("small", "l3") and config.side < least:
+        raise UserError(
+            f"an encoder with {pools} poolings and a first stride of {config.first_stride} needs pictures of {least} "
+            f"pixels at least, not {config.side}; give larger ones, or a smaller --first-stride"
+        )
     if name == "small":
         return SmallTrunk(config.width, **tower, pools=pools, norm=config.norm)
     if name == "l3":

@@ -27,7 +27,7 @@ def generator(*parts: int | str) -> np.random.Generator:
 
     The parts are hashed, not multiplied or added: with ``seed * epoch`` epoch 0 is the same for every seed.
     """
-    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).digest()
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogateescape"), digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
 
 

@@ -45,40 +45,54 @@ class CorrespondenceOptions:
     fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
     vision: str = option("l3", "vision encoder: l3, resnet18, resnet34, resnet50, resnet101")
     audio: str = option("l3", "audio encoder: l3, resnet18, resnet34, resnet50, resnet101")
-    width: int = option(24, "channels of the first block of the l3 towers; published: 64")
-    convs: int = option(1, "convolutions a block of the l3 towers; published: 2")
-    first_stride: int = option(2, "stride of the l3 towers' first convolution: 1 in L3-Net, 2 in AVE- and AVOL-Net")
-    vision_pools: int = option(3, "blocks of the vision tower followed by pooling: 3 published; 2 doubles the map")
+    width: int = option(24, "channels of the first block of the l3 towers; published: 64", low=1)
+    convs: int = option(1, "convolutions a block of the l3 towers; published: 2", low=1)
+    first_stride: int = option(
+        2, "stride of the l3 towers' first convolution: 1 in L3-Net, 2 in AVE- and AVOL-Net", low=1, high=4
+    )
+    vision_pools: int = option(
+        3, "blocks of the vision tower followed by pooling: 3 published; 2 doubles the map", low=0, high=3
+    )
     norm: Norm = option("batch", "batch, group or none")
     front_end: FrontEndName = option("log-mel", "log-mel, l3 (linear), openl3-mel256, openl3-mel128")
-    rate: int = option(16000, "samples a second of the sound; published: 48000")
-    bands: int = option(64, "bands of log-mel")
-    seconds: float = option(1.0, "length of the sound")
-    side: int = option(112, "pixels of the square picture; published: 224")
-    frames: int = option(1, "frames of a puzzle, their maps pooled by maximum")
+    rate: int = option(16000, "samples a second of the sound; published: 48000", low=4000, high=192000)
+    bands: int = option(64, "bands of log-mel", low=16, high=512)
+    seconds: float = option(1.0, "length of the sound", low=0.2, high=60)
+    side: int = option(112, "pixels of the square picture; published: 224", low=16)
+    frames: int = option(1, "frames of a puzzle, their maps pooled by maximum", low=1)
     alignment: Alignment = option("centre", "centre: the frame is the midpoint of its sound; overlap: anywhere in it")
     negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
     negative_sounds: NegativeSounds = option(
         "moments", "of drawn negatives: as positives' are drawn; anywhere: off the frame grid, a leak kept for probes"
     )
-    hard_negatives: float = option(0.0, "share of drawn negatives that are another moment of the same video")
-    contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss")
-    logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone")
-    temperature: float = option(0.07, "temperature of InfoNCE")
-    crop_low: float = option(0.75, "smallest crop, as a share of the shorter side; published: 224/256 always")
-    crop_high: float = option(1.0, "largest crop")
+    hard_negatives: float = option(
+        0.0, "share of drawn negatives that are another moment of the same video", low=0, high=1
+    )
+    contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss", low=0)
+    logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone", low=0)
+    temperature: float = option(0.07, "temperature of InfoNCE", low=0.001)
+    crop_low: float = option(
+        0.75, "smallest crop, as a share of the shorter side; published: 224/256 always", low=0.05, high=1
+    )
+    crop_high: float = option(1.0, "largest crop", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures")
-    brightness: float = option(32 / 255, "largest change of brightness, of 1")
-    saturation: float = option(0.5, "largest change of saturation, as a share")
-    gain: float = option(0.1, "largest change of loudness, as a share")
-    masking: float = option(0.0, "widest gap in the spectrogram, as a share, one in frequency and one in time")
-    transpose: float = option(0.0, "largest shift of the spectrogram along its bands, as a share: other pitches")
-    grey: float = option(0.0, "share of the pictures that lose their colours")
+    brightness: float = option(32 / 255, "largest change of brightness, of 1", low=0, high=1)
+    saturation: float = option(0.5, "largest change of saturation, as a share", low=0, high=1)
+    gain: float = option(0.1, "largest change of loudness, as a share", low=0, high=1)
+    masking: float = option(
+        0.0, "widest gap in the spectrogram, as a share, one in frequency and one in time", low=0, high=1
+    )
+    transpose: float = option(
+        0.0, "largest shift of the spectrogram along its bands, as a share: other pitches", low=0, high=1
+    )
+    grey: float = option(0.0, "share of the pictures that lose their colours", low=0, high=1)
     silent_rows: float = option(
         0.0,
         "share of a batch's puzzles that add a stretch of mere noise, which belongs to no picture (negatives: batch)",
+        low=0,
+        high=1,
     )
-    min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)")
+    min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)", high=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +146,9 @@ class AVCorrespondence(Task):
         return unusable(facts, self.options.seconds)
 
     def fit_statistics(self, media: Media, seed: int) -> None:
+        facts = (media.facts(i) for i in range(len(media)))
+        if len({found.source or found.path for found in facts}) < 2:
+            raise UserError("a negative is the sound of another source: give videos of two sources at least")
         front_end = FrontEnd(self._front_end())
         count = min(128, len(media))
         sounds = [draw_pair(media, Key(seed, -1, i), self._rule()).sound.sound for i in range(count)]
@@ -282,12 +299,18 @@ class AVCorrespondence(Task):
 
         ``ignore`` (N, N): pairs of one source that are not one puzzle's: neither true nor false.
         """
+        if len(vision) < 2:
+            raise UserError(
+                "--negatives batch takes the other sounds of a batch (with --accumulate: of a piece of it), and there "
+                "are none: give a --batch-size of two or more a piece, or --negatives drawn"
+            )
         logits = network.fusion.all_pairs(vision, audio)
         positive = logits.diagonal()
         off = ~torch.eye(len(logits), dtype=torch.bool, device=logits.device) & ~ignore
         negative = logits[off]
-        loss = (nn.functional.softplus(-positive).mean() + nn.functional.softplus(negative).mean()) / 2
-        accuracy = ((positive > 0).float().mean() + (negative <= 0).float().mean()) / 2
+        count = max(negative.numel(), 1)  # a small batch may be of one source by chance
+        loss = (nn.functional.softplus(-positive).mean() + nn.functional.softplus(negative).sum() / count) / 2
+        accuracy = ((positive > 0).float().mean() + (negative <= 0).float().sum() / count) / 2
         measures = {"accuracy": accuracy.detach(), "binary_loss": loss.detach()}
         loss = self.options.logistic * loss  # kept at 0, so that every parameter has a gradient in every process
         if self.options.contrastive:
@@ -378,6 +401,8 @@ def _check_weights(options: CorrespondenceOptions) -> None:
         raise UserError("--logistic weighs two losses of --negatives batch; with --negatives drawn there is only one")
     if options.negatives == "batch" and not options.logistic and not options.contrastive:
         raise UserError("--logistic 0 and --contrastive 0 leave nothing to learn from; give one of them a weight")
+    if options.negatives == "batch" and options.hard_negatives:
+        raise UserError("--hard-negatives are drawn, not of the batch: give --negatives drawn, or --hard-negatives 0")
     if options.silent_rows and not options.logistic:
         raise UserError(
             "--silent-rows are negatives of the logistic loss: give --logistic a weight, or --silent-rows 0"

@@ -54,16 +54,22 @@ def draw_sheet(puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None,
     return Image.open(buffer).convert("RGB")
 
 
+def told(probability: float) -> str:
+    """What a network says that gives yes this probability, and how sure it is of what it says."""
+    return f"says yes ({probability:.0%})" if probability > 0.5 else f"says no ({1 - probability:.0%})"
+
+
 def _picture(axes: Axes, puzzle: CorrespondencePuzzle) -> None:
     middle = puzzle.frames[len(puzzle.frames) // 2]
     axes.imshow(middle.transpose(1, 2, 0))
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_xlabel(
-        f"{Path(puzzle.names[0]).name[:22]}  {puzzle.pair.frame.frame_seconds:.2f} s",
+        f"{_name(puzzle.names[0])}  {puzzle.pair.frame.frame_seconds:.2f} s",
         fontsize=6.5,
         color=INK,
         loc="left",
+        parse_math=False,  # a name may hold dollars
     )
     for spine in axes.spines.values():
         spine.set(edgecolor=YES if puzzle.label else NO, linewidth=2.5)
@@ -88,12 +94,17 @@ def _spectrogram(axes: Axes, puzzle: CorrespondencePuzzle, front_end: FrontEnd) 
     )
     start = puzzle.pair.sound.sound_start_seconds
     seconds = len(puzzle.waveform) / config.rate
-    name = Path(puzzle.names[1]).name[:22]
-    axes.set_xlabel(f"{name}  {start:.2f}–{start + seconds:.2f} s", fontsize=6.5, color=INK, loc="left")
+    times = f"{start:.2f}–{start + seconds:.2f} s"
+    axes.set_xlabel(f"{_name(puzzle.names[1])}  {times}", fontsize=6.5, color=INK, loc="left", parse_math=False)
     axes.set_ylabel("")
     axes.set_xticks([])
     axes.tick_params(labelsize=5.5, length=2, pad=1)
     axes.yaxis.tick_right()
+
+
+def _name(path: str) -> str:
+    """The file's name, short, and as fonts can write it: bytes that are no UTF-8 become question marks."""
+    return Path(path).name[:22].encode("utf-8", "replace").decode()
 
 
 def _title(axes: Axes, puzzle: CorrespondencePuzzle, probability: float | None) -> None:
@@ -101,5 +112,5 @@ def _title(axes: Axes, puzzle: CorrespondencePuzzle, probability: float | None) 
     axes.set_title(text, loc="left", fontsize=10, fontweight="bold", color=YES if puzzle.label else NO, pad=4)
     if probability is not None:
         right = (probability > 0.5) == bool(puzzle.label)
-        answer = f"says {'yes' if probability > 0.5 else 'no'} ({probability:.0%})"
+        answer = told(probability)
         axes.text(0.32, 1.045, answer, transform=axes.transAxes, fontsize=9, color=YES if right else NO, clip_on=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
+from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.samplers.keys import Key
 
@@ -19,9 +20,13 @@ Batch = dict[str, Any]
 """What ``collate`` makes: tensors by name; other values (lists of texts) stay where they are."""
 
 
-def option(default: Any, help: str) -> Any:
-    """A field of a task's options, with the help that its flag shows."""
-    return field(default=default, metadata={"help": help})
+def option(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """A field of a task's options, with the help that its flag shows.
+
+    ``low`` and ``high`` are the least and the greatest value that the command line and YAML files take, each number
+    of a list by itself; None is no bound.
+    """
+    return field(default=default, metadata={"help": help, "low": low, "high": high})
 
 
 @dataclass(slots=True)
@@ -69,6 +74,9 @@ class Task(ABC):
     """The logged measure that training and validation share and :meth:`chance_loss` speaks of; curves show it."""
 
     def __init__(self, options: Any) -> None:
+        low, high = getattr(options, "crop_low", 0.0), getattr(options, "crop_high", 1.0)
+        if low > high:
+            raise UserError(f"--crop-low ({low:g}) must be at most --crop-high ({high:g})")
         self.options = options
         self.training = True
         """False in :meth:`held_out` copies: no augmentation, puzzles drawn in the plain published way."""

@@ -48,32 +48,40 @@ class ColorizationOptions:
     """Options of ``avssl train colorization``; the defaults run on a small CPU."""
 
     target: Target = option("both", "classification (bins of ab), regression (ab), or both: a head each on one encoder")
-    side: int = option(64, "pixels of the square picture; published: 176")
-    stride: int = option(4, "pixels of the picture to one of the colour map; published: 4")
+    side: int = option(64, "pixels of the square picture; published: 176", low=8)
+    stride: int = option(4, "pixels of the picture to one of the colour map; published: 4", low=1)
     sampling: Literal["mean", "nearest"] = option(
         "mean", "colour of the map: mean of the pixels, or one; published: nearest"
     )
-    grid: float = option(20.0, "side of a colour bin in Lab units; published: 10")
-    neighbours: int = option(5, "bins that a pixel's colour is shared among; published: 5 (paper), 10 (code)")
-    sigma: float = option(10.0, "width of the Gaussian of that sharing, in Lab units; published: 5 with grid 10")
+    grid: float = option(20.0, "side of a colour bin in Lab units; published: 10", low=1, high=100)
+    neighbours: int = option(5, "bins that a pixel's colour is shared among; published: 5 (paper), 10 (code)", low=1)
+    sigma: float = option(
+        10.0, "width of the Gaussian of that sharing, in Lab units; published: 5 with grid 10", low=0.01
+    )
     rebalance: bool = option(True, "weigh rare colours more")
-    rebalance_mix: float = option(0.5, "0: weigh by the inverse of the frequency; 1: all alike; published: 0.5")
-    grey_limit: float = option(5.0, "pictures whose a and b all lie within this teach nothing; 0 takes all")
-    temperature: float = option(0.38, "of the annealed mean that decodes bins: 1 the mean, towards 0 the mode")
-    crop_low: float = option(0.7, "smallest crop, as a share of the shorter side")
-    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle")
+    rebalance_mix: float = option(
+        0.5, "0: weigh by the inverse of the frequency; 1: all alike; published: 0.5", low=0, high=1
+    )
+    grey_limit: float = option(5.0, "pictures whose a and b all lie within this teach nothing; 0 takes all", low=0)
+    temperature: float = option(
+        0.38, "of the annealed mean that decodes bins: 1 the mean, towards 0 the mode", low=0.001
+    )
+    crop_low: float = option(0.7, "smallest crop, as a share of the shorter side", low=0.05, high=1)
+    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures")
-    contrast: float = option(0.0, "largest change of the contrast of the lightness that is fed, as a share")
+    contrast: float = option(
+        0.0, "largest change of the contrast of the lightness that is fed, as a share", low=0, high=1
+    )
     vision: str = option("l3", "vision encoder: l3, small, nin, alexnet, resnet18, resnet34, resnet50, resnet101")
-    width: int = option(32, "channels of the first block of l3 and small")
-    convs: int = option(1, "convolutions a block of l3 and small")
-    blocks: int = option(4, "blocks of l3, small and nin")
-    first_stride: int = option(2, "stride of the first convolution of l3 and small")
-    vision_pools: int = option(3, "blocks of l3 and small followed by pooling")
+    width: int = option(32, "channels of the first block of l3 and small", low=1)
+    convs: int = option(1, "convolutions a block of l3 and small", low=1)
+    blocks: int = option(4, "blocks of l3, small and nin", low=1, high=8)
+    first_stride: int = option(2, "stride of the first convolution of l3 and small", low=1, high=4)
+    vision_pools: int = option(3, "blocks of l3 and small followed by pooling", low=0, high=8)
     norm: Norm = option("batch", "batch, group or none")
-    head_width: int = option(96, "channels of the head")
-    head_depth: int = option(1, "3×3 convolutions of the head")
-    dropout: float = option(0.0, "share of the head's channels dropped in training")
+    head_width: int = option(96, "channels of the head", low=1)
+    head_depth: int = option(1, "3×3 convolutions of the head", low=0)
+    dropout: float = option(0.0, "share of the head's channels dropped in training", low=0, high=0.99)
 
 
 @dataclass(frozen=True, slots=True)

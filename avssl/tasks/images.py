@@ -20,10 +20,10 @@ class EncoderOptions:
     vision: str = option(
         "small", "small, l3, nin, alexnet, alexnet-stride2, resnet18, resnet34, resnet50, resnet101: the image encoder"
     )
-    width: int = option(32, "channels of the first block of small and l3")
-    blocks: int = option(3, "blocks of small, l3 and nin")
-    convs: int = option(2, "convolutions a block of small and l3")
-    first_stride: int = option(1, "stride of the first convolution of small and l3")
+    width: int = option(32, "channels of the first block of small and l3", low=1)
+    blocks: int = option(3, "blocks of small, l3 and nin", low=1, high=8)
+    convs: int = option(2, "convolutions a block of small and l3", low=1)
+    first_stride: int = option(1, "stride of the first convolution of small and l3", low=1, high=4)
     norm: Norm = option("batch", "batch, group or none")
 
 

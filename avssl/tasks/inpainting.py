@@ -36,30 +36,34 @@ class InpaintingOptions:
     """Options of ``avssl train inpainting``; the defaults run on a small CPU."""
 
     hole: Hole = option("centre", "centre (one square), blocks (small squares anywhere), region (a random shape)")
-    hole_share: float = option(0.5, "side of the centre square, as a share of the picture's; blocks are a third of it")
+    hole_share: float = option(
+        0.5, "side of the centre square, as a share of the picture's; blocks are a third of it", low=0.05, high=0.9
+    )
     fill: Literal["mean", "border"] = option(
         "border",
         "what the hole is fed as: mean (of training; published) or border (harmonic; the network adds to it)",
     )
-    side: int = option(64, "pixels of the square picture; published: 128")
-    overlap: int = option(2, "pixels beyond the hole that are predicted, too; authors' code: 4")
-    overlap_weight: float = option(10.0, "weight of those pixels in the loss; published: 10")
-    adversarial: float = option(0.0, "weight of the adversarial term; published: 0.001 for pictures, 0 for features")
+    side: int = option(64, "pixels of the square picture; published: 128", low=16)
+    overlap: int = option(2, "pixels beyond the hole that are predicted, too; authors' code: 4", low=0)
+    overlap_weight: float = option(10.0, "weight of those pixels in the loss; published: 10", low=0)
+    adversarial: float = option(
+        0.0, "weight of the adversarial term; published: 0.001 for pictures, 0 for features", low=0
+    )
     skips: bool = option(True, "the encoder's finer stages and the picture join in the decoder; published: no")
     bottleneck: Bottleneck = option(
         "channel-wise", "between encoder and decoder: channel-wise (published), dense or none"
     )
-    crop_low: float = option(0.7, "smallest crop, as a share of the shorter side")
-    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle")
+    crop_low: float = option(0.7, "smallest crop, as a share of the shorter side", low=0.05, high=1)
+    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures")
     vision: str = option("l3", "vision encoder: l3, small, nin, alexnet, resnet18, resnet34, resnet50, resnet101")
-    width: int = option(32, "channels of the first block of l3 and small")
-    convs: int = option(1, "convolutions a block of l3 and small")
-    blocks: int = option(4, "blocks of l3, small and nin")
-    first_stride: int = option(2, "stride of the first convolution of l3 and small")
-    vision_pools: int = option(3, "blocks of l3 and small followed by pooling")
+    width: int = option(32, "channels of the first block of l3 and small", low=1)
+    convs: int = option(1, "convolutions a block of l3 and small", low=1)
+    blocks: int = option(4, "blocks of l3, small and nin", low=1, high=8)
+    first_stride: int = option(2, "stride of the first convolution of l3 and small", low=1, high=4)
+    vision_pools: int = option(3, "blocks of l3 and small followed by pooling", low=0, high=8)
     norm: Norm = option("batch", "batch, group or none")
-    decoder_width: int = option(24, "channels of the decoder's last block")
+    decoder_width: int = option(24, "channels of the decoder's last block", low=1)
 
 
 @dataclass(frozen=True, slots=True)

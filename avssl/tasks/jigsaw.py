@@ -39,8 +39,8 @@ class JigsawOptions(EncoderOptions):
     permutations: int = option(100, "size of the set that the shuffle is drawn from; published: 1000")
     set_seed: int = option(0, "names the set of permutations")
     tiles: int = option(3, "tiles a side; published: 3. 2 × 2 is a different, easier puzzle")
-    cell: int = option(35, "pixels of a tile's cell; the square has tiles × cell a side; published: 75")
-    tile: int = option(28, "against edges that continue: pixels of a tile, anywhere in its cell; published: 64")
+    cell: int = option(35, "pixels of a tile's cell; the square has tiles × cell a side; published: 75", low=8)
+    tile: int = option(28, "against edges that continue: pixels of a tile, anywhere in its cell; published: 64", low=8)
     centred: bool = option(False, "put each tile in the middle of its cell: edges continue at a known distance")
     normalise: Normalise = option(
         "channel",
@@ -48,25 +48,33 @@ class JigsawOptions(EncoderOptions):
         "patch (one contrast for all channels), off; published: channel",
     )
     grey: float = option(
-        0.3, "against chromatic aberration: share of puzzles in grey, 1 to close it; authors' code: 0.5"
+        0.3, "against chromatic aberration: share of puzzles in grey, 1 to close it; authors' code: 0.5", low=0, high=1
     )
     projection: float = option(
         0.0,
         "against chromatic aberration: share of the others without green against magenta, whose "
         "channels are not moved; authors' code: 0.5",
+        low=0,
+        high=1,
     )
     channel_jitter: int = option(
-        1, "against chromatic aberration: pixels by which each channel of a tile is moved at most; authors' code: 2"
+        1,
+        "against chromatic aberration: pixels by which each channel of a tile is moved at most; authors' code: 2",
+        low=0,
     )
-    puzzles: int = option(1, "permutations that a picture is shown in, in one batch of training; published: 1")
-    crop_low: float = option(0.75, "smallest square, as a share of the shorter side; authors' code: 255/256")
-    crop_high: float = option(1.0, "largest square; held-out pictures are cut so, in the middle")
+    puzzles: int = option(1, "permutations that a picture is shown in, in one batch of training; published: 1", low=1)
+    crop_low: float = option(
+        0.75, "smallest square, as a share of the shorter side; authors' code: 255/256", low=0.05, high=1
+    )
+    crop_high: float = option(1.0, "largest square; held-out pictures are cut so, in the middle", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures before they are cut; published: no")
-    features: int = option(128, "numbers that a tile is told by; published: 1024")
-    hidden: tuple[int, ...] = option((256,), "fully connected layers over all tiles; published: 4096")
-    pool: int = option(2, "average a tile's map to this many places a side")
-    dropout: float = option(0.0, "share of features and hidden numbers dropped in training; published: 0.5")
-    smoothing: float = option(0.0, "label smoothing")
+    features: int = option(128, "numbers that a tile is told by; published: 1024", low=1)
+    hidden: tuple[int, ...] = option((256,), "fully connected layers over all tiles; published: 4096", low=1)
+    pool: int = option(2, "average a tile's map to this many places a side", low=1)
+    dropout: float = option(
+        0.0, "share of features and hidden numbers dropped in training; published: 0.5", low=0, high=0.99
+    )
+    smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
 
 
 @dataclass(frozen=True, slots=True)

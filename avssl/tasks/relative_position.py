@@ -44,9 +44,9 @@ _COARSEST, _FINEST = 100 / 9216, 9025 / 9216
 class RelativePositionOptions(EncoderOptions):
     """Options of ``avssl train relative-position``; the defaults run on a small CPU."""
 
-    patch: int = option(32, "pixels of a patch's side; published: 96")
-    gap: int = option(16, "against edges that continue: pixels between neighbours; published: 48, half a patch")
-    jitter: int = option(3, "against long straight lines: pixels that a patch is moved at most; published: 7")
+    patch: int = option(32, "pixels of a patch's side; published: 96", low=8)
+    gap: int = option(16, "against edges that continue: pixels between neighbours; published: 48, half a patch", low=0)
+    jitter: int = option(3, "against long straight lines: pixels that a patch is moved at most; published: 7", low=0)
     colour: Colours = option(
         "project",
         "against chromatic aberration, which tells the place: project (no green against magenta), drop (one channel of "
@@ -54,23 +54,26 @@ class RelativePositionOptions(EncoderOptions):
     )
     normalise: bool = option(True, "against brightness and contrast that tell the place: those of each patch removed")
     coarsen: float = option(
-        0.33, "share of the patches scaled down and up again in training, against coding noise; published: 0.33"
+        0.33,
+        "share of the patches scaled down and up again in training, against coding noise; published: 0.33",
+        low=0,
+        high=1,
     )
-    pixels_low: int = option(18000, "fewest pixels that the whole picture is scaled to; published: 150000")
-    pixels_high: int = option(26000, "most pixels that the whole picture is scaled to; published: 450000")
+    pixels_low: int = option(18000, "fewest pixels that the whole picture is scaled to; published: 150000", low=64)
+    pixels_high: int = option(26000, "most pixels that the whole picture is scaled to; published: 450000", low=64)
     grid: int = option(3, "rows and columns of patches at most, of a grid laid on a picture in training")
     grids: int = option(
-        1, "grids laid on a picture in training, whose pairs are all asked, each class as often; published: 4"
+        1, "grids laid on a picture in training, whose pairs are all asked, each class as often; published: 4", low=1
     )
     flip: bool = option(True, "mirror half of the pictures before patches are cut")
-    features: int = option(128, "numbers that a patch is told by; published: 4096")
-    hidden: tuple[int, ...] = option((128,), "fully connected layers over both patches; published: 4096,4096")
-    pool: int = option(2, "average a patch's map to this many places a side")
-    dropout: float = option(0.0, "share of features and hidden numbers dropped in training")
+    features: int = option(128, "numbers that a patch is told by; published: 4096", low=1)
+    hidden: tuple[int, ...] = option((128,), "fully connected layers over both patches; published: 4096,4096", low=1)
+    pool: int = option(2, "average a patch's map to this many places a side", low=1)
+    dropout: float = option(0.0, "share of features and hidden numbers dropped in training", low=0, high=0.99)
     affine: bool = option(
         False, "scale and shift in the batch normalisation of the fully connected layers; published: no"
     )
-    smoothing: float = option(0.0, "label smoothing")
+    smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,54 @@ def test_a_run_that_could_not_begin_leaves_its_folder_free(avssl: Call, clips: P
     assert avssl(*command, "--data", clips).status == 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("--seconds 0", "--seconds -1", "--seconds 0.001", "--side 0", "--side 4", "--width 0", "--first-stride 0"),
+        *("--rate 0", "--rate 10", "--bands 0", "--crop-low 0", "--crop-low 2", "--crop-low .9 --crop-high .5"),
+        *("--masking 2", "--frames 0", "--convs 0", "--contrastive -1", "--gain 3", "--brightness 9"),
+        *("--hard-negatives 2", "--hard-negatives .5", "--silent-rows 2", "--vision-pools 9", "--min-loudness-db 20"),
+        *("--prepare-gb -1", "--prepare-side 0", "--temperature 0"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_before_the_data_are_opened(avssl: Call, tmp_path: Path, words: str):
+    line = one_line(avssl(*TRAIN, "--data", tmp_path / "nowhere", "--out", tmp_path / "run", *words.split()))
+    assert line.startswith(f"avssl: {words.split(maxsplit=1)[0]}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_without_a_negative_and_a_single_source_are_told_so(avssl: Call, clips: Path, tmp_path: Path):
+    command = (*TRAIN, "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
+    assert "give a --batch-size of two or more" in one_line(avssl(*command, "--data", clips, "--batch-size", "1"))
+    write_clip(tmp_path / "one" / "0.mp4")
+    assert "two sources at least" in one_line(avssl(*command, "--data", tmp_path / "one"))
+
+
+def test_a_fault_of_the_program_before_the_first_step_leaves_the_folder_free(
+    avssl: Call, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    command = (*TRAIN, "--data", clips, "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
+    with monkeypatch.context() as broke:
+        broke.setattr("avssl.tasks.av_correspondence.AVCorrespondence.loss", broken)
+        with pytest.raises(ZeroDivisionError):
+            avssl(*command)
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_names_with_dollars_or_stray_bytes_are_trained_on_and_drawn(avssl: Call, tmp_path: Path):
+    for number, name in enumerate((b"a$x^{1_$ b.mp4", b"bad\xff.mp4")):
+        write_clip(tmp_path / "clip.mp4", number)
+        (tmp_path / "clips").mkdir(exist_ok=True)
+        (tmp_path / "clip.mp4").rename(tmp_path / "clips" / os.fsdecode(name))
+    command = (*TRAIN, "--data", tmp_path / "clips", "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
+    said = avssl(*command)
+    assert said.status == 0, said.err
+    assert (tmp_path / "run" / "sheet.png").exists()
+
+
 @contextmanager
 def disk_full_after(size: int) -> Iterator[None]:
     """No file may grow beyond ``size`` bytes: the system says so as it does of a full disk."""

@@ -11,6 +11,7 @@ import pytest
 
 from avssl.cli.options import Command, Option, Values, options_of
 from avssl.errors import UserError
+from avssl.tasks.base import option
 
 
 @dataclass(frozen=True)
@@ -156,3 +157,36 @@ def test_help_shows_every_option_with_its_default_and_the_example(capsys: pytest
         assert part in text
     for part in ("--flip, --no-flip", "{adamw,sgd}", "(default: 0.5,0.75)", "avssl toy --steps 3"):
         assert part in text
+
+
+@dataclass(frozen=True)
+class Bounded:
+    share: float = option(0.5, "of all", low=0, high=1)
+    side: int | None = option(None, "pixels", low=8)
+    loudness: float = option(-40.0, "dB", high=0)
+    hidden: tuple[int, ...] = option((4,), "widths", low=1)
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "rule"),
+    [
+        ("share", "1.5", "(1.5) must lie between 0 and 1"),
+        ("share", "-0.1", "(-0.1) must lie between 0 and 1"),
+        ("share", ".nan", "(nan) must lie between 0 and 1"),
+        ("side", "7", "(7) must be at least 8"),
+        ("loudness", "20", "(20) must be at most 0"),
+        ("hidden", "[3, 0]", "((3, 0)) must be at least 1"),
+    ],
+)
+def test_a_number_outside_its_bounds_is_refused_wherever_it_is_given(word: str, value: str, rule: str, tmp_path: Path):
+    command = Command("avssl toy", "A toy.")
+    command.add([Option("config", str | None, None, "a YAML file"), *options_of(Bounded)])
+    with pytest.raises(UserError) as caught:
+        command.parse([f"--{word}={value}"])
+    assert str(caught.value) == f"--{word} {rule}"
+    (tmp_path / "c.yaml").write_text(f"{word}: {value}\n")
+    with pytest.raises(UserError) as caught:
+        command.parse(["--config", str(tmp_path / "c.yaml")], config="config")
+    assert str(caught.value) == f"{tmp_path / 'c.yaml'}: {word} {rule}"
+    kept = command.parse(["--share", "1", "--side", "null", "--loudness", "0", "--hidden", "1"])
+    assert (kept["share"], kept["side"], kept["loudness"], kept["hidden"]) == (1.0, None, 0.0, (1,))
