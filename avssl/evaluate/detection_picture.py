@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from avssl.evaluate.box_precision import Said, iou
@@ -19,6 +20,9 @@ SHOWN, SIDE = 6, 300
 
 SURE = 0.5
 """Detections with this score at least are drawn."""
+
+NAMED = 10
+"""The most boxes in a picture whose names are written: more names would hide the objects."""
 
 COLOURS = ("#e6194b", "#1f77e0", "#2ca02c", "#ff9d0a", "#b04fd6", "#12b5c9", "#f032e6", "#8a6d1f")
 """One class after the other, then again."""
@@ -38,9 +42,11 @@ def draw_detections(path: Path, title: str, test: BoxSet, said: Mapping[str, Seq
     rows = []
     for i in sorted(order[:SHOWN].tolist()):
         scene = test.scenes[i]
-        pictures, lines = [_with_truth(scene, test.classes)], [_counted(scene)]
+        counts = [len(scene.truth.boxes), *(int((one[i].scores >= SURE).sum()) for one in said.values())]
+        named = max(counts) <= NAMED
+        pictures, lines = [_with_truth(scene, test.classes, named)], [_counted(scene)]
         for one in said.values():
-            pictures.append(_with_boxes(scene, one[i], test.classes))
+            pictures.append(_with_boxes(scene, one[i], test.classes, named))
             lines.append(_found(scene, one[i]))
         rows.append((pictures, lines))
     note = f"Boxes with a score of {SURE} at least. Grey: objects that do not count (difficult, crowds)."
@@ -48,30 +54,31 @@ def draw_detections(path: Path, title: str, test: BoxSet, said: Mapping[str, Seq
     save_png(draw_rows(title, note, ["truth", *said], rows, across=across), path)
 
 
-def _with_truth(scene: Scene, classes: Sequence[str]) -> Image.Image:
+def _with_truth(scene: Scene, classes: Sequence[str], named: bool) -> Image.Image:
     truth = scene.truth
     colours = [
         GREY if ignored else COLOURS[label % len(COLOURS)]
         for label, ignored in zip(truth.labels, truth.ignored, strict=True)
     ]
-    return _drawn(scene, truth.boxes, [classes[k] for k in truth.labels], colours)
+    return _drawn(scene, truth.boxes, [classes[k] for k in truth.labels], colours, named)
 
 
-def _with_boxes(scene: Scene, said: Said, classes: Sequence[str]) -> Image.Image:
+def _with_boxes(scene: Scene, said: Said, classes: Sequence[str], named: bool) -> Image.Image:
     sure = np.flatnonzero(said.scores >= SURE)[::-1]  # the surest on top
     names = [f"{classes[said.labels[i]]} {said.scores[i]:.2f}" for i in sure]
-    return _drawn(scene, said.boxes[sure], names, [COLOURS[said.labels[i] % len(COLOURS)] for i in sure])
+    return _drawn(scene, said.boxes[sure], names, [COLOURS[said.labels[i] % len(COLOURS)] for i in sure], named)
 
 
-def _drawn(scene: Scene, boxes: np.ndarray, names: Sequence[str], colours: Sequence[str]) -> Image.Image:
+def _drawn(
+    scene: Scene, boxes: NDArray[np.float32], names: Sequence[str], colours: Sequence[str], named: bool
+) -> Image.Image:
     picture = enlarged(picture_of(read_image(str(scene.picture))), SIDE)
     scale = picture.width / scene.width
     pen, small = ImageDraw.Draw(picture), font(10)
-    crowded = len(boxes) > 12
     for (x0, y0, x1, y1), name, colour in zip((boxes * scale).tolist(), names, colours, strict=True):
-        pen.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=colour, width=1 if crowded else 2)
-        if crowded:
-            continue  # their names would hide them
+        pen.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=colour, width=2 if named else 1)
+        if not named:
+            continue
         top = y0 - 12 if y0 >= 12 else y0
         pen.rectangle((x0, top, x0 + small.getlength(name) + 4, top + 12), fill=colour)
         pen.text((x0 + 2, top), name, "#ffffff", small)

@@ -28,6 +28,10 @@ SHARES = (
     "false-silence",
     "locacc",
     "pck",
+    "ap",
+    "voc07",
+    "voc12",
+    "within",
 )
 """How metrics begin that are shares, shown as per cent."""
 
