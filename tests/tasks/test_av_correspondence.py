@@ -13,6 +13,7 @@ from toy_media import RATE, ToyVideos
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
 from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
+from avssl.tasks.av_sheet import told
 from avssl.tasks.registry import get
 
 SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
@@ -147,3 +148,7 @@ def test_the_contrastive_objective_can_stand_alone(fusion: str) -> None:
 def test_weights_that_leave_nothing_are_refused(told: dict[str, object], what: str) -> None:
     with pytest.raises(UserError, match=what):
         AVCorrespondence(replace(SMALL, **told))
+
+
+def test_the_sheet_says_how_sure_the_network_is_of_what_it_says():
+    assert [told(p) for p in (0.47, 0.9)] == ["says no (53%)", "says yes (90%)"]
