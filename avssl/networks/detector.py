@@ -22,6 +22,9 @@ GRID = 7
 RATIOS = (0.5, 1.0, 2.0)
 """Height by width of the anchors, as published."""
 
+LEAST_SCORE = 0.01
+"""Detections below it are not told; torchvision's 0.05 silences whole classes where examples are few."""
+
 Target = dict[str, Tensor]
 """``boxes`` (n, 4) as x0, y0, x1, y1 in pixels of the picture, and ``labels`` (n,) from 1 on."""
 
@@ -131,6 +134,7 @@ def detector(
         rpn_post_nms_top_n_test=250,
         rpn_batch_size_per_image=128,
         box_batch_size_per_image=96,
+        box_score_thresh=LEAST_SCORE,
     )
 
 

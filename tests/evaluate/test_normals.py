@@ -18,7 +18,7 @@ from avssl.evaluate.normal_rows import normal_rows
 from avssl.evaluate.normal_sets import open_normals
 from avssl.evaluate.normals import Normals, fit_normals, judge_normals, look_away, normal_centres, say_normals
 from avssl.evaluate.normals_picture import draw_normals
-from avssl.networks.vision import ARCHITECTURES, VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionConfig, VisionEncoder
 
 SMALL = Normals(steps=250, batch_size=4, rate=2e-2, side=48, width=16, flip=False)
 """Not mirrored: the lamps are not."""
@@ -55,8 +55,8 @@ def test_normals_of_shaded_surfaces_are_learned_on_a_frozen_encoder(surfaces, tm
     assert (tmp_path / "sheet.png").stat().st_size > 20_000
 
 
-@pytest.mark.parametrize("name", [one for one in ARCHITECTURES if one not in ("resnet34", "resnet50", "resnet101")])
-def test_every_architecture_says_unit_vectors_at_the_size_of_the_truth(surfaces, name):
+@pytest.mark.parametrize("name", ["small", "l3", "alexnet", "resnet18"])
+def test_an_encoder_of_any_kind_says_unit_vectors_at_the_size_of_the_truth(surfaces, name):
     train, _ = surfaces
     few = Normals(steps=1, batch_size=1, side=96 if name.startswith("alexnet") else 48, width=8)
     said = say_normals(fit_normals(encoder(name=name), train, few, 0), train[0], few.side)
