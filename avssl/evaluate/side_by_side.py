@@ -25,26 +25,30 @@ def draw_rows(title: str, note: str, headings: Sequence[str], rows: Sequence[Row
         rows: all with as many pictures.
         across: rows beside each other.
     """
-    cell = max(p.width for row, _ in rows for p in row), max(p.height for row, _ in rows for p in row)
+    cell = max(picture.width for pictures, _ in rows for picture in pictures)
     across = min(across, len(rows))
-    wide = len(headings) * (cell[0] + _GAP)
-    step = _GAP + wide, cell[1] + _FOOT + _GAP
+    step = _GAP + len(headings) * (cell + _GAP)
+    bands = [rows[k : k + across] for k in range(0, len(rows), across)]
+    heights = [max(picture.height for pictures, _ in band for picture in pictures) + _FOOT + _GAP for band in bands]
     large, middle, small = font(19), font(14), font(11)
-    width = max(2 * _MARGIN + across * step[0] - 2 * _GAP, 2 * _MARGIN + round(small.getlength(note)))
-    height = _MARGIN + _TITLE + _HEAD + -(-len(rows) // across) * step[1]
-    sheet = Image.new("RGB", (width, height), PAPER)
+    width = max(2 * _MARGIN + across * step - 2 * _GAP, 2 * _MARGIN + round(small.getlength(note)))
+    top = _MARGIN + _TITLE + _HEAD
+    sheet = Image.new("RGB", (width, top + sum(heights)), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, _MARGIN - 4), fitted(title, large, width - 2 * _MARGIN), INK, large)
     pen.text((_MARGIN, _MARGIN + 22), note, PALE, small)
-    for number, (pictures, lines) in enumerate(rows):
-        left = _MARGIN + (number % across) * step[0]
-        top = _MARGIN + _TITLE + _HEAD + (number // across) * step[1]
-        for place, (picture, line) in enumerate(zip(pictures, lines, strict=True)):
-            x = left + place * (cell[0] + _GAP)
-            if number < across:
-                pen.text((x, top - _HEAD), fitted(headings[place], middle, cell[0]), INK, middle)
-            sheet.paste(picture, (x, top))
-            pen.text((x, top + picture.height + 3), fitted(line, small, cell[0]), PALE, small)
+    for k in range(across):
+        for place, heading in enumerate(headings):
+            pen.text(
+                (_MARGIN + k * step + place * (cell + _GAP), top - _HEAD), fitted(heading, middle, cell), INK, middle
+            )
+    for band, height in zip(bands, heights, strict=True):
+        for k, (pictures, lines) in enumerate(band):
+            for place, (picture, line) in enumerate(zip(pictures, lines, strict=True)):
+                x = _MARGIN + k * step + place * (cell + _GAP)
+                sheet.paste(picture, (x, top))
+                pen.text((x, top + picture.height + 3), fitted(line, small, cell), PALE, small)
+        top += height
     return sheet
 
 

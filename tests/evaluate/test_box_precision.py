@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import sys
 
 import numpy as np
 import pytest
 
+from avssl.errors import UserError
 from avssl.evaluate.box_precision import (
     Matched,
     Said,
@@ -184,3 +186,10 @@ def test_of_distinct_scores_a_picture_that_counts_twice_is_two_for_coco_too():
     drawn = coco_precision(coco, [[1] * 6, counts])  # draws are lifted above each other, and that may round
     np.testing.assert_allclose(drawn[:, 1], coco_precision(again)[:, 0], atol=1e-9)
     assert drawn[0, 1] != pytest.approx(drawn[0, 0])
+
+
+def test_without_pycocotools_the_extra_is_named(monkeypatch):
+    for name in ("pycocotools.coco", "pycocotools.cocoeval"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UserError, match=r"pip install 'avssl\[detection\]'"):
+        coco_evaluation([], [], 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -149,6 +151,13 @@ def _zeros(count):
 def _saved(folder, **arrays):
     np.savez(folder / "some.npz", **arrays)
     return folder / "some.npz"
+
+
+def test_without_h5py_the_extra_is_named(tmp_path, made, monkeypatch):
+    file = _mat73(tmp_path, *made)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(UserError, match=r"pip install 'avssl\[normals\]'"):
+        open_normals(file)
 
 
 @pytest.mark.realdata
