@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avssl.cli.dense_probing import vision_of
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.probing import finish
 from avssl.cli.screen import say
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from avssl.evaluate.keypoints import Pose
     from avssl.evaluate.people import People
     from avssl.evaluate.rows import ResultRow
-    from avssl.networks.vision import VisionEncoder
 
 NAME = "keypoints"
 WHAT = """Does an encoder help to say where the joints of a person are? A small head on all stages of the frozen encoder
@@ -45,7 +45,7 @@ def run(argv: Sequence[str]) -> None:
     from avssl.trainer.devices import choose_device
 
     device = choose_device(values["device"])
-    encoder = _encoder(values)
+    encoder = vision_of(values)
     people, train, test, how = _people(values)
     judged = judged_people(people, test, choose_unit(people.part(test), values["unit"], values["alpha"]))
     say(f"{len(people)} people of {people.skeleton.name}: {len(train)} learned from, {len(judged.items)} judged, {how}")
@@ -117,22 +117,6 @@ def _check(values: Values) -> None:
     alpha = values["alpha"]
     if alpha is not None and (alpha < 0.01 or abs(100 * alpha - round(100 * alpha)) > 1e-9):
         raise UserError(f"--alpha ({alpha:g}) must be a multiple of 0.01, such as 0.2")
-
-
-def _encoder(values: Values) -> VisionEncoder:
-    from avssl.evaluate.encoders import encoder_names, open_encoder
-    from avssl.networks.vision import VisionEncoder
-
-    run, name = values["run"], values["encoder"]
-    if name is None:
-        fitting = [one for one in encoder_names(Path(run)) if one.split("-")[0] == "vision"]
-        if not fitting:
-            raise UserError(f"{run} has no encoder of pictures")
-        name = "vision" if "vision" in fitting else fitting[0]
-    encoder = open_encoder(run, name)
-    if not isinstance(encoder, VisionEncoder):
-        raise UserError(f"--encoder {name} hears; keypoints want an encoder of pictures")
-    return encoder
 
 
 def _people(values: Values) -> tuple[People, Any, Any, str]:
