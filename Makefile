@@ -30,8 +30,8 @@ help:  ## this list
 quickstart: install  ## install, generate clips, train av-correspondence, print the controls: under 15 minutes on two cores
 	$(call timed,Training av-correspondence on generated clips and its controls; under ten minutes on two cores,\
 	$(BIN)/avssl train av-correspondence --config $(CONFIG) --out $(RUN))
-	$(call timed,Where the sound comes from$(comma) on held-out clips; about a minute,\
-	$(BIN)/avssl evaluate localization --run $(RUN) && $(BIN)/avssl localize --run $(RUN) -o $(RUN)/localized.mp4)
+	$(call timed,Where the sound comes from in a held-out clip; trains a localizer once$(comma) about five minutes,\
+	$(BIN)/avssl localize -o $(RUN)/localized.mp4)
 	@echo "Next, what it answers: $(BIN)/avssl show av-correspondence --run $(RUN) -o sheet.png"
 	@echo "      your own videos: $(BIN)/avssl train av-correspondence --data VIDEOS --out runs/mine"
 

@@ -32,24 +32,24 @@ RECIPE: dict[str, object] = {
 }
 """As configs/small/localization-world.yaml, which a test compares."""
 
-QUICKSTART = Path("runs/quickstart")
-
 
 def default_run(say: Say) -> Path:
-    """The run to localize with: the quickstart's if it is here and can, else one trained once into the cache.
+    """The run to localize with: trained once into the cache, on clips of several things and on mere noise.
+
+    The run of ``make quickstart`` would not do: of clips with one thing each, and of no noise, a network learns neither
+    to choose nor to say that nothing is heard.
 
     Raises:
         UserError: the cache cannot be written.
     """
-    if can_localize(QUICKSTART):
-        say(f"no --run: the model in {QUICKSTART}, which knows the generated world and nothing else")
-        return QUICKSTART
     run = cache_folder() / "models" / f"localization-{VERSION}"
-    if not can_localize(run):
+    if not _ready(run):
         with locked(run.parent, lambda: say(f"another process is training {run}; waiting for it")):
             if not can_localize(run):
-                say("no --run, and no model yet: training one on generated clips, once, about ten minutes on two cores")
+                say("no --run, and no model yet: training one on generated clips, once, some five minutes on two cores")
                 _train(run, localization_world(say))
+            if not _ready(run):
+                _fit_threshold(run, localization_world(say))
     say(f"no --run: the model in {run}, which knows the generated world and nothing else")
     return run
 
@@ -58,6 +58,10 @@ def can_localize(run: Path) -> bool:
     """Whether a finished run of avol is there."""
     fusion = read_json(run / "encoders" / "fusion.json")
     return fusion is not None and fusion.get("config", {}).get("name") == "avol"
+
+
+def _ready(run: Path) -> bool:
+    return can_localize(run) and (run / "localization.json").exists()
 
 
 def localization_world(say: Say) -> Path:
@@ -86,3 +90,14 @@ def _train(run: Path, clips: Path) -> None:
     train(["av-correspondence", "--data", str(clips), "--out", str(run), "--no-controls", *flags])
     if not can_localize(run):
         raise UserError(f"the training in {run} was stopped; the same command goes on with it")
+
+
+def _fit_threshold(run: Path, clips: Path) -> None:
+    """From which logit on something counts as heard, by validation clips; kept in the run."""
+    from avssl.evaluate.localization.threshold import write_threshold
+    from avssl.evaluate.localization.world import threshold_of
+    from avssl.localization.localizer import open_localizer
+    from avssl.media import open_media
+
+    validation = open_media(clips, split="validation")
+    write_threshold(run, threshold_of(validation, open_localizer(run), 0), f"{len(validation)} validation clips")

@@ -1,0 +1,31 @@
+"""The localizer that is taken where none is named: trained once, and fitted to say that nothing is heard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from avssl.cli import default_localizer
+from avssl.localization.localizer import open_localizer
+from avssl.media.cache import read_json
+
+TINY = {"steps": 2, "batch_size": 4, "width": 4, "side": 32, "bands": 16, "validation_puzzles": 4, "workers": 0}
+
+
+def test_it_is_trained_once_and_its_threshold_is_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVSSL_CACHE", str(tmp_path))
+    monkeypatch.setattr(default_localizer, "CLIPS", replace(default_localizer.CLIPS, train=6, validation=4, test=2))
+    monkeypatch.setattr(default_localizer, "RECIPE", default_localizer.RECIPE | TINY)
+    told: list[str] = []
+    run = default_localizer.default_run(told.append)
+    fitted = read_json(run / "localization.json")
+    assert fitted is not None and fitted["fitted_on"] == "4 validation clips"
+    assert open_localizer(run).threshold == fitted["threshold"]
+    assert any("training one on generated clips" in line for line in told)
+    told.clear()
+    (run / "localization.json").unlink()  # of a model whose fitting was interrupted
+    assert default_localizer.default_run(told.append) == run
+    assert read_json(run / "localization.json") == fitted
+    assert not any("training" in line for line in told)
