@@ -7,6 +7,7 @@ that one would take. Only rank 0 writes.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -109,9 +110,16 @@ def join() -> World:
     if not dist.is_initialized():
         # Gradients by NCCL where they are on GPUs, by gloo where they are not; words always by gloo.
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-        atexit.register(dist.destroy_process_group)
+        atexit.register(_leave)
     local_rank = int(os.environ.get("LOCAL_RANK", dist.get_rank()))
     return World(dist.get_rank(), dist.get_world_size(), local_rank, _words_group())
+
+
+def _leave() -> None:
+    """End the groups and their threads while the interpreter stands: threads that it finds at its end may abort it."""
+    dist.destroy_process_group()
+    _groups.clear()
+    gc.collect()
 
 
 def is_writer() -> bool:

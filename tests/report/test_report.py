@@ -84,7 +84,7 @@ def test_the_page_answers_to_pointer_press_and_print(made: Path):
         tab.locator("#sheet .zoom").click()
         assert tab.evaluate("document.querySelector('dialog[open] img').clientWidth") == 900
         tab.locator("dialog").click()
-        assert tab.locator("dialog").count() == 0
+        tab.locator("dialog").wait_for(state="detached")
         assert tab.locator("details[open]").count() == 0
         tab.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert tab.locator("details:not([open])").count() == 0
