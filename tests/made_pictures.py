@@ -19,6 +19,7 @@ class Textures:
         grain: pixels over which the texture is alike.
         light: how much brighter the top is than the bottom, in grey levels.
         contrast_below: by which share contrast, and with it the gradients, fall from the top to the bottom.
+        noise_below: strength of noise at the bottom, in grey levels; there is none at the top.
         aberration: by which share green is larger than red and blue, about the middle, as of a cheap lens.
     """
 
@@ -32,10 +33,11 @@ class Textures:
         light: float = 0,
         aberration: float = 0,
         contrast_below: float = 0,
+        noise_below: float = 0,
     ) -> None:
         self.count, self.size, self.grain, self.light, self.aberration = count, size, grain, light, aberration
-        self.contrast_below = contrast_below
-        self.fingerprint = f"textures-{count}-{size}-{grain}-{light}-{aberration}-{contrast_below}"
+        self.contrast_below, self.noise_below = contrast_below, noise_below
+        self.fingerprint = f"textures-{count}-{size}-{grain}-{light}-{aberration}-{contrast_below}-{noise_below}"
 
     def __len__(self) -> int:
         return self.count
@@ -54,6 +56,8 @@ class Textures:
         strength = 1 - self.contrast_below * np.linspace(0, 1, self.size[0])[:, None]
         picture = np.stack(planes) * strength * 30 / grey.std() + 128
         picture += self.light * np.linspace(0.5, -0.5, self.size[0])[None, :, None]
+        if self.noise_below:
+            picture += rng.normal(size=self.size) * np.linspace(0, self.noise_below, self.size[0])[:, None]
         return np.repeat(picture.clip(0, 255).astype(np.uint8)[None], len(times), axis=0)
 
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:

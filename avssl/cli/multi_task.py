@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from avssl.cli.data import DataOptions, gather
 from avssl.cli.options import BUDGET, Command, Values, options_of
 from avssl.cli.screen import say
-from avssl.cli.train_options import COMMON, absolute, add_common, open_folder, settled
+from avssl.cli.train_options import COMMON, absolute, add_common, defaults_of, open_folder, settled
 from avssl.cli.training import Job, train_jobs
 from avssl.errors import UserError
 from avssl.tasks.registry import get, names
@@ -108,11 +108,13 @@ def run(argv: Sequence[str]) -> None:
         raise UserError(f"--{min(of_tasks)}.… is said of a task that is not among --tasks {','.join(values['tasks'])}")
     options, control = settled(values)
     out = Path(values["out"] or f"runs/{MULTI_TASK}")
-    config = config_of(values, sections)
+    config, defaults = config_of(values, sections), defaults_of(MultiTaskOptions, *COMMON)
+    for section in sections:
+        defaults |= defaults_of(section.kind.Options, section=section.kind.name)
     with ExitStack() as stack:
-        opened = open_folder(out, config, stack) if (out / "config.yaml").exists() else None
+        opened = open_folder(out, config, stack, defaults) if (out / "config.yaml").exists() else None
         jobs = _jobs(sections, weights, values["all_grey"], options.seed, control.controls)
-        folder = opened or open_folder(out, config, stack)
+        folder = opened or open_folder(out, config, stack, defaults)
         from avssl.trainer.plan import Sharing
 
         sharing = Sharing(values["mix"], values["statistics"] == "own", values["by_chance"])

@@ -14,7 +14,7 @@ from avssl.cli.data import DataOptions, gather
 from avssl.cli.options import BUDGET, Command, Values, options_of
 from avssl.cli.screen import say
 from avssl.cli.tasks import split_task
-from avssl.cli.train_options import COMMON, absolute, add_common, open_folder, settled
+from avssl.cli.train_options import COMMON, absolute, add_common, defaults_of, open_folder, settled
 from avssl.cli.training import Job, train_jobs
 from avssl.errors import UserError
 
@@ -45,9 +45,10 @@ def run(argv: Sequence[str]) -> None:
     with ExitStack() as stack:
         # A run that is there is compared with what is asked before hours of preparing data; a new one only
         # begins once the data are known to be good.
-        opened = open_folder(out, config_of(kind, values), stack) if (out / "config.yaml").exists() else None
+        config, defaults = config_of(kind, values), defaults_of(*COMMON, kind.Options)
+        opened = open_folder(out, config, stack, defaults) if (out / "config.yaml").exists() else None
         parts = gather(task, data, options.seed, say, need_test=control.controls)
-        folder = opened or open_folder(out, config_of(kind, values), stack)
+        folder = opened or open_folder(out, config, stack, defaults)
         command = shlex.join(["avssl", "train", *argv])
         train_jobs([Job(task, parts)], options, control, folder, command, init=values["init"])
 

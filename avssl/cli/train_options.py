@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +83,15 @@ def absolute(config: dict[str, Any]) -> dict[str, Any]:
     return plain(config)
 
 
-def open_folder(out: Path, config: dict[str, Any], stack: ExitStack) -> RunFolder:
+def defaults_of(*classes: type[Any], section: str = "") -> dict[str, Any]:
+    """Defaults of options dataclasses by dotted key, as :func:`open_folder` takes them."""
+    before = f"{section}." if section else ""
+    return {f"{before}{f.name}": f.default for cls in classes for f in fields(cls) if f.default is not MISSING}
+
+
+def open_folder(out: Path, config: dict[str, Any], stack: ExitStack, defaults: dict[str, Any]) -> RunFolder:
     """The run folder, open until the stack is left."""
     from avssl.trainer.run_folder import NO_MATTER, RunFolder
 
-    return stack.enter_context(RunFolder(out, config, may_differ=(*NO_MATTER, "device", "controls")))
+    may_differ = (*NO_MATTER, "device", "controls")
+    return stack.enter_context(RunFolder(out, config, may_differ=may_differ, defaults=defaults))

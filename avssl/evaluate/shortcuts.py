@@ -48,14 +48,16 @@ def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int 
     """Fit a linear classifier on the cue of half of the pictures, and judge it on the puzzles of the other half.
 
     Args:
-        task: a ``held_out()`` copy, so that a puzzle has one answer.
+        task: a ``held_out()`` copy, whose puzzles have one answer each, or one in training, where what is done to
+            training puzzles alone is asked about.
         puzzles: in all; each picture gives as many.
     """
     assert task.classes is not None
     drawn = [task.draw(media, Key(seed, _PROBE_EPOCH, index)) for index in range(puzzles)]
     batch = task.collate(drawn)
     features, label = cue(task, batch).float(), batch["label"]
-    clusters = [task.clusters(puzzle) for puzzle in drawn]
+    answers = [len(task.collate([puzzle])["label"]) if task.training else 1 for puzzle in drawn]
+    clusters = [task.clusters(puzzle) for puzzle, count in zip(drawn, answers, strict=True) for _ in range(count)]
     order = {name: number for number, name in enumerate(sorted({cluster[0] for cluster in clusters}))}
     fitted_on = torch.tensor([order[cluster[0]] % 2 == 0 for cluster in clusters])
     classifier = _fitted(features[fitted_on], label[fitted_on], task.classes, seed)

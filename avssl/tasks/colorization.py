@@ -26,6 +26,7 @@ from avssl.tasks.colour_bins import (
     bin_centres,
     decode,
     entropy,
+    equal_bins,
     nearest,
     rebalancing,
     sample,
@@ -53,7 +54,11 @@ class ColorizationOptions:
     sampling: Literal["mean", "nearest"] = option(
         "mean", "colour of the map: mean of the pixels, or one; published: nearest"
     )
-    grid: float = option(20.0, "side of a colour bin in Lab units; published: 10", low=1, high=100)
+    bins: Literal["grid", "equal"] = option(
+        "grid", "cells of a square grid (published), or cells that hold about as many training pixels each"
+    )
+    colours: int = option(64, "how many bins, where they are equal", low=2, high=4096)
+    grid: float = option(20.0, "side of a colour bin of the grid in Lab units; published: 10", low=1, high=100)
     neighbours: int = option(5, "bins that a pixel's colour is shared among; published: 5 (paper), 10 (code)", low=1)
     sigma: float = option(
         10.0, "width of the Gaussian of that sharing, in Lab units; published: 5 with grid 10", low=0.01
@@ -129,28 +134,20 @@ class Colorization(Task):
 
     def fit_statistics(self, media: Media, seed: int) -> None:
         """How often each bin occurs, the mean colour, and what a constant answer costs."""
-        plain = self.held_out()
-        count = min(_PICTURES_FOR_STATISTICS, len(media))
-        together = np.zeros((self.bins, self.bins))  # of a pixel: the bin it is nearest to, its share in each bin
-        colours = []
+        colours = self._training_colours(media, seed)
+        self._statistics = self._cut(colours) if self.options.bins == "equal" else {}
         centres = self._centres("cpu")
-        for first in range(0, count, 64):
-            keys = [Key(seed, -1, index) for index in range(first, min(first + 64, count))]
-            batch = plain.collate([plain.draw(media, key) for key in keys])
-            _, ab, coloured = plain._look(batch)
-            ab = ab[coloured[:, 0, 0] > 0]
-            bins, shares = soft_encode(ab, centres, self.options.neighbours, self.options.sigma)
+        together = np.zeros((self.bins, self.bins))  # of a pixel: the bin it is nearest to, its share in each bin
+        for part in torch.split(colours, 1 << 16):
+            bins, shares = soft_encode(part.T[None, :, :, None], centres, self.options.neighbours, self.options.sigma)
             place = (bins[:, :1] * self.bins + bins).flatten().numpy()
             together += np.bincount(place, shares.flatten().numpy(), self.bins**2).reshape(together.shape)
-            colours.append(ab.movedim(1, -1).reshape(-1, 2).double())
-        if not together.sum():
-            raise UserError("every training picture is grey: there is no colour to learn; give coloured pictures")
         together /= together.sum()
-        ab = torch.cat(colours)
-        prior = smoothed_prior(together.sum(1), bin_centres(self.options.grid), self.options.sigma)
+        prior = smoothed_prior(together.sum(1), centres.numpy(), self.options.sigma)
         weights = rebalancing(prior, self.options.rebalance_mix) if self.options.rebalance else np.ones(self.bins)
         taught = weights @ together
-        self._statistics = {
+        ab = colours.double()
+        self._statistics |= {
             "prior": prior.tolist(),
             "weights": weights.tolist(),
             "constant_cross_entropy": entropy(taught) * float(taught.sum()),
@@ -274,7 +271,7 @@ class Colorization(Task):
     @property
     def bins(self) -> int:
         """How many colours there are to choose from."""
-        return len(bin_centres(self.options.grid))
+        return self.options.colours if self.options.bins == "equal" else len(bin_centres(self.options.grid))
 
     def parts(self, scores: Tensor) -> Colours:
         """Scores (of :meth:`answers`) as logits and ab; the one that the target has not is None."""
@@ -359,4 +356,32 @@ class Colorization(Task):
         return float(self._statistics.get("variance", 2 * AB_SCALE**2))
 
     def _centres(self, device: torch.device | str) -> Tensor:
+        """a and b of each bin, (Q, 2). Equal bins are there once :meth:`fit_statistics` has looked at the pictures."""
+        if self.options.bins == "equal":
+            return torch.tensor(self._statistics["centres"], dtype=torch.float32, device=device)
         return torch.from_numpy(bin_centres(self.options.grid).copy()).to(device)
+
+    def _training_colours(self, media: Media, seed: int) -> Tensor:
+        """a and b of every pixel of the colour maps of some training pictures: (n, 2).
+
+        Raises:
+            UserError: all of them are grey.
+        """
+        plain = self.held_out()
+        count = min(_PICTURES_FOR_STATISTICS, len(media))
+        colours = []
+        for first in range(0, count, 64):
+            keys = [Key(seed, -1, index) for index in range(first, min(first + 64, count))]
+            _, ab, coloured = plain._look(plain.collate([plain.draw(media, key) for key in keys]))
+            colours.append(ab[coloured[:, 0, 0] > 0].movedim(1, -1).reshape(-1, 2))
+        found = torch.cat(colours)
+        if not len(found):
+            raise UserError("every training picture is grey: there is no colour to learn; give coloured pictures")
+        return found
+
+    def _cut(self, colours: Tensor) -> dict[str, Any]:
+        """The part of the statistics that bins of equal weight need."""
+        try:
+            return {"centres": equal_bins(colours.numpy(), self.options.colours).tolist()}
+        except ValueError as error:
+            raise UserError(f"--colours {self.options.colours}: {error}; give fewer, or --bins grid") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from functools import lru_cache
+from itertools import count as count_up
 
 import numpy as np
 import torch
@@ -29,6 +31,48 @@ def bin_centres(grid: float) -> NDArray[np.float32]:
     centres = np.unique(torch.round(ab / grid).to(torch.int64).numpy(), axis=0) * np.float32(grid)
     centres.flags.writeable = False
     return centres.astype(np.float32)
+
+
+def equal_bins(ab: NDArray[np.floating], count: int) -> NDArray[np.float32]:
+    """The mean colours of ``count`` cells that hold about as many of the given pixels each: (count, 2), Lab units.
+
+    The fullest cell is halved until there are enough. Pixels of the very same colour stay together, so that a cell of
+    one colour alone is not halved.
+
+    A square grid has one bin for all that is nearly grey, the likeliest answer wherever a network is unsure. Cells of
+    equal weight are small about grey and large elsewhere: no answer is likelier than another to begin with.
+
+    Args:
+        ab: (n, 2), Lab units.
+
+    Raises:
+        ValueError: there are fewer than ``count`` different colours.
+    """
+    order = count_up()
+    cells = [(-len(ab), next(order), np.asarray(ab, np.float64))]  # a heap: the fullest first, then the oldest
+    whole: list[NDArray[np.float64]] = []
+    while len(cells) + len(whole) < count:
+        if not cells:
+            raise ValueError(f"there are only {len(whole)} different colours")
+        cell = heapq.heappop(cells)[2]
+        halves = _halves(cell)
+        if halves is None:
+            whole.append(cell)
+        else:
+            for half in halves:
+                heapq.heappush(cells, (-len(half), next(order), half))
+    return np.stack([cell.mean(0) for cell in [*whole, *(c for _, _, c in cells)]]).astype(np.float32)
+
+
+def _halves(cell: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """A cell cut where its values change, as near to the median as may be; None if all its pixels are alike."""
+    axis = int(cell.var(axis=0).argmax())
+    ordered = cell[np.argsort(cell[:, axis], kind="stable")]
+    changes = np.flatnonzero(np.diff(ordered[:, axis])) + 1
+    if not len(changes):
+        return None
+    cut = int(changes[np.abs(changes - len(cell) / 2).argmin()])
+    return ordered[:cut], ordered[cut:]
 
 
 def nearest(ab: Tensor, centres: Tensor, count: int) -> tuple[Tensor, Tensor]:

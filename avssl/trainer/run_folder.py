@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import yaml
@@ -38,13 +39,22 @@ class RunFolder:
         path: the folder; made if it is not there.
         config: every option, resolved, as plain values (nested mappings, lists, dataclasses, paths).
         may_differ: last parts of dotted keys that may differ from those of the run that is there.
+        defaults: values by dotted key. A run of an earlier version lacks the options that came after it: it was
+            made as their defaults say, and is continued where nothing else is asked.
 
     Raises:
         UserError: another process writes there; the run there has other options (they are named); the
             folder holds something else; it cannot be written.
     """
 
-    def __init__(self, path: str | Path, config: Mapping[str, Any], *, may_differ: Collection[str] = NO_MATTER) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        config: Mapping[str, Any],
+        *,
+        may_differ: Collection[str] = NO_MATTER,
+        defaults: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self.path = Path(path)
         self.writes = is_writer()
         self.checkpoints = Checkpoints(self.path / "checkpoints")
@@ -56,7 +66,7 @@ class RunFolder:
                 _refuse_something_else(self.path)
                 self._lock = _locked(self.path)
             try:
-                self._begin(plain(config), may_differ)
+                self._begin(plain(config), may_differ, plain(defaults))
             except BaseException:
                 self.close()
                 raise
@@ -102,10 +112,11 @@ class RunFolder:
             self._lock = None
             _held.discard(self.path.resolve())
 
-    def _begin(self, config: dict[str, Any], may_differ: Collection[str]) -> None:
+    def _begin(self, config: dict[str, Any], may_differ: Collection[str], defaults: Mapping[str, Any]) -> None:
         known = self.path / "config.yaml"
         if known.exists():
-            _refuse_other_options(self.path, yaml.safe_load(known.read_text()), config, may_differ)
+            there = yaml.safe_load(known.read_text())
+            _refuse_other_options(self.path, there, config, may_differ, defaults)
             self._note_start()
             return
         self._note_start()
@@ -165,9 +176,14 @@ def _refuse_something_else(folder: Path) -> None:
 
 
 def _refuse_other_options(
-    folder: Path, there: Mapping[str, Any], asked: Mapping[str, Any], may_differ: Collection[str]
+    folder: Path,
+    there: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    may_differ: Collection[str],
+    defaults: Mapping[str, Any],
 ) -> None:
-    before, now = dict(_flat(there)), dict(_flat(asked))
+    now = dict(_flat(asked))
+    before = {name: value for name, value in defaults.items() if name in now} | dict(_flat(there))
     differing = [
         f"{name} (there {before.get(name, 'not given')}, now {now.get(name, 'not given')})"
         for name in dict.fromkeys([*before, *now])

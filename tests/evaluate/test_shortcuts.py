@@ -5,6 +5,8 @@ The pictures are textures, on which nothing but the cue can tell the answer.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_pictures import Textures
@@ -83,6 +85,17 @@ def test_strong_gradients_tell_the_place_unless_patches_have_one_contrast():
     pictures = Textures(contrast_below=0.6)
     assert probe(relative_position(normalise=False), pictures, shortcuts.gradients).accuracy > 0.25
     assert not probe(relative_position(), pictures, shortcuts.gradients).leaks
+
+
+def test_coding_noise_tells_the_place_unless_patches_are_coarsened():
+    noisy = Textures(grain=2.5, noise_below=10)
+    told = {}
+    for share in (0.0, 0.33, 1.0):  # of training puzzles: only these are coarsened
+        training = RelativePosition(replace(relative_position().options, coarsen=share))
+        told[share] = probe(training, noisy, shortcuts.gradients, puzzles=256)
+    assert told[0.0].low > 0.18
+    assert told[0.0].accuracy > told[0.33].accuracy > told[1.0].accuracy  # closed in its share
+    assert not told[1.0].leaks
 
 
 @pytest.mark.parametrize("colour", ["project", "drop", "grey"])

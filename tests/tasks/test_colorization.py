@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -78,6 +79,23 @@ def test_grey_pictures_teach_nothing():
 def test_data_without_any_colour_are_refused():
     with pytest.raises(UserError, match="no colour to learn"):
         made(ToyPictures(4, lambda i: np.repeat(noise(i)[:1], 3, axis=0)))
+
+
+def test_equal_bins_are_cut_from_the_training_colours_and_kept_with_the_run():
+    options = replace(SMALL, bins="equal", colours=12, rebalance=False, sigma=5.0)
+    media = ToyPictures(8, noise)
+    task, network = made(media, options)
+    assert task.bins == 12 and max(task.state()["prior"]) < 0.3
+    batch = batch_of(task.held_out(), media)
+    scores = task.answers(network.eval(), batch).scores.detach()
+    assert scores.shape[1] == 12 + 2 and set(task.bins_of(task.answers(network, batch).truth).unique().tolist()) <= {
+        *range(12)
+    }
+    again = Colorization(options)
+    again.load_state(json.loads(json.dumps(task.state())))
+    assert torch.equal(again.decodings(scores)["classification"], task.decodings(scores)["classification"])
+    with pytest.raises(UserError, match=r"--colours 4096: there are only \d+ different colours; give fewer"):
+        made(ToyPictures(2, noise), replace(options, colours=4096))
 
 
 @pytest.mark.parametrize("rebalance", [True, False])

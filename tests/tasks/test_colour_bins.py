@@ -13,6 +13,7 @@ from avssl.tasks.colour_bins import (
     bin_centres,
     decode,
     entropy,
+    equal_bins,
     nearest,
     rebalancing,
     sample,
@@ -39,6 +40,27 @@ def test_every_colour_of_a_screen_lies_in_a_bin_and_every_bin_holds_one():
         # Corners of the gamut are sampled thinly by chance; hardly a colour may fall outside.
         assert len(occurring - known) <= 0.02 * len(known)
     assert len(bin_centres(10.0)) > 3 * len(bin_centres(20.0))
+
+
+def test_equal_bins_hold_about_as_many_pixels_each():
+    rng = np.random.default_rng(0)
+    grey, coloured = rng.normal(0, 2, (9000, 2)), rng.normal((30, 20), 15, (1000, 2))
+    ab = np.concatenate([grey, coloured])
+    centres = torch.from_numpy(equal_bins(ab, 16))
+    assert centres.shape == (16, 2)
+    held = np.bincount(nearest(torch.from_numpy(ab).float().T[None, :, :, None], centres, 1)[0].flatten(), minlength=16)
+    grid = np.unique(np.round(ab / 10), axis=0, return_counts=True)[1]
+    assert held.max() < 2.5 * len(ab) / 16 and held.min() > 0.2 * len(ab) / 16
+    assert grid.max() > 0.8 * len(ab)  # of a square grid one bin has nearly all
+
+
+def test_equal_bins_keep_pixels_of_one_colour_together():
+    ab = np.array([[0.0, 0.0]] * 90 + [[10.0, 0.0]] * 4 + [[20.0, 0.0]] * 3 + [[0.0, 40.0]] * 3)
+    centres = equal_bins(ab, 4)
+    assert sorted(map(tuple, centres.tolist())) == [(0.0, 0.0), (0.0, 40.0), (10.0, 0.0), (20.0, 0.0)]
+    assert equal_bins(ab[::-1], 2).shape == (2, 2)
+    with pytest.raises(ValueError, match="only 4 different colours"):
+        equal_bins(ab, 5)
 
 
 def test_soft_encoding_weighs_the_nearest_bins_by_a_gaussian():

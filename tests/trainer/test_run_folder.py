@@ -102,6 +102,16 @@ def test_the_same_command_may_have_other_workers_but_no_other_options(run):
     assert len(json.loads((run.path / "environment.json").read_text())["continued"]) == 1
 
 
+def test_a_run_of_an_earlier_version_was_made_as_the_defaults_of_later_options_say(run):
+    config = {"task": {"width": 8, "bins": "grid"}, "train": OPTIONS}
+    defaults = {"task.width": 32, "task.bins": "grid"}
+    RunFolder(run.path, config, defaults=defaults).close()
+    with pytest.raises(UserError, match=r"task\.bins \(there grid, now equal\)"):
+        RunFolder(run.path, {**config, "task": {"width": 8, "bins": "equal"}}, defaults=defaults)
+    with pytest.raises(UserError, match=r"task\.bins \(there not given, now grid\)"):
+        RunFolder(run.path, config)
+
+
 def test_one_process_writes(tmp_path, start_training):
     with RunFolder(tmp_path / "run", {}), pytest.raises(UserError, match=r"another process is training in .*run"):
         RunFolder(tmp_path / "run", {})
