@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,11 +94,11 @@ def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
     """
     options.check()
     name = options.data or "the generated world"
-    media = usable(fast(open_source(options.data, say, options.source_column), task, options, say), task, name, say)
+    media = usable_and_fast(open_source(options.data, say, options.source_column), task, options, name, say)
     told = None
     if options.test is not None:
         column = options.source_column if Path(options.test).suffix.lower() in (".csv", ".tsv") else None
-        told = usable(fast(open_source(options.test, say, column), task, options, say), task, options.test, say)
+        told = usable_and_fast(open_source(options.test, say, column), task, options, options.test, say)
         told = of_split(told, "test") or told
     parts = divide(media, told, options, seed, need_test=need_test)
     counts = [
@@ -128,6 +128,22 @@ def held_out_of(run: Run, say: Say) -> Media:
         raise UserError(f"{run.path} held nothing out of its data (--no-controls); give held-out data with --data")
     say(f"{run.path} held out no test part (--no-controls): its validation part is taken")
     return parts.validation
+
+
+def warn_of_learned(run: Run, judged: Media, name: str, say: Say) -> None:
+    """Say how many of the items that a run is judged on are files that it learned from."""
+    from avssl.evaluate.finished import from_plain
+
+    options = replace(from_plain(DataOptions, run.config), prepare=False)
+    need_test = bool(run.config.get("controls", True))
+    try:
+        learned = gather(run.task, options, run.options.seed, lambda line: None, need_test=need_test).train
+    except UserError:
+        return  # its data are not here: nothing to compare with
+    paths = {learned.facts(i).path for i in range(len(learned))}
+    seen = sum(judged.facts(i).path in paths for i in range(len(judged)))
+    if seen:
+        say(f"{run.path} learned from {seen} of the {len(judged)} items in {name}: figures of them are not held-out")
 
 
 def open_source(source: str | None, say: Say, source_column: str | None = None) -> Media:
@@ -181,8 +197,14 @@ def side_needed(task_options: Any) -> int | None:
     return 16 * math.ceil(int(side) / math.sqrt(low * high) / 16)  # whole JPEG blocks at 4:2:0
 
 
-def usable(media: Media, task: Task, name: str, say: Say) -> Subset:
-    """The items that the task can use; says how many it cannot, and why.
+def usable_and_fast(media: Media, task: Task, options: DataOptions, name: str, say: Say) -> Subset:
+    """What :func:`usable` keeps of the data as :func:`fast` gives them; data of no use are not prepared first."""
+    _counted(media, task, name)
+    return usable(fast(media, task, options, say), task, name, say)
+
+
+def _counted(media: Media, task: Task, name: str) -> tuple[list[int], str]:
+    """The items that the task can use, and how many it cannot, by reason, as a text.
 
     Raises:
         UserError: it can use none of them.
@@ -193,7 +215,17 @@ def usable(media: Media, task: Task, name: str, say: Say) -> Subset:
     kept = [i for i, reason in enumerate(reasons) if reason is None]
     if not kept:
         raise UserError(f"{task.name} can use none of the {len(media)} items in {name}: {listed}")
-    if counts:
+    return kept, listed
+
+
+def usable(media: Media, task: Task, name: str, say: Say) -> Subset:
+    """The items that the task can use; says how many it cannot, and why.
+
+    Raises:
+        UserError: it can use none of them.
+    """
+    kept, listed = _counted(media, task, name)
+    if listed:
         say(f"{task.name} passes over {len(media) - len(kept)} of {len(media)} items in {name}: {listed}")
     return Subset(media, np.array(kept))
 

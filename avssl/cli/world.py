@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from avssl.cli.checks import require
 from avssl.cli.options import Command, Option, options_of
 from avssl.cli.screen import duration, folder_size, progress, say, size
 from avssl.world import contact_sheet, generate
@@ -33,6 +34,7 @@ def run(argv: Sequence[str]) -> None:
         ]
     )
     values = command.parse(argv)
+    require(values, "workers", values["workers"] is None or values["workers"] >= 0, "must not be negative")
     settings = values.build(Settings)
     out, began = Path(values["out"]), time.monotonic()
     with progress("generating", "clips") as told:

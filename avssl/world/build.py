@@ -36,14 +36,15 @@ def build(out: Path, settings: Settings, workers: int | None = None, progress: P
         out: the folder: ``train/``, ``validation/``, ``test/`` with ``clip_00000.mp4`` and ``clip_00000.json`` …,
             and ``world.json`` with the settings.
         settings: what the world holds.
-        workers: processes; by default one for each core, 1 makes everything in this process.
+        workers: processes; by default one for each core; 0 or 1 makes everything in this process.
         progress: called with the clips done and the clips of the whole world.
 
     Raises:
         UserError: if ``out`` holds something else, or cannot be written to.
     """
     try:
-        _build(out, settings, workers or os.cpu_count() or 1, progress or (lambda done, total: None))
+        processes = (os.cpu_count() or 1) if workers is None else max(workers, 1)
+        _build(out, settings, processes, progress or (lambda done, total: None))
     except OSError as error:
         raise UserError(f"{out}: the world cannot be written: {error.strerror or error}") from error
 

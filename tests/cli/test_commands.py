@@ -117,6 +117,17 @@ def test_evaluate_writes_rows_where_told_and_in_the_run(avssl: Call, finished: P
     assert rows == read_rows(finished / "results" / "av-correspondence.json")
 
 
+def test_evaluate_says_so_where_the_run_learned_from_what_it_is_judged_on(
+    avssl: Call, clips: Path, finished: Path, tmp_path: Path
+):
+    write_clip(tmp_path / "new" / "a.mp4", 20)
+    write_clip(tmp_path / "new" / "b.mp4", 21)
+    words = ("evaluate", "av-correspondence", "--run", finished, "-o", tmp_path, "--puzzles", "4", "--data")
+    trained_on = json.loads((finished / "data.json").read_text())["train"]["items"]
+    assert f"learned from {trained_on} of the {len(list(clips.iterdir()))} items" in avssl(*words, clips).out
+    assert "learned from" not in avssl(*words, tmp_path / "new").out
+
+
 def test_embed_writes_a_row_a_moment_with_nan_where_there_is_nothing(
     avssl: Call, clips: Path, finished: Path, tmp_path: Path
 ):

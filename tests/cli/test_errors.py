@@ -106,6 +106,7 @@ def test_videos_without_sound_are_refused_by_a_task_that_needs_it(avssl: Call, t
         (["index", "a", "b"], "does not know what to do with 'b'"),
         (["world"], "avssl world wants OUT"),
         (["world", "out", "--train", "-1"], "a world cannot have fewer than 0 clips"),
+        (["world", "out", "--workers", "-3"], "--workers (-3) must not be negative"),
         (["world", "out", "--preset", "nice"], "no preset is called 'nice'"),
         (["prepare", "data"], "avssl prepare wants OUT"),
         (["prepare", "data", "out", "--side", "-5"], "--side (-5) must be at least 1"),
