@@ -9,7 +9,6 @@ numbers of labels a class the rows are a curve.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from avssl.errors import UserError
 from avssl.evaluate.encoders import Encoder
 from avssl.evaluate.figures import Context, Scores, figure, gain_row, majority_row, metric_name, score_row
+from avssl.evaluate.fitting import of_step, rate_share
 from avssl.evaluate.labelled import Division, Indices, Labelled, hold_out
 from avssl.evaluate.rows import ResultRow
 from avssl.evaluate.showing import Shown
@@ -125,12 +125,12 @@ def fit(
         network = _classifier(start, data, shown, choices.stage, int(items[0])).to(device).train()
     weights = [one for one in network.parameters() if one.requires_grad]
     solver = torch.optim.AdamW(weights, lr=rate, weight_decay=choices.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: _share(step, choices.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: rate_share(step, choices.steps))
     truth = torch.from_numpy(data.targets)
     size = min(choices.batch_size, max(2, len(items)))
     for step in range(choices.steps):
         rng = generator(seed, "fine-tune", step)
-        chosen = items[_drawn(len(items), size, step, seed)]
+        chosen = items[of_step(len(items), size, step, seed)]
         looks = torch.from_numpy(np.stack([shown.training(int(i), rng) for i in chosen])).to(device)
         loss = _loss(network(looks), truth[chosen].to(device), data.single)
         solver.zero_grad()
@@ -203,20 +203,6 @@ def _few(division: Division, data: Labelled, count: int, seed: int) -> Division:
             raise UserError(f"class {name!r} has only {len(there)} items to learn from, not {count}; see --labels")
         chosen |= set(there[:count].tolist())
     return replace(division, train=np.array(sorted(chosen), np.int64))
-
-
-def _drawn(count: int, size: int, step: int, seed: int) -> Indices:
-    """Places of a step's items: each epoch goes through all of them in an order of its own."""
-    places = np.arange(step * size, (step + 1) * size)
-    orders = {int(epoch): generator(seed, "order", int(epoch)).permutation(count) for epoch in set(places // count)}
-    return np.array([orders[int(place // count)][place % count] for place in places], np.int64)
-
-
-def _share(step: int, steps: int) -> float:
-    warm = max(1, steps // 10)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
 def _loss(logits: Tensor, truth: Tensor, single: bool) -> Tensor:

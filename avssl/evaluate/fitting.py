@@ -1,4 +1,4 @@
-"""The descent that detectors and per-pixel heads share: AdamW, a warm-up over a tenth of the steps, half a cosine."""
+"""The descent of what learns from labels: AdamW, a warm-up over a tenth of the steps, half a cosine."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ mean place of each joint in the square, over the people learned from.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from torch import nn
 from avssl.errors import UserError
 from avssl.evaluate.encoders import random_twin
 from avssl.evaluate.figures import Context
+from avssl.evaluate.fitting import of_step, rate_share
 from avssl.evaluate.judged_people import BLIND, JudgedPeople, Unit, errors_of, mean_pose
 from avssl.evaluate.keypoint_rows import keypoint_rows
 from avssl.evaluate.pck import pck_auc
@@ -161,9 +161,9 @@ def fit(
         network = _network(start, looks, choices).to(device).train()
     weights = [one for one in network.parameters() if one.requires_grad]
     solver = torch.optim.AdamW(weights, lr=rate, weight_decay=choices.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: _share(step, choices.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: rate_share(step, choices.steps))
     for step in range(choices.steps):
-        chosen = items[_drawn(len(items), min(choices.batch_size, max(2, len(items))), step, seed)]
+        chosen = items[of_step(len(items), min(choices.batch_size, max(2, len(items))), step, seed)]
         frames, truth = looks.training(chosen, generator(seed, "looks", step), device)
         loss = pose_loss(network, network(frames), truth)
         solver.zero_grad()
@@ -197,17 +197,3 @@ def _network(start: VisionEncoder, looks: Looks, choices: Pose) -> PoseNetwork:
     chosen = {name: count for name, count in channels.items() if choices.stages is None or name in choices.stages}
     cells = max(16, looks.side // 4)
     return PoseNetwork(encoder, chosen, len(looks.people.skeleton.joints), cells, choices.width, not choices.finetune)
-
-
-def _drawn(count: int, size: int, step: int, seed: int) -> Indices:
-    """Places of a step's people: each epoch goes through all of them in an order of its own."""
-    places = np.arange(step * size, (step + 1) * size)
-    orders = {int(epoch): generator(seed, "order", int(epoch)).permutation(count) for epoch in set(places // count)}
-    return np.array([orders[int(place // count)][place % count] for place in places], np.int64)
-
-
-def _share(step: int, steps: int) -> float:
-    warm = max(1, steps // 10)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))

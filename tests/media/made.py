@@ -18,6 +18,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.media.decode import read_audio
+from avssl.media.inspect import Inspection, inspect
+
+MILLISECOND = 1e-3
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
 
 
@@ -250,3 +254,19 @@ def _sound_packets(stream: Any, recipe: Recipe) -> list[tuple[float, Any]]:
         found += stream.encode(frame)
     found += stream.encode(None)
     return [(float((p.dts if p.dts is not None else 0) * p.time_base), p) for p in found]
+
+
+# --- what is read of them -------------------------------------------------------------------------------------
+
+
+def looked_at(path: str) -> Inspection:
+    """The facts of a made file, which must be usable."""
+    found = inspect(path)
+    assert found.reason is None
+    return found
+
+
+def assert_in_time(path: str, found: Inspection, start: float, seconds: float, within: float = MILLISECOND) -> None:
+    """The sound of a stretch is where its tone says that it belongs."""
+    heard = read_audio(path, found.clock, start, seconds, found.audio_rate)
+    assert abs(lateness(heard, start, found.audio_rate)) < within
