@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,7 @@ class Decoder(nn.Module):
         norm: Norm,
         skips: bool,
         bottleneck: Bottleneck,
+        refine: int,
     ) -> None:
         super().__init__()
         names = list(stages)
@@ -89,6 +91,7 @@ class Decoder(nn.Module):
             self.last.weight.mul_(0.1)  # the first answer is close to what it is added to
             assert self.last.bias is not None
             self.last.bias.zero_()
+        self.refine = _Refinement(widths, refine, norm) if refine else None
 
     def forward(self, maps: dict[str, Tensor], fed: Tensor) -> Tensor:
         x = self.bottleneck(list(maps.values())[-1])
@@ -98,7 +101,25 @@ class Decoder(nn.Module):
             x = step(torch.cat([*parts, maps[name]] if name else parts, dim=1))
         joining = fed if self.joins else hole
         fine = self.last(torch.cat([x, resized(joining, (x.shape[-2], x.shape[-1]))], dim=1))
-        return resized(nn.functional.pixel_shuffle(fine, self.factor), (self.side, self.side))
+        said = resized(nn.functional.pixel_shuffle(fine, self.factor), (self.side, self.side))
+        return said if self.refine is None else self.refine(said, fed)
+
+
+class _Refinement(nn.Module):
+    """Looks at what is said and at what is fed, pixel by pixel, and corrects it: (N, 3, side, side) to the same."""
+
+    def __init__(self, width: int, depth: int, norm: Norm) -> None:
+        super().__init__()
+        channels = [3 + 4, *[width] * depth]
+        self.layers = nn.Sequential(*(convolution(a, b, norm) for a, b in pairwise(channels)))
+        self.last = nn.Conv2d(width, 3, 3, padding=1)
+        nn.init.zeros_(self.last.weight)  # at first nothing is corrected
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, said: Tensor, fed: Tensor) -> Tensor:
+        out: Tensor = said + self.last(self.layers(torch.cat([said, fed], dim=1)))
+        return out
 
 
 class InpaintingNetwork(nn.Module):
@@ -122,13 +143,14 @@ class InpaintingNetwork(nn.Module):
         skips: bool,
         bottleneck: Bottleneck,
         residual: bool,
+        refine: int = 0,
         judged_side: int = 0,
     ) -> None:
         super().__init__()
         self.vision = vision
         self.residual = residual
         stages = stage_channels(vision, side)
-        self.decoder = Decoder(stages, side, widths, norm, skips, bottleneck)
+        self.decoder = Decoder(stages, side, widths, norm, skips, bottleneck, refine)
         self.discriminator = Discriminator(judged_side, widths) if judged_side else None
 
     def forward(self, filled: Tensor, hole: Tensor) -> Tensor:
@@ -160,23 +182,8 @@ class Discriminator(nn.Module):
         logits: Tensor = self.layers(patches - 0.5)
         return logits[:, 0]
 
-
-class _Reversed(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
-        ctx.weight = weight
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return -ctx.weight * gradients[0], None
-
-
-def reversed_gradient(x: Tensor, weight: float) -> Tensor:
-    """``x``, whose gradient is multiplied by ``-weight`` on the way back (Ganin & Lempitsky 2015).
-
-    With it one loss trains both sides of a game: what is behind ``x`` is driven up the loss that what is before
-    it is driven down.
-    """
-    out: Tensor = _Reversed.apply(x, weight)  # type: ignore[no-untyped-call]
-    return out
+    def as_it_stands(self, patches: Tensor) -> Tensor:
+        """The same numbers, whose gradient reaches the patches and not the weights."""
+        weights = {name: weight.detach() for name, weight in self.named_parameters()}
+        logits: Tensor = torch.func.functional_call(self, weights, (patches,))
+        return logits

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
-from avssl.networks.inpainting import Bottleneck, InpaintingNetwork, reversed_gradient
+from avssl.networks.inpainting import Bottleneck, Discriminator, InpaintingNetwork
 from avssl.networks.tower import Norm
 from avssl.networks.vision import VisionEncoder
 from avssl.samplers.holes import Hole, draw_hole, filled_by, filled_from_rim, grown
@@ -47,7 +47,10 @@ class InpaintingOptions:
     overlap: int = option(2, "pixels beyond the hole that are predicted, too; authors' code: 4", low=0)
     overlap_weight: float = option(10.0, "weight of those pixels in the loss; published: 10", low=0)
     adversarial: float = option(
-        0.0, "weight of the adversarial term; published: 0.001 for pictures, 0 for features", low=0
+        0.0,
+        "weight of the adversarial term, less that of the squared error; published: 0.001 for pictures, 0 for features",
+        low=0,
+        high=0.999,
     )
     skips: bool = option(True, "the encoder's finer stages and the picture join in the decoder; published: no")
     bottleneck: Bottleneck = option(
@@ -64,6 +67,9 @@ class InpaintingOptions:
     vision_pools: int = option(3, "blocks of l3 and small followed by pooling", low=0, high=8)
     norm: Norm = option("batch", "batch, group or none")
     decoder_width: int = option(24, "channels of the decoder's last block", low=1)
+    refine: int = option(
+        0, "3×3 convolutions at full size that correct the decoder's answer; published: none", low=0, high=8
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +184,7 @@ class Inpainting(Task):
             skips=options.skips,
             bottleneck=options.bottleneck,
             residual=options.fill == "border",
+            refine=options.refine,
             judged_side=self._judged_side() if options.adversarial else 0,
         )
 
@@ -201,9 +208,10 @@ class Inpainting(Task):
         each = (squared * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
         measures = {"psnr": (-10 * each.detach().clamp(min=1e-10).log10()).mean()}
         if network.discriminator is not None:
-            game, right = self._game(network.discriminator, said, truth, hole)
+            judged, deceived, right = self._game(network.discriminator, said, truth, hole)
             measures["discriminator_accuracy"] = right
-            loss = (1 - self.options.adversarial) * loss + game - game.detach()
+            game = judged + self.options.adversarial * deceived
+            loss = loss - self.options.adversarial * (loss - loss.detach()) + game - game.detach()
         return Losses(loss, measures)
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
@@ -255,18 +263,21 @@ class Inpainting(Task):
         options = self.options
         return round(options.side * options.hole_share) if options.hole == "centre" else options.side
 
-    def _game(self, discriminator: nn.Module, said: Tensor, truth: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
-        """The discriminator's loss, and the share that it tells rightly.
+    def _game(
+        self, discriminator: Discriminator, said: Tensor, truth: Tensor, hole: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The discriminator's loss, the network's, and the share that the discriminator tells rightly.
 
-        The gradient reaches the discriminator as it is and the network reversed and weighted: the minimax form of
-        the adversarial loss, both sides in one step. What is judged is the hole, in its own context only where
-        holes have no one shape.
+        Both sides take a step at once: the discriminator's loss does not reach the network, nor the network's the
+        discriminator. The network's is the one that does not vanish where it loses: minus the log of the chance that
+        its patch is taken for a real one (Goodfellow et al. 2014, and the authors' code). What is judged is the hole,
+        in its own context only where holes have no one shape.
         """
         side, whole = self._judged_side(), said.shape[-1]
         first = (whole - side) // 2
         window = (..., slice(first, first + side), slice(first, first + side))
         painted = torch.where(hole.bool(), said, truth)[window]
-        real = discriminator(truth[window])
-        fake = discriminator(reversed_gradient(painted, self.options.adversarial))
-        game = (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
-        return game, ((real > 0).float().mean() + (fake <= 0).float().mean()).detach() / 2
+        real, fake = discriminator(truth[window]), discriminator(painted.detach())
+        judged = (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
+        deceived = F.softplus(-discriminator.as_it_stands(painted)).mean()
+        return judged, deceived, ((real > 0).float().mean() + (fake <= 0).float().mean()).detach() / 2
