@@ -32,6 +32,12 @@ def item_of(media: Media, key: Key) -> int:
     return int(permutation(key.seed, key.epoch * 1_000_003 + rounds, len(media))[place])
 
 
+def enough_for_statistics(media: Media, most: int = 1024, moving: int = 256) -> int:
+    """How many pictures to look at for a mean or a count: images each once, and of a few videos some frames each."""
+    videos = any(media.facts(i).has_video for i in range(len(media)))
+    return min(most, max(len(media), moving) if videos else len(media))
+
+
 def other_item(media: Media, item: int, rng: np.random.Generator) -> int:
     """Another item, each alike; the same where there is only one."""
     if len(media) == 1:

@@ -20,7 +20,7 @@ from avssl.networks.colour import rgb_to_lab
 from avssl.networks.tower import Norm
 from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.whole_pictures import draw_picture, item_of, other_item, unusable
+from avssl.samplers.whole_pictures import draw_picture, enough_for_statistics, item_of, other_item, unusable
 from avssl.tasks.base import Answers, Batch, Losses, Task, option
 from avssl.tasks.colour_bins import (
     bin_centres,
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Target = Literal["classification", "regression", "both"]
-
-_PICTURES_FOR_STATISTICS = 1024
 
 
 @dataclass(frozen=True)
@@ -368,7 +366,7 @@ class Colorization(Task):
             UserError: all of them are grey.
         """
         plain = self.held_out()
-        count = min(_PICTURES_FOR_STATISTICS, len(media))
+        count = enough_for_statistics(media)
         colours = []
         for first in range(0, count, 64):
             keys = [Key(seed, -1, index) for index in range(first, min(first + 64, count))]

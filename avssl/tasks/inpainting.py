@@ -20,15 +20,13 @@ from avssl.networks.tower import Norm
 from avssl.networks.vision import VisionEncoder
 from avssl.samplers.holes import Hole, draw_hole, filled_by, filled_from_rim, grown
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.whole_pictures import Picture, draw_picture, item_of, other_item, unusable
+from avssl.samplers.whole_pictures import Picture, draw_picture, enough_for_statistics, item_of, other_item, unusable
 from avssl.tasks.base import Answers, Batch, Losses, Task, option
 from avssl.tasks.images import tower_encoder
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_PICTURES_FOR_STATISTICS = 1024
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class Inpainting(Task):
     def fit_statistics(self, media: Media, seed: int) -> None:
         """Mean colour of the training pictures, and how far the holes' pixels are from what is fed there."""
         plain = self.held_out()
-        count = min(_PICTURES_FOR_STATISTICS, len(media))
+        count = enough_for_statistics(media)
         pictures = [plain._picture(media, Key(seed, -1, index)).pixels for index in range(count)]
         self._mean = tuple(float(m) for m in np.mean([p.mean((1, 2)) for p in pictures], axis=0))  # type: ignore[assignment]
         plain = self.held_out()
