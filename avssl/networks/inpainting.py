@@ -113,9 +113,10 @@ class _Refinement(nn.Module):
         channels = [3 + 4, *[width] * depth]
         self.layers = nn.Sequential(*(convolution(a, b, norm) for a, b in pairwise(channels)))
         self.last = nn.Conv2d(width, 3, 3, padding=1)
-        nn.init.zeros_(self.last.weight)  # at first nothing is corrected
-        assert self.last.bias is not None
-        nn.init.zeros_(self.last.bias)
+        with torch.no_grad():
+            self.last.weight.mul_(0.01)  # at first hardly anything is corrected
+            assert self.last.bias is not None
+            self.last.bias.zero_()
 
     def forward(self, said: Tensor, fed: Tensor) -> Tensor:
         out: Tensor = said + self.last(self.layers(torch.cat([said, fed], dim=1)))

@@ -28,7 +28,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     ],
     "inpainting": [
         {"hole": hole, "fill": "mean", "overlap": 0, "side": 32, "width": 4, "decoder_width": 4, "norm": "group"}
-        | {"adversarial": adversarial, "skips": hole == "centre"}
+        | {"adversarial": adversarial, "skips": hole == "centre", "refine": 2 if hole == "region" else 0}
         for hole, adversarial in (("centre", 0.0), ("blocks", 0.0), ("region", 0.001))
     ],
     "rotation": [

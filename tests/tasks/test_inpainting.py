@@ -158,6 +158,22 @@ def test_where_the_adversary_sees_through_all_it_still_drives_the_network():
     assert said.grad is not None and float(said.grad.abs().sum()) > 1e-3
 
 
+def test_refinement_corrects_hardly_anything_at_first_and_learns():
+    task, network = made(ToyPictures(8, noise), refine=2)
+    batch = batch_of(task, ToyPictures(8, noise))
+    network.eval()
+    correcting = network.decoder.refine
+    assert correcting is not None
+    with torch.no_grad():
+        said = network(batch["filled"], batch["hole"])
+        network.decoder.refine = None
+        apart = (network(batch["filled"], batch["hole"]) - said).abs()
+    assert 0 < float(apart.max()) < 0.02
+    network.decoder.refine = correcting
+    task.loss(network.train(), batch).loss.backward()
+    assert correcting.last.weight.grad is not None and correcting.last.weight.grad.any()
+
+
 def seam(task, network, media) -> float:  # type: ignore[no-untyped-def]
     """Mean step across the rim of the hole, in levels, of what is pasted in."""
     batch = batch_of(task.held_out(), media, len(media))
