@@ -168,7 +168,7 @@ def test_refinement_corrects_hardly_anything_at_first_and_learns():
         said = network(batch["filled"], batch["hole"])
         network.decoder.refine = None
         apart = (network(batch["filled"], batch["hole"]) - said).abs()
-    assert 0 < float(apart.max()) < 0.02
+    assert 0 < float(apart.mean()) < 0.01  # of a range of 1
     network.decoder.refine = correcting
     task.loss(network.train(), batch).loss.backward()
     assert correcting.last.weight.grad is not None and correcting.last.weight.grad.any()
