@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -130,20 +131,28 @@ def held_out_of(run: Run, say: Say) -> Media:
     return parts.validation
 
 
-def warn_of_learned(run: Run, judged: Media, name: str, say: Say) -> None:
-    """Say how many of the items that a run is judged on are files that it learned from."""
+def learned_from(run: Run, judged: Media, name: str, say: Say) -> int:
+    """How many of the items that a run is judged on are files that it learned from; says so where there are any."""
+    from avssl.cli.default_world import finished_world
     from avssl.evaluate.finished import from_plain
 
     options = replace(from_plain(DataOptions, run.config), prepare=False)
+    if options.data is None:
+        world = finished_world()
+        if world is None:
+            return 0  # it learned from clips that are not there (any more): these cannot be among what is judged
+        options = replace(options, data=str(world))
     need_test = bool(run.config.get("controls", True))
     try:
         learned = gather(run.task, options, run.options.seed, lambda line: None, need_test=need_test).train
-    except UserError:
-        return  # its data are not here: nothing to compare with
-    paths = {learned.facts(i).path for i in range(len(learned))}
-    seen = sum(judged.facts(i).path in paths for i in range(len(judged)))
+    except UserError as error:
+        say(f"cannot tell whether {run.path} learned from what is in {name}: {error}")
+        return 0
+    files = {os.path.realpath(learned.facts(i).path) for i in range(len(learned))}
+    seen = sum(os.path.realpath(judged.facts(i).path) in files for i in range(len(judged)))
     if seen:
         say(f"{run.path} learned from {seen} of the {len(judged)} items in {name}: figures of them are not held-out")
+    return seen
 
 
 def open_source(source: str | None, say: Say, source_column: str | None = None) -> Media:

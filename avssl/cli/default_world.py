@@ -18,10 +18,11 @@ def default_world(say: Callable[[str], None]) -> Path:
         UserError: the cache cannot be written.
     """
     settings = Settings()
-    folder = cache_folder() / "world" / f"default-{VERSION}"
-    if is_finished(folder, settings):
-        say(f"no --data: the generated clips in {folder}")
-        return folder
+    finished = finished_world()
+    if finished is not None:
+        say(f"no --data: the generated clips in {finished}")
+        return finished
+    folder = _folder()
     with locked(folder, lambda: say(f"another process is generating {folder}; waiting for it")):
         if not is_finished(folder, settings):
             count = settings.train + settings.validation + settings.test
@@ -35,3 +36,12 @@ def default_world(say: Callable[[str], None]) -> Path:
                     progress=told,
                 )
     return folder
+
+
+def finished_world() -> Path | None:
+    """The folder of the default world; None if it is not there, or not whole."""
+    return _folder() if is_finished(_folder(), Settings()) else None
+
+
+def _folder() -> Path:
+    return cache_folder() / "world" / f"default-{VERSION}"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from avssl.cli.data import DataOptions, held_out_of, of_split, open_source, usable_and_fast, warn_of_learned
+from avssl.cli.data import DataOptions, held_out_of, learned_from, of_split, open_source, usable_and_fast
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import say
 from avssl.errors import UserError
@@ -93,13 +93,14 @@ def _evaluate(name: str, values: Values, command: str) -> None:
     run = open_run(values["run"], name)
     if not run.finished:
         say(f"{run.path} is not finished: judged as it is after {run.steps} steps")
+    seen = 0
     if values["data"] is None:
         test = held_out_of(run, say)
     else:
         data = from_plain(DataOptions, run.config)
         media = usable_and_fast(open_source(values["data"], say), run.task, data, values["data"], say)
         test = of_split(media, "test") or media
-        warn_of_learned(run, test, values["data"], say)
+        seen = learned_from(run, test, values["data"], say)
     seed = run.options.seed if values["seed"] is None else values["seed"]
     device = choose_device(values["device"])
     options = replace(run.options, seed=seed)
@@ -107,10 +108,17 @@ def _evaluate(name: str, values: Values, command: str) -> None:
     rows = run_controls(
         run.task, run.network, test, test, options, steps=0, pairs=pairs, device=device, command=command, say=say
     )
-    print_rows(rows, f"{run.path} on {len(test)} held-out items")
-    if meaning := verdict(rows):
-        say(meaning)
-    places = {Path(values["output"] or run.path / "results") / f"{name}.json", run.path / "results" / f"{name}.json"}
+    if seen:
+        note = f"{seen} of {len(test)} items were learned from"
+        rows = [replace(row, split="train", note=f"{note}; {row.note}" if row.note else note) for row in rows]
+        print_rows(rows, f"{run.path} on {len(test)} items, {seen} of which it learned from")
+    else:
+        print_rows(rows, f"{run.path} on {len(test)} held-out items")
+        if meaning := verdict(rows):
+            say(meaning)
+    # What a run has learned from is no held-out figure of it: the file of those stays as it is.
+    file_name = f"{name}-train.json" if seen else f"{name}.json"
+    places = {Path(values["output"] or run.path / "results") / file_name, run.path / "results" / file_name}
     for place in sorted(places):
         with whole_file(place, "w") as file:
             json.dump([asdict(row) for row in rows], file, indent=1)

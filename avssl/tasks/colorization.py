@@ -24,13 +24,11 @@ from avssl.samplers.whole_pictures import draw_picture, enough_for_statistics, i
 from avssl.tasks.base import Answers, Batch, Losses, Task, option
 from avssl.tasks.colour_bins import (
     bin_centres,
+    bin_statistics,
     decode,
-    entropy,
     equal_bins,
     nearest,
-    rebalancing,
     sample,
-    smoothed_prior,
     soft_encode,
 )
 from avssl.tasks.images import tower_encoder
@@ -38,6 +36,9 @@ from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_LEAST_VARIANCE = 1.0
+"""Squared Lab units: colours that differ by less than one are grey to the eye."""
 
 Target = Literal["classification", "regression", "both"]
 
@@ -53,7 +54,9 @@ class ColorizationOptions:
         "mean", "colour of the map: mean of the pixels, or one; published: nearest"
     )
     bins: Literal["grid", "equal"] = option(
-        "grid", "cells of a square grid (published), or cells that hold about as many training pixels each"
+        "grid",
+        "cells of a square grid (published), or cells that hold about as many training pixels each, which want no "
+        "weights and a small sigma: --bins equal --no-rebalance --sigma 5",
     )
     colours: int = option(64, "how many bins, where they are equal", low=2, high=4096)
     grid: float = option(20.0, "side of a colour bin of the grid in Lab units; published: 10", low=1, high=100)
@@ -133,25 +136,13 @@ class Colorization(Task):
     def fit_statistics(self, media: Media, seed: int) -> None:
         """How often each bin occurs, the mean colour, and what a constant answer costs."""
         colours = self._training_colours(media, seed)
-        self._statistics = self._cut(colours) if self.options.bins == "equal" else {}
-        centres = self._centres("cpu")
-        together = np.zeros((self.bins, self.bins))  # of a pixel: the bin it is nearest to, its share in each bin
-        for part in torch.split(colours, 1 << 16):
-            bins, shares = soft_encode(part.T[None, :, :, None], centres, self.options.neighbours, self.options.sigma)
-            place = (bins[:, :1] * self.bins + bins).flatten().numpy()
-            together += np.bincount(place, shares.flatten().numpy(), self.bins**2).reshape(together.shape)
-        together /= together.sum()
-        prior = smoothed_prior(together.sum(1), centres.numpy(), self.options.sigma)
-        weights = rebalancing(prior, self.options.rebalance_mix) if self.options.rebalance else np.ones(self.bins)
-        taught = weights @ together
         ab = colours.double()
-        self._statistics |= {
-            "prior": prior.tolist(),
-            "weights": weights.tolist(),
-            "constant_cross_entropy": entropy(taught) * float(taught.sum()),
+        self._statistics = {
             "mean_ab": ab.mean(0).tolist(),
-            "variance": float(ab.var(0, correction=0).sum()),
+            "variance": max(float(ab.var(0, correction=0).sum()), _LEAST_VARIANCE),
         }
+        if self.options.target != "regression":
+            self._statistics |= self._of_bins(colours)
 
     def state(self) -> dict[str, Any]:
         return dict(self._statistics)
@@ -256,8 +247,8 @@ class Colorization(Task):
     def chance_loss(self) -> float | None:
         if not self._statistics:
             return None
-        classification = float(self._statistics["constant_cross_entropy"])
-        return {"classification": classification, "regression": 1.0, "both": classification + 1.0}[self.options.target]
+        regression = 0.0 if self.options.target == "classification" else 1.0
+        return regression + float(self._statistics.get("constant_cross_entropy", 0.0))
 
     def controls(self) -> dict[str, Task]:
         control = copy.copy(self)
@@ -377,9 +368,15 @@ class Colorization(Task):
             raise UserError("every training picture is grey: there is no colour to learn; give coloured pictures")
         return found
 
-    def _cut(self, colours: Tensor) -> dict[str, Any]:
-        """The part of the statistics that bins of equal weight need."""
-        try:
-            return {"centres": equal_bins(colours.numpy(), self.options.colours).tolist()}
-        except ValueError as error:
-            raise UserError(f"--colours {self.options.colours}: {error}; give fewer, or --bins grid") from error
+    def _of_bins(self, colours: Tensor) -> dict[str, Any]:
+        """What the statistics say of bins: how often each occurs and counts, and where those of equal weight lie."""
+        options = self.options
+        centres, kept = bin_centres(options.grid), {}
+        if options.bins == "equal":
+            try:
+                centres = equal_bins(colours.numpy(), options.colours)
+            except ValueError as error:
+                raise UserError(f"--colours {options.colours}: {error}; give fewer, or --bins grid") from error
+            kept = {"centres": centres.tolist()}
+        mix = options.rebalance_mix if options.rebalance else None
+        return kept | bin_statistics(colours, centres, options.neighbours, options.sigma, mix)

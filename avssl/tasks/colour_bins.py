@@ -6,6 +6,7 @@ import heapq
 import math
 from functools import lru_cache
 from itertools import count as count_up
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avssl.networks.colour import rgb_to_lab
+
+_DECIMALS = 1
+"""Of Lab units, in which colours are told apart where bins are cut from them."""
+
+_DISTANCES_AT_ONCE = 1 << 23
+"""From pixels to bins: 32 MB of them."""
 
 _STEPS = 52
 """Steps a channel in which the colours of a screen are listed: 0, 5, … 255."""
@@ -36,8 +43,8 @@ def bin_centres(grid: float) -> NDArray[np.float32]:
 def equal_bins(ab: NDArray[np.floating], count: int) -> NDArray[np.float32]:
     """The mean colours of ``count`` cells that hold about as many of the given pixels each: (count, 2), Lab units.
 
-    The fullest cell is halved until there are enough. Pixels of the very same colour stay together, so that a cell of
-    one colour alone is not halved.
+    The fullest cell is halved until there are enough. Colours that nobody can tell apart (to a tenth of a Lab unit) are
+    one, and stay together: all greys of a screen are, but for rounding. A cell of one colour is not halved.
 
     A square grid has one bin for all that is nearly grey, the likeliest answer wherever a network is unsure. Cells of
     equal weight are small about grey and large elsewhere: no answer is likelier than another to begin with.
@@ -49,7 +56,8 @@ def equal_bins(ab: NDArray[np.floating], count: int) -> NDArray[np.float32]:
         ValueError: there are fewer than ``count`` different colours.
     """
     order = count_up()
-    cells = [(-len(ab), next(order), np.asarray(ab, np.float64))]  # a heap: the fullest first, then the oldest
+    pixels = np.round(np.asarray(ab, np.float64), _DECIMALS) + 0.0  # no -0.0
+    cells = [(-len(ab), next(order), pixels)]  # a heap: the fullest first, then the oldest
     whole: list[NDArray[np.float64]] = []
     while len(cells) + len(whole) < count:
         if not cells:
@@ -121,6 +129,31 @@ def rebalancing(prior: NDArray[np.float64], mix: float) -> NDArray[np.float64]:
     weights: NDArray[np.float64] = 1 / ((1 - mix) * prior + mix / len(prior))
     weights /= (prior * weights).sum()
     return weights
+
+
+def bin_statistics(
+    colours: Tensor, centres: NDArray[np.float32], neighbours: int, sigma: float, mix: float | None
+) -> dict[str, Any]:
+    """How often each bin occurs among colours (n, 2), what it counts, and what the best constant answer costs.
+
+    Args:
+        mix: as :func:`rebalancing` takes it; None: all bins count alike.
+
+    Returns:
+        "prior" and "weights", Q numbers each, and "constant_cross_entropy" of the weighted loss, in nats.
+    """
+    count = len(centres)
+    together = np.zeros((count, count))  # of a pixel: the bin it is nearest to, its share in each bin
+    for part in torch.split(colours, max(1, _DISTANCES_AT_ONCE // count)):
+        bins, shares = soft_encode(part.T[None, :, :, None], torch.from_numpy(centres.copy()), neighbours, sigma)
+        place = (bins[:, :1] * count + bins).flatten().numpy()
+        together += np.bincount(place, shares.flatten().numpy(), count**2).reshape(together.shape)
+    together /= together.sum()
+    prior = smoothed_prior(together.sum(1), centres, sigma)
+    weights = np.ones(count) if mix is None else rebalancing(prior, mix)
+    taught = weights @ together
+    cost = entropy(taught) * float(taught.sum())
+    return {"prior": prior.tolist(), "weights": weights.tolist(), "constant_cross_entropy": cost}
 
 
 def decode(logits: Tensor, centres: Tensor, temperature: float) -> Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import yaml
 from PIL import Image
@@ -117,15 +119,41 @@ def test_evaluate_writes_rows_where_told_and_in_the_run(avssl: Call, finished: P
     assert rows == read_rows(finished / "results" / "av-correspondence.json")
 
 
-def test_evaluate_says_so_where_the_run_learned_from_what_it_is_judged_on(
+def test_figures_of_what_a_run_learned_from_are_not_called_held_out(
     avssl: Call, clips: Path, finished: Path, tmp_path: Path
 ):
     write_clip(tmp_path / "new" / "a.mp4", 20)
     write_clip(tmp_path / "new" / "b.mp4", 21)
-    words = ("evaluate", "av-correspondence", "--run", finished, "-o", tmp_path, "--puzzles", "4", "--data")
+    (tmp_path / "link").symlink_to(clips)
+    words = ("evaluate", "av-correspondence", "--run", finished, "-o", tmp_path / "out", "--puzzles", "4", "--data")
+    honest = avssl(*words, tmp_path / "new")
+    assert "learned from" not in honest.out and "held-out" in honest.out
+    before = (finished / "results" / "av-correspondence.json").read_bytes()
     trained_on = json.loads((finished / "data.json").read_text())["train"]["items"]
-    assert f"learned from {trained_on} of the {len(list(clips.iterdir()))} items" in avssl(*words, clips).out
-    assert "learned from" not in avssl(*words, tmp_path / "new").out
+    for place in (clips, tmp_path / "link"):
+        said = avssl(*words, place)
+        assert f"learned from {trained_on} of the {len(list(clips.iterdir()))} items in {place}" in said.out
+        assert "held-out" not in said.out.replace("are not held-out", "").lower()
+    assert (finished / "results" / "av-correspondence.json").read_bytes() == before
+    for row in read_rows(tmp_path / "out" / "av-correspondence-train.json"):
+        assert row.split == "train" and row.note.startswith(f"{trained_on} of")
+
+
+def test_where_the_data_of_a_run_are_gone_nothing_is_made_to_compare_with(
+    avssl: Call, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_clip(tmp_path / "new" / "a.mp4", 20)
+    write_clip(tmp_path / "new" / "b.mp4", 21)
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    words = ("evaluate", "av-correspondence", "--run", run, "--puzzles", "4", "--data", tmp_path / "new")
+    (run / "config.yaml").write_text(yaml.safe_dump({**config, "data": str(tmp_path / "gone")}))
+    assert f"cannot tell whether {run} learned from what is in {tmp_path / 'new'}" in avssl(*words).out
+    (run / "config.yaml").write_text(yaml.safe_dump({**config, "data": None}))
+    monkeypatch.setattr("avssl.cli.default_world.generate", lambda *_, **__: pytest.fail("made a world"))
+    monkeypatch.setenv("AVSSL_CACHE", str(tmp_path / "empty"))
+    assert avssl(*words).status == 0
 
 
 def test_embed_writes_a_row_a_moment_with_nan_where_there_is_nothing(

@@ -98,6 +98,18 @@ def test_equal_bins_are_cut_from_the_training_colours_and_kept_with_the_run():
         made(ToyPictures(2, noise), replace(options, colours=4096))
 
 
+def test_a_regression_needs_no_bins():
+    options = replace(SMALL, target="regression", bins="equal", colours=4096)
+    task, _ = made(ToyPictures(2, noise), options)
+    assert task.state().keys() == {"mean_ab", "variance"} and task.chance_loss() == 1.0
+
+
+def test_grey_pictures_that_are_taken_all_the_same_do_not_blow_up_the_loss():
+    grey = ToyPictures(4, lambda i: np.repeat(noise(i)[:1], 3, axis=0))
+    task, network = made(grey, replace(SMALL, grey_limit=0.0))
+    assert float(task.loss(network, batch_of(task, grey, 4)).loss.detach()) < 1e3
+
+
 @pytest.mark.parametrize("rebalance", [True, False])
 def test_the_cross_entropy_agrees_with_a_slow_count(rebalance):
     options = replace(SMALL, target="classification", rebalance=rebalance, neighbours=3, sigma=7.0)

@@ -63,6 +63,18 @@ def test_equal_bins_keep_pixels_of_one_colour_together():
         equal_bins(ab, 5)
 
 
+def test_all_neutral_greys_are_one_colour_to_equal_bins():
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
+    greys = rgb_to_lab(levels)[0, 1:].flatten(1).T.double().numpy()
+    assert 0 < np.abs(greys).max() < 1e-3  # rounding, which differs from level to level
+    coloured = np.random.default_rng(0).normal(0, 20, (200, 2))
+    centres = equal_bins(np.concatenate([greys] * 4 + [coloured]), 16)
+    apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1) + np.eye(16) * 99
+    assert apart.min() > 0.1
+    with pytest.raises(ValueError, match="only 1 different colours"):
+        equal_bins(greys, 2)
+
+
 def test_soft_encoding_weighs_the_nearest_bins_by_a_gaussian():
     bins, shares = soft_encode(pixels((5.0, 0.0)), CENTRES, neighbours=2, sigma=10.0)
     near, far = math.exp(-25 / 200), math.exp(-225 / 200)
