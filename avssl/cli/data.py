@@ -80,6 +80,18 @@ class Parts:
     test: Media | None
 
 
+@dataclass(frozen=True)
+class Opened:
+    """Data that a task was found to have use for, as their files are: see :func:`opened` and :func:`prepared`."""
+
+    task: Task
+    options: DataOptions
+    seed: int
+    need_test: bool
+    media: Media
+    test: Media | None
+
+
 def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: bool = True) -> Parts:
     """Open the data, prepare them if they fit, drop what the task cannot use, and divide the rest.
 
@@ -93,15 +105,25 @@ def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
     Raises:
         UserError: nothing there, nothing usable, or too little to divide.
     """
+    return prepared(opened(task, options, seed, say, need_test=need_test), say)
+
+
+def opened(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: bool = True) -> Opened:
+    """The first half of :func:`gather`: all that can be wrong with the data, before hours of preparing them."""
     options.check()
-    name = options.data or "the generated world"
-    media = usable_and_fast(open_source(options.data, say, options.source_column), task, options, name, say)
-    told = None
+    media = open_source(options.data, say, options.source_column)
+    test = None
     if options.test is not None:
         column = options.source_column if Path(options.test).suffix.lower() in (".csv", ".tsv") else None
-        told = usable_and_fast(open_source(options.test, say, column), task, options, options.test, say)
-        told = of_split(told, "test") or told
-    parts = divide(media, told, options, seed, need_test=need_test)
+        test = open_source(options.test, say, column)
+    found = Opened(task, options, seed, need_test, media, test)
+    _divided(found, lambda media: media, lambda line: None)
+    return found
+
+
+def prepared(found: Opened, say: Say) -> Parts:
+    """The second half of :func:`gather`."""
+    parts = _divided(found, lambda media: fast(media, found.task, found.options, say), say)
     counts = [
         (len(part), name)
         for name, part in zip(SPLITS, (parts.train, parts.validation, parts.test), strict=True)
@@ -109,6 +131,16 @@ def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
     ]
     say("items: " + ", ".join(f"{count} for {name}" for count, name in counts))
     return parts
+
+
+def _divided(found: Opened, made: Callable[[Media], Media], say: Say) -> Parts:
+    options = found.options
+    media = usable(made(found.media), found.task, options.data or "the generated world", say)
+    test = None
+    if found.test is not None and options.test is not None:
+        test = usable(made(found.test), found.task, options.test, say)
+        test = of_split(test, "test") or test
+    return divide(media, test, options, found.seed, need_test=found.need_test)
 
 
 def held_out_of(run: Run, say: Say) -> Media:
@@ -206,14 +238,8 @@ def side_needed(task_options: Any) -> int | None:
     return 16 * math.ceil(int(side) / math.sqrt(low * high) / 16)  # whole JPEG blocks at 4:2:0
 
 
-def usable_and_fast(media: Media, task: Task, options: DataOptions, name: str, say: Say) -> Subset:
-    """What :func:`usable` keeps of the data as :func:`fast` gives them; data of no use are not prepared first."""
-    _counted(media, task, name)
-    return usable(fast(media, task, options, say), task, name, say)
-
-
-def _counted(media: Media, task: Task, name: str) -> tuple[list[int], str]:
-    """The items that the task can use, and how many it cannot, by reason, as a text.
+def usable(media: Media, task: Task, name: str, say: Say) -> Subset:
+    """The items that the task can use; says how many it cannot, and why.
 
     Raises:
         UserError: it can use none of them.
@@ -224,17 +250,7 @@ def _counted(media: Media, task: Task, name: str) -> tuple[list[int], str]:
     kept = [i for i, reason in enumerate(reasons) if reason is None]
     if not kept:
         raise UserError(f"{task.name} can use none of the {len(media)} items in {name}: {listed}")
-    return kept, listed
-
-
-def usable(media: Media, task: Task, name: str, say: Say) -> Subset:
-    """The items that the task can use; says how many it cannot, and why.
-
-    Raises:
-        UserError: it can use none of them.
-    """
-    kept, listed = _counted(media, task, name)
-    if listed:
+    if counts:
         say(f"{task.name} passes over {len(media) - len(kept)} of {len(media)} items in {name}: {listed}")
     return Subset(media, np.array(kept))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from avssl.cli.data import DataOptions, held_out_of, learned_from, of_split, open_source, usable_and_fast
+from avssl.cli.data import DataOptions, fast, held_out_of, learned_from, of_split, open_source, usable
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import say
 from avssl.errors import UserError
@@ -98,7 +98,9 @@ def _evaluate(name: str, values: Values, command: str) -> None:
         test = held_out_of(run, say)
     else:
         data = from_plain(DataOptions, run.config)
-        media = usable_and_fast(open_source(values["data"], say), run.task, data, values["data"], say)
+        files = open_source(values["data"], say)
+        usable(files, run.task, values["data"], lambda line: None)  # before they are prepared
+        media = usable(fast(files, run.task, data, say), run.task, values["data"], say)
         test = of_split(media, "test") or media
         seen = learned_from(run, test, values["data"], say)
     seed = run.options.seed if values["seed"] is None else values["seed"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from avssl.cli.data import DataOptions, gather
+from avssl.cli.data import DataOptions, Opened, Say, opened, prepared
 from avssl.cli.options import BUDGET, Command, Values, options_of
 from avssl.cli.screen import say
 from avssl.cli.train_options import COMMON, absolute, add_common, defaults_of, open_folder, settled
@@ -222,13 +222,19 @@ def _both(kind: type[Task]) -> set[str]:
 
 
 def _jobs(sections: Sequence[Section], weights: Sequence[float], grey: bool, seed: int, need_test: bool) -> list[Job]:
-    """Each task with its data, prepared as it would be for the task alone."""
-    jobs: list[Job] = []
-    for section, weight in zip(sections, weights, strict=True):
+    """Each task with its data, prepared as for the task alone, once all are known to have what they want."""
+    found: list[Opened] = []
+    for section in sections:
         task = section.kind(section.values.build(section.kind.Options))
         task.grey = grey
-        task.before = tuple(job.task for job in jobs)
-        say(f"{task.name}:")
-        parts = gather(task, section.values.build(DataOptions), seed, say, need_test=need_test)
-        jobs.append(Job(task, parts, weight))
+        task.before = tuple(one.task for one in found)
+        found.append(opened(task, section.values.build(DataOptions), seed, _of(task, say), need_test=need_test))
+    jobs = []
+    for one, weight in zip(found, weights, strict=True):
+        jobs.append(Job(one.task, prepared(one, _of(one.task, say)), weight))
     return jobs
+
+
+def _of(task: Task, say: Say) -> Say:
+    """``say``, each line headed by the task that it is about."""
+    return lambda line: say(f"{task.name}: {line}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -73,6 +74,13 @@ def fitted(text: str, font: Font, width: float) -> str:
     while len(text) > 1 and font.getlength(text) > width:
         text = text[:-2].rstrip() + "…"
     return text
+
+
+def origin(name: str, seconds: float = 0.0) -> str:
+    """Where a puzzle comes from, for a caption: folder, file and moment; what is no UTF-8 as question marks."""
+    path = Path(name)
+    moment = f"  {seconds:.2f} s" if seconds else ""
+    return f"{path.parent.name}/{path.name}{moment}".encode("utf-8", "replace").decode()
 
 
 def picture_of(pixels: NDArray[np.uint8] | Tensor) -> Image.Image:

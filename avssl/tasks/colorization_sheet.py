@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.networks.dense import resized
 from avssl.tasks.base import Answers
+from avssl.tasks.cards import origin
 from avssl.tasks.picture_table import Row, draw_table
 
 if TYPE_CHECKING:
@@ -49,16 +49,12 @@ def draw_sheet(task: Colorization, puzzles: Sequence[ColorizationPuzzle], answer
             for number, ab in enumerate(task.samples(scores, SAMPLES), start=1):
                 columns[f"sample {number}"] = painted(frames, ab)
     pictures = [_pictures(column) for column in columns.values()]
-    rows = [Row([column[n] for column in pictures], _caption(puzzle)) for n, puzzle in enumerate(puzzles)]
+    rows = [
+        Row([column[n] for column in pictures], origin(puzzle.name, puzzle.seconds)) for n, puzzle in enumerate(puzzles)
+    ]
     across = max(1, 8 // len(columns))
     return draw_table("Which colours does this grey picture have?", list(columns), rows, cell=128, across=across)
 
 
 def _pictures(rgb: Tensor) -> NDArray[np.uint8]:
     return (rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-
-
-def _caption(puzzle: ColorizationPuzzle) -> str:
-    path = Path(puzzle.name)
-    moment = f"  {puzzle.seconds:.2f} s" if puzzle.seconds else ""
-    return f"{path.parent.name}/{path.name}{moment}"

@@ -56,7 +56,7 @@ def equal_bins(ab: NDArray[np.floating], count: int) -> NDArray[np.float32]:
         ValueError: there are fewer than ``count`` different colours.
     """
     order = count_up()
-    pixels = np.round(np.asarray(ab, np.float64), _DECIMALS) + 0.0  # no -0.0
+    pixels = np.round(np.array(ab, np.float64), _DECIMALS).astype(np.float64) + 0.0  # no -0.0
     cells = [(-len(ab), next(order), pixels)]  # a heap: the fullest first, then the oldest
     whole: list[NDArray[np.float64]] = []
     while len(cells) + len(whole) < count:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image
 
 from avssl.samplers.holes import filled_from_rim
 from avssl.tasks.base import Answers
+from avssl.tasks.cards import origin
 from avssl.tasks.picture_table import Row, draw_table
 
 if TYPE_CHECKING:
@@ -32,15 +32,9 @@ def draw_sheet(puzzles: Sequence[InpaintingPuzzle], answers: Answers | None) -> 
         if answers is not None:
             pictures.append((answers.scores[number].float().cpu().numpy() * 255).round().astype(np.uint8))
         pictures.append(puzzle.frame)
-        rows.append(Row([_upright(picture) for picture in pictures], _caption(puzzle)))
+        rows.append(Row([_upright(picture) for picture in pictures], origin(puzzle.name, puzzle.seconds)))
     return draw_table("What was in the hole?", headings, rows, cell=144, across=2)
 
 
 def _upright(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return picture.transpose(1, 2, 0)
-
-
-def _caption(puzzle: InpaintingPuzzle) -> str:
-    path = Path(puzzle.name)
-    moment = f"  {puzzle.seconds:.2f} s" if puzzle.seconds else ""
-    return f"{path.parent.name}/{path.name}{moment}"

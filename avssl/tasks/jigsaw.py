@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class JigsawOptions(EncoderOptions):
     """Options of ``avssl train jigsaw``; the defaults run on a small CPU."""
 
-    permutations: int = option(100, "size of the set that the shuffle is drawn from; published: 1000")
+    permutations: int = option(100, "size of the set that the shuffle is drawn from; published: 1000", low=2)
     set_seed: int = option(0, "names the set of permutations")
     tiles: int = option(3, "tiles a side; published: 3. 2 × 2 is a different, easier puzzle")
     cell: int = option(35, "pixels of a tile's cell; the square has tiles × cell a side; published: 75", low=8)

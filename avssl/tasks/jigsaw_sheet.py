@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from avssl.tasks.base import Answers
-from avssl.tasks.cards import INK, NO, PAPER, YES, Card, chosen_class, draw_cards, font, picture_of
+from avssl.tasks.cards import INK, NO, PAPER, YES, Card, chosen_class, draw_cards, font, origin, picture_of
 
 if TYPE_CHECKING:
     from avssl.tasks.jigsaw import Jigsaw, JigsawPuzzle
@@ -33,7 +32,7 @@ def draw_sheet(task: Jigsaw, puzzles: Sequence[JigsawPuzzle], answers: Answers |
             said, right = f"says {best} ({probability:.0%})", best == label
             boards.append(_solved(tiles, order, task.permutations[best]))
         place += len(puzzle.labels)
-        cards.append(Card(_beside(boards), f"permutation {label}", said, right, Path(puzzle.name).name))
+        cards.append(Card(_beside(boards), f"permutation {label}", said, right, origin(puzzle.name, puzzle.seconds)))
     note = (
         f"Left: tiles as the network sees them, with the number of the place each belongs to (one of "
         f"{task.options.permutations} permutations). Then: solved{'; as the network lays them' if answers else ''}."

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,9 @@ class RelativePositionOptions(EncoderOptions):
     )
     pixels_low: int = option(18000, "fewest pixels that the whole picture is scaled to; published: 150000", low=64)
     pixels_high: int = option(26000, "most pixels that the whole picture is scaled to; published: 450000", low=64)
+    pixels: Literal["log", "uniform"] = option(
+        "log", "how that number is drawn between the two: its logarithm is uniform, or itself; published: uniform"
+    )
     grid: int = option(3, "rows and columns of patches at most, of a grid laid on a picture in training")
     grids: int = option(
         1, "grids laid on a picture in training, whose pairs are all asked, each class as often; published: 4", low=1
@@ -134,9 +137,7 @@ class RelativePosition(Task):
         still = draw_still(media, key)
         rng = generator(*key, "patches")
         rule = GridRule(options.patch, options.gap, options.jitter, options.grid)
-        low, high = math.log(options.pixels_low), math.log(options.pixels_high)
-        count = math.exp(rng.uniform(low, high) if self.training else (low + high) / 2)
-        picture = with_pixels(still.pixels, count, rule.side(2))
+        picture = with_pixels(still.pixels, self._pixels(rng), rule.side(2))
         if self.training and options.flip and bool(rng.integers(2)):
             picture = picture[..., ::-1]
         corners, chosen, labels = self._lay(rng, picture, rule)
@@ -234,6 +235,14 @@ class RelativePosition(Task):
             labels.append(pairs[:, 2])
             laid += len(grid.corners)
         return np.concatenate(corners), np.concatenate(chosen), np.concatenate(labels)
+
+    def _pixels(self, rng: np.random.Generator) -> float:
+        """How many pixels the picture is scaled to; held out the middle of what is drawn in training."""
+        low, high = float(self.options.pixels_low), float(self.options.pixels_high)
+        if self.options.pixels == "log":
+            low, high = math.log(low), math.log(high)
+        count = float(rng.uniform(low, high)) if self.training else (low + high) / 2
+        return math.exp(count) if self.options.pixels == "log" else count
 
     def _coarsened(self, rng: np.random.Generator, patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
         side = self.options.patch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
@@ -23,6 +22,7 @@ from avssl.tasks.cards import (
     enlarged,
     font,
     framed,
+    origin,
     picture_of,
 )
 
@@ -52,7 +52,7 @@ def draw_sheet(
             said = f"says {NAMES[best]} ({probability:.0%})"
         place += len(puzzle.labels)
         picture = _drawn(task, puzzle, label, best)
-        cards.append(Card(picture, NAMES[label], said, best == label, Path(puzzle.name).name))
+        cards.append(Card(picture, NAMES[label], said, best == label, origin(puzzle.name, puzzle.seconds)))
     note = (
         "The first patch (blue) and the second as the network sees them; the eight places, the true one filled; "
         "the picture. Above: where the second patch lies."

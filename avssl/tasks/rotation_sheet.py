@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL.Image import Image
 
 from avssl.tasks.base import Answers
-from avssl.tasks.cards import Card, chosen_class, draw_cards, enlarged, picture_of
+from avssl.tasks.cards import Card, chosen_class, draw_cards, enlarged, origin, picture_of
 
 if TYPE_CHECKING:
     from avssl.tasks.rotation import RotationPuzzle
@@ -28,6 +27,6 @@ def draw_sheet(puzzles: Sequence[RotationPuzzle], answers: Answers | None) -> Im
             said, right = f"says {90 * best}° ({probability:.0%})", best == label
         place += len(puzzle.labels)
         picture = enlarged(picture_of(puzzle.views[0]), _SIDE)
-        cards.append(Card(picture, f"{90 * label}°", said, right, Path(puzzle.name).name))
+        cards.append(Card(picture, f"{90 * label}°", said, right, origin(puzzle.name, puzzle.seconds)))
     note = "Over each picture by how much it was turned, counter-clockwise; 0° is upright."
     return draw_cards("By how much was this picture turned?", note, cards)

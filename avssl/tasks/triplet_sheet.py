@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from avssl.tasks.base import Answers
+from avssl.tasks.cards import fitted, origin
 
 if TYPE_CHECKING:
     from avssl.tasks.shuffle_learn import ShuffleLearnPuzzle
@@ -57,7 +57,9 @@ def _caption(pen: ImageDraw.ImageDraw, at: tuple[int, int], puzzle: ShuffleLearn
     times = ", ".join(f"{seconds:.2f}" for seconds in puzzle.times)
     font = ImageFont.load_default(12)
     alike = "   look-alike" if puzzle.look_alike else ""
-    pen.text((left, top), f"{times} s   {Path(puzzle.name).name[-24:]}{alike}", PALE, font)
+    before, after = f"{times} s   ", alike
+    room = 3 * (_CELL + _GAP) - font.getlength(before + after)
+    pen.text((left, top), f"{before}{fitted(origin(puzzle.name), font, room)}{after}", PALE, font)
     right = bool(puzzle.label)
     pen.text((left, top + 17), "in order" if right else "not in order", YES if right else NO, font)
     if said is not None:

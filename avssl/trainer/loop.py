@@ -99,8 +99,15 @@ class _Training:
         weights = [_loss_weight(plan, sharing) for plan in setting.plans]
         self.stepper = Stepper(self.networks, setting.plans, weights, options, setting.precision, world)
         if saved is not None:
-            self.networks.load_state_dict(saved["networks"])
-            self.stepper.load_state(saved["stepper"])
+            try:
+                self.networks.load_state_dict(saved["networks"])
+                self.stepper.load_state(saved["stepper"])
+            except (RuntimeError, ValueError) as error:
+                where = "" if setting.run is None else f" in {setting.run.path}"
+                raise UserError(
+                    f"the checkpoint{where} is of another network than these options build; choose another --out "
+                    f"({str(error).splitlines()[-1].strip()})"
+                ) from error
         if setting.written:
             for name, state in self.states.items():
                 setting.written.write_json(f"tasks/{name}.json", state)

@@ -115,8 +115,7 @@ class RunFolder:
     def _begin(self, config: dict[str, Any], may_differ: Collection[str], defaults: Mapping[str, Any]) -> None:
         known = self.path / "config.yaml"
         if known.exists():
-            there = yaml.safe_load(known.read_text())
-            _refuse_other_options(self.path, there, config, may_differ, defaults)
+            _refuse_other_options(self.path, _read(known), config, may_differ, defaults)
             self._note_start()
             return
         self._note_start()
@@ -173,6 +172,16 @@ def _refuse_something_else(folder: Path) -> None:
         raise UserError(
             f"{folder} is not empty and holds no run (there is {strange[0]} and no config.yaml); choose another --out"
         )
+
+
+def _read(known: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(known.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        config = None
+    if not isinstance(config, dict):
+        raise UserError(f"{known} is damaged; copy it again from the run, or choose another --out")
+    return config
 
 
 def _refuse_other_options(

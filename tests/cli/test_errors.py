@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 from small_runs import TINY, Said, write_clip
 
@@ -90,6 +92,34 @@ def test_videos_without_sound_are_refused_by_a_task_that_needs_it(avssl: Call, t
     assert "no sound" in line
 
 
+def test_nothing_is_prepared_unless_all_data_are_of_use(avssl: Call, tmp_path: Path):
+    for number in range(6):
+        write_clip(tmp_path / "clips" / f"{number}.mp4", number)
+        write_clip(tmp_path / "silent" / f"{number}.mp4", number, sound=False)
+    clips, silent, out = tmp_path / "clips", tmp_path / "silent", ("--out", tmp_path / "run", "--steps", "1")
+    several = ("train", "multi-task", "--tasks", "rotation,av-correspondence", "--rotation.data", silent)
+    for words, told in (
+        ((*TRAIN, "--data", clips, "--test", silent), "can use none of the 6 items"),
+        ((*TRAIN, "--data", clips, "--test", tmp_path / "nowhere"), "no such file or folder"),
+        ((*several, "--av-correspondence.data", silent), "av-correspondence can use none of the 6 items"),
+    ):
+        said = avssl(*words, *out)
+        assert told in one_line(said) and "prepar" not in said.out
+
+
+def test_a_damaged_config_or_a_checkpoint_of_another_network_is_one_line(avssl: Call, finished: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    again = (*TRAIN, "--config", finished / "config.yaml", "--out", run)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    for damaged in ("", "- a\n", "{a: ["):
+        (run / "config.yaml").write_text(damaged)
+        assert "config.yaml is damaged" in one_line(avssl(*again))
+    (run / "config.yaml").write_text(yaml.safe_dump({**config, "width": 2 * config["width"], "steps": 3}))
+    line = one_line(avssl(*again, "--width", str(2 * config["width"]), "--steps", "3"))
+    assert "is of another network than these options build" in line and "size mismatch" in line
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -127,8 +157,8 @@ def test_videos_without_sound_are_refused_by_a_task_that_needs_it(avssl: Call, t
         ([*TRAIN, "--control-puzzles", "0"], "--control-puzzles (0) must be at least 1"),
         ([*TRAIN, "--config", "nowhere.yaml"], "no such file: nowhere.yaml"),
         (["show", "av-correspondence", "--count", "0"], "--count (0) must be at least 1"),
-        (["show", "jigsaw", "--permutations", "0"], "--permutations (0) must lie between 1 and 362880"),
-        (["train", "jigsaw", "--permutations", "0", "--out", "OUT"], "--permutations (0) must lie between 1 and"),
+        (["show", "jigsaw", "--permutations", "362881"], "--permutations (362881) must lie between 1 and 362880"),
+        (["train", "jigsaw", "--permutations", "1", "--out", "OUT"], "--permutations (1) must be at least 2"),
     ],
 )
 def test_a_wrong_word_is_told_with_the_way_out(

@@ -129,6 +129,30 @@ def test_light_and_contrast_of_a_patch_are_gone_and_a_plain_one_stays_plain(how)
     assert a[3].abs().max() < 1e-5
 
 
+def test_pictures_are_scaled_to_sizes_drawn_as_asked():
+    """Between a quarter and all of the most pixels the law shows: uniform has its median at 5/8, log-uniform at 1/2."""
+    low, high = 10_000, 40_000
+    sizes = {}
+    for law in ("log", "uniform"):
+        task = RelativePosition(
+            RelativePositionOptions(**{**PATCHES, "pixels": law, "pixels_low": low, "pixels_high": high})
+        )
+        assert task.training
+        drawn = np.array([np.prod(task.draw(Textures(), key).picture.shape[-2:]) for key in keys(200)])
+        assert drawn.min() > 0.95 * low and drawn.max() < 1.05 * high
+        sizes[law] = float(np.median(drawn))
+        held_out = np.prod(task.held_out().draw(Textures(), Key(0, 0, 0)).picture.shape[-2:])
+        assert held_out == pytest.approx({"log": 20_000, "uniform": 25_000}[law], rel=0.05)
+    assert sizes["log"] == pytest.approx(20_000, rel=0.15) and sizes["uniform"] == pytest.approx(25_000, rel=0.12)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_the_batch_normalisation_of_its_connected_layers_scales_only_if_asked(affine):
+    task = RelativePosition(RelativePositionOptions(**PATCHES, affine=affine))
+    norms = [module for module in task.network(task.encoders()).modules() if isinstance(module, torch.nn.BatchNorm1d)]
+    assert norms and all((norm.weight is not None) == affine for norm in norms)
+
+
 # --- jigsaw ---------------------------------------------------------------------------------------------
 
 
