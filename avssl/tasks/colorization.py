@@ -56,7 +56,7 @@ class ColorizationOptions:
     bins: Literal["grid", "equal"] = option(
         "grid",
         "cells of a square grid (published), or cells that hold about as many training pixels each, which want no "
-        "weights and a small sigma: --bins equal --no-rebalance --sigma 5",
+        "weights and a small sigma: --bins equal --no-rebalance --sigma 3",
     )
     colours: int = option(64, "how many bins, where they are equal", low=2, high=4096)
     grid: float = option(20.0, "side of a colour bin of the grid in Lab units; published: 10", low=1, high=100)
