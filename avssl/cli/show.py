@@ -60,11 +60,11 @@ def run(argv: Sequence[str]) -> None:
     if values["run"] is not None and told:
         raise UserError(f"--{min(told).replace('_', '-')} is decided by --run; leave it out")
     if values["run"] is None:
-        image = _puzzles(kind(values.build(kind.Options)), values)
+        image, count = _puzzles(kind(values.build(kind.Options)), values)
     else:
-        image = _answers(kind.name, values)
+        image, count = _answers(kind.name, values)
     save(image, Path(values["output"]))
-    say(f"{values['output']}: {values['count']} puzzles of {kind.name}")
+    say(f"{values['output']}: {count} puzzles of {kind.name}")
 
 
 def save(image: Image, path: Path) -> None:
@@ -80,21 +80,23 @@ def save(image: Image, path: Path) -> None:
         file.write(buffer.getvalue())
 
 
-def _puzzles(task: Task, values: Values) -> Image:
+def _puzzles(task: Task, values: Values) -> tuple[Image, int]:
+    from avssl.evaluate.judging import distinct
     from avssl.samplers.keys import Key
 
     media = usable(open_source(values["data"], say), task, values["data"] or "the generated world", say)
     media = _only(media, values["split"])
     task = task if values["augmented"] else task.held_out()
-    return task.sheet([task.draw(media, Key(values["seed"], 0, index)) for index in range(values["count"])])
+    puzzles = distinct(task, [task.draw(media, Key(values["seed"], 0, index)) for index in range(values["count"])])
+    return task.sheet(puzzles), len(puzzles)
 
 
-def _answers(name: str, values: Values) -> Image:
+def _answers(name: str, values: Values) -> tuple[Image, int]:
     """Held-out puzzles with what the network says."""
     import torch
 
     from avssl.evaluate.finished import open_run
-    from avssl.evaluate.judging import held_out_keys
+    from avssl.evaluate.judging import distinct, held_out_keys
 
     run = open_run(values["run"], name)
     media: Media
@@ -105,10 +107,10 @@ def _answers(name: str, values: Values) -> Image:
         found = usable(open_source(source, say), run.task, source or "the generated world", say)
         media = _only(found, values["split"]) if values["split"] else of_split(found, "test") or found
     task = run.task.held_out()
-    puzzles = [task.draw(media, key) for key in held_out_keys(values["seed"], values["count"])]
+    puzzles = distinct(task, [task.draw(media, key) for key in held_out_keys(values["seed"], values["count"])])
     with torch.no_grad():
         answers = task.answers(run.network, task.collate(puzzles))
-    return task.sheet(puzzles, answers)
+    return task.sheet(puzzles, answers), len(puzzles)
 
 
 def _only(media: Subset, split: str | None) -> Subset:

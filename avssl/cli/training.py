@@ -148,13 +148,14 @@ def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
 def _sheet(job: Job, result: FitResult, skip: bool) -> Image:
     import torch
 
-    from avssl.evaluate.judging import held_out_keys
+    from avssl.evaluate.judging import distinct, held_out_keys
     from avssl.media.readable import on_readable
 
     network, held_out = result.networks[job.task.name], job.task.held_out()
     media = job.parts.test or job.parts.validation or job.parts.train
     keys = held_out_keys(0, 16)
-    puzzles = on_readable(media, lambda part: [held_out.draw(part, key) for key in keys], skip=skip, say=say)
+    drawn = on_readable(media, lambda part: [held_out.draw(part, key) for key in keys], skip=skip, say=say)
+    puzzles = distinct(held_out, drawn)
     device = next(network.parameters()).device
     batch = {
         name: value.to(device) if isinstance(value, torch.Tensor) else value

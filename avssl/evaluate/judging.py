@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from avssl.evaluate.rows import ResultRow
 from avssl.evaluate.statistics import accuracy_interval
@@ -42,6 +42,15 @@ class Judgement:
 def held_out_keys(seed: int, count: int) -> list[Key]:
     """The keys of ``count`` held-out puzzles."""
     return [Key(seed, HELD_OUT_EPOCH, index) for index in range(count)]
+
+
+def distinct(task: Task, puzzles: Sequence[Any]) -> list[Any]:
+    """The puzzles, each once: of few still pictures, held-out ones may come round again exactly alike."""
+    found: dict[tuple[bytes, ...], Any] = {}
+    for puzzle in puzzles:
+        values = [value for _, value in sorted(task.collate([puzzle]).items()) if isinstance(value, Tensor)]
+        found.setdefault(tuple(value.contiguous().numpy().tobytes() for value in values), puzzle)
+    return list(found.values())
 
 
 @torch.no_grad()

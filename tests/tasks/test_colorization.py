@@ -15,6 +15,7 @@ from toy_pictures import ToyPictures, noise
 from avssl.errors import UserError
 from avssl.evaluate.colorization import evaluate, evaluate_control
 from avssl.evaluate.colours import colorfulness
+from avssl.evaluate.judging import distinct, held_out_keys
 from avssl.networks.colorization import Colours
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.samplers.keys import Key
@@ -223,3 +224,12 @@ def test_frames_of_videos_are_pictures_too_and_regression_has_no_samples():
 def test_options_that_make_no_sense_are_named(options, named):
     with pytest.raises(UserError, match=named):
         Colorization(replace(SMALL, **options))
+
+
+def test_a_sheet_of_few_pictures_has_each_once():
+    media = ToyPictures(3, noise)
+    task, _ = made(media)
+    held_out = task.held_out()
+    drawn = [held_out.draw(media, key) for key in held_out_keys(0, 16)]
+    assert len({puzzle.name for puzzle in drawn}) == len(distinct(held_out, drawn)) == 3
+    assert len(distinct(task, [task.draw(media, key) for key in held_out_keys(0, 16)])) > 3  # mirrored
