@@ -169,13 +169,10 @@ def learned_from(run: Run, judged: Media, name: str, say: Say) -> int:
     from avssl.evaluate.finished import from_plain
 
     options = replace(from_plain(DataOptions, run.config), prepare=False)
-    if options.data is None:
-        world = finished_world()
-        if world is None:
-            return 0  # it learned from clips that are not there (any more): these cannot be among what is judged
-        options = replace(options, data=str(world))
     need_test = bool(run.config.get("controls", True))
     try:
+        if options.data is None:
+            options = replace(options, data=str(finished_world()))
         learned = gather(run.task, options, run.options.seed, lambda line: None, need_test=need_test).train
     except UserError as error:
         say(f"cannot tell whether {run.path} learned from what is in {name}: {error}")

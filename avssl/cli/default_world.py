@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avssl.cli.screen import progress
+from avssl.errors import UserError
 from avssl.media.cache import cache_folder, locked
 from avssl.world import generate, is_finished
 from avssl.world.settings import VERSION, Settings
@@ -18,11 +19,10 @@ def default_world(say: Callable[[str], None]) -> Path:
         UserError: the cache cannot be written.
     """
     settings = Settings()
-    finished = finished_world()
-    if finished is not None:
-        say(f"no --data: the generated clips in {finished}")
-        return finished
     folder = _folder()
+    if is_finished(folder, settings):
+        say(f"no --data: the generated clips in {folder}")
+        return folder
     with locked(folder, lambda: say(f"another process is generating {folder}; waiting for it")):
         if not is_finished(folder, settings):
             count = settings.train + settings.validation + settings.test
@@ -38,9 +38,15 @@ def default_world(say: Callable[[str], None]) -> Path:
     return folder
 
 
-def finished_world() -> Path | None:
-    """The folder of the default world; None if it is not there, or not whole."""
-    return _folder() if is_finished(_folder(), Settings()) else None
+def finished_world() -> Path:
+    """The folder of the default world, which is not generated for this.
+
+    Raises:
+        UserError: it is not there, or not whole.
+    """
+    if not is_finished(_folder(), Settings()):
+        raise UserError(f"the generated clips are not in {_folder()} (any more)")
+    return _folder()
 
 
 def _folder() -> Path:

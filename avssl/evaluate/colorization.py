@@ -28,6 +28,7 @@ from avssl.evaluate.sums import Numbers, mean_of, row_of_sums
 from avssl.media.facts import Media
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.networks.dense import resized
+from avssl.samplers.whole_pictures import any_moves
 from avssl.tasks.colorization import Colorization
 
 PROTOCOL = "colorization"
@@ -142,8 +143,7 @@ def _paint(tally: _Tally, name: str, lab: Tensor, ab: Tensor) -> None:
 
 def how_many(media: Media, asked: int) -> int:
     """Held-out pictures to judge: of images each once, of videos (any frame of them) as many as asked."""
-    moving = any(media.facts(i).has_video for i in range(len(media)))
-    return asked if moving else min(asked, len(media))
+    return asked if any_moves(media) else min(asked, len(media))
 
 
 def _decoded_rows(trained: _Tally, floor: _Tally, clusters: Sequence[str], common: dict[str, Any]) -> list[ResultRow]:

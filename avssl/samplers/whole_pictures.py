@@ -32,10 +32,14 @@ def item_of(media: Media, key: Key) -> int:
     return int(permutation(key.seed, key.epoch * 1_000_003 + rounds, len(media))[place])
 
 
+def any_moves(media: Media) -> bool:
+    """Whether there is a video, of which any frame may be drawn; of images there are no more than items."""
+    return any(media.facts(i).has_video for i in range(len(media)))
+
+
 def enough_for_statistics(media: Media, most: int = 1024, moving: int = 256) -> int:
     """How many pictures to look at for a mean or a count: images each once, and of a few videos some frames each."""
-    videos = any(media.facts(i).has_video for i in range(len(media)))
-    return min(most, max(len(media), moving) if videos else len(media))
+    return min(most, max(len(media), moving) if any_moves(media) else len(media))
 
 
 def other_item(media: Media, item: int, rng: np.random.Generator) -> int:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from avssl.tasks.cards import fitted
+
 INK, PALE, PAPER = "#222222", "#777777", "white"
 _GAP, _MARGIN, _TITLE, _HEADING, _CAPTION = 4, 14, 44, 22, 17
 
@@ -39,7 +41,7 @@ def draw_table(title: str, headings: Sequence[str], rows: Sequence[Row], *, cell
     for column in range(across):
         for number, heading in enumerate(headings):
             left = _MARGIN + column * (width + 2 * _MARGIN) + number * (cell + _GAP)
-            pen.text((left, _TITLE), _fitted(heading, small, cell), INK, small)
+            pen.text((left, _TITLE), fitted(heading, small, cell), INK, small)
     for number, row in enumerate(rows):
         top = _TITLE + _HEADING + (number // across) * height
         left = _MARGIN + (number % across) * (width + 2 * _MARGIN)
@@ -48,12 +50,5 @@ def draw_table(title: str, headings: Sequence[str], rows: Sequence[Row], *, cell
             sheet.paste(image.resize((cell, cell), Image.Resampling.BICUBIC), (left, top))
             left += cell + _GAP
         left = _MARGIN + (number % across) * (width + 2 * _MARGIN)
-        pen.text((left, top + cell + 2), _fitted(row.caption, tiny, width), PALE, tiny)
+        pen.text((left, top + cell + 2), fitted(row.caption, tiny, width), PALE, tiny)
     return sheet
-
-
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """The text, cut so that it is no wider than ``width`` pixels."""
-    while len(text) > 1 and font.getlength(text) > width:
-        text = text[:-2].rstrip() + "…"
-    return text

@@ -99,20 +99,25 @@ class _Training:
         weights = [_loss_weight(plan, sharing) for plan in setting.plans]
         self.stepper = Stepper(self.networks, setting.plans, weights, options, setting.precision, world)
         if saved is not None:
-            try:
-                self.networks.load_state_dict(saved["networks"])
-                self.stepper.load_state(saved["stepper"])
-            except (RuntimeError, ValueError) as error:
-                where = "" if setting.run is None else f" in {setting.run.path}"
-                raise UserError(
-                    f"the checkpoint{where} is of another network than these options build; choose another --out "
-                    f"({str(error).splitlines()[-1].strip()})"
-                ) from error
+            self._load(saved["networks"])
+            self.stepper.load_state(saved["stepper"])
         if setting.written:
             for name, state in self.states.items():
                 setting.written.write_json(f"tasks/{name}.json", state)
         self.recorder = Recorder(setting, self.steps, self.networks, self.stepper, self.states, saved)
         self.tally = self.recorder.tally
+
+    def _load(self, weights: dict[str, Any]) -> None:
+        here = {name: value.shape for name, value in self.networks.state_dict().items()}
+        there = {name: value.shape for name, value in weights.items()}
+        odd = [name for name in dict.fromkeys([*here, *there]) if here.get(name) != there.get(name)]
+        if odd:
+            where = "" if self.setting.run is None else f" in {self.setting.run.path}"
+            raise UserError(
+                f"the checkpoint{where} is of another network than these options build: {odd[0]} is "
+                f"{_shape(there.get(odd[0]))} there and {_shape(here.get(odd[0]))} here; choose another --out"
+            )
+        self.networks.load_state_dict(weights)
 
     def go(self, style: Style, watch: Watch) -> None:
         """Train to the end of the budget, or until a signal comes."""
@@ -285,6 +290,10 @@ def _loss_weight(plan: TaskPlan, sharing: Sharing) -> float:
     """What the task's loss is multiplied by. Asked after its statistics are known: its chance may depend on them."""
     chance = plan.task.chance_loss() if sharing.by_chance else None
     return (plan.weight if sharing.mix == "joint" else 1.0) / (chance or 1.0)
+
+
+def _shape(size: Sequence[int] | None) -> str:
+    return "missing" if size is None else " × ".join(map(str, size)) or "one number"
 
 
 def _hush(_: str) -> None:

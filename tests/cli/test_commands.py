@@ -153,7 +153,8 @@ def test_where_the_data_of_a_run_are_gone_nothing_is_made_to_compare_with(
     (run / "config.yaml").write_text(yaml.safe_dump({**config, "data": None}))
     monkeypatch.setattr("avssl.cli.default_world.generate", lambda *_, **__: pytest.fail("made a world"))
     monkeypatch.setenv("AVSSL_CACHE", str(tmp_path / "empty"))
-    assert avssl(*words).status == 0
+    said = avssl(*words)
+    assert said.status == 0 and "cannot tell" in said.out and "the generated clips are not in" in said.out
 
 
 def test_embed_writes_a_row_a_moment_with_nan_where_there_is_nothing(
