@@ -57,3 +57,15 @@ def test_the_interval_holds_the_figure_and_is_that_of_the_whole_figure():
     assert low < mean_average_precision(scores, targets) < high
     assert 0.05 < high - low < 0.35
     assert map_interval(targets.astype(float), targets, range(120), draws=50) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["step", "envelope", "eleven-point"])
+def test_five_copies_of_every_item_say_no_more_than_one_where_copies_are_of_one_source(kind):
+    rng = np.random.default_rng(3)
+    targets = (rng.random((40, 3)) < 0.4).astype(np.int8)
+    scores = targets + rng.normal(size=(40, 3))
+    once = map_interval(scores, targets, range(40), kind, draws=60)
+    copies = [np.repeat(x, 5, axis=0) for x in (scores, targets, np.arange(40))]
+    assert map_interval(*copies, kind, draws=60) == pytest.approx(once), "the same clusters, the same draws"
+    low, high = map_interval(*copies[:2], range(200), kind, draws=60)
+    assert high - low < 0.7 * (once[1] - once[0]), "as if they were independent, the interval would be √5 narrower"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from avssl.evaluate.knn import TEMPERATURE, vectors, votes
+from avssl.evaluate.knn import KNN, TEMPERATURE, vectors, votes
+from avssl.evaluate.labelled import Division, Labelled
+from avssl.evaluate.probing import Learning
 
 
 def _unit(rng, count, numbers=12):
@@ -53,3 +57,22 @@ def test_no_more_neighbours_are_asked_than_there_are():
 def test_a_vector_is_the_normalised_mean_over_moments():
     features = np.array([[[3.0, 0.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]], np.float32)
     np.testing.assert_allclose(vectors(features), [[0.6, 0.8], [0, 0]], atol=1e-6)
+
+
+def test_a_query_is_never_judged_by_items_of_its_own_source():
+    # Two clips a source, alike but for noise; their labels are at random. Whoever may look at the other clip is right.
+    rng = np.random.default_rng(0)
+    labels = np.repeat(rng.integers(0, 2, 60), 2)
+    features = np.repeat(rng.normal(size=(60, 1, 16)), 2, axis=0) + 0.01 * rng.normal(size=(120, 1, 16))
+    known, asked = np.arange(0, 120, 2), np.arange(1, 120, 2)
+    sources = tuple(f"video{k // 2}" for k in range(120))
+    data = Labelled((), np.eye(2, dtype=np.int8)[labels], ("a", "b"), True, sources, (Division("test", known, asked),))
+    learning = Learning(features[known].astype(np.float32), data, known)
+
+    def right(learning):
+        said = KNN(neighbours=(1,))(learning, features[asked].astype(np.float32), asked)
+        return float((said.scores.argmax(1) == labels[asked]).mean())
+
+    assert right(learning) < 0.75
+    apart = replace(data, sources=tuple(map(str, range(120))))
+    assert right(replace(learning, data=apart)) == 1.0, "the same clips as if each were a source of its own"

@@ -64,7 +64,7 @@ def test_the_all_pairs_loss_agrees_with_a_slow_count():
     assert float(task.loss(network, batch).loss.detach()) == pytest.approx(slow, rel=1e-4)
 
 
-def test_several_frames_are_pooled_by_maximum():
+def test_a_puzzle_of_several_frames_has_a_finite_loss():
     task, media = AVCorrespondence(replace(SMALL, frames=3)), ToyVideos()
     batch = batch_of(task, media, 4)
     assert batch["frames"].shape == (4, 3, 3, 32, 32)

@@ -1,0 +1,120 @@
+"""The losses of audio-visual correspondence over a batch, against slow counts of one pair at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from toy_media import RATE, ToyVideos
+
+from avssl.errors import UserError
+from avssl.samplers.keys import Key
+from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
+
+SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
+FUSIONS = ["l3", "ave", "avol"]
+
+
+def made(fusion="ave", sources=None, count=6, **options):
+    """A task, its network and a batch of ``count`` clips whose embeddings all differ, of these sources."""
+    task, media = AVCorrespondence(replace(SMALL, fusion=fusion, **options)), ToyVideos(count)
+    torch.manual_seed(0)
+    network = task.network(task.encoders()).eval()
+    batch = task.collate([task.draw(media, Key(0, 0, i)) for i in range(count)])
+    if sources is not None:
+        batch["sources"] = torch.tensor(sources)[:, None].expand(-1, 2)
+    with torch.no_grad():
+        vision, audio = network.embed(batch)
+    torch.manual_seed(1)  # fresh weights put all pictures in one place; random numbers in 4 dimensions lie far apart
+    vision, audio = torch.randn_like(vision), torch.randn_like(audio)
+    vision[:, 4:], audio[:, 4:] = 0, 0
+    if fusion == "ave":
+        vision, audio = (torch.nn.functional.normalize(x, dim=-1) for x in (vision, audio))
+    network.embed = lambda _: (vision, audio)
+    return task, network, batch, vision, audio
+
+
+def mean_softplus(logits):
+    return float(np.mean([math.log1p(math.exp(x)) for x in logits]))
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_clips_of_one_source_are_no_negatives_of_the_logistic_loss(fusion):
+    sources = [0, 1, 0, 2, 1, 0]
+    task, network, batch, vision, audio = made(fusion, sources)
+    logits = network.fusion.all_pairs(vision, audio).detach().numpy()
+    others = [logits[i, j] for i in range(6) for j in range(6) if sources[i] != sources[j]]
+    measures = task.loss(network, batch).measures
+    expected = (mean_softplus(-logits.diagonal()) + mean_softplus(others)) / 2
+    assert float(measures["binary_loss"]) == pytest.approx(expected, rel=1e-5)
+    right = (np.mean(logits.diagonal() > 0) + np.mean(np.array(others) <= 0)) / 2
+    assert float(measures["accuracy"]) == pytest.approx(right)
+    every = mean_softplus([logits[i, j] for i in range(6) for j in range(6) if i != j])
+    assert abs(every - mean_softplus(others)) > 1e-3, "a loss that counted them would differ"
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_infonce_asks_for_the_sound_of_each_picture_and_for_the_picture_of_each_sound(fusion):
+    sources = [0, 1, 0, 2, 1, 0]
+    task, network, batch, vision, audio = made(fusion, sources, temperature=0.3)
+    terms = []
+    for similarity in network.fusion.similarities(vision, audio, 0.3):
+        s = similarity.detach().double().numpy()
+        for i in range(6):
+            there = [j for j in range(6) if j == i or sources[j] != sources[i]]
+            terms.append(math.log(sum(math.exp(s[i, j]) for j in there)) - s[i, i])  # sounds of a picture
+            terms.append(math.log(sum(math.exp(s[j, i]) for j in there)) - s[i, i])  # pictures of a sound
+    assert float(task.loss(network, batch).measures["contrastive_loss"]) == pytest.approx(np.mean(terms), rel=1e-5)
+
+
+@pytest.mark.parametrize("fusion", ["l3", "ave"])
+def test_infonce_is_the_same_when_pictures_and_sounds_change_places(fusion):
+    task, network, batch, vision, audio = made(fusion, [0, 1, 0, 2, 1, 3])
+    there = float(task.loss(network, batch).measures["contrastive_loss"])
+    network.embed = lambda _: (audio, vision)
+    back = float(task.loss(network, batch).measures["contrastive_loss"])
+    assert there == pytest.approx(back, rel=1e-5)
+
+
+@pytest.mark.parametrize("fusion", ["l3", "ave"])
+def test_the_temperature_that_was_asked_for_reaches_infonce(fusion):
+    found = []
+    for temperature in (0.07, 1e6):
+        task, network, batch, *_ = made(fusion, temperature=temperature)
+        found.append(float(task.loss(network, batch).measures["contrastive_loss"]))
+    assert found[1] == pytest.approx(math.log(6), abs=1e-4), "so hot that all six are alike"
+    assert abs(found[0] - found[1]) > 0.1
+
+
+def test_noise_of_silent_rows_is_a_negative_of_every_picture():
+    task, network, batch, vision, audio = made(silent_rows=0.5, logistic=2.0, contrastive=0.0)
+    silent = torch.nn.functional.normalize(torch.randn(2, 128), dim=-1)
+    network.embed = lambda _: (vision, torch.cat([audio[:6], silent]))
+    losses = task.loss(network, batch)
+    expected = mean_softplus(network.fusion.all_pairs(vision, silent).detach().flatten().tolist())
+    assert float(losses.measures["silent_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.loss.detach()) == pytest.approx(2 * float(losses.measures["binary_loss"]) + expected, rel=1e-5)
+
+
+def test_a_batch_of_one_puzzle_has_no_negatives_and_is_refused():
+    task, network, batch, *_ = made(count=1)
+    with pytest.raises(UserError, match="--batch-size of two or more"):
+        task.loss(network, batch)
+
+
+def test_drawn_puzzles_cost_the_mean_logistic_loss_of_their_labels():
+    task, media = AVCorrespondence(replace(SMALL, negatives="drawn")), ToyVideos()
+    torch.manual_seed(0)
+    network = task.network(task.encoders()).eval()
+    batch = task.collate([task.draw(media, Key(0, 0, i)) for i in range(8)])
+    with torch.no_grad():
+        logits, losses = network(batch).numpy(), task.loss(network, batch)
+    labels = batch["label"].tolist()
+    assert 0 < sum(labels) < 8
+    expected = mean_softplus([-x if y else x for x, y in zip(logits, labels, strict=True)])
+    assert float(losses.loss) == float(losses.measures["binary_loss"]) == pytest.approx(expected, rel=1e-5)
+    right = np.mean([(x > 0) == (y > 0) for x, y in zip(logits, labels, strict=True)])
+    assert float(losses.measures["accuracy"]) == pytest.approx(right)
