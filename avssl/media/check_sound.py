@@ -14,6 +14,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from avssl.media.channels import Mixer
 from avssl.media.check_video import Unusable
 from avssl.media.clock import Clock
 from avssl.media.container import Deadline, opened, packets
@@ -59,7 +60,7 @@ def check_sound(
         thorough: listen to stretches from the beginning to the end.
 
     Raises:
-        Unusable: nothing decodes.
+        Unusable: nothing decodes, or a sample is not a number.
         MediaError: damage was met, or the deadline has passed.
     """
     with opened(path, deadline) as container:
@@ -68,6 +69,8 @@ def check_sound(
         raise Unusable("damaged: none of its sound can be decoded")
     first = head[0]
     origin = clock.origin_seconds if clock.has_video else track.seconds(first.ticks)
+    if track.wrong_number is not None:
+        raise Unusable(f"damaged: {track.wrong_number[1]} at {track.wrong_number[0] - origin:.2f} s")
     clock = replace(
         clock,
         origin_seconds=origin,
@@ -91,6 +94,7 @@ def _frames(container: InputContainer, index: int, deadline: Deadline) -> Iterat
     """What decodes, from where the container stands; damage is for :func:`read_audio` to find."""
     stream = container.streams[index]
     assert isinstance(stream, AudioStream)
+    Mixer(stream)  # so that PyAV can show what is decoded
     for packet in packets(container, deadline, stream):
         try:
             decoded = packet.decode()

@@ -29,6 +29,9 @@ from avssl.media.table import FORMAT, Span, Table, TableWriter
 KEPT_SECONDS = 7 * 24 * 3600
 """Indexes of earlier states of the data that nobody has opened for this long are removed."""
 
+LOOK = 2
+"""Raised whenever a look at the same file may find something else; files are then looked at anew."""
+
 FOUND = ("kind", "duration_seconds", "width", "height", "frame_count", "frame_rate", "audio_rate", "audio_channels",
          "audio_start_seconds", "audio_end_seconds", "flags")  # fmt: skip
 """Those of ``Facts`` that come from looking into the file."""
@@ -51,7 +54,7 @@ def indexed(listing: Listing, home: Path, workers: int | None, tell: Tell) -> tu
         NothingUsable: with the reason of each file.
         UserError: the index cannot be written.
     """
-    folder = home / digest_of(str(FORMAT), listing.digest())
+    folder = home / digest_of(f"{FORMAT} {LOOK}", listing.digest())
     # Of several processes that open the same data at the same time, one looks and the others wait for it.
     with locked(home):
         if (folder / "table.json").is_file():
@@ -94,6 +97,8 @@ class _Verdicts:
 
     def take_over(self, table: Table) -> None:
         """Keep what an earlier index says of files that have not changed since, and are not known already."""
+        if table.header.get("look") != LOOK:
+            return
         for name, offset, size, modified_ns, reason in table.header["refused"]:
             if (file := (name, offset, size, modified_ns)) in self._wanted:
                 self._wanted.remove(file)
@@ -154,6 +159,7 @@ def _write(listing: Listing, verdicts: _Verdicts, writer: TableWriter) -> None:
     writer.finish(
         {
             "root": listing.root,
+            "look": LOOK,
             "fingerprint": content.hexdigest(),
             "stamp": stamp.hexdigest(),
             "rejected": sorted(rejected),

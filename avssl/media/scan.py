@@ -12,6 +12,7 @@ from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
+from avssl.media.channels import FLOAT_CODECS, first_wrong, wrong_in_words
 from avssl.media.container import Deadline, in_words, packets_of_all
 
 
@@ -41,12 +42,16 @@ class Track:
     """Whether the last of them is incomplete."""
     stopped: str | None = None
     """What FFmpeg said when it could not read on."""
+    wrong_number: tuple[float, str] | None = None
+    """Of sound stored as floats: the container time of the first sample that cannot be heard, and what it is."""
 
     def take(self, packet: Packet[Stream]) -> None:
         self.packets += 1
         self.ends_broken = packet.is_corrupt
         if packet.is_corrupt and self.broken_seconds is None:
             self.broken_seconds = self.seconds(packet.dts if packet.dts is not None else packet.pts or 0)
+        if self.codec in FLOAT_CODECS and self.wrong_number is None:
+            self._look_at_floats(packet)
         self.has_keys |= packet.is_keyframe
         self.is_delayed |= packet.pts != packet.dts
         self.decoding_times.append(packet.dts)
@@ -57,6 +62,14 @@ class Track:
             self.durations.append(packet.duration or 0)
             if packet.is_keyframe:
                 self.keys.append(packet.pts)
+
+    def _look_at_floats(self, packet: Packet[Stream]) -> None:
+        kind = np.dtype(FLOAT_CODECS[self.codec])
+        samples = np.frombuffer(memoryview(packet), kind, count=packet.size // kind.itemsize)
+        wrong = first_wrong(samples)
+        if wrong is not None:
+            ticks = (packet.pts or 0) + (packet.duration or 0) * wrong / len(samples)
+            self.wrong_number = (float(ticks * self.tick), wrong_in_words(float(samples[wrong])))
 
     def seconds(self, ticks: int) -> float:
         return float(ticks * self.tick)

@@ -17,10 +17,9 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
+from avssl.media.channels import Mixer, Mono, first_wrong, wrong_in_words
 from avssl.media.clock import Clock
 from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, stream_at
-
-Mono = NDArray[np.float32]
 
 MARGIN_SAMPLES = 256
 """On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter."""
@@ -34,7 +33,6 @@ JITTER_SECONDS = 1e-3
 
 SLACK_SECONDS = 1e-2
 """How much more than needed is kept on both sides, while the place of a run is still being narrowed down."""
-LOW_FREQUENCY_CHANNELS = {"LFE", "LFE2"}
 
 
 def read_audio(
@@ -53,7 +51,7 @@ def read_audio(
     after it ends and in gaps.
 
     Raises:
-        MediaError: the file has no sound, or the stretch cannot be decoded.
+        MediaError: the file has no sound, the stretch cannot be decoded, or a sample in it is no number.
         ValueError: a negative duration or a rate that is not positive.
     """
     if duration_seconds < 0 or rate <= 0:
@@ -72,6 +70,9 @@ def read_audio(
         samples = _stored_samples(path, clock, first_seconds, native, Deadline(path, timeout_seconds))
     except (av.FFmpegError, OSError) as error:
         raise MediaError(path, in_words(error), start_seconds) from error
+    wrong = first_wrong(samples)
+    if wrong is not None:
+        raise MediaError(path, wrong_in_words(float(samples[wrong])), first_seconds + wrong / clock.audio_rate)
     if rate != clock.audio_rate:
         samples = soxr.resample(samples, clock.audio_rate, rate, quality="HQ")
     stretch = np.zeros(count, np.float32)
@@ -210,7 +211,7 @@ def chunks_from(
     stream = stream_at(container, clock.audio_stream, AudioStream, deadline.path)
     if seek_seconds is not None and stream.time_base:
         container.seek(round((seek_seconds + clock.origin_seconds) / stream.time_base), stream=stream)
-    begun = False
+    begun, mixer = False, Mixer(stream)
     for packet in packets(container, deadline, stream):
         try:
             frames = packet.decode()
@@ -225,7 +226,7 @@ def chunks_from(
             if frame.sample_rate != clock.audio_rate:
                 raise MediaError(deadline.path, "the sound changes its sample rate", _media_seconds(frame, clock))
             begun = True
-            yield Chunk(to_mono(frame), _media_seconds(frame, clock))
+            yield Chunk(mixer.mono(frame), _media_seconds(frame, clock))
 
 
 def _collected(chunks: Iterable[Chunk], clock: Clock, start_seconds: float, end_seconds: float) -> list[Run]:
@@ -262,21 +263,3 @@ def _media_seconds(item: Packet[AudioStream] | AudioFrame, clock: Clock) -> floa
     if item.pts is None or not item.time_base:
         return None
     return float(item.pts * item.time_base) - clock.origin_seconds
-
-
-def to_mono(frame: AudioFrame) -> Mono:
-    """The mean of a frame's channels, the low-frequency ones left out: float32 (samples,), full scale ±1."""
-    data = np.asarray(frame.to_ndarray())
-    if frame.format.is_packed:
-        data = data.reshape(-1, frame.layout.nb_channels).T
-    heard = [i for i, channel in enumerate(frame.layout.channels) if channel.name not in LOW_FREQUENCY_CHANNELS]
-    if len(heard) < len(data) and heard:
-        data = data[heard]
-    if data.dtype == np.uint8:
-        scaled: Mono = (data.astype(np.float32) - 128) / np.float32(128)
-    elif data.dtype.kind == "i":
-        scaled = data.astype(np.float32) / np.float32(2 ** (8 * data.dtype.itemsize - 1))
-    else:
-        scaled = data.astype(np.float32)
-    mono: Mono = scaled[0] if len(scaled) == 1 else scaled.mean(axis=0, dtype=np.float32)
-    return mono

@@ -54,10 +54,19 @@ class Model(nn.Module):
         return x
 
     def prepare_waveform(self, waveform: Waveform, rate: int) -> Tensor:
-        """Float (N, samples) at any rate to the encoder's rate and length: its middle, zeros around if it is short."""
+        """Float (N, samples) at any rate to the encoder's rate and length: its middle, zeros around if it is short.
+
+        Raises:
+            UserError: a sample is not a number, or infinite.
+        """
         x = torch.as_tensor(waveform, dtype=torch.float32, device=self.device)
         if x.ndim != 2:
             raise ValueError(f"waveform {tuple(x.shape)} must be (N, samples)")
+        if not bool(x.isfinite().all()):
+            number, sample = (~x.isfinite()).nonzero()[0].tolist()
+            raise UserError(
+                f"sample {sample} of waveform {number} is not a finite number; mend or leave out that sound first"
+            )
         config = self._need(self.audio_encoder, "audio").config.front_end
         if rate != config.rate:
             import soxr  # heavy

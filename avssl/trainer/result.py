@@ -14,6 +14,7 @@ from avssl.errors import UserError
 from avssl.trainer.loader import Steps
 from avssl.trainer.plan import named
 from avssl.trainer.stepper import Outcome
+from avssl.trainer.tracing import files_of_batch, in_short
 
 
 @dataclass(slots=True)
@@ -77,15 +78,17 @@ class Window:
         """Stop at a loss that is no number.
 
         Raises:
-            UserError: names the task, the step and the keys of the batch.
+            UserError: names the task, the step, the files and the keys of the batch.
         """
         for step, outcome in self.outcomes[self.checked :]:
             loss = float(outcome.values[0])
             if not math.isfinite(loss):
                 keys = dict(self.steps.keys(step))[outcome.plan]
+                files = in_short(files_of_batch(self.steps, step, outcome.plan))
                 raise UserError(
-                    f"the loss of {self.names[outcome.plan]} is {loss} at step {step + 1}; its batch has the keys "
-                    f"{named(keys)}; try a lower --learning-rate or --clip-norm 1, or look at that batch"
+                    f"the loss of {self.names[outcome.plan]} is {_spoken(loss)} at step {step + 1}; "
+                    f"files in that batch: {files or 'none'}; its keys: {named(keys)}; "
+                    "look at these, or try a lower --learning-rate or --clip-norm 1"
                 )
         self.checked = len(self.outcomes)
 
@@ -105,6 +108,10 @@ class Window:
             groups.setdefault(outcome.plan, []).append(outcome)
         self.outcomes, self.checked = [], 0
         return {plan: _mean(group) for plan, group in sorted(groups.items())}
+
+
+def _spoken(loss: float) -> str:
+    return "NaN" if math.isnan(loss) else "infinite"
 
 
 def _mean(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -247,7 +247,9 @@ def _sound_packets(stream: Any, recipe: Recipe) -> list[tuple[float, Any]]:
     found: list[Any] = []
     step = 4096
     for at in range(0, count, step):
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data[:, at : at + step]), "fltp", recipe.layout)
+        # Sample by sample, not channel by channel: PyAV cannot take eight planes.
+        together = np.ascontiguousarray(data[:, at : at + step].T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(together, "flt", recipe.layout)
         frame.sample_rate = rate
         frame.pts = first + at
         frame.time_base = Fraction(1, rate)

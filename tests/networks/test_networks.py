@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -102,6 +103,16 @@ def save_run(folder, norm="batch"):
     for name, part in {"vision": vision, "audio": audio, "fusion": fusion}.items():
         save_module(part, folder / "encoders" / name)
     return vision, audio, fusion
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_a_sound_with_a_sample_that_is_no_number_is_refused(wrong, tmp_path):
+    save_run(tmp_path)
+    sound = np.zeros((3, 8000), np.float32)
+    sound[2, 700] = wrong
+    for rate in (8000, 16_000):
+        with pytest.raises(UserError, match=r"^sample 700 of waveform 2 is not a finite number"):
+            model_module.load(tmp_path).audio(sound, rate)
 
 
 def test_what_is_saved_is_loaded_front_end_and_statistics_included(tmp_path):

@@ -12,6 +12,7 @@ from torch import nn
 from trainer_toy import OtherToy, Toy, ToyMedia, ToyOptions, toy_plans, weights_digest
 
 from avssl.errors import UserError
+from avssl.media.selection import Subset
 from avssl.tasks.base import Losses
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
@@ -145,12 +146,33 @@ def test_no_decay_on_biases_and_norms():
     assert head.weight.abs().mean() < 0.8 * nn.Linear(128, 2).weight.abs().mean()
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_loss_that_is_no_number_stops_with_task_step_and_keys(workers):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loss_that_is_no_number_stops_with_task_step_files_and_keys(workers):
     asked = options(workers=workers, log_every=7)
     with pytest.raises(UserError) as told:
         quiet(toy_plans(explode_at=24), asked)
-    assert "the loss of toy is inf at step 4; its batch has the keys seed 0, epoch 0, index 24 to 31" in str(told.value)
+    assert str(told.value) == (
+        "the loss of toy is infinite at step 4; files in that batch: toy-24, toy-25, toy-26 … (and 5 more); "
+        "its keys: seed 0, epoch 0, index 24 to 31; look at these, or try a lower --learning-rate or --clip-norm 1"
+    )
+
+
+class Spoilt(Toy):
+    """Its loss is no number in the batch that begins with key 8."""
+
+    name = "spoilt"
+
+    def loss(self, network, batch):
+        losses = super().loss(network, batch)
+        return Losses(losses.loss * math.nan if int(batch["keys"][0, 2]) == 8 else losses.loss, losses.measures)
+
+
+@pytest.mark.parametrize("mix", ["alternating", "joint"])
+def test_of_several_tasks_the_files_named_are_those_of_the_task_whose_loss_is_no_number(mix):
+    media = Subset(ToyMedia(80), np.arange(40, 80))
+    plans = [*toy_plans(), TaskPlan(Spoilt(ToyOptions()), media)]
+    with pytest.raises(UserError, match=r"^the loss of spoilt is NaN at step \d; files in that batch: toy-48, toy-49"):
+        quiet(plans, options(workers=1, steps=8), sharing=Sharing(mix=mix))
 
 
 def test_weights_that_are_no_numbers_are_not_saved_over_good_ones(tmp_path):

@@ -1,0 +1,117 @@
+"""From a decoder's frames to mono, whatever the number, order and form of the channels.
+
+PyAV itself cannot show three kinds of frame, and takes the process with it:
+
+* eight or more planar channels: it looks for the end of the list of planes where there is none;
+* channels in an order of the file's own ("custom order": right before left, two centres): each look at such a
+  layout frees memory that belongs to FFmpeg;
+* samples of 64-bit integers.
+
+So the first and the last go through FFmpeg's own converter, and the second is looked at once and then put aside.
+"""
+
+from __future__ import annotations
+
+import math
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+
+Mono = NDArray[np.float32]
+
+LOW_FREQUENCY_CHANNELS = {"LFE", "LFE2"}
+MOST_PLANES = 7
+"""A frame has eight places for planes; PyAV reads on beyond them if the last is taken."""
+SHOWN_FORMATS = {"u8", "s16", "s32", "flt", "dbl"}
+"""Forms of samples that PyAV gives as arrays; planar ones are called the same with a "p"."""
+
+
+LOUDEST = 2.0**31
+"""Beyond this no integer was mistaken for a float, whatever its width: such a sample is damage. Full scale is 1."""
+
+FLOAT_CODECS = {"pcm_f32le": "<f4", "pcm_f32be": ">f4", "pcm_f64le": "<f8", "pcm_f64be": ">f8"}
+"""Codecs whose packets are floats as they are, whatever they may hold."""
+
+
+class Mixer:
+    """Mixes the frames of one stream to mono: the plain mean of all channels but the low-frequency ones.
+
+    Args:
+        stream: of an open container, before anything was decoded from it.
+    """
+
+    def __init__(self, stream: AudioStream) -> None:
+        self._own_names = _names_of_an_own_order(stream)
+        self._converter: av.AudioResampler | None = None
+        self._heard: tuple[int, list[int]] = (0, [])
+
+    def mono(self, frame: AudioFrame) -> Mono:
+        """float32 (samples,), full scale ±1."""
+        count = frame.layout.nb_channels
+        if count != self._heard[0]:  # at the first frame, and where mono gives way to stereo
+            self._heard, self._converter = (count, self._channels_heard(frame)), None
+        data = self._array(frame, count)
+        heard = self._heard[1]
+        return _scaled_mean(data[heard] if len(heard) < count else data)
+
+    def _channels_heard(self, frame: AudioFrame) -> list[int]:
+        names = self._own_names
+        if len(names) != frame.layout.nb_channels:
+            names = [channel.name for channel in frame.layout.channels]
+        heard = [place for place, name in enumerate(names) if name not in LOW_FREQUENCY_CHANNELS]
+        return heard or list(range(len(names)))
+
+    def _array(self, frame: AudioFrame, count: int) -> NDArray[np.generic]:
+        """(channels, samples), in the form they are stored in."""
+        form = frame.format
+        if form.packed.name not in SHOWN_FORMATS or (form.is_planar and count > MOST_PLANES):
+            if self._converter is None:
+                self._converter = av.AudioResampler(format="flt")
+            parts = [np.asarray(part.to_ndarray()) for part in self._converter.resample(frame)]
+            data = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+            return data.reshape(-1, count).T
+        data = np.asarray(frame.to_ndarray())
+        return data.reshape(-1, count).T if form.is_packed else data
+
+
+def first_wrong(samples: NDArray[np.floating]) -> int | None:
+    """The place of the first sample that is not a number, infinite or absurdly large; None if all can be heard."""
+    sizes = np.abs(samples)
+    if not len(sizes) or sizes.max() <= LOUDEST:  # a maximum with something that is no number is none
+        return None
+    return int(np.argmin(sizes <= LOUDEST))
+
+
+def wrong_in_words(sample: float) -> str:
+    """What is said of a sample that cannot be heard."""
+    if math.isnan(sample):
+        return "not a number"
+    return "infinity" if math.isinf(sample) else f"a sample of {sample:.3g} (full scale is 1)"
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _names_of_an_own_order(stream: AudioStream) -> list[str]:
+    """The names of the channels if they may lie in an order of the file's own, which the decoder then forgets."""
+    context = stream.codec_context
+    layout = context.layout  # shares its memory with FFmpeg's …
+    if "channels" not in layout.name and not layout.name.startswith("ambisonic"):
+        return []  # a standard one: there is no memory to share
+    names = [channel.name for channel in layout.channels]
+    context.layout = f"{layout.nb_channels} channels"  # … so that one of the two must let go of it
+    return names
+
+
+def _scaled_mean(data: NDArray[np.generic]) -> Mono:
+    if data.dtype == np.uint8:
+        scaled: Mono = (data.astype(np.float32) - 128) / np.float32(128)
+    elif data.dtype.kind == "i":
+        scaled = data.astype(np.float32) / np.float32(2 ** (8 * data.dtype.itemsize - 1))
+    else:
+        scaled = data.astype(np.float32)
+    mono: Mono = scaled[0] if len(scaled) == 1 else scaled.mean(axis=0, dtype=np.float32)
+    return mono
