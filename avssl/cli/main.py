@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 from avssl import __version__
@@ -51,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        the exit status: 0; 2 for an error that the user can mend, said in one line; 130 after Ctrl-C.
+        the exit status: 0; 2 for an error that the user can mend, said in one line; 1 for a fault of the program,
+        which names itself; 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
@@ -71,11 +73,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         line = _one_line(error)
-        if line is None or os.environ.get("AVSSL_TRACEBACK") == "1":
+        if os.environ.get("AVSSL_TRACEBACK") == "1":
             raise
+        if line is None:
+            _own_fault(error)
+            return 1
         print(f"avssl: {line}", file=sys.stderr)
         return 2
     return 0
+
+
+def _own_fault(error: Exception) -> None:
+    """A fault of the program is shown whole and names itself; no file and no option is blamed for it."""
+    traceback.print_exception(error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    print(
+        f"avssl: a fault of avssl {__version__} itself: {what}; please report it with the lines above", file=sys.stderr
+    )
 
 
 def _dispatch(words: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -24,6 +24,9 @@ NOT_MEDIA_FORMATS = {"tty", "ffmetadata", "concat", "hls", "dash", "image2", "bi
 
 
 S = TypeVar("S", bound=Stream)
+
+# PyAV 18 raises at metadata that are not UTF-8 unless told otherwise; PyAV 19 lost the argument and never raises.
+_LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
 class Deadline:
@@ -59,9 +62,9 @@ def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
     """
     container = av.open(
         f"file:{path}",
-        metadata_errors="replace",
         timeout=max(deadline.left, 1.0),
         container_options={"protocol_whitelist": "file"},
+        **_LENIENT,
     )
     try:
         for stream in container.streams:
@@ -121,6 +124,25 @@ def stream_at(container: InputContainer, index: int, kind: type[S], path: str) -
 def _preferred(streams: list[S]) -> S | None:
     marked = [s for s in streams if s.disposition & Disposition.default]
     return next(iter(marked or streams), None)
+
+
+FROM_THE_FILE = (av.FFmpegError, OSError, ValueError, ArithmeticError, NotImplementedError)
+"""What a damaged file can provoke: FFmpeg's own errors, and what PyAV raises where it cannot show what FFmpeg gives."""
+
+
+def is_files_own(error: Exception) -> bool:
+    """Whether one of ``FROM_THE_FILE`` is the file's doing: FFmpeg or the system says so, or it was raised inside PyAV.
+
+    A ValueError of this program, and any TypeError, AttributeError or KeyError, is a fault of the program and must
+    never become a file's verdict.
+    """
+    if isinstance(error, (av.FFmpegError, OSError)):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    # PyAV is compiled, its frames are named by its sources: av/container/input.py
+    return trace is not None and trace.tb_frame.f_code.co_filename.startswith("av/")
 
 
 def in_words(error: Exception) -> str:

@@ -17,7 +17,16 @@ from avssl.errors import MediaError
 from avssl.media.check_sound import check_sound
 from avssl.media.check_video import Unusable, check_pictures
 from avssl.media.clock import Clock
-from avssl.media.container import NOT_MEDIA_FORMATS, Deadline, in_words, opened, picture_stream, sound_stream
+from avssl.media.container import (
+    FROM_THE_FILE,
+    NOT_MEDIA_FORMATS,
+    Deadline,
+    in_words,
+    is_files_own,
+    opened,
+    picture_stream,
+    sound_stream,
+)
 from avssl.media.facts import Kind
 from avssl.media.images import read_image, still_size
 from avssl.media.scan import Track, scan
@@ -53,7 +62,7 @@ class Inspection:
 
 
 def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60.0) -> Inspection:
-    """Looks at a file: reads all its packets, decodes samples of it. Never raises for a bad file.
+    """Looks at a file: reads all its packets, decodes samples of it. No bad file raises; a fault of this program does.
 
     Args:
         decode_check: decode groups of pictures and stretches of sound at the beginning, in the middle and at
@@ -73,8 +82,14 @@ def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60
     except MediaError as error:
         at = "" if error.seconds is None else f" at {error.seconds:.2f} s"
         return Inspection(f"unreadable{at}: {error.reason}")
-    except Exception as error:  # whatever a broken file provokes, it becomes the verdict on that one file
+    except FROM_THE_FILE as error:
+        if not is_files_own(error):
+            error.add_note(f"while looking at {path}")
+            raise
         return Inspection(f"unreadable: {in_words(error)}")
+    except Exception as error:
+        error.add_note(f"while looking at {path}")
+        raise
 
 
 # --- how ------------------------------------------------------------------------------------------------------

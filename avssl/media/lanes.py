@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -208,7 +209,8 @@ def _serve() -> None:
             job = _receive(come)
             try:
                 answer = function(job)
-            except Exception as error:  # raised where the job came from
+            except Exception as error:  # raised where the job came from; its own stack does not travel, its text does
+                error.add_note(f"in a worker process:\n{traceback.format_exc().rstrip()}")
                 answer = _Raised(error)
             _send(to, answer)
     except (EOFError, BrokenPipeError):

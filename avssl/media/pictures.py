@@ -88,10 +88,10 @@ def turn_of(frame: VideoFrame) -> Turn:
     (ISO/IEC 14496-12, 8.2.2.3).
     """
     side_data: Any = frame.side_data
-    matrices = [item for item in side_data if item.type == SideDataType.DISPLAYMATRIX]
-    if not matrices:
+    matrix = side_data.get(SideDataType.DISPLAYMATRIX)
+    if matrix is None:
         return (False, False, False)
-    a, b, _, c, d = struct.unpack("=9i", bytes(matrices[0]))[:5]
+    a, b, _, c, d = struct.unpack("=9i", bytes(matrix))[:5]
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return (False, d < 0, a < 0)
     return (True, b < 0, c < 0)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from avssl.media.channels import FLOAT_CODECS, first_wrong, wrong_in_words
 from avssl.media.container import Deadline, in_words, packets_of_all
 
+_UNSET_TICK = Fraction(1, 1_000_000)
+
 
 @dataclass(slots=True)
 class Track:
@@ -87,7 +89,9 @@ def scan(container: InputContainer, deadline: Deadline, *streams: Stream) -> dic
         MediaError: the deadline has passed.
     """
     tracks = {
-        s.index: Track(s.time_base or Fraction(1, 1_000_000), s.codec_context.codec.name if s.codec_context else "")
+        s.index: Track(
+            Fraction(s.time_base or Fraction(1, 1_000_000)), s.codec_context.codec.name if s.codec_context else ""
+        )
         for s in streams
     }
     try:

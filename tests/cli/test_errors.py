@@ -16,6 +16,7 @@ import yaml
 from PIL import Image
 from small_runs import TINY, Said, write_clip
 
+from avssl import __version__
 from avssl.cli.index import SHORT_LIST
 from avssl.cli.main import main
 
@@ -253,8 +254,7 @@ def test_a_fault_of_the_program_before_the_first_step_leaves_the_folder_free(
     command = (*TRAIN, "--data", clips, "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
     with monkeypatch.context() as broke:
         broke.setattr("avssl.tasks.av_correspondence.AVCorrespondence.loss", broken)
-        with pytest.raises(ZeroDivisionError):
-            avssl(*command)
+        assert avssl(*command).status == 1
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
@@ -301,11 +301,16 @@ def test_a_full_disk_in_the_system_s_own_words_is_one_line_too(
     assert one_line(avssl("doctor")).endswith("the disk is full; free some space and run the same command again")
 
 
-def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
+def test_a_fault_of_the_program_shows_its_traceback_and_names_itself(avssl: Call, monkeypatch: pytest.MonkeyPatch):
     def broken(_: object) -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("of nothing")
 
     monkeypatch.setattr("avssl.cli.doctor.run", broken)
+    said = avssl("doctor")
+    assert said.status == 1
+    assert said.err.startswith("Traceback")
+    assert f"a fault of avssl {__version__} itself: ZeroDivisionError: of nothing;" in said.err.splitlines()[-1]
+    monkeypatch.setenv("AVSSL_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         main(["doctor"])
 

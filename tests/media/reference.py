@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def film(path: str, stream: int, keep: Collection[int]) -> Film:
     seconds: list[float] = []
     pictures: dict[int, NDArray[np.uint8]] = {}
     rotation = 0
-    with av.open(path, metadata_errors="replace") as container:
+    with av.open(path, **LENIENT) as container:
         source = container.streams[stream]
         for packet in container.demux(source):
             try:
@@ -50,7 +53,7 @@ def film(path: str, stream: int, keep: Collection[int]) -> Film:
                 rotation = frame.rotation
         if container.format.name == "avi":
             # AVI has no presentation times; its n-th picture is shown in the n-th place that holds one.
-            with av.open(path, metadata_errors="replace") as again:
+            with av.open(path, **LENIENT) as again:
                 places = [p.dts for p in again.demux(again.streams[stream]) if p.size]
             seconds = [float(place * source.time_base) for place in sorted(places)[: len(seconds)]]
     return Film(np.array(seconds), pictures, rotation)
@@ -60,7 +63,7 @@ def tape(path: str, stream: int) -> Tape:
     """Decodes all sound of a stream. Frames follow each other; only a jump in time that lasts leaves a gap."""
     frames: list[tuple[float, NDArray[np.float32]]] = []
     rate = 0
-    with av.open(path, metadata_errors="replace") as container:
+    with av.open(path, **LENIENT) as container:
         for packet in container.demux(container.streams[stream]):
             try:
                 decoded = packet.decode()
