@@ -11,10 +11,12 @@ from avssl.cli.checks import require
 from avssl.cli.options import Command, Option
 from avssl.cli.screen import duration, say
 from avssl.errors import NothingUsable
-from avssl.media import open_media, summarize
+from avssl.media import Prepared, open_media, summarize
 from avssl.media.cache import write_json
 from avssl.media.facts import Media
+from avssl.media.progress import telling
 from avssl.media.summary import Summary, relative, verdicts
+from avssl.media.verifying import verify
 from avssl.report.tables import console, plain_table
 
 SHORT_LIST = 100
@@ -26,7 +28,8 @@ def run(argv: Sequence[str]) -> None:
     command = Command(
         "avssl index",
         "Look at every file of DATA once, in parallel: what can be used, what cannot and why, what is odd.\n"
-        "The index is kept, so that the next look is instant; a file that changed is looked at again.\n\n"
+        "The index is kept, so that the next look is instant; a file that changed is looked at again.\n"
+        "Of a prepared set every checksum is compared.\n\n"
         "Flags: silent (the sound is), still (the picture does not move), short (under a second).",
         "avssl index videos/\navssl index clips.csv --all\navssl index videos/ --to index/ --json summary.json",
     )
@@ -37,6 +40,8 @@ def run(argv: Sequence[str]) -> None:
         [
             Option("to", str | None, None, "folder to keep the index in, instead of the cache", metavar="DIR"),
             Option("json", str | None, None, "also write what is printed to this file", metavar="FILE"),
+            Option("again", bool, False, "look at every file anew, whatever the index says of it"),
+            Option("quick", bool, False, "of a prepared set compare only sizes, not every checksum"),
             Option("all", bool, False, f"list every file, also of more than {SHORT_LIST}"),
             Option("workers", int | None, None, "processes that look at files (default: as many as cores)"),
         ]
@@ -45,11 +50,14 @@ def run(argv: Sequence[str]) -> None:
     require(values, "workers", values["workers"] is None or values["workers"] >= 0, "must not be negative")
     began = time.monotonic()
     try:
-        media = open_media(values["data"], index=values["to"], workers=values["workers"])
+        media = open_media(values["data"], index=values["to"], again=values["again"], workers=values["workers"])
     except NothingUsable as error:
         if len(error.rejected) > 1:  # one alone is named by the line that ends the command
             print_rejected([(relative(path, error.root), reason) for path, reason in error.rejected])
         raise
+    if isinstance(media, Prepared):
+        with telling(None) as tell:
+            say(f"{media.folder}: {verify(media, quick=values['quick'], tell=tell).words()}")
     summary = summarize(media)
     print_summary(summary)
     print_files(media, summary, everything=values["all"])

@@ -131,7 +131,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The JSON object in ``path``; None where there is no such file or it holds something else."""
     try:
         value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

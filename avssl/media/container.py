@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,12 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from avssl.errors import MediaError
+from avssl.media import lanes
 
 READ_TIMEOUT_SECONDS = 60.0
-"""No single call may work on a file for longer than this."""
+"""No call may work on a file for longer than this (CPU time) without getting on in it."""
+WAIT_TIMEOUT_SECONDS = 120.0
+"""No single read may wait for the disk, or for a turn on a busy machine, for longer than this."""
 
 NOT_MEDIA_FORMATS = {"tty", "ffmetadata", "concat", "hls", "dash", "image2", "bin", "xbin", "adf", "idf", "vapoursynth"}
 """What FFmpeg also opens: text drawn as pictures, and lists that name other files."""
@@ -30,23 +34,46 @@ _LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"
 
 
 class Deadline:
-    """A moment by which the work on a file must be done."""
+    """Gives up work on a file that hangs: by the CPU time of this thread since the reading last got on.
+
+    A busy machine makes everything late and nothing hang; a long file takes long, but gets on.
+    """
 
     def __init__(self, path: str, seconds: float = READ_TIMEOUT_SECONDS) -> None:
         self.path = path
         self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._furthest: dict[int, int] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._thread = threading.get_ident()
+        self._end = time.thread_time() + self.seconds
 
     @property
     def left(self) -> float:
-        return self._end - time.monotonic()
+        """Seconds of work that are left if the reading gets on no more."""
+        return self._end - time.thread_time()
+
+    def new_pass(self) -> None:
+        """The file is read anew from some place on: what was reached before may be reached again."""
+        self._furthest.clear()
+
+    def progressed(self, packet: Packet[Stream]) -> None:
+        """A packet has come; one that lies no further in the file, or in time, than those before is no progress."""
+        place = packet.dts if packet.pos is None else packet.pos
+        if place is not None and place > self._furthest.get(packet.stream_index, -1):
+            self._furthest[packet.stream_index] = place
+            self._begin()
+            lanes.progressed()
 
     def check(self) -> None:
         """
         Raises:
-            MediaError: the moment has passed.
+            MediaError: too much work without progress.
         """
-        if self.left < 0:
+        if threading.get_ident() != self._thread:  # every thread has a clock of its own
+            self._begin()
+        if time.thread_time() > self._end:
             raise MediaError(self.path, f"reading took longer than {self.seconds:g} s and was given up")
 
 
@@ -54,15 +81,16 @@ class Deadline:
 def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
     """The file, open for one reader without threads.
 
-    The name is never taken for an address or a pattern, and the file cannot pull in other files. The time-out
-    covers waiting for the disk; between packets :func:`packets` watches the deadline.
+    The name is never taken for an address or a pattern, and the file cannot pull in other files. FFmpeg gives up a
+    read that waits for the disk; between packets :func:`packets` watches the deadline.
 
     Raises:
         av.FFmpegError, OSError: as FFmpeg says it.
     """
+    deadline.new_pass()
     container = av.open(
         f"file:{path}",
-        timeout=max(deadline.left, 1.0),
+        timeout=WAIT_TIMEOUT_SECONDS,
         container_options={"protocol_whitelist": "file"},
         **_LENIENT,
     )
@@ -95,6 +123,7 @@ def packets_of_all(container: InputContainer, deadline: Deadline, *streams: Stre
         stream.discard = Discard.default if stream.index in wanted else Discard.all
     for packet in container.demux(*streams):
         deadline.check()
+        deadline.progressed(packet)
         yield packet
 
 

@@ -75,7 +75,7 @@ def _examined(
 
 def _answers(places: Sequence[int], found: list[Inspection] | Lost) -> Iterator[tuple[int, Inspection]]:
     if isinstance(found, Lost):
-        yield places[0], Inspection(f"unreadable: {found.reason}")
+        yield places[0], Inspection(f"unreadable: {found.reason}", passing=found.passing)
     else:
         yield from zip(places, found, strict=True)
 
@@ -112,7 +112,7 @@ def _look_in_tar(target: Target) -> Inspection:
     except MediaError as error:
         return Inspection(f"unreadable: {error.reason}")
     except OSError as error:
-        return Inspection(f"unreadable: {error.strerror or error}")
+        return Inspection(f"unreadable: {error.strerror or error}", passing=True)
     return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
 
 

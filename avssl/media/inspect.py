@@ -52,6 +52,8 @@ class Inspection:
     audio_start_seconds: float = 0.0
     audio_end_seconds: float = 0.0
     flags: tuple[str, ...] = ()
+    passing: bool = False
+    """Whether ``reason`` may be otherwise next time, though the file is the same: no right to read it, a time-out, …"""
     clock: Clock = field(default_factory=Clock)
     """What ``read_frames`` and ``read_audio`` need."""
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import signal
 import struct
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
 from avssl.errors import UserError
@@ -31,6 +34,8 @@ class Lost:
     """What a job came to whose process died or overran its time."""
 
     reason: str
+    passing: bool = False
+    """Whether another try may end otherwise: it was ended from outside (out of memory), or overran its time."""
 
 
 def spare_cores() -> int:
@@ -52,7 +57,8 @@ def each(
         function: importable by name; what it raises is raised here.
         jobs: things that can be pickled.
         workers: processes; None takes the cores there are, 0 works in this process (no crash is caught).
-        seconds: the time after which a job counts as hanging.
+        seconds: a job counts as hanging once its process has worked for so long (CPU time, so that a busy machine
+            does no harm) or has slept for so long, without a word of progress (:func:`progressed`).
 
     Raises:
         UserError: fewer than 0 processes.
@@ -139,6 +145,11 @@ class _Raised:
     error: BaseException
 
 
+SLEEPS_SHARE = 0.001
+"""A process that works less than this share of the time waits for something that does not come."""
+_FROM_OUTSIDE = {signal.SIGTERM, signal.SIGINT, *(getattr(signal, name, None) for name in ("SIGKILL", "SIGBUS"))}
+"""Signals that another sends: the system when memory runs out, a person, a job scheduler, a file cut while mapped."""
+
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from avssl.media.lanes import _serve; _serve()"
 
 
@@ -160,27 +171,30 @@ class _Process:
 
     def ask(self, job: Any, seconds: float) -> Any:
         """The answer of the process, or :class:`Lost`."""
-        overran = threading.Event()
-
-        def give_up() -> None:
-            overran.set()
-            self.kill()
-
-        timer = threading.Timer(seconds, give_up)
-        timer.daemon = True
-        timer.start()
+        watch = _Watch(self, seconds)
         try:
             if not self._greeted:
                 _send(self._to, self._function)
                 self._greeted = True
             _send(self._to, job)
-            return _receive(self._from)
+            while (data := _message(self._from)) == _PROGRESS:
+                watch.progressed()
+            return pickle.loads(data)
         except (EOFError, OSError):
-            if overran.is_set():
-                return Lost(f"not done after {seconds:.0f} s")
-            return Lost(_last_words(self._popen.wait()))
+            if watch.overran:
+                return Lost(f"not done after {seconds:.0f} s", passing=True)
+            status = self._popen.wait()
+            return Lost(_last_words(status), passing=-status in _FROM_OUTSIDE)
         finally:
-            timer.cancel()
+            watch.stop()
+
+    def cpu_seconds(self) -> float | None:
+        """What the process has worked so far; None where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self._popen.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, IndexError):
+            return None
 
     def kill(self) -> None:
         self._popen.kill()
@@ -193,8 +207,72 @@ class _Process:
         self._from.close()
 
 
+class _Watch:
+    """Ends a process that hangs: looked at only when so much time has passed that it could."""
+
+    def __init__(self, process: _Process, seconds: float) -> None:
+        self.overran = False
+        self._process = process
+        self._seconds = seconds
+        self._word = threading.Event()
+        self._end = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def progressed(self) -> None:
+        self._word.set()
+
+    def stop(self) -> None:
+        self._end.set()
+
+    def _run(self) -> None:
+        since = self._process.cpu_seconds()  # at the last word of progress
+        before, wait = since, self._seconds
+        while not self._end.wait(wait):
+            now = self._process.cpu_seconds()
+            worked = self._seconds if now is None or since is None else now - since
+            slept = now is None or before is None or now - before < SLEEPS_SHARE * wait
+            before = now
+            if self._word.is_set():
+                self._word.clear()
+                since, wait = now, self._seconds
+            elif worked >= self._seconds or (slept and wait >= self._seconds):
+                self.overran = True
+                self._process.kill()
+                return
+            else:
+                # A thread alone cannot work longer than that in less time; nor is a nap a sleep.
+                wait = self._seconds if slept else max(self._seconds - worked, 0.5)
+
+
 def _last_words(status: int) -> str:
     return f"the decoder crashed (signal {-status})" if status < 0 else f"the decoder gave up (status {status})"
+
+
+_PROGRESS = b""
+"""A message of no bytes: the job is not done, but gets on."""
+_PROGRESS_EVERY_SECONDS = 1.0
+
+
+class _Word:
+    """Tells the other end that a job gets on, once a second at most."""
+
+    def __init__(self) -> None:
+        self.to: IO[bytes] | None = None
+        self._told = 0.0
+
+    def say(self) -> None:
+        if self.to is not None and time.monotonic() - self._told > _PROGRESS_EVERY_SECONDS:
+            self._told = time.monotonic()
+            with suppress(BrokenPipeError):  # the other end has gone, which the answer will notice
+                _send_bytes(self.to, _PROGRESS)
+
+
+_word = _Word()
+
+
+def progressed() -> None:
+    """Say from within a job that it gets on, so that it is not given up; elsewhere this does nothing."""
+    _word.say()
 
 
 def _serve() -> None:
@@ -204,9 +282,10 @@ def _serve() -> None:
     os.dup2(2, 1)
     come = sys.stdin.buffer
     try:
-        function = _receive(come)
+        function = pickle.loads(_message(come))
+        _word.to = to
         while True:
-            job = _receive(come)
+            job = pickle.loads(_message(come))
             try:
                 answer = function(job)
             except Exception as error:  # raised where the job came from; its own stack does not travel, its text does
@@ -218,13 +297,16 @@ def _serve() -> None:
 
 
 def _send(pipe: IO[bytes], value: Any) -> None:
-    data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    _send_bytes(pipe, pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def _send_bytes(pipe: IO[bytes], data: bytes) -> None:
     pipe.write(struct.pack("<Q", len(data)) + data)
     pipe.flush()
 
 
-def _receive(pipe: IO[bytes]) -> Any:
-    return pickle.loads(_exactly(pipe, struct.unpack("<Q", _exactly(pipe, 8))[0]))
+def _message(pipe: IO[bytes]) -> bytes:
+    return _exactly(pipe, struct.unpack("<Q", _exactly(pipe, 8))[0])
 
 
 def _exactly(pipe: IO[bytes], count: int) -> bytes:

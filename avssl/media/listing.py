@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from avssl.errors import UserError
 from avssl.media.facts import Rejected
@@ -37,11 +38,13 @@ class Entry:
     duration_seconds: float | None = None
     offset: int = -1
     """Where the member's bytes begin in the tar; -1 for a file."""
+    changed_ns: int = 0
+    """When the system last saw it written, moved or given other rights: a copy with a forged time betrays itself."""
 
     @property
-    def file(self) -> tuple[str, int, int, int]:
+    def file(self) -> tuple[str, int, int, int, int]:
         """What names the bytes: equal for stretches of one file, different once the file has changed."""
-        return (self.name, self.offset, self.size, self.modified_ns)
+        return (self.name, self.offset, self.size, self.modified_ns, self.changed_ns)
 
 
 class Listing:
@@ -85,7 +88,18 @@ class Listing:
         for entry in self.entries if not self._seal else ():
             parts = [getattr(entry, name) for name in Entry.__slots__]
             state.update(json.dumps(parts).encode())
+        for refused in self.rejected if not self._seal else ():
+            state.update(json.dumps(refused).encode())
         return state.hexdigest()
+
+
+def times_of(path: str) -> tuple[int, int]:
+    """When a file was last written and last touched in any way (nanoseconds); (-1, -1) if it cannot be seen."""
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return (-1, -1)
+    return (stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def list_source(source: Source, source_column: str | None = None) -> Listing:
@@ -132,7 +146,7 @@ def _list_folder(root: Path) -> Listing:
         folders = name.split("/")[:-1]
         split = SPLITS[folders.pop(0).lower()] if split_folders and folders else None
         label = folders[0] if folders else None
-        listing.entries.append(Entry(name, stat.st_size, stat.st_mtime_ns, label, split, name))
+        listing.entries.append(_entry(name, stat, label=label, split=split, source=name))
     return listing
 
 
@@ -152,14 +166,21 @@ def _walk(folder: str, prefix: str) -> Iterator[_Found]:
         name = f"{prefix}{item.name}"
         if item.name.startswith(".") or item.name == "__MACOSX":
             continue
-        if item.is_dir():
-            # A link to a folder is followed unless it leads back up, which would never end.
-            if not item.is_symlink() or not Path(folder).resolve().is_relative_to(Path(item.path).resolve()):
-                yield from _walk(item.path, f"{name}/")
-        elif item.is_file():
-            yield name, item.stat()
-        else:
-            yield name, "a link that leads nowhere" if item.is_symlink() else "not a file"
+        try:
+            yield from _inside(folder, item, name)
+        except OSError as error:  # it went away while it was looked at
+            yield name, _missing(error)
+
+
+def _inside(folder: str, item: os.DirEntry[str], name: str) -> Iterator[_Found]:
+    if item.is_dir():
+        # A link to a folder is followed unless it leads back up, which would never end.
+        if not item.is_symlink() or not Path(folder).resolve().is_relative_to(Path(item.path).resolve()):
+            yield from _walk(item.path, f"{name}/")
+    elif item.is_file():
+        yield name, item.stat()
+    else:
+        yield name, "a link that leads nowhere" if item.is_symlink() else "not a file"
 
 
 def _without_annotations(found: Sequence[_Found]) -> Iterator[_Found]:
@@ -199,7 +220,11 @@ def _add_file(listing: Listing, name: str, **told: str | float | None) -> None:
         listing.rejected.append(Rejected(str(path), "a folder, not a file"))
         return
     source = told.pop("source", None) or name
-    listing.entries.append(Entry(name, stat.st_size, stat.st_mtime_ns, source=str(source), **told))  # type: ignore[arg-type]
+    listing.entries.append(_entry(name, stat, source=str(source), **told))
+
+
+def _entry(name: str, stat: os.stat_result, **told: Any) -> Entry:
+    return Entry(name, stat.st_size, stat.st_mtime_ns, changed_ns=stat.st_ctime_ns, **told)
 
 
 def _missing(error: OSError) -> str:
@@ -307,7 +332,9 @@ def _seconds(row: dict[str, str], column: str) -> float | None:
 def _list_tar(path: Path) -> Listing:
     """Images in an uncompressed tar, read where they lie; ``CLASS/NAME`` gives the label."""
     stat = path.stat()
-    return Listing(str(path), f"{stat.st_size} {stat.st_mtime_ns}", partial(_fill_from_tar, path, stat))
+    return Listing(
+        str(path), f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}", partial(_fill_from_tar, path, stat)
+    )
 
 
 def _fill_from_tar(path: Path, stat: os.stat_result, listing: Listing) -> None:
@@ -327,7 +354,16 @@ def _fill_from_tar(path: Path, stat: os.stat_result, listing: Listing) -> None:
             split = SPLITS[folders.pop(0).lower()] if split_folders and folders else None
             label = folders[0] if folders else None
             listing.entries.append(
-                Entry(str(name), member.size, stat.st_mtime_ns, label, split, str(name), None, None, member.offset_data)
+                Entry(
+                    str(name),
+                    member.size,
+                    stat.st_mtime_ns,
+                    label,
+                    split,
+                    str(name),
+                    offset=member.offset_data,
+                    changed_ns=stat.st_ctime_ns,
+                )
             )
 
 

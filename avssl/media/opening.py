@@ -10,7 +10,7 @@ from avssl.errors import UserError
 from avssl.media.collection import Collection
 from avssl.media.index import index_home, indexed
 from avssl.media.listing import SPLITS, Source, list_source
-from avssl.media.prepared import Prepared, is_prepared, is_unfinished
+from avssl.media.prepared import Prepared, is_prepared, is_unfinished, was_prepared
 from avssl.media.progress import Tell, telling
 from avssl.media.selection import Subset
 
@@ -21,13 +21,15 @@ def open_media(
     split: str | None = None,
     source_column: str | None = None,
     index: str | os.PathLike[str] | None = None,
+    again: bool = False,
     workers: int | None = None,
     progress: Tell | bool | None = None,
 ) -> Collection | Prepared | Subset:
     """Open a collection of videos, images or sounds.
 
     Files are looked at once, in parallel; the verdicts are kept and used again as long as a file's size and
-    time of change stay the same. A file that cannot be used is in ``rejected`` with its reason.
+    times of change stay the same; trouble that may pass (no right to read, a time-out) is not kept. A file that
+    cannot be used is in ``rejected`` with its reason.
 
     Args:
         data: a folder (searched to its depths; the first sub-folder is the label, unless the sub-folders are
@@ -40,6 +42,7 @@ def open_media(
         source_column: the column of a CSV that says what an item was cut from; items of one source are never on
             both sides of a division. By default ``source`` or ``source_video``, else each file is its own.
         index: folder to keep the index in; by default the user's cache, which ``AVSSL_CACHE`` moves.
+        again: look at every file anew, whatever the index says of it.
         workers: processes that look at files; None takes the cores there are; 0 looks in this process, where
             a crash of a decoder is not survived.
         progress: a function of one :class:`Progress`; None shows a line if stderr is a terminal; False nothing.
@@ -53,7 +56,7 @@ def open_media(
         return _only(prepared, split, data)
     listing = list_source(data, source_column)
     with telling(progress) as tell:
-        table, looked_at = indexed(listing, index_home(listing, index), workers, tell)
+        table, looked_at = indexed(listing, index_home(listing, index), workers, tell, again=again)
     return _only(Collection(table, looked_at), split, data)
 
 
@@ -65,6 +68,8 @@ def _prepared(data: Source) -> Prepared | None:
         return Prepared(folder)
     if is_unfinished(folder):
         raise UserError(f"{data}: its preparation was interrupted; run avssl prepare again with the same options")
+    if was_prepared(folder):
+        raise UserError(f"{data}: a prepared set whose index is missing or damaged; remove it and prepare it again")
     return None
 
 

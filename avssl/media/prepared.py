@@ -4,7 +4,9 @@
     OUT/index/                a table (see ``table``): where each JPEG and each sound lies, and when it is shown
 
 It answers the same calls as the files it was made from. Frames have the size they were stored at, the
-frame chosen at a time is the same, and sound at the stored rate is sliced, not resampled.
+frame chosen at a time is the same, and sound at the stored rate is sliced, not resampled. Sizes of all shards are
+compared when a set is opened, and the checksum of each picture, stretch of sound and JSON when it is read; sets of
+the first format have no checksums.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +23,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.errors import MediaError
+from avssl.errors import MediaError, UserError
 from avssl.media.cache import read_json
 from avssl.media.clock import SHOWN_TOLERANCE_SECONDS
 from avssl.media.facts import Facts, Rejected
 from avssl.media.jpeg import decode_jpeg
 from avssl.media.selection import Selectable
 from avssl.media.sound import MARGIN_SAMPLES
-from avssl.media.table import Table
+from avssl.media.table import DamagedTable, Table
 
 REMEMBERED = 256
 """Items whose facts are kept at hand."""
 OPEN_SHARDS = 256
 """Shards kept mapped at once; each holds a file descriptor, of which a process has about a thousand."""
+
+SOUND_BLOCK = 1 << 15
+"""Bytes of sound that have a checksum together: a second at 16 kHz, read whole where any of it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,11 @@ class _Known:
     sound: StoredSound | None
     described: tuple[int, int]
     """Where the item's JSON lies in the shard, and its bytes."""
+    described_crc: int | None
+    jpegs: NDArray[np.int64]
+    """Places and sizes. (n, 2)"""
+    checks: NDArray[np.uint32]
+    """Checksums of the JPEGs, then of the blocks of sound; empty in a set without checksums."""
 
 
 def shard_name(number: int) -> str:
@@ -71,20 +82,39 @@ def is_prepared(folder: Path) -> bool:
 def is_unfinished(folder: Path) -> bool:
     """Whether a preparation into this folder was begun and is not whole."""
     plan = read_json(folder / "plan.json")
-    return plan is not None and plan.keys() >= {"of", "settings"} and not is_prepared(folder)
+    return plan is not None and plan.keys() >= {"of", "settings"} and not (folder / "index").exists()
+
+
+def was_prepared(folder: Path) -> bool:
+    """Whether a folder is what damage has left of a prepared set."""
+    if is_prepared(folder) or not folder.is_dir():
+        return False
+    index = folder / "index"
+    return (
+        (index / "rows.i64").is_file()
+        or (index / "times.f64").is_file()
+        or (
+            next(folder.glob("shard-*.tar"), None) is not None
+            and ((folder / "plan.json").exists() or (folder / ".parts").exists() or index.is_dir())
+        )
+    )
 
 
 class Prepared(Selectable):
     """A prepared set, opened. Pickles as the name of its folder.
 
     Raises:
-        UserError: it was prepared by another version of avssl.
+        UserError: it was prepared by another version of avssl, or a part of it is missing, cut or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._table = Table(folder / "index")
+        try:
+            self._table = Table(folder / "index")
+        except DamagedTable as error:
+            raise self.damaged(error.what) from error
         self._begin()
+        self._shards_must_be_there()
 
     def __getstate__(self) -> tuple[Path, Table]:
         return self.folder, self._table
@@ -104,6 +134,20 @@ class Prepared(Selectable):
         return f"<{len(self)} prepared items in {self.folder}, {len(self._table.header['rejected'])} rejected>"
 
     @property
+    def has_checksums(self) -> bool:
+        """False for sets of the first format."""
+        return self._table.has_checksums
+
+    @property
+    def shards(self) -> list[tuple[Path, int, int]]:
+        """Each shard with its size and its checksum; both are -1 in a set without checksums."""
+        if self.has_checksums:
+            known = [(int(size), int(crc)) for size, crc in self._table.header["shards"]]
+        else:
+            known = [(-1, -1)] * (self._item(len(self) - 1).shard + 1)
+        return [(self.folder / shard_name(number), *state) for number, state in enumerate(known)]
+
+    @property
     def settings(self) -> dict[str, Any]:
         """How it was prepared: side, fps, rate, jpeg_quality."""
         return dict(self._table.header["prepared"])
@@ -121,11 +165,11 @@ class Prepared(Selectable):
         return self._item(i).facts
 
     def frame_times(self, i: int) -> NDArray[np.float64]:
-        return self._table.times(i)
+        return self._times(i)
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         known = self._item(i)
-        shown = self._table.times(i)
+        shown = self._times(i)
         if not len(shown):
             raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
         at = np.searchsorted(shown, np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
@@ -137,11 +181,16 @@ class Prepared(Selectable):
                 result[row] = result[decoded[frame]]
                 continue
             decoded[frame] = row
-            start, size = self._table.jpeg(i, frame)
+            data = self._bytes(known, *known.jpegs[frame].tolist())
+            if len(known.checks) and zlib.crc32(data.data) != known.checks[frame]:
+                raise self._bad(known, "picture", times[row])
             try:
-                result[row] = decode_jpeg(self._bytes(known, start, size))
+                picture = decode_jpeg(data)
             except ValueError as error:
-                raise MediaError(known.facts.path, f"its prepared picture is damaged ({error})", times[row]) from error
+                raise self._bad(known, "picture", times[row]) from error
+            if picture.shape != result[row].shape:
+                raise self._bad(known, "picture", times[row])
+            result[row] = picture
         return result.transpose(0, 3, 1, 2)
 
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
@@ -167,9 +216,47 @@ class Prepared(Selectable):
 
     def annotation(self, i: int) -> dict[str, Any] | None:
         known = self._item(i)
-        described = json.loads(self._bytes(known, *known.described).tobytes())
-        annotation: dict[str, Any] | None = described["annotation"]
+        data = self._bytes(known, *known.described).tobytes()
+        if known.described_crc is not None and zlib.crc32(data) != known.described_crc:
+            raise self._bad(known, "description")
+        try:
+            described = json.loads(data)
+        except ValueError:
+            described = None
+        if not isinstance(described, dict):
+            raise self._bad(known, "description")
+        annotation: dict[str, Any] | None = described.get("annotation")
         return annotation
+
+    def verify_index(self) -> None:
+        """Read the whole index and compare its checksums.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        try:
+            self._table.verify()
+        except DamagedTable as error:
+            raise self.damaged(error.what) from error
+
+    def verify_item(self, i: int) -> None:
+        """What can be seen without checksums: all parts of an item lie in its shard, and its pictures are JPEGs.
+
+        Raises:
+            MediaError: something is missing or not what it should be.
+        """
+        known = self._item(i)
+        for start, size in known.jpegs.tolist():
+            data = self._bytes(known, start, size)
+            if data[:2].tobytes() != b"\xff\xd8" or data[-2:].tobytes() != b"\xff\xd9":
+                raise self._bad(known, "picture")
+        if known.sound is not None:
+            self._bytes(known, known.sound.start, known.sound.samples * int(known.sound.dtype[-1]))
+        self.annotation(i)
+
+    def damaged(self, what: str) -> UserError:
+        """That the set as a whole cannot be used."""
+        return UserError(f"{self.folder}: this prepared set is damaged ({what}); remove it and prepare it again")
 
     # --- how --------------------------------------------------------------------------------------------
 
@@ -180,12 +267,30 @@ class Prepared(Selectable):
                 raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {i}")
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
+            known = self._known[i] = self._read_item(i)
+        return known
+
+    def _read_item(self, i: int) -> _Known:
+        try:
             item = self._table.item(i)
+            jpegs, checks = self._table.jpegs(i), self._table.checks(i)
+        except DamagedTable as error:
+            raise self.damaged(error.what) from error
+        try:
             facts = Facts(**{**item["facts"], "flags": tuple(item["facts"]["flags"])})
             sound = None if item["sound"] is None else StoredSound(*item["sound"])
-            start, size = item["described"]
-            known = self._known[i] = _Known(facts, item["shard"], sound, (start, size))
-        return known
+            start, size, *crc = item["described"]
+            return _Known(facts, int(item["shard"]), sound, (start, size), crc[0] if crc else None, jpegs, checks)
+        except (KeyError, TypeError, ValueError) as error:
+            if self.has_checksums:  # a line that is as it was written is no damage but a fault of ours
+                raise
+            raise self.damaged(f"line {i + 1} of items.jsonl is no item") from error
+
+    def _times(self, i: int) -> NDArray[np.float64]:
+        try:
+            return self._table.times(i)
+        except DamagedTable as error:
+            raise self.damaged(error.what) from error
 
     def _stretch(self, known: _Known, sound: StoredSound, first: int, count: int) -> NDArray[np.float32]:
         """``count`` stored samples from number ``first`` on, zeros outside of what is stored."""
@@ -193,13 +298,49 @@ class Prepared(Selectable):
         begin, end = max(first, sound.first), min(first + count, sound.first + sound.samples)
         if begin < end:
             width = 2 if sound.dtype == "<i2" else 4
-            data = self._bytes(known, sound.start + (begin - sound.first) * width, (end - begin) * width)
-            samples = data.view(sound.dtype)
+            data = self._sound_bytes(known, sound, (begin - sound.first) * width, (end - sound.first) * width)
+            samples = np.frombuffer(data, sound.dtype)
             if width == 2:
                 np.multiply(samples, np.float32(1 / 32767), out=result[begin - first : end - first])
             else:
                 result[begin - first : end - first] = samples
         return result
+
+    def _sound_bytes(self, known: _Known, sound: StoredSound, begin: int, end: int) -> NDArray[np.uint8]:
+        """Bytes of the stored sound; the blocks that they lie in are compared with their checksums."""
+        if not len(known.checks):
+            return self._bytes(known, sound.start + begin, end - begin)
+        first, last = begin // SOUND_BLOCK, (end - 1) // SOUND_BLOCK
+        whole = sound.samples * int(sound.dtype[-1])
+        lower, upper = first * SOUND_BLOCK, min((last + 1) * SOUND_BLOCK, whole)
+        data = self._bytes(known, sound.start + lower, upper - lower)
+        for number in range(first, last + 1):
+            block = data[(number - first) * SOUND_BLOCK :][:SOUND_BLOCK]
+            if zlib.crc32(block.data) != known.checks[len(known.jpegs) + number]:
+                width = int(sound.dtype[-1])
+                raise self._bad(known, "sound", (sound.first + number * SOUND_BLOCK // width) / sound.rate)
+        return data[begin - lower : end - lower]
+
+    def _bad(self, known: _Known, what: str, seconds: float | None = None) -> MediaError:
+        shard = self.folder / shard_name(known.shard)
+        reason = f"its prepared {what} is damaged, in {shard}; remove the set and prepare it again"
+        return MediaError(known.facts.path, reason, seconds)
+
+    def _shards_must_be_there(self) -> None:
+        """
+        Raises:
+            UserError: a shard is missing, too short, too long, or one too many.
+        """
+        shards = self.shards
+        for path, size, _ in shards:
+            there = path.stat().st_size if path.is_file() else -1
+            if there < 0:
+                raise self.damaged(f"{path.name} is missing")
+            if size >= 0 and there != size:
+                raise self.damaged(f"{path.name} has {there} bytes instead of {size}")
+        more = {path.name for path in self.folder.glob("shard-*.tar")} - {path.name for path, *_ in shards}
+        if more:
+            raise self.damaged(f"{min(more)} is not of this set")
 
     def _bytes(self, known: _Known, start: int, size: int) -> NDArray[np.uint8]:
         shard = self._shards.get(known.shard)
@@ -207,9 +348,11 @@ class Prepared(Selectable):
             if len(self._shards) >= OPEN_SHARDS:
                 self._shards.clear()
             shard = self._shards[known.shard] = self._mapped(known)
-        if start + size > len(shard):
+        if start < 0 or size < 0 or start + size > len(shard):
             raise MediaError(
-                known.facts.path, f"{shard_name(known.shard)} is shorter than its index says: prepare again"
+                known.facts.path,
+                f"{self.folder / shard_name(known.shard)} is shorter than its index says; remove the set and prepare "
+                "it again",
             )
         return shard[start : start + size]
 
@@ -219,4 +362,4 @@ class Prepared(Selectable):
             with path.open("rb") as file:
                 return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
         except (OSError, ValueError) as error:
-            raise MediaError(known.facts.path, f"its shard {path} cannot be read ({error}): prepare again") from error
+            raise MediaError(known.facts.path, f"its shard {path} cannot be read ({error})") from error

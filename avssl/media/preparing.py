@@ -16,12 +16,13 @@ from avssl.media.cache import cache_folder, locked, read_json, whole_folder, wri
 from avssl.media.collection import Collection
 from avssl.media.facts import Media, Rejected
 from avssl.media.lanes import Lost, each
-from avssl.media.prepared import Prepared, is_prepared, shard_name
+from avssl.media.prepared import Prepared, is_prepared, is_unfinished, shard_name, was_prepared
 from avssl.media.progress import Clockwork, Tell, telling
 from avssl.media.selection import Subset, digest_of
 from avssl.media.shard import Job, Settings, part_folder, write_shard
 from avssl.media.summary import common_root
-from avssl.media.table import Table, TableWriter
+from avssl.media.table import Table, TableWriter, file_crc
+from avssl.media.verifying import verify
 
 SHARD_BYTES = 256 * 2**20
 """A shard grows no larger than about this, the size that readers of WebDataset are happy with."""
@@ -72,7 +73,9 @@ def prepare(
     with _ours(folder, media, settings, shard_size), telling(progress) as tell:
         if not is_prepared(folder):
             _write(media, folder, settings, shard_size, workers, tell)
-    return Prepared(folder)
+            return Prepared(folder)
+        verify(prepared := Prepared(folder))
+    return prepared
 
 
 def ensure_prepared(
@@ -104,9 +107,10 @@ def ensure_prepared(
     if not isinstance(media, (Collection, Subset)) or not _from_files(media) or not _is_worth_it(media, settings):
         return media
     home = cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{_key(media, settings)[:16]}"
-    if is_prepared(home):
+    standing = _standing(home)
+    if standing is not None:
         say(f"reading {len(media)} items as prepared before, in {home}")
-        return Prepared(home)
+        return standing
     needed, free = estimated_bytes(media, settings), _free_bytes(home)
     if needed > budget_bytes:
         say(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(budget_bytes)} are allowed")
@@ -157,9 +161,24 @@ def _ours(
         yield
 
 
+def _standing(home: Path) -> Prepared | None:
+    """A preparation in the cache; a damaged one is removed, and made again like any that is missing."""
+    if not is_prepared(home):
+        if was_prepared(home) and not is_unfinished(home):
+            shutil.rmtree(home, ignore_errors=True)
+        return None
+    try:
+        return Prepared(home)
+    except UserError:
+        shutil.rmtree(home, ignore_errors=True)
+        return None
+
+
 def _refuse_foreign(folder: Path, plan: Mapping[str, object]) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; give the name of a folder to write")
+    if was_prepared(folder) and not is_unfinished(folder):
+        raise UserError(f"{folder}: a prepared set whose index is missing or damaged; remove it and prepare it again")
     found = read_json(folder / "plan.json") if folder.is_dir() else None
     if found == plan:
         return
@@ -194,7 +213,7 @@ def _write_shards(jobs: list[Job], items: int, workers: int | None, tell: Tell) 
     clockwork = Clockwork("preparing", items, tell)
     waiting = []
     for job in jobs:
-        if (part_folder(job.folder, job.shard) / "table.json").is_file() and _shard_is_there(job):
+        if _is_whole(job):
             clockwork.step(len(job.media))
         else:
             shutil.rmtree(part_folder(job.folder, job.shard), ignore_errors=True)
@@ -213,8 +232,16 @@ def _write_shards(jobs: list[Job], items: int, workers: int | None, tell: Tell) 
         clockwork.step(len(job.media))
 
 
-def _shard_is_there(job: Job) -> bool:
-    return (job.folder / shard_name(job.shard)).is_file()
+def _is_whole(job: Job) -> bool:
+    """Whether an earlier run has written this shard and its part of the index, and both are as it wrote them."""
+    path = job.folder / shard_name(job.shard)
+    try:
+        part = Table(part_folder(job.folder, job.shard))
+        part.verify()
+        size, crc = part.header.get("shard", (-1, -1))
+    except UserError:  # none there, damaged, or of an earlier version
+        return False
+    return path.is_file() and path.stat().st_size == size and file_crc(path) == crc
 
 
 def _patience(job: Job) -> float:
@@ -233,20 +260,24 @@ def _who_crashes(job: Job, workers: int | None) -> dict[int, str]:
 def _merge(folder: Path, media: Media, settings: Settings, shards: int) -> None:
     """Put the parts of the index together; with that the set is whole."""
     rejected = list(media.rejected)
+    shards_there = []
+    shutil.rmtree(folder / "index", ignore_errors=True)  # the rest of a damaged one
     with whole_folder(folder / "index") as unfinished, TableWriter(unfinished) as writer:
         count = 0
         for shard in range(shards):
             part = Table(part_folder(folder, shard))
             rejected += [Rejected(*pair) for pair in part.header["rejected"]]
+            shards_there.append(part.header["shard"])
             for i in range(len(part)):
-                writer.add_jpegs(part.jpegs(i))
-                writer.add_item(part.item(i), writer.add_times(part.times(i)))
+                times = writer.add_times(part.times(i))
+                writer.add_item(part.item(i), times, jpegs=part.jpegs(i), checks=part.checks(i))
             count += len(part)
         if not count:
             raise UserError(f"{folder}: none of the {len(media)} items could be decoded ({rejected[-1].reason})")
         lost = [list(pair) for pair in rejected[len(media.rejected) :]]
         header = {
             "prepared": asdict(settings),
+            "shards": shards_there,
             "fingerprint": digest_of(media.fingerprint, repr(settings), repr(lost)),
             "rejected": rejected,
         }

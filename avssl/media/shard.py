@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import tarfile
+import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +18,7 @@ from avssl.media.cache import whole_file, whole_folder
 from avssl.media.collection import Collection
 from avssl.media.facts import Facts, Media, Rejected
 from avssl.media.jpeg import encode_jpeg
-from avssl.media.prepared import StoredSound, shard_name
+from avssl.media.prepared import SOUND_BLOCK, StoredSound, shard_name
 from avssl.media.selection import Subset
 from avssl.media.table import TableWriter
 
@@ -82,17 +83,17 @@ def write_shard(job: Job) -> list[Rejected]:
         with whole_file(path) as file:
             tar = _Tar(file)
             for i in range(len(job.media)):
-                begin = tar.end
+                begin = (tar.end, tar.crc)
                 try:
                     if i in job.refused:
                         raise MediaError(job.media.facts(i).path, job.refused[i])
                     _Item(job, i, tar).write(table)
                 except MediaError as error:
-                    tar.cut(begin)
+                    tar.cut(*begin)
                     seconds = "" if error.seconds is None else f" (at {error.seconds:.2f} s)"
                     refused.append(Rejected(error.path, error.reason + seconds))
             tar.close()
-        table.finish({"rejected": refused})
+        table.finish({"rejected": refused, "shard": [tar.end, tar.crc]})
     return refused
 
 
@@ -111,8 +112,8 @@ class _Item:
         self.base, self.number = _origin(job.media, i)
 
     def write(self, table: TableWriter) -> None:
-        times, jpegs = self._pictures()
-        sound = self._sound()
+        times, jpegs, checks = self._pictures()
+        sound, of_sound = self._sound()
         facts = self._stored_facts(times, sound)
         annotation = self.job.media.annotation(self.i)
         described = {**asdict(facts), "key": self.key, "times": times.tolist(), "annotation": annotation}
@@ -122,16 +123,17 @@ class _Item:
             "shard": self.job.shard,
             "facts": asdict(facts),
             "sound": None if sound is None else list(asdict(sound).values()),
-            "described": [start, len(text)],
+            "described": [start, len(text), zlib.crc32(text)],
         }
         span = table.add_times(times)
-        table.add_jpegs(np.array(jpegs, np.int64).reshape(-1, 2))
-        table.add_item(item, span)
+        places = np.array(jpegs, np.int64).reshape(-1, 2)
+        table.add_item(item, span, jpegs=places, checks=np.array([*checks, *of_sound], np.uint32))
 
-    def _pictures(self) -> tuple[NDArray[np.float64], list[tuple[int, int]]]:
+    def _pictures(self) -> tuple[NDArray[np.float64], list[tuple[int, int]], list[int]]:
+        """Times of the frames, where their JPEGs lie, and the checksums of these."""
         times = np.array(self.job.media.frame_times(self.i))
         if not len(times):
-            return times, []
+            return times, [], []
         chosen = self.settings.chosen(times, self.facts.duration_seconds)
         size = self.settings.size(self.facts.width, self.facts.height)
         suffix = ".jpg" if self.facts.kind == "image" else ".{:04d}.jpg"
@@ -139,22 +141,25 @@ class _Item:
         for number, picture in self.base.all_frames(self.number, chosen.tolist(), size):
             data = encode_jpeg(picture, self.settings.jpeg_quality, full_colour=self.facts.kind == "image")
             at = int(np.searchsorted(chosen, number))
-            places.append((at, self.tar.add(self.key + suffix.format(at), data), len(data)))
-        return times[chosen], [(start, length) for _, start, length in sorted(places)]
+            places.append((at, self.tar.add(self.key + suffix.format(at), data), len(data), zlib.crc32(data)))
+        places.sort()
+        return times[chosen], [(start, length) for _, start, length, _ in places], [crc for *_, crc in places]
 
-    def _sound(self) -> StoredSound | None:
+    def _sound(self) -> tuple[StoredSound | None, list[int]]:
+        """Where the sound lies, and the checksum of each of its blocks."""
         facts = self.facts
         if not facts.has_sound:
-            return None
+            return None, []
         rate = self.settings.rate or facts.audio_rate
         first = int(np.floor(facts.audio_start_seconds * rate))
         count = max(int(np.ceil(facts.audio_end_seconds * rate)) - first, 0)
         samples = np.concatenate([np.zeros(0, np.float32), *_stretches(self.job.media, self.i, first, count, rate)])
         loud = bool(count) and float(np.abs(samples).max()) > 1.0
         data, dtype = (samples.astype("<f4"), "<f4") if loud else (_int16(samples), "<i2")
-        header = _wave_header(rate, dtype, data.nbytes)
-        start = self.tar.add(f"{self.key}.wav", header + data.tobytes())
-        return StoredSound(start + len(header), count, first, rate, dtype)
+        header, stored = _wave_header(rate, dtype, data.nbytes), data.tobytes()
+        start = self.tar.add(f"{self.key}.wav", header + stored)
+        blocks = [zlib.crc32(stored[begin : begin + SOUND_BLOCK]) for begin in range(0, len(stored), SOUND_BLOCK)]
+        return StoredSound(start + len(header), count, first, rate, dtype), blocks
 
     def _stored_facts(self, times: NDArray[np.float64], sound: StoredSound | None) -> Facts:
         facts = self.facts
@@ -208,6 +213,7 @@ class _Tar:
     def __init__(self, file: IO[Any]) -> None:
         self._file = file
         self.end = 0
+        self.crc = 0
 
     def add(self, name: str, data: bytes) -> int:
         """Append a member; returns the place of its first byte."""
@@ -215,16 +221,20 @@ class _Tar:
         info.size = len(data)  # owner, time and rights stay at fixed values: equal content, equal bytes
         header = info.tobuf(tarfile.USTAR_FORMAT)
         padding = -len(data) % tarfile.BLOCKSIZE
-        self._file.write(header + data + bytes(padding))
         start = self.end + len(header)
-        self.end = start + len(data) + padding
+        self._write(header + data + bytes(padding))
         return start
 
-    def cut(self, end: int) -> None:
-        """Take back everything from this place on."""
+    def cut(self, end: int, crc: int) -> None:
+        """Take back everything from this place on; ``crc`` is what it was there."""
         self._file.seek(end)
         self._file.truncate()
-        self.end = end
+        self.end, self.crc = end, crc
 
     def close(self) -> None:
-        self._file.write(bytes(2 * tarfile.BLOCKSIZE))
+        self._write(bytes(2 * tarfile.BLOCKSIZE))
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self.end += len(data)
+        self.crc = zlib.crc32(data, self.crc)

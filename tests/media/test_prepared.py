@@ -282,7 +282,7 @@ def test_a_full_disk_is_one_line_and_what_is_whole_stays(raw: Media, tmp_path: P
 def test_a_shard_cut_short_is_an_error_that_says_so(raw: Media, tmp_path: Path) -> None:
     media = prepare(raw, tmp_path, side=48, workers=0, progress=False)
     os.truncate(tmp_path / "shard-000000.tar", 5000)
-    with pytest.raises(MediaError, match="shorter than its index says: prepare again"):
+    with pytest.raises(MediaError, match="shorter than its index says; remove the set"):
         media.frames(0, [1.9])
 
 
