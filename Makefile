@@ -12,7 +12,14 @@ RUN := runs/quickstart
 CONFIG := configs/small/av-correspondence-world.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart install install-dev test lint format coverage clean
+.PHONY: help quickstart install install-dev test test-oldest test-newest test-newest-av lint format coverage clean
+
+# Both ends of what pyproject.toml allows are proved in environments of their own. UV resolves to the lowest versions,
+# which pip cannot; where there is none, pip brings it.
+UV ?= $(shell command -v uv || echo $(VENV)-tools/bin/uv)
+OLDEST_PYTHON ?= $(PYTHON)
+NEWEST_PYTHON ?= $(shell .ci/newest-python $(PYTHON))
+ENDS := tests/media tests/samplers tests/networks tests/trainer tests/cli
 
 # $(call timed,what it is and how long it takes,command): says what begins, runs it, says how long it took.
 define timed
@@ -43,6 +50,19 @@ test: install-dev  ## environment, install, pytest: under ten minutes on two cor
 	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; under ten minutes on two cores,\
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=15 $(PYTEST_ARGS))
 
+test-oldest: $(VENV)-oldest/.installed  ## the lowest versions that pyproject.toml allows: environment, tests; about ten minutes
+	$(call timed,Running tests with the lowest versions,\
+	$(VENV)-oldest/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(ENDS) $(PYTEST_ARGS))
+
+test-newest: $(VENV)-newest/.installed  ## the newest versions that it allows, without constraints.txt: environment, tests; about ten minutes
+	$(call timed,Running tests with the newest versions,\
+	$(VENV)-newest/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(ENDS) $(PYTEST_ARGS))
+
+test-newest-av: $(VENV)-newest-av/.installed  ## the newest PyAV over the tested versions of all else: media tests and a short training
+	$(call timed,Running the tests of media and of training with the newest PyAV,\
+	$(VENV)-newest-av/bin/python -c 'import av$(comma) sys; print("PyAV"$(comma) av.__version__$(comma) "on Python"$(comma) sys.version.split()[0])' && \
+	$(VENV)-newest-av/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile tests/media tests/trainer/test_resume.py tests/cli/test_commands.py $(PYTEST_ARGS))
+
 coverage: install-dev  ## the tests with line coverage, printed and written to coverage.xml
 	$(call timed,Running the tests with coverage; about a quarter slower than make test,\
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml $(PYTEST_ARGS))
@@ -58,7 +78,7 @@ format: install-dev  ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and the tools' caches; runs are kept
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(VENV)-newest-av $(VENV)-tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
 
 # --- environment -----------------------------------------------------------------------------------------
 
@@ -72,6 +92,30 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(call timed,Installing avssl and the tools of test and lint into $(VENV); two to six minutes the first time,\
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test$(comma)lint]')
 	@touch $@ $(VENV)/.installed
+
+$(VENV)-oldest/.installed: pyproject.toml | $(UV)
+	$(call timed,Installing the lowest versions into $(VENV)-oldest; two to six minutes,\
+	$(UV) venv --quiet --clear --python $(OLDEST_PYTHON) $(VENV)-oldest && \
+	$(UV) pip install --quiet --python $(VENV)-oldest/bin/python --resolution lowest-direct -e '.[test]')
+	@touch $@
+
+$(VENV)-newest/.installed: pyproject.toml | $(UV)
+	$(call timed,Installing the newest versions into $(VENV)-newest with $(NEWEST_PYTHON); two to six minutes,\
+	$(UV) venv --quiet --clear --python $(NEWEST_PYTHON) $(VENV)-newest && \
+	$(UV) pip install --quiet --python $(VENV)-newest/bin/python -e '.[test]')
+	@touch $@
+
+# Only PyAV is installed here; everything else, torch too, is found in $(VENV) through the .pth file.
+$(VENV)-newest-av/.installed: $(VENV)/.installed-dev
+	$(call timed,Installing the newest PyAV beside $(VENV); some seconds,\
+	$(BIN)/python -m venv --clear $(VENV)-newest-av && \
+	$(VENV)-newest-av/bin/python -m pip install --quiet --upgrade --no-deps av && \
+	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > \
+	"$$($(VENV)-newest-av/bin/python -c 'import site; print(site.getsitepackages()[0])')/tested.pth")
+	@touch $@
+
+$(VENV)-tools/bin/uv:
+	$(PYTHON) -m venv $(VENV)-tools && $@ --version 2>/dev/null || $(VENV)-tools/bin/python -m pip install --quiet uv
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -55,7 +55,7 @@ class Opened:
 @contextmanager
 def opened(path: Path, size: tuple[int, int] = DESKTOP, **settings: Any) -> Iterator[Opened]:
     """Open an HTML file; ``settings`` are those of a Playwright context (``color_scheme="dark"``)."""
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install 'avssl[test]'")
+    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed; make install-dev brings it")
     with api.sync_playwright() as play:
         own = Path(play.chromium.executable_path)
         program = next(filter(None, map(shutil.which, NAMES)), None) or (str(own) if own.exists() else None)

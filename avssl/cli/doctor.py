@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -13,32 +11,30 @@ from pathlib import Path
 
 from avssl import __version__
 from avssl.cli.options import Command
-from avssl.cli.screen import folder_size, size
+from avssl.cli.reader_checks import check_readers
+from avssl.cli.screen import folder_size, say, size
+from avssl.errors import UserError
+from avssl.installation import (
+    extra_packages,
+    install_hint,
+    installed_version,
+    needed_packages,
+    outside_tested_range,
+)
 from avssl.report.tables import console, plain_table
 
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "torchaudio",
-    "av",
-    "librosa",
-    "soxr",
-    "numpy",
-    "pillow",
-    "safetensors",
-    "matplotlib",
-    "tensorboard",
-    "pymunk",
-)
-OPTIONAL = {
-    "webdataset": "reading prepared shards with other tools",
-    "onnxscript": "avssl export FILE.onnx: pip install 'avssl[export]'",
-    "onnxruntime": "avssl export FILE.onnx: pip install 'avssl[export]'",
-    "pyarrow": "avssl embed -o FILE.parquet: pip install 'avssl[parquet]'",
-    "pytest": "make test",
-    "ruff": "make lint",
-}
+TOOLS = {"pytest": "make test", "ruff": "make lint"}
 """Package → what it is for; avssl itself does without."""
+
+EXTRAS = {
+    "webdataset": "reading prepared shards with other tools",
+    "export": "avssl export FILE.onnx",
+    "parquet": "avssl embed -o FILE.parquet",
+    "keypoints": "FLIC as prepared in HDF5",
+    "normals": "arrays of MATLAB 7.3",
+    "detection": "COCO's average precision",
+}
+"""Extra of pyproject.toml → what it is for."""
 
 VIDEO = ("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8", "vp9", "av1", "theora", "mjpeg", "flv1")
 SOUND = ("aac", "mp3", "mp2", "opus", "vorbis", "flac", "pcm_s16le", "ac3")
@@ -47,34 +43,60 @@ ENOUGH_BYTES = 2_000_000_000
 
 
 def run(argv: Sequence[str]) -> None:
-    """Print the tables; exit status 0 whatever is missing."""
+    """Print the tables.
+
+    Raises:
+        UserError: a reader does not work, or a package that avssl needs is missing.
+    """
     command = Command(
         "avssl doctor",
         "Say what this installation has: versions, devices, precision, decoders, the cache and its size,\n"
-        "free disk space, and what is missing for what. Changes nothing.",
+        "free disk space, and what is missing for what. Writes a small clip to a temporary folder and reads it\n"
+        "back with every reader that a training would use. Ends with status 2 where something does not work.",
         "avssl doctor",
     )
     command.parse(argv)
     screen = console()
-    for title, rows in (
-        ("Versions", _versions()),
-        ("Devices", _devices()),
-        ("Decoders", _decoders()),
-        ("Places", _places()),
-    ):
+    versions, outside = _versions()
+    for title, rows in (("Versions", versions), ("Devices", _devices()), ("Decoders", _decoders())):
         screen.print(plain_table(["", ""], rows, title))
+    readers = check_readers()
+    screen.print(plain_table(["", ""], [(name, words) for name, words, _ in readers], "Readers, on a clip of its own"))
+    screen.print(plain_table(["", ""], _places(), "Places"))
     missing = _missing()
-    screen.print(plain_table(["", "what for"], missing, "Missing") if missing else "Nothing is missing.")
+    if missing:
+        screen.print(plain_table(["", "what for"], missing, "Not installed, and not needed for anything else"))
+    _verdict([name for name, _, well in readers if not well], outside)
+
+
+def _verdict(broken: Sequence[str], outside: Sequence[str]) -> None:
+    absent = [name for name in needed_packages() if installed_version(name) is None]
+    if absent:
+        raise UserError(
+            f"{', '.join(absent)}: needed and not installed; in the clone: pip install -c constraints.txt -e ."
+        )
+    ranges = f"; outside the tested range: {', '.join(outside)}" if outside else ""
+    if broken:
+        raise UserError(f"does not work here: {', '.join(broken)}{ranges or ' (see above)'}")
+    say(f"All well: every reader gave back what was written{ranges}.")
 
 
 Rows = list[tuple[str, str]]
 
 
-def _versions() -> Rows:
+def _versions() -> tuple[Rows, list[str]]:
+    """The rows, and the packages that are outside the range that the tests cover."""
     rows = [("avssl", f"{__version__} in {Path(__file__).parent.parent}")]
     rows.append(("python", f"{platform.python_version()} ({sys.executable})"))
     rows.append(("system", platform.platform()))
-    return rows + [(name, _version(name) or "not installed") for name in PACKAGES]
+    outside = []
+    for name in needed_packages():
+        allowed = outside_tested_range(name)
+        if allowed is not None:
+            outside.append(f"{name} {installed_version(name)} ({allowed})")
+        note = f"  outside the tested range {allowed}" if allowed is not None else ""
+        rows.append((name, (installed_version(name) or "not installed") + note))
+    return rows, outside
 
 
 def _devices() -> Rows:
@@ -139,12 +161,9 @@ def _existing(folder: Path) -> Path:
 
 
 def _missing() -> Rows:
-    rows = [(name, "needed: pip install -c constraints.txt -e .") for name in PACKAGES if _version(name) is None]
-    return rows + [(name, what) for name, what in OPTIONAL.items() if importlib.util.find_spec(name) is None]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    rows = []
+    for extra, what in EXTRAS.items():
+        lacking = [name for name, of in extra_packages() if of == extra and installed_version(name) is None]
+        if lacking:
+            rows.append((", ".join(lacking), f"{what}: {install_hint(extra)}"))
+    return rows + [(name, what) for name, what in TOOLS.items() if installed_version(name) is None]

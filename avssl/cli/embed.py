@@ -18,7 +18,7 @@ the sound around it, into the space where the two meet. OUT is a NumPy .npz or a
   image    (rows, 128) float32               audio    (rows, 128) float32
 
 Rows of files without pictures or without sound hold NaN there (in Parquet null). Rows are written as they are made:
-memory does not grow with the hours of video. Parquet needs: pip install 'avssl[parquet]'."""
+memory does not grow with the hours of video. Parquet needs pyarrow."""
 EXAMPLE = """avssl embed videos/ --run runs/mine -o videos.npz
 avssl embed a.mp4 b.mp4 --run runs/mine -o two.parquet --hop 0.5"""
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avssl.errors import UserError
+from avssl.installation import install_hint
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -227,7 +228,7 @@ def coco_evaluation(said: Sequence[Said], truths: Sequence[Truth], classes: int)
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     except ImportError:
-        raise UserError("COCO's average precision needs pycocotools: pip install 'avssl[detection]'") from None
+        raise UserError(f"COCO's average precision needs pycocotools: {install_hint('detection')}") from None
     pictures = [{"id": number} for number in range(1, len(said) + 1)]
     categories = [{"id": k, "name": str(k)} for k in range(classes)]
     objects = [one for number, true in enumerate(truths, 1) for one in _as_coco(number, true)]

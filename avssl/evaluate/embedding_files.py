@@ -12,6 +12,7 @@ import numpy as np
 
 from avssl.errors import UserError
 from avssl.evaluate.embedding import Block, Rows
+from avssl.installation import install_hint
 from avssl.media.cache import whole_file
 from avssl.networks.fusion import EMBEDDING
 
@@ -48,7 +49,7 @@ def writer_of(path: Path) -> Callable[[Iterable[Block], Path, Mapping[str, str]]
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
-        raise UserError("to write Parquet the package pyarrow is missing: pip install 'avssl[parquet]'") from None
+        raise UserError(f"to write Parquet the package pyarrow is missing: {install_hint('parquet')}") from None
     return _parquet
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
+from avssl.installation import install_hint
 from avssl.media.images import read_image
 
 Part = Literal["train", "test"]
@@ -339,7 +340,7 @@ def _variables(file: Path) -> Mapping[str, Any]:
     try:
         import h5py
     except ImportError:
-        raise UserError(f"{file} is of MATLAB 7.3, which needs h5py: pip install 'avssl[normals]'") from None
+        raise UserError(f"{file} is of MATLAB 7.3, which needs h5py: {install_hint('normals')}") from None
     opened = h5py.File(file, "r")
     return {name: one for name, one in opened.items() if isinstance(one, h5py.Dataset)}
 

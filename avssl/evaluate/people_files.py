@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.evaluate.mpii import mpii_mat, mpii_records
 from avssl.evaluate.people import Floats, People, Skeleton, distance, joint_square, square, together
+from avssl.installation import install_hint
 
 FLIC = Skeleton(
     "FLIC",
@@ -179,7 +180,7 @@ def _flic_h5(file: Path, pictures: Path | None) -> People:
     try:
         import h5py
     except ImportError:
-        raise UserError(f"reading {file} needs h5py; pip install 'avssl[keypoints]'") from None
+        raise UserError(f"reading {file} needs h5py: {install_hint('keypoints')}") from None
     listed = file.with_name(f"{file.stem}_images.txt")
     if not listed.is_file():
         raise UserError(f"{listed}, which names the pictures of {file.name}, is missing")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.installation import install_hint
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.torchvision_names import difference, torchvision_backbone
@@ -27,8 +28,6 @@ Format = Literal["torchvision", "onnx", "torch-export"]
 
 TOLERANCE = 1e-3
 """Largest difference to the module that is taken for rounding, as a share of the largest value."""
-
-EXTRA = "pip install 'avssl[export]'"
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def _onnx(module: Portable, facts: dict[str, Any]) -> Exported:
         import onnxruntime
         import onnxscript  # noqa: F401  torch's exporter stands on it
     except ImportError as error:
-        raise UserError(f"to write ONNX the package {error.name} is missing: {EXTRA}") from None
+        raise UserError(f"to write ONNX the package {error.name} is missing: {install_hint('export')}") from None
     program: Any = torch.onnx.export(
         module,
         (module.examples(2),),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from small_runs import Said
 
 import avssl
 from avssl.cli.main import COMMANDS
+from avssl.installation import install_hint
 
 Call = Callable[..., Said]
 
@@ -96,6 +99,40 @@ def test_the_version_is_said(avssl: Call):
 
 def test_doctor_says_versions_devices_decoders_and_places(avssl: Call):
     said = avssl("doctor")
-    assert said.status == 0
-    for part in ("torch", "cores", "h264", "aac", "cache", "free here", "--precision auto is"):
+    assert said.status == 0, said.err
+    for part in ("torch", "cores", "h264", "aac", "cache", "free here", "--precision auto is", "a tone of 1000 Hz"):
         assert part in said.out
+    assert said.out.splitlines()[-1].startswith("All well")
+
+
+def test_doctor_names_the_reader_that_does_not_work(avssl: Call, monkeypatch: pytest.MonkeyPatch):
+    """A stand-in for an installed PyAV whose interface has changed: all is not well then."""
+
+    def changed(*args: object) -> None:
+        raise TypeError("open() got an unexpected keyword argument")
+
+    monkeypatch.setattr("avssl.media.container.av.open", changed)
+    said = avssl("doctor")
+    assert said.status == 2
+    assert "does not work here: " in said.err
+    assert "frames and sound of a video" in said.err
+
+
+def test_doctor_says_that_a_version_is_outside_the_tested_range(avssl: Call, monkeypatch: pytest.MonkeyPatch):
+    def version(name: str) -> str:
+        return "99.0" if name == "av" else real(name)
+
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert "av 99.0 (<20,>=18)" in avssl("doctor").out.splitlines()[-1]
+
+
+def test_a_hint_names_packages_that_pip_finds(monkeypatch: pytest.MonkeyPatch):
+    def version(name: str) -> str:
+        if name == "onnxruntime":
+            raise importlib.metadata.PackageNotFoundError
+        return real(name)
+
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert re.fullmatch(r"pip install 'onnxruntime>=[\d.]+'", install_hint("export"))

@@ -1,0 +1,57 @@
+"""What is installed, beside what pyproject.toml allows: hints that work, and versions outside the tested range."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+from packaging.requirements import Requirement
+
+
+def install_hint(extra: str) -> str:
+    """The command that installs what an extra needs, wherever avssl itself came from: "pip install 'onnx>=1.18' …".
+
+    The packages are named, not the extra: avssl may lie in a clone, which ``pip install 'avssl[export]'`` cannot find.
+    """
+    wanted = [each for each in _requirements(extra) if not _is_satisfied(each)] or _requirements(extra)
+    return "pip install " + " ".join(f"'{each.name}{each.specifier}'" for each in wanted)
+
+
+def outside_tested_range(package: str) -> str | None:
+    """The range that avssl asks for, where the installed version of a package is not in it; None where it is."""
+    for each in _requirements():
+        if each.name.lower() == package.lower() and (found := installed_version(package)) is not None:
+            return None if each.specifier.contains(found, prereleases=True) else str(each.specifier)
+    return None
+
+
+def needed_packages() -> list[str]:
+    """Names of the packages without which avssl does not work."""
+    return [each.name for each in _requirements()]
+
+
+def extra_packages() -> list[tuple[str, str]]:
+    """(package, extra) for each package that an extra names."""
+    extras = importlib.metadata.metadata("avssl").get_all("Provides-Extra") or []
+    return [(each.name, extra) for extra in extras for each in _requirements(extra)]
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _requirements(extra: str = "") -> list[Requirement]:
+    """What avssl asks for: always (no extra), or for this extra alone."""
+    found = [Requirement(line) for line in importlib.metadata.requires("avssl") or []]
+    if not extra:
+        return [each for each in found if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return [each for each in found if each.marker is not None and each.marker.evaluate({"extra": extra})
+            and not each.marker.evaluate({"extra": ""})]  # fmt: skip
+
+
+def _is_satisfied(requirement: Requirement) -> bool:
+    found = installed_version(requirement.name)
+    return found is not None and requirement.specifier.contains(found, prereleases=True)
