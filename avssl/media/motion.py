@@ -22,7 +22,8 @@ from avssl.media.cache import cache_folder, locked, read_json, whole_folder, wri
 from avssl.media.facts import Media
 from avssl.media.lanes import Lost, each
 from avssl.media.progress import Clockwork, Tell, telling
-from avssl.media.selection import Subset, digest_of
+from avssl.media.selection import digest_of
+from avssl.media.sources.view import underlying
 
 SIDE = 32
 """Pixels of the side of the grey pictures that are compared."""
@@ -48,7 +49,7 @@ def motion_curve(media: Media, i: int) -> NDArray[np.float32]:
     Raises:
         UserError: the cache cannot be written.
     """
-    base, item = (media.base, int(media.indices[i])) if isinstance(media, Subset) else (media, i)
+    base, item = underlying(media, i)
     return _curves(base).curve(item)
 
 
@@ -61,7 +62,7 @@ def measure_motion(media: Media, progress: Tell | bool | None = None) -> None:
     Raises:
         UserError: the cache cannot be written.
     """
-    base = media.base if isinstance(media, Subset) else media
+    base, _ = underlying(media)
     folder = _folder(base)
     if read_json(folder / "motion.json") is not None:
         return

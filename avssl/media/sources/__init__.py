@@ -1,0 +1,14 @@
+"""Which items were cut from one thing, so that they are never on both sides of a division.
+
+found = find_sources(media)                  # by what is told, names, bytes, frames, sound, borders and hums
+media = with_sources(media, found)           # the same items, whose facts(i).source is the one found
+print("\\n".join(found.lines()))
+
+Only near-certainty groups: a wrong group costs negatives and test data. What is merely alike is in ``warnings``.
+"""
+
+from avssl.media.sources.finding import find_sources, sources_in_both
+from avssl.media.sources.found import Likeness, Sources
+from avssl.media.sources.view import Sourced, with_sources
+
+__all__ = ["Likeness", "Sourced", "Sources", "find_sources", "sources_in_both", "with_sources"]

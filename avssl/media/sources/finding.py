@@ -1,0 +1,102 @@
+"""Find the sources of a collection."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+
+from avssl.media.facts import Media
+from avssl.media.progress import Tell
+from avssl.media.sources.both import Both
+from avssl.media.sources.found import Likeness, Sources, Unions
+from avssl.media.sources.names import name_groups
+
+MODES = ("content", "names", "none")
+
+
+def find_sources(
+    media: Media, mode: str = "content", *, progress: Tell | bool | None = None, workers: int | None = None
+) -> Sources:
+    """Find out which items were cut from one thing.
+
+    Args:
+        media: any collection.
+        mode: "content", by names and by what is seen and heard; "names", by names alone; "none", each file its own
+            unless a table names its source. "auto" is "content". Whatever else is the name of a column: the sources
+            are those that the media tell (open the table with that ``source_column``), taken alone.
+        progress: as in ``avssl.open``.
+        workers: processes that look at files, as in ``avssl.open``.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    mode = "content" if mode == "auto" else mode
+    facts = [media.facts(i) for i in range(len(media))]
+    told = [one.source or one.path for one in facts]
+    if mode not in MODES:
+        return Sources(tuple(told), mode, _told_groups(told, [one.path for one in facts]), ())
+    paths = [one.path for one in facts]
+    unions = Unions(len(media))
+    groups = list(_told_groups(told, paths))
+    groups += _same_files(paths, told)
+    for group in groups:
+        unions.join(group.items)
+    if mode == "none":
+        return Sources(unions.names(told), mode, tuple(groups), ())
+    warnings: list[Likeness] = []
+    named = name_groups(paths, [one.duration_seconds for one in facts])
+    for items in named.sure:
+        groups.append(_likeness("names", items, paths, "names of parts of one source"))
+        unions.join(items)
+    for items in named.likely:
+        warnings.append(_likeness("names", items, paths, "names that may be of parts of one source"))
+    return Sources(unions.names(told), mode, tuple(groups), tuple(warnings))
+
+
+def sources_in_both(
+    train: Media,
+    test: Media,
+    mode: str = "content",
+    *,
+    progress: Tell | bool | None = None,
+    workers: int | None = None,
+) -> tuple[Likeness, ...]:
+    """What two collections that were named apart have in common: groups with items of both.
+
+    Numbers of items run through the training data first: item ``len(train) + j`` is item ``j`` of the test data.
+    """
+    both = Both(train, test)
+    found = find_sources(both, mode, progress=progress, workers=workers)
+    ours = len(train)
+    return tuple(group for group in found.groups if group.items[0] < ours <= group.items[-1])
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _likeness(rule: str, items: Sequence[int], paths: Sequence[str], words: str) -> Likeness:
+    return Likeness(rule, tuple(items), tuple(paths[i] for i in items), words)
+
+
+def _told_groups(told: Sequence[str], paths: Sequence[str]) -> tuple[Likeness, ...]:
+    by_name: dict[str, list[int]] = defaultdict(list)
+    for i, name in enumerate(told):
+        by_name[name].append(i)
+    return tuple(
+        _likeness("told", items, paths, f"source {name}")
+        for name, items in by_name.items()
+        if len({paths[i] for i in items}) > 1
+    )
+
+
+def _same_files(paths: Sequence[str], told: Sequence[str]) -> list[Likeness]:
+    """Stretches of one file, unless a table names a source for each."""
+    by_path: dict[str, list[int]] = defaultdict(list)
+    for i, path in enumerate(paths):
+        by_path[os.path.normpath(path)].append(i)
+    return [
+        _likeness("file", items, paths, "stretches of one file")
+        for items in by_path.values()
+        if len(items) > 1 and len({told[i] for i in items}) == 1
+    ]

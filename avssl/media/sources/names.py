@@ -1,0 +1,178 @@
+"""What file names say about sources.
+
+Names of known kinds (YouTube ids with times, VoxCeleb, UCF101, HMDB51, ESC-50, UrbanSound8K, chapters of cameras)
+name their source. Else a stem with a part number (``v067_p1``, ``clip-003_part2``) names one, where the names of the
+whole collection bear it out: a number is a part only if many different stems have few numbers each. A bare running
+number (``video1``, ``frame_0001``) is never a part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from avssl.media.sources.name_kinds import Name, is_id, known_sources
+
+
+@dataclass(frozen=True)
+class NameGroups:
+    """Items that names put together: ``sure`` beyond doubt, ``likely`` where something else has to agree."""
+
+    sure: tuple[tuple[int, ...], ...]
+    likely: tuple[tuple[int, ...], ...]
+
+
+def name_groups(paths: Sequence[str], seconds: Sequence[float] | None = None) -> NameGroups:
+    """Items whose names say that they were cut from one source.
+
+    Args:
+        paths: of all items; names are judged by what the others are called.
+        seconds: how long each item is, 0 where it is not known: names that tell a start and an end must be as long.
+    """
+    names = [Name.of(path) for path in paths]
+    lengths = [0.0] * len(paths) if seconds is None else list(seconds)
+    known = known_sources(names)
+    sure: dict[str, list[int]] = defaultdict(list)
+    for i, key in enumerate(known):
+        if key is not None:
+            sure[f"{key.kind}\0{key.source}"].append(i)
+    rest = [i for i, key in enumerate(known) if key is None]
+    likely: dict[str, list[int]] = defaultdict(list)
+    for family in (_by_times(names, lengths, rest), *_by_parts(names, rest)):
+        for stem, items in family.stems.items():
+            if len(items) > 1:
+                (sure if family.sure else likely)[f"{family.kind}\0{stem}"] += items
+    return NameGroups(_groups(sure), _groups(likely))
+
+
+def _groups(found: Mapping[str, list[int]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(sorted(tuple(sorted(items)) for items in found.values() if len(items) > 1))
+
+
+# --- stems with part numbers ----------------------------------------------------------------------------
+
+
+@dataclass
+class _Family:
+    """Names of one build: by stem, which items."""
+
+    kind: str
+    stems: dict[str, list[int]]
+    sure: bool
+
+
+_OF_ONE = ("part", "pt", "chunk", "segment", "seg", "piece", "cut", "excerpt", "section", "fragment")
+"""Words for a part of a whole: enough after any stem."""
+_OFTEN = ("p", "shot", "scene", "clip", "take", "c", "sc", "sh", "crop", "window")
+"""Words that are used for parts and for mere numbers: the stem must look like the name of one thing."""
+_HOLDERS = re.compile(
+    r"(?:^|[^a-z])(?:cam|camera|device|phone|day|week|month|year|session|batch|set|fold|train|test|val|class|label|"
+    r"category|disk|disc|folder|dir|user|group|run|dataset|data|sample|level|speaker|subject|person|actor)s?[ _-]*\d*$",
+    re.IGNORECASE,
+)
+"""Stems that hold many recordings: parts of them are not cut from one."""
+
+_PART = re.compile(
+    r"(?P<stem>.*?[^\s_.(\[-])(?:[\s_.(\[-]+)(?P<word>[a-z]+)[\s_.-]?(?P<number>\d{1,4})(?:[\s_-]*of[\s_-]*\d+)?[)\]]?",
+    re.IGNORECASE,
+)
+_GLUED = re.compile(r"(?P<stem>.*\d)(?P<word>part|pt|chunk|segment|seg|shot|scene)(?P<number>\d{1,4})", re.IGNORECASE)
+_LETTER = re.compile(r"(?P<stem>.*?[^\s_.-])[\s_.-]+(?P<word>part)[\s_.-]?(?P<number>[a-h]|[ivx]{1,4})", re.IGNORECASE)
+_FIRST = re.compile(
+    r"(?P<word>part|pt|chunk|segment|seg)[\s_.-]?(?P<number>\d{1,4})[\s_.-]+(?P<stem>.+)", re.IGNORECASE
+)
+_OF = re.compile(r"(?P<stem>.*?[^\s_.(-])[\s_.(-]+(?P<number>\d{1,4})(?P<word>of)\d{1,4}\)?", re.IGNORECASE)
+
+
+def _by_parts(names: Sequence[Name], items: Iterable[int]) -> list[_Family]:
+    built: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
+    for i in items:
+        for pattern in (_OF, _PART, _GLUED, _LETTER, _FIRST):
+            found = pattern.fullmatch(names[i].stem)
+            word = "" if found is None else found["word"].lower()
+            if found is not None and (word in _OF_ONE or word in _OFTEN or word == "of"):
+                built[word].append((i, found["stem"], found["number"].lower()))
+                break
+    return [family for word, parts in built.items() if (family := _family(word, parts, names)) is not None]
+
+
+def _family(word: str, parts: list[tuple[int, str, str]], names: Sequence[Name]) -> _Family | None:
+    """Names with one word for parts; None where the numbers are mere numbers."""
+    stems: dict[str, list[int]] = defaultdict(list)
+    scope = _scope([(names[i], stem, number) for i, stem, number in parts])
+    for i, stem, _ in parts:
+        stems[scope(names[i], stem)].append(i)
+    several = [len(group) for group in stems.values() if len(group) > 1]
+    if len(stems) < 2 or not several:
+        return None  # one stem for all: a running number
+    bare = [stem for _, stem, _ in parts]
+    classes = [_plain(stem) for i, stem, _ in parts if _plain(stem) == _plain("".join(names[i].folders[-1:]))]
+    if len(classes) > 0.5 * len(parts) and not any(c.isdigit() for stem in classes for c in stem):
+        return None  # dog/dog_part1: the class, not one dog
+    holders = sum(_HOLDERS.search(stem) is not None for stem in bare) > 0.2 * len(bare)
+    like_ids = sum(_names_one(stem) for stem in set(bare)) >= 0.8 * len(set(bare))
+    of_one = word in (*_OF_ONE, "of")
+    few_each = median(len(group) for group in stems.values()) <= max(_MANY_PARTS, len(stems))
+    sure = not holders and (like_ids or of_one) and (few_each or (like_ids and of_one and len(stems) > _MANY_PARTS))
+    return _Family(word, stems, sure)
+
+
+_MANY_PARTS = 4
+"""So many parts a stem, or as many as there are stems: more are rather a running number."""
+
+
+def _scope(parts: Sequence[tuple[Name, str, str]]) -> Callable[[Name, str], str]:
+    """Stems count for the whole collection, or for each folder where a stem with its number occurs in several."""
+    seen: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for name, stem, number in parts:
+        seen[stem, number].add(name.folder)
+    if any(len(folders) > 1 for folders in seen.values()):
+        return lambda name, stem: f"{name.folder}/{stem}"
+    return lambda name, stem: stem
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _names_one(stem: str) -> bool:
+    """Whether a stem looks like the name of one thing: it has a number in it, or letters drawn at random."""
+    return any(c.isdigit() for c in stem) or (len(stem) >= 11 and is_id(stem[-11:]))
+
+
+# --- stems with times -----------------------------------------------------------------------------------
+
+_TIMES = re.compile(r"(?P<stem>.*?[^\s_.-])[\s_.-]+t?(?P<start>\d+(?:\.\d+)?)s?[_-]t?(?P<end>\d+(?:\.\d+)?)s?")
+_CLOCK = r"(?:(\d{1,2})[.:-])?(\d{1,2})[.:-](\d{2})(?:[.,](\d{1,3}))?"
+_CLOCKS = re.compile(rf"(?P<stem>.*?[^\s_.-])[\s_.-]+{_CLOCK}[_-]{_CLOCK}")
+
+
+def _by_times(names: Sequence[Name], lengths: Sequence[float], items: list[int]) -> _Family:
+    """``film_10_20``, ``0001_American_Beauty_00.00.51.926-00.00.54.129``: if the items are as long as is said."""
+    stems: dict[str, list[int]] = defaultdict(list)
+    told = []
+    for i in items:
+        found = _CLOCKS.fullmatch(names[i].stem)
+        if found is not None:
+            parts = found.groups()[1:]
+            start, end = _seconds(parts[:4]), _seconds(parts[4:])
+        else:
+            found = _TIMES.fullmatch(names[i].stem)
+            if found is None:
+                continue
+            start, end = float(found["start"]), float(found["end"])
+        fits = any(abs((end - start) * unit - lengths[i]) <= max(0.3, 0.1 * lengths[i]) for unit in (1, 0.001))
+        told.append(end > start and lengths[i] > 0 and fits)
+        if told[-1]:
+            stems[found["stem"]].append(i)
+    if not told or sum(told) < 0.8 * len(told) or len(stems) < 2:
+        return _Family("times", {}, False)
+    return _Family("times", stems, True)
+
+
+def _seconds(parts: Sequence[str | None]) -> float:
+    hours, minutes, seconds, fraction = parts
+    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + int(seconds or 0) + float(f"0.{fraction or 0}")
