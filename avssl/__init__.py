@@ -1,6 +1,7 @@
 """Self-supervised learning from videos: pretext tasks whose answers the program knows.
 
 media = avssl.open("videos/")           # files, indexed: frames and sound at exact times
+found = avssl.audit("videos/")          # duplicates, sources, and what leaks
 model = avssl.load("runs/my-run")       # the encoders of a finished run
 """
 
@@ -12,14 +13,19 @@ from typing import TYPE_CHECKING, Any
 from avssl.errors import MediaError, UserError
 
 if TYPE_CHECKING:
+    from avssl.experiment.audit import audit
     from avssl.media import open_media as open
     from avssl.networks.model import load
 
 __version__ = "0.1.0"
-__all__ = ["MediaError", "UserError", "__version__", "load", "open"]
+__all__ = ["MediaError", "UserError", "__version__", "audit", "load", "open"]
 
 # Found when asked for: `import avssl` stays fast, and reading media needs no torch.
-_LAZY = {"open": ("avssl.media", "open_media"), "load": ("avssl.networks.model", "load")}
+_LAZY = {
+    "audit": ("avssl.experiment.audit", "audit"),
+    "load": ("avssl.networks.model", "load"),
+    "open": ("avssl.media", "open_media"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ from avssl.errors import UserError
 
 COMMANDS = {
     "index": "what is in a folder of media; each unusable file with its reason",
+    "audit": "what data would let a network get away with: duplicates, sources, leaks, shortcuts",
     "world": "generate clips with their truth",
     "prepare": "decode once into shards that training reads fast",
     "show": "a sheet on which a person can do the puzzle",

@@ -29,7 +29,7 @@ def report_page(runs: Sequence[RunParts], page: Path) -> str:
     sections = result_sections(runs, pictures, page)
     curves, absent = training_charts(runs), missing_parts(runs)
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             contents=_contents(bool(curves), bool(sheets), sections, bool(absent)),
@@ -59,11 +59,9 @@ def report_page(runs: Sequence[RunParts], page: Path) -> str:
     )
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of pages; what they are given is escaped."""
     return Environment(
         loader=PackageLoader("avssl.report", "html"),
         autoescape=True,
@@ -71,6 +69,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+# --- how ------------------------------------------------------------------------------------------------------
 
 
 def _sheets(runs: Sequence[RunParts], pictures: Pictures) -> list[Shown]:

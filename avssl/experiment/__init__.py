@@ -1,0 +1,1 @@
+"""What is done with data and runs from beginning to end: ``avssl.audit``."""

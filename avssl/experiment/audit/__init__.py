@@ -1,0 +1,11 @@
+"""``avssl.audit``: what data are, and what they would let a network get away with, before a day of training.
+
+found = avssl.audit("videos/", task="av-correspondence")
+print("\\n".join(found.lines()))
+found.sources, found.duplicates, [row for row in found.leaks if row.verdict == "leak"]
+"""
+
+from avssl.experiment.audit.findings import Finding, Verdict
+from avssl.experiment.audit.whole import Audit, audit
+
+__all__ = ["Audit", "Finding", "Verdict", "audit"]

@@ -1,0 +1,285 @@
+"""Whether cheap cues alone match pictures with sounds, or name the source of a clip.
+
+Three questions, each answered on sources that nothing was fitted on or with nothing fitted at all:
+
+* :func:`matching`: of a picture and two sounds, its own and another source's, does a cue say which is its own? Above
+  one half, all negatives are weaker than they look: cameras of one kind have one kind of microphone.
+* :func:`naming`: do the picture and the sound of a test clip name the same training source? Above chance, a network
+  can answer by remembering what of the training it looks and sounds like.
+* :func:`neighbours`: are files that follow each other more alike than others? Then they may be cuts of one recording.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.evaluate.statistics import touching
+from avssl.experiment.audit.features import Cues, Matrix
+from avssl.experiment.audit.findings import Finding, judged
+from avssl.samplers.keys import generator
+
+FOLDS = 5
+FEWEST = 20
+"""Fewer steps from file to file say nothing about their order."""
+_RIDGE = 0.5
+_MADE = ("make of the picture", "make of the sound")
+
+
+def matching(cues: Cues, seed: int = 0) -> list[Finding]:
+    """Each cue of one side against all that can be seen or heard of the other.
+
+    A kernel ridge regression (Gaussian kernels of the other side's cues, averaged) foretells the cue from the other
+    side and the other side from the cue, on sources that it was not fitted on; a picture and a sound fit as their
+    foretold values do. The figure is the share of (own, other) pairs in which the own one fits better, for pictures
+    among sounds and sounds among pictures. Intervals are over sources (Efron's infinitesimal jackknife over both ends
+    of a pair, Student's t), and 95 % for all cues together (Bonferroni).
+    """
+    seen = {name: values for name, values in cues.picture.items() if name not in _MADE}
+    heard = {name: values for name, values in cues.sound.items() if name not in _MADE}
+    if not seen or not heard:
+        return []
+    asked = [(name, values, heard) for name, values in cues.picture.items()]
+    asked += [(name, values, seen) for name, values in cues.sound.items()]
+    number = {name: k for k, name in enumerate(sorted(set(cues.sources)))}
+    source = np.array([number[name] for name in cues.sources])
+    found = []
+    for name, values, others in asked:
+        other = "sound" if name in cues.picture else "picture"
+        value, low, high = _two_choices(values, list(others.values()), source, seed, len(asked))
+        verdict = judged(low, high, 0.5)
+        found.append(Finding(f"{name} → own {other}", value, low, high, 0.5, verdict, "cues", len(number)))
+    return found
+
+
+def naming(train: Cues, test: Cues) -> list[Finding]:
+    """Whether the picture and the sound of test clips name the same training source, for each two cues.
+
+    Args:
+        train, test: of one :func:`measure` over both (see :func:`divided`), so that they have one scale.
+
+    Returns:
+        the two cues that agree most, as one finding; the interval (Wilson's, over test sources) is 95 % for all pairs
+        of cues together. Chance is how often the picture of one test clip and the sound of another agree.
+    """
+    pictures = {name: values for name, values in test.picture.items() if name not in _MADE}
+    sounds = {name: values for name, values in test.sound.items() if name not in _MADE}
+    if not pictures or not sounds or not train.sources:
+        return []
+    named = np.array(train.sources)
+    clusters = sorted(set(test.sources))
+    seen = {name: named[_nearest(values, train.picture[name])] for name, values in pictures.items()}
+    heard = {name: named[_nearest(values, train.sound[name])] for name, values in sounds.items()}
+    z = _normal(1 - 0.025 / (len(seen) * len(heard)))
+    judged_on = np.array(test.sources)
+    apart = judged_on[:, None] != judged_on[None]
+    best: tuple[float, Finding] | None = None
+    for one, by_picture in seen.items():
+        for other, by_sound in heard.items():
+            agree = by_picture == by_sound
+            table = by_picture[:, None] == by_sound[None]
+            chance = float(table[apart].mean()) if apart.any() else 0.0
+            means = [float(np.mean([a for a, s in zip(agree, test.sources, strict=True) if s == c])) for c in clusters]
+            share = float(np.mean(means))
+            low, high = _wilson(share, len(clusters), z)
+            note = f"{agree.sum()} of {len(agree)} test clips can be recognised by two things at once"
+            finding = Finding(
+                f"{one} and {other} name one training source",
+                share,
+                low,
+                high,
+                chance,
+                judged(low, high, chance),
+                "parts",
+                len(clusters),
+                note,
+            )
+            if best is None or low - chance > best[0]:
+                best = low - chance, finding
+    return [best[1]] if best else []
+
+
+def neighbours(cues: Cues) -> list[Finding]:
+    """Whether files that follow each other, of different sources and one folder, are more alike than others."""
+    found = []
+    everything = {**cues.picture, **cues.sound}
+    names = [name for name in everything if name not in _MADE]
+    count = len(cues.items)
+    step = (
+        np.flatnonzero(
+            (np.diff(cues.items) == 1)
+            & np.array([a != b for a, b in zip(cues.sources[:-1], cues.sources[1:], strict=True)], bool)
+        )
+        if count > 1
+        else np.array([], np.int64)
+    )
+    if len(step) < FEWEST:
+        return []
+    z = _normal(1 - 0.025 / max(len(names), 1))
+    best: tuple[float, Finding] | None = None
+    for name in names:
+        values = everything[name]
+        distance = np.sqrt(((values[:, None] - values[None]) ** 2).sum(2))
+        far = np.abs(np.arange(count)[:, None] - np.arange(count)[None]) > 1
+        each = np.array(
+            [
+                np.mean(distance[a, a + 1] < distance[a][far[a]])
+                + np.mean(distance[a, a + 1] == distance[a][far[a]]) / 2
+                for a in step
+            ]
+        )
+        share = float(each.mean())
+        # Two neighbours' figures have a file in common: as independent as half of them.
+        reach = z * float(each.std()) / math.sqrt(len(each) / 2)
+        finding = Finding(
+            "files that follow each other are alike",
+            share,
+            share - reach,
+            min(share + reach, 1.0),
+            0.5,
+            "warning" if share - reach > 0.5 else "ok",
+            "cues",
+            len(each),
+            f"by {name}: nearer to the next file than to another",
+        )
+        if best is None or share - reach > best[0]:
+            best = share - reach, finding
+    found += [best[1]] if best else []
+    return found
+
+
+def telling(cues: Cues, shared: bool) -> list[Finding]:
+    """How well each cue tells a source from others, where sources have several clips.
+
+    Of a clip, another clip of its source and one of another source, the share in which the one of its source is nearer.
+
+    Args:
+        shared: whether a source is in more than one part. Then it is a leak; else it says why sources must not be.
+    """
+    number = {name: k for k, name in enumerate(sorted(set(cues.sources)))}
+    source = np.array([number[name] for name in cues.sources])
+    several = [k for k in range(len(number)) if (source == k).sum() > 1]
+    if len(several) < 5:
+        return []
+    everything = {**cues.picture, **cues.sound}
+    z = _normal(1 - 0.025 / len(everything))
+    found = []
+    for name, values in everything.items():
+        distance = np.sqrt(((values[:, None] - values[None]) ** 2).sum(2))
+        each = []
+        for k in several:
+            own = np.flatnonzero(source == k)
+            wins = []
+            for a in own:
+                theirs = distance[a][source != k]
+                for b in own[own != a]:
+                    wins.append(float((distance[a, b] < theirs).mean() + (distance[a, b] == theirs).mean() / 2))
+            each.append(float(np.mean(wins)))
+        share = float(np.mean(each))
+        reach = z * float(np.std(each, ddof=1)) / math.sqrt(len(each))
+        low, high = max(share - reach, 0.0), min(share + reach, 1.0)
+        verdict = judged(low, high, 0.5) if shared else "ok"
+        note = "of a clip, its source's other clip and another source's: how often the former is nearer"
+        found.append(Finding(f"{name} → own source", share, low, high, 0.5, verdict, "cues", len(several), note))
+    return found
+
+
+def divided(cues: Cues, test: Sequence[bool]) -> tuple[Cues, Cues]:
+    """Two parts of what was measured together: those that are not ``test``, and those that are."""
+    chosen = np.array(test, bool)
+    parts = []
+    for mask in (~chosen, chosen):
+        places = np.flatnonzero(mask)
+        parts.append(
+            Cues(
+                cues.items[places],
+                [cues.sources[i] for i in places],
+                {name: values[places] for name, values in cues.picture.items()},
+                {name: values[places] for name, values in cues.sound.items()},
+                [cues.makes[i] for i in places],
+                0,
+            )
+        )
+    return parts[0], parts[1]
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _two_choices(
+    cue: Matrix, others: Sequence[Matrix], source: NDArray[np.int64], seed: int, asked: int
+) -> tuple[float, float, float]:
+    """(value, low, high) of :func:`matching`."""
+    count = int(source.max()) + 1
+    if count < 4:
+        return math.nan, 0.0, 1.0
+    fold = generator(seed, "folds").permutation(count)[source] % min(FOLDS, count // 2)
+    theirs = np.hstack([block / math.sqrt(len(others)) for block in others])
+    kernel_own, kernel_theirs = _kernel([cue]), _kernel(others)
+    wins: list[Matrix] = []
+    firsts: list[NDArray[np.int64]] = []
+    seconds: list[NDArray[np.int64]] = []
+    for k in range(fold.max() + 1):
+        inside, outside = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        fit = _fit_of(cue, kernel_theirs, inside, outside) + _fit_of(theirs, kernel_own, inside, outside).T
+        own = np.diagonal(fit)
+        won = _won(own[:, None], fit) / 2 + _won(own[None], fit).T / 2
+        apart = source[inside][:, None] != source[inside][None]
+        wins.append(won[apart])
+        ends = np.broadcast_arrays(source[inside][:, None], source[inside][None])
+        firsts.append(ends[0][apart])
+        seconds.append(ends[1][apart])
+    every, first, second = np.concatenate(wins), np.concatenate(firsts), np.concatenate(seconds)
+    value = float(every.mean())
+    moves = touching(every - value, first, second, count) / len(every)
+    from scipy.stats import t  # slow to import
+
+    reach = float(t.ppf(1 - 0.025 / asked, count - 1) * math.sqrt(float((moves**2).sum())))
+    return value, max(value - reach, 0.0), min(value + reach, 1.0)
+
+
+def _fit_of(wanted: Matrix, kernel: Matrix, inside: NDArray[np.int64], outside: NDArray[np.int64]) -> Matrix:
+    """How well what is foretold of item j goes with what is true of item i: (inside, inside)."""
+    middle = wanted[outside].mean(0)
+    square = kernel[np.ix_(outside, outside)] + _RIDGE * np.eye(len(outside))
+    weights = np.linalg.solve(square, wanted[outside] - middle)
+    foretold = kernel[np.ix_(inside, outside)] @ weights
+    fit: Matrix = (wanted[inside] - middle) @ foretold.T
+    return fit / max(float(fit.std()), 1e-12)
+
+
+def _won(own: Matrix, other: Matrix) -> Matrix:
+    won: Matrix = (own > other) + (own == other) / 2
+    return won
+
+
+def _kernel(blocks: Sequence[Matrix]) -> Matrix:
+    """Gaussian kernels of the median distance, averaged over cues: (n, n)."""
+    kernels = []
+    for block in blocks:
+        squares = ((block[:, None] - block[None]) ** 2).sum(2)
+        middle = float(np.median(squares[squares > 1e-12])) if (squares > 1e-12).any() else 1.0
+        kernels.append(np.exp(-squares / middle))
+    found: Matrix = np.mean(kernels, axis=0)
+    return found
+
+
+def _nearest(values: Matrix, known: Matrix) -> NDArray[np.int64]:
+    squares = ((values[:, None] - known[None]) ** 2).sum(2)
+    found: NDArray[np.int64] = squares.argmin(1)
+    return found
+
+
+def _wilson(share: float, n: int, z: float) -> tuple[float, float]:
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _normal(probability: float) -> float:
+    from scipy.stats import norm  # slow to import
+
+    return float(norm.ppf(probability))

@@ -1,0 +1,83 @@
+"""What an audit finds: a figure with its interval, beside what knowing nothing would give, and one word."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Verdict = Literal["ok", "leak", "warning", "too few", "caught", "blind"]
+"""One word for one thing.
+
+"ok": at chance. "leak": above it, so that a network can score without learning what it should. "warning": a person
+should look. "too few": the data do not hold enough to tell. Of a leak that the audit planted itself: "caught" by the
+control, or the control is "blind" to it on these data.
+"""
+
+Section = Literal["parts", "cues", "shortcuts", "planted"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the audit.
+
+    Attributes:
+        name: what was asked.
+        value, low, high: a share in 0..1 and its interval; a count that is exact has all three the same.
+        chance: what knowing nothing gives.
+        verdict: see :data:`Verdict`.
+        section: which part of the page it stands in.
+        n: how many items, puzzles or sources the share is of.
+        note: one line for people; with examples where there are some.
+        unguarded: of a shortcut, (value, low, high) without its countermeasure.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    chance: float
+    verdict: Verdict
+    section: Section
+    n: int
+    note: str = ""
+    unguarded: tuple[float, float, float] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON can say it; a figure that is none is null."""
+        found = asdict(self)
+        for name in ("value", "low", "high"):
+            if math.isnan(found[name]):
+                found[name] = None
+        return found
+
+
+ROOM = 0.3
+"""An interval that holds chance and reaches further above it than this share of what is above says little."""
+
+
+def judged(low: float, high: float, chance: float) -> Verdict:
+    """ "leak": the interval lies above chance. "ok": it holds chance. "too few": it holds chance, and much else."""
+    if low > chance:
+        return "leak"
+    return "ok" if high <= chance + ROOM * (1 - chance) else "too few"
+
+
+def widened(value: float, low: float, high: float, asked: int) -> tuple[float, float]:
+    """A 95 % interval, widened so that ``asked`` of its kind are 95 % together (Bonferroni, normal)."""
+    from scipy.stats import norm  # slow to import
+
+    factor = float(norm.ppf(1 - 0.025 / max(asked, 1)) / norm.ppf(0.975))
+    return max(value - (value - low) * factor, 0.0), min(value + (high - value) * factor, 1.0)
+
+
+def per_cent(share: float) -> str:
+    """ "61 %"; "–" where there is none."""
+    return "–" if math.isnan(share) else f"{100 * share:.0f} %"
+
+
+def figure(value: float, low: float, high: float) -> str:
+    """ "61 % (51–71)"; without the bracket where the figure is exact."""
+    if low == high or math.isnan(value):
+        return per_cent(value)
+    return f"{per_cent(value)} ({100 * low:.0f}–{100 * high:.0f})"

@@ -1,0 +1,123 @@
+"""An audit as one HTML page, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from avssl import __version__
+from avssl.experiment.audit.findings import Finding, Verdict, figure, per_cent
+from avssl.experiment.audit.screen import SECTIONS, facts, of, sentence
+from avssl.report.bars import Bar, Cell, Group
+from avssl.report.page import environment
+
+if TYPE_CHECKING:
+    from avssl.experiment.audit.whole import Audit
+
+LEADS = {
+    "parts": "Whatever of a test item was in training can be remembered instead of understood.",
+    "cues": "Cheap figures of a picture or a sound, none of what happens in it: of two sounds (or pictures), its own "
+    "and another source's, how often does one pick the own? Asked on sources that nothing was fitted on.",
+    "shortcuts": "A cue alone, read by a linear classifier: as the task is set; below, without its countermeasure.",
+    "planted": "The answer was put into the puzzles of these data, and each control was trained on them for a moment. "
+    "One that does not find it would not find a real leak of that size either.",
+}
+_TONES: dict[Verdict, str] = {
+    "ok": "other-0",
+    "caught": "other-0",
+    "leak": "val",
+    "blind": "val",
+    "warning": "other-2",
+    "too few": "other-3",
+}
+_LISTED = 12
+
+
+def html(audit: Audit) -> str:
+    """The page; it needs nothing from elsewhere."""
+    sections = [
+        {"key": key, "title": title, "lead": LEADS[key], "group": _group(rows)}
+        for key, title in SECTIONS.items()
+        if (rows := of(audit, key))
+    ]
+    return (
+        environment()
+        .get_template("audit.html")
+        .render(
+            title=f"Audit of {audit.data}",
+            test=audit.test,
+            task=audit.task,
+            verdict=sentence(audit),
+            facts=facts(audit),
+            sections=sections,
+            groups=[(one.rule, one.words, one.paths[:_LISTED], len(one.paths)) for one in audit.found.groups],
+            likely=[(one.rule, one.words, one.paths[:_LISTED], len(one.paths)) for one in audit.found.warnings],
+            makes=audit.makes,
+            notes=audit.notes,
+            seed=audit.seed,
+            seconds=round(audit.seconds),
+            version=__version__,
+        )
+    )
+
+
+def as_json(audit: Audit) -> dict[str, Any]:
+    """All of it; what is no number is null."""
+    found: dict[str, Any] = {
+        "data": audit.data,
+        "test": audit.test,
+        "task": audit.task,
+        "seed": audit.seed,
+        "items": audit.items,
+        "sources": audit.sources,
+        "duplicates": audit.duplicates,
+        "verdict": sentence(audit),
+        "leaks": [row.as_json() for row in audit.leaks],
+        "planted": [row.as_json() for row in audit.planted],
+        "identity": [row.as_json() for row in audit.identity],
+        "division": audit.division,
+        "makes": [{"what": what, "items": count} for what, count in audit.makes],
+        "groups": [_likeness(one.rule, one.paths, one.words) for one in audit.found.groups],
+        "likely": [_likeness(one.rule, one.paths, one.words) for one in audit.found.warnings],
+        "notes": list(audit.notes),
+        "summary": audit.summary.as_json(),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return plain
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _likeness(rule: str, paths: Sequence[str], words: str) -> dict[str, Any]:
+    return {"rule": rule, "paths": list(paths), "words": words}
+
+
+def _group(rows: Sequence[Finding]) -> Group:
+    return Group("", "", "", "0 %", "100 %", [_cell(row) for row in rows])
+
+
+def _cell(row: Finding) -> Cell:
+    notes = [row.note] if row.note else []
+    if row.unguarded is not None and row.unguarded != (row.value, row.low, row.high):
+        notes.insert(0, f"{figure(*row.unguarded)} without its countermeasure")
+    return Cell(
+        name=row.name,
+        letter="",
+        tone=_TONES[row.verdict],
+        value=per_cent(row.value),
+        interval="" if row.low == row.high else f"{per_cent(row.low)} – {per_cent(row.high)}",
+        chance=per_cent(row.chance),
+        n=str(row.n),
+        company="",
+        mark=row.verdict,
+        note="; ".join(notes),
+        bar=Bar(_place(row.value), _place(row.low), _place(row.high), _place(row.chance), 0.0),
+        first=True,
+    )
+
+
+def _place(share: float) -> float | None:
+    return None if math.isnan(share) else round(100 * share, 2)

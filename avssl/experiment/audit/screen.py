@@ -1,0 +1,146 @@
+"""An audit in words, for a screen of 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from avssl.experiment.audit.findings import Finding, figure, per_cent
+
+if TYPE_CHECKING:
+    from avssl.experiment.audit.whole import Audit
+
+WIDTH = 80
+SECTIONS = {
+    "parts": "What the test part has of the training part",
+    "cues": "Cues for identity",
+    "shortcuts": "Shortcuts, with their countermeasures",
+    "planted": "Leaks planted for the controls",
+}
+"""Section → its title."""
+_NAME, _FIGURE, _CHANCE, _VERDICT = 42, 16, 8, 9
+_FILES = 3
+_SILENT = ("ok", "caught", "too few")
+_LEADS = {
+    "parts": "share of the test items that have a twin in training",
+    "cues": "of two sounds (or pictures), how often a cue picks the own one",
+    "shortcuts": "how often the cue alone gives the right answer",
+    "planted": "how often a control that is shown a planted leak is right",
+}
+
+
+def lines(audit: Audit) -> list[str]:
+    """All of an audit, each line of 80 columns at most (but for long names of files)."""
+    said = [f"Audit of {audit.data}" + (f", tested on {audit.test}" if audit.test else ""), ""]
+    for word, text in facts(audit):
+        said += _wrapped(text, f"  {word:<12}")
+    for key, title in SECTIONS.items():
+        rows = of(audit, key)
+        if rows:
+            said += ["", _head(title, key), *_wrapped(_LEADS[key], "  "), *[line for row in rows for line in _row(row)]]
+    if audit.notes:
+        said += ["", "Not asked, or asked of less"]
+        said += [line for note in audit.notes for line in _wrapped(note, "  ")]
+    said += ["", *textwrap.wrap(sentence(audit), WIDTH)]
+    return said
+
+
+def facts(audit: Audit) -> list[tuple[str, str]]:
+    """(word, text): what the data are."""
+    summary = audit.summary.lines()
+    told = [("items", summary[0].partition(": ")[2])]
+    for line in summary[1:]:
+        word, colon, rest = line.partition(": ")
+        if not colon:
+            told.append(("time", line))
+        elif word in ("flagged", "rejected"):
+            told.append((word, rest))
+        else:
+            told.append((word.split()[1], f"{word.split()[0]}: {rest}"))
+    told.append(("sources", _counted(audit)))
+    told.append(("duplicates", f"{audit.duplicates} of {audit.items} items are copies of another, byte for byte"))
+    told += [("", line) for line in audit.found.lines()]
+    told.append(("files", "; ".join(f"{count} × {words}" for words, count in audit.makes[:_FILES]) + _more(audit)))
+    best = sorted(audit.identity, key=lambda row: -row.low)[:3]
+    if best and best[0].low > best[0].chance:
+        cues = ", ".join(f"{row.name.partition(' →')[0]} ({figure(row.value, row.low, row.high)})" for row in best)
+        told.append(("told by", f"{cues} tell a source from others; chance is 50 %"))
+    if audit.division:
+        told.append(("tested on", audit.division))
+    return told
+
+
+def sentence(audit: Audit) -> str:
+    """What it comes to."""
+    leaks, warnings, few = (
+        [row for row in audit.leaks if row.verdict == word] for word in ("leak", "warning", "too few")
+    )
+    blind = [row for row in audit.planted if row.verdict == "blind"]
+    said = []
+    if leaks:
+        said.append(f"{_number(len(leaks), 'leak')}: {_listed(leaks)}.")
+    else:
+        said.append("No leak was found.")
+    if warnings:
+        said.append(f"{_number(len(warnings), 'warning')}: {_listed(warnings)}.")
+    if few:
+        said.append(f"Too few sources to tell: {_listed(few)}.")
+    if blind:
+        names = " and ".join(row.name.partition(": ")[2] for row in blind)
+        said.append(f"Blind on these data: {names}; that it stays at chance there means nothing.")
+    elif audit.planted:
+        said.append("Each control caught the leak that was planted for it.")
+    return " ".join(said)
+
+
+def of(audit: Audit, section: str) -> list[Finding]:
+    """The findings of a section."""
+    return [row for row in (*audit.leaks, *audit.planted) if row.section == section]
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _head(title: str, key: str) -> str:
+    value = "with (95 %)" if key == "shortcuts" else "share" if key == "parts" else "share (95 %)"
+    return f"{title:<{_NAME + 2}}{value:>{_FIGURE}}{'chance':>{_CHANCE}}"
+
+
+def _row(row: Finding) -> list[str]:
+    name = textwrap.wrap(row.name, _NAME) or [""]
+    said = [f"  {line}" for line in name[:-1]]
+    shown = figure(row.value, row.low, row.high)
+    said.append(f"  {name[-1]:<{_NAME}}{shown:>{_FIGURE}}{per_cent(row.chance):>{_CHANCE}}   {row.verdict}")
+    notes = [row.note] if row.note and (row.verdict not in _SILENT or row.section in ("shortcuts", "planted")) else []
+    if row.unguarded is not None and row.unguarded != (row.value, row.low, row.high):
+        notes.insert(0, f"{figure(*row.unguarded)} without its countermeasure")
+    return said + [line for note in notes for line in _wrapped(note, "      ")]
+
+
+def _wrapped(text: str, first: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]
+
+
+def _counted(audit: Audit) -> str:
+    return f"{audit.sources}, found by {audit.found.mode}"
+
+
+def _more(audit: Audit) -> str:
+    rest = len(audit.makes) - _FILES
+    return f"; {rest} more kinds" if rest > 0 else ""
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def _listed(rows: Sequence[Finding]) -> str:
+    return ", ".join(row.name for row in rows[:4]) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
