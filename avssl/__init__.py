@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import MediaError, UserError
+from avssl.version import __version__
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import audit
     from avssl.media import open_media as open
     from avssl.networks.model import load
 
-__version__ = "0.1.0"
 __all__ = ["MediaError", "UserError", "__version__", "audit", "load", "open"]
 
 # Found when asked for: `import avssl` stays fast, and reading media needs no torch.

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl import __version__
 from avssl.errors import NothingUsable, UserError
 from avssl.media.cache import cache_folder, locked, whole_folder
 from avssl.media.examine import Target, examine
@@ -29,6 +28,7 @@ from avssl.media.passing import may_pass
 from avssl.media.progress import Clockwork, Tell
 from avssl.media.selection import digest_of
 from avssl.media.table import FORMAT, DamagedTable, Span, Table, TableWriter
+from avssl.version import __version__
 
 KEPT_SECONDS = 7 * 24 * 3600
 """Indexes of earlier states of the data that nobody has opened for this long are removed."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from avssl import __version__
 from avssl.report.curve_charts import tone_of, training_charts
 from avssl.report.option_tables import option_table
 from avssl.report.run_parts import RunParts
 from avssl.report.sections import Pictures, Section, Shown, missing_parts, result_sections
 from avssl.report.tables import figure_text
+from avssl.version import __version__
 
 
 def report_page(runs: Sequence[RunParts], page: Path) -> str:

@@ -7,11 +7,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from avssl import __version__
 from avssl.experiment.audit.findings import Finding, Verdict, figure, per_cent
 from avssl.experiment.audit.screen import SECTIONS, facts, of, sentence
 from avssl.report.bars import Bar, Cell, Group
 from avssl.report.page import environment
+from avssl.version import __version__
 
 if TYPE_CHECKING:
     from avssl.experiment.audit.whole import Audit
