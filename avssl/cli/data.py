@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avssl.cli import torchvision_data
+from avssl.cli import data_sources, torchvision_data
 from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
@@ -46,10 +46,8 @@ class DataOptions:
     validation_share: float = field(
         default=0.1, metadata={"help": "share of the training data to validate on where --data names no such split"}
     )
-    source_column: str | None = field(
-        default=None,
-        metadata={"help": "column of a CSV that says what an item was cut from: one source is never in two parts"},
-    )
+    sources: str = field(default=data_sources.DEFAULT, metadata={"help": data_sources.HELP})
+    source_column: str | None = field(default=None, metadata={"help": "the same as --sources COLUMN"})
     prepare: bool = field(
         default=True, metadata={"help": "decode the data once into the cache if they fit there, which is much faster"}
     )
@@ -69,6 +67,12 @@ class DataOptions:
             value = getattr(self, name)
             if not 0 < value < 1:
                 raise UserError(f"--{name.replace('_', '-')} ({value}) must lie between 0 and 1")
+        data_sources.column_of(self.sources_asked, self.data)
+
+    @property
+    def sources_asked(self) -> str:
+        """ "content", "names", "none", or a column."""
+        return data_sources.asked(self.sources, self.source_column)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Opened:
     need_test: bool
     media: Media
     test: Media | None
+    sources: data_sources.FoundSources
 
 
 def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: bool = True) -> Parts:
@@ -111,12 +116,15 @@ def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
 def opened(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: bool = True) -> Opened:
     """The first half of :func:`gather`: all that can be wrong with the data, before hours of preparing them."""
     options.check()
-    media = open_source(options.data, say, options.source_column)
+    mode = options.sources_asked if options.data is not None or options.test is not None else "none"  # our own clips
+    column = data_sources.column_of(mode, options.data)
+    media = open_source(options.data, say, column)
     test = None
     if options.test is not None:
-        column = options.source_column if Path(options.test).suffix.lower() in (".csv", ".tsv") else None
-        test = open_source(options.test, say, column)
-    found = Opened(task, options, seed, need_test, media, test)
+        is_table = Path(options.test).suffix.lower() in (".csv", ".tsv")
+        test = open_source(options.test, say, column if is_table else None)
+    usable(media, task, options.data or "the generated world", lambda line: None)  # before they are looked into
+    found = Opened(task, options, seed, need_test, media, test, data_sources.find(media, test, mode, say))
     _divided(found, lambda media: media, lambda line: None)
     return found
 
@@ -124,6 +132,7 @@ def opened(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
 def prepared(found: Opened, say: Say) -> Parts:
     """The second half of :func:`gather`."""
     parts = _divided(found, lambda media: fast(media, found.task, found.options, say), say)
+    _say_shared(parts, say)
     counts = [
         (len(part), name)
         for name, part in zip(SPLITS, (parts.train, parts.validation, parts.test), strict=True)
@@ -134,13 +143,29 @@ def prepared(found: Opened, say: Say) -> Parts:
 
 
 def _divided(found: Opened, made: Callable[[Media], Media], say: Say) -> Parts:
-    options = found.options
-    media = usable(made(found.media), found.task, options.data or "the generated world", say)
+    options, sources = found.options, found.sources
+    media = data_sources.carried(sources.data, found.media, made(found.media))
+    media = usable(media, found.task, options.data or "the generated world", say)
     test = None
     if found.test is not None and options.test is not None:
-        test = usable(made(found.test), found.task, options.test, say)
+        assert sources.test is not None
+        test = usable(data_sources.carried(sources.test, found.test, made(found.test)), found.task, options.test, say)
         test = of_split(test, "test") or test
-    return divide(media, test, options, found.seed, need_test=found.need_test)
+    return divide(media, test, options, found.seed, need_test=found.need_test, copies=sources.copies)
+
+
+def _say_shared(parts: Parts, say: Say) -> None:
+    """Say it where the data's own splits, or test data named apart, ask for what was trained on."""
+    if parts.test is None:
+        return
+    trained = {parts.train.facts(i).source for i in range(len(parts.train))}
+    shared = [i for i in range(len(parts.test)) if parts.test.facts(i).source in trained]
+    if shared:
+        first = Path(parts.test.facts(shared[0]).path).name
+        say(
+            f"{len(shared)} of the {len(parts.test)} test items are of sources that are trained on ({first} …): "
+            "figures of them say nothing about new sources"
+        )
 
 
 def held_out_of(run: Run, say: Say) -> Media:
@@ -151,10 +176,8 @@ def held_out_of(run: Run, say: Say) -> Media:
     Raises:
         UserError: the run held nothing out.
     """
-    from avssl.evaluate.finished import from_plain
-
     need_test = bool(run.config.get("controls", True))
-    parts = gather(run.task, from_plain(DataOptions, run.config), run.options.seed, say, need_test=need_test)
+    parts = gather(run.task, options_of_run(run.config), run.options.seed, say, need_test=need_test)
     if parts.test is not None:
         return parts.test
     if parts.validation is None:
@@ -163,12 +186,18 @@ def held_out_of(run: Run, say: Say) -> Media:
     return parts.validation
 
 
+def options_of_run(config: Mapping[str, Any]) -> DataOptions:
+    """The data options of a run, from its config: one that was made before sources were found divides as it did."""
+    from avssl.evaluate.finished import from_plain
+
+    return from_plain(DataOptions, {**config, "sources": data_sources.of_config(config)})
+
+
 def learned_from(run: Run, judged: Media, name: str, say: Say) -> int:
     """How many of the items that a run is judged on are files that it learned from; says so where there are any."""
     from avssl.cli.default_world import finished_world
-    from avssl.evaluate.finished import from_plain
 
-    options = replace(from_plain(DataOptions, run.config), prepare=False)
+    options = replace(options_of_run(run.config), prepare=False)
     need_test = bool(run.config.get("controls", True))
     try:
         if options.data is None:
@@ -202,6 +231,24 @@ def open_source(source: str | None, say: Say, source_column: str | None = None) 
         rest = f" (and {more} more; avssl index {source} names them)" if more else ""
         say(f"not usable: {first.path}: {first.reason}{rest}")
     return media
+
+
+def open_sourced(source: str, say: Say, sources: str, source_column: str | None = None) -> Media:
+    """The media of a place, whose items tell the sources that ``--sources`` asks for."""
+    mode = data_sources.asked(sources, source_column)
+    media = open_source(source, say, data_sources.column_of(mode, source))
+    return data_sources.carried(data_sources.find(media, None, mode, say).data, media, media)
+
+
+def open_both(source: str, test: str, say: Say, sources: str, source_column: str | None = None) -> tuple[Media, Media]:
+    """Data and test data that are named apart; what was cut from one thing has one source in both."""
+    mode = data_sources.asked(sources, source_column)
+    column = data_sources.column_of(mode, source)
+    media = open_source(source, say, column)
+    judged = open_source(test, say, column if Path(test).suffix.lower() in (".csv", ".tsv") else None)
+    found = data_sources.find(media, judged, mode, say)
+    assert found.test is not None
+    return data_sources.carried(found.data, media, media), data_sources.carried(found.test, judged, judged)
 
 
 def absolute_source(source: str) -> str:
@@ -258,7 +305,15 @@ def of_split(media: Media, split: str) -> Subset | None:
     return Subset(media, np.array(chosen)) if chosen else None
 
 
-def divide(media: Subset, test: Subset | None, options: DataOptions, seed: int, *, need_test: bool = True) -> Parts:
+def divide(
+    media: Subset,
+    test: Subset | None,
+    options: DataOptions,
+    seed: int,
+    *,
+    need_test: bool = True,
+    copies: Collection[str] = (),
+) -> Parts:
     """Train, validation and test part: by the data's own splits where they have them, else by source.
 
     Args:
@@ -267,6 +322,7 @@ def divide(media: Subset, test: Subset | None, options: DataOptions, seed: int, 
         options: the shares.
         seed: of the division by source.
         need_test: whether there must be a test part.
+        copies: paths of files that have a copy among the test data under another name.
 
     Raises:
         UserError: too few sources to hold a part out.
@@ -283,7 +339,7 @@ def divide(media: Subset, test: Subset | None, options: DataOptions, seed: int, 
                     f"each part); give held-out data with --test, or --no-controls"
                 )
     elif test is not None:
-        rest = _without_items(rest, test)
+        rest = _without_items(rest, test, copies)
     if validation is None:
         rest, validation = _hold_out(rest, options.validation_share, seed)
     return Parts(rest, validation, test)
@@ -318,9 +374,9 @@ def _without_splits(media: Subset) -> Subset:
     return media.subset(kept)
 
 
-def _without_items(media: Subset, test: Subset) -> Subset:
+def _without_items(media: Subset, test: Subset, copies: Collection[str]) -> Subset:
     """What is not among the test data: the same file in both must not be learned and then asked."""
-    theirs = {test.facts(i).path for i in range(len(test))}
+    theirs = {test.facts(i).path for i in range(len(test))} | set(copies)
     kept = [i for i in range(len(media)) if media.facts(i).path not in theirs]
     if not kept:
         raise UserError("--test holds all of --data; name other data, or leave --test out to hold out a part")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from avssl.cli import data_sources
 from avssl.cli.data import DataOptions, fast, held_out_of, learned_from, of_split, open_source, usable
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import say
@@ -100,7 +101,9 @@ def _evaluate(name: str, values: Values, command: str) -> None:
         data = from_plain(DataOptions, run.config)
         files = open_source(values["data"], say)
         usable(files, run.task, values["data"], lambda line: None)  # before they are prepared
-        media = usable(fast(files, run.task, data, say), run.task, values["data"], say)
+        sources = data_sources.find(files, None, data_sources.DEFAULT, say).data
+        media = data_sources.carried(sources, files, fast(files, run.task, data, say))
+        media = usable(media, run.task, values["data"], say)
         test = of_split(media, "test") or media
         seen = learned_from(run, test, values["data"], say)
     seed = run.options.seed if values["seed"] is None else values["seed"]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.cli.data import of_split, open_source
+from avssl.cli import data_sources
+from avssl.cli.data import of_split, open_sourced
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import progress, say
 from avssl.errors import UserError
@@ -50,7 +51,7 @@ def run(argv: Sequence[str]) -> None:
     from avssl.report.tables import print_rows
     from avssl.trainer.devices import choose_device
 
-    media = open_source(values["data"], say, values["source_column"])
+    media = open_sourced(values["data"], say, values["sources"], values["source_column"])
     media = of_split(media, "test") or media
     only_sounds = all(media.facts(i).kind == "sound" for i in range(len(media)))
     what: What = values["what"] or ("sounds" if only_sounds else "frames")
@@ -100,7 +101,7 @@ def _command() -> Command:
             Option("patch", float, 0.25, "side of a patch, as a share of the picture's shorter side"),
             Option("pool", str, "max", "how maps are pooled: max or average"),
             Option("places", bool, False, "compare where in the map things are, too, instead of one number a channel"),
-            Option("source_column", str | None, None, "column of a CSV that says what an item was cut from"),
+            *data_sources.options(),
             Option("output", str | None, None, "folder for rows and pictures (default: results/ of the run)", "-o",
                    "DIR"),
             Option("seed", int, 0, "of the random network, of patches and of queries"),

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from avssl.cli.data import open_source
+from avssl.cli import data_sources
+from avssl.cli.data import open_sourced
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import progress, say
 from avssl.errors import UserError
@@ -45,7 +46,7 @@ def run(argv: Sequence[str]) -> None:
 
     device = choose_device(values["device"])
     model = load(values["run"])
-    media = _test_part(open_source(values["data"], say, values["source_column"]))
+    media = _test_part(open_sourced(values["data"], say, values["sources"], values["source_column"]))
     moments = find_moments(media, values["moments"])
     found = {}
     for name, one in {"trained": model, "random": untrained(model, values["seed"])}.items():
@@ -69,7 +70,7 @@ def _command() -> Command:
         [
             Option("run", str | None, None, "the folder of a run of av-correspondence", metavar="RUN"),
             Option("data", str | None, None, "held-out clips with sound (of a folder with splits: its test part)"),
-            Option("source_column", str | None, None, "column of a CSV that says what a clip was cut from"),
+            *data_sources.options(),
             Option("output", str | None, None, "folder for rows and page (default: results/ of the run)", "-o", "DIR"),
             Option("moments", int, 1, "moments of each clip"),
             Option("queries", int, 8, "queries each way on the page"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from avssl.cli.data import DataOptions, Opened, Say, opened, prepared
 from avssl.cli.options import BUDGET, Command, Values, options_of
 from avssl.cli.screen import say
-from avssl.cli.train_options import COMMON, absolute, add_common, defaults_of, open_folder, settled
+from avssl.cli.train_options import COMMON, absolute, add_common, defaults_of, open_folder, settle_sources, settled
 from avssl.cli.training import Job, train_jobs
 from avssl.errors import UserError
 from avssl.tasks.registry import get, names
@@ -102,13 +102,14 @@ def run(argv: Sequence[str]) -> None:
             f"{values['config']} is of the task {values['task']}; train it with: avssl train {values['task']}"
         )
     weights = _weights(values)
+    out, defaults = Path(values["out"] or f"runs/{MULTI_TASK}"), defaults_of(MultiTaskOptions, *COMMON)
+    settle_sources(values, out, defaults)
     sections = [_section(name, values, of_tasks.pop(name, [])) for name in values["tasks"]]
     _share_encoder(sections)
     if of_tasks:
         raise UserError(f"--{min(of_tasks)}.… is said of a task that is not among --tasks {','.join(values['tasks'])}")
     options, control = settled(values)
-    out = Path(values["out"] or f"runs/{MULTI_TASK}")
-    config, defaults = config_of(values, sections), defaults_of(MultiTaskOptions, *COMMON)
+    config = config_of(values, sections)
     for section in sections:
         defaults |= defaults_of(section.kind.Options, section=section.kind.name)
     with ExitStack() as stack:

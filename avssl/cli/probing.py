@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.cli.data import open_source
+from avssl.cli import data_sources
+from avssl.cli.data import open_both, open_sourced
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import progress, say
 from avssl.errors import UserError
@@ -44,7 +45,7 @@ def data_options() -> list[Option]:
         Option("lists", str | None, None, "folder with the split lists of UCF101 or HMDB51", metavar="FOLDER"),
         Option("split", int, 1, "which of the three splits of --lists"),
         Option("separator", str | None, None, "what stands between several labels of an item, such as '|'"),
-        Option("source_column", str | None, None, "column of a CSV that says what an item was cut from"),
+        *data_sources.options(),
         Option("output", str | None, None, "folder for the rows (default: results/ of the run)", "-o", "DIR"),
         Option("seed", int, 0, "of the random network and of what is drawn"),
         Option("device", str, "auto", "auto, cpu, cuda, cuda:1, mps"),
@@ -191,11 +192,9 @@ def _open(values: Values) -> tuple[Media, Media | None]:
         train = open_media([str(path) for path in voc_list(values["data"], "trainval", "train")])
         place = values["test"] or values["data"]
         return train, open_media([str(path) for path in voc_list(place, "test", "val")])
-    media = open_source(values["data"], say, values["source_column"])
     if values["test"] is None:
-        return media, None
-    column = values["source_column"] if Path(values["test"]).suffix.lower() in (".csv", ".tsv") else None
-    test = open_source(values["test"], say, column)
+        return open_sourced(values["data"], say, values["sources"], values["source_column"]), None
+    media, test = open_both(values["data"], values["test"], say, values["sources"], values["source_column"])
     held = [i for i in range(len(test)) if test.facts(i).split == "test"]  # a folder of several splits
     return media, _part(test, held) if held else test
 

@@ -14,7 +14,7 @@ from avssl.cli.data import DataOptions, gather
 from avssl.cli.options import BUDGET, Command, Values, options_of
 from avssl.cli.screen import say
 from avssl.cli.tasks import split_task
-from avssl.cli.train_options import COMMON, absolute, add_common, defaults_of, open_folder, settled
+from avssl.cli.train_options import COMMON, absolute, add_common, defaults_of, open_folder, settle_sources, settled
 from avssl.cli.training import Job, train_jobs
 from avssl.errors import UserError
 
@@ -39,13 +39,15 @@ def run(argv: Sequence[str]) -> None:
     if values["task"] not in (None, kind.name):
         raise UserError(f"{values['config']} is of the task {values['task']}, not of {kind.name}")
     options, control = settled(values)
-    data = values.build(DataOptions)
     out = Path(values["out"] or f"runs/{kind.name}")
+    defaults = defaults_of(*COMMON, kind.Options)
+    settle_sources(values, out, defaults)
+    data = values.build(DataOptions)
     task = kind(values.build(kind.Options))
     with ExitStack() as stack:
         # A run that is there is compared with what is asked before hours of preparing data; a new one only
         # begins once the data are known to be good.
-        config, defaults = config_of(kind, values), defaults_of(*COMMON, kind.Options)
+        config = config_of(kind, values)
         opened = open_folder(out, config, stack, defaults) if (out / "config.yaml").exists() else None
         parts = gather(task, data, options.seed, say, need_test=control.controls)
         folder = opened or open_folder(out, config, stack, defaults)

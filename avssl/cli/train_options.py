@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.cli.data import DataOptions, absolute_source
+from avssl.cli.data_sources import BEFORE
 from avssl.cli.options import BUDGET, Command, Option, Values, options_of, plain
 from avssl.cli.screen import say
 from avssl.errors import UserError
@@ -73,6 +74,35 @@ def settled(values: Values) -> tuple[TrainOptions, ControlOptions]:
     options.check()
     control.check()
     return options, control
+
+
+def settle_sources(values: Values, out: Path, defaults: dict[str, Any]) -> None:
+    """A run from before sources were found goes on, and is repeated by its config, as it was divided.
+
+    Args:
+        values: changed where nothing is asked.
+        out: folder of the run.
+        defaults: as :func:`open_folder` takes them; changed for such a run.
+    """
+    import yaml
+
+    own = out / "config.yaml"
+    for path in (own, Path(values["config"] or "")):
+        try:
+            config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            continue  # whoever needs it says what is wrong
+        # The config of a run has every option there was; one that people write has a few.
+        if not isinstance(config, dict) or not (
+            path == own or config.keys() >= {"task", "source_column", "prepare_gb"}
+        ):
+            continue
+        if "sources" not in config:
+            if path == own:
+                defaults["sources"] = BEFORE
+            if "sources" not in values.given:
+                values["sources"] = BEFORE
+        return
 
 
 def absolute(config: dict[str, Any]) -> dict[str, Any]:

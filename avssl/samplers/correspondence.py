@@ -162,8 +162,9 @@ def _other_item(media: Media, item: int, rng: np.random.Generator) -> int:
     for _ in range(64):
         other = (item + 1 + int(rng.integers(count - 1))) % count
         if media.facts(other).source != source:
-            break
-    return other
+            return other
+    others = [i for i in range(count) if media.facts(i).source != source]  # one source has nearly all items
+    return others[int(rng.integers(len(others)))] if others else other
 
 
 def _other_moment(media: Media, moment: Moment, rule: PairRule, rng: np.random.Generator) -> Moment | None:

@@ -1,0 +1,97 @@
+"""--sources: what belongs together is never divided, and a run from before that goes on as it was divided."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from avssl import tasks
+from avssl.cli.data import DataOptions, Parts, gather, options_of_run
+from avssl.cli.options import Values
+from avssl.cli.train_options import settle_sources
+from avssl.errors import UserError
+from avssl.media.facts import Media
+
+
+@pytest.fixture(scope="module")
+def cuts(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve clips, two of each of six sources by their names."""
+    folder = tmp_path_factory.mktemp("cuts")
+    for number, clip in enumerate(sorted(clips.glob("*.mp4"))[:12]):
+        shutil.copy(clip, folder / f"v{number // 2:03d}_p{number % 2 + 1}.mp4")
+    return folder
+
+
+def parts_of(options: DataOptions, told: list[str]) -> Parts:
+    kind = tasks.get("rotation")
+    return gather(kind(kind.Options()), options, 0, told.append)
+
+
+def stems(part: Media | None) -> set[str]:
+    return set() if part is None else {Path(part.facts(i).path).stem[:4] for i in range(len(part))}
+
+
+def test_what_names_put_together_is_never_divided_and_one_line_says_so(cuts: Path):
+    told: list[str] = []
+    parts = parts_of(DataOptions(data=str(cuts), sources="names", prepare_side=48), told)  # prepared, and still told
+    assert not stems(parts.train) & stems(parts.test)
+    assert not stems(parts.train) & stems(parts.validation)
+    assert [line for line in told if "sources" in line] == [
+        "12 items from 6 sources: 12 by name (v000_p1.mp4, v000_p2.mp4); --sources none keeps every file its own"
+    ]
+    assert {part.facts(0).source for part in (parts.train, parts.test) if part} <= {
+        f"v{i:03d}_p1.mp4" for i in range(6)
+    }
+
+
+def test_every_file_can_be_kept_its_own(cuts: Path):
+    told: list[str] = []
+    parts = parts_of(DataOptions(data=str(cuts), sources="none", prepare=False), told)
+    assert not [line for line in told if "sources" in line]
+    assert parts.train.facts(0).source == Path(parts.train.facts(0).path).name
+
+
+def test_a_column_of_the_table_is_taken_alone(cuts: Path):
+    rows = [f"{path.name},{'left' if number % 4 < 2 else number}" for number, path in enumerate(sorted(cuts.glob("*")))]
+    (cuts / "told.csv").write_text("\n".join(["path,room", *rows]) + "\n")
+    for options in (DataOptions(sources="room"), DataOptions(source_column="room")):
+        parts = parts_of(DataOptions(**{**vars(options), "data": str(cuts / "told.csv"), "prepare": False}), [])
+        found = [{part.facts(i).source for i in range(len(part))} for part in (parts.train, parts.test) if part]
+        assert not found[0] & found[1]
+        assert "left" in found[0] | found[1]
+    with pytest.raises(UserError, match="--sources room: is none of content, names, none"):
+        parts_of(DataOptions(data=str(cuts), sources="room"), [])
+    with pytest.raises(UserError, match="contradict each other"):
+        parts_of(DataOptions(data=str(cuts), sources="names", source_column="room"), [])
+
+
+def test_test_data_of_sources_that_are_trained_on_are_named(cuts: Path, tmp_path: Path):
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        for path in cuts.glob(f"*_p{number}.mp4"):
+            shutil.copy(path, tmp_path / str(number))
+    told: list[str] = []
+    options = DataOptions(data=str(tmp_path / "1"), test=str(tmp_path / "2"), sources="names", prepare=False)
+    parts = parts_of(options, told)
+    shared = len(parts.train)  # of the others two are validated on
+    assert any(line.startswith(f"{shared} of the 6 test items are of sources that are trained on") for line in told)
+
+
+def test_a_run_from_before_is_divided_as_it_was(tmp_path: Path):
+    old = {"task": "rotation", "data": "x", "source_column": None, "prepare_gb": 20.0}
+    assert options_of_run(old).sources_asked == "none"
+    assert options_of_run({**old, "sources": "content"}).sources_asked == "content"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(old))
+    values, defaults = Values(sources="content", config=None), {"sources": "content"}
+    settle_sources(values, tmp_path, defaults)
+    assert (values["sources"], defaults["sources"]) == ("none", "none")
+    values = Values(sources="content", config=str(tmp_path / "config.yaml"))
+    settle_sources(values, tmp_path / "again", {})
+    assert values["sources"] == "none"
+    (tmp_path / "mine.yaml").write_text("task: rotation\ndata: x\n")
+    values = Values(sources="content", config=str(tmp_path / "mine.yaml"))
+    settle_sources(values, tmp_path / "again", {})
+    assert values["sources"] == "content"
