@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from avssl.errors import MediaError
 from avssl.media.clock import Clock
 from avssl.media.container import Deadline
 from avssl.media.decode import read_audio, read_frames, read_image
-from avssl.media.examine import member_bytes
+from avssl.media.examine import member
 from avssl.media.facts import Facts, Rejected
 from avssl.media.index import facts_of
 from avssl.media.pictures import Painter
@@ -96,7 +95,8 @@ class Collection(Selectable):
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         known = self._item(i)
         if known.facts.kind == "image":
-            return np.repeat(self._image(known)[None], len(times), axis=0)
+            picture = self._image(known)[None]  # of a large one there is no room for a copy
+            return picture if len(times) == 1 else np.repeat(picture, len(times), axis=0)
         if not known.facts.has_video:
             raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
         if known.window.is_whole:
@@ -177,10 +177,10 @@ class Collection(Selectable):
         if known.offset < 0:
             return read_image(known.facts.path)
         try:
-            data = member_bytes(self.root, known.offset, known.size)
+            with member(self.root, known.offset, known.size) as file:
+                return read_image(known.facts.path, file)
         except OSError as error:
             raise MediaError(known.facts.path, f"cannot be read ({error})") from error
-        return read_image(known.facts.path, io.BytesIO(data))
 
 
 def _within(there: NDArray[np.float64], known: _Known) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ READ_TIMEOUT_SECONDS = 60.0
 WAIT_TIMEOUT_SECONDS = 120.0
 """No single read may wait for the disk, or for a turn on a busy machine, for longer than this."""
 
-NOT_MEDIA_FORMATS = {"tty", "ffmetadata", "concat", "hls", "dash", "image2", "bin", "xbin", "adf", "idf", "vapoursynth"}
+NOT_MEDIA_FORMATS = {"tty", "ffmetadata", "concat", "hls", "dash", "bin", "xbin", "adf", "idf", "vapoursynth"}
 """What FFmpeg also opens: text drawn as pictures, and lists that name other files."""
 
 
@@ -128,8 +128,13 @@ def packets_of_all(container: InputContainer, deadline: Deadline, *streams: Stre
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
-    """The picture stream a player would take: the first marked as default, else the first; never a cover."""
+    """The picture stream a player would take: the first marked as default, else the first; never a cover.
+
+    A moving AVIF holds the film and, before it, a still of its own, which lasts no time.
+    """
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context]
+    if container.format.name.startswith("mov"):
+        pictures = [s for s in pictures if s.duration] or pictures
     return _preferred(pictures)
 
 

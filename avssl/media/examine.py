@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, NamedTuple, cast
 
-from avssl.errors import MediaError
-from avssl.media.images import read_image, still_size
-from avssl.media.inspect import Inspection, inspect
+from avssl.media.check_image import check_image
+from avssl.media.check_video import Unusable
+from avssl.media.inspect import Inspection, inspect, of_image
 from avssl.media.lanes import Lost, each
 
 IMAGE_SUFFIXES = (
@@ -29,6 +32,8 @@ IMAGE_SUFFIXES = (
 )
 IMAGES_AT_ONCE = 32
 """An image takes less time than handing it to another process, so that several go together."""
+SMALL_BYTES = 1 << 24
+"""Members of a tar up to this size are read at once."""
 HANGS_AFTER_SECONDS = 90.0
 """``inspect`` gives up by itself before that; beyond, native code hangs."""
 
@@ -104,16 +109,39 @@ def _look_in_tar(target: Target) -> Inspection:
     if target.size == 0:
         return Inspection("empty file")
     try:
-        data = member_bytes(target.tar, target.offset, target.size)
-        size = still_size(target.path, io.BytesIO(data))
-        if size is None:
-            return Inspection("not an image")
-        read_image(target.path, io.BytesIO(data))
-    except MediaError as error:
-        return Inspection(f"unreadable: {error.reason}")
+        with member(target.tar, target.offset, target.size) as file:
+            size = check_image(target.path, file)
+            return _look_outside(target, file) if size is None else of_image(size)
+    except Unusable as unusable:
+        return Inspection(str(unusable))
     except OSError as error:
-        return Inspection(f"unreadable: {error.strerror or error}", passing=True)
-    return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
+        return Inspection(f"unreadable: {error.strerror or error}")
+
+
+def _look_outside(target: Target, file: BinaryIO) -> Inspection:
+    """Why a member is no image, by the same look at it as at a file."""
+    file.seek(0)
+    with tempfile.NamedTemporaryFile(suffix=PurePosixPath(target.path).suffix) as copy:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        found = inspect(copy.name)
+    return found if found.reason is not None else Inspection(f"not supported: a {found.kind} in a tar; unpack the tar")
+
+
+@contextmanager
+def member(tar: str, offset: int, size: int) -> Iterator[BinaryIO]:
+    """A member of a tar as a file; only a small one is read at once.
+
+    Raises:
+        OSError: the tar cannot be read there.
+    """
+    if size <= SMALL_BYTES:
+        yield io.BytesIO(member_bytes(tar, offset, size))
+        return
+    if Path(tar).stat().st_size < offset + size:
+        raise OSError("the tar ends early")
+    with Path(tar).open("rb", buffering=0) as whole:
+        yield cast("BinaryIO", io.BufferedReader(_Part(whole, offset, size)))
 
 
 def member_bytes(tar: str, offset: int, size: int) -> bytes:
@@ -128,3 +156,28 @@ def member_bytes(tar: str, offset: int, size: int) -> bytes:
     if len(data) < size:
         raise OSError("the tar ends early")
     return data
+
+
+class _Part(io.RawIOBase):
+    """Some bytes of an open file as a file of its own."""
+
+    def __init__(self, whole: io.FileIO, offset: int, size: int) -> None:
+        self._whole, self._offset, self._size, self._at = whole, offset, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, place: int, whence: int = io.SEEK_SET, /) -> int:
+        self._at = max(place + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence], 0)
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = max(min(len(buffer), self._size - self._at), 0)
+        self._whole.seek(self._offset + self._at)
+        data = self._whole.read(count)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

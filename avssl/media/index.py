@@ -26,6 +26,7 @@ from avssl.media.inspect import Inspection
 from avssl.media.listing import Entry, Listing, times_of
 from avssl.media.passing import may_pass
 from avssl.media.progress import Clockwork, Tell
+from avssl.media.reasons import grouped
 from avssl.media.selection import digest_of
 from avssl.media.table import FORMAT, DamagedTable, Span, Table, TableWriter
 from avssl.version import __version__
@@ -251,9 +252,7 @@ def _outside(entry: Entry, usable: _Usable) -> str | None:
 
 
 def _all_refused(root: str, rejected: list[Rejected]) -> str:
-    counts: dict[str, int] = {}
-    for _, reason in rejected:
-        counts[reason] = counts.get(reason, 0) + 1
+    counts = grouped(reason for _, reason in rejected)
     reason, number = max(counts.items(), key=lambda item: item[1], default=("nothing found", 0))
     if len(rejected) == 1:
         return f"{rejected[0].path}: {reason}"

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
+from avssl.media.check_image import check_image
 from avssl.media.check_sound import check_sound
 from avssl.media.check_video import Unusable, check_pictures
 from avssl.media.clock import Clock
@@ -28,7 +29,7 @@ from avssl.media.container import (
     sound_stream,
 )
 from avssl.media.facts import Kind
-from avssl.media.images import read_image, still_size
+from avssl.media.picture_kinds import must_be_more_than_a_picture, must_be_no_picture, must_not_be_heif
 from avssl.media.scan import Track, scan
 from avssl.media.whole import what_is_missing, why_not_opened
 
@@ -77,10 +78,12 @@ def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60
         reason = _why_no_file(path)
         if reason is not None:
             return Inspection(reason)
-        size = still_size(path)
+        size = check_image(path)
         if size is not None:
-            return _image(path, size)
+            return of_image(size)
         return _audio_visual(path, decode_check, deadline)
+    except Unusable as unusable:
+        return Inspection(str(unusable))
     except MediaError as error:
         at = "" if error.seconds is None else f" at {error.seconds:.2f} s"
         return Inspection(f"unreadable{at}: {error.reason}")
@@ -92,6 +95,11 @@ def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60
     except Exception as error:
         error.add_note(f"while looking at {path}")
         raise
+
+
+def of_image(size: tuple[int, int]) -> Inspection:
+    """What is known of a still image of this (width, height)."""
+    return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
 
 
 # --- how ------------------------------------------------------------------------------------------------------
@@ -107,19 +115,13 @@ def _why_no_file(path: str) -> str | None:
     return "empty file" if Path(path).stat().st_size == 0 else None
 
 
-def _image(path: str, size: tuple[int, int]) -> Inspection:
-    read_image(path)
-    return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
-
-
 def _audio_visual(path: str, thorough: bool, deadline: Deadline) -> Inspection:
+    must_not_be_heif(path)
     try:
         with opened(path, deadline) as container:
             return _look_at(path, container, thorough, deadline)
     except av.FFmpegError as error:
         return Inspection(why_not_opened(path, in_words(error)))
-    except Unusable as unusable:
-        return Inspection(str(unusable))
 
 
 def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Deadline) -> Inspection:
@@ -130,6 +132,7 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
     """
     if container.format.name in NOT_MEDIA_FORMATS:
         raise Unusable("not media")
+    must_be_no_picture(path, container)
     pictures, sound = picture_stream(container), sound_stream(container)
     if pictures is None and sound is None:
         raise Unusable(_why_nothing(container))
@@ -137,6 +140,9 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
     picture_track = None if pictures is None else tracks[pictures.index]
     sound_track = None if sound is None else tracks[sound.index]
     _must_be_whole(path, container, [t for t in (picture_track, sound_track) if t is not None])
+
+    if pictures is not None and picture_track is not None and sound is None:
+        must_be_more_than_a_picture(container, pictures, picture_track.packets)
 
     found = Inspection(kind="sound")
     if pictures is not None and picture_track is not None and picture_track.packets:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from avssl.media.facts import Facts, Media, Rejected
+from avssl.media.reasons import grouped
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
@@ -45,7 +46,7 @@ class Summary:
     """Usable items with a flag, and videos without sound."""
     rejected: list[Rejected] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
-    """Rejected files by reason, without the figures of the single file."""
+    """Rejected files by kind of reason."""
 
     def lines(self) -> list[str]:
         """The figures in words, a few short lines."""
@@ -84,7 +85,7 @@ def summarize(media: Media) -> Summary:
     summary.sources = len(sources)
     for path, reason in media.rejected:
         summary.rejected.append(Rejected(relative(path, summary.root), reason))
-        summary.reasons[reason.split(":")[0].split(" (")[0]] += 1
+    summary.reasons = grouped(reason for _, reason in media.rejected)
     return summary
 
 

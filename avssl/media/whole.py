@@ -84,11 +84,11 @@ def _short_of(end: int | None, size: int) -> str | None:
 
 def _cut_index(file: BinaryIO) -> str | None:
     """Whether the index of an MP4 file is missing, or runs over the end of the file."""
-    boxes = _boxes(file)
+    found = boxes(file)
     size = file.seek(0, os.SEEK_END)
-    if not {b"moov", b"moof"} & {name for name, _, _ in boxes}:
+    if not {b"moov", b"moof"} & {name for name, _, _ in found}:
         return "truncated: the index (moov box) of this MP4 file is missing"
-    if any(start + length > size for name, start, length in boxes if name in (b"moov", b"moof")):
+    if any(start + length > size for name, start, length in found if name in (b"moov", b"moof")):
         return "truncated: the index of this MP4 file is cut off"
     return None
 
@@ -99,7 +99,7 @@ def _short_mp4(container: InputContainer, size: int) -> str | None:
     return _short_of(end, size)
 
 
-def _boxes(file: BinaryIO) -> list[tuple[bytes, int, int]]:
+def boxes(file: BinaryIO) -> list[tuple[bytes, int, int]]:
     """The outermost boxes of an MP4 file: (type, start, size). ISO/IEC 14496-12, 4.2."""
     found: list[tuple[bytes, int, int]] = []
     start = 0

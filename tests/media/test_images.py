@@ -103,7 +103,7 @@ def test_a_truncated_image_is_named_and_cannot_be_read(tmp_path: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:9_000])
     assert "truncated" in str(inspect(str(path)).reason)
-    with pytest.raises(MediaError, match=r"cut\.jpg: the image cannot be decoded"):
+    with pytest.raises(MediaError, match=r"cut\.jpg: damaged: the image cannot be decoded"):
         read_image(str(path))
 
 

@@ -1,0 +1,32 @@
+"""Reasons of many files in few words: what is the single file's own (times, numbers, names) is left out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+_BRACKETS = re.compile(r"\s*\([^()]*\)")
+_NAME = re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”|«[^»]*»|(?<!\S)(?:file:)?/\S+")
+_NUMBER = r"(?<![\w.])(?:0x[0-9a-fA-F]+|\d+x\d+|[-+−]?\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?)"
+_MOMENT = re.compile(rf"\s+(?:at|after|before|from)\s+{_NUMBER}\s*(?:s|seconds?)\b(?=$|[:;,])")
+_FIGURE = re.compile(_NUMBER)
+
+
+def kind_of(reason: str) -> str:
+    """A reason without times, figures, names and what stands in brackets; ``…`` where one is missing.
+
+    "damaged: data is missing at 3.32 s" becomes "damaged: data is missing".
+    """
+    shorter = _BRACKETS.sub("", reason)
+    while shorter != reason:  # brackets inside of brackets
+        reason, shorter = shorter, _BRACKETS.sub("", shorter)
+    return _FIGURE.sub("…", _NAME.sub("…", _MOMENT.sub("", reason))).strip()
+
+
+def grouped(reasons: Iterable[str]) -> Counter[str]:
+    """How often there is each kind of reason; a kind of which all are alike is told with its figures."""
+    members: dict[str, list[str]] = {}
+    for reason in reasons:
+        members.setdefault(kind_of(reason), []).append(reason)
+    return Counter({alike[0] if len(set(alike)) == 1 else kind: len(alike) for kind, alike in members.items()})
