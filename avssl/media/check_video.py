@@ -16,7 +16,7 @@ from avssl.media.clock import Clock
 from avssl.media.container import Deadline, opened, packets
 from avssl.media.pictures import shown_size
 from avssl.media.scan import Track
-from avssl.media.video import FrameReader, decoded
+from avssl.media.video import DAMAGED, FrameReader, decoded
 
 FIRST_FRAMES = 120
 MIDDLE_FRAMES = 60
@@ -161,28 +161,40 @@ class _Look:
         )
 
     def _from_start(self, limit: int | None) -> Iterator[VideoFrame]:
-        """The frames from the first whole one on.
+        """The frames from the first on.
 
         Raises:
-            Unusable: there is none, or a later one is damaged.
+            Unusable: there is none, or one is damaged.
         """
+        first: VideoFrame | None = None
         count = 0
         with opened(self._path, self._deadline) as container:
             stream = container.streams[self._index]
             assert isinstance(stream, VideoStream)
-            for frame, whole in decoded(packets(container, self._deadline, stream), from_key=self._track.has_keys):
-                if count and not whole:
-                    seconds = float((frame.pts or 0) * self._track.tick)
-                    raise Unusable(f"damaged: the picture at {seconds:.2f} s cannot be decoded")
-                if whole:
-                    if not count:
-                        self._size = shown_size(stream, frame)
-                    yield frame
-                    count += 1
+            source = packets(container, self._deadline, stream)
+            damaged_seconds: float | None = None
+            for item, whole in decoded(source, from_key=self._track.has_keys):
+                if not whole and damaged_seconds is None:
+                    damaged_seconds = self._media_seconds(item.pts, first)
+                if damaged_seconds is not None:
+                    if first is None and not whole:
+                        continue  # to see whether there is any frame at all
+                    raise Unusable(f"{DAMAGED} at {damaged_seconds:.2f} s")
+                assert isinstance(item, VideoFrame)
+                if first is None:
+                    first = item
+                    self._size = shown_size(stream, item)
+                yield item
+                count += 1
                 if count == limit:
                     return
         if not count:
             raise Unusable("damaged: none of its pictures can be decoded")
+
+    def _media_seconds(self, pts: int | None, first: VideoFrame | None) -> float:
+        """The time of a picture after the first one that there is, whole or not."""
+        origin = min(self._track.times, default=0) if first is None else first.pts or 0
+        return max(self._track.seconds((pts or origin) - origin), 0.0)
 
     def _clock(self, ticks: list[int]) -> Clock:
         """Frames at these container times (ascending)."""

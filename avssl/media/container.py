@@ -26,6 +26,9 @@ WAIT_TIMEOUT_SECONDS = 120.0
 NOT_MEDIA_FORMATS = {"tty", "ffmetadata", "concat", "hls", "dash", "bin", "xbin", "adf", "idf", "vapoursynth"}
 """What FFmpeg also opens: text drawn as pictures, and lists that name other files."""
 
+STRICT = "explode+crccheck+bitstream"
+"""What FFmpeg's picture decoders take for damage ("err_detect"): they then raise instead of covering it up with
+grey or with parts of other pictures. "buffer" and the stricter ones also refuse healthy files of old encoders."""
 
 S = TypeVar("S", bound=Stream)
 
@@ -100,6 +103,9 @@ def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
                 # Frame threads and an early end of reading have hung for others; a worker has one core anyhow.
                 stream.codec_context.thread_type = "NONE"
                 stream.codec_context.thread_count = 1
+            if isinstance(stream, VideoStream) and stream.codec_context is not None:
+                stream.codec_context.options = {"err_detect": STRICT}
+                stream.codec_context.copy_opaque = True  # a frame then says which packet it came from
         yield container
     finally:
         container.close()
