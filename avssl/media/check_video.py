@@ -16,7 +16,8 @@ from avssl.media.clock import Clock
 from avssl.media.container import Deadline, opened, packets
 from avssl.media.pictures import shown_size
 from avssl.media.scan import Track
-from avssl.media.video import DAMAGED, FrameReader, decoded
+from avssl.media.trust import decoded
+from avssl.media.video import DAMAGED, FrameReader
 
 FIRST_FRAMES = 120
 MIDDLE_FRAMES = 60

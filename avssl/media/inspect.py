@@ -86,7 +86,8 @@ def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60
         return Inspection(str(unusable))
     except MediaError as error:
         at = "" if error.seconds is None else f" at {error.seconds:.2f} s"
-        return Inspection(f"unreadable{at}: {error.reason}")
+        damaged = error.reason.startswith("damaged: ")
+        return Inspection(f"{error.reason}{at}" if damaged else f"unreadable{at}: {error.reason}")
     except FROM_THE_FILE as error:
         if not is_files_own(error):
             error.add_note(f"while looking at {path}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.frame import PictureType, VideoFrame
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -18,6 +18,7 @@ from avssl.errors import MediaError
 from avssl.media.clock import Clock
 from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, stream_at
 from avssl.media.pictures import Painter
+from avssl.media.trust import decoded
 
 DAMAGED = "damaged: its pictures cannot be decoded"
 """Of a file, or of the place at which it was read."""
@@ -214,101 +215,3 @@ def _settled(source: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStre
         units += packet.pos is not None  # set where a unit begins
         if units > 1 or not packet.size:
             yield packet
-
-
-def decoded(
-    source: Iterable[Packet[VideoStream]],
-    *,
-    from_key: bool = True,
-    late: Callable[[Packet[VideoStream]], bool] | None = None,
-) -> Iterator[tuple[VideoFrame | Packet[VideoStream], bool]]:
-    """The frames of a stream, each with whether all that it was made from could be decoded.
-
-    Damage lasts until the next picture that stands on its own is decoded whole: what FFmpeg gives before that
-    is made of grey and of other pictures. A packet that cannot be decoded comes in the place of its frame.
-
-    A file may have been cut out of a stream. What lies before its first key frame, and what is shown before
-    that frame but needs pictures that were cut away, is passed over.
-
-    Args:
-        from_key: pass over packets before the first key frame: decoders draw grey pictures from them.
-        late: asked of the first packet that is used; if it answers yes, there are no frames.
-    """
-    trust: _Trust | None = None
-    for place, packet in enumerate(source):
-        if trust is None:
-            if packet.size and from_key and not packet.is_keyframe:
-                continue
-            if packet.size and late is not None and late(packet):
-                return
-            trust = _Trust(place, packet)
-        packet.opaque = place
-        if packet.is_keyframe:
-            trust.marked.add(place)
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            if trust.failed(place, packet):
-                yield packet, False
-            continue
-        if packet.is_discard and packet.is_keyframe:
-            trust.stands_on(place)  # an edit list hides the frame itself
-        for frame in frames:
-            whole = trust.is_whole(place, frame)
-            if whole is not None:
-                yield frame, whole
-
-
-class _Trust:
-    """Which of the frames that a decoder gives are whole. Frames and packets go by their place in decoding order.
-
-    A frame stands on all that was decoded since the newest key frame that was shown before it: those that are
-    decoded after a key frame and shown before it may also need pictures from before it.
-    """
-
-    def __init__(self, first: int, packet: Packet[VideoStream]) -> None:
-        self._first = first
-        self._first_pts = packet.pts
-        # H.264 has no mark for pictures whose references were cut away: its decoder draws them in grey.
-        self._leading_are_grey = packet.stream.codec_context.codec.name == "h264"
-        self.marked: set[int] = set()
-        """Packets that the container calls key frames."""
-        self._key: int | None = None if packet.is_keyframe else first - 1
-        self._damaged: list[int] = []
-
-    def failed(self, place: int, packet: Packet[VideoStream]) -> bool:
-        """Note a packet that cannot be decoded. Answers False for one that is not missed."""
-        if self._is_leading(place, packet.pts):
-            return False
-        self._damaged.append(place)
-        return True
-
-    def is_whole(self, place: int, frame: VideoFrame) -> bool | None:
-        """The same of a frame that came out when the packet at ``place`` went in. None: it is not missed."""
-        at = frame.opaque if isinstance(frame.opaque, int) else place
-        leading = self._is_leading(at, frame.pts)
-        if leading and (frame.is_corrupt or self._leading_are_grey):
-            return None
-        if frame.is_corrupt:
-            self._damaged.append(at)
-        damaged = at in self._damaged
-        if not damaged and (frame.key_frame or (at in self.marked and frame.pict_type in _INDEPENDENT)):
-            self.stands_on(at)
-        if leading and self._key is None:
-            return not self._damaged
-        return self._key is not None and not any(self._key < other <= at for other in self._damaged)
-
-    def stands_on(self, place: int) -> None:
-        """A picture that needs no other has been decoded whole, and all that is shown from now on was made from it."""
-        self._key = place
-        self._damaged = [other for other in self._damaged if other > place]
-        self.marked = {other for other in self.marked if other > place}
-
-    def _is_leading(self, at: int, pts: int | None) -> bool:
-        """Whether this is decoded after the first key frame, but shown before it."""
-        if pts is None or self._first_pts is None or at <= self._first:
-            return False
-        return pts < self._first_pts
-
-
-_INDEPENDENT = (PictureType.NONE, PictureType.I)

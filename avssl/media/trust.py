@@ -1,0 +1,161 @@
+"""What a decoder gives, and which of it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import av
+from av.packet import Packet
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
+
+INDEXED = {"mp4", "matroska", "avi", "asf"}
+"""Containers that themselves say where decoding can begin."""
+
+MOST_HEADER_BYTES = 4096
+"""Parameter sets and messages before the first slice of a picture may take as much as this."""
+
+_INDEPENDENT = (PictureType.NONE, PictureType.I)
+
+
+def decoded(
+    source: Iterable[Packet[VideoStream]],
+    *,
+    from_key: bool = True,
+    late: Callable[[Packet[VideoStream]], bool] | None = None,
+) -> Iterator[tuple[VideoFrame | Packet[VideoStream], bool]]:
+    """The frames of a stream, each with whether all that it was made from could be decoded.
+
+    Damage lasts until the next picture that stands on its own is decoded whole: what FFmpeg gives before that
+    is made of grey and of other pictures. A packet that cannot be decoded comes in the place of its frame.
+
+    A file may have been cut out of a stream. What lies before its first key frame, and what is shown before
+    that frame but needs pictures that were cut away, is passed over.
+
+    Args:
+        from_key: pass over packets before the first key frame: decoders draw grey pictures from them.
+        late: asked of the first packet that is used; if it answers yes, there are no frames.
+    """
+    trust: _Trust | None = None
+    for place, packet in enumerate(source):
+        if trust is None:
+            if packet.size and from_key and not _is_told_key(packet):
+                continue
+            if packet.size and late is not None and late(packet):
+                return
+            trust = _Trust(place, packet)
+        trust.takes(place, packet)
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            if trust.failed(place, packet):
+                yield packet, False
+            continue
+        if packet.is_discard and packet.is_keyframe:
+            trust.stands_on(place)  # an edit list hides the frame itself
+        for frame in frames:
+            whole = trust.is_whole(place, frame)
+            if whole is not None:
+                yield frame, whole
+
+
+def _is_told_key(packet: Packet[VideoStream]) -> bool:
+    """Whether the packet or the index of the container says that decoding can begin here.
+
+    FFmpeg takes the mark from a packet in which it finds no picture, the first one of a damaged file for example.
+    """
+    if packet.is_keyframe:
+        return True
+    if not INDEXED & set(packet.stream.container.format.name.split(",")):
+        return False  # FFmpeg makes up an index of places where a search may begin
+    entries = packet.stream.index_entries
+    for time in (packet.dts, packet.pts):
+        number = -1 if time is None else entries.search_timestamp(time)
+        if number >= 0 and entries[number].timestamp == time and entries[number].is_keyframe:
+            return True
+    return False
+
+
+class _Trust:
+    """Which of the frames that a decoder gives are whole. Frames and packets go by their place in decoding order.
+
+    A frame stands on all that was decoded since the newest key frame that was shown before it: those that are
+    decoded after a key frame and shown before it may also need pictures from before it.
+    """
+
+    def __init__(self, first: int, packet: Packet[VideoStream]) -> None:
+        self._first = first
+        self._first_pts = packet.pts
+        # H.264 has no mark for pictures whose references were cut away: its decoder draws them in grey.
+        self._leading_are_grey = packet.stream.codec_context.codec.name == "h264"
+        self._follows_first_key = packet.pts is None and self._leading_are_grey
+        """In a stream without times: whether only pictures that may be shown before the first have come after it."""
+        self._marked = {first}
+        """Packets that the container calls key frames."""
+        self._key: int | None = None if _is_told_key(packet) else first - 1
+        self._damaged: list[int] = []
+
+    def takes(self, place: int, packet: Packet[VideoStream]) -> None:
+        """Note a packet that is to be decoded."""
+        packet.opaque = place
+        if packet.is_keyframe:
+            self._marked.add(place)
+        if self._follows_first_key and place > self._first:
+            self._follows_first_key = _is_b_picture(packet)
+
+    def failed(self, place: int, packet: Packet[VideoStream]) -> bool:
+        """Note a packet that cannot be decoded. Answers False for one that is not missed."""
+        if self._is_leading(place, packet.pts):
+            return False
+        if self._follows_first_key and place > self._first:
+            return False
+        self._damaged.append(place)
+        return True
+
+    def is_whole(self, place: int, frame: VideoFrame) -> bool | None:
+        """The same of a frame that came out when the packet at ``place`` went in. None: it is not missed."""
+        at = frame.opaque if isinstance(frame.opaque, int) else place
+        leading = self._is_leading(at, frame.pts)
+        if leading and (frame.is_corrupt or self._leading_are_grey):
+            return None
+        if frame.is_corrupt:
+            self._damaged.append(at)
+        damaged = at in self._damaged
+        if not damaged and (frame.key_frame or (at in self._marked and frame.pict_type in _INDEPENDENT)):
+            self.stands_on(at)
+        if leading and self._key is None:
+            return not self._damaged
+        return self._key is not None and not any(self._key < other <= at for other in self._damaged)
+
+    def stands_on(self, place: int) -> None:
+        """A picture that needs no other has been decoded whole, and all that is shown from now on was made from it."""
+        self._key = place
+        self._damaged = [other for other in self._damaged if other > place]
+        self._marked = {other for other in self._marked if other > place}
+
+    def _is_leading(self, at: int, pts: int | None) -> bool:
+        """Whether this is decoded after the first key frame, but shown before it."""
+        if pts is None or self._first_pts is None or at <= self._first:
+            return False
+        return pts < self._first_pts
+
+
+def _is_b_picture(packet: Packet[VideoStream]) -> bool:
+    """Whether the first slice of an H.264 picture is of a B type. ITU-T H.264, 7.3.3, 7.4.3 and annex B."""
+    data = bytes(packet)[:MOST_HEADER_BYTES]
+    at = data.find(b"\0\0\1")
+    while at >= 0 and at + 12 < len(data):
+        if data[at + 3] & 31 == 1:  # a slice of a picture that is no IDR
+            bits = int.from_bytes(data[at + 4 : at + 12], "big")
+            _, used = _exp_golomb(bits, 0)
+            return _exp_golomb(bits, used)[0] in (1, 6)
+        at = data.find(b"\0\0\1", at + 3)
+    return False
+
+
+def _exp_golomb(bits: int, used: int) -> tuple[int, int]:
+    """A number of this code in 64 bits, of which some are used up: (number, bits used up after it). 9.1 there."""
+    left = bits & ((1 << 64 - used) - 1)
+    zeros = 64 - used - left.bit_length()
+    used += 2 * zeros + 1
+    return (left >> max(64 - used, 0)) - 1, min(used, 63)

@@ -1,0 +1,144 @@
+"""Whatever was done to the bytes of a file: a picture that is served is one of the video, or the damage is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.stream import VideoStream
+from media.made import Recipe, make
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.media.clock import Clock
+from avssl.media.decode import iter_frames, read_frames
+from avssl.media.inspect import inspect
+
+LEVELS = 12
+"""By so many of 255 levels, on average, a picture may differ from the best fitting one of the undamaged video."""
+
+FILM = Recipe("mp4", sound=None, frames=100, group=25, width=160, height=120)
+
+
+def packet_at(path: str, number: int) -> tuple[int, bytes]:
+    """Where the packet with this number, in the order of the file, lies, and what is in it."""
+    with av.open(path) as container:
+        packets = [p for p in container.demux(container.streams.video[0]) if p.size]
+        data = bytes(packets[number])
+    place = Path(path).read_bytes().find(data)
+    return place, data
+
+
+def with_bytes(path: str, place: int, data: bytes, name: str = "bad") -> str:
+    """A copy of the file with other bytes at a place."""
+    content = bytearray(Path(path).read_bytes())
+    content[place : place + len(data)] = data
+    copy = Path(path).with_name(name + Path(path).suffix)
+    copy.write_bytes(bytes(content))
+    return str(copy)
+
+
+def pictures_of(path: str, clock: Clock) -> NDArray[np.int16]:
+    return np.stack([picture for _, picture in iter_frames(path, clock)]).astype(np.int16)
+
+
+def is_one_of(picture: NDArray[np.uint8], originals: NDArray[np.int16]) -> bool:
+    return bool(np.abs(originals - picture).mean(axis=(1, 2, 3)).min() <= LEVELS)
+
+
+def first_idr(path: str) -> int:
+    """Where the length field of the first IDR picture of an MP4 file lies (ISO/IEC 14496-15, 5.3.3)."""
+    place, data = packet_at(path, 0)
+    at = 0
+    while data[at + 4] & 31 != 5:
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return place + at
+
+
+@pytest.mark.parametrize("wound", ["zeros", "length"])
+def test_after_a_damaged_first_key_frame_nothing_is_served_before_the_next(wound: str, tmp_path: Path) -> None:
+    good = make(tmp_path, FILM)
+    idr = first_idr(good)
+    bad = with_bytes(good, idr + 44, bytes(260)) if wound == "zeros" else with_bytes(good, idr, b"\x7f\xff\xff\xff")
+    assert inspect(bad).reason == "damaged: its pictures cannot be decoded at 0.00 s"
+    # Whoever reads it all the same, by the clock that it had before:
+    clock = inspect(good).clock
+    originals = pictures_of(good, clock)
+    for number, seconds in enumerate(clock.frame_times):
+        if number < 25:
+            with pytest.raises(MediaError, match="damaged") as caught:
+                read_frames(bad, clock, [seconds])
+            assert caught.value.seconds == pytest.approx(seconds)
+        else:
+            assert np.array_equal(read_frames(bad, clock, [seconds])[0], originals[number])
+
+
+KINDS = {
+    "mp4": Recipe("mp4"),
+    "mp4-b": Recipe("mp4", b_frames=2),
+    "mkv-open": Recipe("mkv", b_frames=2, open_groups=True),
+    "ts": Recipe("ts"),
+    "flv": Recipe("flv", b_frames=2),
+    "h264": Recipe("h264", sound=None),
+    "avi": Recipe("avi", video="mpeg4", b_frames=2),
+    "mpg": Recipe("mpg", video="mpeg2video", b_frames=2),
+    "3gp": Recipe("3gp", video="h263", width=176, height=144),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [0, 30, 50], ids=["first-key", "later-key", "between"])
+def test_no_damaged_packet_becomes_a_picture(kind: str, number: int, tmp_path: Path) -> None:
+    size = {} if kind == "3gp" else {"width": 160, "height": 120}
+    good = make(tmp_path, replace(KINDS[kind], sound=None, frames=75, group=30, **size))
+    found = inspect(good)
+    assert found.reason is None
+    originals = pictures_of(good, found.clock)
+    place, data = packet_at(good, number)
+    half = len(data) // 2
+    content = Path(good).read_bytes()
+    if place < 0:  # cut up in this container
+        place, half = len(content) * number // 75 + 400, 0
+    bad = with_bytes(good, place + half, bytes(min(260, max(len(data) - half, 60))))
+    reason = inspect(bad).reason
+    assert reason is None or reason.startswith("damaged: "), reason
+    outcomes = set()
+    for seconds in found.clock.frame_times[::3]:
+        try:
+            picture = read_frames(bad, found.clock, [seconds])[0]
+        except MediaError as error:
+            assert error.reason.startswith("damaged: ")
+            assert error.seconds == pytest.approx(seconds)
+            outcomes.add("damaged")
+        else:
+            assert is_one_of(picture, originals), f"at {seconds:.2f} s"
+            outcomes.add("whole")
+    assert "whole" in outcomes or found.clock.frames_are_counted
+
+
+@pytest.mark.parametrize("kind", ["ts", "mpg", "ts-hevc", "h264"])
+def test_a_file_cut_out_of_a_stream_of_open_groups_begins_with_its_first_whole_picture(
+    kind: str, tmp_path: Path
+) -> None:
+    recipe = {
+        "ts": Recipe("ts", b_frames=3, open_groups=True),
+        "mpg": Recipe("mpg", video="mpeg2video", b_frames=2, open_groups=True),
+        "ts-hevc": Recipe("ts", video="libx265", b_frames=3, open_groups=True),
+        "h264": Recipe("h264", b_frames=3, open_groups=True, sound=None),
+    }[kind]
+    whole = make(tmp_path, replace(recipe, sound=None, frames=75, group=24, width=160, height=120), "whole")
+    originals = pictures_of(whole, inspect(whole).clock)
+    with av.open(whole) as container:
+        keys = [p.pos for p in container.demux(container.streams.video[0]) if p.is_keyframe and p.pos is not None]
+    content = Path(whole).read_bytes()
+    for start in (keys[1], keys[1] - 7 * 188):
+        part = tmp_path / f"part{start}.{recipe.suffix}"
+        part.write_bytes(content[start:])
+        found = inspect(str(part))
+        assert found.reason is None
+        assert found.frame_count >= 45
+        for picture in pictures_of(str(part), found.clock):
+            assert is_one_of(picture, originals)
