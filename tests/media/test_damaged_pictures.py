@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from av.video.stream import VideoStream
 from media.made import Recipe, make
 from numpy.typing import NDArray
 
