@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,10 @@ class _Known:
     window: Window
     offset: int
     size: int
+    modified_ns: int
+
+
+CHANGED = "has changed since it was indexed; run the command again"
 
 
 class Collection(Selectable):
@@ -93,7 +98,7 @@ class Collection(Selectable):
         return times[known.window.first : known.window.stop] - known.window.zero_seconds
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
-        known = self._item(i)
+        known = self._unchanged(i, times[0] if len(times) else None)
         if known.facts.kind == "image":
             picture = self._image(known)[None]  # of a large one there is no room for a copy
             return picture if len(times) == 1 else np.repeat(picture, len(times), axis=0)
@@ -105,7 +110,7 @@ class Collection(Selectable):
         return read_frames(known.facts.path, known.clock, _within(there, known).tolist())
 
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
-        known = self._item(i)
+        known = self._unchanged(i, start_seconds)
         path, clock = known.facts.path, known.clock
         if known.window.is_whole or not known.facts.has_sound:
             return read_audio(path, clock, start_seconds, duration_seconds, rate)
@@ -140,7 +145,7 @@ class Collection(Selectable):
         Raises:
             MediaError: a frame cannot be decoded.
         """
-        known = self._item(i)
+        known = self._unchanged(i, None)
         if known.facts.kind == "image":
             yield from ((number, _scaled(self._image(known), size)) for number in wanted)
             return
@@ -164,6 +169,21 @@ class Collection(Selectable):
             known = self._known[i] = self._read_item(i)
         return known
 
+    def _unchanged(self, i: int, seconds: float | None) -> _Known:
+        """Item ``i``, about to be read.
+
+        Raises:
+            MediaError: its file is not the one that was looked at, going by size and time of modification.
+        """
+        known = self._item(i)
+        try:
+            stat = os.stat(known.facts.path if known.offset < 0 else self.root)
+        except OSError:
+            return known  # whoever opens it says what is wrong
+        if stat.st_mtime_ns != known.modified_ns or (known.offset < 0 and stat.st_size != known.size):
+            raise MediaError(known.facts.path, CHANGED, seconds)
+        return known
+
     def _read_item(self, i: int) -> _Known:
         item = self._table.item(i)
         times = self._table.times(i)
@@ -171,7 +191,7 @@ class Collection(Selectable):
         whole = facts_of(item, str(Path(self.root) / item["name"]))
         frames = len(times[window.first : window.stop])
         clock = Clock(**item["found"]["clock"], frame_times=times, key_times=self._table.keys(i))
-        return _Known(facts_in(whole, window, frames), clock, window, item["offset"], item["size"])
+        return _Known(facts_in(whole, window, frames), clock, window, item["offset"], item["size"], item["modified_ns"])
 
     def _image(self, known: _Known) -> NDArray[np.uint8]:
         if known.offset < 0:
