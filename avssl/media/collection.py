@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,7 +176,7 @@ class Collection(Selectable):
         """
         known = self._item(i)
         try:
-            stat = os.stat(known.facts.path if known.offset < 0 else self.root)
+            stat = Path(known.facts.path if known.offset < 0 else self.root).stat()
         except OSError:
             return known  # whoever opens it says what is wrong
         if stat.st_mtime_ns != known.modified_ns or (known.offset < 0 and stat.st_size != known.size):
