@@ -182,5 +182,8 @@ def _stepped(
 
 def _apart(shown: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """The nearest five different frames to these, ascending; the last ones where there are not enough after them."""
-    apart = np.maximum.accumulate(shown - np.arange(5)) + np.arange(5)
-    return np.maximum(apart - max(int(apart[-1]) - (count - 1), 0), 0)
+    first = np.arange(5)
+    apart = np.maximum.accumulate(shown - first) + first
+    back = apart - max(int(apart[-1]) - (count - 1), 0)
+    # Where that reaches beyond the first frame: the first ones, each once while there are five.
+    return np.minimum(np.maximum(back, first), count - 1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toy_media import FPS, RATE, ToyVideos
 
-from avssl.samplers.correspondence import PairRule, draw_pair, grid, unusable
+from avssl.samplers.correspondence import PairRule, draw_pair, grid, loudness_db, unusable
 from avssl.samplers.keys import Key, generator, permutation
 
 RULE = PairRule(rate=RATE)
@@ -94,3 +96,117 @@ def test_keys_hash_so_that_epoch_0_differs_between_seeds():
     assert not np.array_equal(permutation(0, 0, 50), permutation(1, 0, 50))
     with pytest.raises(ValueError, match="read-only"):
         permutation(0, 0, 50)[0] = 1
+
+
+class Sounding(ToyVideos):
+    """Sound from and until these times only."""
+
+    def __init__(self, start, end, **more):
+        super().__init__(**more)
+        self.heard = start, end
+
+    def facts(self, i):
+        return replace(super().facts(i), audio_start_seconds=self.heard[0], audio_end_seconds=self.heard[1])
+
+
+def test_the_frames_of_the_grid_are_those_whose_whole_sound_is_there():
+    media = Sounding(0.4, 2.7)
+    times = media.frame_times(0)
+    inside = [t for t in times if t - 0.5 >= 0.4 - 2e-3 and t + 0.5 <= 2.7 + 2e-3]
+    assert grid(media, 0, 1.0).tolist() == inside
+    # Just as much sound as is wanted, and no frame in its middle: the nearest to 0.9.
+    assert grid(Sounding(0.4, 1.4), 0, 1.0).tolist() == [times[np.abs(times - 0.9).argmin()]]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"kind": "image"}, "image, not a video"),
+        ({"audio_rate": 0, "audio_channels": 0}, "no sound"),
+        ({"flags": ("silent",)}, "silent"),
+        ({"audio_start_seconds": 2.1}, "less than 1 s of picture with sound"),
+        ({"audio_end_seconds": 0.9}, "less than 1 s of picture with sound"),
+        ({"audio_start_seconds": 1.0, "audio_end_seconds": 2.0}, None),
+    ],
+)
+def test_why_an_item_gives_no_pair(change, why):
+    assert unusable(replace(ToyVideos().facts(0), **change), 1.0) == why
+
+
+def test_each_round_of_an_epoch_has_an_order_of_its_own():
+    media = ToyVideos(8)
+    orders = {
+        (epoch, turn): tuple(draw_pair(media, Key(0, epoch, 8 * turn + k), RULE).frame.item for k in range(8))
+        for epoch in range(3)
+        for turn in range(3)
+    }
+    assert all(sorted(order) == list(range(8)) for order in orders.values())
+    assert len(set(orders.values())) == 9
+
+
+def test_the_negative_of_an_item_is_the_sound_of_any_other_source_alike():
+    media = ToyVideos(12, sources=6)  # item n is of source n % 6
+    found = {item: np.zeros(12, int) for item in range(12)}
+    for epoch in range(300):
+        for pair in (draw_pair(media, Key(0, epoch, k), RULE) for k in range(12)):
+            if not pair.label:
+                found[pair.frame.item][pair.sound.item] += 1
+    for item, counts in found.items():
+        own = [item, (item + 6) % 12]
+        assert not counts[own].any()
+        others = np.delete(counts, own)
+        assert others.min() > 0.3 * others.mean() and others.max() < 2.2 * others.mean()
+
+
+def test_with_one_source_the_negative_is_at_least_another_item():
+    drawn = [pair for pair in pairs(ToyVideos(3, sources=1), RULE, 300) if not pair.label]
+    assert all(pair.frame.item != pair.sound.item for pair in drawn)
+    assert {(pair.frame.item, pair.sound.item) for pair in drawn} == {
+        (a, b) for a in range(3) for b in range(3) if a != b
+    }
+    alone = [pair for pair in pairs(ToyVideos(1), RULE, 30) if not pair.label]
+    assert alone and all(pair.sound.item == 0 for pair in alone)
+
+
+def test_positives_only_are_all_positive():
+    assert all(pair.label == 1 for pair in pairs(ToyVideos(), PairRule(rate=RATE, positives_only=True), 60))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_hard_negatives_have_the_share_that_was_asked_for(share):
+    negatives = [
+        p for p in pairs(ToyVideos(seconds=4.0), PairRule(rate=RATE, hard_negatives=share), 800) if not p.label
+    ]
+    assert np.mean([p.frame.item == p.sound.item for p in negatives]) == pytest.approx(share, abs=0.08)
+
+
+def test_careless_negatives_lie_anywhere_in_the_sound_and_name_its_middle():
+    rule = PairRule(rate=RATE, negative_sounds="anywhere")
+    sounds = [pair.sound for pair in pairs(Sounding(0.5, 2.5), rule, 600) if not pair.label]
+    starts = np.array([sound.sound_start_seconds for sound in sounds])
+    assert 0.5 <= starts.min() < 0.52 and 1.48 < starts.max() <= 1.5
+    assert all(sound.frame_seconds == pytest.approx(sound.sound_start_seconds + 0.5) for sound in sounds)
+    off = np.abs((starts + 0.5) * FPS - np.round((starts + 0.5) * FPS))
+    assert off.max() > 0.4, "off the frame grid"
+
+
+def test_with_overlap_the_frame_is_any_within_its_sound():
+    drawn = pairs(ToyVideos(), PairRule(rate=RATE, alignment="overlap", positives_only=True), 600)
+    within = np.array([pair.frame.frame_seconds - pair.frame.sound_start_seconds for pair in drawn])
+    assert within.min() < 0.1 and within.max() > 0.9
+    assert within.mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_sound_of_a_moment_is_that_which_is_there():
+    media = ToyVideos()
+    for pair in pairs(media, PairRule(seconds=0.5, rate=RATE), 40):
+        for moment in (pair.frame, pair.sound):
+            assert moment.frame_seconds - moment.sound_start_seconds == pytest.approx(0.25)
+            assert np.array_equal(moment.sound, media.audio(moment.item, moment.sound_start_seconds, 0.5, RATE))
+
+
+@pytest.mark.parametrize(
+    ("amplitude", "level"), [(1.0, 0.0), (0.1, -20.0), (0.5, -6.0206), (0.0, -120.0), (1e-9, -120.0)]
+)
+def test_loudness_is_the_rms_in_decibels_of_full_scale(amplitude, level):
+    assert loudness_db(np.array([amplitude, -amplitude] * 50, np.float32)) == pytest.approx(level, abs=1e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from avssl.samplers.patches import (
     NEIGHBOURS,
     GridRule,
     TileRule,
+    coarsened,
     cut_patches,
     cut_tiles,
     lay_grid,
@@ -84,14 +87,15 @@ def test_tiles_lie_in_their_cells_and_channels_are_moved_no_farther_than_told(se
 
 
 def test_channels_are_moved_as_much_in_every_cell():
-    rule, rng = TileRule(3, 12, 10, 2), np.random.default_rng(0)
-    square = np.repeat(np.arange(36, dtype=np.uint8)[None, :, None], 36, axis=2)[[0, 0, 0]]  # each pixel is its row
-    moved = np.zeros((9, 3))
-    for _ in range(300):
-        tiles, corners = cut_tiles(rng, square, rule)
-        for number, channels in enumerate(tiles[:, :, 0, 0].astype(int) - corners[:, :1]):
-            moved[number] += np.bincount(channels, minlength=3)
-    assert moved / 900 == pytest.approx(1 / 3, abs=0.06)
+    rule, rng = TileRule(3, 13, 11, 2), np.random.default_rng(0)
+    square = np.repeat(np.arange(39, dtype=np.uint8)[None, :, None], 39, axis=2)[[0, 0, 0]]  # each pixel is its row
+    for axis, picture in enumerate((square, square.transpose(0, 2, 1))):  # or its column
+        moved = np.zeros((9, 3))
+        for _ in range(300):
+            tiles, corners = cut_tiles(rng, picture, rule)
+            for number, channels in enumerate(tiles[:, :, 0, 0].astype(int) - corners[:, [axis]]):
+                moved[number] += np.bincount(channels, minlength=3)
+        assert moved / 900 == pytest.approx(1 / 3, abs=0.06)
     with pytest.raises(ValueError, match="tiles of 11 moved by 2 do not fit into cells of 12"):
         cut_tiles(rng, square, TileRule(3, 12, 11, 2))
 
@@ -135,3 +139,66 @@ def test_a_still_is_an_image_or_a_frame_of_a_video_at_a_drawn_time():
     assert abs(np.prod(with_pixels(picture, 5000).shape[1:]) - 5000) < 200
     assert with_pixels(picture, 100, least_side=40).shape == (3, 40, 50)
     assert np.array_equal(with_short_side(picture, 96), picture)
+
+
+def test_the_eight_places_around_a_patch_are_counted_as_one_reads():
+    around = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
+    assert list(NEIGHBOURS) == around
+
+
+def test_neighbours_touch_and_both_orders_are_there():
+    pairs = {tuple(pair) for pair in neighbour_pairs(2, 3).tolist()}
+    places = [(row, column) for row in range(2) for column in range(3)]
+    expected = {
+        (a, b, NEIGHBOURS.index((places[b][0] - places[a][0], places[b][1] - places[a][1])))
+        for a in range(6)
+        for b in range(6)
+        if a != b and max(abs(places[b][0] - places[a][0]), abs(places[b][1] - places[a][1])) == 1
+    }
+    assert pairs == expected
+    assert neighbour_pairs(1, 1).shape == (0, 3)
+
+
+@pytest.mark.parametrize("length", range(20, 80))
+def test_as_many_patches_fit_as_take_no_more_than_there_is(length):
+    rule = GridRule(10, 5, 2, most=4)
+    count = rule.fitting(length)
+    assert count == max(k for k in range(5) if k == 0 or rule.side(k) <= length)
+
+
+def test_a_grid_begins_anywhere_and_each_patch_is_jittered_as_far_either_way():
+    rule = GridRule(8, 4, 3, most=2)
+    grids = [lay_grid(np.random.default_rng(seed), 34, 40, rule) for seed in range(500)]
+    corners = np.stack([grid.corners for grid in grids])
+    assert corners[:, 0].min(0).tolist() == [0, 0]
+    assert (corners[:, -1].max(0) + 8).tolist() == [34, 40]
+    steps = corners[:, 1] - corners[:, 0]  # the second lies right of the first
+    assert steps.min(0).tolist() == [-6, 6] and steps.max(0).tolist() == [6, 18]
+
+
+def test_a_coarsened_patch_keeps_its_mean_and_loses_what_is_fine():
+    board = np.indices((32, 32)).sum(0) % 2 * 200
+    coarse = coarsened(np.stack([board] * 3).astype(np.uint8), 8)
+    assert coarse.shape == (3, 32, 32)
+    assert coarse.mean() == pytest.approx(100, abs=2) and coarse.std() < 5
+    ramp = np.stack([np.mgrid[0:32, 0:32][1] * 4] * 3).astype(np.uint8)
+    assert np.abs(coarsened(ramp, 8).astype(int) - ramp).max() < 10
+
+
+def test_centred_tiles_lie_in_the_middle_of_their_cells():
+    square = np.random.default_rng(0).integers(0, 256, (3, 30, 30), dtype=np.uint8)
+    tiles, corners = cut_tiles(np.random.default_rng(0), square, TileRule(3, 10, 6, centred=True))
+    assert corners.tolist() == [[10 * row + 2, 10 * column + 2] for row in range(3) for column in range(3)]
+    assert np.array_equal(tiles[5], square[:, 12:18, 22:28])
+
+
+@pytest.mark.parametrize(("count", "tiles"), [(24, 4), (9, 4), (20, 5)])
+def test_each_permutation_is_the_farthest_from_those_before_it_and_of_equals_the_farthest_in_the_mean(count, tiles):
+    chosen = permutation_set(count, tiles, 0)
+    every = np.array(list(permutations(range(tiles))))
+    for k in range(1, count):
+        apart = (every[:, None] != chosen[None, :k]).sum(-1)
+        nearest, mean = apart.min(1), apart.sum(1)
+        own = (chosen[k] != chosen[:k]).sum(-1)
+        assert own.min() == nearest.max()
+        assert own.sum() == mean[nearest == nearest.max()].max()

@@ -120,3 +120,59 @@ def test_clips_that_cannot_give_a_triplet_are_passed_over_with_the_reason(change
     said = unusable(ToyVideos().facts(0), replace(RULE, **change))
     assert said is not None and said.startswith(why)
     assert unusable(ToyVideos().facts(0), RULE) is None
+
+
+@pytest.mark.parametrize("count", [5, 6, 7, 8, 9])
+def test_where_frames_run_out_the_five_are_still_different_and_of_the_clip(count):
+    times = np.arange(count) / 10
+    drawn = fives(Timed(times), TripletRule(0.1, 0.3, 0.1, 0.3, by_motion=False), 100)
+    assert (np.diff(drawn) > 0).all()
+    assert np.isin(drawn, times).all()
+
+
+@pytest.mark.parametrize("change", [30, 31])
+def test_a_stretch_that_is_chosen_by_motion_holds_both_frames_of_the_change(cache, change):
+    class MovesOnce(ToyVideos):
+        def frames(self, i, times):
+            return np.stack([np.full((3, 40, 40), 200 if t * FPS > change - 0.5 else 50, np.uint8) for t in times])
+
+    media = MovesOnce(1, seconds=6.0)
+    media.fingerprint = f"moves-once-{change}"
+    rule = replace(RULE, window=0.0, by_motion=True)  # no longer than the five need
+    numbers = np.round(fives(media, rule, 80) * FPS).astype(int)
+    assert (numbers[:, 0] < change).all()
+    assert (numbers[:, 4] >= change - 1).all(), "steps are of whole frames: the five may end one before the stretch"
+    assert (numbers[:, 4] >= change).mean() > 0.8
+    assert len(set(numbers[:, 0])) > 2, "wherever it is in the stretch"
+
+
+def test_without_motion_to_go_by_any_stretch_is_as_good_as_another():
+    starts = fives(ToyVideos(1, seconds=8.0), replace(RULE, window=1.0), 600)[:, 0]
+    latest = 8.0 - 1 / FPS - RULE.span
+    assert starts.min() < 0.2 and starts.max() > latest - 0.3
+    assert starts.mean() == pytest.approx((8.0 - 1 / FPS - 0.4) / 2, abs=0.3)
+
+
+def test_the_five_lie_within_the_stretch_that_was_asked_for_wherever_in_it():
+    rule = TripletRule(gap_min=0.08, tau_max=0.08, tau_min=0.08, reach=0.08, window=1.6, by_motion=False)
+    starts = fives(Timed(np.arange(21) / 12.5), rule, 300)[:, 0] * 12.5  # one stretch: all there is
+    assert starts.min() == 0 and starts.max() == 15
+    assert starts.mean() == pytest.approx(7.5, abs=0.8)
+
+
+def test_the_longest_that_five_can_need_is_twice_both_of_the_longest_steps():
+    assert TripletRule(tau_max=0.25, reach=0.5).span == 1.5
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"kind": "image"}, "image, not a video"),
+        ({"flags": ("still",)}, "nothing moves"),
+        ({"frame_count": 0}, "frames 3 s apart, further than the 0.08 s asked for"),
+        ({"duration_seconds": 0.48, "frame_count": 6}, "shorter than the 0.48 s that five frames may need"),
+        ({"duration_seconds": 0.56, "frame_count": 7}, None),  # a period more: the last frame begins at 0.48
+    ],
+)
+def test_the_reason_why_a_clip_gives_no_triplet(change, why):
+    assert unusable(replace(ToyVideos().facts(0), **change), RULE) == why
