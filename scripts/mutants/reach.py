@@ -35,7 +35,7 @@ class Reach:
     lines: dict[str, dict[int, list[str]]]
 
     def tests(self, file: str, lines: Iterable[int]) -> Tests:
-        """The tests that run one of these lines; where none does (it runs at import), those that run any of the file."""
+        """The tests that run one of these lines; where none does (they run at import), those that run any other."""
         there = self.lines.get(file, {})
         names = {name for line in lines for name in there.get(line, [])}
         names = names or {name for tests in there.values() for name in tests}

@@ -72,7 +72,7 @@ def _forked(copy: Path, tests: Tests) -> Outcome:
     status = _waited(child, WALL_FACTOR * limit)
     seconds = time.monotonic() - begin
     by = note.read_text() if note.exists() else ""
-    if status is None or status == -signal.SIGXCPU or status == -signal.SIGKILL:
+    if status is None or status in (-signal.SIGXCPU, -signal.SIGKILL):
         return Outcome("endless", by, seconds)
     if status == pytest.ExitCode.OK:
         return Outcome("survived", "", seconds)
