@@ -6,13 +6,14 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+MUTANTS ?=
 
 BIN := $(VENV)/bin
 RUN := runs/quickstart
 CONFIG := configs/small/av-correspondence-world.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart install install-dev test test-oldest test-newest test-newest-av lint format coverage clean
+.PHONY: help quickstart install install-dev test test-oldest test-newest test-newest-av lint format coverage mutants clean
 
 # Both ends of what pyproject.toml allows are proved in environments of their own. UV resolves to the lowest versions,
 # which pip cannot; where there is none, pip brings it.
@@ -67,6 +68,10 @@ coverage: install-dev  ## the tests with line coverage, printed and written to c
 	$(call timed,Running the tests with coverage; about a quarter slower than make test,\
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml $(PYTEST_ARGS))
 
+mutants: $(VENV)/.installed-mutants  ## would the tests notice faults? five rooms, 160 small faults in each; about an hour on two cores
+	$(call timed,Trying mutants; MUTANTS=... names rooms or a smaller sample,\
+	$(BIN)/python scripts/mutants --jobs $(PYTEST_WORKERS) $(MUTANTS))
+
 lint: install-dev  ## ruff, mypy and the import contract: under a minute
 	$(call timed,ruff: faults,$(BIN)/ruff check .)
 	$(call timed,ruff: format,$(BIN)/ruff format --check .)
@@ -116,6 +121,12 @@ $(VENV)-newest-av/.installed: $(VENV)/.installed-dev
 
 $(VENV)-tools/bin/uv:
 	$(PYTHON) -m venv $(VENV)-tools && $@ --version 2>/dev/null || $(VENV)-tools/bin/python -m pip install --quiet uv
+
+# With the tool that makes mutants, which nothing else needs.
+$(VENV)/.installed-mutants: pyproject.toml constraints.txt $(VENV)/.installed-dev
+	$(call timed,Installing cosmic-ray into $(VENV); some seconds,\
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test$(comma)mutants]')
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

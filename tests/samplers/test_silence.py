@@ -61,8 +61,7 @@ def test_silences_have_all_colours_from_brown_to_white_and_half_of_them_a_soft_t
     for wave in waves:
         amplitude = np.abs(np.fft.rfft(wave))  # a bin a hertz
         low, high, top = (
-            np.sqrt(np.mean(amplitude[at : at + width] ** 2))
-            for at, width in ((300, 200), (900, 200), (11500, 400))
+            np.sqrt(np.mean(amplitude[at : at + width] ** 2)) for at, width in ((300, 200), (900, 200), (11500, 400))
         )
         slopes.append(np.log(high / low) / np.log(1000 / 400))
         tops.append(top / high / (11700 / 1000) ** slopes[-1])
