@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avssl.evaluate.statistics import DRAWS
+from avssl.evaluate.statistics import DRAWS, SHARE, cluster_numbers, interval_of_draws
 
 Kind = Literal["envelope", "step", "eleven-point"]
 """envelope: area under the monotone curve (VOC from 2010 on; the FAIR benchmark's SVM); step: mean precision at the
@@ -58,13 +58,12 @@ def map_interval(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile 95 % interval of mAP: whole clusters drawn again, each class's AP computed anew.
+    """95 % interval of mAP: whole clusters drawn again, each class's AP computed anew (see ``interval_of_draws``).
 
     A class that has no positive in a draw is left out of that draw's mean.
     """
-    _, member = np.unique(np.asarray([str(c) for c in clusters]), return_inverse=True)
+    member, groups = cluster_numbers(clusters)
     rng = np.random.default_rng(seed)
-    groups = int(member.max()) + 1
     counts = rng.multinomial(groups, np.full(groups, 1 / groups), size=draws)  # (draws, groups)
     values = np.full((draws, targets.shape[1]), np.nan)
     for k in range(targets.shape[1]):
@@ -74,8 +73,7 @@ def map_interval(
         for draw in range(draws):
             values[draw, k] = _AREAS[kind](*_sorted_curve(said, truth, counts[draw, belongs]))
     figures = np.nanmean(values[~np.isnan(values).all(1)], axis=1)
-    low, high = np.percentile(figures, [2.5, 97.5])
-    return float(low), float(high)
+    return interval_of_draws(mean_average_precision(scores, targets, kind), figures, groups, SHARE)
 
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]

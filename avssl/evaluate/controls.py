@@ -12,7 +12,7 @@ from torch import nn
 
 from avssl.evaluate.judging import accuracy_row, held_out_keys, judge
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import t_interval
+from avssl.evaluate.statistics import SHARE, t_interval
 from avssl.media.facts import Media
 from avssl.media.readable import on_readable
 from avssl.samplers.keys import generator
@@ -182,7 +182,7 @@ def mean_row(rows: Sequence[ResultRow]) -> ResultRow:
     puzzles it may lie above or below chance by more than the interval over puzzles. Their mean may not.
     """
     values = [row.value for row in rows]
-    low, high = t_interval(values)
+    low, high = t_interval(values, SHARE if rows[0].method == "wilson" else None)
     note = f"{NOTES.get(rows[0].name, rows[0].note)}; mean of {len(rows)} networks"
     value = sum(values) / len(values)
     return replace(rows[0], value=value, low=low, high=high, note=note, unit="network", clusters=len(rows), method="t")

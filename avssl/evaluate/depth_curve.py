@@ -28,6 +28,7 @@ def draw_depth(rows: Sequence[ResultRow], path: Path, title: str = "") -> bool:
     from matplotlib.figure import Figure
 
     points = [row for row in rows if "/" in row.name]
+    points = [row for row in points if row.metric == points[0].metric]
     if not points:
         return False
     lines: dict[str, list[ResultRow]] = {}

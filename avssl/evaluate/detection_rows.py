@@ -28,6 +28,7 @@ from avssl.evaluate.detection import Found
 from avssl.evaluate.drawn_rows import over_seeds, with_interval
 from avssl.evaluate.figures import Context
 from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.statistics import DIFFERENCE
 
 METRICS = ("ap", "ap50", "ap75", "voc07-map", "voc12-map")
 
@@ -35,7 +36,7 @@ METRICS = ("ap", "ap50", "ap75", "voc07-map", "voc12-map")
 def detection_rows(found: Found, test: BoxSet, seen: Sequence[bool], context: Context) -> list[ResultRow]:
     """Rows of all metrics, of each start, of the blind boxes and of "gain", the first start minus the second.
 
-    With several seeds the value is the mean over seeds, the interval their range, and there is a row START/seedN each.
+    With several seeds the value is the mean over seeds, and there is a row START/seedN each.
 
     Args:
         seen: of each class, whether there is one to learn from.
@@ -84,7 +85,8 @@ def detection_rows(found: Found, test: BoxSet, seen: Sequence[bool], context: Co
         (ours, our_draws), (theirs, their_draws) = drawn[first], drawn[others[0]]
         note = f"{first} minus {others[0]}" + (", first seed" if len(found.starts[first]) > 1 else "")
         for metric in METRICS:
-            row = with_interval(common, ours[metric] - theirs[metric], our_draws[metric] - their_draws[metric])
+            drawn_gain = our_draws[metric] - their_draws[metric]
+            row = with_interval(common, ours[metric] - theirs[metric], drawn_gain, DIFFERENCE)
             rows.append(replace(row, name="gain", metric=f"{metric}-difference", chance=0.0, note=note))
     return rows
 

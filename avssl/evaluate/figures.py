@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from avssl.evaluate.average_precision import Kind, map_interval, mean_average_precision
 from avssl.evaluate.labelled import Labelled, Targets
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import DRAWS, accuracy_interval, cluster_bootstrap, mcnemar
+from avssl.evaluate.statistics import (
+    DIFFERENCE,
+    DRAWS,
+    accuracy_interval,
+    balanced_interval,
+    cluster_bootstrap,
+    mcnemar,
+)
 from avssl.samplers.keys import generator
 
 Scores = NDArray[np.float32]
@@ -88,25 +95,53 @@ def score_row(
     )
 
 
+def balanced_row(row: ResultRow, scores: Scores, data: Labelled, items: NDArray[np.int64]) -> ResultRow:
+    """The balanced accuracy beside an accuracy: the mean of the accuracies of the classes that are judged.
+
+    Its chance is 1 / (classes present), whatever their shares.
+
+    Args:
+        row: the accuracy of the same items.
+        scores: of the items, in their order.
+        items: their numbers.
+    """
+    truth = data.labels[items]
+    correct, kinds = scores.argmax(1) == truth, np.unique(truth)
+    low, high = balanced_interval(correct, truth, [data.sources[i] for i in items])
+    value = float(np.mean([correct[truth == kind].mean() for kind in kinds]))
+    metric = row.metric.replace("accuracy", "balanced-accuracy", 1)
+    return replace(row, metric=metric, value=value, low=low, high=high, chance=1 / len(kinds))
+
+
+def with_balanced(rows: Sequence[tuple[ResultRow, Scores]], data: Labelled) -> list[ResultRow]:
+    """Rows of the judged items, and behind them, where an item has one label, the balanced accuracy of each."""
+    plain = [row for row, _ in rows]
+    return plain + [balanced_row(row, scores, data, data.test) for row, scores in rows if data.single]
+
+
 def chance_level(data: Labelled, items: NDArray[np.int64], context: Context) -> float:
-    """1 / classes; of several labels an item the mAP of shuffled scores (the mean of ten), near the mean prevalence."""
+    """The share of the commonest class among the judged items, which saying nothing but that class scores.
+
+    Of several labels an item the mAP of shuffled scores (the mean of ten), near the mean prevalence.
+    """
     if data.single:
-        return 1 / len(data.classes)
+        return float(np.bincount(data.labels[items]).max() / len(items))
     rng = generator(context.seed, "chance", len(items))
     targets = data.targets[items]
     said = [rng.random((len(items), len(data.classes)), np.float32) for _ in range(10)]
     return float(np.mean([mean_average_precision(scores, targets, context.precision) for scores in said]))
 
 
-def majority_row(data: Labelled, context: Context) -> ResultRow | None:
-    """Always saying the class that is most frequent in what is learned from; None where an item has several labels."""
+def majority_rows(data: Labelled, context: Context) -> list[ResultRow]:
+    """Always saying the class that is most frequent in what is learned from; none where an item has several labels."""
     if not data.single:
-        return None
+        return []
     said: list[Scores] = []
     for division in data.divisions:
         counts = data.targets[division.train].sum(0).astype(np.float32)
         said.append(np.repeat(counts[None], len(division.test), axis=0))
-    return score_row("majority", np.concatenate(said), data, data.test, context, "always the most frequent class")
+    scores, note = np.concatenate(said), "always the most frequent class of what is learned from"
+    return with_balanced([(score_row("majority", scores, data, data.test, context, note), scores)], data)
 
 
 def gain_row(
@@ -121,7 +156,9 @@ def gain_row(
     if data.single:
         truth = targets.argmax(1)
         a, b = ours.argmax(1) == truth, theirs.argmax(1) == truth
-        low, high = cluster_bootstrap(a.astype(float) - b, clusters, draws=context.draws, seed=context.seed)
+        low, high = cluster_bootstrap(
+            a.astype(float) - b, clusters, draws=context.draws, seed=context.seed, bounds=DIFFERENCE
+        )
         note += f"; McNemar p = {mcnemar(int((a & ~b).sum()), int((b & ~a).sum())):.2g}"
     else:
         low, high = _map_difference(ours, theirs, targets, clusters, context)
@@ -157,4 +194,4 @@ def _map_difference(
         return a - b
 
     draws = min(context.draws, 500)  # each draw ranks every class twice
-    return cluster_bootstrap(np.arange(len(ours)), clusters, of, draws=draws, seed=context.seed)
+    return cluster_bootstrap(np.arange(len(ours)), clusters, of, draws=draws, seed=context.seed, bounds=DIFFERENCE)

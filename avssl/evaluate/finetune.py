@@ -17,8 +17,18 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.evaluate.drawn_rows import over_seeds
 from avssl.evaluate.encoders import Encoder
-from avssl.evaluate.figures import Context, Scores, figure, gain_row, majority_row, metric_name, score_row
+from avssl.evaluate.figures import (
+    Context,
+    Scores,
+    figure,
+    gain_row,
+    majority_rows,
+    metric_name,
+    score_row,
+    with_balanced,
+)
 from avssl.evaluate.fitting import of_step, rate_share
 from avssl.evaluate.labelled import Division, Indices, Labelled, hold_out
 from avssl.evaluate.rows import ResultRow
@@ -85,8 +95,8 @@ def fine_tune_rows(
 ) -> list[ResultRow]:
     """Rows of each start for each number of labels; "gain" is the first start minus the second, on the same items.
 
-    With one seed the interval is that of the judged items; with several the value is the mean over seeds, the interval
-    their range, and a row START/seedN each.
+    With several seeds the value is the mean over seeds, and there is a row START/seedN each. Beside each accuracy
+    stands the balanced one: the mean of the classes' accuracies, as UCF101 and HMDB51 are reported.
 
     Raises:
         UserError: no such stage, or a class has fewer items than a number of labels.
@@ -105,8 +115,7 @@ def fine_tune_rows(
                     tell(f"{name}, {_of(count)}, seed {seed}, {division.name}: {value:.3f} ({told})")
                 found[name].append(np.concatenate(scores))
         rows += _rows(found, data, count, context)
-    majority = majority_row(data, context)
-    return [*rows, majority] if majority is not None else rows
+    return rows + majority_rows(data, context)
 
 
 def fit(
@@ -222,39 +231,16 @@ def _rows(found: Mapping[str, Sequence[Scores]], data: Labelled, count: int, con
     kind = (data.single, context.precision)
     for name, runs in found.items():
         note = "fine-tuned" if name == "trained" else "the same network from scratch" if name == "random" else ""
-        each = [score_row(name, scores, data, data.test, context, note) for scores in runs]
-        row = each[0]
-        if len(runs) > 1:
-            rows += [
-                replace(one, name=f"{name}/seed{context.seed + k}", metric=one.metric + suffix, seed=context.seed + k)
-                for k, one in enumerate(each)
-            ]
-            values = [one.value for one in each]
-            note = f"{note}; mean and range of {len(values)} seeds".removeprefix("; ")
-            row = replace(
-                row, value=float(np.mean(values)), low=min(values), high=max(values), method="range", note=note
-            )
-        rows.append(replace(row, metric=row.metric + suffix))
-        if data.single:
-            rows.append(_class_mean(row, runs[0], data, suffix))
+        plain = [score_row(name, scores, data, data.test, context, note) for scores in runs]
+        each = [
+            [replace(row, metric=row.metric + suffix, seed=context.seed + k) for row in with_balanced([pair], data)]
+            for k, pair in enumerate(zip(plain, runs, strict=True))
+        ]
+        for repeats in zip(*each, strict=True):
+            rows += over_seeds(repeats)
     first, *others = found
     if others:
         note = f"{first} minus {others[0]}" + (", first seed" if len(found[first]) > 1 else "")
         gain = gain_row("gain", found[first][0], found[others[0]][0], data, data.test, context, note)
         rows.append(replace(gain, metric=f"{metric_name(*kind)}{suffix}-difference"))
     return rows
-
-
-def _class_mean(row: ResultRow, scores: Scores, data: Labelled, suffix: str) -> ResultRow:
-    """The mean of the accuracies of the classes, as UCF101 and HMDB51 are reported; a bootstrap over classes."""
-    from avssl.evaluate.statistics import cluster_bootstrap
-
-    truth = data.labels[data.test]
-    right = scores.argmax(1) == truth
-    shares = [float(right[truth == k].mean()) for k in np.unique(truth)]
-    low, high = cluster_bootstrap(shares, range(len(shares)))
-    note = "mean of the classes' accuracies, first seed"
-    return replace(
-        row, metric=f"accuracy-class-mean{suffix}", value=float(np.mean(shares)), low=low, high=high, note=note,
-        method="bootstrap", unit="class", clusters=len(shares),
-    )  # fmt: skip

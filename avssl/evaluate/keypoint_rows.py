@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from avssl.evaluate.drawn_rows import mean_of_repeats
 from avssl.evaluate.figures import Context
 from avssl.evaluate.judged_people import BLIND, JudgedPeople
 from avssl.evaluate.pck import AUC_STEP, Floats, joint_areas, pck, pck_auc, right
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import accuracy_interval, cluster_bootstrap, wilson
+from avssl.evaluate.statistics import DIFFERENCE, SHARE, Bounds, accuracy_interval, cluster_bootstrap
 
 
 def keypoint_rows(
@@ -23,8 +24,8 @@ def keypoint_rows(
 ) -> list[ResultRow]:
     """The rows: of each start the mean, the area and the joints; then the blind ones; then the first start's gain.
 
-    With one seed an interval is of the judged people; with several a value is the mean over seeds, the interval their
-    range, and there is a row START/seedN each.
+    With one seed an interval is of the judged people; with several a value is the mean over seeds, and there
+    is a row START/seedN each.
 
     Args:
         found: errors (people, judged joints) of each start, for each seed.
@@ -42,7 +43,7 @@ def keypoint_rows(
         for k, some in enumerate(each):
             seed = context.seed + k
             rows += [replace(row, name=f"{name}/seed{seed}", seed=seed) for row in some if row.name == name]
-        rows += [_over_seeds([some[k] for some in each]) for k in range(len(each[0]))]
+        rows += [mean_of_repeats([some[k] for some in each], "seeds") for k in range(len(each[0]))]
     note = f"the mean place of each joint in the square; {judged.note}"
     rows += [replace(row, chance=None) for row in _figures(BLIND, blind, blind, judged, context, note)]
     first, *others = found
@@ -83,7 +84,7 @@ def _figures(
         chance=pck_auc(blind, unit.alpha),
         note=f"area under PCK for α from 0 to {unit.alpha:g} by {AUC_STEP:g}, divided by {unit.alpha:g}",
     )
-    area_low, area_high = _bootstrap(areas, judged.groups, context)
+    area_low, area_high = _bootstrap(areas, judged.groups, context, SHARE)
     rows = [replace(common, low=low, high=high), replace(area, low=area_low, high=area_high, method="bootstrap")]
     blind_marks = right(blind, unit.alpha)
     for k, joint in enumerate(judged.joints):
@@ -108,17 +109,11 @@ def _figures(
     return rows
 
 
-def _over_seeds(rows: Sequence[ResultRow]) -> ResultRow:
-    values = [row.value for row in rows]
-    note = f"{rows[0].note}; mean and range of {len(rows)} seeds".removeprefix("; ")
-    return replace(rows[0], value=float(np.mean(values)), low=min(values), high=max(values), method="range", note=note)
-
-
 def _gain(name: str, ours: Floats, other: str, theirs: Floats, judged: JudgedPeople, context: Context) -> ResultRow:
     """How much higher the first figure is on the same people; the bootstrap draws both alike."""
     alpha = judged.unit.alpha
     difference = right(ours, alpha) - right(theirs, alpha)
-    low, high = _bootstrap(difference, judged.groups, context)
+    low, high = _bootstrap(difference, judged.groups, context, DIFFERENCE)
     return ResultRow(
         name="gain",
         metric=f"{judged.unit.metric}-difference",
@@ -143,18 +138,14 @@ def _gain(name: str, ours: Floats, other: str, theirs: Floats, judged: JudgedPeo
 def _wilson(marks: Floats, groups: Sequence[str]) -> tuple[float, float]:
     """Of the share of joints that are right: Wilson's on their effective number; on that of groups where all are alike,
     since then nothing says how much the joints of a person, or the people of a film, tell the same."""
-    members = _members(marks, groups)
-    right_ones = marks[np.isfinite(marks)]
-    if right_ones.min() == right_ones.max():
-        count = len(set(members))
-        return wilson(count * int(right_ones[0]), count)
-    return accuracy_interval(right_ones, [(group,) for group in members])
+    return accuracy_interval(marks[np.isfinite(marks)], [(group,) for group in _members(marks, groups)])
 
 
-def _bootstrap(values: Floats, groups: Sequence[str], context: Context) -> tuple[float, float]:
+def _bootstrap(values: Floats, groups: Sequence[str], context: Context, bounds: Bounds) -> tuple[float, float]:
     """Of the mean of the numbers (people, joints) that are there, whole groups drawn."""
     members = _members(values, groups)
-    return cluster_bootstrap(values[np.isfinite(values)], members, draws=context.draws, seed=context.seed)
+    there = values[np.isfinite(values)]
+    return cluster_bootstrap(there, members, draws=context.draws, seed=context.seed, bounds=bounds)
 
 
 def _members(values: Floats, groups: Sequence[str]) -> list[str]:

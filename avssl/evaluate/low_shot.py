@@ -1,19 +1,21 @@
 """Few labels: linear SVMs from k positives a class (Goyal et al. 2019), for several k and samples of the labels.
 
 As :mod:`avssl.evaluate.svm`, but with one cost for all: the published script takes the cost with the best mean on the
-test set, here it is fixed beforehand. A row's value is the mean over the samples, its interval their range, with the
-test set fixed. What is a negative of a class was drawn as a positive of another; "difficult" ones are left out.
+test set, here it is fixed beforehand. A row's value is the mean over the samples; its interval is for other samples
+and other judged items alike, and the samples' range is in its note. What is a negative of a class was drawn as a
+positive of another; "difficult" ones are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.evaluate.figures import Context, Scores, chance_level, figure, metric_name
+from avssl.evaluate.drawn_rows import mean_of_repeats
+from avssl.evaluate.figures import Context, Scores, score_row, with_balanced
 from avssl.evaluate.knn import vectors
 from avssl.evaluate.labelled import Indices, Labelled
 from avssl.evaluate.probing import Encoded
@@ -63,12 +65,11 @@ def low_shot(
     if not shots:
         raise UserError(f"a class has only {least} items to learn from; give fewer with --shots")
     draws = list(_samples(data, division.train, shots, choices.samples, context.seed))
-    chance = chance_level(data, division.test, context)
     rows: list[ResultRow] = []
     for one in encoded:
         for stage in [name for name in one.stages if stages is None or name in stages or len(one.stages) == 1]:
             units = vectors(one.stage(stage))
-            values: dict[int, list[float]] = {}
+            found: dict[int, list[Scores]] = {}
             for k, items in draws:
                 known, asked = in_span(units[items], units[division.test])
                 said = np.stack(
@@ -78,11 +79,11 @@ def low_shot(
                     ],
                     axis=1,
                 )
-                values.setdefault(k, []).append(_figure(said, data, division.test, context))
+                found.setdefault(k, []).append(said)
             label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
-            for k, some in values.items():
-                rows.append(_row(label, k, some, data, division.test, chance, context))
-            tell(f"{label}: " + ", ".join(f"{np.mean(some):.3f} with {k}" for k, some in values.items()))
+            some = [row for k, each in found.items() for row in _rows(label, k, each, data, context)]
+            tell(f"{label}: " + ", ".join(f"{row.metric} {row.value:.3f}" for row in some[:: 1 + data.single]))
+            rows += some
     return rows
 
 
@@ -99,29 +100,8 @@ def _samples(
             yield k, np.array(sorted(chosen), np.int64)
 
 
-def _figure(said: Scores, data: Labelled, test: Indices, context: Context) -> float:
-    return figure(said, data.targets[test], data.single, context.precision)
-
-
-def _row(
-    name: str, k: int, values: Sequence[float], data: Labelled, test: Indices, chance: float, context: Context
-) -> ResultRow:
-    return ResultRow(
-        name=name,
-        metric=f"{metric_name(data.single, context.precision)}-{k}-a-class",
-        value=float(np.mean(values)),
-        low=min(values),
-        high=max(values),
-        n=len(test),
-        chance=chance,
-        split="test",
-        seed=context.seed,
-        note=f"mean and range of {len(values)} samples of the labels, deviation {np.std(values):.3f}",
-        command=context.command,
-        protocol=context.protocol,
-        unit="label sample",
-        clusters=len(values),
-        method="range",
-        n_listed=context.listed or len(test),
-        n_used=len(test),
-    )
+def _rows(name: str, k: int, found: Sequence[Scores], data: Labelled, context: Context) -> list[ResultRow]:
+    """The mean over the samples of the labels: of the figure, and where items have one label of balanced accuracy."""
+    each = [with_balanced([(score_row(name, said, data, data.test, context), said)], data) for said in found]
+    means = [mean_of_repeats(rows, "samples") for rows in zip(*each, strict=True)]
+    return [replace(row, metric=f"{row.metric}-{k}-a-class") for row in means]

@@ -11,6 +11,7 @@ NAME is "trained", "random" (the same network with random weights), "supervised"
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.evaluate.figures import Context
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import influence_interval, touching, wilson
+from avssl.evaluate.statistics import DIFFERENCE, SHARE, influence_interval, touching
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -122,7 +123,6 @@ def precision_rows(
     """
     k = next(iter(found.values())).places.shape[1]
     label, group = _numbered(labels), _numbered(sources)
-    count = int(group.max()) + 1
     own = _numbered([f"{one}/{place}" for one, place in zip(label, group, strict=True)])
     same, others = _frequency(label) - _frequency(own), len(group) - _frequency(group)
     chance = float((same / others).mean())
@@ -131,11 +131,11 @@ def precision_rows(
     for name, one in found.items():
         hits = (label[one.places] == label[:, None]).astype(np.float64)
         share, moves = shares[name] = float(hits.mean()), _moves(hits, one, group)
-        reach = _within(influence_interval(share, moves)) if 0 < share < 1 else wilson(round(share * count), count)
+        reach = influence_interval(share, moves, SHARE)
         rows.append(_row(name, f"precision@{k}", share, reach, chance, context, sources, notes[name]))
     if {"trained", "random"} <= shares.keys():
         (ours, our_moves), (theirs, their_moves) = shares["trained"], shares["random"]
-        reach = influence_interval(ours - theirs, our_moves - their_moves)
+        reach = influence_interval(ours - theirs, our_moves - their_moves, DIFFERENCE)
         metric, note = f"precision@{k}-difference", "trained minus random, on the same queries"
         rows.append(_row("gain", metric, ours - theirs, reach, 0.0, context, sources, note))
     return rows
@@ -164,19 +164,19 @@ def shared_rows(
         if mean <= 0:
             continue
         # Of the mean difference to random items, by the weight of a source: all pairs that it is part of.
+        most = 1 / mean if attribute.category else math.inf
         scale = 2 * np.bincount(group, random - mean) / len(group)
         shared: dict[str, tuple[float, Floats]] = {}
         for name, one in found.items():
             distance = attribute.distances(each, one.places)
             ratio = float(distance.mean()) / mean
             value, moves = shared[name] = 1 - ratio, -(_moves(distance, one, group) - ratio * scale) / mean
-            low, high = influence_interval(value, moves)
             note = _told(attribute, float(distance.mean()), mean)
-            reach = low, min(1.0, high)
+            reach = influence_interval(value, moves, (1 - most, 1.0))
             rows.append(_row(f"{name}/{attribute.name}", "shared", value, reach, 0.0, context, sources, note))
         if {"trained", "random"} <= shared.keys():
             (ours, our_moves), (theirs, their_moves) = shared["trained"], shared["random"]
-            reach = influence_interval(ours - theirs, our_moves - their_moves)
+            reach = influence_interval(ours - theirs, our_moves - their_moves, (-most, most))
             name, note = f"gain/{attribute.name}", "trained minus random, on the same queries"
             rows.append(_row(name, "shared-difference", ours - theirs, reach, 0.0, context, sources, note))
     return rows
@@ -205,10 +205,6 @@ def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
 def _frequency(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """How often the number of each item is there."""
     return np.asarray(np.bincount(numbers)[numbers], np.int64)
-
-
-def _within(reach: tuple[float, float]) -> tuple[float, float]:
-    return max(0.0, reach[0]), min(1.0, reach[1])
 
 
 def _moves(values: Floats, found: Found, group: NDArray[np.int64]) -> Floats:

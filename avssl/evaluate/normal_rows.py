@@ -18,6 +18,7 @@ from avssl.evaluate.normal_angles import METRICS, drawn_figures, figures_of
 from avssl.evaluate.normal_sets import NormalSet
 from avssl.evaluate.normals import Judged
 from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.statistics import SHARE, Bounds
 
 Floats = NDArray[np.float64]
 
@@ -25,8 +26,8 @@ Floats = NDArray[np.float64]
 def normal_rows(judged: Judged, test: NormalSet, context: Context) -> list[ResultRow]:
     """Rows of all metrics of each start, of what is said blindly, and of "gain", the first start minus the second.
 
-    Of angles less is better, so a gain below 0 is one. With several seeds the value is the mean over seeds, the
-    interval their range, and there is a row START/seedN each.
+    Of angles less is better, so a gain below 0 is one. With several seeds the value is the mean over seeds, and
+    there is a row START/seedN each.
     """
     blind = {name: _figures(rows, context) for name, rows in judged.blind.items()}
     chance = {metric: _better(metric, [values[metric][0] for values in blind.values()]) for metric in METRICS}
@@ -54,8 +55,11 @@ def normal_rows(judged: Judged, test: NormalSet, context: Context) -> list[Resul
     for name, runs in figures.items():
         for metric in METRICS:
             row = replace(common, name=name, metric=metric, chance=chance[metric], note=judged.notes[name] + few)
-            each = [replace(with_interval(row, *one[metric]), seed=context.seed + k) for k, one in enumerate(runs)]
-            rows += over_seeds(each)
+            each = [
+                replace(with_interval(row, *one[metric], _bounds(metric)), seed=context.seed + k)
+                for k, one in enumerate(runs)
+            ]
+            rows += over_seeds(each, _bounds(metric))
     words = {
         "constant": "the mean normal of all training pixels, everywhere",
         "mean-map": "the mean normal of each place over the training pictures",
@@ -63,14 +67,15 @@ def normal_rows(judged: Judged, test: NormalSet, context: Context) -> list[Resul
     for name, values in blind.items():
         for metric in METRICS:
             row = replace(common, name=f"blind/{name}", metric=metric, note=words[name] + few)
-            rows.append(with_interval(row, *values[metric]))
+            rows.append(with_interval(row, *values[metric], _bounds(metric)))
     first, *others = figures
     if others:
         note = f"{first} minus {others[0]}" + (", first seed" if len(figures[first]) > 1 else "")
         for metric in METRICS:
             (ours, our_draws), (theirs, their_draws) = figures[first][0][metric], figures[others[0]][0][metric]
             row = replace(common, name="gain", metric=f"{metric}-difference", chance=0.0, note=note + few)
-            rows.append(with_interval(row, ours - theirs, our_draws - their_draws))
+            largest = _bounds(metric)[1]
+            rows.append(with_interval(row, ours - theirs, our_draws - their_draws, (-largest, largest)))
     return rows
 
 
@@ -78,6 +83,10 @@ def _figures(rows: Floats, context: Context) -> dict[str, tuple[float, Floats]]:
     """Of each metric the figure and its draws."""
     whole, drawn = figures_of(rows.sum(0)), drawn_figures(rows, context.draws, context.seed)
     return {metric: (float(whole[metric]), drawn[metric]) for metric in METRICS}
+
+
+def _bounds(metric: str) -> Bounds:
+    return SHARE if metric.startswith("within") else (0.0, 180.0)
 
 
 def _better(metric: str, values: Sequence[float]) -> float:

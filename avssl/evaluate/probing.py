@@ -9,6 +9,8 @@ encoder, of the same architecture with random weights, and of whatever else stan
     drop                          trained: the best of the earlier stages minus the last; below 0 there is no drop
     shuffled-labels               the probe of the best stage learned from shuffled labels: must fall to chance
     majority                      always the most frequent class
+
+Beside each accuracy stands a row "balanced-accuracy", the mean of the classes' accuracies.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.figures import Context, Scores, figure, gain_row, majority_row, score_row
+from avssl.evaluate.drawn_rows import mean_of_repeats
+from avssl.evaluate.figures import Context, Scores, figure, gain_row, majority_rows, score_row, with_balanced
 from avssl.evaluate.labelled import Indices, Labelled, hold_out
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import t_interval
 from avssl.samplers.keys import generator
 
 Array = NDArray[np.float32]
@@ -145,16 +147,17 @@ def probe_all(
         stages: only these; all if None.
         tell: takes a line about each stage.
     """
-    rows: list[ResultRow] = []
+    rows: list[tuple[ResultRow, Scores]] = []
     outcomes: dict[str, list[Outcome]] = {}
     for one in encoded:
         for stage in [name for name in one.stages if stages is None or name in stages or len(one.stages) == 1]:
             outcome = probe_stage(one, stage, data, probe, context)
             label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
-            rows.append(score_row(label, outcome.scores, data, data.test, context, outcome.chosen))
-            tell(f"{label}: {rows[-1].metric} {rows[-1].value:.3f} ({outcome.chosen})")
+            row = score_row(label, outcome.scores, data, data.test, context, outcome.chosen)
+            rows.append((row, outcome.scores))
+            tell(f"{label}: {row.metric} {row.value:.3f} ({outcome.chosen})")
             outcomes.setdefault(one.name, []).append(outcome)
-    return rows + _summary(encoded, outcomes, data, probe, context)
+    return with_balanced(rows, data) + _summary(encoded, outcomes, data, probe, context)
 
 
 def probe_stage(
@@ -197,12 +200,13 @@ def _summary(
     probe: Probe,
     context: Context,
 ) -> list[ResultRow]:
-    rows: list[ResultRow] = []
+    best: list[tuple[ResultRow, Scores]] = []
     for one in encoded:
         if len(one.stages) > 1:
             outcome = _best(outcomes[one.name])
             note = f"{outcome.stage}, the best on held-out training data{fold_note(outcome.scores, data)}"
-            rows.append(score_row(one.name, outcome.scores, data, data.test, context, note))
+            best.append((score_row(one.name, outcome.scores, data, data.test, context, note), outcome.scores))
+    rows = with_balanced(best, data)
     ours = encoded[0].name
     top, (*earlier, end) = _best(outcomes[ours]), outcomes[ours]
     if "random" in outcomes and ours != "random":
@@ -213,25 +217,23 @@ def _summary(
         before = _best(earlier)
         note = f"{ours}: {before.stage}, the best of the earlier stages, minus {end.stage}, the last"
         rows.append(gain_row("drop", before.scores, end.scores, data, data.test, context, note))
-    rows.append(_shuffled(encoded[0], top.stage, data, probe, context))
-    majority = majority_row(data, context)
-    return [*rows, majority] if majority is not None else rows
+    rows += _shuffled(encoded[0], top.stage, data, probe, context)
+    return rows + majority_rows(data, context)
 
 
 def _best(outcomes: Sequence[Outcome]) -> Outcome:
     return max(outcomes, key=lambda outcome: outcome.held_out)
 
 
-def _shuffled(one: Encoded, stage: str, data: Labelled, probe: Probe, context: Context) -> ResultRow:
+def _shuffled(one: Encoded, stage: str, data: Labelled, probe: Probe, context: Context) -> list[ResultRow]:
     """The mean over several shuffles: where classes lie apart, one shuffle labels a whole class right by luck."""
     said = [probe_stage(one, stage, data, probe, context, shuffle).scores for shuffle in range(SHUFFLES)]
-    kind = (data.single, context.precision)
-    values = [figure(scores, data.targets[data.test], *kind) for scores in said]
-    low, high = t_interval(values)
     note = f"{one.name}/{stage}, labels of the training part dealt out anew, {SHUFFLES} times: must be at chance"
-    row = score_row("shuffled-labels", said[0], data, data.test, context, note)
-    mean = float(np.mean(values))
-    return replace(row, value=mean, low=low, high=high, method="t", unit="shuffle", clusters=SHUFFLES)
+    each = [
+        with_balanced([(score_row("shuffled-labels", scores, data, data.test, context, note), scores)], data)
+        for scores in said
+    ]
+    return [mean_of_repeats(rows, "shuffles") for rows in zip(*each, strict=True)]
 
 
 def _dealt(data: Labelled, items: Indices, seed: int, shuffle: int, number: int) -> Labelled:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from avssl.errors import UserError
 from avssl.evaluate.figures import Context
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import accuracy_interval, cluster_bootstrap
+from avssl.evaluate.statistics import SHARE, accuracy_interval, cluster_bootstrap
 from avssl.media.facts import Media
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model
@@ -253,13 +253,16 @@ def _both(
         rows.append(
             _row(name, f"recall@{k}", hits, interval, recall_chance(counts, gallery, k), "wilson", moments, context)
         )
-    middle = cluster_bootstrap(ranks, moments.sources, lambda x: float(np.median(x)), draws=context.draws)
+    places = (1.0, float(gallery))
+    middle = cluster_bootstrap(
+        ranks, moments.sources, lambda x: float(np.median(x)), draws=context.draws, bounds=places
+    )
     expected = float(np.median((gallery + 1) / (counts + 1)))
     row = _row(name, "median-rank", ranks, middle, expected, "bootstrap", moments, context, float(np.median(ranks)))
     rows.append(row)
     if relevant is not None:
         values = ndcg(scores, relevant)
-        interval = cluster_bootstrap(values, moments.sources, draws=context.draws)
+        interval = cluster_bootstrap(values, moments.sources, draws=context.draws, bounds=SHARE)
         chance = ndcg_chance(relevant)
         rows.append(_row(name, f"ndcg@{DEPTH}", values, interval, chance, "bootstrap", moments, context))
     return rows
@@ -275,7 +278,7 @@ def _within(
     if not known.any():
         return []
     sources = [source for source, k in zip(moments.sources, known, strict=True) if k]
-    interval = cluster_bootstrap(values[known], sources, draws=context.draws)
+    interval = cluster_bootstrap(values[known], sources, draws=context.draws, bounds=SHARE)
     chance = ndcg_chance(relevant, allowed=others)
     return [_row(name, f"ndcg@{DEPTH}", values[known], interval, chance, "bootstrap", moments, context)]
 

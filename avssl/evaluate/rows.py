@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +27,9 @@ class ResultRow:
         command: what repeats it.
         protocol: name of the evaluation, with its choices frozen.
         unit, clusters: what was resampled or counted as independent, and how many of it.
-        method: "wilson", "bootstrap", "jackknife" (of pairs, over both ends), "t" (Student's, over networks) or "none".
+        method: "wilson", "bootstrap", "jackknife" (of pairs, over both ends), "t" (Student's, over networks or
+            repetitions) or "none"; in older runs "range", where low and high are the range of repetitions and no
+            interval. Below 30 clusters an interval is the wider of that and Student's t.
         n_listed, n_used: how many items there were, and how many the figure uses.
         empty_truth: items without a truth; where they are used they count as failures.
         ties: mean share of values that tie where a threshold cuts.
@@ -54,8 +57,10 @@ class ResultRow:
 
     @property
     def holds_chance(self) -> bool:
-        """Whether the interval holds the level of knowing nothing."""
-        return self.chance is not None and self.low <= self.chance <= self.high
+        """Whether the interval holds the level of knowing nothing; where there is no interval, nothing is known."""
+        if self.chance is None:
+            return False
+        return math.isnan(self.low) or math.isnan(self.high) or self.low <= self.chance <= self.high
 
 
 def write_rows(rows: Sequence[ResultRow], path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import DRAWS
+from avssl.evaluate.statistics import DRAWS, Bounds, cluster_numbers, interval_of_draws
 
 Numbers = NDArray[np.float64]
 
@@ -20,8 +20,9 @@ def sums_interval(
     *,
     draws: int = DRAWS,
     seed: int = 0,
+    bounds: Bounds | None = None,
 ) -> tuple[float, float, float]:
-    """A statistic of column sums, and its percentile 95 % interval, whole clusters drawn with replacement.
+    """A statistic of column sums, and its 95 % interval by a bootstrap over clusters (see ``interval_of_draws``).
 
     Rows of one picture stay together, so differences and ratios of columns are paired.
 
@@ -31,17 +32,17 @@ def sums_interval(
         statistic: of sums (m, k) to figures (m,).
         draws: how many times to draw.
         seed: fixed, so that an evaluation is repeatable.
+        bounds: smallest and largest value that the figure can have.
 
     Returns:
         the figure of all pictures, low, high.
     """
-    _, member = np.unique(np.asarray([str(c) for c in clusters]), return_inverse=True)
-    count = int(member.max()) + 1
+    member, count = cluster_numbers(clusters)
     totals = np.zeros((count, columns.shape[1]))
     np.add.at(totals, member, columns)
     times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
-    low, high = np.percentile(statistic(times @ totals), [2.5, 97.5])
-    return float(statistic(totals.sum(0, keepdims=True))[0]), float(low), float(high)
+    value = float(statistic(totals.sum(0, keepdims=True))[0])
+    return value, *interval_of_draws(value, statistic(times @ totals), count, bounds)
 
 
 def mean_of(column: int, among: int) -> Callable[[Numbers], Numbers]:
@@ -61,9 +62,10 @@ def row_of_sums(
     command: str = "",
     note: str = "",
     chance: float | None = None,
+    bounds: Bounds | None = None,
 ) -> ResultRow:
     """The result row of such a figure; the interval is a bootstrap over sources."""
-    value, low, high = sums_interval(columns, clusters, statistic)
+    value, low, high = sums_interval(columns, clusters, statistic, bounds=bounds)
     return ResultRow(
         name=name,
         metric=metric,

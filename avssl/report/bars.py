@@ -10,7 +10,7 @@ from avssl.evaluate.rows import ResultRow
 from avssl.report.charts import nice_ticks
 from avssl.report.curve_charts import tone_of
 from avssl.report.run_parts import RunParts
-from avssl.report.tables import beside_chance, figure_text, is_share
+from avssl.report.tables import beside_chance, figure_text, interval_text, is_share
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _cell(run: RunParts, row: ResultRow, several: bool, axis: tuple[float, float
         letter=run.letter if several else "",
         tone=tone_of(run) if several else "train" if row.name.split("/")[0] == "trained" else "other-3",
         value=text(row.value),
-        interval=f"{text(row.low)} – {text(row.high)}" if known else "",
+        interval=interval_text(row) if known else "",
         chance=chance,
         n=str(row.n),
         company=", ".join(word for word in (units, row.method if row.method != "none" else "") if word),

@@ -16,6 +16,7 @@ from avssl.evaluate.rows import ResultRow
 
 SHARES = (
     "accuracy",
+    "balanced-accuracy",
     "success",
     "recall",
     "top",
@@ -87,7 +88,7 @@ def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None 
             row.name,
             row.metric,
             figure_text(row.value, row.metric),
-            f"{figure_text(row.low, row.metric)} – {figure_text(row.high, row.metric)}",
+            interval_text(row),
             "" if row.chance is None else figure_text(row.chance, row.metric),
             str(row.n),
             beside_chance(row),
@@ -111,9 +112,15 @@ def figure_text(value: float, metric: str) -> str:
     return f"{100 * value:.1f} %" if is_share(metric) else f"{value:.4g}"
 
 
+def interval_text(row: ResultRow) -> str:
+    """Both ends; of older runs' ranges of repetitions, which are no intervals, that they are ranges."""
+    ends = f"{figure_text(row.low, row.metric)} – {figure_text(row.high, row.metric)}"
+    return f"range {ends}" if row.method == "range" else ends
+
+
 def beside_chance(row: ResultRow) -> str:
-    """ "at chance" where the interval holds chance, else "above" or "below"; nothing where there is no chance."""
-    if row.chance is None or math.isnan(row.value):
+    """ "at chance" where the interval holds chance, else "above" or "below"; nothing without a chance or interval."""
+    if row.chance is None or math.isnan(row.value) or row.method == "range":
         return ""
     if row.holds_chance:
         return "at chance"

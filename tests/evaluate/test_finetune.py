@@ -59,8 +59,11 @@ def test_rows_over_the_number_of_labels_and_seeds(pictures, tmp_path):
     found = {(row.name, row.metric): row for row in rows}
     for metric in ("accuracy", "accuracy-2-a-class"):
         row = found[("trained", metric)]
-        assert row.method == "range"
-        assert row.low <= row.value <= row.high
+        assert row.method == "t" and "mean of 2 seeds, range of 2 seeds: " in row.note
+        seed = found[("trained/seed0", metric)]
+        assert row.low <= row.value - (seed.value - seed.low) / 2 < row.value < row.high
+        balanced = found[("trained", metric.replace("accuracy", "balanced-accuracy"))]
+        assert balanced.chance == pytest.approx(1 / 3) and balanced.low < balanced.value < balanced.high
         assert row.value == np.mean([found[(f"trained/seed{k}", metric)].value for k in (0, 1)])
         assert ("gain", f"{metric}-difference") in found
     assert found[("majority", "accuracy")].value == pytest.approx(1 / 3)

@@ -151,7 +151,7 @@ def test_rows_have_interval_chance_control_and_what_was_dropped(people, tmp_path
     mean = rows["trained", "pck@0.2"]
     assert (mean.n, mean.n_used, mean.n_listed) == (13, 13, 14)
     assert mean.chance == rows["mean-pose", "pck@0.2"].value
-    assert mean.method == "range"
+    assert mean.method == "t" and "range of 2 seeds: " in mean.note
     assert mean.value == np.mean([rows[f"trained/seed{k}", "pck@0.2"].value for k in (0, 1)])
     assert rows["random/seed1", "pck@0.2"].method == "wilson"
     assert "learning rate" in mean.note

@@ -85,7 +85,9 @@ def test_rows_have_the_gain_of_each_metric_and_the_range_of_seeds(surfaces):
     for metric in ("angle-mean", "angle-median", "angle-rmse", "within-11.25", "within-22.5", "within-30"):
         row = rows["trained", metric]
         seeds = [rows[f"trained/seed{k}", metric].value for k in (0, 1)]
-        assert (row.value, row.low, row.high) == (np.mean(seeds), min(seeds), max(seeds))
+        assert row.value == np.mean(seeds)
+        assert f"range of 2 seeds: {min(seeds):.3g} to {max(seeds):.3g}" in row.note
+        assert row.low <= min(rows["trained/seed0", metric].low, *seeds)  # for other seeds and other pictures
         gain = rows["gain", f"{metric}-difference"]
         first = rows["trained/seed0", metric].value - rows["random/seed0", metric].value
         assert gain.value == pytest.approx(first)

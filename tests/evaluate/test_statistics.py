@@ -5,8 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avssl.evaluate.rows import ResultRow, read_rows, write_rows
-from avssl.evaluate.statistics import accuracy_interval, cluster_bootstrap, mcnemar, t_interval, wilson
+from avssl.evaluate.statistics import (
+    DIFFERENCE,
+    SHARE,
+    accuracy_interval,
+    auc_interval,
+    balanced_interval,
+    cluster_bootstrap,
+    few_interval,
+    influence_interval,
+    mcnemar,
+    t_interval,
+    wilson,
+)
+from avssl.evaluate.sums import sums_interval
 
 
 @pytest.mark.parametrize(
@@ -46,34 +58,124 @@ def test_independent_puzzles_have_wilsons_interval():
 
 
 def test_puzzles_of_one_source_count_as_one():
-    # Ten sources of ten puzzles each, all right or all wrong: the interval is that of ten.
+    # Forty sources of ten puzzles each, all right or all wrong: the interval is that of forty.
+    correct = np.repeat(np.arange(40) % 2, 10)
+    low, high = accuracy_interval(correct, [(str(i // 10),) for i in range(400)])
+    assert (low, high) == pytest.approx(wilson(20, 40), abs=1e-9)
+
+
+def test_below_thirty_sources_an_interval_reaches_as_far_as_students():
+    # Ten sources, half of them right: an error of √(0.25 / 10) · 10 / 9, times t(9) = 2.2621572.
     correct = np.repeat(np.arange(10) % 2, 10)
-    low, high = accuracy_interval(correct, [(str(i // 10),) for i in range(100)])
-    assert (low, high) == pytest.approx(wilson(5, 10), abs=1e-9)
+    names = [str(i // 10) for i in range(100)]
+    reach = 2.2621572 * np.sqrt(0.25 / 10) * 10 / 9
+    assert accuracy_interval(correct, [(name,) for name in names]) == pytest.approx((0.5 - reach, 0.5 + reach))
+    assert cluster_bootstrap(correct, names, draws=20_000) == pytest.approx((0.5 - reach, 0.5 + reach), abs=0.01)
+    assert few_interval(0.5, 0.1, 5) == pytest.approx((0.5 - 2.776445 * 0.125, 0.5 + 2.776445 * 0.125))
+    # Near its end a share's interval is longer on the other side, and stays within.
+    low, high = few_interval(0.95, 0.03, 10, SHARE)
+    assert low < 0.95 - 2.2621572 * 0.03 * 10 / 9 and high == 1.0
+    many = np.random.default_rng(3).normal(size=30)
+    drawn = np.random.default_rng(4).choice(many, (20_000, 30)).mean(1)
+    assert cluster_bootstrap(many, range(30), draws=20_000)[1] == pytest.approx(np.percentile(drawn, 97.5), abs=0.01)
 
 
-def test_the_interval_of_two_way_clusters_covers_the_truth_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(300):
-        first, second = rng.integers(100, size=(2, 400))
-        taste = rng.normal(0, 0.6, (2, 100))
-        chance = 1 / (1 + np.exp(-(taste[0, first] + taste[1, second])))
-        low, high = accuracy_interval(rng.random(400) < chance, list(zip(first, second + 1000, strict=True)))
-        covered += low <= 0.5 <= high
-    assert covered >= 0.92 * 300
+def test_where_all_sources_agree_the_interval_says_how_many_may_differ():
+    names = [str(i // 100) for i in range(1000)]
+    assert accuracy_interval(np.ones(1000), [(name,) for name in names]) == pytest.approx(wilson(10, 10))
+    assert cluster_bootstrap(np.zeros(1000), names, bounds=SHARE) == pytest.approx(wilson(0, 10))
+    assert cluster_bootstrap(np.zeros(1000), names, bounds=DIFFERENCE) == pytest.approx(
+        (-wilson(0, 10)[1], wilson(0, 10)[1])
+    )
+    assert auc_interval([0.1, 0.2, 0.8, 0.9] * 5, [0, 0, 1, 1] * 5, np.repeat(range(5), 4)) == pytest.approx(
+        wilson(5, 5)
+    )
+    assert influence_interval(1.0, np.zeros(8), SHARE) == pytest.approx(wilson(8, 8))
+    low, high = accuracy_interval(np.ones(50), [("one",)] * 50)
+    assert (low, high) == (0, 1)  # of one source nothing follows for others
+    assert np.isnan(cluster_bootstrap([3.0, 4.0], ["one", "one"])).all()
 
 
-def test_the_cluster_bootstrap_agrees_with_the_formula_for_a_mean():
-    values = np.random.default_rng(1).normal(size=400)
-    low, high = cluster_bootstrap(values, range(400))
-    half = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
-    assert cluster_bootstrap(values, range(400), np.median) != (low, high)
+def test_balanced_accuracy_knows_how_few_items_a_class_has():
+    # 36 right cats and 4 wrong dogs: Wilson of 36 of 36 and of 0 of 4, halved and added in squares.
+    right = np.arange(40) < 36
+    cats, dogs = wilson(36, 36), wilson(0, 4)
+    assert balanced_interval(right, right, range(40)) == pytest.approx((0.5 - (1 - cats[0]) / 2, 0.5 + dogs[1] / 2))
+    # The same of ten sources: the dogs are of one.
+    assert balanced_interval(right, right, np.arange(40) // 4)[1] == pytest.approx(0.5 + wilson(0, 1)[1] / 2)
 
 
-def test_rows_come_back_as_they_were_written(tmp_path):
-    row = ResultRow("trained", "accuracy", 0.9, 0.8, 0.95, 100, 0.5, "test", 0, "note", "avssl train")
-    write_rows([row], tmp_path / "results" / "controls.json")
-    assert read_rows(tmp_path / "results" / "controls.json") == [row]
-    assert not row.holds_chance and ResultRow("x", "accuracy", 0.5, 0.4, 0.6, 9, 0.5, "test", 0).holds_chance
+def _shares(rng, sources):
+    """Of 20 items a source, right ones; sources differ: their own share of right ones is drawn."""
+    return (rng.random((sources, 20)) < rng.beta(4, 2, (sources, 1))).astype(float)
+
+
+def _names(sources):
+    return [str(i // 20) for i in range(20 * sources)]
+
+
+def _accuracy(rng, sources):
+    return accuracy_interval(_shares(rng, sources).ravel(), [(name,) for name in _names(sources)])
+
+
+def _pairs(rng, sources):
+    # Half positives (one source), half negatives (two); each source has a taste of its own.
+    frame = rng.integers(sources, size=100)
+    sound = np.where(rng.random(100) < 0.5, frame, (frame + rng.integers(1, sources, size=100)) % sources)
+    taste = rng.normal(0, 1, (2, sources))
+    sign = np.where(frame == sound, 1, -1)
+    right = rng.random(100) < 1 / (1 + np.exp(-sign * (taste[0, frame] + taste[1, sound])))
+    return accuracy_interval(right, list(zip(map(str, frame), map(str, sound), strict=True)))
+
+
+def _mean(rng, sources):
+    return cluster_bootstrap(_shares(rng, sources).ravel(), _names(sources), draws=200, bounds=SHARE)
+
+
+def _difference(rng, sources):
+    difference = (_shares(rng, sources) - _shares(rng, sources)).ravel()
+    return cluster_bootstrap(difference, _names(sources), draws=200, bounds=DIFFERENCE)
+
+
+def _ratio(rng, sources):
+    # As the means over the pixels of pictures of several sizes are.
+    sizes = rng.integers(10, 40, sources).astype(float)
+    columns = np.stack([rng.beta(4, 2, sources) * sizes, sizes], axis=1)
+    return sums_interval(columns, range(sources), lambda s: s[:, 0] / s[:, 1], draws=200, bounds=SHARE)[1:]
+
+
+def _median(rng, sources):
+    return cluster_bootstrap(rng.normal(size=sources), range(sources), lambda x: float(np.median(x)), draws=60)
+
+
+def _auc(rng, sources):
+    # Scores of the two classes are one apart with a variance of 1.25 each: AUC = Φ(1 / √2.5).
+    truth = np.arange(10 * sources) % 2
+    scores = rng.normal(size=len(truth)) + truth + np.repeat(rng.normal(0, 0.5, sources), 10)
+    return auc_interval(scores, truth, [str(i // 10) for i in range(len(truth))], draws=60)
+
+
+def _balanced(rng, sources):
+    # The sources take turns among two classes.
+    labels = np.repeat(np.arange(sources) % 2, 20)
+    return balanced_interval(_shares(rng, sources).ravel(), labels, _names(sources))
+
+
+@pytest.mark.parametrize("sources", [5, 10, 20])
+@pytest.mark.parametrize(
+    ("interval", "truth", "trials"),
+    [
+        (_accuracy, 2 / 3, 500),
+        (_pairs, 0.5, 200),
+        (_balanced, 2 / 3, 500),
+        (_mean, 2 / 3, 500),
+        (_difference, 0.0, 500),
+        (_ratio, 2 / 3, 1000),
+        (_median, 0.0, 200),
+        (_auc, 0.7365, 200),
+    ],
+)
+def test_intervals_of_few_sources_cover_the_truth_at_least_94_times_in_100(sources, interval, truth, trials):
+    rng = np.random.default_rng(100 + sources)
+    ends = [interval(rng, sources) for _ in range(trials)]
+    assert np.mean([low <= truth <= high for low, high in ends]) >= 0.94

@@ -23,7 +23,7 @@ from avssl.evaluate.localization.protocols import PROTOCOLS, Protocol, upsample
 from avssl.evaluate.localization.scoring import Company, row, score_maps
 from avssl.evaluate.localization.world import MapMaker
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import cluster_bootstrap
+from avssl.evaluate.statistics import SHARE, cluster_bootstrap
 
 KINDS: tuple[tuple[Sound, str], ...] = (("silence", "silence"), ("noise", "noise"), ("swap", "off-screen"))
 DRAWN = 10
@@ -78,7 +78,7 @@ def negative_rows(
             table = np.stack([first, *others], axis=1)
             value, low, high = _harmonic(table, clusters, company.draws)
             told = replace(rows[0], metric=f"{metric}/{name}", value=value, low=low, high=high)
-            rows.append(replace(told, method="bootstrap" if low < high else "none"))
+            rows.append(replace(told, method="bootstrap"))
     return rows
 
 
@@ -108,7 +108,7 @@ def _harmonic(table: Numbers, clusters: list[str], draws: int) -> tuple[float, f
         return metrics.harmonic_mean(means[0], _known_mean(np.asarray(means[1:])))
 
     everyone = np.arange(len(table), dtype=np.float64)
-    return figure(everyone), *cluster_bootstrap(everyone, clusters, figure, draws=min(draws, 500))
+    return figure(everyone), *cluster_bootstrap(everyone, clusters, figure, draws=min(draws, 500), bounds=SHARE)
 
 
 def _known_mean(values: Numbers) -> float:

@@ -14,7 +14,7 @@ from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.metrics import Map, Mask, Numbers
 from avssl.evaluate.localization.protocols import ACL_BARS, SIDE, Protocol, normalise, predict, upsample
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import DRAWS, cluster_bootstrap, wilson
+from avssl.evaluate.statistics import DRAWS, SHARE, cluster_bootstrap, cluster_numbers, interval_of_draws
 
 Maps = Callable[[Item, Protocol], "Map | None"]
 """The raw map of an item as a protocol wants its picture and sound; None where there is none."""
@@ -156,19 +156,13 @@ def row(
 def mean_interval(values: Numbers, clusters: Sequence[str], draws: int) -> tuple[float, float, str]:
     """The 95 % interval of a mean of numbers from 0 to 1, and by which method: (low, high, method).
 
-    A bootstrap over videos. Equal values give it no width: if all are 0 or all are 1 the interval is Wilson's, with
-    the number of videos for n ("wilson"; of all numbers from 0 to 1 with a given mean the zeros and ones vary most, so
-    it is wide enough for any), else there is none ("none", both ends the value).
+    A bootstrap over videos; where all values are equal, Wilson's upper end of a share of videos that would differ
+    ("wilson"; see ``unseen_interval``).
     """
     if not len(values):
         return float("nan"), float("nan"), "none"
-    low, high = cluster_bootstrap(values, clusters, draws=draws)
-    if low < high:
-        return low, high, "bootstrap"
-    if values.min() == values.max() and values[0] in (0.0, 1.0):
-        videos = len(set(clusters))
-        return *wilson(videos if values[0] else 0, videos), "wilson"
-    return low, high, "none"
+    low, high = cluster_bootstrap(values, clusters, draws=draws, bounds=SHARE)
+    return low, high, "bootstrap" if values.min() < values.max() else "wilson"
 
 
 # --- how --------------------------------------------------------------------------------------------------
@@ -373,7 +367,7 @@ def _extended_figures(
                 protocol=protocol.name,
                 unit="video",
                 clusters=len(set(clusters)),
-                method="bootstrap" if low < high else "none",
+                method="bootstrap",
                 n_listed=listed,
                 n_used=len(cious),
                 empty_truth=scores.empty,
@@ -388,7 +382,7 @@ def _bootstrap(
     figure: Callable[[NDArray[np.bool_], Numbers, Numbers], float],
     draws: int,
 ) -> tuple[float, float]:
-    _, member = np.unique(np.asarray(clusters), return_inverse=True)
+    member, _ = cluster_numbers(clusters)
     order = np.argsort(member, kind="stable")
     groups = np.split(order, np.cumsum(np.bincount(member))[:-1])
     rng = np.random.default_rng(0)
@@ -396,5 +390,5 @@ def _bootstrap(
     for _ in range(draws):
         picked = table[np.concatenate([groups[g] for g in rng.integers(len(groups), size=len(groups))])]
         found.append(figure(picked[:, 0] > 0, picked[:, 1], picked[:, 2]))
-    low, high = np.nanpercentile(found, [2.5, 97.5])
-    return float(low), float(high)
+    value = figure(table[:, 0] > 0, table[:, 1], table[:, 2])
+    return interval_of_draws(value, found, len(groups), SHARE)

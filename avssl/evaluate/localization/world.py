@@ -28,6 +28,7 @@ from avssl.evaluate.localization.quiets import QUIETS, Quiet, Wave, quiet
 from avssl.evaluate.localization.scoring import Company, row, rows_of, score_maps
 from avssl.evaluate.localization.threshold import fit_threshold
 from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.statistics import SHARE, cluster_numbers, interval_of_draws
 from avssl.media.facts import Media
 from avssl.samplers.keys import generator
 from avssl.samplers.silence import draw_silence
@@ -302,16 +303,16 @@ def _roc_row(
     positive = np.arange(len(scores)) < len(on)
     clips = [*on_clips, *off_clips]
     value = metrics.roc_area(positive, scores)
-    names, member = np.unique(np.asarray(clips), return_inverse=True)
+    member, count = cluster_numbers(clips)
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(min(company.draws, 500)):
-        weight = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[member]
+        weight = np.bincount(rng.integers(count, size=count), minlength=count)[member]
         index = np.repeat(np.arange(len(scores)), weight)
         drawn.append(metrics.roc_area(positive[index], scores[index]))
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    low, high = interval_of_draws(value, drawn, count, SHARE)
     base = row(
         "off-screen", "auc-roc", scores, clips, company, note="on-screen sound against a kind out of the picture"
     )
-    told = {"value": value, "low": float(low), "high": float(high), "chance": 0.5}
-    return ResultRow(**{**base.__dict__, **told, "method": "bootstrap" if low < high else "none"})
+    told = {"value": value, "low": low, "high": high, "chance": 0.5, "method": "bootstrap"}
+    return ResultRow(**{**base.__dict__, **told})
