@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avssl.media.clock import Clock
 from avssl.media.container import Deadline, opened, packets
-from avssl.media.pictures import shown_size
+from avssl.media.pictures import Painter, shown_size
 from avssl.media.scan import Track
 from avssl.media.trust import decoded
 from avssl.media.video import DAMAGED, FrameReader
@@ -185,6 +185,7 @@ class _Look:
                 if first is None:
                     first = item
                     self._size = shown_size(stream, item)
+                    Painter(*self._size, self._path).pixels(item)  # whether there is a way to do this
                 yield item
                 count += 1
                 if count == limit:

@@ -148,7 +148,7 @@ class Collection(Selectable):
         if known.facts.kind == "image":
             yield from ((number, _scaled(self._image(known), size)) for number in wanted)
             return
-        painter = Painter(*size)
+        painter = Painter(*size, known.facts.path)
         chosen = {number + known.window.first for number in wanted}
         with FrameReader(known.facts.path, known.clock, Deadline(known.facts.path, PASS_SECONDS)) as reader:
             source = reader.all_frames() if known.window.is_whole else reader.frames(sorted(chosen))

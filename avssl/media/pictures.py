@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from fractions import Fraction
 from typing import Any
 
+import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
@@ -13,12 +15,29 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from avssl.errors import MediaError
+
 # The same bytes on every processor, at the price of a slower conversion.
 _EXACT = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT)
 _FULL_RANGE = int(ColorRange.JPEG)
 
+_ALIKE = {3: 2, 10: 9, 12: 2, 13: 2}
+"""Colour matrices (ITU-T H.273, table 4) that FFmpeg does not convert, and what is taken for them: reserved or derived
+from the primaries: unspecified; BT.2020 with constant luminance: the one without, as earlier versions of FFmpeg did."""
+
 Turn = tuple[bool, bool, bool]
 """(swap, flip rows, flip columns): exchange rows and columns first, then flip."""
+
+
+def _of_unknown_kind(kinds: type[SideDataType], number: object) -> SideDataType:
+    """A kind of side data that this FFmpeg knows and this PyAV does not: it must not hide those beside it."""
+    kind = object.__new__(kinds)
+    kind._name_, kind._value_ = f"KIND_{number}", number
+    return kind
+
+
+# PyAV reads all side data of a frame at once, and a kind that its enumeration lacks ends that in a ValueError.
+setattr(SideDataType, "_missing_", classmethod(_of_unknown_kind))  # noqa: B010  (mypy: assigning to a method)
 
 
 class Painter:
@@ -30,9 +49,14 @@ class Painter:
 
     Args:
         width, height: of the picture as shown.
+        path: of the file that the frames come from, for its errors.
+
+    Raises:
+        MediaError: from every method: FFmpeg has no way from this kind of frame to RGB.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, path: str) -> None:
+        self._path = path
         self._width = width
         self._height = height
         self._reformatter = VideoReformatter()
@@ -45,15 +69,23 @@ class Painter:
         turn = turn_of(frame)
         across, down = (self._height, self._width) if turn[0] else (self._width, self._height)
         transparent = any(component.is_alpha for component in frame.format.components)
-        scaled = self._reformatter.reformat(
-            frame,
-            width=across,
-            height=down,
-            format="rgba" if transparent else "rgb24",
-            interpolation=_EXACT,
-            dst_color_range=_FULL_RANGE,
-            threads=1,
-        )
+        if frame.colorspace in _ALIKE:
+            frame.colorspace = _ALIKE[frame.colorspace]
+        try:
+            if frame.format.name.startswith("yaf32"):  # FFmpeg aborts the process
+                raise av.FFmpegError(errno.ENOTSUP, "not supported")
+            scaled = self._reformatter.reformat(
+                frame,
+                width=across,
+                height=down,
+                format="rgba" if transparent else "rgb24",
+                interpolation=_EXACT,
+                dst_color_range=_FULL_RANGE,
+                threads=1,
+            )
+        except av.FFmpegError as error:
+            kind = f"pixel format {frame.format.name}, colour matrix {frame.colorspace}"
+            raise MediaError(self._path, f"its pictures cannot be turned into RGB ({kind})") from error
         pixels: NDArray[np.uint8] = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
         if transparent:
             pixels = on_white(pixels)

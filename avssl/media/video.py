@@ -38,7 +38,7 @@ def read_frames(
     numbers = [clock.shown(seconds) for seconds in times]
     result = np.empty((len(numbers), 3, clock.height, clock.width), np.uint8)
     with FrameReader(path, clock, Deadline(path, timeout_seconds)) as reader:
-        painter = Painter(clock.width, clock.height)
+        painter = Painter(clock.width, clock.height, path)
         for number, frame in reader.frames(sorted(set(numbers))):
             picture = painter.paint(frame)
             for row, wanted in enumerate(numbers):
@@ -59,7 +59,7 @@ def iter_frames(
         MediaError: the file has no pictures, or one of them cannot be decoded.
     """
     with FrameReader(path, clock, Deadline(path, timeout_seconds)) as reader:
-        painter = Painter(clock.width, clock.height)
+        painter = Painter(clock.width, clock.height, path)
         for number, frame in reader.all_frames():
             yield float(clock.frame_times[number]), painter.paint(frame)
 
