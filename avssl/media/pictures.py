@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -31,9 +31,9 @@ Turn = tuple[bool, bool, bool]
 
 def _of_unknown_kind(kinds: type[SideDataType], number: object) -> SideDataType:
     """A kind of side data that this FFmpeg knows and this PyAV does not: it must not hide those beside it."""
-    kind = object.__new__(kinds)
+    kind: Any = object.__new__(kinds)
     kind._name_, kind._value_ = f"KIND_{number}", number
-    return kind
+    return cast("SideDataType", kind)
 
 
 # PyAV reads all side data of a frame at once, and a kind that its enumeration lacks ends that in a ValueError.
