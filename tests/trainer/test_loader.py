@@ -10,8 +10,9 @@ import torch
 from trainer_toy import OtherToy, Toy, ToyMedia, ToyOptions
 
 from avssl.errors import MediaError, UserError
-from avssl.trainer.loader import Source, Steps, batches
-from avssl.trainer.plan import Turns
+from avssl.samplers.keys import Key
+from avssl.trainer.loader import REPLACEMENTS, Source, Steps, _start_worker, batches, load
+from avssl.trainer.plan import Turns, batch_keys
 
 
 def sources(*tasks, bad=()):
@@ -121,3 +122,94 @@ def test_one_thread_draws_in_a_worker():
     (fetched,) = batches(data, 0, 1, workers=1, pin=False)
     torch.set_num_threads(1)
     assert fetched.pieces[0].batch == {"threads": 1}
+
+
+def test_the_keys_of_a_step_are_those_of_the_batches_whose_turn_it_is():
+    data = steps()  # two batches of the first task to one of the second, six puzzles each, of twenty
+    counts = [0, 0]
+    for step in range(12):
+        ((plan, keys),) = data.keys(step)
+        assert keys == batch_keys(3, counts[plan], 20, 6)
+        counts[plan] += 1
+    assert counts == [8, 4]
+    joint = Steps(data.sources, Turns([2, 1], "joint"), seed=3, batch_size=6)
+    assert joint.keys(5) == [(0, batch_keys(3, 5, 20, 6)), (1, batch_keys(3, 5, 20, 6))]
+
+
+@pytest.mark.parametrize(("rank", "size", "accumulate"), [(0, 1, 1), (1, 2, 3), (2, 3, 2), (5, 6, 1)])
+def test_each_piece_is_the_ranks_own_part_of_the_batch_and_pieces_weigh_alike(rank, size, accumulate):
+    data = Steps(sources(Toy(ToyOptions())), Turns([1]), 3, 12, accumulate, rank, size)
+    fetched = data[4]
+    assert fetched.step == 4 and len(fetched.pieces) == accumulate
+    assert [piece.share for piece in fetched.pieces] == pytest.approx([1 / accumulate] * accumulate)
+    each = 12 // size // accumulate
+    assert [len(piece.batch["keys"]) for piece in fetched.pieces] == [each] * accumulate
+    found = [tuple(key) for piece in fetched.pieces for key in piece.batch["keys"].tolist()]
+    mine = 12 // size
+    assert found == data.keys(4)[0][1][rank * mine : (rank + 1) * mine]
+
+
+@pytest.mark.parametrize(("batch_size", "size", "accumulate"), [(6, 4, 1), (6, 1, 4), (8, 2, 3), (12, 5, 1)])
+def test_a_batch_that_cannot_be_divided_evenly_is_refused(batch_size, size, accumulate):
+    with pytest.raises(UserError) as told:
+        Steps(sources(Toy(ToyOptions())), Turns([1]), 0, batch_size, accumulate, 0, size)
+    assert str(told.value) == (
+        f"--batch-size ({batch_size}) must be a multiple of {size * accumulate}: "
+        f"{size} processes times --accumulate {accumulate}"
+    )
+
+
+def test_a_replacement_keeps_seed_and_epoch_and_differs_from_key_to_key():
+    (source,) = sources(Toy(ToyOptions()), bad=[3])
+    found = [source.draw(Key(seed, epoch, 3), "skip", [])[2] for seed in range(4) for epoch in range(12)]
+    assert [(key.seed, key.epoch) for key in found] == [(seed, epoch) for seed in range(4) for epoch in range(12)]
+    assert 3 not in {key.index for key in found}
+    assert {key.index for key in found} <= set(range(20)) and len({key.index for key in found}) > 12
+    again = source.draw(Key(2, 5, 3), "skip", [])[2]
+    assert again == found[2 * 12 + 5]
+
+
+def test_each_bad_file_passed_over_is_told_until_too_many_are_in_a_row():
+    (source,) = sources(Toy(ToyOptions()), bad=range(20))
+    passed_over: list[str] = []
+    with pytest.raises(UserError, match=f"{REPLACEMENTS + 1} files in a row"):
+        source.draw(Key(0, 0, 3), "skip", passed_over)
+    assert len(passed_over) == REPLACEMENTS == 8
+    assert passed_over[0] == "toy-3.mp4 at 0.100 s: truncated"
+    assert len(set(passed_over)) > 3, "another one each time"
+    (good,) = sources(Toy(ToyOptions()), bad=[3])
+    with pytest.raises(MediaError):
+        good.draw(Key(0, 0, 3), "raise", passed_over)
+
+
+def test_batches_go_on_for_ever_unless_told_where_to_end():
+    endless = batches(steps(), 98, None, workers=0, pin=False)
+    assert [next(endless).step for _ in range(4)] == [98, 99, 100, 101]
+    assert [fetched.step for fetched in batches(steps(), 3, 5, workers=0, pin=False)] == [3, 4]
+
+
+class Faulty(torch.utils.data.Dataset):
+    """Data with a fault of the program."""
+
+    def __getitem__(self, i):
+        raise RuntimeError("a tensor of another shape")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_fault_of_the_program_is_not_taken_for_a_dead_worker(workers):
+    with pytest.raises(RuntimeError, match="a tensor of another shape"):
+        list(load(Faulty(), range(2), workers=workers, pin=False))
+
+
+def test_workers_leave_interrupts_to_the_training_and_end_a_while_after_being_asked_to():
+    names = (signal.SIGINT, signal.SIGALRM, signal.SIGTERM)
+    before = [signal.getsignal(name) for name in names]
+    try:
+        _start_worker(0)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL, "which ends the process"
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert 25 <= signal.alarm(0) <= 30
+    finally:
+        for name, handler in zip(names, before, strict=True):
+            signal.signal(name, handler)

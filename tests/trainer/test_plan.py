@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
-from avssl.trainer.plan import Turns, batch_keys, named, steps_per_epoch
+from avssl.trainer.plan import Turns, batch_keys, named, run_on_keys, steps_per_epoch
 
 
 @given(length=st.integers(1, 300), batch_size=st.integers(1, 100), seed=st.integers(0, 5))
@@ -52,3 +52,38 @@ def test_a_task_of_no_weight_is_refused():
 def test_keys_are_named_for_people():
     assert named(batch_keys(4, 1, 100, 8)) == "seed 4, epoch 0, index 8 to 15"
     assert named(batch_keys(4, 0, 3, 4)) == "seed 4, epoch 0 index 0 to epoch 1 index 0"
+
+
+def test_an_epoch_has_as_many_steps_as_whole_batches_and_one_at_least():
+    assert [steps_per_epoch(length, 10) for length in (1, 9, 10, 19, 20, 109)] == [1, 1, 1, 1, 2, 10]
+
+
+@given(length=st.integers(1, 40), first=st.integers(0, 200), count=st.integers(1, 60))
+def test_epochs_laid_end_to_end_name_each_place_once(length, first, count):
+    places = [(epoch, index) for epoch in range(300) for index in range(length)][first : first + count]
+    expected = [Key(5, epoch, index) for epoch, index in places]
+    assert run_on_keys(5, first, count, length)[: len(expected)] == expected
+
+
+def test_batches_of_an_epoch_follow_one_another_and_what_fills_none_is_passed_over():
+    found = [[key[1:] for key in batch_keys(0, batch, 7, 3)] for batch in range(4)]
+    assert found == [
+        [(0, 0), (0, 1), (0, 2)],
+        [(0, 3), (0, 4), (0, 5)],
+        [(1, 0), (1, 1), (1, 2)],
+        [(1, 3), (1, 4), (1, 5)],
+    ]
+    assert [key.index for key in batch_keys(0, 1, 4, 4)] == [0, 1, 2, 3], "an epoch of just one batch"
+
+
+def test_of_equals_the_first_task_has_its_turn_and_then_that_which_is_furthest_behind():
+    assert [Turns([1, 1, 1]).at(step)[0] for step in range(4)] == [(0, 0), (1, 0), (2, 0), (0, 1)]
+    assert [Turns([2, 1]).at(step)[0].plan for step in range(6)] == [0, 0, 1, 0, 0, 1]
+    assert [Turns([1, 3]).at(step)[0].plan for step in range(8)] == [1, 1, 0, 1, 1, 1, 0, 1]
+    assert Turns([1, 3], "joint").counts(5) == [5, 5]
+
+
+def test_a_plan_walked_backwards_is_the_same_plan():
+    turns, order = Turns([3, 2, 1]), [Turns([3, 2, 1]).at(step) for step in range(18)]
+    assert [turns.at(step) for step in reversed(range(18))] == order[::-1]
+    assert [turn.batch for (turn,) in order if turn.plan == 0] == list(range(9))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 
 import pytest
 
@@ -63,3 +64,39 @@ def test_options_that_make_no_sense_are_named(wrong, told):
 
 def test_every_option_has_its_help():
     assert all(option.metadata.get("help") for option in dataclasses.fields(TrainOptions))
+
+
+def test_the_share_done_is_that_of_the_steps_or_of_the_time_and_no_more_than_all():
+    assert [Budget(4, None).share(done, 1000.0) for done in (0, 1, 4, 5)] == [0, 0.25, 1, 1]
+    assert [Budget(None, 8.0).share(1000, seconds) for seconds in (0.0, 2.0, 8.0, 9.0)] == [0, 0.25, 1, 1]
+
+
+def test_a_budget_is_what_was_asked_for_and_one_step_at_least():
+    assert budget(TrainOptions(steps=7), [100], "alternating") == Budget(7, None)
+    assert budget(TrainOptions(epochs=1, batch_size=10), [109, 40], "joint") == Budget(10, None)
+    assert budget(TrainOptions(epochs=1, batch_size=10), [109, 40], "alternating") == Budget(14, None)
+    assert budget(TrainOptions(epochs=0.01, batch_size=10), [20], "joint") == Budget(1, None)
+
+
+def test_the_rate_by_hand():
+    plain = TrainOptions(learning_rate=0.8, warmup_steps=0, schedule="cosine")
+    plan = Budget(100, None)
+    found = [learning_rate(plain, plan, 50, share) for share in (0.0, 1 / 3, 0.5, 2 / 3, 1.0)]
+    assert found == pytest.approx([0.8, 0.6, 0.4, 0.2, 0.0])
+    warm = TrainOptions(learning_rate=0.8, warmup_steps=3, schedule="constant")
+    assert [learning_rate(warm, plan, step, 0.0) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8])
+    both = TrainOptions(learning_rate=0.8, warmup_steps=3, schedule="cosine")
+    assert learning_rate(both, plan, 0, 0.5) == pytest.approx(0.8 * 0.25 * 0.5 * (1 + math.cos(math.pi / 2)))
+
+
+def test_warm_up_of_a_training_by_the_clock_is_as_long_as_was_asked_for():
+    options = TrainOptions(learning_rate=1.0, warmup_steps=9, schedule="constant")
+    assert learning_rate(options, Budget(None, 60.0), 4, 0.0) == pytest.approx(0.5)
+    assert learning_rate(options, Budget(10, None), 4, 0.0) == 1.0, "at most a fifth of ten steps, which is two"
+    assert learning_rate(options, Budget(10, None), 1, 0.0) == pytest.approx(2 / 3)
+
+
+def test_a_stepwise_rate_has_dropped_at_the_share_itself():
+    options = TrainOptions(learning_rate=1.0, warmup_steps=0, schedule="step", step_at=(0.5, 0.75), step_factor=0.1)
+    found = [learning_rate(options, Budget(100, None), 0, share) for share in (0.0, 0.499, 0.5, 0.749, 0.75, 1.0)]
+    assert found == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
