@@ -14,10 +14,14 @@ from torch import nn
 from avssl import tasks
 from avssl.errors import UserError
 from avssl.tasks.base import Task
-from avssl.trainer.checkpoints import Checkpoints
+from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.options import TrainOptions
+from avssl.trainer.run_folder import NO_MATTER
 
 T = TypeVar("T")
+
+PLACES = (*NO_MATTER, "data", "test", "validation", "index", "init", "device")
+"""Options that a person may change in a run's config.yaml: where things lie, and where it is computed."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,52 @@ def open_run(path: str | Path, task_name: str | None = None) -> Run:
     config = _of_one_task(whole, folder, task_name)
     name = str(config["task"])
     options = from_plain(TrainOptions, config)
-    checkpoint = Checkpoints(folder / "checkpoints").newest(lambda _: None)
+    checkpoint = Checkpoints(folder / "checkpoints", PARTS).last()
     if checkpoint is None:
         raise UserError(f"{folder} has saved nothing yet; let it train on with: avssl train {name} --out {folder} …")
+    _refuse_changed(folder, whole, checkpoint)
     tally = checkpoint["tally"]
     task = next(one for one in run_tasks(folder) if one.name == name)
     network = task.network(task.make_encoders())
-    weights = _kept(folder, options, checkpoint)["networks"]
+    weights = _kept(folder, options, checkpoint).get("networks")
     prefix = f"{name}."
-    network.load_state_dict(
-        {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-    )
+    mine = {key.removeprefix(prefix): value for key, value in (weights or {}).items() if key.startswith(prefix)}
+    here, there = _shapes(network.state_dict()), _shapes(mine)
+    if here != there:
+        odd = next(key for key in [*here, *there] if here.get(key) != there.get(key))
+        raise UserError(
+            f"the checkpoint in {folder} is of another network than its config.yaml builds ({odd} differs); "
+            "copy both again from the run"
+        )
+    network.load_state_dict(mine)
     return Run(folder, config, task, network.eval(), options, int(tally["step"]), bool(tally["finished"]))
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: getattr(value, "shape", None) for key, value in state.items()}
+
+
+def _refuse_changed(folder: Path, config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
+    """The config and what the tasks learned of their data must be those that the checkpoint was trained with.
+
+    Raises:
+        UserError: a file has changed since. (Checkpoints of earlier versions do not tell of their config.)
+    """
+    then = checkpoint.get("config")
+    if isinstance(then, dict):
+        differing = [
+            key for key in {**then, **config} if key not in PLACES and then.get(key, ...) != config.get(key, ...)
+        ]
+        if differing:
+            raise UserError(
+                f"{folder / 'config.yaml'} has changed since the training ({differing[0]} differs); "
+                "copy it again from the run"
+            )
+    states = checkpoint.get("tasks")
+    for name, state in states.items() if isinstance(states, dict) else ():
+        if _state(folder, str(name)) != json.loads(json.dumps(state)):
+            path = folder / "tasks" / f"{name}.json"
+            raise UserError(f"{path} has changed since the training; copy it again from the run")
 
 
 def run_tasks(path: str | Path) -> list[Task]:
@@ -80,7 +118,10 @@ def run_tasks(path: str | Path) -> list[Task]:
     """
     folder = Path(path)
     whole = read_config(folder)
-    names = whole["tasks"] if whole["task"] == "multi-task" else [whole["task"]]
+    several = whole.get("tasks") if whole["task"] == "multi-task" else [whole["task"]]
+    if not isinstance(several, list) or not several:
+        raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no tasks")
+    names = several
     found: list[Task] = []
     for name in names:
         task = _task(folder, _of_one_task(whole, folder, str(name)))
@@ -101,9 +142,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{folder} holds no run (there is no config.yaml in it)") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         raise UserError(f"{folder / 'config.yaml'} cannot be read; copy it again from the run") from None
-    if not isinstance(config, dict) or "task" not in config:
+    if not isinstance(config, dict) or not isinstance(config.get("task"), str):
         raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no task")
     return config
 
@@ -144,11 +185,11 @@ def from_plain(cls: type[T], config: Mapping[str, Any]) -> T:
 
 def _state(folder: Path, name: str) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = json.loads((folder / "tasks" / f"{name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UserError(
-            f"{folder / 'tasks' / (name + '.json')} is missing or damaged; copy it again from the run"
-        ) from None
+        state = json.loads((folder / "tasks" / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        state = None
+    if not isinstance(state, dict):
+        raise UserError(f"{folder / 'tasks' / (name + '.json')} is missing or damaged; copy it again from the run")
     return state
 
 
@@ -156,5 +197,5 @@ def _kept(folder: Path, options: TrainOptions, newest: dict[str, Any]) -> dict[s
     """The checkpoint whose weights the run keeps."""
     best = newest["tally"]["best"]
     if options.keep == "best" and best is not None:
-        return Checkpoints(folder / "checkpoints").load(int(best["step"]))
+        return Checkpoints(folder / "checkpoints", PARTS).load(int(best["step"]))
     return newest

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from avssl.errors import UserError
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.fusion import Fusion
-from avssl.networks.saving import load_module
+from avssl.networks.saving import describe, load_module
 from avssl.networks.vision import VisionEncoder
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -133,6 +133,21 @@ def load(path: str | Path, task: str | None = None) -> Model:
     if not names:
         raise UserError(f"{path} holds no encoders; has the training of this run ended?")
     own = task or "av-correspondence"
+    _must_be_complete(folder, names)
     files = {name: f"{name}-{own}" if f"{name}-{own}" in names else name for name in ("vision", "audio", "fusion")}
     parts = {name: load_module(folder / file) for name, file in files.items() if file in names}
     return Model(parts.get("vision"), parts.get("audio"), parts.get("fusion")).eval()  # type: ignore[arg-type]
+
+
+def _must_be_complete(folder: Path, names: list[str]) -> None:
+    """
+    Raises:
+        UserError: a module lacks one of its two files, or one that was written with the others is gone.
+    """
+    wanted = {file.stem for file in folder.glob("*.safetensors")}
+    for name in names:
+        beside = describe(folder / name).get("beside")
+        wanted |= set(beside) if isinstance(beside, list) else set()
+    lacking = sorted(wanted - set(names))
+    if lacking:
+        raise UserError(f"{folder / lacking[0]}.json is not there; copy it again from the run")

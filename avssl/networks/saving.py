@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from avssl.errors import UserError
@@ -33,9 +35,13 @@ def save_module(module: nn.Module, stem: Path, extra: dict[str, Any] | None = No
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
-    describe: Any = module.describe
-    text = json.dumps({"format": FORMAT, **describe(), **(extra or {})}, indent=2, sort_keys=True)
-    _write(stem.with_suffix(".safetensors"), save(tensors))
+    described: Any = module.describe
+    weights = save(tensors)
+    whole = {"format": FORMAT, **described(), **(extra or {}), "weights_crc32": zlib.crc32(weights)}
+    # Through JSON and back, so that it is sealed as it will be read.
+    whole = json.loads(json.dumps(whole))
+    text = json.dumps({**whole, "seal": _seal(whole)}, indent=2, sort_keys=True)
+    _write(stem.with_suffix(".safetensors"), weights)
     _write(stem.with_suffix(".json"), text.encode())
 
 
@@ -45,21 +51,51 @@ def load_module(stem: Path) -> nn.Module:
     Raises:
         UserError: a file is missing, damaged, or does not fit the other.
     """
+    weights_file = stem.with_name(f"{stem.name}.safetensors")
+    description = describe(stem)
     try:
-        description = json.loads(stem.with_suffix(".json").read_text())
+        weights = weights_file.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{stem}.json is not there; is the training of this run finished?") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{stem}.json cannot be read ({error}); copy it again from the run") from None
+        raise UserError(f"{weights_file} is not there; copy it again from the run") from None
+    except OSError as error:
+        raise UserError(f"{weights_file} cannot be read ({error.strerror or error}); copy it again") from None
+    if description.get("weights_crc32", zlib.crc32(weights)) != zlib.crc32(weights):
+        raise UserError(
+            f"{weights_file} is damaged, or belongs to another {stem.name}.json; copy both again from the run"
+        )
     try:
         module = _rebuild(description)
-        module.load_state_dict(load_file(stem.with_suffix(".safetensors")))
-    except FileNotFoundError:
-        raise UserError(f"{stem}.safetensors is not there; copy it again from the run") from None
-    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f"{stem}.safetensors and {stem.name}.json cannot be loaded together: {first}") from None
+        module.load_state_dict(load(weights))
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{stem}.safetensors and {stem.name}.json cannot be loaded together: {first}") from error
     return module.eval()
+
+
+def describe(stem: Path) -> dict[str, Any]:
+    """What ``stem.json`` says of a module: its type, its config, and by "beside" the modules that lie with it.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    path = stem.with_name(f"{stem.name}.json")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there; is the training of this run finished?") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}); copy it again from the run") from None
+    if not isinstance(description, dict):
+        raise UserError(f"{path} describes no module; copy it again from the run")
+    seal = description.pop("seal", None)
+    # A description of an earlier version has neither of the two.
+    if ("weights_crc32" in description or seal is not None) and seal != _seal(description):
+        raise UserError(f"{path} is damaged (it has changed since it was written); copy it again from the run")
+    return description
+
+
+def _seal(description: dict[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def _rebuild(description: dict[str, Any]) -> nn.Module:

@@ -1,10 +1,17 @@
-"""Checkpoints of a run: written whole, read without running code, the newest and the best kept."""
+"""Checkpoints of a run: written whole, read without running code, the newest and the best kept.
+
+torch loads weights that changed on the disk without a word. So each file, which is a zip, ends with a comment that
+holds its checksum; in those of earlier versions the checksums of the zip's members are compared.
+"""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +24,23 @@ FORMAT = 1
 KEPT = 2
 """Newest checkpoints that stay: should the newest be damaged, the one before serves."""
 
+PARTS = ("networks", "stepper", "tasks", "tally")
+"""What the checkpoints of a training hold."""
+
 _DAMAGED = ".damaged"
 """Suffix given to a checkpoint that could not be read, once an earlier one could."""
 
 
 class Checkpoints:
-    """The folder of a run's checkpoints: one file a step, ``step-00000100.pt``."""
+    """The folder of a run's checkpoints: one file a step, ``step-00000100.pt``.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        parts: mappings that every checkpoint must hold.
+    """
+
+    def __init__(self, folder: Path, parts: Sequence[str] = ("tally",)) -> None:
         self.folder = folder
+        self._parts = parts
         self._best_seen: dict[int, int | None] = {}
 
     def path(self, step: int) -> Path:
@@ -51,7 +66,7 @@ class Checkpoints:
         torch.save({"format": FORMAT, **state}, buffer)
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path(step), buffer.getbuffer())
+        write_whole(self.path(step), _sealed(buffer))
         self._best_seen[step] = best_step
         self._prune()
 
@@ -62,7 +77,8 @@ class Checkpoints:
             UserError: there are checkpoints and none can be read.
         """
         for left_over in self.folder.glob(f"*{UNFINISHED}"):
-            left_over.unlink()
+            with writing(left_over):
+                left_over.unlink()
         damaged: list[int] = []
         for step in reversed(self.steps()):
             try:
@@ -73,12 +89,23 @@ class Checkpoints:
                 continue
             for later in damaged:
                 self.path(later).rename(f"{self.path(later)}{_DAMAGED}")
-            best = state["tally"]["best"]
-            self._best_seen = {step: best["step"] if best else None}
+            self._best_seen = {step: _best_of(state)}
             return state
         if damaged:
             raise UserError(f"no checkpoint in {self.folder} can be read; remove the run folder to start anew")
         return None
+
+    def last(self) -> dict[str, Any] | None:
+        """The newest of all, for whoever only reads the run; None if there is none.
+
+        Raises:
+            UserError: it cannot be read. (The one before would give other figures than the run has.)
+        """
+        steps = self.steps()
+        try:
+            return self.load(steps[-1]) if steps else None
+        except _Damaged as error:
+            raise UserError(f"{error}; the command that trained the run makes it again, from the one before") from None
 
     def load(self, step: int) -> dict[str, Any]:
         """The checkpoint of this step, on the CPU.
@@ -89,15 +116,27 @@ class Checkpoints:
         path = self.path(step)
         with reading(path):
             data = path.read_bytes()
+        sealed = _is_whole(data)
+        if sealed is False:
+            raise _Damaged(f"checkpoint {path} is damaged (its checksum differs)")
         try:
-            state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            state: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except MemoryError:
             raise
         except Exception as error:  # whatever the unpickler stumbles over in bytes that are not what was written
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise _Damaged(f"checkpoint {path} is damaged ({reason})") from None
-        if state.get("format") != FORMAT:
+        if not isinstance(state, dict) or "format" not in state:
+            raise _Damaged(f"checkpoint {path} is damaged (it holds something else)")
+        if state["format"] != FORMAT:
             raise UserError(f"checkpoint {path} is of another version of avssl")
+        if "config" in state and not sealed:  # as this version writes it, but not written by it
+            raise _Damaged(f"checkpoint {path} is damaged (it has no checksum)")
+        lacking = [name for name in self._parts if not isinstance(state.get(name), dict)]
+        if lacking or not isinstance(_best_of(state), int | None):
+            raise _Damaged(f"checkpoint {path} is damaged (it lacks {' and '.join(lacking) or 'its best step'})")
+        if state["tally"].get("step", step) != step:
+            raise _Damaged(f"checkpoint {path} is damaged (it is that of step {state['tally']['step']})")
         return state
 
     def _prune(self) -> None:
@@ -108,6 +147,43 @@ class Checkpoints:
             if step not in wanted:
                 self.path(step).unlink(missing_ok=True)
                 self._best_seen.pop(step, None)
+
+
+_SEAL = b"avssl crc32 "
+_SEAL_BYTES = len(_SEAL) + 8
+_ARCHIVE_END = b"PK\x05\x06"
+"""The last record of a zip: 20 bytes, two for the length of the comment, the comment. APPNOTE.TXT, 4.3.16."""
+
+
+def _sealed(buffer: io.BytesIO) -> memoryview:
+    """The zip in ``buffer`` with its checksum as its comment."""
+    data = buffer.getbuffer()
+    record = bytes(data[-22:])
+    if record[:4] != _ARCHIVE_END or record[20:] != b"\0\0":
+        return data  # not as torch writes it today; then as an earlier version's
+    crc = zlib.crc32(data[:-2])
+    del data
+    buffer.seek(-2, io.SEEK_END)
+    buffer.write(_SEAL_BYTES.to_bytes(2, "little") + _SEAL + f"{crc:08x}".encode())
+    return buffer.getbuffer()
+
+
+def _is_whole(data: bytes) -> bool | None:
+    """Whether a checkpoint is as it was written; None if its zip is whole, but nothing says who wrote it."""
+    seal = data[-_SEAL_BYTES:]
+    if seal.startswith(_SEAL):
+        return seal == _SEAL + f"{zlib.crc32(memoryview(data)[: -_SEAL_BYTES - 2]):08x}".encode()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return None if archive.testzip() is None else False
+    except (zipfile.BadZipFile, struct.error, zlib.error, OSError, ValueError, EOFError, RuntimeError):
+        return False
+
+
+def _best_of(state: dict[str, Any]) -> Any:
+    """The step of the best checkpoint so far, None if there was none; of a damaged state something else."""
+    best = state["tally"].get("best") if isinstance(state.get("tally"), dict) else "no tally"
+    return best.get("step", "no step") if isinstance(best, dict) else best
 
 
 class _Damaged(UserError):

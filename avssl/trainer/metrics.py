@@ -25,15 +25,19 @@ class MetricsLog:
         self._events: EventFile | None = None
 
     def lines(self) -> list[dict[str, Any]]:
-        """The whole lines that are there; one that a killed process began is left out."""
-        if not self._path.exists():
+        """The whole lines that are there; what a killed process or a damaged disk left of others is passed over."""
+        try:
+            texts = self._path.read_bytes().split(b"\n")
+        except (FileNotFoundError, IsADirectoryError):
             return []
         found = []
-        for text in self._path.read_text(encoding="utf-8").splitlines():
+        for text in texts:
             try:
-                found.append(json.loads(text))
-            except ValueError:
-                break
+                line = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(line, dict) and isinstance(line.get("step"), int) and {"split", "task"} <= line.keys():
+                found.append(line)
         return found
 
     def continue_after(self, step: int) -> list[dict[str, Any]]:

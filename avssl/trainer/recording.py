@@ -176,6 +176,7 @@ class Recorder:
             "stepper": self._stepper.state(),
             "tasks": dict(self._states),
             "tally": asdict(self.tally),
+            "config": run.config,
         }
         run.checkpoints.save(state, self.tally.step, int(best["step"]) if best else None)
 

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -15,7 +16,8 @@ import yaml
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.trainer.checkpoints import Checkpoints
+from avssl.media.cache import read_json
+from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.distributed import is_writer
 from avssl.trainer.environment import describe_environment
 from avssl.trainer.files import UNFINISHED, write_whole, writing
@@ -57,7 +59,8 @@ class RunFolder:
     ) -> None:
         self.path = Path(path)
         self.writes = is_writer()
-        self.checkpoints = Checkpoints(self.path / "checkpoints")
+        self.config = plain(config)
+        self.checkpoints = Checkpoints(self.path / "checkpoints", PARTS)
         self.metrics = MetricsLog(self.path)
         self._lock: IO[str] | None = None
         if self.writes:
@@ -66,7 +69,7 @@ class RunFolder:
                 _refuse_something_else(self.path)
                 self._lock = _locked(self.path)
             try:
-                self._begin(plain(config), may_differ, plain(defaults))
+                self._begin(self.config, may_differ, plain(defaults))
             except BaseException:
                 self.close()
                 raise
@@ -97,7 +100,7 @@ class RunFolder:
         if save is None:
             from avssl.networks import saving
 
-            save = saving.save_module
+            save = partial(saving.save_module, extra={"beside": sorted(encoders)})
         folder = self.path / "encoders"
         with writing(folder):
             folder.mkdir(exist_ok=True)
@@ -126,10 +129,12 @@ class RunFolder:
 
     def _note_start(self) -> None:
         """The first start's facts, and those of each that continued it under "continued"."""
-        now, known = describe_environment(), self.path / "environment.json"
-        if (self.path / "config.yaml").exists() and known.exists():
-            first = json.loads(known.read_text())
-            now = {**first, "continued": [*first.get("continued", []), now]}
+        now = describe_environment()
+        if (self.path / "config.yaml").exists():
+            first = read_json(self.path / "environment.json")  # None where it is damaged: then this start is the first
+            continued = (first or {}).get("continued", [])
+            if first is not None:
+                now = {**first, "continued": [*(continued if isinstance(continued, list) else []), now]}
         self.write_json("environment.json", now)
 
 
