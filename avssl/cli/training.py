@@ -62,7 +62,7 @@ def train_jobs(
     several = sharing is not None
     try:
         _refuse_other_data(folder, jobs, several)
-        judged = (folder.results / "controls.json").exists()
+        judged = _is_judged(folder)
         # A run that has saved something goes on from there, whatever became of the run it began from.
         fresh = init is not None and not folder.checkpoints.steps()
         encoders = encoders_from(init, [job.task for job in jobs]) if fresh and init is not None else None
@@ -92,6 +92,19 @@ def _forget(folder: RunFolder) -> None:
             shutil.rmtree(folder.path / name, ignore_errors=True)
 
 
+def _is_judged(folder: RunFolder) -> bool:
+    """Whether the controls' rows are there and whole; damaged ones are made again."""
+    from avssl.evaluate.rows import read_rows
+
+    path = folder.results / "controls.json"
+    try:
+        return path.exists() and bool(read_rows(path))
+    except UserError as error:
+        if folder.writes:
+            say(str(error).replace("remove it, and the command that wrote it makes it again", "it is made again"))
+        return False
+
+
 def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) -> None:
     """A run goes on with the data it began with: what it read is in ``data.json``."""
     if not folder.writes:
@@ -109,7 +122,10 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
         return
     changed = [name for name in now if name in known and known[name] != now[name]]
     if changed:
-        then, found = known[changed[0]]["items"], now[changed[0]]["items"]
+        before = known[changed[0]]
+        if not isinstance(before, dict) or not isinstance(before.get("items"), int):
+            raise UserError(f"{folder.path / 'data.json'} is damaged; copy it again from the run")
+        then, found = before["items"], now[changed[0]]["items"]
         raise UserError(
             f"the {changed[0]} data have changed since {folder.path} began ({then} items then, {found} now); "
             "choose another --out"

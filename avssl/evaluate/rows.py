@@ -6,9 +6,11 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from avssl.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,35 @@ def write_rows(rows: Sequence[ResultRow], path: Path) -> None:
 
 
 def read_rows(path: Path) -> list[ResultRow]:
-    """The rows that :func:`write_rows` wrote; fields of other versions are passed over."""
-    known = set(ResultRow.__dataclass_fields__)
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return [ResultRow(**{key: value for key, value in row.items() if key in known}) for row in rows]
+    """The rows that :func:`write_rows` wrote; fields of other versions are passed over.
+
+    Raises:
+        UserError: the file is missing, or holds something else.
+    """
+    try:
+        entries: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        entries = None
+    rows = [_row(entry) for entry in entries] if isinstance(entries, list) else [None]
+    found = [row for row in rows if row is not None]
+    if len(found) < len(rows):
+        raise UserError(f"{path} is damaged; remove it, and the command that wrote it makes it again")
+    return found
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+}
+
+
+def _row(entry: Any) -> ResultRow | None:
+    """The row that a JSON object says; None if it says none."""
+    if not isinstance(entry, dict):
+        return None
+    told = {field: entry[field.name] for field in fields(ResultRow) if field.name in entry}
+    right = all(isinstance(value, _TYPES.get(str(field.type), (object,))) for field, value in told.items())
+    lacking = any(field.default is MISSING for field in fields(ResultRow) if field not in told)
+    return None if lacking or not right else ResultRow(**{field.name: value for field, value in told.items()})
