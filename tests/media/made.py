@@ -8,6 +8,7 @@ at the time it should have tells by how much it is off.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -148,6 +149,8 @@ class Recipe:
     """The loudness of the tone in each channel; by default 1."""
     format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
+    picture: Callable[[int, int, int], NDArray[np.uint8]] = draw
+    """Its number, width and height to uint8 RGB (height, width, 3)."""
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -217,7 +220,7 @@ def _video_packets(stream: Any, recipe: Recipe) -> list[tuple[float, Any]]:
     tick = recipe.tick or 1 / recipe.rate
     found: list[Any] = []
     for number, seconds in enumerate(recipe.shown):
-        picture = draw(number, recipe.width, recipe.height)
+        picture = recipe.picture(number, recipe.width, recipe.height)
         frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=recipe.pixels, threads=1)
         frame.pts = round((seconds + recipe.video_start) / tick)
         frame.time_base = tick
