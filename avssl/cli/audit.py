@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avssl.cli import data_sources
 from avssl.cli.checks import require
 from avssl.cli.data import open_source
 from avssl.cli.options import Command, Option, options_of
@@ -48,7 +49,7 @@ def run(argv: Sequence[str]) -> None:
                 None,
                 "held-out data; else the splits of DATA, or the division that a training makes",
             ),
-            Option("sources", str, "content", "how sources are found: content, names, none"),
+            *data_sources.options(),
             Option("json", str | None, None, "also write all of it to this file", metavar="FILE"),
             Option("html", str | None, None, "also write one HTML page", metavar="FILE"),
             Option("fast", bool, False, "leave out the planted leaks, for which the controls are trained"),
@@ -62,14 +63,19 @@ def run(argv: Sequence[str]) -> None:
     require(values, "items", values["items"] >= 1, "must be at least 1")
     from avssl.experiment.audit import audit
 
-    media = open_source(values["data"], say)
-    test = None if values["test"] is None else open_source(values["test"], say)
+    mode = data_sources.asked(values["sources"], values["source_column"])
+    column = data_sources.column_of(mode, values["data"])
+    media = open_source(values["data"], say, column)
+    test = None
+    if values["test"] is not None:
+        is_table = Path(values["test"]).suffix.lower() in (".csv", ".tsv")
+        test = open_source(values["test"], say, column if is_table else None)
     with progress("auditing", "steps") as tell:
         found = audit(
             media,
             None if kind is None else kind(values.build(kind.Options)),
             test,
-            sources=values["sources"],
+            sources=mode,
             fast=values["fast"],
             items=values["items"],
             seed=values["seed"],

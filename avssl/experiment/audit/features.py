@@ -8,6 +8,7 @@ Of the sound: its loudness, its hum (lines that stay), its noise floor and bandw
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -55,7 +56,8 @@ class Cues:
         sources: of each.
         picture, sound: cue → (n, d), each scaled so that the cue as a whole has variance 1; a cue that is the same in
             all items is left out.
-        makes: of each.
+        kinds: how each was made, in words.
+        folders: that each lies in.
         unread: how many items could not be read here.
     """
 
@@ -63,8 +65,9 @@ class Cues:
     sources: list[str]
     picture: dict[str, Matrix]
     sound: dict[str, Matrix]
-    makes: list[Make]
-    unread: int
+    kinds: list[str]
+    folders: list[str]
+    unread: int = 0
 
 
 def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = lambda count: None) -> Cues:
@@ -100,7 +103,8 @@ def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = la
         [facts.source or facts.path for facts in everywhere],
         _scaled(picture),
         _scaled(sound),
-        makes,
+        [_in_words(facts, make) for facts, make in zip(everywhere, makes, strict=True)],
+        [os.path.dirname(facts.path) for facts in everywhere],  # noqa: PTH120 - of members of a tar, too
         unread,
     )
 
@@ -234,6 +238,19 @@ def _sound_make(facts: Sequence[Facts], makes: Sequence[Make]) -> Matrix:
         for f, m in zip(facts, makes, strict=True)
     ]
     return np.hstack([np.array(figures), _kinds([m.audio_codec for m in makes])])
+
+
+def _in_words(facts: Facts, make: Make) -> str:
+    """ "mov, h264 312×176, 15/s, aac 22.05 kHz mono"."""
+    words = [make.container]
+    if facts.kind != "sound":
+        words.append(f"{make.video_codec} {facts.width}×{facts.height}".strip())
+    if facts.kind == "video":
+        words.append(f"{facts.frame_rate:.4g}/s")
+    if facts.has_sound:
+        layout = "mono" if facts.audio_channels == 1 else f"{facts.audio_channels} channels"
+        words.append(f"{make.audio_codec} {facts.audio_rate / 1000:g} kHz {layout}".strip())
+    return ", ".join(words)
 
 
 def _log(bit_rate: int) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from avssl.experiment.audit.findings import Finding, Verdict, figure, per_cent
-from avssl.experiment.audit.screen import SECTIONS, facts, of, sentence
+from avssl.experiment.audit.screen import SECTIONS, facts, of, short, verdict
 from avssl.report.bars import Bar, Cell, Group
 from avssl.report.page import environment
 from avssl.version import __version__
@@ -24,6 +24,7 @@ LEADS = {
     "planted": "The answer was put into the puzzles of these data, and each control was trained on them for a moment. "
     "One that does not find it would not find a real leak of that size either.",
 }
+WORDS = {"parts": "Parts", "cues": "Cues", "shortcuts": "Shortcuts", "planted": "Planted leaks"}
 _TONES: dict[Verdict, str] = {
     "ok": "other-0",
     "caught": "other-0",
@@ -38,7 +39,7 @@ _LISTED = 12
 def html(audit: Audit) -> str:
     """The page; it needs nothing from elsewhere."""
     sections = [
-        {"key": key, "title": title, "lead": LEADS[key], "group": _group(rows)}
+        {"key": key, "title": title, "word": WORDS[key], "lead": LEADS[key], "group": _group(rows)}
         for key, title in SECTIONS.items()
         if (rows := of(audit, key))
     ]
@@ -48,8 +49,7 @@ def html(audit: Audit) -> str:
         .render(
             title=f"Audit of {audit.data}",
             test=audit.test,
-            task=audit.task,
-            verdict=sentence(audit),
+            verdict=verdict(audit),
             facts=facts(audit),
             sections=sections,
             groups=[(one.rule, one.words, one.paths[:_LISTED], len(one.paths)) for one in audit.found.groups],
@@ -73,7 +73,7 @@ def as_json(audit: Audit) -> dict[str, Any]:
         "items": audit.items,
         "sources": audit.sources,
         "duplicates": audit.duplicates,
-        "verdict": sentence(audit),
+        "verdict": " ".join(verdict(audit)),
         "leaks": [row.as_json() for row in audit.leaks],
         "planted": [row.as_json() for row in audit.planted],
         "identity": [row.as_json() for row in audit.identity],
@@ -104,7 +104,7 @@ def _cell(row: Finding) -> Cell:
     if row.unguarded is not None and row.unguarded != (row.value, row.low, row.high):
         notes.insert(0, f"{figure(*row.unguarded)} without its countermeasure")
     return Cell(
-        name=row.name,
+        name=short(row),
         letter="",
         tone=_TONES[row.verdict],
         value=per_cent(row.value),

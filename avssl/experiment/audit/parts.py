@@ -17,7 +17,7 @@ from avssl.media.sources import Likeness, Sources
 
 TEST_SHARE = 0.2
 """What a training holds out where the data name no test part (``--test-share``)."""
-_FEWEST_SOURCES = 4
+_SOURCES_A_PART = 2
 
 RULES = {
     "bytes": "same bytes",
@@ -34,21 +34,20 @@ RULES = {
 
 @dataclass(frozen=True)
 class Division:
-    """Which items are tested on.
+    """Which items are trained on, and which are tested on.
 
     Attributes:
-        test: (n,) of all items.
+        train, test: (n,) of all items; what cannot be used is in neither.
         words: who divided them so.
-        ours: whether a training would divide them so itself, by source: then nothing that was found is in both.
     """
 
+    train: NDArray[np.bool_]
     test: NDArray[np.bool_]
     words: str
-    ours: bool
 
 
 def divide(media: Media, extra: int, seed: int) -> Division | None:
-    """The parts of some media.
+    """The parts of some media, all of whose items can be used.
 
     Args:
         media: with the sources that were found; of ``--test`` data, those are the last items.
@@ -60,17 +59,43 @@ def divide(media: Media, extra: int, seed: int) -> Division | None:
     """
     count = len(media)
     if extra:
-        return Division(np.arange(count) >= count - extra, "--test", False)
+        test = np.arange(count) >= count - extra
+        return Division(~test, test, "--test")
     splits = [media.facts(i).split for i in range(count)]
-    held = np.array([split in ("test", "validation") for split in splits], bool)
-    if held.any() and not held.all():
-        return Division(held, "the splits that the data name", False)
-    if len({media.facts(i).source for i in range(count)}) < _FEWEST_SOURCES:
+    test = np.array([split == "test" for split in splits], bool)
+    if not test.any():
+        test = np.array([split == "validation" for split in splits], bool)
+    train = np.array([split not in ("validation", "test") for split in splits], bool)
+    if test.any() and train.any():
+        return Division(train, test, "the splits that the data name")
+    names = _held_out(media, seed)
+    if names is None:
         return None
-    held_out = Subset(media, np.arange(count)).split_by_source(TEST_SHARE, seed)[1]
-    names = {held_out.facts(i).source for i in range(len(held_out))}
-    chosen = np.array([media.facts(i).source in names for i in range(count)], bool)
-    return Division(chosen, "the division that a training would make", True)
+    test = np.array([media.facts(i).source in names for i in range(count)], bool)
+    return Division(~test, test, "the division that a training would make")
+
+
+def _held_out(media: Media, seed: int) -> set[str] | None:
+    """The sources that a training would hold out: two at least, and two are left."""
+    whole, share = Subset(media, np.arange(len(media))), TEST_SHARE
+    every = _sources(whole)
+    while len(every) >= 2 * _SOURCES_A_PART and share < 1:
+        names = _sources(whole.split_by_source(share, seed)[1])
+        if len(every) - len(names) < _SOURCES_A_PART:
+            break
+        if len(names) >= _SOURCES_A_PART:
+            return names
+        share += 1 / len(media)
+    return None
+
+
+def _sources(media: Media) -> set[str]:
+    return {media.facts(i).source for i in range(len(media))}
+
+
+def duplicates(media: Media) -> int:
+    """How many items are of a file that is, byte for byte, an earlier one's."""
+    return sum(len(group) - 1 for group in copies(dict.fromkeys(media.facts(i).path for i in range(len(media)))))
 
 
 def shared(media: Media, found: Sources, division: Division) -> list[Finding]:
@@ -81,7 +106,12 @@ def shared(media: Media, found: Sources, division: Division) -> list[Finding]:
         found: by content, whatever the division was made by.
     """
     findings = []
+    kinds = {media.facts(i).kind for i in range(len(media))}
+    heard = any(media.facts(i).has_sound for i in range(len(media)))
+    senseless = {*(() if heard else ("sound", "hum")), *(("frames", "border") if kinds == {"sound"} else ())}
     for rule, name in RULES.items():
+        if rule in senseless:
+            continue
         groups = _copies(media) if rule == "bytes" else [one for one in found.groups if one.rule == rule]
         sure = _crossing(groups, division)
         weak = _crossing([one for one in found.warnings if one.rule == rule], division)
@@ -110,16 +140,14 @@ def _copies(media: Media) -> list[Likeness]:
 
 def _crossing(groups: Sequence[Likeness], division: Division) -> list[Likeness]:
     """Those with items on both sides."""
-    return [one for one in groups if 0 < sum(bool(division.test[i]) for i in one.items) < len(one.items)]
+    return [one for one in groups if all(any(side[i] for i in one.items) for side in (division.train, division.test))]
 
 
 def _example(group: Likeness, division: Division) -> str:
     """ "b.mp4 and a.mp4 of the training: words"."""
-    names = {
-        side: [path for i, path in zip(group.items, group.paths, strict=True) if division.test[i] == side]
-        for side in (True, False)
-    }
-    test, train = (_short(names[side][0], names[not side][0]) for side in (True, False))
+    sides = (division.test, division.train)
+    first = [next(path for i, path in zip(group.items, group.paths, strict=True) if side[i]) for side in sides]
+    test, train = _short(first[0], first[1]), _short(first[1], first[0])
     return f"{test} and in training {train}: {group.words}"
 
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 SECTIONS = {
-    "parts": "What the test part has of the training part",
+    "parts": "What the test part has of training",
     "cues": "Cues for identity",
-    "shortcuts": "Shortcuts, with their countermeasures",
+    "shortcuts": "Shortcuts, with countermeasures",
     "planted": "Leaks planted for the controls",
 }
 """Section → its title."""
@@ -32,7 +32,7 @@ _LEADS = {
 
 def lines(audit: Audit) -> list[str]:
     """All of an audit, each line of 80 columns at most (but for long names of files)."""
-    said = [f"Audit of {audit.data}" + (f", tested on {audit.test}" if audit.test else ""), ""]
+    said = [f"Audit of {audit.data}", *([f"  tested on {audit.test}"] if audit.test else []), ""]
     for word, text in facts(audit):
         said += _wrapped(text, f"  {word:<12}")
     for key, title in SECTIONS.items():
@@ -42,7 +42,8 @@ def lines(audit: Audit) -> list[str]:
     if audit.notes:
         said += ["", "Not asked, or asked of less"]
         said += [line for note in audit.notes for line in _wrapped(note, "  ")]
-    said += ["", *textwrap.wrap(sentence(audit), WIDTH)]
+    for sentence in verdict(audit):
+        said += ["", *textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)]
     return said
 
 
@@ -58,40 +59,42 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
             told.append((word, rest))
         else:
             told.append((word.split()[1], f"{word.split()[0]}: {rest}"))
-    told.append(("sources", _counted(audit)))
-    told.append(("duplicates", f"{audit.duplicates} of {audit.items} items are copies of another, byte for byte"))
+    told.append(("sources", f"{audit.sources}, found by {audit.found.mode}"))
     told += [("", line) for line in audit.found.lines()]
+    told.append(("duplicates", f"{audit.duplicates} of {audit.items} items are copies of another, byte for byte"))
     told.append(("files", "; ".join(f"{count} × {words}" for words, count in audit.makes[:_FILES]) + _more(audit)))
     best = sorted(audit.identity, key=lambda row: -row.low)[:3]
     if best and best[0].low > best[0].chance:
         cues = ", ".join(f"{row.name.partition(' →')[0]} ({figure(row.value, row.low, row.high)})" for row in best)
         told.append(("told by", f"{cues} tell a source from others; chance is 50 %"))
+    if audit.task:
+        told.append(("task", audit.task))
     if audit.division:
         told.append(("tested on", audit.division))
     return told
 
 
-def sentence(audit: Audit) -> str:
-    """What it comes to."""
+def verdict(audit: Audit) -> list[str]:
+    """What it comes to, in a sentence for each kind of verdict."""
     leaks, warnings, few = (
         [row for row in audit.leaks if row.verdict == word] for word in ("leak", "warning", "too few")
     )
-    blind = [row for row in audit.planted if row.verdict == "blind"]
-    said = []
-    if leaks:
-        said.append(f"{_number(len(leaks), 'leak')}: {_listed(leaks)}.")
-    else:
-        said.append("No leak was found.")
+    said = [f"{_number(len(leaks), 'leak')}: {_listed(leaks)}." if leaks else "No leak was found."]
     if warnings:
         said.append(f"{_number(len(warnings), 'warning')}: {_listed(warnings)}.")
     if few:
         said.append(f"Too few sources to tell: {_listed(few)}.")
+    blind = [short(row) for row in audit.planted if row.verdict == "blind"]
     if blind:
-        names = " and ".join(row.name.partition(": ")[2] for row in blind)
-        said.append(f"Blind on these data: {names}; that it stays at chance there means nothing.")
+        said.append(f"Blind on these data: {', '.join(blind)}. That such a control stays at chance means nothing here.")
     elif audit.planted:
         said.append("Each control caught the leak that was planted for it.")
-    return " ".join(said)
+    return said
+
+
+def short(row: Finding) -> str:
+    """The name without the task, which the page names once."""
+    return row.name.partition(": ")[2] if row.section in ("shortcuts", "planted") else row.name
 
 
 def of(audit: Audit, section: str) -> list[Finding]:
@@ -108,7 +111,7 @@ def _head(title: str, key: str) -> str:
 
 
 def _row(row: Finding) -> list[str]:
-    name = textwrap.wrap(row.name, _NAME) or [""]
+    name = textwrap.wrap(short(row), _NAME) or [""]
     said = [f"  {line}" for line in name[:-1]]
     shown = figure(row.value, row.low, row.high)
     said.append(f"  {name[-1]:<{_NAME}}{shown:>{_FIGURE}}{per_cent(row.chance):>{_CHANCE}}   {row.verdict}")
@@ -129,10 +132,6 @@ def _wrapped(text: str, first: str) -> list[str]:
     ) or [first.rstrip()]
 
 
-def _counted(audit: Audit) -> str:
-    return f"{audit.sources}, found by {audit.found.mode}"
-
-
 def _more(audit: Audit) -> str:
     rest = len(audit.makes) - _FILES
     return f"; {rest} more kinds" if rest > 0 else ""
@@ -143,4 +142,4 @@ def _number(count: int, word: str) -> str:
 
 
 def _listed(rows: Sequence[Finding]) -> str:
-    return ", ".join(row.name for row in rows[:4]) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
+    return ", ".join(short(row) for row in rows[:4]) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")

@@ -1,0 +1,56 @@
+"""How far an audit is, told for the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avssl.tasks.base import Task
+
+Told = Callable[[int, int], None]
+"""Called with how many steps are done and how many there are: tenths of seconds of work, as it was guessed before."""
+
+_SECONDS = {"sources": 0.1, "measuring": 0.05, "shortcuts": 8.0, "planting": 5.0}
+"""What a step of each stage takes on one core, about."""
+
+
+class Steps:
+    """How far the whole is.
+
+    Args:
+        tell: takes it.
+        task: whose shortcuts and controls are tried, if any.
+        items: of all data.
+        measured: how many of them are measured.
+        fast: whether no leak is planted.
+    """
+
+    def __init__(self, tell: Told | None, task: Task | None, items: int, measured: int, fast: bool) -> None:
+        from avssl.experiment.audit.shortcuts import known_count
+
+        self._tell = tell
+        controls = 0 if task is None or fast or task.classes is None else len(task.controls()) + 1
+        self._total = {
+            "sources": items,
+            "measuring": measured,
+            "shortcuts": 0 if task is None else known_count(task),
+            "planting": controls,
+        }
+        self._done = dict.fromkeys(self._total, 0)
+        self.done("sources", 0)
+
+    def done(self, stage: str, count: int | None = None) -> None:
+        """So many steps of a stage are done; all of it if None."""
+        self._done[stage] = self._total[stage] if count is None else min(count, self._total[stage])
+        if self._tell is not None:
+            self._tell(self._work(self._done), self._work(self._total))
+
+    def finish(self) -> None:
+        """All is done."""
+        for stage in self._total:
+            self.done(stage)
+
+    @staticmethod
+    def _work(steps: dict[str, int]) -> int:
+        return round(10 * sum(count * _SECONDS[stage] for stage, count in steps.items()))

@@ -1,0 +1,101 @@
+"""A task tried on data: its shortcuts, and the leaks planted for its controls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.experiment.audit import planted, shortcuts
+from avssl.experiment.audit.findings import Finding
+from avssl.experiment.audit.parts import Division
+from avssl.experiment.audit.steps import Steps
+from avssl.media.facts import Media
+from avssl.media.memory import in_memory
+from avssl.media.readable import on_readable
+from avssl.media.selection import Subset
+from avssl.samplers.whole_pictures import any_moves
+from avssl.tasks.base import Task
+
+PUZZLES_OF_VIDEOS, PUZZLES_OF_IMAGES = 384, 1024
+"""Puzzles that a shortcut is probed on; frames of videos take longer to read."""
+_SOURCES_A_PART = 2
+
+
+@dataclass
+class Trial:
+    """What came of it."""
+
+    shortcuts: list[Finding] = field(default_factory=list)
+    planted: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def tried(
+    task: Task,
+    media: Media,
+    items: NDArray[np.int64],
+    division: Division | None,
+    *,
+    fast: bool,
+    seed: int,
+    steps: Steps,
+) -> Trial:
+    """Probe each known shortcut of a task, and each of its controls.
+
+    Args:
+        media: all items, with their sources.
+        items: those to draw puzzles from.
+        division: of all items.
+        fast: leave out the planted leaks.
+    """
+    trial = Trial()
+    if division is None or not all(_enough(media, items[mask[items]]) for mask in (division.train, division.test)):
+        trial.notes.append(f"{task.name} needs two sources in each part: its shortcuts and controls are not tried")
+        return trial
+
+    tested = {media.facts(int(i)).path for i in items if division.test[i]}
+    passed_over: list[str] = []
+    trial = on_readable(
+        in_memory(Subset(media, items)),
+        lambda part: _tried(task, part, tested, fast, seed, steps),
+        skip=True,
+        say=passed_over.append,
+    )
+    trial.notes += passed_over
+    return trial
+
+
+def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: int, steps: Steps) -> Trial:
+    """As :func:`tried`; ``tested``: paths of the test items."""
+    trial = Trial()
+    test = np.array([part.facts(i).path in tested for i in range(len(part))])
+    held, rest = Subset(part, np.flatnonzero(test)), Subset(part, np.flatnonzero(~test))
+    task.fit_statistics(rest, seed)
+    known = shortcuts.known(task, part)
+    puzzles = PUZZLES_OF_VIDEOS if any_moves(part) else PUZZLES_OF_IMAGES
+    prober = shortcuts.Prober(task, part, asked=len(known), puzzles=puzzles, seed=seed)
+    for count, shortcut in enumerate(known, 1):
+        trial.shortcuts.append(prober.probed(shortcut))
+        steps.done("shortcuts", count)
+    if not known:
+        trial.notes.append(f"no shortcut of {task.name} is known that a probe could try")
+    if task.classes is None:
+        trial.notes.append(f"{task.name} has no classes: no leak is planted for its controls")
+        return trial
+    controls = task.controls()
+    if fast:
+        trial.notes.append("no leak was planted for the controls: whether they would catch one is not known")
+    elif controls:
+        drawn = planted.Drawn(task.held_out(), rest, held, seed)
+        drawn.prepare()
+        for count, (name, control) in enumerate(controls.items(), 1):
+            steps.done("planting", count)
+            trial.planted.append(planted.caught(name, control, drawn))
+    return trial
+
+
+def _enough(media: Media, items: Sequence[int] | NDArray[np.int64]) -> bool:
+    return len({media.facts(int(i)).source for i in items}) >= _SOURCES_A_PART
