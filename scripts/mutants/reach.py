@@ -29,16 +29,18 @@ class Reach:
     Attributes:
         seconds: by test, set-up included.
         lines: by file and line, the tests that run it.
+        forking: tests that fork: what their other processes run is not seen, so they are asked of every mutant.
     """
 
     seconds: dict[str, float]
     lines: dict[str, dict[int, list[str]]]
+    forking: list[str]
 
     def tests(self, file: str, lines: Iterable[int]) -> Tests:
         """The tests that run one of these lines; where none does (they run at import), those that run any other."""
         there = self.lines.get(file, {})
         names = {name for line in lines for name in there.get(line, [])}
-        names = names or {name for tests in there.values() for name in tests}
+        names = (names or {name for tests in there.values() for name in tests}) | set(self.forking)
         by_file: dict[str, list[str]] = {}
         for name in sorted(names, key=self.seconds.__getitem__):
             by_file.setdefault(name.split("::")[0], []).append(name)
@@ -63,7 +65,7 @@ def measure(root: Path, tests: Sequence[str], files: Sequence[str]) -> Reach:
         raise SystemExit(f"the tests fail on the code as it is (status {os.waitstatus_to_exitcode(status)})")
     found = json.loads(target.read_text())
     lines = {file: {int(k): v for k, v in by_line.items()} for file, by_line in found["lines"].items()}
-    return Reach(found["seconds"], lines)
+    return Reach(found["seconds"], lines, found["forking"])
 
 
 def enter(root: Path) -> None:
@@ -97,19 +99,23 @@ def _measured(root: Path, tests: Sequence[str], files: Sequence[str], target: Pa
     for path in data.measured_files():
         by_line = data.contexts_by_lineno(path)
         lines[str(Path(path).relative_to(root))] = {k: [name for name in v if name] for k, v in by_line.items()}
-    target.write_text(json.dumps({"seconds": watch.seconds, "lines": lines}))
+    target.write_text(json.dumps({"seconds": watch.seconds, "lines": lines, "forking": sorted(watch.forking)}))
     return 0
 
 
 class _Watch:
-    """Tells coverage which test runs, and takes its time."""
+    """Tells coverage which test runs, takes its time, and sees whether it forks."""
 
     def __init__(self, coverage: Any) -> None:
         self._coverage = coverage
+        self._running = ""
         self.seconds: dict[str, float] = {}
+        self.forking: set[str] = set()
+        os.register_at_fork(after_in_parent=lambda: self.forking.add(self._running))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        self._running = item.nodeid
         self._coverage.switch_context(item.nodeid)
         begin = time.process_time()
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import sys
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from trainer_toy import OtherToy, Toy, ToyMedia, ToyOptions
 
 from avssl.errors import MediaError, UserError
 from avssl.samplers.keys import Key
-from avssl.trainer.loader import REPLACEMENTS, Source, Steps, _start_worker, batches, load
+from avssl.trainer.loader import _WORKERS_START, REPLACEMENTS, Source, Steps, _start_worker, batches, load
 from avssl.trainer.plan import Turns, batch_keys
 
 
@@ -107,6 +109,31 @@ def test_workers_open_files_for_themselves():
     task = Toy(ToyOptions())
     task.load_state({"mean": 100.0})
     drawn(Steps([Source(task, media, 20)], Turns([1]), seed=0, batch_size=4), workers=1)
+
+
+class Counted(ToyMedia):
+    """Media that write down each time that they are opened anew from a pickle."""
+
+    def __init__(self, path):
+        super().__init__(20)
+        object.__setattr__(self, "path", path)
+
+    def __reduce__(self):
+        return _opened, (self.path,)
+
+
+def _opened(path):
+    with path.open("a") as file:
+        file.write("opened\n")
+    return Counted(path)
+
+
+@pytest.mark.parametrize(("workers", "times"), [(0, 0), (1, 1), (2, 2)])
+def test_each_worker_opens_media_once_and_the_training_process_uses_them_as_they_are(tmp_path, workers, times):
+    task, notes = Toy(ToyOptions()), tmp_path / "opened.txt"
+    task.load_state({"mean": 100.0})
+    drawn(Steps([Source(task, Counted(notes), 20)], Turns([1]), seed=0, batch_size=4), end=6, workers=workers)
+    assert (notes.read_text().count("opened") if notes.exists() else 0) == times
 
 
 class Threads(Toy):
@@ -213,3 +240,19 @@ def test_workers_leave_interrupts_to_the_training_and_end_a_while_after_being_as
     finally:
         for name, handler in zip(names, before, strict=True):
             signal.signal(name, handler)
+
+
+class Parents(torch.utils.data.Dataset):
+    """The process that started the one that draws."""
+
+    def __getitem__(self, i):
+        return os.getppid()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python's own way is taken")
+def test_workers_are_forked_from_the_training_process_whatever_python_does_by_default(monkeypatch):
+    monkeypatch.setattr(
+        multiprocessing.context._default_context, "_actual_context", multiprocessing.get_context("spawn")
+    )
+    assert list(load(Parents(), range(3), workers=1, pin=False)) == [os.getpid()] * 3
+    assert _WORKERS_START == "fork"

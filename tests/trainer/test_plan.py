@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
-from avssl.trainer.plan import Turns, batch_keys, named, run_on_keys, steps_per_epoch
+from avssl.trainer.plan import Sharing, TaskPlan, Turns, batch_keys, named, run_on_keys, steps_per_epoch
 
 
 @given(length=st.integers(1, 300), batch_size=st.integers(1, 100), seed=st.integers(0, 5))
@@ -87,3 +87,11 @@ def test_a_plan_walked_backwards_is_the_same_plan():
     turns, order = Turns([3, 2, 1]), [Turns([3, 2, 1]).at(step) for step in range(18)]
     assert [turns.at(step) for step in reversed(range(18))] == order[::-1]
     assert [turn.batch for (turn,) in order if turn.plan == 0] == list(range(9))
+
+
+def test_a_task_counts_once_and_is_not_validated_unless_it_is_told():
+    task, media = object(), object()
+    plan = TaskPlan(task, media)
+    assert (plan.task, plan.train, plan.validation, plan.weight) == (task, media, None, 1.0)
+    sharing = Sharing()
+    assert (sharing.mix, sharing.own_statistics, sharing.by_chance) == ("alternating", False, False)
