@@ -29,11 +29,14 @@ from avssl.media.container import (
     sound_stream,
 )
 from avssl.media.facts import Kind
+from avssl.media.obstacle import obstacle, without_decoder
 from avssl.media.picture_kinds import must_be_more_than_a_picture, must_be_no_picture, must_not_be_heif
 from avssl.media.scan import Track, scan
 from avssl.media.whole import what_is_missing, why_not_opened
 
 SHORT_SECONDS = 1.0
+MAY_BE_WHOLE = ("damaged", "truncated", "unreadable: a damaged", "no video", "no decoder", "not media")
+"""Reasons behind which there may be another, truer one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +76,21 @@ def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60
             and there are no flags "silent" and "still".
         timeout_seconds: after this the file is given up, with that as the reason.
     """
-    deadline = Deadline(path, timeout_seconds)
+    found = _looked_at(path, decode_check, Deadline(path, timeout_seconds))
+    if found.reason is not None and found.reason.startswith(MAY_BE_WHOLE):
+        return Inspection(obstacle(path) or found.reason)
+    return found
+
+
+def of_image(size: tuple[int, int]) -> Inspection:
+    """What is known of a still image of this (width, height)."""
+    return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _looked_at(path: str, thorough: bool, deadline: Deadline) -> Inspection:
     try:
         reason = _why_no_file(path)
         if reason is not None:
@@ -81,7 +98,7 @@ def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60
         size = check_image(path)
         if size is not None:
             return of_image(size)
-        return _audio_visual(path, decode_check, deadline)
+        return _audio_visual(path, thorough, deadline)
     except Unusable as unusable:
         return Inspection(str(unusable))
     except MediaError as error:
@@ -96,14 +113,6 @@ def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60
     except Exception as error:
         error.add_note(f"while looking at {path}")
         raise
-
-
-def of_image(size: tuple[int, int]) -> Inspection:
-    """What is known of a still image of this (width, height)."""
-    return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
-
-
-# --- how ------------------------------------------------------------------------------------------------------
 
 
 def _why_no_file(path: str) -> str | None:
@@ -177,7 +186,7 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track]) ->
 def _why_nothing(container: InputContainer) -> str:
     coded = [s for s in (*container.streams.video, *container.streams.audio) if s.codec_context is None]
     if coded:
-        return "unreadable: there is no decoder for what is in it"
+        return without_decoder(container) or "no decoder for what is in it"
     return "no video and no sound"
 
 

@@ -9,6 +9,8 @@ from typing import BinaryIO
 
 from av.container import InputContainer
 
+from avssl.media.ebml import first_damage
+
 TAIL_BYTES = 1 << 17
 """An Ogg page has at most 65,307 bytes (RFC 3533), so the last one of a file lies in here."""
 
@@ -50,12 +52,12 @@ def what_is_missing(path: str, container: InputContainer, end_seconds: float) ->
     """
     size = Path(path).stat().st_size
     names = set(container.format.name.split(","))
-    early = _early_end(container, end_seconds) if names & {"flv", "flac", "matroska"} else None
+    early = _early_end(container, end_seconds) if names & {"flv", "flac", "matroska", "asf"} else None
     with Path(path).open("rb") as file:
         if names & {"mp4", "mov"}:
             missing = _cut_index(file) or _short_mp4(container, size)
         elif "matroska" in names:
-            missing = _short_of(_matroska_end(file), size)
+            missing = _short_of(_matroska_end(file), size) or _wrong_elements(path)
         elif names & {"avi", "wav"}:
             missing = _short_of(_riff_end(file), size)
         elif "ogg" in names:
@@ -133,6 +135,11 @@ def _matroska_end(file: BinaryIO) -> int | None:
             return None
         position += id_length + size_length + size
     return None
+
+
+def _wrong_elements(path: str) -> str | None:
+    seconds = first_damage(path)
+    return None if seconds is None else f"damaged: its bytes do not match their checksums or lengths at {seconds:.2f} s"
 
 
 def _vint(data: bytes) -> tuple[int | None, int]:

@@ -1,0 +1,134 @@
+"""The elements of a Matroska or WebM file, and whether they follow each other as they say (RFC 8794, RFC 9559)."""
+
+from __future__ import annotations
+
+import mmap
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+EBML, SEGMENT, CLUSTER, TRACKS = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1654AE6B
+_CRC, _VOID, _TIMESTAMP, _INFO, _SCALE = 0xBF, 0xEC, 0xE7, 0x1549A966, 0x2AD7B1
+_OF_SEGMENT = {CLUSTER, TRACKS, _INFO, 0x114D9B74, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _CRC, _VOID}
+"""And SeekHead, Cues, Attachments, Chapters, Tags."""
+_OF_CLUSTER = {_TIMESTAMP, 0xA3, 0xA0, 0xAB, 0xA7, 0x5854, 0xAF, _CRC, _VOID}
+"""SimpleBlock, BlockGroup, PrevSize, Position, SilentTracks, EncryptedBlock."""
+_ENCRYPTION = (TRACKS, 0xAE, 0x6D80, 0x6240, 0x5035)
+"""Tracks, TrackEntry, ContentEncodings, ContentEncoding, ContentEncryption."""
+
+
+class Element(NamedTuple):
+    """One element; ``end`` is that of its parent where the element does not say (a live stream)."""
+
+    id: int
+    start: int
+    content: int
+    end: int
+    is_open: bool
+
+
+def elements(data: bytes | mmap.mmap, start: int, end: int) -> Iterator[Element]:
+    """The elements that lie between two places; ends where there is none."""
+    while start < end:
+        id_length = 9 - data[start].bit_length()
+        if id_length > 4 or start + id_length >= end:
+            return
+        size_length = 9 - data[start + id_length].bit_length()
+        content = start + id_length + size_length
+        if size_length > 8 or content > end:
+            return
+        size = int.from_bytes(data[start + id_length : content], "big") & ((1 << 7 * size_length) - 1)
+        is_open = size == (1 << 7 * size_length) - 1
+        after = end if is_open else content + size
+        yield Element(int.from_bytes(data[start : start + id_length], "big"), start, content, after, is_open)
+        start = after
+
+
+def is_encrypted(path: str) -> bool:
+    """Whether blocks of any track are encrypted."""
+    with _mapped(path) as data:
+        found = [segment for segment in elements(data, 0, len(data)) if segment.id == SEGMENT]
+        for wanted in _ENCRYPTION:
+            found = [part for parent in found for part in _parts(data, parent, wanted)]
+        return bool(found)
+
+
+def is_init_segment(path: str) -> bool:
+    """Whether it is a whole table of contents, and no media."""
+    with _mapped(path) as data:
+        segment = next((element for element in elements(data, 0, len(data)) if element.id == SEGMENT), None)
+        if segment is None or segment.end > len(data):
+            return False
+        parts = list(elements(data, segment.content, segment.end))
+        named = {part.id for part in parts}
+        return TRACKS in named and CLUSTER not in named and parts[-1].end <= len(data)
+
+
+def first_damage(path: str) -> float | None:
+    """Where elements stop following each other, or a checksum is wrong: seconds after the first cluster, or None."""
+    with _mapped(path) as data:
+        for segment in elements(data, 0, len(data)):
+            if segment.id == SEGMENT:
+                return _first_damage(data, segment._replace(end=min(segment.end, len(data))))
+    return None
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _mapped(path: str) -> mmap.mmap:
+    with Path(path).open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _parts(data: mmap.mmap, parent: Element, wanted: int) -> list[Element]:
+    end = min(parent.end, len(data))
+    return [part for part in elements(data, parent.content, end) if part.id == wanted and part.end <= end]
+
+
+def _first_damage(data: mmap.mmap, segment: Element) -> float | None:
+    scale, first, last = 1_000_000, None, 0
+    start = segment.content
+    for part in elements(data, segment.content, segment.end):
+        if part.id not in _OF_SEGMENT or part.end > segment.end:
+            break
+        start = part.end
+        if part.id == CLUSTER:
+            last = _timestamp(data, part, last)
+            first = last if first is None else first
+        if part.id == _INFO:
+            scale = next((_number(data, told) for told in _parts(data, part, _SCALE)), scale)
+        if part.id == CLUSTER and part.is_open:
+            return None  # a live stream: clusters lie in each other's place, and carry no checksums
+        if not _is_whole(data, part):
+            break
+    else:
+        if start >= segment.end:
+            return None
+    return (last - (first or 0)) * scale / 1e9
+
+
+def _is_whole(data: mmap.mmap, part: Element) -> bool:
+    first = next(elements(data, part.content, part.end), None)
+    if first is not None and first.id == _CRC and first.end - first.content == 4:
+        told = int.from_bytes(data[first.content : first.end], "little")
+        with memoryview(data) as view:
+            if zlib.crc32(view[first.end : part.end]) != told:
+                return False
+    if part.id != CLUSTER:
+        return True
+    at = part.content
+    for block in elements(data, part.content, part.end):
+        if block.id not in _OF_CLUSTER or block.end > part.end:
+            return False
+        at = block.end
+    return at == part.end
+
+
+def _timestamp(data: mmap.mmap, cluster: Element, otherwise: int) -> int:
+    return next((_number(data, told) for told in _parts(data, cluster, _TIMESTAMP)), otherwise)
+
+
+def _number(data: mmap.mmap, element: Element) -> int:
+    return int.from_bytes(data[element.content : element.end], "big")
