@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -176,14 +175,25 @@ def held_out_of(run: Run, say: Say) -> Media:
     Raises:
         UserError: the run held nothing out.
     """
+    held_out = parts_of(run, say).test
+    assert held_out is not None
+    return held_out
+
+
+def parts_of(run: Run, say: Say) -> Parts:
+    """The parts of a run's own data, the test part of which is what :func:`held_out_of` gives.
+
+    Raises:
+        UserError: the run held nothing out.
+    """
     need_test = bool(run.config.get("controls", True))
     parts = gather(run.task, options_of_run(run.config), run.options.seed, say, need_test=need_test)
     if parts.test is not None:
-        return parts.test
+        return parts
     if parts.validation is None:
         raise UserError(f"{run.path} held nothing out of its data (--no-controls); give held-out data with --data")
     say(f"{run.path} held out no test part (--no-controls): its validation part is taken")
-    return parts.validation
+    return replace(parts, test=parts.validation)
 
 
 def options_of_run(config: Mapping[str, Any]) -> DataOptions:
@@ -193,24 +203,10 @@ def options_of_run(config: Mapping[str, Any]) -> DataOptions:
     return from_plain(DataOptions, {**config, "sources": data_sources.of_config(config)})
 
 
-def learned_from(run: Run, judged: Media, name: str, say: Say) -> int:
-    """How many of the items that a run is judged on are files that it learned from; says so where there are any."""
-    from avssl.cli.default_world import finished_world
-
-    options = replace(options_of_run(run.config), prepare=False)
-    need_test = bool(run.config.get("controls", True))
-    try:
-        if options.data is None:
-            options = replace(options, data=str(finished_world()))
-        learned = gather(run.task, options, run.options.seed, lambda line: None, need_test=need_test).train
-    except UserError as error:
-        say(f"cannot tell whether {run.path} learned from what is in {name}: {error}")
-        return 0
-    files = {os.path.realpath(learned.facts(i).path) for i in range(len(learned))}
-    seen = sum(os.path.realpath(judged.facts(i).path) in files for i in range(len(judged)))
-    if seen:
-        say(f"{run.path} learned from {seen} of the {len(judged)} items in {name}: figures of them are not held-out")
-    return seen
+def trained_part(task: Task, options: DataOptions, seed: int, need_test: bool) -> Media:
+    """What a training with these options learns from; nothing is prepared and nothing said."""
+    found = opened(task, options, seed, lambda line: None, need_test=need_test)
+    return _divided(found, lambda media: media, lambda line: None).train
 
 
 def open_source(source: str | None, say: Say, source_column: str | None = None) -> Media:

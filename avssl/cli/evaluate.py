@@ -10,7 +10,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from avssl.cli import data_sources
-from avssl.cli.data import DataOptions, fast, held_out_of, learned_from, of_split, open_source, usable
+from avssl.cli.data import DataOptions, fast, of_split, open_source, parts_of, usable
+from avssl.cli.learned import seen_by
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import say
 from avssl.errors import UserError
@@ -88,15 +89,17 @@ def _evaluate(name: str, values: Values, command: str) -> None:
 
     from avssl.evaluate.controls import run_controls, verdict
     from avssl.evaluate.finished import from_plain, open_run
+    from avssl.evaluate.seen import marked, seen_in_part
     from avssl.report.tables import print_rows
     from avssl.trainer.devices import choose_device
 
     run = open_run(values["run"], name)
     if not run.finished:
         say(f"{run.path} is not finished: judged as it is after {run.steps} steps")
-    seen = 0
     if values["data"] is None:
-        test = held_out_of(run, say)
+        parts = parts_of(run, say)
+        assert parts.test is not None
+        test, seen = parts.test, seen_in_part(parts.train, parts.test)
     else:
         data = from_plain(DataOptions, run.config)
         files = open_source(values["data"], say)
@@ -105,7 +108,7 @@ def _evaluate(name: str, values: Values, command: str) -> None:
         media = data_sources.carried(sources, files, fast(files, run.task, data, say))
         media = usable(media, run.task, values["data"], say)
         test = of_split(media, "test") or media
-        seen = learned_from(run, test, values["data"], say)
+        seen = seen_by(run.path, test, values["data"], say, data_sources.DEFAULT)
     seed = run.options.seed if values["seed"] is None else values["seed"]
     device = choose_device(values["device"])
     options = replace(run.options, seed=seed)
@@ -113,16 +116,12 @@ def _evaluate(name: str, values: Values, command: str) -> None:
     rows = run_controls(
         run.task, run.network, test, test, options, steps=0, pairs=pairs, device=device, command=command, say=say
     )
-    if seen:
-        note = f"{seen} of {len(test)} items were learned from"
-        rows = [replace(row, split="train", note=f"{note}; {row.note}" if row.note else note) for row in rows]
-        print_rows(rows, f"{run.path} on {len(test)} items, {seen} of which it learned from")
-    else:
-        print_rows(rows, f"{run.path} on {len(test)} held-out items")
-        if meaning := verdict(rows):
-            say(meaning)
+    rows = marked(rows, seen)
+    print_rows(rows, f"{run.path} on {len(test)} {f'items, {seen.words}' if seen else 'held-out items'}")
+    if meaning := verdict(rows):
+        say(meaning)
     # What a run has learned from is no held-out figure of it: the file of those stays as it is.
-    file_name = f"{name}-train.json" if seen else f"{name}.json"
+    file_name = f"{name}-train.json" if seen.items else f"{name}.json"
     places = {Path(values["output"] or run.path / "results") / file_name, run.path / "results" / file_name}
     for place in sorted(places):
         with whole_file(place, "w") as file:

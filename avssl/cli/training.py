@@ -208,6 +208,7 @@ def _judge(
 ) -> None:
     """Train the controls and write their rows. All processes of a training take part, as their training is shared."""
     from avssl.evaluate.controls import run_controls
+    from avssl.evaluate.seen import marked, seen_in_part
     from avssl.trainer.plan import Turns
 
     began = time.monotonic()
@@ -228,6 +229,7 @@ def _judge(
             command=command,
             say=say,
         )
+        found = marked(found, seen_in_part(job.parts.train, job.parts.test))
         rows += [replace(row, name=f"{row.name}/{job.task.name}") for row in found] if sharing else found
     folder.write_json("results/controls.json", [asdict(row) for row in rows])
     say(f"controls took {duration(time.monotonic() - began)}")

@@ -12,7 +12,7 @@ from torch import nn
 
 from avssl.evaluate.judging import accuracy_row, held_out_keys, judge
 from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import SHARE, t_interval
+from avssl.evaluate.statistics import FEW, SHARE, t_interval
 from avssl.media.facts import Media
 from avssl.media.readable import on_readable
 from avssl.samplers.keys import generator
@@ -203,24 +203,81 @@ def untrained(task: Task, seed: int) -> nn.Module:
 
 
 def verdict(rows: Sequence[ResultRow]) -> str:
-    """One sentence for people: what was learned, and whether a control says that the puzzle leaks.
+    """What was learned, on how many sources that rests, and whether a control says that the puzzle leaks.
 
+    It begins with what spoils the figure: test sources that were trained on. Below ``FEW`` sources it hedges, and
+    says of controls at chance that they could not tell: no more is claimed of them than their intervals allow.
     Empty where the trained network has no row with a chance to compare with.
     """
     trained = next((row for row in rows if row.name == "trained" and row.chance is not None), None)
     if trained is None:
         return ""
-    chance = trained.chance or 0.0
-    own = ("trained", "untrained", "ceiling", "constant")
-    controls = [row for row in rows if row.name not in own and row.metric == trained.metric and row.chance is not None]
-    leaks = [row.name for row in controls if _beats_chance(row)]
-    learned = "is above chance" if trained.low > chance else "is NOT above chance"
+    controls = [row for row in rows if row.name not in _OWN and row.metric == trained.metric and row.chance is not None]
+    return " ".join(part for part in (_seen(trained), _learned(trained), _leaks(trained, controls)) if part)
+
+
+_OWN = ("trained", "untrained", "ceiling", "constant", "majority-class")
+
+
+def _seen(trained: ResultRow) -> str:
+    if not trained.seen:
+        return ""
+    return (
+        f"{trained.seen} of the {trained.sources} test sources were trained on: this is no held-out figure, and says "
+        "nothing about new sources."
+    )
+
+
+def _learned(trained: ResultRow) -> str:
+    few = _few(trained)
+    name = trained.metric.capitalize() if trained.seen else f"Held-out {trained.metric}"
     interval = f"{trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%})"
-    text = f"Held-out {trained.metric} {interval} {learned} ({chance:.0%})."
+    on = f" on {'only ' if few else ''}{_count(trained.clusters)}" if trained.clusters else ""
+    known, hedge = "is above chance" if _beats_chance(trained) else "is NOT above chance", ""
+    if few and _beats_chance(trained):
+        known, hedge = "seems to be above chance", ": so few sources are a hint, no proof"
+    elif few:
+        known, hedge = "is NOT shown to be above chance", ": so few sources can hide what was learned"
+    return f"{name} {interval}{on} {known} ({trained.chance or 0.0:.0%}){hedge}."
+
+
+def _leaks(trained: ResultRow, controls: Sequence[ResultRow]) -> str:
+    """What the controls say; nothing is claimed of one that could not have told a leak."""
+    leaks = [row.name for row in controls if _beats_chance(row)]
     if leaks:
-        return f"{text} Beware: {' and '.join(leaks)} beat chance, so the puzzle leaks its answer."
-    if {"vision-only", "audio-only"} & {row.name for row in controls}:
-        return f"{text} No control beats chance: neither modality alone gives the answer away."
-    if controls:
-        return f"{text} No control beats chance."
-    return text
+        return f"Beware: {' and '.join(leaks)} beat chance, so the puzzle leaks its answer."
+    if not controls:
+        return ""
+    modalities = bool({"vision-only", "audio-only"} & {row.name for row in controls})
+    what = "one modality alone gives the answer away" if modalities else "the puzzle leaks its answer"
+    if any(_few(row) for row in [trained, *controls]):
+        return f"No control beats chance, but these are too few sources to tell whether {what}."
+    blind = [
+        f"{row.name} by up to {row.high - (row.chance or 0):.0%}" for row in controls if not _could_tell(row, trained)
+    ]
+    if blind:
+        return f"No control beats chance, but {' and '.join(blind)} might: too few sources to tell whether {what}."
+    return "No control beats chance" + (": neither modality alone gives the answer away." if modalities else ".")
+
+
+def _few(row: ResultRow) -> bool:
+    return row.unit != "network" and 0 < row.clusters < FEW
+
+
+def _could_tell(control: ResultRow, trained: ResultRow) -> bool:
+    """Whether the interval of a control at chance leaves less than half of what was learned to a leak.
+
+    Where nothing is known to be learned there is nothing to be explained by one.
+    """
+    if not _beats_chance(trained):
+        return True
+    chance = control.chance or 0.0
+    return control.high - chance < max((trained.value - (trained.chance or 0.0)) / 2, _SLIGHT)
+
+
+_SLIGHT = 0.05
+"""A leak of so many points is none that matters: a network that learned little must not ask more of its controls."""
+
+
+def _count(sources: int) -> str:
+    return f"{sources} source{'' if sources == 1 else 's'}"

@@ -59,7 +59,7 @@ def open_run(path: str | Path, task_name: str | None = None) -> Run:
     """
     folder = Path(path)
     whole = read_config(folder)
-    config = _of_one_task(whole, folder, task_name)
+    config = config_of_task(whole, folder, task_name)
     name = str(config["task"])
     options = from_plain(TrainOptions, config)
     checkpoint = Checkpoints(folder / "checkpoints", PARTS).last()
@@ -124,7 +124,7 @@ def run_tasks(path: str | Path) -> list[Task]:
     names = several
     found: list[Task] = []
     for name in names:
-        task = _task(folder, _of_one_task(whole, folder, str(name)))
+        task = _task(folder, config_of_task(whole, folder, str(name)))
         task.before = tuple(found)
         found.append(task)
     return found
@@ -158,7 +158,7 @@ def _task(folder: Path, config: Mapping[str, Any]) -> Task:
     return task
 
 
-def _of_one_task(config: dict[str, Any], folder: Path, task_name: str | None) -> dict[str, Any]:
+def config_of_task(config: dict[str, Any], folder: Path, task_name: str | None) -> dict[str, Any]:
     """The options of one task of the run, as if it had been trained alone: a run of several has a section for each."""
     name = str(config["task"])
     several = config.get("tasks") if name == "multi-task" else None

@@ -35,6 +35,8 @@ class ResultRow:
         n_listed, n_used: how many items there were, and how many the figure uses.
         empty_truth: items without a truth; where they are used they count as failures.
         ties: mean share of values that tie where a threshold cuts.
+        seen, sources: sources of the judged data that were trained on, and how many those data have; 0 and 0 where
+            none was.
     """
 
     name: str
@@ -56,6 +58,8 @@ class ResultRow:
     n_used: int = 0
     empty_truth: int = 0
     ties: float = 0.0
+    seen: int = 0
+    sources: int = 0
 
     @property
     def holds_chance(self) -> bool:

@@ -1,0 +1,60 @@
+"""What the encoders of a run learned from, and how much of it is among what they are judged on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avssl.cli.data import Say, options_of_run, trained_part
+from avssl.errors import UserError
+
+if TYPE_CHECKING:
+    from avssl.evaluate.seen import Seen
+    from avssl.media.facts import Media
+
+
+def seen_by(run: str | Path, judged: Media, name: str, say: Say, mode: str = "names") -> Seen:
+    """How much of what a run is judged on its encoders learned from; says so where they did.
+
+    Args:
+        run: the folder of the run, of one task or of several.
+        judged: what it is judged on, from ``name``.
+        mode: how sources that are in both are found; the same files are found by their bytes in any case.
+    """
+    from avssl.evaluate.seen import Seen, seen_in
+
+    try:
+        parts = [seen_in(part, judged, mode) for part in training_media(run)]
+    except UserError as error:
+        say(f"cannot tell whether {run} learned from what is in {name}: {error}")
+        return Seen()
+    seen = max(parts, key=lambda one: (one.items, one.sources))
+    if seen.items:
+        say(f"{run} learned from {seen.items} of the {len(judged)} items in {name}: figures of them are not held-out")
+    elif seen.sources:
+        say(
+            f"{seen.sources} of the {seen.of_sources} sources in {name} were trained on by {run}: figures of them say "
+            "nothing about new sources"
+        )
+    return seen
+
+
+def training_media(run: str | Path) -> list[Media]:
+    """What each task of a run was trained on, divided as the training divided it; nothing is prepared.
+
+    Raises:
+        UserError: the run or its data are gone or damaged.
+    """
+    from avssl.cli.default_world import finished_world
+    from avssl.evaluate.finished import config_of_task, read_config, run_tasks
+
+    folder, parts = Path(run), []
+    whole = read_config(folder)
+    for task in run_tasks(folder):
+        config = config_of_task(whole, folder, task.name)
+        options = replace(options_of_run(config), prepare=False)
+        if options.data is None:
+            options = replace(options, data=str(finished_world()), sources="none", source_column=None)
+        parts.append(trained_part(task, options, int(config.get("seed", 0)), bool(config.get("controls", True))))
+    return parts
