@@ -35,7 +35,7 @@ from avssl.media.scan import Track, scan
 from avssl.media.whole import what_is_missing, why_not_opened
 
 SHORT_SECONDS = 1.0
-MAY_BE_WHOLE = ("damaged", "truncated", "unreadable: a damaged", "no video", "no decoder", "not media")
+MAY_BE_WHOLE = ("damaged", "truncated", "unreadable", "no video", "no decoder", "not media")
 """Reasons behind which there may be another, truer one."""
 
 

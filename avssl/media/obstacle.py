@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ def obstacle(path: str) -> str | None:
 
     Asked of files that cannot be used; looks at the bytes alone.
     """
+    if not os.access(path, os.R_OK):
+        return None
     with Path(path).open("rb") as file:
         head = file.read(512)
         if head[4:8] in _BOXES:
