@@ -213,6 +213,9 @@ def _scaled(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uin
     from PIL import Image
 
     pixels = np.ascontiguousarray(picture.transpose(1, 2, 0))
+    del picture  # of a large one there is no room for a copy more
     if pixels.shape[:2] == (size[1], size[0]):
         return pixels
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    image = Image.fromarray(pixels)
+    del pixels
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
