@@ -80,12 +80,9 @@ class AudioEncoder(nn.Module):
 def _check_size(config: AudioConfig, front_end: FrontEnd) -> None:
     """Refuse a spectrogram of which the tower leaves nothing."""
     least = config.first_stride * (2**config.pools - 1) + 1
-    samples = round(config.front_end.seconds * config.front_end.rate)
-    if front_end.config.name.startswith("openl3"):
-        samples += 2 * (front_end.fft // 2)
-    frames = (samples - front_end.window_length) // front_end.hop + 1
+    frames = front_end.frames(round(config.front_end.seconds * config.front_end.rate))
     if min(frames, front_end.bands) < least:
         raise UserError(
             f"the audio encoder needs a spectrogram of {least} bands and frames at least, not {front_end.bands} × "
-            f"{max(frames, 0)}; give more --bands or --seconds, or a smaller --first-stride"
+            f"{frames}; give more --bands or --seconds, or a smaller --first-stride"
         )

@@ -8,7 +8,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-FrontEndName = Literal["log-mel", "l3", "openl3-mel256", "openl3-mel128"]
+FrontEndName = Literal[
+    "log-mel",
+    "l3",
+    "ave",
+    "openl3-training-mel256",
+    "openl3-training-mel128",
+    "openl3-release-mel256",
+    "openl3-release-mel128",
+    "openl3-mel256",
+    "openl3-mel128",
+]
 
 
 @dataclass(frozen=True)
@@ -16,9 +26,20 @@ class FrontEndConfig:
     """Which spectrogram.
 
     "log-mel": ln(mel power + 1e-6), Slaney mel scale and normalisation, window 25 ms, hop 10 ms, no padding
-    (one second at 16 kHz: 64 × 98). "l3": ln of the linear-frequency magnitude, window 480, hop 240, FFT 512 at
-    48 kHz, no padding: 257 × 199 for a second (Arandjelović & Zisserman 2017). "openl3-…": 10·log10 of the mel
-    magnitude (HTK scale, FFT 2048, hop 242 at 48 kHz), each clip's maximum at 0, floor −80 (Cramer et al. 2019).
+    (one second at 16 kHz: 64 × 98).
+
+    "l3": ln of the linear-frequency magnitude, window 480, hop 240, FFT 512 at 48 kHz, no padding: 257 × 199 for a
+    second (Arandjelović & Zisserman 2017). "ave": the same with half a hop of zeros at either end, which makes the
+    257 × 200 of their paper of 2018; how it came by the 200th column it does not say.
+
+    "openl3-…" (Cramer et al. 2019): window and FFT 2048, hop 242 at 48 kHz, ⌈samples / 242⌉ frames (199 for a second),
+    triangles of equal area; 10·log10 of max(x, 1e-10), each clip's maximum at 0, floor −80.
+    "openl3-training-…": what its networks were trained with (marl/l3embedding with kapre 0.1.4): x the *square root of
+    the mel power*, HTK scale, zeros shared out between both ends.
+    "openl3-release-…": what the released package computes (marl/openl3 with kapre ≥ 0.3.5): x the mel *magnitude*,
+    Slaney scale, zeros at the end only.
+    "openl3-mel256" and "openl3-mel128" are neither: mel magnitude, HTK scale, triangles of equal height, half a window
+    of zeros at either end. They are kept for runs that were made with them.
     """
 
     name: FrontEndName = "log-mel"
@@ -39,23 +60,30 @@ class FrontEnd(nn.Module):
         rate, name = config.rate, config.name
         if name == "log-mel":
             self.window_length, self.hop, self.fft = rate * 25 // 1000, rate // 100, _power_of_two(rate * 25 // 1000)
-        elif name == "l3":
+        elif name in ("l3", "ave"):
             self.window_length, self.hop = rate // 100, rate // 200
             self.fft = _power_of_two(self.window_length)
         else:
             self.window_length, self.hop, self.fft = 2048, 242, 2048
         self.register_buffer("window", torch.hann_window(self.window_length, periodic=True), persistent=False)
-        bank = None if name == "l3" else self._mel_bank()
+        bank = None if name in ("l3", "ave") else self._mel_bank()
         self.bands = self.fft // 2 + 1 if bank is None else bank.shape[1]
         self.register_buffer("bank", bank, persistent=False)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
 
     def _mel_bank(self) -> Tensor:
+        config = self.config
+        bands = 256 if config.name.endswith("mel256") else 128 if config.name.endswith("mel128") else config.bands
+        if config.name.startswith(("openl3-training", "openl3-release")):
+            from librosa.filters import mel  # heavy
+
+            scale = config.name.startswith("openl3-training")
+            return torch.from_numpy(
+                mel(sr=config.rate, n_fft=self.fft, n_mels=bands, htk=scale, norm="slaney").T.copy()
+            )
         from torchaudio.functional import melscale_fbanks  # heavy
 
-        config = self.config
-        bands = {"openl3-mel256": 256, "openl3-mel128": 128}.get(config.name, config.bands)
         slaney = config.name == "log-mel"
         bank: Tensor = melscale_fbanks(
             self.fft // 2 + 1,
@@ -68,6 +96,23 @@ class FrontEnd(nn.Module):
         )
         return bank
 
+    def padding(self, samples: int) -> tuple[int, int]:
+        """Zeros before and after so many samples."""
+        name = self.config.name
+        if name == "ave":
+            return self.hop // 2, self.hop - self.hop // 2
+        if name in ("openl3-mel256", "openl3-mel128"):
+            return self.fft // 2, self.fft // 2
+        if name.startswith("openl3"):
+            missing = max((-(-samples // self.hop) - 1) * self.hop + self.fft - samples, 0)
+            before = missing // 2 if name.startswith("openl3-training") else 0
+            return before, missing - before
+        return 0, 0
+
+    def frames(self, samples: int) -> int:
+        """Columns of the spectrogram of so many samples."""
+        return max((samples + sum(self.padding(samples)) - self.window_length) // self.hop + 1, 0)
+
     def set_statistics(self, mean: float, std: float) -> None:
         """The training split's mean and standard deviation of :meth:`raw` cells."""
         self.get_buffer("mean").fill_(mean)
@@ -75,22 +120,26 @@ class FrontEnd(nn.Module):
 
     def raw(self, waveform: Tensor) -> Tensor:
         """The log-spectrogram before mean and std: (N, bands, frames)."""
+        name = self.config.name
         with torch.autocast(waveform.device.type, enabled=False):
-            waveform = waveform.float()
-            if self.config.name.startswith("openl3"):
-                waveform = nn.functional.pad(waveform, (self.fft // 2, self.fft // 2))
-            frames = waveform.unfold(-1, self.window_length, self.hop) * self.get_buffer("window")
+            # Single precision cannot tell what lies 80 dB of amplitude below the loudest; Apple's GPUs know no other.
+            exact = name.startswith(("openl3-training", "openl3-release")) and waveform.device.type != "mps"
+            kind = torch.float64 if exact else torch.float32
+            waveform = nn.functional.pad(waveform.to(kind), self.padding(waveform.shape[-1]))
+            window = self.get_buffer("window")
+            if exact:  # a window rounded to single precision leaks as much as lies there
+                window = torch.hann_window(self.window_length, periodic=True, dtype=kind, device=window.device)
+            frames = waveform.unfold(-1, self.window_length, self.hop) * window
             spectrum = torch.fft.rfft(frames, n=self.fft)
-            if self.config.name == "log-mel":
-                power = spectrum.real.square() + spectrum.imag.square()
-                return _log(power @ self.get_buffer("bank") + 1e-6, 0.0)
-            magnitude = spectrum.abs()
-            if self.config.name == "l3":
+            if name == "log-mel":
+                return _log(_power(spectrum) @ self.get_buffer("bank") + 1e-6, 0.0)
+            if name in ("l3", "ave"):
                 # marl/l3embedding floors at 1e-12, far below what 16-bit sound can hold; 1e-5 of full scale is not.
-                return _log(magnitude, 1e-5)
-            decibel = 10 * (magnitude @ self.get_buffer("bank")).clamp_min(1e-10).log10().transpose(1, 2)
-            relative: Tensor = decibel - decibel.amax(dim=(1, 2), keepdim=True)
-            return relative.clamp_min(-80)
+                return _log(spectrum.abs(), 1e-5)
+            bank = self.get_buffer("bank").to(kind)
+            if name.startswith("openl3-training"):
+                return _decibel((_power(spectrum) @ bank).sqrt())
+            return _decibel(spectrum.abs() @ bank)
 
     def forward(self, waveform: Tensor) -> Tensor:
         spectrogram = self.raw(waveform)
@@ -100,6 +149,16 @@ class FrontEnd(nn.Module):
 def _log(x: Tensor, floor: float) -> Tensor:
     """(N, frames, bands) to ln(max(x, floor)), (N, bands, frames)."""
     return x.clamp_min(floor).log().transpose(1, 2)
+
+
+def _power(spectrum: Tensor) -> Tensor:
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def _decibel(x: Tensor) -> Tensor:
+    """(N, frames, bands) to 10·log10, the maximum of each clip at 0, no less than −80: (N, bands, frames), float32."""
+    decibel = 10 * x.clamp_min(1e-10).log10().transpose(1, 2)
+    return (decibel - decibel.amax(dim=(1, 2), keepdim=True)).clamp_min(-80).float()
 
 
 def _power_of_two(n: int) -> int:

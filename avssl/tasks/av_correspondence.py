@@ -54,7 +54,11 @@ class CorrespondenceOptions:
         3, "blocks of the vision tower followed by pooling: 3 published; 2 doubles the map", low=0, high=3
     )
     norm: Norm = option("batch", "batch, group or none")
-    front_end: FrontEndName = option("log-mel", "log-mel, l3 (linear), openl3-mel256, openl3-mel128")
+    front_end: FrontEndName = option(
+        "log-mel",
+        "log-mel; l3 (linear, 257×199 for a second) or ave (257×200); openl3-training-mel128 or -mel256 as OpenL3 was "
+        "trained with, openl3-release-… as its package computes; openl3-mel128, openl3-mel256: neither, of old runs",
+    )
     rate: int = option(16000, "samples a second of the sound; published: 48000", low=4000, high=192000)
     bands: int = option(64, "bands of log-mel", low=16, high=512)
     seconds: float = option(1.0, "length of the sound", low=0.2, high=60)

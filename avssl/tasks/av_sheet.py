@@ -80,7 +80,7 @@ def _spectrogram(axes: Axes, puzzle: CorrespondencePuzzle, front_end: FrontEnd) 
 
     cells = front_end.raw(torch.from_numpy(puzzle.waveform)[None])[0].numpy()
     config = front_end.config
-    mel = config.name != "l3"
+    mel = config.name not in ("l3", "ave")
     places: dict[str, Any] = {"y_axis": "mel"} if mel else {"y_axis": "linear"}
     librosa.display.specshow(
         cells,
