@@ -220,6 +220,7 @@ def open_source(source: str | None, say: Say, source_column: str | None = None) 
     from avssl.media import open_media  # the decoder takes a moment to load: not for help
 
     media = open_media(source, source_column=source_column)
+    offer_tables(source, say)
     unusable = [file for file in media.rejected if not file.path.endswith(".json")]  # a JSON tells about others
     if unusable:
         first = unusable[0]
@@ -227,6 +228,16 @@ def open_source(source: str | None, say: Say, source_column: str | None = None) 
         rest = f" (and {more} more; avssl index {source} names them)" if more else ""
         say(f"not usable: {first.path}: {first.reason}{rest}")
     return media
+
+
+def offer_tables(source: str, say: Say) -> None:
+    """Say which tables in a folder of files speak of these files; none is used unasked."""
+    from avssl.media.clip_tables import offered_tables
+    from avssl.media.prepared import is_prepared
+
+    if Path(source).is_dir() and not is_prepared(Path(source)):
+        for line in offered_tables(Path(source)):
+            say(line)
 
 
 def open_sourced(source: str, say: Say, sources: str, source_column: str | None = None) -> Media:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avssl.cli.checks import require
+from avssl.cli.data import offer_tables
 from avssl.cli.options import Command, Option
 from avssl.cli.screen import duration, say
 from avssl.errors import NothingUsable
@@ -55,6 +56,7 @@ def run(argv: Sequence[str]) -> None:
         if len(error.rejected) > 1:  # one alone is named by the line that ends the command
             print_rejected([(relative(path, error.root), reason) for path, reason in error.rejected])
         raise
+    offer_tables(values["data"], say)
     if isinstance(media, Prepared):
         with telling(None) as tell:
             say(f"{media.folder}: {verify(media, quick=values['quick'], tell=tell).words()}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from avssl.errors import UserError
+from avssl.media.dialects import is_table
 from avssl.media.facts import Rejected
 
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
@@ -123,7 +123,9 @@ def list_source(source: Source, source_column: str | None = None) -> Listing:
     if path.is_dir():
         return _list_folder(path)
     if _is_table(path):
-        return _list_csv(path, source_column)
+        from avssl.media.clip_tables import list_table  # which builds on this module
+
+        return list_table(path, source_column)
     if ".tar" in (suffix.lower() for suffix in path.suffixes[-2:]) or path.suffix.lower() == ".tgz":
         return _list_tar(path)
     return _list_files([path])
@@ -133,7 +135,7 @@ def list_source(source: Source, source_column: str | None = None) -> Listing:
 
 
 def _list_folder(root: Path) -> Listing:
-    found = list(_walk(str(root), ""))
+    found = list(walk(str(root), ""))
     if not found:
         raise UserError(f"{root}: the folder is empty; give one that holds videos, images or sounds")
     tops = {name.split("/", 1)[0] for name, _ in found if "/" in name}
@@ -154,7 +156,7 @@ _Found = tuple[str, os.stat_result | str]
 """A name, and the file's size and time or why it cannot be a file."""
 
 
-def _walk(folder: str, prefix: str) -> Iterator[_Found]:
+def walk(folder: str, prefix: str) -> Iterator[_Found]:
     """What is below a folder in the order of names, hidden things left out."""
     try:
         with os.scandir(folder) as scan:
@@ -176,7 +178,7 @@ def _inside(folder: str, item: os.DirEntry[str], name: str) -> Iterator[_Found]:
     if item.is_dir():
         # A link to a folder is followed unless it leads back up, which would never end.
         if not item.is_symlink() or not Path(folder).resolve().is_relative_to(Path(item.path).resolve()):
-            yield from _walk(item.path, f"{name}/")
+            yield from walk(item.path, f"{name}/")
     elif item.is_file():
         yield name, item.stat()
     else:
@@ -203,13 +205,13 @@ def _list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     root = Path(os.path.commonpath([path.parent for path in absolute]))
     listing = Listing(str(root))
     for path in absolute:
-        _add_file(listing, path.relative_to(root).as_posix())
+        add_file(listing, path.relative_to(root).as_posix())
     if len(absolute) == 1 and listing.rejected:
         raise UserError(f"{absolute[0]}: {listing.rejected[0].reason}")
     return listing
 
 
-def _add_file(listing: Listing, name: str, **told: str | float | None) -> None:
+def add_file(listing: Listing, name: str, **told: str | float | None) -> None:
     path = Path(listing.root) / name
     try:
         stat = path.stat()
@@ -231,99 +233,8 @@ def _missing(error: OSError) -> str:
     return "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror or error).lower()
 
 
-# --- tables ---------------------------------------------------------------------------------------------
-
-_PATH_COLUMNS = ("path", "file", "filename", "clip")
-_LABEL_COLUMNS = ("label", "kind", "class")
-_SOURCE_COLUMNS = ("source_video", "source")
-
-
-def _list_csv(table: Path, source_column: str | None = None) -> Listing:
-    """A row an item: ``path[,label,start,duration,split,source]``; paths are relative to the table."""
-    columns, rows = _read_csv(table)
-    path_column = _first(columns, _PATH_COLUMNS)
-    if path_column is None:
-        seen = ", ".join(columns) or "none"
-        raise UserError(f"{table}: has no column 'path' (its columns: {seen}); its first line must name one")
-    if source_column is not None and source_column.lower() not in columns:
-        raise UserError(f"{table}: has no column {source_column!r}; its columns: {', '.join(columns)}")
-    source_columns = _SOURCE_COLUMNS if source_column is None else (source_column.lower(),)
-    listing = Listing(str(table.parent))
-    inner = _inner_folder(table, [row.get(path_column, "") for row in rows[:20]])
-    for number, row in enumerate(rows, start=2):
-        name = row.get(path_column, "")
-        if not name:
-            listing.rejected.append(Rejected(f"{table}:{number}", "the row names no file"))
-            continue
-        try:
-            start, duration = _seconds(row, "start"), _seconds(row, "duration")
-        except ValueError as error:
-            listing.rejected.append(Rejected(str(table.parent / name), f"{error} (row {number})"))
-            continue
-        split = row.get("split") or None
-        _add_file(
-            listing,
-            _relative(inner / name, table.parent),
-            label=_value(row, _LABEL_COLUMNS),
-            split=SPLITS.get(split.lower(), split) if split else None,
-            source=_value(row, source_columns),
-            start_seconds=start,
-            duration_seconds=duration,
-        )
-    if not rows:
-        raise UserError(f"{table}: has no rows below its first line")
-    return listing
-
-
 def _is_table(source: Source) -> bool:
-    return isinstance(source, (str, os.PathLike)) and Path(source).suffix.lower() in (".csv", ".tsv")
-
-
-def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{table}: is no table of text in UTF-8") from error
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    lines = csv.reader(text.splitlines(), delimiter=delimiter)
-    columns = [name.strip().lower() for name in next(lines, [])]
-    rows = [dict(zip(columns, map(str.strip, line), strict=False)) for line in lines if line]
-    return columns, rows
-
-
-def _inner_folder(table: Path, names: Sequence[str]) -> Path:
-    """The folder that paths are relative to: the table's; or the one beside it of the same name, if they are there."""
-    inner = table.with_suffix("")
-    here = any((table.parent / name).exists() for name in names if name)
-    there = any((inner / name).exists() for name in names if name)
-    return inner if there and not here else table.parent
-
-
-def _relative(path: Path, root: Path) -> str:
-    normal = Path(os.path.normpath(path))
-    return (normal.relative_to(root) if normal.is_relative_to(root) else normal).as_posix()
-
-
-def _first(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    return next((name for name in names if name in columns), None)
-
-
-def _value(row: dict[str, str], names: Sequence[str]) -> str | None:
-    return next((row[name] for name in names if row.get(name)), None)
-
-
-def _seconds(row: dict[str, str], column: str) -> float | None:
-    text = row.get(column, "")
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ValueError(f"{column} is not a number of seconds: {text!r}") from None
-    if not 0 <= seconds < float("inf") or (column == "duration" and seconds == 0):
-        raise ValueError(f"{column} is not a time in a file: {text}")
-    return seconds
+    return isinstance(source, (str, os.PathLike)) and is_table(Path(source))
 
 
 # --- tars -----------------------------------------------------------------------------------------------

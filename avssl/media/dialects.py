@@ -1,0 +1,293 @@
+"""Tables of clips as people have them: our own columns, and lists as VGGSound, AudioSet, Kinetics and AVE publish.
+
+Those lists name a YouTube video and seconds in it, not a file. How the file is called is a habit of whoever
+downloaded it, and its name says whether it holds the whole video or that stretch alone; see :func:`file_of`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from avssl.errors import UserError
+
+TABLE_SUFFIXES = (".csv", ".tsv")
+VIDEO_SUFFIXES = (
+    ".mp4",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".mov",
+    ".m4v",
+    ".flv",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".3gp",
+    ".wmv",
+    ".ogv",
+)
+SOUND_SUFFIXES = (".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".aac")
+
+COLUMNS = {
+    "path": ("path", "file", "filename", "clip"),
+    "video": ("youtube_id", "ytid", "videoid", "video_id"),
+    "label": ("label", "kind", "class", "category", "positive_labels"),
+    "split": ("split", "subset"),
+    "source": ("source_video", "source"),
+    "start": ("start", "start_seconds", "time_start", "start_time", "starttime"),
+    "end": ("end", "end_seconds", "time_end", "end_time", "endtime"),
+    "duration": ("duration",),
+}
+"""What a column means, and what it may be called (in lower case, spaces and hyphens as underscores)."""
+
+EXPECTED = (
+    "path[,label,split,source,start,end or duration], or the columns of VGGSound, AudioSet, Kinetics or AVE "
+    "(a YouTube id, seconds, labels)"
+)
+
+VGGSOUND_SECONDS = 10
+"""How long a clip is of which a list says only the beginning (Chen et al. 2020)."""
+
+_YOUTUBE = re.compile(r"[A-Za-z0-9_-]{11}")
+_HEADLESS = {
+    "vggsound": ("youtube_id", "start_seconds", "label", "split"),
+    "audioset": ("ytid", "start_seconds", "end_seconds", "positive_labels"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table: what it says of an item, as text."""
+
+    line: int
+    cells: Mapping[str, str]
+    """By column; the names in lower case."""
+    too_many: bool = False
+    """More cells than columns: some comma was not meant to part two of them."""
+
+    def get(self, what: str) -> str:
+        """The first cell with something in it among the columns that mean this; "" if there is none."""
+        return next((self.cells[name].strip() for name in COLUMNS[what] if self.cells.get(name, "").strip()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTable:
+    """A table, read.
+
+    Attributes:
+        columns: as its first line has them, or as the dialect knows them where it has none.
+        rows: in order.
+        by_video: whether rows name videos by id, and not files.
+    """
+
+    path: Path
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    by_video: bool
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is to be read as a table: by its suffix, or because it begins as AVE's list does."""
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        return True
+    if path.suffix.lower() != ".txt" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        first = file.readline(300).decode("utf-8", "replace")
+    return "&" in first and bool({_plain(name) for name in first.split("&")} & {*COLUMNS["video"], *COLUMNS["path"]})
+
+
+def read_table(path: Path) -> ClipTable:
+    """Read a table of clips, whatever parts its cells (comma, semicolon, tab, ``&``) and its lines.
+
+    Raises:
+        UserError: it is no text, no table, or none of its columns names files or videos.
+    """
+    comments, text = _without_comments(_text(path))
+    lines = [line for line in re.split(r"\r\n|\r|\n", text[:100_000])[:50] if line.strip()]
+    delimiter = max(",;\t&", key=_unquoted(lines[0]).count) if lines else ","
+    # AudioSet parts its cells by a comma and a space, and quotes cells with commas: a space before a quote means no
+    # more there than it does to a reader.
+    lenient = any(f'{delimiter} "' in line for line in lines)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=lenient)
+    columns: list[str] | None = None
+    rows: list[Row] = []
+    try:
+        for cells in reader:
+            if not cells:
+                continue
+            if columns is None:
+                columns, is_row = _columns(cells, comments, delimiter)
+                if not is_row:
+                    continue
+            told = dict(zip(columns, cells, strict=False))
+            rows.append(Row(len(comments) + reader.line_num, told, any(cell.strip() for cell in cells[len(columns) :])))
+    except csv.Error as error:
+        raise UserError(f"{path}: line {reader.line_num} is no row of a table ({error})") from error
+    columns = columns or []
+    named = {what for what, names in COLUMNS.items() if set(names) & set(columns)}
+    if "path" not in named and "video" not in named:
+        seen = ", ".join(columns) or "none"
+        raise UserError(f"{path}: has no column 'path' (its columns: {seen}); expected: {EXPECTED}")
+    if not rows:
+        raise UserError(f"{path}: has no rows below its first line")
+    by_video = "path" not in named
+    if by_video and not named & {"end", "duration"}:
+        rows = [_with_end(row) for row in rows]
+    return ClipTable(path, columns, rows, by_video)
+
+
+# --- files of videos ------------------------------------------------------------------------------------
+
+
+class Files:
+    """Media files by the stems of their names, for all rows of a table."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._stems: dict[str, list[Path]] = {}
+        for path in paths:
+            if path.suffix.lower() in (*VIDEO_SUFFIXES, *SOUND_SUFFIXES):
+                self._stems.setdefault(path.stem, []).append(path)
+
+    def best(self, stem: str, folders: Sequence[str]) -> Path | None:
+        """The file of this stem: rather a video than a sound, rather in one of these folders than elsewhere."""
+        found = self._stems.get(stem, [])
+        kinds = (*VIDEO_SUFFIXES, *SOUND_SUFFIXES)
+        return min(
+            found, key=lambda path: (path.parent.name not in folders, kinds.index(path.suffix.lower())), default=None
+        )
+
+
+def file_of(row: Row, files: Files) -> tuple[Path | None, bool, str]:
+    """The file that a row by video id speaks of.
+
+    Names with the seconds in them (``ID_000030``, ``ID_000030_000040``, ``ID_30_40``, ``ID_30.000_40.000``,
+    ``ID_30000_40000`` in milliseconds) and AudioSet's ``YID`` hold that stretch alone; ``ID`` holds the whole video.
+
+    Returns:
+        the file, or None; whether it is cut to the stretch already; the name by which it is missed.
+    """
+    video, label = row.get("video"), row.get("label")
+    start, end = _number(row.get("start")), _number(row.get("end"))
+    folders = [name for name in (label, label.replace(" ", "_"), row.get("split")) if name]
+    stems = list(cut_stems(video, start, end))
+    for stem in stems:
+        path = files.best(stem, folders)
+        if path is not None:
+            return path, True, path.name
+    path = files.best(video, folders) or files.best(f"v_{video}", folders)
+    return path, False, f"{stems[0] if stems and start is not None else video}.mp4"
+
+
+def cut_stems(video: str, start: float | None, end: float | None) -> Iterator[str]:
+    """How files are called that hold a stretch of a video alone."""
+    if start is not None:
+        whole = f"{start:g}"
+        six = f"{int(start):06d}"
+        yield f"{video}_{six}"
+        if end is not None:
+            yield f"{video}_{six}_{int(end):06d}"
+            yield f"{video}_{whole}_{end:g}"
+            yield f"{video}_{start:.1f}_{end:.1f}"
+            yield f"{video}_{start:.3f}_{end:.3f}"
+            yield f"{video}_{round(start * 1000)}_{round(end * 1000)}"
+            yield f"{video}-{whole}-{end:g}"
+        yield f"{video}_{whole}"
+        yield f"{video}_{round(start * 1000)}"
+        yield f"{video}-{whole}"
+    yield f"Y{video}"
+
+
+def is_cut_name(stem: str, row: Row) -> bool:
+    """Whether a file that a row of a published list names is cut already, as its name ends with the row's seconds.
+
+    What we call "start" is a place in the file, whatever its name.
+    """
+    if row.cells.get("start", "").strip():
+        return False
+    ends = cut_stems("", _number(row.get("start")), _number(row.get("end")))
+    return any(stem.endswith(end) for end in ends if end != "Y")
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    try:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return data.decode("utf-16")
+        if b"\0" in data:
+            raise UserError(f"{path}: is no table of text in UTF-8")
+        # Bytes that are no UTF-8 stay themselves: names of files may be such bytes.
+        return data.decode("utf-8-sig", "surrogateescape")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is no table of text in UTF-8") from error
+
+
+def _without_comments(text: str) -> tuple[list[str], str]:
+    """The lines with a ``#`` that a table begins with, and the rest."""
+    comments = []
+    while text.startswith("#"):
+        end = re.search(r"\r\n|\r|\n", text)
+        if end is None:
+            break
+        comments.append(text[: end.start()])
+        text = text[end.end() :]
+    return comments, text
+
+
+def as_windows_wrote(text: str) -> str:
+    """A cell whose bytes are no UTF-8, as Windows in the West means them."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+
+
+def is_foreign(text: str) -> bool:
+    """Whether a cell holds bytes that are no UTF-8."""
+    return any("\udc80" <= letter <= "\udcff" for letter in text)
+
+
+def _columns(cells: Sequence[str], comments: Sequence[str], delimiter: str) -> tuple[list[str], bool]:
+    """The names of the columns, and whether these cells are a row already."""
+    names = [_plain(cell) for cell in cells]
+    known = {name for names in COLUMNS.values() for name in names}
+    if not known & set(names):
+        for line in reversed(comments):
+            told = [_plain(name) for name in line.split(delimiter)]
+            if set(told) & {*COLUMNS["path"], *COLUMNS["video"]}:
+                return told, True
+        if len(cells) >= 4 and _YOUTUBE.fullmatch(cells[0].strip()) and _number(cells[1]) is not None:
+            kind = "audioset" if _number(cells[2]) is not None else "vggsound"
+            return list(_HEADLESS[kind]), True
+    return names, False
+
+
+def _with_end(row: Row) -> Row:
+    start = _number(row.get("start"))
+    return row if start is None else replace(row, cells={**row.cells, "end": f"{start + VGGSOUND_SECONDS:g}"})
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().lstrip("\ufeff#").strip().lower())
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e9 else None
+
+
+def _unquoted(line: str) -> str:
+    return re.sub(r'"[^"]*"', "", line)
