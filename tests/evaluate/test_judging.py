@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
-from avssl.evaluate.judging import held_out_keys
+from avssl.evaluate.judging import Judgement, accuracy_row, distinct, held_out_keys, judge
+from avssl.evaluate.statistics import accuracy_interval
 from avssl.samplers.keys import Key
+from avssl.tasks.base import Answers
 from avssl.trainer.plan import batch_keys
 
 
@@ -21,3 +25,66 @@ def test_no_training_of_any_length_draws_a_held_out_puzzle(length, batch_size):
 def test_nothing_that_is_measured_of_training_data_before_the_start_is_a_held_out_puzzle():
     fitted = {Key(0, -1, index) for index in range(600)}  # statistics of front ends and colours
     assert not fitted & set(held_out_keys(0, 600))
+
+
+class Numbered:
+    """A task whose puzzle is its number, and whose network answers with it."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def draw(self, media, key):
+        self.drawn.append(key)
+        return key.index
+
+    def clusters(self, puzzle):
+        return (f"source{puzzle // 2}",)
+
+    def collate(self, puzzles):
+        return {"number": torch.tensor(puzzles), "sizes": len(puzzles)}
+
+    def answers(self, network, batch):
+        assert not network.training and not torch.is_grad_enabled()
+        return Answers(network(nn.functional.one_hot(batch["number"] % 3, 3).float()), batch["number"] % 3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_every_network_answers_the_same_puzzles_drawn_once_whatever_the_size_of_a_batch(batch_size):
+    task, right, wrong = Numbered(), nn.Identity(), nn.Linear(3, 3, bias=False)
+    nn.init.eye_(wrong.weight)
+    with torch.no_grad():
+        wrong.weight.copy_(wrong.weight.roll(1, 0))
+    right.train(), wrong.eval()
+    keys = held_out_keys(5, 10)
+    found = judge(task, [right, wrong], None, keys, batch_size=batch_size, keep=lambda puzzle: puzzle * 10)
+    assert task.drawn == keys
+    assert [one.correct.tolist() for one in found] == [[True] * 10, [False] * 10]
+    assert all(one.kept == [10 * n for n in range(10)] for one in found)
+    assert all(one.clusters == [(f"source{n // 2}",) for n in range(10)] for one in found)
+    assert found[0].answers.truth.tolist() == [n % 3 for n in range(10)]
+    assert right.training and not wrong.training, "as they were"
+
+
+def test_an_accuracy_is_of_the_puzzles_chosen_and_its_interval_knows_their_sources():
+    truth = torch.tensor([0, 1, 1, 0, 1, 0])
+    scores = nn.functional.one_hot(torch.tensor([0, 1, 0, 0, 0, 1]), 2).float()
+    names = [("a",), ("a", "b"), ("b",), ("c",), ("c", "d"), ("e",)]
+    judgement = Judgement(Answers(scores, truth), names)
+    row = accuracy_row("x", judgement, chance=0.5, seed=3, note="n", command="c", protocol="p")
+    assert row.value == 0.5 and (row.n, row.clusters, row.n_listed, row.n_used) == (6, 5, 6, 6)
+    assert (row.low, row.high) == accuracy_interval([1, 1, 0, 1, 0, 0], names)
+    assert (row.metric, row.chance, row.seed, row.note, row.command, row.protocol) == (
+        "accuracy",
+        0.5,
+        3,
+        "n",
+        "c",
+        "p",
+    )
+    some = accuracy_row("x", judgement, metric="other", chance=0.5, seed=3, chosen=[0, 1, 4])
+    assert some.value == pytest.approx(2 / 3) and (some.n, some.clusters, some.n_listed) == (3, 4, 6)
+    assert (some.low, some.high) == accuracy_interval([1, 1, 0], [names[i] for i in (0, 1, 4)])
+
+
+def test_puzzles_that_come_round_exactly_alike_are_told_once():
+    assert distinct(Numbered(), [3, 1, 3, 2, 1]) == [3, 1, 2]

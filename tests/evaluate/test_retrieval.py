@@ -6,16 +6,21 @@ import base64
 import io
 import re
 import wave
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from browser import PHONE, opened
+from toy_media import ToyVideos
 
+from avssl.errors import UserError
 from avssl.evaluate.figures import Context
 from avssl.evaluate.retrieval import (
     Embedded,
     Moments,
+    _dealt,
     expected_rank,
+    find_moments,
     ndcg,
     ndcg_chance,
     recall_chance,
@@ -189,3 +194,99 @@ def page(tmp_path_factory) -> str:
     assert "&lt;title&gt;" in text
     assert "a&amp;b0.mp4" in text
     return text
+
+
+def test_moments_lie_in_the_middle_of_their_shares_of_each_clip_with_sound():
+    class Mixed(ToyVideos):
+        def facts(self, i):
+            facts = super().facts(i)
+            return replace(facts, audio_rate=0, audio_channels=0) if i == 1 else facts
+
+    moments = find_moments(Mixed(4, seconds=3.0), 3)
+    assert list(moments.items) == [0, 0, 0, 2, 2, 2, 3, 3, 3]
+    assert moments.seconds == pytest.approx([0.5, 1.5, 2.5] * 3)
+    assert list(moments.sources) == ["source0"] * 3 + ["source2"] * 3 + ["source3"] * 3
+    assert list(moments.kinds) == [frozenset({"kind0"})] * 6 + [frozenset({"kind1"})] * 3
+    assert [len(find_moments(ToyVideos(2), n).items) for n in (1, 2)] == [2, 4]
+    with pytest.raises(UserError, match="two sources at least, not 1"):
+        find_moments(ToyVideos(4, sources=1))
+
+
+def test_what_is_relevant_shares_a_kind_or_the_source():
+    kinds = [frozenset("ab"), frozenset("b"), frozenset("c"), frozenset()]
+    moments = Moments(range(4), [0.0] * 4, ["x", "y", "y", "z"], kinds)
+    assert moments.same_source.astype(int).tolist() == [[1, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+    assert moments.relevant.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+
+
+def _rows(noise: float = 0.5, **more):
+    moments = _moments(24, 3)
+    embedded = {"trained": _embedded(moments, noise), "random": _embedded(moments, 5.0)}
+    rows = retrieval_rows(embedded, moments, Context("p", seed=4, command="c", draws=50), **more)
+    return moments, embedded, {(row.name, row.metric): row for row in rows}
+
+
+def test_each_direction_is_ranked_along_its_own_side_by_cosine_and_by_the_networks_own_score():
+    moments, embedded, rows = _rows()
+    one = embedded["trained"]
+    own = np.random.default_rng(1).random((24, 24))
+    embedded["trained"] = Embedded(one.image, one.sound, own)
+    rows = {(r.name, r.metric): r for r in retrieval_rows(embedded, moments, Context("p", draws=20))}
+    cosine = one.image @ one.sound.T
+    ways = {
+        "image-to-sound": cosine,
+        "sound-to-image": cosine.T,
+        "image-to-sound, own score": own,
+        "sound-to-image, own score": own.T,
+    }
+    for name, scores in ways.items():
+        ranks = expected_rank(scores, moments.same_source)
+        for k in (1, 5, 10):
+            assert rows[f"trained/{name}", f"recall@{k}"].value == pytest.approx(np.mean(ranks <= k))
+        assert rows[f"trained/{name}", "median-rank"].value == pytest.approx(np.median(ranks))
+        assert rows[f"trained/{name}", "ndcg@30"].value == pytest.approx(np.mean(ndcg(scores, moments.relevant)))
+
+
+def test_within_a_modality_the_querys_own_source_is_left_out_of_the_gallery():
+    moments, embedded, rows = _rows()
+    for name, vectors in (("image-to-image", embedded["trained"].image), ("sound-to-sound", embedded["trained"].sound)):
+        likeness, values = vectors @ vectors.T, []
+        for q in range(24):
+            others = [i for i in range(24) if moments.sources[i] != moments.sources[q]]
+            order = sorted(others, key=lambda i: -likeness[q, i])
+            gains = [float(moments.relevant[q, i]) for i in order][:30]
+            ideal = sorted((float(moments.relevant[q, i]) for i in others), reverse=True)[:30]
+            values.append(
+                sum(g / np.log2(k + 2) for k, g in enumerate(gains))
+                / sum(g / np.log2(k + 2) for k, g in enumerate(ideal))
+            )
+        assert rows[f"trained/{name}", "ndcg@30"].value == pytest.approx(np.mean(values))
+        assert rows[f"trained/{name}", "ndcg@30"].chance < 1
+
+
+def test_rows_of_retrieval_stand_with_chance_sources_and_gallery():
+    _, _, rows = _rows()
+    row = rows["trained/image-to-sound", "recall@5"]
+    assert row.chance == pytest.approx(recall_chance([2] * 24, 24, 5))
+    assert (row.n, row.clusters, row.n_listed, row.n_used, row.unit, row.method) == (24, 12, 24, 24, "source", "wilson")
+    assert (row.seed, row.command, row.protocol, row.note) == (4, "c", "p", "gallery of 24 moments")
+    assert rows["trained/image-to-sound", "median-rank"].chance == pytest.approx(25 / 3)
+    assert rows["trained/image-to-sound", "median-rank"].method == "bootstrap"
+    assert not any(metric == "recall@10" for _, metric in _rows(recalls=(1, 24))[2])
+    assert not any(metric == "recall@24" for _, metric in _rows(recalls=(1, 24))[2]), "all of the gallery is no feat"
+
+
+def test_shuffled_pairs_are_partners_of_another_source_each_once():
+    moments = _moments(24, 3)
+    for seed in range(5):
+        dealt = _dealt(moments, seed)
+        assert not (dealt & moments.same_source).any()
+        assert (dealt.sum(0) == 2).all() and (dealt.sum(1) == 2).all()
+    assert not np.array_equal(_dealt(moments, 0), _dealt(moments, 1))
+    _, _, rows = _rows()
+    shuffled = rows["shuffled-pairs/image-to-sound", "recall@1"]
+    assert shuffled.value < rows["trained/image-to-sound", "recall@1"].value
+    assert ("shuffled-pairs/sound-to-image", "recall@1") in rows and (
+        "shuffled-pairs/image-to-sound",
+        "ndcg@30",
+    ) not in rows

@@ -157,3 +157,79 @@ def test_the_area_under_roc_is_the_share_of_pairs_in_order() -> None:
     positive, scores = [1, 0, 1, 0, 0], [0.9, 0.5, 0.5, 0.4, 0.95]
     pairs = [(a > b) + (a == b) / 2 for a in (0.9, 0.5) for b in (0.5, 0.4, 0.95)]
     assert metrics.roc_area(positive, scores) == pytest.approx(np.mean(pairs))
+
+
+def test_a_threshold_itself_is_in_or_out_as_the_evaluator_has_it() -> None:
+    m = np.array([[0.2, 0.5, 0.8]])
+    assert metrics.absolute(m, 0.5).tolist() == [[False, True, True]]
+    assert metrics.absolute(m, 0.5, strict=True).tolist() == [[False, False, True]]
+
+
+@pytest.mark.parametrize("k", range(11))
+def test_the_share_of_ties_is_of_those_among_which_the_cut_falls(k: int) -> None:
+    m = np.array([[9.0, 7, 7, 7, 5], [4, 4, 3, 2, 1]])
+    tied = {2: 0.3, 3: 0.3, 6: 0.2}  # one or two of the three sevens, one of the two fours
+    assert metrics.tied_share(m, k) == pytest.approx(tied.get(k, 0.0))
+
+
+@pytest.mark.parametrize("cells", [1, 3, 4, 5, 8, 9])
+def test_confidence_is_the_mean_of_the_largest_quarter_rounded_up(cells: int) -> None:
+    values = np.random.default_rng(cells).random(cells)
+    largest = sorted(values, reverse=True)[: -(-cells // 4)]
+    assert metrics.confidence(values[None]) == pytest.approx(np.mean(largest))
+
+
+def test_small_figures_by_hand() -> None:
+    assert metrics.harmonic_mean(0.5, 1.0) == pytest.approx(2 / 3)
+    assert metrics.harmonic_mean(0.0, 0.0) == metrics.harmonic_mean(0.0, 1.0) == 0.0
+    a, b, none = mask(2, 2), mask(2, 3, top=1), np.zeros((4, 4), bool)
+    assert metrics.mask_overlap(a, b) == pytest.approx(2 / 8)
+    assert (metrics.mask_overlap(none, none), metrics.mask_overlap(none, a)) == (1.0, 0.0)
+    assert metrics.area(np.array([[0.0, 0.5], [1.0, -1.0]])) == 2
+    assert metrics.is_constant(np.full((2, 2), -3.0)) and not metrics.is_constant(GRID)
+    assert metrics.union([mask(1, 2), mask(2, 1)], 4).sum() == 3
+    assert metrics.union([mask(1, 2), mask(1, 2)], 4).max() == 1
+    assert metrics.peak(np.array([[1.0, 5.0], [5.0, 2.0]])) == (0, 1)
+    assert np.isnan(metrics.roc_area([1, 1], [0.1, 0.2])) and np.isnan(metrics.roc_area([0, 0], [0.1, 0.2]))
+    assert metrics.success([0.5, 0.4999, np.nan, 0.9]) == 0.5
+    assert metrics.success([0.3, 0.2], 0.25) == 0.5
+
+
+def test_the_truth_is_a_box_of_this_place_and_no_other() -> None:
+    drawn = metrics.rasterise((0.25, 0.5, 0.75, 1.0), 8)
+    expected = [[y >= 4 and 2 <= x < 6 for x in range(8)] for y in range(8)]
+    assert drawn.tolist() == expected
+
+
+def test_a_coarse_map_points_at_the_middle_of_its_cell() -> None:
+    m = np.array([[0.0, 0.0], [0.0, 1.0]])
+    for y in range(8):
+        for x in range(8):
+            g = np.zeros((8, 8))
+            g[y, x] = 0.5
+            assert metrics.pointing(m, g) is ((y, x) == (6, 6))
+
+
+@pytest.mark.parametrize("count", [7, 25, 199, 450])
+def test_an_extended_set_is_walked_in_steps_from_the_surest_but_one(count: int) -> None:
+    rng = np.random.default_rng(count)
+    there, c, q = rng.random(count) < 0.6, rng.random(count), rng.permutation(count) / count
+
+    def at(bar: float) -> tuple[float, float]:
+        true, false, missed = 0, 0, 0
+        for positive, overlap, sure in zip(there, c, q, strict=True):
+            if sure >= bar:
+                true += bool(positive and overlap >= 0.5)
+                false += bool(not positive or overlap < 0.5)
+            else:
+                missed += bool(positive)
+        return (true / (true + false) if true + false else 1.0, true / (true + missed) if true + missed else 1.0)
+
+    falling = sorted(q, reverse=True)[1:]
+    curve = [at(bar) for bar in falling[:: max(1, count // 200)]]
+    monotone = [max(precision for precision, _ in curve[i:]) for i in range(len(curve))]
+    area = sum(monotone[i] * (curve[i + 1][1] - curve[i][1]) for i in range(len(curve) - 1))
+    assert metrics.extended_ap(there, c, q) == pytest.approx(area)
+    rising = sorted(q)[:: max(1, count // 10)]
+    best = max(2 * p * r / (p + r) if p + r else 0.0 for p, r in map(at, rising))
+    assert metrics.extended_max_f1(there, c, q) == pytest.approx(best)

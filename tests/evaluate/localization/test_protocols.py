@@ -9,7 +9,7 @@ import pytest
 import slow_reference as slow
 
 from avssl.errors import UserError
-from avssl.evaluate.localization.protocols import PROTOCOLS, normalise, predict, protocol, upsample
+from avssl.evaluate.localization.protocols import ACL_BARS, PROTOCOLS, normalise, predict, protocol, upsample
 
 
 def test_a_protocol_cannot_be_changed() -> None:
@@ -50,3 +50,64 @@ def test_the_fixed_threshold_of_slavc_is_a_cosine_of_zero() -> None:
     fixed = PROTOCOLS["slavc-fixed"]
     m = normalise(np.array([[-0.01, 0.0, 0.01]]), fixed.normalisation)
     assert predict(m, m, fixed).tolist() == [[False, True, True]]
+
+
+PUBLISHED = {  # name: picture, seconds from where, upsampling, normalisation, rule, strict, bars
+    "lvs": ("centre-crop", 10.0, "start", "bilinear", "negated-min-max", "half-strict", False, "0.05*j"),
+    "ez-vsl": ("squash", 3.0, "middle", "bilinear-corners", "min-max", "half", False, "0.05*j"),
+    "slavc": ("squash", 3.0, "middle", "bicubic-corners", "min-max", "half", False, "0.05*j"),
+    "slavc-fixed": ("squash", 3.0, "middle", "bicubic-corners", "slavc", "absolute", False, "0.05*j"),
+    "negatives": ("squash", 3.0, "middle", "bilinear", "none", "absolute", True, "j/20"),
+    "ssl-align": ("squash", 3.0, "middle", "bilinear", "none", "half-strict", False, "0.05*j"),
+    "acl": ("squash", 10.0, "start", "bicubic", "none", "best-absolute", False, "0.05*j"),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_evaluators_are_as_their_code_has_them(name: str) -> None:
+    p = protocol(name)
+    found = (p.picture, p.sound_seconds, p.sound_from, p.upsampling, p.normalisation, p.rule, p.strict, p.bars)
+    assert found == PUBLISHED[name]
+    assert p.metrics == (f"ciou/{name}", f"auc/{name}") and p.threshold == 0.5 and not p.extended
+    bars = [j / 20 for j in range(21)]
+    if p.bars == "j/20":
+        assert p.levels.tolist() == bars
+    else:
+        assert p.levels.tolist() != bars and p.levels == pytest.approx(bars)
+
+
+def test_a_threshold_of_acl_is_one_of_nineteen() -> None:
+    assert pytest.approx([0.05 * j for j in range(1, 20)]) == ACL_BARS
+
+
+def test_negated_min_max_is_min_max_seen_from_above() -> None:
+    m = np.array([[-2.0, 0.0, 2.0]])
+    assert normalise(m, "negated-min-max").tolist() == [[0, 0.5, 1]]
+    assert normalise(m, "min-max").tolist() == [[0, 0.5, 1]]
+    assert normalise(m, "none") is m
+    constant = np.full((2, 2), 3.0)
+    assert normalise(constant, "negated-min-max").tolist() == [[4, 4], [4, 4]]
+    assert normalise(constant, "min-max").tolist() == [[3, 3], [3, 3]]
+    # (s + 1/τ)·τ/2 with τ = 0.03: a cosine of 0 is at one half, one of 1 at 0.515.
+    assert normalise(np.array([[0.0, 1.0]]), "slavc") == pytest.approx(np.array([[0.5, 0.515]]))
+
+
+def test_ours_predict_exactly_as_many_pixels_as_they_say() -> None:
+    m, truth = np.random.default_rng(0).integers(0, 4, (5, 7)).astype(float), np.zeros((5, 7))
+    truth[1:3, 2:6] = 0.5
+    assert predict(m, truth, protocol("topk-half")).sum() == 17
+    assert predict(m, truth, protocol("topk-truth")).sum() == 8
+    with pytest.raises(ValueError, match="'peak' gives no prediction of one picture"):
+        predict(m, truth, protocol("pointing"))
+
+
+def test_a_map_of_the_right_size_is_left_as_it_is_and_another_is_enlarged() -> None:
+    m = np.random.default_rng(0).random((6, 6)).astype(np.float32)
+    assert np.array_equal(upsample(m, "bicubic", 6), m) and upsample(m, "bicubic", 6).dtype == np.float64
+    for how in ("bicubic", "bicubic-corners"):
+        grown = upsample(m, how, 18)
+        assert grown.shape == (18, 18)
+        kept = bool(abs(grown[0, 0] - m[0, 0]) < 1e-6)
+        assert kept is (how == "bicubic-corners"), "aligned corners keep their values"
+    assert not np.allclose(upsample(m, "bicubic", 18), upsample(m, "bilinear", 18), atol=1e-3)
+    assert upsample(m, "bilinear").shape == (224, 224)
