@@ -6,11 +6,13 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 
-from avssl.media.facts import Media
-from avssl.media.progress import Tell
+from avssl.media.facts import Facts, Media
+from avssl.media.progress import Tell, telling
 from avssl.media.sources.both import Both
+from avssl.media.sources.content_rules import Alike, by_border, by_bytes, by_frames, by_hum, by_sound
 from avssl.media.sources.found import Likeness, Sources, Unions
 from avssl.media.sources.names import name_groups
+from avssl.media.sources.trace_cache import traces_of
 
 MODES = ("content", "names", "none")
 
@@ -49,8 +51,17 @@ def find_sources(
     for items in named.sure:
         groups.append(_likeness("names", items, paths, "names of parts of one source"))
         unions.join(items)
-    for items in named.likely:
-        warnings.append(_likeness("names", items, paths, "names that may be of parts of one source"))
+    alike = [Alike("names", items, "names that may be of parts of one source", False) for items in named.likely]
+    if mode == "content":
+        alike += _by_content(media, facts, workers, progress)
+    for one in alike:
+        if one.sure:
+            unions.join(one.items)
+    for rule, items, words in _together([one for one in alike if one.sure]):
+        groups.append(_likeness(rule, items, paths, words))
+    for rule, items, words in _together([one for one in alike if not one.sure]):
+        if len({unions.root(i) for i in items}) > 1:
+            warnings.append(_likeness(rule, items, paths, words))
     return Sources(unions.names(told), mode, tuple(groups), tuple(warnings))
 
 
@@ -73,6 +84,37 @@ def sources_in_both(
 
 
 # --- how ------------------------------------------------------------------------------------------------
+
+
+def _by_content(media: Media, facts: Sequence[Facts], workers: int | None, progress: Tell | bool | None) -> list[Alike]:
+    with telling(progress) as tell:
+        traces = traces_of(media, workers, tell)
+    return [
+        *by_bytes(facts),
+        *by_frames(traces),
+        *by_sound(media, facts, traces),
+        *by_border(traces),
+        *by_hum(traces),
+    ]
+
+
+def _together(alike: Sequence[Alike]) -> list[tuple[str, tuple[int, ...], str]]:
+    """Pairs of one rule and one evidence, joined into groups: (rule, items, words)."""
+    found = []
+    rules: dict[str, list[Alike]] = defaultdict(list)
+    for one in alike:
+        rules[one.rule].append(one)
+    for rule, ones in rules.items():
+        numbers = {i: k for k, i in enumerate(sorted({i for one in ones for i in one.items}))}
+        unions = Unions(len(numbers))
+        for one in ones:
+            unions.join(numbers[i] for i in one.items)
+        groups: dict[int, list[int]] = defaultdict(list)
+        for i, k in numbers.items():
+            groups[unions.root(k)].append(i)
+        words = {unions.root(numbers[one.items[0]]): one.words for one in reversed(ones)}
+        found += [(rule, tuple(items), words[root]) for root, items in groups.items()]
+    return found
 
 
 def _likeness(rule: str, items: Sequence[int], paths: Sequence[str], words: str) -> Likeness:

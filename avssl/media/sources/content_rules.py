@@ -1,0 +1,189 @@
+"""Which items are one by what is in them: bytes, pictures, sound, borders, hums. What is merely alike is apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, product
+from pathlib import Path
+
+import numpy as np
+
+from avssl.errors import MediaError
+from avssl.media.content import copies
+from avssl.media.facts import Facts, Media
+from avssl.media.sources import pictures, sounds
+from avssl.media.sources.looks import distinctive
+from avssl.media.sources.pictures import same_frames, same_picture, says_something, thumbnail
+from avssl.media.sources.traces import Trace, sound_of
+
+COHERENT = 0.30
+"""Of the peak of two sounds' phase correlation: above, they are one recording."""
+LARGEST_SHARE = 0.2
+"""A border or a hum that more of the items have is a channel's look, a room or the mains; two of ten is the least."""
+SAME_TONE_HZ = 0.04
+SAME_COLOUR = 9.0
+"""Levels of a channel, between borders of one colour after coding."""
+SAME_WIDTH = 0.02
+MAINS_HZ = (50.0, 60.0)
+"""Their multiples hum everywhere."""
+ALIGNED_MOMENTS = 3
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Items that are alike by a rule; ``sure`` where they are one beyond doubt."""
+
+    rule: str
+    items: tuple[int, ...]
+    words: str
+    sure: bool
+
+
+def by_bytes(facts: Sequence[Facts]) -> list[Alike]:
+    """Files that are the same, byte for byte. Only files of equal size are read."""
+    items: dict[str, list[int]] = defaultdict(list)
+    for i, one in enumerate(facts):
+        items[one.path].append(i)
+    paths = [path for path in items if Path(path).is_file()]
+    return [
+        Alike("bytes", tuple(sorted(i for path in group for i in items[path])), "the same bytes", True)
+        for group in copies(paths)
+    ]
+
+
+def by_frames(traces: Sequence[Trace]) -> list[Alike]:
+    """Items that show the same pictures."""
+    found = []
+    for a, b in pictures.candidates([trace.grey for trace in traces]):
+        one, other = traces[a], traces[b]
+        if same_frames(one.grey, one.colour, other.grey, other.colour):
+            found.append(Alike("frames", (a, b), "near-identical pictures", True))
+    return found
+
+
+def by_sound(media: Media, facts: Sequence[Facts], traces: Sequence[Trace]) -> list[Alike]:
+    """Items with one recording. Of videos the pictures must agree, too, at the same moments: music is used again."""
+    found = []
+    waves = _Waves(media)
+    for a, b, _, offset in sounds.candidates([t.peaks for t in traces], [t.times for t in traces]):
+        try:
+            if not _one_recording(waves(a), waves(b), offset):
+                continue
+            shift = offset * sounds.HOP / sounds.RATE
+            sure = _no_pictures(facts[a], facts[b]) or _same_moments(media, facts, a, b, shift)
+        except MediaError:
+            continue
+        words = "the same sound" if _no_pictures(facts[a], facts[b]) else "the same sound and pictures"
+        found.append(Alike("sound", (a, b), words if sure else "the same sound under other pictures", sure))
+    return found
+
+
+def by_border(traces: Sequence[Trace]) -> list[Alike]:
+    """Videos with a border of one colour and width, which few others have."""
+    having = [i for i, trace in enumerate(traces) if distinctive(trace.border)]
+    groups = _clusters(
+        having,
+        lambda i: tuple((traces[i].border[:3] // SAME_COLOUR).astype(int).tolist()),
+        lambda a, b: _same_border(traces[a], traces[b]),
+    )
+    return _few(groups, len(traces), "border", lambda i: f"a border of colour {_hex(traces[i].border)}")
+
+
+def by_hum(traces: Sequence[Trace]) -> list[Alike]:
+    """Items with a steady tone of one frequency, which few others have."""
+    having = [i for i, trace in enumerate(traces) if len(trace.tones) and not _mains(float(trace.tones[0]))]
+    groups = _clusters(
+        having, lambda i: (int(traces[i].tones[0] // SAME_TONE_HZ),), lambda a, b: _same_hum(traces[a], traces[b])
+    )
+    return _few(groups, len(traces), "hum", lambda i: f"a steady tone of {float(traces[i].tones[0]):.1f} Hz")
+
+
+# --- how --------------------------------------------------------------------------------------------------
+
+
+class _Waves:
+    """Sounds of items, the last few at hand."""
+
+    def __init__(self, media: Media) -> None:
+        self._media = media
+        self._kept: dict[int, np.ndarray] = {}
+
+    def __call__(self, i: int) -> np.ndarray:
+        if i not in self._kept:
+            if len(self._kept) >= 32:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[i] = sound_of(self._media, i)
+        return self._kept[i]
+
+
+def _one_recording(first: np.ndarray, second: np.ndarray, offset: int) -> bool:
+    """Whether two sounds agree where they overlap, the second ``offset`` hops later."""
+    start = offset * sounds.HOP
+    a, b = (first, second[start:]) if start >= 0 else (first[-start:], second)
+    length = min(len(a), len(b))
+    if length < sounds.RATE:
+        return False
+    return sounds.coherence(a[:length], b[:length]) >= COHERENT
+
+
+def _no_pictures(one: Facts, other: Facts) -> bool:
+    return one.kind == "sound" and other.kind == "sound"
+
+
+def _same_moments(media: Media, facts: Sequence[Facts], a: int, b: int, shift: float) -> bool:
+    """Whether two videos show the same pictures while they sound the same, ``shift`` seconds later in the second."""
+    if "sound" in (facts[a].kind, facts[b].kind):
+        return False
+    begin_a, begin_b = (max(facts[i].audio_start_seconds, 0.0) for i in (a, b))
+    shift += begin_b - begin_a
+    start, end = max(0.0, -shift), min(facts[a].duration_seconds, facts[b].duration_seconds - shift)
+    times = [start + (end - start) * (k + 0.5) / ALIGNED_MOMENTS for k in range(ALIGNED_MOMENTS)]
+    ours = [thumbnail(frame) for frame in media.frames(a, times)]
+    theirs = [thumbnail(frame) for frame in media.frames(b, [time + shift for time in times])]
+    same = [same_picture(*one, *other) and says_something(one[0]) for one, other in zip(ours, theirs, strict=True)]
+    return sum(same) >= 2
+
+
+def _same_border(one: Trace, other: Trace) -> bool:
+    colours = np.abs(one.border[:3] - other.border[:3]).max()
+    return bool(colours <= SAME_COLOUR and np.abs(one.border[3:] - other.border[3:]).max() <= SAME_WIDTH)
+
+
+def _same_hum(one: Trace, other: Trace) -> bool:
+    if abs(float(one.tones[0] - other.tones[0])) > SAME_TONE_HZ:
+        return False
+    count = min(len(one.tones), len(other.tones))
+    near = np.abs(one.tones[:, None] - other.tones[None]).min(1) <= SAME_TONE_HZ
+    return 2 * int(near.sum()) >= count
+
+
+def _mains(hertz: float) -> bool:
+    return any(abs(hertz - round(hertz / base) * base) <= 0.3 for base in MAINS_HZ)
+
+
+def _hex(border: np.ndarray) -> str:
+    return "#" + "".join(f"{round(float(value)):02x}" for value in border[:3])
+
+
+def _clusters(
+    items: Sequence[int], cell: Callable[[int], tuple[int, ...]], same: Callable[[int, int], bool]
+) -> list[list[int]]:
+    """Items with the first of their kind: each is compared with the first of each cluster in cells near its own."""
+    cells: dict[tuple[int, ...], list[list[int]]] = defaultdict(list)
+    for i in items:
+        own = cell(i)
+        near = (tuple(np.add(own, step).tolist()) for step in product((-1, 0, 1), repeat=len(own)))
+        for cluster in chain.from_iterable(cells[place] for place in near if place in cells):
+            if same(cluster[0], i):
+                cluster.append(i)
+                break
+        else:
+            cells[own].append([i])
+    return sorted(cluster for clusters in cells.values() for cluster in clusters if len(cluster) > 1)
+
+
+def _few(groups: Iterable[list[int]], whole: int, rule: str, what: Callable[[int], str]) -> list[Alike]:
+    most = max(2, LARGEST_SHARE * whole) if whole >= 10 else 0
+    return [Alike(rule, tuple(group), what(group[0]), len(group) <= most) for group in groups]

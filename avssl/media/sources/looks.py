@@ -1,0 +1,68 @@
+"""Borders that never change: lines of one colour along the edges of the picture, and then, at once, something else."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEEPEST = 0.2
+"""Of the shorter side: what is one colour further inwards is a plain picture and no border."""
+TOLERANCE = 14.0
+"""Levels by which a pixel of a border may stray from its colour, after coding."""
+FILLED, LEFT = 0.93, 0.6
+"""The share of pixels that have the colour inside a border at least, and just behind its edge at most."""
+SATURATED = 40.0
+"""Levels between the strongest and the weakest channel: less is black, white or grey, which thousands have."""
+
+
+def border_of(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The border that all frames (k, 3, h, w) share: red, green, blue, and its width at left, top, right and bottom in
+    shares of the shorter side. Empty where there is none on at least two opposite sides."""
+    nothing = np.zeros(0, np.float32)
+    shorter = min(frames.shape[-2:])
+    deep = int(DEEPEST * shorter)
+    if len(frames) < 2 or deep < 4:
+        return nothing
+    # One pixel in: the outermost ones suffer from coding and scaling.
+    columns = frames[:, :, 1:-1, [1, -2]].reshape(len(frames), 3, -1)
+    ring = np.concatenate([frames[:, :, 1, 1:-1], frames[:, :, -2, 1:-1], columns], axis=2)
+    colour = _main_colour(ring)
+    widths = []
+    for side in range(4):
+        lines = _lines(frames, side, deep + 3)  # (k, 3, depth, along)
+        filled = (np.abs(lines.astype(np.float32) - colour[None, :, None, None]).max(1) <= TOLERANCE).mean((0, 2))
+        widths.append(_width(filled, deep))
+    if not ((widths[0] and widths[2]) or (widths[1] and widths[3])):
+        return nothing
+    return np.array([*colour, *(width / shorter for width in widths)], np.float32)
+
+
+def distinctive(border: NDArray[np.float32]) -> bool:
+    """Whether there is a border, of a colour that few have."""
+    return len(border) > 0 and float(border[:3].max() - border[:3].min()) >= SATURATED
+
+
+def _main_colour(ring: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The colour that most of the outermost pixels have. (3,)"""
+    pixels = ring.transpose(0, 2, 1).reshape(-1, 3)
+    cells, counts = np.unique(pixels // 32, axis=0, return_counts=True)
+    most = cells[counts.argmax()]
+    near = np.abs(pixels.astype(np.int16) - (most.astype(np.int16) * 32 + 16)).max(1) <= 32
+    colour: NDArray[np.float32] = np.median(pixels[near], axis=0).astype(np.float32)
+    return colour
+
+
+def _lines(frames: NDArray[np.uint8], side: int, depth: int) -> NDArray[np.uint8]:
+    """Lines along a side (left, top, right, bottom), from the edge inwards, without the corners: (k, 3, depth, n)."""
+    turned = np.rot90(frames, (3, 0, 1, 2)[side], axes=(2, 3))
+    return turned[:, :, :depth, depth:-depth]
+
+
+def _width(filled: NDArray[np.float64], deep: int) -> int:
+    """How many lines have the colour, if it ends at once; 0 where there is no border."""
+    inside = filled[1:] >= FILLED
+    count = int(inside.argmin()) if not inside.all() else len(inside)
+    if count == 0 or count + 1 >= deep:
+        return 0
+    behind = filled[count + 1 : count + 4]
+    return count + 1 if float(behind.min()) <= LEFT else 0
