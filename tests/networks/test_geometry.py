@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from avssl.networks.detector import EncoderBackbone, detector
-from avssl.networks.geometry import geometries, padded_to
+from avssl.networks.geometry import LENGTH, WIDTH, Geometry, geometries, padded_to
 from avssl.networks.vision import ARCHITECTURES, VisionConfig, VisionEncoder
 
 LIGHT = [name for name in ARCHITECTURES if name not in ("resnet34", "resnet50", "resnet101")]
@@ -25,6 +25,19 @@ def test_known_architectures_have_their_known_strides():
         "alexnet": (16, 15.0),
         "resnet18": (32, 0.0),
     }
+    for name in ("small", "nin"):
+        one = found[name]
+        stage = list(encoder(name).stages(torch.zeros(1, 3, LENGTH, WIDTH)).values())[-1]
+        assert one.lost == LENGTH // one.stride - stage.shape[2], name
+        assert one.channels == stage.shape[1], name
+
+
+def test_a_border_is_as_wide_as_the_first_cell_lies_inside_and_as_the_map_is_too_short():
+    picture = torch.arange(12.0).view(1, 1, 3, 4)
+    padded = padded_to(picture, Geometry(channels=1, stride=4, offset=2.5, lost=3))
+    assert padded.shape == (1, 1, 2 + 3 + 16, 2 + 4 + 16), "a stride more than the cells that are lost"
+    assert torch.equal(padded[0, 0, 2:5, 2:6], picture[0, 0])
+    assert (padded[0, 0, :2, :2] == 0).all() and (padded[0, 0, 5:, 6:] == 11).all()
 
 
 @pytest.mark.parametrize("name", LIGHT)

@@ -103,6 +103,8 @@ def test_a_batch_of_one_puzzle_has_no_negatives_and_is_refused():
     task, network, batch, *_ = made(count=1)
     with pytest.raises(UserError, match="--batch-size of two or more"):
         task.loss(network, batch)
+    task, network, batch, *_ = made(count=2)
+    assert torch.isfinite(task.loss(network, batch).loss), "two are enough"
 
 
 def test_drawn_puzzles_cost_the_mean_logistic_loss_of_their_labels():
@@ -118,3 +120,20 @@ def test_drawn_puzzles_cost_the_mean_logistic_loss_of_their_labels():
     assert float(losses.loss) == float(losses.measures["binary_loss"]) == pytest.approx(expected, rel=1e-5)
     right = np.mean([(x > 0) == (y > 0) for x, y in zip(logits, labels, strict=True)])
     assert float(losses.measures["accuracy"]) == pytest.approx(right)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_both_losses_are_added_by_their_weights(fusion):
+    task, network, batch, *_ = made(fusion, logistic=2.0, contrastive=0.7)
+    losses = task.loss(network, batch)
+    expected = 2 * losses.measures["binary_loss"] + 0.7 * losses.measures["contrastive_loss"]
+    assert float(losses.loss.detach()) == pytest.approx(float(expected), rel=1e-5)
+    task, network, batch, *_ = made(fusion, contrastive=0.0)
+    assert set(task.loss(network, batch).measures) == {"accuracy", "binary_loss"}
+    assert task.chance_loss() == pytest.approx(math.log(2))
+
+
+def test_a_logit_of_zero_says_that_they_do_not_belong_together():
+    task, network, batch, *_ = made()
+    network.fusion.all_pairs = lambda v, a: torch.zeros(6, 6)
+    assert float(task.loss(network, batch).measures["accuracy"]) == 0.5, "right of all negatives, of no positive"

@@ -195,3 +195,25 @@ def test_the_entropy_of_colours_is_that_of_their_shares_of_the_nearest_bins():
     answers = task.answers(lambda _: Colours(logits, said), batch)
     assert torch.equal(answers.scores, torch.cat([logits, said], dim=1))
     torch.testing.assert_close(answers.truth, ab)
+
+
+def test_at_chance_colours_cost_the_entropy_of_a_constant_answer_and_one_for_the_mean_colour():
+    for target, cost in (("classification", 3.5), ("both", 4.5), ("regression", 1.0)):
+        task, _, _ = colorization(target)
+        kept = {} if target == "regression" else {"constant_cross_entropy": 3.5}
+        task.load_state({"variance": 100.0, "mean_ab": [1.0, 2.0], **kept})
+        assert task.chance_loss() == pytest.approx(cost)
+
+
+def test_what_is_learned_from_the_training_pictures_scales_the_loss():
+    task, batch, rng = colorization("both", grey_limit=0.0, sampling="mean", neighbours=1)
+    weights = torch.rand(task.bins, generator=rng)
+    task.load_state({"variance": 100.0, "mean_ab": [1.0, 2.0], "weights": weights.tolist()})
+    logits, said = torch.randn(3, task.bins, 4, 4, generator=rng), torch.zeros(3, 2, 4, 4)
+    losses = task.loss(lambda _: Colours(logits, said), batch)
+    ab = torch.nn.functional.avg_pool2d(rgb_to_lab(batch["frames"])[:, 1:], 4)
+    nearest = task.bins_of(ab)
+    places = [(n, y, x) for n in range(3) for y in range(4) for x in range(4)]  # grey ones count, too
+    each = [entropy(logits[p[0], :, p[1], p[2]].tolist(), int(nearest[p])) * float(weights[nearest[p]]) for p in places]
+    squared = float(ab.square().sum(1).mean())
+    assert float(losses.loss) == pytest.approx(np.mean(each) + squared / 100, rel=1e-4)
