@@ -29,8 +29,9 @@ _STEPS = 52
 def bin_centres(grid: float) -> NDArray[np.float32]:
     """The centres, multiples of ``grid`` in a and b, of all bins that hold a colour of sRGB. (Q, 2)
 
-    With grid 10 the published list has 313 bins, this one 260: bins at the rim of the gamut whose cell no colour
-    reaches are not in it. No number of bins is built in anywhere.
+    With grid 10 the published list has 313 bins, this one 260 (262 where every colour is looked at, and 261 points of
+    that grid lie within 5 units of the convex hull of the gamut): the published file also holds bins around the gamut
+    that no colour of a screen falls into, by a rule that is not published. A figure over bins says over how many.
     """
     steps = torch.linspace(0, 1, _STEPS)
     red, green, blue = (axis.flatten() for axis in torch.meshgrid(steps, steps, steps, indexing="ij"))

@@ -100,7 +100,8 @@ def make_optimizer(networks: nn.Module, options: TrainOptions, device: torch.dev
     groups = [group for group in groups if group["params"]]
     if options.optimizer == "sgd":
         # Not fused: torch's fused SGD cannot take a head's first step after the others had theirs.
-        return torch.optim.SGD(groups, options.learning_rate, momentum=options.momentum, nesterov=options.momentum > 0)
+        nesterov = options.nesterov and options.momentum > 0
+        return torch.optim.SGD(groups, options.learning_rate, momentum=options.momentum, nesterov=nesterov)
     kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, options.learning_rate, fused=device.type in ("cpu", "cuda"))
 

@@ -174,6 +174,7 @@ def test_rows_of_a_network_with_both_heads_stand_beside_grey_and_truth():
         assert by[name, "ab-rmse"].low <= by[name, "ab-rmse"].value <= by[name, "ab-rmse"].high
         assert by[name, "ab-rmse"].n == 6  # each image once, however many were asked for
     assert by["trained", "balanced-accuracy"].chance == by["constant", "balanced-accuracy"].value
+    assert f"over {task.bins} colour bins" in by["trained", "balanced-accuracy"].note
     assert by["grey", "colorfulness"].value == pytest.approx(0, abs=0.01)
     batch = batch_of(task.held_out(), media, 6)
     ab = rgb_to_lab(batch["frames"])[:, 1:]

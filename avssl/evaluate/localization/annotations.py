@@ -48,6 +48,7 @@ class Item:
         cluster: the source video: what is resampled.
         label: class, if the file names one.
         negative: nothing in the picture makes this sound.
+        clip: where the pictures are frames of clips, the name that those of one clip share.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Item:
     label: str = ""
     agreed: bool = False
     negative: bool = False
+    clip: str = ""
 
     def truth(self, side: int = SIDE) -> Numbers:
         """The weight of each pixel, (side, side)."""
@@ -288,7 +290,8 @@ def _is3(record: dict[str, Any]) -> Item:
     folder = PurePosixPath(str(record["image"]).replace("\\", "/")).parent.name
     if "AVSbench" in str(record["image"]):
         # Frames ID_1 … ID_5 of one clip.
-        return Item(name, (box,), IS3_SIDE, name, stem_of(str(record["audio"])), folder)
+        clip = name.rpartition("_")[0]
+        return Item(name, (box,), IS3_SIDE, name, stem_of(str(record["audio"])), folder, clip=clip)
     # An IS3 picture has an entry for each of its sources, named by its last part.
     picture = name.rpartition("_")[0] or name
     return Item(name, (box,), IS3_SIDE, picture, stem_of(str(record.get("audio", name))), picture)

@@ -50,6 +50,8 @@ class Protocol:
         strict: whether "absolute" wants more than the threshold (vssl_eval) or as much (ACL, SLAVC).
         bars: of the area under the success curve.
         extended: negatives count too: AP, max-F1, LocAcc.
+        groups: what IIoU and IAUC take together: the entries of one "picture", or those of one "clip" where the
+            annotations are of its frames (SSL-Align, whose code groups by names without their last part).
     """
 
     name: str
@@ -65,6 +67,7 @@ class Protocol:
     strict: bool = False
     bars: Literal["j/20", "0.05*j"] = "0.05*j"
     extended: bool = False
+    groups: Literal["picture", "clip"] = "picture"
 
     @property
     def levels(self) -> Numbers:
@@ -166,18 +169,28 @@ PROTOCOLS: dict[str, Protocol] = {
             "SSL-Align 2023, VGG-SS: cv2 linear, > sorted[n/2]",
             "half-strict",
             "bilinear",
+            groups="clip",
         ),
         _published(
             "ssl-align-adaptive",
-            "SSL-Align 2025, adaptive: as ssl-align, > sorted[n − |G|]",
+            "SSL-Align 2025, VGG-SS, adaptive: as ssl-align, > sorted[n − |G|]",
             "adaptive",
             "bilinear",
+            groups="clip",
         ),
         _published(
             "ssl-align-is3",
-            "SSL-Align 2025 on IS3 and all sets but VGG-SS: bilinear, corners aligned, > sorted[n/2]",
+            "SSL-Align 2025 on all sets but VGG-SS (IS3, VPO, AVSBench): bilinear, corners aligned, > sorted[n/2]",
             "half-strict",
             "bilinear-corners",
+            groups="clip",
+        ),
+        _published(
+            "ssl-align-is3-adaptive",
+            "SSL-Align 2025 on those sets, adaptive: bilinear, corners aligned, > sorted[n − |G|]",
+            "adaptive",
+            "bilinear-corners",
+            groups="clip",
         ),
         _published(
             "acl",
@@ -209,9 +222,15 @@ def protocol(name: str) -> Protocol:
 
 
 def upsample(m: Map, how: Upsampling, side: int = SIDE) -> Numbers:
-    """A raw map (h, w) on the grid (side, side), by a named rule; a map of that size is left as it is."""
+    """A raw map (h, w) on the grid (side, side), by a named rule; a map of that size is left as it is.
+
+    A constant map stays one to the last bit: interpolation would leave rounding errors, which rules that compare with
+    the map's own values would take for a ranking, and min-max would blow up to a picture.
+    """
     if m.shape == (side, side):
         return m.astype(np.float64)
+    if metrics.is_constant(m):
+        return np.full((side, side), float(m.flat[0]))
     import torch  # heavy: not for the names of protocols
 
     mode, _, corners = how.partition("-")

@@ -280,8 +280,11 @@ def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, company: Co
     rows = []
     for metric in protocol.metrics:
         rows.append(row(name, metric, _values(metric, cious, protocol), clusters, company, note=note, **common))  # type: ignore[arg-type]
-    pictures = [item.picture for item in items]
+    by_clip = protocol.groups == "clip" and any(item.clip for item in items)
+    pictures = [item.clip or item.picture if by_clip else item.picture for item in items]
     if len(set(pictures)) < len(pictures):
+        if by_clip:
+            note = f"{note}; the frames of a clip are one group, as SSL-Align's code has it".removeprefix("; ")
         rows += _picture_rows(name, cious, pictures, protocol, company, note, common)
     return rows
 

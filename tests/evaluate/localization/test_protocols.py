@@ -38,6 +38,33 @@ def test_a_constant_map_through_lvs_is_everything_or_nothing(value: float, pixel
     assert predict(normalise(np.full((4, 4), value), ez.normalisation), np.zeros((4, 4)), ez).sum() == 16
 
 
+@pytest.mark.parametrize("value", [0.0, 0.3, -0.7, 0.123456, 12.7])
+@pytest.mark.parametrize("side", [1, 7, 14])
+def test_a_constant_map_of_any_size_is_everything_or_nothing_and_never_a_rounding_error(
+    value: float, side: int
+) -> None:
+    truth = np.eye(224)
+    for name, share in {
+        "ez-vsl": 1.0, "slavc": 1.0, "slavc-extended": 1.0, "slavc-fixed": float(value >= 0), "lvs": float(value >= 0),
+        "ssl-align": 0.0, "ssl-align-is3": 0.0, "ssl-align-adaptive": 0.0, "ssl-align-is3-adaptive": 0.0,
+    }.items():  # fmt: skip
+        chosen = PROTOCOLS[name]
+        m = normalise(upsample(np.full((side, side), value), chosen.upsampling), chosen.normalisation)
+        assert predict(m, truth, chosen).mean() == share, name
+
+
+def test_ssl_aligns_adaptive_rule_off_vggss_aligns_the_corners() -> None:
+    m, truth = np.random.default_rng(2).random((7, 7)), np.zeros((224, 224))
+    truth[30:90, 100:180] = 1
+    chosen = PROTOCOLS["ssl-align-is3-adaptive"]
+    aligned = np.asarray(slow.bilinear(m.tolist(), 224, True))
+    cut = np.sort(aligned.ravel())[224 * 224 - int(truth.sum())]
+    found = predict(normalise(upsample(m, chosen.upsampling), chosen.normalisation), truth, chosen)
+    assert (found == (aligned > cut)).mean() > 0.9999
+    other = PROTOCOLS["ssl-align-adaptive"]
+    assert (predict(upsample(m, other.upsampling), truth, other) != found).any()
+
+
 def test_min_max_changes_no_prediction_of_a_rule_that_ranks() -> None:
     m = np.random.default_rng(1).standard_normal((20, 20))
     for name in ("ez-vsl", "slavc", "lvs"):

@@ -169,6 +169,30 @@ def test_the_rows_judged_below_are_those_of_the_command() -> None:
     assert {key: found.value for key, found in some.items()} == {key: whole[key].value for key in some}
 
 
+def test_frames_of_a_clip_of_avsbench_are_one_group_for_ssl_align_and_for_nobody_else(tmp_path: Path) -> None:
+    records, maps = [], {}
+    for clip, hits in (("0d9u2CymIxc", 3), ("-abc_DEF_hi", 2), ("rq5RDUm2Hnk_1.mp4", 3)):
+        for frame in range(1, 4):
+            name = f"{clip}_{frame}"
+            image = f"/data/AVSbench/visual_frames/{clip}/{name}.png"
+            records.append({"image": image, "audio": f"/data/AVSbench/{clip}.wav", "gt_box": [0, 0, 224, 112]})
+            maps[name] = np.repeat(np.linspace(1, 0, 8) * (1 if frame <= hits else -1), 8).reshape(8, 8)
+    (tmp_path / "s4.json").write_text(json.dumps(records))
+    items = read_annotations(tmp_path / "s4.json").items
+    chosen = [protocol(name) for name in ("ssl-align-is3", "ssl-align-is3-adaptive", "ez-vsl")]
+    rows = by_metric(
+        rows_of("maps", score_maps(items, lambda item, _: maps[item.name], chosen), chosen, Company(draws=20))
+    )
+    assert {metric for _, metric in rows if metric.startswith("iiou")} == {
+        "iiou/ssl-align-is3", "iiou/ssl-align-is3-adaptive",
+    }  # fmt: skip
+    for name in ("ssl-align-is3", "ssl-align-is3-adaptive"):
+        assert rows["maps", f"ciou/{name}"].value == pytest.approx(8 / 9)
+        group = rows["maps", f"iiou/{name}"]
+        assert (group.value, group.n) == (pytest.approx(2 / 3), 3)
+        assert "the frames of a clip are one group" in group.note
+
+
 @pytest.mark.realdata
 @pytest.mark.slow
 def test_the_blind_rows_of_is3_are_the_published_ones(shared_data: Path) -> None:
