@@ -6,16 +6,15 @@ import difflib
 import importlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 
 from avssl.cli import data_sources
 from avssl.cli.data import DataOptions, fast, of_split, open_source, parts_of, usable
 from avssl.cli.learned import seen_by
 from avssl.cli.options import Command, Option, Values
+from avssl.cli.results import places, write_rows
 from avssl.cli.screen import say
 from avssl.errors import UserError
-from avssl.media.cache import whole_file
 
 PROTOCOLS = {
     "av-correspondence": "held-out accuracy of a run of av-correspondence, by kind of negative",
@@ -85,8 +84,6 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _evaluate(name: str, values: Values, command: str) -> None:
-    import json
-
     from avssl.evaluate.controls import run_controls, verdict
     from avssl.evaluate.finished import from_plain, open_run
     from avssl.evaluate.seen import marked, seen_in_part
@@ -121,9 +118,6 @@ def _evaluate(name: str, values: Values, command: str) -> None:
     if meaning := verdict(rows):
         say(meaning)
     # What a run has learned from is no held-out figure of it: the file of those stays as it is.
-    file_name = f"{name}-train.json" if seen.items else f"{name}.json"
-    places = {Path(values["output"] or run.path / "results") / file_name, run.path / "results" / file_name}
-    for place in sorted(places):
-        with whole_file(place, "w") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1)
+    kind = f"{name}-train" if seen.items else name
+    for place in write_rows(rows, places(run.path, values["output"], kind, values["data"], own=True), values["data"]):
         say(f"rows in {place}")

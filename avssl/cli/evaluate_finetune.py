@@ -6,8 +6,18 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from avssl.cli.learned import seen_by
 from avssl.cli.options import Option, Values
-from avssl.cli.probing import SOUND_MOMENTS, VIDEO_MOMENTS, check, command_of, encoder_and_data, finish
+from avssl.cli.probing import (
+    SOUND_MOMENTS,
+    VIDEO_MOMENTS,
+    check,
+    command_of,
+    encoder_and_data,
+    finish,
+    judged_media,
+    title_of,
+)
 from avssl.cli.screen import progress, say
 from avssl.errors import UserError
 
@@ -54,8 +64,8 @@ def run(argv: Sequence[str]) -> None:
     data, shown = _shown(encoder, data, values)
     rows = fine_tune_rows(starts, data, shown, choices, context, device=device, tell=say)
     rows += _by_hand(encoder, data, context)
-    title = f"{values['run']} on {len(data.test)} items of {values['data']}"
-    finish(rows, NAME, title, values, draw=draw_labels)
+    seen = seen_by(values["run"], judged_media(data), values["test"] or values["data"], say)
+    finish(rows, NAME, title_of(values, data), values, seen, draw=draw_labels)
 
 
 def _options() -> list[Option]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.cli.dense_probing import vision_of
+from avssl.cli.learned import files_seen_by
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.probing import finish
 from avssl.cli.screen import say
@@ -63,7 +64,9 @@ def run(argv: Sequence[str]) -> None:
         return True
 
     title = f"{values['run']} on {len(judged.items)} people of {values['test'] or values['data']}"
-    finish(outcome.rows, f"{NAME}-finetuned" if choices.finetune else NAME, title, values, draw=draw)
+    pictures = sorted({people.pictures[i] for i in judged.items})
+    seen = files_seen_by(values["run"], pictures, values["test"] or values["data"], say)
+    finish(outcome.rows, f"{NAME}-finetuned" if choices.finetune else NAME, title, values, seen, draw=draw)
 
 
 def _command() -> Command:

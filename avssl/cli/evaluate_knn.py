@@ -31,4 +31,4 @@ def run(argv: Sequence[str]) -> None:
     what = judged(values, NAME, NAME, argv)
     probe = KNN(values["neighbours"], device=what.device)
     rows = probe_all(what.encoded, what.data, probe, what.context, stages=values["stages"], tell=say)
-    finish(rows, NAME, what.title, values, draw=draw_depth)
+    finish(rows, NAME, what.title, values, what.seen, draw=draw_depth)

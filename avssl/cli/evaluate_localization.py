@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from avssl.cli.learned import seen_by
 from avssl.cli.options import Command, Option, Values
+from avssl.cli.results import places, write_rows
 from avssl.cli.screen import say
 from avssl.errors import UserError
 from avssl.media.cache import whole_file
@@ -34,8 +34,7 @@ EXAMPLE = """avssl evaluate localization --run runs/localization
 avssl evaluate localization --maps maps.npz --annotations vggss.json --protocol all
 avssl evaluate localization --run runs/mine --data VGG-SS/ --annotations vggss.json --list vggss_heard_test.csv"""
 
-RESULT = "localization.json"
-MISSING = "localization-missing.txt"
+NAME = "localization"
 
 
 def run(argv: Sequence[str]) -> None:
@@ -85,6 +84,7 @@ def _command() -> Command:
                 metavar="A,B,…",
             ),
             Option("output", str | None, None, "folder for the rows (default: results/ of the run)", "-o", "DIR"),
+            Option("set_threshold", bool, False, "fit the run's threshold anew, which avssl localize uses"),
             Option("moments", int, 2, "moments of each clip of the world"),
             Option("draws", int, 2000, "draws of the bootstrap"),
             Option("seed", int, 0, "of what is drawn: moments, swaps, noise"),
@@ -105,8 +105,9 @@ def _company(values: Values, argv: Sequence[str]) -> Company:
 
 
 def _world(values: Values, chosen: Sequence[Protocol], company: Company) -> tuple[list[ResultRow], str]:
-    from avssl.evaluate.localization.threshold import write_threshold
+    from avssl.evaluate.localization.threshold import fitted_on, write_threshold
     from avssl.evaluate.localization.world import evaluate_world, is_world, threshold_of
+    from avssl.evaluate.seen import marked
     from avssl.localization.localizer import Localizer, open_localizer
     from avssl.localization.spreading import PeakDiscs, Regions
     from avssl.localization.untrained import untrained
@@ -118,8 +119,14 @@ def _world(values: Values, chosen: Sequence[Protocol], company: Company) -> tupl
     test, validation = open_media(place, split="test"), open_media(place, split="validation")
     if not is_world(test):
         raise UserError(f"{place} holds no truth of a generated world; give --annotations F with the boxes of {place}")
-    threshold = threshold_of(validation, localizer, values["seed"])
-    write_threshold(Path(values["run"]), threshold, f"{len(validation)} validation clips of {place}")
+    threshold, fitted = localizer.threshold, fitted_on(Path(values["run"]))
+    if fitted is None or values["set_threshold"]:
+        fitted = f"{len(validation)} validation clips of {place}"
+        threshold = threshold_of(validation, localizer, values["seed"])
+        write_threshold(Path(values["run"]), threshold, fitted)
+        say(f"threshold {threshold:.2f}, fitted on {fitted}: what avssl localize uses from now on")
+    else:
+        say(f"threshold {threshold:.2f}, fitted on {fitted}: kept (--set-threshold fits it on those of {place})")
     fresh = Localizer(untrained(localizer.model, values["seed"]))
     models: dict[str, MapMaker] = {
         "trained": Regions(localizer),
@@ -128,7 +135,9 @@ def _world(values: Values, chosen: Sequence[Protocol], company: Company) -> tupl
         "untrained": Regions(fresh),
     }
     rows = evaluate_world(test, models, chosen, company, threshold, values["moments"], sure=localizer)
-    return rows, f"{values['run']} on {len(test)} held-out clips of {place}"
+    seen = seen_by(values["run"], test, str(place), say)
+    what = f"clips of {place}, {seen.words}" if seen else f"held-out clips of {place}"
+    return marked(rows, seen), f"{values['run']} on {len(test)} {what}"
 
 
 def _world_folder(values: Values) -> Path:
@@ -201,15 +210,19 @@ def _map_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], com
 
 
 def _run_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], company: Company) -> Judged:
+    import numpy as np
+
     from avssl.cli.data import open_source
     from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
     from avssl.evaluate.localization.negatives import negative_rows
     from avssl.evaluate.localization.scoring import rows_of, score_maps
     from avssl.evaluate.localization.threshold import fitted_on
+    from avssl.evaluate.seen import marked
     from avssl.localization.localizer import Localizer, open_localizer
     from avssl.localization.saliency import Mixture, Saliency
     from avssl.localization.spreading import Regions
     from avssl.localization.untrained import untrained
+    from avssl.media.selection import Subset
     from avssl.trainer.devices import choose_device
 
     if values["data"] is None:
@@ -256,7 +269,9 @@ def _run_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], com
             note += f"; {len(maps.alone)} items left out: no sound of another class"
             say(f"{name}: {len(maps.alone)} items left out, no sound of another class is there")
         rows += rows_of(name, scores, chosen, company, note)
-    return rows, judged, missing
+    found = {place for item in judged for place in (test.places[item.name].picture, test.places[item.name].sound)}
+    seen = seen_by(values["run"], Subset(test.media, np.array(sorted(found))), values["data"], say)
+    return marked(rows, seen), judged, missing
 
 
 def _say_missing(names: Sequence[str], what: str) -> None:
@@ -275,12 +290,11 @@ def _finish(rows: list[ResultRow], title: str, missing: Missing, values: Values)
         if missing:
             say("-o DIR keeps the rows and the names of all items that were left out")
         return
-    places = {folder / RESULT for folder in (told, run_folder and run_folder / "results") if folder is not None}
-    for place in sorted(places):
-        with whole_file(place, "w") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1)
+    judged = values["annotations"] or (None if values["data"] == "world" else values["data"])
+    stems = places(run_folder, values["output"], NAME, judged)
+    for stem, place in zip(stems, write_rows(rows, stems, judged), strict=True):
         say(f"rows in {place}")
-        names = place.with_name(MISSING)
+        names = stem.with_name(f"{stem.name}-missing.txt")
         if missing:
             with whole_file(names, "w") as file:
                 file.writelines(f"{name}\t{why}\n" for name, why in missing)

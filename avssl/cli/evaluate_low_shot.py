@@ -39,4 +39,4 @@ def run(argv: Sequence[str]) -> None:
     what = judged(values, NAME, NAME, argv)
     choices = LowShot(values["shots"], values["samples"], values["cost"])
     rows = low_shot(what.encoded, what.data, choices, what.context, stages=values["stages"], tell=say)
-    finish(rows, NAME, what.title, values, draw=draw_labels)
+    finish(rows, NAME, what.title, values, what.seen, draw=draw_labels)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from avssl.cli import data_sources
 from avssl.cli.data import of_split, open_sourced
+from avssl.cli.learned import seen_by
 from avssl.cli.options import Command, Option, Values
+from avssl.cli.results import places, write_rows
 from avssl.cli.screen import progress, say
 from avssl.errors import UserError
-from avssl.media.cache import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +48,7 @@ def run(argv: Sequence[str]) -> None:
     from avssl.evaluate.localization.world import is_world
     from avssl.evaluate.neighbors import precision_rows, shared_rows
     from avssl.evaluate.neighbors_world import known_spots
+    from avssl.evaluate.seen import marked
     from avssl.evaluate.spots import find_spots
     from avssl.report.tables import print_rows
     from avssl.trainer.devices import choose_device
@@ -76,6 +78,8 @@ def run(argv: Sequence[str]) -> None:
     if known is not None:
         rows += [_with_note(row, notes) for row in shared_rows(found, known.attributes, sources, context)]
     title = f"{values['run']}: neighbours of {len(spots)} {what} of {values['data']}"
+    seen = seen_by(values["run"], media, values["data"], say)
+    rows, title = marked(rows, seen), f"{title}, {seen.words}" if seen else title
     print_rows(rows, title)
     if not rows:
         say("no labels and no truth beside the files: a picture, and no figures")
@@ -224,9 +228,6 @@ def _write(
     labels: Sequence[str] | None,
 ) -> None:
     """Rows and pictures to -o and to the run's results; those of patches and sounds have names of their own."""
-    import json
-    from dataclasses import asdict
-
     from avssl.evaluate.neighbors_picture import choose_queries, draw_grid, draw_shared, thumbnails
 
     queries = choose_queries(spots.sources(), labels, values["queries"], values["seed"])
@@ -235,13 +236,12 @@ def _write(
     words = {label: one.words for label, one in encoders.items()}
     told = {words[label]: one for label, one in found.items()}
     stem = NAME if what == "frames" else f"{NAME}-{what}"
-    run = Path(values["run"]) / "results"
-    for folder in sorted({Path(values["output"] or run), run}):
-        with whole_file(folder / f"{stem}.json", "w") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1)
-        draw_grid(queries, told, pictures.__getitem__, labels, folder / f"{stem}.png", title)
-        say(f"rows in {folder / f'{stem}.json'}, neighbours in {folder / f'{stem}.png'}")
-        chart = folder / f"{stem}-shared.png"
+    stems = places(values["run"], values["output"], stem, values["data"])
+    for place, file in zip(stems, write_rows(rows, stems, values["data"]), strict=True):
+        grid = place.with_name(f"{place.name}.png")
+        draw_grid(queries, told, pictures.__getitem__, labels, grid, title)
+        say(f"rows in {file}, neighbours in {grid}")
+        chart = place.with_name(f"{place.name}-shared.png")
         if draw_shared(rows, chart, f"What a {_ONE[what]} shares with its {values['neighbours']} nearest", words):
             say(f"what they share in {chart}")
 

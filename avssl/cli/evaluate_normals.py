@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.cli.dense_probing import check_dense, dense_command, vision_of
+from avssl.cli.learned import files_seen_by
 from avssl.cli.options import Command, Option
 from avssl.cli.probing import finish
 from avssl.cli.screen import progress, say
@@ -76,7 +77,8 @@ def run(argv: Sequence[str]) -> None:
         draw_normals(path, title, test, judged.networks, choices.side, values["seed"])
         return True
 
-    finish(rows, name, title, values, draw=draw)
+    seen = files_seen_by(values["run"], test.files, values["test"] or values["data"], say)
+    finish(rows, name, title, values, seen, draw=draw)
 
 
 def _command() -> Command:

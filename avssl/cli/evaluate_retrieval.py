@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avssl.cli import data_sources
 from avssl.cli.data import open_sourced
+from avssl.cli.learned import seen_by
 from avssl.cli.options import Command, Option, Values
+from avssl.cli.results import places, write_rows
 from avssl.cli.screen import progress, say
 from avssl.errors import UserError
 from avssl.media.cache import whole_file
-from avssl.media.facts import Media
+
+if TYPE_CHECKING:
+    from avssl.evaluate.rows import ResultRow
+    from avssl.media.facts import Media
 
 NAME = "retrieval"
 WHAT = """Does the space where picture and sound meet bring together what belongs together? From the frame of each
@@ -39,6 +42,7 @@ def run(argv: Sequence[str]) -> None:
     from avssl.evaluate.figures import Context
     from avssl.evaluate.retrieval import embed_moments, find_moments, retrieval_rows
     from avssl.evaluate.retrieval_page import retrieval_page
+    from avssl.evaluate.seen import marked
     from avssl.localization.untrained import untrained
     from avssl.networks.model import load
     from avssl.report.tables import print_rows
@@ -58,10 +62,13 @@ def run(argv: Sequence[str]) -> None:
     title = (
         f"{values['run']} on {len(moments.items)} moments of {len(set(moments.sources))} sources of {values['data']}"
     )
+    mode = data_sources.asked(values["sources"], values["source_column"])
+    seen = seen_by(values["run"], media, values["data"], say, mode if mode in data_sources.MODES else "names")
+    rows, title = marked(rows, seen), f"{title}, {seen.words}" if seen else title
     print_rows(rows, title)
     shown = [row for row in rows if "own score" not in row.name]
     page = retrieval_page(media, moments, found["trained"], shown, f"Retrieval: {title}", queries=values["queries"])
-    _write(values, json.dumps([asdict(row) for row in rows], indent=1), page)
+    _write(values, rows, page)
 
 
 def _command() -> Command:
@@ -88,10 +95,10 @@ def _test_part(media: Media) -> Media:
     return of_split(media, "test") or media
 
 
-def _write(values: Values, rows: str, page: str) -> None:
-    run = Path(values["run"]) / "results"
-    for folder in sorted({Path(values["output"] or run), run}):
-        for name, text in ((f"{NAME}.json", rows), (f"{NAME}.html", page)):
-            with whole_file(folder / name, "w") as file:
-                file.write(text)
-        say(f"rows in {folder / f'{NAME}.json'}, page in {folder / f'{NAME}.html'}")
+def _write(values: Values, rows: Sequence[ResultRow], page: str) -> None:
+    stems = places(values["run"], values["output"], NAME, values["data"])
+    for stem, file in zip(stems, write_rows(rows, stems, values["data"]), strict=True):
+        beside = stem.with_name(f"{stem.name}.html")
+        with whole_file(beside, "w") as open_file:
+            open_file.write(page)
+        say(f"rows in {file}, page in {beside}")

@@ -34,4 +34,4 @@ def run(argv: Sequence[str]) -> None:
     what = judged(values, NAME, NAME, argv)
     probe = SVM(PUBLISHED_COSTS if values["published_costs"] else values["costs"])
     rows = probe_all(what.encoded, what.data, probe, what.context, stages=values["stages"], tell=say)
-    finish(rows, NAME, what.title, values, draw=draw_depth)
+    finish(rows, NAME, what.title, values, what.seen, draw=draw_depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,16 +23,30 @@ def seen_by(run: str | Path, judged: Media, name: str, say: Say, mode: str = "na
         judged: what it is judged on, from ``name``.
         mode: how sources that are in both are found; the same files are found by their bytes in any case.
     """
-    from avssl.evaluate.seen import Seen, seen_in
+    from avssl.evaluate.seen import seen_in
+
+    return _told(run, name, say, lambda part: seen_in(part, judged, mode))
+
+
+def files_seen_by(run: str | Path, paths: Sequence[str | Path], name: str, say: Say) -> Seen:
+    """The same of files that are no collection (pictures with boxes, joints or normals)."""
+    from avssl.evaluate.seen import Seen, seen_files
+
+    ours = [str(path) for path in paths]
+    return _told(run, name, say, lambda part: Seen(sum(seen_files(part, ours)), len(ours)))
+
+
+def _told(run: str | Path, name: str, say: Say, looked: Callable[[Media], Seen]) -> Seen:
+    from avssl.evaluate.seen import Seen
 
     try:
-        parts = [seen_in(part, judged, mode) for part in training_media(run)]
+        parts = [looked(part) for part in training_media(run)]
     except UserError as error:
         say(f"cannot tell whether {run} learned from what is in {name}: {error}")
         return Seen()
     seen = max(parts, key=lambda one: (one.items, one.sources))
     if seen.items:
-        say(f"{run} learned from {seen.items} of the {len(judged)} items in {name}: figures of them are not held-out")
+        say(f"{run} learned from {seen.items} of the {seen.of_items} items in {name}: figures of them are not held-out")
     elif seen.sources:
         say(
             f"{seen.sources} of the {seen.of_sources} sources in {name} were trained on by {run}: figures of them say "

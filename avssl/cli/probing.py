@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from avssl.cli import data_sources
 from avssl.cli.data import open_both, open_sourced
+from avssl.cli.learned import seen_by
 from avssl.cli.options import Command, Option, Values
+from avssl.cli.results import places, write_rows
 from avssl.cli.screen import progress, say
 from avssl.errors import UserError
-from avssl.media.cache import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from avssl.evaluate.labelled import Labelled
     from avssl.evaluate.probing import Encoded
     from avssl.evaluate.rows import ResultRow
+    from avssl.evaluate.seen import Seen
     from avssl.media.facts import Media
 
 DATA = """Labels are the names of sub-folders or a column 'label' of a CSV. What is judged on: --test; or each fold of
@@ -74,6 +76,7 @@ class Judged:
     context: Context
     device: torch.device
     title: str
+    seen: Seen
 
 
 def check(values: Values, name: str) -> None:
@@ -128,7 +131,8 @@ def judged(values: Values, name: str, protocol: str, argv: Sequence[str]) -> Jud
     command = shlex.join(["avssl", "evaluate", name, *argv])
     pooling = f"{taking.pool} pooling to {taking.numbers} numbers"
     context = Context(f"{protocol}, {pooling}", values["seed"], command, len(data.test))
-    return Judged(found, data, context, device, f"{values['run']} on {len(data.test)} items of {values['data']}")
+    seen = seen_by(values["run"], judged_media(data), values["test"] or values["data"], say)
+    return Judged(found, data, context, device, title_of(values, data), seen)
 
 
 def encoder_and_data(values: Values) -> tuple[Encoder, Labelled]:
@@ -152,25 +156,39 @@ def encoder_and_data(values: Values) -> tuple[Encoder, Labelled]:
     return encoder, data
 
 
-def finish(rows: Sequence[ResultRow], name: str, title: str, values: Values, *, draw: Draw | None = None) -> None:
+def finish(
+    rows: Sequence[ResultRow], name: str, title: str, values: Values, seen: Seen, *, draw: Draw | None = None
+) -> None:
     """Print the rows and write them, with a picture, to -o and to the run's results.
 
     Args:
+        title: says which data were judged.
+        seen: what of them the run learned from; the rows say so.
         draw: writes a picture of them; returns whether there was one to draw.
     """
-    import json
-    from dataclasses import asdict
-
+    from avssl.evaluate.seen import marked
     from avssl.report.tables import print_rows
 
+    rows, title = marked(rows, seen), f"{title}, {seen.words}" if seen else title
     print_rows(rows, title)
-    run = Path(values["run"]) / "results"
-    for folder in sorted({Path(values["output"] or run), run}):
-        with whole_file(folder / f"{name}.json", "w") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1)
-        say(f"rows in {folder / f'{name}.json'}")
-        if draw is not None and draw(rows, folder / f"{name}.png", f"{name}: {title}"):
-            say(f"picture in {folder / f'{name}.png'}")
+    judged = values["test"] or values["data"]
+    stems = places(values["run"], values["output"], name, judged)
+    for stem, file in zip(stems, write_rows(rows, stems, judged), strict=True):
+        say(f"rows in {file}")
+        picture = stem.with_name(f"{stem.name}.png")
+        if draw is not None and draw(rows, picture, f"{name}: {title}"):
+            say(f"picture in {picture}")
+
+
+def judged_media(data: Labelled) -> Media:
+    """The items that are judged on, as a collection: of the last part, or of the only one."""
+    before = sum(len(part) for part in data.parts[:-1])
+    return _part(data.parts[-1], [int(i) - before for i in sorted(set(data.test.tolist()))])
+
+
+def title_of(values: Values, data: Labelled) -> str:
+    """Which run is judged on how many items of which data."""
+    return f"{values['run']} on {len(data.test)} items of {values['test'] or values['data']}"
 
 
 def command_of(name: str, summary: str, example: str, options: Sequence[Option], *, features: bool = True) -> Command:

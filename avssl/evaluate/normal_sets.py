@@ -61,12 +61,14 @@ class NormalSet:
         names: of the pictures.
         listed: how many were found.
         passed_over: why some are left out, one line each.
+        files: the pictures, where each is a file of its own.
     """
 
     names: tuple[str, ...]
     read: Callable[[str], Facing] = field(repr=False)
     listed: int = 0
     passed_over: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -177,7 +179,9 @@ def _folder(folder: Path) -> NormalSet:
         )
     kept = {name: files for name, files in found.items() if files.picture.is_file()}
     lost = tuple(f"{files.normals}: no picture beside it" for name, files in found.items() if name not in kept)
-    return NormalSet(tuple(sorted(kept)), lambda name: _read(kept[name]), len(found), lost)
+    names = tuple(sorted(kept))
+    files = tuple(str(kept[name].picture) for name in names)
+    return NormalSet(names, lambda name: _read(kept[name]), len(found), lost, files)
 
 
 def _suffixed(folder: Path) -> dict[str, _Files]:

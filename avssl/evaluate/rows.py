@@ -37,6 +37,7 @@ class ResultRow:
         ties: mean share of values that tie where a threshold cuts.
         seen, sources: sources of the judged data that were trained on, and how many those data have; 0 and 0 where
             none was.
+        data: the place of the data that were judged; empty of a run's own held-out part.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ResultRow:
     ties: float = 0.0
     seen: int = 0
     sources: int = 0
+    data: str = ""
 
     @property
     def holds_chance(self) -> bool:

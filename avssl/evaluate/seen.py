@@ -57,9 +57,13 @@ def seen_in(train: Media, judged: Media, mode: str = "names") -> Seen:
 
 
 def seen_items(train: Media, judged: Media) -> list[bool]:
-    """Of each judged item whether its file was trained on: the same place, or the same bytes under another name."""
+    """Of each judged item whether its file was trained on, see :func:`seen_files`."""
+    return seen_files(train, [judged.facts(i).path for i in range(len(judged))])
+
+
+def seen_files(train: Media, ours: Sequence[str]) -> list[bool]:
+    """Of each judged file whether it was trained on: the same place, or the same bytes under another name."""
     theirs = [train.facts(i).path for i in range(len(train))]
-    ours = [judged.facts(i).path for i in range(len(judged))]
     places = {os.path.realpath(path) for path in theirs}
     known = {path for group in copies(dict.fromkeys([*theirs, *ours])) if not places.isdisjoint(_real(group))
              for path in group}  # fmt: skip

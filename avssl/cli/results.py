@@ -1,0 +1,101 @@
+"""Where the rows of an evaluation go: to -o, and to the run's ``results/`` under a name that tells the data."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avssl.cli.data import absolute_source
+from avssl.media.cache import whole_file
+
+if TYPE_CHECKING:
+    from avssl.evaluate.rows import ResultRow
+
+_PLAIN = ("train", "test", "val", "valid", "validation", "data", "images", "videos")
+"""Names of folders that say nothing alone: the folder above is named, too."""
+
+
+def places(
+    run: str | Path | None, output: str | None, name: str, judged: str | None, *, own: bool = False
+) -> list[Path]:
+    """Where the results of an evaluation belong, each a path without suffix.
+
+    In the folder of -o they are NAME. In the run's ``results/`` the first data that are judged are NAME, too, and
+    further data NAME-DATA, so that no other figures are written over; the same data are written over their own.
+
+    Args:
+        run: its folder; None where there is none.
+        output: the folder of -o; None where it was not given.
+        name: of the protocol, with its variant ("neighbors-sounds").
+        judged: the data that were judged; None of a run's own held-out part.
+        own: whether NAME belongs to the run's own held-out part, so that all other data are NAME-DATA.
+    """
+    found = [] if output is None else [Path(output) / name]
+    if run is not None:
+        results = Path(run) / "results"
+        if not found or results.resolve() != Path(output or ".").resolve():
+            found.append(results / _name_within(results, name, judged, own))
+    return sorted(dict.fromkeys(found))
+
+
+def write_rows(rows: Sequence[ResultRow], stems: Iterable[Path], judged: str | None) -> list[Path]:
+    """Write the rows, which then say what data were judged; returns the files."""
+    data = "" if judged is None else absolute_source(judged)
+    files = [stem.with_name(f"{stem.name}.json") for stem in stems]
+    for file in files:
+        with whole_file(file, "w") as open_file:
+            json.dump([asdict(replace(row, data=data)) for row in rows], open_file, indent=1)
+    return files
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _name_within(folder: Path, name: str, judged: str | None, own: bool) -> str:
+    if judged is None:
+        return name
+    data = absolute_source(judged)
+    named = f"{name}-{data_name(data)}"
+    candidates = [] if own else [name]
+    candidates += [named, *(f"{named}-{number}" for number in range(2, 1000))]
+    return next(one for one in candidates if _data_of(folder / f"{one}.json") in (None, data))
+
+
+def data_name(judged: str) -> str:
+    """How data are called in the name of a file: "cifar10" of ``…/cifar10.csv``, "lab-test" of ``…/lab/test``."""
+    place = Path(judged)
+    words = [place.stem] if place.stem.lower() not in _PLAIN else [place.parent.name, place.stem]
+    return re.sub(r"[^\w.]+", "-", "-".join(word for word in words if word)).strip("-") or "data"
+
+
+def _data_of(file: Path) -> str | None:
+    """The data that a file of rows judged; None where there is no file, "" where it does not say."""
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return ""
+    first = rows[0] if isinstance(rows, list) and rows and isinstance(rows[0], dict) else {}
+    told = str(first.get("data") or "")
+    return told or _told_by(str(first.get("command") or ""))
+
+
+def _told_by(command: str) -> str:
+    """The data that a command judged: rows from before they said so."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return ""
+    for option in ("--test", "--data"):
+        for place, word in enumerate(words):
+            if word == option and place + 1 < len(words):
+                return absolute_source(words[place + 1])
+            if word.startswith(f"{option}="):
+                return absolute_source(word.split("=", 1)[1])
+    return ""
