@@ -17,7 +17,7 @@ from avssl.media.container import Deadline, opened, packets
 from avssl.media.pictures import Painter, shown_size
 from avssl.media.scan import Track
 from avssl.media.trust import decoded
-from avssl.media.video import DAMAGED, FrameReader
+from avssl.media.video import DAMAGED, FrameReader, size_changes
 
 FIRST_FRAMES = 120
 MIDDLE_FRAMES = 60
@@ -85,6 +85,7 @@ class _Look:
         self._thumbnails: dict[int, NDArray[np.uint8]] = {}
         self._reformatter = VideoReformatter()
         self._size = (0, 0)
+        self._stored_size = (0, 0)
 
     @property
     def is_still(self) -> bool:
@@ -185,7 +186,11 @@ class _Look:
                 if first is None:
                     first = item
                     self._size = shown_size(stream, item)
+                    self._stored_size = (item.width, item.height)
                     Painter(*self._size, self._path).pixels(item)  # whether there is a way to do this
+                if (item.width, item.height) != self._stored_size:
+                    at = "" if item.pts is None else f" at {self._media_seconds(item.pts, first):.2f} s"
+                    raise Unusable(size_changes(self._stored_size, item) + at)
                 yield item
                 count += 1
                 if count == limit:
@@ -208,6 +213,7 @@ class _Look:
             video_stream=self._index,
             width=self._size[0],
             height=self._size[1],
+            stored_size=self._stored_size,
             frame_times=np.array([seconds(t - origin) for t in ticks]),
             key_times=np.array([seconds(t - origin) for t in sorted(keys)]),
         )

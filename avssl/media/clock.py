@@ -32,6 +32,8 @@ class Clock:
     width: int = 0
     """Pixels as shown: square pixels, after rotation."""
     height: int = 0
+    stored_size: tuple[int, int] = (0, 0)
+    """Pixels of a frame as stored, before all that; (0, 0): not known."""
     video_seekable: bool = True
     """False where seeking was seen to give other frames than decoding from the start: such a file is read through."""
     frames_are_counted: bool = False

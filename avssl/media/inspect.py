@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,9 +30,10 @@ from avssl.media.container import (
     sound_stream,
 )
 from avssl.media.facts import Kind
+from avssl.media.joint import second_beginning, streams_are_joined
 from avssl.media.obstacle import obstacle, without_decoder
 from avssl.media.picture_kinds import must_be_more_than_a_picture, must_be_no_picture, must_not_be_heif
-from avssl.media.scan import Track, scan
+from avssl.media.scan import AHEAD_SECONDS, Track, scan
 from avssl.media.whole import what_is_missing, why_not_opened
 
 SHORT_SECONDS = 1.0
@@ -161,6 +163,7 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
         found = _with_sound(path, found, sound, sound_track, thorough, deadline)
     if not found.clock.has_video and not found.clock.has_sound:
         raise Unusable(_why_nothing(container))
+    _must_make_sense(found)
     if found.duration_seconds < SHORT_SECONDS - 1e-3:
         found = replace(found, flags=(*found.flags, "short"))
     return found
@@ -171,6 +174,8 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track]) ->
     Raises:
         Unusable: the container says that it is longer than the file, or cannot be read to its end.
     """
+    zero = next((track.seconds(min(track.times)) for track in tracks if track.times), 0.0)
+    _must_be_one(path, container, tracks, zero)
     end = max(track.seconds(track.end_ticks) for track in tracks)
     missing = what_is_missing(path, container, end)
     if missing:
@@ -178,9 +183,47 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track]) ->
     for track in tracks:
         if track.broken_seconds is not None:
             last = "truncated: the last packet is incomplete"
-            raise Unusable(last if track.ends_broken else f"damaged: data is missing at {track.broken_seconds:.2f} s")
+            raise Unusable(
+                last if track.ends_broken else f"damaged: data is missing at {track.broken_seconds - zero:.2f} s"
+            )
         if track.stopped:
-            raise Unusable(f"damaged: it cannot be read on after {end:.2f} s ({track.stopped})")
+            raise Unusable(f"damaged: it cannot be read on after {end - zero:.2f} s ({track.stopped})")
+
+
+def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero: float) -> None:
+    """
+    Args:
+        zero: container time of the media's zero.
+
+    Raises:
+        Unusable: it was put together from several files, or its clock jumps.
+    """
+    joined = second_beginning(path, set(container.format.name.split(",")))
+    if joined:
+        raise Unusable(joined)
+    jump = next((track.jump for track in tracks if track.jump), None)
+    if jump is not None:
+        raise Unusable(f"joined: its clock jumps from {jump[0] - zero:.2f} s to {jump[1] - zero:.2f} s")
+    broken = [track.broken_seconds for track in tracks if track.broken_seconds is not None]
+    if broken and container.format.name == "mpegts" and streams_are_joined(path):
+        raise Unusable(f"joined: another stream begins in it at {max(broken) - zero:.2f} s")
+
+
+def _must_make_sense(found: Inspection) -> None:
+    """
+    Raises:
+        Unusable: times that no player could keep.
+    """
+    seconds = found.duration_seconds
+    if not 0 < seconds < math.inf:
+        raise Unusable(f"damaged: by its times it would last {seconds:.2f} s")
+    if not found.audio_rate:
+        return
+    start, end = found.audio_start_seconds, found.audio_end_seconds
+    if not -math.inf < start < end < math.inf:
+        raise Unusable(f"damaged: by its times its sound would last {end - start:.2f} s")
+    if max(start - seconds, -end) > AHEAD_SECONDS:
+        raise Unusable(f"damaged: its pictures end at {seconds:.2f} s, its sound is from {start:.2f} to {end:.2f} s")
 
 
 def _why_nothing(container: InputContainer) -> str:

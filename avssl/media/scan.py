@@ -17,6 +17,11 @@ from avssl.media.container import Deadline, in_words, packets_of_all
 
 _UNSET_TICK = Fraction(1, 1_000_000)
 
+BACK_SECONDS = 0.5
+AHEAD_SECONDS = 600.0
+"""Decoding times of one stream that go back by more than this, or ahead by more than their packets last and this, are
+those of another clock."""
+
 
 @dataclass(slots=True)
 class Track:
@@ -44,6 +49,10 @@ class Track:
     """Whether the last of them is incomplete."""
     stopped: str | None = None
     """What FFmpeg said when it could not read on."""
+    jump: tuple[float, float] | None = None
+    """Between which container times the clock of the packets goes back, or far ahead, for the first time."""
+    _before: tuple[int, int] | None = None
+    """Decoding time and duration of the packet before."""
     wrong_number: tuple[float, str] | None = None
     """Of sound stored as floats: the container time of the first sample that cannot be heard, and what it is."""
 
@@ -57,6 +66,8 @@ class Track:
         self.has_keys |= packet.is_keyframe
         self.is_delayed |= packet.pts != packet.dts
         self.decoding_times.append(packet.dts)
+        if packet.dts is not None:
+            self._follow(packet.dts, packet.duration or 0)
         if packet.pts is None:
             self.untimed += 1
         elif not packet.is_discard and not _is_hidden(self.codec, packet):
@@ -72,6 +83,15 @@ class Track:
         if wrong is not None:
             ticks = (packet.pts or 0) + (packet.duration or 0) * wrong / len(samples)
             self.wrong_number = (float(ticks * self.tick), wrong_in_words(float(samples[wrong])))
+
+    def _follow(self, ticks: int, duration: int) -> None:
+        if self._before is not None and self.jump is None:
+            last, lasting = self._before
+            step = self.seconds(ticks - last)
+            # A picture may well be shown for an hour, if it says so.
+            if step < -BACK_SECONDS or (step > AHEAD_SECONDS and 2 * lasting < ticks - last):
+                self.jump = (self.seconds(last + lasting), self.seconds(ticks))
+        self._before = (ticks, duration)
 
     def seconds(self, ticks: int) -> float:
         return float(ticks * self.tick)

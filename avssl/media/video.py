@@ -64,6 +64,11 @@ def iter_frames(
             yield float(clock.frame_times[number]), painter.paint(frame)
 
 
+def size_changes(known: tuple[int, ...], frame: VideoFrame) -> str:
+    """That a frame is not as large as the others of its file."""
+    return f"joined: the size of its pictures changes from {known[0]}×{known[1]} to {frame.width}×{frame.height}"
+
+
 class FrameReader:
     """One open file, read by frame number. Closes it at the end of its ``with`` block.
 
@@ -167,10 +172,16 @@ class FrameReader:
         for item, whole in decoded(source, from_key=must_start_with_key, late=late):
             self._damage_seen |= not whole
             if isinstance(item, VideoFrame):
+                self._must_fit(item)
                 yield count if counted else self._number_of(item), item, whole
                 count += 1
             elif counted:
                 return  # nobody knows how many frames are missing here
+
+    def _must_fit(self, frame: VideoFrame) -> None:
+        known = tuple(self._clock.stored_size)  # a list where it comes from an index
+        if known not in ((0, 0), (frame.width, frame.height)):
+            raise MediaError(self.path, size_changes(known, frame), self._time_of(frame))
 
     def _at(self, key: int | None) -> tuple[InputContainer, VideoStream]:
         """The file, standing at this key frame, or opened anew."""

@@ -1,0 +1,148 @@
+"""Files put together byte by byte, and clocks that make no sense: one clock, or a refusal in true words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from media.made import Recipe, draw, make
+
+from avssl.errors import MediaError
+from avssl.media.decode import iter_frames, read_frames
+from avssl.media.inspect import Inspection, inspect
+
+KINDS = {
+    "mp4": Recipe("mp4"),
+    "mkv": Recipe("mkv", b_frames=2),
+    "webm": Recipe("webm", video="libvpx", sound="libopus", sound_rate=48_000),
+    "avi": Recipe("avi", video="mpeg4", sound="pcm_s16le"),
+    "flv": Recipe("flv"),
+    "ts": Recipe("ts", b_frames=2),
+    "mpg": Recipe("mpg", video="mpeg2video", sound="mp2"),
+    "ogv": Recipe("ogv", video="libvpx", sound="libopus", sound_rate=48_000),
+    "wmv": Recipe("wmv", video="wmv2", sound="wmav2", format="asf"),
+}
+
+
+def joined(folder: Path, first: Recipe, second: Recipe) -> str:
+    """Two films, one after the other as cat would put them."""
+    parts = [Path(make(folder, recipe, name)).read_bytes() for recipe, name in ((first, "a"), (second, "b"))]
+    path = folder / f"ab.{first.suffix}"
+    path.write_bytes(b"".join(parts))
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_films_in_one_file_are_never_one_film(kind: str, tmp_path: Path) -> None:
+    first = replace(KINDS[kind], frames=30, sound_seconds=1.2)
+    reason = str(inspect(joined(tmp_path, first, replace(first, frames=45, sound_seconds=1.8))).reason)
+    assert reason.startswith("joined: "), reason
+
+
+def test_two_transport_streams_are_called_joined_in_media_time_and_no_data_missing(tmp_path: Path) -> None:
+    first = replace(KINDS["ts"], frames=50, sound_seconds=2.0)
+    later = replace(first, video_start=Fraction(10), sound_start=Fraction(10))  # as if it went on, on the same clock
+    for second in (first, later):
+        reason = str(inspect(joined(tmp_path, first, second)).reason)
+        assert reason.startswith("joined: ")
+        told = [float(word) for word in reason.split() if word.replace(".", "").isdigit()]
+        assert told[0] == pytest.approx(2.0, abs=0.25), reason
+
+
+def test_lost_packets_of_a_transport_stream_are_missing_data_in_media_time(tmp_path: Path) -> None:
+    path = Path(make(tmp_path, replace(KINDS["ts"], frames=100, sound=None, video_start=Fraction(5))))
+    data = path.read_bytes()
+    at = len(data) // 2 // 188 * 188
+    path.write_bytes(data[:at] + data[at + 3 * 188 :])
+    reason = str(inspect(str(path)).reason)
+    assert reason.startswith("damaged: data is missing at "), reason
+    assert float(reason.split()[-2]) == pytest.approx(2.0, abs=0.4)
+
+
+def test_the_same_table_of_contents_again_in_a_fragmented_mp4_is_no_joint(tmp_path: Path) -> None:
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    path = Path(make(tmp_path, Recipe("mp4", frames=50, sound=None, options=options)))
+    data = path.read_bytes()
+    head, second = data[: data.find(b"moof") - 4], data.find(b"moof", data.find(b"moof") + 4) - 4
+    path.write_bytes(data[:second] + head + data[second:])
+    found = inspect(str(path))
+    assert (found.reason, found.frame_count) == (None, 50)
+
+
+@pytest.mark.parametrize("kind", ["h264", "m2v", "mjpeg"])
+def test_bare_pictures_have_no_clock_of_their_own_and_go_on_counting(kind: str, tmp_path: Path) -> None:
+    recipe = {
+        "h264": Recipe("h264", sound=None, frames=25),
+        "m2v": Recipe("m2v", video="mpeg2video", sound=None, frames=25, format="mpeg2video"),
+        "mjpeg": Recipe("mjpeg", video="mjpeg", pixels="yuvj420p", sound=None, frames=25, format="mjpeg"),
+    }[kind]
+    found = inspect(joined(tmp_path, recipe, recipe))
+    assert (found.reason, found.frame_count, found.duration_seconds) == (None, 50, pytest.approx(2.0))
+    larger = inspect(joined(tmp_path, recipe, replace(recipe, width=96)))
+    assert str(larger.reason).startswith("joined: the size of its pictures changes from 64×48 to 96×48")
+
+
+def test_a_change_of_size_that_was_not_looked_at_is_met_when_it_is_read(tmp_path: Path) -> None:
+    path = make(tmp_path, Recipe("mkv", sound=None, frames=50))
+    found = inspect(path)
+    other = make(tmp_path, Recipe("mkv", sound=None, frames=50, width=96), "other")
+    with pytest.raises(MediaError, match="the size of its pictures changes from 64×48 to 96×48"):
+        read_frames(other, found.clock, [1.0])
+    with pytest.raises(MediaError, match="the size of its pictures changes from 64×48 to 96×48"):
+        list(iter_frames(other, found.clock))
+
+
+def timed(folder: Path, times: list[int], durations: list[int] | None = None, suffix: str = "mkv") -> Inspection:
+    """A film whose frames are shown at these milliseconds."""
+    path = str(folder / f"timed.{suffix}")
+    with av.open(path, "w") as container:
+        codec, pixels = ("flv", "yuv420p") if suffix == "flv" else ("mjpeg", "yuvj420p")
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+        packets = []
+        for number in range(len(times)):
+            frame = av.VideoFrame.from_ndarray(draw(number), "rgb24").reformat(format=pixels)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        for number, (packet, time) in enumerate(zip(packets, times, strict=True)):
+            packet.pts = packet.dts = time
+            packet.duration = durations[number] if durations else 40
+            packet.time_base = Fraction(1, 1000)
+            container.mux(packet)
+    return inspect(path)
+
+
+def test_a_clock_that_jumps_hours_ahead_is_refused_and_a_picture_shown_for_an_hour_is_not(tmp_path: Path) -> None:
+    hour = 3_600_000
+    even = [40 * n for n in range(30)]
+    jump = timed(tmp_path, [*even[:15], *(t + hour for t in even[15:])], suffix="flv")
+    assert str(jump.reason) == "joined: its clock jumps from 0.56 s to 3600.60 s"  # FLV knows no durations
+    slides = [hour * n for n in range(5)]
+    shown = timed(tmp_path, slides, [hour] * 5, suffix="mp4")
+    assert (shown.reason, shown.duration_seconds) == (None, pytest.approx(5 * 3600, rel=0.01))
+
+
+def test_no_usable_item_has_a_duration_that_is_none(tmp_path: Path) -> None:
+    for found in (
+        inspect(make(tmp_path, Recipe("ts", video=None, sound="mp2", sound_seconds=0.5))),
+        inspect(make(tmp_path, Recipe("mkv", frames=1, sound=None))),
+        timed(tmp_path, [0, 1, 2], suffix="mp4"),
+    ):
+        assert found.reason is None
+        assert 0 < found.duration_seconds < 10
+
+
+def test_a_transport_stream_whose_only_sound_cannot_be_decoded_is_refused(tmp_path: Path) -> None:
+    path = Path(make(tmp_path, Recipe("ts", video=None, sound="ac3", sound_rate=48_000, sound_seconds=0.1)))
+    data, noise = bytearray(path.read_bytes()), np.random.default_rng(4)
+    for at in range(0, len(data), 188):
+        if (data[at + 1] & 31) << 8 | data[at + 2] == 256:
+            start = at + 188 - 120
+            data[start : at + 188] = noise.bytes(120)
+    path.write_bytes(bytes(data))
+    found = inspect(str(path))
+    assert found.reason is not None
