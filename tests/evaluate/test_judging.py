@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import pytest
 import torch
+from made_pictures import Textures
 from torch import nn
+from toy_media import RATE, ToyVideos
 
+from avssl.evaluate import shortcuts
 from avssl.evaluate.judging import Judgement, accuracy_row, distinct, held_out_keys, judge
 from avssl.evaluate.statistics import accuracy_interval
 from avssl.samplers.keys import Key
+from avssl.tasks import av_correspondence, colorization, inpainting
+from avssl.tasks.av_correspondence import CorrespondenceOptions
 from avssl.tasks.base import Answers
+from avssl.tasks.colorization import ColorizationOptions
+from avssl.tasks.inpainting import InpaintingOptions
+from avssl.tasks.rotation import Rotation, RotationOptions
+from avssl.trainer.distributed import World
+from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import batch_keys
+from avssl.trainer.validation import Validation
 
 
 @pytest.mark.parametrize(("length", "batch_size"), [(10, 4), (3, 8), (500, 64)])
@@ -22,9 +33,50 @@ def test_no_training_of_any_length_draws_a_held_out_puzzle(length, batch_size):
     assert not held_out & trained
 
 
-def test_nothing_that_is_measured_of_training_data_before_the_start_is_a_held_out_puzzle():
-    fitted = {Key(0, -1, index) for index in range(600)}  # statistics of front ends and colours
-    assert not fitted & set(held_out_keys(0, 600))
+class Names(list):
+    """Stands in for ``Key`` and writes down which were made."""
+
+    def __call__(self, *parts):
+        self.append(Key(*parts))
+        return self[-1]
+
+
+@pytest.mark.parametrize(
+    ("module", "task", "media"),
+    [
+        (av_correspondence, av_correspondence.AVCorrespondence(CorrespondenceOptions(rate=RATE)), ToyVideos(6)),
+        (colorization, colorization.Colorization(ColorizationOptions(side=32)), ToyVideos(6)),
+        (inpainting, inpainting.Inpainting(InpaintingOptions(side=32)), Textures(6)),
+    ],
+)
+def test_what_is_measured_of_training_data_before_the_start_is_no_puzzle_of_training_or_judging(
+    module, task, media, monkeypatch
+):
+    names = Names()
+    monkeypatch.setattr(module, "Key", names)
+    task.fit_statistics(media, 0)
+    assert {key.seed for key in names} == {0}
+    assert all(key.epoch < 0 for key in names), "epochs of training begin with 0"
+    assert not set(names) & set(held_out_keys(0, 600))
+
+
+def test_a_shortcut_is_looked_for_in_puzzles_that_are_neither_trained_nor_judged_nor_measured_on(monkeypatch):
+    names = Names()
+    monkeypatch.setattr(shortcuts, "Key", names)
+    shortcuts.probe(Rotation(RotationOptions(side=32)).held_out(), Textures(6), shortcuts.borders, puzzles=24)
+    assert len(set(names)) == 24
+    assert all(key.epoch < -1 for key in names)
+    assert not set(names) & set(held_out_keys(0, 600))
+
+
+def test_a_validation_looks_at_the_same_puzzles_whatever_the_seed_and_at_none_of_the_training():
+    task, media = Rotation(RotationOptions(side=32)).held_out(), Textures(6)
+    found = [
+        Validation(task, media, TrainOptions(seed=seed, steps=1, workers=0), World())._data.keys for seed in (0, 1)
+    ]
+    assert found[0] == found[1] and len(found[0]) == TrainOptions().validation_puzzles
+    trained = {key for seed in range(3) for batch in range(200) for key in batch_keys(seed, batch, 6, 4)}
+    assert not set(found[0]) & (trained | set(held_out_keys(0, 600)))
 
 
 class Numbered:
