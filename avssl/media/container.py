@@ -127,10 +127,15 @@ def packets_of_all(container: InputContainer, deadline: Deadline, *streams: Stre
     wanted = {stream.index for stream in streams}
     for stream in container.streams:
         stream.discard = Discard.default if stream.index in wanted else Discard.all
-    for packet in container.demux(*streams):
-        deadline.check()
-        deadline.progressed(packet)
-        yield packet
+    try:
+        for packet in container.demux(*streams):
+            deadline.check()
+            deadline.progressed(packet)
+            yield packet
+    except IndexError as error:
+        # At the end PyAV looks for a stream that came up after it had listed them; those asked for came before it.
+        if not _was_raised_in_pyav(error):
+            raise
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
@@ -176,8 +181,10 @@ def is_files_own(error: Exception) -> bool:
     A ValueError of this program, and any TypeError, AttributeError or KeyError, is a fault of the program and must
     never become a file's verdict.
     """
-    if isinstance(error, (av.FFmpegError, OSError)):
-        return True
+    return isinstance(error, (av.FFmpegError, OSError)) or _was_raised_in_pyav(error)
+
+
+def _was_raised_in_pyav(error: Exception) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
