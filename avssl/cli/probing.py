@@ -219,7 +219,7 @@ def _open(values: Values) -> tuple[Media, Media | None]:
 
 def _labelled(values: Values, parts: Sequence[Media]) -> Labelled:
     from avssl.evaluate.labelled import labelled
-    from avssl.evaluate.lists import action_group, action_lists, column_of, is_voc, voc_truths
+    from avssl.evaluate.lists import action_group, action_lists, column_of, is_voc, splits_of, voc_truths
 
     media, test = parts[0], parts[1] if len(parts) > 1 else None
     common = {"separator": values["separator"], "seed": values["seed"]}
@@ -230,17 +230,17 @@ def _labelled(values: Values, parts: Sequence[Media]) -> Labelled:
         return labelled(media, test, truths=truths, seed=values["seed"])
     if values["lists"] is not None:
         marks = action_lists(values["lists"], values["split"])
-        listed = [i for i in range(len(media)) if Path(media.facts(i).path).name in marks]
+        paths = [media.facts(i).path for i in range(len(media))]
+        splits = splits_of(marks, paths, values["lists"])
+        listed = [i for i, split in enumerate(splits) if split is not None]
         if not listed:
             raise UserError(f"none of the {len(media)} videos in {values['data']} is in the lists in {values['lists']}")
         if len(listed) < len(media):
             say(f"{len(media) - len(listed)} videos are in neither list of split {values['split']}; passed over")
-        media = _part(media, listed)
-        paths = [media.facts(i).path for i in range(len(media))]
         return labelled(
-            media,
-            splits=[marks[Path(path).name] for path in paths],
-            sources=[action_group(path) for path in paths],
+            _part(media, listed),
+            splits=[str(splits[i]) for i in listed],
+            sources=[action_group(paths[i]) for i in listed],
             **common,
         )
     folds = None if values["folds"] is None else column_of(values["data"], media, values["folds"])

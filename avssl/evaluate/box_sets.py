@@ -13,7 +13,7 @@ import numpy as np
 
 from avssl.errors import UserError
 from avssl.evaluate.box_precision import Truth
-from avssl.evaluate.lists import is_voc, voc_list
+from avssl.evaluate.lists import is_voc, voc_annotation, voc_list
 from avssl.media.images import still_size
 
 TRAIN, TEST = ("trainval", "train"), ("test", "val")
@@ -157,7 +157,7 @@ def _numbered(part: _Part, classes: Sequence[str]) -> BoxSet:
 
 def _voc_scene(folder: Path, picture: Path) -> _Named:
     """VOC's corners are numbers of pixels from 1 on that belong to the box: pixel 1 reaches from 0 to 1."""
-    file = folder / "Annotations" / f"{picture.stem}.xml"
+    file = voc_annotation(folder, picture)
     try:
         root = ElementTree.parse(file).getroot()
         named = (root.findtext("filename") or "").strip()

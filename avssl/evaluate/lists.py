@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 from avssl.errors import UserError
+from avssl.evaluate.joins import joined
 from avssl.media.facts import Media
 
 UCF_FOLDER, HMDB_FOLDER = "ucfTrainTestlist", "testTrainMulti_7030_splits"
 
 Marks = dict[str, str]
-"""The split ("train", "test") of a video by its name; what is not listed is used by neither."""
+"""The split ("train", "test") of a video by its name as listed; what is not listed is used by neither."""
 
 
 def action_lists(folder: str | Path, number: int) -> Marks:
-    """Which videos a split of UCF101 or HMDB51 trains on and tests on, by file name without folder.
+    """Which videos a split of UCF101 or HMDB51 trains on and tests on, by name with the folder of its class.
 
     Args:
         folder: that holds ``trainlist01.txt`` and ``testlist01.txt`` (UCF101: "Class/v_Class_g01_c01.avi[ number]"), or
@@ -32,7 +33,7 @@ def action_lists(folder: str | Path, number: int) -> Marks:
     for split in ("train", "test"):
         file = place / f"{split}list{number:02d}.txt"
         if file.is_file():
-            marks |= {Path(line.split()[0]).name: split for line in _lines(file)}
+            marks |= {line.split()[0]: split for line in _lines(file)}
     if marks:
         return marks
     files = sorted(place.glob(f"*_test_split{number}.txt"))
@@ -41,12 +42,13 @@ def action_lists(folder: str | Path, number: int) -> Marks:
             f"{folder} holds no lists of split {number} of UCF101 (trainlist0N.txt) or HMDB51 (*_splitN.txt)"
         )
     for file in files:
+        folder_name = file.name.removesuffix(f"_test_split{number}.txt")
         for line in _lines(file):
             name, _, flag = line.strip().rpartition(" ")
             if flag not in ("0", "1", "2"):
                 raise UserError(f"{file}: {line!r} does not end in 0, 1 or 2 as the lists of HMDB51 do")
             if flag != "0":
-                marks[name.strip()] = "train" if flag == "1" else "test"
+                marks[f"{folder_name}/{name.strip()}"] = "train" if flag == "1" else "test"
     return marks
 
 
@@ -58,30 +60,48 @@ def action_group(path: str) -> str:
     return path
 
 
+def splits_of(marks: Marks, paths: Sequence[str], where: str) -> list[str | None]:
+    """The split of each file by the lists, joined by path; None for one that is in none.
+
+    Raises:
+        UserError: a name of the lists could mean several of the files, or lists disagree about one.
+    """
+    names = list(marks)
+    return [None if number is None else marks[names[number]] for number in joined(names, paths, where)]
+
+
 def column_of(table: str | Path, media: Media, column: str) -> list[str]:
     """The value of a column of a CSV for each item of the collection that was opened from it (such as its fold).
 
+    The table is read as it was for the collection, so that each item has the value of its own row.
+
+    Args:
+        media: opened from the table; a part or view of it will do.
+
     Raises:
-        UserError: the file is no table, has no such column, or lacks an item.
+        UserError: the file is no table, or has no such column.
+        ValueError: the collection is of something else.
     """
+    from avssl.media import open_media
+    from avssl.media.sources.view import underlying
+
     if Path(table).suffix.lower() not in (".csv", ".tsv"):
         raise UserError(f"{table} is no CSV; the folds are a column of a CSV")
-    text = Path(table).read_text(encoding="utf-8-sig")
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    rows = [
-        {k.strip().lower(): v for k, v in row.items()} for row in csv.DictReader(text.splitlines(), delimiter=delimiter)
-    ]
-    columns = list(rows[0]) if rows else []
-    if column.lower() not in columns:
-        raise UserError(f"{table}: has no column {column!r}; its columns: {', '.join(columns) or 'none'}")
-    name = next((c for c in ("path", "file", "filename", "clip") if c in columns), columns[0])
-    values = {Path(row[name]).name: row[column.lower()].strip() for row in rows}
-    found = [values.get(Path(media.facts(i).path).name) for i in range(len(media))]
-    lost = [media.facts(i).path for i, value in enumerate(found) if value is None]
-    if lost:
-        raise UserError(f"{table} says nothing of {lost[0]}")
-    return [str(value) for value in found]
+    rows = open_media(table, source_column=column)
+    values: list[str] = []
+    for i in range(len(media)):
+        _, item = underlying(media, i)
+        facts = rows.facts(item)
+        if facts.path != media.facts(i).path:
+            raise ValueError(f"{media.facts(i).path} is not the item that {table} has at its place")
+        if facts.source in (
+            "",
+            facts.path,
+            os.path.relpath(facts.path, Path(table).absolute().parent),
+        ):  # an empty cell
+            raise UserError(f"{table} says nothing of {facts.path} in its column {column!r}")
+        values.append(facts.source)
+    return values
 
 
 def is_voc(folder: str | Path) -> bool:
@@ -103,6 +123,13 @@ def voc_list(folder: str | Path, *names: str) -> list[Path]:
     raise UserError(f"{folder} has no list {' or '.join(names)} in ImageSets/Main")
 
 
+def voc_annotation(folder: str | Path, picture: Path) -> Path:
+    """The annotation of a picture: where it lies in ``Annotations`` as the picture does in ``JPEGImages``."""
+    parts = picture.parts
+    at = len(parts) - 1 - parts[::-1].index("JPEGImages") if "JPEGImages" in parts else len(parts) - 2
+    return Path(folder, "Annotations", *parts[at + 1 :]).with_suffix(".xml")
+
+
 def voc_truths(folder: str | Path, pictures: Sequence[Path]) -> dict[str, dict[str, int]]:
     """By path of the picture, for each class in it: 1, or −1 where all its objects are marked difficult (VOC's 0).
 
@@ -111,7 +138,7 @@ def voc_truths(folder: str | Path, pictures: Sequence[Path]) -> dict[str, dict[s
     """
     truths: dict[str, dict[str, int]] = {}
     for picture in pictures:
-        file = Path(folder) / "Annotations" / f"{picture.stem}.xml"
+        file = voc_annotation(folder, picture)
         try:
             root = ElementTree.parse(file).getroot()
         except (OSError, ElementTree.ParseError) as error:

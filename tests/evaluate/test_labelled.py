@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from probe_media import write_pictures, write_sounds
 
 import avssl
+from avssl.evaluate.joins import joined
 from avssl.evaluate.labelled import hold_out, labelled, source_folds
-from avssl.evaluate.lists import action_group, action_lists, column_of, is_voc, voc_list, voc_truths
+from avssl.evaluate.lists import action_group, action_lists, column_of, is_voc, splits_of, voc_list, voc_truths
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,35 @@ def test_folds_of_a_csv_are_judged_in_turn(tmp_path):
     assert [division.name for division in data.divisions] == ["fold 1", "fold 2"]
     assert sorted(data.test) == list(range(8))
     assert all(len(division.train) == 4 for division in data.divisions)
+
+
+def test_folds_of_files_of_one_name_in_several_folders_are_those_of_their_own_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    names = [f"{kind}/{number:04d}.png" for kind in ("cat", "dog", "cow") for number in range(8)]
+    folds = [str(rng.integers(5)) for _ in names]
+    for k, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 30), (10 * k, 5, 90)).save(tmp_path / name)
+    rows = [f"{name},{name.split('/')[0]},{fold}" for name, fold in zip(names, folds, strict=True)]
+    (tmp_path / "t.csv").write_text("path,label,fold\n" + "\n".join(rows) + "\n")
+    media = avssl.open(tmp_path / "t.csv", workers=0)
+    found = column_of(tmp_path / "t.csv", media, "fold")
+    told = dict(zip(names, folds, strict=True))
+    assert found == [told["/".join(Path(media.facts(i).path).parts[-2:])] for i in range(len(media))]
+    assert column_of(tmp_path / "t.csv", media.subset([20, 3]), "fold") == [found[20], found[3]]
+    (tmp_path / "t.csv").write_text("path,label,fold\n" + "\n".join(rows[:-1]) + f"\n{names[-1]},cow,\n")
+    with pytest.raises(avssl.UserError, match="says nothing of .*cow/0007.png"):
+        column_of(tmp_path / "t.csv", avssl.open(tmp_path / "t.csv", workers=0), "fold")
+
+
+def test_names_that_could_be_several_files_are_refused():
+    paths = ["/d/cat/0001.jpg", "/d/dog/0001.jpg", "/d/dog/0002.jpg"]
+    assert joined(["dog/0001.jpg", "cat/0001.jpg", "0002.jpg"], paths, "list.txt") == [1, 0, 2]
+    assert joined(["photos/dog/0001.jpg", "/d/cat/0001.jpg", "x/0003.jpg"], paths, "list.txt") == [1, 0, None]
+    with pytest.raises(avssl.UserError, match=r"list.txt: '0001.jpg' could be cat/0001.jpg and dog/0001.jpg"):
+        joined(["0001.jpg"], paths, "list.txt")
+    with pytest.raises(avssl.UserError, match="both could be 0001.jpg"):
+        joined(["cat/0001.jpg", "dog/0001.jpg"], ["/flat/0001.jpg", "/flat/0002.jpg"], "list.txt")
 
 
 def test_an_unknown_column_names_those_there_are(tmp_path):
@@ -85,10 +116,14 @@ def test_items_without_labels_are_refused(tmp_path):
 def test_the_lists_of_ucf101_and_hmdb51(tmp_path):
     (tmp_path / "trainlist01.txt").write_text("Juggling/v_Juggling_g08_c01.avi 1\n")
     (tmp_path / "testlist01.txt").write_text("Juggling/v_Juggling_g01_c01.avi\n")
-    assert action_lists(tmp_path, 1) == {"v_Juggling_g08_c01.avi": "train", "v_Juggling_g01_c01.avi": "test"}
+    marks = action_lists(tmp_path, 1)
+    assert marks == {"Juggling/v_Juggling_g08_c01.avi": "train", "Juggling/v_Juggling_g01_c01.avi": "test"}
+    there = ["/d/UCF/Juggling/v_Juggling_g01_c01.avi", "/d/UCF/Other/v_Other_g01_c01.avi"]
+    assert splits_of(marks, there, "lists") == ["test", None]
+    assert splits_of(marks, [f"/flat/{Path(path).name}" for path in there], "lists") == ["test", None]
     assert action_group("/d/Juggling/v_Juggling_g08_c01.avi") == "Juggling/g08"
     (tmp_path / "wave_test_split2.txt").write_text("a b.avi 1 \nc.avi 2 \nd.avi 0 \n")
-    assert action_lists(tmp_path, 2) == {"a b.avi": "train", "c.avi": "test"}
+    assert action_lists(tmp_path, 2) == {"wave/a b.avi": "train", "wave/c.avi": "test"}
     with pytest.raises(avssl.UserError, match="split 3"):
         action_lists(tmp_path, 3)
 

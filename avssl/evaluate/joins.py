@@ -1,0 +1,69 @@
+"""Names in a list and the files they mean: joined by path, never by the last part of it alone.
+
+A name and a file belong together where the one, from its end on, is the whole of the other: ``cat/0001.jpg`` of a list
+is ``…/photos/cat/0001.jpg`` on the disk, and so is ``0001.jpg`` where no other file is called so. What could be several
+is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from avssl.errors import UserError
+
+
+def joined(names: Sequence[str], paths: Sequence[str], where: str) -> list[int | None]:
+    """For each file the number of the listed name that means it; None for a file that no name means.
+
+    Args:
+        names: as a list has them, with or without folders; a name may be there more than once.
+        paths: of the files, in full.
+        where: the list, for messages.
+
+    Raises:
+        UserError: a name could mean several files, or different names mean one file.
+    """
+    listed = [_parts(name) for name in names]
+    root = _root(paths)
+    files = [_parts(path)[len(root) :] for path in paths]
+    whole = [_parts(path) for path in paths]
+    by_last: dict[str, list[int]] = {}
+    for i, parts in enumerate(files):
+        by_last.setdefault(parts[-1], []).append(i)
+    found: list[int | None] = [None] * len(paths)
+    for number, name in enumerate(listed):
+        near = by_last.get(name[-1], []) if name else []
+        exact = [i for i in near if whole[i] == name]
+        meant = exact or [i for i in near if _ends(whole[i], name) or _ends(name, files[i])]
+        if len({whole[i] for i in meant}) > 1:
+            some = " and ".join("/".join(files[i]) for i in meant[:2])
+            raise UserError(f"{where}: {names[number]!r} could be {some}; write names there with their folders")
+        for i in meant:
+            before = found[i]
+            if before is not None and listed[before] != name:
+                raise UserError(
+                    f"{where}: {names[before]!r} and {names[number]!r} both could be {'/'.join(files[i])}; keep files "
+                    "in the folders that the names have"
+                )
+            found[i] = number
+    return found
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    pure = PurePosixPath(name.strip().replace("\\", "/"))
+    return tuple(part for part in pure.parts if part not in ("/", "."))
+
+
+def _ends(long: tuple[str, ...], short: tuple[str, ...]) -> bool:
+    return bool(short) and long[-len(short) :] == short
+
+
+def _root(paths: Sequence[str]) -> tuple[str, ...]:
+    """The folder that holds all files."""
+    folders = {str(PurePosixPath(path).parent) for path in paths}
+    try:
+        return _parts(os.path.commonpath(folders)) if folders else ()
+    except ValueError:  # relative and absolute ones, or other drives
+        return ()
