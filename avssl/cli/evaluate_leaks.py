@@ -20,7 +20,8 @@ def run(argv: Sequence[str]) -> None:
     command = Command(
         "avssl evaluate leaks",
         "Compare what is trained on with what is judged on: clips that are in both, clips of one video in both\n"
-        "(YouTube id, UCF101 group, ESC-50 recording), and with --frames pictures that look the same.\n"
+        "(YouTube id, UCF101 group, ESC-50 recording), of folders and tars files with the same bytes under whatever\n"
+        "name, and with --frames pictures that look the same.\n"
         "TRAIN and TEST are lists (CSV, text), annotation files (JSON), or folders or tars of media.",
         "avssl evaluate leaks vggss_144k.txt vggss_test.csv\navssl evaluate leaks train/ test/ --frames",
     )
@@ -33,7 +34,7 @@ def run(argv: Sequence[str]) -> None:
         ]
     )
     values = command.parse(argv)
-    from avssl.evaluate.localization.leaks import compare, is_media, names_of, near_duplicates, same_bytes
+    from avssl.evaluate.localization.leaks import compare, copied, is_media, names_of, near_duplicates, same_bytes
 
     found = compare(names_of(values["train"]), names_of(values["test"]))
     say(f"{values['train']}: {found.train} names; {values['test']}: {found.test} names")
@@ -45,6 +46,11 @@ def run(argv: Sequence[str]) -> None:
         alike = same_bytes(values["train"], values["test"], found.clips)
         rest = "" if len(alike) == len(found.clips) else "; the others may share a number only: --frames compares them"
         say(f"{len(alike)} of these {len(found.clips)} are the same file, byte for byte{rest}")
+    twins_by_bytes: dict[str, str] | None = None
+    if is_media(values["train"]) and is_media(values["test"]):
+        twins_by_bytes = copied(values["train"], values["test"])
+        renamed = [f"{test} = {train}" for test, train in twins_by_bytes.items()]
+        say(_counted(renamed, found.test, "are byte for byte a file of " + values["train"]))
     if not found.by_path or found.videos != found.clips:
         say(_counted(found.videos, found.test, "are of a video that is in both"))
     result: dict[str, object] = {
@@ -53,6 +59,7 @@ def run(argv: Sequence[str]) -> None:
         "compared_by": "path" if found.by_path else "file name",
         "clips": list(found.clips),
         "videos": list(found.videos),
+        **({} if twins_by_bytes is None else {"copies": twins_by_bytes}),
         **({} if alike is None else {"same_bytes": alike}),
     }
     if values["frames"]:

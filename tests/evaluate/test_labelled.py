@@ -63,7 +63,7 @@ def test_folds_of_files_of_one_name_in_several_folders_are_those_of_their_own_ro
     assert found == [told["/".join(Path(media.facts(i).path).parts[-2:])] for i in range(len(media))]
     assert column_of(tmp_path / "t.csv", media.subset([20, 3]), "fold") == [found[20], found[3]]
     (tmp_path / "t.csv").write_text("path,label,fold\n" + "\n".join(rows[:-1]) + f"\n{names[-1]},cow,\n")
-    with pytest.raises(avssl.UserError, match="says nothing of .*cow/0007.png"):
+    with pytest.raises(avssl.UserError, match=r"says nothing of .*cow/0007.png"):
         column_of(tmp_path / "t.csv", avssl.open(tmp_path / "t.csv", workers=0), "fold")
 
 
@@ -73,7 +73,7 @@ def test_names_that_could_be_several_files_are_refused():
     assert joined(["photos/dog/0001.jpg", "/d/cat/0001.jpg", "x/0003.jpg"], paths, "list.txt") == [1, 0, None]
     with pytest.raises(avssl.UserError, match=r"list.txt: '0001.jpg' could be cat/0001.jpg and dog/0001.jpg"):
         joined(["0001.jpg"], paths, "list.txt")
-    with pytest.raises(avssl.UserError, match="both could be 0001.jpg"):
+    with pytest.raises(avssl.UserError, match=r"both could be 0001.jpg"):
         joined(["cat/0001.jpg", "dog/0001.jpg"], ["/flat/0001.jpg", "/flat/0002.jpg"], "list.txt")
 
 

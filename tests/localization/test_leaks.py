@@ -37,6 +37,30 @@ def test_a_picture_that_was_saved_again_is_found_and_others_are_not(
     assert [(Path(t["train"]).name, Path(t["test"]).name) for t in twins] == [("one2.png", "again.jpg")]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_copies_under_other_names_are_found_by_their_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bool
+) -> None:
+    for seed in range(24):
+        picture(tmp_path / "train" / f"one{seed}.png", seed)
+        (tmp_path / "test").mkdir(exist_ok=True)
+        (tmp_path / "test" / f"holiday_{chr(97 + seed)}.png").write_bytes(
+            (tmp_path / "train" / f"one{seed}.png").read_bytes()
+        )
+    picture(tmp_path / "test" / "new.png", 50)
+    test = tmp_path / "test"
+    if packed:
+        test = tmp_path / "test.tar"
+        with tarfile.open(test, "w") as archive:
+            archive.add(tmp_path / "test", arcname=".")
+    assert main(["evaluate", "leaks", str(tmp_path / "train"), str(test), "-o", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "0 of 25 are in both" in said
+    assert f"24 of 25 are byte for byte a file of {tmp_path / 'train'} (96.0%): holiday_a.png = one0.png" in said
+    copies = json.loads((tmp_path / "leaks.json").read_text())["copies"]
+    assert len(copies) == 24 and copies["holiday_c.png"] == "one2.png"
+
+
 def test_lists_are_compared_by_clip_and_by_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "train.txt").write_text("aaaaaaaaaaa_30000_40000\nbbbbbbbbbbb_000001\n")
     (tmp_path / "test.csv").write_text("aaaaaaaaaaa_000030,7\nbbbbbbbbbbb_000200,8\nccccccccccc_000001,9\n")

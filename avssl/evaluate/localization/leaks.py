@@ -20,6 +20,7 @@ from avssl.evaluate.localization.annotations import (
     source_of,
     stem_of,
 )
+from avssl.media.content import DIGEST_BYTES, content_digests
 from avssl.media.facts import Media
 
 NEAR_BITS = 6
@@ -108,6 +109,24 @@ def same_bytes(train: str | Path, test: str | Path, names: Iterable[str]) -> lis
     return sorted(name for name in wanted if digests[0].get(name, set()) & digests[1].get(name, set()))
 
 
+def copied(train: str | Path, test: str | Path) -> dict[str, str]:
+    """Files of ``test`` with the same bytes as one of ``train``, under whatever name: by path, the path of that one.
+
+    Args:
+        train, test: folders or tars. Only files of a size that both have are read.
+    """
+    sizes = [_sizes(Path(place)) for place in (train, test)]
+    both = set(sizes[0].values()) & set(sizes[1].values())
+    known, found = (
+        _digests(Path(place), {path for path, size in one.items() if size in both})
+        for place, one in zip((train, test), sizes, strict=True)
+    )
+    first: dict[str, str] = {}
+    for path, digest in known.items():
+        first.setdefault(digest, path)
+    return {path: first[digest] for path, digest in found.items() if digest in first}
+
+
 def is_media(path: str | Path) -> bool:
     """Whether it is a folder or a tar, not a list."""
     place = Path(path)
@@ -184,6 +203,24 @@ def _contents(place: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
             file = archive.extractfile(member) if _media([member.name]) else None
             if file is not None:
                 yield member.name.removeprefix("./"), file.read
+
+
+def _sizes(place: Path) -> dict[str, int]:
+    if place.is_dir():
+        return {path: (place / path).stat().st_size for path in names_of(place) if (place / path).is_file()}
+    with tarfile.open(place) as archive:
+        return {m.name.removeprefix("./"): m.size for m in archive if m.isfile() and _media([m.name])}
+
+
+def _digests(place: Path, wanted: set[str]) -> dict[str, str]:
+    if place.is_dir():
+        known = content_digests(str(place / path) for path in sorted(wanted))
+        return {path: known[str(place / path)] for path in sorted(wanted) if str(place / path) in known}
+    return {
+        path: hashlib.blake2b(content(), digest_size=DIGEST_BYTES).hexdigest()
+        for path, content in _contents(place)
+        if path in wanted
+    }
 
 
 def _numbered(paths: Sequence[str]) -> bool:
