@@ -192,7 +192,7 @@ def _bytes_a_pixel(image: Image.Image) -> float:
     Measured with pictures of 25 megapixels and Pillow 13. An animation is decoded by FFmpeg, which holds some frames.
     """
     channels = len(image.getbands())
-    held = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
+    held: float = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
     decoder = 4.5
     if isinstance(image, JpegImageFile) and image.info.get("progressive"):
         # libjpeg keeps the coefficients of every channel, a half or a quarter of them where it is subsampled
@@ -203,12 +203,14 @@ def _bytes_a_pixel(image: Image.Image) -> float:
     elif image.format == "WEBP":
         decoder = 16.5
     elif image.format == "AVIF":
-        decoder = 9.5
-    elif image.format == "TIFF" and image.getexif().get(_ORIENTATION, 1) != 1:
-        held = 8  # Pillow turns it by itself, into a copy
+        decoder = 14.0  # of ten bits; of eight 9.4
+    elif isinstance(image, TiffImageFile):
+        decoder = 4 + sum(_several(image.tag_v2.get(_BITS, 1))) / 8  # all of it may be one strip
+        if image.getexif().get(_ORIENTATION, 1) != 1:
+            held = 8  # Pillow turns it by itself, into a copy
     if is_animated(image):
         decoder = 20.0
-    return max(decoder if held == 4 else held, held + 3.0)
+    return max(decoder if held >= 4 or isinstance(image, TiffImageFile) else held, held + 3.0)
 
 
 def _turn(image: Image.Image) -> Turn:

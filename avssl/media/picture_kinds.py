@@ -71,8 +71,8 @@ def must_be_more_than_a_picture(container: InputContainer, stream: VideoStream, 
     Raises:
         Unusable: it is one coded picture and nothing says how long it is shown: a picture under another name.
     """
-    codec = stream.codec_context.codec
-    if packets == 1 and not container.duration and not stream.duration and codec.intra_only:
+    codec, untimed = stream.codec_context.codec, not container.duration and not stream.duration
+    if packets == 1 and ((untimed and codec.intra_only) or container.format.name in ("gif", "apng")):
         raise Unusable(f"not supported: a {_named(codec.name)} picture that is damaged or of a rare kind; {CONVERT}")
 
 

@@ -57,6 +57,18 @@ def test_a_jpeg_with_something_behind_it_or_a_comment_inside_is_sound(tmp_path: 
     assert reason(tmp_path / "b.jpg", data[:2] + comment + data[2:]) is None
 
 
+def test_the_smallest_jpegs_and_those_that_a_camera_padded_are_sound(tmp_path: Path) -> None:
+    for side in (1, 2, 7, 8, 9, 17):
+        for options in JPEGS.values():
+            stream = io.BytesIO()
+            Image.fromarray(SCENE[:side, :side]).save(stream, "JPEG", **options)
+            assert reason(tmp_path / "small.jpg", stream.getvalue()) is None, (side, options)
+    data = jpeg(quality=90)
+    for padding in (b"\0" * 64, b"\xff" * 31, b"\0\0", b"\x12\x34\x56"):
+        assert reason(tmp_path / "padded.jpg", data[:-2] + padding + data[-2:]) is None, padding
+    assert "more JPEG data" in str(reason(tmp_path / "long.jpg", data[:-2] + b"\x12\x34" * 20 + data[-2:]))
+
+
 def test_most_damage_that_changes_a_jpeg_visibly_is_found(tmp_path: Path) -> None:
     rng = random.Random(5)
     visible = found = 0
