@@ -7,13 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avssl.evaluate import keypoint_rows
 from avssl.evaluate.average_precision import map_interval
 from avssl.evaluate.drawn_rows import with_interval
 from avssl.evaluate.figures import Context, balanced_row, gain_row, score_row
 from avssl.evaluate.labelled import Division, Labelled, hold_out, source_folds
+from avssl.evaluate.localization import scoring
+from avssl.evaluate.localization.scoring import mean_interval
 from avssl.evaluate.neighbors import Attribute, mean_distances, nearest
 from avssl.evaluate.probing import Learning
 from avssl.evaluate.statistics import (
+    SHARE,
     accuracy_interval,
     auc_interval,
     balanced_interval,
@@ -31,6 +35,7 @@ VALUES = RNG.normal(size=SOURCES)
 TARGETS = (RNG.random((SOURCES, 3)) < 0.4).astype(np.int8)
 SCORES = (TARGETS + RNG.normal(size=(SOURCES, 3))).astype(np.float32)
 OTHERS = (TARGETS + 2 * RNG.normal(size=(SOURCES, 3))).astype(np.float32)
+JOINTS = np.where(RNG.random((SOURCES, 3)) < 0.2, np.nan, (RNG.random((SOURCES, 3)) < 0.6).astype(float))
 CONTEXT = Context("test", draws=100)
 
 
@@ -82,6 +87,12 @@ INTERVALS = {
     "accuracy": lambda names, each: accuracy_interval(each(RIGHT), [(name,) for name in names]),
     "balanced": lambda names, each: balanced_interval(each(RIGHT), each(LABELS), names),
     "map": lambda names, each: map_interval(each(SCORES), each(TARGETS), names, draws=100),
+    "overlap of maps": lambda names, each: mean_interval(each(RIGHT) / 2 + each(LABELS) / 4, names, 300)[:2],
+    "extended set": lambda names, each: scoring._bootstrap(
+        np.stack([each(RIGHT), each(SCORES[:, 0]), each(SCORES[:, 1])], 1), names, lambda a, b, c: b[a].mean(), 300
+    ),
+    "joints that are right": lambda names, each: keypoint_rows._wilson(each(JOINTS), names),
+    "area of joints": lambda names, each: keypoint_rows._bootstrap(each(JOINTS), names, CONTEXT, SHARE),
     "row of map": row_interval(scored),
     "row of gain in map": row_interval(gained),
     "row of accuracy": single_interval(scored),
