@@ -49,16 +49,17 @@ def main() -> int:
     config = tomllib.loads((HERE / "rooms.toml").read_text())
     rooms = {name: config["rooms"][name] for name in options.rooms or config["rooms"]}
     options.out.mkdir(parents=True, exist_ok=True)
-    if not options.list:
+    if not options.list and not options.table:
         _import_once(config["preload"])
     for name, room in rooms.items():
-        _room(name, room, config.get("equivalent", []), options)
+        if not options.table:
+            _room(name, room, options)
     if not options.list:
-        print(table(options.out, list(rooms)))
+        print(table(options.out, list(rooms), config.get("equivalent", [])))
     return 0
 
 
-def _room(name: str, room: dict[str, Any], equivalent: list[dict[str, str]], options: argparse.Namespace) -> None:
+def _room(name: str, room: dict[str, Any], options: argparse.Namespace) -> None:
     results = options.out / f"{name}.jsonl"
     mutants = draw(ROOT, room["files"], options.sample, options.seed)
     if options.list:
@@ -79,9 +80,7 @@ def _room(name: str, room: dict[str, Any], equivalent: list[dict[str, str]], opt
             results.write_text("")
         context = multiprocessing.get_context("fork")
         turn = context.Value("i", 0)
-        workers = [
-            context.Process(target=_work, args=(mutants, turn, copy, reach, results, equivalent)) for copy in copies
-        ]
+        workers = [context.Process(target=_work, args=(mutants, turn, copy, reach, results)) for copy in copies]
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -98,7 +97,6 @@ def _work(
     copy: Path,
     reach: Reach,
     results: Path,
-    equivalent: list[dict[str, str]],
 ) -> None:
     while True:
         with turn.get_lock():
@@ -109,7 +107,6 @@ def _work(
         mutant = mutants[place]
         tests = reach.tests(mutant.file, range(mutant.first_line, mutant.last_line + 1))
         outcome = try_mutant(copy, mutant, tests) if tests.names else Outcome("survived", "no test gets there", 0.0)
-        reason = next((e["reason"] for e in equivalent if _is(mutant, e)), "")
         found = {
             "id": mutant.id,
             "where": mutant.where,
@@ -119,33 +116,39 @@ def _work(
             "by": outcome.by,
             "seconds": round(outcome.seconds, 1),
             "tests": len(tests.names),
-            "equivalent": reason,
         }
         with results.open("a") as out:
             out.write(json.dumps(found) + "\n")
         if outcome.word == "survived":
-            print(f"survived: {mutant.where} ({mutant.operator}){' = ' + reason if reason else ''}", flush=True)
-            print(mutant.change, flush=True)
+            print(f"survived: {mutant.where} ({mutant.operator})\n{mutant.change}", flush=True)
 
 
-def _is(mutant: Mutant, declared: dict[str, str]) -> bool:
-    return mutant.file == declared["file"] and declared["change"].strip() in mutant.change
-
-
-def table(out: Path, rooms: Iterable[str]) -> str:
-    """The score of each room that has results, as a table of Markdown."""
+def table(out: Path, rooms: Iterable[str], equivalent: Sequence[dict[str, str]]) -> str:
+    """The score of each room that has results, as a table of Markdown; then each survivor, with the reason if it is
+    declared to change nothing."""
     head = "| room | mutants | killed | survived | of these change nothing | score | without those |"
-    lines = [head, "|---|---|---|---|---|---|---|"]
+    lines, told = [head, "|---|---|---|---|---|---|---|"], []
     for name in rooms:
         found = _lines(out / f"{name}.jsonl")
         if not found:
             continue
         survived = [one for one in found if one["outcome"] == "survived"]
-        same = sum(bool(one["equivalent"]) for one in survived)
+        reasons = [_reason(one, equivalent) for one in survived]
+        same = sum(map(bool, reasons))
         killed = len(found) - len(survived)
         shares = f"{100 * killed / len(found):.1f} % | {100 * killed / max(len(found) - same, 1):.1f} %"
         lines.append(f"| {name} | {len(found)} | {killed} | {len(survived)} | {same} | {shares} |")
-    return "\n".join(lines)
+        told += [
+            f"\n{one['where']} {one['operator']}{f': {why}' if why else ''}\n{one['change']}"
+            for one, why in zip(survived, reasons, strict=True)
+        ]
+    return "\n".join([*lines, *told])
+
+
+def _reason(found: dict[str, Any], equivalent: Sequence[dict[str, str]]) -> str:
+    """Why a survivor changes nothing; empty where that is not declared."""
+    file = found["where"].rpartition(":")[0]
+    return next((e["reason"] for e in equivalent if e["file"] == file and e["change"].strip() in found["change"]), "")
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -182,6 +185,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "mutants", help="folder of the results")
     parser.add_argument("--again", action="store_true", help="only those that survived the last time")
     parser.add_argument("--resume", action="store_true", help="only those without a result")
+    parser.add_argument("--table", action="store_true", help="only show what came of the last time")
     parser.add_argument("--list", action="store_true", help="show the sample and try nothing")
     return parser.parse_args()
 
