@@ -29,6 +29,8 @@ SHOWN_FORMATS = {"u8", "s16", "s32", "flt", "dbl"}
 """Forms of samples that PyAV gives as arrays; planar ones are called the same with a "p"."""
 
 
+CONSISTENT = {key: {"cons_noisegen": "1"} for key in ("ac3", "eac3")}
+"""Options by which a decoder draws the noise of a frame from the frame, not from where it began."""
 LOUDEST = 2.0**31
 """Beyond this no integer was mistaken for a float, whatever its width: such a sample is damage. Full scale is 1."""
 
@@ -44,6 +46,8 @@ class Mixer:
     """
 
     def __init__(self, stream: AudioStream) -> None:
+        if stream.codec_context.codec.name in CONSISTENT:
+            stream.codec_context.options = CONSISTENT[stream.codec_context.codec.name]
         self._own_names = _names_of_an_own_order(stream)
         self._converter: av.AudioResampler | None = None
         self._heard: tuple[int, list[int]] = (0, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ def _no_times() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clock:
-    """What ``inspect`` learned of a file that reading from it needs. Everything but the two arrays is a plain number.
+    """What ``inspect`` learned of a file that reading from it needs. Everything but the two arrays is plain numbers.
 
     Media time = time in the container − ``origin_seconds``. Zero is the moment the first frame is shown (a file
     of sound alone: its first sample). To store a clock, keep :meth:`numbers` and the two arrays; to rebuild it,
@@ -54,6 +55,13 @@ class Clock:
     audio_anchor_seconds: float = 0.0
     """Media time at which a packet begins, finer than the container's time stamps tell; with
     ``audio_frame_samples`` it gives the time of every sample."""
+    audio_warm_up_seconds: float = 0.0
+    """How much sound must be decoded before a stretch, where it is more than usual; 0: the usual."""
+    audio_runs: Sequence[Sequence[float]] = ()
+    """Where samples are laid by counting: start in media time, number of the first sample, samples, stretch of each
+    :class:`avssl.media.counting.Run`. Empty where the stamps of packets are the clock."""
+    audio_anchors: Sequence[Sequence[int]] = ()
+    """Packets at which a reader can begin to count: (stamp in ticks of the stream, samples before)."""
     frame_times: NDArray[np.float64] = field(default_factory=_no_times)
     """Media time at which each frame is first shown, ascending, the first 0.0. (n,)"""
     key_times: NDArray[np.float64] = field(default_factory=_no_times)

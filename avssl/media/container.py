@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -135,6 +136,28 @@ def packets_of_all(container: InputContainer, deadline: Deadline, *streams: Stre
     except IndexError as error:
         # At the end PyAV looks for a stream that came up after it had listed them; those asked for came before it.
         if not _was_raised_in_pyav(error):
+            raise
+
+
+def readable(source: Iterator[Packet[S]], enough_seconds: float = -math.inf) -> Iterator[Packet[S]]:
+    """The packets up to where the container cannot be read on, if that is not before ``enough_seconds``.
+
+    Bytes that belong to no packet may follow the last; a look at the whole file has told what they are.
+
+    Args:
+        enough_seconds: container time.
+
+    Raises:
+        av.FFmpegError: as FFmpeg says it, where it stops before.
+    """
+    end = -math.inf
+    try:
+        for packet in source:
+            if packet.pts is not None and packet.time_base:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            yield packet
+    except av.FFmpegError:
+        if end < enough_seconds:
             raise
 
 

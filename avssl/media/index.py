@@ -34,7 +34,7 @@ from avssl.version import __version__
 KEPT_SECONDS = 7 * 24 * 3600
 """Indexes of earlier states of the data that nobody has opened for this long are removed."""
 
-LOOK = 2
+LOOK = 3
 """Raised whenever a look at the same file may find something else; files are then looked at anew."""
 
 CHANGING = "changed while it was looked at; index again once it is whole"

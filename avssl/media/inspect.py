@@ -29,6 +29,7 @@ from avssl.media.container import (
     picture_stream,
     sound_stream,
 )
+from avssl.media.endings import COMPLETE_SECONDS, Ending, ending_of
 from avssl.media.facts import Kind
 from avssl.media.joint import second_beginning, streams_are_joined
 from avssl.media.obstacle import obstacle, without_decoder
@@ -151,7 +152,8 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
     tracks = scan(container, deadline, *(s for s in (pictures, sound) if s is not None))
     picture_track = None if pictures is None else tracks[pictures.index]
     sound_track = None if sound is None else tracks[sound.index]
-    _must_be_whole(path, container, [t for t in (picture_track, sound_track) if t is not None])
+    ending = _ending(path, container, sound, sound_track)
+    _must_be_whole(path, container, [t for t in (picture_track, sound_track) if t is not None], ending)
 
     if pictures is not None and picture_track is not None and sound is None:
         must_be_more_than_a_picture(container, pictures, picture_track.packets)
@@ -166,10 +168,22 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
     _must_make_sense(found)
     if found.duration_seconds < SHORT_SECONDS - 1e-3:
         found = replace(found, flags=(*found.flags, "short"))
-    return found
+    return replace(found, flags=found.flags + ending.flags)
 
 
-def _must_be_whole(path: str, container: InputContainer, tracks: list[Track]) -> None:
+def _ending(path: str, container: InputContainer, sound: AudioStream | None, track: Track | None) -> Ending:
+    """How a file of sound ends; of others the containers themselves tell."""
+    if sound is None or track is None or container.streams.video:
+        return Ending()
+    ending = ending_of(path, container, track.frames, track.codec)
+    claimed = (container.duration or 0) / 1e6
+    complete = set(container.format.name.split(",")) & {"wv", "tta", "ape"} and claimed
+    if track.stopped and complete and track.seconds(track.end_ticks) > claimed - COMPLETE_SECONDS:
+        return ending._replace(has_junk=True)
+    return ending
+
+
+def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], ending: Ending) -> None:
     """
     Raises:
         Unusable: the container says that it is longer than the file, or cannot be read to its end.
@@ -177,16 +191,18 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track]) ->
     zero = next((track.seconds(min(track.times)) for track in tracks if track.times), 0.0)
     _must_be_one(path, container, tracks, zero)
     end = max(track.seconds(track.end_ticks) for track in tracks)
-    missing = what_is_missing(path, container, end)
+    if ending.missing:
+        raise Unusable(f"truncated: {ending.missing}")
+    missing = None if ending.has_unknown_length else what_is_missing(path, container, end)
     if missing:
         raise Unusable(missing)
     for track in tracks:
-        if track.broken_seconds is not None:
+        if track.broken_seconds is not None and not (ending.has_unknown_length and track.ends_broken):
             last = "truncated: the last packet is incomplete"
             raise Unusable(
                 last if track.ends_broken else f"damaged: data is missing at {track.broken_seconds - zero:.2f} s"
             )
-        if track.stopped:
+        if track.stopped and not ending.has_junk:
             raise Unusable(f"damaged: it cannot be read on after {end - zero:.2f} s ({track.stopped})")
 
 
@@ -198,6 +214,9 @@ def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero
     Raises:
         Unusable: it was put together from several files, or its clock jumps.
     """
+    alone = container.format.name in ("ogg", "flac") and not container.streams.video
+    if alone and not any(track.stopped for track in tracks):
+        return  # recordings one after the other are nothing odd in these: they are laid by counting
     joined = second_beginning(path, set(container.format.name.split(",")))
     if joined:
         raise Unusable(joined)
@@ -261,6 +280,6 @@ def _with_sound(
         audio_channels=heard.channels,
         audio_start_seconds=clock.audio_start_seconds,
         audio_end_seconds=clock.audio_end_seconds,
-        flags=(*found.flags, "silent") if heard.silent else found.flags,
+        flags=found.flags + ("silent",) * heard.silent + ("joined",) * heard.joined,
         clock=clock,
     )

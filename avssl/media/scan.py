@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from avssl.media.channels import FLOAT_CODECS, first_wrong, wrong_in_words
 from avssl.media.container import Deadline, in_words, packets_of_all
+from avssl.media.elementary import Frames
 
 _UNSET_TICK = Fraction(1, 1_000_000)
 
@@ -32,6 +33,8 @@ class Track:
     times: list[int] = field(default_factory=list)
     """Presentation times of the packets that are shown, in the order of the file."""
     durations: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    """Of the same packets, in bytes."""
     decoding_times: list[int | None] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
     """Presentation times of those among them at which decoding can begin."""
@@ -53,6 +56,8 @@ class Track:
     """Between which container times the clock of the packets goes back, or far ahead, for the first time."""
     _before: tuple[int, int] | None = None
     """Decoding time and duration of the packet before."""
+    frames: Frames = field(default_factory=Frames)
+    """What the headers of its packets say, where it is sound whose packets have some."""
     wrong_number: tuple[float, str] | None = None
     """Of sound stored as floats: the container time of the first sample that cannot be heard, and what it is."""
 
@@ -63,6 +68,8 @@ class Track:
             self.broken_seconds = self.seconds(packet.dts if packet.dts is not None else packet.pts or 0)
         if self.codec in FLOAT_CODECS and self.wrong_number is None:
             self._look_at_floats(packet)
+        if not self.frames.take(self.codec, packet):
+            return
         self.has_keys |= packet.is_keyframe
         self.is_delayed |= packet.pts != packet.dts
         self.decoding_times.append(packet.dts)
@@ -73,6 +80,7 @@ class Track:
         elif not packet.is_discard and not _is_hidden(self.codec, packet):
             self.times.append(packet.pts)
             self.durations.append(packet.duration or 0)
+            self.sizes.append(packet.size)
             if packet.is_keyframe:
                 self.keys.append(packet.pts)
 

@@ -19,15 +19,12 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError
 from avssl.media.channels import Mixer, Mono, first_wrong, wrong_in_words
 from avssl.media.clock import Clock
-from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, stream_at
+from avssl.media.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, readable, stream_at
+from avssl.media.counted import read_counted
+from avssl.media.warm_up import warm_up_seconds
 
 MARGIN_SAMPLES = 256
 """On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter."""
-WARM_UP_SECONDS = 0.1
-WARM_UP_FRAMES = 10
-"""How much sound is decoded and thrown away before a stretch: an Opus decoder needs 80 ms to settle (RFC 7845,
-4.6), an MP3 frame may lean on the bits of nine frames before it, AAC and Vorbis overlap by one."""
-USUAL_FRAME_SAMPLES = 1152
 JITTER_SECONDS = 1e-3
 """Time stamps may stray from the count of samples by this (or 1.5 ticks) before they are taken for a gap."""
 
@@ -66,8 +63,9 @@ def read_audio(
     margin = math.ceil(MARGIN_SAMPLES * rate / min(rate, clock.audio_rate))
     first_seconds = start_seconds - margin / rate
     native = round((count + 2 * margin) / rate * clock.audio_rate)
+    stored = read_counted if clock.audio_runs else _stored_samples
     try:
-        samples = _stored_samples(path, clock, first_seconds, native, Deadline(path, timeout_seconds))
+        samples = stored(path, clock, first_seconds, native, Deadline(path, timeout_seconds))
     except (av.FFmpegError, OSError) as error:
         raise MediaError(path, in_words(error), start_seconds) from error
     wrong = first_wrong(samples)
@@ -173,11 +171,6 @@ def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, dea
     return []
 
 
-def warm_up_seconds(clock: Clock) -> float:
-    samples = WARM_UP_FRAMES * (clock.audio_frame_samples or USUAL_FRAME_SAMPLES)
-    return max(WARM_UP_SECONDS, samples / clock.audio_rate)
-
-
 def _attempts(clock: Clock, start_seconds: float) -> list[float | None]:
     """Where to begin: well before the stretch, ever earlier if the container lands late, at last the start (None)."""
     begin = start_seconds - 2 * warm_up_seconds(clock)
@@ -212,12 +205,15 @@ def chunks_from(
     if seek_seconds is not None and stream.time_base:
         container.seek(round((seek_seconds + clock.origin_seconds) / stream.time_base), stream=stream)
     begun, mixer = False, Mixer(stream)
-    for packet in packets(container, deadline, stream):
+    enough = clock.origin_seconds + clock.audio_end_seconds - clock.audio_tick_seconds
+    for packet in readable(packets(container, deadline, stream), enough):
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
             seconds = _media_seconds(packet, clock)
-            if begun and seconds is not None and wanted[0] <= seconds < wanted[1]:
+            # What comes after the end that is known is no sound: a tag, a line break, anything.
+            end = min(wanted[1], clock.audio_end_seconds - clock.audio_tick_seconds)
+            if begun and seconds is not None and wanted[0] <= seconds < end:
                 raise MediaError(
                     deadline.path, f"the sound there cannot be decoded ({in_words(error)})", seconds
                 ) from error

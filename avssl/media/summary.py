@@ -37,7 +37,7 @@ class Summary:
     without_sound: int = 0
     """Videos that have no sound at all; tasks that need it pass them over."""
     flags: Counter[str] = field(default_factory=Counter)
-    """Usable items by flag: "silent", "still", "short"."""
+    """Usable items by flag, as in :class:`avssl.media.facts.Facts`."""
     labels: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     sources: int = 0

@@ -26,6 +26,13 @@ _MEDIA_STARTS = (
     b"\x00\x00\x01\xba",  # MPEG program stream
     b"\x00\x00\x01\xb3",  # MPEG video
     b"fLaC",
+    b"RF64",
+    b"riff\x2e\x91\xcf\x11",  # Wave64
+    b"FORM",  # AIFF
+    b"caff",
+    b".snd",
+    b"wvpk",
+    b"TTA1",
     b"ID3",
     b"0&\xb2u\x8ef\xcf\x11",  # ASF, WMV
 )

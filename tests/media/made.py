@@ -231,7 +231,7 @@ def _video_packets(stream: Any, recipe: Recipe) -> list[tuple[float, Any]]:
 
 def _sound_stream(container: Any, recipe: Recipe) -> Any:
     # Without noise substitution: its noise depends on where a decoder began.
-    options = {"aac_pns": "0"} if recipe.sound == "aac" else {}
+    options = {"aac": {"aac_pns": "0"}, "vorbis": {"strict": "experimental"}}.get(recipe.sound, {})
     stream = container.add_stream(recipe.sound, rate=recipe.sound_rate, layout=recipe.layout, options=options)
     if not recipe.sound.startswith(("pcm", "flac", "alac")):
         stream.codec_context.bit_rate = 64_000 * max(stream.layout.nb_channels, 1)

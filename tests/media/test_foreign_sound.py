@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from media.made import Recipe, looked_at, make, tone
+from media.made import Recipe, lateness, looked_at, make, tone
 
 from avssl.errors import MediaError
 from avssl.media.decode import read_audio
@@ -128,3 +129,179 @@ def test_the_moment_of_a_sample_that_is_no_number_is_on_the_clock_of_the_picture
 
 def test_floats_on_the_scale_of_integers_are_loud_but_sound(tmp_path: Path) -> None:
     assert inspect(wav(tmp_path / "loud.wav", (tone_of(1.5) * 32_768).astype("<f4"))).reason is None
+
+
+# --- headers and ends -------------------------------------------------------------------------------------------
+
+PIPES = {"what ffmpeg writes": (2**32 - 1, 2**32 - 1), "two gigabytes": (0x7FFFF024, 0x7FFFF000), "nothing": (0, 0)}
+
+
+@pytest.mark.parametrize("sizes", PIPES.values(), ids=PIPES)
+def test_a_wav_written_into_a_pipe_is_as_long_as_it_is(sizes: tuple[int, int], tmp_path: Path) -> None:
+    path = wav(tmp_path / "pipe.wav", np.round(tone_of(3.0) * 32767).astype("<i2"))
+    data = bytearray(Path(path).read_bytes())
+    data[4:8], data[40:44] = (struct.pack("<I", size) for size in sizes)
+    Path(path).write_bytes(data)
+    found = looked_at(path)
+    assert (found.duration_seconds, found.flags) == (3.0, ("unknown length",))
+    assert np.abs(read_audio(path, found.clock, 2.5, 0.5, RATE) - tone_of(3.0)[40_000:]).max() < 1e-3
+
+
+@pytest.mark.parametrize(("suffix", "at", "form"), [("au", 8, ">I"), ("caf", 0, ">q")])
+def test_other_containers_of_pipes_are_as_long_as_they_are(suffix: str, at: int, form: str, tmp_path: Path) -> None:
+    path = make(tmp_path, Recipe(suffix, video=None, sound="pcm_s16be", sound_seconds=3.0, sound_rate=RATE))
+    seconds = looked_at(path).duration_seconds
+    data = bytearray(Path(path).read_bytes())
+    at = at or data.index(b"data") + 4
+    if suffix == "caf":  # what FFmpeg puts behind the sound
+        del data[at + 8 + struct.unpack_from(form, data, at)[0] :]
+    data[at : at + struct.calcsize(form)] = b"\xff" * struct.calcsize(form)
+    Path(path).write_bytes(data)
+    found = looked_at(path)
+    assert found.duration_seconds == pytest.approx(seconds, abs=1e-3) and found.flags == ("unknown length",)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "au", "caf"])
+def test_a_header_that_says_more_than_there_is_still_means_truncated(suffix: str, tmp_path: Path) -> None:
+    codec = "pcm_s16le" if suffix == "wav" else "pcm_s16be"
+    path = make(tmp_path, Recipe(suffix, video=None, sound=codec, sound_seconds=3.0, sound_rate=RATE))
+    data = Path(path).read_bytes()
+    for share in (0.5, 0.97):
+        Path(path).write_bytes(data[: int(len(data) * share)])
+        assert str(inspect(path).reason).startswith("truncated: ")
+
+
+def elementary(folder: Path, kind: str, seconds: float = 3.0, rate: int = 44_100, layout: str = "mono") -> bytes:
+    codec = {"mp3": "libmp3lame", "adts": "aac", "mp2": "mp2", "ac3": "ac3", "flac": "flac", "ogg": "libopus"}[kind]
+    rate = 48_000 if kind == "ogg" else rate
+    recipe = Recipe(kind, video=None, sound=codec, sound_seconds=seconds, sound_rate=rate, layout=layout)
+    return Path(make(folder, recipe, "part")).read_bytes()
+
+
+TAGS = {
+    "line-break": b"\n",
+    "junk": np.random.default_rng(5).integers(0, 255, 400, np.uint8).tobytes(),
+    "zeros": bytes(5_000),
+    "id3v2": b"ID3\x04\0\0\0\0\0\x1eTIT2\0\0\0\x14\0\0\x03a title of some sort",
+    "ape": b"APETAGEX\xd0\x07\0\0\x20\0\0\0\0\0\0\0\0\0\0\x80" + bytes(8),
+    "lyrics3": b"LYRICSBEGIN[00:02]la la la000022LYRICS200",
+}
+
+
+@pytest.mark.parametrize("kind", ["mp3", "adts"])
+@pytest.mark.parametrize("tail", TAGS.values(), ids=TAGS)
+def test_what_follows_the_last_frame_does_no_harm(tail: bytes, kind: str, tmp_path: Path) -> None:
+    whole = elementary(tmp_path, kind)
+    path = tmp_path / f"sound.{kind}"
+    path.write_bytes(whole)
+    plain = looked_at(str(path))
+    assert plain.flags == ()
+    path.write_bytes(whole + tail)
+    found = looked_at(str(path))
+    assert found.flags == ("junk",)
+    assert found.duration_seconds == pytest.approx(plain.duration_seconds, abs=0.006)
+    for start in (0.4, 2.5, plain.duration_seconds - 0.3):
+        heard, expected = (read_audio(str(path), each.clock, start, 0.3, 44_100) for each in (found, plain))
+        assert np.abs(heard - expected).max() < 1e-3 or kind == "adts"
+        assert (
+            abs(lateness(heard[:8_000], start - (found.clock.audio_frame_samples == 1024) * 1024 / 44_100, 44_100))
+            < 2e-3
+        )
+
+
+def test_the_old_tag_at_the_end_of_an_mp3_is_no_junk(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp3"
+    path.write_bytes(elementary(tmp_path, "mp3") + b"TAG" + b" " * 125)
+    assert looked_at(str(path)).flags == ()
+
+
+@pytest.mark.parametrize("kind", ["mp3", "adts", "ac3"])
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.99])
+def test_a_stream_that_ends_in_the_middle_of_a_frame_is_truncated(kind: str, share: float, tmp_path: Path) -> None:
+    data = elementary(tmp_path, kind)
+    path = tmp_path / f"sound.{kind}"
+    path.write_bytes(data[: int(len(data) * share)])
+    assert str(inspect(str(path)).reason).startswith("truncated: ")
+
+
+# --- joints -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["mp3", "flac", "ogg"])
+def test_two_files_joined_are_one_after_the_other_on_one_clock(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    first, second = elementary(tmp_path / "a", kind), elementary(tmp_path, kind, seconds=2.0)
+    path = tmp_path / f"joined.{kind}"
+    path.write_bytes(first + second)
+    found = looked_at(str(path))
+    assert "joined" in found.flags
+    assert found.duration_seconds == pytest.approx(5.0, abs=0.08)
+    rate = found.audio_rate
+    whole = read_audio(str(path), found.clock, 0.0, found.duration_seconds, rate)
+    assert abs(lateness(whole[rate : 2 * rate], 1.0, rate)) < 1e-3
+    # The second begins where the first ends, with the silence that its encoder put before it.
+    begun = found.duration_seconds - 2.0
+    assert abs(lateness(whole[round(4.0 * rate) : round(4.5 * rate)], 4.0 - begun, rate)) < 0.03
+    for start in (0.5, 2.9, 4.2):
+        heard = read_audio(str(path), found.clock, start, 0.1, rate)
+        at = round(start * rate)
+        assert np.abs(heard - whole[at : at + len(heard)]).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["mp3", "adts"])
+def test_a_joint_at_which_the_rate_changes_is_refused_and_one_of_channels_is_flagged(kind: str, tmp_path: Path) -> None:
+    first, path = elementary(tmp_path, kind), tmp_path / f"joined.{kind}"
+    path.write_bytes(first + elementary(tmp_path, kind, rate=22_050))
+    assert re.match(
+        r"damaged: the sound changes from 44100 to 22050 samples a second at 3\.\d\d s", inspect(str(path)).reason
+    )
+    path.write_bytes(first + elementary(tmp_path, kind, layout="stereo"))
+    found = looked_at(str(path))
+    assert "joined" in found.flags and found.duration_seconds == pytest.approx(6.0, abs=0.15)
+    heard = read_audio(str(path), found.clock, 4.5, 0.2, 44_100)
+    assert abs(lateness(heard, 1.5, 44_100, search_seconds=0.15)) < 0.15
+
+
+def test_a_rate_that_changes_where_no_header_tells_is_seen_all_the_same(tmp_path: Path) -> None:
+    parts = [
+        Path(make(tmp_path, Recipe("flac", video=None, sound="flac", sound_rate=rate), f"{rate}"))
+        for rate in (44_100, 22_050)
+    ]
+    path = tmp_path / "joined.flac"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert "the sound changes from 44100 to 22050 samples a second" in str(inspect(str(path)).reason)
+
+
+# --- nothing to hear --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "mp4"])
+@pytest.mark.parametrize("video", [None, "libx264"])
+def test_sound_of_which_nothing_decodes_is_refused_never_of_a_negative_length(
+    video: str | None, suffix: str, tmp_path: Path
+) -> None:
+    whole = make(tmp_path, Recipe(suffix, video=video, sound="libmp3lame"))
+    path = str(tmp_path / f"dumb.{suffix}")
+    with av.open(whole) as old, av.open(path, "w", format="mpegts" if suffix == "ts" else None) as new:
+        streams = {s.index: new.add_stream_from_template(s) for s in (*old.streams.video, *old.streams.audio)}
+        for packet in old.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "audio":
+                dumb = av.Packet(bytes(packet.size))
+                dumb.pts, dumb.dts, dumb.time_base, dumb.duration = (
+                    packet.pts,
+                    packet.dts,
+                    packet.time_base,
+                    packet.duration,
+                )
+                dumb.stream = streams[packet.stream_index]
+                new.mux(dumb)
+            else:
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    found = inspect(path)
+    if found.reason is None:  # the container did not even find a stream of sound in it
+        assert video is not None and found.audio_rate == 0 and found.duration_seconds > 0
+    else:
+        assert re.match("damaged: none of its sound|unreadable: |no video and no sound|damaged: ", found.reason)
