@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avssl.cli.options import Command, Option
 from avssl.cli.screen import say
 from avssl.errors import UserError
 from avssl.media.cache import write_json
+
+if TYPE_CHECKING:
+    from avssl.media.facts import Media
 
 RESULT = "leaks.json"
 LISTED = 5
@@ -21,7 +25,7 @@ def run(argv: Sequence[str]) -> None:
         "avssl evaluate leaks",
         "Compare what is trained on with what is judged on: clips that are in both, clips of one video in both\n"
         "(YouTube id, UCF101 group, ESC-50 recording), of folders and tars files with the same bytes under whatever\n"
-        "name, and with --frames pictures that look the same.\n"
+        "name, and with --frames what looks or sounds the same.\n"
         "TRAIN and TEST are lists (CSV, text), annotation files (JSON), or folders or tars of media.",
         "avssl evaluate leaks vggss_144k.txt vggss_test.csv\navssl evaluate leaks train/ test/ --frames",
     )
@@ -29,7 +33,7 @@ def run(argv: Sequence[str]) -> None:
     command.positional("test", "what is judged on")
     command.add(
         [
-            Option("frames", bool, False, "also compare three frames of each item; both must be media"),
+            Option("frames", bool, False, "also compare pictures, sound, borders and hums; both must be media"),
             Option("output", str | None, None, f"folder for {RESULT}", "-o", "DIR"),
         ]
     )
@@ -72,10 +76,27 @@ def run(argv: Sequence[str]) -> None:
         for twin in twins[:LISTED]:
             say(f"  {twin.test} and {twin.train}: {twin.bits} of 64 bits differ")
         result["near_duplicates"] = [asdict(twin) for twin in twins]
+        result["sources"] = _shared_sources(open_media(values["train"]), open_media(values["test"]), values["test"])
     if values["output"] is not None:
         place = Path(values["output"]) / RESULT
         write_json(place, result)
         say(f"all of them in {place}")
+
+
+def _shared_sources(train: Media, test: Media, name: str) -> list[dict[str, object]]:
+    """What both were cut from, by names, pictures, sound, borders and hums; says how many, and by what."""
+    from avssl.media.sources import sources_in_both
+
+    groups = sources_in_both(train, test)
+    rules: dict[str, set[int]] = {}
+    for group in groups:
+        rules.setdefault(group.rule, set()).update(i for i in group.items if i >= len(train))
+    shared = set().union(*rules.values())
+    by = ", ".join(f"{len(items)} by {rule}" for rule, items in rules.items())
+    say(f"{len(shared)} of the {len(test)} items of {name} share a source with the other set{f' ({by})' if by else ''}")
+    for group in groups[:LISTED]:
+        say(f"  {group.paths[0]} and {group.paths[-1]}: {group.words}")
+    return [asdict(group) for group in groups]
 
 
 def _counted(names: Sequence[str], whole: int, what: str) -> str:

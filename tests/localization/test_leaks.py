@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from source_films import bordered, hum, noises, scene, write
 
 from avssl.cli.main import main
 from avssl.evaluate.localization.leaks import compare, names_of
@@ -100,6 +101,20 @@ def test_numbers_that_every_class_uses_are_no_leak_and_the_same_picture_in_its_c
     assert "2 of 4 have the same path in both (50.0%): cup/0001, cup/0002" in (said := capsys.readouterr().out)
     assert "1 of these 2 are the same file, byte for byte; the others may share a number only" in said
     assert json.loads((tmp_path / "leaks.json").read_text())["same_bytes"] == ["cup/0002"]
+
+
+def test_sources_that_only_a_border_and_a_hum_give_away_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for source in range(6):
+        colour = ((250, 20, 30), (20, 250, 30), (30, 20, 250), (250, 250, 20), (20, 250, 250), (250, 20, 250))[source]
+        for part in ("train", "test"):
+            seed = source if part == "train" else source + 50
+            wave = noises(seed, 2.0) + hum(83.7 + 31 * source, 2.0)
+            write(tmp_path / part / f"{seed}.mp4", bordered(scene(seed, 16), colour), wave)
+    assert leaks(tmp_path / "train", tmp_path / "test", "--frames") == 0
+    assert "6 of the 6 items of" in (said := capsys.readouterr().out)
+    assert "share a source with the other set (6 by border" in said
 
 
 def test_ids_stand_for_themselves_in_any_folder() -> None:
