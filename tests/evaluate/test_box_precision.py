@@ -191,5 +191,5 @@ def test_of_distinct_scores_a_picture_that_counts_twice_is_two_for_coco_too():
 def test_without_pycocotools_the_extra_is_named(monkeypatch):
     for name in ("pycocotools.coco", "pycocotools.cocoeval"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserError, match=r"pip install 'avssl\[detection\]'"):
+    with pytest.raises(UserError, match="pip install 'pycocotools"):
         coco_evaluation([], [], 1)
