@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
+from avssl.media.chain import broken_place
 from avssl.media.check_image import check_image
 from avssl.media.check_sound import check_sound
 from avssl.media.check_video import Unusable, check_pictures
@@ -196,6 +197,9 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], en
     missing = None if ending.has_unknown_length else what_is_missing(path, container, end)
     if missing:
         raise Unusable(missing)
+    place = broken_place(path, set(container.format.name.split(","))) if container.streams.video else None
+    if place is not None:
+        raise Unusable(f"damaged: the file does not hold together at {tracks[0].seconds_at(place) - zero:.2f} s")
     for track in tracks:
         if track.broken_seconds is not None and not (ending.has_unknown_length and track.ends_broken):
             last = "truncated: the last packet is incomplete"

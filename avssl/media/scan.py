@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
@@ -35,6 +37,8 @@ class Track:
     durations: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     """Of the same packets, in bytes."""
+    places: array[int] = field(default_factory=partial(array, "q"))
+    """Where packets lie in the file, and when they are shown: byte, ticks, byte, …, of those that say both."""
     decoding_times: list[int | None] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
     """Presentation times of those among them at which decoding can begin."""
@@ -79,6 +83,8 @@ class Track:
             self.untimed += 1
         elif not packet.is_discard and not _is_hidden(self.codec, packet):
             self.times.append(packet.pts)
+            if packet.pos is not None:
+                self.places.extend((packet.pos, packet.pts))
             self.durations.append(packet.duration or 0)
             self.sizes.append(packet.size)
             if packet.is_keyframe:
@@ -103,6 +109,12 @@ class Track:
 
     def seconds(self, ticks: int) -> float:
         return float(ticks * self.tick)
+
+    def seconds_at(self, place: int) -> float:
+        """Container time of the last packet that begins before this byte."""
+        first = min(self.times, default=0)
+        pairs = zip(self.places[::2], self.places[1::2], strict=True)
+        return self.seconds(max((ticks for at, ticks in pairs if at <= place), default=first))
 
     @property
     def end_ticks(self) -> int:

@@ -141,3 +141,35 @@ def test_a_file_cut_out_of_a_stream_of_open_groups_begins_with_its_first_whole_p
         assert found.frame_count >= 45
         for picture in pictures_of(str(part), found.clock):
             assert is_one_of(picture, originals)
+
+
+CHAINS = {
+    "ogv": Recipe("ogv", video="libvpx"),
+    "avi": Recipe("avi", video="mjpeg", pixels="yuvj420p"),
+    "flv": Recipe("flv"),
+    "wmv": Recipe("wmv", video="wmv2", format="asf"),
+    "webm": Recipe("webm", video="libvpx"),
+    "mkv": Recipe("mkv", video="libvpx-vp9"),
+}
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+def test_bytes_that_are_lost_between_packets_are_damage_whatever_the_codec(kind: str, tmp_path: Path) -> None:
+    path = make(tmp_path, replace(CHAINS[kind], sound=None, frames=100, width=160, height=120))
+    assert inspect(path).reason is None
+    content = Path(path).read_bytes()
+    at = len(content) // 2
+    bad = Path(path).with_name(f"bad.{CHAINS[kind].suffix}")
+    bad.write_bytes(content[:at] + content[at + 31 :] + bytes(31))
+    reason = str(inspect(str(bad)).reason)
+    assert reason.startswith("damaged: "), reason
+    assert float(reason.split()[-2]) == pytest.approx(2.0, abs=1.2)
+
+
+def test_a_page_of_ogg_with_a_wrong_checksum_is_damage(tmp_path: Path) -> None:
+    path = make(tmp_path, replace(CHAINS["ogv"], sound=None, frames=100))
+    content = bytearray(Path(path).read_bytes())
+    content[len(content) // 2] ^= 1
+    bad = Path(path).with_name("bad.ogv")
+    bad.write_bytes(bytes(content))
+    assert str(inspect(str(bad)).reason).startswith("damaged: the file does not hold together at ")
