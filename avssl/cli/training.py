@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from avssl.cli.screen import duration, say
 from avssl.cli.train_options import ControlOptions
 from avssl.errors import UserError
 from avssl.media.cache import read_json
+from avssl.media.readable import once_a_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from avssl.trainer.plan import Sharing
     from avssl.trainer.result import FitResult
     from avssl.trainer.run_folder import RunFolder
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def train_jobs(
     from avssl.trainer.starting import encoders_from
 
     several = sharing is not None
+    told = once_a_file(say)
     try:
         _refuse_other_data(folder, jobs, several)
         judged = _is_judged(folder)
@@ -67,14 +71,14 @@ def train_jobs(
         fresh = init is not None and not folder.checkpoints.steps()
         encoders = encoders_from(init, [job.task for job in jobs]) if fresh and init is not None else None
         plans = [TaskPlan(job.task, job.parts.train, job.parts.validation, job.weight) for job in jobs]
-        result = fit(plans, options, folder, sharing=sharing, encoders=encoders)
+        result = fit(plans, options, folder, sharing=sharing, encoders=encoders, say=told)
     except BaseException:  # Ctrl-C and faults of the program, too
         _forget(folder)
         raise
     if folder.writes:
-        _draw(jobs, result, folder, options.on_bad_file == "skip")
+        _draw(jobs, result, folder, options.on_bad_file == "skip", told)
     if control.controls and not judged:
-        _judge(jobs, result, options, control, folder, command, sharing)
+        _judge(jobs, result, options, control, folder, command, sharing, told)
     if folder.writes:
         _report(jobs, folder, several)
 
@@ -136,12 +140,12 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
 # --- after ------------------------------------------------------------------------------------------------
 
 
-def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool) -> None:
+def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool, told: Say) -> None:
     """``curves.png``, and ``sheet.png`` of held-out puzzles with the network's answers; several tasks in a column."""
     from avssl.cli.show import save
 
     save(_column([_curves(job.task, result, folder) for job in jobs]), folder.path / "curves.png")
-    save(_column([_sheet(job, result, skip) for job in jobs]), folder.path / "sheet.png")
+    save(_column([_sheet(job, result, skip, told) for job in jobs]), folder.path / "sheet.png")
 
 
 def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
@@ -161,7 +165,7 @@ def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
     return pillow.open(io.BytesIO(path.read_bytes())).convert("RGB")
 
 
-def _sheet(job: Job, result: FitResult, skip: bool) -> Image:
+def _sheet(job: Job, result: FitResult, skip: bool, told: Say) -> Image:
     import torch
 
     from avssl.evaluate.judging import distinct, held_out_keys
@@ -170,7 +174,7 @@ def _sheet(job: Job, result: FitResult, skip: bool) -> Image:
     network, held_out = result.networks[job.task.name], job.task.held_out()
     media = job.parts.test or job.parts.validation or job.parts.train
     keys = held_out_keys(0, 16)
-    drawn = on_readable(media, lambda part: [held_out.draw(part, key) for key in keys], skip=skip, say=say)
+    drawn = on_readable(media, lambda part: [held_out.draw(part, key) for key in keys], skip=skip, say=told)
     puzzles = distinct(held_out, drawn)
     device = next(network.parameters()).device
     batch = {
@@ -205,6 +209,7 @@ def _judge(
     folder: RunFolder,
     command: str,
     sharing: Sharing | None,
+    told: Say,
 ) -> None:
     """Train the controls and write their rows. All processes of a training take part, as their training is shared."""
     from avssl.evaluate.controls import run_controls
@@ -227,7 +232,7 @@ def _judge(
             pairs=control.control_puzzles,
             device=next(network.parameters()).device,
             command=command,
-            say=say,
+            say=told,
         )
         found = marked(found, seen_in_part(job.parts.train, job.parts.test))
         rows += [replace(row, name=f"{row.name}/{job.task.name}") for row in found] if sharing else found

@@ -98,7 +98,7 @@ def run_controls(
         def trained(
             seed: int, name: str = name, variant: Task = variant, brief: TrainOptions = brief
         ) -> list[ResultRow]:
-            network = fit([TaskPlan(variant, train)], replace(brief, seed=seed), None).networks[variant.name]
+            network = fit([TaskPlan(variant, train)], replace(brief, seed=seed), None, say=say).networks[variant.name]
 
             def control(part: Media) -> list[ResultRow]:
                 return _judge_control(name, variant, network, part, pairs, options.seed, device, command)

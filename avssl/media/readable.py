@@ -17,6 +17,35 @@ FEW = 10
 """Bad files that are passed over in any collection; beyond them a tenth of its items. More are no accident."""
 
 
+class PassedOver(str):
+    """A line about a bad file that is left out; ``path`` names the file."""
+
+    path: str
+
+    def __new__(cls, line: str, path: str) -> PassedOver:
+        """``line`` as text that knows its file."""
+        new = super().__new__(cls, line)
+        new.path = path
+        return new
+
+    def __reduce__(self) -> tuple[type[PassedOver], tuple[str, str]]:
+        return (type(self), (str(self), self.path))
+
+
+def once_a_file(say: Callable[[str], None]) -> Callable[[str], None]:
+    """``say``, but of each bad file only the first line: it is met again and again as long as a training lasts."""
+    told: set[str] = set()
+
+    def once(line: str) -> None:
+        if isinstance(line, PassedOver):
+            if line.path in told:
+                return
+            told.add(line.path)
+        say(line)
+
+    return once
+
+
 def on_readable(media: Media, work: Callable[[Media], T], *, skip: bool, say: Callable[[str], None]) -> T:
     """``work(media)``; where a file is bad and may be skipped, again without it.
 
@@ -37,5 +66,5 @@ def on_readable(media: Media, work: Callable[[Media], T], *, skip: bool, say: Ca
             kept = [i for i in range(len(part)) if part.facts(i).path != error.path]
             if not skip or not kept or len(kept) == len(part) or len(media) - len(kept) > most:
                 raise
-            say(f"passed over: {error}")
+            say(PassedOver(f"passed over: {error}", error.path))
             part = Subset(part, np.array(kept, np.int64))

@@ -14,8 +14,10 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from avssl.errors import MediaError, UserError
 from avssl.media.facts import Media
+from avssl.media.readable import PassedOver
 from avssl.samplers.keys import Key, generator
 from avssl.tasks.base import Batch, Task
+from avssl.trainer import shared_memory
 from avssl.trainer.plan import Turns, batch_keys
 
 T = TypeVar("T")
@@ -55,7 +57,7 @@ class Source:
                     raise
                 if attempt == REPLACEMENTS:
                     raise UserError(f"{attempt + 1} files in a row could not be read; the last: {error}") from None
-                passed_over.append(str(error))
+                passed_over.append(PassedOver(str(error), error.path))
                 index = int(generator(*asked, "instead", attempt).integers(self.length))
                 key = Key(asked.seed, asked.epoch, index)
         raise AssertionError
@@ -150,10 +152,10 @@ def load(data: Dataset[T], order: Iterable[int], *, workers: int, pin: bool) -> 
                 raise item.error
             yield item
     except RuntimeError as error:
-        if str(error).startswith("DataLoader worker (pid"):
-            why = str(error).splitlines()[0]
-            raise UserError(f"{why}; out of memory? try fewer --workers or a smaller --batch-size") from None
-        raise
+        reason = shared_memory.why_a_worker_died(str(error))
+        if reason is None:
+            raise
+        raise UserError(reason) from error
 
 
 _GRACE_SECONDS = 30
@@ -179,9 +181,12 @@ class _InAnyProcess(Dataset[Any], Generic[T]):
         if not self._own and get_worker_info() is not None:
             self._data, self._own = pickle.loads(pickle.dumps(self._data)), True
         try:
-            return self._data[i]
+            item = self._data[i]
+            if get_worker_info() is not None:
+                shared_memory.must_hold(item)
         except UserError as error:
             return _Failed(error)
+        return item
 
 
 def _start_worker(_: int) -> None:
@@ -189,6 +194,7 @@ def _start_worker(_: int) -> None:
 
     SIGTERM ends a worker after a grace, so that the step can be finished and saved, and a stuck worker still dies.
     """
+    shared_memory.end_where_it_fails()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_GRACE_SECONDS) and None)

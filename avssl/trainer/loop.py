@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from avssl.errors import UserError
+from avssl.media.readable import PassedOver, once_a_file
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
 from avssl.trainer.distributed import join, share_batch_statistics
@@ -25,7 +26,9 @@ from avssl.trainer.signals import Stopped, Watch, watch_signals
 from avssl.trainer.stepper import Stepper
 
 BAD_SHARE = 0.1
-"""Bad files that --on-bad-file skip bears, as a share of the puzzles drawn; more are no accident."""
+"""Bad files that --on-bad-file skip bears, as a share of the files and of the puzzles drawn; more are no accident."""
+FEW_BAD = 10
+"""So many are borne in any case."""
 
 
 def fit(
@@ -66,6 +69,7 @@ def fit(
     device = choose_device(options.device, world.local_rank)
     if not world.writes:
         say, progress = _hush, "none"
+    say = once_a_file(say)
     setting = Setting(plans, options, run, world, choose_precision(options.precision, device), say)
     with own_random_state(), watch_signals() as watch:
         training = _Training(setting, sharing or Sharing(), encoders, save_encoder)
@@ -91,6 +95,7 @@ class _Training:
     ) -> None:
         self.setting, self.save_encoder = setting, save_encoder
         options, world = setting.options, setting.world
+        self._bad_files: set[str] = set()
         saved = self._newest_checkpoint()
         self.states = settle_states(setting.plans, options, saved and saved["tasks"], world, setting.say)
         self.steps = _plan_steps(setting, sharing.mix)
@@ -200,11 +205,14 @@ class _Training:
     def _count_bad(self, fetched: Fetched) -> None:
         for bad in fetched.passed_over:
             self.tally.passed_over += 1
-            self.setting.say(f"passed over ({self.tally.passed_over} so far): {bad}")
+            path = getattr(bad, "path", bad)
+            self._bad_files.add(path)
+            self.setting.say(PassedOver(f"passed over, here and wherever it is drawn again: {bad}", path))
         drawn = (fetched.step + 1) * self.setting.options.batch_size // self.setting.world.size
-        if self.tally.passed_over > max(10, BAD_SHARE * drawn):
+        few = len(self._bad_files) <= max(FEW_BAD, BAD_SHARE * sum(len(plan.train) for plan in self.setting.plans))
+        if not few and self.tally.passed_over > max(FEW_BAD, BAD_SHARE * drawn):
             raise UserError(
-                f"{self.tally.passed_over} files could not be read in drawing {drawn} puzzles; "
+                f"{len(self._bad_files)} files could not be read in drawing {drawn} puzzles; "
                 "`avssl index` says what is wrong with each file"
             )
 
@@ -261,6 +269,12 @@ class _Training:
 
     def _say_end(self) -> None:
         waited = 100 * self.tally.waited / max(self.tally.seconds, 1e-9)
+        if self._bad_files:
+            count = len(self._bad_files)
+            self.setting.say(
+                f"passed over {count} bad file{'s' if count > 1 else ''} in {self.tally.passed_over} draws, which took "
+                "another each; `avssl index` says what is wrong with each file"
+            )
         self.setting.say(
             f"trained {self.tally.step} steps in {spoken(self.tally.seconds)}, {waited:.0f} % of it waiting for data"
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from toy_media import ToyVideos
 
 from avssl.errors import MediaError
-from avssl.media.readable import FEW, on_readable
+from avssl.media.readable import FEW, PassedOver, on_readable, once_a_file
 
 
 def reading(bad: set[str]):
@@ -36,3 +38,13 @@ def test_many_bad_files_are_no_accident():
     media = ToyVideos(3 * FEW)
     with pytest.raises(MediaError):
         on_readable(media, reading({media.facts(i).path for i in range(FEW + 1)}), skip=True, say=lambda _: None)
+
+
+def test_a_file_that_is_met_again_and_again_is_told_once():
+    told = []
+    say = once_a_file(told.append)
+    for line in ("a.mp4 at 1 s: gone", "a.mp4 at 2 s: gone", "b.mp4: gone"):
+        say(pickle.loads(pickle.dumps(PassedOver(line, line.partition(".")[0]))))
+    say("training")
+    say("training")
+    assert told == ["a.mp4 at 1 s: gone", "b.mp4: gone", "training", "training"]

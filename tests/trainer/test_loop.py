@@ -267,3 +267,10 @@ def test_an_empty_data_set_and_a_task_named_twice_are_told():
 def test_too_many_bad_files_end_even_a_training_that_skips_them():
     with pytest.raises(UserError, match=r"\d+ files could not be read in drawing \d+ puzzles; `avssl index` says"):
         quiet(toy_plans(bad=tuple(np.arange(5, 25))), options(on_bad_file="skip"))
+
+
+def test_one_bad_file_is_one_line_however_often_it_is_drawn():
+    said = []
+    fit(toy_plans(bad=(7,)), options(on_bad_file="skip", steps=60, validation_puzzles=0), say=said.append)
+    assert len([line for line in said if "toy-7.mp4" in line]) == 1
+    assert [line for line in said if line.startswith("passed over 1 bad file in ")]

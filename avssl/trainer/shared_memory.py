@@ -1,0 +1,93 @@
+"""The shared memory through which workers hand batches to the training: full, it fails in torch with a traceback or
+for ever in silence. So a worker looks before it lays a batch down there."""
+
+from __future__ import annotations
+
+import multiprocessing.queues
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avssl.errors import UserError
+
+PLACE = Path("/dev/shm")
+"""Where Linux keeps it; elsewhere it is not limited like this."""
+PATIENCE_SECONDS = 10.0
+"""A batch that the training takes makes room for the next."""
+SMALL_BYTES = 2**30
+"""Containers come with 64 MB; where there is less than this, it is named among the suspects."""
+_FULL = 71
+"""Exit status of a worker that met a full memory all the same."""
+
+_WORDS = ("allocate shared memory", "write to file </torch_", "open shared memory", "resize file", "bus error")
+
+
+def must_hold(batch: Any) -> None:
+    """Wait until there is room for the tensors of a batch.
+
+    Raises:
+        UserError: there is none.
+    """
+    wanted = _tensor_bytes(batch)
+    patience = time.monotonic() + PATIENCE_SECONDS
+    while (room := _room()) is not None:
+        total, free = room
+        if wanted <= free:
+            return
+        if wanted > total or time.monotonic() > patience:
+            raise UserError(_full(f"; this batch takes {wanted / 2**20:.1f} MB"))
+        time.sleep(0.05)
+
+
+def end_where_it_fails() -> None:
+    """In a worker: a batch that cannot be handed over ends it, where torch would print a stack and wait for ever."""
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
+
+
+def why_a_worker_died(words: str) -> str | None:
+    """A line about what torch says of its workers; None if it speaks of something else."""
+    first = (words.splitlines() or [""])[0]
+    if any(known in words.lower() for known in _WORDS) or f"exit code {_FULL}" in words:
+        return _full("")
+    if not first.startswith("DataLoader worker (pid"):
+        return None
+    room = _room()
+    little = room is not None and room[0] < SMALL_BYTES
+    shared = f" or shared memory ({PLACE}, {room[0] / 2**20:.3g} MB)" if little and room else ""
+    return f"{first}; out of memory{shared}? try fewer --workers (--workers 0) or a smaller --batch-size"
+
+
+def _full(more: str) -> str:
+    room = _room()
+    size = "" if room is None else f" of {room[0] / 2**20:.3g} MB"
+    return (
+        f"the shared memory{size} at {PLACE} is full, through which workers hand over batches{more}; "
+        "try --workers 0 or a smaller --batch-size, or give it more (docker run --shm-size 2g)"
+    )
+
+
+def _end(error: Exception, item: Any) -> None:
+    os._exit(_FULL)
+
+
+def _room() -> tuple[int, int] | None:
+    """Bytes in all and free; None where the system has no such place."""
+    try:
+        place = os.statvfs(PLACE)
+    except (OSError, AttributeError):
+        return None
+    return place.f_blocks * place.f_frsize, place.f_bavail * place.f_frsize
+
+
+def _tensor_bytes(value: Any) -> int:
+    if isinstance(value, torch.Tensor):
+        return value.nbytes
+    if isinstance(value, Mapping):
+        return sum(map(_tensor_bytes, value.values()))
+    if isinstance(value, (tuple, list)):
+        return sum(map(_tensor_bytes, value))
+    return 0
