@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from avssl.errors import UserError
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.fusion import Fusion
+from avssl.networks.input_checks import check_pairs, checked_frames, checked_waveform
 from avssl.networks.saving import describe, load_module
 from avssl.networks.vision import VisionEncoder
 
@@ -39,11 +40,15 @@ class Model(nn.Module):
         return next(self.parameters()).device
 
     def prepare_frames(self, frames: Frames) -> Tensor:
-        """uint8 (N, 3, H, W) of any size to the side the encoder was trained at: the centre square, antialiased."""
-        x = torch.as_tensor(frames, device=self.device)
-        if x.ndim != 4 or x.shape[1] != 3:
-            raise ValueError(f"frames {tuple(x.shape)} must be (N, 3, height, width)")
-        x = x.float() / 255 if not x.is_floating_point() else x
+        """uint8 (N, 3, H, W) of any size to the side the encoder was trained at: the centre square, antialiased.
+
+        Floats of 0..1 will do, too.
+
+        Raises:
+            TypeError: neither uint8 nor floats.
+            ValueError: another shape, or floats outside 0..1.
+        """
+        x = checked_frames(frames, self.device)
         side = self._need(self.vision, "vision").config.side
         height, width = x.shape[-2:]
         short = min(height, width)
@@ -58,10 +63,10 @@ class Model(nn.Module):
 
         Raises:
             UserError: a sample is not a number, or infinite.
+            TypeError: no floats, or a rate that is no number.
+            ValueError: another shape, samples far outside −1..1, or a rate below 1000.
         """
-        x = torch.as_tensor(waveform, dtype=torch.float32, device=self.device)
-        if x.ndim != 2:
-            raise ValueError(f"waveform {tuple(x.shape)} must be (N, samples)")
+        x = checked_waveform(waveform, rate, self.device)
         if not bool(x.isfinite().all()):
             number, sample = (~x.isfinite()).nonzero()[0].tolist()
             raise UserError(
@@ -98,14 +103,18 @@ class Model(nn.Module):
         """The probability that frame n and sound n belong together: (N,), 0..1."""
         fusion = self._need(self.fusion, "fusion")
         vision = fusion.embed_vision(self._need(self.vision, "vision")(self.prepare_frames(frames)))
-        return fusion.pairs(vision, self.audio(waveform, rate)).sigmoid()
+        heard = self.audio(waveform, rate)
+        check_pairs(len(vision), len(heard))
+        return fusion.pairs(vision, heard).sigmoid()
 
     @torch.no_grad()
     def heat(self, frames: Frames, waveform: Waveform, rate: int) -> Tensor:
         """Where the sound comes from: the logit of correspondence at each place of the map, (N, h, w)."""
         fusion = self._need(self.fusion, "fusion")
         maps = self._need(self.vision, "vision")(self.prepare_frames(frames))
-        return fusion.heat(maps, self.audio(waveform, rate))
+        heard = self.audio(waveform, rate)
+        check_pairs(len(maps), len(heard))
+        return fusion.heat(maps, heard)
 
     @staticmethod
     def _need(module: ModuleT | None, what: str) -> ModuleT:
