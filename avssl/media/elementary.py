@@ -9,6 +9,9 @@ from typing import NamedTuple
 from av.packet import Packet
 from av.stream import Stream
 
+HEADS_WITHIN = 8
+"""Packets of which one must begin with a header, if they do at all."""
+
 
 class Head(NamedTuple):
     """What the header of a frame of sound says."""
@@ -60,6 +63,7 @@ class Frames:
     end: int = 0
     changes: list[tuple[float, Head, Head]] = field(default_factory=list)
     _last: Head | None = None
+    _looked: int = 0
 
     @property
     def are_joined(self) -> bool:
@@ -73,9 +77,13 @@ class Frames:
         view = memoryview(packet)
         head = head_of(codec, view)
         if head is None:
+            self._looked += 1
             self.junk_behind |= self.has_heads
             return not self.has_heads
-        self.has_heads |= len(view) == head.size
+        if not self.has_heads:
+            # Headers are seen early or not at all: among many packets without any, one looks like one by chance.
+            self._looked += 1
+            self.has_heads = self._looked <= HEADS_WITHIN and len(view) == head.size
         if not self.has_heads:
             return True
         self.junk_inside |= self.junk_behind

@@ -305,3 +305,23 @@ def test_sound_of_which_nothing_decodes_is_refused_never_of_a_negative_length(
         assert video is not None and found.audio_rate == 0 and found.duration_seconds > 0
     else:
         assert re.match("damaged: none of its sound|unreadable: |no video and no sound|damaged: ", found.reason)
+
+
+def test_a_packet_that_looks_like_a_header_by_chance_changes_nothing(tmp_path: Path) -> None:
+    from fractions import Fraction
+
+    from avssl.media.elementary import Frames
+
+    def packet(data: bytes) -> av.Packet:
+        made = av.Packet(data)
+        made.pts, made.time_base = 0, Fraction(1, 44_100)
+        return made
+
+    frames = Frames()
+    looks_like_one = bytes([0xFF, 0xF1, 0x50, 0x40, 0x05, 0x00, 0x00]) + bytes(33)
+    assert all(frames.take("aac", packet(bytes([1]) * 40)) for _ in range(20))
+    assert frames.take("aac", packet(looks_like_one)) and frames.take("aac", packet(bytes(40)))
+    assert not frames.has_heads and not frames.junk_behind
+    begins_with_one = Frames()
+    assert begins_with_one.take("aac", packet(looks_like_one)) and not begins_with_one.take("aac", packet(bytes(40)))
+    assert begins_with_one.junk_behind
