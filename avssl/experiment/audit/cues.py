@@ -25,7 +25,7 @@ from avssl.samplers.keys import generator
 FOLDS = 5
 FEWEST = 20
 """Fewer steps from file to file say nothing about their order."""
-FEW = 40
+FEW = 100
 """Of so few sources the spread is also measured on sounds dealt anew to pictures."""
 _DEALS = 20
 _RIDGE = 0.5
@@ -66,7 +66,8 @@ def naming(train: Cues, test: Cues) -> list[Finding]:
 
     Returns:
         the two cues that agree most, as one finding; the interval (Wilson's, over test sources) is 95 % for all pairs
-        of cues together. Chance is how often the picture of one test clip and the sound of another agree.
+        of cues together. Chance is how often the picture of one test clip and the sound of another agree, and one in
+        as many as there are training sources at least.
     """
     pictures = {name: values for name, values in test.picture.items() if name not in _MADE}
     sounds = {name: values for name, values in test.sound.items() if name not in _MADE}
@@ -84,7 +85,7 @@ def naming(train: Cues, test: Cues) -> list[Finding]:
         for other, by_sound in heard.items():
             agree = by_picture == by_sound
             table = by_picture[:, None] == by_sound[None]
-            chance = float(table[apart].mean()) if apart.any() else 0.0
+            chance = max(float(table[apart].mean()) if apart.any() else 0.0, 1 / len(set(train.sources)))
             means = [float(np.mean([a for a, s in zip(agree, test.sources, strict=True) if s == c])) for c in clusters]
             share = float(np.mean(means))
             low, high = _wilson(share, len(clusters), z)

@@ -184,7 +184,10 @@ def _sound(media: Media, i: int, facts: Facts) -> dict[str, list[float]]:
     bands = [_db(float(np.sqrt(floor[which == b].mean()))) for b in range(BANDS)]
     power = spectra.mean(0)
     total = np.cumsum(power) / max(float(power.sum()), 1e-20)
-    reach = [math.log2(float(frequency[np.searchsorted(total, share)]) + 40) for share in (0.85, 0.99, 0.9999)]
+    reach = [
+        math.log2(float(frequency[min(int(np.searchsorted(total, share)), len(frequency) - 1)]) + 40)
+        for share in (0.85, 0.99, 0.9999)
+    ]
     return {
         "hum": _hum(floor, frequency),
         "loudness": [level, _db(float(np.abs(wave).max()))],

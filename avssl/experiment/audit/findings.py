@@ -76,6 +76,11 @@ def per_cent(share: float) -> str:
     return "–" if math.isnan(share) else f"{100 * share:.0f} %"
 
 
+def chance_text(share: float) -> str:
+    """ "12.5 %": chance is known exactly."""
+    return f"{100 * share:.3g} %"
+
+
 def figure(value: float, low: float, high: float) -> str:
     """ "61 % (51–71)"; without the bracket where the figure is exact."""
     if low == high or math.isnan(value):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from avssl.experiment.audit.findings import Finding, Verdict, figure, per_cent
+from avssl.experiment.audit.findings import Finding, Verdict, chance_text, figure, per_cent
 from avssl.experiment.audit.screen import SECTIONS, facts, of, short, verdict
 from avssl.report.bars import Bar, Cell, Group
 from avssl.report.page import environment
@@ -109,7 +109,7 @@ def _cell(row: Finding) -> Cell:
         tone=_TONES[row.verdict],
         value=per_cent(row.value),
         interval="" if row.low == row.high else f"{per_cent(row.low)} – {per_cent(row.high)}",
-        chance=per_cent(row.chance),
+        chance=chance_text(row.chance),
         n=str(row.n),
         company="",
         mark=row.verdict,

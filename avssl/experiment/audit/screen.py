@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from avssl.experiment.audit.findings import Finding, figure, per_cent
+from avssl.experiment.audit.findings import Finding, chance_text, figure
 
 if TYPE_CHECKING:
     from avssl.experiment.audit.whole import Audit
@@ -38,7 +38,7 @@ def lines(audit: Audit) -> list[str]:
     for key, title in SECTIONS.items():
         rows = of(audit, key)
         if rows:
-            said += ["", _head(title, key), *_wrapped(_LEADS[key], "  "), *[line for row in rows for line in _row(row)]]
+            said += ["", _head(title, key), *_lead(key, rows), *[line for row in rows for line in _row(row)]]
     if audit.notes:
         said += ["", "Not asked, or asked of less"]
         said += [line for note in audit.notes for line in _wrapped(note, "  ")]
@@ -110,11 +110,16 @@ def _head(title: str, key: str) -> str:
     return f"{title:<{_NAME + 2}}{value:>{_FIGURE}}{'chance':>{_CHANCE}}"
 
 
+def _lead(key: str, rows: Sequence[Finding]) -> list[str]:
+    asked = key != "cues" or any("→" in row.name for row in rows)
+    return _wrapped(_LEADS[key], "  ") if asked else []
+
+
 def _row(row: Finding) -> list[str]:
     name = textwrap.wrap(short(row), _NAME) or [""]
     said = [f"  {line}" for line in name[:-1]]
     shown = figure(row.value, row.low, row.high)
-    said.append(f"  {name[-1]:<{_NAME}}{shown:>{_FIGURE}}{per_cent(row.chance):>{_CHANCE}}   {row.verdict}")
+    said.append(f"  {name[-1]:<{_NAME}}{shown:>{_FIGURE}}{chance_text(row.chance):>{_CHANCE}}   {row.verdict}")
     notes = [row.note] if row.note and (row.verdict not in _SILENT or row.section in ("shortcuts", "planted")) else []
     if row.unguarded is not None and row.unguarded != (row.value, row.low, row.high):
         notes.insert(0, f"{figure(*row.unguarded)} without its countermeasure")
