@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from browser import DESKTOP, PHONE, opened
 from made_clips import hums_and_borders, unlike
 
 import avssl
@@ -19,7 +21,7 @@ def made(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     hums_and_borders(folder / "train", clips=(0,))
     hums_and_borders(folder / "test", clips=(1,))
-    unlike(folder / "unlike", 40)
+    unlike(folder / "unlike", 24)
     return folder
 
 
@@ -39,10 +41,31 @@ def test_sources_known_by_hum_and_border_are_named_where_the_second_clip_of_each
     assert apart.items == 20
 
 
+def test_the_same_clips_in_one_folder_are_of_twenty_sources_known_by_border_and_hum(made, tmp_path):
+    shutil.copytree(made / "train", tmp_path / "all")
+    shutil.copytree(made / "test", tmp_path / "all", dirs_exist_ok=True)
+    found = avssl.audit(tmp_path / "all")
+    assert (found.items, found.sources) == (40, 20)
+    assert not leaks(found)  # a training keeps them together
+    parted = avssl.audit(tmp_path / "all", sources="none")
+    assert {"same border", "same hum"} <= set(leaks(parted))
+    told = "\n".join(found.lines())
+    assert "by the same border" in told and "by the same hum" in told
+    assert "same source, were files divided one by one" in [row.name for row in found.leaks if row.verdict == "warning"]
+
+
+def test_train_and_test_folders_of_one_data_set_are_its_parts(made, tmp_path):
+    for part in ("train", "test"):
+        shutil.copytree(made / part, tmp_path / "parts" / part)
+    found = avssl.audit(tmp_path / "parts")
+    assert {"same border", "border and hum name one training source"} <= set(leaks(found))
+    assert "the splits that the data name" in found.division
+
+
 def test_clips_with_nothing_in_common_have_no_leak(made):
     found = avssl.audit(made / "unlike")
     assert not leaks(found)
-    assert (found.items, found.sources, found.duplicates) == (40, 40, 0)
+    assert (found.items, found.sources, found.duplicates) == (24, 24, 0)
 
 
 def test_copies_under_other_names_are_duplicates_and_leak_between_parts(made, tmp_path):
@@ -51,7 +74,7 @@ def test_copies_under_other_names_are_duplicates_and_leak_between_parts(made, tm
     test.mkdir()
     for k in range(6):
         shutil.copy(train / f"clip{k:03d}.mp4", test / f"other{k}.mp4")
-    shutil.copy(train / "clip039.mp4", train / "again.mp4")
+    shutil.copy(train / "clip023.mp4", train / "again.mp4")
     found = avssl.audit(train, test=test)
     assert found.duplicates == 1
     assert leaks(found)["same bytes"] == 1.0
@@ -70,3 +93,27 @@ def test_the_command_writes_what_it_prints(made, tmp_path, capsys):
     found = json.loads((tmp_path / "a.json").read_text())
     assert (found["items"], found["sources"], found["duplicates"]) == (20, 20, 0)
     assert set(found["leaks"][0]) >= {"name", "value", "low", "high", "chance", "verdict"}
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_the_page_opens_whole_on_a_desk_and_in_a_hand(apart, tmp_path, size):
+    place = tmp_path / "audit.html"
+    place.write_text(replace(apart, data="<script>alert(1)</script>").html(), encoding="utf-8")
+    with opened(place, size) as page:
+        assert page.faults == []
+        assert page.overhang() == 0
+        assert page.tab.title() == "Audit of <script>alert(1)</script>"
+        assert page.tab.locator("td.mark", has_text="leak").count() == len(leaks(apart))
+
+
+def test_options_of_the_task_are_options_of_the_command(made, tmp_path):
+    place = tmp_path / "a.json"
+    words = ["audit", str(made / "train"), "--task", "rotation", "--turn", "interpolated", "--fast"]
+    assert main([*words, "--json", str(place)]) == 0
+    found = {row["name"]: row["verdict"] for row in json.loads(place.read_text())["leaks"]}
+    assert found["rotation: borders left by interpolation"] == "leak"
+
+
+def test_a_task_that_there_is_not_is_said_in_one_line(made, capsys):
+    assert main(["audit", str(made / "unlike"), "--task", "rotatoin"]) == 2
+    assert "did you mean 'rotation'?" in capsys.readouterr().err

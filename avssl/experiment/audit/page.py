@@ -21,8 +21,8 @@ LEADS = {
     "cues": "Cheap figures of a picture or a sound, none of what happens in it: of two sounds (or pictures), its own "
     "and another source's, how often does one pick the own? Asked on sources that nothing was fitted on.",
     "shortcuts": "A cue alone, read by a linear classifier: as the task is set; below, without its countermeasure.",
-    "planted": "The answer was put into the puzzles of these data, and each control was trained on them for a moment. "
-    "One that does not find it would not find a real leak of that size either.",
+    "planted": "The answer was put into the puzzles of these data, and each control was trained on them for a moment; "
+    "copies of test items were put into training. What does not find these would not find a real leak either.",
 }
 WORDS = {"parts": "Parts", "cues": "Cues", "shortcuts": "Shortcuts", "planted": "Planted leaks"}
 _TONES: dict[Verdict, str] = {

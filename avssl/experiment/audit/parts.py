@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -44,6 +45,8 @@ class Division:
     train: NDArray[np.bool_]
     test: NDArray[np.bool_]
     words: str
+    ours: bool = False
+    """Whether a training makes it, and keeps sources together."""
 
 
 def divide(media: Media, extra: int, seed: int) -> Division | None:
@@ -72,7 +75,7 @@ def divide(media: Media, extra: int, seed: int) -> Division | None:
     if names is None:
         return None
     test = np.array([media.facts(i).source in names for i in range(count)], bool)
-    return Division(~test, test, "the division that a training would make")
+    return Division(~test, test, "the division that a training would make", ours=True)
 
 
 def _held_out(media: Media, seed: int) -> set[str] | None:
@@ -124,6 +127,28 @@ def shared(media: Media, found: Sources, division: Division) -> list[Finding]:
         note = f"{len(hits)} of {total} test items; {_example((sure or weak)[0], division)}" if hits else ""
         findings.append(Finding(name, share, share, share, 0.0, verdict, "parts", total, note))
     return findings
+
+
+def one_by_one(media: Media, found: Sources, division: Division) -> list[Finding]:
+    """What a division file by file would share, where the one that is made keeps sources together.
+
+    Of a group of k items a test item has a twin in training with probability 1 - s^(k - 1), s the share of test items.
+    """
+    sizes = Counter(found.names)
+    items = np.flatnonzero(division.train | division.test)
+    grouped = [sizes[found.names[i]] for i in items if sizes[found.names[i]] > 1]
+    if not grouped or not division.ours:
+        return []
+    test = TEST_SHARE
+    share = sum(1 - test ** (size - 1) for size in grouped) / len(items)
+    rules = Counter(one.rule for one in found.groups)
+    by = ", ".join(f"{count} by {rule}" for rule, count in rules.most_common())
+    note = f"{len(grouped)} items have others of their source ({by}); a training keeps them on one side"
+    return [
+        Finding(
+            "same source, were files divided one by one", share, share, share, 0.0, "warning", "parts", len(items), note
+        )
+    ]
 
 
 def _copies(media: Media) -> list[Likeness]:

@@ -16,7 +16,7 @@ SECTIONS = {
     "parts": "What the test part has of training",
     "cues": "Cues for identity",
     "shortcuts": "Shortcuts, with countermeasures",
-    "planted": "Leaks planted for the controls",
+    "planted": "Planted leaks",
 }
 """Section → its title."""
 _NAME, _FIGURE, _CHANCE, _VERDICT = 42, 16, 8, 9
@@ -26,7 +26,7 @@ _LEADS = {
     "parts": "share of the test items that have a twin in training",
     "cues": "of two sounds (or pictures), how often a cue picks the own one",
     "shortcuts": "how often the cue alone gives the right answer",
-    "planted": "how often a control that is shown a planted leak is right",
+    "planted": "how often a control is right that is shown a planted leak",
 }
 
 
@@ -86,15 +86,16 @@ def verdict(audit: Audit) -> list[str]:
         said.append(f"Too few sources to tell: {_listed(few)}.")
     blind = [short(row) for row in audit.planted if row.verdict == "blind"]
     if blind:
-        said.append(f"Blind on these data: {', '.join(blind)}. That such a control stays at chance means nothing here.")
+        said.append(f"Blind on these data: {', '.join(blind)}. That no leak is found by it means nothing here.")
     elif audit.planted:
-        said.append("Each control caught the leak that was planted for it.")
+        said.append("Each leak that was planted was caught.")
     return said
 
 
 def short(row: Finding) -> str:
     """The name without the task, which the page names once."""
-    return row.name.partition(": ")[2] if row.section in ("shortcuts", "planted") else row.name
+    _, colon, rest = row.name.partition(": ")
+    return rest if colon and row.section in ("shortcuts", "planted") else row.name
 
 
 def of(audit: Audit, section: str) -> list[Finding]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.experiment.audit import planted, shortcuts
+from avssl.experiment.audit.copied import copies_found
 from avssl.experiment.audit.findings import Finding
 from avssl.experiment.audit.parts import Division
 from avssl.experiment.audit.steps import Steps
@@ -89,6 +90,8 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
     if fast:
         trial.notes.append("no leak was planted for the controls: whether they would catch one is not known")
     elif controls:
+        found = copies_found(part, np.flatnonzero(test), seed)
+        trial.planted += [found] if found is not None else []
         drawn = planted.Drawn(task.held_out(), rest, held, seed)
         drawn.prepare()
         for count, (name, control) in enumerate(controls.items(), 1):

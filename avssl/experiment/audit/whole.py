@@ -15,9 +15,10 @@ from avssl.errors import UserError
 from avssl.experiment.audit import cues as cue_probes
 from avssl.experiment.audit.features import Cues, measure
 from avssl.experiment.audit.findings import Finding
-from avssl.experiment.audit.parts import Division, divide, duplicates, shared
+from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
 from avssl.experiment.audit.steps import Steps, Told
 from avssl.media.facts import Media
+from avssl.media.progress import Progress
 from avssl.media.selection import Subset
 from avssl.media.sources import Sources, find_sources, with_sources
 from avssl.media.sources.both import Both
@@ -124,8 +125,11 @@ def audit(
     both: Media = own if theirs is None else Both(own, theirs)
     steps = Steps(on_progress, made, len(both), min(items, len(both)), fast)
 
-    evidence = find_sources(both)
-    found = evidence if sources == evidence.mode else find_sources(both, sources)
+    def looked(step: Progress) -> None:
+        steps.done("sources", len(both) * step.done // max(step.total, 1))
+
+    evidence = find_sources(both, progress=looked)
+    found = evidence if sources == evidence.mode else find_sources(both, sources, progress=looked)
     media = with_sources(both, found)
     steps.done("sources")
 
@@ -134,7 +138,7 @@ def audit(
     division = _division(media, usable, 0 if theirs is None else len(theirs), seed)
     if division is None:
         notes.append("too few sources to hold a part out: nothing is asked about parts")
-    leaks = shared(media, evidence, division) if division is not None else []
+    leaks = [] if division is None else shared(media, evidence, division) + one_by_one(media, found, division)
 
     chosen = _sample(usable, division, items, seed)
     if len(chosen) < len(usable):

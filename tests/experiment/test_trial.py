@@ -1,0 +1,98 @@
+"""A leak that is planted for a control is caught; a control that sees nothing of it is called blind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_pictures import Textures
+from toy_media import RATE, ToyVideos
+
+from avssl.experiment.audit import planted, shortcuts
+from avssl.experiment.audit.copied import copies_found
+from avssl.experiment.audit.planted import Drawn, caught
+from avssl.experiment.audit.shortcuts import Prober
+from avssl.media.selection import Subset
+from avssl.tasks.registry import BUILT_IN, get
+
+SMALL = {
+    "av-correspondence": {"side": 32, "width": 8, "rate": RATE, "bands": 32},
+    "shuffle-learn": {"side": 32, "width": 8, "motion": False, "look_alike": 0.0},
+    "rotation": {"width": 8},
+    "relative-position": {"patch": 24, "width": 8, "pixels_low": 11520, "pixels_high": 11520},
+    "jigsaw": {"permutations": 10, "cell": 30, "tile": 24, "width": 8},
+}
+
+
+def made(name: str, **options):
+    kind = get(name)
+    return kind(kind.Options(**(SMALL.get(name, {}) | options)))
+
+
+def drawn_of(task, media) -> Drawn:
+    test = np.arange(len(media)) % 4 == 0
+    train, held = Subset(media, np.flatnonzero(~test)), Subset(media, np.flatnonzero(test))
+    task.fit_statistics(train, 0)
+    return Drawn(task.held_out(), train, held, 0)
+
+
+VIDEO_CONTROLS = [
+    ("av-correspondence", "vision-only"),
+    ("av-correspondence", "audio-only"),
+    ("av-correspondence", "shuffled-labels"),
+    ("shuffle-learn", "single-frame"),
+    ("shuffle-learn", "outer-frames"),
+    ("shuffle-learn", "shuffled-labels"),
+]
+
+
+@pytest.mark.parametrize(("name", "control"), VIDEO_CONTROLS)
+def test_each_control_of_videos_catches_the_leak_that_is_planted_for_it(name, control):
+    task = made(name)
+    found = caught(control, task.controls()[control], drawn_of(task, ToyVideos(32)))
+    assert (found.verdict, found.name) == ("caught", f"{name}: {control}")
+    assert found.low > found.chance
+
+
+@pytest.mark.parametrize("name", ["rotation", "relative-position", "jigsaw"])
+def test_shuffled_labels_of_pictures_that_are_not_shuffled_are_caught(name):
+    task = made(name)
+    control = task.controls()["shuffled-labels"]
+    assert caught("shuffled-labels", control, drawn_of(task, Textures(60))).verdict == "caught"
+
+
+def test_a_control_that_sees_nothing_of_the_leak_is_blind(monkeypatch):
+    # A mark in the picture says nothing to a control that only hears.
+    monkeypatch.setattr(planted, "plant_for", lambda name: planted.mark)
+    task = made("av-correspondence")
+    found = caught("audio-only", task.controls()["audio-only"], drawn_of(task, ToyVideos(32)))
+    assert found.verdict == "blind"
+    assert found.low <= 0.5
+
+
+def test_the_same_leak_is_planted_again():
+    task = made("rotation")
+    control = task.controls()["shuffled-labels"]
+    assert caught("shuffled-labels", control, drawn_of(task, Textures(40)), steps=5) == caught(
+        "shuffled-labels", control, drawn_of(task, Textures(40)), steps=5
+    )
+
+
+def test_a_shortcut_is_shown_with_its_countermeasure_and_without():
+    pictures = Textures(400, size=(60, 60))
+    turned = shortcuts.known(made("rotation"), pictures)[0]
+    found = Prober(made("rotation"), pictures, asked=1, puzzles=500).probed(turned)
+    assert (found.verdict, found.name) == ("ok", "rotation: borders left by interpolation")
+    assert found.unguarded is not None and found.unguarded[1] > 0.9
+    off = Prober(made("rotation", turn="interpolated"), pictures, asked=1, puzzles=500).probed(turned)
+    assert (off.verdict, off.note) == ("leak", "its countermeasure is off")
+
+
+def test_every_task_is_known_by_as_many_shortcuts_as_are_announced():
+    for name in BUILT_IN:
+        assert len(shortcuts.known(made(name), ToyVideos(4))) == shortcuts.known_count(made(name))
+
+
+def test_copies_of_test_items_that_are_smaller_darker_and_quieter_are_found_again():
+    found = copies_found(Textures(20, grain=3), np.arange(12), 0)
+    assert found is not None
+    assert (found.verdict, found.n) == ("caught", 12)
