@@ -8,7 +8,7 @@ is refused.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from avssl.errors import UserError
@@ -49,6 +49,31 @@ def joined(names: Sequence[str], paths: Sequence[str], where: str) -> list[int |
                 )
             found[i] = number
     return found
+
+
+class ByName:
+    """Things by their name, such as maps, pictures and sounds of a test set that gives names without suffix.
+
+    Args:
+        paths: of the things, in full or as they are named.
+        key: the last part of a path as names have it: without a suffix, spellings of one name made equal.
+    """
+
+    def __init__(self, paths: Sequence[str], key: Callable[[str], str]) -> None:
+        self._key = key
+        self._parts = [self._of(path) for path in paths]
+        self._by_last: dict[str, list[int]] = {}
+        for i, parts in enumerate(self._parts):
+            self._by_last.setdefault(parts[-1], []).append(i)
+
+    def find(self, name: str) -> list[int]:
+        """Numbers of the things that a name could mean: where it has folders, those that lie in such."""
+        wanted = self._of(name)
+        near = self._by_last.get(wanted[-1], [])
+        return near if len(wanted) == 1 else [i for i in near if _ends(self._parts[i], wanted)]
+
+    def _of(self, path: str) -> tuple[str, ...]:
+        return (*_parts(path)[:-1], self._key(path))
 
 
 def _parts(name: str) -> tuple[str, ...]:

@@ -145,9 +145,25 @@ def _chosen(folder: Path, part: Part, names: Sequence[str]) -> set[str] | None:
         numbers = {int(n) for n in np.ravel(_variables(folder / "splits.mat")[f"{part}Ndxs"])}
         return {name for name in names if name.isdigit() and int(name) in numbers}
     if all((folder / f"{one}.txt").is_file() for one in ("train", "test")):
-        lines = (folder / f"{part}.txt").read_text(encoding="utf-8").splitlines()
-        return {Path(line.strip()).stem for line in lines if line.strip()}
+        lists = {one: _stems(folder / f"{one}.txt") for one in ("train", "test")}
+        both = sorted(lists["train"] & lists["test"])
+        if both:
+            raise UserError(f"{folder}: {both[0]} is in train.txt and in test.txt; a picture is of one part")
+        return lists[part]
     return None
+
+
+def _stems(file: Path) -> set[str]:
+    """The names of a list, without suffix; pictures lie in one folder, so folders may not tell them apart."""
+    named: dict[str, str] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line.strip():
+            entry, stem = line.strip(), Path(line.strip()).stem
+            if named.setdefault(stem, entry) != entry:
+                raise UserError(
+                    f"{file}: {named[stem]} and {entry} have one name, {stem}, and could be taken for each other"
+                )
+    return set(named)
 
 
 def _looked_at(part: NormalSet) -> NormalSet:

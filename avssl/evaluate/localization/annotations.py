@@ -24,6 +24,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from avssl.errors import UserError
+from avssl.evaluate.joins import ByName
 from avssl.evaluate.localization.metrics import Box, Numbers, consensus, rasterise, union
 from avssl.evaluate.localization.protocols import SIDE
 
@@ -141,7 +142,7 @@ def read_annotations(
         items = _records(place, records)
     missing: tuple[str, ...] = ()
     if wanted is not None:
-        items, missing = _only(items, read_names(wanted))
+        items, missing = _only(items, read_entries(wanted), str(wanted))
         if not items:
             raise UserError(f"none of the names in {wanted} is annotated in {place}; the first is {missing[0]!r}")
     if negatives is not None:
@@ -269,12 +270,35 @@ def _records(path: Path, records: list[Any]) -> list[Item]:
     else:
         raise UserError(f"{path}: records have neither file and bbox (VGG-SS) nor image and gt_box (IS3)")
     items = []
+    written = [_written(record) for record in records]
+    folders: dict[str, set[str]] = {}
+    for folder, name in written:
+        folders.setdefault(name, set()).add(folder)
     for number, record in enumerate(records):
         try:
-            items.append(make(record))
+            item = make(record)
+            folder, name = written[number]
+            items.append(_in_folder(item, folder) if len(folders[name]) > 1 and folder else item)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path}: record {number} cannot be read ({error!r})") from None
     return _named_apart(items)
+
+
+def _written(record: Any) -> tuple[str, str]:
+    """Folder and name of a record's picture, as they are written."""
+    told = record.get("file", record.get("image", "")) if isinstance(record, dict) else ""
+    name = str(told).strip().replace("\\", "/")
+    folder = str(PurePosixPath(name).parent)
+    return ("" if folder == "." else folder), clip_name(stem_of(name))
+
+
+def _in_folder(item: Item, folder: str) -> Item:
+    """An item whose name other folders have, too: named with its own, so that neither is taken for the other."""
+    name, picture = f"{folder}/{item.name}", f"{folder}/{item.picture}"
+    sound = f"{folder}/{item.sound}" if item.sound == item.name else item.sound
+    cluster = picture if item.cluster in (item.name, item.picture) else item.cluster
+    clip = f"{folder}/{item.clip}" if item.clip else ""
+    return replace(item, name=name, picture=picture, sound=sound, cluster=cluster, clip=clip)
 
 
 def _vggss(record: dict[str, Any]) -> Item:
@@ -330,7 +354,19 @@ def _named_apart(items: list[Item]) -> list[Item]:
     return named
 
 
-def _only(items: Sequence[Item], names: Sequence[str]) -> tuple[list[Item], tuple[str, ...]]:
-    by_clip = {clip_name(item.name): item for item in items}
-    found = [by_clip[clip_name(name)] for name in names if clip_name(name) in by_clip]
-    return found, tuple(name for name in names if clip_name(name) not in by_clip)
+def _only(items: Sequence[Item], entries: Sequence[str], wanted: str) -> tuple[list[Item], tuple[str, ...]]:
+    """The items that a list names, and what of it is not annotated."""
+    index = ByName([item.name for item in items], lambda name: clip_name(stem_of(name)))
+    kept: list[Item] = []
+    lost: list[str] = []
+    for entry in entries:
+        found = index.find(entry) or [i for i in index.find(stem_of(entry)) if "/" not in items[i].name]
+        if len(found) > 1:
+            raise UserError(
+                f"{wanted}: {entry!r} could be {items[found[0]].name} and {items[found[1]].name}; write names there "
+                "with their folders"
+            )
+        kept += [items[i] for i in found]
+        if not found:
+            lost.append(stem_of(entry))
+    return kept, tuple(lost)

@@ -1,8 +1,9 @@
 """Published test sets from the media on this disk: which items are there, and a model's maps on them.
 
 Media are found by name in a folder searched to its depths: a video ``NAME.mp4``, or a picture and a sound of one name
-(``frames/NAME.jpg`` and ``audio/NAME.wav``, as the published loaders want them). What is missing is named, counted
-and left out; nothing takes its place.
+(``frames/NAME.jpg`` and ``audio/NAME.wav``, as the published loaders want them). Where the annotations have one name in
+several folders, media are found by name and folder; a name that could be several files is refused. What is missing is
+named, counted and left out; nothing takes its place.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.errors import MediaError
+from avssl.errors import MediaError, UserError
+from avssl.evaluate.joins import ByName
 from avssl.evaluate.localization.annotations import Item, clip_name, stem_of
 from avssl.evaluate.localization.metrics import Map
 from avssl.evaluate.localization.protocols import Protocol
 from avssl.evaluate.localization.quiets import quiet
 from avssl.evaluate.localization.world import MapMaker
-from avssl.media.facts import Media
+from avssl.media.facts import Facts, Media
 from avssl.samplers.keys import generator
 
 Sound = Literal["own", "swap", "silence", "noise"]
@@ -32,6 +34,34 @@ class Place:
 
     picture: int
     sound: int
+
+
+class _Named:
+    """Pictures, or sounds, by the name of their item.
+
+    Args:
+        facts: of all media.
+        numbers: of those that count.
+    """
+
+    def __init__(self, facts: Sequence[Facts], numbers: Sequence[int]) -> None:
+        self._facts, self._numbers = facts, numbers
+        self._index = ByName([facts[i].path for i in numbers], lambda path: clip_name(stem_of(path)))
+
+    def find(self, name: str) -> int | None:
+        """The number of the first medium of this name; None if there is none.
+
+        Raises:
+            UserError: several files of one kind have the name, and nothing says which is meant.
+        """
+        found = [self._numbers[k] for k in self._index.find(name)]
+        for kind in {self._facts[i].kind for i in found}:
+            paths = sorted({self._facts[i].path for i in found if self._facts[i].kind == kind})
+            if len(paths) > 1:
+                raise UserError(
+                    f"{name} could be {paths[0]} and {paths[1]}: give a folder in which annotated names are there once"
+                )
+        return found[0] if found else None
 
 
 class TestMedia:
@@ -47,22 +77,16 @@ class TestMedia:
 
     def __init__(self, media: Media, items: Sequence[Item], seed: int) -> None:
         self.media, self.seed = media, seed
-        pictures: dict[str, int] = {}
-        sounds: dict[str, int] = {}
-        for i in range(len(media)):
-            facts = media.facts(i)
-            name = clip_name(stem_of(facts.path))
-            if facts.kind != "sound":
-                pictures.setdefault(name, i)
-            if facts.has_sound:
-                sounds.setdefault(name, i)
+        facts = [media.facts(i) for i in range(len(media))]
+        pictures = _Named(facts, [i for i, one in enumerate(facts) if one.kind != "sound"])
+        sounds = _Named(facts, [i for i, one in enumerate(facts) if one.has_sound])
         self.places: dict[str, Place] = {}
         self.missing: list[tuple[str, str]] = []
         self._shown: tuple[str, NDArray[np.uint8]] | None = None
         for item in items:
-            picture, sound = pictures.get(clip_name(item.picture)), sounds.get(clip_name(item.sound))
+            picture, sound = pictures.find(item.picture), sounds.find(item.sound)
             if picture is None:
-                picture = pictures.get(clip_name(item.name))
+                picture = pictures.find(item.name)
             if picture is None or sound is None:
                 self.missing.append((item.name, "no picture" if picture is None else "no sound"))
             else:

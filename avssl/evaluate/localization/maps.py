@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from avssl.errors import UserError
+from avssl.evaluate.joins import ByName
 from avssl.evaluate.localization.annotations import Item, clip_name, stem_of
 from avssl.evaluate.localization.metrics import Map
 from avssl.evaluate.localization.protocols import Protocol
@@ -16,8 +17,9 @@ from avssl.evaluate.localization.protocols import Protocol
 class MapFile:
     """Maps by the name of their item; read one at a time.
 
-    A name is the annotation's (``zpWuikVorYg_000032``); folders and a medium's suffix are passed over, and VGG-Sound
-    clips are also found by milliseconds (``zpWuikVorYg_32000_42000``). A negative is named ``VIDEO+AUDIO``.
+    A name is the annotation's (``zpWuikVorYg_000032``); a medium's suffix is passed over, and so are folders where a
+    name is there once. Where the annotations have one name in several folders, so must the maps. VGG-Sound clips are
+    also found by milliseconds (``zpWuikVorYg_32000_42000``). A negative is named ``VIDEO+AUDIO``.
 
     Raises:
         UserError: there is no such file or folder, or it holds no array.
@@ -26,11 +28,11 @@ class MapFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if self.path.is_dir():
-            self._names = {_key(file.stem): file.name for file in sorted(self.path.glob("*.npy"))}
+            self._names = sorted(file.relative_to(self.path).as_posix() for file in self.path.rglob("*.npy"))
         else:
             try:
                 with np.load(self.path, allow_pickle=False) as arrays:
-                    self._names = {_key(name): name for name in arrays.files}
+                    self._names = list(arrays.files)
                 self._arrays = np.load(self.path, allow_pickle=False)
             except FileNotFoundError:
                 raise UserError(f"{path}: no such file; --maps wants an .npz or a folder of .npy") from None
@@ -38,6 +40,7 @@ class MapFile:
                 raise UserError(f"{path} cannot be read as an .npz of maps, an array a name") from None
         if not self._names:
             raise UserError(f"{path} holds no maps (arrays named after their items)")
+        self._index = ByName(self._names, _key)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -46,11 +49,15 @@ class MapFile:
         """The map of an item, (h, w); None if there is none.
 
         Raises:
-            UserError: the file is damaged, or holds something else than numbers.
+            UserError: the file is damaged, or holds something else than numbers; or several maps have this name.
         """
-        name = self._names.get(_key(item.name))
-        if name is None:
+        found = self._index.find(item.name)
+        if len(found) > 1:
+            some = " and ".join(self._names[i] for i in found[:2])
+            raise UserError(f"{self.path}: {some} could both be the map of {item.name}; a name must be there once")
+        if not found:
             return None
+        name = self._names[found[0]]
         try:
             array = np.load(self.path / name, allow_pickle=False) if self.path.is_dir() else self._arrays[name]
         except (OSError, ValueError, zipfile.BadZipFile) as error:
@@ -63,8 +70,8 @@ class MapFile:
 
     def unknown(self, items: tuple[Item, ...]) -> list[str]:
         """Names of maps that belong to no item."""
-        known = {_key(item.name) for item in items}
-        return [name for key, name in self._names.items() if key not in known]
+        known = {i for item in items for i in self._index.find(item.name)}
+        return [name for i, name in enumerate(self._names) if i not in known]
 
 
 def _key(name: str) -> str:
