@@ -103,7 +103,7 @@ def test_flic_as_prepared_in_hdf5(tmp_path):
 def test_without_h5py_the_way_out_is_named(tmp_path, monkeypatch):
     _write_h5(tmp_path, "valid", ["one-01.jpg"])
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UserError, match=r"pip install 'avssl\[keypoints\]'"):
+    with pytest.raises(UserError, match="pip install 'h5py"):
         open_people(tmp_path)
 
 
