@@ -197,7 +197,7 @@ def test_the_comparison_sees_other_numbers_shapes_and_what_is_not_finite():
 
 def test_without_its_packages_onnx_is_refused_with_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(UserError, match="pip install .*'onnx"):
+    with pytest.raises(UserError, match=r"pip install .*'onnx"):
         exported(Portable(_vision()), "onnx", {})
 
 
