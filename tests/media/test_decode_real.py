@@ -98,5 +98,5 @@ def test_a_corrupted_file_is_read_up_to_its_damage(shared_data: Path) -> None:
     assert inspect(path).reason is not None
     clock = inspect(path, decode_check=False).clock
     assert read_frames(path, clock, [0.0, 1.5]).any()
-    with pytest.raises(MediaError, match=r"corrupted\.mp4 at 4\.000 s: the picture shown there cannot be decoded"):
+    with pytest.raises(MediaError, match=r"corrupted\.mp4 at 4\.000 s: damaged: its pictures cannot be decoded"):
         read_frames(path, clock, [4.0])
