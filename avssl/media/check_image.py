@@ -14,7 +14,7 @@ from av.packet import Packet
 
 from avssl.media.check_video import Unusable
 from avssl.media.container import Deadline, opened
-from avssl.media.images import NoImage, is_animated, must_fit, opened_image, pixels_of
+from avssl.media.images import NoImage, give_memory_back, is_animated, must_fit, opened_image, pixels_of
 
 _PNG_CHECKED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
 """Chunks without which the pictures are others; libpng, too, only warns of damage in the rest."""
@@ -45,28 +45,34 @@ def check_image(path: str, file: BinaryIO | None = None) -> tuple[int, int] | No
     """
     source = file or io.FileIO(path)
     try:
-        with opened_image(path, source) as image:
-            kind = image.format or ""
-            must_fit(image)
-            if kind == "PNG":
-                _check_png(source)
-            if is_animated(image):
-                if kind == "WEBP":
-                    raise Unusable("not supported: an animated WebP; convert it to GIF or MP4")
-                return None
-            if kind not in ("JPEG", "MPO"):
-                height, width = pixels_of(image).shape[1:]
-                return width, height
-            pixels = image.width * image.height
-        return _check_jpeg(path, source, pixels, several=kind == "MPO" or file is not None)
+        size = _checked(path, source, in_a_tar=file is not None)
     except NoImage:
         return None
     finally:
         if file is None:
             source.close()
+    if size is not None:
+        give_memory_back(size[0] * size[1])
+    return size
 
 
 # --- how ------------------------------------------------------------------------------------------------------
+
+
+def _checked(path: str, source: BinaryIO, in_a_tar: bool) -> tuple[int, int] | None:
+    with opened_image(path, source) as image:
+        kind, pixels = image.format or "", image.width * image.height
+        must_fit(image)
+        if kind == "PNG":
+            _check_png(source)
+        if is_animated(image):
+            if kind == "WEBP":
+                raise Unusable("not supported: an animated WebP; convert it to GIF or MP4")
+            return None
+        if kind not in ("JPEG", "MPO"):
+            height, width = pixels_of(image).shape[1:]
+            return width, height
+    return _check_jpeg(path, source, pixels, several=kind == "MPO" or in_a_tar)
 
 
 def _check_png(file: BinaryIO) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import struct
 import threading
 import traceback
@@ -27,6 +29,7 @@ ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
 
 MOST_BYTES = 760_000_000
 """What one picture may take while it is read: with the rest of the process it stays under 1 GB."""
+LARGE_PIXELS = 10_000_000
 PILLOW_PIXELS = 80_000_000
 """More than these may meet Pillow's own limit."""
 BAND_PIXELS = 1 << 20
@@ -71,9 +74,12 @@ def read_image(path: str, file: BinaryIO | None = None) -> NDArray[np.uint8]:
     """
     try:
         with opened_image(path, file) as image:
-            return pixels_of(image)
+            pixels = pixels_of(image)
+        del image
     except Unusable as unusable:
         raise MediaError(path, str(unusable)) from unusable
+    give_memory_back(pixels.size // 3)
+    return pixels
 
 
 def still_size(path: str, file: BinaryIO | None = None) -> tuple[int, int] | None:
@@ -151,6 +157,13 @@ def must_fit(image: Image.Image) -> None:
     if width * height > most:
         size = f"{width}×{height} = {width * height / 1e6:.0f} megapixels"
         raise Unusable(f"too large: {size}; at most {int(most / 1e6)} can be read of a {image.format} of this kind")
+
+
+def give_memory_back(pixels: int) -> None:
+    """After a large picture: what glibc keeps of its memory would stand beside the next one."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if pixels > LARGE_PIXELS and os.name == "posix" else None
+    if trim is not None:  # no other C library has it
+        trim(0)
 
 
 # --- how ------------------------------------------------------------------------------------------------------
