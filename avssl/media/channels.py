@@ -103,7 +103,8 @@ def _names_of_an_own_order(stream: AudioStream) -> list[str]:
     """The names of the channels if they may lie in an order of the file's own, which the decoder then forgets."""
     context = stream.codec_context
     layout = context.layout  # shares its memory with FFmpeg's …
-    if "channels" not in layout.name and not layout.name.startswith("ambisonic"):
+    own = "channels" in layout.name or layout.name.startswith("ambisonic")
+    if not own or not layout.nb_channels:
         return []  # a standard one: there is no memory to share
     names = [channel.name for channel in layout.channels]
     context.layout = f"{layout.nb_channels} channels"  # … so that one of the two must let go of it

@@ -30,6 +30,8 @@ LISTEN_SECONDS = 1.0
 LISTEN_TIMES = 8
 """Sound is judged by so many stretches of this length, evenly spread, the first and last seconds among them."""
 HEAD_FRAMES = 24
+RATES = (1_000, 6_000_000)
+"""Samples a second beyond which no recorder goes (telegraphy has 8,000, DSD read bit by bit 5.6 million)."""
 SEEK_SHARES = (0.25, 0.5, 0.75)
 SEEK_PACKETS = 4
 """Where in the file, and at how many packets, it is seen whether seeking leads to the right place."""
@@ -88,6 +90,8 @@ def check_sound(
     if not head:
         raise Unusable("damaged: none of its sound can be decoded")
     first = head[0]
+    if not RATES[0] <= first.rate <= RATES[1]:
+        raise Unusable(f"damaged: its sound would have {first.rate} samples a second")
     origin = clock.origin_seconds if clock.has_video else track.seconds(first.ticks)
     if track.wrong_number is not None:
         raise Unusable(f"damaged: {track.wrong_number[1]} at {track.wrong_number[0] - origin:.2f} s")
@@ -183,6 +187,8 @@ def _laid_by_counting(
     origin = clock.origin_seconds
     if count.trouble is not None:
         raise Unusable(f"damaged: {count.trouble[1]} at {count.trouble[0] - origin:.2f} s")
+    if not count.samples:
+        raise Unusable("damaged: none of its sound can be decoded")
     counted = count.packets
     if set(stream.container.format.name.split(",")) & COUNTING_FORMATS:
         counted.ticks[1:] = math.nan  # made up by counting packets, undecodable ones too

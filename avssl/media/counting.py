@@ -73,6 +73,8 @@ class Run:
 def laid(packets: Packets, tick_seconds: float) -> tuple[list[Run], float | None]:
     """Where the samples belong, and the stamp before which another recording begins (None: there is only one)."""
     stamped = np.flatnonzero(~np.isnan(packets.ticks))
+    if not len(stamped):
+        return [Run(0.0, 0, packets.samples)], None
     seconds, before = packets.ticks[stamped], packets.before[stamped]
     ahead = seconds - before / packets.rate
     cuts = _jumps(ahead, max(SMALLEST_GAP_SECONDS, 1.5 * tick_seconds))
