@@ -32,6 +32,8 @@ class Ending(NamedTuple):
     """Bytes that are no sound follow the sound."""
     missing: str | None = None
     """What is missing, in words."""
+    sound_bytes: int = 0
+    """How much of a file of bare samples is sound, where FFmpeg reads on beyond it; else 0."""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -49,7 +51,8 @@ def ending_of(path: str, container: InputContainer, frames: Frames, codec: str) 
     claim_of = next((reader for name, reader in _CLAIMS.items() if name in names), None)
     with Path(path).open("rb") as file:
         if claim_of is not None:
-            return _by_claim(claim_of(file), size)
+            ending = _by_claim(claim := claim_of(file), size)
+            return ending._replace(sound_bytes=claim.size) if claim and ending.has_junk and "au" in names else ending
         missing = _missing_of_mp3(file, size) if "mp3" in names else None
         behind = names & {"mp3", "aac", "ac3", "eac3"} and _has_tail(file, size, frames, codec)
     if frames.ends_short:

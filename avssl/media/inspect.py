@@ -164,6 +164,8 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
         found = _with_pictures(path, pictures, picture_track, thorough, deadline)
     if sound is not None and sound_track is not None and sound_track.times:
         found = _with_sound(path, found, sound, sound_track, thorough, deadline)
+        if ending.sound_bytes and sound.codec_context.bit_rate:
+            found = _ending_at(found, 8 * ending.sound_bytes / sound.codec_context.bit_rate)
     if not found.clock.has_video and not found.clock.has_sound:
         raise Unusable(_why_nothing(container))
     _must_make_sense(found)
@@ -174,7 +176,7 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
 
 def _ending(path: str, container: InputContainer, sound: AudioStream | None, track: Track | None) -> Ending:
     """How a file of sound ends; of others the containers themselves tell."""
-    if sound is None or track is None or container.streams.video:
+    if sound is None or track is None or picture_stream(container) is not None:
         return Ending()
     ending = ending_of(path, container, track.frames, track.codec)
     claimed = (container.duration or 0) / 1e6
@@ -218,7 +220,7 @@ def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero
     Raises:
         Unusable: it was put together from several files, or its clock jumps.
     """
-    alone = container.format.name in ("ogg", "flac") and not container.streams.video
+    alone = container.format.name in ("ogg", "flac") and picture_stream(container) is None
     if alone and not any(track.stopped for track in tracks):
         return  # recordings one after the other are nothing odd in these: they are laid by counting
     names = set(container.format.name.split(","))
@@ -289,3 +291,10 @@ def _with_sound(
         flags=found.flags + ("silent",) * heard.silent + ("joined",) * heard.joined,
         clock=clock,
     )
+
+
+def _ending_at(found: Inspection, seconds: float) -> Inspection:
+    """Sound alone that is over there, though what follows it decodes."""
+    end = min(found.audio_end_seconds, seconds)
+    clock = replace(found.clock, audio_end_seconds=end)
+    return replace(found, duration_seconds=end, audio_end_seconds=end, clock=clock)

@@ -331,3 +331,14 @@ def test_a_packet_that_looks_like_a_header_by_chance_changes_nothing(tmp_path: P
 def test_a_rate_that_nothing_records_at_is_damage(rate: int, tmp_path: Path) -> None:
     path = wav(tmp_path / "odd.wav", np.round(tone_of(1.0) * 32767).astype("<i2"), rate)
     assert inspect(path).reason == f"damaged: its sound would have {rate} samples a second"
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "au"])
+def test_bytes_behind_bare_samples_are_no_sound(suffix: str, tmp_path: Path) -> None:
+    codec = "pcm_s16le" if suffix == "wav" else "pcm_s16be"
+    path = make(tmp_path, Recipe(suffix, video=None, sound=codec, sound_seconds=3.0, sound_rate=RATE))
+    with Path(path).open("ab") as file:
+        file.write(TAGS["junk"])
+    found = looked_at(path)
+    assert (found.duration_seconds, found.audio_end_seconds, found.flags) == (3.0, 3.0, ("junk",))
+    assert not read_audio(path, found.clock, 3.0, 0.1, RATE).any()
