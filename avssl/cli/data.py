@@ -253,6 +253,11 @@ def open_both(source: str, test: str, say: Say, sources: str, source_column: str
     column = data_sources.column_of(mode, source)
     media = open_source(source, say, column)
     judged = open_source(test, say, column if Path(test).suffix.lower() in (".csv", ".tsv") else None)
+    return sourced(media, judged, say, mode)
+
+
+def sourced(media: Media, judged: Media, say: Say, mode: str) -> tuple[Media, Media]:
+    """Both collections with the sources that are found in them together."""
     found = data_sources.find(media, judged, mode, say)
     assert found.test is not None
     return data_sources.carried(found.data, media, media), data_sources.carried(found.test, judged, judged)

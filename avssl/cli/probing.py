@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.cli import data_sources
-from avssl.cli.data import open_both, open_sourced
+from avssl.cli.data import open_both, open_sourced, sourced
 from avssl.cli.learned import seen_by
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.results import places, write_rows
@@ -153,6 +153,7 @@ def encoder_and_data(values: Values) -> tuple[Encoder, Labelled]:
     data = _labelled(values, parts)
     divisions = f", {len(data.divisions)} folds" if len(data.divisions) > 1 else ""
     say(f"encoder {name} of {values['run']}; {len(data)} items of {len(data.classes)} classes{divisions}")
+    _say_shared(data)
     return encoder, data
 
 
@@ -207,9 +208,12 @@ def _open(values: Values) -> tuple[Media, Media | None]:
     from avssl.media import open_media
 
     if is_voc(values["data"]):
-        train = open_media([str(path) for path in voc_list(values["data"], "trainval", "train")])
         place = values["test"] or values["data"]
-        return train, open_media([str(path) for path in voc_list(place, "test", "val")])
+        learned, asked = (
+            open_media([str(path) for path in listed])
+            for listed in (voc_list(values["data"], "trainval", "train"), voc_list(place, "test", "val"))
+        )
+        return sourced(learned, asked, say, values["sources"])
     if values["test"] is None:
         return open_sourced(values["data"], say, values["sources"], values["source_column"]), None
     media, test = open_both(values["data"], values["test"], say, values["sources"], values["source_column"])
@@ -245,6 +249,18 @@ def _labelled(values: Values, parts: Sequence[Media]) -> Labelled:
         )
     folds = None if values["folds"] is None else column_of(values["data"], media, values["folds"])
     return labelled(media, test, folds=folds, **common)
+
+
+def _say_shared(data: Labelled) -> None:
+    """Say it where the data's own division puts a source on both sides."""
+    for division in data.divisions:
+        learned = {data.sources[i] for i in division.train}
+        judged = {data.sources[i] for i in division.test}
+        if shared := sorted(learned & judged):
+            say(
+                f"{division.name}: {len(shared)} of the {len(judged)} judged sources are also learned from "
+                f"({Path(shared[0]).name} …): figures of them say nothing about new sources"
+            )
 
 
 def fitting_encoder(run: str, name: str | None, hears: bool) -> tuple[Encoder, str]:

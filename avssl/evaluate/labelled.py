@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
+from avssl.evaluate.seen import seen_items
 from avssl.media.facts import Media
 from avssl.media.selection import digest_of
 
@@ -91,7 +92,7 @@ def labelled(
 
     Args:
         media: what is learned from.
-        test: what is judged on; items that are in both are not learned from.
+        test: what is judged on; items that are in both, under whatever name, are not learned from.
         folds: the fold of each item of ``media``.
         splits: "train" or "test" for each item, instead of the items' own splits.
         sources: what each item was cut from, instead of the items' own sources.
@@ -112,8 +113,8 @@ def labelled(
         single = False
     sources = tuple(sources or (one.source for one in facts))
     if test is not None:
-        theirs = {test.facts(i).path for i in range(len(test))}
-        mine = [i for i in range(len(media)) if media.facts(i).path not in theirs]
+        same = seen_items(test, media)
+        mine = [i for i in range(len(media)) if not same[i]]
         divisions = [Division("test", np.array(mine, np.int64), np.arange(len(media), len(facts)))]
     elif folds is not None:
         divisions = _by_fold(folds)

@@ -58,6 +58,19 @@ def test_two_data_sets_have_files_of_their_own_and_titles_name_what_was_judged(a
     assert "by stage: photos" in page.read_text()
 
 
+def test_judged_sources_that_a_division_also_learns_from_are_told(avssl: Call, tmp_path: Path):
+    run = write_run(tmp_path / "run", "rotation", ("vision",))
+    write_pictures(tmp_path / "photos", each=8)
+    files = sorted((tmp_path / "photos").rglob("*.png"))
+    rows = [f"{file.relative_to(tmp_path)},{file.parent.name},{k % 2},s{k // 2}" for k, file in enumerate(files)]
+    (tmp_path / "t.csv").write_text("path,label,fold,film\n" + "\n".join(rows) + "\n")
+    words = ("evaluate", "knn", "--run", run, "--stages", "conv1", "--data", tmp_path / "t.csv", "--folds", "fold")
+    said = avssl(*words, "--sources", "film")
+    assert said.status == 0, said.err
+    assert "fold 0: 12 of the 12 judged sources are also learned from (s0 …)" in said.out
+    assert "also learned from" not in avssl(*words, "--sources", "none").out
+
+
 def test_names_of_data_never_fall_together(tmp_path: Path):
     row = ResultRow("trained", "accuracy", 0.5, 0.4, 0.6, 10, 0.5, "test", 0)
     assert data_name("/a/cifar10.csv") == "cifar10" and data_name("/a/lab/test") == "lab-test"

@@ -39,6 +39,15 @@ def test_items_of_the_test_part_are_not_learned_from(pictures):
     assert part.facts(item).path == pictures.facts(10).path
 
 
+def test_copies_of_test_items_under_other_names_are_not_learned_from(pictures, tmp_path):
+    for number, i in enumerate((0, 10, 20)):
+        place = tmp_path / pictures.facts(i).label / f"copy{number}.png"
+        place.parent.mkdir()
+        place.write_bytes(Path(pictures.facts(i).path).read_bytes())
+    (division,) = labelled(pictures, avssl.open(tmp_path, workers=0)).divisions
+    assert not {0, 10, 20} & set(division.train.tolist()) and len(division.train) == len(pictures) - 3
+
+
 def test_folds_of_a_csv_are_judged_in_turn(tmp_path):
     table = write_sounds(tmp_path / "s", each=4, folds=2)
     media = avssl.open(table, workers=0)
