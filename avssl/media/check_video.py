@@ -12,6 +12,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from avssl.media import overread
 from avssl.media.clock import Clock
 from avssl.media.container import Deadline, opened, packets
 from avssl.media.pictures import Painter, shown_size
@@ -66,6 +67,8 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
         clock = look.counted()
     else:
         clock = look.timed(thorough)
+        if thorough and track.codec in overread.CODECS:
+            look.must_be_of_its_own_bytes(clock)
     still = len(clock.frame_times) < 2 or (thorough and look.is_still)
     return Pictures(clock, _duration(clock, stream, track), still)
 
@@ -133,6 +136,18 @@ class _Look:
                     for number, frame in reader.frames(wanted):
                         if number % THUMBNAIL_STEP == 0:
                             self._keep(number, frame)
+
+    def must_be_of_its_own_bytes(self, clock: Clock) -> None:
+        """
+        Raises:
+            Unusable: a picture of one of those groups takes more bytes than it has.
+        """
+        keys = clock.key_times
+        places = {0: FIRST_FRAMES, len(keys) // 2: MIDDLE_FRAMES, len(keys) - 1: LAST_FRAMES}
+        for key, limit in places.items() if len(keys) and clock.video_seekable else ():
+            seconds = overread.first_overread(self._path, clock, float(keys[key]), limit, self._deadline)
+            if seconds is not None:
+                raise Unusable(f"{DAMAGED} at {max(seconds, 0.0):.2f} s")
 
     # Times from decoding everything.
 

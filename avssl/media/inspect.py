@@ -223,12 +223,10 @@ def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero
     alone = container.format.name in ("ogg", "flac") and picture_stream(container) is None
     if alone and not any(track.stopped for track in tracks):
         return  # recordings one after the other are nothing odd in these: they are laid by counting
-    names = set(container.format.name.split(","))
-    chained = "ogg" in names and not container.streams.video  # of sound alone it is laid on one clock
-    joined = None if chained else second_beginning(path, names)
+    joined = second_beginning(path, set(container.format.name.split(",")))
     if joined:
         raise Unusable(joined)
-    jump = None if chained else next((track.jump for track in tracks if track.jump), None)
+    jump = next((track.jump for track in tracks if track.jump), None)
     if jump is not None:
         raise Unusable(f"joined: its clock jumps from {jump[0] - zero:.2f} s to {jump[1] - zero:.2f} s")
     broken = [track.broken_seconds for track in tracks if track.broken_seconds is not None]

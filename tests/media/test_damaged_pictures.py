@@ -173,3 +173,18 @@ def test_a_page_of_ogg_with_a_wrong_checksum_is_damage(tmp_path: Path) -> None:
     bad = Path(path).with_name("bad.ogv")
     bad.write_bytes(bytes(content))
     assert str(inspect(str(bad)).reason).startswith("damaged: the file does not hold together at ")
+
+
+@pytest.mark.parametrize(("codec", "least"), [("libvpx", 0.25), ("libvpx-vp9", 0.1)])
+def test_some_damage_of_vp8_and_vp9_is_found_though_their_decoders_see_none(
+    codec: str, least: float, tmp_path: Path
+) -> None:
+    path = make(tmp_path, Recipe("webm", video=codec, sound=None, frames=40, width=160, height=120))
+    assert inspect(path).reason is None
+    dice, found = np.random.default_rng(5), 0
+    for number in range(1, 21):
+        place, data = packet_at(path, number)
+        noise = dice.bytes(len(data) // 2)
+        bad = with_bytes(path, place + len(data) // 3, noise)
+        found += inspect(bad).reason is not None
+    assert found / 20 >= least
