@@ -117,3 +117,13 @@ def test_options_of_the_task_are_options_of_the_command(made, tmp_path):
 def test_a_task_that_there_is_not_is_said_in_one_line(made, capsys):
     assert main(["audit", str(made / "unlike"), "--task", "rotatoin"]) == 2
     assert "did you mean 'rotation'?" in capsys.readouterr().err
+
+
+def test_a_prepared_set_is_audited_as_its_files_are(made, tmp_path, apart):
+    from avssl.media import prepare
+
+    prepare(avssl.open(made / "train"), tmp_path / "prepared", side=None, rate=None, workers=0)
+    found = avssl.audit(tmp_path / "prepared", test=made / "test")
+    assert any(kind.startswith("prepared") for kind, _ in found.makes)
+    assert {"same border", "same hum"} <= set(leaks(found))
+    assert max(share for name, share in leaks(found).items() if "hum name one training source" in name) > 0.9

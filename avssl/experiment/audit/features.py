@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError
 from avssl.media.container import Deadline, opened
 from avssl.media.facts import Facts, Media
+from avssl.media.prepared import Prepared
+from avssl.media.sources.both import Both
+from avssl.media.sources.view import underlying
 
 Matrix = NDArray[np.float64]
 
@@ -90,7 +93,7 @@ def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = la
         kept.append(i)
         pictures.append(seen)
         sounds.append(heard)
-        makes.append(make_of(facts))
+        makes.append(Make("prepared") if _is_prepared(media, i) else make_of(facts))
     everywhere = [media.facts(i) for i in kept]
     picture, sound = _together(pictures), _together(sounds)
     if kept:
@@ -131,6 +134,14 @@ def make_of(facts: Facts) -> Make:
 
 
 # --- how ------------------------------------------------------------------------------------------------
+
+
+def _is_prepared(media: Media, i: int) -> bool:
+    """Whether the item was decoded and stored anew, so that its file tells nothing of how it was made."""
+    base, i = underlying(media, i)
+    while isinstance(base, Both):
+        base, i = underlying(*base.part(i))
+    return isinstance(base, Prepared)
 
 
 def _picture(media: Media, i: int, facts: Facts) -> dict[str, list[float]]:
