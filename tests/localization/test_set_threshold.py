@@ -1,0 +1,55 @@
+"""Judging a run leaves the threshold that ``avssl localize`` uses as it is, unless asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from avssl.cli import evaluate_localization
+from avssl.cli.main import main
+from avssl.evaluate.localization import world
+from avssl.evaluate.localization.threshold import read_threshold, write_threshold
+from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.seen import Seen
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run whose maps, clips and fitting are stood in for: fitting gives 1.5."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    localizer = lambda path, *_: SimpleNamespace(threshold=read_threshold(Path(path)), model=None)  # noqa: E731
+    monkeypatch.setattr("avssl.localization.localizer.open_localizer", localizer)
+    monkeypatch.setattr("avssl.localization.untrained.untrained", lambda *_: None)
+    monkeypatch.setattr("avssl.localization.localizer.Localizer", lambda *_: None)
+    for name in ("Regions", "PeakDiscs"):
+        monkeypatch.setattr(f"avssl.localization.spreading.{name}", lambda *_: None)
+    monkeypatch.setattr("avssl.media.open_media", lambda *_, **__: [0, 1, 2])
+    monkeypatch.setattr(world, "is_world", lambda _: True)
+    monkeypatch.setattr(world, "threshold_of", lambda *_: 1.5)
+    judged = lambda test, models, chosen, company, threshold, *_, **__: [  # noqa: E731
+        ResultRow("trained", "iou", threshold, 0, 2, 3, None, "test", 0)
+    ]
+    monkeypatch.setattr(world, "evaluate_world", judged)
+    monkeypatch.setattr(evaluate_localization, "seen_by", lambda *_: Seen())
+    return folder
+
+
+def judge(run: Path, *words: str) -> int:
+    return main(["evaluate", "localization", "--run", str(run), "--data", str(run), *words])
+
+
+def test_a_run_without_a_threshold_is_given_one_and_keeps_it(run: Path, capsys: pytest.CaptureFixture[str]):
+    assert judge(run) == 0 and read_threshold(run) == 1.5
+    assert "what avssl localize uses from now on" in capsys.readouterr().out
+    write_threshold(run, 0.3, "9 clips of somewhere")
+    assert judge(run) == 0 and read_threshold(run) == 0.3
+    said = capsys.readouterr().out
+    assert "threshold 0.30, fitted on 9 clips of somewhere: kept" in said and "--set-threshold" in said
+
+
+def test_asked_for_it_is_fitted_anew(run: Path):
+    write_threshold(run, 0.3, "9 clips of somewhere")
+    assert judge(run, "--set-threshold") == 0 and read_threshold(run) == 1.5
