@@ -37,10 +37,14 @@ class Reach:
     forking: list[str]
 
     def tests(self, file: str, lines: Iterable[int]) -> Tests:
-        """The tests that run one of these lines; where none does (they run at import), those that run any other."""
+        """The tests that run one of these lines; where none does (as of constants, at import), all tests of the
+        files in which one runs any other line."""
         there = self.lines.get(file, {})
         names = {name for line in lines for name in there.get(line, [])}
-        names = (names or {name for tests in there.values() for name in tests}) | set(self.forking)
+        if not names:
+            files = {name.split("::")[0] for tests in there.values() for name in tests}
+            names = {name for name in self.seconds if name.split("::")[0] in files}
+        names |= set(self.forking)
         by_file: dict[str, list[str]] = {}
         for name in sorted(names, key=self.seconds.__getitem__):
             by_file.setdefault(name.split("::")[0], []).append(name)

@@ -6,7 +6,8 @@ What is drawn depends on the seed, the file and the text of the line: a change e
 
 Left out, because no test can or should tell: annotations (strings here, never evaluated), arguments of decorators
 (``frozen``, ``slots``, sizes of caches), ``assert`` (there for the type checker), ``if TYPE_CHECKING``, and the
-arguments ``device`` and ``dtype`` of a call, which change where and how finely a thing is computed.
+arguments ``device``, ``dtype`` and ``strict`` of a call, which change where and how finely a thing is computed, and
+whether a mistake in the code itself would be noticed sooner.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from cosmic_ray.operators.operator import Operator
 from cosmic_ray.operators.provider import OperatorProvider
 from operators import OWN
 
-PLAIN_ARGUMENTS = {"device", "dtype"}
+PLAIN_ARGUMENTS = {"device", "dtype", "strict"}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,10 @@ from avssl.evaluate.statistics import wilson
         ((1, 0, 1, 0), "envelope", 0.8333),
         ((1, 0, 1, 0), "step", 0.8333),
         ((1, 1, 0), "eleven-point", 1.0),
+        ((0, 1), "step", 0.5),  # the last of all is a positive
+        ((1, 0, 1), "step", 0.8333),
+        ((1, 0, 1), "envelope", 0.8333),
+        ((1, 0, 1), "eleven-point", 0.8485),
     ],
 )
 def test_by_hand(truth, kind, value):

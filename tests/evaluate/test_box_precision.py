@@ -193,3 +193,38 @@ def test_without_pycocotools_the_extra_is_named(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match="pip install 'pycocotools"):
         coco_evaluation([], [], 1)
+
+
+def test_the_overlap_of_any_two_boxes_is_that_of_their_pixels():
+    rng = np.random.default_rng(0)
+    boxes = rng.integers(0, 12, (2, 15, 2, 2))
+    a, b = np.sort(boxes, axis=2).reshape(2, 15, 4)
+    found = iou(a, b)
+
+    def pixels(box):
+        return {(x, y) for x in range(box[0], box[2]) for y in range(box[1], box[3])}
+
+    for i, j in np.ndindex(15, 15):
+        one, other = pixels(a[i]), pixels(b[j])
+        assert found[i, j] == pytest.approx(len(one & other) / len(one | other) if one | other else 0)
+
+
+@pytest.mark.parametrize("box", [[5, 2, 9, 60], [5, 2, 70, 6], [0, 0, 2, 2]])
+def test_boxes_of_any_shape_are_found(box):
+    truths, told = [truth([box], [0])], [said([box], [0], [0.9])]
+    assert coco_precision(coco_matched(told, truths, 1)[0]) == pytest.approx(1)
+    assert voc_precision(voc_matched(told, truths, 1)[0]) == pytest.approx(1)
+
+
+def test_precision_of_many_draws_is_that_of_each_alone():
+    rng = np.random.default_rng(1)
+    truths = [truth([[0, 0, 20, 20]], [0]) for _ in range(6)]
+    told = [said([[k, 0, 20 + k, 20]], [0], [0.9 - 0.1 * k]) for k in range(6)]
+    weights = rng.integers(0, 3, (7, 6))
+    for matched, precision in (
+        (coco_matched(told, truths, 1)[0], coco_precision),
+        (voc_matched(told, truths, 1)[0], voc_precision),
+    ):
+        together = precision(matched, weights=weights)
+        alone = [precision(matched, weights=row[None])[:, 0] for row in weights]
+        np.testing.assert_allclose(together, np.stack(alone, 1), rtol=1e-6)

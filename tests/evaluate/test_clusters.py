@@ -10,7 +10,7 @@ import pytest
 from avssl.evaluate import keypoint_rows
 from avssl.evaluate.average_precision import map_interval
 from avssl.evaluate.drawn_rows import with_interval
-from avssl.evaluate.figures import Context, balanced_row, gain_row, score_row
+from avssl.evaluate.figures import Context, balanced_row, gain_row, majority_rows, score_row
 from avssl.evaluate.labelled import Division, Labelled, hold_out, source_folds
 from avssl.evaluate.localization import scoring
 from avssl.evaluate.localization.scoring import mean_interval
@@ -23,6 +23,7 @@ from avssl.evaluate.statistics import (
     balanced_interval,
     cluster_bootstrap,
     influence_interval,
+    mcnemar,
     touching,
 )
 from avssl.evaluate.sums import mean_of, row_of_sums, sums_interval
@@ -175,3 +176,50 @@ def test_random_items_and_neighbours_are_of_other_sources():
     angles = values[:, 0] / 10
     found = nearest(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), sources, 2)
     assert found.places.tolist() == [[2, 4], [2, 4], [1, 4], [4, 1], [3, 1]]
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_gain_is_the_first_figure_minus_the_second_on_the_same_items(single):
+    data = labelled(np.eye(3, dtype=np.int8)[LABELS] if single else TARGETS, range(SOURCES), single)
+    items = np.arange(5, 38)
+    ours, theirs = SCORES[items], OTHERS[items]
+    context = replace(CONTEXT, listed=77, seed=2, command="c")
+    row = gain_row("gain", ours, theirs, data, items, context, "note")
+    parts = [score_row("x", some, data, items, context).value for some in (ours, theirs)]
+    assert row.value == pytest.approx(parts[0] - parts[1]) and row.low <= row.value <= row.high
+    back = gain_row("gain", theirs, ours, data, items, context, "note")
+    assert (back.value, back.low, back.high) == pytest.approx((-row.value, -row.high, -row.low), abs=0.02)
+    assert (row.n, row.clusters, row.n_listed, row.n_used, row.chance) == (33, 33, 77, 33, 0.0)
+    assert gain_row("gain", ours, theirs, data, items, CONTEXT, "").n_listed == 33
+    assert (row.seed, row.command, row.protocol, row.unit, row.method) == (2, "c", "test", "source", "bootstrap")
+    assert row.metric == ("accuracy-difference" if single else "map-envelope-difference")
+    if single:
+        a, b = (some.argmax(1) == LABELS[items] for some in (ours, theirs))
+        p = mcnemar(int((a & ~b).sum()), int((~a & b).sum()))
+        assert row.note == f"note; McNemar p = {p:.2g}"
+        assert mcnemar(int((~a & b).sum()), int((a & ~b).sum())) == p
+    else:
+        assert row.note == "note"
+    same = gain_row("gain", ours, ours, data, items, context, "")
+    assert same.value == 0 and same.low < 0 < same.high, "that nothing differed is no certainty"
+
+
+def test_chance_of_several_labels_is_that_of_shuffled_scores():
+    data = labelled(TARGETS, range(SOURCES), False)
+    items = np.arange(SOURCES)
+    found = score_row("x", SCORES, data, items, CONTEXT).chance
+    assert found == pytest.approx(TARGETS.mean(), abs=0.12)
+    assert found == score_row("y", OTHERS, data, items, CONTEXT).chance, "the same for all"
+    assert found != score_row("x", SCORES, data, items, replace(CONTEXT, seed=1)).chance
+
+
+def test_the_majority_is_that_of_what_is_learned_from():
+    targets = np.eye(3, dtype=np.int8)[[0, 0, 0, 1, 1, 2, 2, 2, 2, 1]]
+    train, test = np.arange(5), np.arange(5, 10)
+    data = replace(labelled(targets, range(10), True), divisions=(Division("test", train, test),))
+    accuracy, balanced = majority_rows(data, CONTEXT)
+    assert (accuracy.name, accuracy.metric, accuracy.value) == ("majority", "accuracy", 0.0), "of the train part 0"
+    assert accuracy.chance == pytest.approx(4 / 5) and balanced.chance == pytest.approx(1 / 2)
+    turned = replace(data, divisions=(Division("a", test, train), Division("b", train, test)))
+    assert majority_rows(turned, CONTEXT)[0].n == 10 and majority_rows(turned, CONTEXT)[0].value == 0.0
+    assert majority_rows(labelled(TARGETS, range(SOURCES), False), CONTEXT) == []

@@ -59,3 +59,15 @@ def test_differences_are_paired_and_pictures_of_one_source_stay_together():
     alone = sums_interval(columns, range(200), mean_of(0, 2))
     together = sums_interval(columns, [i // 20 for i in np.argsort(np.argsort(hard))], mean_of(0, 2))
     assert together[2] - together[1] > 2 * (alone[2] - alone[1])
+
+
+def test_bins_are_counted_for_each_picture_by_itself():
+    rng = np.random.default_rng(0)
+    truth, said = rng.integers(0, 5, (2, 4, 3, 6))
+    correct, total = bin_counts(said, truth, 5)
+    for n in range(4):
+        for k in range(5):
+            assert total[n, k] == (truth[n] == k).sum()
+            assert correct[n, k] == ((truth[n] == k) & (said[n] == k)).sum()
+    shares = [[c / t for c, t in zip(cs, ts, strict=True) if t] for cs, ts in zip(correct, total, strict=True)]
+    assert balanced_accuracy(correct, total) == pytest.approx([np.mean(one) for one in shares])

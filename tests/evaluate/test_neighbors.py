@@ -72,6 +72,22 @@ def test_what_is_shared_by_hand():
     assert "the same in 75.0 % of neighbours, in 33.3 % of random items" in rows["trained/kind", "shared"].note
 
 
+def test_a_gain_is_trained_minus_random_in_every_figure():
+    values = np.array([[0.0], [1.0], [2.0], [4.0]])
+    nothing = np.zeros((4, 1), np.float32)
+    found = {
+        "trained": Found(np.array([[1], [0], [1], [2]]), nothing),
+        "random": Found(np.array([[3], [2], [0], [0]]), nothing),
+    }
+    rows = _by_name(shared_rows(found, [Attribute("line", values)], list("abcd"), CONTEXT))
+    ours, theirs = (rows[f"{name}/line", "shared"].value for name in ("trained", "random"))
+    gain = rows["gain/line", "shared-difference"]
+    assert gain.value == pytest.approx(ours - theirs) and gain.low < gain.value < gain.high and gain.chance == 0
+    precise = _by_name(precision_rows(found, list("xxyy"), list("abcd"), CONTEXT, {"trained": "", "random": ""}))
+    assert precise["trained", "precision@1"].value == 0.75 and precise["random", "precision@1"].value == 0.0
+    assert precise["gain", "precision@1-difference"].value == 0.75
+
+
 def test_features_share_with_their_neighbours_what_they_hold_and_nothing_else():
     rng = np.random.default_rng(1)
     n = 300

@@ -97,3 +97,11 @@ def test_what_is_said_must_be_finite_and_of_the_same_shape():
         errors_in_units(np.full((1, 1, 2), NAN), np.zeros((1, 1, 2)), np.ones(1))
     with pytest.raises(ValueError, match="do not fit"):
         errors_in_units(np.zeros((1, 2, 2)), np.zeros((1, 1, 2)), np.ones(1))
+    with pytest.raises(ValueError, match="do not fit"):
+        errors_in_units(np.zeros((2, 1, 2)), np.zeros((2, 1, 2)), np.ones(1))
+
+
+@pytest.mark.parametrize("unit", [0.0, -3.0, NAN])
+def test_a_person_without_a_unit_is_excluded(unit):
+    assert np.isnan(errors_in_units(SAID[:1], TRUTH[:1], np.array([unit]))).all()
+    assert math.isnan(pck(ERRORS[2:], 0.2)) and math.isnan(pck_auc(ERRORS[2:], 0.2))

@@ -7,11 +7,13 @@ import io
 import re
 import wave
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from browser import PHONE, opened
-from toy_media import ToyVideos
+from toy_media import RATE, ToyVideos
 
 from avssl.errors import UserError
 from avssl.evaluate.figures import Context
@@ -19,6 +21,7 @@ from avssl.evaluate.retrieval import (
     Embedded,
     Moments,
     _dealt,
+    embed_moments,
     expected_rank,
     find_moments,
     ndcg,
@@ -27,6 +30,7 @@ from avssl.evaluate.retrieval import (
     retrieval_rows,
 )
 from avssl.evaluate.retrieval_page import wav
+from avssl.networks.fusion import FUSIONS
 
 
 def test_ndcg_by_hand():
@@ -290,3 +294,50 @@ def test_shuffled_pairs_are_partners_of_another_source_each_once():
         "shuffled-pairs/image-to-sound",
         "ndcg@30",
     ) not in rows
+
+
+class Halves:
+    """A model that sees the brightness of a frame and hears the loudness of a second, at three places each."""
+
+    def __init__(self, fusion="ave"):
+        torch.manual_seed(0)
+        self.fusion = FUSIONS[fusion](1, 1)
+        self.vision = lambda frames: frames.float().mean((1, 2, 3)).view(-1, 1, 1, 1) * torch.tensor([1.0, 0.5, 2.0])
+        self.audio_encoder = lambda waves: waves.abs().mean(1).view(-1, 1, 1, 1) * torch.tensor([1.0, 0.5, 2.0])
+        self.audio_encoder.config = SimpleNamespace(front_end=SimpleNamespace(seconds=0.6, rate=RATE))
+        self.sounds = []
+
+    def prepare_frames(self, frames):
+        return torch.from_numpy(frames)
+
+    def prepare_waveform(self, sounds, rate):
+        assert rate == RATE
+        self.sounds += list(sounds)
+        return torch.from_numpy(sounds)
+
+
+@pytest.mark.parametrize("fusion", ["l3", "ave", "avol"])
+def test_moments_are_embedded_with_the_sound_around_them_and_with_what_the_network_itself_says(fusion):
+    media, told = ToyVideos(35), []
+    moments, model = find_moments(media, 2), Halves(fusion)
+    found = embed_moments(model, media, moments, lambda done, total: told.append((done, total)))
+    assert told[-1] == (70, 70) and told[0][0] < 70
+    assert [len(found.image), len(found.sound), *found.own.shape] == [70] * 4
+    for k in (0, 33, 69):
+        item, time = moments.items[k], moments.seconds[k]
+        assert np.array_equal(model.sounds[k], media.audio(item, time - 0.3, 0.6, RATE))
+        vision = model.fusion.embed_vision(model.vision(torch.from_numpy(media.frames(item, [time]))))
+        audio = model.fusion.embed_audio(model.audio_encoder(torch.from_numpy(model.sounds[k])[None]))
+        with torch.no_grad():
+            assert found.own[k, k] == pytest.approx(float(model.fusion.pairs(vision, audio)), abs=1e-4)
+            vector = model.fusion.vectors(vision)[0]
+            assert found.image[k] == pytest.approx((vector / vector.norm()).numpy(), abs=1e-5)
+            assert found.sound[k] == pytest.approx((audio[0] / audio[0].norm()).numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["vision", "audio_encoder", "fusion"])
+def test_a_model_without_both_halves_and_what_joins_them_is_refused(missing):
+    model, media = Halves(), ToyVideos(3)
+    setattr(model, missing, None)
+    with pytest.raises(UserError, match="no space where picture and sound meet"):
+        embed_moments(model, media, find_moments(media))

@@ -233,3 +233,16 @@ def test_an_extended_set_is_walked_in_steps_from_the_surest_but_one(count: int) 
     rising = sorted(q)[:: max(1, count // 10)]
     best = max(2 * p * r / (p + r) if p + r else 0.0 for p, r in map(at, rising))
     assert metrics.extended_max_f1(there, c, q) == pytest.approx(best)
+
+
+def test_without_a_truth_the_adaptive_rule_takes_half() -> None:
+    nothing = np.zeros((4, 4))
+    assert np.array_equal(metrics.adaptive(GRID, nothing), metrics.half_strict(GRID))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 5, 1000])
+def test_ties_of_any_number_count_half_under_roc(levels: int) -> None:
+    rng = np.random.default_rng(levels)
+    positive, scores = rng.random(40) < 0.4, rng.integers(0, levels, 40)
+    pairs = [(a > b) + (a == b) / 2 for a in scores[positive] for b in scores[~positive]]
+    assert metrics.roc_area(positive, scores) == pytest.approx(np.mean(pairs))
