@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from toy_media import FPS, RATE, ToyVideos
 
+from avssl.media.sources import Sources, with_sources
 from avssl.samplers.correspondence import PairRule, draw_pair, grid, loudness_db, unusable
 from avssl.samplers.keys import Key, generator, permutation
 
@@ -156,6 +157,13 @@ def test_the_negative_of_an_item_is_the_sound_of_any_other_source_alike():
         assert not counts[own].any()
         others = np.delete(counts, own)
         assert others.min() > 0.3 * others.mean() and others.max() < 2.2 * others.mean()
+
+
+def test_the_negative_is_of_another_source_even_where_one_source_has_nearly_everything():
+    media = ToyVideos(600)
+    view = with_sources(media, Sources(("one",) * 599 + ("other",), "content", (), ()))
+    negatives = [pair for pair in pairs(view, RULE, count=60) if pair.label == 0]
+    assert all(599 in (pair.frame.item, pair.sound.item) for pair in negatives)
 
 
 def test_with_one_source_the_negative_is_at_least_another_item():

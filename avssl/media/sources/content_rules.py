@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from avssl.media.content import copies
 from avssl.media.facts import Facts, Media
 from avssl.media.sources import pictures, sounds
 from avssl.media.sources.looks import distinctive
+from avssl.media.sources.names import NameGroups
 from avssl.media.sources.pictures import same_frames, same_picture, says_something, thumbnail
 from avssl.media.sources.traces import Trace, sound_of
 
@@ -32,6 +33,9 @@ SAME_WIDTH = 0.02
 MAINS_HZ = (50.0, 60.0)
 """Their multiples hum everywhere."""
 ALIGNED_MOMENTS = 3
+LIKELY = "names that may be of parts of one source"
+LOOKED_AT, LOOKS_AGREE = 5, 0.7
+"""Groups that names must make at least, and the share of their items that must look most like their own group."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,22 @@ def by_bytes(facts: Sequence[Facts]) -> list[Alike]:
         Alike("bytes", tuple(sorted(i for path in group for i in items[path])), "the same bytes", True)
         for group in copies(paths)
     ]
+
+
+def by_looks_of_names(named: NameGroups, traces: Sequence[Trace]) -> list[Alike]:
+    """Videos whose names are likely to be of parts: sure if the pictures say so, too, for the names as a whole.
+
+    Cuts of one video look more like each other than like anything else, clips of one kind do so less: the nearest in
+    mean looks is of the same video for 83 % of 103 cuts of 50 web videos, of the same kind for 51 % of 280 clips of 10.
+    """
+    found = []
+    for groups, kept in ((named.likely, True), (named.bare, False)):
+        seen = [group for group in groups if all(len(traces[i].grey) > 1 for i in group)]
+        sure = len(seen) >= LOOKED_AT and _nearest_is_own(seen, traces) >= LOOKS_AGREE
+        found += [Alike("names", group, "names and looks of parts of one source", True) for group in seen if sure]
+        if kept and not sure:
+            found += [Alike("names", group, LIKELY, False) for group in groups]
+    return found
 
 
 def by_frames(traces: Sequence[Trace]) -> list[Alike]:
@@ -94,16 +114,37 @@ def by_border(traces: Sequence[Trace]) -> list[Alike]:
     return _few(groups, len(traces), "border", lambda i: f"a border of colour {_hex(traces[i].border)}")
 
 
-def by_hum(traces: Sequence[Trace]) -> list[Alike]:
-    """Items with a steady tone of one frequency, which few others have."""
+def by_hum(traces: Sequence[Trace], sounds_alike: Sequence[Alike]) -> list[Alike]:
+    """Items with a steady tone of one frequency, which few others have.
+
+    Args:
+        sounds_alike: what :func:`by_sound` found: a recording that is used again brings its tone with it.
+    """
+    again = [set(one.items) for one in sounds_alike if not one.sure]
     having = [i for i, trace in enumerate(traces) if len(trace.tones) and not _mains(float(trace.tones[0]))]
     groups = _clusters(
         having, lambda i: (int(traces[i].tones[0] // SAME_TONE_HZ),), lambda a, b: _same_hum(traces[a], traces[b])
     )
-    return _few(groups, len(traces), "hum", lambda i: f"a steady tone of {float(traces[i].tones[0]):.1f} Hz")
+    told = _few(groups, len(traces), "hum", lambda i: f"a steady tone of {float(traces[i].tones[0]):.1f} Hz")
+    return [replace(one, sure=one.sure and not any(pair <= set(one.items) for pair in again)) for one in told]
 
 
 # --- how --------------------------------------------------------------------------------------------------
+
+
+def _nearest_is_own(groups: Sequence[tuple[int, ...]], traces: Sequence[Trace]) -> float:
+    """The share of items whose nearest in mean looks is of their own group; of a few hundred, if there are more."""
+    owner = np.array([k for k, group in enumerate(groups) for _ in group])
+    items = [traces[i] for group in groups for i in group]
+    grey = np.stack([trace.grey.mean(0).ravel() / 4 for trace in items])
+    looks = np.concatenate([grey, np.stack([trace.colour.mean(0).ravel() for trace in items])], axis=1)
+    asked = np.arange(0, len(items), max(len(items) // 400, 1))
+    own = 0
+    for i in asked:
+        distance = np.square(looks - looks[i]).sum(1)
+        distance[i] = np.inf
+        own += int(owner[distance.argmin()] == owner[i])
+    return own / len(asked)
 
 
 class _Waves:

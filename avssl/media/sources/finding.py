@@ -9,10 +9,20 @@ from collections.abc import Sequence
 from avssl.media.facts import Facts, Media
 from avssl.media.progress import Tell, telling
 from avssl.media.sources.both import Both
-from avssl.media.sources.content_rules import Alike, by_border, by_bytes, by_frames, by_hum, by_sound
+from avssl.media.sources.content_rules import (
+    LIKELY,
+    Alike,
+    by_border,
+    by_bytes,
+    by_frames,
+    by_hum,
+    by_looks_of_names,
+    by_sound,
+)
 from avssl.media.sources.found import Likeness, Sources, Unions
 from avssl.media.sources.names import name_groups
 from avssl.media.sources.trace_cache import traces_of
+from avssl.media.sources.traces import Trace
 
 MODES = ("content", "names", "none")
 
@@ -51,9 +61,12 @@ def find_sources(
     for items in named.sure:
         groups.append(_likeness("names", items, paths, "names of parts of one source"))
         unions.join(items)
-    alike = [Alike("names", items, "names that may be of parts of one source", False) for items in named.likely]
     if mode == "content":
-        alike += _by_content(media, facts, workers, progress)
+        with telling(progress) as tell:
+            traces = traces_of(media, workers, tell)
+        alike = [*by_looks_of_names(named, traces), *_by_content(media, facts, traces)]
+    else:
+        alike = [Alike("names", items, LIKELY, False) for items in named.likely]
     for one in alike:
         if one.sure:
             unions.join(one.items)
@@ -86,16 +99,9 @@ def sources_in_both(
 # --- how ------------------------------------------------------------------------------------------------
 
 
-def _by_content(media: Media, facts: Sequence[Facts], workers: int | None, progress: Tell | bool | None) -> list[Alike]:
-    with telling(progress) as tell:
-        traces = traces_of(media, workers, tell)
-    return [
-        *by_bytes(facts),
-        *by_frames(traces),
-        *by_sound(media, facts, traces),
-        *by_border(traces),
-        *by_hum(traces),
-    ]
+def _by_content(media: Media, facts: Sequence[Facts], traces: Sequence[Trace]) -> list[Alike]:
+    heard = by_sound(media, facts, traces)
+    return [*by_bytes(facts), *by_frames(traces), *heard, *by_border(traces), *by_hum(traces, heard)]
 
 
 def _together(alike: Sequence[Alike]) -> list[tuple[str, tuple[int, ...], str]]:
@@ -138,7 +144,7 @@ def _same_files(paths: Sequence[str], told: Sequence[str]) -> list[Likeness]:
     for i, path in enumerate(paths):
         by_path[os.path.normpath(path)].append(i)
     return [
-        _likeness("file", items, paths, "stretches of one file")
+        _likeness("file", items, paths, "one file")
         for items in by_path.values()
         if len(items) > 1 and len({told[i] for i in items}) == 1
     ]

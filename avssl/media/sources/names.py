@@ -3,7 +3,7 @@
 Names of known kinds (YouTube ids with times, VoxCeleb, UCF101, HMDB51, ESC-50, UrbanSound8K, chapters of cameras)
 name their source. Else a stem with a part number (``v067_p1``, ``clip-003_part2``) names one, where the names of the
 whole collection bear it out: a number is a part only if many different stems have few numbers each. A bare running
-number (``video1``, ``frame_0001``) is never a part.
+number (``video1``, ``frame_0001``) is never a part by itself.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ from avssl.media.sources.name_kinds import Name, is_id, known_sources
 
 @dataclass(frozen=True)
 class NameGroups:
-    """Items that names put together: ``sure`` beyond doubt, ``likely`` where something else has to agree."""
+    """Items that names put together.
+
+    Attributes:
+        sure: beyond doubt.
+        likely: by words for parts, where something else has to agree.
+        bare: by numbers from 1 on after stems that vary (``concert_1``, ``concert_2``, ``walk_1``): nothing by itself.
+    """
 
     sure: tuple[tuple[int, ...], ...]
     likely: tuple[tuple[int, ...], ...]
+    bare: tuple[tuple[int, ...], ...] = ()
 
 
 def name_groups(paths: Sequence[str], seconds: Sequence[float] | None = None) -> NameGroups:
@@ -45,7 +52,8 @@ def name_groups(paths: Sequence[str], seconds: Sequence[float] | None = None) ->
         for stem, items in family.stems.items():
             if len(items) > 1:
                 (sure if family.sure else likely)[f"{family.kind}\0{stem}"] += items
-    return NameGroups(_groups(sure), _groups(likely))
+    placed = {i for groups in (sure, likely) for items in groups.values() if len(items) > 1 for i in items}
+    return NameGroups(_groups(sure), _groups(likely), _groups(_by_numbers(names, [i for i in rest if i not in placed])))
 
 
 def _groups(found: Mapping[str, list[int]]) -> tuple[tuple[int, ...], ...]:
@@ -120,6 +128,23 @@ def _family(word: str, parts: list[tuple[int, str, str]], names: Sequence[Name])
     return _Family(word, stems, sure)
 
 
+def _by_numbers(names: Sequence[Name], items: Iterable[int]) -> dict[str, list[int]]:
+    """Stems with the numbers 1, 2, … (or 0, 1, …) after them: many stems, each with few numbers and none left out."""
+    stems: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for i in items:
+        found = _NUMBERED.fullmatch(names[i].stem)
+        if found is not None:
+            stems[f"{names[i].folder}/{found[1]}"].append((int(found[2]), i))
+    kept = {}
+    for stem, parts in stems.items():
+        numbers = sorted(number for number, _ in parts)
+        if 1 < len(parts) <= _FEW_NUMBERS and numbers in (list(range(len(parts))), list(range(1, len(parts) + 1))):
+            kept[stem] = [i for _, i in parts]
+    return kept if len(kept) >= _MANY_STEMS else {}
+
+
+_NUMBERED = re.compile(r"(.*?[^\s_.(-])[\s_.(-]+(\d{1,3})\)?")
+_FEW_NUMBERS, _MANY_STEMS = 6, 5
 _MANY_PARTS = 4
 """So many parts a stem, or as many as there are stems: more are rather a running number."""
 

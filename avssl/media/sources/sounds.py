@@ -29,9 +29,9 @@ MATCHED = 8
 """Landmarks at one offset, at least."""
 
 STEADY_SECONDS = 1.024
-STEADY_DB = 12.0
+STEADY_DB = 18.0
 """A steady tone stands so far above the median of the 61 bins around it, nearly always."""
-STEADY_SPREAD_DB, STEADY_HZ = 2.5, 0.075
+STEADY_SPREAD_DB, STEADY_HZ = 2.5, 0.06
 """Its level and its frequency stray no further."""
 TONES = 4
 LOWEST_HZ, HIGHEST_HZ = 25.0, 3800.0

@@ -90,6 +90,19 @@ def test_copies_are_one_however_they_are_packed_encoded_scaled_or_mirrored(tmp_p
     assert [len(group.items) for group in sources.groups if group.rule == "bytes"] == [2]
 
 
+def test_numbers_after_names_are_parts_where_the_pictures_say_so(tmp_path: Path):
+    names = ("concert", "walk", "kitchen", "harbour", "school", "garden")
+    for number, name in enumerate(names):
+        pictures = scene(60 + number, 48)
+        write(tmp_path / "cuts" / f"{name}_1.mp4", pictures[:20])
+        write(tmp_path / "cuts" / f"{name}_2.mp4", pictures[28:])
+        for part in (1, 2):
+            write(tmp_path / "kinds" / f"{name}_{part}.mp4", scene(80 + 2 * number + part, 20))
+    assert groups(found_in(tmp_path / "cuts")) == {(f"{name}_1.mp4", f"{name}_2.mp4") for name in names}
+    assert not found_in(tmp_path / "kinds").groups
+    assert not found_in(tmp_path / "cuts", "names").groups
+
+
 def test_cuts_that_overlap_are_one_by_sound_and_pictures(tmp_path: Path):
     pictures, wave = scene(7, 64), noises(7, 8.0)
     write(tmp_path / "early.mp4", pictures[:40], wave[: 5 * 16000])
