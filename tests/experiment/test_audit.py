@@ -7,9 +7,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import DESKTOP, PHONE, opened
-from made_clips import hums_and_borders, unlike
+from made_clips import hums_and_borders, unlike, write
 
 import avssl
 from avssl.cli.main import main
@@ -127,3 +128,16 @@ def test_a_prepared_set_is_audited_as_its_files_are(made, tmp_path, apart):
     assert any(kind.startswith("prepared") for kind, _ in found.makes)
     assert {"same border", "same hum"} <= set(leaks(found))
     assert max(share for name, share in leaks(found).items() if "hum name one training source" in name) > 0.9
+
+
+def test_a_folder_of_everything_is_audited_too(made, tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    shutil.copytree(made / "unlike", tmp_path / "all")
+    for k in range(3):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(tmp_path / "all" / f"picture{k}.png")
+    write(tmp_path / "all" / "silent.mp4", [np.full((3, 64, 64), 9, np.uint8)] * 10, np.zeros(16_000))
+    found = avssl.audit(tmp_path / "all")
+    assert not leaks(found)
+    assert any("25 of 28 items" in note for note in found.notes)

@@ -119,6 +119,8 @@ def neighbours(cues: Cues) -> list[Finding]:
         return []
     everything = {**cues.picture, **cues.sound}
     names = [name for name in everything if name not in _MADE]
+    if not names:
+        return []
     z = _normal(1 - 0.025 / len(names))
     best: Finding | None = None
     for name in names:
@@ -148,9 +150,9 @@ def telling(cues: Cues, shared: bool) -> list[Finding]:
     number = {name: k for k, name in enumerate(sorted(set(cues.sources)))}
     source = np.array([number[name] for name in cues.sources])
     several = [k for k in range(len(number)) if (source == k).sum() > 1]
-    if len(several) < 5:
-        return []
     everything = {**cues.picture, **cues.sound}
+    if len(several) < 5 or not everything:
+        return []
     z = _normal(1 - 0.025 / len(everything))
     found = []
     for name, values in everything.items():
@@ -178,7 +180,7 @@ def part(cues: Cues, chosen: NDArray[np.bool_]) -> Cues:
         [cues.sources[i] for i in places],
         {name: values[places] for name, values in cues.picture.items()},
         {name: values[places] for name, values in cues.sound.items()},
-        [cues.kinds[i] for i in places],
+        [],
         [cues.folders[i] for i in places],
     )
 

@@ -59,8 +59,10 @@ class Cues:
         sources: of each.
         picture, sound: cue → (n, d), each scaled so that the cue as a whole has variance 1; a cue that is the same in
             all items is left out.
-        kinds: how each was made, in words.
+        kinds: how each was made, in words; of all that could be read.
         folders: that each lies in.
+        readable: all that could be read. Where some have picture and sound, ``items`` are those; else those with a
+            picture if there are any; else those with sound.
         unread: how many items could not be read here.
     """
 
@@ -70,6 +72,7 @@ class Cues:
     sound: dict[str, Matrix]
     kinds: list[str]
     folders: list[str]
+    readable: tuple[int, ...] = ()
     unread: int = 0
 
 
@@ -94,20 +97,22 @@ def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = la
         pictures.append(seen)
         sounds.append(heard)
         makes.append(Make("prepared") if _is_prepared(media, i) else make_of(facts))
-    everywhere = [media.facts(i) for i in kept]
-    picture, sound = _together(pictures), _together(sounds)
-    if kept:
-        if picture:
-            picture["make of the picture"] = _picture_make(everywhere, makes)
-        if sound:
-            sound["make of the sound"] = _sound_make(everywhere, makes)
+    kinds = [_in_words(media.facts(i), make) for i, make in zip(kept, makes, strict=True)]
+    asked = _asked(pictures, sounds)
+    everywhere, their_makes = [media.facts(kept[place]) for place in asked], [makes[place] for place in asked]
+    picture, sound = (_together([each[place] for place in asked]) for each in (pictures, sounds))
+    if picture:
+        picture["make of the picture"] = _picture_make(everywhere, their_makes)
+    if sound:
+        sound["make of the sound"] = _sound_make(everywhere, their_makes)
     return Cues(
-        np.array(kept, np.int64),
+        np.array([kept[place] for place in asked], np.int64),
         [facts.source or facts.path for facts in everywhere],
         _scaled(picture),
         _scaled(sound),
-        [_in_words(facts, make) for facts, make in zip(everywhere, makes, strict=True)],
+        kinds,
         [os.path.dirname(facts.path) for facts in everywhere],  # noqa: PTH120 - of members of a tar, too
+        tuple(kept),
         unread,
     )
 
@@ -134,6 +139,12 @@ def make_of(facts: Facts) -> Make:
 
 
 # --- how ------------------------------------------------------------------------------------------------
+
+
+def _asked(pictures: Sequence[object], sounds: Sequence[object]) -> list[int]:
+    """Which of the items have both picture and sound; if none has, which have a picture; else which have sound."""
+    both = [place for place, (seen, heard) in enumerate(zip(pictures, sounds, strict=True)) if seen and heard]
+    return both or [place for place, seen in enumerate(pictures) if seen] or list(range(len(sounds)))
 
 
 def _is_prepared(media: Media, i: int) -> bool:

@@ -146,7 +146,7 @@ def audit(
     measured = measure(media, chosen.tolist(), lambda count: steps.done("measuring", count))
     if measured.unread:
         notes.append(f"{measured.unread} items could not be read to their end and are not measured")
-    notes += [f"no {side} in all items: nothing to match with it" for side in _lacking(measured)]
+    notes += _lacking(measured)
     more, identity = _cue_findings(measured, division, seed)
     leaks += more
 
@@ -154,7 +154,7 @@ def audit(
     if made is not None:
         from avssl.experiment.audit.trial import tried
 
-        trial = tried(made, media, measured.items, division, fast=fast, seed=seed, steps=steps)
+        trial = tried(made, media, np.array(measured.readable, np.int64), division, fast=fast, seed=seed, steps=steps)
         leaks += trial.shortcuts
         planted = trial.planted
         notes += trial.notes
@@ -256,7 +256,13 @@ def _sample(usable: NDArray[np.int64], division: Division | None, items: int, se
 
 
 def _lacking(measured: Cues) -> list[str]:
-    return [name for name, cues in (("picture", measured.picture), ("sound", measured.sound)) if not cues]
+    """Of what, and why, cues are not asked."""
+    sides = [("picture", measured.picture), ("sound", measured.sound)]
+    notes = [f"no {name} that differs from item to item: nothing to match with it" for name, cues in sides if not cues]
+    if len(measured.items) < len(measured.readable):
+        whole = f"{len(measured.items)} of {len(measured.readable)} items"
+        notes.append(f"cues are asked of the {whole} that have {'picture and sound' if not notes else 'them'}")
+    return notes
 
 
 def _cue_findings(measured: Cues, division: Division | None, seed: int) -> tuple[list[Finding], list[Finding]]:
