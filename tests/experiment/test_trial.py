@@ -69,6 +69,13 @@ def test_a_control_that_sees_nothing_of_the_leak_is_blind(monkeypatch):
     assert found.low <= 0.5
 
 
+def test_of_three_test_sources_no_control_can_rise_above_chance_and_that_is_said():
+    task = made("rotation")
+    found = caught("shuffled-labels", task.controls()["shuffled-labels"], drawn_of(task, Textures(12)))
+    assert found.value > 0.8
+    assert found.verdict == ("caught" if found.low > found.chance else "too few")
+
+
 def test_the_same_leak_is_planted_again():
     task = made("rotation")
     control = task.controls()["shuffled-labels"]

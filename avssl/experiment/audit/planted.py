@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from avssl.evaluate.judging import accuracy_row, held_out_keys, judge
-from avssl.experiment.audit.findings import Finding
+from avssl.experiment.audit.findings import Finding, Verdict
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
 from avssl.tasks.base import Batch, Task
@@ -94,17 +94,22 @@ def caught(name: str, control: Task, drawn: Drawn, *, steps: int = STEPS) -> Fin
     keys = held_out_keys(drawn.seed, JUDGED)
     judgement = judge(marked, [network], drawn.test, keys)[0]
     row = accuracy_row(name, judgement, chance=1 / control.classes, seed=drawn.seed)
-    rises = row.low > 1 / control.classes
+    chance = 1 / control.classes
+    words = WORDS.get(name, "a mark in what this control sees")
+    verdict: Verdict = "caught" if row.low > chance else "blind"
+    if verdict == "blind" and row.value > (1 + chance) / 2:
+        verdict = "too few"  # it sees the leak, and no interval over so few sources lies above chance
+        words += f"; with {row.clusters} test sources no interval can show it"
     return Finding(
         f"{control.name}: {name}",
         row.value,
         row.low,
         row.high,
-        1 / control.classes,
-        "caught" if rises else "blind",
+        chance,
+        verdict,
         "planted",
         row.n,
-        WORDS.get(name, "a mark in what this control sees"),
+        words,
     )
 
 

@@ -87,7 +87,10 @@ def verdict(audit: Audit) -> list[str]:
     blind = [short(row) for row in audit.planted if row.verdict == "blind"]
     if blind:
         said.append(f"Blind on these data: {', '.join(blind)}. That no leak is found by it means nothing here.")
-    elif audit.planted:
+    unseen = [short(row) for row in audit.planted if row.verdict == "too few"]
+    if unseen:
+        said.append(f"Too few test sources for a control to rise above chance: {', '.join(unseen)}.")
+    if audit.planted and not blind and not unseen:
         said.append("Each leak that was planted was caught.")
     return said
 
