@@ -7,15 +7,19 @@ import pytest
 
 from avssl.evaluate.statistics import (
     DIFFERENCE,
+    FEW,
     SHARE,
     accuracy_interval,
+    auc,
     auc_interval,
     balanced_interval,
     cluster_bootstrap,
     few_interval,
     influence_interval,
+    interval_of_draws,
     mcnemar,
     t_interval,
+    widened,
     wilson,
 )
 from avssl.evaluate.sums import sums_interval
@@ -179,3 +183,44 @@ def test_intervals_of_few_sources_cover_the_truth_at_least_94_times_in_100(sourc
     rng = np.random.default_rng(100 + sources)
     ends = [interval(rng, sources) for _ in range(trials)]
     assert np.mean([low <= truth <= high for low, high in ends]) >= 0.94
+
+
+@pytest.mark.parametrize("clusters", [FEW, FEW + 1, 100])
+def test_from_thirty_sources_on_an_interval_is_that_of_the_draws_and_below_it_is_wider(clusters):
+    drawn = np.random.default_rng(0).normal(0.5, 0.1, 400)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    assert interval_of_draws(0.5, drawn, clusters) == pytest.approx((low, high))
+    few = interval_of_draws(0.5, drawn, FEW - 1)
+    assert few[0] < low and few[1] > high
+    with_nan = np.append(drawn, [np.nan] * 9)
+    assert interval_of_draws(0.5, with_nan, clusters) == pytest.approx((low, high)), (
+        "draws without a figure are left out"
+    )
+    assert np.isnan(interval_of_draws(np.nan, drawn, clusters)).all() and np.isnan(interval_of_draws(0.5, [], 9)).all()
+
+
+def test_intervals_stay_within_what_is_possible():
+    drawn = np.random.default_rng(0).normal(0.9, 0.2, 400)
+    assert interval_of_draws(0.9, drawn, 50, (0.0, 1.0))[1] == 1.0
+    assert interval_of_draws(0.9, drawn, 50)[1] > 1.0
+    assert interval_of_draws(0.9, drawn, 1, (0.0, 1.0)) == (0.0, 1.0), "one source tells nothing"
+    assert interval_of_draws(0.5, [0.5] * 9, 50) == (0.5, 0.5)
+    low, high = interval_of_draws(0.5, [0.5] * 9, 50, (0.0, 1.0))
+    assert 0.4 < low < 0.5 < high < 0.6, "as many may differ as 50 that agree allow"
+
+
+def test_independent_reasons_to_vary_add_as_squares():
+    assert widened(1.0, (1.0, 0.7, 1.3), (5.0, 4.6, 5.4)) == pytest.approx((0.5, 1.5))
+    assert widened(0.0, (0.0, -0.1, 0.3)) == pytest.approx((-0.1, 0.3))
+
+
+@pytest.mark.parametrize("levels", [2, 4, 1000])
+def test_the_area_under_roc_is_the_share_of_pairs_in_order_ties_counting_half(levels):
+    rng = np.random.default_rng(levels)
+    scores, truth = rng.integers(0, levels, 60), rng.random(60) < 0.3
+    pairs = [(a > b) + (a == b) / 2 for a in scores[truth] for b in scores[~truth]]
+    assert auc(scores, truth) == pytest.approx(np.mean(pairs))
+    assert np.isnan(auc(scores, np.ones(60))) and np.isnan(auc(scores, np.zeros(60)))
+    assert auc_interval(scores, np.ones(60), range(60)) == (0.0, 1.0)
+    low, high = auc_interval(scores, truth, range(60), draws=200)
+    assert 0 <= low < auc(scores, truth) < high <= 1
