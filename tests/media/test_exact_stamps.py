@@ -140,7 +140,7 @@ MEMORIES = [
     ("wav", "g726", 8_000),
     ("wav", "adpcm_ima_wav", 22_050),
     ("wav", "adpcm_ms", 22_050),
-    ("mov", "adpcm_ima_qt", 44_100),
+    ("mov", "adpcm_ima_qt", 11_025),
     ("flv", "adpcm_swf", 22_050),
     ("asf", "wmav2", 44_100),
     ("ac3", "ac3", 48_000),
