@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.experiment.audit.findings import Finding, Verdict, chance_text, figure, per_cent
 from avssl.experiment.audit.screen import SECTIONS, facts, of, short, verdict
+from avssl.media.sources import Likeness
+from avssl.media.summary import relative
 from avssl.report.bars import Bar, Cell, Group
 from avssl.report.page import environment
 from avssl.version import __version__
@@ -52,8 +54,8 @@ def html(audit: Audit) -> str:
             verdict=verdict(audit),
             facts=facts(audit),
             sections=sections,
-            groups=[(one.rule, one.words, one.paths[:_LISTED], len(one.paths)) for one in audit.found.groups],
-            likely=[(one.rule, one.words, one.paths[:_LISTED], len(one.paths)) for one in audit.found.warnings],
+            groups=[_together(one, audit.summary.root) for one in audit.found.groups],
+            likely=[_together(one, audit.summary.root) for one in audit.found.warnings],
             makes=audit.makes,
             notes=audit.notes,
             seed=audit.seed,
@@ -89,6 +91,11 @@ def as_json(audit: Audit) -> dict[str, Any]:
 
 
 # --- how ------------------------------------------------------------------------------------------------
+
+
+def _together(found: Likeness, root: str) -> tuple[str, list[str], int]:
+    """Why, the first files within the data's folder, and how many there are."""
+    return found.words, [relative(path, root) for path in found.paths[:_LISTED]], len(found.paths)
 
 
 def _likeness(rule: str, paths: Sequence[str], words: str) -> dict[str, Any]:
