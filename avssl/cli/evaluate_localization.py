@@ -204,7 +204,10 @@ def _map_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], com
         say(f"{len(unknown)} maps belong to no item, such as {unknown[0]}")
     _say_missing(scores.missing, "without a map, left out")
     if scores.constant:
-        say(f"{scores.constant} maps are constant; they score 0 in our protocols")
+        say(
+            f"{scores.constant} maps are constant; they score 0 in our protocols; in published ones all of the picture "
+            "is predicted where the rule is ≥, nothing where it is >"
+        )
     rows = rows_of("maps", scores, chosen, company, f"{len(scores.items)} of {len(told.items)} items have a map")
     return rows, tuple(scores.items), [(name, "no map") for name in scores.missing]
 
