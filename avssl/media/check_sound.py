@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import av
@@ -116,7 +117,10 @@ def check_sound(
     else:
         clock, restarts = _laid_by_counting(path, clock, stream, track, deadline)
         joined |= restarts
-    if clock.audio_end_seconds <= clock.audio_start_seconds:
+    lasts = clock.audio_end_seconds - clock.audio_start_seconds
+    if bare and lasts * clock.audio_rate > Path(path).stat().st_size:  # a sample takes a byte at least
+        raise Unusable(f"damaged: by its times its sound would last {lasts:.2f} s")
+    if lasts <= 0:
         raise Unusable("damaged: none of its sound can be decoded")
     return Sound(clock, first.channels, _loudest(path, clock, deadline) <= SILENCE, joined)
 

@@ -342,3 +342,13 @@ def test_bytes_behind_bare_samples_are_no_sound(suffix: str, tmp_path: Path) -> 
     found = looked_at(path)
     assert (found.duration_seconds, found.audio_end_seconds, found.flags) == (3.0, 3.0, ("junk",))
     assert not read_audio(path, found.clock, 3.0, 0.1, RATE).any()
+
+
+def test_bare_samples_last_no_longer_than_their_bytes_can(tmp_path: Path) -> None:
+    path = Path(caf(tmp_path / "odd.caf", [LEFT, RIGHT], np.round(tone_of(1.5)[:, None] * [1, 1] * 32767)))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"lpcm")
+    data[at + 12 : at + 16] = struct.pack(">I", 500_000_000)  # frames a packet
+    path.write_bytes(data)
+    found = inspect(str(path))
+    assert found.reason is not None or found.duration_seconds < 3.1
