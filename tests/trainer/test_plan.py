@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
@@ -93,5 +94,7 @@ def test_a_task_counts_once_and_is_not_validated_unless_it_is_told():
     task, media = object(), object()
     plan = TaskPlan(task, media)
     assert (plan.task, plan.train, plan.validation, plan.weight) == (task, media, None, 1.0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plan.weight = 2.0
     sharing = Sharing()
     assert (sharing.mix, sharing.own_statistics, sharing.by_chance) == ("alternating", False, False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +48,33 @@ def test_within_a_random_state_of_ones_own_others_draw_as_if_nothing_had_happene
         seed_torch(9)
         torch.rand(7)
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(
+    ("device", "seeded"), [(None, []), ("cpu", []), ("cuda", ["cuda"]), ("cuda:1", ["cuda"]), ("mps", ["mps"])]
+)
+def test_a_seed_reaches_the_generator_of_the_device_that_is_used(device, seeded, monkeypatch):
+    found = []
+    monkeypatch.setattr(torch.cuda, "manual_seed", lambda seed: found.append(("cuda", seed)))
+    monkeypatch.setattr(torch.mps, "manual_seed", lambda seed: found.append(("mps", seed)))
+    seed_torch(11, None if device is None else torch.device(device))
+    assert found == [(name, 11) for name in seeded]
+
+
+def test_a_random_state_of_ones_own_does_not_wake_gpus_that_nobody_uses(monkeypatch):
+    asked = []
+
+    @contextlib.contextmanager
+    def forked(devices=None):
+        asked.append(devices)
+        yield
+
+    monkeypatch.setattr(torch.random, "fork_rng", forked)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    with own_random_state():
+        pass
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    with own_random_state():
+        pass
+    assert asked == [[], [3]]
