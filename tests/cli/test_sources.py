@@ -14,6 +14,8 @@ from avssl.cli.options import Values
 from avssl.cli.train_options import settle_sources
 from avssl.errors import UserError
 from avssl.media.facts import Media
+from avssl.media.opening import open_media
+from avssl.media.sources import find_sources, with_sources
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,20 @@ def test_test_data_of_sources_that_are_trained_on_are_named(cuts: Path, tmp_path
     parts = parts_of(options, told)
     shared = len(parts.train)  # of the others two are validated on
     assert any(line.startswith(f"{shared} of the 6 test items are of sources that are trained on") for line in told)
+
+
+@pytest.mark.realdata
+def test_a_folder_of_cuts_is_never_divided_within_a_video(shared_data: Path, tmp_path: Path):
+    videos = sorted((shared_data / "real-av" / "videos" / "train").glob("*.mp4"))[:32]  # names only, no table
+    for path in videos:
+        shutil.copy(path, tmp_path)
+    media = open_media(tmp_path, progress=False)
+    sources = find_sources(media, progress=False)
+    assert sources.count == len({path.stem[:4] for path in videos})
+    told = with_sources(media, sources)
+    for seed in range(20):
+        rest, held_out = told.split_by_source(0.3, seed)
+        assert not stems(rest) & stems(held_out)
 
 
 def test_a_run_from_before_is_divided_as_it_was(tmp_path: Path):

@@ -29,9 +29,9 @@ MATCHED = 8
 """Landmarks at one offset, at least."""
 
 STEADY_SECONDS = 1.024
-STEADY_DB = 18.0
+STEADY_DB = 25.0
 """A steady tone stands so far above the median of the 61 bins around it, nearly always."""
-STEADY_SPREAD_DB, STEADY_HZ = 2.5, 0.06
+STEADY_SPREAD_DB, STEADY_HZ = 2.5, 0.04
 """Its level and its frequency stray no further."""
 TONES = 4
 LOWEST_HZ, HIGHEST_HZ = 25.0, 3800.0
@@ -130,7 +130,7 @@ def steady_tones(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     window = round(STEADY_SECONDS * RATE)
     hop = window // 4
-    if len(wave) < 1.5 * window or float(np.abs(wave).max()) < 1e-4:
+    if len(wave) < window + 5 * hop or float(np.abs(wave).max()) < 1e-4:
         return np.zeros(0, np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(wave, window)[::hop]
     spectra = np.fft.rfft(frames * np.hanning(window).astype(np.float32), axis=1)
@@ -144,7 +144,10 @@ def steady_tones(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     tones = []
     for k in places:
         turns = np.diff(np.angle(spectra[:, k])) / (2 * np.pi) - k * hop / window
-        hertz = (k + (turns - np.round(turns)) * window / hop) * step
-        if float(np.percentile(hertz, 90) - np.percentile(hertz, 10)) <= STEADY_HZ:
+        about = (k + float(np.median(turns - np.round(turns))) * window / hop) * step
+        # From windows that do not overlap, four hops apart, to some thousandths of a Hz.
+        later = np.angle(spectra[4:, k] * np.conj(spectra[:-4, k])) / (2 * np.pi) - about * 4 * hop / RATE
+        hertz = about + (later - np.round(later)) * RATE / (4 * hop)
+        if float(np.ptp(hertz)) <= STEADY_HZ:
             tones.append(float(np.median(hertz)))
     return np.array(tones[:TONES], np.float32)
