@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,10 +79,10 @@ class FrontEnd(nn.Module):
         if config.name.startswith(("openl3-training", "openl3-release")):
             from librosa.filters import mel  # heavy
 
-            scale = config.name.startswith("openl3-training")
-            return torch.from_numpy(
-                mel(sr=config.rate, n_fft=self.fft, n_mels=bands, htk=scale, norm="slaney").T.copy()
-            )
+            htk = config.name.startswith("openl3-training")
+            with warnings.catch_warnings(action="ignore"):  # of the lowest bands, which are empty in the original too
+                weights = mel(sr=config.rate, n_fft=self.fft, n_mels=bands, htk=htk, norm="slaney")
+            return torch.from_numpy(weights.T.copy())
         from torchaudio.functional import melscale_fbanks  # heavy
 
         slaney = config.name == "log-mel"
