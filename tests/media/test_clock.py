@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avssl.media import scan
 from avssl.media.clock import Clock
 from avssl.media.facts import Facts
 from avssl.media.scan import Track, even_grid
@@ -152,7 +153,7 @@ class Packet:
     def __init__(self, pts, dts=None, *, data=b"\x00\x00\x00", key=False, duration=1, discard=False, corrupt=False):
         self.pts, self.dts, self.duration = pts, pts if dts is None else dts, duration
         self.is_keyframe, self.is_discard, self.is_corrupt = key, discard, corrupt
-        self.data, self.size = data, len(data)
+        self.data, self.size, self.pos = data, len(data), None
 
 
 class Bytes(bytes):
@@ -218,3 +219,49 @@ def test_packets_without_a_time_and_broken_ones_are_counted():
 )
 def test_pictures_that_only_serve_as_references_have_no_time(codec, data, hidden):
     assert track_of(Packet(3, data=data), codec=codec).times == ([] if hidden else [3])
+
+
+def test_a_clock_that_goes_back_or_far_ahead_is_seen_where_it_first_does():
+    def jump(*stamps, duration=1):
+        packets = [Packet(stamp, duration=duration) for stamp in stamps]
+        return track_of(*packets, tick=Fraction(1, 1)).jump
+
+    assert jump(0, 1, 2) is None
+    assert jump(0, 1, 0 - round(scan.BACK_SECONDS) - 1) == (2.0, -1.0 - round(scan.BACK_SECONDS))
+    far = round(scan.AHEAD_SECONDS) + 5
+    assert jump(0, 1, 1 + far, 2 + far, 0) == (2.0, 1.0 + far), "the first of two"
+    assert jump(0, far, 2 * far, duration=far) is None, "a picture may be shown for long, if it says so"
+    assert jump(0, round(scan.AHEAD_SECONDS)) is None
+    untimed = Packet(9 * far)
+    untimed.dts = None
+    assert track_of(Packet(0), untimed, Packet(1), tick=Fraction(1, 1)).jump is None
+
+
+def test_a_byte_belongs_to_the_last_packet_that_begins_before_it():
+    packets = [Packet(5), Packet(7), Packet(6)]
+    for packet, place in zip(packets, (100, 200, 300), strict=True):
+        packet.pos = place
+    track = track_of(*packets)
+    assert [track.seconds_at(place) for place in (0, 99, 100, 199, 250, 300, 9999)] == [
+        0.5,
+        0.5,
+        0.5,
+        0.5,
+        0.7,
+        0.7,
+        0.7,
+    ]
+    assert track_of().seconds_at(5) == 0.0
+    assert track_of(Packet(5)).places == track_of().places, "where a container does not tell, nothing is noted"
+
+
+@pytest.mark.parametrize(("codec", "kind"), [("pcm_f32le", "<f4"), ("pcm_f64be", ">f8")])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_the_first_sample_that_is_no_number_is_found_with_its_time(codec, kind, wrong):
+    good, bad = np.zeros(8, kind), np.zeros(8, kind)
+    bad[[2, 5]] = wrong
+    packets = [Packet(10 * k, data=one.tobytes(), duration=10) for k, one in enumerate((good, bad, bad))]
+    seconds, _ = track_of(*packets, codec=codec).wrong_number
+    assert seconds == pytest.approx((10 + 10 * 2 / 8) / 10)
+    assert track_of(packets[0], codec=codec).wrong_number is None
+    assert track_of(*packets, codec="pcm_s16le").wrong_number is None
