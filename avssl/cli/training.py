@@ -267,6 +267,8 @@ def _print_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
     from avssl.evaluate.controls import verdict
     from avssl.report.tables import print_rows
 
-    print_rows(list(rows), f"{title}{f': {len(job.parts.test)} items' if job.parts.test else ''}")
+    test = job.parts.test
+    sources = len({test.facts(i).source for i in range(len(test))}) if test else 0
+    print_rows(list(rows), f"{title}: {len(test)} items of {sources} sources" if test else title)
     if meaning := verdict(rows):
         say(meaning)
