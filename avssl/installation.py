@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
+import tomllib
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -31,7 +34,7 @@ def needed_packages() -> list[str]:
 
 def extra_packages() -> list[tuple[str, str]]:
     """(package, extra) for each package that an extra names."""
-    extras = importlib.metadata.metadata("avssl").get_all("Provides-Extra") or []
+    extras = dict.fromkeys(name for line in _told() for name in _EXTRA.findall(line))
     return [(each.name, extra) for extra in extras for each in _requirements(extra)]
 
 
@@ -45,11 +48,27 @@ def installed_version(package: str) -> str | None:
 
 def _requirements(extra: str = "") -> list[Requirement]:
     """What avssl asks for: always (no extra), or for this extra alone."""
-    found = [Requirement(line) for line in importlib.metadata.requires("avssl") or []]
+    found = [Requirement(line) for line in _told()]
     if not extra:
         return [each for each in found if each.marker is None or each.marker.evaluate({"extra": ""})]
     return [each for each in found if each.marker is not None and each.marker.evaluate({"extra": extra})
             and not each.marker.evaluate({"extra": ""})]  # fmt: skip
+
+
+_EXTRA = re.compile(r"""extra == ["'](.+?)["']""")
+
+
+def _told() -> list[str]:
+    """What avssl asks for, as its metadata say; of a clone that is not installed, as its pyproject.toml says."""
+    try:
+        return importlib.metadata.requires("avssl") or []
+    except importlib.metadata.PackageNotFoundError:
+        project = Path(__file__).parent.parent / "pyproject.toml"
+        if not project.is_file():
+            return []
+        told = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+        extras = told["optional-dependencies"].items()
+        return [*told["dependencies"], *(f"{line}; extra == '{name}'" for name, lines in extras for line in lines)]
 
 
 def _is_satisfied(requirement: Requirement) -> bool:

@@ -12,6 +12,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Processes share the cores already. Set before torch is imported, or it has no effect.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Expected values are those of the CPU, where two runs are equal to the bit on every machine. Also before torch.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -26,6 +26,9 @@ __all__ = ["BUDGET", "Command", "Option", "Values", "options_of", "plain"]
 T = TypeVar("T")
 Groups = Sequence[Sequence[str]]
 
+LONGEST_METAVAR = 80
+"""Characters of a list of values that stands behind its option; a longer one goes into the help."""
+
 BUDGET = ("steps", "epochs", "minutes")
 """Options of which one is given; on the command line it overrides another of them in the YAML file."""
 
@@ -86,7 +89,11 @@ class Command:
         for option in options:
             self._options[option.name] = option
             names = [option.flag] if option.short is None else [option.short, option.flag]
-            help = (option.help + _default(option)).replace("%", "%%")
+            shown = option.metavar or metavar(option.type)
+            listed = ""
+            if shown.startswith("{") and len(shown) > LONGEST_METAVAR:  # its line of the help would not fit
+                shown, listed = "NAME", f"; one of {', '.join(shown.strip('{}').split(','))}"
+            help = (option.help + listed + _default(option)).replace("%", "%%")
             if is_bool(option.type):
                 action = ActionYesNo(yes_prefix="", no_prefix="no-")
                 self._groups[title].add_argument(option.flag, action=action, default=option.default, help=help)
@@ -96,7 +103,7 @@ class Command:
                     type=option.type,
                     default=option.default,
                     help=help,
-                    metavar=option.metavar or metavar(option.type),
+                    metavar=shown,
                 )
 
     def parse(

@@ -90,7 +90,7 @@ def _parquet(blocks: Iterable[Block], path: Path, about: Mapping[str, str]) -> i
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    vector = pa.list_(pa.float32(), EMBEDDING)
+    vector = pa.list_(pa.float32())
     columns = [("path", pa.string()), ("seconds", pa.float64()), ("image", vector), ("audio", vector)]
     schema = pa.schema(columns, metadata=dict(about))
     rows = 0
@@ -147,8 +147,10 @@ def _groups(blocks: Iterable[Block], rows: int) -> Iterator[list[Block]]:
 
 
 def _lists(parts: list[tuple[Rows | None, int]]) -> Any:
+    """A list a row, null where there is none. Not lists of fixed size: pyarrow 17 and others cannot read null ones."""
     import pyarrow as pa
 
-    flat = np.concatenate([np.zeros((n, EMBEDDING), np.float32) if rows is None else rows for rows, n in parts])
-    missing = np.concatenate([np.full(n, rows is None) for rows, n in parts])
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), EMBEDDING, mask=pa.array(missing))
+    lengths = np.concatenate([np.full(n, 0 if rows is None else EMBEDDING) for rows, n in parts])
+    flat = np.concatenate([np.zeros(0, np.float32), *(rows.reshape(-1) for rows, _ in parts if rows is not None)])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat), mask=pa.array(lengths == 0))

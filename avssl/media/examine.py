@@ -125,7 +125,9 @@ def _look_outside(target: Target, file: BinaryIO) -> Inspection:
         shutil.copyfileobj(file, copy)
         copy.flush()
         found = inspect(copy.name)
-    return found if found.reason is not None else Inspection(f"not supported: a {found.kind} in a tar; unpack the tar")
+    if found.reason is None:
+        return Inspection(f"not supported: a {found.kind} in a tar; unpack the tar")
+    return Inspection("not an image") if found.reason == "not media" else found
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def told(monkeypatch, values):
     """The rows of a control whose networks, one after the other, score ``values``; and what was said."""
     scores, seeds, said = iter(values), [], []
 
-    def fit(plans, options, run):
+    def fit(plans, options, run, **_):
         seeds.append(options.seed)
         return SimpleNamespace(networks={"puzzle": None})
 
