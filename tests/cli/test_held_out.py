@@ -49,8 +49,8 @@ def test_a_run_that_held_nothing_out_wants_data(avssl: Call, clips: Path, tmp_pa
 def test_a_file_that_breaks_after_it_was_indexed_costs_itself_alone(
     avssl: Call, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def broken_at_once(*args: Any) -> Any:
-        found = indexed(*args)
+    def broken_at_once(*args: Any, **options: Any) -> Any:
+        found = indexed(*args, **options)
         for name in ("03.mp4", "08.mp4"):
             content = bytearray((videos / name).read_bytes())
             start = content.index(b"mdat") + 4
