@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 LEADS = {
     "parts": "Whatever of a test item was in training can be remembered instead of understood.",
-    "cues": "Cheap figures of a picture or a sound, none of what happens in it: of two sounds (or pictures), its own "
-    "and another source's, how often does one pick the own? Asked on sources that nothing was fitted on.",
+    "cues": "Cheap figures of a picture or a sound, none of what happens in it: of two sounds (or pictures, or "
+    "clips), of its own source and of another, how often does one pick its own? Nothing was fitted on these sources.",
     "shortcuts": "A cue alone, read by a linear classifier: as the task is set; below, without its countermeasure.",
     "planted": "The answer was put into the puzzles of these data, and each control was trained on them for a moment; "
     "copies of test items were put into training. What does not find these would not find a real leak either.",

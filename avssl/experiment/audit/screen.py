@@ -24,7 +24,7 @@ _FILES = 3
 _SILENT = ("ok", "caught", "too few")
 _LEADS = {
     "parts": "share of the test items that have a twin in training",
-    "cues": "of two sounds (or pictures), how often a cue picks the own one",
+    "cues": "of two sounds, pictures or clips: how often a cue picks that of its own source",
     "shortcuts": "how often the cue alone gives the right answer",
     "planted": "how often a control is right that is shown a planted leak",
 }
