@@ -44,8 +44,11 @@ def write(path: Path, frames: list[NDArray[np.uint8]], sound: NDArray[np.float64
 def hums_and_borders(folder: Path, sources: int = 20, clips: tuple[int, ...] = (0, 1)) -> None:
     """Clips ``0`` and ``1`` of each source: nothing in common but the source's border colour and hum."""
     rng = np.random.default_rng(5)
-    colours = rng.permutation([(r, g, b) for r in (30, 120, 220) for g in (30, 120, 220) for b in (30, 120, 220)])
-    hums = rng.permutation(np.geomspace(60, 600, sources))
+    levels = (30, 120, 220)
+    grid = [(red, green, blue) for red in levels for green in levels for blue in levels]
+    # Grey borders and the mains are many people's, not one source's.
+    colours = rng.permutation([colour for colour in grid if len(set(colour)) > 1])
+    hums = rng.permutation(np.geomspace(67, 590, sources))
     names = rng.permutation(1000)
     for source in range(sources):
         for number in clips:
