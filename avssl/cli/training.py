@@ -111,6 +111,8 @@ def _is_judged(folder: RunFolder) -> bool:
 
 def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) -> None:
     """A run goes on with the data it began with: what it read is in ``data.json``."""
+    from avssl.media.index import LOOK
+
     if not folder.writes:
         return
     now: dict[str, Any] = {}
@@ -118,13 +120,21 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
         named = {"train": job.parts.train, "validation": job.parts.validation, "test": job.parts.test}
         before = f"{job.task.name}/" if several else ""
         now |= {
-            before + name: {"items": len(part), "fingerprint": part.fingerprint} for name, part in named.items() if part
+            before + name: {"items": len(part), "fingerprint": part.fingerprint, "look": LOOK}
+            for name, part in named.items()
+            if part
         }
     known = read_json(folder.path / "data.json")
     if known is None:
         folder.write_json("data.json", now)
         return
-    changed = [name for name in now if name in known and known[name] != now[name]]
+    changed = [name for name in now if name in known and not _same_data(known[name], now[name])]
+    if changed and all(_only_read_otherwise(known[name], now[name]) for name in changed):
+        say(
+            f"{folder.path} began with a version that read these files a little differently (times, lengths, what is "
+            "damaged): it goes on, but its weights will not be those of an undisturbed run, bit for bit"
+        )
+        changed = []
     if changed:
         before = known[changed[0]]
         if not isinstance(before, dict) or not isinstance(before.get("items"), int):
@@ -135,6 +145,15 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
             "choose another --out"
         )
     folder.write_json("data.json", {**known, **now})
+
+
+def _same_data(then: Any, now: dict[str, Any]) -> bool:
+    return isinstance(then, dict) and {**then, "look": 0} == {**now, "look": 0}
+
+
+def _only_read_otherwise(then: Any, now: dict[str, Any]) -> bool:
+    """Whether as many items as then differ after another version of the look at files: the files may be the same."""
+    return isinstance(then, dict) and then.get("items") == now["items"] and then.get("look", 0) != now["look"]
 
 
 # --- after ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -205,6 +206,21 @@ def test_data_that_changed_since_the_run_began_are_refused(avssl: Call, tmp_path
     assert avssl(*command).status == 0
     write_clip(tmp_path / "clips" / "5.mp4", 5)
     assert "the train data have changed" in one_line(avssl(*command))
+
+
+def test_a_run_of_a_version_that_read_files_otherwise_goes_on_and_says_so(avssl: Call, finished: Path, tmp_path: Path):
+    """As many items, another fingerprint, and no word of how files were looked at: as an earlier version wrote it."""
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    told = json.loads((run / "data.json").read_text())
+    for part in told.values():
+        part.pop("look", None)
+        part["fingerprint"] = "0" * 32
+    (run / "data.json").write_text(json.dumps(told))
+    clips = yaml.safe_load((run / "config.yaml").read_text())["data"]
+    said = avssl(*TRAIN, "--data", clips, "--out", run, "--steps", "2", *TINY)
+    assert said.status == 0, said.err
+    assert "read these files a little differently" in said.out
+    assert json.loads((run / "data.json").read_text())["train"]["fingerprint"] != "0" * 32
 
 
 def test_one_source_cannot_be_divided(avssl: Call, tmp_path: Path):
