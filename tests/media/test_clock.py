@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -265,3 +267,52 @@ def test_the_first_sample_that_is_no_number_is_found_with_its_time(codec, kind, 
     assert seconds == pytest.approx((10 + 10 * 2 / 8) / 10)
     assert track_of(packets[0], codec=codec).wrong_number is None
     assert track_of(*packets, codec="pcm_s16le").wrong_number is None
+
+
+def test_of_a_file_of_which_nothing_is_known_a_clock_says_nothing():
+    numbers = Clock().numbers()
+    assert {name for name, value in numbers.items() if value is True} == {"video_seekable", "audio_seekable"}
+    assert {name for name, value in numbers.items() if value == -1} == {"video_stream", "audio_stream"}
+    others = [value for name, value in numbers.items() if value is not True and value != -1]
+    assert not any(np.any(value) for value in others)
+
+
+def test_an_even_grid_lies_in_the_middle_of_where_its_stamps_allow():
+    # 0.3, 0.7, 1.1, 1.5, 1.9, rounded to whole ticks: it begins between 0.3 and 0.5.
+    assert even_grid(np.array([0.0, 1, 1, 2, 2]), 0.4, 1.0) == pytest.approx(0.4)
+    assert even_grid(np.array([7.0, 8, 8, 9, 9]), 0.4, 1.0) == pytest.approx(7.4)
+
+
+def test_packets_decoded_when_they_are_shown_are_not_delayed_however_late_it_is():
+    late = [Packet(int(f"{10**9 + k}"), int(f"{10**9 + k}")) for k in range(3)]
+    assert not track_of(*late).is_delayed
+    untimed = Packet(8, corrupt=True)
+    untimed.dts = None
+    assert track_of(Packet(0), untimed).broken_seconds == pytest.approx(0.8)
+    untimed.pts = None
+    assert track_of(Packet(0), untimed).broken_seconds == 0.0
+
+
+class Streams:
+    """A container whose packets end in an error."""
+
+    def __init__(self, *bases):
+        context = SimpleNamespace(codec=SimpleNamespace(name="h264"))
+        self.streams = [SimpleNamespace(index=k, time_base=base, codec_context=context) for k, base in enumerate(bases)]
+
+
+def test_all_packets_with_data_are_taken_until_the_container_cannot_be_read_on(monkeypatch):
+    first, empty, second = (Bytes(Packet(5)), Bytes(Packet(6, data=b"")), Bytes(Packet(7)))
+    for packet, stream in ((first, 0), (empty, 0), (second, 1)):
+        packet.stream_index = stream
+
+    def packets(container, deadline, *streams):
+        yield from (first, empty, second)
+        raise av.error.InvalidDataError(1, "cannot be read on")
+
+    monkeypatch.setattr(scan, "packets_of_all", packets)
+    container = Streams(Fraction(1, 50), None)
+    found = scan.scan(container, None, *container.streams)
+    assert {index: track.times for index, track in found.items()} == {0: [5], 1: [7]}
+    assert [track.tick for track in found.values()] == [Fraction(1, 50), Fraction(1, 1_000_000)], "FFmpeg's own"
+    assert all(track.codec == "h264" and "cannot be read on" in track.stopped for track in found.values())

@@ -179,3 +179,37 @@ def test_what_cannot_be_asked_for():
 @pytest.mark.parametrize(("duration", "rate", "count"), [(0.5, 3, 2), (0.1, 8000, 800), (1 / 3, 1000, 333)])
 def test_as_many_samples_as_the_rounded_product(duration, rate, count):
     assert len(read_audio("nowhere.wav", CLOCK, -5.0, duration, rate)) == count
+
+
+def test_a_sample_that_is_no_number_is_told_with_its_time(monkeypatch):
+    stored = np.zeros(1512, np.float32)
+    stored[700] = np.nan
+    monkeypatch.setattr(sound, "_stored_samples", lambda *_: stored.copy())
+    with pytest.raises(MediaError, match=r"x\.wav at 2\.444 s"):
+        read_audio("x.wav", CLOCK, 2.0, 1.0, RATE)  # 256 samples of margin before it
+
+
+@pytest.mark.parametrize(("rate", "margin", "native"), [(1000, 256, 1512), (500, 256, 2024), (1333, 342, 1513)])
+def test_a_stretch_is_widened_by_whole_samples_on_both_sides_for_the_resampler(rate, margin, native, monkeypatch):
+    asked = []
+
+    def stored(path, clock, first_seconds, count, deadline):
+        asked.append((first_seconds, count))
+        times = first_seconds + np.arange(count) / RATE
+        return np.sin(2 * np.pi * 40 * times).astype(np.float32)
+
+    monkeypatch.setattr(sound, "_stored_samples", stored)
+    found = read_audio("x.wav", CLOCK, 2.0, 1.0, rate)
+    ((first, count),) = asked
+    assert first == pytest.approx(2.0 - margin / rate) and count == native
+    expected = np.sin(2 * np.pi * 40 * (2.0 + np.arange(rate) / rate))
+    assert np.abs(found - expected).max() < 0.01, "the sound at its time, whatever the rate"
+
+
+def test_what_a_container_cannot_give_is_told_with_the_start_of_the_stretch(monkeypatch):
+    def fails(*_):
+        raise OSError(5, "gone")
+
+    monkeypatch.setattr(sound, "_stored_samples", fails)
+    with pytest.raises(MediaError, match=r"x\.wav at 2\.000 s"):
+        read_audio("x.wav", CLOCK, 2.0, 1.0, RATE)
