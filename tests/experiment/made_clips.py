@@ -55,7 +55,8 @@ def hums_and_borders(folder: Path, sources: int = 20, clips: tuple[int, ...] = (
             # Names say nothing of the source.
             name = f"{names[2 * source + number]:04d}.mp4"
             colour = tuple(int(value) for value in colours[source])
-            clip(folder / name, 100 + 2 * source + number, colour, float(hums[source]))
+            # A hum counts from 2.3 s on.
+            clip(folder / name, 100 + 2 * source + number, colour, float(hums[source]), seconds=2.5)
 
 
 def unlike(folder: Path, count: int = 24, first: int = 0) -> None:

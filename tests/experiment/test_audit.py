@@ -49,9 +49,9 @@ def test_the_same_clips_in_one_folder_are_of_twenty_sources_known_by_border_and_
     assert (found.items, found.sources) == (40, 20)
     assert not leaks(found)  # a training keeps them together
     parted = avssl.audit(tmp_path / "all", sources="none")
-    assert {"same border", "border and hum name one training source"} & set(leaks(parted))
+    assert {"same border", "same hum", "border and hum name one training source"} <= set(leaks(parted))
     told = "\n".join(found.lines())
-    assert "by the same border" in told
+    assert "by the same border" in told and "by the same hum" in told
     assert "same source, were files divided one by one" in [row.name for row in found.leaks if row.verdict == "warning"]
 
 
@@ -59,7 +59,7 @@ def test_train_and_test_folders_of_one_data_set_are_its_parts(made, tmp_path):
     for part in ("train", "test"):
         shutil.copytree(made / part, tmp_path / "parts" / part)
     found = avssl.audit(tmp_path / "parts")
-    assert {"same border", "border and hum name one training source"} <= set(leaks(found))
+    assert {"same border", "same hum", "border and hum name one training source"} <= set(leaks(found))
     assert "the splits that the data name" in found.division
 
 
@@ -126,7 +126,7 @@ def test_a_prepared_set_is_audited_as_its_files_are(made, tmp_path, apart):
     prepare(avssl.open(made / "train"), tmp_path / "prepared", side=None, rate=None, workers=0)
     found = avssl.audit(tmp_path / "prepared", test=made / "test")
     assert any(kind.startswith("prepared") for kind, _ in found.makes)
-    assert "same border" in leaks(found)
+    assert {"same border", "same hum"} <= set(leaks(found))
     assert max(share for name, share in leaks(found).items() if "hum name one training source" in name) > 0.9
 
 
