@@ -93,10 +93,10 @@ def find(media: Media, test: Media | None, mode: str, say: Callable[[str], None]
 
     if test is None:
         found = find_sources(media, mode)
-        _tell(found, say)
+        _tell(found, media, say)
         return FoundSources(found)
     whole = find_sources(Both(media, test), mode)
-    _tell(whole, say)
+    _tell(whole, Both(media, test), say)
     count = len(media)
     shared = tuple(group for group in whole.groups if group.items[0] < count <= group.items[-1])
     copies = {media.facts(i).path for group in shared if group.rule == "bytes" for i in group.items if i < count}
@@ -135,6 +135,32 @@ def _identity(facts: Facts) -> tuple[object, ...]:
     return facts.path, facts.label, facts.split, facts.source, round(facts.duration_seconds, 6)
 
 
-def _tell(found: Sources, say: Callable[[str], None]) -> None:
+def _tell(found: Sources, media: Media, say: Callable[[str], None]) -> None:
     for line in found.lines():
         say(line)
+    if found.mode == "none":
+        _warn_of_parts(found, media, say)
+
+
+def _warn_of_parts(found: Sources, media: Media, say: Callable[[str], None]) -> None:
+    """Where every file is taken as its own: say what is known without looking into the files, names and bytes."""
+    from avssl.media.content import copies
+    from avssl.media.sources import find_sources
+
+    named = find_sources(media, "names")
+    apart = [group.items for group in named.groups if len({found.names[i] for i in group.items}) > 1]
+    items: dict[str, list[int]] = {}
+    for i in range(len(media)):
+        items.setdefault(media.facts(i).path, []).append(i)
+    twins = [
+        tuple(i for path in group for i in items[path]) for group in copies([p for p in items if Path(p).is_file()])
+    ]
+    twins = [group for group in twins if len({found.names[i] for i in group}) > 1]
+    kinds = [("by name", "to be parts of one source", apart), ("by their bytes", "to be copies", twins)]
+    for how, what, groups in kinds:
+        if groups:
+            example = ", ".join(Path(media.facts(i).path).name for i in groups[0][:2])
+            say(
+                f"warning: {len({i for group in groups for i in group})} items seem {how} {what} ({example}) and are "
+                "taken as sources of their own (--sources none): what is trained on and what is judged may share them"
+            )

@@ -52,8 +52,23 @@ def test_what_names_put_together_is_never_divided_and_one_line_says_so(cuts: Pat
 def test_every_file_can_be_kept_its_own(cuts: Path):
     told: list[str] = []
     parts = parts_of(DataOptions(data=str(cuts), sources="none", prepare=False), told)
-    assert not [line for line in told if "sources" in line]
+    assert [line for line in told if "sources" in line] == [
+        "warning: 12 items seem by name to be parts of one source (v000_p1.mp4, v000_p2.mp4) and are taken as sources "
+        "of their own (--sources none): what is trained on and what is judged may share them"
+    ]
     assert parts.train.facts(0).source == Path(parts.train.facts(0).path).name
+
+
+def test_copies_that_are_kept_apart_are_warned_of(clips: Path, tmp_path: Path):
+    for number, clip in enumerate(sorted(clips.glob("*.mp4"))[:8]):
+        shutil.copy(clip, tmp_path / f"{'abcdefgh'[number]}.mp4")
+    shutil.copy(tmp_path / "a.mp4", tmp_path / "z.mp4")
+    told: list[str] = []
+    parts_of(DataOptions(data=str(tmp_path), sources="none", prepare=False), told)
+    assert "2 items seem by their bytes to be copies (a.mp4, z.mp4)" in " ".join(told)
+    told.clear()
+    parts_of(DataOptions(sources="none", data=str(clips), prepare=False), told)
+    assert not [line for line in told if "warning" in line]
 
 
 def test_a_column_of_the_table_is_taken_alone(cuts: Path):

@@ -17,9 +17,10 @@ class Name:
     @staticmethod
     def of(path: str) -> Name:
         pure = PurePosixPath(path.replace("\\", "/"))
-        stem = pure.name
-        while (suffix := _SUFFIX.search(stem)) is not None and suffix.start() > 0:  # NAME.wav, NAME.tar.gz
+        stem, suffix = pure.name, _SUFFIX.search(pure.name)
+        while suffix is not None and suffix.start() > 0:  # NAME.mp4.wav, but not Film.part1.mkv
             stem = stem[: suffix.start()]
+            suffix = _MEDIA_SUFFIX.search(stem)
         return Name(tuple(part for part in pure.parts[:-1] if part != "/"), stem)
 
     @property
@@ -28,6 +29,10 @@ class Name:
 
 
 _SUFFIX = re.compile(r"\.(?=[A-Za-z])[A-Za-z0-9]{1,5}$|\.3gp$")
+_MEDIA_SUFFIX = re.compile(
+    r"\.(?:3gp|avi|flac|flv|gif|jpe?g|m4[av]|mkv|mov|mp[34]|mpe?g|ogg|opus|png|tar|tiff?|ts|wav|webm|webp|wm[av])$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,10 @@ def _fill_in_ids(names: Sequence[Name], known: list[Key | None]) -> None:
         for i, identity in identities.items():
             if identity in random or (nearly_all and len(_WORDS.findall(identity)) >= 2):
                 known[i] = Key("youtube", identity)
+    counts = Counter(key.source for key in known if key is not None and key.kind == "youtube")
+    for i, name in enumerate(names):  # S01E02_seg3 has eleven characters, too: what an id alone tells is nothing
+        if known[i] == Key("youtube", name.stem) and counts[name.stem] == 1:
+            known[i] = None
 
 
 def is_id(text: str) -> bool:

@@ -92,7 +92,9 @@ _LETTER = re.compile(r"(?P<stem>.*?[^\s_.-])[\s_.-]+(?P<word>part)[\s_.-]?(?P<nu
 _FIRST = re.compile(
     r"(?P<word>part|pt|chunk|segment|seg)[\s_.-]?(?P<number>\d{1,4})[\s_.-]+(?P<stem>.+)", re.IGNORECASE
 )
-_OF = re.compile(r"(?P<stem>.*?[^\s_.(-])[\s_.(-]+(?P<number>\d{1,4})(?P<word>of)\d{1,4}\)?", re.IGNORECASE)
+_OF = re.compile(
+    r"(?P<stem>.*?[^\s_.(\[-])[\s_.(\[-]+(?P<number>\d{1,4})[\s_-]*(?P<word>of)[\s_-]*\d{1,4}[)\]]?", re.IGNORECASE
+)
 
 
 def _by_parts(names: Sequence[Name], items: Iterable[int]) -> list[_Family]:
@@ -114,7 +116,7 @@ def _family(word: str, parts: list[tuple[int, str, str]], names: Sequence[Name])
     for i, stem, _ in parts:
         stems[scope(names[i], stem)].append(i)
     several = [len(group) for group in stems.values() if len(group) > 1]
-    if len(stems) < 2 or not several:
+    if not several or (len(stems) < 2 and word not in (*_OF_ONE, "of")):
         return None  # one stem for all: a running number
     bare = [stem for _, stem, _ in parts]
     classes = [_plain(stem) for i, stem, _ in parts if _plain(stem) == _plain("".join(names[i].folders[-1:]))]
@@ -124,7 +126,12 @@ def _family(word: str, parts: list[tuple[int, str, str]], names: Sequence[Name])
     like_ids = sum(_names_one(stem) for stem in set(bare)) >= 0.8 * len(set(bare))
     of_one = word in (*_OF_ONE, "of")
     few_each = median(len(group) for group in stems.values()) <= max(_MANY_PARTS, len(stems))
-    sure = not holders and (like_ids or of_one) and (few_each or (like_ids and of_one and len(stems) > _MANY_PARTS))
+    sure = (
+        len(stems) > 1
+        and not holders
+        and (like_ids or of_one)
+        and (few_each or (like_ids and of_one and len(stems) > _MANY_PARTS))
+    )
     return _Family(word, stems, sure)
 
 
@@ -170,9 +177,13 @@ def _names_one(stem: str) -> bool:
 
 # --- stems with times -----------------------------------------------------------------------------------
 
-_TIMES = re.compile(r"(?P<stem>.*?[^\s_.-])[\s_.-]+t?(?P<start>\d+(?:\.\d+)?)s?[_-]t?(?P<end>\d+(?:\.\d+)?)s?")
+_BEFORE, _BETWEEN = r"(?P<stem>.*?[^\s_.@(\[-])[\s_.@(\[-]+", r"\s*(?:[_-]|to)\s*"
+_TIMES = re.compile(
+    rf"{_BEFORE}(?:t|s|start|from)?[_-]?(?P<start>\d+(?:\.\d+)?)s?{_BETWEEN}(?:t|e|end|to)?[_-]?"
+    r"(?P<end>\d+(?:\.\d+)?)s?[)\]]?"
+)
 _CLOCK = r"(?:(\d{1,2})[.:-])?(\d{1,2})[.:-](\d{2})(?:[.,](\d{1,3}))?"
-_CLOCKS = re.compile(rf"(?P<stem>.*?[^\s_.-])[\s_.-]+{_CLOCK}[_-]{_CLOCK}")
+_CLOCKS = re.compile(rf"{_BEFORE}{_CLOCK}{_BETWEEN}{_CLOCK}[)\]]?")
 
 
 def _by_times(names: Sequence[Name], lengths: Sequence[float], items: list[int]) -> _Family:

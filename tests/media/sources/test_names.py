@@ -45,6 +45,10 @@ def youtube_ids(count: int) -> list[str]:
         "lecture{a} - Part {b}.mov",
         "movie{a}part{b}.mp4",
         "talk_{a}_{b}of3.mp4",
+        "film {a} ({b} of 3).mp4",
+        "film {a} [{b}_of_3].mp4",
+        "S01E{a}_seg{b}.mp4",
+        "Show.S01E{a}.part{b}.mkv",
         "part{b}_v{a:03d}.mp4",
         "2023-01-{a:02d}_seg{b:03d}.mp4",
         "GX{b:02d}{a:04d}.MP4",
@@ -127,6 +131,22 @@ def test_a_start_and_an_end_count_if_the_file_is_as_long():
     paths = [f"{stem}_{10 * (i % 3)}_{10 * (i % 3) + 10}.mp4" for i, stem in enumerate(stems)]
     assert grouped(paths, [10.0] * 9) == by(paths, stems)
     assert grouped(paths, [4.0] * 9) == set()
+
+
+@pytest.mark.parametrize("build", ["{}@{}-{}.mp4", "{}_s{}_e{}.mp4", "{} ({}-{}).mp4", "{} [0:{} - 0:{}].mp4"])
+def test_a_start_and_an_end_are_written_in_many_ways(build):
+    stems = [stem for stem in ("holiday", "wedding", "school") for _ in range(3)]
+    paths = [build.format(stem, 10 * (i % 3) + 10, 10 * (i % 3) + 14) for i, stem in enumerate(stems)]
+    assert grouped(paths, [4.0] * 9) == by(paths, stems)
+    assert grouped(paths, [9.0] * 9) == set()
+
+
+def test_parts_of_a_single_stem_are_likely_and_not_sure():
+    paths = [f"holiday-part{i:02d}.mp4" for i in range(1, 16)]
+    found = name_groups(paths)
+    assert not found.sure
+    assert found.likely == (tuple(range(15)),)
+    assert not name_groups([f"clip_{i:03d}.mp4" for i in range(15)]).likely
 
 
 def test_the_same_stem_and_number_in_two_folders_are_two_sources():
