@@ -74,7 +74,9 @@ def test_a_window_holds_the_frame_shown_at_its_start_and_all_that_begin_before_i
 
 def test_a_frame_that_begins_where_a_window_ends_is_not_in_it():
     assert window_of(TIMES, 0.0, 0.5).stop == 2
+    assert window_of(TIMES, 0.0, 0.5 + 0.5e-6).stop == 2, "nor one that begins within a microsecond of it"
     assert window_of(TIMES, 0.0, 0.5 + 2e-6).stop == 3
+    assert Window() == Window(0.0, None, 0, None)
     assert window_of(TIMES, 0.04, 0.001) == Window(0.04, 0.041, 1, 2)
     assert window_of(np.zeros(0), 2.0, 3.0) == Window(2.0, 5.0)
     assert window_of(np.zeros(0), 2.0, None) == Window(2.0, None)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from avssl.errors import MediaError
 from avssl.media import video
 from avssl.media.clock import Clock
 from avssl.media.container import Deadline
@@ -81,3 +82,13 @@ def test_after_a_seek_in_a_program_stream_packets_count_from_the_second_unit_on(
     ]
     assert [packet.name for packet in video._settled(iter(packets))] == ["d", "e", "end"]
     assert [packet.name for packet in video._settled(iter([packets[0], packets[-1]]))] == ["end"]
+
+
+def test_a_frame_of_another_size_is_told_unless_no_size_is_known():
+    frame = SimpleNamespace(width=8, height=6, pts=1, time_base=Fraction(1, 2))
+    reader(stored_size=(8, 6))._must_fit(frame)
+    reader(stored_size=[8, 6])._must_fit(frame)
+    reader()._must_fit(frame)
+    for other in ((6, 8), (8, 7), (0, 6)):
+        with pytest.raises(MediaError, match=r"a\.mp4 at 0\.500 s"):
+            reader(stored_size=other)._must_fit(frame)
