@@ -288,6 +288,8 @@ def _print_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
 
     test = job.parts.test
     sources = len({test.facts(i).source for i in range(len(test))}) if test else 0
+    if any(row.seen for row in rows):  # test items of sources that were trained on are not held out
+        title = title.replace("held out", "test part").replace("Held out", "Test part")
     print_rows(list(rows), f"{title}: {len(test)} items of {sources} sources" if test else title)
     if meaning := verdict(rows):
         say(meaning)

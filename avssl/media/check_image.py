@@ -25,6 +25,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM, _APPLICATION = 0xDA, 0xFE, range(0xE0, 0xF0)
 _SPARE_BYTES = 8
+MANY = 3
 _MOST_BEFORE, _MOST_A_PIXEL = 1 << 25, 6
 """Bytes that the data of a JPEG may take: those that say something of it, and those of each pixel."""
 _ODD_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -118,7 +119,7 @@ def _check_jpeg(path: str, file: BinaryIO, pixels: int, several: bool) -> tuple[
     file.seek(0)
     data = file.read(_MOST_BEFORE + _MOST_A_PIXEL * pixels)  # what comes behind the picture may be a film
     segments, end = _segments(data)
-    if not several and end is not None and data[end + 2 : end + 4] == _SOI and _is_motion_jpeg(path):
+    if not several and end is not None and data[end + 2 : end + 4] == _SOI and _is_motion_jpeg(path, data):
         return None
     pause = 0 if end is None else len(data[:end].rstrip(b"\0\xff")) - _SPARE_BYTES
     coded = next(
@@ -174,13 +175,31 @@ class _Watched(io.BytesIO):
         return super().read(left if left > 0 and (whole or left < (size or 0)) else size)
 
 
-def _is_motion_jpeg(path: str) -> bool:
-    """Whether FFmpeg takes a file of several JPEGs for a video; with the suffix of a picture it does not."""
+def _is_motion_jpeg(path: str, data: bytes) -> bool:
+    """Whether FFmpeg takes a file of several JPEGs for a video; with the suffix of a picture it does not.
+
+    It tells some such videos from pictures ("mjpeg"); of the others those are videos in which three pictures of one
+    size follow each other: a photograph may be followed by a smaller one, or by a second one.
+    """
     try:
         with opened(path, Deadline(path)) as container:
-            return container.format.name == "mjpeg"
+            name = container.format.name
     except av.FFmpegError:
         return False
+    return name == "mjpeg" or (name == "jpeg_pipe" and are_many_jpegs(data))
+
+
+def are_many_jpegs(data: bytes) -> bool:
+    """Whether three JPEGs of one size follow each other without a gap."""
+    sizes = []
+    for _ in range(MANY):
+        segments, end = _segments(data) if data.startswith(_SOI) else ([], None)
+        frames = [data[at + 5 : at + 9] for marker, at, _ in segments if 0xC0 <= marker <= 0xC3]
+        if end is None or len(frames) != 1:
+            return False
+        sizes.append(frames[0])
+        data = data[end + 2 :]
+    return len(set(sizes)) == 1
 
 
 def _decode_strictly(data: bytes) -> None:

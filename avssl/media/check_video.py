@@ -12,6 +12,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from avssl.errors import MediaError
 from avssl.media import overread
 from avssl.media.clock import Clock
 from avssl.media.container import Deadline, opened, packets
@@ -30,6 +31,9 @@ THUMBNAIL = (64, 48)
 THUMBNAIL_STEP = 8
 STILL_LEVELS = 4
 """Pictures whose thumbnails differ nowhere by more than this, of 255, count as the same."""
+
+FASTEST = 100_000
+"""Pictures a second; nothing records more and calls it a video. Stamps that merely count packets pretend to."""
 
 
 class Unusable(Exception):
@@ -69,6 +73,9 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
         clock = look.timed(thorough)
         if thorough and track.codec in overread.CODECS:
             look.must_be_of_its_own_bytes(clock)
+    count, lasts = len(clock.frame_times), float(clock.frame_times[-1])
+    if lasts * FASTEST < count - 1:
+        raise Unusable(f"damaged: by its times it would show {(count - 1) / max(lasts, 1e-9):.0f} pictures a second")
     still = len(clock.frame_times) < 2 or (thorough and look.is_still)
     return Pictures(clock, _duration(clock, stream, track), still)
 
@@ -120,9 +127,12 @@ class _Look:
         with FrameReader(self._path, clock, self._deadline) as reader:
             for key in {inside[0], inside[len(inside) // 2], inside[-1]} if inside else set():
                 first = clock.shown(float(clock.key_times[key]))
-                for number, frame in reader.frames(range(first, min(first + THUMBNAIL_STEP, known))):
-                    if not np.array_equal(self._thumbnails[number], self._thumbnail(frame)):
-                        return False
+                try:
+                    for number, frame in reader.frames(range(first, min(first + THUMBNAIL_STEP, known))):
+                        if not np.array_equal(self._thumbnails[number], self._thumbnail(frame)):
+                            return False
+                except MediaError:  # it was whole when decoded from the start; what is too late is so again there
+                    return False
         return True
 
     def _check_later_groups(self, clock: Clock, known: int) -> None:

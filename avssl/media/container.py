@@ -30,6 +30,9 @@ NOT_MEDIA_FORMATS = {"tty", "ffmetadata", "concat", "hls", "dash", "bin", "xbin"
 STRICT = "explode+crccheck+bitstream"
 """What FFmpeg's picture decoders take for damage ("err_detect"): they then raise instead of covering it up with
 grey or with parts of other pictures. "buffer" and the stricter ones also refuse healthy files of old encoders."""
+_LESS_STRICT = {"mpeg1video": "explode+crccheck", "mpeg2video": "explode+crccheck", "tiff": "crccheck"}
+"""Where that goes too far: MPEG video of a constant bit rate is padded with zeros behind a picture ("bitstream" minds),
+and a TIFF may have tags that FFmpeg does not know ("explode" minds)."""
 
 S = TypeVar("S", bound=Stream)
 
@@ -81,6 +84,11 @@ class Deadline:
             raise MediaError(self.path, f"reading took longer than {self.seconds:g} s and was given up")
 
 
+def strictness(codec: str) -> str:
+    """What a decoder of this name is told to take for damage (FFmpeg's option "err_detect")."""
+    return _LESS_STRICT.get(codec, STRICT)
+
+
 @contextmanager
 def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
     """The file, open for one reader without threads.
@@ -105,7 +113,7 @@ def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
                 stream.codec_context.thread_type = "NONE"
                 stream.codec_context.thread_count = 1
             if isinstance(stream, VideoStream) and stream.codec_context is not None:
-                stream.codec_context.options = {"err_detect": STRICT}
+                stream.codec_context.options = {"err_detect": strictness(stream.codec_context.codec.name)}
                 stream.codec_context.copy_opaque = True  # a frame then says which packet it came from
         yield container
     finally:

@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from avssl.media.check_image import are_many_jpegs
 from avssl.media.check_video import Unusable
 from avssl.media.whole import boxes
 
@@ -26,6 +27,8 @@ _NAMES = {
     "sunrast": "Sun raster", "photocd": "Photo CD", "hdr": "Radiance HDR", "exr": "OpenEXR", "targa": "TGA",
     "mjpeg": "JPEG", "jpeg2000": "JPEG 2000", "webp": "WebP",
 }  # fmt: skip
+_ENOUGH_BYTES = 1 << 26
+"""Three pictures of a film are not larger."""
 _READ = {"PNG", "JPEG", "GIF", "WebP", "BMP", "JPEG 2000", "PPM", "PGM", "PBM", "TIFF"}
 
 
@@ -54,8 +57,11 @@ def must_be_no_picture(path: str, container: InputContainer) -> None:
         Unusable: it is one picture, or a document.
     """
     with Path(path).open("rb") as file:
-        if file.read(5) == b"%PDF-":  # FFmpeg finds the JPEGs inside
+        head = file.read(5)
+        if head == b"%PDF-":  # FFmpeg finds the JPEGs inside
             raise Unusable("not media")
+        if container.format.name == "jpeg_pipe" and are_many_jpegs(head + file.read(_ENOUGH_BYTES)):
+            return
     kind = _picture_in(container)
     if kind in _READ:
         raise Unusable(f"not supported: a {kind} picture that is damaged or of a rare kind; {CONVERT}")

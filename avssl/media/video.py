@@ -98,12 +98,14 @@ class FrameReader:
         """The frames with these numbers (ascending), each once, in no promised order."""
         for key, numbers in self._groups_of_pictures(wanted):
             missing = list(numbers)
-            for tried, attempt in enumerate(_attempts(key)):
+            damaged = 0
+            for attempt in _attempts(key):
                 for number, frame in self._pass(missing, attempt):
                     missing.remove(number)
                     yield number, frame
-                # Damage is no better from further back; only for a place that was missed it is worth going there.
-                if not missing or (tried and self._damage_seen):
+                # Damage is no better from further back, but pictures after an open group may speak of those before it.
+                damaged += self._damage_seen
+                if not missing or damaged > 1:
                     break
             if missing:
                 raise MediaError(self.path, DAMAGED, self._seconds(missing[0]))

@@ -10,7 +10,10 @@ from typing import IO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from avssl.evaluate.rows import ResultRow
 
@@ -80,9 +83,13 @@ def plain_table(
 
 
 def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None = None) -> None:
-    """Each row with its interval, chance and number; a mark where the interval holds chance."""
+    """Each row with its interval, chance and number; a mark where the interval holds chance.
+
+    What all notes begin with is said once, above; on a narrow terminal the notes stand below the figures.
+    """
     if not rows:
         return
+    common, notes = _shared_note([row.note for row in rows])
     cells = [
         [
             row.name,
@@ -92,12 +99,39 @@ def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None 
             "" if row.chance is None else figure_text(row.chance, row.metric),
             str(row.n),
             beside_chance(row),
-            row.note,
         ]
         for row in rows
     ]
-    headers = ["", "metric", "value", "95 % interval", "chance", "N", "", ""]
-    console(file).print(plain_table(headers, cells, title, right=range(2, 6)))
+    headers = ["", "metric", "value", "95 % interval", "chance", "N", ""]
+    screen, heading = console(file), "; ".join(part for part in (title, common) if part)
+    beside = [[*own, note] for own, note in zip(cells, notes, strict=True)]
+    wide = plain_table([*headers, ""], beside, heading, right=range(2, 6))
+    if _width(wide, screen) <= screen.width:
+        screen.print(wide)
+        return
+    narrow = plain_table(headers, cells, right=range(2, 6))
+    narrow.show_edge = False
+    for gap in (1, 0):
+        narrow.padding = (0, gap, 0, 0)
+        if _width(narrow, screen) <= screen.width:
+            break
+    screen.print(Text(heading, "bold"), narrow, sep="\n\n", end="\n\n")
+    for row, note in zip(rows, notes, strict=True):
+        if note:
+            screen.print(Padding(Text(f"{row.name}: {note}"), (0, 0, 0, 2)))
+
+
+def _width(table: Table, screen: Console) -> int:
+    """Columns that a table takes where nothing in it is broken."""
+    return Measurement.get(screen, screen.options.update(width=PIPE_WIDTH), table).maximum
+
+
+def _shared_note(notes: Sequence[str]) -> tuple[str, list[str]]:
+    """The part before the first semicolon that all notes of several rows have in common, and the notes without it."""
+    first = notes[0].partition("; ")[0]
+    if len(notes) < 2 or not first or any(note.partition("; ")[0] != first for note in notes):
+        return "", list(notes)
+    return first, [note.partition("; ")[2] for note in notes]
 
 
 def is_share(metric: str) -> bool:

@@ -90,6 +90,16 @@ def test_copies_are_one_however_they_are_packed_encoded_scaled_or_mirrored(tmp_p
     assert [len(group.items) for group in sources.groups if group.rule == "bytes"] == [2]
 
 
+def test_copies_are_one_though_brighter_or_of_fewer_frames(tmp_path: Path):
+    for number in (1, 2):
+        pictures, wave = scene(number, 48), noises(number, 4.0)
+        write(tmp_path / f"film{number}.mp4", pictures, wave, fps=12)
+        brighter = [np.clip(0.8 * picture.astype(np.float32) + 45, 0, 255).astype(np.uint8) for picture in pictures]
+        write(tmp_path / f"bright{number}.mp4", brighter, fps=12)
+        write(tmp_path / f"fewer{number}.mp4", pictures[1::2], wave, fps=6)
+    assert groups(found_in(tmp_path)) == {(f"bright{k}.mp4", f"fewer{k}.mp4", f"film{k}.mp4") for k in (1, 2)}
+
+
 def test_numbers_after_names_are_parts_where_the_pictures_say_so(tmp_path: Path):
     names = ("concert", "walk", "kitchen", "harbour", "school", "garden")
     for number, name in enumerate(names):

@@ -1,0 +1,57 @@
+"""Result tables, as they are read on a terminal and in a log."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from avssl.evaluate.rows import ResultRow
+from avssl.report.tables import print_rows
+
+SEEN = "18 of the 20 sources were trained on"
+ROLES = {
+    "trained": "the network that was trained",
+    "vision-only": "sees the picture, hears nothing",
+    "shuffled-labels": "trained on answers drawn at random",
+}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def rows(before: str) -> list[ResultRow]:
+    return [
+        ResultRow(name, "balanced-accuracy", 0.531, 0.43, 0.632, 1024, 0.5, "test", 0, note=before + role)
+        for name, role in ROLES.items()
+    ]
+
+
+@pytest.mark.parametrize("before", [SEEN + "; ", ""])
+def test_on_a_terminal_of_80_columns_no_figure_and_no_name_is_broken(before: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    file = Terminal()
+    print_rows(rows(before), "Held out", file)
+    lines = file.getvalue().splitlines()
+    assert max(len(line) for line in lines) <= 80
+    for name, role in ROLES.items():
+        line = next(line for line in lines if line.startswith(name))
+        assert line.split() == f"{name} balanced-accuracy 53.1 % 43.0 % – 63.2 % 50.0 % 1024 at chance".split()
+        assert f"  {name}: {role}" in [line.rstrip() for line in lines]
+    assert sum(SEEN in line for line in lines) == (1 if before else 0)
+
+
+def test_a_log_keeps_each_row_with_its_note_on_one_line_and_says_once_what_all_notes_say():
+    file = io.StringIO()
+    print_rows(rows(SEEN + "; "), "Held out", file)
+    text = file.getvalue()
+    assert text.splitlines()[0].rstrip() == f"Held out; {SEEN}"
+    assert text.count(SEEN) == 1
+    assert all(
+        any(line.strip().startswith(name) and role in line for line in text.splitlines())
+        for name, role in ROLES.items()
+    )
