@@ -1,4 +1,4 @@
-"""What is installed, beside what pyproject.toml allows: hints that work, and versions outside the tested range."""
+"""Installed packages against what pyproject.toml allows: install hints, and versions outside the tested range."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
-"""The version, where rooms below may ask for it without the public names above."""
+"""The version, in a module that lower rooms may import."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``avssl audit``: one page about data, before a day of training."""
+"""``avssl audit``: audit data before training on them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from avssl.experiment.audit import Audit
     from avssl.tasks.base import Task
 
-WHAT = """Say what data are, and what they would let a network get away with: duplicates and sources, what a test
-part has of the training part, and cheap cues (loudness, hum, borders, grain, how files were made) that match
-pictures with sounds. With --task also each known shortcut of the task with its countermeasure and without, and
-whether its controls catch a leak that is planted for them. A minute or two for a hundred clips; --fast leaves the
-planted leaks out.
+WHAT = """Audit data before training: duplicates and sources, what the test part shares with the training part, and
+cheap cues (loudness, hum, borders, grain, encoding) that match pictures with sounds. With --task also each known
+shortcut of the task, with and without its countermeasure, and whether its controls catch a planted leak.
+Takes a minute or two for a hundred clips; --fast skips the planted leaks.
 
-Words: ok (at chance), leak, warning (look yourself), too few (sources to tell); caught or blind (of planted leaks)."""
+Verdicts: ok (at chance), leak, warning (check by hand), too few (sources to tell); planted leaks: caught or blind."""
 EXAMPLE = """avssl audit videos/
 avssl audit videos/ --task av-correspondence --html audit.html
 avssl audit train/ --test test/ --task av-correspondence --json audit.json"""
@@ -41,20 +40,20 @@ def run(argv: Sequence[str]) -> None:
                 "task",
                 str | None,
                 None,
-                "pretext task whose shortcuts and controls are tried; all its options may follow",
+                "pretext task whose shortcuts and controls are tested; takes its options, too",
             ),
             Option(
                 "test",
                 str | None,
                 None,
-                "held-out data; else the splits of DATA, or the division that a training makes",
+                "held-out data (default: the splits of DATA, or what training would hold out)",
             ),
             *data_sources.options(),
-            Option("json", str | None, None, "also write all of it to this file", metavar="FILE"),
+            Option("json", str | None, None, "also write the audit to this file", metavar="FILE"),
             Option("html", str | None, None, "also write one HTML page", metavar="FILE"),
-            Option("fast", bool, False, "leave out the planted leaks, for which the controls are trained"),
-            Option("items", int, 1000, "measure so many items at most, of more a sample"),
-            Option("seed", int, 0, "of samples, probes and planted leaks"),
+            Option("fast", bool, False, "skip the planted leaks, which train the controls"),
+            Option("items", int, 1000, "measure at most N items, a sample if there are more"),
+            Option("seed", int, 0, "seed of samples, probes and planted leaks"),
         ]
     )
     if kind is not None:
@@ -85,12 +84,12 @@ def run(argv: Sequence[str]) -> None:
     _show(found)
     if values["json"] is not None:
         write_json(Path(values["json"]), found.as_json())
-        say(f"all of it in {values['json']}")
+        say(f"JSON in {values['json']}")
     if values["html"] is not None:
         page = Path(values["html"])
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(found.html(), encoding="utf-8")
-        say(f"the page is {page}")
+        say(f"page in {page}")
 
 
 def _task_of(argv: Sequence[str]) -> type[Task] | None:

@@ -162,8 +162,8 @@ def _say_shared(parts: Parts, say: Say) -> None:
     if shared:
         first = Path(parts.test.facts(shared[0]).path).name
         say(
-            f"{len(shared)} of the {len(parts.test)} test items are of sources that are trained on ({first} …): "
-            "figures of them say nothing about new sources"
+            f"{len(shared)} of the {len(parts.test)} test items come from sources in the training data ({first} …): "
+            "these figures say nothing about new sources"
         )
 
 

@@ -1,4 +1,4 @@
-"""``--sources``: what belongs together in the data of a command, found once and carried through preparing."""
+"""``--sources``: the sources of the data of a command, found once and carried through preparing."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 MODES = ("content", "names", "none")
 DEFAULT = "content"
 HELP = (
-    "what belongs together and is never divided: content (by names, and by what is seen and heard), names, none (each "
-    "file its own), or the column of a CSV that says it"
+    "how sources are found, which are never split between parts: content (names, bytes, pictures, sound), names, none "
+    "(each file is its own source), or a column of the CSV"
 )
 BEFORE = "none"
 """Of a run that was made before sources were found: its config has no such option."""
@@ -36,7 +36,7 @@ def options() -> list[Option]:
 
 @dataclass(frozen=True)
 class FoundSources:
-    """The sources of data and of test data that were named apart.
+    """The sources of data and of separate test data.
 
     Attributes:
         data: the source of each item.
@@ -52,7 +52,7 @@ class FoundSources:
 
 
 def asked(sources: str, source_column: str | None) -> str:
-    """The mode or column that two options of one meaning name.
+    """The mode or column that ``--sources`` and its alias ``--source-column`` give.
 
     Raises:
         UserError: they contradict each other.
@@ -74,7 +74,7 @@ def column_of(mode: str, source: str | None) -> str | None:
         return None
     if source is None or Path(source).suffix.lower() not in (".csv", ".tsv"):
         raise UserError(
-            f"--sources {mode}: is none of {', '.join(MODES)}, and {source or 'the generated world'} is no CSV that "
+            f"--sources {mode}: is none of {', '.join(MODES)}, and {source or 'the generated world'} is not a CSV that "
             "could have such a column"
         )
     return mode
@@ -125,7 +125,7 @@ def carried(sources: Sources, originals: Media, made: Media) -> Media:
         while at < len(originals) and _identity(originals.facts(at)) != facts:
             at += 1
         if at == len(originals):
-            raise ValueError(f"{made.facts(j).path} is none of the items that sources were found of")
+            raise ValueError(f"{made.facts(j).path} is none of the items whose sources were found")
         names.append(sources.names[at])
         at += 1
     return with_sources(made, Found(tuple(names), sources.mode, (), ()))

@@ -61,7 +61,7 @@ def run(argv: Sequence[str]) -> None:
     for title, rows in (("Versions", versions), ("Devices", _devices()), ("Decoders", _decoders())):
         screen.print(plain_table(["", ""], rows, title))
     readers = check_readers()
-    screen.print(plain_table(["", ""], [(name, words) for name, words, _ in readers], "Readers, on a clip of its own"))
+    screen.print(plain_table(["", ""], [(name, words) for name, words, _ in readers], "Readers, on a test clip"))
     screen.print(plain_table(["", ""], _places(), "Places"))
     missing = _missing()
     if missing:
@@ -78,7 +78,7 @@ def _verdict(broken: Sequence[str], outside: Sequence[str]) -> None:
     ranges = f"; outside the tested range: {', '.join(outside)}" if outside else ""
     if broken:
         raise UserError(f"does not work here: {', '.join(broken)}{ranges or ' (see above)'}")
-    say(f"All well: every reader gave back what was written{ranges}.")
+    say(f"All readers returned what was written{ranges}.")
 
 
 Rows = list[tuple[str, str]]

@@ -84,7 +84,7 @@ def _command() -> Command:
                 metavar="A,B,…",
             ),
             Option("output", str | None, None, "folder for the rows (default: results/ of the run)", "-o", "DIR"),
-            Option("set_threshold", bool, False, "fit the run's threshold anew, which avssl localize uses"),
+            Option("set_threshold", bool, False, "fit the run's threshold again (avssl localize uses it)"),
             Option("moments", int, 2, "moments of each clip of the world"),
             Option("draws", int, 2000, "draws of the bootstrap"),
             Option("seed", int, 0, "of what is drawn: moments, swaps, noise"),
@@ -124,7 +124,7 @@ def _world(values: Values, chosen: Sequence[Protocol], company: Company) -> tupl
         fitted = f"{len(validation)} validation clips of {place}"
         threshold = threshold_of(validation, localizer, values["seed"])
         write_threshold(Path(values["run"]), threshold, fitted)
-        say(f"threshold {threshold:.2f}, fitted on {fitted}: what avssl localize uses from now on")
+        say(f"threshold {threshold:.2f}, fitted on {fitted}: avssl localize now uses it")
     else:
         say(f"threshold {threshold:.2f}, fitted on {fitted}: kept (--set-threshold fits it on those of {place})")
     fresh = Localizer(untrained(localizer.model, values["seed"]))

@@ -30,8 +30,9 @@ def run(argv: Sequence[str]) -> None:
         "avssl index",
         "Look at every file of DATA once, in parallel: what can be used, what cannot and why, what is odd.\n"
         "The index is kept, so that the next look is instant; a file that changed is looked at again.\n"
-        "Of a prepared set every checksum is compared.\n\n"
-        "Flags: silent (the sound is), still (the picture does not move), short (under a second).",
+        "All checksums of a prepared set are compared.\n\n"
+        "Flags: silent (the sound is), still (the picture does not move), short (under a second), junk (bytes after\n"
+        "the sound), joined (more than one recording), unknown length (a header written into a pipe).",
         "avssl index videos/\navssl index clips.csv --all\navssl index videos/ --to index/ --json summary.json",
     )
     command.positional(
@@ -41,8 +42,8 @@ def run(argv: Sequence[str]) -> None:
         [
             Option("to", str | None, None, "folder to keep the index in, instead of the cache", metavar="DIR"),
             Option("json", str | None, None, "also write what is printed to this file", metavar="FILE"),
-            Option("again", bool, False, "look at every file anew, whatever the index says of it"),
-            Option("quick", bool, False, "of a prepared set compare only sizes, not every checksum"),
+            Option("again", bool, False, "look at every file again, also where nothing changed"),
+            Option("quick", bool, False, "of a prepared set: compare sizes only, not checksums"),
             Option("all", bool, False, f"list every file, also of more than {SHORT_LIST}"),
             Option("workers", int | None, None, "processes that look at files (default: as many as cores)"),
         ]

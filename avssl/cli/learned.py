@@ -1,4 +1,4 @@
-"""What the encoders of a run learned from, and how much of it is among what they are judged on."""
+"""What a run was trained on, and how much of it is among the items that it is judged on."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def _told(run: str | Path, name: str, say: Say, looked: Callable[[Media], Seen])
         return Seen()
     seen = max(parts, key=lambda one: (one.items, one.sources))
     if seen.items:
-        say(f"{run} learned from {seen.items} of the {seen.of_items} items in {name}: figures of them are not held-out")
+        say(f"{run} learned from {seen.items} of the {seen.of_items} items in {name}: these figures are not held-out")
     elif seen.sources:
         say(
-            f"{seen.sources} of the {seen.of_sources} sources in {name} were trained on by {run}: figures of them say "
+            f"{seen.sources} of the {seen.of_sources} sources in {name} were trained on by {run}: these figures say "
             "nothing about new sources"
         )
     return seen

@@ -17,7 +17,7 @@ from avssl.errors import UserError
 
 COMMANDS = {
     "index": "what is in a folder of media; each unusable file with its reason",
-    "audit": "what data would let a network get away with: duplicates, sources, leaks, shortcuts",
+    "audit": "duplicates, shared sources, leaks and shortcuts in data",
     "world": "generate clips with their truth",
     "prepare": "decode once into shards that training reads fast",
     "show": "a sheet on which a person can do the puzzle",
@@ -89,7 +89,7 @@ def _own_fault(error: Exception) -> None:
     traceback.print_exception(error)
     what = " ".join(f"{type(error).__name__}: {error}".split())
     print(
-        f"avssl: a fault of avssl {__version__} itself: {what}; please report it with the lines above", file=sys.stderr
+        f"avssl: internal error of avssl {__version__}: {what}; please report it with the lines above", file=sys.stderr
     )
 
 

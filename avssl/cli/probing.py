@@ -258,8 +258,8 @@ def _say_shared(data: Labelled) -> None:
         judged = {data.sources[i] for i in division.test}
         if shared := sorted(learned & judged):
             say(
-                f"{division.name}: {len(shared)} of the {len(judged)} judged sources are also learned from "
-                f"({Path(shared[0]).name} …): figures of them say nothing about new sources"
+                f"{division.name}: {len(shared)} of the {len(judged)} judged sources are also in the training part "
+                f"({Path(shared[0]).name} …): these figures say nothing about new sources"
             )
 
 

@@ -1,4 +1,4 @@
-"""What ``avssl doctor`` reads: a small clip of its own, with every reader that a training would use."""
+"""What ``avssl doctor`` reads: a small clip that it writes, with every reader that training uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOLERANCE = 12
 
 
 class WrongAnswer(Exception):
-    """A reader that answers, but not with what was written."""
+    """A reader that returns something other than what was written."""
 
 
 Outcome = tuple[str, str, bool]
@@ -34,7 +34,7 @@ def check_readers() -> list[Outcome]:
         clip, prepared = Path(folder) / "clip.mp4", Path(folder) / "prepared"
         steps: list[tuple[str, Callable[[], str]]] = [
             ("writing a clip", lambda: _write(clip)),
-            ("the look at a file, in a process of its own", lambda: _looked_at(clip)),
+            ("examining a file in a process of its own", lambda: _looked_at(clip)),
             ("frames and sound of a video", lambda: _read(clip)),
             ("pictures", lambda: _pictures(Path(folder))),
             ("frames and sound of a prepared set", lambda: _prepared(clip, prepared)),
@@ -111,7 +111,7 @@ def _pictures(folder: Path) -> str:
         path = folder / f"picture.{PICTURES[name]}"
         Image.fromarray(pixels.copy()).save(path)
         found = read_image(str(path)).transpose(1, 2, 0).astype(int)
-        _must(np.abs(found - pixels).mean() < TOLERANCE, f"a {name} has other pixels")
+        _must(np.abs(found - pixels).mean() < TOLERANCE, f"wrong pixels of a {name}")
     lacking = [name for name in PICTURES if name not in names]
     return ", ".join(names) + (f"; this Pillow reads no {' and no '.join(lacking)}" if lacking else "")
 
@@ -130,7 +130,7 @@ def _network() -> str:
         sound = audio.config.front_end
         seen = vision(torch.zeros(1, 3, SIDE, SIDE, dtype=torch.uint8))
         heard = audio(torch.zeros(1, round(sound.seconds * sound.rate)))
-    _must(bool(torch.isfinite(seen).all() and torch.isfinite(heard).all()), "not a number comes out of a network")
+    _must(bool(torch.isfinite(seen).all() and torch.isfinite(heard).all()), "a network returns NaN")
     return f"maps {tuple(seen.shape[1:])} of a picture, {tuple(heard.shape[1:])} of a second of sound"
 
 

@@ -1,4 +1,4 @@
-"""Where the rows of an evaluation go: to -o, and to the run's ``results/`` under a name that tells the data."""
+"""Where the rows of an evaluation go: to -o, and to the run's ``results/`` under a name that says which data."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def _is_judged(folder: RunFolder) -> bool:
         return path.exists() and bool(read_rows(path))
     except UserError as error:
         if folder.writes:
-            say(str(error).replace("remove it, and the command that wrote it makes it again", "it is made again"))
+            say(str(error).replace("remove it and run the command that wrote it again", "it is made again"))
         return False
 
 
@@ -131,8 +131,8 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
     changed = [name for name in now if name in known and not _same_data(known[name], now[name])]
     if changed and all(_only_read_otherwise(known[name], now[name]) for name in changed):
         say(
-            f"{folder.path} began with a version that read these files a little differently (times, lengths, what is "
-            "damaged): it goes on, but its weights will not be those of an undisturbed run, bit for bit"
+            f"{folder.path} was begun by a version that read these files slightly differently (times, lengths, what is "
+            "damaged): it continues, but its weights will not equal those of an uninterrupted run bit for bit"
         )
         changed = []
     if changed:

@@ -223,7 +223,7 @@ def _seen(trained: ResultRow) -> str:
     if not trained.seen:
         return ""
     return (
-        f"{trained.seen} of the {trained.sources} test sources were trained on: this is no held-out figure, and says "
+        f"{trained.seen} of the {trained.sources} test sources were trained on: this is not a held-out figure and says "
         "nothing about new sources."
     )
 
@@ -235,7 +235,7 @@ def _learned(trained: ResultRow) -> str:
     on = f" on {'only ' if few else ''}{_count(trained.clusters)}" if trained.clusters else ""
     known, hedge = "is above chance" if _beats_chance(trained) else "is NOT above chance", ""
     if few and _beats_chance(trained):
-        known, hedge = "seems to be above chance", ": so few sources are a hint, no proof"
+        known, hedge = "seems to be above chance", ": with so few sources a hint, not a proof"
     elif few:
         known, hedge = "is NOT shown to be above chance", ": so few sources can hide what was learned"
     return f"{name} {interval}{on} {known} ({trained.chance or 0.0:.0%}){hedge}."

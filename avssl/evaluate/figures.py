@@ -140,7 +140,7 @@ def majority_rows(data: Labelled, context: Context) -> list[ResultRow]:
     for division in data.divisions:
         counts = data.targets[division.train].sum(0).astype(np.float32)
         said.append(np.repeat(counts[None], len(division.test), axis=0))
-    scores, note = np.concatenate(said), "always the most frequent class of what is learned from"
+    scores, note = np.concatenate(said), "always the most frequent class of the training part"
     return with_balanced([(score_row("majority", scores, data, data.test, context, note), scores)], data)
 
 

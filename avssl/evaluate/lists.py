@@ -93,7 +93,7 @@ def column_of(table: str | Path, media: Media, column: str) -> list[str]:
         _, item = underlying(media, i)
         facts = rows.facts(item)
         if facts.path != media.facts(i).path:
-            raise ValueError(f"{media.facts(i).path} is not the item that {table} has at its place")
+            raise ValueError(f"{media.facts(i).path} is not the item in that row of {table}")
         if facts.source in (
             "",
             facts.path,

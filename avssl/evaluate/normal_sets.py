@@ -148,7 +148,7 @@ def _chosen(folder: Path, part: Part, names: Sequence[str]) -> set[str] | None:
         lists = {one: _stems(folder / f"{one}.txt") for one in ("train", "test")}
         both = sorted(lists["train"] & lists["test"])
         if both:
-            raise UserError(f"{folder}: {both[0]} is in train.txt and in test.txt; a picture is of one part")
+            raise UserError(f"{folder}: {both[0]} is in train.txt and in test.txt; a picture belongs to one part")
         return lists[part]
     return None
 
@@ -160,9 +160,7 @@ def _stems(file: Path) -> set[str]:
         if line.strip():
             entry, stem = line.strip(), Path(line.strip()).stem
             if named.setdefault(stem, entry) != entry:
-                raise UserError(
-                    f"{file}: {named[stem]} and {entry} have one name, {stem}, and could be taken for each other"
-                )
+                raise UserError(f"{file}: {named[stem]} and {entry} have one name, {stem}, and could be confused")
     return set(named)
 
 

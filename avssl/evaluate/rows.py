@@ -98,7 +98,7 @@ def read_rows(path: Path) -> list[ResultRow]:
     rows = [_row(entry) for entry in entries] if isinstance(entries, list) else [None]
     found = [row for row in rows if row is not None]
     if len(found) < len(rows):
-        raise UserError(f"{path} is damaged; remove it, and the command that wrote it makes it again")
+        raise UserError(f"{path} is damaged; remove it and run the command that wrote it again")
     return found
 
 

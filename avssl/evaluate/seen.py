@@ -1,4 +1,4 @@
-"""How much of what is judged was learned from: the same files under whatever name, and other parts of one source."""
+"""How much of the judged data was trained on: the same files under any name, and other parts of a source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the pages, chunks, tags or packets of a container follow each other as they say.
+"""Whether the pages, chunks, tags or packets of a container follow each other as their headers say.
 
 Where they do not, FFmpeg looks for the next one that it can make sense of, and says nothing of what it passed over.
 """

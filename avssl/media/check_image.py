@@ -1,4 +1,4 @@
-"""Whether an image is whole and undamaged, beyond what its decoder minds."""
+"""Whether an image is whole and undamaged, beyond what its decoder checks."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _check_png(file: BinaryIO) -> None:
         if left or len(told) < 4:
             break  # truncated: the decoder will say so
         if struct.unpack(">I", told)[0] != sum_:
-            raise Unusable(f"damaged: a chunk of this PNG ({name.decode('ascii')}) does not fit its checksum")
+            raise Unusable(f"damaged: a chunk of this PNG ({name.decode('ascii')}) has a wrong checksum")
         if name == b"IEND":
             break
     file.seek(place)
@@ -139,7 +139,7 @@ def _decode(path: str, file: _Watched) -> tuple[int, int]:
     with opened_image(path, file) as image:
         height, width = pixels_of(image).shape[1:]
     if file.tell() <= file.pause < file.size:
-        raise Unusable("damaged: there are more JPEG data than the picture needs")
+        raise Unusable("damaged: more JPEG data than the picture needs")
     return width, height
 
 
@@ -213,7 +213,7 @@ def _decode_strictly(data: bytes) -> None:
     try:
         frames = [*decoder.decode(Packet(data)), *decoder.decode(None)]
     except av.InvalidDataError as error:
-        raise Unusable("damaged: the JPEG data cannot be decoded to their end") from error
+        raise Unusable("damaged: the JPEG data cannot be decoded to the end") from error
     except av.FFmpegError:
         return  # a kind of JPEG that FFmpeg does not know
     if not frames:

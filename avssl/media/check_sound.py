@@ -92,7 +92,7 @@ def check_sound(
         raise Unusable("damaged: none of its sound can be decoded")
     first = head[0]
     if not RATES[0] <= first.rate <= RATES[1]:
-        raise Unusable(f"damaged: its sound would have {first.rate} samples a second")
+        raise Unusable(f"damaged: its sound has an impossible sample rate of {first.rate} Hz")
     origin = clock.origin_seconds if clock.has_video else track.seconds(first.ticks)
     if track.wrong_number is not None:
         raise Unusable(f"damaged: {track.wrong_number[1]} at {track.wrong_number[0] - origin:.2f} s")
@@ -119,7 +119,7 @@ def check_sound(
         joined |= restarts
     lasts = clock.audio_end_seconds - clock.audio_start_seconds
     if bare and lasts * clock.audio_rate > Path(path).stat().st_size:  # a sample takes a byte at least
-        raise Unusable(f"damaged: by its times its sound would last {lasts:.2f} s")
+        raise Unusable(f"damaged: its timestamps give its sound a duration of {lasts:.2f} s")
     if lasts <= 0:
         raise Unusable("damaged: none of its sound can be decoded")
     return Sound(clock, first.channels, _loudest(path, clock, deadline) <= SILENCE, joined)

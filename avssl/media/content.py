@@ -1,4 +1,4 @@
-"""What a file holds, told apart by a digest of its bytes: two files of one digest are copies, whatever their names."""
+"""Digests of the bytes of files: two files of one digest are copies, whatever their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoding sound by count: the whole of it once, and later any stretch of it from the nearest place that is known."""
+"""Decoding sound by sample count: the whole once, and later any stretch from the nearest known place."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _samples(path: str, clock: Clock, first: int, last: int, deadline: Deadline)
             continue
         if found is not None:
             return found
-    raise MediaError(path, "the sound there is not what it was when the file was indexed")
+    raise MediaError(path, "the sound there differs from what was indexed")
 
 
 def _from_anchor(

@@ -1,4 +1,4 @@
-"""Sound laid by counting: where every decoded sample belongs, when the time stamps alone do not say it.
+"""Placing sound by counting samples, where time stamps alone are not exact.
 
 A container stamps each packet of sound. Where all packets are equally long and their stamps are an even grid, the grid
 is the clock (:func:`avssl.media.scan.even_grid`). Else the whole stream is decoded once and its samples are counted.

@@ -1,4 +1,4 @@
-"""Tables of clips as people have them: our own columns, and lists as VGGSound, AudioSet, Kinetics and AVE publish.
+"""Reading tables of clips: our own columns, and the published lists of VGGSound, AudioSet, Kinetics and AVE.
 
 Those lists name a YouTube video and seconds in it, not a file. How the file is called is a habit of whoever
 downloaded it, and its name says whether it holds the whole video or that stretch alone; see :func:`file_of`.
@@ -128,14 +128,14 @@ def read_table(path: Path) -> ClipTable:
             told = dict(zip(columns, cells, strict=False))
             rows.append(Row(len(comments) + reader.line_num, told, any(cell.strip() for cell in cells[len(columns) :])))
     except csv.Error as error:
-        raise UserError(f"{path}: line {reader.line_num} is no row of a table ({error})") from error
+        raise UserError(f"{path}: line {reader.line_num} cannot be read as a row ({error})") from error
     columns = columns or []
     named = {what for what, names in COLUMNS.items() if set(names) & set(columns)}
     if "path" not in named and "video" not in named:
         seen = ", ".join(columns) or "none"
         raise UserError(f"{path}: has no column 'path' (its columns: {seen}); expected: {EXPECTED}")
     if not rows:
-        raise UserError(f"{path}: has no rows below its first line")
+        raise UserError(f"{path}: has no rows below its header")
     by_video = "path" not in named
     if by_video and not named & {"end", "duration"}:
         rows = [_with_end(row) for row in rows]
@@ -226,11 +226,11 @@ def _text(path: Path) -> str:
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             return data.decode("utf-16")
         if b"\0" in data:
-            raise UserError(f"{path}: is no table of text in UTF-8")
+            raise UserError(f"{path}: is not a text table in UTF-8")
         # Bytes that are no UTF-8 stay themselves: names of files may be such bytes.
         return data.decode("utf-8-sig", "surrogateescape")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is no table of text in UTF-8") from error
+        raise UserError(f"{path}: is not a text table in UTF-8") from error
 
 
 def _without_comments(text: str) -> tuple[list[str], str]:

@@ -1,4 +1,4 @@
-"""The headers of frames of sound that carry one each: what a frame says of itself, without decoding it."""
+"""Frame headers of MP3, ADTS, AC-3 and the like, read without decoding."""
 
 from __future__ import annotations
 

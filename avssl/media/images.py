@@ -244,11 +244,11 @@ def _depth(image: Image.Image) -> tuple[int, bool]:
     white_is_zero = tags.get(_PHOTOMETRIC) == 0
     if kinds - {1, 3, 4} or (kinds & {1, 4} and bits > 16):
         numbers = f"{bits}-bit whole numbers" if not kinds - {1, 4} else "signed numbers"
-        raise Unusable(f"not supported: a TIFF of {numbers}, of which nobody says what is black and white")
+        raise Unusable(f"not supported: a TIFF of {numbers}, whose black and white levels are not known")
     if 3 in kinds and (image.mode != "F" or white_is_zero):
         raise Unusable("not supported: a TIFF of floating-point numbers that is not plain grey")
     if bits > 8 and len(image.getbands()) > 1 and tags.get(_PLANES) == 2:
-        raise Unusable(f"not supported: a TIFF whose {bits}-bit colours lie in planes of their own")
+        raise Unusable(f"not supported: a TIFF whose {bits}-bit colours are in separate planes")
     return bits, white_is_zero and image.mode.startswith("I")
 
 
@@ -276,12 +276,10 @@ def _must_be_shares(image: Image.Image) -> None:
     for _, band in _bands(image):
         values = np.asarray(band)
         if not np.isfinite(values).all():
-            raise Unusable("not supported: floating-point numbers, some of which are no numbers")
+            raise Unusable("not supported: floating-point numbers, some of which are not finite")
         low, high = min(low, float(values.min())), max(high, float(values.max()))
     if low < 0 or high > 1:
-        raise Unusable(
-            f"not supported: floating-point numbers from {low:.4g} to {high:.4g}; a picture's run from 0 to 1"
-        )
+        raise Unusable(f"not supported: floating-point numbers from {low:.4g} to {high:.4g}; only 0 to 1 is supported")
 
 
 def _rgb(band: Image.Image, bits: int, negative: bool) -> NDArray[Any]:

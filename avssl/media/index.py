@@ -37,7 +37,7 @@ KEPT_SECONDS = 7 * 24 * 3600
 LOOK = 3
 """Raised whenever a look at the same file may find something else; files are then looked at anew."""
 
-CHANGING = "changed while it was looked at; index again once it is whole"
+CHANGING = "changed while it was looked at; index again once it is complete"
 
 FOUND = ("kind", "duration_seconds", "width", "height", "frame_count", "frame_rate", "audio_rate", "audio_channels",
          "audio_start_seconds", "audio_end_seconds", "flags")  # fmt: skip

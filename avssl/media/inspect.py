@@ -201,7 +201,9 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], en
         raise Unusable(missing)
     place = broken_place(path, set(container.format.name.split(","))) if container.streams.video else None
     if place is not None:
-        raise Unusable(f"damaged: the file does not hold together at {tracks[0].seconds_at(place) - zero:.2f} s")
+        raise Unusable(
+            f"damaged: the structure of its container is broken at {tracks[0].seconds_at(place) - zero:.2f} s"
+        )
     for track in tracks:
         if track.broken_seconds is not None and not (ending.has_unknown_length and track.ends_broken):
             last = "truncated: the last packet is incomplete"
@@ -241,12 +243,12 @@ def _must_make_sense(found: Inspection) -> None:
     """
     seconds = found.duration_seconds
     if not 0 < seconds < math.inf:
-        raise Unusable(f"damaged: by its times it would last {seconds:.2f} s")
+        raise Unusable(f"damaged: its timestamps give a duration of {seconds:.2f} s")
     if not found.audio_rate:
         return
     start, end = found.audio_start_seconds, found.audio_end_seconds
     if not -math.inf < start < end < math.inf:
-        raise Unusable(f"damaged: by its times its sound would last {end - start:.2f} s")
+        raise Unusable(f"damaged: its timestamps give its sound a duration of {end - start:.2f} s")
     if max(start - seconds, -end) > AHEAD_SECONDS:
         raise Unusable(f"damaged: its pictures end at {seconds:.2f} s, its sound is from {start:.2f} to {end:.2f} s")
 

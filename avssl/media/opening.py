@@ -42,7 +42,7 @@ def open_media(
         source_column: the column of a CSV that says what an item was cut from; items of one source are never on
             both sides of a division. By default ``source`` or ``source_video``, else each file is its own.
         index: folder to keep the index in; by default the user's cache, which ``AVSSL_CACHE`` moves.
-        again: look at every file anew, whatever the index says of it.
+        again: look at every file again, also where nothing changed.
         workers: processes that look at files; None takes the cores there are; 0 looks in this process, where
             a crash of a decoder is not survived.
         progress: a function of one :class:`Progress`; None shows a line if stderr is a terminal; False nothing.

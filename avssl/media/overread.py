@@ -1,4 +1,4 @@
-"""Whether pictures of VP8 and VP9 are made of their own bytes alone.
+"""Whether decoding pictures of VP8 and VP9 needs no bytes beyond their own.
 
 The arithmetic decoders of these codecs take any bytes for pictures, and FFmpeg reports no damage in them. But a damaged
 picture mostly takes more bytes than it has. So each is decoded twice, the second time with bytes added behind its end:

@@ -1,4 +1,4 @@
-"""Trouble that may be over next time, though the file is the same: what is never remembered as its verdict."""
+"""Transient errors, which are never remembered as the verdict on a file."""
 
 from __future__ import annotations
 

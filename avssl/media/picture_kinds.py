@@ -1,4 +1,4 @@
-"""What a file is called that shows one picture and cannot be read: FFmpeg would make a video of one frame of it."""
+"""Names of picture formats that are not read; FFmpeg would make a video of one frame of them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def must_be_no_picture(path: str, container: InputContainer) -> None:
     if kind in _READ:
         raise Unusable(f"not supported: a {kind} picture that is damaged or of a rare kind; {CONVERT}")
     if kind is not None:
-        raise Unusable(f"not supported: a picture of the kind {kind}; {CONVERT}")
+        raise Unusable(f"not supported: picture format {kind}; {CONVERT}")
 
 
 def must_be_more_than_a_picture(container: InputContainer, stream: VideoStream, packets: int) -> None:

@@ -85,7 +85,7 @@ class Painter:
             )
         except av.FFmpegError as error:
             kind = f"pixel format {frame.format.name}, colour matrix {frame.colorspace}"
-            raise MediaError(self._path, f"its pictures cannot be turned into RGB ({kind})") from error
+            raise MediaError(self._path, f"its pictures cannot be converted to RGB ({kind})") from error
         pixels: NDArray[np.uint8] = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
         if transparent:
             pixels = on_white(pixels)

@@ -284,7 +284,7 @@ class Prepared(Selectable):
         except (KeyError, TypeError, ValueError) as error:
             if self.has_checksums:  # a line that is as it was written is no damage but a fault of ours
                 raise
-            raise self.damaged(f"line {i + 1} of items.jsonl is no item") from error
+            raise self.damaged(f"line {i + 1} of items.jsonl is not an item") from error
 
     def _times(self, i: int) -> NDArray[np.float64]:
         try:
@@ -340,7 +340,7 @@ class Prepared(Selectable):
                 raise self.damaged(f"{path.name} has {there} bytes instead of {size}")
         more = {path.name for path in self.folder.glob("shard-*.tar")} - {path.name for path, *_ in shards}
         if more:
-            raise self.damaged(f"{min(more)} is not of this set")
+            raise self.damaged(f"{min(more)} does not belong to this set")
 
     def _bytes(self, known: _Known, start: int, size: int) -> NDArray[np.uint8]:
         shard = self._shards.get(known.shard)

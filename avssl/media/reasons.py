@@ -1,4 +1,4 @@
-"""Reasons of many files in few words: what is the single file's own (times, numbers, names) is left out."""
+"""Grouping the reasons of many files: times, numbers and names of single files are left out."""
 
 from __future__ import annotations
 

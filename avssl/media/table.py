@@ -53,7 +53,7 @@ class DamagedTable(UserError):
     """
 
     def __init__(self, folder: Path, what: str) -> None:
-        super().__init__(f"{folder}: the index is damaged ({what}); avssl index DATA --again makes it anew")
+        super().__init__(f"{folder}: the index is damaged ({what}); avssl index DATA --again rebuilds it")
         self.folder = folder
         self.what = what
 
@@ -207,7 +207,7 @@ class Table:
         except ValueError:
             item = None
         if not isinstance(item, dict):
-            raise self._damaged(f"line {i + 1} of items.jsonl is no item")
+            raise self._damaged(f"line {i + 1} of items.jsonl is not an item")
         return item
 
     def times(self, i: int) -> NDArray[np.float64]:
@@ -258,7 +258,7 @@ class Table:
         arrays = {name: self._array(name, np.dtype(dtype)) for name, dtype in _FILES.items()}
         columns = _ROW if self.has_checksums else _ROW_WITHOUT_CHECKSUMS
         if len(arrays["rows.i64"]) % columns or len(arrays["jpegs.i64"]) % 2:
-            raise self._damaged("rows.i64 or jpegs.i64 is cut")
+            raise self._damaged("rows.i64 or jpegs.i64 is truncated")
         self._rows: NDArray[np.int64] = arrays["rows.i64"].reshape(-1, columns)
         self._lines: NDArray[np.uint8] = arrays["items.jsonl"]
         self._times: NDArray[np.float64] = arrays["times.f64"]
@@ -279,7 +279,7 @@ class Table:
             raise self._damaged(f"{name} is missing")
         size = path.stat().st_size
         if size % dtype.itemsize or (self.has_checksums and size != self._header["files"][name][0]):
-            raise self._damaged(f"{name} is cut, or of another table")
+            raise self._damaged(f"{name} is truncated, or belongs to another table")
         return _mapped(path, dtype)
 
     def _rows_must_fit(self) -> None:
@@ -290,9 +290,9 @@ class Table:
         for column, size in ((_LINE, len(self._lines)), (_TIMES, len(self._times)), (_KEYS, len(self._times))):
             start, count = rows[:, column], rows[:, column + 1]
             if start.min() < 0 or count.min() < 0 or start.max() > size or int((start + count).max()) > size:
-                raise self._damaged("rows.i64 leads out of the other files")
+                raise self._damaged("rows.i64 points outside the other files")
         if int(rows[:, _LINE + 1].sum()) != len(self._lines) or len(self._jpegs) != len(self._times):
-            raise self._damaged("its files do not fit each other")
+            raise self._damaged("its files do not match")
 
     def _damaged(self, what: str) -> DamagedTable:
         return DamagedTable(self.folder, what)

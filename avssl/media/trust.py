@@ -1,4 +1,4 @@
-"""What a decoder gives, and which of it can be trusted."""
+"""Decoded frames, and which of them can be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a prepared set is still as it was written: every byte of it against its checksum."""
+"""Verifying a prepared set: every byte against its checksum."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Verified:
         """One line."""
         count = f"{self.shards} shard{'s' if self.shards != 1 else ''} and the index"
         if self.by == "no checksums":
-            return f"{count} have no checksums (an earlier version prepared them): looked at their sizes and beginnings"
-        return f"the {self.by} of {count} are right"
+            return f"{count} have no checksums (made by an earlier version): only sizes and first bytes are compared"
+        return f"the {self.by} of {count} are correct"
 
 
 def verify(prepared: Prepared, *, quick: bool = False, tell: Tell = lambda step: None) -> Verified:

@@ -1,4 +1,4 @@
-"""How long a decoder of sound must run before what it gives is what it would have given from the start."""
+"""How long an audio decoder must run before its output equals decoding from the start."""
 
 from __future__ import annotations
 

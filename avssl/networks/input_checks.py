@@ -1,5 +1,4 @@
-"""What people hand to a model: refused in a line that says what is wanted, where numbers would come out that mean
-nothing."""
+"""Checks of the frames and waveforms given to a model: a wrong dtype, range, shape or rate is refused in one line."""
 
 from __future__ import annotations
 
@@ -87,7 +86,7 @@ def check_pairs(frames: int, waveforms: int) -> None:
         ValueError: names both.
     """
     if frames != waveforms and 1 not in (frames, waveforms):
-        raise ValueError(f"{frames} frames and {waveforms} waveforms: frame n is looked at with waveform n")
+        raise ValueError(f"{frames} frames and {waveforms} waveforms: frame n is paired with waveform n")
 
 
 def _tensor(value: Any, what: str, device: torch.device) -> Tensor:
@@ -95,7 +94,7 @@ def _tensor(value: Any, what: str, device: torch.device) -> Tensor:
         return torch.as_tensor(value, device=device)
     except (TypeError, ValueError, RuntimeError) as error:  # torch's words about what is no array
         reason = str(error).splitlines()[0]
-        raise TypeError(f"{what}: {type(value).__name__} is no array or tensor of numbers ({reason})") from None
+        raise TypeError(f"{what}: {type(value).__name__} is not an array or tensor of numbers ({reason})") from None
 
 
 def _kind(x: Tensor) -> str:

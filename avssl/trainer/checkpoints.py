@@ -105,7 +105,7 @@ class Checkpoints:
         try:
             return self.load(steps[-1]) if steps else None
         except _Damaged as error:
-            raise UserError(f"{error}; the command that trained the run makes it again, from the one before") from None
+            raise UserError(f"{error}; run the training command again to continue from the one before") from None
 
     def load(self, step: int) -> dict[str, Any]:
         """The checkpoint of this step, on the CPU.

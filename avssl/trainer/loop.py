@@ -272,8 +272,8 @@ class _Training:
         if self._bad_files:
             count = len(self._bad_files)
             self.setting.say(
-                f"passed over {count} bad file{'s' if count > 1 else ''} in {self.tally.passed_over} draws, which took "
-                "another each; `avssl index` says what is wrong with each file"
+                f"passed over {count} bad file{'s' if count > 1 else ''} in {self.tally.passed_over} draws, each "
+                "replaced by another; `avssl index` says what is wrong with each file"
             )
         self.setting.say(
             f"trained {self.tally.step} steps in {spoken(self.tally.seconds)}, {waited:.0f} % of it waiting for data"

@@ -37,12 +37,12 @@ class TrainOptions:
         default="auto", metadata={"help": "auto: bf16 where the machine computes it natively, else fp32"}
     )
     optimizer: Literal["adamw", "adam", "sgd"] = field(
-        default="adamw", metadata={"help": "adamw, adam or sgd (with Nesterov's momentum, or --no-nesterov)"}
+        default="adamw", metadata={"help": "adamw, adam or sgd (with Nesterov momentum, or --no-nesterov)"}
     )
     learning_rate: float = field(default=1e-3, metadata={"help": "peak learning rate"})
     weight_decay: float = field(default=1e-4, metadata={"help": "weight decay; not applied to biases and norms"})
     momentum: float = field(default=0.9, metadata={"help": "momentum of sgd"})
-    nesterov: bool = field(default=True, metadata={"help": "sgd: Nesterov's momentum, not the plain one"})
+    nesterov: bool = field(default=True, metadata={"help": "sgd: Nesterov momentum instead of plain momentum"})
     schedule: Literal["cosine", "constant", "step"] = field(
         default="cosine", metadata={"help": "learning rate after warm-up"}
     )

@@ -1,5 +1,5 @@
-"""The shared memory through which workers hand batches to the training: full, it fails in torch with a traceback or
-for ever in silence. So a worker looks before it lays a batch down there."""
+"""The shared memory through which workers hand over batches. Where it is full, torch ends in a traceback or hangs; so a
+worker checks the free space first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files a batch was made from: found when it is asked for, so that drawing a batch costs nothing more."""
+"""Which files a batch was drawn from, found only when asked for, so that drawing costs nothing more."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ def test_a_run_of_a_version_that_read_files_otherwise_goes_on_and_says_so(avssl:
     clips = yaml.safe_load((run / "config.yaml").read_text())["data"]
     said = avssl(*TRAIN, "--data", clips, "--out", run, "--steps", "2", *TINY)
     assert said.status == 0, said.err
-    assert "read these files a little differently" in said.out
+    assert "read these files slightly differently" in said.out
     assert json.loads((run / "data.json").read_text())["train"]["fingerprint"] != "0" * 32
 
 
@@ -325,7 +325,7 @@ def test_a_fault_of_the_program_shows_its_traceback_and_names_itself(avssl: Call
     said = avssl("doctor")
     assert said.status == 1
     assert said.err.startswith("Traceback")
-    assert f"a fault of avssl {__version__} itself: ZeroDivisionError: of nothing;" in said.err.splitlines()[-1]
+    assert f"internal error of avssl {__version__}: ZeroDivisionError: of nothing;" in said.err.splitlines()[-1]
     monkeypatch.setenv("AVSSL_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         main(["doctor"])

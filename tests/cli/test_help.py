@@ -102,7 +102,7 @@ def test_doctor_says_versions_devices_decoders_and_places(avssl: Call):
     assert said.status == 0, said.err
     for part in ("torch", "cores", "h264", "aac", "cache", "free here", "--precision auto is", "a tone of 1000 Hz"):
         assert part in said.out
-    assert said.out.splitlines()[-1].startswith("All well")
+    assert said.out.splitlines()[-1].startswith("All readers returned what was written")
 
 
 def test_doctor_names_the_reader_that_does_not_work(avssl: Call, monkeypatch: pytest.MonkeyPatch):

@@ -42,7 +42,7 @@ def test_what_names_put_together_is_never_divided_and_one_line_says_so(cuts: Pat
     assert not stems(parts.train) & stems(parts.test)
     assert not stems(parts.train) & stems(parts.validation)
     assert [line for line in told if "sources" in line] == [
-        "12 items from 6 sources: 12 by name (v000_p1.mp4, v000_p2.mp4); --sources none keeps every file its own"
+        "12 items from 6 sources: 12 by name (v000_p1.mp4, v000_p2.mp4); --sources none keeps each file separate"
     ]
     assert {part.facts(0).source for part in (parts.train, parts.test) if part} <= {
         f"v{i:03d}_p1.mp4" for i in range(6)
@@ -94,7 +94,7 @@ def test_test_data_of_sources_that_are_trained_on_are_named(cuts: Path, tmp_path
     options = DataOptions(data=str(tmp_path / "1"), test=str(tmp_path / "2"), sources="names", prepare=False)
     parts = parts_of(options, told)
     shared = len(parts.train)  # of the others two are validated on
-    assert any(line.startswith(f"{shared} of the 6 test items are of sources that are trained on") for line in told)
+    assert any(line.startswith(f"{shared} of the 6 test items come from sources in the training data") for line in told)
 
 
 @pytest.mark.realdata

@@ -26,7 +26,7 @@ def test_what_judges_items_of_the_training_says_so(avssl: Call, clips: Path, fin
     learned = json.loads((finished / "data.json").read_text())["train"]["items"]
     said = avssl("evaluate", protocol, "--run", finished, "--data", copied, "-o", tmp_path)
     assert said.status == 0, said.err
-    assert f"learned from {learned} of the 12 items in {copied}: figures of them are not held-out" in said.out
+    assert f"learned from {learned} of the 12 items in {copied}: these figures are not held-out" in said.out
     for row in read_rows(tmp_path / f"{protocol}.json"):
         assert row.split == "train" and row.note.startswith(f"learned from {learned} of the 12 items")
     for number in range(3):
@@ -67,7 +67,7 @@ def test_judged_sources_that_a_division_also_learns_from_are_told(avssl: Call, t
     words = ("evaluate", "knn", "--run", run, "--stages", "conv1", "--data", tmp_path / "t.csv", "--folds", "fold")
     said = avssl(*words, "--sources", "film")
     assert said.status == 0, said.err
-    assert "fold 0: 12 of the 12 judged sources are also learned from (s0 …)" in said.out
+    assert "fold 0: 12 of the 12 judged sources are also in the training part (s0 …)" in said.out
     assert "also learned from" not in avssl(*words, "--sources", "none").out
 
 

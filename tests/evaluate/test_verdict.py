@@ -37,7 +37,7 @@ def test_it_says_on_how_many_sources_it_rests():
 def test_below_thirty_sources_it_hedges_and_says_that_controls_could_not_tell(sources):
     controls = [row("vision-only", 0.51, sources=sources), row("audio-only", 0.49, sources=sources)]
     said = verdict([row("trained", 0.8, sources=sources), *controls])
-    assert f"on only {sources} sources seems to be above chance (50%): so few sources are a hint, no proof." in said
+    assert f"on only {sources} sources seems to be above chance (50%): with so few sources a hint, not a proof." in said
     assert "too few sources to tell whether one modality alone gives the answer away" in said
     assert "neither" not in said and "is above chance" not in said
     nothing = verdict([row("trained", 0.51, sources=sources), *controls])
@@ -58,7 +58,7 @@ def test_a_leak_is_named_however_few_sources_there_are():
 
 def test_test_sources_that_were_trained_on_come_first():
     rows = marked([row("trained", 0.8), *CONTROLS], Seen(0, 40, 12, 20))
-    assert verdict(rows).startswith("12 of the 20 test sources were trained on: this is no held-out figure")
+    assert verdict(rows).startswith("12 of the 20 test sources were trained on: this is not a held-out figure")
     assert "Held-out" not in verdict(rows)
     assert all(one.note == "12 of the 20 sources were trained on" and one.split == "test" for one in rows)
     learned = marked([row("trained", 0.8)], Seen(24, 32, 12, 16))[0]

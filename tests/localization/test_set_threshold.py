@@ -43,7 +43,7 @@ def judge(run: Path, *words: str) -> int:
 
 def test_a_run_without_a_threshold_is_given_one_and_keeps_it(run: Path, capsys: pytest.CaptureFixture[str]):
     assert judge(run) == 0 and read_threshold(run) == 1.5
-    assert "what avssl localize uses from now on" in capsys.readouterr().out
+    assert "avssl localize now uses it" in capsys.readouterr().out
     write_threshold(run, 0.3, "9 clips of somewhere")
     assert judge(run) == 0 and read_threshold(run) == 0.3
     said = capsys.readouterr().out

@@ -399,7 +399,8 @@ def test_a_file_that_grows_while_it_is_looked_at_is_rejected_now_and_looked_at_a
 
     monkeypatch.setattr(examine, "look", meanwhile)
     media = avssl.open(folder, progress=False, workers=0, index=tmp_path / "index")
-    assert [reason for _, reason in media.rejected] == ["changed while it was looked at; index again once it is whole"]
+    reasons = [reason for _, reason in media.rejected]
+    assert reasons == ["changed while it was looked at; index again once it is complete"]
     monkeypatch.setattr(examine, "look", look)
     assert len(avssl.open(folder, progress=False, workers=0, index=tmp_path / "index")) == 3
 

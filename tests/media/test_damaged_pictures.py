@@ -172,7 +172,7 @@ def test_a_page_of_ogg_with_a_wrong_checksum_is_damage(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 1
     bad = Path(path).with_name("bad.ogv")
     bad.write_bytes(bytes(content))
-    assert str(inspect(str(bad)).reason).startswith("damaged: the file does not hold together at ")
+    assert str(inspect(str(bad)).reason).startswith("damaged: the structure of its container is broken at ")
 
 
 @pytest.mark.parametrize(("codec", "least"), [("libvpx", 0.25), ("libvpx-vp9", 0.1)])

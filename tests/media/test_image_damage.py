@@ -106,7 +106,7 @@ def test_every_byte_of_a_png_that_matters_is_under_its_checksum(tmp_path: Path) 
     damaged = bytearray(data)
     damaged[sum_at] ^= 1
     told = reason(tmp_path / "sum.png", bytes(damaged))
-    assert told == "damaged: a chunk of this PNG (IDAT) does not fit its checksum"
+    assert told == "damaged: a chunk of this PNG (IDAT) has a wrong checksum"
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"])

@@ -63,13 +63,13 @@ def test_pixels_of_more_than_eight_bits_are_those_that_were_written(name: str, t
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "float-255": (lambda: tiff_bytes(SHARES * 255), "floating-point numbers from 0 to 25"),
     "float-negative": (lambda: tiff_bytes(SHARES - 0.5), "floating-point numbers from -0.49"),
-    "float-nan": (lambda: tiff_bytes(np.where(SHARES > 0.9, np.nan, SHARES).astype(np.float32)), "are no numbers"),
+    "float-nan": (lambda: tiff_bytes(np.where(SHARES > 0.9, np.nan, SHARES).astype(np.float32)), "are not finite"),
     "float64": (lambda: tiff_bytes(SHARES.astype(np.float64)), "a TIFF picture that is damaged or of a rare kind"),
     "int32": (lambda: tiff_bytes(DEEP[..., 0].astype(np.int32)), "a TIFF of signed numbers"),
     "uint32": (lambda: tiff_bytes(DEEP[..., 0].astype(np.uint32)), "a TIFF of 32-bit whole numbers"),
     "int16": (lambda: tiff_bytes(DEEP[..., 0].astype(np.int16)), "a TIFF of signed numbers"),
     "int8": (lambda: tiff_bytes(EIGHT[..., 0].astype(np.int8)), "a TIFF of signed numbers"),
-    "planes16": (lambda: tiff_bytes(DEEP[..., :3], planes=True), "16-bit colours lie in planes of their own"),
+    "planes16": (lambda: tiff_bytes(DEEP[..., :3], planes=True), "16-bit colours are in separate planes"),
     "colour-float": (lambda: tiff_bytes(np.dstack([SHARES] * 3)), "a TIFF picture that is damaged or of a rare kind"),
 }
 

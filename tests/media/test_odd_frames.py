@@ -70,6 +70,6 @@ def test_colour_matrices_that_are_reserved_or_derived_are_shown_as_their_like(ma
 @pytest.mark.parametrize(("matrix", "pixels"), [(8, "yuv420p"), (14, "yuv420p"), (2, "gray32le")])
 def test_what_cannot_be_turned_into_rgb_is_refused_in_these_words(matrix: int, pixels: str) -> None:
     frame = frame_of(matrix) if pixels == "yuv420p" else av.VideoFrame(64, 48, pixels)
-    with pytest.raises(MediaError, match=r"x\.mp4: its pictures cannot be turned into RGB \(pixel format") as caught:
+    with pytest.raises(MediaError, match=r"x\.mp4: its pictures cannot be converted to RGB \(pixel format") as caught:
         Painter(64, 48, "x.mp4").pixels(frame)
     assert caught.value.path == "x.mp4"

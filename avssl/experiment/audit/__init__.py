@@ -1,4 +1,4 @@
-"""``avssl.audit``: what data are, and what they would let a network get away with, before a day of training.
+"""``avssl.audit``: duplicates, sources, leaks and shortcuts of data, before a day of training.
 
 found = avssl.audit("videos/", task="av-correspondence")
 print("\\n".join(found.lines()))

@@ -1,4 +1,4 @@
-"""Test items planted in training, changed as copies are: would they be found?"""
+"""Altered copies of test items planted in training: would they be found?"""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def copies_found(media: Media, test: NDArray[np.int64], seed: int) -> Finding | 
         "caught" if share >= _FOUND else "blind",
         "planted",
         count,
-        f"smaller, darker, quieter, of another name: {hits} of {count} are put together with theirs"
+        f"smaller, darker, quieter, renamed: {hits} of {count} are grouped with their originals"
         + (f", {suspected - hits} more are suspected" if suspected > hits else ""),
     )
 

@@ -135,9 +135,7 @@ def neighbours(cues: Cues) -> list[Finding]:
         if best is None or low > best.low:
             verdict: Verdict = "warning" if low > 0.5 else "ok"
             note = f"by {name}; perhaps they were cut from one recording"
-            best = Finding(
-                "files that follow each other are alike", share, low, high, 0.5, verdict, "cues", len(each), note
-            )
+            best = Finding("consecutive files are alike", share, low, high, 0.5, verdict, "cues", len(each), note)
     return [best] if best else []
 
 

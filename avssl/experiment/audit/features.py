@@ -1,4 +1,4 @@
-"""Cheap figures of an item: what a network could know it by without seeing or hearing what happens in it.
+"""Cheap features of an item, by which a network could recognise it without understanding its content.
 
 Of the picture: its outermost strip (a fixed border, bars), its light and colour, its grain (sharpness, blocks of a
 codec).
@@ -40,7 +40,7 @@ _WINDOW = 8192  # 3.9 Hz a line at 32 kHz: mains of 50 and 60 Hz, and their harm
 
 @dataclass(frozen=True)
 class Make:
-    """How a file was made."""
+    """How a file was encoded."""
 
     container: str = ""
     video_codec: str = ""
@@ -52,7 +52,7 @@ class Make:
 
 @dataclass(frozen=True)
 class Cues:
-    """The figures of some items.
+    """The features of some items.
 
     Attributes:
         items: their numbers in the media: (n,).
@@ -196,7 +196,7 @@ def _sound(media: Media, i: int, facts: Facts) -> dict[str, list[float]]:
     start = (facts.audio_start_seconds + facts.audio_end_seconds - length) / 2
     wave = media.audio(i, start, max(length, 0.1), RATE).astype(np.float64)
     if not np.isfinite(wave).all():
-        raise MediaError(facts.path, "its sound holds what is no number")
+        raise MediaError(facts.path, "its sound holds a sample that is not a number")
     spectra = _spectra(wave)
     level = _db(float(np.sqrt((wave**2).mean())))
     floor = np.percentile(spectra, 10, axis=0)

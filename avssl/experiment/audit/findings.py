@@ -1,4 +1,4 @@
-"""What an audit finds: a figure with its interval, beside what knowing nothing would give, and one word."""
+"""What an audit finds: a figure with its interval, the level of chance, and a verdict."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from avssl.experiment.audit.whole import Audit
 
 LEADS = {
-    "parts": "Whatever of a test item was in training can be remembered instead of understood.",
+    "parts": "What a test item shares with training items can be memorised instead of learned.",
     "cues": "Cheap figures of a picture or a sound, none of what happens in it: of two sounds (or pictures, or "
     "clips), of its own source and of another, how often does one pick its own? Nothing was fitted on these sources.",
     "shortcuts": "A cue alone, read by a linear classifier: as the task is set; below, without its countermeasure.",
@@ -39,7 +39,7 @@ _LISTED = 12
 
 
 def html(audit: Audit) -> str:
-    """The page; it needs nothing from elsewhere."""
+    """The page, self-contained."""
     sections = [
         {"key": key, "title": title, "word": WORDS[key], "lead": LEADS[key], "group": _group(rows)}
         for key, title in SECTIONS.items()
@@ -66,7 +66,7 @@ def html(audit: Audit) -> str:
 
 
 def as_json(audit: Audit) -> dict[str, Any]:
-    """All of it; what is no number is null."""
+    """The audit as JSON values; NaN is null."""
     found: dict[str, Any] = {
         "data": audit.data,
         "test": audit.test,

@@ -1,4 +1,4 @@
-"""The parts of data, as they name them or as a training would divide them, and what one has of another."""
+"""Training and test parts, as the data name them or as training would split them, and what they share."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def divide(media: Media, extra: int, seed: int) -> Division | None:
         test = np.array([split == "validation" for split in splits], bool)
     train = np.array([split not in ("validation", "test") for split in splits], bool)
     if test.any() and train.any():
-        return Division(train, test, "the splits that the data name")
+        return Division(train, test, "the splits named in the data")
     names = _held_out(media, seed)
     if names is None:
         return None
     test = np.array([media.facts(i).source in names for i in range(count)], bool)
-    return Division(~test, test, "the division that a training would make", ours=True)
+    return Division(~test, test, "the split that training would make", ours=True)
 
 
 def _held_out(media: Media, seed: int) -> set[str] | None:
@@ -130,7 +130,7 @@ def shared(media: Media, found: Sources, division: Division) -> list[Finding]:
 
 
 def one_by_one(media: Media, found: Sources, division: Division) -> list[Finding]:
-    """What a division file by file would share, where the one that is made keeps sources together.
+    """What a split file by file would share, where the actual split keeps sources together.
 
     Of a group of k items a test item has a twin in training with probability 1 - s^(k - 1), s the share of test items.
     """
@@ -146,7 +146,15 @@ def one_by_one(media: Media, found: Sources, division: Division) -> list[Finding
     note = f"{len(grouped)} items have others of their source ({by}); a training keeps them on one side"
     return [
         Finding(
-            "same source, were files divided one by one", share, share, share, 0.0, "warning", "parts", len(items), note
+            "shared sources, if files were split one by one",
+            share,
+            share,
+            share,
+            0.0,
+            "warning",
+            "parts",
+            len(items),
+            note,
         )
     ]
 

@@ -1,4 +1,4 @@
-"""An audit in words, for a screen of 80 columns."""
+"""An audit as text for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LEADS = {
     "parts": "share of the test items that have a twin in training",
     "cues": "of two sounds, pictures or clips: how often a cue picks that of its own source",
     "shortcuts": "how often the cue alone gives the right answer",
-    "planted": "how often a control is right that is shown a planted leak",
+    "planted": "how often a control that is shown a planted leak is right",
 }
 
 
@@ -40,7 +40,7 @@ def lines(audit: Audit) -> list[str]:
         if rows:
             said += ["", _head(title, key), *_lead(key, rows), *[line for row in rows for line in _row(row)]]
     if audit.notes:
-        said += ["", "Not asked, or asked of less"]
+        said += ["", "Not measured, or measured on fewer items"]
         said += [line for note in audit.notes for line in _wrapped(note, "  ")]
     for sentence in verdict(audit):
         said += ["", *textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)]
@@ -61,12 +61,12 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
             told.append((word.split()[1], f"{word.split()[0]}: {rest}"))
     told.append(("sources", f"{audit.sources}, found by {audit.found.mode}"))
     told += [("", line) for line in audit.found.lines()]
-    told.append(("duplicates", f"{audit.duplicates} of {audit.items} items are copies of another, byte for byte"))
+    told.append(("duplicates", f"{audit.duplicates} of {audit.items} items are byte-identical copies of another"))
     told.append(("files", "; ".join(f"{count} × {words}" for words, count in audit.makes[:_FILES]) + _more(audit)))
     best = sorted(audit.identity, key=lambda row: -row.low)[:3]
     if best and best[0].low > best[0].chance:
         cues = ", ".join(f"{row.name.partition(' →')[0]} ({figure(row.value, row.low, row.high)})" for row in best)
-        told.append(("told by", f"{cues} tell a source from others; chance is 50 %"))
+        told.append(("cues", f"{cues} tell a source from others; chance is 50 %"))
     if audit.task:
         told.append(("task", audit.task))
     if audit.division:
@@ -75,7 +75,7 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
 
 
 def verdict(audit: Audit) -> list[str]:
-    """What it comes to, in a sentence for each kind of verdict."""
+    """The conclusion, a sentence for each kind of verdict."""
     leaks, warnings, few = (
         [row for row in audit.leaks if row.verdict == word] for word in ("leak", "warning", "too few")
     )
@@ -86,7 +86,7 @@ def verdict(audit: Audit) -> list[str]:
         said.append(f"Too few sources to tell: {_listed(few)}.")
     blind = [short(row) for row in audit.planted if row.verdict == "blind"]
     if blind:
-        said.append(f"Blind on these data: {', '.join(blind)}. That no leak is found by it means nothing here.")
+        said.append(f"Blind on these data: {', '.join(blind)}. That it finds no leak means nothing here.")
     unseen = [short(row) for row in audit.planted if row.verdict == "too few"]
     if unseen:
         said.append(f"Too few test sources for a control to rise above chance: {', '.join(unseen)}.")

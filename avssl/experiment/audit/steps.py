@@ -1,4 +1,4 @@
-"""How far an audit is, told for the whole of it."""
+"""The progress of an audit as a whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS = {"sources": 0.1, "measuring": 0.05, "shortcuts": 8.0, "planting": 5.0
 
 
 class Steps:
-    """How far the whole is.
+    """Progress of the whole audit.
 
     Args:
         tell: takes it.

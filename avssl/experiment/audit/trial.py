@@ -1,4 +1,4 @@
-"""A task tried on data: its shortcuts, and the leaks planted for its controls."""
+"""A task tested on data: its shortcuts, and the leaks planted for its controls."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tried(
     """
     trial = Trial()
     if division is None or not all(_enough(media, items[mask[items]]) for mask in (division.train, division.test)):
-        trial.notes.append(f"{task.name} needs two sources in each part: its shortcuts and controls are not tried")
+        trial.notes.append(f"{task.name} needs two sources in each part: its shortcuts and controls are not tested")
         return trial
 
     tested = {media.facts(int(i)).path for i in items if division.test[i]}
@@ -82,7 +82,7 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
         trial.shortcuts.append(prober.probed(shortcut))
         steps.done("shortcuts", count)
     if not known:
-        trial.notes.append(f"no shortcut of {task.name} is known that a probe could try")
+        trial.notes.append(f"no shortcut of {task.name} is known that a probe could test")
     if task.classes is None:
         trial.notes.append(f"{task.name} has no classes: no leak is planted for its controls")
         return trial

@@ -103,16 +103,16 @@ def audit(
     names: tuple[str, str | None] | None = None,
     on_progress: Told | None = None,
 ) -> Audit:
-    """What data are, and what they would let a network get away with.
+    """Audit data: duplicates and sources, leakage between parts, cues for identity, and with a task its shortcuts.
 
     Args:
         data: what ``avssl.open`` takes, or what it gave.
         task: whose shortcuts and controls are tried; None: only what concerns all.
         test: held-out data that are named apart.
         sources: how sources are found: "content", "names", "none", or the name of the column that told them.
-        fast: leave out the planted leaks, for which the controls are trained.
+        fast: skip the planted leaks, which train the controls.
         items: measure so many items at most.
-        seed: of samples, probes and planted leaks: the same seed gives the same audit.
+        seed: seed of samples, probes and planted leaks: the same seed gives the same audit.
         names: what to call data and test; None: as they are given, or the folder that they lie in.
         on_progress: is told how far it is.
 
@@ -137,7 +137,7 @@ def audit(
     usable = _usable(media, made, len(own), theirs is not None, notes)
     division = _division(media, usable, 0 if theirs is None else len(theirs), seed)
     if division is None:
-        notes.append("too few sources to hold a part out: nothing is asked about parts")
+        notes.append("too few sources to hold out a part: parts are not compared")
     leaks = [] if division is None else shared(media, evidence, division) + one_by_one(media, found, division)
 
     chosen = _sample(usable, division, items, seed)
@@ -258,10 +258,10 @@ def _sample(usable: NDArray[np.int64], division: Division | None, items: int, se
 def _lacking(measured: Cues) -> list[str]:
     """Of what, and why, cues are not asked."""
     sides = [("picture", measured.picture), ("sound", measured.sound)]
-    notes = [f"no {name} that differs from item to item: nothing to match with it" for name, cues in sides if not cues]
+    notes = [f"no {name} that differs from item to item: it is not matched" for name, cues in sides if not cues]
     if len(measured.items) < len(measured.readable):
         whole = f"{len(measured.items)} of {len(measured.readable)} items"
-        notes.append(f"cues are asked of the {whole} that have {'picture and sound' if not notes else 'them'}")
+        notes.append(f"cues are measured on the {whole} that have {'picture and sound' if not notes else 'them'}")
     return notes
 
 

@@ -1,10 +1,10 @@
-"""Which items were cut from one thing, so that they are never on both sides of a division.
+"""Which items were cut from one source, so that they are never on both sides of a split.
 
 found = find_sources(media)                  # by what is told, names, bytes, frames, sound, borders and hums
 media = with_sources(media, found)           # the same items, whose facts(i).source is the one found
 print("\\n".join(found.lines()))
 
-Only near-certainty groups: a wrong group costs negatives and test data. What is merely alike is in ``warnings``.
+Only near-certainty groups: a wrong group costs negatives and test data. What is merely similar is in ``warnings``.
 """
 
 from avssl.media.sources.finding import find_sources, sources_in_both

@@ -1,4 +1,4 @@
-"""Two collections looked at as one: the items of the second after those of the first."""
+"""Two collections as one: the items of the second after those of the first."""
 
 from __future__ import annotations
 

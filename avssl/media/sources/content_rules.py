@@ -1,4 +1,4 @@
-"""Which items are one by what is in them: bytes, pictures, sound, borders, hums. What is merely alike is apart."""
+"""Which items are of one source by content: bytes, pictures, sound, borders, hums; mere similarity is kept apart."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ MODES = ("content", "names", "none")
 def find_sources(
     media: Media, mode: str = "content", *, progress: Tell | bool | None = None, workers: int | None = None
 ) -> Sources:
-    """Find out which items were cut from one thing.
+    """Find out which items were cut from one source.
 
     Args:
         media: any collection.

@@ -1,4 +1,4 @@
-"""What was found about the sources of a collection, and how it is told."""
+"""The sources that were found in a collection, and how they are reported."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Sources:
                 f"({_listed(groups[0].paths)})"
                 for rule, groups in named.items()
             ]
-            way_out = "" if self._is_told() else "; --sources none keeps every file its own"
+            way_out = "" if self._is_told() else "; --sources none keeps each file separate"
             said.append(f"{len(self.names)} items from {self.count} sources: {', '.join(grouped)}{way_out}")
         weaker: dict[str, list[Likeness]] = {}
         for warning in self.warnings:
@@ -78,8 +78,8 @@ class Sources:
         for rule, warnings in weaker.items():
             items = {i for warning in warnings for i in warning.items}
             said.append(
-                f"{len(items)} items may share sources, kept apart: {warnings[0].words} ({_listed(warnings[0].paths)})"
-                + (f" and {len(warnings) - 1} more such by {rule}" if len(warnings) > 1 else "")
+                f"{len(items)} items may share a source, kept apart: {warnings[0].words} ({_listed(warnings[0].paths)})"
+                + (f" and {len(warnings) - 1} more by {rule}" if len(warnings) > 1 else "")
             )
         return said
 

@@ -51,6 +51,6 @@ def test_what_was_found_is_said_in_one_line():
     assert sources.count == 3
     assert sources.lines() == [
         "5 items from 3 sources: 2 by name (v067_p1.mp4, v067_p2.mp4), 2 by identical bytes (a.mp4, b.mp4); "
-        "--sources none keeps every file its own"
+        "--sources none keeps each file separate"
     ]
     assert Sources(("a", "b"), "content", (), ()).lines() == []
