@@ -68,7 +68,7 @@ def test_judged_sources_that_a_division_also_learns_from_are_told(avssl: Call, t
     said = avssl(*words, "--sources", "film")
     assert said.status == 0, said.err
     assert "fold 0: 12 of the 12 judged sources are also in the training part (s0 …)" in said.out
-    assert "also learned from" not in avssl(*words, "--sources", "none").out
+    assert "also in the training part" not in avssl(*words, "--sources", "none").out
 
 
 def test_names_of_data_never_fall_together(tmp_path: Path):

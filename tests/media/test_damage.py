@@ -143,9 +143,9 @@ def test_shards_that_changed_places_give_no_wrong_pictures(videos: Path, tmp_pat
 
 def test_index_says_that_every_checksum_is_right(prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["index", str(prepared)]) == 0
-    assert "the checksums of 2 shards and the index are right" in "".join(capsys.readouterr())
+    assert "the checksums of 2 shards and the index are correct" in "".join(capsys.readouterr())
     assert main(["index", str(prepared), "--quick"]) == 0
-    assert "the sizes of 2 shards and the index are right" in "".join(capsys.readouterr())
+    assert "the sizes of 2 shards and the index are correct" in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -106,8 +106,8 @@ def test_a_row_of_too_many_cells_is_named_and_not_misread(tmp_path: Path) -> Non
         ("x.mp4,1\ny.mp4,2\n", "has no column 'path'"),
         ("", "has no column 'path'"),
         ("path\n", "has no rows"),
-        ('path\n"never closed' + "x" * 200_000, "is no row of a table"),
-        (b"path\n\0\0\0", "is no table of text"),
+        ('path\n"never closed' + "x" * 200_000, "cannot be read as a row"),
+        (b"path\n\0\0\0", "is not a text table"),
     ],
 )
 def test_what_is_no_table_of_clips_is_refused_in_one_line(tmp_path: Path, text: str | bytes, words: str) -> None:

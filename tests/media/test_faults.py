@@ -56,7 +56,7 @@ def test_a_decoder_that_takes_other_arguments_ends_the_command_and_names_itself(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     assert main(["index", str(tmp_path / "clip.mp4"), "--workers", "1"]) == 1
     said = capfd.readouterr().err
-    assert "a fault of avssl" in said.splitlines()[-1]
+    assert "internal error of avssl" in said.splitlines()[-1]
     assert "unexpected keyword argument" in said.splitlines()[-1]
     assert f"while looking at {tmp_path / 'clip.mp4'}" in said
     with pytest.raises(TypeError, match="unexpected keyword"):

@@ -330,7 +330,7 @@ def test_a_packet_that_looks_like_a_header_by_chance_changes_nothing(tmp_path: P
 @pytest.mark.parametrize("rate", [3, 100_000_000])
 def test_a_rate_that_nothing_records_at_is_damage(rate: int, tmp_path: Path) -> None:
     path = wav(tmp_path / "odd.wav", np.round(tone_of(1.0) * 32767).astype("<i2"), rate)
-    assert inspect(path).reason == f"damaged: its sound would have {rate} samples a second"
+    assert inspect(path).reason == f"damaged: its sound has an impossible sample rate of {rate} Hz"
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "au"])

@@ -163,7 +163,7 @@ def test_the_digest_changes_with_every_file(tmp_path: Path) -> None:
             "has no column 'path' (its columns: name, label)",
         ),
         (lambda folder: _written(folder / "a.csv", "path\n"), "has no rows"),
-        (lambda folder: _written(folder / "a.csv", b"\xff\xfe\x00"), "is no table of text"),
+        (lambda folder: _written(folder / "a.csv", b"\xff\xfe\x00"), "is not a text table"),
         (lambda folder: tar_of(folder / "a.tar.gz", "x/1.png", mode="w:gz"), "compressed tar cannot be read in place"),
         (lambda folder: _written(folder / "a.tar", "junk"), "not a tar"),
         (lambda folder: tar_of(folder / "a.tar"), "the tar is empty"),

@@ -38,7 +38,7 @@ SOUND = (np.random.default_rng(1).normal(size=(2, 8000)) * 0.1).astype(np.float3
         (FRAMES[0], ValueError, r"one frame is frames\[None\]"),
         (FRAMES[:, :1], ValueError, r"\(2, 1, 40, 50\) must be \(N, 3, height, width\)"),
         (FRAMES[..., :0], ValueError, "must be"),
-        ("cat.png", TypeError, "frames: str is no array"),
+        ("cat.png", TypeError, "frames: str is not an array"),
     ],
 )
 def test_frames_that_mean_nothing_are_refused(model, frames, error, words):
