@@ -75,7 +75,7 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
             look.must_be_of_its_own_bytes(clock)
     count, lasts = len(clock.frame_times), float(clock.frame_times[-1])
     if lasts * FASTEST < count - 1:
-        raise Unusable(f"damaged: by its times it would show {(count - 1) / max(lasts, 1e-9):.0f} pictures a second")
+        raise Unusable(f"damaged: its timestamps give {(count - 1) / max(lasts, 1e-9):.0f} pictures a second")
     still = len(clock.frame_times) < 2 or (thorough and look.is_still)
     return Pictures(clock, _duration(clock, stream, track), still)
 

@@ -57,7 +57,7 @@ class CorrespondenceOptions:
     front_end: FrontEndName = option(
         "log-mel",
         "log-mel; l3 (linear, 257×199 for a second) or ave (257×200); openl3-training-mel128 or -mel256 as OpenL3 was "
-        "trained with, openl3-release-… as its package computes; openl3-mel128, openl3-mel256: neither, of old runs",
+        "trained with, openl3-release-… as its package computes; openl3-mel128, openl3-mel256: neither (for old runs)",
     )
     rate: int = option(16000, "samples a second of the sound; published: 48000", low=4000, high=192000)
     bands: int = option(64, "bands of log-mel", low=16, high=512)

@@ -77,7 +77,7 @@ def _measured(
     if not items:
         return
     jobs = [_Job(media, tuple(items[at : at + _ITEMS_A_JOB])) for at in range(0, len(items), _ITEMS_A_JOB)]
-    clock = Clockwork("looking for common sources", len(items), tell)
+    clock = Clockwork("looking for shared sources", len(items), tell)
     for place, answer in each(_measure, jobs, workers if len(items) >= _WORTH_PROCESSES else 0, _patience):
         job = jobs[place]
         # A job whose process was lost is no reason to end a run: whoever reads those files will hear of it.
