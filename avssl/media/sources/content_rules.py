@@ -33,6 +33,8 @@ SAME_WIDTH = 0.02
 MAINS_HZ = (50.0, 60.0)
 """Their multiples hum everywhere."""
 ALIGNED_MOMENTS = 3
+STRAY_SECONDS = (0.0, -0.1, -0.05, 0.05, 0.1)
+"""A picture is looked for so far from its moment: copies with fewer frames a second show it earlier or later."""
 LIKELY = "names that may be of parts of one source"
 LOOKED_AT, LOOKS_AGREE = 5, 0.7
 """Groups that names must make at least, and the share of their items that must look most like their own group."""
@@ -185,9 +187,13 @@ def _same_moments(media: Media, facts: Sequence[Facts], a: int, b: int, shift: f
     start, end = max(0.0, -shift), min(facts[a].duration_seconds, facts[b].duration_seconds - shift)
     times = [start + (end - start) * (k + 0.5) / ALIGNED_MOMENTS for k in range(ALIGNED_MOMENTS)]
     ours = [thumbnail(frame) for frame in media.frames(a, times)]
-    theirs = [thumbnail(frame) for frame in media.frames(b, [time + shift for time in times])]
-    same = [same_picture(*one, *other) and says_something(one[0]) for one, other in zip(ours, theirs, strict=True)]
-    return sum(same) >= 2
+    near = [max(time + shift + stray, 0.0) for time in times for stray in STRAY_SECONDS]
+    theirs = [thumbnail(frame) for frame in media.frames(b, near)]
+    same = 0
+    for k, one in enumerate(ours):
+        others = theirs[k * len(STRAY_SECONDS) : (k + 1) * len(STRAY_SECONDS)]
+        same += says_something(one[0]) and any(same_picture(*one, *other) for other in others)
+    return same >= 2
 
 
 def _same_border(one: Trace, other: Trace) -> bool:

@@ -59,7 +59,8 @@ def same_picture(
     rest = db - gain * da
     if float(np.sqrt((rest**2).mean())) > NEAR_RMS or float(np.abs(uniform_filter(rest, 3)).max()) > NEAR:
         return False
-    return float(np.abs(colour.astype(np.float32) - other_colour).mean()) <= NEAR_COLOUR
+    expected = gain * (colour.astype(np.float32) - a.mean()) + b.mean()  # brighter in all channels alike
+    return float(np.abs(expected - other_colour).mean()) <= NEAR_COLOUR
 
 
 def mirrored(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
