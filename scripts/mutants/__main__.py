@@ -129,7 +129,7 @@ def table(out: Path, rooms: Iterable[str], equivalent: Sequence[dict[str, str]])
     head = "| room | mutants | killed | survived | of these change nothing | score | without those |"
     lines, told = [head, "|---|---|---|---|---|---|---|"], []
     for name in rooms:
-        found = _lines(out / f"{name}.jsonl")
+        found = list({one["id"]: one for one in _lines(out / f"{name}.jsonl")}.values())  # the newest of each
         if not found:
             continue
         survived = [one for one in found if one["outcome"] == "survived"]
