@@ -12,7 +12,7 @@ from toy_media import RATE, ToyVideos
 
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
+from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions, _same_source
 
 SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
 FUSIONS = ["l3", "ave", "avol"]
@@ -137,3 +137,9 @@ def test_a_logit_of_zero_says_that_they_do_not_belong_together():
     task, network, batch, *_ = made()
     network.fusion.all_pairs = lambda v, a: torch.zeros(6, 6)
     assert float(task.loss(network, batch).measures["accuracy"]) == 0.5, "right of all negatives, of no positive"
+
+
+def test_a_picture_and_the_sound_of_another_puzzle_are_of_one_source_if_the_pictures_is_the_sounds():
+    sources = torch.tensor([[1, 5], [2, 1], [5, 2]])  # of the picture, of the sound
+    expected = [[False, True, False], [False, False, True], [True, False, False]]
+    assert _same_source(sources).tolist() == expected
