@@ -121,8 +121,8 @@ def _one_line(error: Exception) -> str | None:
     if isinstance(error, UserError):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno in _DISK:
-        place = f"{error.filename}: " if error.filename else ""
-        return place + _DISK[error.errno]
+        name = error.filename2 or error.filename  # of a rename the second is the one that the user knows
+        return (f"{name}: " if name else "") + _DISK[error.errno]
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
         return "the GPU's memory is full; try a smaller --batch-size, or --accumulate 2"
     return None
@@ -134,6 +134,8 @@ _DISK = {
     errno.EFBIG: "the file is larger than is allowed here (ulimit -f); raise the limit and run the same command again",
     errno.EACCES: "no right to read or write there; choose another place",
     errno.EROFS: "the disk is read-only; choose another place",
+    errno.EISDIR: "a folder lies where a file is to be; move it away",
+    errno.ENOTDIR: "a file lies where a folder is to be; move it away",
 }
 
 

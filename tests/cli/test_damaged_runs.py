@@ -55,6 +55,7 @@ IN_A_READER: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no state": (lambda run: (run / "tasks" / "av-correspondence.json").unlink(), "evaluate"),
     "a checkpoint of something else": (lambda run: torch.save([1, 2], _newest(run)), "evaluate"),
+    "no last checkpoint": (lambda run: _newest(run).unlink(), "evaluate"),
     "a checkpoint without networks": (_lacking, "evaluate"),
     "a bit of a checkpoint": (lambda run: _flip(_newest(run), 20_000), "evaluate"),
     "checkpoints that changed places": (_swap_checkpoints, "evaluate"),
@@ -115,6 +116,17 @@ def test_a_run_goes_on_in_spite_of_damaged_notes(avssl: Callable[..., Said], run
     assert (run / "metrics.jsonl").read_bytes() == lines
     assert json.loads((run / "tasks" / "av-correspondence.json").read_text())
     assert json.loads((run / "environment.json").read_text())["versions"]
+
+
+@pytest.mark.parametrize("name", ["sheet.png", "curves.png"])
+def test_a_folder_where_a_picture_is_to_be_is_named(
+    avssl: Callable[..., Said], run: Path, clips: Path, name: str
+) -> None:
+    (run / name).unlink()
+    (run / name).mkdir()
+    said = avssl("train", "av-correspondence", "--data", clips, "--out", run, *STEPS)
+    assert (said.status, said.err.count("\n")) == (2, 1)
+    assert f"{run / name}: a folder lies where a file is to be" in said.err
 
 
 def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(

@@ -23,7 +23,7 @@ from fuzz.kept import over_kept
 from fuzz.originals import SILENT, Original, make_originals
 
 HANGS_AFTER_SECONDS = 120.0
-UNSEEN = 0.015
+UNSEEN = 0.01
 """Share of damaged files whose damage may go unseen in codes that can show it: a flipped bit of a coefficient is
 another coefficient, and no decoder can tell."""
 
