@@ -53,7 +53,7 @@ def test_the_same_clips_in_one_folder_are_of_twenty_sources_known_by_border_and_
     told = "\n".join(found.lines())
     assert "by the same border" in told and "by the same hum" in told
     warned = [row.name for row in found.leaks if row.verdict == "warning"]
-    assert "shared sources, if files were split one by one" in warned
+    assert "shared sources if split file by file" in warned
 
 
 def test_train_and_test_folders_of_one_data_set_are_its_parts(made, tmp_path):

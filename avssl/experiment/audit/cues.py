@@ -30,7 +30,7 @@ FEW = 100
 _DEALS = 20
 _RIDGE = 0.5
 _NAMED = 3
-_MADE = ("make of the picture", "make of the sound")
+_MADE = ("encoding of the picture", "encoding of the sound")
 
 
 def matching(cues: Cues, seed: int = 0) -> list[Finding]:

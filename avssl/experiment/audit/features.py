@@ -102,9 +102,9 @@ def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = la
     everywhere, their_makes = [media.facts(kept[place]) for place in asked], [makes[place] for place in asked]
     picture, sound = (_together([each[place] for place in asked]) for each in (pictures, sounds))
     if picture:
-        picture["make of the picture"] = _picture_make(everywhere, their_makes)
+        picture["encoding of the picture"] = _picture_make(everywhere, their_makes)
     if sound:
-        sound["make of the sound"] = _sound_make(everywhere, their_makes)
+        sound["encoding of the sound"] = _sound_make(everywhere, their_makes)
     return Cues(
         np.array([kept[place] for place in asked], np.int64),
         [facts.source or facts.path for facts in everywhere],

@@ -146,7 +146,7 @@ def one_by_one(media: Media, found: Sources, division: Division) -> list[Finding
     note = f"{len(grouped)} items have others of their source ({by}); a training keeps them on one side"
     return [
         Finding(
-            "shared sources, if files were split one by one",
+            "shared sources if split file by file",
             share,
             share,
             share,
