@@ -26,6 +26,8 @@ PROBE_SAMPLES = 512
 """What is kept of the sound at each anchor, to see whether a reader that begins there finds the same."""
 SAME = 1e-4
 """Three steps of 16 bits: decoders round."""
+FORGIVEN_PACKETS, FORGIVEN_SHARE = 8, 0.1
+"""So many packets, or this part of them, may be undecodable at the beginning and the end of a stream."""
 SLACK_SECONDS = 0.1
 """Where a container cannot be read on so near to the end of the sound, it has ended."""
 
@@ -56,7 +58,7 @@ class Count:
 def count_through(path: str, index: int, deadline: Deadline) -> Count:
     """Decode all sound of this stream once.
 
-    What cannot be decoded before the first samples is forgiven, as is what comes after the last.
+    What cannot be decoded before the first samples is forgiven, as is what comes after the last, if it is little.
 
     Raises:
         MediaError: the deadline has passed.
@@ -64,6 +66,8 @@ def count_through(path: str, index: int, deadline: Deadline) -> Count:
     """
     count = Count()
     failed: tuple[float, str] | None = None
+    earliest: tuple[float, str] | None = None
+    undecoded = 0
     with opened(path, deadline) as container:
         stream = stream_at(container, index, AudioStream, path)
         mixer = Mixer(stream)
@@ -71,8 +75,10 @@ def count_through(path: str, index: int, deadline: Deadline) -> Count:
             try:
                 frames = [frame for frame in packet.decode() if frame.samples]
             except av.FFmpegError as error:
+                trouble = _seconds(packet), f"the sound cannot be decoded ({in_words(error)})"
+                undecoded, earliest = undecoded + 1, earliest or trouble
                 if count.rate and failed is None:
-                    failed = _seconds(packet), f"the sound cannot be decoded ({in_words(error)})"
+                    failed = trouble
                 continue
             if not frames:
                 continue
@@ -82,6 +88,8 @@ def count_through(path: str, index: int, deadline: Deadline) -> Count:
             count.before.append(count.samples)
             for number, frame in enumerate(frames):
                 _take(count, frame, mixer, first=number == 0)
+    if undecoded > max(FORGIVEN_PACKETS, FORGIVEN_SHARE * len(count.packet_ticks)):
+        count.trouble = count.trouble or earliest
     return count
 
 

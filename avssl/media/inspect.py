@@ -32,8 +32,8 @@ from avssl.media.container import (
 )
 from avssl.media.endings import COMPLETE_SECONDS, Ending, ending_of
 from avssl.media.facts import Kind
-from avssl.media.joint import second_beginning, streams_are_joined
-from avssl.media.obstacle import obstacle, without_decoder
+from avssl.media.joint import another_film_follows, second_beginning, streams_are_joined
+from avssl.media.obstacle import ENCRYPTED, is_encrypted_mp4, obstacle, without_decoder
 from avssl.media.picture_kinds import must_be_more_than_a_picture, must_be_no_picture, must_not_be_heif
 from avssl.media.scan import AHEAD_SECONDS, Track, scan
 from avssl.media.whole import what_is_missing, why_not_opened
@@ -147,6 +147,8 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
     if container.format.name in NOT_MEDIA_FORMATS:
         raise Unusable("not media")
     must_be_no_picture(path, container)
+    if "mp4" in container.format.name.split(",") and is_encrypted_mp4(path):
+        raise Unusable(ENCRYPTED)
     pictures, sound = picture_stream(container), sound_stream(container)
     if pictures is None and sound is None:
         raise Unusable(_why_nothing(container))
@@ -164,6 +166,8 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
         found = _with_pictures(path, pictures, picture_track, thorough, deadline)
     if sound is not None and sound_track is not None and sound_track.times:
         found = _with_sound(path, found, sound, sound_track, thorough, deadline)
+        if thorough and container.format.name == "flac" and not found.clock.has_video and container.duration:
+            _must_be_all_of_flac(found, container.duration / 1e6)
         if ending.sound_bytes and sound.codec_context.bit_rate:
             found = _ending_at(found, 8 * ending.sound_bytes / sound.codec_context.bit_rate)
     if not found.clock.has_video and not found.clock.has_sound:
@@ -231,6 +235,9 @@ def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero
     jump = next((track.jump for track in tracks if track.jump), None)
     if jump is not None:
         raise Unusable(f"joined: its clock jumps from {jump[0] - zero:.2f} s to {jump[1] - zero:.2f} s")
+    pictures = picture_stream(container)
+    if pictures is not None and container.format.name == "mpegts" and another_film_follows(path, pictures.id):
+        raise Unusable(f"joined: another stream begins in it at {tracks[0].seconds(tracks[0].end_ticks) - zero:.2f} s")
     broken = [track.broken_seconds for track in tracks if track.broken_seconds is not None]
     if broken and container.format.name == "mpegts" and streams_are_joined(path):
         raise Unusable(f"joined: another stream begins in it at {max(broken) - zero:.2f} s")
@@ -291,6 +298,18 @@ def _with_sound(
         flags=found.flags + ("silent",) * heard.silent + ("joined",) * heard.joined,
         clock=clock,
     )
+
+
+def _must_be_all_of_flac(found: Inspection, claimed_seconds: float) -> None:
+    """
+    Args:
+        claimed_seconds: by the number of samples in its header, which is exact (RFC 9639, 8.2).
+
+    Raises:
+        Unusable: there is less.
+    """
+    if found.audio_end_seconds < claimed_seconds - 1e-3:
+        raise Unusable(f"truncated: it ends at {found.audio_end_seconds:.2f} s of {claimed_seconds:.2f} s")
 
 
 def _ending_at(found: Inspection, seconds: float) -> Inspection:

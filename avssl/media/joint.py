@@ -11,6 +11,10 @@ from avssl.media.ebml import CLUSTER, EBML, SEGMENT, elements
 
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _TS_PACKET = 188
+_TS_STEPS = (188, 192, 204)
+"""Bytes from packet to packet: bare, with a time before each, with a checksum behind each."""
+_FOLLOWING_PICTURES = 12
+"""So many and none of the others between: at the end of several programmes at once one may stop a little before."""
 
 
 def second_beginning(path: str, format_names: set[str]) -> str | None:
@@ -48,11 +52,39 @@ def streams_are_joined(path: str) -> bool:
     return anew is not None and set(anew.values()) == {0}
 
 
+def another_film_follows(path: str, pid: int) -> bool:
+    """Whether a transport stream goes on, after the last packet of its pictures, with pictures of another number (PID).
+
+    FFmpeg shows the first and passes over the rest. Pictures of several programmes at once are no joint.
+
+    Args:
+        pid: of the pictures that are shown.
+    """
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        step = next((n for n in _TS_STEPS if data[:1] == b"G" == data[n : n + 1]), None)
+        if step is None:  # camera files put four bytes of time before each packet
+            step = next((n for n in _TS_STEPS if data[4:5] == b"G" == data[4 + n : 5 + n]), 0)
+        lead = 0 if data[:1] == b"G" else 4
+        begun: dict[int, int] = {}
+        for at in range(lead + (len(data) - lead) // step * step - step, -1, -step) if step else ():
+            if data[at] != 0x47:
+                return False
+            number = (data[at + 1] & 31) << 8 | data[at + 2]
+            if number == pid:
+                return False
+            content = at + 4 + (1 + data[at + 4] if data[at + 3] & 0x20 else 0)
+            if data[at + 1] & 0x40 and data[content : content + 3] == b"\0\0\1" and data[content + 3] >> 4 == 0xE:
+                begun[number] = begun.get(number, 0) + 1
+                if begun[number] >= _FOLLOWING_PICTURES:
+                    return True
+    return False
+
+
 # --- how ------------------------------------------------------------------------------------------------------
 
 
 def _in_mp4(data: mmap.mmap) -> int | None:
-    """A second table of contents. The same one again is no harm: live streams repeat it."""
+    """A second table of contents. The same one again is no harm in fragmented files: live streams repeat it."""
     at, first = 0, b""
     while at + 8 <= len(data):
         size, name = struct.unpack(">I4s", data[at : at + 8])
@@ -62,7 +94,7 @@ def _in_mp4(data: mmap.mmap) -> int | None:
             return None
         if name == b"moov" and at + size <= len(data):
             contents = data[at : at + size]
-            if first and contents != first:
+            if first and (contents != first or b"mvex" not in first):
                 return at
             first = contents
         at += size

@@ -67,6 +67,19 @@ def obstacle(path: str) -> str | None:
     return None
 
 
+def is_encrypted_mp4(path: str) -> bool:
+    """Whether an MP4 file says so of one of its streams, though some packets may decode: the bits may happen to fit."""
+    with Path(path).open("rb") as file:
+        for name, start, size in _boxes(file):
+            if name == b"moov":
+                file.seek(start)
+                contents = file.read(min(size, _MOST_BYTES))
+                # A protected entry must hold these two (ISO/IEC 14496-12, 8.12); four bytes alone may be a number.
+                protected = all(mark in contents for mark in (b"sinf", b"frma"))
+                return protected and any(mark in contents for mark in (b"encv", b"enca", b"drms", b"drmi"))
+    return False
+
+
 def without_decoder(container: InputContainer) -> str | None:
     """The first stream of pictures or sound that FFmpeg knows and cannot decode: "no decoder for …"."""
     for line in _described(container).splitlines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -146,3 +147,36 @@ def test_a_transport_stream_whose_only_sound_cannot_be_decoded_is_refused(tmp_pa
     path.write_bytes(bytes(data))
     found = inspect(str(path))
     assert found.reason is not None
+
+
+@pytest.mark.parametrize("step", [188, 192])
+def test_a_transport_stream_that_goes_on_under_other_numbers_is_joined(step: int, tmp_path: Path) -> None:
+    def padded(path: str) -> bytes:
+        data = Path(path).read_bytes()
+        return b"".join(bytes(step - 188) + data[at : at + 188] for at in range(0, len(data), 188))
+
+    one = make(tmp_path, Recipe("ts"), "one")
+    two = make(tmp_path, Recipe("ts", options={"mpegts_start_pid": "0x300", "mpegts_pmt_start_pid": "0x1100"}), "two")
+    both = tmp_path / "both.ts"
+    both.write_bytes(padded(one) + padded(two))
+    reason = inspect(str(both)).reason
+    assert reason is not None and re.fullmatch(r"joined: another stream begins in it at 1\.60 s", reason), reason
+    for part in (one, two):
+        Path(part).write_bytes(padded(part))
+        assert inspect(part).reason is None
+
+
+def test_the_same_mp4_twice_is_joined(tmp_path: Path) -> None:
+    path = make(tmp_path, Recipe("mp4", video=None))
+    both = tmp_path / "both.mp4"
+    both.write_bytes(2 * Path(path).read_bytes())
+    assert str(inspect(str(both)).reason).startswith("joined: ")
+
+
+def test_a_flac_without_its_last_frame_is_truncated(tmp_path: Path) -> None:
+    path = make(tmp_path, Recipe("flac", video=None, sound="flac"))
+    assert inspect(path).reason is None
+    content = Path(path).read_bytes()
+    cut = tmp_path / "cut.flac"
+    cut.write_bytes(content[: content.rfind(b"\xff\xf8")])
+    assert str(inspect(str(cut)).reason).startswith("truncated: it ends at ")

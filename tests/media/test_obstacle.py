@@ -150,3 +150,14 @@ def test_a_wrong_checksum_of_a_cluster_is_damage(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     reason = str(inspect(str(path)).reason)
     assert reason.startswith("damaged: its bytes do not match their checksums or lengths at "), reason
+
+
+def test_a_song_of_which_most_cannot_be_decoded_is_damaged(tmp_path: Path) -> None:
+    path = Path(make(tmp_path, Recipe("m4a", video=None, format="mp4", sound_seconds=2.0)))
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(container.streams.audio[0]) if p.size and p.pos is not None]
+    content = bytearray(path.read_bytes())
+    for packet in packets[:-1]:
+        content[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(content)
+    assert str(inspect(str(path)).reason).startswith("damaged: ")
