@@ -24,8 +24,8 @@ def run(argv: Sequence[str]) -> None:
     command = Command(
         "avssl evaluate leaks",
         "Compare what is trained on with what is judged on: clips that are in both, clips of one video in both\n"
-        "(YouTube id, UCF101 group, ESC-50 recording), of folders and tars files with the same bytes under whatever\n"
-        "name, and with --frames what looks or sounds the same.\n"
+        "(YouTube id, UCF101 group, ESC-50 recording), of folders and tars also files with the same bytes under other\n"
+        "names, and with --frames items that look or sound the same.\n"
         "TRAIN and TEST are lists (CSV, text), annotation files (JSON), or folders or tars of media.",
         "avssl evaluate leaks vggss_144k.txt vggss_test.csv\navssl evaluate leaks train/ test/ --frames",
     )

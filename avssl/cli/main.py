@@ -134,8 +134,8 @@ _DISK = {
     errno.EFBIG: "the file is larger than is allowed here (ulimit -f); raise the limit and run the same command again",
     errno.EACCES: "no right to read or write there; choose another place",
     errno.EROFS: "the disk is read-only; choose another place",
-    errno.EISDIR: "a folder lies where a file is to be; move it away",
-    errno.ENOTDIR: "a file lies where a folder is to be; move it away",
+    errno.EISDIR: "a folder is where a file should be; move it away",
+    errno.ENOTDIR: "a file is where a folder should be; move it away",
 }
 
 

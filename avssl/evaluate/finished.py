@@ -69,8 +69,8 @@ def open_run(path: str | Path, task_name: str | None = None) -> Run:
     tally = checkpoint["tally"]
     if not tally["finished"] and any((folder / "encoders").glob("*.json")):  # written when a training is finished
         raise UserError(
-            f"the last checkpoint of {folder} is missing: its training is finished, and the newest that is there is of "
-            f"step {tally['step']}; copy checkpoints/ again from the run, or let it train on with: avssl train {name} …"
+            f"the last checkpoint of {folder} is missing: its training is finished, and the newest there is of "
+            f"step {tally['step']}; copy checkpoints/ again from the run, or continue with: avssl train {name} …"
         )
     task = next(one for one in run_tasks(folder) if one.name == name)
     network = task.network(task.make_encoders())
