@@ -162,5 +162,5 @@ def _warn_of_parts(found: Sources, media: Media, say: Callable[[str], None]) -> 
             example = ", ".join(Path(media.facts(i).path).name for i in groups[0][:2])
             say(
                 f"warning: {len({i for group in groups for i in group})} items seem {how} {what} ({example}) and are "
-                "taken as sources of their own (--sources none): training and test parts may share them"
+                "taken as sources of their own, as with --sources none: training and test parts may share them"
             )

@@ -103,7 +103,7 @@ def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None 
         for row in rows
     ]
     headers = ["", "metric", "value", "95 % interval", "chance", "N", ""]
-    screen, heading = console(file), "; ".join(part for part in (title, common) if part)
+    screen, heading = console(file), "; ".join(part for part in (title, "" if common in title else common) if part)
     beside = [[*own, note] for own, note in zip(cells, notes, strict=True)]
     wide = plain_table([*headers, ""], beside, heading, right=range(2, 6))
     if _width(wide, screen) <= screen.width:

@@ -54,7 +54,7 @@ def test_every_file_can_be_kept_its_own(cuts: Path):
     parts = parts_of(DataOptions(data=str(cuts), sources="none", prepare=False), told)
     assert [line for line in told if "sources" in line] == [
         "warning: 12 items seem by name to be parts of one source (v000_p1.mp4, v000_p2.mp4) and are taken as sources "
-        "of their own (--sources none): training and test parts may share them"
+        "of their own, as with --sources none: training and test parts may share them"
     ]
     assert parts.train.facts(0).source == Path(parts.train.facts(0).path).name
 

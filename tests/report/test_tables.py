@@ -51,6 +51,9 @@ def test_a_log_keeps_each_row_with_its_note_on_one_line_and_says_once_what_all_n
     text = file.getvalue()
     assert text.splitlines()[0].rstrip() == f"Held out; {SEEN}"
     assert text.count(SEEN) == 1
+    titled = io.StringIO()
+    print_rows(rows(SEEN + "; "), f"a run, {SEEN}", titled)
+    assert titled.getvalue().count(SEEN) == 1
     assert all(
         any(line.strip().startswith(name) and role in line for line in text.splitlines())
         for name, role in ROLES.items()

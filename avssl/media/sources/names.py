@@ -136,12 +136,13 @@ def _family(word: str, parts: list[tuple[int, str, str]], names: Sequence[Name])
 
 
 def _by_numbers(names: Sequence[Name], items: Iterable[int]) -> dict[str, list[int]]:
-    """Stems with the numbers 1, 2, … (or 0, 1, …) after them: many stems, each with few numbers and none left out."""
+    """Stems with the numbers 1, 2, … (or 0, 1, …, or a, b, …) after them: many stems, each with few numbers and none left out."""
     stems: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for i in items:
         found = _NUMBERED.fullmatch(names[i].stem)
         if found is not None:
-            stems[f"{names[i].folder}/{found[1]}"].append((int(found[2]), i))
+            number = int(found[2]) if found[2].isdigit() else _LETTERS.index(found[2].lower()) + 1
+            stems[f"{names[i].folder}/{found[1]}"].append((number, i))
     kept = {}
     for stem, parts in stems.items():
         numbers = sorted(number for number, _ in parts)
@@ -150,7 +151,8 @@ def _by_numbers(names: Sequence[Name], items: Iterable[int]) -> dict[str, list[i
     return kept if len(kept) >= _MANY_STEMS else {}
 
 
-_NUMBERED = re.compile(r"(.*?[^\s_.(-])[\s_.(-]+(\d{1,3})\)?")
+_LETTERS = "abcdef"
+_NUMBERED = re.compile(rf"(.*?[^\s_.(-])[\s_.(-]+(\d{{1,3}}|[{_LETTERS}{_LETTERS.upper()}])\)?")
 _FEW_NUMBERS, _MANY_STEMS = 6, 5
 _MANY_PARTS = 4
 """So many parts a stem, or as many as there are stems: more are rather a running number."""

@@ -126,6 +126,15 @@ def test_stems_that_are_words_are_only_likely_to_be_sources():
     assert len(name_groups(paths).likely) == len(KINDS)
 
 
+@pytest.mark.parametrize("build", ["{}_{}.mp4", "{} ({}).mp4", "{}-{}.mov"])
+@pytest.mark.parametrize("parts", ["123", "012", "abc", "AB"])
+def test_numbers_and_letters_after_words_are_nothing_without_the_pictures(build: str, parts: str):
+    found = name_groups([build.format(kind, part) for kind in KINDS for part in parts])
+    assert not found.sure
+    assert not found.likely
+    assert [len(group) for group in found.bare] == len(KINDS) * [len(parts)]
+
+
 def test_a_start_and_an_end_count_if_the_file_is_as_long():
     stems = [stem for stem in ("holiday", "wedding", "school") for _ in range(3)]
     paths = [f"{stem}_{10 * (i % 3)}_{10 * (i % 3) + 10}.mp4" for i, stem in enumerate(stems)]
