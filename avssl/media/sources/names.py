@@ -136,7 +136,7 @@ def _family(word: str, parts: list[tuple[int, str, str]], names: Sequence[Name])
 
 
 def _by_numbers(names: Sequence[Name], items: Iterable[int]) -> dict[str, list[int]]:
-    """Stems with the numbers 1, 2, … (or 0, 1, …, or a, b, …) after them: many stems, each with few numbers and none left out."""
+    """Stems with the numbers 1, 2, … (or 0, 1, … or a, b, …) after them: many stems, few numbers each and no gap."""
     stems: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for i in items:
         found = _NUMBERED.fullmatch(names[i].stem)
