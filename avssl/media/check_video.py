@@ -73,6 +73,8 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
         clock = look.timed(thorough)
         if thorough and track.codec in overread.CODECS:
             look.must_be_of_its_own_bytes(clock)
+        if thorough and track.codec == "hevc":
+            look.must_use_its_bytes(clock)
     count, lasts = len(clock.frame_times), float(clock.frame_times[-1])
     if lasts * FASTEST < count - 1:
         raise Unusable(f"damaged: its timestamps give {(count - 1) / max(lasts, 1e-9):.0f} pictures a second")
@@ -158,6 +160,16 @@ class _Look:
             seconds = overread.first_overread(self._path, clock, float(keys[key]), limit, self._deadline)
             if seconds is not None:
                 raise Unusable(f"{DAMAGED} at {max(seconds, 0.0):.2f} s")
+
+    def must_use_its_bytes(self, clock: Clock) -> None:
+        """
+        Raises:
+            Unusable: one of the key frames that were looked at ends before its bytes do.
+        """
+        keys = clock.key_times if clock.video_seekable else clock.key_times[:1]
+        for key in sorted({0, len(keys) // 2, len(keys) - 1}) if len(keys) else ():
+            if overread.leaves_bytes_unused(self._path, clock, float(keys[key]), self._deadline):
+                raise Unusable(f"{DAMAGED} at {max(float(keys[key]), 0.0):.2f} s")
 
     # Times from decoding everything.
 

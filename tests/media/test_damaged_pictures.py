@@ -188,3 +188,31 @@ def test_some_damage_of_vp8_and_vp9_is_found_though_their_decoders_see_none(
         bad = with_bytes(path, place + len(data) // 3, noise)
         found += inspect(bad).reason is not None
     assert found / 20 >= least
+
+
+def noise(number: int, width: int, height: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(number).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def flat(number: int, width: int, height: int) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), 20 * number, np.uint8)
+
+
+def test_key_frames_of_hevc_that_end_before_their_bytes_do_are_mostly_found(tmp_path: Path) -> None:
+    path = make(tmp_path, Recipe("mp4", video="libx265", sound=None, frames=6, group=3, picture=noise))
+    with av.open(path) as container:
+        key = next(p for p in container.demux(container.streams.video[0]) if p.is_keyframe)
+    assert key.pos is not None
+    found = 0
+    for seed in range(8):
+        wound = np.random.default_rng(seed).integers(1, 255, 60, np.uint8).tobytes()
+        reason = inspect(with_bytes(path, key.pos + key.size // 2, wound)).reason
+        found += reason == "damaged: its pictures cannot be decoded at 0.00 s"
+    assert found >= 4
+
+
+@pytest.mark.parametrize("picture", [noise, flat])
+@pytest.mark.parametrize("suffix", ["mp4", "ts"])
+def test_whole_key_frames_of_hevc_use_all_their_bytes(suffix: str, picture: object, tmp_path: Path) -> None:
+    recipe = Recipe(suffix, video="libx265", sound=None, frames=6, group=3, width=320, height=240)
+    assert inspect(make(tmp_path, replace(recipe, picture=picture))).reason is None
