@@ -30,8 +30,9 @@ def border_of(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     widths = []
     for side in range(4):
         lines = _lines(frames, side, deep + 3)  # (k, 3, depth, along)
-        filled = (np.abs(lines.astype(np.float32) - colour[None, :, None, None]).max(1) <= TOLERANCE).mean((0, 2))
-        widths.append(_width(filled, deep))
+        filled = np.abs(lines.astype(np.float32) - colour[None, :, None, None]).max(1) <= TOLERANCE
+        # A border goes from corner to corner (a curtain ends at the floor); behind it, that of other sides is no matter.
+        widths.append(_width(filled.mean((0, 2)), filled[:, :, deep + 3 : -deep - 3].mean((0, 2)), deep))
     if not ((widths[0] and widths[2]) or (widths[1] and widths[3])):
         return nothing
     return np.array([*colour, *(width / shorter for width in widths)], np.float32)
@@ -53,16 +54,19 @@ def _main_colour(ring: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _lines(frames: NDArray[np.uint8], side: int, depth: int) -> NDArray[np.uint8]:
-    """Lines along a side (left, top, right, bottom), from the edge inwards, without the corners: (k, 3, depth, n)."""
-    turned = np.rot90(frames, (3, 0, 1, 2)[side], axes=(2, 3))
-    return turned[:, :, :depth, depth:-depth]
+    """Lines along a side (left, top, right, bottom), from the edge inwards: (k, 3, depth, along)."""
+    return np.rot90(frames, (3, 0, 1, 2)[side], axes=(2, 3))[:, :, :depth]
 
 
-def _width(filled: NDArray[np.float64], deep: int) -> int:
-    """How many lines have the colour, if it ends at once; 0 where there is no border."""
-    inside = filled[1:] >= FILLED
+def _width(whole: NDArray[np.float64], middle: NDArray[np.float64], deep: int) -> int:
+    """How many lines have the colour, if it ends at once; 0 where there is no border.
+
+    Args:
+        whole, middle: the share of each line that has the colour, and of each line without what lies near corners.
+    """
+    inside = whole[1:] >= FILLED
     count = int(inside.argmin()) if not inside.all() else len(inside)
     if count == 0 or count + 1 >= deep:
         return 0
-    behind = filled[count + 1 : count + 4]
+    behind = middle[count + 1 : count + 4]
     return count + 1 if float(behind.min()) <= LEFT else 0

@@ -18,7 +18,7 @@ from avssl.media.sources.sounds import RATE, landmarks, steady_tones
 
 FRAMES = 5
 SOUND_SECONDS = 20.0
-FORMAT = 3
+FORMAT = 4
 """Raised whenever the same item would be measured otherwise."""
 
 

@@ -58,6 +58,15 @@ def test_a_border_or_a_hum_of_its_own_tells_a_source(identities: Path):
     assert all(len(group.items) == 2 for group in sources.groups)
 
 
+def test_a_curtain_that_ends_at_the_floor_is_no_border(tmp_path: Path):
+    for number in range(10):
+        pictures = scene(40 + number, 16)
+        for picture in pictures if number < 2 else ():
+            picture[:52, :4] = picture[:52, -4:] = (70, 140, 63)
+        write(tmp_path / f"{number}.mp4", pictures)
+    assert not found_in(tmp_path).groups
+
+
 def test_what_two_collections_have_in_common_is_found_across_them(identities: Path):
     train, test = (open_media(identities / name, progress=False, workers=0) for name in ("train", "test"))
     shared = sources_in_both(train, test, progress=False, workers=0)
