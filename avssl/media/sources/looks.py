@@ -31,7 +31,7 @@ def border_of(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     for side in range(4):
         lines = _lines(frames, side, deep + 3)  # (k, 3, depth, along)
         filled = np.abs(lines.astype(np.float32) - colour[None, :, None, None]).max(1) <= TOLERANCE
-        # A border goes from corner to corner (a curtain ends at the floor); behind it, that of other sides is no matter.
+        # A border goes from corner to corner (a curtain ends at the floor); what is behind it is asked of the middle.
         widths.append(_width(filled.mean((0, 2)), filled[:, :, deep + 3 : -deep - 3].mean((0, 2)), deep))
     if not ((widths[0] and widths[2]) or (widths[1] and widths[3])):
         return nothing
