@@ -9,8 +9,9 @@ import threading
 import traceback
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -99,17 +100,20 @@ def opened_image(path: str, file: BinaryIO | None = None) -> Iterator[Image.Imag
         NoImage: it is none.
         Unusable: what is done with it inside of the ``with`` block shows that it is damaged.
     """
-    try:
-        with _our_limit():
-            image = Image.open(file or path, formats=_formats())
-    except _PROVOKED as error:
-        raise _verdict(error, NoImage("not an image that can be read")) from error
-    try:
-        with image:
-            yield image
-    except _PROVOKED as error:
-        words = str(error) or type(error).__name__
-        raise _verdict(error, Unusable(f"damaged: the image cannot be decoded ({words})")) from error
+    with ExitStack() as files:
+        try:
+            # Not by its name: Pillow would map some files into memory, and TIFFs among them with their sides exchanged.
+            source = file or files.enter_context(Path(path).open("rb"))
+            with _our_limit():
+                image = Image.open(source, formats=_formats())
+        except _PROVOKED as error:
+            raise _verdict(error, NoImage("not an image that can be read")) from error
+        try:
+            with image:
+                yield image
+        except _PROVOKED as error:
+            words = str(error) or type(error).__name__
+            raise _verdict(error, Unusable(f"damaged: the image cannot be decoded ({words})")) from error
 
 
 def is_animated(image: Image.Image) -> bool:

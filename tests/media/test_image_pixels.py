@@ -197,3 +197,23 @@ def test_a_picture_at_the_limit_stays_under_a_gigabyte(tmp_path: Path) -> None:
     ((reason, kind, taken),) = measured(MOST_BYTES, [path])
     assert (reason, kind) == ("None", "image")
     assert taken < 0.85e9
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16", "CMYK"])
+def test_a_tiff_is_turned_as_it_says_whatever_its_samples(mode: str, turned: int, tmp_path: Path) -> None:
+    ramp = np.arange(24 * 40).reshape(24, 40)
+    grey = (ramp * 60).astype(np.uint16) if mode == "I;16" else (ramp // 4).astype(np.uint8)
+    image = Image.fromarray(grey) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+    path = tmp_path / "turned.tif"
+    image.save(path, tiffinfo={274: turned})
+    eight = (grey >> 8).astype(np.uint8) if mode == "I;16" else grey
+    rows, columns = turned in (3, 4), turned in (2, 3)
+    if turned in (5, 6, 7, 8):
+        eight, rows, columns = eight.T, turned in (7, 8), turned in (6, 7)
+    wanted = eight[:: -1 if rows else 1, :: -1 if columns else 1]
+    picture = read_image(str(path))
+    assert picture.shape == (3, *wanted.shape)
+    assert np.abs(picture.astype(int) - wanted).max() <= 1
+    found = inspect(str(path))
+    assert (found.width, found.height) == wanted.shape[::-1]
