@@ -79,6 +79,19 @@ def test_a_column_of_the_table_is_taken_alone(cuts: Path):
         found = [{part.facts(i).source for i in range(len(part))} for part in (parts.train, parts.test) if part]
         assert not found[0] & found[1]
         assert "left" in found[0] | found[1]
+    told: list[str] = []
+    (cuts / "two.csv").write_text(
+        "\n".join(
+            [
+                "path,source",
+                *(row.split(",")[0] + ",x" for row in rows[:4]),
+                *(row.split(",")[0] + "," for row in rows[4:]),
+            ]
+        )
+        + "\n"
+    )
+    parts_of(DataOptions(data=str(cuts / "two.csv"), sources="names", prepare=False), told)
+    assert "; --sources none keeps to what is told" in " ".join(told)
     with pytest.raises(UserError, match="--sources room: is none of content, names, none"):
         parts_of(DataOptions(data=str(cuts), sources="room"), [])
     with pytest.raises(UserError, match="contradict each other"):

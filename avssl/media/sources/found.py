@@ -70,7 +70,9 @@ class Sources:
                 f"({_listed(groups[0].paths)})"
                 for rule, groups in named.items()
             ]
-            way_out = "" if self._is_told() else "; --sources none keeps each file separate"
+            told = "told" in named
+            kept = "keeps to what is told" if told else "keeps each file separate"
+            way_out = "" if self._is_told() else f"; --sources none {kept}"
             said.append(f"{len(self.names)} items from {self.count} sources: {', '.join(grouped)}{way_out}")
         weaker: dict[str, list[Likeness]] = {}
         for warning in self.warnings:
