@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Literal
@@ -129,7 +130,8 @@ class FrontEnd(nn.Module):
             waveform = nn.functional.pad(waveform.to(kind), self.padding(waveform.shape[-1]))
             window = self.get_buffer("window")
             if exact:  # a window rounded to single precision leaks as much as lies there
-                window = torch.hann_window(self.window_length, periodic=True, dtype=kind, device=window.device)
+                turns = torch.arange(self.window_length, dtype=kind, device=window.device) / self.window_length
+                window = 0.5 - 0.5 * torch.cos(2 * math.pi * turns)  # hann_window, in operations that ONNX knows
             frames = waveform.unfold(-1, self.window_length, self.hop) * window
             spectrum = torch.fft.rfft(frames, n=self.fft)
             if name == "log-mel":
