@@ -221,7 +221,8 @@ def open_source(source: str | None, say: Say, source_column: str | None = None) 
 
     media = open_media(source, source_column=source_column)
     offer_tables(source, say)
-    unusable = [file for file in media.rejected if not file.path.endswith(".json")]  # a JSON tells about others
+    about_others = (".json", ".csv", ".tsv")
+    unusable = [file for file in media.rejected if not file.path.lower().endswith(about_others)]
     if unusable:
         first = unusable[0]
         more = len(unusable) - 1

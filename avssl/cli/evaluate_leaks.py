@@ -66,6 +66,8 @@ def run(argv: Sequence[str]) -> None:
         **({} if twins_by_bytes is None else {"copies": twins_by_bytes}),
         **({} if alike is None else {"same_bytes": alike}),
     }
+    if not values["frames"] and is_media(values["train"]) and is_media(values["test"]):
+        say("names and bytes were compared; --frames also compares pictures, sound, borders and hums")
     if values["frames"]:
         if not all(is_media(values[name]) for name in ("train", "test")):
             raise UserError("--frames wants two folders of media (or tars), not lists")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from small_runs import write_clip
 from toy_media import ToyVideos
 
-from avssl.cli.data import DataOptions, divide, side_needed, usable
+from avssl.cli.data import DataOptions, divide, open_source, side_needed, usable
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import Subset
@@ -141,3 +143,13 @@ def test_stored_pictures_are_large_enough_for_a_crop_of_middling_size():
     assert side_needed(SimpleNamespace(side=224, crop_low=0.875, crop_high=0.875)) == 256
     assert side_needed(SimpleNamespace(side=64)) == 64
     assert side_needed(SimpleNamespace()) is None
+
+
+def test_a_table_beside_the_files_is_offered_and_not_called_unusable(tmp_path: Path):
+    write_clip(tmp_path / "a.mp4")
+    (tmp_path / "labels.csv").write_text("path,label\na.mp4,bell\n")
+    (tmp_path / "notes.mp4").write_text("no video")
+    lines: list[str] = []
+    assert len(open_source(str(tmp_path), lines.append)) == 1
+    assert lines[0].startswith(f"{tmp_path}/labels.csv lists 1 of its 2 files")
+    assert [line for line in lines if "not usable" in line] == [f"not usable: {tmp_path}/notes.mp4: not media"]

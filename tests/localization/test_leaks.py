@@ -58,6 +58,7 @@ def test_copies_under_other_names_are_found_by_their_bytes(
     said = capsys.readouterr().out
     assert "0 of 25 are in both" in said
     assert f"24 of 25 are byte for byte a file of {tmp_path / 'train'} (96.0%): holiday_a.png = one0.png" in said
+    assert "--frames also compares pictures, sound, borders and hums" in said
     copies = json.loads((tmp_path / "leaks.json").read_text())["copies"]
     assert len(copies) == 24 and copies["holiday_c.png"] == "one2.png"
 
