@@ -115,12 +115,13 @@ $(VENV)-newest/.installed: pyproject.toml | $(UV)
 	$(UV) pip install --quiet --python $(VENV)-newest/bin/python -e '.[test]')
 	@touch $@
 
-# Only PyAV is installed here; everything else, torch too, is found in $(VENV) through the .pth file.
+# Only PyAV is installed here; everything else, torch and avssl too, is found in $(VENV) through the .pth file. It calls
+# addsitedir, as a mere path would not be searched for the .pth file by which avssl is found.
 $(VENV)-newest-av/.installed: $(VENV)/.installed-dev
 	$(call timed,Installing the newest PyAV beside $(VENV); some seconds,\
 	$(BIN)/python -m venv --clear $(VENV)-newest-av && \
 	$(VENV)-newest-av/bin/python -m pip install --quiet --upgrade --no-deps av && \
-	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > \
+	$(BIN)/python -c 'import site; print("import site; site.addsitedir(" + repr(site.getsitepackages()[0]) + ")")' > \
 	"$$($(VENV)-newest-av/bin/python -c 'import site; print(site.getsitepackages()[0])')/tested.pth")
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,13 @@ Call = Callable[..., Said]
 
 
 def test_a_run_is_reported_and_its_retrieval_heard_from_there(avssl: Call, finished: Path, clips: Path, tmp_path: Path):
-    assert avssl("evaluate", "retrieval", "--run", finished, "--data", clips, "--draws", 20).status == 0
+    run = Path(shutil.copytree(finished, tmp_path / "finished"))
+    for result in (run / "results").iterdir():  # other tests judge the same run
+        if result.name != "controls.json":
+            result.unlink()
+    assert avssl("evaluate", "retrieval", "--run", run, "--data", clips, "--draws", 20).status == 0
     page = tmp_path / "report.html"
-    said = avssl("report", finished, "-o", page)
+    said = avssl("report", run, "-o", page)
     assert (said.status, said.err) == (0, "")
     assert said.out.startswith(f"{page}: 1 run, ")
     with opened(page) as shown:
