@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from avssl.media.cache import cache_folder
+from avssl.media.database import cached_database
 
 PIECE_BYTES = 1 << 20
 DIGEST_BYTES = 16
-WAIT_SECONDS = 5.0
-"""For another process that writes the same cache; after that it is done without."""
 
 
 def content_digest(path: str | os.PathLike[str], offset: int = 0, size: int | None = None) -> str:
@@ -79,36 +77,13 @@ def copies(paths: Iterable[str]) -> list[list[str]]:
 # --- the cache ------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _cache() -> Iterator[sqlite3.Connection | None]:
+def _cache() -> AbstractContextManager[sqlite3.Connection | None]:
     """The digests known from before, or None where there is no cache to be had."""
-    place = cache_folder() / "digests.sqlite"
-    cache = _connected(place)
-    if cache is None and place.is_file():  # damaged: made anew
-        with suppress(OSError):
-            place.unlink()
-        cache = _connected(place)
-    if cache is None:
-        yield None
-        return
-    with closing(cache):
-        yield cache
-
-
-def _connected(place: Path) -> sqlite3.Connection | None:
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        cache = sqlite3.connect(place, timeout=WAIT_SECONDS)
-    except (OSError, sqlite3.Error):
-        return None
-    try:
-        with cache:
-            cache.execute("CREATE TABLE IF NOT EXISTS digests (path BLOB PRIMARY KEY, state TEXT, digest TEXT)")
-            cache.execute("SELECT path, state, digest FROM digests LIMIT 1").fetchone()
-    except sqlite3.Error:
-        cache.close()
-        return None
-    return cache
+    return cached_database(
+        "digests.sqlite",
+        "CREATE TABLE IF NOT EXISTS digests (path BLOB PRIMARY KEY, state TEXT, digest TEXT)",
+        "SELECT path, state, digest FROM digests LIMIT 1",
+    )
 
 
 def _known(cache: sqlite3.Connection | None, path: str, state: str) -> str | None:

@@ -6,14 +6,14 @@ import hashlib
 import sqlite3
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from avssl.errors import MediaError
-from avssl.media.cache import cache_folder
+from avssl.media.database import cached_database
 from avssl.media.facts import Facts, Media
 from avssl.media.lanes import Lost, each
 from avssl.media.progress import Clockwork, Tell
@@ -35,7 +35,6 @@ NOTHING = Trace(
 _ITEMS_A_JOB = 16
 _WORTH_PROCESSES = 64
 """Fewer items are measured here: starting processes would take longer."""
-_WAIT_SECONDS = 5.0
 _CHECK = 8
 
 
@@ -127,36 +126,13 @@ def _shape(facts: Facts) -> str:
     return repr((*(round(number, 6) for number in numbers), facts.frame_count, facts.width, facts.height))
 
 
-@contextmanager
-def _cache() -> Iterator[sqlite3.Connection | None]:
+def _cache() -> AbstractContextManager[sqlite3.Connection | None]:
     """The traces known from before, or None where there is no cache to be had."""
-    place = cache_folder() / "sources.sqlite"
-    cache = _connected(place)
-    if cache is None and place.is_file():  # damaged: made anew
-        with suppress(OSError):
-            place.unlink()
-        cache = _connected(place)
-    if cache is None:
-        yield None
-        return
-    with closing(cache):
-        yield cache
-
-
-def _connected(place: Path) -> sqlite3.Connection | None:
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        cache = sqlite3.connect(place, timeout=_WAIT_SECONDS)
-    except (OSError, sqlite3.Error):
-        return None
-    try:
-        with cache:
-            cache.execute("CREATE TABLE IF NOT EXISTS traces (item BLOB PRIMARY KEY, trace BLOB)")
-            cache.execute("SELECT item, trace FROM traces LIMIT 1").fetchone()
-    except sqlite3.Error:
-        cache.close()
-        return None
-    return cache
+    return cached_database(
+        "sources.sqlite",
+        "CREATE TABLE IF NOT EXISTS traces (item BLOB PRIMARY KEY, trace BLOB)",
+        "SELECT item, trace FROM traces LIMIT 1",
+    )
 
 
 def _known(cache: sqlite3.Connection | None, key: bytes) -> Trace | None:
