@@ -12,7 +12,7 @@ from avssl.cli.checks import require
 from avssl.cli.data import open_source
 from avssl.cli.options import Command, Option, options_of
 from avssl.cli.screen import progress, say
-from avssl.media.cache import write_json
+from avssl.system.files import write_json
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import Audit

@@ -17,7 +17,7 @@ from avssl.media.facts import Media
 from avssl.media.selection import Subset
 
 if TYPE_CHECKING:
-    from avssl.evaluate.finished import Run
+    from avssl.evaluate.data.load_run import Run
     from avssl.tasks.base import Task
 
 Say = Callable[[str], None]
@@ -198,7 +198,7 @@ def parts_of(run: Run, say: Say) -> Parts:
 
 def options_of_run(config: Mapping[str, Any]) -> DataOptions:
     """The data options of a run, from its config: one that was made before sources were found divides as it did."""
-    from avssl.evaluate.finished import from_plain
+    from avssl.evaluate.data.load_run import from_plain
 
     return from_plain(DataOptions, {**config, "sources": data_sources.of_config(config)})
 
@@ -233,8 +233,8 @@ def open_source(source: str | None, say: Say, source_column: str | None = None) 
 
 def offer_tables(source: str, say: Say) -> None:
     """Say which tables in a folder of files speak of these files; none is used unasked."""
-    from avssl.media.clip_tables import offered_tables
-    from avssl.media.prepared import is_prepared
+    from avssl.media.indexing.clip_tables import offered_tables
+    from avssl.media.prepared.read import is_prepared
 
     if Path(source).is_dir() and not is_prepared(Path(source)):
         for line in offered_tables(Path(source)):

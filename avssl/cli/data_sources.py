@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.cli.words import Option
+from avssl.cli.argv import Option
 from avssl.errors import UserError
 
 if TYPE_CHECKING:
@@ -144,8 +144,8 @@ def _tell(found: Sources, media: Media, say: Callable[[str], None]) -> None:
 
 def _warn_of_parts(found: Sources, media: Media, say: Callable[[str], None]) -> None:
     """Where every file is taken as its own: say what is known without looking into the files, names and bytes."""
-    from avssl.media.content import copies
     from avssl.media.sources import find_sources
+    from avssl.system.digests import copies
 
     named = find_sources(media, "names")
     apart = [group.items for group in named.groups if len({found.names[i] for i in group.items}) > 1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from avssl.cli.screen import progress
 from avssl.errors import UserError
-from avssl.media.cache import cache_folder, locked, read_json
+from avssl.system.files import cache_folder, locked, read_json
 from avssl.world import generate, is_finished
 from avssl.world.settings import VERSION, Settings
 
@@ -94,8 +94,8 @@ def _train(run: Path, clips: Path) -> None:
 
 def _fit_threshold(run: Path, clips: Path) -> None:
     """From which logit on something counts as heard, by validation clips; kept in the run."""
+    from avssl.evaluate.localization.synthetic import threshold_of
     from avssl.evaluate.localization.threshold import write_threshold
-    from avssl.evaluate.localization.world import threshold_of
     from avssl.localization.localizer import open_localizer
     from avssl.media import open_media
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from avssl.cli.screen import progress
 from avssl.errors import UserError
-from avssl.media.cache import cache_folder, locked
+from avssl.system.files import cache_folder, locked
 from avssl.world import generate, is_finished
 from avssl.world.settings import VERSION, Settings
 

@@ -63,7 +63,7 @@ def vision_of(values: Values) -> VisionEncoder:
     Raises:
         UserError: the run has none, or the one named hears.
     """
-    from avssl.evaluate.encoders import encoder_names, open_encoder
+    from avssl.evaluate.data.encoders import encoder_names, open_encoder
     from avssl.networks.vision import VisionEncoder
 
     run, name = values["run"], values["encoder"]

@@ -145,7 +145,7 @@ def _decoders() -> Rows:
 
 
 def _places() -> Rows:
-    from avssl.media.cache import cache_folder
+    from avssl.system.files import cache_folder
 
     cache = cache_folder()
     told = "AVSSL_CACHE" if os.environ.get("AVSSL_CACHE") else "AVSSL_CACHE moves it"

@@ -41,8 +41,8 @@ def run(argv: Sequence[str]) -> None:
             raise UserError(f"avssl embed wants {flag}; see avssl embed --help")
     if values["hop"] is not None and values["hop"] <= 0:
         raise UserError(f"--hop ({values['hop']}) must be more than 0 seconds")
-    from avssl.evaluate.embedding import embed
-    from avssl.evaluate.embedding_files import write_embeddings, writer_of
+    from avssl.evaluate.retrieval.embedding import embed
+    from avssl.evaluate.retrieval.embedding_files import write_embeddings, writer_of
     from avssl.media import open_media
     from avssl.networks.model import load
     from avssl.trainer.devices import choose_device

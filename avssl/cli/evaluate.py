@@ -84,9 +84,9 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _evaluate(name: str, values: Values, command: str) -> None:
-    from avssl.evaluate.controls import run_controls, verdict
-    from avssl.evaluate.finished import from_plain, open_run
-    from avssl.evaluate.seen import marked, seen_in_part
+    from avssl.evaluate.core.training_overlap import marked, seen_in_part
+    from avssl.evaluate.data.load_run import from_plain, open_run
+    from avssl.evaluate.pretext.controls import run_controls, verdict
     from avssl.report.tables import print_rows
     from avssl.trainer.devices import choose_device
 

@@ -15,9 +15,9 @@ from avssl.cli.screen import progress, say
 from avssl.errors import UserError
 
 if TYPE_CHECKING:
-    from avssl.evaluate.box_sets import BoxSet
-    from avssl.evaluate.detection import Detect
-    from avssl.evaluate.rows import ResultRow
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.transfer.detection.box_sets import BoxSet
+    from avssl.evaluate.transfer.detection.protocol import Detect
 
 NAME = "detection"
 WHAT = """Does an encoder help to say which objects are where? Faster R-CNN on one stage of the frozen encoder (or, with
@@ -39,13 +39,13 @@ def run(argv: Sequence[str]) -> None:
     check_dense(values, NAME, "pictures with boxes, laid out as VOC or COCO")
     if not values["anchors"] or min(values["anchors"]) <= 0:
         raise UserError("--anchors wants sides in pixels, such as 16,32,64")
-    from avssl.evaluate.box_precision import coco_evaluation
-    from avssl.evaluate.box_sets import open_boxes
-    from avssl.evaluate.detection import detect
-    from avssl.evaluate.detection_picture import draw_detections
-    from avssl.evaluate.detection_rows import detection_rows, seen_classes
-    from avssl.evaluate.encoders import random_twin
-    from avssl.evaluate.figures import Context
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.data.encoders import random_twin
+    from avssl.evaluate.transfer.detection.box_precision import coco_evaluation
+    from avssl.evaluate.transfer.detection.box_sets import open_boxes
+    from avssl.evaluate.transfer.detection.picture import draw_detections
+    from avssl.evaluate.transfer.detection.protocol import detect
+    from avssl.evaluate.transfer.detection.rows import detection_rows, seen_classes
     from avssl.networks.vision import VisionEncoder
     from avssl.trainer.devices import choose_device
 
@@ -96,7 +96,7 @@ def _command() -> Command:
 
 
 def _choices(values: Values) -> Detect:
-    from avssl.evaluate.detection import Detect
+    from avssl.evaluate.transfer.detection.protocol import Detect
 
     return values.build(Detect)
 

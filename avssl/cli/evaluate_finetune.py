@@ -22,11 +22,11 @@ from avssl.cli.screen import progress, say
 from avssl.errors import UserError
 
 if TYPE_CHECKING:
-    from avssl.evaluate.encoders import Encoder
-    from avssl.evaluate.figures import Context
-    from avssl.evaluate.labelled import Labelled
-    from avssl.evaluate.rows import ResultRow
-    from avssl.evaluate.showing import Shown
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.data.encoders import Encoder
+    from avssl.evaluate.data.labelled import Labelled
+    from avssl.evaluate.probes.finetune_inputs import Shown
 
 NAME = "finetune"
 WHAT = """What does a pretext task save when there are labels? The whole encoder and a linear classifier learn from
@@ -42,10 +42,10 @@ def run(argv: Sequence[str]) -> None:
     values = command_of(NAME, WHAT, EXAMPLE, _options(), features=False).parse(argv)
     check(values, NAME)
     _check(values)
-    from avssl.evaluate.depth_curve import draw_labels
-    from avssl.evaluate.encoders import random_twin
-    from avssl.evaluate.figures import Context
-    from avssl.evaluate.finetune import FineTune, fine_tune_rows
+    from avssl.evaluate.core.depth_curve import draw_labels
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.data.encoders import random_twin
+    from avssl.evaluate.probes.finetune import FineTune, fine_tune_rows
     from avssl.trainer.devices import choose_device
 
     device = choose_device(values["device"])
@@ -100,7 +100,7 @@ def _check(values: Values) -> None:
 def _shown(encoder: Encoder, data: Labelled, values: Values) -> tuple[Labelled, Shown]:
     from dataclasses import replace
 
-    from avssl.evaluate.showing import Pictures, Sounds
+    from avssl.evaluate.probes.finetune_inputs import Pictures, Sounds
     from avssl.media.memory import in_memory
     from avssl.networks.audio import AudioEncoder
 
@@ -112,10 +112,10 @@ def _shown(encoder: Encoder, data: Labelled, values: Values) -> tuple[Labelled, 
 
 def _by_hand(encoder: Encoder, data: Labelled, context: Context) -> list[ResultRow]:
     """For sounds, a linear classifier on statistics of MFCCs, with the same division."""
-    from avssl.evaluate.figures import score_row
-    from avssl.evaluate.handmade import mfcc
-    from avssl.evaluate.linear import Linear
-    from avssl.evaluate.probing import Encoded, probe_stage
+    from avssl.evaluate.core.scores import score_row
+    from avssl.evaluate.data.baseline_features import mfcc
+    from avssl.evaluate.probes.linear import Linear
+    from avssl.evaluate.probes.probing import Encoded, probe_stage
     from avssl.networks.audio import AudioEncoder
 
     if not isinstance(encoder, AudioEncoder):

@@ -15,9 +15,9 @@ from avssl.cli.screen import say
 from avssl.errors import UserError
 
 if TYPE_CHECKING:
-    from avssl.evaluate.keypoints import Pose
-    from avssl.evaluate.people import People
-    from avssl.evaluate.rows import ResultRow
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.transfer.keypoints.people import People
+    from avssl.evaluate.transfer.keypoints.protocol import Pose
 
 NAME = "keypoints"
 WHAT = """Does an encoder help to say where the joints of a person are? A small head on all stages of the frozen encoder
@@ -38,11 +38,11 @@ def run(argv: Sequence[str]) -> None:
     """Evaluate by keypoints."""
     values = _command().parse(argv)
     _check(values)
-    from avssl.evaluate.figures import Context
-    from avssl.evaluate.judged_people import choose_unit, judged_people
-    from avssl.evaluate.keypoints import judge
-    from avssl.evaluate.keypoints_picture import draw_keypoints
-    from avssl.evaluate.pose_looks import Changes, Looks
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, judged_people
+    from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
+    from avssl.evaluate.transfer.keypoints.pose_augmentation import Changes, Looks
+    from avssl.evaluate.transfer.keypoints.protocol import judge
     from avssl.trainer.devices import choose_device
 
     device = choose_device(values["device"])
@@ -124,8 +124,8 @@ def _check(values: Values) -> None:
 
 def _people(values: Values) -> tuple[People, Any, Any, str]:
     """All people, numbers of those learned from and of those judged, and how they were told apart."""
-    from avssl.evaluate.people import divide, together
-    from avssl.evaluate.people_files import open_people
+    from avssl.evaluate.transfer.keypoints.people import divide, together
+    from avssl.evaluate.transfer.keypoints.people_files import open_people
 
     people = open_people(values["data"], values["pictures"])
     if values["test"] is not None:
@@ -134,7 +134,7 @@ def _people(values: Values) -> tuple[People, Any, Any, str]:
 
 
 def _choices(values: Mapping[str, Any]) -> Pose:
-    from avssl.evaluate.keypoints import Pose
+    from avssl.evaluate.transfer.keypoints.protocol import Pose
 
     return Pose(
         steps=values["steps"],

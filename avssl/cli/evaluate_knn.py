@@ -24,9 +24,9 @@ def run(argv: Sequence[str]) -> None:
     check(values, NAME)
     if not values["neighbours"] or min(values["neighbours"]) < 1:
         raise UserError("--neighbours wants numbers of at least 1, such as 10,20,100,200")
-    from avssl.evaluate.depth_curve import draw_depth
-    from avssl.evaluate.knn import KNN
-    from avssl.evaluate.probing import probe_all
+    from avssl.evaluate.core.depth_curve import draw_depth
+    from avssl.evaluate.probes.knn import KNN
+    from avssl.evaluate.probes.probing import probe_all
 
     what = judged(values, NAME, NAME, argv)
     probe = KNN(values["neighbours"], device=what.device)

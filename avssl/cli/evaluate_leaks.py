@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from avssl.cli.options import Command, Option
 from avssl.cli.screen import say
 from avssl.errors import UserError
-from avssl.media.cache import write_json
+from avssl.system.files import write_json
 
 if TYPE_CHECKING:
     from avssl.media.facts import Media

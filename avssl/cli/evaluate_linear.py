@@ -31,9 +31,9 @@ def run(argv: Sequence[str]) -> None:
         raise UserError("--penalties wants numbers above 0, such as 1e-2,1e-4")
     if values["iterations"] < 1:
         raise UserError(f"--iterations ({values['iterations']}) must be at least 1")
-    from avssl.evaluate.depth_curve import draw_depth
-    from avssl.evaluate.linear import Linear
-    from avssl.evaluate.probing import probe_all
+    from avssl.evaluate.core.depth_curve import draw_depth
+    from avssl.evaluate.probes.linear import Linear
+    from avssl.evaluate.probes.probing import probe_all
 
     what = judged(values, NAME, NAME, argv)
     probe = Linear(values["penalties"], values["iterations"], what.device)

@@ -12,14 +12,14 @@ from avssl.cli.options import Command, Option, Values
 from avssl.cli.results import places, write_rows
 from avssl.cli.screen import say
 from avssl.errors import UserError
-from avssl.media.cache import whole_file
+from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
+    from avssl.evaluate.core.rows import ResultRow
     from avssl.evaluate.localization.annotations import Annotations, Item
     from avssl.evaluate.localization.protocols import Protocol
     from avssl.evaluate.localization.scoring import Company
-    from avssl.evaluate.localization.world import MapMaker
-    from avssl.evaluate.rows import ResultRow
+    from avssl.evaluate.localization.synthetic import MapMaker
 
 WHAT = """Where does the sound come from? Maps against boxes, with intervals over videos, beside blind rows.
 
@@ -105,9 +105,9 @@ def _company(values: Values, argv: Sequence[str]) -> Company:
 
 
 def _world(values: Values, chosen: Sequence[Protocol], company: Company) -> tuple[list[ResultRow], str]:
+    from avssl.evaluate.core.training_overlap import marked
+    from avssl.evaluate.localization.synthetic import evaluate_world, is_world, threshold_of
     from avssl.evaluate.localization.threshold import fitted_on, write_threshold
-    from avssl.evaluate.localization.world import evaluate_world, is_world, threshold_of
-    from avssl.evaluate.seen import marked
     from avssl.localization.localizer import Localizer, open_localizer
     from avssl.localization.spreading import PeakDiscs, Regions
     from avssl.localization.untrained import untrained
@@ -146,7 +146,7 @@ def _world_folder(values: Values) -> Path:
 
     if values["data"] not in (None, "world"):
         return Path(values["data"])
-    from avssl.evaluate.finished import read_config
+    from avssl.evaluate.data.load_run import read_config
 
     config = read_config(Path(values["run"]))
     learned = config.get("data")
@@ -216,11 +216,11 @@ def _run_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], com
     import numpy as np
 
     from avssl.cli.data import open_source
+    from avssl.evaluate.core.training_overlap import marked
     from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
     from avssl.evaluate.localization.negatives import negative_rows
     from avssl.evaluate.localization.scoring import rows_of, score_maps
     from avssl.evaluate.localization.threshold import fitted_on
-    from avssl.evaluate.seen import marked
     from avssl.localization.localizer import Localizer, open_localizer
     from avssl.localization.saliency import Mixture, Saliency
     from avssl.localization.spreading import Regions

@@ -33,8 +33,8 @@ def run(argv: Sequence[str]) -> None:
         raise UserError(f"--cost ({values['cost']:g}) must be more than 0")
     if values["folds"] is not None:
         raise UserError("avssl evaluate low-shot judges on one part; give --test instead of --folds")
-    from avssl.evaluate.depth_curve import draw_labels
-    from avssl.evaluate.low_shot import LowShot, low_shot
+    from avssl.evaluate.core.depth_curve import draw_labels
+    from avssl.evaluate.probes.low_shot import LowShot, low_shot
 
     what = judged(values, NAME, NAME, argv)
     choices = LowShot(values["shots"], values["samples"], values["cost"])

@@ -19,11 +19,11 @@ from avssl.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-    from avssl.evaluate.encoders import Encoder
-    from avssl.evaluate.neighbors import Found
-    from avssl.evaluate.neighbors_world import Known
-    from avssl.evaluate.rows import ResultRow
-    from avssl.evaluate.spots import Spots, What
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.data.encoders import Encoder
+    from avssl.evaluate.neighbors.protocol import Found
+    from avssl.evaluate.neighbors.query_items import Spots, What
+    from avssl.evaluate.neighbors.synthetic import Known
 
 NAME = "neighbors"
 WHAT = """What is nearest to a frame, a patch or a second of sound in the features of a stage? As a picture: queries
@@ -44,12 +44,12 @@ def run(argv: Sequence[str]) -> None:
     """Evaluate by nearest neighbours."""
     values = _command().parse(argv)
     _check(values)
-    from avssl.evaluate.figures import Context
-    from avssl.evaluate.localization.world import is_world
-    from avssl.evaluate.neighbors import precision_rows, shared_rows
-    from avssl.evaluate.neighbors_world import known_spots
-    from avssl.evaluate.seen import marked
-    from avssl.evaluate.spots import find_spots
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.core.training_overlap import marked
+    from avssl.evaluate.localization.synthetic import is_world
+    from avssl.evaluate.neighbors.protocol import precision_rows, shared_rows
+    from avssl.evaluate.neighbors.query_items import find_spots
+    from avssl.evaluate.neighbors.synthetic import known_spots
     from avssl.report.tables import print_rows
     from avssl.trainer.devices import choose_device
 
@@ -145,7 +145,7 @@ class _One:
 def _encoders(values: Values, hears: bool) -> dict[str, _One]:
     """By the name of their rows; a random twin follows each architecture that has none yet."""
     from avssl.cli.probing import fitting_encoder
-    from avssl.evaluate.encoders import random_twin, supervised_encoder
+    from avssl.evaluate.data.encoders import random_twin, supervised_encoder
 
     encoder, name = fitting_encoder(values["run"], values["encoder"], hears)
     if hears != (encoder.role == "audio"):
@@ -194,9 +194,9 @@ def _found(
     encoders: dict[str, _One], spots: Spots, sources: Sequence[str], values: Values, device: torch.device
 ) -> dict[str, Found]:
     """The neighbours in the features of each encoder; notes which stage it was."""
-    from avssl.evaluate.features import NUMBERS, Taking, stage_features
-    from avssl.evaluate.knn import vectors
-    from avssl.evaluate.neighbors import nearest
+    from avssl.evaluate.data.features import NUMBERS, Taking, stage_features
+    from avssl.evaluate.neighbors.protocol import nearest
+    from avssl.evaluate.probes.knn import vectors
 
     taking = Taking(1, values["pool"], NUMBERS if values["places"] else 1)
     found: dict[str, Found] = {}
@@ -228,7 +228,7 @@ def _write(
     labels: Sequence[str] | None,
 ) -> None:
     """Rows and pictures to -o and to the run's results; those of patches and sounds have names of their own."""
-    from avssl.evaluate.neighbors_picture import choose_queries, draw_grid, draw_shared, thumbnails
+    from avssl.evaluate.neighbors.picture import choose_queries, draw_grid, draw_shared, thumbnails
 
     queries = choose_queries(spots.sources(), labels, values["queries"], values["seed"])
     shown = sorted({*queries, *(int(i) for one in found.values() for q in queries for i in one.places[q])})

@@ -15,8 +15,8 @@ from avssl.cli.screen import progress, say
 from avssl.errors import UserError
 
 if TYPE_CHECKING:
-    from avssl.evaluate.normal_sets import NormalSet
-    from avssl.evaluate.rows import ResultRow
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.transfer.normals.sets import NormalSet
 
 NAME = "normals"
 WHAT = """Does an encoder help to say which way surfaces face? A small decoder on all stages of the frozen encoder (or,
@@ -42,12 +42,12 @@ def run(argv: Sequence[str]) -> None:
         raise UserError(f"--clusters ({values['clusters']}) must be 0, for regression, or at least 2")
     if values["width"] < 1:
         raise UserError(f"--width ({values['width']}) must be at least 1")
-    from avssl.evaluate.encoders import random_twin
-    from avssl.evaluate.figures import Context
-    from avssl.evaluate.normal_rows import normal_rows
-    from avssl.evaluate.normal_sets import open_normals
-    from avssl.evaluate.normals import Normals, judge_normals
-    from avssl.evaluate.normals_picture import draw_normals
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.data.encoders import random_twin
+    from avssl.evaluate.transfer.normals.picture import draw_normals
+    from avssl.evaluate.transfer.normals.protocol import Normals, judge_normals
+    from avssl.evaluate.transfer.normals.rows import normal_rows
+    from avssl.evaluate.transfer.normals.sets import open_normals
     from avssl.networks.vision import VisionEncoder
     from avssl.trainer.devices import choose_device
 

@@ -13,10 +13,10 @@ from avssl.cli.options import Command, Option, Values
 from avssl.cli.results import places, write_rows
 from avssl.cli.screen import progress, say
 from avssl.errors import UserError
-from avssl.media.cache import whole_file
+from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
-    from avssl.evaluate.rows import ResultRow
+    from avssl.evaluate.core.rows import ResultRow
     from avssl.media.facts import Media
 
 NAME = "retrieval"
@@ -39,10 +39,10 @@ def run(argv: Sequence[str]) -> None:
     for name in ("moments", "queries", "draws"):
         if values[name] < 1:
             raise UserError(f"--{name} ({values[name]}) must be at least 1")
-    from avssl.evaluate.figures import Context
-    from avssl.evaluate.retrieval import embed_moments, find_moments, retrieval_rows
-    from avssl.evaluate.retrieval_page import retrieval_page
-    from avssl.evaluate.seen import marked
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.core.training_overlap import marked
+    from avssl.evaluate.retrieval.page import retrieval_page
+    from avssl.evaluate.retrieval.protocol import embed_moments, find_moments, retrieval_rows
     from avssl.localization.untrained import untrained
     from avssl.networks.model import load
     from avssl.report.tables import print_rows

@@ -27,9 +27,9 @@ def run(argv: Sequence[str]) -> None:
     check(values, NAME)
     if not values["costs"] or min(values["costs"]) <= 0:
         raise UserError("--costs wants numbers above 0, such as 0.1,1,10")
-    from avssl.evaluate.depth_curve import draw_depth
-    from avssl.evaluate.probing import probe_all
-    from avssl.evaluate.svm import PUBLISHED_COSTS, SVM
+    from avssl.evaluate.core.depth_curve import draw_depth
+    from avssl.evaluate.probes.probing import probe_all
+    from avssl.evaluate.probes.svm import PUBLISHED_COSTS, SVM
 
     what = judged(values, NAME, NAME, argv)
     probe = SVM(PUBLISHED_COSTS if values["published_costs"] else values["costs"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from avssl.media.cache import read_json
+from avssl.system.files import read_json
 
 
 def example_clip(run: Path, say: Callable[[str], None]) -> Path:

@@ -10,7 +10,7 @@ from avssl import __version__
 from avssl.cli.options import Command, Option, Values
 from avssl.cli.screen import say, size
 from avssl.errors import UserError
-from avssl.media.cache import whole_file
+from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
     from avssl.networks.exporting import Portable
@@ -80,7 +80,7 @@ def _format(values: Values) -> str:
 
 def _module(values: Values) -> tuple[Portable, dict[str, Any]]:
     """What is to be exported, and what there is to know about it."""
-    from avssl.evaluate.encoders import encoder_names, open_encoder
+    from avssl.evaluate.data.encoders import encoder_names, open_encoder
     from avssl.networks.audio import AudioEncoder
     from avssl.networks.exporting import Portable
     from avssl.networks.model import load

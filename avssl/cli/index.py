@@ -13,12 +13,12 @@ from avssl.cli.options import Command, Option
 from avssl.cli.screen import duration, say
 from avssl.errors import NothingUsable
 from avssl.media import Prepared, open_media, summarize
-from avssl.media.cache import write_json
 from avssl.media.facts import Media
-from avssl.media.progress import telling
-from avssl.media.summary import Summary, relative, verdicts
-from avssl.media.verifying import verify
+from avssl.media.indexing.summary import Summary, relative, verdicts
+from avssl.media.prepared.verify import verify
 from avssl.report.tables import console, plain_table
+from avssl.system.files import write_json
+from avssl.system.progress import telling
 
 SHORT_LIST = 100
 """So many files or fewer are all listed; of more only those with something to say, unless --all asks."""

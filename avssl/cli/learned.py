@@ -11,7 +11,7 @@ from avssl.cli.data import Say, options_of_run, trained_part
 from avssl.errors import UserError
 
 if TYPE_CHECKING:
-    from avssl.evaluate.seen import Seen
+    from avssl.evaluate.core.training_overlap import Seen
     from avssl.media.facts import Media
 
 
@@ -23,21 +23,21 @@ def seen_by(run: str | Path, judged: Media, name: str, say: Say, mode: str = "na
         judged: what it is judged on, from ``name``.
         mode: how sources that are in both are found; the same files are found by their bytes in any case.
     """
-    from avssl.evaluate.seen import seen_in
+    from avssl.evaluate.core.training_overlap import seen_in
 
     return _told(run, name, say, lambda part: seen_in(part, judged, mode))
 
 
 def files_seen_by(run: str | Path, paths: Sequence[str | Path], name: str, say: Say) -> Seen:
     """The same of files that are no collection (pictures with boxes, joints or normals)."""
-    from avssl.evaluate.seen import Seen, seen_files
+    from avssl.evaluate.core.training_overlap import Seen, seen_files
 
     ours = [str(path) for path in paths]
     return _told(run, name, say, lambda part: Seen(sum(seen_files(part, ours)), len(ours)))
 
 
 def _told(run: str | Path, name: str, say: Say, looked: Callable[[Media], Seen]) -> Seen:
-    from avssl.evaluate.seen import Seen
+    from avssl.evaluate.core.training_overlap import Seen
 
     try:
         parts = [looked(part) for part in training_media(run)]
@@ -62,7 +62,7 @@ def training_media(run: str | Path) -> list[Media]:
         UserError: the run or its data are gone or damaged.
     """
     from avssl.cli.default_world import finished_world
-    from avssl.evaluate.finished import config_of_task, read_config, run_tasks
+    from avssl.evaluate.data.load_run import config_of_task, read_config, run_tasks
 
     folder, parts = Path(run), []
     whole = read_config(folder)

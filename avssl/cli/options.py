@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser
 
-from avssl.cli.wanted import is_bool, metavar, wanted
-from avssl.cli.words import Option, meant, normal, options_of
+from avssl.cli.argv import Option, meant, normal, options_of
+from avssl.cli.type_help import is_bool, metavar, wanted
 from avssl.cli.yaml_file import read_yaml
 from avssl.errors import UserError
 

@@ -19,12 +19,12 @@ from avssl.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-    from avssl.evaluate.encoders import Encoder
-    from avssl.evaluate.figures import Context
-    from avssl.evaluate.labelled import Labelled
-    from avssl.evaluate.probing import Encoded
-    from avssl.evaluate.rows import ResultRow
-    from avssl.evaluate.seen import Seen
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.core.training_overlap import Seen
+    from avssl.evaluate.data.encoders import Encoder
+    from avssl.evaluate.data.labelled import Labelled
+    from avssl.evaluate.probes.probing import Encoded
     from avssl.media.facts import Media
 
 DATA = """Labels are the names of sub-folders or a column 'label' of a CSV. What is judged on: --test; or each fold of
@@ -101,11 +101,11 @@ def check(values: Values, name: str) -> None:
 
 def judged(values: Values, name: str, protocol: str, argv: Sequence[str]) -> Judged:
     """Labelled media, and the features of the run's encoder, of a random one, and of what was asked for beside them."""
-    from avssl.evaluate.encoders import random_twin, supervised_encoder
-    from avssl.evaluate.features import Taking, stage_features
-    from avssl.evaluate.figures import Context
-    from avssl.evaluate.handmade import mfcc, pixels
-    from avssl.evaluate.probing import Encoded
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.data.baseline_features import mfcc, pixels
+    from avssl.evaluate.data.encoders import random_twin, supervised_encoder
+    from avssl.evaluate.data.features import Taking, stage_features
+    from avssl.evaluate.probes.probing import Encoded
     from avssl.networks.audio import AudioEncoder
     from avssl.trainer.devices import choose_device
 
@@ -137,7 +137,7 @@ def judged(values: Values, name: str, protocol: str, argv: Sequence[str]) -> Jud
 
 def encoder_and_data(values: Values) -> tuple[Encoder, Labelled]:
     """The encoder that was asked for, or the one that fits the data, and the data as it takes them."""
-    from avssl.evaluate.features import taken_by
+    from avssl.evaluate.data.features import taken_by
 
     media, test = _open(values)
     only_sounds = all(media.facts(i).kind == "sound" for i in range(len(media)))
@@ -167,7 +167,7 @@ def finish(
         seen: what of them the run learned from; the rows say so.
         draw: writes a picture of them; returns whether there was one to draw.
     """
-    from avssl.evaluate.seen import marked
+    from avssl.evaluate.core.training_overlap import marked
     from avssl.report.tables import print_rows
 
     rows, title = marked(rows, seen), f"{title}, {seen.words}" if seen else title
@@ -204,7 +204,7 @@ def command_of(name: str, summary: str, example: str, options: Sequence[Option],
 
 
 def _open(values: Values) -> tuple[Media, Media | None]:
-    from avssl.evaluate.lists import is_voc, voc_list
+    from avssl.evaluate.data.split_files import is_voc, voc_list
     from avssl.media import open_media
 
     if is_voc(values["data"]):
@@ -222,8 +222,8 @@ def _open(values: Values) -> tuple[Media, Media | None]:
 
 
 def _labelled(values: Values, parts: Sequence[Media]) -> Labelled:
-    from avssl.evaluate.labelled import labelled
-    from avssl.evaluate.lists import action_group, action_lists, column_of, is_voc, splits_of, voc_truths
+    from avssl.evaluate.data.labelled import labelled
+    from avssl.evaluate.data.split_files import action_group, action_lists, column_of, is_voc, splits_of, voc_truths
 
     media, test = parts[0], parts[1] if len(parts) > 1 else None
     common = {"separator": values["separator"], "seed": values["seed"]}
@@ -269,7 +269,7 @@ def fitting_encoder(run: str, name: str | None, hears: bool) -> tuple[Encoder, s
     Raises:
         UserError: there is none.
     """
-    from avssl.evaluate.encoders import encoder_names, open_encoder
+    from avssl.evaluate.data.encoders import encoder_names, open_encoder
 
     if name is None:
         role = "audio" if hears else "vision"

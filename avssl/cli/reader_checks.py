@@ -68,7 +68,7 @@ def _write(clip: Path) -> str:
 
 
 def _looked_at(clip: Path) -> str:
-    from avssl.media.examine import Target, examine
+    from avssl.media.indexing.examine import Target, examine
 
     ((_, found),) = examine([Target(str(clip), clip.stat().st_size)], 1, lambda done: None)
     if found.reason is not None:
@@ -103,7 +103,7 @@ def _compared(media: Media) -> str:
 def _pictures(folder: Path) -> str:
     from PIL import Image, features
 
-    from avssl.media.images import read_image
+    from avssl.media.decoding.images import read_image
 
     pixels = np.broadcast_to(np.linspace(0, 255, SIDE).astype(np.uint8)[:, None, None], (SIDE, SIDE, 3))
     names = [name for name in PICTURES if name not in ("WEBP", "AVIF") or features.check(name.lower())]

@@ -38,9 +38,9 @@ def run(argv: Sequence[str]) -> None:
     place = Path(values["output"] or (Path(runs[0]) / "report.html" if len(runs) == 1 else "report.html"))
     if place.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"-o {place} must end in .html")
-    from avssl.media.cache import whole_file
     from avssl.report.page import report_page
     from avssl.report.run_parts import read_runs
+    from avssl.system.files import whole_file
 
     parts = read_runs(runs)
     text = report_page(parts, place)

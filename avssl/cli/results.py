@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.cli.data import absolute_source
-from avssl.media.cache import whole_file
+from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
-    from avssl.evaluate.rows import ResultRow
+    from avssl.evaluate.core.rows import ResultRow
 
 _PLAIN = ("train", "test", "val", "valid", "validation", "data", "images", "videos")
 """Names of folders that say nothing alone: the folder above is named, too."""

@@ -12,7 +12,7 @@ from avssl.cli.options import Command, Option, Values, options_of
 from avssl.cli.screen import say
 from avssl.cli.tasks import split_task
 from avssl.errors import UserError
-from avssl.media.cache import whole_file
+from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -81,7 +81,7 @@ def save(image: Image, path: Path) -> None:
 
 
 def _puzzles(task: Task, values: Values) -> tuple[Image, int]:
-    from avssl.evaluate.judging import distinct
+    from avssl.evaluate.pretext.predictions import distinct
     from avssl.samplers.keys import Key
 
     media = usable(open_source(values["data"], say), task, values["data"] or "the generated world", say)
@@ -95,8 +95,8 @@ def _answers(name: str, values: Values) -> tuple[Image, int]:
     """Held-out puzzles with what the network says."""
     import torch
 
-    from avssl.evaluate.finished import open_run
-    from avssl.evaluate.judging import distinct, held_out_keys
+    from avssl.evaluate.data.load_run import open_run
+    from avssl.evaluate.pretext.predictions import distinct, held_out_keys
 
     run = open_run(values["run"], name)
     media: Media

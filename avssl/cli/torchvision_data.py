@@ -147,7 +147,7 @@ class TorchvisionImages(Selectable):
         """(width, height), from what the data set keeps in memory or from a file's header where it can be had so."""
         samples = getattr(part.data, "samples", None)
         if samples is not None and isinstance(samples[place][0], str):
-            from avssl.media.images import still_size  # loads the decoder: not for help
+            from avssl.media.decoding.images import still_size  # loads the decoder: not for help
 
             size = still_size(samples[place][0])
             if size is not None:

@@ -14,13 +14,13 @@ from avssl.cli.data import Parts
 from avssl.cli.screen import duration, say
 from avssl.cli.train_options import ControlOptions
 from avssl.errors import UserError
-from avssl.media.cache import read_json
 from avssl.media.readable import once_a_file
+from avssl.system.files import read_json
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from avssl.evaluate.rows import ResultRow
+    from avssl.evaluate.core.rows import ResultRow
     from avssl.tasks.base import Task
     from avssl.trainer.options import TrainOptions
     from avssl.trainer.plan import Sharing
@@ -98,7 +98,7 @@ def _forget(folder: RunFolder) -> None:
 
 def _is_judged(folder: RunFolder) -> bool:
     """Whether the controls' rows are there and whole; damaged ones are made again."""
-    from avssl.evaluate.rows import read_rows
+    from avssl.evaluate.core.rows import read_rows
 
     path = folder.results / "controls.json"
     try:
@@ -111,7 +111,7 @@ def _is_judged(folder: RunFolder) -> bool:
 
 def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) -> None:
     """A run goes on with the data it began with: what it read is in ``data.json``."""
-    from avssl.media.index import LOOK
+    from avssl.media.indexing.index import LOOK
 
     if not folder.writes:
         return
@@ -187,7 +187,7 @@ def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
 def _sheet(job: Job, result: FitResult, skip: bool, told: Say) -> Image:
     import torch
 
-    from avssl.evaluate.judging import distinct, held_out_keys
+    from avssl.evaluate.pretext.predictions import distinct, held_out_keys
     from avssl.media.readable import on_readable
 
     network, held_out = result.networks[job.task.name], job.task.held_out()
@@ -231,8 +231,8 @@ def _judge(
     told: Say,
 ) -> None:
     """Train the controls and write their rows. All processes of a training take part, as their training is shared."""
-    from avssl.evaluate.controls import run_controls
-    from avssl.evaluate.seen import marked, seen_in_part
+    from avssl.evaluate.core.training_overlap import marked, seen_in_part
+    from avssl.evaluate.pretext.controls import run_controls
     from avssl.trainer.plan import Turns
 
     began = time.monotonic()
@@ -261,7 +261,7 @@ def _judge(
 
 def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
     """The tables, what they mean, and where everything lies."""
-    from avssl.evaluate.rows import read_rows
+    from avssl.evaluate.core.rows import read_rows
 
     path = folder.results / "controls.json"
     if path.exists():
@@ -283,7 +283,7 @@ def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
 
 
 def _print_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
-    from avssl.evaluate.controls import verdict
+    from avssl.evaluate.pretext.controls import verdict
     from avssl.report.tables import print_rows
 
     test = job.parts.test

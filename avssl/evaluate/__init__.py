@@ -1,1 +1,1 @@
-"""One file a protocol; metrics are pure functions of arrays."""
+"""Protocols in families, a folder each; metrics are pure functions of arrays."""

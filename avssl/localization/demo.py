@@ -18,7 +18,7 @@ from avssl.localization.drawing import TraceStrip, heat_over, key_moments, momen
 from avssl.localization.localizer import Localizer
 from avssl.localization.scenes import Scene
 from avssl.localization.writing import movie
-from avssl.media.cache import whole_file
+from avssl.system.files import whole_file
 
 Bar = Callable[[str, str], AbstractContextManager[Told]]
 """A progress bar by (what is done, of which things)."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.media.collection import Collection
 from avssl.media.opening import open_media
-from avssl.media.prepared import Prepared
+from avssl.media.prepared.read import Prepared
 from avssl.media.selection import Subset
 
 Picture = NDArray[np.uint8]

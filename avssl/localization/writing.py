@@ -13,7 +13,7 @@ import numpy as np
 from av.container import OutputContainer
 from numpy.typing import NDArray
 
-from avssl.media.cache import saving
+from avssl.system.files import saving
 
 TICKS = 90_000
 """Time base of the pictures: frames keep their own times, whatever their rate."""

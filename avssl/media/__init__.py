@@ -12,14 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from avssl.media.cache import cache_folder
     from avssl.media.facts import Facts, Media, Rejected
+    from avssl.media.indexing.summary import Summary, summarize
     from avssl.media.opening import open_media
-    from avssl.media.prepared import Prepared
-    from avssl.media.preparing import ensure_prepared, prepare
-    from avssl.media.progress import Progress
+    from avssl.media.prepared.read import Prepared
+    from avssl.media.prepared.write import ensure_prepared, prepare
     from avssl.media.selection import Subset
-    from avssl.media.summary import Summary, summarize
+    from avssl.system.files import cache_folder
+    from avssl.system.progress import Progress
 
 __all__ = [
     "Facts",
@@ -38,25 +38,25 @@ __all__ = [
 
 # Found when asked for: the decoder takes a moment to load, and whoever needs only Facts should not wait.
 _LAZY = {
-    "Facts": "facts",
-    "Media": "facts",
-    "Prepared": "prepared",
-    "Progress": "progress",
-    "Rejected": "facts",
-    "Subset": "selection",
-    "Summary": "summary",
-    "cache_folder": "cache",
-    "ensure_prepared": "preparing",
-    "open_media": "opening",
-    "prepare": "preparing",
-    "summarize": "summary",
+    "Facts": "media.facts",
+    "Media": "media.facts",
+    "Prepared": "media.prepared.read",
+    "Progress": "system.progress",
+    "Rejected": "media.facts",
+    "Subset": "media.selection",
+    "Summary": "media.indexing.summary",
+    "cache_folder": "system.files",
+    "ensure_prepared": "media.prepared.write",
+    "open_media": "media.opening",
+    "prepare": "media.prepared.write",
+    "summarize": "media.indexing.summary",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'avssl.media' has no attribute {name!r}")
-    return getattr(import_module(f"avssl.media.{_LAZY[name]}"), name)
+    return getattr(import_module(f"avssl.{_LAZY[name]}"), name)
 
 
 def __dir__() -> list[str]:

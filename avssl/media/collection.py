@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.clock import Clock
-from avssl.media.container import Deadline
-from avssl.media.decode import read_audio, read_frames, read_image
-from avssl.media.examine import member
+from avssl.media.containers.container import Deadline
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.decode import read_audio, read_frames, read_image
+from avssl.media.decoding.pictures import Painter
+from avssl.media.decoding.segment import Window, facts_in, window_of
+from avssl.media.decoding.video import FrameReader
 from avssl.media.facts import Facts, Rejected
-from avssl.media.index import facts_of
-from avssl.media.pictures import Painter
+from avssl.media.indexing.examine import member
+from avssl.media.indexing.index import facts_of
+from avssl.media.indexing.table import Table
 from avssl.media.selection import Selectable
-from avssl.media.table import Table
-from avssl.media.video import FrameReader
-from avssl.media.window import Window, facts_in, window_of
 
 REMEMBERED = 64
 """Items whose facts are kept at hand: a puzzle asks several things of the same item."""

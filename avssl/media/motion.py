@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avssl.errors import MediaError
-from avssl.media.cache import cache_folder, locked, read_json, whole_folder, write_json
 from avssl.media.facts import Media
-from avssl.media.lanes import Lost, each
-from avssl.media.progress import Clockwork, Tell, telling
 from avssl.media.selection import digest_of
 from avssl.media.sources.view import underlying
+from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
+from avssl.system.process_pool import Lost, each
+from avssl.system.progress import Clockwork, Tell, telling
 
 SIDE = 32
 """Pixels of the side of the grey pictures that are compared."""

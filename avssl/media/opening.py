@@ -8,11 +8,11 @@ from pathlib import Path
 
 from avssl.errors import UserError
 from avssl.media.collection import Collection
-from avssl.media.index import index_home, indexed
-from avssl.media.listing import SPLITS, Source, list_source
-from avssl.media.prepared import Prepared, is_prepared, is_unfinished, was_prepared
-from avssl.media.progress import Tell, telling
+from avssl.media.indexing.index import index_home, indexed
+from avssl.media.indexing.listing import SPLITS, Source, list_source
+from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, was_prepared
 from avssl.media.selection import Subset
+from avssl.system.progress import Tell, telling
 
 
 def open_media(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.core.rows import ResultRow
 from avssl.report.charts import nice_ticks
 from avssl.report.curve_charts import tone_of
 from avssl.report.run_parts import RunParts

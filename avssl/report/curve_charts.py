@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.core.rows import ResultRow
 from avssl.report.charts import Chart, Level, Line, line_chart
 from avssl.report.curves import smoothed
 from avssl.report.run_parts import RunParts, TaskLevels

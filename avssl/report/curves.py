@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.media.cache import whole_file
+from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError
-from avssl.evaluate.finished import read_config, run_tasks
-from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.data.load_run import read_config, run_tasks
 from avssl.report.curves import read_metrics
 
 ROW_NEEDS = ("name", "metric", "value", "low", "high", "n", "split", "seed")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from avssl.evaluate.controls import verdict
+from avssl.evaluate.pretext.controls import verdict
 from avssl.report.bars import BarTable, bar_table
 from avssl.report.charts import Chart
 from avssl.report.curve_charts import depth_chart, labels_chart

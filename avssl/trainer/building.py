@@ -11,7 +11,7 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.media.readable import on_readable
-from avssl.networks.sharing import with_own_statistics
+from avssl.networks.per_task_batchnorm import with_own_statistics
 from avssl.trainer.distributed import World
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
@@ -61,7 +61,7 @@ def build(
 
     Args:
         own_statistics: of an encoder that several tasks share, each task after the first has batch norms with
-            running statistics of its own (:func:`~avssl.networks.sharing.with_own_statistics`).
+            running statistics of its own (:func:`~avssl.networks.per_task_batchnorm.with_own_statistics`).
 
     Raises:
         UserError: two plans have tasks of one name.

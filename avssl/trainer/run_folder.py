@@ -16,7 +16,7 @@ import yaml
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.media.cache import read_json
+from avssl.system.files import read_json
 from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.distributed import is_writer
 from avssl.trainer.environment import describe_environment

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from avssl.world.dice import between
 from avssl.world.plan import Color
+from avssl.world.rng import between
 
 THEMES: tuple[str, ...] = ("room", "meadow", "night", "stage", "paper")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pymunk
 from numpy.typing import NDArray
 
-from avssl.world.dice import between
 from avssl.world.plan import ClipPlan, ObjectPlan
+from avssl.world.rng import between
 from avssl.world.sprites import hull
 
 SIDE = 100.0

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avssl.world.dice import between, dice, log_between
 from avssl.world.kinds import KINDS
+from avssl.world.rng import between, dice, log_between
 from avssl.world.settings import Settings
 
 Color = tuple[int, int, int]

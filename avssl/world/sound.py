@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.signal import fftconvolve
 
-from avssl.world.dice import between
 from avssl.world.physics import Hit
 from avssl.world.plan import ClipPlan, ObjectPlan
+from avssl.world.rng import between
 from avssl.world.voices import NOTE_SECONDS, Sound, note
 
 GRAIN_SECONDS = 0.01

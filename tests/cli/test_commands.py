@@ -15,8 +15,8 @@ from PIL import Image
 from small_runs import TINY, Said, write_clip
 
 import avssl as package
-from avssl.evaluate.finished import open_run
-from avssl.evaluate.rows import read_rows
+from avssl.evaluate.core.rows import read_rows
+from avssl.evaluate.data.load_run import open_run
 from avssl.report.curves import read_metrics
 
 Call = Callable[..., Said]

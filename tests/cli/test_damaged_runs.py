@@ -160,7 +160,7 @@ def test_a_run_without_checksums_still_loads(run: Path, finished: Path) -> None:
 def test_a_random_mutation_of_a_run_ends_in_the_right_answer_or_in_one_line(
     run: Path, finished: Path, seed: int
 ) -> None:
-    from avssl.evaluate.finished import open_run
+    from avssl.evaluate.data.load_run import open_run
     from avssl.report.run_parts import read_runs
 
     done = mutate(run, seed)

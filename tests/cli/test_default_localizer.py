@@ -9,7 +9,7 @@ import pytest
 
 from avssl.cli import default_localizer
 from avssl.localization.localizer import open_localizer
-from avssl.media.cache import read_json
+from avssl.system.files import read_json
 
 TINY = {"steps": 2, "batch_size": 4, "width": 4, "side": 32, "bands": 16, "validation_puzzles": 4, "workers": 0}
 

@@ -12,9 +12,9 @@ from small_runs import TINY, Said
 
 from avssl.cli.data import DataOptions, gather, held_out_of
 from avssl.errors import UserError
-from avssl.evaluate.finished import from_plain, open_run
+from avssl.evaluate.data.load_run import from_plain, open_run
 from avssl.media.facts import Media
-from avssl.media.index import indexed
+from avssl.media.indexing.index import indexed
 
 Call = Callable[..., Said]
 

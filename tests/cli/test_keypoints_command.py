@@ -112,7 +112,7 @@ def test_real_mpii_end_to_end_with_head_boxes_about_neck_and_head_top(avssl, a_r
 @pytest.mark.realdata
 def test_real_flic_joints_on_made_pictures_end_to_end(avssl, a_run, shared_data, tmp_path):
     """FLIC's pictures are not to be had: dots are drawn where its joints are."""
-    from avssl.evaluate.people_files import open_people
+    from avssl.evaluate.transfer.keypoints.people_files import open_people
 
     file = shared_data / "keypoints" / "flic" / "examples_excerpt.mat"
     for name in (file.parent / "valid_images.txt").read_text().split():

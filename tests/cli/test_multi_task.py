@@ -10,7 +10,7 @@ import yaml
 from small_runs import Said
 
 from avssl.cli.main import main
-from avssl.evaluate.rows import read_rows
+from avssl.evaluate.core.rows import read_rows
 from avssl.report.curves import read_metrics
 
 Call = Callable[..., Said]
@@ -105,8 +105,8 @@ def test_what_cannot_be_trained_together_is_told_in_a_line(
 
 
 def test_a_control_has_the_encoder_that_the_task_was_trained_on(together: Path):
-    from avssl.evaluate.controls import untrained
-    from avssl.evaluate.finished import open_run
+    from avssl.evaluate.data.load_run import open_run
+    from avssl.evaluate.pretext.controls import untrained
 
     run = open_run(together, "shuffle-learn")  # its own options would build a wider one
     shapes = [

@@ -12,7 +12,7 @@ from probe_media import write_pictures, write_run
 from small_runs import Said, write_clip
 
 from avssl.cli.results import data_name, places, write_rows
-from avssl.evaluate.rows import ResultRow, read_rows
+from avssl.evaluate.core.rows import ResultRow, read_rows
 
 Call = Callable[..., Said]
 

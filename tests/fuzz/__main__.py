@@ -48,7 +48,7 @@ def make_jobs(originals: list[Original], folder: Path, count: int, seed: int) ->
 
 def run_jobs(jobs: list[Job], workers: int | None) -> list[tuple[Job, Judged | str]]:
     """Each job with what became of it; a text where the process died, hung or raised."""
-    from avssl.media.lanes import Lost, each
+    from avssl.system.process_pool import Lost, each
 
     found: list[tuple[Job, Judged | str]] = []
     for place, answer in each(tried, jobs, workers, lambda job: HANGS_AFTER_SECONDS):

@@ -44,7 +44,7 @@ def tried(job: Job) -> Judged | str:
 def judge(job: Job) -> Judged:
     """Look at the file, read all of its pictures and sound. Whatever else is raised is a fault of the program."""
     from avssl.errors import MediaError
-    from avssl.media.inspect import inspect
+    from avssl.media.indexing.inspect import inspect
 
     found = inspect(job.path)
     if found.reason is not None:
@@ -78,8 +78,8 @@ def distance(picture: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
 def _pictures(path: str, found: object) -> list[object]:
     """Every picture as random access shows it, or the error that names its damage."""
     from avssl.errors import MediaError
-    from avssl.media.decode import read_frames, read_image
-    from avssl.media.inspect import Inspection
+    from avssl.media.decoding.decode import read_frames, read_image
+    from avssl.media.indexing.inspect import Inspection
 
     assert isinstance(found, Inspection)
     if found.kind == "image":
@@ -97,8 +97,8 @@ def _pictures(path: str, found: object) -> list[object]:
 
 
 def _read_sound(path: str, found: object) -> None:
-    from avssl.media.decode import read_audio
-    from avssl.media.inspect import Inspection
+    from avssl.media.decoding.decode import read_audio
+    from avssl.media.indexing.inspect import Inspection
 
     assert isinstance(found, Inspection)
     if not found.audio_rate:

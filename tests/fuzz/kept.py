@@ -38,7 +38,7 @@ Answer = tuple[int, str]
 
 def over_kept(home: Path, sets: int, runs: int, seed: int, workers: int | None) -> int:
     """Damage ``sets`` prepared sets and ``runs`` run folders; returns how many readers answered wrongly."""
-    from avssl.media.lanes import Lost, each
+    from avssl.system.process_pool import Lost, each
 
     make_kept(home)
     jobs = [Kept(str(home), what, seed + k) for what, count in (("set", sets), ("run", runs)) for k in range(count)]

@@ -87,8 +87,8 @@ class Original:
 
 def make_originals(folder: Path) -> list[Original]:
     """Write each kind once and read its pictures."""
-    from avssl.media.decode import read_frames, read_image
-    from avssl.media.inspect import inspect
+    from avssl.media.decoding.decode import read_frames, read_image
+    from avssl.media.indexing.inspect import inspect
 
     folder.mkdir(parents=True, exist_ok=True)
     found = []

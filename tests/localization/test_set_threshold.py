@@ -9,10 +9,10 @@ import pytest
 
 from avssl.cli import evaluate_localization
 from avssl.cli.main import main
-from avssl.evaluate.localization import world
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.training_overlap import Seen
+from avssl.evaluate.localization import synthetic as world
 from avssl.evaluate.localization.threshold import read_threshold, write_threshold
-from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.seen import Seen
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from avssl.cli.main import main
+from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.localization.protocols import DEFAULT, protocol
-from avssl.evaluate.localization.quiets import quiet
 from avssl.evaluate.localization.scoring import Company
+from avssl.evaluate.localization.silences import quiet
+from avssl.evaluate.localization.synthetic import World, draw_moments, evaluate_world
 from avssl.evaluate.localization.threshold import fit_threshold
-from avssl.evaluate.localization.world import World, draw_moments, evaluate_world
-from avssl.evaluate.rows import ResultRow
 from avssl.media.opening import open_media
 from avssl.media.selection import Subset
 from avssl.world import generate

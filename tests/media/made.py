@@ -19,8 +19,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.media.decode import read_audio
-from avssl.media.inspect import Inspection, inspect
+from avssl.media.decoding.decode import read_audio
+from avssl.media.indexing.inspect import Inspection, inspect
 
 MILLISECOND = 1e-3
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avssl.media.content import content_digest, content_digests, copies
+from avssl.system.digests import content_digest, content_digests, copies
 
 
 @pytest.fixture(autouse=True)

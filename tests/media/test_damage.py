@@ -20,8 +20,8 @@ from avssl.cli.main import main
 from avssl.errors import MediaError, UserError
 from avssl.media import Media, Prepared, ensure_prepared, prepare
 from avssl.media.collection import Collection
-from avssl.media.inspect import Inspection
-from avssl.media.table import TableWriter
+from avssl.media.indexing.inspect import Inspection
+from avssl.media.indexing.table import TableWriter
 
 RATE = 16_000
 
@@ -122,7 +122,7 @@ def test_a_bit_that_flips_in_any_part_of_a_shard_is_noticed_when_it_is_read(prep
 
 
 def prepared_index(folder: Path) -> None:
-    from avssl.media.verifying import verify
+    from avssl.media.prepared.verify import verify
 
     verify(Prepared(folder))
 
@@ -206,7 +206,7 @@ def test_an_interrupted_preparation_with_a_damaged_shard_writes_that_one_again(
     out = tmp_path / "set"
     media = avssl.open(videos, progress=False, workers=0)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("avssl.media.preparing._merge", _interrupted)
+        patch.setattr("avssl.media.prepared.write._merge", _interrupted)
         prepare(media, out, side=32, shard_size=2, workers=0, progress=False)
     _flip(out / "shard-000000.tar", 9000)
     (out / ".parts" / "000001" / "rows.i64").write_bytes(b"")
@@ -222,7 +222,7 @@ def test_a_damaged_plan_of_an_interrupted_preparation_is_one_line(videos: Path, 
     out = tmp_path / "set"
     media = avssl.open(videos, progress=False, workers=0)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("avssl.media.preparing._merge", _interrupted)
+        patch.setattr("avssl.media.prepared.write._merge", _interrupted)
         prepare(media, out, side=32, shard_size=2, workers=0, progress=False)
     (out / "plan.json").write_text("null")
     with pytest.raises(UserError, match="remove it"):
@@ -297,7 +297,7 @@ def test_an_index_mixed_from_two_is_made_again(videos: Path, index: Path, tmp_pa
 def test_a_table_too_large_to_be_read_at_once_is_checked_item_by_item(
     videos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avssl.media.table.CHECKED_AT_ONCE_BYTES", 0)
+    monkeypatch.setattr("avssl.media.indexing.table.CHECKED_AT_ONCE_BYTES", 0)
     _flip(_the_table(index) / "times.f64", 14)
     media = avssl.open(videos, progress=False, workers=0, index=index)
     with pytest.raises(UserError, match="--again"):
@@ -340,7 +340,7 @@ def test_rows_of_a_csv_that_come_and_go_are_counted_each_time(videos: Path, tmp_
 def test_trouble_that_passes_is_not_remembered(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Inspection
 ) -> None:
-    from avssl.media import examine
+    from avssl.media.indexing import examine
 
     look = examine.look
 
@@ -364,10 +364,10 @@ def test_a_verdict_of_an_earlier_version_of_the_decoder_is_not_kept(
 ) -> None:
     (videos / "notes.mp4").write_text("no video")
     try:
-        monkeypatch.setattr("avssl.media.index._readers", lambda: "av 1")
+        monkeypatch.setattr("avssl.media.indexing.index._readers", lambda: "av 1")
         avssl.open(videos, progress=False, workers=0, index=tmp_path)
         assert avssl.open(videos, progress=False, workers=0, index=tmp_path).looked_at == 0  # type: ignore[union-attr]
-        monkeypatch.setattr("avssl.media.index._readers", lambda: "av 2")
+        monkeypatch.setattr("avssl.media.indexing.index._readers", lambda: "av 2")
         assert avssl.open(videos, progress=False, workers=0, index=tmp_path).looked_at == 1  # type: ignore[union-attr]
         assert avssl.open(videos, progress=False, workers=0, index=tmp_path).looked_at == 0  # type: ignore[union-attr]
     finally:
@@ -387,7 +387,7 @@ def test_a_file_of_the_same_size_and_forged_time_is_looked_at_anew(videos: Path,
 def test_a_file_that_grows_while_it_is_looked_at_is_rejected_now_and_looked_at_again(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from avssl.media import examine
+    from avssl.media.indexing import examine
 
     folder, look = shutil.copytree(videos, tmp_path / "copy"), examine.look
 
@@ -414,7 +414,7 @@ def test_again_looks_at_everything_anew(videos: Path, tmp_path: Path, capsys: py
 
 
 def test_a_table_says_what_it_was_given(tmp_path: Path) -> None:
-    from avssl.media.table import Table
+    from avssl.media.indexing.table import Table
 
     with TableWriter(tmp_path) as writer:
         times = writer.add_times(np.arange(5.0))

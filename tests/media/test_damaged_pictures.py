@@ -12,9 +12,9 @@ from media.made import Recipe, make
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.clock import Clock
-from avssl.media.decode import iter_frames, read_frames
-from avssl.media.inspect import inspect
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.decode import iter_frames, read_frames
+from avssl.media.indexing.inspect import inspect
 
 LEVELS = 12
 """By so many of 255 levels, on average, a picture may differ from the best fitting one of the undamaged video."""

@@ -13,14 +13,15 @@ from media.made import Recipe, make
 
 import avssl
 from avssl.errors import MediaError
-from avssl.media import container, lanes
-from avssl.media.container import Deadline
-from avssl.media.lanes import Lost, _Watch, each
+from avssl.media.containers import container
+from avssl.media.containers.container import Deadline
+from avssl.system import process_pool as lanes
+from avssl.system.process_pool import Lost, _Watch, each
 
 SPIN = "[None for _ in iter(int, 1)]"
 SLEEP = "__import__('time').sleep(60)"
 SLOW = (
-    "[(__import__('avssl.media.lanes').media.lanes.progressed(), [None for _ in range(10**5)]) and 0 "
+    "[(__import__('avssl.system.process_pool').media.lanes.progressed(), [None for _ in range(10**5)]) and 0 "
     "for _ in iter(lambda t=__import__('time').process_time()+1.2: __import__('time').process_time() > t, True)][:1]"
 )
 

@@ -12,8 +12,8 @@ from PIL import Image
 from scipy.signal import butter, sosfiltfilt
 
 from avssl.errors import MediaError
-from avssl.media.decode import read_audio, read_frames
-from avssl.media.inspect import Inspection, inspect
+from avssl.media.decoding.decode import read_audio, read_frames
+from avssl.media.indexing.inspect import Inspection, inspect
 
 
 def compare(path: str, found: Inspection, asked: int = 3) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from avssl.errors import UserError
-from avssl.media.clip_tables import offered_tables
-from avssl.media.listing import Entry, Listing, list_source
+from avssl.media.indexing.clip_tables import offered_tables
+from avssl.media.indexing.listing import Entry, Listing, list_source
 
 ID, OTHER = "---1_cCGK4M", "-0zovoIpu-k"
 

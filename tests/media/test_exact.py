@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from media.made import MILLISECOND, Recipe, assert_in_time, draw, lateness, looked_at, make, number_in
 
-import avssl.media.video as video_module
+import avssl.media.decoding.video as video_module
 from avssl.errors import MediaError
-from avssl.media.decode import Clock, iter_frames, read_audio, read_frames
-from avssl.media.inspect import Inspection, inspect
+from avssl.media.decoding.decode import Clock, iter_frames, read_audio, read_frames
+from avssl.media.indexing.inspect import Inspection, inspect
 
 
 def numbers(path: str, found: Inspection, times: list[float]) -> list[int]:

@@ -15,9 +15,9 @@ import pytest
 from media.made import Recipe, looked_at, make, tone
 from numpy.typing import NDArray
 
-from avssl.media.channels import Mixer
-from avssl.media.decode import read_audio
-from avssl.media.inspect import Inspection
+from avssl.media.decoding.channels import Mixer
+from avssl.media.decoding.decode import read_audio
+from avssl.media.indexing.inspect import Inspection
 
 READS = 12
 SECONDS = 8.0

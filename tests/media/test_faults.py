@@ -10,8 +10,8 @@ import pytest
 from small_runs import write_clip
 
 from avssl.cli.main import main
-from avssl.media import inspect as inspecting
-from avssl.media.inspect import inspect
+from avssl.media.indexing import inspect as inspecting
+from avssl.media.indexing.inspect import inspect
 from avssl.media.opening import open_media
 
 

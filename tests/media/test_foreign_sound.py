@@ -12,8 +12,8 @@ import pytest
 from media.made import Recipe, lateness, looked_at, make, tone
 
 from avssl.errors import MediaError
-from avssl.media.decode import read_audio
-from avssl.media.inspect import inspect
+from avssl.media.decoding.decode import read_audio
+from avssl.media.indexing.inspect import inspect
 
 RATE = 16_000
 
@@ -310,7 +310,7 @@ def test_sound_of_which_nothing_decodes_is_refused_never_of_a_negative_length(
 def test_a_packet_that_looks_like_a_header_by_chance_changes_nothing(tmp_path: Path) -> None:
     from fractions import Fraction
 
-    from avssl.media.elementary import Frames
+    from avssl.media.containers.elementary import Frames
 
     def packet(data: bytes) -> av.Packet:
         made = av.Packet(data)

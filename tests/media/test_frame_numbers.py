@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from avssl.errors import MediaError
-from avssl.media import video
-from avssl.media.clock import Clock
-from avssl.media.container import Deadline
-from avssl.media.video import FrameReader
+from avssl.media.containers.container import Deadline
+from avssl.media.decoding import video
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.video import FrameReader
 
 TIMES = np.array([0.0, 0.04, 0.08, 0.12, 0.5, 0.54])
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from media.made import Recipe, draw, make, number_in
 
-from avssl.media.decode import iter_frames, read_frames
-from avssl.media.inspect import Inspection, inspect
+from avssl.media.decoding.decode import iter_frames, read_frames
+from avssl.media.indexing.inspect import Inspection, inspect
 
 
 def assert_shows(path: str, count: int) -> Inspection:

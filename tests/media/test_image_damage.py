@@ -12,7 +12,7 @@ import pytest
 from media.made_images import PNG_START, png_bytes
 from PIL import Image
 
-from avssl.media.inspect import inspect
+from avssl.media.indexing.inspect import inspect
 
 ROWS, COLUMNS = np.mgrid[0:96, 0:128]
 SCENE = np.stack([ROWS * 2, COLUMNS * 2 - ROWS // 2, 255 - COLUMNS], axis=2).astype(np.uint8)

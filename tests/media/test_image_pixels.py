@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from avssl.errors import MediaError
-from avssl.media.decode import read_image
-from avssl.media.images import MOST_BYTES
-from avssl.media.inspect import inspect
+from avssl.media.decoding.decode import read_image
+from avssl.media.decoding.images import MOST_BYTES
+from avssl.media.indexing.inspect import inspect
 
 DEEP = np.random.default_rng(3).integers(0, 65536, (12, 18, 4), np.uint16)
 EIGHT = (DEEP >> 8).astype(np.uint8)
@@ -119,7 +119,7 @@ def test_bands_of_a_large_picture_join_without_a_seam(tmp_path: Path, monkeypatc
             Image.fromarray(EIGHT[..., :3]).convert(mode).save(path, exif=exif)
             whole = read_image(path)
             with monkeypatch.context() as patch:
-                patch.setattr("avssl.media.images.BAND_PIXELS", 40)
+                patch.setattr("avssl.media.decoding.images.BAND_PIXELS", 40)
                 assert (read_image(path) == whole).all(), (mode, orientation)
 
 
@@ -141,8 +141,8 @@ def test_a_picture_that_would_take_too_much_memory_is_named_with_its_size(
 
 MEASURE = """
 import resource, sys
-from avssl.media import images
-from avssl.media.inspect import inspect
+from avssl.media.decoding import images
+from avssl.media.indexing.inspect import inspect
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 images.MOST_BYTES = float(sys.argv[1])
 images.PILLOW_PIXELS, images.BAND_PIXELS = 1e6, min(images.BAND_PIXELS, int(images.MOST_BYTES) // 100)

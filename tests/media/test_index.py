@@ -17,8 +17,8 @@ from PIL import Image
 import avssl
 from avssl.errors import UserError
 from avssl.media import Progress, summarize
-from avssl.media.lanes import Lost
-from avssl.media.summary import in_words, verdicts
+from avssl.media.indexing.summary import in_words, verdicts
+from avssl.system.process_pool import Lost
 
 SHORT = Recipe("mp4", frames=30, sound_seconds=1.2)
 
@@ -130,7 +130,7 @@ def test_an_image_that_crashes_the_decoder_costs_itself_and_not_its_portion(
             crashes = any(target.path.endswith("3.png") for target in job)
             yield place, Lost("the decoder crashed (signal 11)") if crashes else function(job)
 
-    monkeypatch.setattr("avssl.media.examine.each", crashing)
+    monkeypatch.setattr("avssl.media.indexing.examine.each", crashing)
     media = avssl.open(tmp_path, progress=False)
     assert len(media) == 4
     assert [reason for _, reason in media.rejected] == ["unreadable: the decoder crashed (signal 11)"]

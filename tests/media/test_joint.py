@@ -13,8 +13,8 @@ import pytest
 from media.made import Recipe, draw, make
 
 from avssl.errors import MediaError
-from avssl.media.decode import iter_frames, read_frames
-from avssl.media.inspect import Inspection, inspect
+from avssl.media.decoding.decode import iter_frames, read_frames
+from avssl.media.indexing.inspect import Inspection, inspect
 
 KINDS = {
     "mp4": Recipe("mp4"),

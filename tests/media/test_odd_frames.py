@@ -13,9 +13,9 @@ from av.sidedata.sidedata import Type as SideDataType
 from media.made import Recipe, make, number_in
 
 from avssl.errors import MediaError
-from avssl.media.decode import read_frames
-from avssl.media.inspect import inspect
-from avssl.media.pictures import Painter
+from avssl.media.decoding.decode import read_frames
+from avssl.media.decoding.pictures import Painter
+from avssl.media.indexing.inspect import inspect
 
 
 def with_exif(path: str, orientation: int) -> str:

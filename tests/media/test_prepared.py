@@ -26,9 +26,9 @@ import avssl
 from avssl.errors import MediaError, UserError
 from avssl.media import Media, Prepared, ensure_prepared, prepare
 from avssl.media.collection import Collection
-from avssl.media.jpeg import decode_jpeg, encode_jpeg
-from avssl.media.preparing import estimated_bytes
-from avssl.media.shard import Settings
+from avssl.media.decoding.jpeg import decode_jpeg, encode_jpeg
+from avssl.media.prepared.shard import Settings
+from avssl.media.prepared.write import estimated_bytes
 
 UNEVEN = tuple(Fraction(n * n % 7 + 5 * n, 100) for n in range(20))
 
@@ -182,9 +182,9 @@ def test_both_jpeg_decoders_give_the_same_pixels(monkeypatch: pytest.MonkeyPatch
     for full_colour in (True, False):
         picture = rng.integers(0, 255, (37, 53, 3), np.uint8)
         data = np.frombuffer(encode_jpeg(picture, 95, full_colour), np.uint8)
-        monkeypatch.setattr("avssl.media.jpeg.simplejpeg", simplejpeg)
+        monkeypatch.setattr("avssl.media.decoding.jpeg.simplejpeg", simplejpeg)
         fast = decode_jpeg(data)
-        monkeypatch.setattr("avssl.media.jpeg.simplejpeg", None)
+        monkeypatch.setattr("avssl.media.decoding.jpeg.simplejpeg", None)
         assert (decode_jpeg(data) == fast).all()
 
 
@@ -201,10 +201,11 @@ def test_one_process_or_two_write_the_same_bytes(raw: Media, prepared: Prepared,
 def test_an_interrupted_preparation_goes_on_where_it_was(raw: Media, prepared: Prepared, tmp_path: Path) -> None:
     out = tmp_path / "out"
     script = (
-        "import sys, pickle, pathlib, os; from avssl.media import prepare, shard, preparing\n"
+        "import sys, pickle, pathlib, os; from avssl.media import prepare\n"
+        "from avssl.media.prepared import write\n"
         "m = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes())\n"
-        "real = preparing.write_shard\n"
-        "preparing.write_shard = lambda job: real(job) if job.shard == 0 else os._exit(9)\n"
+        "real = write.write_shard\n"
+        "write.write_shard = lambda job: real(job) if job.shard == 0 else os._exit(9)\n"
         "prepare(m, sys.argv[2], side=48, rate=16_000, shard_size=2, workers=0, progress=False)"
     )
     (tmp_path / "media").write_bytes(pickle.dumps(raw))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from avssl.media.facts import Facts, Rejected
-from avssl.media.reasons import grouped, kind_of
-from avssl.media.summary import summarize
+from avssl.media.indexing.reasons import grouped, kind_of
+from avssl.media.indexing.summary import summarize
 
 KINDS = [
     ("damaged: data is missing at 3.32 s", "damaged: data is missing at 110.00 s", "damaged: data is missing"),

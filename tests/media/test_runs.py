@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import avssl.media.sound as sound
+import avssl.media.decoding.sound as sound
 from avssl.errors import MediaError
-from avssl.media.clock import Clock
-from avssl.media.sound import Chunk, Run, read_audio
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.sound import Chunk, Run, read_audio
 
 RATE = 1000
 CLOCK = Clock(audio_stream=0, audio_rate=RATE, audio_end_seconds=10.0, audio_tick_seconds=1e-3)

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.core.rows import ResultRow
 
 MARKUP = "<script>alert(1)</script> & \"more\" 'still'"
 """What would break a page that does not escape."""

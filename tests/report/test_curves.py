@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.core.rows import ResultRow
 from avssl.report.curves import draw_curves, read_metrics, smoothed
 from avssl.report.tables import print_rows
 

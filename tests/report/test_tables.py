@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from avssl.evaluate.rows import ResultRow
+from avssl.evaluate.core.rows import ResultRow
 from avssl.report.tables import print_rows
 
 SEEN = "18 of the 20 sources were trained on"

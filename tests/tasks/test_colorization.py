@@ -13,9 +13,9 @@ from toy_media import ToyVideos
 from toy_pictures import ToyPictures, noise
 
 from avssl.errors import UserError
-from avssl.evaluate.colorization import evaluate, evaluate_control
-from avssl.evaluate.colours import colorfulness
-from avssl.evaluate.judging import distinct, held_out_keys
+from avssl.evaluate.pretext.colorization import evaluate, evaluate_control
+from avssl.evaluate.pretext.colour_measures import colorfulness
+from avssl.evaluate.pretext.predictions import distinct, held_out_keys
 from avssl.networks.colorization import Colours
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.samplers.keys import Key

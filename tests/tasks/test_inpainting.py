@@ -10,7 +10,7 @@ import torch
 from toy_pictures import ToyPictures, noise, ramp
 
 from avssl.errors import UserError
-from avssl.evaluate.inpainting import evaluate, evaluate_control
+from avssl.evaluate.pretext.inpainting import evaluate, evaluate_control
 from avssl.samplers.keys import Key
 from avssl.tasks.inpainting import Inpainting, InpaintingOptions
 

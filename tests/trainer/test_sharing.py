@@ -11,8 +11,8 @@ from toy_media import ToyVideos
 from trainer_toy import OtherToy, Toy, ToyMedia, ToyOptions
 
 from avssl.errors import UserError
+from avssl.networks.per_task_batchnorm import with_own_statistics
 from avssl.networks.saving import load_module
-from avssl.networks.sharing import with_own_statistics
 from avssl.networks.vision import VisionConfig, VisionEncoder
 from avssl.tasks.shuffle_learn import ShuffleLearn, ShuffleLearnOptions
 from avssl.trainer.loop import fit

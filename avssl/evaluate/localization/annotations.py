@@ -24,7 +24,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from avssl.errors import UserError
-from avssl.evaluate.joins import ByName
+from avssl.evaluate.data.joins import ByName
 from avssl.evaluate.localization.metrics import Box, Numbers, consensus, rasterise, union
 from avssl.evaluate.localization.protocols import SIDE
 

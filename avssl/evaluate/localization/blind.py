@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.metrics import Map, Mask, Numbers
 from avssl.evaluate.localization.protocols import SIDE, Protocol
 from avssl.evaluate.localization.scoring import Company, Scores, rows_of, score_maps, score_predictions
-from avssl.evaluate.rows import ResultRow
 from avssl.samplers.keys import generator
 
 NOISE_CELLS = 7

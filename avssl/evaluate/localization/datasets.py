@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
-from avssl.evaluate.joins import ByName
+from avssl.evaluate.data.joins import ByName
 from avssl.evaluate.localization.annotations import Item, clip_name, stem_of
 from avssl.evaluate.localization.metrics import Map
 from avssl.evaluate.localization.protocols import Protocol
-from avssl.evaluate.localization.quiets import quiet
-from avssl.evaluate.localization.world import MapMaker
+from avssl.evaluate.localization.silences import quiet
+from avssl.evaluate.localization.synthetic import MapMaker
 from avssl.media.facts import Facts, Media
 from avssl.samplers.keys import generator
 

@@ -20,8 +20,8 @@ from avssl.evaluate.localization.annotations import (
     source_of,
     stem_of,
 )
-from avssl.media.content import DIGEST_BYTES, content_digests
 from avssl.media.facts import Media
+from avssl.system.digests import DIGEST_BYTES, content_digests
 
 NEAR_BITS = 6
 """Pictures whose 64-bit difference hashes differ in at most so many bits count as near-duplicates."""

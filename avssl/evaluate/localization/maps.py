@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.evaluate.joins import ByName
+from avssl.evaluate.data.joins import ByName
 from avssl.evaluate.localization.annotations import Item, clip_name, stem_of
 from avssl.evaluate.localization.metrics import Map
 from avssl.evaluate.localization.protocols import Protocol

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.statistics import SHARE, cluster_bootstrap
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
 from avssl.evaluate.localization.metrics import Numbers
 from avssl.evaluate.localization.protocols import PROTOCOLS, Protocol, upsample
 from avssl.evaluate.localization.scoring import Company, row, score_maps
-from avssl.evaluate.localization.world import MapMaker
-from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import SHARE, cluster_bootstrap
+from avssl.evaluate.localization.synthetic import MapMaker
 
 KINDS: tuple[tuple[Sound, str], ...] = (("silence", "silence"), ("noise", "noise"), ("swap", "off-screen"))
 DRAWN = 10

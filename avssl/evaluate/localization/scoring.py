@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.statistics import DRAWS, SHARE, cluster_bootstrap, cluster_numbers, interval_of_draws
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.metrics import Map, Mask, Numbers
 from avssl.evaluate.localization.protocols import ACL_BARS, SIDE, Protocol, normalise, predict, upsample
-from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import DRAWS, SHARE, cluster_bootstrap, cluster_numbers, interval_of_draws
 
 Maps = Callable[[Item, Protocol], "Map | None"]
 """The raw map of an item as a protocol wants its picture and sound; None where there is none."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avssl.media.cache import read_json, write_json
+from avssl.system.files import read_json, write_json
 
 FILE = "localization.json"
 MISSED = 0.04

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.statistics import touching
+from avssl.evaluate.core.statistics import touching
 from avssl.experiment.audit.features import Cues, Matrix
 from avssl.experiment.audit.findings import Finding, Verdict, judged, per_cent
 from avssl.samplers.keys import generator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.experiment.audit.findings import Finding, Verdict, chance_text, figure, per_cent
 from avssl.experiment.audit.screen import SECTIONS, facts, of, short, verdict
+from avssl.media.indexing.summary import relative
 from avssl.media.sources import Likeness
-from avssl.media.summary import relative
 from avssl.report.bars import Bar, Cell, Group
 from avssl.report.page import environment
 from avssl.version import __version__

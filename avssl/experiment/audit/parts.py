@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.experiment.audit.findings import Finding, Verdict
-from avssl.media.content import copies
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
 from avssl.media.sources import Likeness, Sources
+from avssl.system.digests import copies
 
 TEST_SHARE = 0.2
 """What a training holds out where the data name no test part (``--test-share``)."""

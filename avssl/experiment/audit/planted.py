@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avssl.evaluate.judging import accuracy_row, held_out_keys, judge
+from avssl.evaluate.pretext.predictions import accuracy_row, held_out_keys, judge
 from avssl.experiment.audit.findings import Finding, Verdict
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key

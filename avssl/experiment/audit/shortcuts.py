@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from avssl.evaluate import shortcuts
-from avssl.evaluate.shortcuts import Cue, Probed, probe
+from avssl.evaluate.pretext import shortcuts
+from avssl.evaluate.pretext.shortcuts import Cue, Probed, probe
 from avssl.experiment.audit.findings import Finding, figure, judged, widened
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key

@@ -18,12 +18,12 @@ from avssl.experiment.audit.findings import Finding
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
 from avssl.experiment.audit.steps import Steps, Told
 from avssl.media.facts import Media
-from avssl.media.progress import Progress
+from avssl.media.indexing.summary import Summary, common_root, summarize
 from avssl.media.selection import Subset
 from avssl.media.sources import Sources, find_sources, with_sources
 from avssl.media.sources.both import Both
-from avssl.media.summary import Summary, common_root, summarize
 from avssl.samplers.keys import generator
+from avssl.system.progress import Progress
 
 if TYPE_CHECKING:
     from avssl.tasks.base import Task

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from avssl.errors import MediaError
-from avssl.media.content import copies
 from avssl.media.facts import Facts, Media
 from avssl.media.sources import pictures, sounds
 from avssl.media.sources.looks import distinctive
 from avssl.media.sources.names import NameGroups
 from avssl.media.sources.pictures import same_frames, same_picture, says_something, thumbnail
 from avssl.media.sources.traces import Trace, sound_of
+from avssl.system.digests import copies
 
 COHERENT = 0.5
 """Of the peak of two sounds' phase correlation: above, they are one recording. Of 371 pairs of cuts from one recording,

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from avssl.media.facts import Facts, Media
-from avssl.media.progress import Tell, telling
 from avssl.media.sources.both import Both
 from avssl.media.sources.content_rules import (
     LIKELY,
@@ -23,6 +22,7 @@ from avssl.media.sources.found import Likeness, Sources, Unions
 from avssl.media.sources.names import name_groups
 from avssl.media.sources.trace_cache import traces_of
 from avssl.media.sources.traces import Trace
+from avssl.system.progress import Tell, telling
 
 MODES = ("content", "names", "none")
 

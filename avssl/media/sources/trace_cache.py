@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from avssl.errors import MediaError
-from avssl.media.database import cached_database
 from avssl.media.facts import Facts, Media
-from avssl.media.lanes import Lost, each
-from avssl.media.progress import Clockwork, Tell
 from avssl.media.selection import digest_of
 from avssl.media.sources.both import Both
 from avssl.media.sources.traces import FORMAT, SOUND_SECONDS, Trace, measure
 from avssl.media.sources.view import underlying
+from avssl.system.database import cached_database
+from avssl.system.process_pool import Lost, each
+from avssl.system.progress import Clockwork, Tell
 
 NOTHING = Trace(
     np.zeros((0, 24, 24), np.uint8),

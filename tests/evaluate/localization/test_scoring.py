@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from avssl.errors import UserError
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.statistics import wilson
 from avssl.evaluate.localization.annotations import Item, read_annotations
 from avssl.evaluate.localization.blind import best, blind_rows, centre_disc, mean_map
 from avssl.evaluate.localization.maps import MapFile
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, protocol
 from avssl.evaluate.localization.scoring import Company, row, rows_of, score_maps, score_predictions
-from avssl.evaluate.rows import ResultRow
-from avssl.evaluate.statistics import wilson
 
 OURS = [protocol(name) for name in DEFAULT]
 

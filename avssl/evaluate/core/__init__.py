@@ -1,0 +1,1 @@
+"""What every protocol shares: result rows, intervals and bootstraps, scores, the optimizer loop, charts."""

@@ -1,0 +1,197 @@
+"""From scores of held-out items to result rows: accuracy or mean average precision, with interval, chance and N."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.evaluate.core.average_precision import Kind, map_interval, mean_average_precision
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.statistics import (
+    DIFFERENCE,
+    DRAWS,
+    accuracy_interval,
+    balanced_interval,
+    cluster_bootstrap,
+    mcnemar,
+)
+from avssl.evaluate.data.labelled import Labelled, Targets
+from avssl.samplers.keys import generator
+
+Scores = NDArray[np.float32]
+"""(items, classes), higher for what is said to be true."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all rows of an evaluation share.
+
+    Attributes:
+        protocol: its name, with its choices.
+        seed: of what is drawn.
+        command: what repeats it.
+        listed: how many items there were.
+        precision: which average precision, of several labels an item.
+        draws: of a bootstrap.
+    """
+
+    protocol: str
+    seed: int = 0
+    command: str = ""
+    listed: int = 0
+    precision: Kind = "envelope"
+    draws: int = DRAWS
+
+
+def figure(scores: Scores, targets: Targets, single: bool, precision: Kind = "envelope") -> float:
+    """Accuracy where an item has one label, else mean average precision."""
+    if single:
+        return float((scores.argmax(1) == targets.argmax(1)).mean())
+    return mean_average_precision(scores, targets, precision)
+
+
+def metric_name(single: bool, precision: Kind = "envelope") -> str:
+    """What :func:`figure` is called in a row: "accuracy", or "map-envelope" and the like."""
+    return "accuracy" if single else f"map-{precision}"
+
+
+def score_row(
+    name: str, scores: Scores, data: Labelled, items: NDArray[np.int64], context: Context, note: str = ""
+) -> ResultRow:
+    """The figure of some judged items, see :func:`figure`.
+
+    Args:
+        scores: of the items, in their order.
+        items: their numbers.
+    """
+    targets = data.targets[items]
+    clusters = [data.sources[i] for i in items]
+    value = figure(scores, targets, data.single, context.precision)
+    if data.single:
+        low, high = accuracy_interval(scores.argmax(1) == targets.argmax(1), [(cluster,) for cluster in clusters])
+    else:
+        low, high = map_interval(scores, targets, clusters, context.precision, draws=context.draws, seed=context.seed)
+    return ResultRow(
+        name=name,
+        metric=metric_name(data.single, context.precision),
+        value=value,
+        low=low,
+        high=high,
+        n=len(items),
+        chance=chance_level(data, items, context),
+        split="test",
+        seed=context.seed,
+        note=note,
+        command=context.command,
+        protocol=context.protocol,
+        unit="source",
+        clusters=len(set(clusters)),
+        method="wilson" if data.single else "bootstrap",
+        n_listed=context.listed or len(items),
+        n_used=len(items),
+    )
+
+
+def balanced_row(row: ResultRow, scores: Scores, data: Labelled, items: NDArray[np.int64]) -> ResultRow:
+    """The balanced accuracy beside an accuracy: the mean of the accuracies of the classes that are judged.
+
+    Its chance is 1 / (classes present), whatever their shares.
+
+    Args:
+        row: the accuracy of the same items.
+        scores: of the items, in their order.
+        items: their numbers.
+    """
+    truth = data.labels[items]
+    correct, kinds = scores.argmax(1) == truth, np.unique(truth)
+    low, high = balanced_interval(correct, truth, [data.sources[i] for i in items])
+    value = float(np.mean([correct[truth == kind].mean() for kind in kinds]))
+    metric = row.metric.replace("accuracy", "balanced-accuracy", 1)
+    return replace(row, metric=metric, value=value, low=low, high=high, chance=1 / len(kinds))
+
+
+def with_balanced(rows: Sequence[tuple[ResultRow, Scores]], data: Labelled) -> list[ResultRow]:
+    """Rows of the judged items, and behind them, where an item has one label, the balanced accuracy of each."""
+    plain = [row for row, _ in rows]
+    return plain + [balanced_row(row, scores, data, data.test) for row, scores in rows if data.single]
+
+
+def chance_level(data: Labelled, items: NDArray[np.int64], context: Context) -> float:
+    """The share of the commonest class among the judged items, which saying nothing but that class scores.
+
+    Of several labels an item the mAP of shuffled scores (the mean of ten), near the mean prevalence.
+    """
+    if data.single:
+        return float(np.bincount(data.labels[items]).max() / len(items))
+    rng = generator(context.seed, "chance", len(items))
+    targets = data.targets[items]
+    said = [rng.random((len(items), len(data.classes)), np.float32) for _ in range(10)]
+    return float(np.mean([mean_average_precision(scores, targets, context.precision) for scores in said]))
+
+
+def majority_rows(data: Labelled, context: Context) -> list[ResultRow]:
+    """Always saying the class that is most frequent in what is learned from; none where an item has several labels."""
+    if not data.single:
+        return []
+    said: list[Scores] = []
+    for division in data.divisions:
+        counts = data.targets[division.train].sum(0).astype(np.float32)
+        said.append(np.repeat(counts[None], len(division.test), axis=0))
+    scores, note = np.concatenate(said), "always the most frequent class of the training part"
+    return with_balanced([(score_row("majority", scores, data, data.test, context, note), scores)], data)
+
+
+def gain_row(
+    name: str, ours: Scores, theirs: Scores, data: Labelled, items: NDArray[np.int64], context: Context, note: str
+) -> ResultRow:
+    """How much higher the first figure is than the second on the same items; chance is no difference.
+
+    The interval is a bootstrap of the difference; where an item has one label the note holds McNemar's exact p.
+    """
+    targets = data.targets[items]
+    clusters = [data.sources[i] for i in items]
+    if data.single:
+        truth = targets.argmax(1)
+        a, b = ours.argmax(1) == truth, theirs.argmax(1) == truth
+        low, high = cluster_bootstrap(
+            a.astype(float) - b, clusters, draws=context.draws, seed=context.seed, bounds=DIFFERENCE
+        )
+        note += f"; McNemar p = {mcnemar(int((a & ~b).sum()), int((b & ~a).sum())):.2g}"
+    else:
+        low, high = _map_difference(ours, theirs, targets, clusters, context)
+    kind = (data.single, context.precision)
+    value = figure(ours, targets, *kind) - figure(theirs, targets, *kind)
+    return ResultRow(
+        name=name,
+        metric=f"{metric_name(*kind)}-difference",
+        value=value,
+        low=low,
+        high=high,
+        n=len(items),
+        chance=0.0,
+        split="test",
+        seed=context.seed,
+        note=note,
+        command=context.command,
+        protocol=context.protocol,
+        unit="source",
+        clusters=len(set(clusters)),
+        method="bootstrap",
+        n_listed=context.listed or len(items),
+        n_used=len(items),
+    )
+
+
+def _map_difference(
+    ours: Scores, theirs: Scores, targets: Targets, clusters: Sequence[str], context: Context
+) -> tuple[float, float]:
+    def of(chosen: NDArray[np.float64]) -> float:
+        some = chosen.astype(np.int64)
+        a, b = (mean_average_precision(scores[some], targets[some], context.precision) for scores in (ours, theirs))
+        return a - b
+
+    draws = min(context.draws, 500)  # each draw ranks every class twice
+    return cluster_bootstrap(np.arange(len(ours)), clusters, of, draws=draws, seed=context.seed, bounds=DIFFERENCE)

@@ -1,0 +1,64 @@
+"""Rows of pictures under common headings: what is true beside what each network says."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from avssl.system.files import whole_file
+from avssl.tasks.cards import INK, PALE, PAPER, fitted, font
+
+_MARGIN, _GAP, _TITLE, _HEAD, _FOOT = 16, 10, 52, 22, 20
+
+Row = tuple[Sequence[Image.Image], Sequence[str]]
+"""Pictures of one size, and a line below each."""
+
+
+def draw_rows(title: str, note: str, headings: Sequence[str], rows: Sequence[Row], *, across: int = 1) -> Image.Image:
+    """The rows under a title and a line of explanation.
+
+    Args:
+        headings: of the pictures of a row, from left to right.
+        rows: all with as many pictures.
+        across: rows beside each other.
+    """
+    cell = max(picture.width for pictures, _ in rows for picture in pictures)
+    across = min(across, len(rows))
+    step = _GAP + len(headings) * (cell + _GAP)
+    bands = [rows[k : k + across] for k in range(0, len(rows), across)]
+    heights = [max(picture.height for pictures, _ in band for picture in pictures) + _FOOT + _GAP for band in bands]
+    large, middle, small = font(19), font(14), font(11)
+    width = max(2 * _MARGIN + across * step - 2 * _GAP, 2 * _MARGIN + round(small.getlength(note)))
+    top = _MARGIN + _TITLE + _HEAD
+    sheet = Image.new("RGB", (width, top + sum(heights)), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_MARGIN, _MARGIN - 4), fitted(title, large, width - 2 * _MARGIN), INK, large)
+    pen.text((_MARGIN, _MARGIN + 22), note, PALE, small)
+    for k in range(across):
+        for place, heading in enumerate(headings):
+            pen.text(
+                (_MARGIN + k * step + place * (cell + _GAP), top - _HEAD), fitted(heading, middle, cell), INK, middle
+            )
+    for band, height in zip(bands, heights, strict=True):
+        for k, (pictures, lines) in enumerate(band):
+            for place, (picture, line) in enumerate(zip(pictures, lines, strict=True)):
+                x = _MARGIN + k * step + place * (cell + _GAP)
+                sheet.paste(picture, (x, top))
+                pen.text((x, top + picture.height + 3), fitted(line, small, cell), PALE, small)
+        top += height
+    return sheet
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write it whole or not at all.
+
+    Raises:
+        UserError: no space, or no right to write.
+    """
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    with whole_file(path) as file:
+        file.write(buffer.getvalue())

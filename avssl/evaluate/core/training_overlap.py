@@ -1,0 +1,108 @@
+"""How much of the judged data was trained on: the same files under any name, and other parts of a source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from avssl.evaluate.core.rows import ResultRow
+from avssl.media.facts import Media
+from avssl.system.digests import copies
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What of the judged data was trained on.
+
+    Attributes:
+        items, of_items: items whose very file was trained on, and how many there are.
+        sources, of_sources: sources of which anything was trained on, and how many there are.
+    """
+
+    items: int = 0
+    of_items: int = 0
+    sources: int = 0
+    of_sources: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.items or self.sources)
+
+    @property
+    def words(self) -> str:
+        """What a row's note says: "learned from 24 of the 32 items"; empty where nothing was."""
+        if self.items:
+            return f"learned from {self.items} of the {self.of_items} items"
+        return f"{self.sources} of the {self.of_sources} sources were trained on" if self.sources else ""
+
+
+def seen_in_part(train: Media, judged: Media) -> Seen:
+    """Of two parts of one collection, whose sources have the same names."""
+    return _seen(train, judged, {_source(train, i) for i in range(len(train))}, set())
+
+
+def seen_in(train: Media, judged: Media, mode: str = "names") -> Seen:
+    """Of two collections that were opened apart: by path, by bytes, and by the sources that are found in both.
+
+    Args:
+        mode: how sources are found, see :func:`avssl.media.sources.find_sources`.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    from avssl.media.sources import sources_in_both
+
+    shared = {i - len(train) for group in sources_in_both(train, judged, mode) for i in group.items}
+    return _seen(train, judged, set(), shared)
+
+
+def seen_items(train: Media, judged: Media) -> list[bool]:
+    """Of each judged item whether its file was trained on, see :func:`seen_files`."""
+    return seen_files(train, [judged.facts(i).path for i in range(len(judged))])
+
+
+def seen_files(train: Media, ours: Sequence[str]) -> list[bool]:
+    """Of each judged file whether it was trained on: the same place, or the same bytes under another name."""
+    theirs = [train.facts(i).path for i in range(len(train))]
+    places = {os.path.realpath(path) for path in theirs}
+    known = {path for group in copies(dict.fromkeys([*theirs, *ours])) if not places.isdisjoint(_real(group))
+             for path in group}  # fmt: skip
+    return [os.path.realpath(path) in places or path in known for path in ours]
+
+
+def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
+    """Rows that say what of the judged data was trained on: in the split, in the note, and in figures.
+
+    Rows of items that were learned from are of the split "train".
+    """
+    if not seen:
+        return list(rows)
+    return [
+        replace(
+            row,
+            note=f"{seen.words}; {row.note}".removesuffix("; "),
+            split="train" if seen.items else row.split,
+            seen=seen.sources,
+            sources=seen.of_sources,
+        )
+        for row in rows
+    ]
+
+
+# --- how --------------------------------------------------------------------------------------------------
+
+
+def _seen(train: Media, judged: Media, sources: set[str], shared: set[int]) -> Seen:
+    same = seen_items(train, judged)
+    names = [_source(judged, i) for i in range(len(judged))]
+    known = {name for i, name in enumerate(names) if same[i] or i in shared or name in sources}
+    return Seen(sum(same), len(judged), len(known), len(set(names)))
+
+
+def _source(media: Media, i: int) -> str:
+    facts = media.facts(i)
+    return facts.source or facts.path
+
+
+def _real(paths: Iterable[str]) -> set[str]:
+    return {os.path.realpath(path) for path in paths}

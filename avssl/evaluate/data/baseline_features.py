@@ -1,0 +1,76 @@
+"""Features that nobody learned, as a control beside encoders: a small picture, or statistics of a sound's MFCCs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.evaluate.data.features import frame_moments, moments_of
+from avssl.media.facts import Media
+from avssl.samplers.pictures import centre_crop, cut
+
+SIDE = 32
+"""Pixels of the small picture."""
+
+RATE = 22050
+COEFFICIENTS = 20
+"""librosa's defaults."""
+
+
+@dataclass(frozen=True)
+class HandMade:
+    """Features of one stage: (items, moments, numbers)."""
+
+    name: str
+    array: NDArray[np.float32]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def stage(self, name: str) -> NDArray[np.float32]:
+        return self.array
+
+
+def pixels(media: Media, moments: int = 1, told: Callable[[int, int], None] | None = None) -> HandMade:
+    """The centre square of each frame at 32×32 pixels, 0..1: 3072 numbers."""
+    moments = moments_of(media, moments)
+    found = np.zeros((len(media), moments, 3 * SIDE * SIDE), np.float32)
+    for i in range(len(media)):
+        frames = media.frames(i, frame_moments(media.facts(i), moments))
+        crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
+        found[i] = np.stack([cut(frame, crop, SIDE).reshape(-1) for frame in frames])
+        if told is not None:
+            told(i + 1, len(media))
+    return HandMade("pixels", found / np.float32(255))
+
+
+def mfcc(media: Media, told: Callable[[int, int], None] | None = None) -> HandMade:
+    """Seven statistics over time of 20 MFCCs and of their differences, of the whole sound: 280 numbers.
+
+    Minimum, maximum, median, mean, variance, skewness and kurtosis, the summary statistics of OpenL3's evaluation.
+    """
+    rows: list[NDArray[np.float32]] = []
+    for i in range(len(media)):
+        facts = media.facts(i)
+        seconds = facts.audio_end_seconds - facts.audio_start_seconds
+        rows.append(mfcc_statistics(media.audio(i, facts.audio_start_seconds, seconds, RATE), RATE))
+        if told is not None:
+            told(i + 1, len(media))
+    return HandMade("mfcc", np.stack(rows)[:, None])
+
+
+def mfcc_statistics(waveform: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """See :func:`mfcc`: (280,)."""
+    import librosa  # heavy
+    from scipy.stats import kurtosis, skew
+
+    coefficients = librosa.feature.mfcc(y=waveform, sr=rate, n_mfcc=COEFFICIENTS)
+    both = np.concatenate([coefficients, np.gradient(coefficients, axis=1)])
+    # Of a constant row (digital silence) skewness and kurtosis do not exist.
+    tails = [np.nan_to_num(of(both, axis=1)) for of in (skew, kurtosis)]
+    parts = [both.min(1), both.max(1), np.median(both, axis=1), both.mean(1), both.var(1), *tails]
+    return np.concatenate(parts).astype(np.float32)

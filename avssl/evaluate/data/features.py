@@ -1,0 +1,216 @@
+"""Features of all stages of an encoder over a collection: computed once, kept in the cache, shared by the protocols.
+
+    CACHE/features/DIGEST/features.json    stages with their scale, what was computed from what
+    CACHE/features/DIGEST/STAGE.npy        float16 (items, moments, numbers), mapped into memory when read
+
+The digest is of the encoder's weights, of the collection (with the times of its files) and of :class:`Taking`. The
+numbers are stored divided by a power of two of the stage, so that float16 holds them however large they grow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avssl.errors import UserError
+from avssl.evaluate.data.encoders import Encoder, weights_digest
+from avssl.media.facts import Facts, Media
+from avssl.media.selection import digest_of
+from avssl.networks.audio import AudioEncoder
+from avssl.samplers.pictures import centre_crop, cut
+from avssl.system.files import cache_folder, read_json, whole_folder, write_json
+
+FORMAT = 1
+BATCH = 64
+"""Pictures or windows of sound that go through the encoder together."""
+
+NUMBERS = 9600
+"""The most numbers a stage is pooled to: with it square maps of 64, 192, 384, 256, 512, 1024 and 2048 channels become
+12, 7, 5, 6, 4, 3 and 2 places wide, as published (RotNet, DeepCluster, and the FAIR benchmark of 2019)."""
+
+Pool = Literal["max", "average"]
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Taking:
+    """How items are shown to the encoder and what is kept of its maps.
+
+    Attributes:
+        moments: frames of a video, or windows of a sound, at equal distances; of an image always one.
+        pool: how a map is brought to the grid: the maximum (RotNet, L3-Net) or the mean (DeepCluster).
+        numbers: the most numbers a stage.
+    """
+
+    moments: int = 1
+    pool: Pool = "max"
+    numbers: int = NUMBERS
+
+
+class Features:
+    """What :func:`stage_features` computed; a stage is read when it is asked for."""
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        self.folder = folder
+        self._scales: dict[str, float] = about["scales"]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names, from the first to the last."""
+        return tuple(self._scales)
+
+    def stage(self, name: str) -> NDArray[np.float32]:
+        """Features of a stage: (items, moments, numbers)."""
+        stored: NDArray[np.float16] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return stored.astype(np.float32) * np.float32(self._scales[name])
+
+
+def stage_features(
+    encoder: Encoder,
+    media: Media,
+    taking: Taking | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    cache: Path | None = None,
+    told: Told | None = None,
+) -> Features:
+    """The features of all stages of a frozen encoder, from the cache if they are there.
+
+    A picture is the centre square of the frame at the encoder's side; a sound is a window of the encoder's length.
+    Memory does not grow with the collection.
+
+    Args:
+        encoder: of pictures or of sound; put into eval mode.
+        media: what to take; all items must have what the encoder takes (see :func:`taken_by`).
+        device: where the encoder runs.
+        cache: another place than the user's cache.
+        told: called with (done, total) items.
+
+    Raises:
+        UserError: the encoder gives numbers that are not finite, or the disk is full.
+        MediaError: a file cannot be read.
+    """
+    taking = taking or Taking()
+    digest = digest_of(
+        str(FORMAT),
+        weights_digest(encoder),
+        media.fingerprint,
+        str(getattr(media, "stamp", "")),
+        str(sorted(asdict(taking).items())),
+    )
+    folder = (cache or cache_folder() / "features") / digest
+    about = read_json(folder / "features.json")
+    if about is None:
+        with whole_folder(folder) as partial:
+            scales = _compute(encoder.to(device).eval(), media, taking, torch.device(device), partial, told)
+            write_json(partial / "features.json", {"format": FORMAT, **asdict(taking), "scales": scales})
+        encoder.to("cpu")
+        about = read_json(folder / "features.json")
+        assert about is not None
+    return Features(folder, about)
+
+
+def taken_by(encoder: Encoder, facts: Facts) -> bool:
+    """Whether an item has what the encoder takes: a picture, or sound."""
+    return facts.has_sound if isinstance(encoder, AudioEncoder) else facts.kind != "sound"
+
+
+def grid(channels: int, height: int, width: int, numbers: int = NUMBERS) -> tuple[int, int]:
+    """Rows and columns that a map is pooled to, with its aspect, so that it has ``numbers`` numbers at most."""
+    places = max(1, numbers // channels)
+    scale = min(1.0, math.sqrt(places / (height * width)))
+    rows = max(1, math.floor(height * scale + 1e-9))
+    columns = max(1, math.floor(width * scale + 1e-9))
+    if rows * columns > places:  # a map far longer than wide
+        rows, columns = min(rows, places), min(columns, max(1, places // rows))
+    return rows, columns
+
+
+def pooled(maps: Tensor, pool: Pool = "max", numbers: int = NUMBERS) -> Tensor:
+    """Maps (N, C, h, w) to vectors (N, at most ``numbers``), see :func:`grid`."""
+    size = grid(maps.shape[1], maps.shape[2], maps.shape[3], numbers)
+    if size != tuple(maps.shape[2:]):
+        adaptive = nn.functional.adaptive_max_pool2d if pool == "max" else nn.functional.adaptive_avg_pool2d
+        maps = adaptive(maps, size)
+    return maps.flatten(1)
+
+
+def inputs(encoder: Encoder, media: Media, item: int, moments: int) -> NDArray[Any]:
+    """What the encoder is shown of an item: uint8 (moments, 3, side, side), or float32 (moments, samples)."""
+    facts = media.facts(item)
+    if isinstance(encoder, AudioEncoder):
+        front_end = encoder.config.front_end
+        starts = window_starts(facts, front_end.seconds, moments)
+        return np.stack([media.audio(item, start, front_end.seconds, front_end.rate) for start in starts])
+    frames = media.frames(item, frame_moments(facts, moments))
+    crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
+    return np.stack([cut(frame, crop, encoder.config.side) for frame in frames])
+
+
+def frame_moments(facts: Facts, moments: int) -> list[float]:
+    """Seconds of so many frames at equal distances, each in the middle of its share of the video."""
+    return [(k + 0.5) / moments * facts.duration_seconds for k in range(moments)]
+
+
+def window_starts(facts: Facts, seconds: float, moments: int) -> list[float]:
+    """Where so many windows begin, from the start of the sound to its end; of a sound too short all at its middle."""
+    first, last = facts.audio_start_seconds, facts.audio_end_seconds - seconds
+    if moments == 1 or last <= first:
+        return [(first + last) / 2] * moments
+    return [first + (last - first) * k / (moments - 1) for k in range(moments)]
+
+
+def moments_of(media: Media, moments: int) -> int:
+    """How many moments an item of the collection has: one where all are images."""
+    return 1 if all(media.facts(i).kind == "image" for i in range(len(media))) else moments
+
+
+@torch.no_grad()
+def _compute(
+    encoder: Encoder, media: Media, taking: Taking, device: torch.device, folder: Path, told: Told | None
+) -> dict[str, float]:
+    """Write the features of each stage into the folder; returns the scale of each."""
+    count, moments = len(media), moments_of(media, taking.moments)
+    files: dict[str, NDArray[np.float16]] = {}
+    scales: dict[str, float] = {}
+    done = 0
+    for chunk in _chunks(count, max(1, BATCH // moments)):
+        batch = torch.from_numpy(np.concatenate([inputs(encoder, media, i, moments) for i in chunk])).to(device)
+        for name, maps in encoder.stages(batch).items():
+            rows = pooled(maps.float(), taking.pool, taking.numbers).cpu().numpy()
+            if not np.isfinite(rows).all():
+                raise UserError(f"stage {name} of this encoder gives numbers that are not finite; train it again")
+            if name not in files:
+                scales[name] = _scale(float(np.abs(rows).max()))
+                files[name] = np.lib.format.open_memmap(
+                    folder / f"{name}.npy", mode="w+", dtype=np.float16, shape=(count, moments, rows.shape[1])
+                )
+            small = np.clip(rows / scales[name], -_LARGEST, _LARGEST)
+            files[name][done : done + len(chunk)] = small.reshape(len(chunk), moments, -1)
+        done += len(chunk)
+        if told is not None:
+            told(done, count)
+    for file in files.values():
+        file.flush()  # type: ignore[attr-defined]
+    return scales
+
+
+_LARGEST = 65000.0  # just below the largest float16
+
+
+def _scale(largest: float) -> float:
+    """The power of two that brings the largest number of the first batch to at most 64: room for larger ones."""
+    return 2.0 ** math.ceil(math.log2(largest / 64)) if largest > 0 else 1.0
+
+
+def _chunks(count: int, size: int) -> Iterator[Sequence[int]]:
+    for first in range(0, count, size):
+        yield range(first, min(count, first + size))

@@ -1,0 +1,318 @@
+"""Localization judged on the generated world, where it is known who sounds when and where.
+
+Moments are drawn from held-out clips in which exactly one kind is heard and is in the picture. "trained" and
+"untrained" rows are of clips with two or three objects of which one sounds. Further rows:
+
+    swap        another object of the same picture is given the sound of its kind, from another clip: the truth moves
+    swap/other  the sound of a kind that is not in the picture, judged on the old truth: must fall to the blind rows
+    silence     noise floor, mains hum and room noise instead of the sound; "rejected" is the share of which the map
+                says that nothing is heard
+    off-screen  on-screen sound against the sound of a kind that is not in the picture: area under the ROC curve
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import UserError
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.statistics import SHARE, cluster_numbers, interval_of_draws
+from avssl.evaluate.localization import metrics, protocols
+from avssl.evaluate.localization.annotations import Item
+from avssl.evaluate.localization.blind import blind_rows
+from avssl.evaluate.localization.metrics import Box, Map
+from avssl.evaluate.localization.scoring import Company, row, rows_of, score_maps
+from avssl.evaluate.localization.silences import QUIETS, Quiet, Wave, quiet
+from avssl.evaluate.localization.threshold import fit_threshold
+from avssl.media.facts import Media
+from avssl.samplers.keys import generator
+from avssl.samplers.silence import draw_silence
+from avssl.world.truth import boxes, sounding_kinds
+
+BATCH = 32
+
+
+NOTES = {
+    "trained/logits": "the logits themselves, not spread to regions",
+    "trained/peak-disc": "nearness to the peak alone: what one point and the rule's area are worth",
+    "untrained": "random weights",
+}
+
+
+class MapMaker(Protocol):
+    """What gives a map for a picture and a sound: :class:`avssl.localization.localizer.Localizer`."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def rate(self) -> int: ...
+
+    def maps(
+        self, frames: NDArray[np.uint8], waveforms: Wave, picture: protocols.Picture = "whole"
+    ) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A second of a clip: who is seen, and the one kind that is heard, which is seen too."""
+
+    clip: int
+    path: str
+    scene: str
+    seconds: float
+    kind: str
+    boxes: Mapping[str, Box]
+
+    @property
+    def name(self) -> str:
+        return f"{self.path}@{self.seconds:.2f}"
+
+    def item(self, kind: str | None = None) -> Item:
+        """The moment with the truth of this kind (the sounding one)."""
+        return Item(self.name, (self.boxes[kind or self.kind],), 1.0, self.name, self.name, self.path, label=self.kind)
+
+
+def is_world(media: Media) -> bool:
+    """Whether the truth of the generated world lies beside the clips."""
+    truth = media.annotation(0) if len(media) else None
+    return truth is not None and "kinds_sounding" in truth and "objects" in truth
+
+
+def draw_moments(media: Media, seconds: float, seed: int, per_clip: int) -> list[Moment]:
+    """Moments of each clip at which exactly one kind is heard, and is in the picture.
+
+    Args:
+        seconds: how much sound there is around a moment.
+        per_clip: how many at most; each from a part of the clip of its own.
+    """
+    found: list[Moment] = []
+    for clip in range(len(media)):
+        truth = media.annotation(clip)
+        if truth is None or truth.get("scene") not in ("single", "several"):
+            continue
+        facts = media.facts(clip)
+        rng = generator(seed, clip, "localization")
+        space = facts.duration_seconds - seconds
+        for part in range(per_clip):
+            for _ in range(8):
+                at = seconds / 2 + max(space, 0.0) * (part + float(rng.random())) / per_clip
+                here = {kind: box for kind, _, box in boxes(truth, at)}
+                heard = sounding_kinds(truth, at - seconds / 2, at + seconds / 2)
+                if len(heard) == 1 and heard <= here.keys():
+                    found.append(Moment(clip, facts.path, truth["scene"], at, heard.pop(), here))
+                    break
+    return found
+
+
+class World:
+    """The moments of a world's held-out clips, and the maps of any model on them."""
+
+    def __init__(self, media: Media, model: MapMaker, seed: int, per_clip: int = 2) -> None:
+        self.media, self.seed = media, seed
+        self.seconds, self.rate = model.seconds, model.rate
+        self.moments = draw_moments(media, model.seconds, seed, per_clip)
+        self.several = [moment for moment in self.moments if moment.scene == "several"]
+        self._frames = [media.frames(m.clip, [m.seconds])[0] for m in self.moments]
+        self._sounds = [self._sound(m) for m in self.moments]
+        self._place = {m.name: i for i, m in enumerate(self.moments)}
+        self._by_kind: dict[str, list[int]] = {}
+        for i, moment in enumerate(self.moments):
+            self._by_kind.setdefault(moment.kind, []).append(i)
+
+    def maps(self, model: MapMaker, moments: Sequence[Moment], sounds: Sequence[Wave]) -> list[Map]:
+        """A map for each moment with the sound given."""
+        found: list[Map] = []
+        for first in range(0, len(moments), BATCH):
+            frames = np.stack([self._frames[self._place[m.name]] for m in moments[first : first + BATCH]])
+            found += list(model.maps(frames, np.stack(sounds[first : first + BATCH])).astype(np.float64))
+        return found
+
+    def own(self, moments: Sequence[Moment]) -> list[Wave]:
+        """The sound of each moment."""
+        return [self._sounds[self._place[m.name]] for m in moments]
+
+    def of_kind(self, moment: Moment, kind: str) -> Wave | None:
+        """The sound of a kind, from a moment of another clip."""
+        others = [i for i in self._by_kind.get(kind, []) if self.moments[i].clip != moment.clip]
+        if not others:
+            return None
+        return self._sounds[others[int(generator(self.seed, moment.name, kind, "swap").integers(len(others)))]]
+
+    def absent(self, moment: Moment) -> Wave | None:
+        """The sound of a kind that is not in the moment's picture."""
+        kinds = sorted(self._by_kind.keys() - moment.boxes.keys())
+        if not kinds:
+            return None
+        return self.of_kind(moment, kinds[int(generator(self.seed, moment.name, "absent").integers(len(kinds)))])
+
+    def quiets(self, moments: Sequence[Moment], what: Quiet) -> list[Wave]:
+        """A stretch of quiet for each moment."""
+        count = round(self.seconds * self.rate)
+        return [quiet(what, generator(self.seed, m.name, what), count, self.rate) for m in moments]
+
+    def _sound(self, moment: Moment) -> Wave:
+        return self.media.audio(moment.clip, moment.seconds - self.seconds / 2, self.seconds, self.rate)
+
+
+def threshold_of(media: Media, model: MapMaker, seed: int, per_clip: int = 3) -> float:
+    """The threshold fitted on the moments of validation clips: sounding ones against noise as training draws it."""
+    world = World(media, model, seed, per_clip)
+    if not world.moments:
+        return 0.0
+    sounding = largest(world.maps(model, world.moments, world.own(world.moments)))
+    samples = round(world.seconds * world.rate)
+    noise = [draw_silence(generator(seed, moment.name, "threshold"), samples, world.rate) for moment in world.moments]
+    return fit_threshold(sounding, largest(world.maps(model, world.moments, noise)))
+
+
+def largest(maps: Sequence[Map]) -> list[float]:
+    """The largest logit of each map: how sure it is that something in the picture is heard."""
+    return [float(m.max()) for m in maps]
+
+
+def evaluate_world(
+    media: Media,
+    models: Mapping[str, MapMaker],
+    chosen: Sequence[protocols.Protocol],
+    company: Company,
+    threshold: float,
+    per_clip: int = 2,
+    sure: MapMaker | None = None,
+) -> list[ResultRow]:
+    """All rows on held-out clips of the world.
+
+    Args:
+        media: held-out clips with their truth.
+        models: by the name of the row; "trained" first, whose maps are those of the swaps and of silence, too.
+        chosen: protocols of the localization rows.
+        threshold: if its largest logit is below it, ``sure`` says that nothing in the picture is heard.
+        sure: whose maps are the logits; the first model if None.
+
+    Raises:
+        UserError: no clip has two or three objects of which one sounds.
+    """
+    first = next(iter(models.values()))
+    world = World(media, first, company.seed, per_clip)
+    if not world.several:
+        raise UserError(
+            "no held-out clip has several objects of which one sounds; avssl world OUT --preset localization makes some"
+        )
+    rows: list[ResultRow] = []
+    items = [moment.item() for moment in world.several]
+    for name, model in models.items():
+        found = world.maps(model, world.several, world.own(world.several))
+        note = "two or three objects, one of them sounds"
+        rows += _score(name, items, found, chosen, company, "; ".join(filter(None, [note, NOTES.get(name)])))
+    rows += _swaps(world, first, chosen, company)
+    rows += _rejections(world, sure or first, company, threshold)
+    return rows + blind_rows(items, chosen, company)
+
+
+# --- how --------------------------------------------------------------------------------------------------
+
+
+def _score(
+    name: str,
+    items: Sequence[Item],
+    maps: Sequence[Map],
+    chosen: Sequence[protocols.Protocol],
+    company: Company,
+    note: str,
+) -> list[ResultRow]:
+    by_name = {item.name: m for item, m in zip(items, maps, strict=True)}
+    return rows_of(name, score_maps(items, lambda item, _: by_name[item.name], chosen), chosen, company, note)
+
+
+def _swaps(world: World, model: MapMaker, chosen: Sequence[protocols.Protocol], company: Company) -> list[ResultRow]:
+    moved, sounds = [], []
+    for moment in world.several:
+        others = sorted(moment.boxes.keys() - {moment.kind})
+        if not others:
+            continue
+        kind = others[int(generator(world.seed, moment.name, "other").integers(len(others)))]
+        wave = world.of_kind(moment, kind)
+        if wave is not None:
+            moved.append((moment, moment.item(kind)))
+            sounds.append(wave)
+    rows: list[ResultRow] = []
+    if moved:
+        found = world.maps(model, [moment for moment, _ in moved], sounds)
+        note = "another present kind's sound; the truth is that object"
+        rows += _score("swap", [item for _, item in moved], found, chosen, company, note)
+    foreign = [(moment, wave) for moment in world.several if (wave := world.absent(moment)) is not None]
+    if foreign:
+        found = world.maps(model, [moment for moment, _ in foreign], [wave for _, wave in foreign])
+        note = "the sound of a kind that is not in the picture, on the old truth"
+        rows += _score("swap/other", [moment.item() for moment, _ in foreign], found, chosen, company, note)
+    found = world.maps(model, world.several, world.quiets(world.several, "zeros"))
+    note = "digital silence; what is left is what the picture alone says"
+    rows += _score("silence", [moment.item() for moment in world.several], found, chosen, company, note)
+    return rows
+
+
+def _rejections(world: World, model: MapMaker, company: Company, threshold: float) -> list[ResultRow]:
+    """Whether the map knows when nothing in the picture is heard."""
+    moments = world.moments
+    clips = [moment.path for moment in moments]
+    sure = np.asarray(largest(world.maps(model, moments, world.own(moments))))
+    said = f"largest logit below {threshold:.2f}: nothing in the picture is heard"
+    rows = [
+        row(
+            "trained", "false-silence", (sure < threshold).astype(float), clips, company, note=f"sounding clips; {said}"
+        )
+    ]
+    together: list[float] = []
+    for what in QUIETS:
+        scores = np.asarray(largest(world.maps(model, moments, world.quiets(moments, what))))
+        rejected = (scores < threshold).astype(float)
+        together += list(rejected)
+        rows.append(row(f"silence/{what}", "rejected", rejected, clips, company, note=said))
+    rows.append(row("silence", "rejected", together, clips * len(QUIETS), company, note=", ".join(QUIETS)))
+    foreign = [(moment, wave) for moment in moments if (wave := world.absent(moment)) is not None]
+    if foreign:
+        off = np.asarray(largest(world.maps(model, [m for m, _ in foreign], [wave for _, wave in foreign])))
+        rows.append(_roc_row(sure, clips, off, [m.path for m, _ in foreign], company))
+        note = f"the sound of a kind that is not in the picture; {said}"
+        rows.append(
+            row(
+                "off-screen",
+                "rejected",
+                (off < threshold).astype(float),
+                [m.path for m, _ in foreign],
+                company,
+                note=note,
+            )
+        )
+    return rows
+
+
+def _roc_row(
+    on: NDArray[np.float64],
+    on_clips: Sequence[str],
+    off: NDArray[np.float64],
+    off_clips: Sequence[str],
+    company: Company,
+) -> ResultRow:
+    scores = np.concatenate([on, off])
+    positive = np.arange(len(scores)) < len(on)
+    clips = [*on_clips, *off_clips]
+    value = metrics.roc_area(positive, scores)
+    member, count = cluster_numbers(clips)
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(min(company.draws, 500)):
+        weight = np.bincount(rng.integers(count, size=count), minlength=count)[member]
+        index = np.repeat(np.arange(len(scores)), weight)
+        drawn.append(metrics.roc_area(positive[index], scores[index]))
+    low, high = interval_of_draws(value, drawn, count, SHARE)
+    base = row(
+        "off-screen", "auc-roc", scores, clips, company, note="on-screen sound against a kind out of the picture"
+    )
+    told = {"value": value, "low": low, "high": high, "chance": 0.5, "method": "bootstrap"}
+    return ResultRow(**{**base.__dict__, **told})

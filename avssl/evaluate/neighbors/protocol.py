@@ -1,0 +1,251 @@
+"""Nearest neighbours of frames, patches or sounds in the features of a stage, each from another source.
+
+Features are L2-normalised, so that the nearest by scalar product is the nearest by angle. Figures of the k nearest:
+
+    NAME           precision@k: share of neighbours with the query's label (in the generated world, its kind)
+    NAME/ATTRIBUTE shared: how far neighbours agree in something that is known of both, see :func:`shared_rows`
+    gain, gain/…   trained minus random, on the same queries
+
+NAME is "trained", "random" (the same network with random weights), "supervised", or another run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avssl.errors import UserError
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, influence_interval, touching
+
+Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+CHUNK = 512
+"""Queries whose likeness to everything is held at once."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The neighbours of each item, the nearest first.
+
+    Attributes:
+        places: numbers of the neighbours, (n, k).
+        likeness: their cosine with the query, (n, k).
+    """
+
+    places: NDArray[np.int64]
+    likeness: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """Something that is known of each item, and how far two of them differ in it.
+
+    Attributes:
+        name: in one word.
+        values: (n, numbers); of a category one number a name.
+        category: whether two items are equal or not, instead of some distance apart.
+        unit: what a distance is measured in.
+    """
+
+    name: str
+    values: Floats
+    category: bool = False
+    unit: str = ""
+
+    def distances(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> Floats:
+        """Between items ``some`` and ``others``, whose shapes are broadcast: 0 or 1, or the Euclidean distance."""
+        a, b = self.values[some], self.values[others]
+        if self.category:
+            return np.asarray((a != b).any(-1), np.float64)
+        return np.asarray(np.linalg.norm(a - b, axis=-1))
+
+
+def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.device | str = "cpu") -> Found:
+    """The nearest items of other sources: of each of the k nearest sources the nearest item.
+
+    Frames of one clip look alike; five of the same clip would be one neighbour five times.
+
+    Args:
+        vectors: unit vectors (n, d).
+        sources: what each item was cut from; items of one source are never neighbours.
+        device: where likeness is computed.
+
+    Raises:
+        UserError: there are not k other sources.
+    """
+    group = _numbered(sources)
+    count = int(group.max()) + 1
+    if count <= k:
+        raise UserError(
+            f"{k} neighbours from other sources are wanted, and there are only {count - 1} other sources; ask for "
+            "fewer with --neighbours, or give more data"
+        )
+    there, member = torch.from_numpy(vectors).to(device), torch.from_numpy(group).to(device)
+    places: list[torch.Tensor] = []
+    likeness: list[torch.Tensor] = []
+    with torch.no_grad():
+        for first in range(0, len(vectors), CHUNK):
+            rows = slice(first, first + CHUNK)
+            cosine = there[rows] @ there.T
+            cosine.masked_fill_(member[rows, None] == member[None], -torch.inf)
+            by_source = torch.full((len(cosine), count), -torch.inf, device=cosine.device)
+            by_source.scatter_reduce_(1, member.expand_as(cosine), cosine, "amax")
+            best = by_source.topk(k, dim=1)
+            items = [cosine.masked_fill(member != best.indices[:, j, None], -torch.inf).argmax(1) for j in range(k)]
+            places.append(torch.stack(items, dim=1).cpu())
+            likeness.append(best.values.cpu())
+    return Found(torch.cat(places).numpy(), torch.cat(likeness).numpy())
+
+
+def precision_rows(
+    found: Mapping[str, Found],
+    labels: Sequence[str],
+    sources: Sequence[str],
+    context: Context,
+    notes: Mapping[str, str],
+) -> list[ResultRow]:
+    """precision@k of each encoder, and the gain of "trained" over "random".
+
+    Chance is the share of the items of other sources with the query's label, the mean over queries.
+
+    Args:
+        found: by the name of the row.
+        labels: one an item.
+        sources: what each item was cut from.
+        notes: by the name of the row.
+    """
+    k = next(iter(found.values())).places.shape[1]
+    label, group = _numbered(labels), _numbered(sources)
+    own = _numbered([f"{one}/{place}" for one, place in zip(label, group, strict=True)])
+    same, others = _frequency(label) - _frequency(own), len(group) - _frequency(group)
+    chance = float((same / others).mean())
+    rows: list[ResultRow] = []
+    shares: dict[str, tuple[float, Floats]] = {}
+    for name, one in found.items():
+        hits = (label[one.places] == label[:, None]).astype(np.float64)
+        share, moves = shares[name] = float(hits.mean()), _moves(hits, one, group)
+        reach = influence_interval(share, moves, SHARE)
+        rows.append(_row(name, f"precision@{k}", share, reach, chance, context, sources, notes[name]))
+    if {"trained", "random"} <= shares.keys():
+        (ours, our_moves), (theirs, their_moves) = shares["trained"], shares["random"]
+        reach = influence_interval(ours - theirs, our_moves - their_moves, DIFFERENCE)
+        metric, note = f"precision@{k}-difference", "trained minus random, on the same queries"
+        rows.append(_row("gain", metric, ours - theirs, reach, 0.0, context, sources, note))
+    return rows
+
+
+def shared_rows(
+    found: Mapping[str, Found], attributes: Sequence[Attribute], sources: Sequence[str], context: Context
+) -> list[ResultRow]:
+    """How far neighbours share each attribute: 1 − (mean difference to neighbours) / (mean difference to random items).
+
+    1: neighbours are equal in it; 0, which is chance: they share it no more than items of other sources drawn at
+    random; below 0: they share it less. For a category the difference is 0 or 1, so that this is the share of equal
+    neighbours, rescaled so that its chance is 0 (as Cohen's kappa is). The note holds the two means.
+    Attributes in which all items are equal are left out.
+
+    Args:
+        found: by the name of the rows.
+        sources: what each item was cut from. The interval is over these, both as queries and as neighbours.
+    """
+    group = _numbered(sources)
+    each = np.arange(len(group))[:, None]
+    rows: list[ResultRow] = []
+    for attribute in attributes:
+        random = mean_distances(attribute, sources)
+        mean = float(random.mean())
+        if mean <= 0:
+            continue
+        # Of the mean difference to random items, by the weight of a source: all pairs that it is part of.
+        most = 1 / mean if attribute.category else math.inf
+        scale = 2 * np.bincount(group, random - mean) / len(group)
+        shared: dict[str, tuple[float, Floats]] = {}
+        for name, one in found.items():
+            distance = attribute.distances(each, one.places)
+            ratio = float(distance.mean()) / mean
+            value, moves = shared[name] = 1 - ratio, -(_moves(distance, one, group) - ratio * scale) / mean
+            note = _told(attribute, float(distance.mean()), mean)
+            reach = influence_interval(value, moves, (1 - most, 1.0))
+            rows.append(_row(f"{name}/{attribute.name}", "shared", value, reach, 0.0, context, sources, note))
+        if {"trained", "random"} <= shared.keys():
+            (ours, our_moves), (theirs, their_moves) = shared["trained"], shared["random"]
+            reach = influence_interval(ours - theirs, our_moves - their_moves, (-most, most))
+            name, note = f"gain/{attribute.name}", "trained minus random, on the same queries"
+            rows.append(_row(name, "shared-difference", ours - theirs, reach, 0.0, context, sources, note))
+    return rows
+
+
+def mean_distances(attribute: Attribute, sources: Sequence[str]) -> Floats:
+    """The mean distance of each item to all items of other sources, (n,): what random neighbours would have."""
+    group = _numbered(sources)
+    everything = np.arange(len(group))
+    means: list[Floats] = []
+    for first in range(0, len(group), CHUNK):
+        rows = everything[first : first + CHUNK, None]
+        distances = attribute.distances(rows, everything[None])
+        other = group[rows] != group[None]
+        means.append((distances * other).sum(1) / np.maximum(other.sum(1), 1))
+    return np.concatenate(means)
+
+
+# --- how --------------------------------------------------------------------------------------------------------
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64)
+
+
+def _frequency(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often the number of each item is there."""
+    return np.asarray(np.bincount(numbers)[numbers], np.int64)
+
+
+def _moves(values: Floats, found: Found, group: NDArray[np.int64]) -> Floats:
+    """How the mean of the values (n, k) of queries with their neighbours moves with the weight of each source."""
+    queries = np.broadcast_to(group[:, None], values.shape)
+    return touching(values - values.mean(), queries, group[found.places], int(group.max()) + 1) / values.size
+
+
+def _told(attribute: Attribute, near: float, random: float) -> str:
+    if attribute.category:
+        return f"the same in {100 * (1 - near):.1f} % of neighbours, in {100 * (1 - random):.1f} % of random items"
+    unit = f" {attribute.unit}" if attribute.unit else ""
+    return f"{near:.3g}{unit} from neighbours, {random:.3g} from random items"
+
+
+def _row(
+    name: str,
+    metric: str,
+    value: float,
+    reach: tuple[float, float],
+    chance: float,
+    context: Context,
+    sources: Sequence[str],
+    note: str,
+) -> ResultRow:
+    return ResultRow(
+        name=name,
+        metric=metric,
+        value=value,
+        low=reach[0],
+        high=reach[1],
+        n=len(sources),
+        chance=chance,
+        split="test",
+        seed=context.seed,
+        note=note,
+        command=context.command,
+        protocol=context.protocol,
+        unit="source",
+        clusters=len(set(sources)),
+        method="jackknife",
+        n_listed=context.listed or len(sources),
+        n_used=len(sources),
+    )

@@ -1,0 +1,1 @@
+"""The pretext tasks on held-out data: predictions, controls, shortcuts."""

@@ -1,0 +1,261 @@
+"""Colorization on held-out pictures.
+
+Rows of the trained network are named by how its answer is decoded: ``regression``, ``classification-mean``
+(temperature 1), ``classification`` (annealed mean); a network with both heads has all three. Beside them ``grey``,
+``mean-colour`` (the training pictures' mean a and b everywhere: what a network that sees nothing learns),
+``truth``, ``untrained`` and the controls.
+
+- ``ab-rmse``: root of the mean over pixels and over a and b of the squared error, in Lab units, at full size.
+- ``colorfulness``: Hasler & Süsstrunk's measure, mean over pictures; ``colorfulness-ratio`` the ratio of two means.
+- ``balanced-accuracy``: share of pixels whose most likely bin is the true one, mean over the true bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avssl.evaluate.core.ratio_statistics import Numbers, mean_of, row_of_sums
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.pretext.colour_measures import balanced_accuracy, bin_counts, colorfulness, squared_ab_error
+from avssl.evaluate.pretext.predictions import held_out_keys
+from avssl.media.facts import Media
+from avssl.networks.colour import lab_to_rgb, rgb_to_lab
+from avssl.networks.dense import resized
+from avssl.samplers.whole_pictures import any_moves
+from avssl.tasks.colorization import Colorization
+
+PROTOCOL = "colorization"
+PUBLISHED_GRID, PUBLISHED_BINS = 10.0, 313
+"""Lab units, and bins in the file that goes with Zhang, Isola & Efros 2016."""
+
+NOTES = {
+    "regression": "trained, its regression head",
+    "classification-mean": "trained, mean of the bins (temperature 1)",
+    "classification": "trained, annealed mean of the bins",
+    "grey": "no colour at all",
+    "mean-colour": "the training pictures' mean colour everywhere",
+    "truth": "the pictures themselves",
+    "constant": "the commonest bin everywhere",
+}
+
+
+@dataclass
+class _Tally:
+    """Of each picture, by decoding: squared error and colourfulness; and the counts by bin."""
+
+    error: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+    colour: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+    correct: list[Numbers] = field(default_factory=list)
+    total: list[Numbers] = field(default_factory=list)
+
+    def add(self, name: str, rgb: Tensor, ab: Tensor | None, truth: Tensor) -> None:
+        """Note a batch of coloured pictures; ``ab`` None: there is no error to speak of."""
+        self.colour.setdefault(name, []).append(colorfulness(rgb.cpu().numpy() * 255))
+        if ab is not None:
+            self.error.setdefault(name, []).append(squared_ab_error(ab.cpu().numpy(), truth.cpu().numpy()))
+
+
+def evaluate(
+    task: Colorization,
+    networks: dict[str, nn.Module],
+    media: Media,
+    *,
+    pairs: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    command: str = "",
+) -> list[ResultRow]:
+    """Rows of each network (by name) and of what needs none, on the same held-out pictures.
+
+    Args:
+        pairs: how many pictures; of a collection of images no more than there are.
+    """
+    task = task.held_out()
+    common = {"seed": seed, "command": command, "protocol": PROTOCOL}
+    tallies, floor, clusters = _judge(task, networks, media, pairs, seed, device)
+    rows: list[ResultRow] = []
+    if "trained" in networks:
+        rows += _decoded_rows(tallies["trained"], floor, clusters, common)
+    rows += _floor_rows(floor, clusters, common)
+    for name, tally in tallies.items():
+        rows += _named_rows(name, tally, clusters, common, all_figures=name != "trained")
+    return [replace(row, note=_of_bins(task, row)) if row.name == "trained" else row for row in rows]
+
+
+def evaluate_control(task: Colorization, networks: dict[str, nn.Module], media: Media, **told: Any) -> list[ResultRow]:
+    """The rows of a control alone."""
+    rows = evaluate(task, networks, media, **told)
+    return [row for row in rows if row.name.split("/")[0] in networks]
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _of_bins(task: Colorization, row: ResultRow) -> str:
+    """Which bins a balanced accuracy is over: the published list is another, longer one than its own rule gives."""
+    if row.metric != "balanced-accuracy":
+        return row.note
+    published = task.options.bins == "grid" and task.options.grid == PUBLISHED_GRID
+    list_ = f"; the published list of grid {PUBLISHED_GRID:g} has {PUBLISHED_BINS}" if published else ""
+    return f"the network that was trained; over {task.bins} colour bins{list_}"
+
+
+@torch.no_grad()
+def _judge(
+    task: Colorization,
+    networks: dict[str, nn.Module],
+    media: Media,
+    pairs: int,
+    seed: int,
+    device: torch.device | str,
+) -> tuple[dict[str, _Tally], _Tally, list[str]]:
+    """What each network paints, what the floors paint, and the source of each picture."""
+    tallies, floor, clusters = {name: _Tally() for name in networks}, _Tally(), []
+    modes = {name: network.training for name, network in networks.items()}
+    for network in networks.values():
+        network.to(device).eval()
+    keys = held_out_keys(seed, how_many(media, pairs))
+    for first in range(0, len(keys), 32):
+        puzzles = [task.draw(media, key) for key in keys[first : first + 32]]
+        clusters += [task.clusters(puzzle)[0] for puzzle in puzzles]
+        batch = {name: value.to(device) for name, value in task.collate(puzzles).items()}
+        lab = rgb_to_lab(batch["frames"])
+        for name, network in networks.items():
+            answers = task.answers(network, batch)
+            scores = answers.scores.float()
+            for decoding, ab in task.decodings(scores).items():
+                _paint(tallies[name], decoding, lab, ab)
+            logits = task.parts(scores).logits
+            if logits is not None:
+                truth = task.bins_of(answers.truth).cpu().numpy()
+                correct, total = bin_counts(logits.argmax(1).cpu().numpy(), truth, task.bins)
+                tallies[name].correct.append(correct)
+                tallies[name].total.append(total)
+        mean = torch.tensor(task.mean_colour, device=lab.device).view(1, 2, 1, 1)
+        _paint(floor, "grey", lab, torch.zeros_like(mean).expand(len(lab), -1, -1, -1))
+        _paint(floor, "mean-colour", lab, mean.expand(len(lab), -1, -1, -1))
+        floor.add("truth", batch["frames"].float() / 255, None, lab)
+    for name, network in networks.items():
+        network.train(modes[name])
+    return tallies, floor, clusters
+
+
+def _paint(tally: _Tally, name: str, lab: Tensor, ab: Tensor) -> None:
+    large = resized(ab, (lab.shape[-2], lab.shape[-1]))
+    tally.add(name, lab_to_rgb(torch.cat([lab[:, :1], large], dim=1)), large, lab[:, 1:])
+
+
+def how_many(media: Media, asked: int) -> int:
+    """Held-out pictures to judge: of images each once, of videos (any frame of them) as many as asked."""
+    return asked if any_moves(media) else min(asked, len(media))
+
+
+def _decoded_rows(trained: _Tally, floor: _Tally, clusters: Sequence[str], common: dict[str, Any]) -> list[ResultRow]:
+    """The trained network's decodings, and how they compare on the same pictures."""
+    rows = []
+    for name, error in trained.error.items():
+        both = _columns(error, floor.error["grey"])
+        rows.append(row_of_sums(name, "ab-rmse", both, clusters, _root(0), note=NOTES[name], **common))
+        rows.append(
+            row_of_sums(
+                f"{name} - grey",
+                "ab-rmse-difference",
+                both,
+                clusters,
+                lambda s: _root(0)(s) - _root(1)(s),
+                note="paired; below 0: nearer to the truth than grey",
+                **common,
+            )
+        )
+    for name, colour in trained.colour.items():
+        rows.append(
+            row_of_sums(name, "colorfulness", _columns(colour), clusters, mean_of(0, -1), note=NOTES[name], **common)
+        )
+    if {"regression", "classification"} <= trained.colour.keys():
+        both = _columns(trained.colour["classification"], trained.colour["regression"])
+        rows.append(
+            row_of_sums(
+                "classification / regression",
+                "colorfulness-ratio",
+                both,
+                clusters,
+                lambda s: s[:, 0] / s[:, 1],
+                note="paired",
+                **common,
+            )
+        )
+    return rows
+
+
+def _floor_rows(floor: _Tally, clusters: Sequence[str], common: dict[str, Any]) -> list[ResultRow]:
+    rows = [
+        row_of_sums(name, "ab-rmse", _columns(error), clusters, _root(0), note=NOTES[name], **common)
+        for name, error in floor.error.items()
+    ]
+    return rows + [
+        row_of_sums(name, "colorfulness", _columns(colour), clusters, mean_of(0, -1), note=NOTES[name], **common)
+        for name, colour in floor.colour.items()
+    ]
+
+
+def _named_rows(
+    name: str, tally: _Tally, clusters: Sequence[str], common: dict[str, Any], *, all_figures: bool
+) -> list[ResultRow]:
+    """Rows under the network's own name: balanced accuracy, and of networks for comparison the other figures."""
+    rows = []
+    if tally.correct:
+        correct, total = np.concatenate(tally.correct), np.concatenate(tally.total)
+        occurring = int((total.sum(0) > 0).sum())
+        chance, bins = 1 / occurring, correct.shape[1]
+        rows.append(
+            row_of_sums(
+                name,
+                "balanced-accuracy",
+                np.hstack([correct, total]),
+                clusters,
+                lambda s: balanced_accuracy(s[:, :bins], s[:, bins:], occurring),
+                chance=chance,
+                **common,
+            )
+        )
+        if name == "trained":
+            commonest = np.zeros_like(total)
+            most = int(total.sum(0).argmax())
+            commonest[:, most] = total[:, most]
+            rows.append(
+                row_of_sums(
+                    "constant",
+                    "balanced-accuracy",
+                    np.hstack([commonest, total]),
+                    clusters,
+                    lambda s: balanced_accuracy(s[:, :bins], s[:, bins:], occurring),
+                    chance=chance,
+                    note=NOTES["constant"],
+                    **common,
+                )
+            )
+    if all_figures:
+        for decoding in tally.error:
+            own = {**common, "note": f"decoded as {decoding}"}
+            alone = name if decoding == next(iter(tally.error)) else f"{name}/{decoding}"
+            rows.append(row_of_sums(alone, "ab-rmse", _columns(tally.error[decoding]), clusters, _root(0), **own))
+            colour = _columns(tally.colour[decoding])
+            rows.append(row_of_sums(alone, "colorfulness", colour, clusters, mean_of(0, -1), **own))
+    return rows
+
+
+def _columns(*figures: Sequence[NDArray[np.float64]]) -> Numbers:
+    """Figures of each picture as columns, and a last column of ones to count them by."""
+    columns = [np.concatenate(figure) for figure in figures]
+    return np.stack([*columns, np.ones_like(columns[0])], axis=1)
+
+
+def _root(column: int) -> Callable[[Numbers], Numbers]:
+    return lambda sums: np.sqrt(sums[:, column] / sums[:, -1])

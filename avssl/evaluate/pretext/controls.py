@@ -1,0 +1,283 @@
+"""Controls: what must stay at chance, trained on the same puzzles and judged on the same held-out ones."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.statistics import FEW, SHARE, t_interval
+from avssl.evaluate.pretext.predictions import accuracy_row, held_out_keys, judge
+from avssl.media.facts import Media
+from avssl.media.readable import on_readable
+from avssl.samplers.keys import generator
+from avssl.tasks.base import Task
+from avssl.trainer.loop import fit
+from avssl.trainer.options import TrainOptions
+from avssl.trainer.plan import TaskPlan
+
+PROTOCOLS = {
+    "av-correspondence": "avssl.evaluate.pretext.correspondence",
+    "shuffle-learn": "avssl.evaluate.pretext.shuffle_learn",
+    "colorization": "avssl.evaluate.pretext.colorization",
+    "inpainting": "avssl.evaluate.pretext.inpainting",
+}
+"""Task → the module that judges it; a task that is not here and has classes is judged by plain accuracy.
+
+``evaluate(task, networks, media, *, pairs, seed, device, command)`` gives the rows of each network by name, and of
+what needs no network (a ceiling, the constant answer). ``evaluate_control``, where there is one, takes the same and
+judges a control; without it a control's accuracy is taken.
+"""
+
+NOTES = {
+    "trained": "the network that was trained",
+    "untrained": "the same network with random weights",
+    "vision-only": "sees the picture, hears nothing",
+    "audio-only": "hears the sound, sees nothing",
+    "shuffled-labels": "trained on answers drawn at random",
+    "single-frame": "sees the middle frame alone",
+    "outer-frames": "sees the outer frames alone",
+}
+
+
+SHUFFLED = "shuffled-labels"
+_MORE_NETWORKS = 3
+
+
+def run_controls(
+    task: Task,
+    network: nn.Module,
+    train: Media,
+    test: Media,
+    options: TrainOptions,
+    *,
+    steps: int,
+    pairs: int = 1024,
+    device: torch.device | str = "cpu",
+    command: str = "",
+    say: Callable[[str], None] = print,
+) -> list[ResultRow]:
+    """Train each control of ``task`` for ``steps`` steps and judge all on held-out puzzles.
+
+    Args:
+        task: as trained, with its statistics.
+        network: as trained.
+        train, test: what the controls learn from, and what all are judged on.
+        options: of the training; the controls take the same batches, rate and seed.
+        steps: optimizer steps of each control; 0 trains none of them.
+        pairs: held-out puzzles.
+
+    Returns:
+        rows named "trained", "untrained" and by the task's controls; the trained network's first.
+    """
+    skip = options.on_bad_file == "skip"
+    judged = {"trained": network, "untrained": untrained(task, options.seed)}
+
+    def evaluated(part: Media) -> list[ResultRow]:
+        return evaluate_trained(task, judged, part, pairs=pairs, seed=options.seed, device=device, command=command)
+
+    rows = on_readable(test, evaluated, skip=skip, say=say)
+    if not steps:
+        return rows
+    for name, variant in task.controls().items():
+        say(f"control {name}: {steps} steps; it must stay at chance")
+        brief = replace(
+            options,
+            steps=steps,
+            epochs=None,
+            minutes=None,
+            keep="last",
+            warmup_steps=min(options.warmup_steps, steps // 5),
+        )
+
+        def trained(
+            seed: int, name: str = name, variant: Task = variant, brief: TrainOptions = brief
+        ) -> list[ResultRow]:
+            network = fit([TaskPlan(variant, train)], replace(brief, seed=seed), None, say=say).networks[variant.name]
+
+            def control(part: Media) -> list[ResultRow]:
+                return _judge_control(name, variant, network, part, pairs, options.seed, device, command)
+
+            return on_readable(test, control, skip=skip, say=say)
+
+        found = trained(options.seed)
+        if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):
+            say(f"control {name}: not at chance, perhaps by luck; {_MORE_NETWORKS} more will tell")
+            more = [trained(generator(options.seed, name, k).integers(2**31).item()) for k in range(_MORE_NETWORKS)]
+            found = [mean_row(each) for each in zip(found, *more, strict=True)]
+        rows += found
+    return [replace(row, note=row.note or NOTES.get(row.name, "")) for row in rows]
+
+
+def evaluate_trained(
+    task: Task,
+    networks: dict[str, nn.Module],
+    test: Media,
+    *,
+    pairs: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    command: str = "",
+) -> list[ResultRow]:
+    """The rows of a task's own protocol, or plain held-out accuracy."""
+    protocol = _protocol(task)
+    if protocol is not None:
+        found: list[ResultRow] = protocol.evaluate(
+            task, networks, test, pairs=pairs, seed=seed, device=device, command=command
+        )
+        return found
+    rows = []
+    for name, network in networks.items():
+        rows += judge_one(name, task, network, test, pairs, seed, device, command)
+    return rows
+
+
+def _judge_control(
+    name: str,
+    task: Task,
+    network: nn.Module,
+    test: Media,
+    pairs: int,
+    seed: int,
+    device: torch.device | str,
+    command: str,
+) -> list[ResultRow]:
+    own = getattr(_protocol(task), "evaluate_control", None)
+    if own is None:
+        return judge_one(name, task, network, test, pairs, seed, device, command)
+    rows: list[ResultRow] = own(task, {name: network}, test, pairs=pairs, seed=seed, device=device, command=command)
+    return rows
+
+
+def _protocol(task: Task) -> ModuleType | None:
+    return importlib.import_module(PROTOCOLS[task.name]) if task.name in PROTOCOLS else None
+
+
+def judge_one(
+    name: str,
+    task: Task,
+    network: nn.Module,
+    test: Media,
+    pairs: int,
+    seed: int,
+    device: torch.device | str,
+    command: str,
+) -> list[ResultRow]:
+    """The held-out accuracy of one network."""
+    if task.classes is None:
+        return []
+    judgement = judge(task.held_out(), [network], test, held_out_keys(seed, pairs), device=device)[0]
+    return [accuracy_row(name, judgement, chance=1 / task.classes, seed=seed, command=command, protocol=task.name)]
+
+
+def mean_row(rows: Sequence[ResultRow]) -> ResultRow:
+    """The mean of one figure over networks, with Student's interval for the mean of such networks.
+
+    A network taught random answers is a random function, and what it says is no accident of sampling: over many
+    puzzles it may lie above or below chance by more than the interval over puzzles. Their mean may not.
+    """
+    values = [row.value for row in rows]
+    low, high = t_interval(values, SHARE if rows[0].method == "wilson" else None)
+    note = f"{NOTES.get(rows[0].name, rows[0].note)}; mean of {len(rows)} networks"
+    value = sum(values) / len(values)
+    return replace(rows[0], value=value, low=low, high=high, note=note, unit="network", clusters=len(rows), method="t")
+
+
+def _beats_chance(row: ResultRow) -> bool:
+    return row.chance is not None and row.low > row.chance
+
+
+def untrained(task: Task, seed: int) -> nn.Module:
+    """The task's network with random weights, which depend on the seed alone."""
+    state = torch.random.get_rng_state()
+    try:
+        torch.manual_seed(int(generator(seed, "untrained").integers(2**62)))
+        return task.network(task.make_encoders())
+    finally:
+        torch.random.set_rng_state(state)
+
+
+def verdict(rows: Sequence[ResultRow]) -> str:
+    """What was learned, on how many sources that rests, and whether a control says that the puzzle leaks.
+
+    It begins with what spoils the figure: test sources that were trained on. Below ``FEW`` sources it hedges, and
+    says of controls at chance that they could not tell: no more is claimed of them than their intervals allow.
+    Empty where the trained network has no row with a chance to compare with.
+    """
+    trained = next((row for row in rows if row.name == "trained" and row.chance is not None), None)
+    if trained is None:
+        return ""
+    controls = [row for row in rows if row.name not in _OWN and row.metric == trained.metric and row.chance is not None]
+    return " ".join(part for part in (_seen(trained), _learned(trained), _leaks(trained, controls)) if part)
+
+
+_OWN = ("trained", "untrained", "ceiling", "constant", "majority-class")
+
+
+def _seen(trained: ResultRow) -> str:
+    if not trained.seen:
+        return ""
+    return (
+        f"{trained.seen} of the {trained.sources} test sources were trained on: this is not a held-out figure and says "
+        "nothing about new sources."
+    )
+
+
+def _learned(trained: ResultRow) -> str:
+    few = _few(trained)
+    name = trained.metric.capitalize() if trained.seen else f"Held-out {trained.metric}"
+    interval = f"{trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%})"
+    on = f" on {'only ' if few else ''}{_count(trained.clusters)}" if trained.clusters else ""
+    known, hedge = "is above chance" if _beats_chance(trained) else "is NOT above chance", ""
+    if few and _beats_chance(trained):
+        known, hedge = "seems to be above chance", ": with so few sources a hint, not a proof"
+    elif few:
+        known, hedge = "is NOT shown to be above chance", ": so few sources can hide what was learned"
+    return f"{name} {interval}{on} {known} ({trained.chance or 0.0:.0%}){hedge}."
+
+
+def _leaks(trained: ResultRow, controls: Sequence[ResultRow]) -> str:
+    """What the controls say; nothing is claimed of one that could not have told a leak."""
+    leaks = [row.name for row in controls if _beats_chance(row)]
+    if leaks:
+        return f"Beware: {' and '.join(leaks)} beat chance, so the puzzle leaks its answer."
+    if not controls:
+        return ""
+    modalities = bool({"vision-only", "audio-only"} & {row.name for row in controls})
+    what = "one modality alone gives the answer away" if modalities else "the puzzle leaks its answer"
+    if any(_few(row) for row in [trained, *controls]):
+        return f"No control beats chance, but these are too few sources to tell whether {what}."
+    blind = [
+        f"{row.name} by up to {row.high - (row.chance or 0):.0%}" for row in controls if not _could_tell(row, trained)
+    ]
+    if blind:
+        return f"No control beats chance, but {' and '.join(blind)} might: too few sources to tell whether {what}."
+    return "No control beats chance" + (": neither modality alone gives the answer away." if modalities else ".")
+
+
+def _few(row: ResultRow) -> bool:
+    return row.unit != "network" and 0 < row.clusters < FEW
+
+
+def _could_tell(control: ResultRow, trained: ResultRow) -> bool:
+    """Whether the interval of a control at chance leaves less than half of what was learned to a leak.
+
+    Where nothing is known to be learned there is nothing to be explained by one.
+    """
+    if not _beats_chance(trained):
+        return True
+    chance = control.chance or 0.0
+    return control.high - chance < max((trained.value - (trained.chance or 0.0)) / 2, _SLIGHT)
+
+
+_SLIGHT = 0.05
+"""A leak of so many points is none that matters: a network that learned little must not ask more of its controls."""
+
+
+def _count(sources: int) -> str:
+    return f"{sources} source{'' if sources == 1 else 's'}"

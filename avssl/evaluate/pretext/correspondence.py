@@ -1,0 +1,123 @@
+"""Audio-visual correspondence on held-out clips, with the negatives of each kind apart.
+
+"accuracy": negatives from any other clip. Where the truth of the generated world lies beside the clips, it is used
+to judge (never to train): "accuracy-absent-kind" takes negatives whose sounding kinds are not in the picture, and
+positives whose sounding kind is; "accuracy-one-visible" takes pairs whose picture shows one object. The rows named
+"ceiling" are an oracle that knows which kinds are seen and heard and nothing else: 1 − 1/(2K) for one visible object
+of K kinds. Where items have labels, "accuracy-other-label" takes negatives of another label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.pretext.predictions import Judgement, accuracy_row, held_out_keys, judge
+from avssl.media.facts import Media
+from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondencePuzzle
+from avssl.tasks.base import Answers
+from avssl.world.truth import sounding_kinds, visible_kinds
+
+PROTOCOL = "av-correspondence"
+
+
+@dataclass(frozen=True)
+class PairTruth:
+    """What the truth says of a pair: for the world the kinds, for labelled clips whether the labels differ."""
+
+    label: int
+    visible: frozenset[str] | None
+    sounding: frozenset[str] | None
+    other_label: bool | None
+
+    @property
+    def tells(self) -> bool:
+        """Whether the kinds tell the answer: a positive's sound is of something seen, a negative's of nothing seen."""
+        if self.visible is None or not self.sounding:
+            return False
+        seen = self.sounding & self.visible
+        return bool(seen) if self.label else not seen
+
+    @property
+    def oracle(self) -> bool:
+        """What one would answer who knows the kinds: does anything that is heard belong to something seen?"""
+        return bool(self.visible and self.sounding and self.sounding & self.visible)
+
+
+def pair_truth(media: Media, puzzle: CorrespondencePuzzle, seconds: float) -> PairTruth:
+    """The truth of a pair, from the annotations beside the clips and from their labels."""
+    frame, sound = puzzle.pair.frame, puzzle.pair.sound
+    seen, heard = media.annotation(frame.item), media.annotation(sound.item)
+    visible = sounding = None
+    if seen is not None and heard is not None and "objects" in seen and "objects" in heard:
+        visible = frozenset(visible_kinds(seen, frame.frame_seconds))
+        start = sound.sound_start_seconds
+        sounding = frozenset(sounding_kinds(heard, start, start + seconds))
+    labels = media.facts(frame.item).label, media.facts(sound.item).label
+    other = None if None in labels else labels[0] != labels[1]
+    return PairTruth(puzzle.label, visible, sounding, other)
+
+
+def evaluate(
+    task: AVCorrespondence,
+    networks: dict[str, nn.Module],
+    media: Media,
+    *,
+    pairs: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    command: str = "",
+) -> list[ResultRow]:
+    """Rows of each network (by name) on the same ``pairs`` held-out pairs.
+
+    The world and labelled data add rows of their own; three times as many pairs are drawn there, so that enough
+    are left of each kind.
+    """
+    task = task.held_out()
+    labelled = media.facts(0).label is not None
+    world = media.annotation(0) is not None
+    keys = held_out_keys(seed, pairs * (3 if world or labelled else 1))
+    seconds = task.options.seconds
+    judgements = judge(
+        task, list(networks.values()), media, keys, device=device, keep=lambda p: pair_truth(media, p, seconds)
+    )
+    rows: list[ResultRow] = []
+    common = {"chance": 0.5, "seed": seed, "command": command, "protocol": PROTOCOL}
+    for name, judgement in zip(networks, judgements, strict=True):
+        rows += _rows(name, judgement, pairs, common)
+    if world and judgements:
+        rows += _rows("ceiling", _oracle(judgements[0]), pairs, {**common, "note": "knows the kinds and nothing else"})
+    return rows
+
+
+def _rows(name: str, judgement: Judgement, pairs: int, common: dict[str, object]) -> list[ResultRow]:
+    truths: list[PairTruth] = judgement.kept
+    rows = [accuracy_row(name, judgement, chosen=range(pairs), **common)]  # type: ignore[arg-type]
+    alone = [i for i, t in enumerate(truths) if t.visible is not None and len(t.visible) == 1]
+    if alone:
+        rows.append(accuracy_row(name, judgement, metric="accuracy-one-visible", chosen=alone, **common))  # type: ignore[arg-type]
+    chosen = _balanced([i for i, t in enumerate(truths) if t.tells], truths)
+    if chosen:
+        rows.append(accuracy_row(name, judgement, metric="accuracy-absent-kind", chosen=chosen, **common))  # type: ignore[arg-type]
+    chosen = _balanced([i for i, t in enumerate(truths) if t.label or t.other_label], truths)
+    if truths[0].other_label is not None and chosen:
+        rows.append(accuracy_row(name, judgement, metric="accuracy-other-label", chosen=chosen, **common))  # type: ignore[arg-type]
+    return rows
+
+
+def _balanced(indices: Sequence[int], truths: Sequence[PairTruth]) -> list[int]:
+    """As many positives as negatives, in the order drawn, so that chance stays one half."""
+    positive = [i for i in indices if truths[i].label]
+    negative = [i for i in indices if not truths[i].label]
+    each = min(len(positive), len(negative))
+    return sorted(positive[:each] + negative[:each])
+
+
+def _oracle(judgement: Judgement) -> Judgement:
+    said = torch.tensor([float(truth.oracle) for truth in judgement.kept])
+    scores = torch.stack([1 - said, said], dim=1)
+    return Judgement(Answers(scores, judgement.answers.truth), judgement.clusters, judgement.kept)

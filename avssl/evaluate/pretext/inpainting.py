@@ -1,0 +1,124 @@
+"""Inpainting on held-out pictures: how near the hole comes to what was there.
+
+``psnr``: 10 log10(255² / squared error), of the hole alone, mean over pictures, in dB; intervals over the same
+pictures. Rows ``trained``, ``untrained`` and the controls, beside ``mean-fill`` (the mean of what is seen of the
+picture), ``training-mean`` (the training pictures' mean) and ``border-fill`` (harmonic from the rim); and
+``psnr-difference``, paired, of the trained network over each fill.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from avssl.evaluate.core.ratio_statistics import mean_of, row_of_sums
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.pretext.colorization import how_many
+from avssl.evaluate.pretext.predictions import held_out_keys
+from avssl.media.facts import Media
+from avssl.samplers.holes import filled_by, filled_from_rim
+from avssl.tasks.inpainting import Inpainting, InpaintingPuzzle
+
+PROTOCOL = "inpainting"
+
+NOTES = {
+    "mean-fill": "the mean of what is seen of the picture",
+    "training-mean": "the mean of the training pictures",
+    "border-fill": "harmonic from the rim",
+}
+
+
+def psnr(said: ArrayLike, truth: ArrayLike, hole: NDArray[np.bool_]) -> float:
+    """Peak signal to noise ratio of a hole in dB: of pictures (3, h, w) on 0..255, where ``hole`` (h, w) is True.
+
+    100 dB at the most, so that a perfect fill does not swallow a mean.
+    """
+    error = float(np.square(np.asarray(said, np.float64) - np.asarray(truth, np.float64))[:, hole].mean())
+    return min(100.0, 10 * float(np.log10(255.0**2 / error))) if error else 100.0
+
+
+def evaluate(
+    task: Inpainting,
+    networks: dict[str, nn.Module],
+    media: Media,
+    *,
+    pairs: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    command: str = "",
+) -> list[ResultRow]:
+    """Rows of each network (by name) and of the fills, on the same held-out pictures and holes.
+
+    Args:
+        pairs: how many pictures; of a collection of images no more than there are.
+    """
+    common: dict[str, Any] = {"seed": seed, "command": command, "protocol": PROTOCOL}
+    found, clusters = _judge(task.held_out(), networks, media, pairs, seed, device)
+    ones = np.ones(len(clusters))
+    rows = [
+        row_of_sums(
+            name, "psnr", np.stack([each, ones], 1), clusters, mean_of(0, 1), note=NOTES.get(name, ""), **common
+        )
+        for name, each in found.items()
+    ]
+    if "trained" in networks:
+        for name in NOTES:
+            difference = np.stack([found["trained"] - found[name], ones], 1)
+            rows.append(
+                row_of_sums(
+                    f"trained - {name}",
+                    "psnr-difference",
+                    difference,
+                    clusters,
+                    mean_of(0, 1),
+                    note="paired; above 0: the network is nearer to the truth",
+                    **common,
+                )
+            )
+    return rows
+
+
+def evaluate_control(task: Inpainting, networks: dict[str, nn.Module], media: Media, **told: Any) -> list[ResultRow]:
+    """The rows of a control alone."""
+    return [row for row in evaluate(task, networks, media, **told) if row.name in networks]
+
+
+@torch.no_grad()
+def _judge(
+    task: Inpainting,
+    networks: dict[str, nn.Module],
+    media: Media,
+    pairs: int,
+    seed: int,
+    device: torch.device | str,
+) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """The PSNR of each picture by network and by fill, and the source of each picture."""
+    modes = {name: network.training for name, network in networks.items()}
+    for network in networks.values():
+        network.to(device).eval()
+    found: dict[str, list[float]] = {name: [] for name in (*networks, *NOTES)}
+    clusters: list[str] = []
+    keys = held_out_keys(seed, how_many(media, pairs))
+    for first in range(0, len(keys), 64):
+        puzzles = [task.draw(media, key) for key in keys[first : first + 64]]
+        clusters += [task.clusters(puzzle)[0] for puzzle in puzzles]
+        batch = {name: value.to(device) for name, value in task.collate(puzzles).items()}
+        for name, network in networks.items():
+            pictures = (task.answers(network, batch).scores.float() * 255).round().cpu().numpy()
+            found[name] += [psnr(said, p.frame, p.hole) for said, p in zip(pictures, puzzles, strict=True)]
+        for name in NOTES:
+            found[name] += [psnr(_fill(name, task, p), p.frame, p.hole) for p in puzzles]
+    for name, network in networks.items():
+        network.train(modes[name])
+    return {name: np.array(values) for name, values in found.items()}, clusters
+
+
+def _fill(name: str, task: Inpainting, puzzle: InpaintingPuzzle) -> NDArray[np.uint8]:
+    if name == "border-fill":
+        return filled_from_rim(puzzle.frame, puzzle.hole)
+    seen = puzzle.frame[:, ~puzzle.hole].mean(1)
+    return filled_by(puzzle.frame, puzzle.hole, seen if name == "mean-fill" else np.array(task.mean))

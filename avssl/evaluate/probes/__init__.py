@@ -1,0 +1,1 @@
+"""Frozen features and few labels: linear, k nearest neighbours, SVM, low-shot; and fine-tuning."""

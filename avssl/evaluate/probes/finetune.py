@@ -1,0 +1,246 @@
+"""Fine-tuning: the whole encoder and a linear classifier learn from labels, beside the same network from scratch.
+
+The classifier sits on the mean over places of one stage, standardised by a batch norm without scale and shift. AdamW,
+a warm-up over a tenth of the steps, then half a cosine to zero; the last step is judged. Both starts are given the same
+items, looks and steps; of several learning rates each start takes its own best on held-out training data. With several
+numbers of labels a class the rows are a curve.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avssl.errors import UserError
+from avssl.evaluate.core.bootstrap_rows import over_seeds
+from avssl.evaluate.core.optimize import of_step, rate_share
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.scores import (
+    Context,
+    Scores,
+    figure,
+    gain_row,
+    majority_rows,
+    metric_name,
+    score_row,
+    with_balanced,
+)
+from avssl.evaluate.data.encoders import Encoder
+from avssl.evaluate.data.labelled import Division, Indices, Labelled, hold_out
+from avssl.evaluate.probes.finetune_inputs import Shown
+from avssl.samplers.keys import generator
+from avssl.trainer.seeds import hashed, own_random_state, seed_torch
+
+JUDGED_AT_ONCE = 16
+"""Items whose looks go through the network together when it is judged."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """The protocol's choices.
+
+    Attributes:
+        steps: of the optimiser, whatever the number of labels.
+        batch_size: items a step.
+        rates: learning rates to choose from.
+        weight_decay: of AdamW.
+        stage: which stage the classifier sits on; None: the last.
+        labels: labelled items a class; 0 stands for all.
+        seeds: how many times all is repeated, with other looks, other labels and another classifier.
+    """
+
+    steps: int = 600
+    batch_size: int = 64
+    rates: Sequence[float] = (1e-3,)
+    weight_decay: float = 0.05
+    stage: str | None = None
+    labels: Sequence[int] = (0,)
+    seeds: int = 1
+
+
+class Classifier(nn.Module):
+    """An encoder and a linear classifier on the mean over places of one of its stages.
+
+    Input: what the encoder takes, (N, …). Output: logits (N, classes).
+    """
+
+    def __init__(self, encoder: Encoder, stage: str, channels: int, classes: int) -> None:
+        super().__init__()
+        self.encoder, self.stage = encoder, stage
+        self.norm = nn.BatchNorm1d(channels, affine=False)
+        self.linear = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.encoder.stages(x)[self.stage]
+        out: Tensor = self.linear(self.norm(maps.mean((2, 3))))
+        return out
+
+
+def fine_tune_rows(
+    starts: Mapping[str, Encoder],
+    data: Labelled,
+    shown: Shown,
+    choices: FineTune,
+    context: Context,
+    *,
+    device: torch.device | str = "cpu",
+    tell: Tell = lambda _: None,
+) -> list[ResultRow]:
+    """Rows of each start for each number of labels; "gain" is the first start minus the second, on the same items.
+
+    With several seeds the value is the mean over seeds, and there is a row START/seedN each. Beside each accuracy
+    stands the balanced one: the mean of the classes' accuracies, as UCF101 and HMDB51 are reported.
+
+    Raises:
+        UserError: no such stage, or a class has fewer items than a number of labels.
+    """
+    rows: list[ResultRow] = []
+    for count in choices.labels:
+        divisions = [_few(division, data, count, context.seed) for division in data.divisions]
+        found: dict[str, list[Scores]] = {name: [] for name in starts}
+        for seed in range(context.seed, context.seed + choices.seeds):
+            for name, start in starts.items():
+                scores = []
+                for division in divisions:
+                    said, told = _judged(start, data, division, shown, choices, seed, device)
+                    scores.append(said)
+                    value = figure(said, data.targets[division.test], data.single)
+                    tell(f"{name}, {_of(count)}, seed {seed}, {division.name}: {value:.3f} ({told})")
+                found[name].append(np.concatenate(scores))
+        rows += _rows(found, data, count, context)
+    return rows + majority_rows(data, context)
+
+
+def fit(
+    start: Encoder,
+    data: Labelled,
+    items: Indices,
+    shown: Shown,
+    choices: FineTune,
+    rate: float,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Classifier:
+    """A classifier fine-tuned from a copy of ``start`` on these items, in eval mode."""
+    with own_random_state():
+        seed_torch(hashed(seed, "classifier"))
+        network = _classifier(start, data, shown, choices.stage, int(items[0])).to(device).train()
+    weights = [one for one in network.parameters() if one.requires_grad]
+    solver = torch.optim.AdamW(weights, lr=rate, weight_decay=choices.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: rate_share(step, choices.steps))
+    truth = torch.from_numpy(data.targets)
+    size = min(choices.batch_size, max(2, len(items)))
+    for step in range(choices.steps):
+        rng = generator(seed, "fine-tune", step)
+        chosen = items[of_step(len(items), size, step, seed)]
+        looks = torch.from_numpy(np.stack([shown.training(int(i), rng) for i in chosen])).to(device)
+        loss = _loss(network(looks), truth[chosen].to(device), data.single)
+        solver.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(weights, 5.0)
+        solver.step()
+        schedule.step()
+    return network.eval()
+
+
+@torch.no_grad()
+def say(network: Classifier, items: Indices, shown: Shown, single: bool) -> Scores:
+    """The shares of the classes in each item, the mean over its looks: (items, classes)."""
+    device = network.linear.weight.device
+    found: list[Scores] = []
+    for first in range(0, len(items), JUDGED_AT_ONCE):
+        looks = [shown.judged(int(i)) for i in items[first : first + JUDGED_AT_ONCE]]
+        logits = network(torch.from_numpy(np.concatenate(looks)).to(device))
+        shares = logits.softmax(1) if single else logits.sigmoid()
+        found += [np.asarray(part.mean(0).cpu().numpy()) for part in shares.split([len(look) for look in looks])]
+    return np.stack(found)
+
+
+# --- how --------------------------------------------------------------------------------------------------------
+
+
+def _judged(
+    start: Encoder,
+    data: Labelled,
+    division: Division,
+    shown: Shown,
+    choices: FineTune,
+    seed: int,
+    device: torch.device | str,
+) -> tuple[Scores, str]:
+    """Scores of the judged items, and which learning rate was taken."""
+    rate = choices.rates[0]
+    if len(choices.rates) > 1:
+        rest, held = hold_out(division.train, data.targets, data.sources, seed=seed)
+        if not len(held):
+            raise UserError("too few items to choose a learning rate on; give one with --rates")
+        figures: dict[float, float] = {}
+        for tried in choices.rates:
+            network = fit(start, data, rest, shown, choices, tried, seed, device)
+            figures[tried] = figure(say(network, held, shown, data.single), data.targets[held], data.single)
+        rate = max(figures, key=lambda tried: figures[tried])
+    network = fit(start, data, division.train, shown, choices, rate, seed, device)
+    return say(network, division.test, shown, data.single), f"learning rate {rate:g}"
+
+
+def _classifier(start: Encoder, data: Labelled, shown: Shown, stage: str | None, item: int) -> Classifier:
+    encoder = copy.deepcopy(start).cpu().eval()
+    with torch.no_grad():
+        maps = encoder.stages(torch.from_numpy(shown.judged(item)))
+    stage = stage or list(maps)[-1]
+    if stage not in maps:
+        raise UserError(f"the encoder has no stage called {stage!r}; it has: {', '.join(maps)}")
+    return Classifier(encoder, stage, maps[stage].shape[1], len(data.classes))
+
+
+def _few(division: Division, data: Labelled, count: int, seed: int) -> Division:
+    """So many items of each class to learn from, a larger number holding the smaller ones; all for 0."""
+    if count == 0:
+        return division
+    order = generator(seed, "labels", division.name).permutation(division.train)
+    chosen: set[int] = set()
+    for name, column in zip(data.classes, (data.targets > 0).T, strict=True):
+        there = order[column[order]]
+        if len(there) < count:
+            raise UserError(f"class {name!r} has only {len(there)} items to learn from, not {count}; see --labels")
+        chosen |= set(there[:count].tolist())
+    return replace(division, train=np.array(sorted(chosen), np.int64))
+
+
+def _loss(logits: Tensor, truth: Tensor, single: bool) -> Tensor:
+    if single:
+        return nn.functional.cross_entropy(logits, truth.argmax(1))
+    each = nn.functional.binary_cross_entropy_with_logits(logits, (truth > 0).float(), reduction="none")
+    return (each * (truth >= 0)).mean()
+
+
+def _of(count: int) -> str:
+    return "all labels" if count == 0 else f"{count} a class"
+
+
+def _rows(found: Mapping[str, Sequence[Scores]], data: Labelled, count: int, context: Context) -> list[ResultRow]:
+    rows: list[ResultRow] = []
+    suffix = "" if count == 0 else f"-{count}-a-class"
+    kind = (data.single, context.precision)
+    for name, runs in found.items():
+        note = "fine-tuned" if name == "trained" else "the same network from scratch" if name == "random" else ""
+        plain = [score_row(name, scores, data, data.test, context, note) for scores in runs]
+        each = [
+            [replace(row, metric=row.metric + suffix, seed=context.seed + k) for row in with_balanced([pair], data)]
+            for k, pair in enumerate(zip(plain, runs, strict=True))
+        ]
+        for repeats in zip(*each, strict=True):
+            rows += over_seeds(repeats)
+    first, *others = found
+    if others:
+        note = f"{first} minus {others[0]}" + (", first seed" if len(found[first]) > 1 else "")
+        gain = gain_row("gain", found[first][0], found[others[0]][0], data, data.test, context, note)
+        rows.append(replace(gain, metric=f"{metric_name(*kind)}{suffix}-difference"))
+    return rows

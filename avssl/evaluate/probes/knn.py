@@ -1,0 +1,111 @@
+"""Weighted nearest neighbours on frozen features (Wu et al. 2018, as DINO's ``eval_knn.py`` does it).
+
+Features are L2-normalised; each of the k nearest by scalar product votes for its classes with exp(similarity / 0.07),
+so that near neighbours can be outvoted only by several that are nearly as near. k is chosen on held-out training data.
+Items of one source are never each other's neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avssl.evaluate.core.scores import Scores, figure
+from avssl.evaluate.data.labelled import Indices
+from avssl.evaluate.probes.probing import Array, Learning, Said
+
+TEMPERATURE = 0.07
+NEIGHBOURS = (10, 20, 100, 200)
+"""Numbers of neighbours that are tried (DINO)."""
+
+CHUNK = 1024
+"""Queries whose similarities to everything are held at once."""
+
+
+@dataclass(frozen=True)
+class KNN:
+    """The protocol as a probe.
+
+    Attributes:
+        neighbours: numbers to choose from.
+        temperature: of the votes.
+        device: where similarities are computed.
+    """
+
+    neighbours: Sequence[int] = NEIGHBOURS
+    temperature: float = TEMPERATURE
+    device: torch.device | str = "cpu"
+
+    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Said:
+        fit, choose = learning.halves()
+        data = learning.data
+        tried = self._votes(fit, choose.features, choose.items)
+        figures = {k: figure(scores, choose.targets, data.single) for k, scores in tried.items()}
+        best = max(figures, key=lambda k: figures[k])  # the smallest of equals
+        scores = self._votes(learning, asked, asked_items, (best,))
+        return Said(scores[best], figures[best], f"k = {best}")
+
+    def _votes(
+        self, known: Learning, asked: Array, items: Indices, neighbours: Sequence[int] | None = None
+    ) -> dict[int, Scores]:
+        names = {name: k for k, name in enumerate(known.data.sources)}
+        group = np.array([names[name] for name in known.data.sources])
+        return votes(
+            vectors(known.features),
+            (known.targets > 0).astype(np.float32),
+            vectors(asked),
+            tuple(sorted(neighbours or self.neighbours)),
+            temperature=self.temperature,
+            groups=(group[known.items], group[items]),
+            device=self.device,
+        )
+
+
+def vectors(features: Array) -> NDArray[np.float32]:
+    """Features (items, moments, numbers) to unit vectors (items, numbers): the mean over moments, normalised."""
+    mean = features.mean(1) if features.shape[1] > 1 else features[:, 0]
+    length = np.linalg.norm(mean, axis=1, keepdims=True)
+    return np.asarray(mean / np.maximum(length, 1e-12), np.float32)
+
+
+@torch.no_grad()
+def votes(
+    known: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    asked: NDArray[np.float32],
+    neighbours: Sequence[int],
+    *,
+    temperature: float = TEMPERATURE,
+    groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    device: torch.device | str = "cpu",
+) -> dict[int, Scores]:
+    """By number of neighbours, the votes for each class as shares: (asked, classes).
+
+    Args:
+        known: unit vectors (n, d).
+        targets: (n, classes) of 1 and 0.
+        asked: unit vectors (m, d).
+        neighbours: numbers of them; no more are taken than there are.
+        groups: of known and of asked; equal ones are no neighbours.
+    """
+    there = torch.from_numpy(known).to(device)
+    truth = torch.from_numpy(targets).to(device)
+    most = min(max(neighbours), len(known))
+    found: dict[int, list[Scores]] = {k: [] for k in neighbours}
+    for first in range(0, len(asked), CHUNK):
+        likeness = torch.from_numpy(asked[first : first + CHUNK]).to(device) @ there.T
+        if groups is not None:
+            own = torch.from_numpy(groups[1][first : first + CHUNK, None] == groups[0][None]).to(device)
+            likeness.masked_fill_(own, -torch.inf)
+        near, places = likeness.topk(most, dim=1)
+        # Relative to the nearest: the shares are the same and nothing overflows.
+        weights = ((near - near[:, :1]) / temperature).exp().nan_to_num(0.0)
+        for k in neighbours:
+            some = weights[:, :k]
+            said = torch.einsum("qk,qkc->qc", some, truth[places[:, :k]])
+            found[k].append((said / some.sum(1, keepdim=True).clamp_min(1e-12)).cpu().numpy())
+    return {k: np.concatenate(pieces) for k, pieces in found.items()}

@@ -1,0 +1,157 @@
+"""Linear probes: logistic regression on frozen features, softmax for one label an item, sigmoids for several.
+
+Features are standardised by the training part (a batch norm without scale and shift, as RotNet and the FAIR benchmark
+put before the classifier) and divided by √numbers, so that one range of penalties suits every stage. The problem is
+convex and solved by L-BFGS, so there is neither learning rate nor schedule nor a best epoch to choose; the L2 penalty
+is chosen on held-out training data. Items of several moments learn from each and average what is said of each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avssl.evaluate.core.scores import Scores, figure
+from avssl.evaluate.data.labelled import Indices
+from avssl.evaluate.probes.probing import Array, Learning, Said
+
+PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
+"""Of the mean loss, times |W|²/2; tried from the strongest on, each from the solution before."""
+
+ITERATIONS = 100
+"""The most steps of L-BFGS for each penalty; that few leave a weak penalty short of its optimum, which regularises."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The protocol as a probe.
+
+    Attributes:
+        penalties: L2 penalties to choose from.
+        iterations: the most for each.
+        device: where it is computed.
+    """
+
+    penalties: Sequence[float] = PENALTIES
+    iterations: int = ITERATIONS
+    device: torch.device | str = "cpu"
+
+    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Said:
+        fit, choose = learning.halves()
+        single = learning.data.single
+        figures: dict[float, float] = {}
+        scale = Scale.of(fit.features)
+        rows, truth = scale(fit.features, self.device), self._truth(fit)
+        weights = None
+        for penalty in sorted(self.penalties, reverse=True):
+            weights = fit_logistic(rows, truth, penalty, single, start=weights, iterations=self.iterations)
+            said = self._say(weights, scale, choose.features, single)
+            figures[penalty] = figure(said, choose.targets, single)
+        del rows
+        best = max(figures, key=lambda penalty: figures[penalty])
+        scale = Scale.of(learning.features)
+        weights = fit_logistic(
+            scale(learning.features, self.device),
+            self._truth(learning),
+            best,
+            single,
+            start=weights,
+            iterations=2 * self.iterations,
+        )
+        return Said(self._say(weights, scale, asked, single), figures[best], f"penalty {best:g}")
+
+    def _truth(self, learning: Learning) -> Tensor:
+        """The truth of each moment of each item."""
+        moments = learning.features.shape[1]
+        return torch.from_numpy(np.repeat(learning.targets, moments, axis=0)).to(self.device)
+
+    @torch.no_grad()
+    def _say(self, weights: Weights, scale: Scale, features: Array, single: bool) -> Scores:
+        logits = weights(scale(features, self.device))
+        shares = logits.softmax(1) if single else logits.sigmoid()
+        return np.asarray(shares.view(features.shape[0], features.shape[1], -1).mean(1).cpu().numpy(), np.float32)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Brings features to mean 0, variance 1 / numbers."""
+
+    mean: NDArray[np.float32]
+    factor: NDArray[np.float32]
+
+    @staticmethod
+    def of(features: Array) -> Scale:
+        """From what is learned from; numbers that never change become 0."""
+        mean = features.mean((0, 1), dtype=np.float64)
+        deviation = features.std((0, 1), dtype=np.float64)
+        factor = np.where(deviation > 1e-7 * (1 + np.abs(mean)), 1 / np.maximum(deviation, 1e-30), 0.0)
+        return Scale(mean.astype(np.float32), (factor / math.sqrt(features.shape[2])).astype(np.float32))
+
+    def __call__(self, features: Array, device: torch.device | str = "cpu") -> Tensor:
+        """(items, moments, numbers) to (items · moments, numbers)."""
+        rows = torch.from_numpy(features.reshape(-1, features.shape[2])).to(device)
+        factor = torch.from_numpy(self.factor).to(device)
+        return (rows - torch.from_numpy(self.mean).to(device)).mul_(factor)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A linear classifier: ``weight`` (classes, numbers), ``bias`` (classes,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return rows @ self.weight.T + self.bias
+
+
+def fit_logistic(
+    rows: Tensor,
+    targets: Tensor,
+    penalty: float,
+    single: bool,
+    *,
+    start: Weights | None = None,
+    iterations: int = ITERATIONS,
+) -> Weights:
+    """The classifier that minimises the mean cross entropy plus penalty · |weight|² / 2; the bias is free.
+
+    scikit-learn's ``LogisticRegression(C=1 / (n · penalty))`` solves the same problem.
+
+    Args:
+        rows: (n, numbers).
+        targets: (n, classes) of 1, 0, and −1 for what must not count.
+        single: one label a row (softmax), or several (a sigmoid a class).
+        start: where to begin; zeros if None.
+    """
+    classes = targets.shape[1]
+    weight = torch.zeros(classes, rows.shape[1], device=rows.device) if start is None else start.weight.clone()
+    bias = torch.zeros(classes, device=rows.device) if start is None else start.bias.clone()
+    weight.requires_grad_(True)
+    bias.requires_grad_(True)
+    labels = targets.argmax(1)
+    truth, known = (targets > 0).float(), (targets >= 0).float()
+    solver = torch.optim.LBFGS(
+        [weight, bias], max_iter=iterations, tolerance_grad=1e-6, tolerance_change=1e-9, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        logits = rows @ weight.T + bias
+        if single:
+            mean = nn.functional.cross_entropy(logits, labels)
+        else:
+            each = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+            mean = (each * known).sum() / len(rows)
+        whole = mean + penalty / 2 * weight.square().sum()
+        whole.backward()  # type: ignore[no-untyped-call]
+        return whole
+
+    solver.step(loss)  # type: ignore[no-untyped-call]
+    return Weights(weight.detach(), bias.detach())

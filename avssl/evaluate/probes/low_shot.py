@@ -1,0 +1,107 @@
+"""Few labels: linear SVMs from k positives a class (Goyal et al. 2019), for several k and samples of the labels.
+
+As :mod:`avssl.evaluate.probes.svm`, but with one cost for all: the published script takes the cost with the best mean
+on the test set, here it is fixed beforehand. A row's value is the mean over the samples; its interval is for other
+samples and other judged items alike, and the samples' range is in its note. What is a negative of a class was drawn
+as a positive of another; "difficult" ones are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from avssl.errors import UserError
+from avssl.evaluate.core.bootstrap_rows import mean_of_repeats
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.scores import Context, Scores, score_row, with_balanced
+from avssl.evaluate.data.labelled import Indices, Labelled
+from avssl.evaluate.probes.knn import vectors
+from avssl.evaluate.probes.probing import Encoded
+from avssl.evaluate.probes.svm import decide, in_span
+from avssl.samplers.keys import generator
+
+SHOTS = (1, 2, 4, 8, 16, 32, 64, 96)
+"""Positives a class (published)."""
+
+SAMPLES = 5
+COST = 0.5
+
+
+@dataclass(frozen=True)
+class LowShot:
+    """The protocol's choices.
+
+    Attributes:
+        shots: positives a class; those that some class does not have are left out.
+        samples: independent samples of the labels.
+        cost: of the SVMs.
+    """
+
+    shots: Sequence[int] = SHOTS
+    samples: int = SAMPLES
+    cost: float = COST
+
+
+def low_shot(
+    encoded: Sequence[Encoded],
+    data: Labelled,
+    choices: LowShot,
+    context: Context,
+    *,
+    stages: Sequence[str] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[ResultRow]:
+    """Rows ENCODER/STAGE with the metric "accuracy-K-a-class" (or "map-…-K-a-class"), the same samples for all.
+
+    Raises:
+        UserError: no class has as many positives as the smallest of the numbers.
+    """
+    division = data.divisions[0]
+    least = int((data.targets[division.train] > 0).sum(0).min())
+    shots = [k for k in choices.shots if k <= least]
+    if not shots:
+        raise UserError(f"a class has only {least} items to learn from; give fewer with --shots")
+    draws = list(_samples(data, division.train, shots, choices.samples, context.seed))
+    rows: list[ResultRow] = []
+    for one in encoded:
+        for stage in [name for name in one.stages if stages is None or name in stages or len(one.stages) == 1]:
+            units = vectors(one.stage(stage))
+            found: dict[int, list[Scores]] = {}
+            for k, items in draws:
+                known, asked = in_span(units[items], units[division.test])
+                said = np.stack(
+                    [
+                        decide(known[truth >= 0], truth[truth >= 0] > 0, asked, choices.cost)
+                        for truth in data.targets[items].T
+                    ],
+                    axis=1,
+                )
+                found.setdefault(k, []).append(said)
+            label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
+            some = [row for k, each in found.items() for row in _rows(label, k, each, data, context)]
+            tell(f"{label}: " + ", ".join(f"{row.metric} {row.value:.3f}" for row in some[:: 1 + data.single]))
+            rows += some
+    return rows
+
+
+def _samples(
+    data: Labelled, train: Indices, shots: Sequence[int], samples: int, seed: int
+) -> Iterator[tuple[int, Indices]]:
+    """(k, the items learned from): a smaller sample is part of the larger ones of the same number."""
+    for number in range(samples):
+        order = generator(seed, "low-shot", number).permutation(train)
+        for k in shots:
+            chosen: set[int] = set()
+            for column in (data.targets > 0).T:
+                chosen |= set(order[column[order]][:k].tolist())
+            yield k, np.array(sorted(chosen), np.int64)
+
+
+def _rows(name: str, k: int, found: Sequence[Scores], data: Labelled, context: Context) -> list[ResultRow]:
+    """The mean over the samples of the labels: of the figure, and where items have one label of balanced accuracy."""
+    each = [with_balanced([(score_row(name, said, data, data.test, context), said)], data) for said in found]
+    means = [mean_of_repeats(rows, "samples") for rows in zip(*each, strict=True)]
+    return [replace(row, metric=f"{row.metric}-{k}-a-class") for row in means]

@@ -1,0 +1,242 @@
+"""What the probes share: every stage of every encoder, choices on held-out training data, one look at the test.
+
+A probe learns from frozen features of some items and scores others. Here it is put to each stage of the trained
+encoder, of the same architecture with random weights, and of whatever else stands beside them; the rows are
+
+    trained/STAGE, random/STAGE   each stage
+    trained, random               the stage that is best on held-out training data, which its note names
+    gain                          trained minus random, on the same items
+    drop                          trained: the best of the earlier stages minus the last; below 0 there is no drop
+    shuffled-labels               the probe of the best stage learned from shuffled labels: must fall to chance
+    majority                      always the most frequent class
+
+Beside each accuracy stands a row "balanced-accuracy", the mean of the classes' accuracies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import UserError
+from avssl.evaluate.core.bootstrap_rows import mean_of_repeats
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.scores import Context, Scores, figure, gain_row, majority_rows, score_row, with_balanced
+from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
+from avssl.samplers.keys import generator
+
+Array = NDArray[np.float32]
+"""Features of items: (items, moments, numbers)."""
+
+SHUFFLES = 4
+"""How often labels are dealt out anew for the control."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What a probe learns from.
+
+    Attributes:
+        features: (n, moments, numbers).
+        data: the truth of all items.
+        items: the numbers of these n.
+        seed: of what is drawn.
+    """
+
+    features: Array
+    data: Labelled
+    items: Indices
+    seed: int = 0
+
+    @property
+    def targets(self) -> NDArray[np.int8]:
+        return self.data.targets[self.items]
+
+    def part(self, items: Indices) -> Learning:
+        """Only these of its items."""
+        place = {int(item): k for k, item in enumerate(self.items)}
+        return replace(self, features=self.features[[place[int(i)] for i in items]], items=items)
+
+    def halves(self) -> tuple[Learning, Learning]:
+        """(what to fit on, what to choose on), no source in both."""
+        rest, held = hold_out(self.items, self.data.targets, self.data.sources, seed=self.seed)
+        if not len(held) or not len(rest):
+            raise UserError(
+                f"{len(self.items)} items of training data are too few to choose on: a class needs two sources at least"
+            )
+        return self.part(rest), self.part(held)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a probe says of the items it is asked about.
+
+    Attributes:
+        scores: (items, classes).
+        held_out: its figure on the part of the training data that it chose its parameters on.
+        chosen: what it chose, for people.
+    """
+
+    scores: Scores
+    held_out: float
+    chosen: str
+
+
+class Probe(Protocol):
+    """A way to learn from features: chooses its parameters on a part of ``learning``, then scores ``asked``."""
+
+    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Said: ...
+
+
+class Staged(Protocol):
+    """Features by stage: :class:`avssl.evaluate.data.features.Features`, or hand-made ones of a single stage."""
+
+    @property
+    def stages(self) -> tuple[str, ...]: ...
+
+    def stage(self, name: str) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The features of one encoder over the parts of the data."""
+
+    name: str
+    parts: Sequence[Staged]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return self.parts[0].stages
+
+    def stage(self, name: str) -> Array:
+        """(items of all parts, moments, numbers)."""
+        arrays = [part.stage(name) for part in self.parts]
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one stage: the scores of all judged items, and the figure on held-out training data."""
+
+    encoder: str
+    stage: str
+    scores: Scores
+    held_out: float
+    chosen: str
+
+
+def probe_all(
+    encoded: Sequence[Encoded],
+    data: Labelled,
+    probe: Probe,
+    context: Context,
+    *,
+    stages: Sequence[str] | None = None,
+    tell: Tell = lambda _: None,
+) -> list[ResultRow]:
+    """Rows of each stage of each encoder (see the top of this file); the first of them is the one in question.
+
+    Args:
+        encoded: encoders with their features: "trained" first, "random" among them.
+        stages: only these; all if None.
+        tell: takes a line about each stage.
+    """
+    rows: list[tuple[ResultRow, Scores]] = []
+    outcomes: dict[str, list[Outcome]] = {}
+    for one in encoded:
+        for stage in [name for name in one.stages if stages is None or name in stages or len(one.stages) == 1]:
+            outcome = probe_stage(one, stage, data, probe, context)
+            label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
+            row = score_row(label, outcome.scores, data, data.test, context, outcome.chosen)
+            rows.append((row, outcome.scores))
+            tell(f"{label}: {row.metric} {row.value:.3f} ({outcome.chosen})")
+            outcomes.setdefault(one.name, []).append(outcome)
+    return with_balanced(rows, data) + _summary(encoded, outcomes, data, probe, context)
+
+
+def probe_stage(
+    one: Encoded, stage: str, data: Labelled, probe: Probe, context: Context, shuffle: int | None = None
+) -> Outcome:
+    """Learn and judge on each division in turn.
+
+    Args:
+        shuffle: learn from labels that were dealt out anew among the items of the training part, in this way.
+    """
+    features = one.stage(stage)
+    scores: list[Scores] = []
+    held_out: list[float] = []
+    chosen: list[str] = []
+    for number, division in enumerate(data.divisions):
+        truth = data if shuffle is None else _dealt(data, division.train, context.seed, shuffle, number)
+        learning = Learning(features[division.train], truth, division.train, context.seed)
+        said = probe(learning, features[division.test], division.test)
+        scores.append(said.scores)
+        held_out.append(said.held_out)
+        chosen.append(said.chosen)
+    told = ", ".join(dict.fromkeys(chosen))
+    return Outcome(one.name, stage, np.concatenate(scores), float(np.mean(held_out)), told)
+
+
+def fold_note(scores: Scores, data: Labelled) -> str:
+    """The spread over folds, as a note: folds share training data and are no independent samples."""
+    if len(data.divisions) < 2:
+        return ""
+    sizes = np.cumsum([len(division.test) for division in data.divisions])[:-1]
+    parts = np.split(scores, sizes)
+    values = [figure(s, data.targets[d.test], data.single) for s, d in zip(parts, data.divisions, strict=True)]
+    return f"; folds {min(values):.3f} to {max(values):.3f}"
+
+
+def _summary(
+    encoded: Sequence[Encoded],
+    outcomes: Mapping[str, Sequence[Outcome]],
+    data: Labelled,
+    probe: Probe,
+    context: Context,
+) -> list[ResultRow]:
+    best: list[tuple[ResultRow, Scores]] = []
+    for one in encoded:
+        if len(one.stages) > 1:
+            outcome = _best(outcomes[one.name])
+            note = f"{outcome.stage}, the best on held-out training data{fold_note(outcome.scores, data)}"
+            best.append((score_row(one.name, outcome.scores, data, data.test, context, note), outcome.scores))
+    rows = with_balanced(best, data)
+    ours = encoded[0].name
+    top, (*earlier, end) = _best(outcomes[ours]), outcomes[ours]
+    if "random" in outcomes and ours != "random":
+        note = f"{ours} minus random, each at its best stage"
+        theirs = _best(outcomes["random"]).scores
+        rows.append(gain_row("gain", top.scores, theirs, data, data.test, context, note))
+    if earlier:
+        before = _best(earlier)
+        note = f"{ours}: {before.stage}, the best of the earlier stages, minus {end.stage}, the last"
+        rows.append(gain_row("drop", before.scores, end.scores, data, data.test, context, note))
+    rows += _shuffled(encoded[0], top.stage, data, probe, context)
+    return rows + majority_rows(data, context)
+
+
+def _best(outcomes: Sequence[Outcome]) -> Outcome:
+    return max(outcomes, key=lambda outcome: outcome.held_out)
+
+
+def _shuffled(one: Encoded, stage: str, data: Labelled, probe: Probe, context: Context) -> list[ResultRow]:
+    """The mean over several shuffles: where classes lie apart, one shuffle labels a whole class right by luck."""
+    said = [probe_stage(one, stage, data, probe, context, shuffle).scores for shuffle in range(SHUFFLES)]
+    note = f"{one.name}/{stage}, labels of the training part dealt out anew, {SHUFFLES} times: must be at chance"
+    each = [
+        with_balanced([(score_row("shuffled-labels", scores, data, data.test, context, note), scores)], data)
+        for scores in said
+    ]
+    return [mean_of_repeats(rows, "shuffles") for rows in zip(*each, strict=True)]
+
+
+def _dealt(data: Labelled, items: Indices, seed: int, shuffle: int, number: int) -> Labelled:
+    targets = data.targets.copy()
+    targets[items] = targets[generator(seed, "shuffled-labels", shuffle, number).permutation(items)]
+    return replace(data, targets=targets)

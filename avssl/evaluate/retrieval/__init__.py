@@ -1,0 +1,1 @@
+"""From pictures to sounds and back: embeddings, their files, nDCG and recall."""

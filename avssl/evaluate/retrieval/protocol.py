@@ -1,0 +1,334 @@
+"""Image to sound and back in the space where the two meet: nDCG@30, recall, median rank, with chance and intervals.
+
+A query is one half of a moment (its frame, or the sound around it); the gallery is the other half of every moment. The
+partner is any half of the query's own source, since clips of one video are near-duplicates. Relevant for nDCG is what
+shares a kind with the query (its label, or in the generated world a kind that sounds), and the partner itself; within a
+modality the query's own source is left out of the gallery. Relevance is 0 or 1, the gain linear, the ideal order that
+of the whole gallery. Ties count with their expectation, so that a constant embedding has no luck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from avssl.errors import UserError
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.statistics import SHARE, accuracy_interval, cluster_bootstrap
+from avssl.media.facts import Media
+from avssl.networks.fusion import Fusion
+from avssl.networks.model import Model
+from avssl.samplers.keys import generator
+
+DEPTH = 30
+"""Places of the ranking that nDCG looks at (AVE-Net)."""
+
+RECALLS = (1, 5, 10)
+BATCH = 32
+Matrix = NDArray[np.float64]
+Marks = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The moments of a collection whose halves are looked for.
+
+    Attributes:
+        items: number of the item of each, (n,).
+        seconds: when, (n,).
+        sources: what it was cut from.
+        kinds: what it is of; empty where nothing is known.
+    """
+
+    items: Sequence[int]
+    seconds: Sequence[float]
+    sources: Sequence[str]
+    kinds: Sequence[frozenset[str]]
+
+    @property
+    def same_source(self) -> Marks:
+        names = np.array(self.sources)
+        return np.asarray(names[:, None] == names[None])
+
+    @property
+    def relevant(self) -> Marks:
+        """(n, n): shares a kind, or the source."""
+        classes = sorted(set().union(*self.kinds))
+        table = np.array([[name in kinds for name in classes] for kinds in self.kinds], float).reshape(
+            len(self.items), -1
+        )
+        return np.asarray(table @ table.T > 0) | self.same_source
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The two halves of each moment as a model sees them.
+
+    Attributes:
+        image: unit vectors (n, 128).
+        sound: unit vectors (n, 128).
+        own: what the network itself says of each frame (row) and sound (column), (n, n).
+    """
+
+    image: Matrix
+    sound: Matrix
+    own: Matrix
+
+
+def find_moments(media: Media, per_clip: int = 1) -> Moments:
+    """So many moments of each clip with pictures and sound, each in the middle of its share of the clip.
+
+    Raises:
+        UserError: fewer than two sources have both.
+    """
+    items: list[int] = []
+    seconds: list[float] = []
+    kinds: list[frozenset[str]] = []
+    for i in range(len(media)):
+        facts = media.facts(i)
+        if not (facts.has_video and facts.has_sound):
+            continue
+        truth = media.annotation(i)
+        known = truth["kinds_sounding"] if truth is not None and "kinds_sounding" in truth else [facts.label]
+        items += [i] * per_clip
+        seconds += [(k + 0.5) / per_clip * facts.duration_seconds for k in range(per_clip)]
+        kinds += [frozenset(str(kind) for kind in known if kind is not None)] * per_clip
+    sources = [media.facts(i).source for i in items]
+    if len(set(sources)) < 2:
+        raise UserError(
+            f"retrieval needs clips with picture and sound of two sources at least, not {len(set(sources))}"
+        )
+    return Moments(items, seconds, sources, kinds)
+
+
+@torch.no_grad()
+def embed_moments(
+    model: Model, media: Media, moments: Moments, told: Callable[[int, int], None] | None = None
+) -> Embedded:
+    """What a model makes of the halves of each moment.
+
+    Raises:
+        UserError: the run has no pictures, no sound, or nothing that joins them.
+    """
+    if model.vision is None or model.audio_encoder is None or model.fusion is None:
+        raise UserError(
+            "this run has no space where picture and sound meet; take a run of: avssl train av-correspondence"
+        )
+    front_end, fusion = model.audio_encoder.config.front_end, model.fusion
+    seen: list[torch.Tensor] = []
+    heard: list[torch.Tensor] = []
+    pairs = list(zip(moments.items, moments.seconds, strict=True))
+    for first in range(0, len(pairs), BATCH):
+        some = pairs[first : first + BATCH]
+        frames = torch.cat([model.prepare_frames(media.frames(i, [time])) for i, time in some])
+        length, rate = front_end.seconds, front_end.rate
+        sounds = np.stack([media.audio(i, time - length / 2, length, rate) for i, time in some])
+        seen.append(fusion.embed_vision(model.vision(frames)))
+        heard.append(fusion.embed_audio(model.audio_encoder(model.prepare_waveform(sounds, rate))))
+        if told is not None:
+            told(min(first + BATCH, len(pairs)), len(pairs))
+    vision, audio = torch.cat(seen), torch.cat(heard)
+    return Embedded(_unit(fusion.vectors(vision)), _unit(audio), _own(fusion, vision, audio))
+
+
+def retrieval_rows(
+    embedded: Mapping[str, Embedded], moments: Moments, context: Context, recalls: Sequence[int] = RECALLS
+) -> list[ResultRow]:
+    """Rows NAME/DIRECTION of each model, both ways by cosine of the 128-d vectors and by the network's own score.
+
+    ``shuffled-pairs/…`` are the first model's, with each source's partner dealt out anew: they must be at chance.
+    """
+    rows: list[ResultRow] = []
+    partner, relevant = moments.same_source, moments.relevant
+    labelled = any(moments.kinds)
+    for name, one in embedded.items():
+        likeness = one.image @ one.sound.T
+        ways = {
+            f"{name}/image-to-sound": likeness,
+            f"{name}/sound-to-image": likeness.T,
+            f"{name}/image-to-sound, own score": one.own,
+            f"{name}/sound-to-image, own score": one.own.T,
+        }
+        for label, scores in ways.items():
+            rows += _both(label, scores, partner, relevant if labelled else None, moments, context, recalls)
+        if labelled:
+            for label, vectors in (("image-to-image", one.image), ("sound-to-sound", one.sound)):
+                rows += _within(f"{name}/{label}", vectors, partner, relevant, moments, context)
+    name, one = next(iter(embedded.items()))
+    shuffled = _dealt(moments, context.seed)
+    for label, scores in (("image-to-sound", one.image @ one.sound.T), ("sound-to-image", one.sound @ one.image.T)):
+        rows += _both(f"shuffled-pairs/{label}", scores, shuffled, None, moments, context, recalls)
+    return rows
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------
+
+
+def expected_rank(scores: ArrayLike, partner: ArrayLike) -> NDArray[np.float64]:
+    """Rank of each query's best partner, from 1 on; among ties its expectation.
+
+    With b items strictly better than the best partner and t as good, m of them partners: b + (t + 1) / (m + 1).
+
+    Args:
+        scores: (queries, gallery).
+        partner: (queries, gallery) of bool, one at least in each row.
+    """
+    said, own = np.asarray(scores, np.float64), np.asarray(partner, bool)
+    best = np.where(own, said, -np.inf).max(1, keepdims=True)
+    better, equal = (said > best).sum(1), said == best
+    return np.asarray(better + (equal.sum(1) + 1) / ((equal & own).sum(1) + 1), np.float64)
+
+
+def recall_chance(partners: ArrayLike, gallery: int, k: int) -> float:
+    """The mean over queries of the chance that one of their partners is among k drawn items of the gallery."""
+    counts = np.asarray(partners, np.int64)
+    return float(np.mean([1 - comb(gallery - int(m), k) / comb(gallery, k) for m in counts]))
+
+
+def ndcg(
+    scores: ArrayLike, relevance: ArrayLike, k: int = DEPTH, allowed: ArrayLike | None = None
+) -> NDArray[np.float64]:
+    """nDCG@k of each query with linear gain; NaN where nothing is relevant. Ties share their mean relevance.
+
+    DCG@k = Σ rel_i / log2(i + 1), over that of the best possible order of the gallery (Järvelin & Kekäläinen 2002).
+
+    Args:
+        scores: (queries, gallery).
+        relevance: (queries, gallery), at least 0.
+        allowed: (queries, gallery) of bool: what is in the query's gallery; all if None.
+    """
+    said, gain = np.asarray(scores, np.float64), np.asarray(relevance, np.float64)
+    inside = np.ones(said.shape, bool) if allowed is None else np.asarray(allowed, bool)
+    found = np.full(len(said), np.nan)
+    for q in range(len(said)):
+        s, g = said[q, inside[q]], gain[q, inside[q]]
+        if g.sum() > 0:
+            found[q] = _dcg(_shared(s, g), k) / _dcg(np.sort(g)[::-1], k)
+    return found
+
+
+def ndcg_chance(relevance: ArrayLike, k: int = DEPTH, allowed: ArrayLike | None = None) -> float:
+    """The expectation of the mean nDCG@k for a random order: that of equal scores."""
+    gain = np.asarray(relevance, np.float64)
+    return float(np.nanmean(ndcg(np.zeros(gain.shape), gain, k, allowed)))
+
+
+def _shared(scores: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Relevance in the order of falling scores; equal scores have the mean of theirs."""
+    _, group = np.unique(-scores, return_inverse=True)
+    mean = np.bincount(group, gain) / np.bincount(group)
+    return np.asarray(mean[np.sort(group)], np.float64)
+
+
+def _dcg(gain: NDArray[np.float64], k: int) -> float:
+    some = gain[:k]
+    return float((some / np.log2(np.arange(2, len(some) + 2))).sum())
+
+
+# --- rows -------------------------------------------------------------------------------------------------------
+
+
+def _both(
+    name: str,
+    scores: Matrix,
+    partner: Marks,
+    relevant: Marks | None,
+    moments: Moments,
+    context: Context,
+    recalls: Sequence[int],
+) -> list[ResultRow]:
+    gallery = scores.shape[1]
+    ranks = expected_rank(scores, partner)
+    counts = partner.sum(1)
+    rows: list[ResultRow] = []
+    for k in [k for k in recalls if k < gallery]:
+        hits = ranks <= k
+        interval = accuracy_interval(hits, [(source,) for source in moments.sources])
+        rows.append(
+            _row(name, f"recall@{k}", hits, interval, recall_chance(counts, gallery, k), "wilson", moments, context)
+        )
+    places = (1.0, float(gallery))
+    middle = cluster_bootstrap(
+        ranks, moments.sources, lambda x: float(np.median(x)), draws=context.draws, bounds=places
+    )
+    expected = float(np.median((gallery + 1) / (counts + 1)))
+    row = _row(name, "median-rank", ranks, middle, expected, "bootstrap", moments, context, float(np.median(ranks)))
+    rows.append(row)
+    if relevant is not None:
+        values = ndcg(scores, relevant)
+        interval = cluster_bootstrap(values, moments.sources, draws=context.draws, bounds=SHARE)
+        chance = ndcg_chance(relevant)
+        rows.append(_row(name, f"ndcg@{DEPTH}", values, interval, chance, "bootstrap", moments, context))
+    return rows
+
+
+def _within(
+    name: str, vectors: Matrix, partner: Marks, relevant: Marks, moments: Moments, context: Context
+) -> list[ResultRow]:
+    """nDCG within a modality, the query's own source left out."""
+    others = ~partner
+    values = ndcg(vectors @ vectors.T, relevant, allowed=others)
+    known = ~np.isnan(values)
+    if not known.any():
+        return []
+    sources = [source for source, k in zip(moments.sources, known, strict=True) if k]
+    interval = cluster_bootstrap(values[known], sources, draws=context.draws, bounds=SHARE)
+    chance = ndcg_chance(relevant, allowed=others)
+    return [_row(name, f"ndcg@{DEPTH}", values[known], interval, chance, "bootstrap", moments, context)]
+
+
+def _row(
+    name: str,
+    metric: str,
+    values: NDArray[np.float64] | Marks,
+    interval: tuple[float, float],
+    chance: float,
+    method: str,
+    moments: Moments,
+    context: Context,
+    value: float | None = None,
+) -> ResultRow:
+    gallery = len(moments.items)
+    return ResultRow(
+        name=name,
+        metric=metric,
+        value=float(np.mean(values)) if value is None else value,
+        low=interval[0],
+        high=interval[1],
+        n=len(values),
+        chance=chance,
+        split="test",
+        seed=context.seed,
+        note=f"gallery of {gallery} moments",
+        command=context.command,
+        protocol=context.protocol,
+        unit="source",
+        clusters=len(set(moments.sources)),
+        method=method,
+        n_listed=gallery,
+        n_used=len(values),
+    )
+
+
+def _dealt(moments: Moments, seed: int) -> Marks:
+    """Partners dealt out anew among sources; none keeps its own."""
+    names = sorted(set(moments.sources))
+    order = generator(seed, "shuffled-pairs").permutation(len(names))
+    other = {names[order[k]]: names[order[(k + 1) % len(names)]] for k in range(len(names))}
+    wanted = np.array([other[source] for source in moments.sources])
+    return np.asarray(wanted[:, None] == np.array(moments.sources)[None])
+
+
+def _unit(x: torch.Tensor) -> Matrix:
+    return torch.nn.functional.normalize(x.double(), dim=-1).cpu().numpy()
+
+
+def _own(fusion: Fusion, vision: torch.Tensor, audio: torch.Tensor) -> Matrix:
+    rows = [fusion.all_pairs(vision[k : k + BATCH], audio) for k in range(0, len(vision), BATCH)]
+    return torch.cat(rows).double().cpu().numpy()

@@ -1,0 +1,1 @@
+"""An encoder under the head of another task: detection, keypoints, surface normals."""

@@ -1,0 +1,1 @@
+"""Objects and their boxes: Faster R-CNN on an encoder, average precision."""

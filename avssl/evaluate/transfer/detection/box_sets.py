@@ -1,0 +1,231 @@
+"""Pictures with boxes, as Pascal VOC and COCO lay them out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from avssl.errors import UserError
+from avssl.evaluate.data.split_files import is_voc, voc_annotation, voc_list
+from avssl.evaluate.transfer.detection.box_precision import Truth
+from avssl.media.decoding.images import still_size
+
+TRAIN, TEST = ("trainval", "train"), ("test", "val")
+"""Parts of VOC and COCO that are learned from and judged on; the first that is there."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture and what is in it; its labels are numbers in the set's ``classes``."""
+
+    picture: Path
+    width: int
+    height: int
+    truth: Truth
+
+
+@dataclass(frozen=True)
+class BoxSet:
+    """Pictures with boxes.
+
+    Attributes:
+        scenes: in the order of the list.
+        classes: names of the classes.
+        listed: how many pictures the list has.
+        passed_over: why pictures of the list are not among the scenes, and boxes not among the truths: one line each.
+    """
+
+    scenes: tuple[Scene, ...]
+    classes: tuple[str, ...]
+    listed: int
+    passed_over: tuple[str, ...] = ()
+
+    @property
+    def truths(self) -> list[Truth]:
+        """Of the scenes."""
+        return [scene.truth for scene in self.scenes]
+
+
+def open_boxes(data: str | Path, test: str | Path | None = None) -> tuple[BoxSet, BoxSet]:
+    """What is learned from and what is judged on, with the same classes in the same order.
+
+    Args:
+        data: a folder laid out as VOC (``JPEGImages``, ``Annotations``, ``ImageSets/Main``) or as COCO
+            (``annotations/instances_*.json``), or such a JSON file.
+        test: another such place; without it the part "test" or "val" of ``data``.
+
+    Raises:
+        UserError: it is neither, an annotation is damaged, or a part has no object to find.
+    """
+    if test is None and Path(data).is_file():
+        raise UserError(f"{data} is one part only; give what is judged with --test")
+    parts = [_read(Path(data), TRAIN), _read(Path(test or data), TEST if test is None else (*TEST, *TRAIN))]
+    classes = tuple(sorted({name for part in parts for scene in part.scenes for name in scene.names}))
+    if not classes:
+        raise UserError(f"{data} holds no box that can be used")
+    train, judged = (_numbered(part, classes) for part in parts)
+    for part, place in ((train, data), (judged, test or data)):
+        if not any((~truth.ignored).any() for truth in part.truths):
+            raise UserError(f"{place}: no picture of {part.listed} has an object to find that can be used")
+    return train, judged
+
+
+# --- how --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A scene whose classes are still names."""
+
+    picture: Path
+    width: int
+    height: int
+    boxes: list[tuple[float, float, float, float]]
+    names: list[str]
+    ignored: list[bool]
+    crowd: list[bool]
+
+
+@dataclass(frozen=True)
+class _Part:
+    scenes: list[_Named]
+    listed: int
+    passed_over: list[str]
+
+
+def _read(place: Path, parts: Sequence[str]) -> _Part:
+    if is_voc(place):
+        scenes = [_voc_scene(place, picture) for picture in voc_list(place, *parts)]
+    else:
+        scenes = _coco_scenes(_coco_file(place, parts))
+    kept: list[_Named] = []
+    passed_over: list[str] = []
+    for scene in scenes:
+        reason = _unusable(scene)
+        if reason is None:
+            kept.append(_within(scene, passed_over))
+        else:
+            passed_over.append(f"{scene.picture}: {reason}")
+    return _Part(kept, len(scenes), passed_over)
+
+
+def _unusable(scene: _Named) -> str | None:
+    if not scene.picture.is_file():
+        return "no such picture"
+    size = still_size(str(scene.picture))
+    if size is None:
+        return "not a picture that can be read"
+    told = (scene.width, scene.height)
+    return None if size == told else f"{size[0]}×{size[1]} pixels, but its annotation says {told[0]}×{told[1]}"
+
+
+def _within(scene: _Named, passed_over: list[str]) -> _Named:
+    """The scene with its boxes cut at the picture's border; a box of which nothing is left is dropped."""
+    width, height = scene.width, scene.height
+    boxes = [(max(0.0, x), max(0.0, y), min(width, u), min(height, v)) for x, y, u, v in scene.boxes]
+    kept = [i for i, (x, y, u, v) in enumerate(boxes) if u > x and v > y]
+    if len(kept) < len(boxes):
+        passed_over.append(f"{scene.picture}: {len(boxes) - len(kept)} boxes without area")
+    chosen = [[some[i] for i in kept] for some in (boxes, scene.names, scene.ignored, scene.crowd)]
+    return _Named(scene.picture, width, height, *chosen)  # type: ignore[arg-type]
+
+
+def _numbered(part: _Part, classes: Sequence[str]) -> BoxSet:
+    numbers = {name: k for k, name in enumerate(classes)}
+    scenes = [
+        Scene(
+            one.picture,
+            one.width,
+            one.height,
+            Truth(
+                np.array(one.boxes, np.float32).reshape(-1, 4),
+                np.array([numbers[name] for name in one.names], np.int64),
+                np.array(one.ignored, bool),
+                np.array(one.crowd, bool),
+            ),
+        )
+        for one in part.scenes
+    ]
+    return BoxSet(tuple(scenes), tuple(classes), part.listed, tuple(part.passed_over))
+
+
+def _voc_scene(folder: Path, picture: Path) -> _Named:
+    """VOC's corners are numbers of pixels from 1 on that belong to the box: pixel 1 reaches from 0 to 1."""
+    file = voc_annotation(folder, picture)
+    try:
+        root = ElementTree.parse(file).getroot()
+        named = (root.findtext("filename") or "").strip()
+        if not picture.is_file() and (picture.parent / named).is_file():
+            picture = picture.parent / named  # a set made by others may hold PNGs
+        width, height = (int(float(_text(root, f"size/{side}"))) for side in ("width", "height"))
+        scene = _Named(picture, width, height, [], [], [], [])
+        for one in root.iter("object"):
+            left, top, right, bottom = (
+                float(_text(one, f"bndbox/{corner}")) for corner in ("xmin", "ymin", "xmax", "ymax")
+            )
+            scene.boxes.append((left - 1, top - 1, right, bottom))
+            scene.names.append(_text(one, "name"))
+            scene.ignored.append((one.findtext("difficult") or "0").strip() not in ("0", ""))
+            scene.crowd.append(False)
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        raise UserError(f"{file} cannot be read as an annotation of VOC ({error})") from None
+    return scene
+
+
+def _text(node: ElementTree.Element, path: str) -> str:
+    found = (node.findtext(path) or "").strip()
+    if not found:
+        raise ValueError(f"it has no {path}")
+    return found
+
+
+def _coco_file(place: Path, parts: Sequence[str]) -> Path:
+    if place.is_file():
+        return place
+    for part in parts:
+        found = sorted((place / "annotations").glob(f"instances_{part}*.json"))
+        if found:
+            return found[-1]  # of several years the last
+    raise UserError(
+        f"{place} is laid out neither as VOC (JPEGImages, Annotations, ImageSets/Main) nor as COCO "
+        f"(annotations/instances_{parts[0]}.json)"
+    )
+
+
+def _coco_scenes(file: Path) -> list[_Named]:
+    try:
+        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        names = {one["id"]: str(one["name"]) for one in told["categories"]}
+        folder = _coco_pictures(file, [one["file_name"] for one in told["images"]])
+        scenes = {
+            one["id"]: _Named(folder / one["file_name"], int(one["width"]), int(one["height"]), [], [], [], [])
+            for one in told["images"]
+        }
+        for one in told["annotations"]:
+            x, y, width, height = map(float, one["bbox"])
+            scene, crowd = scenes[one["image_id"]], bool(one.get("iscrowd", 0))
+            scene.boxes.append((x, y, x + width, y + height))
+            scene.names.append(names[one["category_id"]])
+            scene.ignored.append(crowd)
+            scene.crowd.append(crowd)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{file} cannot be read as instances of COCO ({what})") from None
+    return list(scenes.values())
+
+
+def _coco_pictures(file: Path, names: Sequence[str]) -> Path:
+    """The folder with the pictures: named as the part (``train``, ``val2017``), under ``images`` or not."""
+    part, root = file.stem.removeprefix("instances_"), file.parent
+    above = root.parent
+    places = [above / part, above / "images" / part, root / part, above / "images", root / "images", root, above]
+    for folder in places:
+        if names and (folder / names[0]).is_file():
+            return folder
+    return places[0]

@@ -1,0 +1,102 @@
+"""Detections beside the truth: the same pictures with the boxes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from avssl.evaluate.core.side_by_side import draw_rows, save_png
+from avssl.evaluate.transfer.detection.box_precision import Said, iou
+from avssl.evaluate.transfer.detection.box_sets import BoxSet, Scene
+from avssl.media.decoding.images import read_image
+from avssl.tasks.cards import enlarged, font, picture_of
+
+SHOWN, SIDE = 6, 300
+"""Pictures on the sheet, and pixels of their longer side."""
+
+SURE = 0.5
+"""Detections with this score at least are drawn."""
+
+NAMED = 10
+"""The most boxes in a picture whose names are written: more names would hide the objects."""
+
+COLOURS = ("#e6194b", "#1f77e0", "#2ca02c", "#ff9d0a", "#b04fd6", "#12b5c9", "#f032e6", "#8a6d1f")
+"""One class after the other, then again."""
+
+GREY = "#b8b8b8"
+
+
+def draw_detections(path: Path, title: str, test: BoxSet, said: Mapping[str, Sequence[Said]], seed: int = 0) -> None:
+    """Write a sheet of some judged pictures: their truth, then what each detector says.
+
+    Args:
+        path: the PNG; it appears whole.
+        said: by name, of all pictures of ``test``.
+        seed: of which pictures are shown.
+    """
+    order = np.random.default_rng(seed).permutation(len(test.scenes))
+    rows = []
+    for i in sorted(order[:SHOWN].tolist()):
+        scene = test.scenes[i]
+        counts = [len(scene.truth.boxes), *(int((one[i].scores >= SURE).sum()) for one in said.values())]
+        named = max(counts) <= NAMED
+        pictures, lines = [_with_truth(scene, test.classes, named)], [_counted(scene)]
+        for one in said.values():
+            pictures.append(_with_boxes(scene, one[i], test.classes, named))
+            lines.append(_found(scene, one[i]))
+        rows.append((pictures, lines))
+    note = f"Boxes with a score of {SURE} at least. Grey: objects that do not count (difficult, crowds)."
+    across = 2 if len(said) < 2 else 1
+    save_png(draw_rows(title, note, ["truth", *said], rows, across=across), path)
+
+
+def _with_truth(scene: Scene, classes: Sequence[str], named: bool) -> Image.Image:
+    truth = scene.truth
+    colours = [
+        GREY if ignored else COLOURS[label % len(COLOURS)]
+        for label, ignored in zip(truth.labels, truth.ignored, strict=True)
+    ]
+    return _drawn(scene, truth.boxes, [classes[k] for k in truth.labels], colours, named)
+
+
+def _with_boxes(scene: Scene, said: Said, classes: Sequence[str], named: bool) -> Image.Image:
+    sure = np.flatnonzero(said.scores >= SURE)[::-1]  # the surest on top
+    names = [f"{classes[said.labels[i]]} {said.scores[i]:.2f}" for i in sure]
+    return _drawn(scene, said.boxes[sure], names, [COLOURS[said.labels[i] % len(COLOURS)] for i in sure], named)
+
+
+def _drawn(
+    scene: Scene, boxes: NDArray[np.float32], names: Sequence[str], colours: Sequence[str], named: bool
+) -> Image.Image:
+    picture = enlarged(picture_of(read_image(str(scene.picture))), SIDE)
+    scale = picture.width / scene.width
+    pen, small = ImageDraw.Draw(picture), font(10)
+    for (x0, y0, x1, y1), name, colour in zip((boxes * scale).tolist(), names, colours, strict=True):
+        pen.rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), outline=colour, width=2 if named else 1)
+        if not named:
+            continue
+        top = y0 - 12 if y0 >= 12 else y0
+        pen.rectangle((x0, top, x0 + small.getlength(name) + 4, top + 12), fill=colour)
+        pen.text((x0 + 2, top), name, "#ffffff", small)
+    return picture
+
+
+def _counted(scene: Scene) -> str:
+    return f"{scene.picture.name}, {_several(int((~scene.truth.ignored).sum()), 'object')}"
+
+
+def _found(scene: Scene, said: Said) -> str:
+    """How many truths a sure box of their class lies on."""
+    truth, sure = scene.truth, said.scores >= SURE
+    same = said.labels[sure][:, None] == truth.labels[None]
+    near = same & (iou(said.boxes[sure], truth.boxes) > 0.5)
+    found = int(near.any(0)[~truth.ignored].sum()) if len(near) else 0
+    return f"{found} of {int((~truth.ignored).sum())} found, {_several(int(sure.sum()), 'box')}"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}{'es' if what.endswith('x') else 's'}"

@@ -1,0 +1,193 @@
+"""Detection: Faster R-CNN on an encoder, frozen or not, learns from pictures with boxes and is judged on others.
+
+AdamW, a warm-up over a tenth of the steps, then half a cosine to zero; the last step is judged. Both starts are given
+the same pictures in the same order. Rows are made by :mod:`avssl.evaluate.transfer.detection.rows`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avssl.errors import UserError
+from avssl.evaluate.core.optimize import descend, of_step
+from avssl.evaluate.transfer.detection.box_precision import Floats, Said
+from avssl.evaluate.transfer.detection.box_sets import BoxSet, Scene
+from avssl.media.decoding.images import read_image
+from avssl.networks.detector import detector
+from avssl.networks.vision import VisionEncoder
+from avssl.samplers.keys import generator
+from avssl.trainer.seeds import hashed, own_random_state, seed_torch
+
+MEASURED = 64
+"""Pictures that the scale of the stage is measured on."""
+
+Tell = Callable[[str], None]
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Detect:
+    """The protocol's choices.
+
+    Attributes:
+        steps: of the optimiser.
+        batch_size: pictures a step.
+        rate: the highest learning rate.
+        finetune: whether the encoder learns too.
+        stage: which stage the detector sits on; None: the last with a stride of 16 at most.
+        side: pixels to which the shorter side of every picture is scaled.
+        anchors: sides of the anchors in pixels of the scaled picture.
+        width, representation: of the detector's map, and of what describes a proposal.
+        flip: mirror half of the pictures in training.
+        seeds: how many times all is repeated, with another detector and another order.
+    """
+
+    steps: int = 600
+    batch_size: int = 4
+    rate: float = 1e-3
+    finetune: bool = False
+    stage: str | None = None
+    side: int = 320
+    anchors: Sequence[float] = (32, 64, 128, 256)
+    width: int = 128
+    representation: int = 512
+    flip: bool = True
+    seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the detectors of each start say of the judged pictures, a list for each seed, and what is said blindly."""
+
+    starts: Mapping[str, Sequence[Sequence[Said]]]
+    blind: Sequence[Said]
+    notes: Mapping[str, str]
+
+
+def detect(
+    starts: Mapping[str, VisionEncoder],
+    train: BoxSet,
+    test: BoxSet,
+    choices: Detect,
+    seed: int = 0,
+    *,
+    device: torch.device | str = "cpu",
+    tell: Tell = lambda _: None,
+    told: Told | None = None,
+) -> Found:
+    """Train a detector from each start for each seed and ask it about the pictures of ``test``.
+
+    Raises:
+        UserError: no such stage, or the loss is no number any more.
+        MediaError: a picture cannot be read.
+    """
+    found: dict[str, list[list[Said]]] = {name: [] for name in starts}
+    notes: dict[str, str] = {}
+    for one in range(seed, seed + choices.seeds):
+        for name, start in starts.items():
+            network = fit(start, train, choices, one, device=device, told=told)
+            found[name].append(say(network, test.scenes))
+            backbone = network.backbone
+            how = "fine-tuned" if choices.finetune else "frozen"
+            notes[name] = f"{how}, {backbone.stage}, stride {backbone.geometry.stride}"
+            tell(f"{name}, seed {one}: {sum(len(said.boxes) for said in found[name][-1])} detections")
+    return Found(found, blind_boxes(train, test), notes)
+
+
+def fit(
+    start: VisionEncoder,
+    train: BoxSet,
+    choices: Detect,
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    told: Told | None = None,
+) -> Any:
+    """A detector trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU).
+
+    Objects that are ignored are not learned from.
+    """
+    with own_random_state():
+        seed_torch(hashed(seed, "detector"), torch.device(device))
+        network = detector(
+            copy.deepcopy(start).cpu(),
+            len(train.classes),
+            stage=choices.stage,
+            side=choices.side,
+            anchors=choices.anchors,
+            frozen=not choices.finetune,
+            width=choices.width,
+            representation=choices.representation,
+        )
+        network.to(device)
+        some = (_picture(scene, device) for scene in train.scenes[:MEASURED])
+        network.backbone.measure(network.transform([picture])[0].tensors for picture in some)
+        network.train()
+        size = min(choices.batch_size, len(train.scenes))
+
+        def loss(step: int) -> Tensor:
+            rng = generator(seed, "detection", step)
+            chosen = of_step(len(train.scenes), size, step, seed)
+            pairs = [_shown(train.scenes[i], choices.flip and bool(rng.integers(2)), device) for i in chosen]
+            parts: dict[str, Tensor] = network([picture for picture, _ in pairs], [target for _, target in pairs])
+            return torch.stack(list(parts.values())).sum()
+
+        descend(network, loss, steps=choices.steps, rate=choices.rate, told=told)
+    return network.eval()
+
+
+@torch.no_grad()
+def say(network: Any, scenes: Sequence[Scene]) -> list[Said]:
+    """What a detector says of each picture; one at a time, so that the answer does not hang on the others' sizes."""
+    device = next(network.parameters()).device
+    found: list[Said] = []
+    for scene in scenes:
+        out = network([_picture(scene, device)])[0]
+        boxes, labels, scores = (out[name].cpu().numpy() for name in ("boxes", "labels", "scores"))
+        found.append(Said(boxes, labels.astype(np.int64) - 1, scores))
+    return found
+
+
+def blind_boxes(train: BoxSet, test: BoxSet) -> list[Said]:
+    """For every picture of ``test`` the mean box of each class in ``train``, in shares of the picture; as sure as the
+    class is common."""
+    boxes: dict[int, list[Floats]] = {}
+    for scene in train.scenes:
+        size = np.array([scene.width, scene.height] * 2, np.float64)
+        truth = scene.truth
+        for box, label, ignored in zip(truth.boxes, truth.labels, truth.ignored, strict=True):
+            if not ignored:
+                boxes.setdefault(int(label), []).append(box / size)
+    labels = np.array(sorted(boxes), np.int64)
+    shares = np.stack([np.mean(boxes[k], axis=0) for k in labels])
+    scores = np.array([len(boxes[k]) for k in labels], np.float32)
+    sizes = [np.array([scene.width, scene.height] * 2) for scene in test.scenes]
+    return [Said((shares * size).astype(np.float32), labels, scores / scores.sum()) for size in sizes]
+
+
+# --- how --------------------------------------------------------------------------------------------------------
+
+
+def _picture(scene: Scene, device: torch.device | str) -> Tensor:
+    picture = read_image(str(scene.picture))
+    if picture.shape[1:] != (scene.height, scene.width):
+        raise UserError(f"{scene.picture} is not the picture any more that it was when the evaluation began")
+    return torch.from_numpy(picture).to(device).float() / 255
+
+
+def _shown(scene: Scene, mirrored: bool, device: torch.device | str) -> tuple[Tensor, dict[str, Tensor]]:
+    """A picture in training and what is to be found in it, labels from 1 on."""
+    picture, truth = _picture(scene, device), scene.truth
+    boxes = truth.boxes[~truth.ignored]
+    if mirrored:
+        picture = picture.flip(2)
+        boxes = np.stack([scene.width - boxes[:, 2], boxes[:, 1], scene.width - boxes[:, 0], boxes[:, 3]], 1)
+    labels = torch.from_numpy(truth.labels[~truth.ignored] + 1)
+    return picture, {"boxes": torch.from_numpy(boxes).to(device), "labels": labels.to(device)}

@@ -1,0 +1,133 @@
+"""Rows of detection: ``trained``, ``random``, ``blind`` and the gain.
+
+``ap``, ``ap50``, ``ap75`` are COCO's, ``voc07-map`` is VOC's of eleven points and ``voc12-map`` its area, see
+:mod:`avssl.evaluate.transfer.detection.box_precision`; each the mean over the classes that have an object to find.
+``blind`` predicts the mean box of each class on every picture, the commonest class with the highest score; chance is
+its figure. Intervals: bootstrap over pictures, everything recomputed but the matching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.evaluate.core.bootstrap_rows import over_seeds, with_interval
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.statistics import DIFFERENCE
+from avssl.evaluate.transfer.detection.box_precision import (
+    Floats,
+    Said,
+    Truth,
+    coco_matched,
+    coco_precision,
+    voc_matched,
+    voc_precision,
+)
+from avssl.evaluate.transfer.detection.box_sets import BoxSet
+from avssl.evaluate.transfer.detection.protocol import Found
+
+METRICS = ("ap", "ap50", "ap75", "voc07-map", "voc12-map")
+
+
+def detection_rows(found: Found, test: BoxSet, seen: Sequence[bool], context: Context) -> list[ResultRow]:
+    """Rows of all metrics, of each start, of the blind boxes and of "gain", the first start minus the second.
+
+    With several seeds the value is the mean over seeds, and there is a row START/seedN each.
+
+    Args:
+        seen: of each class, whether there is one to learn from.
+    """
+    truths = test.truths
+    weights = _draws(len(truths), context)
+    blind, blind_drawn = _figures(found.blind, truths, len(test.classes), weights)
+    common = ResultRow(
+        name="",
+        metric="",
+        value=0.0,
+        low=0.0,
+        high=0.0,
+        n=int(sum((~truth.ignored).sum() for truth in truths)),
+        chance=None,
+        split="test",
+        seed=context.seed,
+        command=context.command,
+        protocol=context.protocol,
+        unit="picture",
+        clusters=len(truths),
+        n_listed=test.listed,
+        n_used=len(truths),
+    )
+    lost = [name for k, name in enumerate(test.classes) if not seen[k] and _there(truths, k)]
+    unseen = f"; {len(lost)} classes without an example to learn from" if lost else ""
+    rows: list[ResultRow] = []
+    drawn: dict[str, tuple[dict[str, float], dict[str, Floats]]] = {}
+    for name, runs in found.starts.items():
+        each = [_figures(said, truths, len(test.classes), weights) for said in runs]
+        drawn[name] = each[0]
+        for metric in METRICS:
+            row = replace(common, name=name, metric=metric, chance=blind[metric], note=found.notes[name] + unseen)
+            rows += over_seeds(
+                [
+                    replace(with_interval(row, values[metric], draws[metric]), seed=context.seed + k)
+                    for k, (values, draws) in enumerate(each)
+                ]
+            )
+    for metric in METRICS:
+        row = with_interval(common, blind[metric], blind_drawn[metric])
+        note = "every class's mean box on every picture, the commonest class the surest"
+        rows.append(replace(row, name="blind", metric=metric, note=note))
+    first, *others = found.starts
+    if others:
+        (ours, our_draws), (theirs, their_draws) = drawn[first], drawn[others[0]]
+        note = f"{first} minus {others[0]}" + (", first seed" if len(found.starts[first]) > 1 else "")
+        for metric in METRICS:
+            drawn_gain = our_draws[metric] - their_draws[metric]
+            row = with_interval(common, ours[metric] - theirs[metric], drawn_gain, DIFFERENCE)
+            rows.append(replace(row, name="gain", metric=f"{metric}-difference", chance=0.0, note=note))
+    return rows
+
+
+def seen_classes(train: BoxSet) -> list[bool]:
+    """Of each class, whether there is one to learn from."""
+    return [_there(train.truths, k) for k in range(len(train.classes))]
+
+
+# --- how --------------------------------------------------------------------------------------------------------
+
+
+def _figures(
+    said: Sequence[Said], truths: Sequence[Truth], classes: int, weights: NDArray[np.int64]
+) -> tuple[dict[str, float], dict[str, Floats]]:
+    """The mean over classes of each metric, and of each draw of pictures."""
+    by_metric: dict[str, list[Floats]] = {metric: [] for metric in METRICS}
+    for coco, voc in zip(coco_matched(said, truths, classes), voc_matched(said, truths, classes), strict=True):
+        bars = coco_precision(coco, weights)
+        by_metric["ap"].append(bars.mean(0))
+        by_metric["ap50"].append(bars[0])
+        by_metric["ap75"].append(bars[5])
+        by_metric["voc07-map"].append(voc_precision(voc, "eleven-point", weights)[0])
+        by_metric["voc12-map"].append(voc_precision(voc, "envelope", weights)[0])
+    means = {metric: _mean_of_those_there(np.stack(parts)) for metric, parts in by_metric.items()}
+    return {metric: float(one[0]) for metric, one in means.items()}, {metric: one[1:] for metric, one in means.items()}
+
+
+def _mean_of_those_there(values: Floats) -> Floats:
+    """Mean over classes of (classes, draws), without those that have nothing to find in a draw; NaN where none has."""
+    there = ~np.isnan(values)
+    sums, counts = np.where(there, values, 0).sum(0), there.sum(0)
+    return np.asarray(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
+
+
+def _draws(pictures: int, context: Context) -> NDArray[np.int64]:
+    """How often each picture counts: first once, then as often as each draw has it. (1 + draws, pictures)"""
+    rng = np.random.default_rng(context.seed)
+    drawn = rng.multinomial(pictures, np.full(pictures, 1 / pictures), size=context.draws)
+    return np.concatenate([np.ones((1, pictures), np.int64), drawn])
+
+
+def _there(truths: Sequence[Truth], label: int) -> bool:
+    return any(bool(((truth.labels == label) & ~truth.ignored).any()) for truth in truths)

@@ -1,0 +1,1 @@
+"""Joints of people: a small head on an encoder, PCK and PCKh."""

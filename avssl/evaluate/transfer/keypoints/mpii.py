@@ -1,0 +1,137 @@
+"""MPII Human Pose: the annotations as published (Matlab), and the list of records that is common for training.
+
+Andriluka, Pishchulin, Gehler & Schiele (CVPR 2014). Pixels count from 1. Head boxes, which PCKh needs, are in the
+Matlab file; for the records they come from ``gt_valid.mat`` (``gt_NAME.mat`` beside ``NAME.json``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avssl.errors import UserError
+from avssl.evaluate.transfer.keypoints.people import Floats, People, Skeleton, distance, square
+
+MPII = Skeleton(
+    "MPII",
+    (
+        *("right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "pelvis", "thorax"),
+        *("upper neck", "head top", "right wrist", "right elbow", "right shoulder", "left shoulder", "left elbow"),
+        "left wrist",
+    ),
+    (
+        *((0, 1), (1, 2), (2, 6), (3, 6), (3, 4), (4, 5), (6, 7), (7, 8), (8, 9)),
+        *((10, 11), (11, 12), (7, 12), (7, 13), (13, 14), (14, 15)),
+    ),
+    torso=(13, 2),
+    left_out=("pelvis", "thorax"),
+)
+
+SCALE_PIXELS = 200
+"""``scale`` is the height of the person in units of so many pixels."""
+
+REACH, DOWN = 1.25, 15
+"""The square is a quarter larger than the person, and its centre 15 scales lower, so that no foot is cut off
+(microsoft/human-pose-estimation.pytorch, lib/dataset/mpii.py)."""
+
+
+def mpii_records(records: Sequence[Mapping[str, Any]], folder: Path, file: Path) -> People:
+    """People of a list of records: joints (16 × 2), joints_vis, center, scale, image.
+
+    Args:
+        records: as read from the JSON file.
+        folder: of the pictures.
+        file: the JSON file; ``gt_NAME.mat`` beside it holds the head boxes.
+
+    Raises:
+        UserError: ``gt_NAME.mat`` is of other people.
+    """
+    joints = np.array([one["joints"] for one in records], float).reshape(len(records), 16, 2)
+    seen = np.array([one["joints_vis"] for one in records], float).reshape(len(records), 16) > 0
+    joints = np.where(seen[..., None], joints, np.nan) - 1
+    centre = np.array([one["center"] for one in records], float).reshape(len(records), 2)
+    scale = np.array([one["scale"] for one in records], float)
+    names = [str(one["image"]) for one in records]
+    return _people(names, joints, centre, scale, _head_boxes(file, joints), names, folder)
+
+
+def mpii_mat(release: Mapping[str, Any], folder: Callable[[str], Path]) -> People:
+    """People of the training pictures of the published Matlab file that have joints, a scale and a position.
+
+    Args:
+        release: the struct RELEASE, simplified to dicts and lists.
+        folder: of the pictures, given the name of one.
+    """
+    names: list[str] = []
+    videos: list[str] = []
+    joints: list[Floats] = []
+    places: list[tuple[float, float, float, float]] = []
+    for picture, trains in zip(_structs(release["annolist"]), np.atleast_1d(release["img_train"]), strict=True):
+        if not trains:
+            continue  # the joints of the test pictures were never published
+        for person in _structs(picture["annorect"]):
+            points = person.get("annopoints")
+            if not isinstance(points, Mapping) or not _known(person.get("scale")) or not _known(person.get("objpos")):
+                continue
+            where = np.full((16, 2), np.nan)
+            for point in _structs(points["point"]):
+                where[int(point["id"])] = point["x"], point["y"]
+            corners = [float(person[name]) if _known(person.get(name)) else np.nan for name in ("x1", "y1", "x2", "y2")]
+            diagonal = float(np.hypot(corners[2] - corners[0], corners[3] - corners[1]))
+            position = person["objpos"]
+            places.append((float(position["x"]), float(position["y"]), float(person["scale"]), diagonal))
+            joints.append(where - 1)
+            names.append(str(picture["image"]["name"]))
+            videos.append(str(picture["vidx"]) if _known(picture.get("vidx")) else names[-1])
+    table = np.array(places, float).reshape(len(places), 4)
+    stacked = np.array(joints, float).reshape(len(joints), 16, 2)
+    return _people(names, stacked, table[:, :2], table[:, 2], table[:, 3], videos, folder(names[0] if names else ""))
+
+
+def _people(
+    names: Sequence[str],
+    joints: Floats,
+    centre: Floats,
+    scale: Floats,
+    head: Floats,
+    groups: Sequence[str],
+    folder: Path,
+) -> People:
+    lower = centre - 1 + np.stack([np.zeros_like(scale), DOWN * scale], axis=1)
+    return People(
+        MPII,
+        tuple(str(folder / name) for name in names),
+        joints,
+        square(lower, SCALE_PIXELS * REACH * scale),
+        distance(joints, MPII.torso),
+        head,
+        tuple(groups),
+        (None,) * len(names),
+    )
+
+
+def _head_boxes(file: Path, joints: Floats) -> Floats:
+    truth = file.with_name(f"gt_{file.stem}.mat")
+    if not truth.is_file():
+        return np.full(len(joints), np.nan)
+    from scipy.io import loadmat
+
+    held = loadmat(truth)
+    boxes = np.asarray(held["headboxes_src"], float)  # 2 corners × 2 coordinates × people
+    theirs = np.asarray(held["pos_gt_src"], float).transpose(2, 0, 1) - 1
+    if len(theirs) != len(joints) or np.nanmedian(np.abs(theirs - joints)) > 1:
+        raise UserError(f"{truth} holds other people than {file}; it must hold the same, in the same order")
+    return np.asarray(np.linalg.norm(boxes[1] - boxes[0], axis=0))
+
+
+def _structs(value: Any) -> list[Mapping[str, Any]]:
+    """A struct array of Matlab: of one element it reads back as that, of none as an empty array."""
+    return [value] if isinstance(value, Mapping) else [one for one in value if isinstance(one, Mapping)]
+
+
+def _known(value: Any) -> bool:
+    """Whether a field of a struct was filled in: in Matlab what is not known is an empty array."""
+    return value is not None and (isinstance(value, Mapping) or np.size(value) > 0)

@@ -1,0 +1,116 @@
+"""Who is judged on keypoints, in which unit, and the errors of what is said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from avssl.errors import UserError
+from avssl.evaluate.transfer.keypoints.pck import errors_in_units, head_unit
+from avssl.evaluate.transfer.keypoints.people import Floats, Indices, People
+
+BLIND = "mean-pose"
+"""Name of the rows of the mean pose, which does not look."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What errors are measured in.
+
+    Attributes:
+        name: "torso" or "head".
+        alpha: the threshold, in units; a curve goes up to it.
+    """
+
+    name: str
+    alpha: float
+
+    @property
+    def metric(self) -> str:
+        """Name of the figure: pck@0.2, pckh@0.5."""
+        return f"{'pckh' if self.name == 'head' else 'pck'}@{self.alpha:g}"
+
+    def pixels(self, people: People) -> Floats:
+        """The unit of each person in pixels, (people,); NaN where there is none."""
+        return head_unit(people.head) if self.name == "head" else people.torso
+
+
+def choose_unit(people: People, name: str | None = None, alpha: float | None = None) -> Unit:
+    """The unit of this name; by itself the head box where any is known, with α = 0.5 (MPII), else the torso, 0.2.
+
+    Raises:
+        UserError: nobody has it.
+    """
+    name = name or ("head" if np.isfinite(people.head).any() else "torso")
+    unit = Unit(name, alpha or (0.5 if name == "head" else 0.2))
+    if not (unit.pixels(people) > 0).any():
+        what = "head box (MPII: in gt_NAME.mat or the .mat)" if name == "head" else "torso (left shoulder, right hip)"
+        raise UserError(f"none of the {len(people)} people judged has a {what}; try another --unit")
+    return unit
+
+
+@dataclass(frozen=True)
+class JudgedPeople:
+    """The people that figures are of.
+
+    Attributes:
+        people: all of them.
+        items: numbers of those that are judged.
+        unit: what errors are measured in.
+        listed: how many there were, with those dropped for want of a unit.
+    """
+
+    people: People
+    items: Indices
+    unit: Unit
+    listed: int
+
+    @property
+    def groups(self) -> list[str]:
+        return [self.people.groups[i] for i in self.items]
+
+    @property
+    def joints(self) -> list[str]:
+        """Names of the judged joints."""
+        return [self.people.skeleton.joints[k] for k in self.people.skeleton.judged]
+
+    @property
+    def note(self) -> str:
+        """What was dropped, in words."""
+        missing = int(np.isnan(self.people.joints[self.items][:, self.people.skeleton.judged, 0]).sum())
+        dropped = self.listed - len(self.items)
+        what = "head box" if self.unit.name == "head" else "torso"
+        return f"{missing} joints not annotated; {dropped} people without {what} or joints dropped"
+
+
+def judged_people(people: People, items: Indices, unit: Unit) -> JudgedPeople:
+    """Those of some people that have a unit and a joint to be judged.
+
+    Raises:
+        UserError: nobody has.
+    """
+    able = unit.pixels(people)[items] > 0
+    able &= np.isfinite(people.joints[items][:, people.skeleton.judged, 0]).any(1)
+    if not able.any():
+        raise UserError(f"none of the {len(items)} people judged has what {unit.metric} is measured in; try --unit")
+    return JudgedPeople(people, items[able], unit, len(items))
+
+
+def errors_of(points: Floats, judged: JudgedPeople) -> Floats:
+    """Errors of what is said of the judged people, in units: (people, judged joints).
+
+    Args:
+        points: (people, joints, 2), shares 0..1 of their squares.
+    """
+    people, items, joints = judged.people, judged.items, judged.people.skeleton.judged
+    said = people.from_box(points, items)[:, joints]
+    return errors_in_units(said, people.joints[items][:, joints], judged.unit.pixels(people)[items])
+
+
+def mean_pose(people: People, items: Indices) -> Floats:
+    """The mean place of each joint in the squares of some people: (joints, 2); the middle for one never annotated."""
+    places = people.in_box[items]
+    there = np.isfinite(places)
+    counts = there.sum(0)
+    return np.where(counts > 0, np.where(there, places, 0).sum(0) / np.maximum(counts, 1), 0.5)

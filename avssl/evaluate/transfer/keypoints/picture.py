@@ -1,0 +1,121 @@
+"""A picture of keypoints: held-out people with the skeleton that was said beside the true one, and PCK over α."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avssl.evaluate.core.depth_curve import COLOURS, INK, OTHERS, PALE
+from avssl.evaluate.transfer.keypoints.pck import Floats, pck_curve, right, thresholds
+from avssl.evaluate.transfer.keypoints.people_scored import BLIND, JudgedPeople
+from avssl.evaluate.transfer.keypoints.pose_augmentation import Looks
+from avssl.system.files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN = 8
+TRUE, SAID = "#ffffff", "#ff8c1a"
+
+
+def draw_keypoints(
+    path: Path,
+    title: str,
+    looks: Looks,
+    judged: JudgedPeople,
+    points: Floats,
+    errors: Mapping[str, Floats],
+) -> None:
+    """Write the picture.
+
+    Args:
+        path: the PNG; it appears whole.
+        title: a line above.
+        looks: the people as the network saw them.
+        judged: which of them were judged.
+        points: what the first start said of those, (people, joints, 2) as shares of their squares.
+        errors: by name, errors (people, judged joints) in units; the first is that of ``points``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    first = next(iter(errors.values()))
+    shown = _spread(first)
+    columns = max(1, -(-len(shown) // 2))
+    figure = Figure(figsize=(1.9 * columns + 4.6, 4.6), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
+    grid = figure.add_gridspec(2, columns + 1, width_ratios=[1.9] * columns + [4.4])
+    for k, person in enumerate(shown):
+        axes = figure.add_subplot(grid[k // columns, k % columns])
+        _person(axes, looks, judged, int(person), points[person], first[person])
+    _curves(figure.add_subplot(grid[:, columns]), errors, judged)
+    figure.supxlabel(
+        "white: true, orange: said; from the best to the worst of the people judged, with their share of joints right",
+        fontsize=8.5, color=INK, x=0.01, ha="left",
+    )  # fmt: skip
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    with whole_file(path) as file:
+        file.write(buffer.getvalue())
+
+
+def _spread(errors: Floats) -> list[int]:
+    """People at equal distances in the order of their mean error: the best and the worst are among them."""
+    order = np.argsort(np.nanmean(errors, axis=1), kind="stable")
+    places = np.linspace(0, len(order) - 1, min(SHOWN, len(order)))
+    return [int(order[round(place)]) for place in places]
+
+
+def _person(axes: Axes, looks: Looks, judged: JudgedPeople, person: int, points: Floats, errors: Floats) -> None:
+    item = judged.items[person]
+    skeleton = looks.people.skeleton
+    frame = looks.judged(judged.items[person : person + 1])[0].numpy().transpose(1, 2, 0)
+    axes.imshow(frame, extent=(0, 1, 1, 0), interpolation="bilinear")
+    truth = looks.people.in_box[item]
+    for places, colour in ((truth, TRUE), (points, SAID)):
+        _skeleton(axes, places, skeleton.limbs, colour)
+    marks = right(errors, judged.unit.alpha)
+    axes.set_title(f"{np.nansum(marks):.0f} of {np.isfinite(marks).sum()}", fontsize=8.5, color=INK, pad=3)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(1, 0)
+    axes.axis("off")
+
+
+def _skeleton(axes: Axes, places: Floats, limbs: Sequence[tuple[int, int]], colour: str) -> None:
+    for a, b in limbs:
+        pair = places[[a, b]]
+        if np.isfinite(pair).all():
+            axes.plot(*pair.T, color="black", linewidth=2.6, alpha=0.5)
+            axes.plot(*pair.T, color=colour, linewidth=1.3)
+    across, down = places[np.isfinite(places).all(1)].T
+    axes.scatter(across, down, s=9, color=colour, edgecolors="black", linewidths=0.5, zorder=3)
+
+
+def _curves(axes: Axes, errors: Mapping[str, Floats], judged: JudgedPeople) -> None:
+    unit = judged.unit
+    alphas = thresholds(unit.alpha)
+    spare = iter(OTHERS)
+    for name, found in errors.items():
+        colour = PALE if name == BLIND else COLOURS.get(name) or next(spare, PALE)
+        style = (0, (5, 4)) if name == BLIND else "-"
+        curve = 100 * pck_curve(found, alphas)
+        axes.plot(alphas, curve, color=colour, linestyle=style, linewidth=1.8, label=f"{name}  {curve[-1]:.1f} %")
+    what = "0.6 of the head box's diagonal" if unit.name == "head" else "sizes of the torso"
+    axes.set_xlabel(f"α, in {what}", fontsize=9, color=INK)
+    axes.set_ylabel(f"joints within α, % ({len(judged.items)} people)", fontsize=9, color=INK)
+    axes.set_xlim(0, unit.alpha)
+    axes.set_ylim(0, 100)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.grid(axis="y", color="#e8e8e8", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8.5, colors=INK)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False,
+        fontsize=8.5, labelcolor=INK, columnspacing=1.2, handlelength=1.6, borderaxespad=0.2,
+    )  # fmt: skip

@@ -1,0 +1,199 @@
+"""Keypoints: a small head on an encoder learns where the joints of people are, and is judged on other people.
+
+The head (:class:`avssl.networks.pose.PoseNetwork`) sits on all stages of the frozen encoder, or the encoder is
+fine-tuned with it. AdamW, a warm-up over a tenth of the steps, then half a cosine to zero; the last step is judged. Of
+several learning rates each start takes its own best by the area under PCK on held-out people to learn from. Blind: the
+mean place of each joint in the square, over the people learned from.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from avssl.errors import UserError
+from avssl.evaluate.core.optimize import of_step, rate_share
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.scores import Context
+from avssl.evaluate.data.encoders import random_twin
+from avssl.evaluate.transfer.keypoints.pck import pck_auc
+from avssl.evaluate.transfer.keypoints.people import Floats, Indices, divide
+from avssl.evaluate.transfer.keypoints.people_scored import BLIND, JudgedPeople, Unit, errors_of, mean_pose
+from avssl.evaluate.transfer.keypoints.pose_augmentation import Looks
+from avssl.evaluate.transfer.keypoints.rows import keypoint_rows
+from avssl.networks.dense import stage_channels
+from avssl.networks.pose import PoseNetwork, pose_loss
+from avssl.networks.vision import VisionEncoder
+from avssl.samplers.keys import generator
+from avssl.trainer.seeds import hashed, own_random_state, seed_torch
+
+JUDGED_AT_ONCE = 32
+CHOSEN_ON = 0.2
+"""Share of the people learned from on which the learning rate is chosen."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """The protocol's choices.
+
+    Attributes:
+        steps: of the optimiser.
+        batch_size: people a step.
+        rates: learning rates to choose from.
+        finetune: the encoder learns too.
+        weight_decay: of AdamW.
+        width: channels of the head.
+        stages: which of the encoder's the head sits on; None: all.
+    """
+
+    steps: int = 600
+    batch_size: int = 32
+    rates: Sequence[float] = (3e-3, 1e-3)
+    finetune: bool = False
+    weight_decay: float = 0.01
+    width: int = 64
+    stages: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What :func:`judge` found.
+
+    Attributes:
+        rows: see :func:`avssl.evaluate.transfer.keypoints.rows.keypoint_rows`.
+        points: what the trained encoder's head said of the judged people with the first seed, (people, joints, 2) as
+            shares of their squares.
+        errors: (people, judged joints) in units, with the first seed: "trained", "random", "mean-pose".
+    """
+
+    rows: list[ResultRow]
+    points: Floats
+    errors: dict[str, Floats]
+
+
+def judge(
+    encoder: VisionEncoder,
+    looks: Looks,
+    train: Indices,
+    judged: JudgedPeople,
+    choices: Pose,
+    context: Context,
+    *,
+    seeds: int = 1,
+    device: torch.device | str = "cpu",
+    tell: Tell = lambda _: None,
+) -> Outcome:
+    """An encoder, and the same with random weights, each with a head that learns from ``train``.
+
+    Args:
+        seeds: how many times all is repeated, with other heads, looks and random weights.
+        tell: called with a line as each is done.
+
+    Raises:
+        UserError: no such stage, pictures too small for the encoder, or too few people to choose a rate on.
+    """
+    found: dict[str, list[Floats]] = {"trained": [], "random": []}
+    notes: dict[str, str] = {}
+    said: list[Floats] = []
+    how = "fine-tuned" if choices.finetune else "frozen"
+    for seed in range(context.seed, context.seed + seeds):
+        twin = random_twin(encoder, seed)
+        assert isinstance(twin, VisionEncoder)
+        for name, start in {"trained": encoder, "random": twin}.items():
+            network, told = learn(start, looks, train, choices, judged.unit, seed, device)
+            said.append(say(network, looks, judged.items))
+            found[name].append(errors_of(said[-1], judged))
+            notes.setdefault(name, f"{how}, {told}")
+            tell(f"{name}, seed {seed}: {told}")
+    blind = errors_of(mean_pose(looks.people, train)[None].repeat(len(judged.items), axis=0), judged)
+    rows = keypoint_rows(found, blind, judged, context, notes)
+    return Outcome(rows, said[0], {name: some[0] for name, some in found.items()} | {BLIND: blind})
+
+
+def learn(
+    start: VisionEncoder,
+    looks: Looks,
+    items: Indices,
+    choices: Pose,
+    unit: Unit,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> tuple[PoseNetwork, str]:
+    """A network that has learned from these people, with the best of the learning rates, and which one it was.
+
+    Raises:
+        UserError: no such stage, pictures too small for the encoder, or too few people to choose a rate on.
+    """
+    rate = choices.rates[0]
+    if len(choices.rates) > 1:
+        people = looks.people.part(items)
+        rest, held, _ = divide(replace(people, splits=(None,) * len(people)), CHOSEN_ON, seed)
+        figures: dict[float, float] = {}
+        for tried in choices.rates:
+            network = fit(start, looks, items[rest], choices, tried, seed, device)
+            errors = errors_of(
+                say(network, looks, items[held]), JudgedPeople(looks.people, items[held], unit, len(held))
+            )
+            figures[tried] = float(np.nan_to_num(pck_auc(errors, unit.alpha)))
+        rate = max(figures, key=lambda tried: figures[tried])
+    return fit(start, looks, items, choices, rate, seed, device), f"learning rate {rate:g}"
+
+
+def fit(
+    start: VisionEncoder,
+    looks: Looks,
+    items: Indices,
+    choices: Pose,
+    rate: float,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> PoseNetwork:
+    """A network trained from a copy of ``start`` on these people, in eval mode."""
+    with own_random_state():
+        seed_torch(hashed(seed, "pose-head"))
+        network = _network(start, looks, choices).to(device).train()
+    weights = [one for one in network.parameters() if one.requires_grad]
+    solver = torch.optim.AdamW(weights, lr=rate, weight_decay=choices.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: rate_share(step, choices.steps))
+    for step in range(choices.steps):
+        chosen = items[of_step(len(items), min(choices.batch_size, max(2, len(items))), step, seed)]
+        frames, truth = looks.training(chosen, generator(seed, "looks", step), device)
+        loss = pose_loss(network, network(frames), truth)
+        solver.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(weights, 5.0)
+        solver.step()
+        schedule.step()
+    return network.eval()
+
+
+@torch.no_grad()
+def say(network: PoseNetwork, looks: Looks, items: Indices) -> Floats:
+    """Where the joints of some people are, in shares 0..1 of their squares: (items, joints, 2)."""
+    device = next(network.head.parameters()).device
+    found = [
+        network.points(network(looks.judged(items[first : first + JUDGED_AT_ONCE]).to(device))).cpu().numpy()
+        for first in range(0, len(items), JUDGED_AT_ONCE)
+    ]
+    return np.concatenate(found).astype(np.float64)
+
+
+# --- how --------------------------------------------------------------------------------------------------------
+
+
+def _network(start: VisionEncoder, looks: Looks, choices: Pose) -> PoseNetwork:
+    encoder = copy.deepcopy(start).cpu()
+    channels = {name: count for name, (count, _) in stage_channels(encoder, looks.side).items()}
+    strange = [name for name in choices.stages or () if name not in channels]
+    if strange:
+        raise UserError(f"the encoder has no stage called {strange[0]!r}; it has: {', '.join(channels)}")
+    chosen = {name: count for name, count in channels.items() if choices.stages is None or name in choices.stages}
+    cells = max(16, looks.side // 4)
+    return PoseNetwork(encoder, chosen, len(looks.people.skeleton.joints), cells, choices.width, not choices.finetune)

@@ -1,0 +1,1 @@
+"""Surface normals: a small decoder on an encoder, angles in degrees."""

@@ -1,0 +1,63 @@
+"""Surface normals as colours: the picture, what is true, and what each decoder says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from avssl.evaluate.core.side_by_side import draw_rows, save_png
+from avssl.evaluate.transfer.normals.angles import angles
+from avssl.evaluate.transfer.normals.protocol import say_normals
+from avssl.evaluate.transfer.normals.sets import Facing, NormalSet
+from avssl.networks.normals import NormalsNetwork
+from avssl.tasks.cards import picture_of
+
+SHOWN, SIDE = 6, 260
+"""Pictures on the sheet, and pixels of their longer side."""
+
+NO_TRUTH = 235  # pale grey, which no unit vector has
+
+
+def draw_normals(
+    path: Path, title: str, test: NormalSet, networks: Mapping[str, NormalsNetwork], side: int, seed: int = 0
+) -> None:
+    """Write a sheet of some judged pictures.
+
+    Args:
+        path: the PNG; it appears whole.
+        networks: by name.
+        side: pixels to which the shorter side of a picture is scaled before a network sees it.
+        seed: of which pictures are shown.
+    """
+    chosen = sorted(np.random.default_rng(seed).permutation(len(test))[:SHOWN].tolist())
+    rows = []
+    for i in chosen:
+        one = test[i]
+        pictures = [_fitted(picture_of(one.picture), one), _coloured(one.normals, one, one.valid)]
+        lines = [test.names[i], f"{100 * one.valid.mean():.0f} % of the pixels have a normal"]
+        for network in networks.values():
+            said = say_normals(network, one, side)
+            off = angles(said, one.normals, one.valid)
+            pictures.append(_coloured(said, one, None))
+            lines.append(f"mean {off.mean():.1f}°, median {np.median(off):.1f}°")
+        rows.append((pictures, lines))
+    note = "Red, green and blue are x, y and z from -1 to 1; pale grey: no truth."
+    save_png(draw_rows(title, note, ["picture", "truth", *networks], rows), path)
+
+
+def _coloured(normals: NDArray[np.float32], one: Facing, valid: NDArray[np.bool_] | None) -> Image.Image:
+    colours = ((normals + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+    if valid is not None:
+        colours = np.where(valid, colours, np.uint8(NO_TRUTH))
+    return _fitted(picture_of(colours), one)
+
+
+def _fitted(picture: Image.Image, one: Facing) -> Image.Image:
+    """All pictures of a row at the same size, whatever the size of the truth."""
+    height, width = one.picture.shape[1:]
+    scale = SIDE / max(height, width)
+    return picture.resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)

@@ -1,0 +1,263 @@
+"""Surface normals: a small decoder on an encoder learns which way surfaces face, and is judged on other pictures.
+
+The decoder (:class:`avssl.networks.normals.NormalsNetwork`) sits on all stages of the frozen encoder, or the encoder is
+fine-tuned with it. By default it says unit vectors, trained by 1 − cosine: no codebook, and nothing below which its
+error cannot fall. With ``clusters`` it says which of K centres (k-means of the training normals) a pixel is nearest to,
+and their mean by probability is taken, as in the benchmark of Goyal et al. 2019 (K = 40).
+
+All valid pixels of all pictures are pooled, at the size of the truth; rows are made by
+:mod:`avssl.evaluate.transfer.normals.rows`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from avssl.errors import UserError
+from avssl.evaluate.core.optimize import descend, of_step
+from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
+from avssl.evaluate.transfer.normals.sets import Facing, NormalSet
+from avssl.networks.normals import FINEST, NormalsNetwork
+from avssl.networks.scales import stage_scales
+from avssl.networks.vision import VisionEncoder
+from avssl.samplers.keys import generator
+from avssl.trainer.seeds import hashed, own_random_state, seed_torch
+
+Floats = NDArray[np.float64]
+Tell = Callable[[str], None]
+Told = Callable[[int, int], None]
+
+SAMPLED, MEASURED = 20_000, 64
+"""Training normals that the centres are made from, and pictures that the scale of the stages is measured on."""
+
+
+@dataclass(frozen=True)
+class Normals:
+    """The protocol's choices.
+
+    Attributes:
+        steps: of the optimiser.
+        batch_size: pictures a step.
+        rate: the highest learning rate.
+        finetune: whether the encoder learns too.
+        clusters: centres that pixels are classified to; 0: regression.
+        side: pixels to which the shorter side of every picture is scaled.
+        width: channels of the decoder.
+        flip: mirror half of the pictures in training; x changes its sign.
+        seeds: how many times all is repeated, with another decoder and another order.
+    """
+
+    steps: int = 400
+    batch_size: int = 4
+    rate: float = 2e-3
+    finetune: bool = False
+    clusters: int = 0
+    side: int = 240
+    width: int = 64
+    flip: bool = True
+    seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows of sums (pictures, numbers) of each start, for each seed, and of what is said blindly.
+
+    Attributes:
+        networks: of each start, the first seed's.
+        notes: of each start.
+    """
+
+    starts: Mapping[str, Sequence[Floats]]
+    blind: Mapping[str, Floats]
+    networks: Mapping[str, NormalsNetwork]
+    notes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Blind:
+    """What is said without looking: the mean of all training normals, and that of each place, (3,) and (3, h, w)."""
+
+    constant: NDArray[np.float32]
+    mean_map: NDArray[np.float32]
+
+
+def judge_normals(
+    starts: Mapping[str, VisionEncoder],
+    train: NormalSet,
+    test: NormalSet,
+    choices: Normals,
+    seed: int = 0,
+    *,
+    device: torch.device | str = "cpu",
+    tell: Tell = lambda _: None,
+    told: Told | None = None,
+) -> Judged:
+    """Train a decoder on each start for each seed and judge it on ``test``.
+
+    Raises:
+        UserError: too few different normals for the clusters, or the loss is no number any more.
+        MediaError: a picture cannot be read.
+    """
+    blind = look_away(train)
+    without = {
+        "constant": _tallied(test, lambda one: _spread(blind.constant, one)),
+        "mean-map": _tallied(test, lambda one: _scaled(blind.mean_map, one.valid.shape)),
+    }
+    found: dict[str, list[Floats]] = {name: [] for name in starts}
+    networks: dict[str, NormalsNetwork] = {}
+    for number in range(seed, seed + choices.seeds):
+        for name, start in starts.items():
+            network = fit_normals(start, train, choices, number, device=device, told=told)
+            networks.setdefault(name, network)
+            found[name].append(_tallied(test, partial(say_normals, network, side=choices.side)))
+            figures = figures_of(found[name][-1].sum(0))
+            tell(f"{name}, seed {number}: mean {figures['angle-mean']:.1f}°, median {figures['angle-median']:.1f}°")
+    how = ("fine-tuned" if choices.finetune else "frozen") + (
+        f", {choices.clusters} centres" if choices.clusters else ", regression"
+    )
+    return Judged(found, without, networks, dict.fromkeys(starts, how))
+
+
+def fit_normals(
+    start: VisionEncoder,
+    train: NormalSet,
+    choices: Normals,
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    told: Told | None = None,
+) -> NormalsNetwork:
+    """A decoder trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU)."""
+    centres = torch.from_numpy(normal_centres(train, choices.clusters, seed)) if choices.clusters else None
+    size = _working_size(train[0].picture, choices.side)
+    encoder = copy.deepcopy(start).to(device)
+    first = range(min(MEASURED, len(train)))
+    some = (torch.from_numpy(_resized(train[i].picture, size))[None].to(device) for i in first)
+    scales = stage_scales(encoder, some)
+    with own_random_state():
+        seed_torch(hashed(seed, "normals"), torch.device(device))
+        network = NormalsNetwork(encoder, scales, choices.width, centres, frozen=not choices.finetune).to(device)
+        count = min(choices.batch_size, len(train))
+
+        def loss(step: int) -> Tensor:
+            rng = generator(seed, "normals", step)
+            shown = [
+                _shown(train[k], size, choices.flip and bool(rng.integers(2)))
+                for k in of_step(len(train), count, step, seed)
+            ]
+            frames, truth, valid = (torch.stack(list(part)).to(device) for part in zip(*shown, strict=True))
+            raw = network(frames)
+            return network.loss(raw, truth, valid)
+
+        descend(network.train(), loss, steps=choices.steps, rate=choices.rate, told=told)
+    return network.eval()
+
+
+@torch.no_grad()
+def say_normals(network: NormalsNetwork, one: Facing, side: int) -> NDArray[np.float32]:
+    """What is said of a picture, unit vectors (3, h, w) at the size of its truth."""
+    device = network.whole.weight.device
+    frame = torch.from_numpy(_resized(one.picture, _working_size(one.picture, side)))[None].to(device)
+    height, width = one.valid.shape
+    return np.asarray(network.normals(network(frame), (height, width))[0].float().cpu().numpy())
+
+
+def look_away(train: NormalSet) -> Blind:
+    """The mean normal of all training pixels, and of each place (of the first picture's size; elsewhere the former)."""
+    first = train[0].valid.shape
+    sums, counts = np.zeros((3, *first)), np.zeros(first)
+    for one in train:
+        at = _nearest(one.valid.shape, first)
+        sums += one.normals[:, at[0], at[1]]
+        counts += one.valid[at[0], at[1]]
+    whole = sums.sum((1, 2))
+    constant = whole / max(float(np.linalg.norm(whole)), 1e-12)
+    length = np.linalg.norm(sums, axis=0)
+    mean = np.where(length > 1e-6, sums / np.where(length > 1e-6, length, 1), constant[:, None, None])
+    return Blind(constant.astype(np.float32), mean.astype(np.float32))
+
+
+def normal_centres(train: NormalSet, clusters: int, seed: int) -> NDArray[np.float32]:
+    """Unit vectors (clusters, 3): k-means of a sample of the training normals.
+
+    Raises:
+        UserError: there are fewer different normals than clusters.
+    """
+    from sklearn.cluster import KMeans  # slow to import
+
+    rng = generator(seed, "centres")
+    found = []
+    each = max(1, SAMPLED // len(train))
+    for one in train:
+        vectors = one.normals[:, one.valid].T
+        found.append(vectors[rng.choice(len(vectors), min(each, len(vectors)), replace=False)])
+    sample = np.concatenate(found)
+    if len(np.unique(sample, axis=0)) < clusters:
+        raise UserError(f"--clusters ({clusters}) is more than there are different normals to learn from")
+    centres = KMeans(clusters, n_init=3, random_state=seed).fit(sample).cluster_centers_
+    return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True), np.float32)
+
+
+# --- how --------------------------------------------------------------------------------------------------------
+
+
+def _tallied(test: NormalSet, say: Callable[[Facing], NDArray[np.float32]]) -> Floats:
+    return np.stack([tally(angles(say(one), one.normals, one.valid)) for one in test])
+
+
+def _working_size(picture: NDArray[np.uint8], side: int) -> tuple[int, int]:
+    """Height and width at which the network sees a picture: multiples of what its answer is enlarged by."""
+    height, width = picture.shape[1:]
+    scale = side / min(height, width)
+    return round(height * scale / FINEST) * FINEST, round(width * scale / FINEST) * FINEST
+
+
+def _resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if picture.shape[1:] == size:
+        return picture
+    image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+    small = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
+
+
+def _nearest(have: Sequence[int], want: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of a map of size ``have`` that make one of size ``want``."""
+    y, x = (((np.arange(w) + 0.5) * h / w).astype(np.int64) for h, w in zip(have, want, strict=True))
+    return y[:, None], x[None]
+
+
+def _shown(one: Facing, size: tuple[int, int], mirrored: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """A picture in training at that size, and the truth of every other pixel: normals are picked, never mixed."""
+    a, b = one.picture.shape[2] / one.picture.shape[1], size[1] / size[0]
+    if abs(a / b - 1) > 0.02:
+        raise UserError(
+            f"pictures of {one.picture.shape[1:]} pixels and of the shape of {size} cannot be learned from together"
+        )
+    at = _nearest(one.valid.shape, (size[0] // FINEST, size[1] // FINEST))
+    picture, normals, valid = _resized(one.picture, size), one.normals[:, at[0], at[1]], one.valid[at[0], at[1]]
+    if mirrored:
+        picture, valid = picture[:, :, ::-1], valid[:, ::-1]
+        normals = normals[:, :, ::-1] * np.array([-1, 1, 1], np.float32)[:, None, None]
+    parts = [torch.from_numpy(np.ascontiguousarray(part)) for part in (picture, normals, valid)]
+    return parts[0], parts[1], parts[2]
+
+
+def _spread(normal: NDArray[np.float32], one: Facing) -> NDArray[np.float32]:
+    return np.broadcast_to(normal[:, None, None], one.normals.shape)
+
+
+def _scaled(mean_map: NDArray[np.float32], size: Sequence[int]) -> NDArray[np.float32]:
+    if mean_map.shape[1:] == tuple(size):
+        return mean_map
+    larger = F.interpolate(torch.from_numpy(mean_map)[None], tuple(size), mode="bilinear", align_corners=False)
+    return np.asarray(larger[0].numpy())

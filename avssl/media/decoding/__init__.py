@@ -1,0 +1,1 @@
+"""From packets to pictures and samples at exact times."""

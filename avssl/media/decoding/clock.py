@@ -1,0 +1,87 @@
+"""One clock for the pictures and the sound of a file, and what a reader must know to keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHOWN_TOLERANCE_SECONDS = 1e-6
+"""A frame counts as shown from one microsecond before its time, so that times printed as decimals find it."""
+
+
+def _no_times() -> NDArray[np.float64]:
+    return np.zeros(0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clock:
+    """What ``inspect`` learned of a file that reading from it needs. Everything but the two arrays is plain numbers.
+
+    Media time = time in the container − ``origin_seconds``. Zero is the moment the first frame is shown (a file
+    of sound alone: its first sample). To store a clock, keep :meth:`numbers` and the two arrays; to rebuild it,
+    ``Clock(**numbers, frame_times=…, key_times=…)``.
+    """
+
+    origin_seconds: float = 0.0
+    """Time in the container of the media's zero."""
+    video_stream: int = -1
+    """Index of the picture stream in the container; -1 if there is none."""
+    width: int = 0
+    """Pixels as shown: square pixels, after rotation."""
+    height: int = 0
+    stored_size: tuple[int, int] = (0, 0)
+    """Pixels of a frame as stored, before all that; (0, 0): not known."""
+    video_seekable: bool = True
+    """False where seeking was seen to give other frames than decoding from the start: such a file is read through."""
+    frames_are_counted: bool = False
+    """True where frames carry no usable time of their own: the n-th decoded frame has the n-th time."""
+    audio_stream: int = -1
+    """Index of the sound stream in the container; -1 if there is none."""
+    audio_rate: int = 0
+    """Samples a second as decoded; 0 if there is no sound."""
+    audio_start_seconds: float = 0.0
+    """Media time of the first sample."""
+    audio_end_seconds: float = 0.0
+    """Media time of the end of the last sample."""
+    audio_tick_seconds: float = 0.0
+    """How finely the container tells the time of a packet of sound."""
+    audio_seekable: bool = True
+    audio_frame_samples: int = 0
+    """Samples in every packet of sound where this is the same for all of them and they follow without a gap, or 0."""
+    audio_anchor_seconds: float = 0.0
+    """Media time at which a packet begins, finer than the container's time stamps tell; with
+    ``audio_frame_samples`` it gives the time of every sample."""
+    audio_warm_up_seconds: float = 0.0
+    """How much sound must be decoded before a stretch, where it is more than usual; 0: the usual."""
+    audio_runs: Sequence[Sequence[float]] = ()
+    """Where samples are laid by counting: start in media time, number of the first sample, samples, stretch of each
+    :class:`avssl.media.decoding.counting.Run`. Empty where the stamps of packets are the clock."""
+    audio_anchors: Sequence[Sequence[int]] = ()
+    """Packets at which a reader can begin to count: (stamp in ticks of the stream, samples before)."""
+    frame_times: NDArray[np.float64] = field(default_factory=_no_times)
+    """Media time at which each frame is first shown, ascending, the first 0.0. (n,)"""
+    key_times: NDArray[np.float64] = field(default_factory=_no_times)
+    """Media times of the frames at which decoding can begin, ascending, the first 0.0, which stands for the start
+    of the file. Empty where no frame is marked so. (k,)"""
+
+    def numbers(self) -> dict[str, Any]:
+        """All but the arrays, as JSON can say it."""
+        arrays = ("frame_times", "key_times")
+        return {name: getattr(self, name) for name in self.__slots__ if name not in arrays}
+
+    @property
+    def has_video(self) -> bool:
+        return self.video_stream >= 0
+
+    @property
+    def has_sound(self) -> bool:
+        return self.audio_stream >= 0
+
+    def shown(self, seconds: float) -> int:
+        """The number of the frame shown at this time: the last that has begun, the first before the first."""
+        count = int(np.searchsorted(self.frame_times, seconds + SHOWN_TOLERANCE_SECONDS, side="right"))
+        return max(count - 1, 0)

@@ -1,0 +1,254 @@
+"""Decoding sound by sample count: the whole once, and later any stretch from the nearest known place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.stream import Stream
+
+from avssl.errors import MediaError
+from avssl.media.containers.container import Deadline, in_words, opened, packets, readable, stream_at
+from avssl.media.containers.elementary import Frames
+from avssl.media.decoding.channels import Mixer, Mono, first_wrong, wrong_in_words
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.counting import Packets, Run
+from avssl.media.decoding.warm_up import warm_up_seconds
+
+PROBE_SAMPLES = 512
+"""What is kept of the sound at each anchor, to see whether a reader that begins there finds the same."""
+SAME = 1e-4
+"""Three steps of 16 bits: decoders round."""
+FORGIVEN_PACKETS, FORGIVEN_SHARE = 8, 0.1
+"""So many packets, or this part of them, may be undecodable at the beginning and the end of a stream."""
+SLACK_SECONDS = 0.1
+"""Where a container cannot be read on so near to the end of the sound, it has ended."""
+
+
+@dataclass(slots=True)
+class Count:
+    """What decoding a whole stream once has shown."""
+
+    rate: int = 0
+    channels: int = 0
+    samples: int = 0
+    packet_ticks: list[int | None] = field(default_factory=list)
+    """Of the packets that gave samples."""
+    seconds: list[float] = field(default_factory=list)
+    """Container time of the first sample of each, NaN where it has none."""
+    before: list[int] = field(default_factory=list)
+    heads: list[Mono] = field(default_factory=list)
+    """The first few samples of each."""
+    trouble: tuple[float, str] | None = None
+    """The first thing that is wrong: container time, and what it is."""
+    changes_channels: bool = False
+
+    @property
+    def packets(self) -> Packets:
+        return Packets(np.array(self.seconds), np.array(self.before, np.int64), self.samples, self.rate)
+
+
+def count_through(path: str, index: int, deadline: Deadline) -> Count:
+    """Decode all sound of this stream once.
+
+    What cannot be decoded before the first samples is forgiven, as is what comes after the last, if it is little.
+
+    Raises:
+        MediaError: the deadline has passed.
+        av.FFmpegError: the container cannot be read.
+    """
+    count = Count()
+    failed: tuple[float, str] | None = None
+    earliest: tuple[float, str] | None = None
+    undecoded = 0
+    with opened(path, deadline) as container:
+        stream = stream_at(container, index, AudioStream, path)
+        mixer = Mixer(stream)
+        for packet in _without_junk(stream, readable(packets(container, deadline, stream))):
+            try:
+                frames = [frame for frame in packet.decode() if frame.samples]
+            except av.FFmpegError as error:
+                trouble = _seconds(packet), f"the sound cannot be decoded ({in_words(error)})"
+                undecoded, earliest = undecoded + 1, earliest or trouble
+                if count.rate and failed is None:
+                    failed = trouble
+                continue
+            if not frames:
+                continue
+            count.trouble = count.trouble or failed
+            count.packet_ticks.append(packet.pts)
+            count.seconds.append(_seconds(frames[0]))
+            count.before.append(count.samples)
+            for number, frame in enumerate(frames):
+                _take(count, frame, mixer, first=number == 0)
+    if undecoded > max(FORGIVEN_PACKETS, FORGIVEN_SHARE * len(count.packet_ticks)):
+        count.trouble = count.trouble or earliest
+    return count
+
+
+def read_counted(path: str, clock: Clock, start_seconds: float, count: int, deadline: Deadline) -> Mono:
+    """``count`` samples as stored (mono, not resampled) from the one nearest to ``start_seconds`` on.
+
+    Samples of one run follow each other as they were decoded. Where a run's rate is a little off, its place is right
+    in the middle of what is asked for.
+
+    Raises:
+        MediaError: sound in between cannot be decoded, or is not what was counted before.
+        av.FFmpegError, OSError: the file cannot be read at all.
+    """
+    result = np.zeros(count, np.float32)
+    wanted: list[tuple[int, int, int]] = []  # numbers of the first and past the last sample, place in the result
+    end_seconds = start_seconds + count / clock.audio_rate
+    for run in _runs_of(clock):
+        low, high = max(start_seconds, run.start_seconds), min(end_seconds, run.end_seconds(clock.audio_rate))
+        if low < high:
+            middle = (low + high) / 2 if run.stretch else start_seconds
+            there = (middle - run.start_seconds) * clock.audio_rate / (1 + run.stretch)
+            at_start = run.first + round(there - (middle - start_seconds) * clock.audio_rate)
+            first, last = max(at_start, run.first), min(at_start + count, run.first + run.length)
+            if first < last:
+                wanted.append((first, last, first - at_start))
+    if not wanted:
+        return result
+    begin, end = min(first for first, _, _ in wanted), max(last for _, last, _ in wanted)
+    samples = _samples(path, clock, begin, end, deadline)
+    for first, last, at in wanted:
+        result[at : at + last - first] = samples[first - begin : last - begin]
+    return result
+
+
+def anchor_holds(
+    path: str, clock: Clock, anchor: int, expected: Mono, deadline: Deadline, *, noisy: bool
+) -> bool | None:
+    """Whether beginning at this anchor gives the sound that decoding from the start gave there.
+
+    None: it is not met after a seek to it, so that a reader must go back further.
+
+    Args:
+        noisy: the decoder adds noise of its own that depends on where it began, so that samples cannot be compared.
+    """
+    try:
+        found = _from_anchor(path, clock, anchor, clock.audio_anchors[anchor][1], len(expected), deadline)
+    except (av.FFmpegError, MediaError):
+        return False
+    return None if found is None else noisy or bool(np.abs(found - expected).max(initial=0) <= SAME)
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _runs_of(clock: Clock) -> list[Run]:
+    return [
+        Run(float(start), int(first), int(length), float(stretch)) for start, first, length, stretch in clock.audio_runs
+    ]
+
+
+def _take(count: Count, frame: AudioFrame, mixer: Mixer, *, first: bool) -> None:
+    channels = frame.layout.nb_channels
+    if not count.rate:
+        count.rate, count.channels = frame.sample_rate, channels
+    if frame.sample_rate != count.rate and count.trouble is None:
+        words = f"the sound changes from {count.rate} to {frame.sample_rate} samples a second"
+        count.trouble = _seconds(frame), words
+    count.changes_channels |= channels != count.channels
+    samples = mixer.mono(frame)
+    if first:
+        count.heads.append(samples[:PROBE_SAMPLES].copy())
+    if frame.format.packed.name in ("flt", "dbl") and count.trouble is None:
+        wrong = first_wrong(samples)
+        if wrong is not None:
+            count.trouble = _seconds(frame) + wrong / frame.sample_rate, wrong_in_words(float(samples[wrong]))
+    count.samples += len(samples)
+
+
+def _samples(path: str, clock: Clock, first: int, last: int, deadline: Deadline) -> Mono:
+    """The samples with these numbers."""
+    usable = [k for k, (_, before) in enumerate(clock.audio_anchors) if 0 < before <= first]
+    # The nearest; earlier ones, as some containers land late; at last the start.
+    attempts: list[int | None] = [usable[-back] for back in (1, 3, 8, 16) if len(usable) >= back]
+    for anchor in [*attempts, None] if clock.audio_seekable else [None]:
+        try:
+            found = _from_anchor(path, clock, anchor, first, last - first, deadline)
+        except (av.FFmpegError, OSError):
+            if anchor is None:
+                raise
+            continue
+        if found is not None:
+            return found
+    raise MediaError(path, "the sound there differs from what was indexed")
+
+
+def _from_anchor(
+    path: str, clock: Clock, anchor: int | None, first: int, count: int, deadline: Deadline
+) -> Mono | None:
+    """``count`` samples from number ``first`` on, decoded from an anchor (None: the start); None if it is not met."""
+    result = np.zeros(count, np.float32)
+    filled = 0
+    for number, samples in _counting(path, clock, anchor, first, deadline):
+        begin, end = max(number, first), min(number + len(samples), first + count)
+        if begin < end:
+            result[begin - first : end - first] = samples[begin - number : end - number]
+            filled += end - begin
+        if number + len(samples) >= first + count:
+            break
+    return result if filled == count else None
+
+
+def _counting(
+    path: str, clock: Clock, anchor: int | None, first: int, deadline: Deadline
+) -> Iterator[tuple[int, Mono]]:
+    """What is decoded from an anchor (None: the start) on, each piece with the number of its first sample.
+
+    Counting begins at the first anchor that is met once the decoder has warmed up. Nothing comes if that is past the
+    sample ``first``; it ends where another anchor is met at another count.
+    """
+    counts: dict[int | None, int] = {tick: before for tick, before in clock.audio_anchors}  # noqa: C416 - pairs may be lists
+    with opened(path, deadline) as container:
+        stream = stream_at(container, clock.audio_stream, AudioStream, path)
+        number: int | None = 0
+        warm = -math.inf
+        if anchor is not None and stream.time_base:
+            number = None
+            lead = math.ceil(warm_up_seconds(clock) / stream.time_base)
+            container.seek(clock.audio_anchors[anchor][0] - lead, stream=stream)
+        mixer = Mixer(stream)
+        end = clock.origin_seconds + clock.audio_end_seconds - SLACK_SECONDS
+        for place, packet in enumerate(_without_junk(stream, readable(packets(container, deadline, stream), end))):
+            if place == 0 and anchor is not None:
+                if packet.pts is None:
+                    return
+                warm = packet.pts + lead
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                if number and number >= first - clock.audio_rate:
+                    words = f"the sound there cannot be decoded ({in_words(error)})"
+                    raise MediaError(path, words, _seconds(packet) - clock.origin_seconds) from error
+                continue
+            if frames and packet.pts is not None and packet.pts in counts and packet.pts >= warm:
+                if (number is None and counts[packet.pts] > first) or number not in (None, counts[packet.pts]):
+                    return
+                number = counts[packet.pts]
+            for frame in frames:
+                if frame.sample_rate != clock.audio_rate:
+                    raise MediaError(path, "the sound changes its sample rate", _seconds(frame) - clock.origin_seconds)
+                samples = mixer.mono(frame)
+                if number is not None:
+                    yield number, samples
+                    number += len(samples)
+
+
+def _without_junk(stream: AudioStream, source: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
+    frames, codec = Frames(), stream.codec_context.codec.name
+    return (packet for packet in source if not packet.size or frames.take(codec, cast("Packet[Stream]", packet)))
+
+
+def _seconds(item: Packet[AudioStream] | AudioFrame) -> float:
+    return math.nan if item.pts is None or not item.time_base else float(item.pts * item.time_base)

@@ -1,0 +1,156 @@
+"""Placing sound by counting samples, where time stamps alone are not exact.
+
+A container stamps each packet of sound. Where all packets are equally long and their stamps are an even grid, the grid
+is the clock
+(:func:`avssl.media.containers.scan.even_grid`). Else the whole stream is decoded once and its samples are counted.
+Between what was counted and what is stamped lies a difference, and its course tells what happened:
+
+* it wavers (Vorbis in WebM, clocks of recorders, rounding): the stamps are noisy. Samples follow each other.
+* it grows evenly: the recorder's clock ran fast or slow. Samples follow each other, at a rate a little off.
+* it jumps and stays: sound is missing (silence of that length), or overlaps.
+* it jumps back by more than a packet: another recording begins, whose stamps begin anew.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ANCHOR_SECONDS = 1.0
+"""How far the places are apart at which a reader can begin to count."""
+SMALLEST_GAP_SECONDS = 3e-3
+STEADY = 3.0
+STEADY_SHARE = 80
+"""A jump is one if it is so many times larger than most (per cent) of the steps of the difference around it."""
+NEIGHBOURS = 8
+"""Packets on each side that a jump is compared with."""
+LASTING = 0.6
+"""The part of a jump that must be left some packets later; noise comes back."""
+FEW = 3
+LARGE_SECONDS = 0.1
+"""Where fewer packets come before or after, only a jump back of more than this is one: the first packet of a
+recording is often stamped at zero, though it begins before."""
+RESTART_SECONDS = 0.5
+"""Stamps that go back by more begin anew: no packet overlaps another by so much."""
+DRIFT_SECONDS = 5e-3
+"""A clock that is off by less over the whole is not off."""
+WORST_DRIFT = 0.02
+"""No clock is worse; stamps that differ from the count by more mean nothing but the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """What decoding a whole stream gave, packet by packet that gave anything."""
+
+    ticks: NDArray[np.float64]
+    """Time stamp of the first sample, seconds in the container; NaN where there is none. (n,)"""
+    before: NDArray[np.int64]
+    """How many samples were decoded before it. (n,)"""
+    samples: int
+    """All of them."""
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Samples that follow each other without a gap."""
+
+    start_seconds: float
+    first: int
+    """The number of its first sample, counted from the first that is decoded."""
+    length: int
+    stretch: float = 0.0
+    """Sample k of it lies at ``start_seconds + k * (1 + stretch) / rate``."""
+
+    def end_seconds(self, rate: int) -> float:
+        return self.start_seconds + self.length * (1 + self.stretch) / rate
+
+
+def laid(packets: Packets, tick_seconds: float) -> tuple[list[Run], float | None]:
+    """Where the samples belong, and the stamp before which another recording begins (None: there is only one)."""
+    stamped = np.flatnonzero(~np.isnan(packets.ticks))
+    if not len(stamped):
+        return [Run(0.0, 0, packets.samples)], None
+    seconds, before = packets.ticks[stamped], packets.before[stamped]
+    ahead = seconds - before / packets.rate
+    cuts = _jumps(ahead, max(SMALLEST_GAP_SECONDS, 1.5 * tick_seconds))
+    joint: float | None = None
+    shift = 0.0
+    runs: list[Run] = []
+    for low, high in zip([0, *cuts], [*cuts, len(ahead)], strict=True):
+        first = int(before[low]) if runs else 0
+        last = int(before[high]) if high < len(ahead) else packets.samples
+        offset, stretch = _line(ahead[low:high], before[low:high] / packets.rate)
+        start = offset + (first / packets.rate) * (1 + stretch) + shift
+        if runs:
+            end = runs[-1].end_seconds(packets.rate)
+            if start < end - RESTART_SECONDS:
+                joint = end if joint is None else joint
+                shift += end - start
+                start = end
+        runs.append(Run(start, first, last - first, stretch))
+    return runs, joint
+
+
+def anchors(packets: Packets, ticks: Sequence[int | None]) -> list[tuple[int, int]]:
+    """Packets, about a second apart, at whose stamps a reader can begin to count: (ticks, samples before).
+
+    Args:
+        ticks: the stamps of the packets themselves, in the order of ``packets``.
+    """
+    known = [(tick, before) for tick, before in zip(ticks, packets.before.tolist(), strict=True) if tick is not None]
+    if any(a > b for (a, _), (b, _) in itertools.pairwise(known)):
+        return []  # stamps that begin anew name no places
+    times = Counter(tick for tick, _ in known)
+    step, due, found = round(ANCHOR_SECONDS * packets.rate), 0, []
+    for tick, before in known:
+        if before >= due and times[tick] == 1:
+            found.append((tick, before))
+            due = before + step
+    return found
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _jumps(ahead: NDArray[np.float64], smallest: float) -> list[int]:
+    """Where the difference between stamps and count jumps and stays."""
+    steps = np.diff(ahead)
+    usually = float(np.median(steps)) if len(steps) else 0.0
+    if usually < -smallest:
+        return []  # stamps that stand still tell nothing
+    if usually > smallest:
+        return (np.flatnonzero(np.abs(steps) > smallest) + 1).tolist()  # every packet lacks some of its sound
+    found: list[int] = []
+    for k in np.flatnonzero(np.abs(steps) > smallest).tolist():
+        around = np.concatenate([steps[max(k - NEIGHBOURS, 0) : k], steps[k + 1 : k + 1 + NEIGHBOURS]])
+        usual = float(np.percentile(np.abs(around), STEADY_SHARE)) if len(around) else 0.0
+        few = min(k + 1 - (found[-1] if found else 0), len(steps) - k) < FEW
+        level = found[-1] if found else 0
+        earlier = float(np.median(ahead[max(k + 1 - NEIGHBOURS, level) : k + 1]))
+        later = float(np.median(ahead[k + 1 : k + 1 + NEIGHBOURS]))
+        stays = (later - earlier) / steps[k] >= LASTING
+        overlaps_few = few and steps[k] < 0
+        if abs(steps[k]) > max(STEADY * usual, LARGE_SECONDS if overlaps_few else 0.0) and stays:
+            found.append(k + 1)
+    return found
+
+
+def _line(ahead: NDArray[np.float64], seconds: NDArray[np.float64]) -> tuple[float, float]:
+    """Where the count lies against the stamps, and how much it drifts: (seconds at count 0, seconds a second)."""
+    level = float(np.median(ahead))
+    if len(ahead) < 2 * NEIGHBOURS:
+        return level, 0.0
+    slope, offset = np.polyfit(seconds, ahead, 1)
+    if abs(slope) > WORST_DRIFT:
+        return float(ahead[0]), 0.0
+    drift = abs(float(slope)) * float(np.ptp(seconds))
+    rest = float(np.std(ahead - slope * seconds - offset))
+    if drift > DRIFT_SECONDS and rest < 0.5 * float(np.std(ahead)):
+        return float(offset), float(slope)
+    return level, 0.0

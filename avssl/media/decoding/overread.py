@@ -1,0 +1,157 @@
+"""Whether decoding pictures of VP8 and VP9 needs no bytes beyond their own.
+
+The arithmetic decoders of these codecs take any bytes for pictures, and FFmpeg reports no damage in them. But a damaged
+picture mostly takes more bytes than it has. So each is decoded twice, the second time with bytes added behind its end:
+a whole one is the same. FFmpeg's decoder of HEVC stops without a word where a damaged slice seems to end. So key frames
+are decoded with other bytes at the end of each slice: a whole one is not the same.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import av
+import numpy as np
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from avssl.media.containers.container import STRICT, Deadline, opened, packets, stream_at
+from avssl.media.decoding.clock import Clock
+
+CODECS = ("vp8", "vp9")
+_ADDED = b"\xa5" * 16
+_OTHER_ENDS, _OTHER_BYTES, _OTHER_SHARE = 4, 64, 0.1
+"""How often other bytes are tried, at least how many, and of what part of a slice: where all is of one colour, a few
+may make no difference."""
+_SMALLEST_SLICE = 400
+"""Bytes; smaller ones are left alone for the same reason."""
+_MOST_SLICES = 4
+
+
+def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, deadline: Deadline) -> float | None:
+    """Media time of the first picture, from a key frame on, that needs bytes beyond its own; None if none does.
+
+    Args:
+        key_seconds: media time of the key frame.
+        limit: how many pictures to look at.
+    """
+    with opened(path, deadline) as container:
+        stream = stream_at(container, clock.video_stream, VideoStream, path)
+        tick = stream.time_base
+        assert tick is not None  # stream_at sees to it
+        container.seek(round((clock.origin_seconds + key_seconds) / tick), stream=stream)
+        other = _decoder_like(stream.codec_context)
+        started = False
+        for packet in packets(container, deadline, stream):
+            started = started or packet.is_keyframe
+            if not packet.size or limit <= 0:
+                break
+            if not started:
+                continue
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                break  # whoever reads it will say so
+            if not _are_same(frames, _decoded(other, packet)):
+                return float((packet.pts or 0) * tick) - clock.origin_seconds
+            limit -= len(frames)
+    return None
+
+
+def leaves_bytes_unused(path: str, clock: Clock, key_seconds: float, deadline: Deadline) -> bool:
+    """Whether a slice of an HEVC key frame ends, for its decoder, long before its bytes do.
+
+    Args:
+        key_seconds: media time of the key frame.
+    """
+    with opened(path, deadline) as container:
+        stream = stream_at(container, clock.video_stream, VideoStream, path)
+        tick = stream.time_base
+        assert tick is not None  # stream_at sees to it
+        container.seek(round((clock.origin_seconds + key_seconds) / tick), stream=stream)
+        packet = next((p for p in packets(container, deadline, stream) if p.is_keyframe), None)
+        data, context = bytes(packet or b""), stream.codec_context
+        frames = _alone(context, data)
+        for start, end in _slices(data, context.extradata or b"") if frames else ():
+            if end - start < _SMALLEST_SLICE:
+                continue
+            count = max(_OTHER_BYTES, round(_OTHER_SHARE * (end - start)))
+            draws = np.random.default_rng(0).integers(1, 256, (_OTHER_ENDS, count), np.uint8)
+            others = (data[: end - count] + draw.tobytes() + data[end:] for draw in draws)
+            if all(_are_same(frames, _alone(context, changed)) for changed in others):
+                return True
+    return False
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _decoder_like(context: VideoCodecContext) -> VideoCodecContext:
+    other = cast("VideoCodecContext", av.CodecContext.create(context.codec.name, "r"))
+    other.extradata = context.extradata
+    other.thread_count = 1
+    other.options = {"err_detect": STRICT}
+    return other
+
+
+def _decoded(decoder: VideoCodecContext, packet: Packet[VideoStream]) -> list[VideoFrame]:
+    data = bytes(packet)
+    if decoder.codec.name == "vp8" or data[-1] >> 5 != 0b110:  # VP9, annex B: several frames, with an index at the end
+        data += _ADDED
+    longer = cast("Packet[VideoStream]", av.Packet(data))
+    longer.pts, longer.dts, longer.time_base = packet.pts, packet.dts, packet.time_base
+    try:
+        return decoder.decode(longer)
+    except av.FFmpegError:
+        return []
+
+
+def _are_same(frames: list[VideoFrame], others: list[VideoFrame]) -> bool:
+    return len(frames) == len(others) and all(
+        np.array_equal(_brightness(one), _brightness(two)) for one, two in zip(frames, others, strict=True)
+    )
+
+
+def _brightness(frame: VideoFrame) -> NDArray[np.uint8]:
+    """The bytes of the first plane, without those that pad its rows."""
+    plane = frame.planes[0]
+    used = plane.width * ((frame.format.components[0].bits + 7) // 8)
+    return np.frombuffer(cast("Any", plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, :used]
+
+
+def _alone(context: VideoCodecContext, data: bytes) -> list[VideoFrame]:
+    """What a decoder makes of one packet; nothing where it reports an error."""
+    decoder = _decoder_like(context)
+    try:
+        return [*decoder.decode(cast("Packet[VideoStream]", av.Packet(data))), *decoder.decode(None)]
+    except av.FFmpegError:
+        return []
+
+
+def _slices(data: bytes, extradata: bytes) -> list[tuple[int, int]]:
+    """Where the first slices of an HEVC packet begin and end, without zeros that pad them.
+
+    ITU-T H.265: 7.4.2.2 (types below 32), annex B (start codes); ISO/IEC 14496-15, 8.3.2 (lengths).
+    """
+    units: list[tuple[int, int]] = []
+    if extradata[:1] == b"\1" and len(extradata) > 21:
+        width, at = (extradata[21] & 3) + 1, 0
+        while at + width < len(data):
+            start = at + width
+            at = start + int.from_bytes(data[at:start], "big")
+            units.append((start, min(at, len(data))))
+    else:
+        starts = [match.end() for match in re.finditer(b"\0\0\1", data)]
+        units = list(zip(starts, [*(start - 3 for start in starts[1:]), len(data)], strict=True))
+    # Of the base layer: a second view and transparency, which may follow, are not decoded.
+    slices = [(start, end) for start, end in units if end - start > 2 and _is_base_slice(data[start : start + 2])]
+    return [(start, start + len(data[start:end].rstrip(b"\0\3"))) for start, end in slices[:_MOST_SLICES]]
+
+
+def _is_base_slice(head: bytes) -> bool:
+    """Going by the two bytes with which a unit begins: forbidden bit, type (6), layer (6), … ITU-T H.265, 7.3.1.2."""
+    return head[0] >> 1 < 32 and not head[0] & 1 and not head[1] >> 3

@@ -1,0 +1,73 @@
+"""A stretch of a file as an item of its own: whose frames, which zero, which sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.media.decoding.clock import SHOWN_TOLERANCE_SECONDS
+from avssl.media.facts import Facts
+from avssl.media.indexing.inspect import SHORT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where an item lies in its file. ``Window()`` is the whole file."""
+
+    zero_seconds: float = 0.0
+    """The item's zero on the file's clock: the moment at which the frame shown at the start is first shown."""
+    end_seconds: float | None = None
+    """Where the stretch ends on the file's clock; None: with the file."""
+    first: int = 0
+    """Number of its first frame in the file."""
+    stop: int | None = None
+    """One past the number of its last frame; None: to the last."""
+
+    @property
+    def is_whole(self) -> bool:
+        return self == Window()
+
+
+def window_of(times: NDArray[np.float64], start_seconds: float | None, duration_seconds: float | None) -> Window:
+    """The window of a stretch.
+
+    Args:
+        times: when each frame of the file is first shown. (n,)
+        start_seconds, duration_seconds: as asked for, on the file's clock; None: from zero, to the end.
+    """
+    if start_seconds is None and duration_seconds is None:
+        return Window()
+    start = start_seconds or 0.0
+    end = None if duration_seconds is None else start + duration_seconds
+    if not len(times):
+        return Window(start, end)
+    first = max(int(np.searchsorted(times, start + SHOWN_TOLERANCE_SECONDS, side="right")) - 1, 0)
+    stop = len(times)
+    if end is not None:
+        stop = max(int(np.searchsorted(times, end - SHOWN_TOLERANCE_SECONDS, side="left")), first + 1)
+    return Window(float(times[first]), end, first, stop)
+
+
+def facts_in(whole: Facts, window: Window, frames: int) -> Facts:
+    """The facts of a stretch, from those of its file.
+
+    Args:
+        frames: how many frames the stretch has.
+    """
+    if window.is_whole:
+        return whole
+    zero = window.zero_seconds
+    end = whole.duration_seconds if window.end_seconds is None else min(window.end_seconds, whole.duration_seconds)
+    sound_end = whole.audio_end_seconds if window.end_seconds is None else window.end_seconds
+    sound = (max(whole.audio_start_seconds - zero, 0.0), min(whole.audio_end_seconds, sound_end) - zero)
+    flags = tuple(flag for flag in whole.flags if flag != "short")
+    if end - zero < SHORT_SECONDS - 1e-3:
+        flags = (*flags, "short")
+    part = replace(whole, duration_seconds=end - zero, frame_count=frames, flags=flags)
+    if frames > 1:
+        part = replace(part, frame_rate=frames / (end - zero))
+    if whole.has_sound and sound[1] > sound[0]:
+        return replace(part, audio_start_seconds=sound[0], audio_end_seconds=sound[1])
+    return replace(part, audio_rate=0, audio_channels=0, audio_start_seconds=0.0, audio_end_seconds=0.0)

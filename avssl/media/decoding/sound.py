@@ -1,0 +1,269 @@
+"""The sound between two moments: seek, decode a little more than was asked for, mix to mono, resample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
+
+import av
+import numpy as np
+import soxr
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.media.containers.container import (
+    READ_TIMEOUT_SECONDS,
+    Deadline,
+    in_words,
+    opened,
+    packets,
+    readable,
+    stream_at,
+)
+from avssl.media.decoding.channels import Mixer, Mono, first_wrong, wrong_in_words
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.counted import read_counted
+from avssl.media.decoding.warm_up import warm_up_seconds
+
+MARGIN_SAMPLES = 256
+"""On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter."""
+JITTER_SECONDS = 1e-3
+"""Time stamps may stray from the count of samples by this (or 1.5 ticks) before they are taken for a gap."""
+
+SLACK_SECONDS = 1e-2
+"""How much more than needed is kept on both sides, while the place of a run is still being narrowed down."""
+
+
+def read_audio(
+    path: str,
+    clock: Clock,
+    start_seconds: float,
+    duration_seconds: float,
+    rate: int,
+    *,
+    timeout_seconds: float = READ_TIMEOUT_SECONDS,
+) -> NDArray[np.float32]:
+    """A stretch of sound, mono: float32 (round(duration_seconds * rate),), full scale ±1 (peaks may pass it).
+
+    Sample k lies at ``start_seconds + k / rate`` of media time, to within half a sample as stored. Mono is the
+    plain mean of all channels but the low-frequency one, so it cannot clip. Zeros before the sound begins,
+    after it ends and in gaps.
+
+    Raises:
+        MediaError: the file has no sound, the stretch cannot be decoded, or a sample in it is no number.
+        ValueError: a negative duration or a rate that is not positive.
+    """
+    if duration_seconds < 0 or rate <= 0:
+        raise ValueError(f"duration_seconds ({duration_seconds}) must not be negative, rate ({rate}) must be positive")
+    if not clock.has_sound:
+        raise MediaError(path, "there is no sound in this file", start_seconds)
+    count = round(duration_seconds * rate)
+    end_seconds = start_seconds + count / rate
+    if not count or start_seconds >= clock.audio_end_seconds or end_seconds <= clock.audio_start_seconds:
+        return np.zeros(count, np.float32)
+    # The stretch is widened by whole samples of the rate asked for, and placed on the nearest stored sample.
+    margin = math.ceil(MARGIN_SAMPLES * rate / min(rate, clock.audio_rate))
+    first_seconds = start_seconds - margin / rate
+    native = round((count + 2 * margin) / rate * clock.audio_rate)
+    stored = read_counted if clock.audio_runs else _stored_samples
+    try:
+        samples = stored(path, clock, first_seconds, native, Deadline(path, timeout_seconds))
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError(path, in_words(error), start_seconds) from error
+    wrong = first_wrong(samples)
+    if wrong is not None:
+        raise MediaError(path, wrong_in_words(float(samples[wrong])), first_seconds + wrong / clock.audio_rate)
+    if rate != clock.audio_rate:
+        samples = soxr.resample(samples, clock.audio_rate, rate, quality="HQ")
+    stretch = np.zeros(count, np.float32)
+    found = samples[margin : margin + count]
+    stretch[: len(found)] = found
+    return stretch
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Run:
+    """Frames of sound that follow each other without a gap, in mono."""
+
+    rate: int
+    pieces: list[Mono] = field(default_factory=list)
+    length: int = 0
+    skipped: int = 0
+    """Samples at the beginning of the run that were decoded but not kept."""
+    earliest: float = -math.inf
+    latest: float = math.inf
+    """Between these the run begins, going by the time stamps seen so far, each right to half a tick."""
+    begins: float | None = None
+    """Where it begins for certain, once a packet was seen whose exact place is known."""
+
+    @property
+    def start_seconds(self) -> float:
+        return self.begins if self.begins is not None else (self.earliest + self.latest) / 2
+
+    @property
+    def end_seconds(self) -> float:
+        return self.start_seconds + self.length / self.rate
+
+    def follows(self, seconds: float, tick: float) -> bool:
+        """Whether a frame with this time stamp continues the run."""
+        return abs(seconds - self.end_seconds) <= max(JITTER_SECONDS, 1.5 * tick)
+
+    def is_astray(self, chunk: Chunk, following: Chunk | None, tick: float) -> bool:
+        """Whether a chunk's time stamp is wrong: it leaves the run, and the next comes back to it.
+
+        FFmpeg stamps Vorbis in Ogg so where long blocks give way to short ones.
+        """
+        if chunk.seconds is None or following is None or following.seconds is None:
+            return False
+        without = following.seconds - len(chunk.samples) / self.rate
+        return not self.follows(chunk.seconds, tick) and self.follows(without, tick)
+
+    def add(self, samples: Mono, seconds: float | None, *, keep: bool, tick: float) -> None:
+        """Appends samples; those that are not kept (only at the beginning) are counted."""
+        if seconds is not None:
+            begin = seconds - self.length / self.rate
+            self.earliest = max(self.earliest, begin - tick / 2)
+            self.latest = min(self.latest, begin + tick / 2)
+        if keep:
+            self.pieces.append(samples)
+        else:
+            self.skipped += len(samples)
+        self.length += len(samples)
+
+
+def _stored_samples(path: str, clock: Clock, start_seconds: float, count: int, deadline: Deadline) -> Mono:
+    """``count`` samples as stored (mono, not resampled) from the one nearest to ``start_seconds`` on."""
+    rate = clock.audio_rate
+    result = np.zeros(count, np.float32)
+    for run in _runs(path, clock, start_seconds, start_seconds + count / rate, deadline):
+        at = round((run.start_seconds - start_seconds) * rate) + run.skipped
+        for piece in run.pieces:
+            begin, end = max(at, 0), min(at + len(piece), count)
+            if begin < end:
+                result[begin:end] = piece[begin - at : end - at]
+            at += len(piece)
+    result[max(round((clock.audio_end_seconds - start_seconds) * rate), 0) :] = 0  # padding of the last packet
+    return result
+
+
+def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, deadline: Deadline) -> list[Run]:
+    """All sound between two moments, as runs.
+
+    Raises:
+        MediaError: sound in between cannot be decoded.
+        av.FFmpegError, OSError: the file cannot be read at all.
+    """
+    for seek_seconds in _attempts(clock, start_seconds):
+        try:
+            with opened(path, deadline) as container:
+                chunks = chunks_from(container, clock, seek_seconds, (start_seconds, end_seconds), deadline)
+                first = next(chunks, None)
+                landed_late = (
+                    first is None or first.seconds is None or first.seconds > start_seconds - warm_up_seconds(clock)
+                )
+                if seek_seconds is not None and landed_late:
+                    continue
+                return _collected(chain([] if first is None else [first], chunks), clock, start_seconds, end_seconds)
+        except (av.FFmpegError, OSError):
+            if seek_seconds is None:
+                raise
+    return []
+
+
+def _attempts(clock: Clock, start_seconds: float) -> list[float | None]:
+    """Where to begin: well before the stretch, ever earlier if the container lands late, at last the start (None)."""
+    begin = start_seconds - 2 * warm_up_seconds(clock)
+    if not clock.audio_seekable:
+        return [None]
+    return [s for s in (begin, begin - 2, begin - 10) if s > clock.audio_start_seconds] + [None]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One decoded frame of sound."""
+
+    samples: Mono
+    seconds: float | None
+    """Media time of its first sample, as the time stamp has it; None where it has none."""
+
+
+def chunks_from(
+    container: InputContainer,
+    clock: Clock,
+    seek_seconds: float | None,
+    wanted: tuple[float, float],
+    deadline: Deadline,
+) -> Iterator[Chunk]:
+    """The decoded sound from this moment (None: the start of the file) on.
+
+    Raises:
+        MediaError: sound inside the wanted stretch cannot be decoded.
+        av.FFmpegError: the container cannot be read.
+    """
+    stream = stream_at(container, clock.audio_stream, AudioStream, deadline.path)
+    if seek_seconds is not None and stream.time_base:
+        container.seek(round((seek_seconds + clock.origin_seconds) / stream.time_base), stream=stream)
+    begun, mixer = False, Mixer(stream)
+    enough = clock.origin_seconds + clock.audio_end_seconds - clock.audio_tick_seconds
+    for packet in readable(packets(container, deadline, stream), enough):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            seconds = _media_seconds(packet, clock)
+            # What comes after the end that is known is no sound: a tag, a line break, anything.
+            end = min(wanted[1], clock.audio_end_seconds - clock.audio_tick_seconds)
+            if begun and seconds is not None and wanted[0] <= seconds < end:
+                raise MediaError(
+                    deadline.path, f"the sound there cannot be decoded ({in_words(error)})", seconds
+                ) from error
+            continue
+        for frame in frames:
+            if frame.sample_rate != clock.audio_rate:
+                raise MediaError(deadline.path, "the sound changes its sample rate", _media_seconds(frame, clock))
+            begun = True
+            yield Chunk(mixer.mono(frame), _media_seconds(frame, clock))
+
+
+def _collected(chunks: Iterable[Chunk], clock: Clock, start_seconds: float, end_seconds: float) -> list[Run]:
+    """The chunks put together, until the stretch is full."""
+    runs: list[Run] = []
+    for chunk, following in pairwise(chain(chunks, [None])):
+        assert chunk is not None
+        run = runs[-1] if runs else None
+        seconds = chunk.seconds
+        if run is not None and seconds is not None and run.is_astray(chunk, following, clock.audio_tick_seconds):
+            seconds = None
+        elif run is None or (seconds is not None and not run.follows(seconds, clock.audio_tick_seconds)):
+            if seconds is None:
+                continue
+            run = Run(clock.audio_rate)
+            runs.append(run)
+        if seconds is not None and len(chunk.samples) == clock.audio_frame_samples:
+            run.begins = _exact(seconds, clock) - run.length / run.rate
+        ends = (seconds if seconds is not None else run.end_seconds) + len(chunk.samples) / run.rate
+        keep = bool(run.pieces) or ends > start_seconds - SLACK_SECONDS
+        run.add(chunk.samples, seconds, keep=keep, tick=clock.audio_tick_seconds)
+        if run.end_seconds > end_seconds + SLACK_SECONDS:
+            break
+    return runs
+
+
+def _exact(seconds: float, clock: Clock) -> float:
+    """The time of a packet's first sample, from its rounded time stamp and the grid on which all packets lie."""
+    step = clock.audio_frame_samples / clock.audio_rate
+    return clock.audio_anchor_seconds + round((seconds - clock.audio_anchor_seconds) / step) * step
+
+
+def _media_seconds(item: Packet[AudioStream] | AudioFrame, clock: Clock) -> float | None:
+    if item.pts is None or not item.time_base:
+        return None
+    return float(item.pts * item.time_base) - clock.origin_seconds

@@ -1,0 +1,230 @@
+"""Frames of a file by the moment at which they are shown: seek, decode forward, keep what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.media.containers.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, stream_at
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.pictures import Painter
+from avssl.media.decoding.trust import decoded
+
+DAMAGED = "damaged: its pictures cannot be decoded"
+"""Of a file, or of the place at which it was read."""
+
+
+def read_frames(
+    path: str, clock: Clock, times: Sequence[float], *, timeout_seconds: float = READ_TIMEOUT_SECONDS
+) -> NDArray[np.uint8]:
+    """The frame shown at each of these media times: uint8 RGB (len(times), 3, height, width).
+
+    Shown at t is the last frame whose time is at most t (+ 1 µs); before the first frame the first, after
+    the last the last. Each group of pictures is decoded once, whatever the order of ``times``.
+
+    Raises:
+        MediaError: the file has no pictures, or one that was asked for cannot be decoded.
+    """
+    numbers = [clock.shown(seconds) for seconds in times]
+    result = np.empty((len(numbers), 3, clock.height, clock.width), np.uint8)
+    with FrameReader(path, clock, Deadline(path, timeout_seconds)) as reader:
+        painter = Painter(clock.width, clock.height, path)
+        for number, frame in reader.frames(sorted(set(numbers))):
+            picture = painter.paint(frame)
+            for row, wanted in enumerate(numbers):
+                if wanted == number:
+                    result[row] = picture
+    return result
+
+
+def iter_frames(
+    path: str, clock: Clock, *, timeout_seconds: float = READ_TIMEOUT_SECONDS
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Every frame in the order shown, decoded once: (media time, uint8 RGB (3, height, width)).
+
+    Args:
+        timeout_seconds: for the whole file, the caller's own work between two frames included.
+
+    Raises:
+        MediaError: the file has no pictures, or one of them cannot be decoded.
+    """
+    with FrameReader(path, clock, Deadline(path, timeout_seconds)) as reader:
+        painter = Painter(clock.width, clock.height, path)
+        for number, frame in reader.all_frames():
+            yield float(clock.frame_times[number]), painter.paint(frame)
+
+
+def size_changes(known: tuple[int, ...], frame: VideoFrame) -> str:
+    """That a frame is not as large as the others of its file."""
+    return f"joined: the size of its pictures changes from {known[0]}×{known[1]} to {frame.width}×{frame.height}"
+
+
+class FrameReader:
+    """One open file, read by frame number. Closes it at the end of its ``with`` block.
+
+    Raises:
+        MediaError: from every method: what FFmpeg or the system says, with the path.
+    """
+
+    def __init__(self, path: str, clock: Clock, deadline: Deadline) -> None:
+        self.path = path
+        self._clock = clock
+        self._deadline = deadline
+        self._files = ExitStack()
+        self._container: InputContainer | None = None
+        self._damage_seen = False
+
+    def __enter__(self) -> FrameReader:
+        if not self._clock.has_video:
+            raise MediaError(self.path, "there are no pictures in this file")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """The frames with these numbers (ascending), each once, in no promised order."""
+        for key, numbers in self._groups_of_pictures(wanted):
+            missing = list(numbers)
+            damaged = 0
+            for attempt in _attempts(key):
+                for number, frame in self._pass(missing, attempt):
+                    missing.remove(number)
+                    yield number, frame
+                # Damage is no better from further back, but pictures after an open group may speak of those before it.
+                damaged += self._damage_seen
+                if not missing or damaged > 1:
+                    break
+            if missing:
+                raise MediaError(self.path, DAMAGED, self._seconds(missing[0]))
+
+    def all_frames(self) -> Iterator[tuple[int, VideoFrame]]:
+        """All frames in the order shown, from the start of the file."""
+        expected = 0
+        for number, frame in self._pass(range(len(self._clock.frame_times)), None):
+            if number != expected:
+                break
+            yield number, frame
+            expected += 1
+        if expected < len(self._clock.frame_times):
+            raise MediaError(self.path, DAMAGED, self._seconds(expected))
+
+    # --- how --------------------------------------------------------------------------------------------------
+
+    def _seconds(self, number: int) -> float:
+        return float(self._clock.frame_times[number])
+
+    def _groups_of_pictures(self, wanted: Sequence[int]) -> Iterable[tuple[int, list[int]]]:
+        """The wanted frames by the number of the key frame from which to decode; 0: the start of the file."""
+        keys = self._clock.key_times if self._clock.video_seekable else np.zeros(0)
+        groups: dict[int, list[int]] = {}
+        for number in wanted:
+            # A frame that is decoded after a key frame and shown before it belongs to the group before.
+            key = int(np.searchsorted(keys, self._seconds(number) + 1e-9, side="right")) - 1
+            groups.setdefault(max(key, 0), []).append(number)
+        return groups.items()
+
+    def _pass(self, wanted: Sequence[int], key: int | None) -> Iterator[tuple[int, VideoFrame]]:
+        """Those of the wanted frames (ascending) that decoding from this key frame (None: the start) shows whole."""
+        remaining = set(wanted)
+        last = wanted[-1]
+        try:
+            for number, frame, whole in self.numbered(key, wanted[0]):
+                if number is None:
+                    continue
+                if number in remaining and whole:
+                    remaining.remove(number)
+                    yield number, frame
+                if number >= last:
+                    return
+        except (av.FFmpegError, OSError) as error:
+            raise MediaError(self.path, in_words(error), self._seconds(wanted[0])) from error
+
+    def numbered(self, key: int | None, first: int = 0) -> Iterator[tuple[int | None, VideoFrame, bool]]:
+        """What decoding from a key frame (None: the start) gives, in the order shown: (number, frame, whole).
+
+        The number is None for a frame that is none of the clock's. Nothing comes if the container went to
+        a later place than the frame ``first``.
+        """
+        container, stream = self._at(key)
+        source = packets(container, self._deadline, stream)
+        if key is not None and container.format.name == "mpeg":
+            source = _settled(source)
+        must_start_with_key = len(self._clock.key_times) > 0
+        latest = self._seconds(first) + 1e-6
+
+        def late(packet: Packet[VideoStream]) -> bool:
+            seconds = self._time_of(packet)
+            return key is not None and seconds is not None and seconds > latest
+
+        counted, count = self._clock.frames_are_counted, 0
+        self._damage_seen = False
+        for item, whole in decoded(source, from_key=must_start_with_key, late=late):
+            self._damage_seen |= not whole
+            if isinstance(item, VideoFrame):
+                self._must_fit(item)
+                yield count if counted else self._number_of(item), item, whole
+                count += 1
+            elif counted:
+                return  # nobody knows how many frames are missing here
+
+    def _must_fit(self, frame: VideoFrame) -> None:
+        known = tuple(self._clock.stored_size)  # a list where it comes from an index
+        if known not in ((0, 0), (frame.width, frame.height)):
+            raise MediaError(self.path, size_changes(known, frame), self._time_of(frame))
+
+    def _at(self, key: int | None) -> tuple[InputContainer, VideoStream]:
+        """The file, standing at this key frame, or opened anew."""
+        if key is None or self._container is None:
+            self._files.close()
+            self._container = self._files.enter_context(opened(self.path, self._deadline))
+        stream = stream_at(self._container, self._clock.video_stream, VideoStream, self.path)
+        if key is not None and stream.time_base:
+            seconds = self._clock.origin_seconds + float(self._clock.key_times[key])
+            self._container.seek(round(seconds / stream.time_base), stream=stream)
+        return self._container, stream
+
+    def _time_of(self, item: Packet[VideoStream] | VideoFrame) -> float | None:
+        if item.pts is None or not item.time_base:
+            return None
+        return float(item.pts * item.time_base) - self._clock.origin_seconds
+
+    def _number_of(self, frame: VideoFrame) -> int | None:
+        """Which frame of the file this is, by its time; None for one that is not shown."""
+        seconds = self._time_of(frame)
+        if seconds is None or not frame.time_base:
+            return None
+        times = self._clock.frame_times
+        number = min(int(np.searchsorted(times, seconds - 0.4 * float(frame.time_base))), len(times) - 1)
+        return number if abs(times[number] - seconds) < 0.5 * float(frame.time_base) else None
+
+
+def _attempts(key: int) -> list[int | None]:
+    """From which key frames to try: the right one, earlier ones (some containers land late), then the start."""
+    return [k for k in (key, key - 1, key - 3, key - 8) if k > 0] + [None]
+
+
+def _settled(source: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
+    """The packets of an MPEG program stream after a seek, from where their times can be trusted.
+
+    One unit of the container may hold many small pictures and one time stamp, that of the first picture that
+    begins in it. After a seek FFmpeg gives this stamp to the rest of a picture that began before, so all are
+    out by some frames until the next unit.
+    """
+    units = 0
+    for packet in source:
+        units += packet.pos is not None  # set where a unit begins
+        if units > 1 or not packet.size:
+            yield packet

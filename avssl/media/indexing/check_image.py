@@ -1,0 +1,220 @@
+"""Whether an image is whole and undamaged, beyond what its decoder checks."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from typing import BinaryIO
+
+import av
+from av.codec.context import CodecContext
+from av.packet import Packet
+
+from avssl.media.containers.container import Deadline, opened
+from avssl.media.decoding.images import NoImage, give_memory_back, is_animated, must_fit, opened_image, pixels_of
+from avssl.media.indexing.check_video import Unusable
+
+_PNG_CHECKED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
+"""Chunks without which the pictures are others; libpng, too, only warns of damage in the rest."""
+_AT_ONCE = 1 << 20
+
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What ends entropy-coded data; restarts (D0 to D7) and stuffed zeros do not. ITU-T T.81, B.1.1.5."""
+_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
+_SOS, _COM, _APPLICATION = 0xDA, 0xFE, range(0xE0, 0xF0)
+_SPARE_BYTES = 8
+MANY = 3
+_MOST_BEFORE, _MOST_A_PIXEL = 1 << 25, 6
+"""Bytes that the data of a JPEG may take: those that say something of it, and those of each pixel."""
+_ODD_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
+"""Lossless, hierarchical and arithmetic ones, which FFmpeg does not know; C4, C8 and CC begin no frame."""
+
+
+def check_image(path: str, file: BinaryIO | None = None) -> tuple[int, int] | None:
+    """(width, height) as shown of an image, decoded to its end; None for what is none, and for moving ones.
+
+    Damage is found as far as a file gives itself away: PNG has checksums; of JPEG see :func:`_check_jpeg`.
+
+    Args:
+        file: where to read it from, if not from ``path`` (a member of a tar).
+
+    Raises:
+        Unusable: it is an image and cannot be used.
+        OSError: the file cannot be read.
+    """
+    source = file or io.FileIO(path)
+    try:
+        size = _checked(path, source, in_a_tar=file is not None)
+    except NoImage:
+        return None
+    finally:
+        if file is None:
+            source.close()
+    if size is not None:
+        give_memory_back(size[0] * size[1])
+    return size
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _checked(path: str, source: BinaryIO, in_a_tar: bool) -> tuple[int, int] | None:
+    with opened_image(path, source) as image:
+        kind, pixels = image.format or "", image.width * image.height
+        must_fit(image)
+        if kind == "PNG":
+            _check_png(source)
+        if is_animated(image):
+            if kind == "WEBP":
+                raise Unusable("not supported: an animated WebP; convert it to GIF or MP4")
+            return None
+        if kind not in ("JPEG", "MPO"):
+            height, width = pixels_of(image).shape[1:]
+            return width, height
+    return _check_jpeg(path, source, pixels, several=kind == "MPO" or in_a_tar)
+
+
+def _check_png(file: BinaryIO) -> None:
+    """Pillow trusts the data of the picture without looking at their checksums. PNG, third edition, 5.3.
+
+    Raises:
+        Unusable: a chunk that matters is not as it was written.
+    """
+    place = file.tell()
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name not in _PNG_CHECKED:
+            file.seek(length + 4, io.SEEK_CUR)
+            continue
+        sum_, left = zlib.crc32(name), length
+        while left and (data := file.read(min(left, _AT_ONCE))):
+            sum_, left = zlib.crc32(data, sum_), left - len(data)
+        told = file.read(4)
+        if left or len(told) < 4:
+            break  # truncated: the decoder will say so
+        if struct.unpack(">I", told)[0] != sum_:
+            raise Unusable(f"damaged: a chunk of this PNG ({name.decode('ascii')}) has a wrong checksum")
+        if name == b"IEND":
+            break
+    file.seek(place)
+
+
+def _check_jpeg(path: str, file: BinaryIO, pixels: int, several: bool) -> tuple[int, int] | None:
+    """libjpeg goes on where the data make no sense, and Pillow does not say so. Two things give damage away:
+
+    FFmpeg's decoder, told to be strict, meets a code that does not exist, or the end of the data too early; or the
+    picture is full while more than a few bytes are left (some cameras write a few too many). Damage that leaves the
+    number of codes as it was is seen by nobody. Of 1,318 damaged files (bits, bytes, 16 zeros, cuts) 257 were off by
+    more than 12 levels on average: these two found 214 of them, libjpeg's warnings 232; in 3,634 sound ones nothing.
+
+    Args:
+        several: it may hold further pictures that are not shown (of a camera with two lenses, say).
+
+    Returns:
+        (width, height) of the picture; None if it is a video of many JPEGs.
+    """
+    file.seek(0)
+    data = file.read(_MOST_BEFORE + _MOST_A_PIXEL * pixels)  # what comes behind the picture may be a film
+    segments, end = _segments(data)
+    if not several and end is not None and data[end + 2 : end + 4] == _SOI and _is_motion_jpeg(path, data):
+        return None
+    pause = 0 if end is None else len(data[:end].rstrip(b"\0\xff")) - _SPARE_BYTES
+    coded = next(
+        (at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") for marker, at, _ in segments if marker == _SOS), 0
+    )
+    size = _decode(path, _Watched(data, pause if pause > coded else len(data)))
+    if not {marker for marker, _, _ in segments} & _ODD_FRAMES:
+        _decode_strictly(b"".join([_SOI, *(data[at:end] for _, at, end in segments), _EOI]))
+    return size
+
+
+def _decode(path: str, file: _Watched) -> tuple[int, int]:
+    """
+    Raises:
+        Unusable: it cannot be decoded, or is complete before its data end.
+    """
+    with opened_image(path, file) as image:
+        height, width = pixels_of(image).shape[1:]
+    if file.tell() <= file.pause < file.size:
+        raise Unusable("damaged: more JPEG data than the picture needs")
+    return width, height
+
+
+def _segments(data: bytes) -> tuple[list[tuple[int, int, int]], int | None]:
+    """What decoding the first picture takes: (marker, start, end with the entropy-coded data), and where its EOI is."""
+    found: list[tuple[int, int, int]] = []
+    at = 2
+    while match := _MARKER.search(data, at):
+        at, marker = match.start(), data[match.start() + 1]
+        if marker == _EOI[1]:
+            return found, at
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == _SOS:
+            after = _MARKER.search(data, end)
+            end = after.start() if after else len(data)
+        if marker not in _APPLICATION and marker != _COM:
+            found.append((marker, at, end))
+        at = end
+    return found, None
+
+
+class _Watched(io.BytesIO):
+    """A file that is not read on at ``pause`` until the reader asks once more."""
+
+    def __init__(self, data: bytes, pause: int) -> None:
+        super().__init__(data)
+        self.size = len(data)
+        self.pause = pause
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = self.pause - self.tell()
+        whole = size is None or size < 0
+        return super().read(left if left > 0 and (whole or left < (size or 0)) else size)
+
+
+def _is_motion_jpeg(path: str, data: bytes) -> bool:
+    """Whether FFmpeg takes a file of several JPEGs for a video; with the suffix of a picture it does not.
+
+    It tells some such videos from pictures ("mjpeg"); of the others those are videos in which three pictures of one
+    size follow each other: a photograph may be followed by a smaller one, or by a second one.
+    """
+    try:
+        with opened(path, Deadline(path)) as container:
+            name = container.format.name
+    except av.FFmpegError:
+        return False
+    return name == "mjpeg" or (name == "jpeg_pipe" and are_many_jpegs(data))
+
+
+def are_many_jpegs(data: bytes) -> bool:
+    """Whether three JPEGs of one size follow each other without a gap."""
+    sizes = []
+    for _ in range(MANY):
+        segments, end = _segments(data) if data.startswith(_SOI) else ([], None)
+        frames = [data[at + 5 : at + 9] for marker, at, _ in segments if 0xC0 <= marker <= 0xC3]
+        if end is None or len(frames) != 1:
+            return False
+        sizes.append(frames[0])
+        data = data[end + 2 :]
+    return len(set(sizes)) == 1
+
+
+def _decode_strictly(data: bytes) -> None:
+    """
+    Raises:
+        Unusable: FFmpeg finds the data damaged.
+    """
+    decoder = CodecContext.create("mjpeg", "r")
+    decoder.options = {"err_detect": "explode"}
+    decoder.thread_count = 1
+    try:
+        frames = [*decoder.decode(Packet(data)), *decoder.decode(None)]
+    except av.InvalidDataError as error:
+        raise Unusable("damaged: the JPEG data cannot be decoded to the end") from error
+    except av.FFmpegError:
+        return  # a kind of JPEG that FFmpeg does not know
+    if not frames:
+        raise Unusable("damaged: the JPEG data cannot be decoded")

@@ -1,0 +1,284 @@
+"""Whether the pictures of a file really decode, and when each is shown where the packets alone do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.media.containers.container import Deadline, opened, packets
+from avssl.media.containers.scan import Track
+from avssl.media.decoding import overread
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.pictures import Painter, shown_size
+from avssl.media.decoding.trust import decoded
+from avssl.media.decoding.video import DAMAGED, FrameReader, size_changes
+
+FIRST_FRAMES = 120
+MIDDLE_FRAMES = 60
+LAST_FRAMES = 600
+"""How many frames of the first, the middle and the last group of pictures are decoded to see that they can be.
+Where the last group is longer, its end goes unseen."""
+
+THUMBNAIL = (64, 48)
+THUMBNAIL_STEP = 8
+STILL_LEVELS = 4
+"""Pictures whose thumbnails differ nowhere by more than this, of 255, count as the same."""
+
+FASTEST = 100_000
+"""Pictures a second; nothing records more and calls it a video. Stamps that merely count packets pretend to."""
+
+
+class Unusable(Exception):
+    """What is wrong with a file; its text is the reason that people read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What is known of the pictures after a look at them."""
+
+    clock: Clock
+    duration_seconds: float
+    """From the first frame to the end of the last."""
+    still: bool
+
+
+def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bool, deadline: Deadline) -> Pictures:
+    """Finds the time of every frame, and decodes some.
+
+    The times come from the packets (no decoding) if what decodes agrees with them; if not, from decoding the
+    whole stream.
+
+    Args:
+        stream: the stream in an open container, which is not read from.
+        track: its packets.
+        thorough: look at groups of pictures at the beginning, in the middle and at the end; else at one frame.
+
+    Raises:
+        Unusable: nothing decodes, or damage was met.
+        MediaError: the deadline has passed.
+    """
+    look = _Look(path, stream, track, deadline)
+    if track.untimed or (stream.container.format.name == "avi" and track.is_delayed):
+        # AVI knows no presentation times; what FFmpeg makes up where frames may be reordered is late or worse.
+        clock = look.counted()
+    else:
+        clock = look.timed(thorough)
+        if thorough and track.codec in overread.CODECS:
+            look.must_be_of_its_own_bytes(clock)
+        if thorough and track.codec == "hevc":
+            look.must_use_its_bytes(clock)
+    count, lasts = len(clock.frame_times), float(clock.frame_times[-1])
+    if lasts * FASTEST < count - 1:
+        raise Unusable(f"damaged: its timestamps give {(count - 1) / max(lasts, 1e-9):.0f} pictures a second")
+    still = len(clock.frame_times) < 2 or (thorough and look.is_still)
+    return Pictures(clock, _duration(clock, stream, track), still)
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+class _Look:
+    """One look at the pictures of a file."""
+
+    def __init__(self, path: str, stream: VideoStream, track: Track, deadline: Deadline) -> None:
+        self._path = path
+        self._index = stream.index
+        self._rate = stream.average_rate or Fraction(25)
+        self._track = track
+        self._deadline = deadline
+        self._thumbnails: dict[int, NDArray[np.uint8]] = {}
+        self._reformatter = VideoReformatter()
+        self._size = (0, 0)
+        self._stored_size = (0, 0)
+
+    @property
+    def is_still(self) -> bool:
+        pictures = np.stack(list(self._thumbnails.values())).astype(np.int16)
+        return bool((pictures.max(axis=0) - pictures.min(axis=0)).max() <= STILL_LEVELS)
+
+    # Times from the packets, trusted as far as decoding agrees with them.
+
+    def timed(self, thorough: bool) -> Clock:
+        ticks = sorted(set(self._track.times))
+        seen: list[int | None] = []
+        for frame in self._from_start(FIRST_FRAMES if thorough else 1):
+            self._keep(len(seen), frame)
+            seen.append(frame.pts)
+        first = 0 if seen[0] not in ticks else ticks.index(seen[0])
+        if seen != ticks[first : first + len(seen)] or len(ticks) < len(self._track.times):
+            return self._by_decoding()
+        clock = self._clock(ticks[first:])
+        if not thorough:
+            return clock
+        if not self._seeks_well(clock, len(seen)):
+            return replace(self._by_decoding(), video_seekable=False)
+        self._check_later_groups(clock, len(seen))
+        return clock
+
+    def _seeks_well(self, clock: Clock, known: int) -> bool:
+        """Whether seeking to a key frame shows what decoding from the start showed there."""
+        inside = [k for k in range(1, len(clock.key_times)) if clock.shown(float(clock.key_times[k])) < known]
+        with FrameReader(self._path, clock, self._deadline) as reader:
+            for key in {inside[0], inside[len(inside) // 2], inside[-1]} if inside else set():
+                first = clock.shown(float(clock.key_times[key]))
+                try:
+                    for number, frame in reader.frames(range(first, min(first + THUMBNAIL_STEP, known))):
+                        if not np.array_equal(self._thumbnails[number], self._thumbnail(frame)):
+                            return False
+                except MediaError:  # it was whole when decoded from the start; what is too late is so again there
+                    return False
+        return True
+
+    def _check_later_groups(self, clock: Clock, known: int) -> None:
+        total, keys = len(clock.frame_times), len(clock.key_times)
+        with FrameReader(self._path, clock, self._deadline) as reader:
+            for key, limit in ((keys // 2, MIDDLE_FRAMES), (keys - 1, LAST_FRAMES)):
+                first = max(clock.shown(float(clock.key_times[key])), 0) if keys else 0
+                until = clock.shown(float(clock.key_times[key + 1])) if key + 1 < keys else total
+                wanted = range(max(first, known), min(until, first + limit))
+                if wanted:
+                    for number, frame in reader.frames(wanted):
+                        if number % THUMBNAIL_STEP == 0:
+                            self._keep(number, frame)
+
+    def must_be_of_its_own_bytes(self, clock: Clock) -> None:
+        """
+        Raises:
+            Unusable: a picture of one of those groups takes more bytes than it has.
+        """
+        keys = clock.key_times
+        places = {0: FIRST_FRAMES, len(keys) // 2: MIDDLE_FRAMES, len(keys) - 1: LAST_FRAMES}
+        for key, limit in places.items() if len(keys) and clock.video_seekable else ():
+            seconds = overread.first_overread(self._path, clock, float(keys[key]), limit, self._deadline)
+            if seconds is not None:
+                raise Unusable(f"{DAMAGED} at {max(seconds, 0.0):.2f} s")
+
+    def must_use_its_bytes(self, clock: Clock) -> None:
+        """
+        Raises:
+            Unusable: one of the key frames that were looked at ends before its bytes do.
+        """
+        keys = clock.key_times if clock.video_seekable else clock.key_times[:1]
+        for key in sorted({0, len(keys) // 2, len(keys) - 1}) if len(keys) else ():
+            if overread.leaves_bytes_unused(self._path, clock, float(keys[key]), self._deadline):
+                raise Unusable(f"{DAMAGED} at {max(float(keys[key]), 0.0):.2f} s")
+
+    # Times from decoding everything.
+
+    def _by_decoding(self) -> Clock:
+        ticks: list[int] = []
+        for frame in self._from_start(None):
+            if frame.pts is None or (ticks and frame.pts <= ticks[-1]):
+                return self.counted()
+            if len(ticks) % THUMBNAIL_STEP == 0:
+                self._keep(len(ticks), frame)
+            ticks.append(frame.pts)
+        return self._clock(ticks)
+
+    def counted(self) -> Clock:
+        """The n-th frame has the n-th decoding time; where there are none, the nominal rate must do."""
+        count = 0
+        for frame in self._from_start(None):
+            if count % THUMBNAIL_STEP == 0:
+                self._keep(count, frame)
+            count += 1
+        ticks = sorted(t for t in self._track.decoding_times if t is not None)
+        if len(set(ticks)) >= count:
+            return replace(self._clock(ticks[:count]), frames_are_counted=True, video_seekable=False)
+        times = np.array([float(n / self._rate) for n in range(count)])
+        origin = self._track.seconds(ticks[0]) if ticks else 0.0
+        return replace(
+            self._clock([0]), origin_seconds=origin, frame_times=times, frames_are_counted=True, video_seekable=False
+        )
+
+    def _from_start(self, limit: int | None) -> Iterator[VideoFrame]:
+        """The frames from the first on.
+
+        Raises:
+            Unusable: there is none, or one is damaged.
+        """
+        first: VideoFrame | None = None
+        count = 0
+        with opened(self._path, self._deadline) as container:
+            stream = container.streams[self._index]
+            assert isinstance(stream, VideoStream)
+            source = packets(container, self._deadline, stream)
+            damaged_seconds: float | None = None
+            for item, whole in decoded(source, from_key=self._track.has_keys):
+                if not whole and damaged_seconds is None:
+                    damaged_seconds = self._media_seconds(item.pts, first)
+                if damaged_seconds is not None:
+                    if first is None and not whole:
+                        continue  # to see whether there is any frame at all
+                    raise Unusable(f"{DAMAGED} at {damaged_seconds:.2f} s")
+                assert isinstance(item, VideoFrame)
+                if first is None:
+                    first = item
+                    self._size = shown_size(stream, item)
+                    self._stored_size = (item.width, item.height)
+                    Painter(*self._size, self._path).pixels(item)  # whether there is a way to do this
+                if (item.width, item.height) != self._stored_size:
+                    at = "" if item.pts is None else f" at {self._media_seconds(item.pts, first):.2f} s"
+                    raise Unusable(size_changes(self._stored_size, item) + at)
+                yield item
+                count += 1
+                if count == limit:
+                    return
+        if not count:
+            raise Unusable("damaged: none of its pictures can be decoded")
+
+    def _media_seconds(self, pts: int | None, first: VideoFrame | None) -> float:
+        """The time of a picture after the first one that there is, whole or not."""
+        origin = min(self._track.times, default=0) if first is None else first.pts or 0
+        return max(self._track.seconds((pts or origin) - origin), 0.0)
+
+    def _clock(self, ticks: list[int]) -> Clock:
+        """Frames at these container times (ascending)."""
+        seconds, origin = self._track.seconds, ticks[0]
+        # A key frame may be hidden by an edit list; decoding can begin at the start of the file in any case.
+        keys = (set(self._track.keys) & set(ticks)) | {origin} if self._track.has_keys else set()
+        return Clock(
+            origin_seconds=seconds(origin),
+            video_stream=self._index,
+            width=self._size[0],
+            height=self._size[1],
+            stored_size=self._stored_size,
+            frame_times=np.array([seconds(t - origin) for t in ticks]),
+            key_times=np.array([seconds(t - origin) for t in sorted(keys)]),
+        )
+
+    def _keep(self, number: int, frame: VideoFrame) -> None:
+        self._thumbnails[number] = self._thumbnail(frame)
+
+    def _thumbnail(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        width, height = THUMBNAIL
+        small = self._reformatter.reformat(
+            frame, width, height, "gray", interpolation=int(Interpolation.AREA), threads=1
+        )
+        return np.asarray(small.to_ndarray(), dtype=np.uint8)
+
+
+def _duration(clock: Clock, stream: VideoStream, track: Track) -> float:
+    """To the end of the last frame: it lasts as its packet says, else as long as frames do on average.
+
+    FLV and Matroska files are often said to end a millisecond or a few after their last frame begins: one that
+    is said to last less than half of what lies between frames (the median) is taken to last as long as that.
+    """
+    times = clock.frame_times
+    last = float(times[-1])
+    by_time = dict(zip(track.times, track.durations, strict=True))
+    ticks = by_time.get(round((clock.origin_seconds + last) / track.tick), 0)
+    if ticks and not clock.frames_are_counted:
+        told, usual = track.seconds(ticks), float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        return last + (told if told >= usual / 2 else usual)
+    if len(times) > 1:
+        return last + last / (len(times) - 1)
+    return float(1 / (stream.average_rate or Fraction(25)))

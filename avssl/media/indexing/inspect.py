@@ -1,0 +1,319 @@
+"""A look at one file before anything is read from it: what is there, when it is shown, and whether it can be used."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError
+from avssl.media.containers.chain import broken_place
+from avssl.media.containers.container import (
+    FROM_THE_FILE,
+    NOT_MEDIA_FORMATS,
+    Deadline,
+    in_words,
+    is_files_own,
+    opened,
+    picture_stream,
+    sound_stream,
+)
+from avssl.media.containers.endings import COMPLETE_SECONDS, Ending, ending_of
+from avssl.media.containers.joint import another_film_follows, second_beginning, streams_are_joined
+from avssl.media.containers.obstacle import ENCRYPTED, is_encrypted_mp4, obstacle, without_decoder
+from avssl.media.containers.scan import AHEAD_SECONDS, Track, scan
+from avssl.media.containers.truncation import what_is_missing, why_not_opened
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.picture_kinds import must_be_more_than_a_picture, must_be_no_picture, must_not_be_heif
+from avssl.media.facts import Kind
+from avssl.media.indexing.check_image import check_image
+from avssl.media.indexing.check_sound import check_sound
+from avssl.media.indexing.check_video import Unusable, check_pictures
+
+SHORT_SECONDS = 1.0
+MAY_BE_WHOLE = ("damaged", "truncated", "unreadable", "no video", "no decoder", "not media")
+"""Reasons behind which there may be another, truer one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inspection:
+    """What was found in a file. The fields are those of ``Facts``; they mean something only if ``reason`` is None."""
+
+    reason: str | None = None
+    """None: the file can be used. Otherwise why not: "empty file", "not media", "truncated: …", "damaged: …", …"""
+    kind: Kind = "video"
+    duration_seconds: float = 0.0
+    width: int = 0
+    height: int = 0
+    frame_count: int = 0
+    frame_rate: float = 0.0
+    audio_rate: int = 0
+    audio_channels: int = 0
+    audio_start_seconds: float = 0.0
+    audio_end_seconds: float = 0.0
+    flags: tuple[str, ...] = ()
+    passing: bool = False
+    """Whether ``reason`` may be otherwise next time, though the file is the same: no right to read it, a time-out, …"""
+    clock: Clock = field(default_factory=Clock)
+    """What ``read_frames`` and ``read_audio`` need."""
+
+    @property
+    def frame_times(self) -> NDArray[np.float64]:
+        """Media time at which each frame is first shown, ascending, the first 0.0. (n,)"""
+        return self.clock.frame_times
+
+
+def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60.0) -> Inspection:
+    """Looks at a file: reads all its packets, decodes samples of it. No bad file raises; a fault of this program does.
+
+    Args:
+        decode_check: decode groups of pictures and stretches of sound at the beginning, in the middle and at
+            the end. Without it only the first picture and the first sound are decoded, damage goes unseen,
+            and there are no flags "silent" and "still".
+        timeout_seconds: after this the file is given up, with that as the reason.
+    """
+    found = _looked_at(path, decode_check, Deadline(path, timeout_seconds))
+    if found.reason is not None and found.reason.startswith(MAY_BE_WHOLE):
+        return Inspection(obstacle(path) or found.reason)
+    return found
+
+
+def of_image(size: tuple[int, int]) -> Inspection:
+    """What is known of a still image of this (width, height)."""
+    return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _looked_at(path: str, thorough: bool, deadline: Deadline) -> Inspection:
+    try:
+        reason = _why_no_file(path)
+        if reason is not None:
+            return Inspection(reason)
+        size = check_image(path)
+        if size is not None:
+            return of_image(size)
+        return _audio_visual(path, thorough, deadline)
+    except Unusable as unusable:
+        return Inspection(str(unusable))
+    except MediaError as error:
+        at = "" if error.seconds is None else f" at {error.seconds:.2f} s"
+        damaged = error.reason.startswith("damaged: ")
+        return Inspection(f"{error.reason}{at}" if damaged else f"unreadable{at}: {error.reason}")
+    except FROM_THE_FILE as error:
+        if not is_files_own(error):
+            error.add_note(f"while looking at {path}")
+            raise
+        return Inspection(f"unreadable: {in_words(error)}")
+    except Exception as error:
+        error.add_note(f"while looking at {path}")
+        raise
+
+
+def _why_no_file(path: str) -> str | None:
+    if not Path(path).exists():
+        return "no such file"
+    if not Path(path).is_file():
+        return "not a file"
+    if not os.access(path, os.R_OK):
+        return "unreadable: permission denied"
+    return "empty file" if Path(path).stat().st_size == 0 else None
+
+
+def _audio_visual(path: str, thorough: bool, deadline: Deadline) -> Inspection:
+    must_not_be_heif(path)
+    try:
+        with opened(path, deadline) as container:
+            return _look_at(path, container, thorough, deadline)
+    except av.FFmpegError as error:
+        return Inspection(why_not_opened(path, in_words(error)))
+
+
+def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Deadline) -> Inspection:
+    """
+    Raises:
+        Unusable: with the reason.
+        MediaError: damage was met while reading, or the deadline has passed.
+    """
+    if container.format.name in NOT_MEDIA_FORMATS:
+        raise Unusable("not media")
+    must_be_no_picture(path, container)
+    if "mp4" in container.format.name.split(",") and is_encrypted_mp4(path):
+        raise Unusable(ENCRYPTED)
+    pictures, sound = picture_stream(container), sound_stream(container)
+    if pictures is None and sound is None:
+        raise Unusable(_why_nothing(container))
+    tracks = scan(container, deadline, *(s for s in (pictures, sound) if s is not None))
+    picture_track = None if pictures is None else tracks[pictures.index]
+    sound_track = None if sound is None else tracks[sound.index]
+    ending = _ending(path, container, sound, sound_track)
+    _must_be_whole(path, container, [t for t in (picture_track, sound_track) if t is not None], ending)
+
+    if pictures is not None and picture_track is not None and sound is None:
+        must_be_more_than_a_picture(container, pictures, picture_track.packets)
+
+    found = Inspection(kind="sound")
+    if pictures is not None and picture_track is not None and picture_track.packets:
+        found = _with_pictures(path, pictures, picture_track, thorough, deadline)
+    if sound is not None and sound_track is not None and sound_track.times:
+        found = _with_sound(path, found, sound, sound_track, thorough, deadline)
+        if thorough and container.format.name == "flac" and not found.clock.has_video and container.duration:
+            _must_be_all_of_flac(found, container.duration / 1e6)
+        if ending.sound_bytes and sound.codec_context.bit_rate:
+            found = _ending_at(found, 8 * ending.sound_bytes / sound.codec_context.bit_rate)
+    if not found.clock.has_video and not found.clock.has_sound:
+        raise Unusable(_why_nothing(container))
+    _must_make_sense(found)
+    if found.duration_seconds < SHORT_SECONDS - 1e-3:
+        found = replace(found, flags=(*found.flags, "short"))
+    return replace(found, flags=found.flags + ending.flags)
+
+
+def _ending(path: str, container: InputContainer, sound: AudioStream | None, track: Track | None) -> Ending:
+    """How a file of sound ends; of others the containers themselves tell."""
+    if sound is None or track is None or picture_stream(container) is not None:
+        return Ending()
+    ending = ending_of(path, container, track.frames, track.codec)
+    claimed = (container.duration or 0) / 1e6
+    complete = set(container.format.name.split(",")) & {"wv", "tta", "ape"} and claimed
+    if track.stopped and complete and track.seconds(track.end_ticks) > claimed - COMPLETE_SECONDS:
+        return ending._replace(has_junk=True)
+    return ending
+
+
+def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], ending: Ending) -> None:
+    """
+    Raises:
+        Unusable: the container says that it is longer than the file, or cannot be read to its end.
+    """
+    zero = next((track.seconds(min(track.times)) for track in tracks if track.times), 0.0)
+    _must_be_one(path, container, tracks, zero)
+    end = max(track.seconds(track.end_ticks) for track in tracks)
+    if ending.missing:
+        raise Unusable(f"truncated: {ending.missing}")
+    missing = None if ending.has_unknown_length else what_is_missing(path, container, end)
+    if missing:
+        raise Unusable(missing)
+    place = broken_place(path, set(container.format.name.split(","))) if container.streams.video else None
+    if place is not None:
+        raise Unusable(
+            f"damaged: the structure of its container is broken at {tracks[0].seconds_at(place) - zero:.2f} s"
+        )
+    for track in tracks:
+        if track.broken_seconds is not None and not (ending.has_unknown_length and track.ends_broken):
+            last = "truncated: the last packet is incomplete"
+            raise Unusable(
+                last if track.ends_broken else f"damaged: data is missing at {track.broken_seconds - zero:.2f} s"
+            )
+        if track.stopped and not ending.has_junk:
+            raise Unusable(f"damaged: it cannot be read on after {end - zero:.2f} s ({track.stopped})")
+
+
+def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero: float) -> None:
+    """
+    Args:
+        zero: container time of the media's zero.
+
+    Raises:
+        Unusable: it was put together from several files, or its clock jumps.
+    """
+    alone = container.format.name in ("ogg", "flac") and picture_stream(container) is None
+    if alone and not any(track.stopped for track in tracks):
+        return  # recordings one after the other are nothing odd in these: they are laid by counting
+    joined = second_beginning(path, set(container.format.name.split(",")))
+    if joined:
+        raise Unusable(joined)
+    jump = next((track.jump for track in tracks if track.jump), None)
+    if jump is not None:
+        raise Unusable(f"joined: its clock jumps from {jump[0] - zero:.2f} s to {jump[1] - zero:.2f} s")
+    pictures = picture_stream(container)
+    if pictures is not None and container.format.name == "mpegts" and another_film_follows(path, pictures.id):
+        raise Unusable(f"joined: another stream begins in it at {tracks[0].seconds(tracks[0].end_ticks) - zero:.2f} s")
+    broken = [track.broken_seconds for track in tracks if track.broken_seconds is not None]
+    if broken and container.format.name == "mpegts" and streams_are_joined(path):
+        raise Unusable(f"joined: another stream begins in it at {max(broken) - zero:.2f} s")
+
+
+def _must_make_sense(found: Inspection) -> None:
+    """
+    Raises:
+        Unusable: times that no player could keep.
+    """
+    seconds = found.duration_seconds
+    if not 0 < seconds < math.inf:
+        raise Unusable(f"damaged: its timestamps give a duration of {seconds:.2f} s")
+    if not found.audio_rate:
+        return
+    start, end = found.audio_start_seconds, found.audio_end_seconds
+    if not -math.inf < start < end < math.inf:
+        raise Unusable(f"damaged: its timestamps give its sound a duration of {end - start:.2f} s")
+    if max(start - seconds, -end) > AHEAD_SECONDS:
+        raise Unusable(f"damaged: its pictures end at {seconds:.2f} s, its sound is from {start:.2f} to {end:.2f} s")
+
+
+def _why_nothing(container: InputContainer) -> str:
+    coded = [s for s in (*container.streams.video, *container.streams.audio) if s.codec_context is None]
+    if coded:
+        return without_decoder(container) or "no decoder for what is in it"
+    return "no video and no sound"
+
+
+def _with_pictures(path: str, stream: VideoStream, track: Track, thorough: bool, deadline: Deadline) -> Inspection:
+    seen = check_pictures(path, stream, track, thorough=thorough, deadline=deadline)
+    count = len(seen.clock.frame_times)
+    return Inspection(
+        kind="video",
+        duration_seconds=seen.duration_seconds,
+        width=seen.clock.width,
+        height=seen.clock.height,
+        frame_count=count,
+        frame_rate=count / seen.duration_seconds if count > 1 else 0.0,
+        flags=("still",) if seen.still else (),
+        clock=seen.clock,
+    )
+
+
+def _with_sound(
+    path: str, found: Inspection, stream: AudioStream, track: Track, thorough: bool, deadline: Deadline
+) -> Inspection:
+    heard = check_sound(path, found.clock, stream, track, thorough=thorough, deadline=deadline)
+    clock = heard.clock
+    alone = not clock.has_video
+    return replace(
+        found,
+        duration_seconds=clock.audio_end_seconds if alone else found.duration_seconds,
+        audio_rate=clock.audio_rate,
+        audio_channels=heard.channels,
+        audio_start_seconds=clock.audio_start_seconds,
+        audio_end_seconds=clock.audio_end_seconds,
+        flags=found.flags + ("silent",) * heard.silent + ("joined",) * heard.joined,
+        clock=clock,
+    )
+
+
+def _must_be_all_of_flac(found: Inspection, claimed_seconds: float) -> None:
+    """
+    Args:
+        claimed_seconds: by the number of samples in its header, which is exact (RFC 9639, 8.2).
+
+    Raises:
+        Unusable: there is less.
+    """
+    if found.audio_end_seconds < claimed_seconds - 1e-3:
+        raise Unusable(f"truncated: it ends at {found.audio_end_seconds:.2f} s of {claimed_seconds:.2f} s")
+
+
+def _ending_at(found: Inspection, seconds: float) -> Inspection:
+    """Sound alone that is over there, though what follows it decodes."""
+    end = min(found.audio_end_seconds, seconds)
+    clock = replace(found.clock, audio_end_seconds=end)
+    return replace(found, duration_seconds=end, audio_end_seconds=end, clock=clock)

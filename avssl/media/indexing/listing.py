@@ -1,0 +1,297 @@
+"""What is where, before any file is opened: folders, tables, tars and lists of files, in one form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from avssl.errors import UserError
+from avssl.media.facts import Rejected
+from avssl.media.indexing.dialects import is_table
+
+SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+"""Names of sub-folders that are splits and not labels, and the split that each means."""
+
+Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""What ``avssl.open`` takes: a folder, a CSV, a tar, a file, or a list of files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing to look at: a file, a stretch of a file, or a member of a tar."""
+
+    name: str
+    """Path relative to the listing's root with ``/`` (absolute if it lies elsewhere); in a tar the member's name."""
+    size: int
+    modified_ns: int
+    label: str | None = None
+    split: str | None = None
+    source: str = ""
+    start_seconds: float | None = None
+    duration_seconds: float | None = None
+    offset: int = -1
+    """Where the member's bytes begin in the tar; -1 for a file."""
+    changed_ns: int = 0
+    """When the system last saw it written, moved or given other rights: a copy with a forged time betrays itself."""
+
+    @property
+    def file(self) -> tuple[str, int, int, int, int]:
+        """What names the bytes: equal for stretches of one file, different once the file has changed."""
+        return (self.name, self.offset, self.size, self.modified_ns, self.changed_ns)
+
+
+class Listing:
+    """The entries in a fixed order, and what was refused at sight.
+
+    Args:
+        root: absolute folder that names are relative to, or the tar that holds the members.
+        seal: a text from which all else follows, where there is one (size and time of a tar).
+        fill: adds the entries when they are first asked for; with a seal they often need not be.
+    """
+
+    def __init__(self, root: str, seal: str = "", fill: Callable[[Listing], None] | None = None) -> None:
+        self.root = root
+        self._seal = seal
+        self._fill = fill
+        self._entries: list[Entry] = []
+        self._rejected: list[Rejected] = []
+
+    @property
+    def entries(self) -> list[Entry]:
+        self._be_filled()
+        return self._entries
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        self._be_filled()
+        return self._rejected
+
+    def _be_filled(self) -> None:
+        if self._fill is not None:
+            fill, self._fill = self._fill, None
+            fill(self)
+
+    def path(self, entry: Entry) -> str:
+        """The absolute path of an entry; of a member, the tar's path and the member's name."""
+        return str(Path(self.root) / entry.name)
+
+    def digest(self) -> str:
+        """Hex digest that changes when any entry is added, removed, changed, or told other things about."""
+        state = hashlib.blake2b(f"{self.root}\0{self._seal}".encode("utf-8", "surrogateescape"), digest_size=16)
+        for entry in self.entries if not self._seal else ():
+            parts = [getattr(entry, name) for name in Entry.__slots__]
+            state.update(json.dumps(parts).encode())
+        for refused in self.rejected if not self._seal else ():
+            state.update(json.dumps(refused).encode())
+        return state.hexdigest()
+
+
+def times_of(path: str) -> tuple[int, int]:
+    """When a file was last written and last touched in any way (nanoseconds); (-1, -1) if it cannot be seen."""
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return (-1, -1)
+    return (stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def list_source(source: Source, source_column: str | None = None) -> Listing:
+    """Find out what is in a folder, CSV, tar, file or list of files; no media file is opened.
+
+    Args:
+        source: what to look into.
+        source_column: the column of a CSV that names what an item was cut from.
+
+    Raises:
+        UserError: nothing there, nothing in it, or a table without the columns wanted.
+    """
+    if source_column is not None and not _is_table(source):
+        raise UserError(f"{source}: is no CSV; a column of sources ({source_column!r}) is only there in a CSV")
+    if not isinstance(source, (str, os.PathLike)):
+        return _list_files(source)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise UserError(f"{source}: no such file or folder")
+    path = path.absolute()
+    if path.is_dir():
+        return _list_folder(path)
+    if _is_table(path):
+        from avssl.media.indexing.clip_tables import list_table  # which builds on this module
+
+        return list_table(path, source_column)
+    if ".tar" in (suffix.lower() for suffix in path.suffixes[-2:]) or path.suffix.lower() == ".tgz":
+        return _list_tar(path)
+    return _list_files([path])
+
+
+# --- folders and files ----------------------------------------------------------------------------------
+
+
+def _list_folder(root: Path) -> Listing:
+    found = list(walk(str(root), ""))
+    if not found:
+        raise UserError(f"{root}: the folder is empty; give one that holds videos, images or sounds")
+    tops = {name.split("/", 1)[0] for name, _ in found if "/" in name}
+    split_folders = bool(tops) and all(top.lower() in SPLITS for top in tops)
+    listing = Listing(str(root))
+    for name, stat in _without_annotations(found):
+        if isinstance(stat, str):
+            listing.rejected.append(Rejected(str(root / name), stat))
+            continue
+        folders = name.split("/")[:-1]
+        split = SPLITS[folders.pop(0).lower()] if split_folders and folders else None
+        label = folders[0] if folders else None
+        listing.entries.append(_entry(name, stat, label=label, split=split, source=name))
+    return listing
+
+
+_Found = tuple[str, os.stat_result | str]
+"""A name, and the file's size and time or why it cannot be a file."""
+
+
+def walk(folder: str, prefix: str) -> Iterator[_Found]:
+    """What is below a folder in the order of names, hidden things left out."""
+    try:
+        with os.scandir(folder) as scan:
+            inside = sorted(scan, key=lambda item: item.name)
+    except OSError as error:
+        yield prefix, _missing(error)
+        return
+    for item in inside:
+        name = f"{prefix}{item.name}"
+        if item.name.startswith(".") or item.name == "__MACOSX":
+            continue
+        try:
+            yield from _inside(folder, item, name)
+        except OSError as error:  # it went away while it was looked at
+            yield name, _missing(error)
+
+
+def _inside(folder: str, item: os.DirEntry[str], name: str) -> Iterator[_Found]:
+    if item.is_dir():
+        # A link to a folder is followed unless it leads back up, which would never end.
+        if not item.is_symlink() or not Path(folder).resolve().is_relative_to(Path(item.path).resolve()):
+            yield from walk(item.path, f"{name}/")
+    elif item.is_file():
+        yield name, item.stat()
+    else:
+        yield name, "a link that leads nowhere" if item.is_symlink() else "not a file"
+
+
+def _without_annotations(found: Sequence[_Found]) -> Iterator[_Found]:
+    """Drop JSON files that lie beside another file of the same stem: they say something about that file."""
+    stems = {_stem(name) for name, _ in found if not name.lower().endswith(".json")}
+    for name, stat in found:
+        if not (name.lower().endswith(".json") and _stem(name) in stems):
+            yield name, stat
+
+
+def _stem(name: str) -> str:
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + (last.rpartition(".")[0] or last)
+
+
+def _list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
+    absolute = [Path(path).expanduser().absolute() for path in paths]
+    if not absolute:
+        raise UserError("the list of files is empty")
+    root = Path(os.path.commonpath([path.parent for path in absolute]))
+    listing = Listing(str(root))
+    for path in absolute:
+        add_file(listing, path.relative_to(root).as_posix())
+    if len(absolute) == 1 and listing.rejected:
+        raise UserError(f"{absolute[0]}: {listing.rejected[0].reason}")
+    return listing
+
+
+def add_file(listing: Listing, name: str, **told: str | float | None) -> None:
+    path = Path(listing.root) / name
+    try:
+        stat = path.stat()
+    except OSError as error:
+        listing.rejected.append(Rejected(str(path), _missing(error)))
+        return
+    if not path.is_file():
+        listing.rejected.append(Rejected(str(path), "a folder, not a file"))
+        return
+    source = told.pop("source", None) or name
+    listing.entries.append(_entry(name, stat, source=str(source), **told))
+
+
+def _entry(name: str, stat: os.stat_result, **told: Any) -> Entry:
+    return Entry(name, stat.st_size, stat.st_mtime_ns, changed_ns=stat.st_ctime_ns, **told)
+
+
+def _missing(error: OSError) -> str:
+    return "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror or error).lower()
+
+
+def _is_table(source: Source) -> bool:
+    return isinstance(source, (str, os.PathLike)) and is_table(Path(source))
+
+
+# --- tars -----------------------------------------------------------------------------------------------
+
+
+def _list_tar(path: Path) -> Listing:
+    """Images in an uncompressed tar, read where they lie; ``CLASS/NAME`` gives the label."""
+    stat = path.stat()
+    return Listing(
+        str(path), f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}", partial(_fill_from_tar, path, stat)
+    )
+
+
+def _fill_from_tar(path: Path, stat: os.stat_result, listing: Listing) -> None:
+    members = _members(path)
+    names = [PurePosixPath(member.name) for member in members]
+    tops = {name.parts[0] for name in names if len(name.parts) > 1}
+    split_folders = bool(tops) and all(top.lower() in SPLITS for top in tops)
+    for member, name in zip(members, names, strict=True):
+        if name.is_absolute() or ".." in name.parts:
+            listing.rejected.append(Rejected(f"{path}/{member.name}", "its name leads out of the tar"))
+        elif not member.isreg():
+            listing.rejected.append(Rejected(f"{path}/{member.name}", "a link or a device, not a picture"))
+        elif member.offset_data + member.size > stat.st_size:
+            listing.rejected.append(Rejected(f"{path}/{member.name}", "truncated: the tar ends before it does"))
+        elif not name.name.startswith("."):
+            folders = list(name.parts[:-1])
+            split = SPLITS[folders.pop(0).lower()] if split_folders and folders else None
+            label = folders[0] if folders else None
+            listing.entries.append(
+                Entry(
+                    str(name),
+                    member.size,
+                    stat.st_mtime_ns,
+                    label,
+                    split,
+                    str(name),
+                    offset=member.offset_data,
+                    changed_ns=stat.st_ctime_ns,
+                )
+            )
+
+
+def _members(path: Path) -> list[tarfile.TarInfo]:
+    try:
+        with tarfile.open(path, "r:") as tar:
+            members = [member for member in tar if not member.isdir()]
+    except tarfile.ReadError as error:
+        raise UserError(f"{path}: {_why_not_a_tar(path)}") from error
+    if not members:
+        raise UserError(f"{path}: the tar is empty")
+    return members
+
+
+def _why_not_a_tar(path: Path) -> str:
+    try:
+        with tarfile.open(path):
+            return "a compressed tar cannot be read in place; unpack it to a plain .tar first"
+    except tarfile.TarError:
+        return "not a tar"

@@ -1,0 +1,327 @@
+"""A table of items on disk that opens at once, however long it is: one JSON line an item, arrays beside it.
+
+    table.json    what holds for all: format, fingerprint, root, rejected files, …; sizes and checksums of the others
+    items.jsonl   one JSON object an item
+    rows.i64      for each item: where its parts lie, and their checksums (``_ROW`` numbers)
+    times.f64     frame times and key times of all items, one after the other, in seconds
+    jpegs.i64     in a prepared set: for each frame time, where its JPEG begins in the shard, and its bytes
+    checks.u32    in a prepared set: for each item, checksums of its JPEGs and of its blocks of sound
+
+All numbers are little-endian and mapped into memory, so that a million items cost nothing until one is read.
+Checksums are CRC-32, which costs a hundredth of decoding what it guards. The header, the rows and all sizes are
+checked when a table is opened, the other files too unless they are very large; and each item when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import UserError
+from avssl.system.files import read_json
+
+FORMAT = 2
+"""Raised whenever an older table would be read wrongly, or its verdicts are no longer true; indexes in the cache are
+then made again. Prepared sets of format 1 (without checksums) are still read."""
+READ_FORMATS = (1, 2)
+
+CHECKED_AT_ONCE_BYTES = 512 * 2**20
+"""Files together no larger than this are checked whole when a table is opened, which takes 0.15 s; see ``verify``."""
+
+_ROW = 13
+_ROW_WITHOUT_CHECKSUMS = 6
+_LINE, _TIMES, _KEYS, _CHECKS, _CRC = 0, 2, 4, 6, 8
+"""Columns of ``rows.i64``: start and length of four things; then checksums of line, times, keys, jpegs, checks."""
+
+_FILES = {"items.jsonl": "u1", "rows.i64": "<i8", "times.f64": "<f8", "jpegs.i64": "<i8", "checks.u32": "<u4"}
+_PIECE_BYTES = 1 << 24
+
+
+class DamagedTable(UserError):
+    """A table whose files are not as they were written.
+
+    Args:
+        folder: the table's.
+        what: what is wrong, in a few words.
+    """
+
+    def __init__(self, folder: Path, what: str) -> None:
+        super().__init__(f"{folder}: the index is damaged ({what}); avssl index DATA --again rebuilds it")
+        self.folder = folder
+        self.what = what
+
+    def __reduce__(self) -> tuple[type[DamagedTable], tuple[Path, str]]:
+        return (type(self), (self.folder, self.what))
+
+
+class Span(NamedTuple):
+    """Where numbers lie in ``times.f64`` (and, in a prepared set, JPEGs in ``jpegs.i64``)."""
+
+    start: int
+    length: int
+    crc: int = 0
+
+
+NOTHING = Span(0, 0)
+_NO_JPEGS = np.zeros((0, 2), np.int64)
+_NO_CHECKS = np.zeros(0, np.uint32)
+
+
+class _Sum:
+    """A file being written, with its size and checksum so far."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] = path.open("wb")
+        self.size = 0
+        self.crc = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append; returns the checksum of these bytes alone."""
+        self._file.write(data)
+        self.size += len(data) if isinstance(data, bytes) else data.nbytes
+        self.crc = zlib.crc32(data, self.crc)
+        return zlib.crc32(data)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class TableWriter:
+    """Writes a table into a folder that exists; use as a context, then the files are closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = {name: _Sum(folder / name) for name in _FILES}
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def add_times(self, times: NDArray[np.float64]) -> Span:
+        """Append times; several items may refer to the same."""
+        file = self._files["times.f64"]
+        start = file.size // 8
+        return Span(start, len(times), file.write(_raw(times, "<f8")))
+
+    def add_item(
+        self,
+        item: Mapping[str, Any],
+        times: Span,
+        keys: Span = NOTHING,
+        jpegs: NDArray[np.int64] = _NO_JPEGS,
+        checks: NDArray[np.uint32] = _NO_CHECKS,
+    ) -> None:
+        """Append an item.
+
+        Args:
+            jpegs: in a prepared set, (n, 2) places and sizes of JPEGs, in step with ``times``, which must be the
+                ones added last.
+            checks: in a prepared set, checksums that the reader of the set understands.
+        """
+        line = json.dumps(item, separators=(",", ":")).encode() + b"\n"
+        files = self._files
+        lines, guards = files["items.jsonl"], files["checks.u32"]
+        places = [lines.size, len(line), *times[:2], *keys[:2], guards.size // 4, len(checks)]
+        sums = [lines.write(line), times.crc, keys.crc]
+        sums += [files["jpegs.i64"].write(_raw(jpegs, "<i8")), guards.write(_raw(checks, "<u4"))]
+        files["rows.i64"].write(_raw(np.array([*places, *sums]), "<i8"))
+
+    def finish(self, header: Mapping[str, Any]) -> None:
+        """Write what holds for all. A folder without this file is no table."""
+        files = {name: [file.size, file.crc] for name, file in self._files.items()}
+        # Through JSON and back, so that it is sealed as it will be read: tuples have become lists.
+        whole = json.loads(json.dumps({"format": FORMAT, **header, "files": files}))
+        text = json.dumps({**whole, "seal": _seal(whole)}, ensure_ascii=True, indent=1)
+        (self._folder / "table.json").write_text(text + "\n", encoding="utf-8")
+
+
+class Table:
+    """A table opened for reading. Pickles as the name of its folder and is opened again on first use.
+
+    Raises:
+        DamagedTable: a file of it is missing, or is not as it was written.
+        UserError: it was made by another version of avssl.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._opened = False
+        self._header: dict[str, Any] = {}
+        self._open()
+        if self.has_checksums and sum(size for size, _ in self._header["files"].values()) <= CHECKED_AT_ONCE_BYTES:
+            self.verify()
+
+    def __getstate__(self) -> Path:
+        return self.folder
+
+    def __setstate__(self, folder: Path) -> None:
+        self.folder = folder
+        self._opened = False
+        self._header = {}
+
+    def __len__(self) -> int:
+        self._open()
+        return len(self._rows)
+
+    @property
+    def header(self) -> dict[str, Any]:
+        self._open()
+        return self._header
+
+    @property
+    def has_checksums(self) -> bool:
+        """False for prepared sets of format 1."""
+        return bool(self._header.get("format", FORMAT) > 1)
+
+    def verify(self) -> None:
+        """Read all files and compare their checksums.
+
+        Raises:
+            DamagedTable: one differs.
+        """
+        if not self.has_checksums:
+            return
+        for name, (_, crc) in self.header["files"].items():
+            if file_crc(self.folder / name) != crc:
+                raise self._damaged(f"{name} has changed")
+
+    def item(self, i: int) -> dict[str, Any]:
+        """The JSON object of item ``i``."""
+        self._open()
+        start, count = self._rows[i, _LINE : _LINE + 2].tolist()
+        line = self._lines[start : start + count].tobytes()
+        if self.has_checksums and zlib.crc32(line) != int(self._rows[i, _CRC]):
+            raise self._damaged("items.jsonl has changed")
+        try:
+            item = json.loads(line)
+        except ValueError:
+            item = None
+        if not isinstance(item, dict):
+            raise self._damaged(f"line {i + 1} of items.jsonl is not an item")
+        return item
+
+    def times(self, i: int) -> NDArray[np.float64]:
+        """Frame times of item ``i``, a read-only view. (n,)"""
+        self._open()
+        return self._guarded(i, self._span(i, _TIMES, self._times), 1, "times.f64")
+
+    def keys(self, i: int) -> NDArray[np.float64]:
+        """Key times of item ``i``, a read-only view. (k,)"""
+        self._open()
+        return self._guarded(i, self._span(i, _KEYS, self._times), 2, "times.f64")
+
+    def jpegs(self, i: int) -> NDArray[np.int64]:
+        """Places and sizes of all JPEGs of item ``i``. (n, 2)"""
+        self._open()
+        return self._guarded(i, self._span(i, _TIMES, self._jpegs), 3, "jpegs.i64")
+
+    def checks(self, i: int) -> NDArray[np.uint32]:
+        """Checksums of what item ``i`` consists of; none in a table of format 1."""
+        self._open()
+        if not self.has_checksums:
+            return _NO_CHECKS
+        return self._guarded(i, self._span(i, _CHECKS, self._checks), 4, "checks.u32")
+
+    def _span(self, i: int, column: int, array: NDArray[Any]) -> NDArray[Any]:
+        start, count = self._rows[i, column : column + 2].tolist()
+        return array[start : start + count]
+
+    def _guarded(self, i: int, part: NDArray[Any], number: int, name: str) -> NDArray[Any]:
+        """This part, once its checksum has been compared."""
+        if self.has_checksums and not self._seen[i, number - 1]:
+            if zlib.crc32(_raw(part, part.dtype.str)) != int(self._rows[i, _CRC + number]):
+                raise self._damaged(f"{name} has changed")
+            self._seen[i, number - 1] = True
+        return part
+
+    def _open(self) -> None:
+        if self._opened:
+            return
+        header = read_json(self.folder / "table.json")
+        if header is None or not isinstance(header.get("format"), int):
+            raise self._damaged("table.json is missing or damaged")
+        if header["format"] not in READ_FORMATS:
+            raise UserError(f"{self.folder}: made by another version of avssl; remove it, then it is made again")
+        self._header = header
+        if self.has_checksums and header.pop("seal", None) != _seal(header):
+            raise self._damaged("table.json has changed")
+        arrays = {name: self._array(name, np.dtype(dtype)) for name, dtype in _FILES.items()}
+        columns = _ROW if self.has_checksums else _ROW_WITHOUT_CHECKSUMS
+        if len(arrays["rows.i64"]) % columns or len(arrays["jpegs.i64"]) % 2:
+            raise self._damaged("rows.i64 or jpegs.i64 is truncated")
+        self._rows: NDArray[np.int64] = arrays["rows.i64"].reshape(-1, columns)
+        self._lines: NDArray[np.uint8] = arrays["items.jsonl"]
+        self._times: NDArray[np.float64] = arrays["times.f64"]
+        self._jpegs: NDArray[np.int64] = arrays["jpegs.i64"].reshape(-1, 2)
+        self._checks: NDArray[np.uint32] = arrays["checks.u32"]
+        self._seen = np.zeros((len(self._rows), 4), bool)
+        if not self.has_checksums:
+            self._rows_must_fit()
+        elif zlib.crc32(_raw(self._rows, "<i8")) != header["files"]["rows.i64"][1]:
+            raise self._damaged("rows.i64 has changed")
+        self._opened = True
+
+    def _array(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+        if name == "checks.u32" and not self.has_checksums:
+            return _NO_CHECKS
+        path = self.folder / name
+        if not path.is_file():
+            raise self._damaged(f"{name} is missing")
+        size = path.stat().st_size
+        if size % dtype.itemsize or (self.has_checksums and size != self._header["files"][name][0]):
+            raise self._damaged(f"{name} is truncated, or belongs to another table")
+        return _mapped(path, dtype)
+
+    def _rows_must_fit(self) -> None:
+        """Without checksums this much can be seen: no row leads out of a file, and no line is left over."""
+        rows = self._rows
+        if not len(rows):
+            raise self._damaged("rows.i64 is empty")
+        for column, size in ((_LINE, len(self._lines)), (_TIMES, len(self._times)), (_KEYS, len(self._times))):
+            start, count = rows[:, column], rows[:, column + 1]
+            if start.min() < 0 or count.min() < 0 or start.max() > size or int((start + count).max()) > size:
+                raise self._damaged("rows.i64 points outside the other files")
+        if int(rows[:, _LINE + 1].sum()) != len(self._lines) or len(self._jpegs) != len(self._times):
+            raise self._damaged("its files do not match")
+
+    def _damaged(self, what: str) -> DamagedTable:
+        return DamagedTable(self.folder, what)
+
+
+def file_crc(path: Path) -> int:
+    """CRC-32 of all bytes of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    crc = 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            crc = zlib.crc32(piece, crc)
+    return crc
+
+
+def _seal(header: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(header, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _raw(array: NDArray[Any], dtype: str) -> memoryview:
+    flat = np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8)
+    return flat.data
+
+
+def _mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if path.stat().st_size == 0:  # an empty file cannot be mapped
+        return np.zeros(0, dtype)
+    # As a plain array: views of np.memmap carry a costly wrapper, and every read makes some.
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))

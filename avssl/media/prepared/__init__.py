@@ -1,0 +1,1 @@
+"""Prepared sets: media decoded once into shards that are read at random."""

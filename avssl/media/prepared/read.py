@@ -1,0 +1,365 @@
+"""A prepared set: frames as JPEG and sound as PCM in tar shards, read at random through memory maps.
+
+    OUT/shard-000000.tar …    plain WebDataset shards: KEY.0000.jpg …, KEY.wav, KEY.json for each item
+    OUT/index/                a table (see ``table``): where each JPEG and each sound lies, and when it is shown
+
+It answers the same calls as the files it was made from. Frames have the size they were stored at, the
+frame chosen at a time is the same, and sound at the stored rate is sliced, not resampled. Sizes of all shards are
+compared when a set is opened, and the checksum of each picture, stretch of sound and JSON when it is read; sets of
+the first format have no checksums.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError, UserError
+from avssl.media.decoding.clock import SHOWN_TOLERANCE_SECONDS
+from avssl.media.decoding.jpeg import decode_jpeg
+from avssl.media.decoding.sound import MARGIN_SAMPLES
+from avssl.media.facts import Facts, Rejected
+from avssl.media.indexing.table import DamagedTable, Table
+from avssl.media.selection import Selectable
+from avssl.system.files import read_json
+
+REMEMBERED = 256
+"""Items whose facts are kept at hand."""
+OPEN_SHARDS = 256
+"""Shards kept mapped at once; each holds a file descriptor, of which a process has about a thousand."""
+
+SOUND_BLOCK = 1 << 15
+"""Bytes of sound that have a checksum together: a second at 16 kHz, read whole where any of it is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSound:
+    """Where the sound of an item lies in its shard."""
+
+    start: int
+    """First byte."""
+    samples: int
+    first: int
+    """Number of the first sample: it lies at ``first / rate`` seconds."""
+    rate: int
+    dtype: str
+    """"<i2", full scale 32767; or "<f4" where peaks pass full scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    facts: Facts
+    shard: int
+    sound: StoredSound | None
+    described: tuple[int, int]
+    """Where the item's JSON lies in the shard, and its bytes."""
+    described_crc: int | None
+    jpegs: NDArray[np.int64]
+    """Places and sizes. (n, 2)"""
+    checks: NDArray[np.uint32]
+    """Checksums of the JPEGs, then of the blocks of sound; empty in a set without checksums."""
+
+
+def shard_name(number: int) -> str:
+    return f"shard-{number:06d}.tar"
+
+
+def is_prepared(folder: Path) -> bool:
+    """Whether a folder is a prepared set, whole."""
+    header = read_json(folder / "index" / "table.json")
+    return header is not None and "prepared" in header
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a preparation into this folder was begun and is not whole."""
+    plan = read_json(folder / "plan.json")
+    return plan is not None and plan.keys() >= {"of", "settings"} and not (folder / "index").exists()
+
+
+def was_prepared(folder: Path) -> bool:
+    """Whether a folder is what damage has left of a prepared set."""
+    if is_prepared(folder) or not folder.is_dir():
+        return False
+    index = folder / "index"
+    return (
+        (index / "rows.i64").is_file()
+        or (index / "times.f64").is_file()
+        or (
+            next(folder.glob("shard-*.tar"), None) is not None
+            and ((folder / "plan.json").exists() or (folder / ".parts").exists() or index.is_dir())
+        )
+    )
+
+
+class Prepared(Selectable):
+    """A prepared set, opened. Pickles as the name of its folder.
+
+    Raises:
+        UserError: it was prepared by another version of avssl, or a part of it is missing, cut or damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self._table = Table(folder / "index")
+        except DamagedTable as error:
+            raise self.damaged(error.what) from error
+        self._begin()
+        self._shards_must_be_there()
+
+    def __getstate__(self) -> tuple[Path, Table]:
+        return self.folder, self._table
+
+    def __setstate__(self, state: tuple[Path, Table]) -> None:
+        self.folder, self._table = state
+        self._begin()
+
+    def _begin(self) -> None:
+        self._known: dict[int, _Known] = {}
+        self._shards: dict[int, NDArray[np.uint8]] = {}
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} prepared items in {self.folder}, {len(self._table.header['rejected'])} rejected>"
+
+    @property
+    def has_checksums(self) -> bool:
+        """False for sets of the first format."""
+        return self._table.has_checksums
+
+    @property
+    def shards(self) -> list[tuple[Path, int, int]]:
+        """Each shard with its size and its checksum; both are -1 in a set without checksums."""
+        if self.has_checksums:
+            known = [(int(size), int(crc)) for size, crc in self._table.header["shards"]]
+        else:
+            known = [(-1, -1)] * (self._item(len(self) - 1).shard + 1)
+        return [(self.folder / shard_name(number), *state) for number, state in enumerate(known)]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it was prepared: side, fps, rate, jpeg_quality."""
+        return dict(self._table.header["prepared"])
+
+    @property
+    def rejected(self) -> Sequence[Rejected]:
+        return [Rejected(*pair) for pair in self._table.header["rejected"]]
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self._table.header["fingerprint"])
+
+    def facts(self, i: int) -> Facts:
+        """As of the original, but size, frame count, sound rate and channels as stored."""
+        return self._item(i).facts
+
+    def frame_times(self, i: int) -> NDArray[np.float64]:
+        return self._times(i)
+
+    def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
+        known = self._item(i)
+        shown = self._times(i)
+        if not len(shown):
+            raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
+        at = np.searchsorted(shown, np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
+        # Laid out as decoded, colours last: whoever cuts or scales wants it so, and the view costs nothing.
+        result = np.empty((len(times), known.facts.height, known.facts.width, 3), np.uint8)
+        decoded: dict[int, int] = {}
+        for row, frame in enumerate(np.maximum(at, 0).tolist()):
+            if frame in decoded:
+                result[row] = result[decoded[frame]]
+                continue
+            decoded[frame] = row
+            data = self._bytes(known, *known.jpegs[frame].tolist())
+            if len(known.checks) and zlib.crc32(data.data) != known.checks[frame]:
+                raise self._bad(known, "picture", times[row])
+            try:
+                picture = decode_jpeg(data)
+            except ValueError as error:
+                raise self._bad(known, "picture", times[row]) from error
+            if picture.shape != result[row].shape:
+                raise self._bad(known, "picture", times[row])
+            result[row] = picture
+        return result.transpose(0, 3, 1, 2)
+
+    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
+        known = self._item(i)
+        if duration_seconds < 0 or rate <= 0:
+            raise ValueError(f"duration_seconds ({duration_seconds}) must not be negative, rate ({rate}) positive")
+        if known.sound is None:
+            raise MediaError(known.facts.path, "there is no sound in this file", start_seconds)
+        count = round(duration_seconds * rate)
+        stored = known.sound.rate
+        if rate == stored:
+            return self._stretch(known, known.sound, round(start_seconds * rate), count)
+        import soxr
+
+        # Widened by whole samples of the rate asked for, as when reading the file itself.
+        margin = math.ceil(MARGIN_SAMPLES * rate / min(rate, stored))
+        first = round((start_seconds - margin / rate) * stored)
+        wide = self._stretch(known, known.sound, first, round((count + 2 * margin) / rate * stored))
+        found = soxr.resample(wide, stored, rate, quality="HQ")[margin : margin + count]
+        result = np.zeros(count, np.float32)
+        result[: len(found)] = found
+        return result
+
+    def annotation(self, i: int) -> dict[str, Any] | None:
+        known = self._item(i)
+        data = self._bytes(known, *known.described).tobytes()
+        if known.described_crc is not None and zlib.crc32(data) != known.described_crc:
+            raise self._bad(known, "description")
+        try:
+            described = json.loads(data)
+        except ValueError:
+            described = None
+        if not isinstance(described, dict):
+            raise self._bad(known, "description")
+        annotation: dict[str, Any] | None = described.get("annotation")
+        return annotation
+
+    def verify_index(self) -> None:
+        """Read the whole index and compare its checksums.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        try:
+            self._table.verify()
+        except DamagedTable as error:
+            raise self.damaged(error.what) from error
+
+    def verify_item(self, i: int) -> None:
+        """What can be seen without checksums: all parts of an item lie in its shard, and its pictures are JPEGs.
+
+        Raises:
+            MediaError: something is missing or not what it should be.
+        """
+        known = self._item(i)
+        for start, size in known.jpegs.tolist():
+            data = self._bytes(known, start, size)
+            if data[:2].tobytes() != b"\xff\xd8" or data[-2:].tobytes() != b"\xff\xd9":
+                raise self._bad(known, "picture")
+        if known.sound is not None:
+            self._bytes(known, known.sound.start, known.sound.samples * int(known.sound.dtype[-1]))
+        self.annotation(i)
+
+    def damaged(self, what: str) -> UserError:
+        """That the set as a whole cannot be used."""
+        return UserError(f"{self.folder}: this prepared set is damaged ({what}); remove it and prepare it again")
+
+    # --- how --------------------------------------------------------------------------------------------
+
+    def _item(self, i: int) -> _Known:
+        known = self._known.get(i)
+        if known is None:
+            if not 0 <= i < len(self):
+                raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {i}")
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            known = self._known[i] = self._read_item(i)
+        return known
+
+    def _read_item(self, i: int) -> _Known:
+        try:
+            item = self._table.item(i)
+            jpegs, checks = self._table.jpegs(i), self._table.checks(i)
+        except DamagedTable as error:
+            raise self.damaged(error.what) from error
+        try:
+            facts = Facts(**{**item["facts"], "flags": tuple(item["facts"]["flags"])})
+            sound = None if item["sound"] is None else StoredSound(*item["sound"])
+            start, size, *crc = item["described"]
+            return _Known(facts, int(item["shard"]), sound, (start, size), crc[0] if crc else None, jpegs, checks)
+        except (KeyError, TypeError, ValueError) as error:
+            if self.has_checksums:  # a line that is as it was written is no damage but a fault of ours
+                raise
+            raise self.damaged(f"line {i + 1} of items.jsonl is not an item") from error
+
+    def _times(self, i: int) -> NDArray[np.float64]:
+        try:
+            return self._table.times(i)
+        except DamagedTable as error:
+            raise self.damaged(error.what) from error
+
+    def _stretch(self, known: _Known, sound: StoredSound, first: int, count: int) -> NDArray[np.float32]:
+        """``count`` stored samples from number ``first`` on, zeros outside of what is stored."""
+        result = np.zeros(count, np.float32)
+        begin, end = max(first, sound.first), min(first + count, sound.first + sound.samples)
+        if begin < end:
+            width = 2 if sound.dtype == "<i2" else 4
+            data = self._sound_bytes(known, sound, (begin - sound.first) * width, (end - sound.first) * width)
+            samples = np.frombuffer(data, sound.dtype)
+            if width == 2:
+                np.multiply(samples, np.float32(1 / 32767), out=result[begin - first : end - first])
+            else:
+                result[begin - first : end - first] = samples
+        return result
+
+    def _sound_bytes(self, known: _Known, sound: StoredSound, begin: int, end: int) -> NDArray[np.uint8]:
+        """Bytes of the stored sound; the blocks that they lie in are compared with their checksums."""
+        if not len(known.checks):
+            return self._bytes(known, sound.start + begin, end - begin)
+        first, last = begin // SOUND_BLOCK, (end - 1) // SOUND_BLOCK
+        whole = sound.samples * int(sound.dtype[-1])
+        lower, upper = first * SOUND_BLOCK, min((last + 1) * SOUND_BLOCK, whole)
+        data = self._bytes(known, sound.start + lower, upper - lower)
+        for number in range(first, last + 1):
+            block = data[(number - first) * SOUND_BLOCK :][:SOUND_BLOCK]
+            if zlib.crc32(block.data) != known.checks[len(known.jpegs) + number]:
+                width = int(sound.dtype[-1])
+                raise self._bad(known, "sound", (sound.first + number * SOUND_BLOCK // width) / sound.rate)
+        return data[begin - lower : end - lower]
+
+    def _bad(self, known: _Known, what: str, seconds: float | None = None) -> MediaError:
+        shard = self.folder / shard_name(known.shard)
+        reason = f"its prepared {what} is damaged, in {shard}; remove the set and prepare it again"
+        return MediaError(known.facts.path, reason, seconds)
+
+    def _shards_must_be_there(self) -> None:
+        """
+        Raises:
+            UserError: a shard is missing, too short, too long, or one too many.
+        """
+        shards = self.shards
+        for path, size, _ in shards:
+            there = path.stat().st_size if path.is_file() else -1
+            if there < 0:
+                raise self.damaged(f"{path.name} is missing")
+            if size >= 0 and there != size:
+                raise self.damaged(f"{path.name} has {there} bytes instead of {size}")
+        more = {path.name for path in self.folder.glob("shard-*.tar")} - {path.name for path, *_ in shards}
+        if more:
+            raise self.damaged(f"{min(more)} does not belong to this set")
+
+    def _bytes(self, known: _Known, start: int, size: int) -> NDArray[np.uint8]:
+        shard = self._shards.get(known.shard)
+        if shard is None:
+            if len(self._shards) >= OPEN_SHARDS:
+                self._shards.clear()
+            shard = self._shards[known.shard] = self._mapped(known)
+        if start < 0 or size < 0 or start + size > len(shard):
+            raise MediaError(
+                known.facts.path,
+                f"{self.folder / shard_name(known.shard)} is shorter than its index says; remove the set and prepare "
+                "it again",
+            )
+        return shard[start : start + size]
+
+    def _mapped(self, known: _Known) -> NDArray[np.uint8]:
+        path = self.folder / shard_name(known.shard)
+        try:
+            with path.open("rb") as file:
+                return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        except (OSError, ValueError) as error:
+            raise MediaError(known.facts.path, f"its shard {path} cannot be read ({error})") from error

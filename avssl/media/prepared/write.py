@@ -1,0 +1,317 @@
+"""``avssl prepare``: decode every file once, in order and in parallel, into a set that can be read at random."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from avssl.errors import UserError
+from avssl.media.collection import Collection
+from avssl.media.facts import Media, Rejected
+from avssl.media.indexing.summary import common_root
+from avssl.media.indexing.table import Table, TableWriter, file_crc
+from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, shard_name, was_prepared
+from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
+from avssl.media.prepared.verify import verify
+from avssl.media.selection import Subset, digest_of
+from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
+from avssl.system.process_pool import Lost, each
+from avssl.system.progress import Clockwork, Tell, telling
+
+SHARD_BYTES = 256 * 2**20
+"""A shard grows no larger than about this, the size that readers of WebDataset are happy with."""
+SHARDS_AT_LEAST = 32
+"""So many shards, if there are items for them, so that all cores have work to the end."""
+
+BYTES_A_PIXEL = 0.45
+"""Of JPEG at quality 95, 4:2:0, on pictures scaled to 128–256 pixels; measured on photographs, 0.25–0.6."""
+BYTES_A_MEMBER = 768
+"""Header and padding of a member of a tar."""
+
+
+def prepare(
+    media: Media,
+    out: str | os.PathLike[str],
+    *,
+    side: int | None = 256,
+    fps: float | None = None,
+    rate: int | None = 16_000,
+    jpeg_quality: int = 95,
+    shard_size: int | None = None,
+    workers: int | None = None,
+    progress: Tell | bool | None = None,
+) -> Prepared:
+    """Write a prepared set: see :mod:`avssl.media.prepared.read` for what it holds.
+
+    Each shard is written whole, and items fall into shards by their order alone, so that an interrupted
+    run goes on where it was. An item that cannot be decoded to its end is left out and named in ``rejected``.
+
+    Args:
+        media: what ``avssl.open`` gave, or a part of it.
+        out: folder to write; new, empty, or left by an interrupted run of the same.
+        side: pixels of the shorter side; larger pictures are scaled down. None keeps all sizes.
+        fps: frames a second to keep. None keeps every frame.
+        rate: samples a second of the stored sound, mono. None keeps each file's.
+        jpeg_quality: 1 to 100.
+        shard_size: items in a shard; None chooses.
+        workers: processes; None takes the cores there are.
+        progress: as in ``avssl.open``.
+
+    Raises:
+        UserError: ``out`` holds something else, the disk is full, or no item could be decoded.
+    """
+    if not isinstance(media, (Collection, Subset)) or not _from_files(media):
+        raise UserError("only media read from files can be prepared; these are prepared already")
+    settings = Settings(side, fps, rate, jpeg_quality)
+    folder = Path(out).expanduser().absolute()
+    with _ours(folder, media, settings, shard_size), telling(progress) as tell:
+        if not is_prepared(folder):
+            _write(media, folder, settings, shard_size, workers, tell)
+            return Prepared(folder)
+        verify(prepared := Prepared(folder))
+    return prepared
+
+
+def ensure_prepared(
+    media: Media,
+    side: int | None,
+    rate: int | None,
+    budget_bytes: int,
+    say: Callable[[str], None],
+    *,
+    fps: float | None = None,
+    workers: int | None = None,
+    progress: Tell | bool | None = None,
+) -> Media:
+    """The same media prepared in the cache, if that is worth it and fits; else ``media`` itself. Says which.
+
+    An earlier preparation is used again as long as no file has changed. Of several processes that ask at
+    once, one prepares and the others wait for it and use it. What cannot be decoded to its end is missing from the
+    answer (and in its ``rejected``), so divide it into parts afterwards, not before.
+
+    Args:
+        side, rate, fps, workers, progress: as in :func:`prepare`.
+        budget_bytes: the most that the preparation may take on disk.
+        say: takes one line of text for the person.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    settings = Settings(side, fps, rate)
+    if not isinstance(media, (Collection, Subset)) or not _from_files(media) or not _is_worth_it(media, settings):
+        return media
+    home = cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{_key(media, settings)[:16]}"
+    standing = _standing(home)
+    if standing is not None:
+        say(f"reading {len(media)} items as prepared before, in {home}")
+        return standing
+    needed, free = estimated_bytes(media, settings), _free_bytes(home)
+    if needed > budget_bytes:
+        say(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(budget_bytes)} are allowed")
+        return media
+    if needed > 0.9 * free:
+        say(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(free)} are free in {home.parent}")
+        return media
+    waiting = partial(say, f"another process is preparing these items in {home}; waiting for it")
+    with _ours(home, media, settings, None, waiting), telling(progress) as tell:
+        if not is_prepared(home):
+            say(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
+            _write(media, home, settings, None, workers, tell)
+    return Prepared(home)
+
+
+def estimated_bytes(media: Media, settings: Settings) -> int:
+    """About how much disk a preparation takes."""
+    total = 0.0
+    for i in range(len(media)):
+        facts = media.facts(i)
+        width, height = settings.size(facts.width, facts.height)
+        frames = facts.frame_count
+        if settings.fps is not None and facts.kind == "video":
+            frames = min(frames, round(facts.duration_seconds * settings.fps) + 1)
+        total += frames * (width * height * BYTES_A_PIXEL + BYTES_A_MEMBER)
+        sound_seconds = facts.audio_end_seconds - facts.audio_start_seconds
+        total += sound_seconds * 2 * (settings.rate or facts.audio_rate) * facts.has_sound + 2 * BYTES_A_MEMBER
+    return round(total)
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _ours(
+    folder: Path,
+    media: Collection | Subset,
+    settings: Settings,
+    shard_size: int | None,
+    waiting: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """Hold a folder that is new, empty, or of the same plan; no other is written into."""
+    plan = {"of": digest_of(media.fingerprint, media.stamp), "settings": asdict(settings), "shard_size": shard_size}
+    _refuse_foreign(folder, plan)
+    with locked(folder, waiting):
+        if not is_prepared(folder):
+            write_json(folder / "plan.json", plan)
+        yield
+
+
+def _standing(home: Path) -> Prepared | None:
+    """A preparation in the cache; a damaged one is removed, and made again like any that is missing."""
+    if not is_prepared(home):
+        if was_prepared(home) and not is_unfinished(home):
+            shutil.rmtree(home, ignore_errors=True)
+        return None
+    try:
+        return Prepared(home)
+    except UserError:
+        shutil.rmtree(home, ignore_errors=True)
+        return None
+
+
+def _refuse_foreign(folder: Path, plan: Mapping[str, object]) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; give the name of a folder to write")
+    if was_prepared(folder) and not is_unfinished(folder):
+        raise UserError(f"{folder}: a prepared set whose index is missing or damaged; remove it and prepare it again")
+    found = read_json(folder / "plan.json") if folder.is_dir() else None
+    if found == plan:
+        return
+    if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        what = "holds a set prepared from other data or with other settings" if found else "is not empty"
+        raise UserError(f"{folder}: {what}; remove it or choose another folder")
+
+
+def _write(
+    media: Collection | Subset,
+    folder: Path,
+    settings: Settings,
+    shard_size: int | None,
+    workers: int | None,
+    tell: Tell,
+) -> None:
+    size = shard_size or _shard_size(media, settings)
+    jobs = [
+        Job(media.subset(range(first, min(first + size, len(media)))), first, shard, folder, settings, {})
+        for shard, first in enumerate(range(0, len(media), size))
+    ]
+    _write_shards(jobs, len(media), workers, tell)
+    _merge(folder, media, settings, len(jobs))
+
+
+def _shard_size(media: Media, settings: Settings) -> int:
+    by_bytes = len(media) * SHARD_BYTES // max(estimated_bytes(media, settings), 1)
+    return max(min(by_bytes, len(media) // SHARDS_AT_LEAST), 1)
+
+
+def _write_shards(jobs: list[Job], items: int, workers: int | None, tell: Tell) -> None:
+    clockwork = Clockwork("preparing", items, tell)
+    waiting = []
+    for job in jobs:
+        if _is_whole(job):
+            clockwork.step(len(job.media))
+        else:
+            shutil.rmtree(part_folder(job.folder, job.shard), ignore_errors=True)
+            waiting.append(job)
+    again = []
+    for place, answer in each(write_shard, waiting, workers, _patience):
+        if isinstance(answer, Lost):
+            again.append(waiting[place])
+        else:
+            clockwork.step(len(waiting[place].media))
+    for job in again:
+        refused = _who_crashes(job, workers)
+        for _, answer in each(write_shard, [replace(job, refused=refused)], workers, _patience):
+            if isinstance(answer, Lost):
+                raise UserError(f"{shard_name(job.shard)} cannot be written: {answer.reason}")
+        clockwork.step(len(job.media))
+
+
+def _is_whole(job: Job) -> bool:
+    """Whether an earlier run has written this shard and its part of the index, and both are as it wrote them."""
+    path = job.folder / shard_name(job.shard)
+    try:
+        part = Table(part_folder(job.folder, job.shard))
+        part.verify()
+        size, crc = part.header.get("shard", (-1, -1))
+    except UserError:  # none there, damaged, or of an earlier version
+        return False
+    return path.is_file() and path.stat().st_size == size and file_crc(path) == crc
+
+
+def _patience(job: Job) -> float:
+    """Seconds after which a shard counts as hanging."""
+    return 120 + sum(1 + 10 * job.media.facts(i).duration_seconds for i in range(len(job.media)))
+
+
+def _who_crashes(job: Job, workers: int | None) -> dict[int, str]:
+    """Which items of a shard take their process with them: each is tried alone."""
+    with tempfile.TemporaryDirectory(prefix="avssl-") as scratch:
+        alone = [Job(job.media.subset([i]), 0, i, Path(scratch), job.settings, {}) for i in range(len(job.media))]
+        answers = each(write_shard, alone, workers, _patience)
+        return {i: answer.reason for i, answer in answers if isinstance(answer, Lost)}
+
+
+def _merge(folder: Path, media: Media, settings: Settings, shards: int) -> None:
+    """Put the parts of the index together; with that the set is whole."""
+    rejected = list(media.rejected)
+    shards_there = []
+    shutil.rmtree(folder / "index", ignore_errors=True)  # the rest of a damaged one
+    with whole_folder(folder / "index") as unfinished, TableWriter(unfinished) as writer:
+        count = 0
+        for shard in range(shards):
+            part = Table(part_folder(folder, shard))
+            rejected += [Rejected(*pair) for pair in part.header["rejected"]]
+            shards_there.append(part.header["shard"])
+            for i in range(len(part)):
+                times = writer.add_times(part.times(i))
+                writer.add_item(part.item(i), times, jpegs=part.jpegs(i), checks=part.checks(i))
+            count += len(part)
+        if not count:
+            raise UserError(f"{folder}: none of the {len(media)} items could be decoded ({rejected[-1].reason})")
+        lost = [list(pair) for pair in rejected[len(media.rejected) :]]
+        header = {
+            "prepared": asdict(settings),
+            "shards": shards_there,
+            "fingerprint": digest_of(media.fingerprint, repr(settings), repr(lost)),
+            "rejected": rejected,
+        }
+        writer.finish(header)
+    shutil.rmtree(folder / ".parts", ignore_errors=True)
+    for leftover in folder.glob(".shard-*"):  # of processes that were killed
+        leftover.unlink()
+
+
+def _key(media: Media, settings: Settings) -> str:
+    stamp = str(getattr(media, "stamp", ""))
+    return digest_of(media.fingerprint, stamp, repr(settings))
+
+
+def _from_files(media: Collection | Subset) -> bool:
+    return isinstance(media.base if isinstance(media, Subset) else media, Collection)
+
+
+def _is_worth_it(media: Media, settings: Settings) -> bool:
+    """Whether reading the files at random costs more than reading them prepared: not for small images."""
+    for i in range(0, len(media), max(len(media) // 256, 1)):
+        facts = media.facts(i)
+        if facts.kind != "image":
+            return True
+        if settings.side is not None and min(facts.width, facts.height) > 1.5 * settings.side:
+            return True
+    return False
+
+
+def _free_bytes(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _in_words(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,107 @@
+"""Digests of the bytes of files: two files of one digest are copies, whatever their names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+
+from avssl.system.database import cached_database
+
+PIECE_BYTES = 1 << 20
+DIGEST_BYTES = 16
+
+
+def content_digest(path: str | os.PathLike[str], offset: int = 0, size: int | None = None) -> str:
+    """Hex digest (BLAKE2b, 128 bits) of the bytes of a file, or of ``size`` bytes from ``offset`` on.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    state = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    with Path(path).open("rb") as file:
+        file.seek(offset)
+        left = size
+        while left is None or left > 0:
+            piece = file.read(PIECE_BYTES if left is None else min(left, PIECE_BYTES))
+            if not piece:
+                break
+            state.update(piece)
+            left = None if left is None else left - len(piece)
+    return state.hexdigest()
+
+
+def content_digests(paths: Iterable[str]) -> dict[str, str]:
+    """The digest of each file that can be read; kept in the cache until a file's size, time or place on disk changes.
+
+    A file that cannot be read is missing from the answer. A cache that is damaged or closed is done without.
+    """
+    found: dict[str, str] = {}
+    fresh: list[tuple[bytes, str, str]] = []
+    with _cache() as cache:
+        for path in paths:
+            state = _state(path)
+            if state is None:
+                continue
+            known = _known(cache, path, state)
+            if known is None:
+                try:
+                    known = content_digest(path)
+                except OSError:
+                    continue
+                if _state(path) == state:  # not written to meanwhile
+                    fresh.append((os.fsencode(path), state, known))
+            found[path] = known
+        if cache is not None and fresh:
+            with suppress(sqlite3.Error), cache:
+                cache.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", fresh)
+    return found
+
+
+def copies(paths: Iterable[str]) -> list[list[str]]:
+    """Files with the same bytes: each group of two or more, in the order given. Only files of equal size are read."""
+    by_size: dict[int, list[str]] = {}
+    for path in paths:
+        with suppress(OSError):
+            by_size.setdefault(Path(path).stat().st_size, []).append(path)
+    alike = [path for same in by_size.values() if len(same) > 1 for path in same]
+    groups: dict[str, list[str]] = {}
+    for path, digest in content_digests(alike).items():
+        groups.setdefault(digest, []).append(path)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+# --- the cache ------------------------------------------------------------------------------------------
+
+
+def _cache() -> AbstractContextManager[sqlite3.Connection | None]:
+    """The digests known from before, or None where there is no cache to be had."""
+    return cached_database(
+        "digests.sqlite",
+        "CREATE TABLE IF NOT EXISTS digests (path BLOB PRIMARY KEY, state TEXT, digest TEXT)",
+        "SELECT path, state, digest FROM digests LIMIT 1",
+    )
+
+
+def _known(cache: sqlite3.Connection | None, path: str, state: str) -> str | None:
+    if cache is None:
+        return None
+    try:
+        row = cache.execute("SELECT state, digest FROM digests WHERE path = ?", (os.fsencode(path),)).fetchone()
+    except sqlite3.Error:
+        return None
+    return row[1] if row is not None and row[0] == state and len(str(row[1])) == 2 * DIGEST_BYTES else None
+
+
+def _state(path: str) -> str | None:
+    """What changes whenever a file is written anew; None for what is no file."""
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return None
+    if not Path(path).is_file():
+        return None
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
