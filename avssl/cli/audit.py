@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.cli import data_sources
 from avssl.cli.checks import require
-from avssl.cli.data import open_source
-from avssl.cli.options import Command, Option, options_of
-from avssl.cli.screen import progress, say
+from avssl.cli.options import Command, Option, options_of, source_options
+from avssl.experiment import sources as data_sources
+from avssl.experiment.data import open_source
+from avssl.system.console import progress, say
 from avssl.system.files import write_json
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(argv: Sequence[str]) -> None:
                 None,
                 "held-out data (default: the splits of DATA, or what training would hold out)",
             ),
-            *data_sources.options(),
+            *source_options(),
             Option("json", str | None, None, "also write the audit to this file", metavar="FILE"),
             Option("html", str | None, None, "also write one HTML page", metavar="FILE"),
             Option("fast", bool, False, "skip the planted leaks, which train the controls"),

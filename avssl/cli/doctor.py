@@ -12,7 +12,6 @@ from pathlib import Path
 from avssl import __version__
 from avssl.cli.options import Command
 from avssl.cli.reader_checks import check_readers
-from avssl.cli.screen import folder_size, say, size
 from avssl.errors import UserError
 from avssl.installation import (
     extra_packages,
@@ -22,6 +21,7 @@ from avssl.installation import (
     outside_tested_range,
 )
 from avssl.report.tables import console, plain_table
+from avssl.system.console import folder_size, say, size
 
 TOOLS = {"pytest": "make test", "ruff": "make lint"}
 """Package → what it is for; avssl itself does without."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from avssl import __version__
 from avssl.cli.options import Command, Option
-from avssl.cli.screen import progress, say
 from avssl.errors import UserError
+from avssl.system.console import progress, say
 
 WHAT = """Turn files into vectors with the encoders of a run of av-correspondence: the frame shown at each moment, and
 the sound around it, into the space where the two meet. OUT is a NumPy .npz or a Parquet file with a row a moment:

@@ -8,13 +8,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from avssl.cli import data_sources
-from avssl.cli.data import DataOptions, fast, of_split, open_source, parts_of, usable
-from avssl.cli.learned import seen_by
 from avssl.cli.options import Command, Option, Values
-from avssl.cli.results import places, write_rows
-from avssl.cli.screen import say
 from avssl.errors import UserError
+from avssl.experiment import sources as data_sources
+from avssl.experiment.data import DataOptions, fast, of_split, open_source, parts_of, usable
+from avssl.experiment.learned import seen_by
+from avssl.experiment.results import places, write_rows
+from avssl.system.console import say
 
 PROTOCOLS = {
     "av-correspondence": "held-out accuracy of a run of av-correspondence, by kind of negative",

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from avssl.cli.learned import seen_by
 from avssl.cli.options import Option, Values
 from avssl.cli.probing import (
     SOUND_MOMENTS,
@@ -18,8 +17,9 @@ from avssl.cli.probing import (
     judged_media,
     title_of,
 )
-from avssl.cli.screen import progress, say
 from avssl.errors import UserError
+from avssl.experiment.learned import seen_by
+from avssl.system.console import progress, say
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import ResultRow

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from avssl.cli.options import Option
 from avssl.cli.probing import check, command_of, finish, judged
-from avssl.cli.screen import say
 from avssl.errors import UserError
+from avssl.system.console import say
 
 NAME = "knn"
 WHAT = """How well do nearest neighbours in the features of each stage tell the label? Beside the same network with

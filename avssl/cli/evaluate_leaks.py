@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.cli.options import Command, Option
-from avssl.cli.screen import say
 from avssl.errors import UserError
+from avssl.system.console import say
 from avssl.system.files import write_json
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.cli.learned import seen_by
 from avssl.cli.options import Command, Option, Values
-from avssl.cli.results import places, write_rows
-from avssl.cli.screen import say
 from avssl.errors import UserError
+from avssl.experiment.learned import seen_by
+from avssl.experiment.results import places, write_rows
+from avssl.system.console import say
 from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
@@ -215,12 +215,12 @@ def _map_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], com
 def _run_rows(values: Values, told: Annotations, chosen: Sequence[Protocol], company: Company) -> Judged:
     import numpy as np
 
-    from avssl.cli.data import open_source
     from avssl.evaluate.core.training_overlap import marked
     from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
     from avssl.evaluate.localization.negatives import negative_rows
     from avssl.evaluate.localization.scoring import rows_of, score_maps
     from avssl.evaluate.localization.threshold import fitted_on
+    from avssl.experiment.data import open_source
     from avssl.localization.localizer import Localizer, open_localizer
     from avssl.localization.saliency import Mixture, Saliency
     from avssl.localization.spreading import Regions

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.cli import data_sources
-from avssl.cli.data import of_split, open_sourced
-from avssl.cli.learned import seen_by
-from avssl.cli.options import Command, Option, Values
-from avssl.cli.results import places, write_rows
-from avssl.cli.screen import progress, say
+from avssl.cli.options import Command, Option, Values, source_options
 from avssl.errors import UserError
+from avssl.experiment.data import of_split, open_sourced
+from avssl.experiment.learned import seen_by
+from avssl.experiment.results import places, write_rows
+from avssl.system.console import progress, say
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +104,7 @@ def _command() -> Command:
             Option("patch", float, 0.25, "side of a patch, as a share of the picture's shorter side"),
             Option("pool", str, "max", "how maps are pooled: max or average"),
             Option("places", bool, False, "compare where in the map things are, too, instead of one number a channel"),
-            *data_sources.options(),
+            *source_options(),
             Option("output", str | None, None, "folder for rows and pictures (default: results/ of the run)", "-o",
                    "DIR"),
             Option("seed", int, 0, "of the random network, of patches and of queries"),

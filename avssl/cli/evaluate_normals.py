@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.cli.dense_probing import check_dense, dense_command, vision_of
-from avssl.cli.learned import files_seen_by
 from avssl.cli.options import Command, Option
 from avssl.cli.probing import finish
-from avssl.cli.screen import progress, say
 from avssl.errors import UserError
+from avssl.experiment.learned import files_seen_by
+from avssl.system.console import progress, say
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import ResultRow

@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from avssl.cli import data_sources
-from avssl.cli.data import open_sourced
-from avssl.cli.learned import seen_by
-from avssl.cli.options import Command, Option, Values
-from avssl.cli.results import places, write_rows
-from avssl.cli.screen import progress, say
+from avssl.cli.options import Command, Option, Values, source_options
 from avssl.errors import UserError
+from avssl.experiment import sources as data_sources
+from avssl.experiment.data import open_sourced
+from avssl.experiment.learned import seen_by
+from avssl.experiment.results import places, write_rows
+from avssl.system.console import progress, say
 from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _command() -> Command:
         [
             Option("run", str | None, None, "the folder of a run of av-correspondence", metavar="RUN"),
             Option("data", str | None, None, "held-out clips with sound (of a folder with splits: its test part)"),
-            *data_sources.options(),
+            *source_options(),
             Option("output", str | None, None, "folder for rows and page (default: results/ of the run)", "-o", "DIR"),
             Option("moments", int, 1, "moments of each clip"),
             Option("queries", int, 8, "queries each way on the page"),
@@ -90,7 +90,7 @@ def _command() -> Command:
 
 
 def _test_part(media: Media) -> Media:
-    from avssl.cli.data import of_split
+    from avssl.experiment.data import of_split
 
     return of_split(media, "test") or media
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from avssl import __version__
 from avssl.cli.options import Command, Option, Values
-from avssl.cli.screen import say, size
 from avssl.errors import UserError
+from avssl.system.console import say, size
 from avssl.system.files import whole_file
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avssl.cli.checks import require
-from avssl.cli.data import offer_tables
 from avssl.cli.options import Command, Option
-from avssl.cli.screen import duration, say
 from avssl.errors import NothingUsable
+from avssl.experiment.data import offer_tables
 from avssl.media import Prepared, open_media, summarize
 from avssl.media.facts import Media
 from avssl.media.indexing.summary import Summary, relative, verdicts
 from avssl.media.prepared.verify import verify
 from avssl.report.tables import console, plain_table
+from avssl.system.console import duration, say
 from avssl.system.files import write_json
 from avssl.system.progress import telling
 

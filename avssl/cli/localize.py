@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avssl.cli.options import Command, Option, Values
-from avssl.cli.screen import progress, say
 from avssl.errors import UserError
+from avssl.system.console import progress, say
 
 
 def run(argv: Sequence[str]) -> None:
@@ -36,7 +36,7 @@ def run(argv: Sequence[str]) -> None:
     values = command.parse(argv)
     out = _checked(values)
     from avssl.cli.default_localizer import default_run
-    from avssl.cli.example_clip import example_clip
+    from avssl.experiment.example_clip import example_clip
     from avssl.localization.scenes import open_scene
 
     # The file first: a bad one should not wait for a model.

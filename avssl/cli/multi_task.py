@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from avssl.cli.data import DataOptions, Opened, Say, opened, prepared
 from avssl.cli.options import BUDGET, Command, Values, options_of
-from avssl.cli.screen import say
-from avssl.cli.train_options import COMMON, absolute, add_common, defaults_of, open_folder, settle_sources, settled
-from avssl.cli.training import Job, train_jobs
+from avssl.cli.train_options import add_common, settle_sources, settled
 from avssl.errors import UserError
+from avssl.experiment.data import DataOptions, Opened, Say, opened, prepared
+from avssl.experiment.options import COMMON, absolute, defaults_of, open_folder
+from avssl.experiment.training import Job, train_jobs
+from avssl.system.console import say
 from avssl.tasks.registry import get, names
 
 if TYPE_CHECKING:

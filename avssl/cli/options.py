@@ -20,8 +20,9 @@ from avssl.cli.argv import Option, meant, normal, options_of
 from avssl.cli.type_help import is_bool, metavar, wanted
 from avssl.cli.yaml_file import read_yaml
 from avssl.errors import UserError
+from avssl.experiment.sources import DEFAULT, HELP
 
-__all__ = ["BUDGET", "Command", "Option", "Values", "options_of", "plain"]
+__all__ = ["BUDGET", "Command", "Option", "Values", "options_of"]
 
 T = TypeVar("T")
 Groups = Sequence[Sequence[str]]
@@ -266,6 +267,9 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return f"{', '.join(action.option_strings)} {action.metavar or action.dest.upper()}"
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as YAML says them: tuples become lists."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def source_options() -> list[Option]:
+    """``--sources`` and its alias, for commands that divide or judge by source and do not train."""
+    return [
+        Option("sources", str, DEFAULT, HELP),
+        Option("source_column", str | None, None, "the same as --sources COLUMN"),
+    ]

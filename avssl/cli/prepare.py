@@ -9,9 +9,9 @@ from pathlib import Path
 
 from avssl.cli.checks import require
 from avssl.cli.options import Command, Option, Values
-from avssl.cli.screen import duration, folder_size, say, size
 from avssl.media import open_media, prepare
 from avssl.report.tables import console, plain_table
+from avssl.system.console import duration, folder_size, say, size
 
 
 def run(argv: Sequence[str]) -> None:

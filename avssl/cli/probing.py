@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.cli import data_sources
-from avssl.cli.data import open_both, open_sourced, sourced
-from avssl.cli.learned import seen_by
-from avssl.cli.options import Command, Option, Values
-from avssl.cli.results import places, write_rows
-from avssl.cli.screen import progress, say
+from avssl.cli.options import Command, Option, Values, source_options
 from avssl.errors import UserError
+from avssl.experiment.data import open_both, open_sourced, sourced
+from avssl.experiment.learned import seen_by
+from avssl.experiment.results import places, write_rows
+from avssl.system.console import progress, say
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +46,7 @@ def data_options() -> list[Option]:
         Option("lists", str | None, None, "folder with the split lists of UCF101 or HMDB51", metavar="FOLDER"),
         Option("split", int, 1, "which of the three splits of --lists"),
         Option("separator", str | None, None, "what stands between several labels of an item, such as '|'"),
-        *data_sources.options(),
+        *source_options(),
         Option("output", str | None, None, "folder for the rows (default: results/ of the run)", "-o", "DIR"),
         Option("seed", int, 0, "of the random network and of what is drawn"),
         Option("device", str, "auto", "auto, cpu, cuda, cuda:1, mps"),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avssl.cli.options import Command, Option
-from avssl.cli.screen import say, size
 from avssl.errors import UserError
+from avssl.system.console import say, size
 
 
 def run(argv: Sequence[str]) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.cli.data import DataOptions, held_out_of, of_split, open_source, usable
 from avssl.cli.options import Command, Option, Values, options_of
-from avssl.cli.screen import say
 from avssl.cli.tasks import split_task
 from avssl.errors import UserError
-from avssl.system.files import whole_file
+from avssl.experiment.data import DataOptions, held_out_of, of_split, open_source, usable
+from avssl.report.pictures import save_picture
+from avssl.system.console import say
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,21 +62,8 @@ def run(argv: Sequence[str]) -> None:
         image, count = _puzzles(kind(values.build(kind.Options)), values)
     else:
         image, count = _answers(kind.name, values)
-    save(image, Path(values["output"]))
+    save_picture(image, Path(values["output"]))
     say(f"{values['output']}: {count} puzzles of {kind.name}")
-
-
-def save(image: Image, path: Path) -> None:
-    """Write a picture whole; the suffix names the format, PNG if it has none."""
-    from PIL import Image as pillow
-
-    kind = pillow.registered_extensions().get(path.suffix.lower()) if path.suffix else "PNG"
-    if kind is None:
-        raise UserError(f"{path}: no picture format has the suffix {path.suffix}; use .png or .jpg")
-    buffer = io.BytesIO()
-    image.save(buffer, kind)
-    with whole_file(path) as file:
-        file.write(buffer.getvalue())
 
 
 def _puzzles(task: Task, values: Values) -> tuple[Image, int]:

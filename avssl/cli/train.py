@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.cli import multi_task
-from avssl.cli.data import DataOptions, gather
 from avssl.cli.options import BUDGET, Command, Values, options_of
-from avssl.cli.screen import say
 from avssl.cli.tasks import split_task
-from avssl.cli.train_options import COMMON, absolute, add_common, defaults_of, open_folder, settle_sources, settled
-from avssl.cli.training import Job, train_jobs
+from avssl.cli.train_options import add_common, settle_sources, settled
 from avssl.errors import UserError
+from avssl.experiment.data import DataOptions, gather
+from avssl.experiment.options import COMMON, absolute, defaults_of, open_folder
+from avssl.experiment.training import Job, train_jobs
+from avssl.system.console import say
 
 if TYPE_CHECKING:
     from avssl.tasks.base import Task

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avssl.cli.checks import require
 from avssl.cli.options import Command, Option, options_of
-from avssl.cli.screen import duration, folder_size, progress, say, size
+from avssl.system.console import duration, folder_size, progress, say, size
 from avssl.world import contact_sheet, generate
 from avssl.world.settings import Settings
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from avssl.errors import UserError
+from avssl.system.files import whole_file
+
 LIGHT = 60_000
 """Bytes below which a file is taken as it is."""
 
@@ -52,3 +55,18 @@ def inlined(path: Path) -> Picture:
             content, kind = buffer.getvalue(), "webp"
     data = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     return Picture(data, image.width, image.height, path.stem)
+
+
+def save_picture(image: Image.Image, path: Path) -> None:
+    """Write a picture whole; the suffix names the format, PNG if it has none.
+
+    Raises:
+        UserError: the suffix names no format.
+    """
+    kind = Image.registered_extensions().get(path.suffix.lower()) if path.suffix else "PNG"
+    if kind is None:
+        raise UserError(f"{path}: no picture format has the suffix {path.suffix}; use .png or .jpg")
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    with whole_file(path) as file:
+        file.write(buffer.getvalue())

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from small_runs import TINY, Said, write_clip
 
-from avssl.cli import screen
 from avssl.cli.main import main
+from avssl.system import console as screen
 
 
 @pytest.fixture(autouse=True)

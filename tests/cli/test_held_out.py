@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from small_runs import TINY, Said
 
-from avssl.cli.data import DataOptions, gather, held_out_of
 from avssl.errors import UserError
 from avssl.evaluate.data.load_run import from_plain, open_run
+from avssl.experiment.data import DataOptions, gather, held_out_of
 from avssl.media.facts import Media
 from avssl.media.indexing.index import indexed
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avssl.cli.data import DataOptions, fast, gather, open_source
+from avssl.experiment.data import DataOptions, fast, gather, open_source
 from avssl.media.memory import InMemory
 from avssl.samplers.keys import Key
 from avssl.tasks.rotation import Rotation, RotationOptions

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from avssl import tasks
-from avssl.cli.data import DataOptions, Parts, gather, options_of_run
 from avssl.cli.options import Values
 from avssl.cli.train_options import settle_sources
 from avssl.errors import UserError
+from avssl.experiment.data import DataOptions, Parts, gather, options_of_run
 from avssl.media.facts import Media
 from avssl.media.opening import open_media
 from avssl.media.sources import find_sources, with_sources

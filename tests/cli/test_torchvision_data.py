@@ -13,9 +13,9 @@ import yaml
 from PIL import Image
 from small_runs import Said
 
-from avssl.cli.data import open_source
-from avssl.cli.torchvision_data import open_torchvision
 from avssl.errors import UserError
+from avssl.experiment.data import open_source
+from avssl.experiment.torchvision_data import open_torchvision
 
 Call = Callable[..., Said]
 

@@ -11,8 +11,8 @@ import pytest
 from probe_media import write_pictures, write_run
 from small_runs import Said, write_clip
 
-from avssl.cli.results import data_name, places, write_rows
 from avssl.evaluate.core.rows import ResultRow, read_rows
+from avssl.experiment.results import data_name, places, write_rows
 
 Call = Callable[..., Said]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from avssl.cli import default_world
-from avssl.cli.example_clip import example_clip
+from avssl.experiment import default_world
+from avssl.experiment.example_clip import example_clip
 from avssl.world import generate
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avssl.cli import data_sources, torchvision_data
 from avssl.errors import UserError
+from avssl.experiment import sources as data_sources
+from avssl.experiment import torchvision_data
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
 
@@ -212,7 +213,7 @@ def trained_part(task: Task, options: DataOptions, seed: int, need_test: bool) -
 def open_source(source: str | None, say: Say, source_column: str | None = None) -> Media:
     """The media of a place, or the generated world where none is named."""
     if source is None:
-        from avssl.cli.default_world import default_world
+        from avssl.experiment.default_world import default_world
 
         source = str(default_world(say))
     if torchvision_data.is_torchvision(source):

@@ -11,8 +11,8 @@ import pytest
 from small_runs import write_clip
 from toy_media import ToyVideos
 
-from avssl.cli.data import DataOptions, divide, open_source, side_needed, usable
 from avssl.errors import UserError
+from avssl.experiment.data import DataOptions, divide, open_source, side_needed, usable
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import Subset
 

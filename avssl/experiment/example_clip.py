@@ -21,7 +21,7 @@ def example_clip(run: Path, say: Callable[[str], None]) -> Path:
     """
     clip = _of(_data(run))
     if clip is None:
-        from avssl.cli.default_world import default_world
+        from avssl.experiment.default_world import default_world
 
         clip = _of(default_world(say))
     assert clip is not None, "every world with test clips of the default kind has one"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.cli.argv import Option
 from avssl.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,14 +23,6 @@ HELP = (
 )
 BEFORE = "none"
 """Of a run that was made before sources were found: its config has no such option."""
-
-
-def options() -> list[Option]:
-    """The option and its alias, for commands that divide or judge by source and do not train."""
-    return [
-        Option("sources", str, DEFAULT, HELP),
-        Option("source_column", str | None, None, "the same as --sources COLUMN"),
-    ]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.cli.data import absolute_source
+from avssl.experiment.data import absolute_source
 from avssl.system.files import whole_file
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.cli.data import Say, options_of_run, trained_part
 from avssl.errors import UserError
+from avssl.experiment.data import Say, options_of_run, trained_part
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.training_overlap import Seen
@@ -61,8 +61,8 @@ def training_media(run: str | Path) -> list[Media]:
     Raises:
         UserError: the run or its data are gone or damaged.
     """
-    from avssl.cli.default_world import finished_world
     from avssl.evaluate.data.load_run import config_of_task, read_config, run_tasks
+    from avssl.experiment.default_world import finished_world
 
     folder, parts = Path(run), []
     whole = read_config(folder)

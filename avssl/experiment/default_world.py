@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from avssl.cli.screen import progress
 from avssl.errors import UserError
+from avssl.system.console import progress
 from avssl.system.files import cache_folder, locked
 from avssl.world import generate, is_finished
 from avssl.world.settings import VERSION, Settings

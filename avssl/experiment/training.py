@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.cli.data import Parts
-from avssl.cli.screen import duration, say
-from avssl.cli.train_options import ControlOptions
 from avssl.errors import UserError
+from avssl.experiment.data import Parts
+from avssl.experiment.options import ControlOptions
 from avssl.media.readable import once_a_file
+from avssl.system.console import duration, say
 from avssl.system.files import read_json
 
 if TYPE_CHECKING:
@@ -161,10 +161,10 @@ def _only_read_otherwise(then: Any, now: dict[str, Any]) -> bool:
 
 def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool, told: Say) -> None:
     """``curves.png``, and ``sheet.png`` of held-out puzzles with the network's answers; several tasks in a column."""
-    from avssl.cli.show import save
+    from avssl.report.pictures import save_picture
 
-    save(_column([_curves(job.task, result, folder) for job in jobs]), folder.path / "curves.png")
-    save(_column([_sheet(job, result, skip, told) for job in jobs]), folder.path / "sheet.png")
+    save_picture(_column([_curves(job.task, result, folder) for job in jobs]), folder.path / "curves.png")
+    save_picture(_column([_sheet(job, result, skip, told) for job in jobs]), folder.path / "sheet.png")
 
 
 def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
