@@ -41,7 +41,7 @@ class Facts:
     """What must not be divided between train and test (a source video); by default the path."""
     flags: tuple[str, ...] = ()
     """Of "silent", "still", "short": usable, but a task may pass it over. Of a file that plays though it is odd: "junk"
-    (bytes that are no sound follow the sound), "joined" (more than one recording, one after the other), "unknown
+    (bytes that are no part of it follow its end), "joined" (more than one recording, one after the other), "unknown
     length" (its header, written into a pipe, leaves the length open)."""
 
     @property

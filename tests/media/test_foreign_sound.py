@@ -352,3 +352,66 @@ def test_bare_samples_last_no_longer_than_their_bytes_can(tmp_path: Path) -> Non
     path.write_bytes(data)
     found = inspect(str(path))
     assert found.reason is not None or found.duration_seconds < 3.1
+
+
+CONTAINERS = {
+    "flac": Recipe("flac", video=None, sound="flac"),
+    "ogg": Recipe("ogg", video=None, sound="libopus", sound_rate=48_000),
+    "m4a": Recipe("m4a", video=None, format="ipod"),
+    "tta": Recipe("tta", video=None, sound="tta"),
+    "w64": Recipe("w64", video=None, sound="pcm_s16le"),
+    "wma": Recipe("wma", video=None, sound="wmav2", format="asf"),
+    "mka": Recipe("mka", video=None, format="matroska"),
+    "mp4": Recipe("mp4"),
+    "mov": Recipe("mov", video="mpeg4", sound="pcm_s16le"),
+    "mkv": Recipe("mkv"),
+    "webm": Recipe("webm", video="libvpx", sound="libopus", sound_rate=48_000),
+    "avi": Recipe("avi", video="mpeg4", sound="pcm_s16le"),
+    "flv": Recipe("flv"),
+    "wmv": Recipe("wmv", video="wmv2", sound="wmav2", format="asf"),
+    "ogv": Recipe("ogv", video="libvpx", sound="libopus", sound_rate=48_000),
+    "ts": Recipe("ts", b_frames=2),
+    "mpg": Recipe("mpg", video="mpeg2video", sound="mp2"),
+    "gif": Recipe("gif", video="gif", sound=None, pixels="rgb8"),
+}
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_a_file_followed_by_bytes_that_are_no_part_of_it_plays_as_without_them(kind: str, tmp_path: Path) -> None:
+    path = Path(make(tmp_path, CONTAINERS[kind]))
+    whole, plain = path.read_bytes(), looked_at(str(path))
+    assert "junk" not in plain.flags
+    for tail in (TAGS["line-break"], TAGS["junk"], TAGS["zeros"]):
+        path.write_bytes(whole + tail)
+        found = looked_at(str(path))
+        assert found.flags == (*plain.flags, "junk")
+        assert (found.frame_count, found.audio_rate) == (plain.frame_count, plain.audio_rate)
+        assert found.duration_seconds == pytest.approx(plain.duration_seconds, abs=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["flac", "ogg", "tta", "m4a"])
+def test_the_sound_before_junk_is_what_it_is_without(kind: str, tmp_path: Path) -> None:
+    path = Path(make(tmp_path, CONTAINERS[kind]))
+    plain = looked_at(str(path))
+    start = plain.duration_seconds - 0.3
+    expected = read_audio(str(path), plain.clock, start, 0.3, plain.audio_rate)
+    path.write_bytes(path.read_bytes() + TAGS["junk"])
+    heard = read_audio(str(path), looked_at(str(path)).clock, start, 0.3, plain.audio_rate)
+    assert np.abs(heard - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["flac", "ogg", "tta", "m4a", "mp4", "mkv", "avi", "wmv"])
+def test_a_file_that_is_cut_is_not_called_whole_for_junk_behind_it(kind: str, tmp_path: Path) -> None:
+    path = Path(make(tmp_path, CONTAINERS[kind]))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3] + TAGS["junk"])
+    assert inspect(str(path)).reason is not None
+
+
+def test_zeros_that_fill_the_last_sector_of_a_disk_are_no_junk(tmp_path: Path) -> None:
+    path = Path(make(tmp_path, CONTAINERS["avi"]))
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(-len(whole) % 512))
+    assert looked_at(str(path)).flags == ()
+    path.write_bytes(whole + bytes(-len(whole) % 512 + 512))
+    assert looked_at(str(path)).flags == ("junk",)

@@ -15,20 +15,22 @@ from pathlib import Path
 _MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 _AVI_CHUNK = re.compile(rb"\d\d[A-Za-z]{2}|ix\d\d|JUNK|LIST|rec |idx1", re.DOTALL)
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
-_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
-def broken_place(path: str, format_names: set[str]) -> int | None:
+def broken_place(path: str, format_names: set[str], end: int) -> int | None:
     """The byte at which the first part lies that does not follow the one before, or whose checksum is wrong.
 
     Args:
         format_names: as FFmpeg calls the container; None is answered for one that is not known here.
+        end: where the file is over by its own account; junk may follow.
     """
     finder = next((finder for name, finder in _FINDERS.items() if name in format_names), None)
     if finder is None:
         return None
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return finder(data)
+        place = finder(data)
+        return None if place is None or place >= end else place
 
 
 # --- how ------------------------------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ def _in_flv(data: mmap.mmap) -> int | None:
 
 def _in_asf(data: mmap.mmap) -> int | None:
     """Data packets are of one size, and begin alike. ASF specification 01.20.06, 3.2, 5.1 and 5.2.1."""
-    told = data.find(_ASF_FILE, 0, 1 << 20)
+    told = data.find(ASF_FILE, 0, 1 << 20)
     at = 0
     while told >= 0 and at + 50 <= len(data):
         size = struct.unpack("<Q", data[at + 16 : at + 24])[0]

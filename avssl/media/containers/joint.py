@@ -61,10 +61,7 @@ def another_film_follows(path: str, pid: int) -> bool:
         pid: of the pictures that are shown.
     """
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        step = next((n for n in _TS_STEPS if data[:1] == b"G" == data[n : n + 1]), None)
-        if step is None:  # camera files put four bytes of time before each packet
-            step = next((n for n in _TS_STEPS if data[4:5] == b"G" == data[4 + n : 5 + n]), 0)
-        lead = 0 if data[:1] == b"G" else 4
+        lead, step = transport_grid(data)
         begun: dict[int, int] = {}
         for at in range(lead + (len(data) - lead) // step * step - step, -1, -step) if step else ():
             if data[at] != 0x47:
@@ -78,6 +75,15 @@ def another_film_follows(path: str, pid: int) -> bool:
                 if begun[number] >= _FOLLOWING_PICTURES:
                     return True
     return False
+
+
+def transport_grid(data: mmap.mmap) -> tuple[int, int]:
+    """Where the first packet of a transport stream lies and how many bytes the next is behind it (0: unknown)."""
+    for lead in (0, 4):  # camera files put four bytes of time before each packet
+        for step in _TS_STEPS:
+            if data[lead : lead + 1] == b"G" == data[lead + step : lead + step + 1]:
+                return lead, step
+    return 0, 0
 
 
 # --- how ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from av.container import InputContainer
 
+from avssl.media.containers.chain import ASF_FILE
 from avssl.media.containers.ebml import first_damage
 
 TAIL_BYTES = 1 << 17
@@ -51,15 +52,18 @@ def why_not_opened(path: str, words: str) -> str:
     return "not media"
 
 
-def what_is_missing(path: str, container: InputContainer, end_seconds: float) -> str | None:
+def what_is_missing(path: str, container: InputContainer, end_seconds: float, end: int) -> str | None:
     """What the container shows to be missing, once all packets have been read; None if nothing.
 
     Args:
         end_seconds: where the last packet ends, container time.
+        end: the byte at which the file is over by its own account; junk may follow.
     """
     size = Path(path).stat().st_size
     names = set(container.format.name.split(","))
     early = _early_end(container, end_seconds) if names & {"flv", "flac", "matroska", "asf"} else None
+    if end < size and "asf" in names:
+        early = None  # FFmpeg then takes the duration from the size of the file
     with Path(path).open("rb") as file:
         if names & {"mp4", "mov"}:
             missing = _cut_index(file) or _short_mp4(container, size)
@@ -67,8 +71,10 @@ def what_is_missing(path: str, container: InputContainer, end_seconds: float) ->
             missing = _short_of(_matroska_end(file), size) or _wrong_elements(path)
         elif names & {"avi", "wav"}:
             missing = _short_of(_riff_end(file), size)
+        elif "asf" in names:
+            missing = _short_of(_asf_end(file), size)
         elif "ogg" in names:
-            missing = _short_ogg(file, size)
+            missing = _short_ogg(file, end)
         else:
             return early and f"truncated: {early}"
     if missing and early:
@@ -165,10 +171,20 @@ def _riff_end(file: BinaryIO) -> int | None:
     return None if size in (0, 0xFFFFFFFF) else size + 8
 
 
+def _asf_end(file: BinaryIO) -> int | None:
+    """How long the file is by its own account; None in a broadcast. ASF specification 01.20.06, 3.2."""
+    head = file.read(1 << 16)
+    at = head.find(ASF_FILE)
+    if at < 0 or at + 92 > len(head) or head[at + 88] & 1:
+        return None
+    return int.from_bytes(head[at + 40 : at + 48], "little")
+
+
 def _short_ogg(file: BinaryIO, size: int) -> str | None:
     """The last page of a whole Ogg stream carries the mark "end of stream". RFC 3533, 6."""
-    file.seek(max(size - TAIL_BYTES, 0))
-    tail = file.read()
+    start = max(size - TAIL_BYTES, 0)
+    file.seek(start)
+    tail = file.read(size - start)
     at = tail.rfind(b"OggS")
     if at < 0 or at + 27 > len(tail):
         return "truncated: the last page is cut off"

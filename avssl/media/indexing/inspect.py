@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
+from avssl.media.containers.behind import end_of_file, flac_frame_is_followed
 from avssl.media.containers.chain import broken_place
 from avssl.media.containers.container import (
     FROM_THE_FILE,
@@ -155,8 +156,12 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
     tracks = scan(container, deadline, *(s for s in (pictures, sound) if s is not None))
     picture_track = None if pictures is None else tracks[pictures.index]
     sound_track = None if sound is None else tracks[sound.index]
+    both = [track for track in (picture_track, sound_track) if track is not None]
     ending = _ending(path, container, sound, sound_track)
-    _must_be_whole(path, container, [t for t in (picture_track, sound_track) if t is not None], ending)
+    end = _end_of(path, container, both)
+    if end < Path(path).stat().st_size:
+        ending = ending._replace(has_junk=True)
+    _must_be_whole(path, container, both, ending, end)
 
     if pictures is not None and picture_track is not None and sound is None:
         must_be_more_than_a_picture(container, pictures, picture_track.packets)
@@ -187,11 +192,26 @@ def _ending(path: str, container: InputContainer, sound: AudioStream | None, tra
     complete = set(container.format.name.split(",")) & {"wv", "tta", "ape"} and claimed
     if track.stopped and complete and track.seconds(track.end_ticks) > claimed - COMPLETE_SECONDS:
         return ending._replace(has_junk=True)
+    if container.format.name == "flac" and track.places:
+        with Path(path).open("rb") as file:
+            file.seek(track.places[-2])
+            return ending._replace(has_junk=flac_frame_is_followed(file.read(track.sizes[-1])))
     return ending
 
 
-def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], ending: Ending) -> None:
+def _end_of(path: str, container: InputContainer, tracks: list[Track]) -> int:
+    """The byte at which the file is over; what follows is junk."""
+    size = Path(path).stat().st_size
+    end = end_of_file(path, set(container.format.name.split(",")))
+    begins = max((place for track in tracks for place in track.places[::2]), default=0)
+    return end if end > begins else size  # an account that leaves out packets is wrong
+
+
+def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], ending: Ending, end_byte: int) -> None:
     """
+    Args:
+        end_byte: at which the file is over by its own account.
+
     Raises:
         Unusable: the container says that it is longer than the file, or cannot be read to its end.
     """
@@ -200,10 +220,11 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], en
     end = max(track.seconds(track.end_ticks) for track in tracks)
     if ending.missing:
         raise Unusable(f"truncated: {ending.missing}")
-    missing = None if ending.has_unknown_length else what_is_missing(path, container, end)
+    missing = None if ending.has_unknown_length else what_is_missing(path, container, end, end_byte)
     if missing:
         raise Unusable(missing)
-    place = broken_place(path, set(container.format.name.split(","))) if container.streams.video else None
+    names = set(container.format.name.split(","))
+    place = broken_place(path, names, end_byte) if container.streams.video else None
     if place is not None:
         raise Unusable(
             f"damaged: the structure of its container is broken at {tracks[0].seconds_at(place) - zero:.2f} s"
