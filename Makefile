@@ -14,7 +14,7 @@ RUN := runs/quickstart
 CONFIG := configs/small/av-correspondence-world.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart install install-dev test test-oldest test-newest test-newest-av lint format coverage mutants clean
+.PHONY: help quickstart install install-dev test test-oldest test-newest test-newest-av lint format coverage mutants fuzz docs clean
 
 # Both ends of what pyproject.toml allows are proved in environments of their own. UV resolves to the lowest versions,
 # which pip cannot; where there is none, pip brings it.
@@ -83,6 +83,9 @@ lint: install-dev  ## ruff, mypy and the import contract: under a minute
 	$(call timed,mypy: types,$(BIN)/mypy)
 	$(call timed,import-linter: rooms import downwards only,$(BIN)/lint-imports)
 
+docs: install-dev  ## the documentation site, into build/site: under a minute
+	$(call timed,mkdocs: pages$(comma) links$(comma) docstrings,NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet)
+
 format: install-dev  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -100,7 +103,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(call timed,Installing avssl and the tools of test and lint into $(VENV); two to six minutes the first time,\
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test$(comma)lint]')
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test$(comma)lint$(comma)docs$(comma)examples]')
 	@touch $@ $(VENV)/.installed
 
 $(VENV)-oldest/.installed: pyproject.toml | $(UV)

@@ -1,4 +1,4 @@
-"""A task of one's own: the very file that CONTRIBUTING.md shows, in a folder of its own, used from the command line."""
+"""A task of one's own: the very file that docs/own-task.md shows, in a folder of its own, used on the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BRIEF = ("--width", "4", "--side", "32", "--batch-size", "8", "--validation-puzz
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the file and with pictures that are light above and dark below."""
     folder = tmp_path_factory.mktemp("own")
-    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "own-task.md").read_text(), re.DOTALL)
     assert len(blocks) == 1
     (folder / "upside_down.py").write_text(blocks[0])
     (folder / "photos").mkdir()
