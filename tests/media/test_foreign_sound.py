@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -120,8 +123,6 @@ def test_a_sample_that_is_no_number_is_found_wherever_it_lies(
 
 
 def test_the_moment_of_a_sample_that_is_no_number_is_on_the_clock_of_the_pictures(tmp_path: Path) -> None:
-    from fractions import Fraction
-
     start = Fraction(2)
     recipe = Recipe("mkv", sound="pcm_f32le", video_start=start, sound_start=start, channels=(np.nan,))
     assert inspect(make(tmp_path, recipe)).reason == "damaged: not a number at 0.00 s"
@@ -307,15 +308,14 @@ def test_sound_of_which_nothing_decodes_is_refused_never_of_a_negative_length(
         assert re.match("damaged: none of its sound|unreadable: |no video and no sound|damaged: ", found.reason)
 
 
+def packet(data: bytes) -> av.Packet:
+    made = av.Packet(data)
+    made.pts, made.time_base = 0, Fraction(1, 44_100)
+    return made
+
+
 def test_a_packet_that_looks_like_a_header_by_chance_changes_nothing(tmp_path: Path) -> None:
-    from fractions import Fraction
-
     from avssl.media.containers.elementary import Frames
-
-    def packet(data: bytes) -> av.Packet:
-        made = av.Packet(data)
-        made.pts, made.time_base = 0, Fraction(1, 44_100)
-        return made
 
     frames = Frames()
     looks_like_one = bytes([0xFF, 0xF1, 0x50, 0x40, 0x05, 0x00, 0x00]) + bytes(33)
@@ -415,3 +415,89 @@ def test_zeros_that_fill_the_last_sector_of_a_disk_are_no_junk(tmp_path: Path) -
     assert looked_at(str(path)).flags == ()
     path.write_bytes(whole + bytes(-len(whole) % 512 + 512))
     assert looked_at(str(path)).flags == ("junk",)
+
+
+BARE = {
+    "adts": Recipe("aac", video=None, sound="aac", format="adts"),
+    "latm": Recipe("latm", video=None, sound="aac", format="latm"),
+    "mp2": Recipe("mp2", video=None, sound="mp2"),
+    "mp3": Recipe("mp3", video=None, sound="libmp3lame", options={"write_xing": "0", "id3v2_version": "0"}),
+    "ac3": Recipe("ac3", video=None, sound="ac3"),
+    "eac3": Recipe("eac3", video=None, sound="eac3", sound_rate=48_000),
+    "sbc": Recipe("sbc", video=None, sound="sbc"),
+}
+
+
+def bare(folder: Path, kind: str, **other: Any) -> bytes:
+    return Path(make(folder, replace(BARE[kind], **other), "bare")).read_bytes()
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("adts", 1), ("latm", 1), ("mp2", 4), ("mp3", 4), ("ac3", 5)])
+def test_a_joint_of_bare_sound_is_seen_where_its_bytes_tell(kind: str, seconds: float, tmp_path: Path) -> None:
+    first, second = bare(tmp_path, kind, sound_seconds=seconds + 0.3), bare(tmp_path, kind, sound_seconds=seconds)
+    path = tmp_path / f"joined.{BARE[kind].suffix}"
+    path.write_bytes(first)
+    assert looked_at(str(path)).flags == ()
+    path.write_bytes(first + second)
+    found = looked_at(str(path))
+    assert found.flags == ("joined",)
+    assert found.duration_seconds == pytest.approx(2 * seconds + 0.3, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["mp2", "ac3", "eac3", "sbc", "latm"])
+def test_a_joint_of_bare_sound_at_which_rate_or_channels_change_is_always_seen(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"joined.{BARE[kind].suffix}"
+    rate = 48_000 if BARE[kind].sound_rate == 44_100 else 44_100
+    path.write_bytes(bare(tmp_path, kind) + bare(tmp_path, kind, sound_rate=rate))
+    assert f"the sound changes from {BARE[kind].sound_rate} to {rate} samples a second at 1." in str(
+        inspect(str(path)).reason
+    )
+    path.write_bytes(bare(tmp_path, kind) + bare(tmp_path, kind, layout="stereo"))
+    assert looked_at(str(path)).flags == ("joined",)
+
+
+@pytest.mark.parametrize("kind", ["eac3", "sbc", "latm"])
+def test_what_follows_bare_sound_is_junk(kind: str, tmp_path: Path) -> None:
+    whole, path = bare(tmp_path, kind), tmp_path / f"junk.{BARE[kind].suffix}"
+    for tail in (b"\n", TAGS["junk"]):
+        path.write_bytes(whole + tail)
+        found = looked_at(str(path))
+        assert found.flags == ("junk",) and found.duration_seconds == pytest.approx(1.6, abs=0.05)
+
+
+def test_a_byte_more_now_and_then_is_the_rule_of_a_bit_rate_that_holds() -> None:
+    from avssl.media.containers.elementary import RULE_HOLDS, Head, _Padding
+
+    def breaks(padded: list[int]) -> int:
+        rule = _Padding()
+        return sum(rule.breaks(Head(417 + extra, 44_100, 1, (), (extra, 42_300)), False) for extra in padded)
+
+    regular = [(42_300 * (k + 1)) // 44_100 - (42_300 * k) // 44_100 for k in range(1_000)]
+    assert breaks(regular) == breaks(regular[:RULE_HOLDS]) == 0
+    assert breaks([1] * 1_000) == breaks([0] * 1_000) == 0  # encoders that know no such rule
+    assert breaks(regular[:510] + regular[:490]) == 1
+
+
+def test_the_time_in_the_headers_of_truehd_begins_anew_at_a_joint_and_wavers_before_it() -> None:
+    from avssl.media.containers.elementary import Frames
+
+    def unit(samples: int) -> av.Packet:
+        return packet(struct.pack(">HH", 20, samples & 0xFFFF) + bytes(36))
+
+    dice = np.random.default_rng(1)
+    times = [40 * k + int(dice.integers(0, 3_000)) for k in range(4_000)]
+    frames = Frames()
+    assert all(frames.take("truehd", unit(time)) for time in times)
+    assert not frames.are_joined
+    frames.take("truehd", unit(0))
+    assert frames.are_joined
+
+
+def test_frames_of_dts_end_where_their_headers_say_extensions_included() -> None:
+    from avssl.media.containers.elementary import head_of
+
+    core = bytes.fromhex("7ffe8001fc3c75b036c00138") + bytes(1_872)
+    extension = bytes.fromhex("64582025") + (0x1F << 29 | 99 << 13).to_bytes(6, "big") + bytes(90)
+    for data in (core, core + extension):
+        head = head_of("dca", memoryview(data + bytes(8)))
+        assert head is not None and (head.size, head.rate, head.channels) == (len(data), 48_000, 1)

@@ -41,8 +41,8 @@ def end_of_file(path: str, format_names: set[str]) -> int:
         return size
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         end = min(finder(data), size)
-        # Some writers fill up the last sector of a disk.
-        is_padding = size % _SECTOR == 0 and size - end < _SECTOR and not any(data[end:])
+        # Some writers (VirtualDub) fill up the last sector of the disk, with zeros or with what they wrote before.
+        is_padding = size % _SECTOR == 0 and size - end < _SECTOR
         return size if is_padding else end
 
 

@@ -1,7 +1,8 @@
-"""Frame headers of MP3, ADTS, AC-3 and the like, read without decoding."""
+"""Frame headers of MP3, ADTS, AC-3, DTS and the like, read without decoding."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,6 +12,20 @@ from av.stream import Stream
 
 HEADS_WITHIN = 8
 """Packets of which one must begin with a header, if they do at all."""
+
+HEAD_BYTES = 7
+"""Bytes that are asked of a packet."""
+
+RULE_HOLDS = 100
+"""Frames; at 44,100 samples a second the rule repeats after 49."""
+
+_ENCODERS = re.compile(rb"Lavc\d\d\.|libfaac \d")
+"""What FFmpeg and FAAC put into the first frames of AAC."""
+_NO_RESYNC = ("gsm", "libgsm")
+"""Frames of one length without a mark: FFmpeg does not look for the next after bytes that are none."""
+_TIMED = ("mlp", "truehd")
+_BACK_SAMPLES, _AHEAD_SAMPLES = 4096, 8192
+"""By so much the time in the headers of MLP and TrueHD may waver, in samples modulo 2^16 (a buffer holds 75 ms)."""
 
 
 class Head(NamedTuple):
@@ -22,6 +37,11 @@ class Head(NamedTuple):
     """Samples a second."""
     channels: int
     """Full channels, as far as the header says; a low-frequency one is not counted."""
+    kind: tuple[int, ...] = ()
+    """What else no encoder changes while it is at one recording: version, profile, bit rate, marks of copyright, …"""
+    padding: tuple[int, int] = (0, 0)
+    """Whether the frame has a byte (AC-3: a word) more than others, and how many in ``rate`` frames need one for the
+    bit rate to hold; 0 where it holds without."""
 
 
 def head_of(codec: str, data: memoryview) -> Head | None:
@@ -31,12 +51,17 @@ def head_of(codec: str, data: memoryview) -> Head | None:
         codec: FFmpeg's name of it.
     """
     reader = _READERS.get(codec)
-    return reader(data) if reader is not None and len(data) >= 7 else None
+    return reader(data) if reader is not None and len(data) >= HEAD_BYTES else None
 
 
 def begins_a_recording(codec: str, data: memoryview) -> bool:
-    """Whether this MP3 frame is the one that an encoder puts first, which says how long the whole is."""
-    return codec.startswith("mp3") and any(mark in bytes(data[:64]) for mark in (b"Xing", b"Info", b"VBRI"))
+    """Whether an encoder puts this frame first: in MP3 it says how long the whole is, in AAC who wrote it."""
+    if codec.startswith("mp3"):
+        return any(mark in bytes(data[:64]) for mark in (b"Xing", b"Info", b"VBRI"))
+    if codec == "aac_latm":  # where nothing is aligned to bytes
+        bits = int.from_bytes(data[: 1 << 10], "big")
+        return any(_ENCODERS.search((bits >> shift).to_bytes(len(data[: 1 << 10]), "big")) for shift in range(8))
+    return codec == "aac" and _ENCODERS.search(data) is not None
 
 
 @dataclass(slots=True)
@@ -49,7 +74,7 @@ class Frames:
         ends_long: … or longer: what follows it was taken for a part of it.
         junk_inside: bytes that are no frame lie between frames.
         junk_behind: … or after the last.
-        restarts: the first frame of a recording was met after others.
+        restarts: the first frame of a recording was met after others, or the time in their headers begins anew.
         end: where the last frame ends in the file; 0 where it is not known.
         changes: container times at which the rate or the channels change, with both headers.
     """
@@ -63,6 +88,9 @@ class Frames:
     end: int = 0
     changes: list[tuple[float, Head, Head]] = field(default_factory=list)
     _last: Head | None = None
+    _began: bool = False
+    _padding: _Padding = field(default_factory=lambda: _Padding())  # noqa: PLW0108 - it is defined below
+    _ticks: int | None = None
     _looked: int = 0
 
     @property
@@ -75,7 +103,7 @@ class Frames:
         if codec not in _READERS:
             return True
         view = memoryview(packet)
-        head = head_of(codec, view)
+        head = None if self.junk_behind and codec in _NO_RESYNC else head_of(codec, view)
         if head is None:
             self._looked += 1
             self.junk_behind |= self.has_heads
@@ -87,16 +115,60 @@ class Frames:
         if not self.has_heads:
             return True
         self.junk_inside |= self.junk_behind
-        self.restarts |= self._last is not None and begins_a_recording(codec, view)
+        begins = begins_a_recording(codec, view)
+        self.restarts |= self._last is not None and begins and not self._began
+        self.restarts |= self._goes_back(codec, view) or self._padding.breaks(head, begins)
+        self._began = begins
         self.junk_behind, self.ends_short, self.ends_long = False, len(view) < head.size, len(view) > head.size > 0
         self.end = 0 if packet.pos is None else packet.pos + packet.size
-        if self._last is not None and head[1:] != self._last[1:]:
+        if self._last is not None and head[1:4] != self._last[1:4]:
             self.changes.append((float((packet.pts or 0) * (packet.time_base or 0)), self._last, head))
         self._last = head
         return True
 
+    def _goes_back(self, codec: str, view: memoryview) -> bool:
+        """Whether the time in the headers of MLP and TrueHD is another than the one before lets expect."""
+        if codec not in _TIMED:
+            return False
+        before, self._ticks = self._ticks, int.from_bytes(view[2:4], "big")
+        step = 0 if before is None else self._ticks - before
+        return (step + _BACK_SAMPLES & 0xFFFF) > _BACK_SAMPLES + _AHEAD_SAMPLES
+
 
 # --- how ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Padding:
+    """Which frames of a constant bit rate have a byte more.
+
+    An encoder adds one as soon as the frames so far fall behind the bit rate by as much, so that what they are ahead
+    or behind, counted from any frame, spans less than a byte. Where another recording begins it starts anew, and the
+    span grows. Encoders that pad in some other way break the rule within a few dozen frames.
+    """
+
+    _of: tuple[int, int] = (0, 0)
+    _ahead: int = 0
+    _least: int = 0
+    _most: int = 0
+    _frames: int = 0
+
+    def breaks(self, head: Head, begins: bool) -> bool:
+        """Take the next frame; whether the rule, having held for long, does no more."""
+        padded, needed = head.padding
+        if begins or not needed or (head.rate, needed) != self._of:
+            self._of, self._frames = (head.rate, needed), 0
+            return False
+        if not self._frames:
+            self._ahead = self._least = self._most = 0
+        self._frames += 1
+        self._ahead += padded * head.rate - needed
+        self._least, self._most = min(self._least, self._ahead), max(self._most, self._ahead)
+        if self._most - self._least <= head.rate:
+            return False
+        held, self._frames = self._frames > RULE_HOLDS, 0
+        return held
+
 
 _MPEG_RATES = (44_100, 48_000, 32_000)
 _MPEG_1_KBITS = {
@@ -113,6 +185,10 @@ _AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16
 _AC3_RATES = (48_000, 44_100, 32_000)
 _AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _AC3_CHANNELS = (2, 1, 2, 3, 3, 4, 4, 5)
+_DTS_CORE, _DTS_EXTENSION = b"\x7f\xfe\x80\x01", b"\x64\x58\x20\x25"
+_DTS_RATES = {1: 8_000, 2: 16_000, 3: 32_000, 6: 11_025, 7: 22_050, 8: 44_100, 11: 12_000, 12: 24_000, 13: 48_000}
+_DTS_CHANNELS = (1, 2, 2, 2, 2, 3, 3, 4, 4, 5, 6, 6, 6, 7, 8, 8)
+_SBC_RATES = (16_000, 32_000, 44_100, 48_000)
 
 
 def _mpeg(data: memoryview) -> Head | None:
@@ -125,11 +201,10 @@ def _mpeg(data: memoryview) -> Head | None:
     rate = _MPEG_RATES[data[2] >> 2 & 3] >> (0, 1, 2)[(3, 2, 0).index(version)]
     kbits = (_MPEG_1_KBITS if version == 3 else _MPEG_2_KBITS)[layer][data[2] >> 4]
     padding = data[2] >> 1 & 1
-    if layer == 1:
-        size = (12_000 * kbits // rate + padding) * 4
-    else:
-        size = (72_000 if layer == 3 and version != 3 else 144_000) * kbits // rate + padding
-    return Head(size if kbits else 0, rate, 1 if data[3] >> 6 == 3 else 2)
+    bits = kbits * (12_000 if layer == 1 else 72_000 if layer == 3 and version != 3 else 144_000)
+    size = (bits // rate + padding) * (4 if layer == 1 else 1)
+    kind = (version, layer, data[3] & 0x0F)  # copyright, original, emphasis
+    return Head(size if kbits else 0, rate, 1 if data[3] >> 6 == 3 else 2, kind, (padding, bits % rate))
 
 
 def _adts(data: memoryview) -> Head | None:
@@ -138,20 +213,98 @@ def _adts(data: memoryview) -> Head | None:
     if data[0] != 0xFF or data[1] & 0xF6 != 0xF0 or rate >= len(_AAC_RATES):
         return None
     size = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
-    return Head(size, _AAC_RATES[rate], (data[2] & 1) << 2 | data[3] >> 6)
+    kind = (data[1] & 9, data[2] >> 6, data[3] & 0x30)  # version and checksum, profile, original and home
+    return Head(size, _AAC_RATES[rate], (data[2] & 1) << 2 | data[3] >> 6, kind)
 
 
 def _ac3(data: memoryview) -> Head | None:
-    """ETSI TS 102 366, 4.4.1."""
-    if data[0] != 0x0B or data[1] != 0x77 or data[4] >> 6 == 3 or data[4] & 63 >= 2 * len(_AC3_KBITS):
+    """ETSI TS 102 366, 4.4.1 and 4.4.2; the enhanced kind is told by its number (annex E)."""
+    if data[0] != 0x0B or data[1] != 0x77:
+        return None
+    if data[5] >> 3 > 10:
+        return _eac3(data)
+    if data[4] >> 6 == 3 or data[4] & 63 >= 2 * len(_AC3_KBITS):
         return None
     rate, kbits = _AC3_RATES[data[4] >> 6], _AC3_KBITS[(data[4] & 63) >> 1]
-    words = 96_000 * kbits // rate + (data[4] & 1 if rate == 44_100 else 0)
-    return Head(2 * words, rate, _AC3_CHANNELS[data[6] >> 5])
+    padding = data[4] & 1 if rate == 44_100 else 0
+    words = 96_000 * kbits // rate + padding
+    mode = data[6] >> 5
+    mixing = 2 * ((mode & 1 and mode != 1) + (mode >> 2) + (mode == 2))
+    loudness = int.from_bytes(data[6:9], "big") >> (24 - 3 - mixing - 6) & 63  # with the low-frequency channel
+    return Head(2 * words, rate, _AC3_CHANNELS[mode], (data[5], kbits, loudness), (padding, 96_000 * kbits % rate))
+
+
+def _eac3(data: memoryview) -> Head | None:
+    """Annex E, E.1.2 and E.1.3, there. Frames that add channels to one follow it in its packet."""
+    head: Head | None = None
+    at = 0
+    while at + HEAD_BYTES <= len(data) and data[at] == 0x0B and data[at + 1] == 0x77:
+        if head is not None and data[at + 2] >> 6 != 1 and not data[at + 2] >> 3 & 7:
+            break
+        size = 2 * ((data[at + 2] & 7) << 8 | data[at + 3]) + 2
+        half, slow = data[at + 4] >> 6 == 3, data[at + 4] >> 4 & 3
+        if half and slow == 3:
+            return head
+        if head is None:
+            rate = _AC3_RATES[slow] // 2 if half else _AC3_RATES[data[at + 4] >> 6]
+            loudness = int.from_bytes(data[at + 5 : at + 7], "big") >> 6
+            head = Head(0, rate, _AC3_CHANNELS[data[at + 4] >> 1 & 7], (data[at + 4] & 1, loudness))
+        at += size
+    return head and head._replace(size=at)
+
+
+def _dts(data: memoryview) -> Head | None:
+    """ETSI TS 102 114, 5.3 and 7.5.2: extensions of higher quality follow in the packet."""
+    if bytes(data[:4]) != _DTS_CORE or len(data) < 12:
+        return None
+    bits = int.from_bytes(data[4:12], "big")
+    mode, rate = bits >> 30 & 63, _DTS_RATES.get(bits >> 26 & 15)
+    if rate is None:
+        return None
+    size = (bits >> 36 & 0x3FFF) + 1
+    while bytes(data[size : size + 4]) == _DTS_EXTENSION and len(data) >= size + 10:
+        extension = int.from_bytes(data[size + 4 : size + 10], "big")
+        size += 1 + (extension >> 5 & 0xFFFFF if extension >> 37 & 1 else extension >> 13 & 0xFFFF)
+    return Head(size, rate, _DTS_CHANNELS[mode] if mode < len(_DTS_CHANNELS) else 0, (bits >> 21 & 31,))
+
+
+def _mlp(data: memoryview) -> Head | None:
+    """Units of Meridian lossless packing and of TrueHD: their length in words, then their time."""
+    words = (data[0] & 15) << 8 | data[1]
+    return Head(2 * words, 0, 0) if words else None
+
+
+def _loas(data: memoryview) -> Head | None:
+    """ISO/IEC 14496-3, 1.7.2: AudioSyncStream."""
+    if data[0] != 0x56 or data[1] >> 5 != 7:
+        return None
+    return Head(3 + ((data[1] & 31) << 8 | data[2]), 0, 0)
+
+
+def _sbc(data: memoryview) -> Head | None:
+    """Advanced audio distribution profile (Bluetooth) 1.3, 12.6.2 and 12.9."""
+    if data[0] != 0x9C:
+        return None
+    blocks, mode, bands = 4 * ((data[1] >> 4 & 3) + 1), data[1] >> 2 & 3, 8 if data[1] & 1 else 4
+    channels, pool = 2 if mode else 1, data[2]
+    bits = blocks * pool * (2 if mode == 1 else 1) + (bands if mode == 3 else 0)
+    size = 4 + bands * channels // 2 + (bits + 7) // 8
+    return Head(size, _SBC_RATES[data[1] >> 6], channels, (data[1],))
+
+
+def _gsm(data: memoryview) -> Head | None:
+    """ETSI TS 101 318, 5.1: frames of 33 bytes that begin with the number 13."""
+    return Head(33, 8_000, 1) if data[0] >> 4 == 13 else None
 
 
 _READERS: dict[str, Callable[[memoryview], Head | None]] = {
     **dict.fromkeys(("mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float"), _mpeg),
     "aac": _adts,
+    "aac_latm": _loas,
     "ac3": _ac3,
+    "eac3": _ac3,
+    "dca": _dts,
+    **dict.fromkeys(("mlp", "truehd"), _mlp),
+    "sbc": _sbc,
+    **dict.fromkeys(("gsm", "libgsm"), _gsm),
 }

@@ -21,6 +21,8 @@ XING_SLACK_BYTES = 2048
 XING_SLACK_SHARE = 0.02
 """By so much more than there is an MP3 file may claim: tags were taken off, a stream was cut between frames."""
 COMPLETE_SECONDS = 0.05
+_BARE = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "sbc", "gsm"}
+"""Nothing but frames."""
 
 
 class Ending(NamedTuple):
@@ -54,7 +56,7 @@ def ending_of(path: str, container: InputContainer, frames: Frames, codec: str) 
             ending = _by_claim(claim := claim_of(file), size)
             return ending._replace(sound_bytes=claim.size) if claim and ending.has_junk and "au" in names else ending
         missing = _missing_of_mp3(file, size) if "mp3" in names else None
-        behind = names & {"mp3", "aac", "ac3", "eac3"} and _has_tail(file, size, frames, codec)
+        behind = names & _BARE and _has_tail(file, size, frames, codec)
     if frames.ends_short:
         missing = missing or "the last packet is incomplete"
     return Ending(has_junk=frames.junk_behind or frames.ends_long or bool(behind), missing=missing)
@@ -148,6 +150,8 @@ def _has_tail(file: BinaryIO, size: int, frames: Frames, codec: str) -> bool:
         return False
     file.seek(frames.end)
     tail = file.read(ID3V1_BYTES + 1)
+    if codec.endswith("gsm") and tail[0] >> 4 == 13:
+        return False  # a frame that was cut
     return not (codec.startswith("mp") and len(tail) == ID3V1_BYTES and tail.startswith(b"TAG"))
 
 
