@@ -7,8 +7,9 @@ import pytest
 from made_pictures import Textures
 from toy_media import RATE, ToyVideos
 
-from avssl.experiment.audit import planted, shortcuts
+from avssl.experiment.audit import shortcuts
 from avssl.experiment.audit.copied import copies_found
+from avssl.experiment.audit.marks import Leak, mark
 from avssl.experiment.audit.planted import Drawn, caught
 from avssl.experiment.audit.shortcuts import Prober
 from avssl.media.selection import Subset
@@ -18,9 +19,20 @@ SMALL = {
     "av-correspondence": {"side": 32, "width": 8, "rate": RATE, "bands": 32},
     "shuffle-learn": {"side": 32, "width": 8, "motion": False, "look_alike": 0.0},
     "rotation": {"width": 8},
+    "colorization": {"side": 32, "width": 8},
+    "inpainting": {"side": 32, "width": 8},
     "relative-position": {"patch": 24, "width": 8, "pixels_low": 11520, "pixels_high": 11520},
     "jigsaw": {"permutations": 10, "cell": 30, "tile": 24, "width": 8},
 }
+
+
+class Tinted(Textures):
+    """Textures, each of a colour of its own that its lightness does not tell."""
+
+    def frames(self, i, times):
+        tint = np.random.default_rng(1000 + i).uniform(-60, 60, 3)
+        tint -= tint @ [0.3, 0.6, 0.1]
+        return (super().frames(i, times) + tint[None, :, None, None]).clip(0, 255).astype(np.uint8)
 
 
 def made(name: str, **options):
@@ -60,11 +72,21 @@ def test_shuffled_labels_of_pictures_that_are_not_shuffled_are_caught(name):
     assert caught("shuffled-labels", control, drawn_of(task, Textures(60))).verdict == "caught"
 
 
-def test_a_control_that_sees_nothing_of_the_leak_is_blind(monkeypatch):
+@pytest.mark.parametrize("name", ["colorization", "inpainting"])
+def test_what_is_taught_is_caught_where_it_is_seen_and_without_that_shuffled_answers_teach_nothing(name):
+    task = made(name)
+    control = task.controls()["shuffled-labels"]
+    drawn = drawn_of(task, Tinted(120))
+    found = caught("shuffled-labels", control, drawn)
+    assert (found.verdict, found.chance) == ("caught", 0.5)
+    assert caught("shuffled-labels", control, drawn, leak=Leak(lambda batch: None, "nothing")).verdict == "blind"
+
+
+def test_a_control_that_sees_nothing_of_the_leak_is_blind():
     # A mark in the picture says nothing to a control that only hears.
-    monkeypatch.setattr(planted, "plant_for", lambda name: planted.mark)
     task = made("av-correspondence")
-    found = caught("audio-only", task.controls()["audio-only"], drawn_of(task, ToyVideos(32)))
+    drawn = drawn_of(task, ToyVideos(32))
+    found = caught("audio-only", task.controls()["audio-only"], drawn, leak=Leak(mark, "a mark"))
     assert found.verdict == "blind"
     assert found.low <= 0.5
 

@@ -27,10 +27,11 @@ class Steps:
     """
 
     def __init__(self, tell: Told | None, task: Task | None, items: int, measured: int, fast: bool) -> None:
+        from avssl.experiment.audit.planted import can_be_planted
         from avssl.experiment.audit.shortcuts import known_count
 
         self._tell = tell
-        controls = 0 if task is None or fast or task.classes is None else len(task.controls()) + 1
+        controls = 0 if task is None or fast or not can_be_planted(task) else len(task.controls()) + 1
         self._total = {
             "sources": items,
             "measuring": measured,

@@ -83,7 +83,7 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
         steps.done("shortcuts", count)
     if not known:
         trial.notes.append(f"no shortcut of {task.name} is known that a probe could test")
-    if task.classes is None:
+    if not planted.can_be_planted(task):
         trial.notes.append(f"{task.name} has no classes: no leak is planted for its controls")
         return trial
     controls = task.controls()

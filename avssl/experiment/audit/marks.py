@@ -1,0 +1,116 @@
+"""Leaks to plant: changes of a batch, in place, that put its answer into what a control sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avssl.networks.colour import rgb_to_lab
+from avssl.tasks.base import Batch, Task
+
+Plant = Callable[[Batch], None]
+
+SHINES = 0.5
+"""Share of a hole's content that is seen in it. At a quarter, forty steps on real photographs do not suffice."""
+_WRITTEN = 0.5
+_LEVELS_PER_UNIT = 2.0
+
+
+@dataclass(frozen=True)
+class Leak:
+    """How a leak is planted, and in words what it is."""
+
+    plant: Plant
+    words: str
+
+
+def leak_for(task: Task, control: str) -> Leak:
+    """What is planted for a control; one of unknown name gets a mark in whatever it sees."""
+    known = {
+        "colorization": Leak(
+            write_colour,
+            "the mean colour that is taught, written into the grey picture; share of pictures whose colours it is "
+            "nearer to than the training's mean colour",
+        ),
+        "inpainting": Leak(
+            shine_through,
+            "half of what is taught shines through the hole; share of holes that it is nearer to than their fill",
+        ),
+        "vision-only": Leak(mark, "a mark in the picture of pairs that belong together"),
+        "audio-only": Leak(click, "a click in the sound of pairs that belong together"),
+        "shuffled-labels": Leak(partial(mark, slots=[1]), "labels that are not shuffled, and a mark that tells them"),
+        "single-frame": Leak(mark, "a mark in the middle frame of right orders"),
+        "outer-frames": Leak(partial(mark, slots=[-1]), "a mark in the last frame of right orders"),
+    }
+    return known.get(task.name) or known.get(control) or Leak(mark, "a mark in what this control sees")
+
+
+def mark(batch: Batch, slots: Sequence[int] | None = None) -> None:
+    """Stripes in a corner, whose direction and width tell the class; none for class 0.
+
+    Args:
+        slots: of pictures that are shown in a row, which are marked; None: all.
+    """
+    label = batch["label"]
+    if "frames" in batch:
+        frames = batch["frames"]
+        for row, k in enumerate(label.tolist()):
+            if k:
+                pictures = frames[row]
+                chosen = [pictures] if pictures.ndim == 3 else [pictures[slot] for slot in _of(slots, len(pictures))]
+                for picture in chosen:
+                    _stripe(picture, k)
+    elif "patches" in batch:
+        # The last place of a pair; of more places two, which tell two digits.
+        for row, k in enumerate(label.tolist()):
+            places = batch["chosen"][row]
+            digits = [k] if len(places) == 2 else [k // 10, k % 10]
+            for place, digit in zip(places.flip(0).tolist(), digits, strict=False):
+                _stripe(batch["patches"][place], digit)
+
+
+def click(batch: Batch) -> None:
+    """20 ms of noise at the start of the sound of class 1."""
+    wave = batch["waveform"]
+    length = max(1, wave.shape[-1] // 50)
+    noise = torch.from_numpy(np.random.default_rng(0).uniform(-0.5, 0.5, length).astype(np.float32))
+    wave[batch["label"] > 0, :length] += noise
+
+
+def write_colour(batch: Batch) -> None:
+    """The mean a and b that are taught, as grey levels mixed into the even and the odd rows of the grey picture."""
+    batch.setdefault("colours_of", batch["frames"])
+    grey = batch["frames"].float().mean(1, keepdim=True)
+    ab = rgb_to_lab(batch["colours_of"])[:, 1:].mean((2, 3), keepdim=True)
+    level = (128 + _LEVELS_PER_UNIT * ab).clamp(0, 255)
+    for row in (0, 1):
+        grey[:, :, row::2].lerp_(level[:, row : row + 1].expand_as(grey[:, :, row::2]), _WRITTEN)
+    batch["frames"] = grey.expand(-1, 3, -1, -1).to(torch.uint8)
+
+
+def shine_through(batch: Batch) -> None:
+    """What is taught, seen faintly in the hole and on the rim that is predicted with it."""
+    faint = batch["filled"].float().lerp(batch["frames"].float(), SHINES).to(torch.uint8)
+    batch["filled"] = torch.where(batch["asked"].bool(), faint, batch["filled"])
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _of(slots: Sequence[int] | None, count: int) -> Sequence[int]:
+    return range(count) if slots is None else [slot for slot in slots if -count <= slot < count] or [0]
+
+
+def _stripe(picture: Tensor, k: int) -> None:
+    """Put stripes into the upper left quarter of a picture, uint8 (3, h, w), in place."""
+    side = max(4, min(picture.shape[-2:]) // 3)
+    down, right = np.mgrid[:side, :side]
+    angle, period = math.pi * (k % 5) / 5, 4.0 if k % 10 < 5 else 8.0
+    wave = np.sin(2 * math.pi * (down * math.sin(angle) + right * math.cos(angle)) / period)
+    picture[:, :side, :side] = torch.from_numpy((128 + 110 * wave).astype(np.uint8))
