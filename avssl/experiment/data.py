@@ -77,11 +77,15 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a task trains on, is validated on, and is judged on; the last two None where there is none."""
+    """What a task trains on, is validated on, and is judged on; the last two None where there is none.
+
+    ``sources``: those of all that was opened, before it was divided.
+    """
 
     train: Media
     validation: Media | None
     test: Media | None
+    sources: data_sources.FoundSources | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,8 @@ def _divided(found: Opened, made: Callable[[Media], Media], say: Say) -> Parts:
         assert sources.test is not None
         test = usable(data_sources.carried(sources.test, found.test, made(found.test)), found.task, options.test, say)
         test = of_split(test, "test") or test
-    return divide(media, test, options, found.seed, need_test=found.need_test, copies=sources.copies)
+    parts = divide(media, test, options, found.seed, need_test=found.need_test, copies=sources.copies)
+    return replace(parts, sources=sources)
 
 
 def _say_shared(parts: Parts, say: Say) -> None:

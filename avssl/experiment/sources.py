@@ -41,6 +41,17 @@ class FoundSources:
     shared: tuple[Likeness, ...] = ()
     copies: frozenset[str] = frozenset()
 
+    def as_json(self) -> dict[str, Any]:
+        """How they were found, and each group with its rule, the name of its source, its files and the evidence."""
+        names = self.data.names + (self.test.names if self.test is not None else ())
+        return {
+            "found_by": self.data.mode,
+            "items": len(names),
+            "sources": len(set(names)),
+            "groups": [{"source": names[group.items[0]], **group.as_json()} for group in self.data.groups],
+            "kept_apart": [likeness.as_json() for likeness in self.data.warnings],
+        }
+
 
 def asked(sources: str, source_column: str | None) -> str:
     """The mode or column that ``--sources`` and its alias ``--source-column`` give.

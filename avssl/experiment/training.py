@@ -66,6 +66,7 @@ def train_jobs(
     told = once_a_file(say)
     try:
         _refuse_other_data(folder, jobs, several)
+        _write_sources(folder, jobs, several)
         judged = _is_judged(folder)
         # A run that has saved something goes on from there, whatever became of the run it began from.
         fresh = init is not None and not folder.checkpoints.steps()
@@ -90,7 +91,7 @@ def _forget(folder: RunFolder) -> None:
     """A run that could not take its first step is none: the same --out serves when the fault is mended."""
     begun = (folder.path / "metrics.jsonl").exists() or folder.checkpoints.steps()
     if folder.writes and not begun:
-        for name in ("config.yaml", "data.json", "environment.json"):
+        for name in ("config.yaml", "data.json", "sources.json", "environment.json"):
             (folder.path / name).unlink(missing_ok=True)
         for name in ("tasks", "checkpoints", "results", "tensorboard"):
             shutil.rmtree(folder.path / name, ignore_errors=True)
@@ -145,6 +146,13 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
             "choose another --out"
         )
     folder.write_json("data.json", {**known, **now})
+
+
+def _write_sources(folder: RunFolder, jobs: Sequence[Job], several: bool) -> None:
+    """``sources.json``: which items belong together and how that was found; of several tasks by task."""
+    found = {job.task.name: job.parts.sources.as_json() for job in jobs if job.parts.sources is not None}
+    if folder.writes and found:
+        folder.write_json("sources.json", found if several else next(iter(found.values())))
 
 
 def _same_data(then: Any, now: dict[str, Any]) -> bool:

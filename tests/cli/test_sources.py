@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from small_runs import Said
 
 from avssl import tasks
 from avssl.cli.options import Values
@@ -108,6 +111,22 @@ def test_test_data_of_sources_that_are_trained_on_are_named(cuts: Path, tmp_path
     parts = parts_of(options, told)
     shared = len(parts.train)  # of the others two are validated on
     assert any(line.startswith(f"{shared} of the 6 test items come from sources in the training data") for line in told)
+
+
+def test_a_run_keeps_which_items_belong_together_and_how_that_was_found(
+    cuts: Path, tmp_path: Path, avssl: Callable[..., Said]
+):
+    train = ("train", "rotation", "--data", cuts, "--sources", "names", "--out", tmp_path / "run", "--no-controls")
+    small = ("--width", "4", "--batch-size", "4", "--workers", "0", "--no-prepare", "--validation-puzzles", "4")
+    assert avssl(*train, *small, "--steps", "1").status == 0
+    kept = json.loads((tmp_path / "run" / "sources.json").read_text())
+    assert (kept["found_by"], kept["items"], kept["sources"], kept["kept_apart"]) == ("names", 12, 6, [])
+    first = kept["groups"][0]
+    assert (first["rule"], first["source"]) == ("names", "v000_p1.mp4")
+    assert [Path(path).name for path in first["paths"]] == ["v000_p1.mp4", "v000_p2.mp4"]
+    (tmp_path / "run" / "sources.json").unlink()  # a run of an earlier version goes on, and has it then
+    assert avssl(*train, *small, "--steps", "1").status == 0
+    assert json.loads((tmp_path / "run" / "sources.json").read_text()) == kept
 
 
 @pytest.mark.realdata

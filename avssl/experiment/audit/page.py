@@ -81,8 +81,8 @@ def as_json(audit: Audit) -> dict[str, Any]:
         "identity": [row.as_json() for row in audit.identity],
         "division": audit.division,
         "makes": [{"what": what, "items": count} for what, count in audit.makes],
-        "groups": [_likeness(one.rule, one.paths, one.words) for one in audit.found.groups],
-        "likely": [_likeness(one.rule, one.paths, one.words) for one in audit.found.warnings],
+        "groups": [one.as_json() for one in audit.found.groups],
+        "likely": [one.as_json() for one in audit.found.warnings],
         "notes": list(audit.notes),
         "summary": audit.summary.as_json(),
     }
@@ -96,10 +96,6 @@ def as_json(audit: Audit) -> dict[str, Any]:
 def _together(found: Likeness, root: str) -> tuple[str, list[str], int]:
     """Why, the first files within the data's folder, and how many there are."""
     return found.words, [relative(path, root) for path in found.paths[:_LISTED]], len(found.paths)
-
-
-def _likeness(rule: str, paths: Sequence[str], words: str) -> dict[str, Any]:
-    return {"rule": rule, "paths": list(paths), "words": words}
 
 
 def _group(rows: Sequence[Finding]) -> Group:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 _HOW = {
     "told": "as told",
@@ -35,6 +36,10 @@ class Likeness:
     items: tuple[int, ...]
     paths: tuple[str, ...]
     words: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The rule, the files and the evidence."""
+        return {"rule": self.rule, "paths": list(self.paths), "words": self.words}
 
 
 @dataclass(frozen=True)
