@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
+from avssl.options import option as option  # noqa: PLC0414  offered to tasks from here, too
 from avssl.samplers.keys import Key
 
 if TYPE_CHECKING:
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
 
 Batch = dict[str, Any]
 """What ``collate`` makes: tensors by name; other values (lists of texts) stay where they are."""
-
-
-def option(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """A field of a task's options, with the help that its flag shows.
-
-    ``low`` and ``high`` are the least and the greatest value that the command line and YAML files take, each number
-    of a list by itself; None is no bound.
-    """
-    return field(default=default, metadata={"help": help, "low": low, "high": high})
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import pytest
 
 from avssl.cli.options import Command, Option, Values, options_of
 from avssl.errors import UserError
-from avssl.tasks.base import option
+from avssl.options import option
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Bounded:
         ("share", ".nan", "(nan) must lie between 0 and 1"),
         ("side", "7", "(7) must be at least 8"),
         ("loudness", "20", "(20) must be at most 0"),
-        ("hidden", "[3, 0]", "((3, 0)) must be at least 1"),
+        ("hidden", "[3, 0]", "(3,0) must be at least 1"),
     ],
 )
 def test_a_number_outside_its_bounds_is_refused_wherever_it_is_given(word: str, value: str, rule: str, tmp_path: Path):

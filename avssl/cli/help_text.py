@@ -1,0 +1,103 @@
+"""What ``--help`` of a command prints: a column of flags and a column of help, as wide as the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from avssl.options import Option
+from avssl.options.kinds import choices, is_bool, is_list
+
+WIDTH, NARROWEST, FLAGS = 110, 50, 30
+"""Characters: of a line where the terminal is wider, of one where it is narrower, and before the help."""
+
+LONGEST_CHOICES = 60
+"""Characters of a list of values that stands behind its option; a longer one goes into the help."""
+
+
+def help_text(name: str, summary: str, example: str, groups: Mapping[str, Sequence[Option]], width: int | None) -> str:
+    """The whole help, ending in a newline.
+
+    Args:
+        name: the command's.
+        summary: a sentence or paragraphs; lines stay as they are written where they fit.
+        example: lines that can be typed.
+        groups: options by title.
+        width: of a line at most; None is the terminal's, or :data:`WIDTH` where there is none.
+    """
+    width = width or max(NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
+    placed = [option for options in groups.values() for option in options if option.positional]
+    parts = [f"usage: {' '.join([name, *map(_place, placed), '[options]'])}", *_wrapped(summary, width)]
+    if placed:
+        rows = [(option.name.upper(), option.help) for option in placed]
+        parts.append(_table("arguments", rows, width))
+    for title, options in groups.items():
+        rows = [("-h, --help", "show this and stop")] if title == "options" else []
+        rows += [(_names(option), _help(option)) for option in options if not option.positional]
+        if rows:
+            parts.append(_table(title, rows, width))
+    if example:
+        parts.append(f"example:\n{textwrap.indent(textwrap.dedent(example).strip(), '  ')}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _wrapped(summary: str, width: int) -> list[str]:
+    """Paragraphs; one with a line that does not fit is filled anew, but not a table or an example."""
+    paragraphs = summary.strip().split("\n\n")
+    return [
+        text
+        if "  " in text or max(map(len, text.splitlines())) <= width
+        else textwrap.fill(text, width, break_on_hyphens=False)
+        for text in paragraphs
+    ]
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]], width: int) -> str:
+    lines = [f"{title}:"]
+    for names, help in rows:
+        about = textwrap.wrap(help, width - FLAGS, break_on_hyphens=False, break_long_words=False) or [""]
+        head = f"  {names}"
+        if len(head) > FLAGS - 2:
+            lines.append(head)
+            head = ""
+        lines.append(f"{head:{FLAGS}}{about[0]}".rstrip())
+        lines += [" " * FLAGS + line for line in about[1:]]
+    return "\n".join(lines)
+
+
+def _place(option: Option) -> str:
+    shape = option.name.upper() + ("…" if is_list(option.type) else "")
+    return shape if option.required else f"[{shape}]"
+
+
+def _names(option: Option) -> str:
+    if is_bool(option.type):
+        return f"{option.flag}, --no-{option.flag[2:]}"
+    names = f"{option.short}, {option.flag}" if option.short else option.flag
+    return f"{names} {_shown(option)}"
+
+
+def _shown(option: Option) -> str:
+    return "NAME" if _long_choices(option) else option.shown
+
+
+def _long_choices(option: Option) -> tuple[str, ...]:
+    known = choices(option.type)
+    return known if option.metavar is None and len(option.shown) > LONGEST_CHOICES else ()
+
+
+def _help(option: Option) -> str:
+    listed = _long_choices(option)
+    return option.help + (f"; one of {', '.join(listed)}" if listed else "") + _default(option)
+
+
+def _default(option: Option) -> str:
+    value = option.default
+    if option.required or value is None or value in ("", ()):
+        return ""
+    if isinstance(value, bool):
+        return f" (default: {'yes' if value else 'no'})"
+    if isinstance(value, float):
+        return f" (default: {value:g})"
+    return f" (default: {','.join(map(str, value)) if isinstance(value, tuple | list) else value})"

@@ -1,0 +1,123 @@
+"""What there is to know of one option: its name, type, default, help and bounds, kept in a dataclass's field."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, get_type_hints
+
+from avssl.options.kinds import metavar
+
+REQUIRED: Any = MISSING
+"""The default of an option that must be given."""
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    short: str | None = None,
+    metavar: str | None = None,
+) -> Any:
+    """A field of an options dataclass.
+
+    Args:
+        default: its value where none is given, or :data:`REQUIRED`; the only place where it stands.
+        help: what it does, as the flag's help says.
+        low, high: the least and the greatest number taken, of a list each number by itself; None is no bound.
+        above: instead of ``low``, what a number must be more than.
+        short: a one-letter flag beside the long one, such as "-o".
+        metavar: what stands for the value in the help, where the type does not say it: "RUN".
+    """
+    about = {"help": help, "low": low, "high": high, "above": above, "short": short, "metavar": metavar}
+    return field(default=default, metadata=about)
+
+
+def argument(help: str, *, default: Any = REQUIRED, metavar: str | None = None) -> Any:
+    """A field that is given on the command line by its place, not by a flag; a tuple takes one value or more."""
+    return field(default=default, metadata={"help": help, "positional": True, "metavar": metavar})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: a flag, a YAML key and a keyword argument of the same name.
+
+    Attributes:
+        name: with underscores: ``batch_size`` is the flag ``--batch-size`` and the key ``batch_size``.
+        type: the annotation: int, str | None, Literal["a", "b"], tuple[float, ...], …
+        positional: given by its place instead of by a flag.
+        required: must be given.
+
+    The others are as :func:`option` takes them.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+    short: str | None = None
+    metavar: str | None = None
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    positional: bool = False
+    required: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def shown(self) -> str:
+        """What stands for the value in the help."""
+        return self.metavar or metavar(self.type)
+
+    def refusal(self, value: Any) -> str | None:
+        """What a value must be that lies outside the bounds ("must be at least 1"); None if it lies within."""
+        if value is None or (self.low is None and self.high is None and self.above is None):
+            return None
+        numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else (value,)
+        return None if all(map(self._within, numbers)) else self._rule()
+
+    def _within(self, number: float) -> bool:
+        return (
+            math.isfinite(number)  # NaN compares as neither too small nor too large
+            and (self.low is None or number >= self.low)
+            and (self.above is None or number > self.above)
+            and (self.high is None or number <= self.high)
+        )
+
+    def _rule(self) -> str:
+        low, high, above = self.low, self.high, self.above
+        if above is not None:
+            return f"must be more than {above:g}" + ("" if high is None else f" and at most {high:g}")
+        if low is None:
+            return f"must be at most {high:g}"
+        if high is None:
+            return "must not be negative" if low == 0 else f"must be at least {low:g}"
+        return f"must lie between {low:g} and {high:g}"
+
+
+def options_of(cls: type[Any], *, skip: Iterable[str] = ()) -> list[Option]:
+    """The fields of an options dataclass, without those named in ``skip``."""
+    hints = get_type_hints(cls)
+    left_out = set(skip)
+    return [_option(each, hints[each.name]) for each in fields(cls) if each.init and each.name not in left_out]
+
+
+def _option(each: Field[Any], kind: Any) -> Option:
+    about = each.metadata
+    default = each.default if each.default_factory is MISSING else each.default_factory()
+    return Option(
+        each.name,
+        kind,
+        None if default is REQUIRED else default,
+        about.get("help", ""),
+        **{name: about.get(name) for name in ("short", "metavar", "low", "high", "above")},
+        positional=about.get("positional", False),
+        required=default is REQUIRED,
+    )

@@ -1,0 +1,124 @@
+"""Options given in Python: checked as flags and YAML keys are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from avssl.errors import UserError
+from avssl.options import REQUIRED, argument, build, option, options_of, resolve
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy:
+    data: str = argument("where the clips are")
+    run: str = option(REQUIRED, "a finished run", metavar="RUN")
+    side: int | None = option(64, "pixels", low=8)
+    rate: float = option(1.0, "how fast", above=0, high=10)
+    workers: int = option(1, "processes", low=0)
+    erase: Literal["before", "off"] = option("before", "when to erase")
+    level: Literal[1, 2] = option(1, "which")
+    flip: bool = option(False, "mirror")
+    widths: tuple[int, ...] = option((4,), "of layers")
+    shares: Mapping[str, float] | None = option(None, "by name")
+    weight: int | float | None = None
+
+
+GIVEN: dict[str, Any] = {"data": "clips/", "run": "runs/a"}
+
+
+def test_what_is_not_given_keeps_its_default():
+    assert build(Toy, GIVEN) == Toy(data="clips/", run="runs/a")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "built"),
+    [
+        ("data", Path("clips") / "a", "clips/a"),
+        ("side", np.int64(32), 32),
+        ("side", "32", 32),
+        ("side", None, None),
+        ("rate", 2, 2.0),
+        ("rate", np.float32(0.5), 0.5),
+        ("rate", "1e-1", 0.1),
+        ("erase", False, "off"),  # as YAML 1.1 reads the word off
+        ("level", 2, 2),
+        ("level", "2", 2),
+        ("widths", [3, 4], (3, 4)),
+        ("widths", 3, (3,)),
+        ("widths", "3, 4", (3, 4)),
+        ("widths", [], ()),
+        ("shares", {"a": 1}, {"a": 1.0}),
+    ],
+)
+def test_a_value_becomes_one_of_its_option_s_type(name: str, value: object, built: object):
+    found = getattr(build(Toy, GIVEN | {name: value}), name)
+    assert found == built
+    assert type(found) is type(built)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("sied", 3, "no option is called 'sied'; did you mean 'side'?"),
+        ("entirely_else", 3, "no option is called 'entirely_else'"),
+        ("side", "many", "side wants a whole number or None, not 'many'"),
+        ("side", 8.5, "side wants a whole number or None, not 8.5"),
+        ("side", True, "side wants a whole number or None, not True"),
+        ("side", 7, "side (7) must be at least 8"),
+        ("rate", None, "rate wants a number, not None"),
+        ("rate", True, "rate wants a number, not True"),
+        ("rate", 0.0, "rate (0) must be more than 0 and at most 10"),
+        ("rate", float("nan"), "rate (nan) must be more than 0 and at most 10"),
+        ("workers", -3, "workers (-3) must not be negative"),
+        ("erase", "befor", "erase wants one of before, off, not 'befor'; did you mean 'before'?"),
+        ("erase", True, "erase wants one of before, off, not True"),
+        ("level", True, "level wants one of 1, 2, not True"),
+        ("flip", "yes", "flip wants true or false, not 'yes'"),
+        ("data", 3, "data wants text, not 3"),
+        ("widths", [3, "x"], "widths wants whole numbers with commas between, not [3, 'x']"),
+        ("widths", {"a": 1}, "widths wants whole numbers with commas between, not {'a': 1}"),
+        ("shares", [1], "shares wants names with numbers, such as {a: 1, b: 2} or None, not [1]"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_says_what_is_wanted(name: str, value: object, message: str):
+    with pytest.raises(UserError) as caught:
+        build(Toy, GIVEN | {name: value}, "here: ")
+    assert str(caught.value) == f"here: {message}"
+
+
+def test_an_option_that_must_be_given_is_asked_for():
+    with pytest.raises(UserError) as caught:
+        build(Toy, {"data": "clips/"})
+    assert str(caught.value) == "Toy wants run: a finished run"
+
+
+def test_a_type_that_no_flag_can_have_is_the_program_s_fault():
+    with pytest.raises(TypeError, match="no option can be of the type"):
+        build(Toy, GIVEN | {"weight": 3})
+
+
+def test_keywords_beat_the_yaml_file_and_drop_their_rivals_there(tmp_path: Path):
+    config = tmp_path / "c.yaml"
+    config.write_text("side: 32\nrate: 2\ntask: toy\n")
+    options = options_of(Toy, skip=["weight"])
+    given = {"workers": 2, "config": config}
+    values = resolve(
+        [*options, *options_of(Config)],
+        given,
+        config="config",
+        extra_keys=["task"],
+        exclusive=[("workers", "side")],
+    )
+    assert (values["side"], values["workers"], values["rate"], values["task"]) == (64, 2, 2.0, "toy")
+    assert values.given == {"workers", "config", "rate"}
+
+
+@dataclass(frozen=True)
+class Config:
+    config: str | None = option(None, "a YAML file")
