@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from avssl.cli.checks import require
-from avssl.cli.options import Command, Option
+from avssl.cli.options import parsed
 from avssl.errors import NothingUsable
 from avssl.experiment.data import offer_tables
 from avssl.media import Prepared, open_media, summarize
 from avssl.media.facts import Media
 from avssl.media.indexing.summary import Summary, relative, verdicts
 from avssl.media.prepared.verify import verify
+from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
 from avssl.system.console import duration, say
 from avssl.system.files import write_json
@@ -24,54 +25,55 @@ SHORT_LIST = 100
 """So many files or fewer are all listed; of more only those with something to say, unless --all asks."""
 
 
+WHAT = """Look at every file of DATA once, in parallel: what can be used, what cannot and why, what is odd.
+The index is kept, so that the next look is instant; a file that changed is looked at again.
+All checksums of a prepared set are compared.
+
+Flags: silent (the sound is), still (the picture does not move), short (under a second), junk (bytes after
+the sound), joined (more than one recording), unknown length (a header written into a pipe)."""
+EXAMPLE = """avssl index videos/
+avssl index clips.csv --all
+avssl index videos/ --to index/ --json summary.json"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexOptions:
+    """What is looked at, and what is shown of it."""
+
+    data: str = argument("folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set")
+    to: str | None = option(None, "folder to keep the index in, instead of the cache", metavar="DIR")
+    json: str | None = option(None, "also write what is printed to this file", metavar="FILE")
+    again: bool = option(False, "look at every file again, also where nothing changed")
+    quick: bool = option(False, "of a prepared set: compare sizes only, not checksums")
+    all: bool = option(False, f"list every file, also of more than {SHORT_LIST}")
+    workers: int | None = option(None, "processes that look at files (default: as many as cores)", low=0)
+
+
 def run(argv: Sequence[str]) -> None:
     """Index what is named and print it."""
-    command = Command(
-        "avssl index",
-        "Look at every file of DATA once, in parallel: what can be used, what cannot and why, what is odd.\n"
-        "The index is kept, so that the next look is instant; a file that changed is looked at again.\n"
-        "All checksums of a prepared set are compared.\n\n"
-        "Flags: silent (the sound is), still (the picture does not move), short (under a second), junk (bytes after\n"
-        "the sound), joined (more than one recording), unknown length (a header written into a pipe).",
-        "avssl index videos/\navssl index clips.csv --all\navssl index videos/ --to index/ --json summary.json",
-    )
-    command.positional(
-        "data", "folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set"
-    )
-    command.add(
-        [
-            Option("to", str | None, None, "folder to keep the index in, instead of the cache", metavar="DIR"),
-            Option("json", str | None, None, "also write what is printed to this file", metavar="FILE"),
-            Option("again", bool, False, "look at every file again, also where nothing changed"),
-            Option("quick", bool, False, "of a prepared set: compare sizes only, not checksums"),
-            Option("all", bool, False, f"list every file, also of more than {SHORT_LIST}"),
-            Option("workers", int | None, None, "processes that look at files (default: as many as cores)"),
-        ]
-    )
-    values = command.parse(argv)
-    require(values, "workers", values["workers"] is None or values["workers"] >= 0, "must not be negative")
+    options = parsed(argv, IndexOptions, "avssl index", WHAT, EXAMPLE)
     began = time.monotonic()
     try:
-        media = open_media(values["data"], index=values["to"], again=values["again"], workers=values["workers"])
+        media = open_media(options.data, index=options.to, again=options.again, workers=options.workers)
     except NothingUsable as error:
         if len(error.rejected) > 1:  # one alone is named by the line that ends the command
             print_rejected([(relative(path, error.root), reason) for path, reason in error.rejected])
         raise
-    offer_tables(values["data"], say)
+    offer_tables(options.data, say)
     if isinstance(media, Prepared):
         with telling(None) as tell:
-            say(f"{media.folder}: {verify(media, quick=values['quick'], tell=tell).words()}")
+            say(f"{media.folder}: {verify(media, quick=options.quick, tell=tell).words()}")
     summary = summarize(media)
     print_summary(summary)
-    print_files(media, summary, everything=values["all"])
+    print_files(media, summary, everything=options.all)
     opened = getattr(media, "looked_at", None)
     if opened is not None:
         known = summary.usable + len(summary.rejected) - opened
         before = f"; {known} were known from before" if known > 0 else ""
         say(f"looked at {opened} files in {duration(time.monotonic() - began)}{before}")
-    if values["json"] is not None:
+    if options.json is not None:
         files = [verdict._asdict() for verdict in verdicts(media)]
-        write_json(Path(values["json"]), json.loads(json.dumps({**summary.as_json(), "files": files}, default=str)))
+        write_json(Path(options.json), json.loads(json.dumps({**summary.as_json(), "files": files}, default=str)))
 
 
 def print_summary(summary: Summary) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from avssl.cli.help_text import help_text
 from avssl.errors import UserError
@@ -18,7 +18,9 @@ from avssl.options import Option, Values, meant, options_of, resolve
 from avssl.options.kinds import NO, YES, from_text, is_bool, is_list, wanted
 from avssl.options.resolve import refusal
 
-__all__ = ["BUDGET", "Command", "Option", "Values", "options_of", "source_options"]
+__all__ = ["BUDGET", "Command", "Option", "Values", "options_of", "parsed", "source_options"]
+
+T = TypeVar("T")
 
 BUDGET = ("steps", "epochs", "minutes")
 """Options of which one is given; on the command line it overrides another of them in the YAML file."""
@@ -93,7 +95,7 @@ class Command:
         for option in self.options.values():
             if option.required and not values.get(option.name):
                 what = option.name.upper() if option.positional else f"{option.short or option.flag} {option.shown}"
-                raise UserError(f"{self.name} wants {what}; see {self.name} --help")
+                raise UserError(f"{self.name} wants {what}, {option.help}; see {self.name} --help")
         return values
 
     # --- how ----------------------------------------------------------------------------------------------
@@ -143,6 +145,17 @@ class Command:
         if left:
             raise UserError(f"{self.name} does not know what to do with {left[0]!r}; see {self.name} --help")
         return found
+
+
+def parsed(argv: Sequence[str], cls: type[T], name: str, summary: str, example: str) -> T:
+    """The options of a command that has one dataclass of them, from what was typed after its name.
+
+    Raises:
+        UserError, SystemExit: as :meth:`Command.parse`.
+    """
+    command = Command(name, summary, example)
+    command.add(cls)
+    return command.parse(argv).build(cls)
 
 
 def _flags(option: Option) -> list[str]:

@@ -5,44 +5,45 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from avssl.cli.checks import require
-from avssl.cli.options import Command, Option, options_of
+from avssl.cli.options import Command
+from avssl.options import argument, option
 from avssl.system.console import duration, folder_size, progress, say, size
 from avssl.world import contact_sheet, generate
 from avssl.world.settings import Settings
 
+WHAT = """Generate short clips of objects that fall, bounce, swing and collide, and sound when they do: ordinary
+video files, each with its truth beside it (boxes, kinds, who sounds when). Train, validation and test
+clips apart. The same seed makes the same world. An interrupted world goes on where it was."""
+EXAMPLE = """avssl world clips/
+avssl world clips/ --train 200 --test 50 --seed 1 --preset localization"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldOptions:
+    """Where a world goes, beside the settings that make it."""
+
+    out: str = argument("folder to write: train/, validation/, test/ and world.json")
+    sheet: str | None = option(None, "also draw a contact sheet of the first clips to this PNG", metavar="PNG")
+    workers: int | None = option(None, "processes (default: as many as cores)", low=0)
+
 
 def run(argv: Sequence[str]) -> None:
     """Generate a world, or continue one that was begun."""
-    command = Command(
-        "avssl world",
-        "Generate short clips of objects that fall, bounce, swing and collide, and sound when they do: ordinary\n"
-        "video files, each with its truth beside it (boxes, kinds, who sounds when). Train, validation and test\n"
-        "clips apart. The same seed makes the same world. An interrupted world goes on where it was.",
-        "avssl world clips/\navssl world clips/ --train 200 --test 50 --seed 1 --preset localization",
-    )
-    command.positional("out", "folder to write: train/, validation/, test/ and world.json")
-    command.add(options_of(Settings))
-    command.add(
-        [
-            Option(
-                "sheet", str | None, None, "also draw a contact sheet of the first clips to this PNG", metavar="PNG"
-            ),
-            Option("workers", int | None, None, "processes (default: as many as cores)"),
-        ]
-    )
+    command = Command("avssl world", WHAT, EXAMPLE)
+    command.add(Settings)
+    command.add(WorldOptions)
     values = command.parse(argv)
-    require(values, "workers", values["workers"] is None or values["workers"] >= 0, "must not be negative")
-    settings = values.build(Settings)
-    out, began = Path(values["out"]), time.monotonic()
-    with progress("generating", "clips") as told:
+    settings, options = values.build(Settings), values.build(WorldOptions)
+    out, began = Path(options.out), time.monotonic()
+    with progress("generating", "clips") as on_progress:
         fields = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-        generate(out, **fields, workers=values["workers"], progress=told)
+        generate(out, **fields, workers=options.workers, progress=on_progress)
     count = settings.train + settings.validation + settings.test
     took = duration(time.monotonic() - began)
     say(f"{out}: {count} clips of {settings.seconds:.1f} s, {size(folder_size(out))}, in {took}")
-    if values["sheet"] is not None:
-        contact_sheet(out, Path(values["sheet"]))
-        say(f"{values['sheet']}: the first clips, with their sound")
+    if options.sheet is not None:
+        contact_sheet(out, Path(options.sheet))
+        say(f"{options.sheet}: the first clips, with their sound")

@@ -35,6 +35,7 @@ MOST_OF_NOTHING = 0.05
 class Shown:
     """What was written, and what it says in one line."""
 
+    scene: str
     video: Path
     facts: Path
     moments: Path
@@ -68,7 +69,7 @@ def show_scene(
     with whole_file(facts, "w") as file:
         json.dump(as_json(scene, analysis, run), file, indent=1, allow_nan=False)
     _write_moments(scene, analysis, size, moments)
-    return Shown(out, facts, moments, verdict(analysis), float(analysis.heard.mean()))
+    return Shown(scene.name, out, facts, moments, verdict(analysis), float(analysis.heard.mean()))
 
 
 def verdict(analysis: Analysis) -> str:

@@ -142,7 +142,7 @@ def test_a_damaged_config_or_a_checkpoint_of_another_network_is_one_line(avssl: 
         (["world", "out", "--preset", "nice"], "no preset is called 'nice'"),
         (["prepare", "data"], "avssl prepare wants OUT"),
         (["prepare", "data", "out", "--side", "-5"], "--side (-5) must be at least 1"),
-        (["prepare", "data", "out", "--fps", "-1"], "--fps (-1.0) must be more than 0"),
+        (["prepare", "data", "out", "--fps", "-1"], "--fps (-1) must be more than 0"),
         (["prepare", "data", "out", "--rate", "0"], "--rate (0) must be at least 1"),
         (["prepare", "data", "out", "--jpeg-quality", "101"], "--jpeg-quality (101) must lie between 1 and 100"),
         (["prepare", "data", "out", "--shard-size", "0"], "--shard-size (0) must be at least 1"),

@@ -1,0 +1,179 @@
+"""What this installation has: versions, devices, decoders, readers, places, and what is missing for what."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import avssl
+from avssl.errors import UserError
+from avssl.experiment.reader_checks import check_readers
+from avssl.installation import (
+    extra_packages,
+    install_hint,
+    installed_version,
+    needed_packages,
+    outside_tested_range,
+)
+from avssl.system.console import folder_size, size
+from avssl.version import __version__
+
+TOOLS = {"pytest": "make test", "ruff": "make lint"}
+"""Package → what it is for; avssl itself does without."""
+
+EXTRAS = {
+    "webdataset": "reading prepared shards with other tools",
+    "export": "avssl export FILE.onnx",
+    "parquet": "avssl embed -o FILE.parquet",
+    "keypoints": "FLIC as prepared in HDF5",
+    "normals": "arrays of MATLAB 7.3",
+    "detection": "COCO's average precision",
+}
+"""Extra of pyproject.toml → what it is for."""
+
+VIDEO = ("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8", "vp9", "av1", "theora", "mjpeg", "flv1")
+SOUND = ("aac", "mp3", "mp2", "opus", "vorbis", "flac", "pcm_s16le", "ac3")
+ENOUGH_BYTES = 2_000_000_000
+"""Free space below which a prepared set of some hours of video may not fit."""
+
+
+Rows = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found.
+
+    Attributes:
+        tables: rows by title.
+        missing: packages that are not installed, and what they are for.
+        outside: packages outside the range that the tests cover.
+        broken: readers that do not work here.
+    """
+
+    tables: dict[str, Rows]
+    missing: Rows
+    outside: list[str]
+    broken: list[str]
+
+    def check(self) -> None:
+        """Refuse an installation with which avssl does not work.
+
+        Raises:
+            UserError: a package is missing, or a reader does not work.
+        """
+        absent = [name for name in needed_packages() if installed_version(name) is None]
+        if absent:
+            raise UserError(
+                f"{', '.join(absent)}: needed and not installed; in the clone: pip install -c constraints.txt -e ."
+            )
+        if self.broken:
+            raise UserError(f"does not work here: {', '.join(self.broken)}{self.ranges or ' (see above)'}")
+
+    @property
+    def ranges(self) -> str:
+        """What there is to add of packages outside the tested range; nothing where there are none."""
+        return f"; outside the tested range: {', '.join(self.outside)}" if self.outside else ""
+
+
+def examine_installation() -> Examination:
+    """Look at everything; a small clip is written to a temporary folder and read back by every reader."""
+    versions, outside = _versions()
+    readers = check_readers()
+    tables = {
+        "Versions": versions,
+        "Devices": _devices(),
+        "Decoders": _decoders(),
+        "Readers, on a test clip": [(name, words) for name, words, _ in readers],
+        "Places": _places(),
+    }
+    return Examination(tables, _missing(), outside, [name for name, _, well in readers if not well])
+
+
+def _versions() -> tuple[Rows, list[str]]:
+    """The rows, and the packages that are outside the range that the tests cover."""
+    rows = [("avssl", f"{__version__} in {Path(avssl.__file__).parent}")]
+    rows.append(("python", f"{platform.python_version()} ({sys.executable})"))
+    rows.append(("system", platform.platform()))
+    outside = []
+    for name in needed_packages():
+        allowed = outside_tested_range(name)
+        if allowed is not None:
+            outside.append(f"{name} {installed_version(name)} ({allowed})")
+        note = f"  outside the tested range {allowed}" if allowed is not None else ""
+        rows.append((name, (installed_version(name) or "not installed") + note))
+    return rows, outside
+
+
+def _devices() -> Rows:
+    import torch
+
+    from avssl.trainer.devices import computes_bf16
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cpu = torch.device("cpu")
+    rows = [("cpu", f"{cores} cores, {torch.get_num_threads()} torch threads, --precision auto is {_auto(cpu)}")]
+    for number in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(number)
+        device = torch.device("cuda", number)
+        numbers = "bf16, fp16, fp32" if computes_bf16(device) else "fp16, fp32"
+        rows.append((f"cuda:{number}", f"{facts.name}, {size(facts.total_memory)}, computes {numbers}"))
+    if torch.backends.mps.is_available():
+        rows.append(("mps", "Metal, fp32"))
+    if len(rows) == 1:
+        rows.append(("gpu", f"none that this torch ({torch.__version__}) can use; training runs on the CPU"))
+    return rows
+
+
+def _auto(device: object) -> str:
+    from avssl.trainer.devices import choose_precision
+
+    return choose_precision("auto", device).name  # type: ignore[arg-type]
+
+
+def _decoders() -> Rows:
+    import av
+    from av.codec.codec import UnknownCodecError
+
+    def has(name: str) -> bool:
+        try:
+            return av.codec.Codec(name, "r") is not None
+        except UnknownCodecError:
+            return False
+
+    libraries = ", ".join(f"{name} {'.'.join(map(str, version))}" for name, version in av.library_versions.items())
+    rows = [("FFmpeg", f"inside PyAV {av.__version__}: {libraries}")]
+    for kind, names in (("video", VIDEO), ("sound", SOUND)):
+        lacking = [name for name in names if not has(name)]
+        there = ", ".join(name for name in names if name not in lacking)
+        rows.append((kind, there + (f"; not: {', '.join(lacking)}" if lacking else "")))
+    return rows
+
+
+def _places() -> Rows:
+    from avssl.system.files import cache_folder
+
+    cache = cache_folder()
+    told = "AVSSL_CACHE" if os.environ.get("AVSSL_CACHE") else "AVSSL_CACHE moves it"
+    rows = [("cache", f"{cache} ({told}): {size(folder_size(cache)) if cache.exists() else 'nothing there yet'}")]
+    for name, place in (("free at the cache", cache), ("free here", Path.cwd())):
+        free = shutil.disk_usage(_existing(place)).free
+        rows.append((name, size(free) + ("" if free > ENOUGH_BYTES else ": little; prepared data may not fit")))
+    return rows
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _missing() -> Rows:
+    rows = []
+    for extra, what in EXTRAS.items():
+        lacking = [name for name, of in extra_packages() if of == extra and installed_version(name) is None]
+        if lacking:
+            rows.append((", ".join(lacking), f"{what}: {install_hint(extra)}"))
+    return rows + [(name, what) for name, what in TOOLS.items() if installed_version(name) is None]

@@ -1,0 +1,47 @@
+"""One HTML page of runs, written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avssl.errors import UserError
+from avssl.options import argument, option
+
+if TYPE_CHECKING:
+    from avssl.report.run_parts import RunParts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Of which runs, and where the page goes."""
+
+    run: tuple[str, ...] = argument("folders of runs")
+    output: str | None = option(
+        None,
+        "the page to write (default: report.html in the run; of several runs in the current folder)",
+        short="-o",
+        metavar="HTML",
+    )
+
+
+def write_report(options: ReportOptions) -> tuple[Path, list[RunParts]]:
+    """Write the page; where it lies, and what was read of each run.
+
+    Raises:
+        UserError: a folder that is no run, a name that does not end in .html, a full disk.
+    """
+    runs = options.run
+    page = Path(options.output or (Path(runs[0]) / "report.html" if len(runs) == 1 else "report.html"))
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"-o {page} must end in .html")
+    from avssl.report.page import report_page
+    from avssl.report.run_parts import read_runs
+    from avssl.system.files import whole_file
+
+    parts = read_runs(runs)
+    text = report_page(parts, page)
+    with whole_file(page, "w") as file:
+        file.write(text)
+    return page, parts
