@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.made import Recipe, draw, make
+from media.made import Recipe, draw, make, number_in
 
 from avssl.errors import MediaError
 from avssl.media.decoding.decode import iter_frames, read_frames
@@ -85,6 +85,27 @@ def test_bare_pictures_have_no_clock_of_their_own_and_go_on_counting(kind: str, 
     assert (found.reason, found.frame_count, found.duration_seconds) == (None, 50, pytest.approx(2.0))
     larger = inspect(joined(tmp_path, recipe, replace(recipe, width=96)))
     assert str(larger.reason).startswith("joined: the size of its pictures changes from 64×48 to 96×48")
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("h264", "libx264"), ("hevc", "libx265")])
+def test_bare_pictures_whose_rate_changes_are_joined(kind: str, codec: str, tmp_path: Path) -> None:
+    first = Recipe(kind, video=codec, sound=None, frames=50, b_frames=2)
+    reason = str(inspect(joined(tmp_path, first, replace(first, rate=Fraction(50)))).reason)
+    assert reason == "joined: the rate of its pictures changes from 25 to 50 a second at 2.00 s"
+    again = inspect(joined(tmp_path, first, replace(first, group=25)))
+    assert (again.reason, again.frame_count) == (None, 100)
+
+
+@pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video"])
+def test_bare_mpeg_video_whose_rate_changes_is_on_one_clock(codec: str, tmp_path: Path) -> None:
+    first = Recipe("m2v", video=codec, sound=None, frames=50, format=codec)
+    path = joined(tmp_path, first, replace(first, rate=Fraction(50)))
+    found = inspect(path)
+    assert (found.reason, found.frame_count, found.duration_seconds) == (None, 100, pytest.approx(3.0, abs=0.05))
+    step = np.diff(found.frame_times)
+    assert (np.median(step[:48]), np.median(step[51:])) == (pytest.approx(0.04), pytest.approx(0.02))
+    shown = read_frames(path, found.clock, [1.5, 2.5])
+    assert [number_in(picture) for picture in shown] == [pytest.approx(37, abs=2), pytest.approx(25, abs=2)]
 
 
 def test_a_change_of_size_that_was_not_looked_at_is_met_when_it_is_read(tmp_path: Path) -> None:

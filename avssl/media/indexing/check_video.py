@@ -20,6 +20,7 @@ from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.pictures import Painter, shown_size
 from avssl.media.decoding.trust import decoded
 from avssl.media.decoding.video import DAMAGED, FrameReader, size_changes
+from avssl.media.indexing.bare_rates import rate_change
 
 FIRST_FRAMES = 120
 MIDDLE_FRAMES = 60
@@ -68,6 +69,9 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
     look = _Look(path, stream, track, deadline)
     if track.untimed or (stream.container.format.name == "avi" and track.is_delayed):
         # AVI knows no presentation times; what FFmpeg makes up where frames may be reordered is late or worse.
+        change = rate_change(path, stream.index, deadline)
+        if change:
+            raise Unusable(change)
         clock = look.counted()
     else:
         clock = look.timed(thorough)
