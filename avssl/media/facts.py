@@ -42,7 +42,8 @@ class Facts:
     flags: tuple[str, ...] = ()
     """Of "silent", "still", "short": usable, but a task may pass it over. Of a file that plays though it is odd: "junk"
     (bytes that are no part of it follow its end), "joined" (more than one recording, one after the other), "unknown
-    length" (its header, written into a pipe, leaves the length open)."""
+    length" (its header, written into a pipe, leaves the length open), "cut" (it was cut out of a stream, and pictures
+    before its first whole one are passed over)."""
 
     @property
     def has_video(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.made import Recipe, make
+from media.made import Recipe, draw, make
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
@@ -216,3 +216,67 @@ def test_key_frames_of_hevc_that_end_before_their_bytes_do_are_mostly_found(tmp_
 def test_whole_key_frames_of_hevc_use_all_their_bytes(suffix: str, picture: object, tmp_path: Path) -> None:
     recipe = Recipe(suffix, video="libx265", sound=None, frames=6, group=3, width=320, height=240)
     assert inspect(make(tmp_path, replace(recipe, picture=picture))).reason is None
+
+
+def open_groups_with_memory_commands(path: str) -> str:
+    """H.264 as x264 writes it for broadcasting: groups are open, and pictures say which others may be forgotten."""
+    with av.open(path, "w", format="mpegts") as container:
+        groups = "open-gop=1:b-pyramid=normal:bframes=3:ref=4:b-adapt=0:keyint=22:min-keyint=22:scenecut=0:threads=1"
+        stream = container.add_stream("libx264", rate=25, options={"x264-params": groups})
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        noise = np.random.default_rng(2)
+        for number in range(60):
+            picture = draw(number, 160, 120) // 2 + noise.integers(0, 60, (120, 160, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_what_was_cut_out_of_open_groups_plays_from_its_first_whole_picture(tmp_path: Path) -> None:
+    whole = open_groups_with_memory_commands(str(tmp_path / "whole.ts"))
+    with av.open(whole) as container:
+        keys = [packet.pos for packet in container.demux(video=0) if packet.is_keyframe]
+    data, cut = Path(whole).read_bytes(), tmp_path / "cut.ts"
+    reported, flags = 0, []
+    for place in keys[1:]:
+        cut.write_bytes(data[place - 188 * 3 :])
+        found = inspect(str(cut))
+        assert found.reason is None
+        flags += found.flags
+        shown = read_frames(str(cut), found.clock, found.frame_times.tolist())
+        truth = [picture for _, picture in iter_frames(whole, inspect(whole).clock)]
+        assert np.array_equal(shown, truth[60 - len(shown) :])
+        assert np.array_equal(shown, np.stack([picture for _, picture in iter_frames(str(cut), found.clock)]))
+        reported += errors_of_ffmpeg(str(cut))
+    assert reported, "no decoder was asked to forget what it never saw"
+    assert "cut" in flags
+
+
+def errors_of_ffmpeg(path: str) -> int:
+    """How many packets, from the first key frame on, FFmpeg's decoder calls invalid."""
+    count = 0
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.options, stream.codec_context.thread_count = {"err_detect": "explode"}, 1
+        begun = False
+        for packet in container.demux(stream):
+            begun |= packet.is_keyframe
+            try:
+                packet.decode() if begun else None
+            except av.InvalidDataError:
+                count += 1
+    return count
+
+
+def test_damage_at_the_beginning_of_what_was_cut_is_damage(tmp_path: Path) -> None:
+    whole = open_groups_with_memory_commands(str(tmp_path / "whole.ts"))
+    with av.open(whole) as container:
+        found = [(packet.pos, packet.is_keyframe, packet.size) for packet in container.demux(video=0) if packet.size]
+    last = max(number for number, (_, is_key, _) in enumerate(found) if is_key)
+    data = bytearray(Path(whole).read_bytes())
+    start = found[last + 1][0] + 60  # in the picture after the last key frame
+    data[start : start + 100] = np.random.default_rng(3).bytes(100)
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(data[found[last][0] - 188 * 3 :])
+    assert str(inspect(str(cut)).reason).startswith("damaged: its pictures cannot be decoded")

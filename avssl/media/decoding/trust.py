@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 import av
@@ -14,6 +15,9 @@ INDEXED = {"mp4", "matroska", "avi", "asf"}
 
 MOST_HEADER_BYTES = 4096
 """Parameter sets and messages before the first slice of a picture may take as much as this."""
+
+LONGEST_DELAY = 32
+"""A decoder of H.264 holds back 16 pictures at most."""
 
 _INDEPENDENT = (PictureType.NONE, PictureType.I)
 
@@ -37,6 +41,7 @@ def decoded(
         late: asked of the first packet that is used; if it answers yes, there are no frames.
     """
     trust: _Trust | None = None
+    waiting: list[tuple[int, VideoFrame | Packet[VideoStream]]] = []
     for place, packet in enumerate(source):
         if trust is None:
             if packet.size and from_key and not _is_told_key(packet):
@@ -48,15 +53,19 @@ def decoded(
         try:
             frames = packet.decode()
         except av.FFmpegError:
+            frames = []
             if trust.failed(place, packet):
-                yield packet, False
-            continue
+                waiting.append((place, packet))
         if packet.is_discard and packet.is_keyframe:
             trust.stands_on(place)  # an edit list hides the frame itself
         for frame in frames:
-            whole = trust.is_whole(place, frame)
-            if whole is not None:
-                yield frame, whole
+            trust.shows(frame)
+            waiting.append((place, frame))
+        if not trust.is_undecided or len(waiting) > LONGEST_DELAY:
+            yield from trust.judged(waiting)
+            waiting.clear()
+    if trust is not None:
+        yield from trust.judged(waiting)
 
 
 def _is_told_key(packet: Packet[VideoStream]) -> bool:
@@ -94,12 +103,23 @@ class _Trust:
         """Packets that the container calls key frames."""
         self._key: int | None = None if _is_told_key(packet) else first - 1
         self._damaged: list[int] = []
+        self._is_cut = self._leading_are_grey and not _is_idr(packet)
+        self._whole_after_all: set[int] = set()
+        self._in_doubt: set[int] = set()
+        """Packets of which the decoder reported an error, in a group that may ask for pictures before a cut to be
+        forgotten (memory management control operations). FFmpeg calls this an error, but only after the picture, which
+        comes out later and is not called corrupt."""
+
+    @property
+    def is_undecided(self) -> bool:
+        return bool(self._in_doubt)
 
     def takes(self, place: int, packet: Packet[VideoStream]) -> None:
         """Note a packet that is to be decoded."""
         packet.opaque = place
         if packet.is_keyframe:
             self._marked.add(place)
+            self._is_cut &= place == self._first
         if self._follows_first_key and place > self._first:
             self._follows_first_key = _is_b_picture(packet)
 
@@ -109,8 +129,31 @@ class _Trust:
             return False
         if self._follows_first_key and place > self._first:
             return False
-        self._damaged.append(place)
+        if self._is_cut and place > self._first:
+            self._in_doubt.add(place)
+        else:
+            self._damaged.append(place)
         return True
+
+    def shows(self, frame: VideoFrame) -> None:
+        """Note a frame that came out."""
+        if frame.opaque in self._in_doubt and not frame.is_corrupt:
+            self._in_doubt.remove(frame.opaque)
+            self._whole_after_all.add(frame.opaque)
+
+    def judged(
+        self, waiting: Iterable[tuple[int, VideoFrame | Packet[VideoStream]]]
+    ) -> Iterator[tuple[VideoFrame | Packet[VideoStream], bool]]:
+        """What came out, or failed, when these packets went in, with whether it is whole."""
+        self._damaged += self._in_doubt
+        self._in_doubt.clear()
+        for place, item in waiting:
+            if isinstance(item, VideoFrame):
+                whole = self.is_whole(place, item)
+                if whole is not None:
+                    yield item, whole
+            elif place not in self._whole_after_all:
+                yield item, False
 
     def is_whole(self, place: int, frame: VideoFrame) -> bool | None:
         """The same of a frame that came out when the packet at ``place`` went in. None: it is not missed."""
@@ -138,6 +181,19 @@ class _Trust:
         if pts is None or self._first_pts is None or at <= self._first:
             return False
         return pts < self._first_pts
+
+
+def _is_idr(packet: Packet[VideoStream]) -> bool:
+    """Whether all before an H.264 picture can be forgotten. ITU-T H.264, 7.4.1 and annex B; ISO/IEC 14496-15, 5.3."""
+    data, extra = bytes(packet), packet.stream.codec_context.extradata or b""
+    if extra[:1] != b"\1":
+        return re.search(rb"\x00\x00\x01[\x05\x25\x45\x65]", data) is not None
+    width, at = (extra[4] & 3) + 1, 0
+    while at + width < len(data):
+        if data[at + width] & 31 == 5:
+            return True
+        at += width + int.from_bytes(data[at : at + width], "big")
+    return False
 
 
 def _is_b_picture(packet: Packet[VideoStream]) -> bool:

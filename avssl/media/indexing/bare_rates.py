@@ -36,8 +36,8 @@ def rate_change(path: str, index: int, deadline: Deadline) -> str | None:
         if headers is None:
             return None
         stream = stream_at(container, index, VideoStream, path)
-        rate, known, pictures = None, None, 0
-        for packet in packets(container, deadline, stream):
+        rate, known = None, None
+        for pictures, packet in enumerate(packets(container, deadline, stream)):
             data = bytes(packet)
             found = headers.findall(data)
             if found and found != known:
@@ -47,7 +47,6 @@ def rate_change(path: str, index: int, deadline: Deadline) -> str | None:
                     words = f"the rate of its pictures changes from {float(rate):g} to {float(told):g} a second"
                     return f"joined: {words} at {float(pictures / rate):.2f} s"
                 rate = told or rate
-            pictures += 1
     return None
 
 

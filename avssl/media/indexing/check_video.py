@@ -49,6 +49,8 @@ class Pictures:
     duration_seconds: float
     """From the first frame to the end of the last."""
     still: bool
+    cut: bool
+    """Pictures before the first one that there is cannot be decoded: the file was cut out of a stream."""
 
 
 def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bool, deadline: Deadline) -> Pictures:
@@ -83,7 +85,9 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
     if lasts * FASTEST < count - 1:
         raise Unusable(f"damaged: its timestamps give {(count - 1) / max(lasts, 1e-9):.0f} pictures a second")
     still = len(clock.frame_times) < 2 or (thorough and look.is_still)
-    return Pictures(clock, _duration(clock, stream, track), still)
+    before_first = clock.origin_seconds - track.tick / 2
+    cut = not clock.frames_are_counted and any(track.seconds(ticks) < before_first for ticks in track.times)
+    return Pictures(clock, _duration(clock, stream, track), still, cut)
 
 
 # --- how ------------------------------------------------------------------------------------------------------

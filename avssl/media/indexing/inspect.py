@@ -298,7 +298,7 @@ def _with_pictures(path: str, stream: VideoStream, track: Track, thorough: bool,
         height=seen.clock.height,
         frame_count=count,
         frame_rate=count / seen.duration_seconds if count > 1 else 0.0,
-        flags=("still",) if seen.still else (),
+        flags=("still",) * seen.still + ("cut",) * seen.cut,
         clock=seen.clock,
     )
 
