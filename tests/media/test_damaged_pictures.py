@@ -272,11 +272,11 @@ def errors_of_ffmpeg(path: str) -> int:
 def test_damage_at_the_beginning_of_what_was_cut_is_damage(tmp_path: Path) -> None:
     whole = open_groups_with_memory_commands(str(tmp_path / "whole.ts"))
     with av.open(whole) as container:
-        found = [(packet.pos, packet.is_keyframe, packet.size) for packet in container.demux(video=0) if packet.size]
-    last = max(number for number, (_, is_key, _) in enumerate(found) if is_key)
-    data = bytearray(Path(whole).read_bytes())
-    start = found[last + 1][0] + 60  # in the picture after the last key frame
-    data[start : start + 100] = np.random.default_rng(3).bytes(100)
-    cut = tmp_path / "cut.ts"
-    cut.write_bytes(data[found[last][0] - 188 * 3 :])
+        found = [packet for packet in container.demux(video=0) if packet.size]
+        key = [packet for packet in found if packet.is_keyframe][-1]
+        after = next(packet.pos for packet in found if packet.pts > key.pts)  # which asks to forget what was cut away
+        start = key.pos
+    data, cut = bytearray(Path(whole).read_bytes()), tmp_path / "cut.ts"
+    data[after + 200 : after + 260] = np.random.default_rng(3).bytes(60)
+    cut.write_bytes(data[start - 188 * 3 :])
     assert str(inspect(str(cut)).reason).startswith("damaged: its pictures cannot be decoded")
