@@ -1,8 +1,12 @@
 """Self-supervised learning from videos: pretext tasks whose answers the program knows.
 
-media = avssl.open("videos/")           # files, indexed: frames and sound at exact times
-found = avssl.audit("videos/")          # duplicates, sources, and what leaks
-model = avssl.load("runs/my-run")       # the encoders of a finished run
+task = avssl.task("av-correspondence", fusion="avol")    # a puzzle; its options as the flags of `avssl train`
+data = avssl.PuzzleDataset(task, "videos/", fit=True)    # a torch Dataset for a loop of one's own
+run = avssl.train(task, "videos/", out="runs/mine")      # or all that `avssl train` does
+run = avssl.Run("runs/mine")                             # its results, history, encoders
+media = avssl.open("videos/")                            # files, indexed: frames and sound at exact times
+found = avssl.audit("videos/")                           # duplicates, sources, and what leaks
+model = avssl.load("runs/mine")                          # encoders, front end included
 """
 
 from __future__ import annotations
@@ -15,17 +19,36 @@ from avssl.version import __version__
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import audit
+    from avssl.experiment.dataset import PuzzleDataset
+    from avssl.experiment.make_task import task
+    from avssl.experiment.run import Run
+    from avssl.experiment.train import train
     from avssl.media import open_media as open
     from avssl.networks.model import load
 
-__all__ = ["MediaError", "UserError", "__version__", "audit", "load", "open"]
-
 # Found when asked for: `import avssl` stays fast, and reading media needs no torch.
 _LAZY = {
+    "PuzzleDataset": ("avssl.experiment.dataset", "PuzzleDataset"),
+    "Run": ("avssl.experiment.run", "Run"),
     "audit": ("avssl.experiment.audit", "audit"),
     "load": ("avssl.networks.model", "load"),
     "open": ("avssl.media", "open_media"),
+    "task": ("avssl.experiment.make_task", "task"),
+    "train": ("avssl.experiment.train", "train"),
 }
+
+__all__ = [
+    "MediaError",
+    "PuzzleDataset",
+    "Run",
+    "UserError",
+    "__version__",
+    "audit",
+    "load",
+    "open",
+    "task",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -142,7 +142,7 @@ def _world(values: Values, chosen: Sequence[Protocol], company: Company) -> tupl
 
 def _world_folder(values: Values) -> Path:
     """The world that is judged on: named, the one the run learned from, or one generated for it."""
-    from avssl.cli.default_localizer import localization_world
+    from avssl.experiment.default_localizer import localization_world
 
     if values["data"] not in (None, "world"):
         return Path(values["data"])

@@ -35,7 +35,7 @@ def run(argv: Sequence[str]) -> None:
     )
     values = command.parse(argv)
     out = _checked(values)
-    from avssl.cli.default_localizer import default_run
+    from avssl.experiment.default_localizer import default_run
     from avssl.experiment.example_clip import example_clip
     from avssl.localization.scenes import open_scene
 

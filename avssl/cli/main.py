@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from avssl import __version__
 from avssl.errors import UserError
+from avssl.system.console import print_lines
 
 COMMANDS = {
     "index": "what is in a folder of media; each unusable file with its reason",
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show × must not end a training
             stream.reconfigure(errors="backslashreplace")
+    print_lines()
     try:
         _dispatch(words)
         sys.stdout.flush()

@@ -18,7 +18,7 @@ from avssl.media.facts import Media
 from avssl.media.selection import Subset
 
 if TYPE_CHECKING:
-    from avssl.evaluate.data.load_run import Run
+    from avssl.evaluate.data.load_run import TrainedTask
     from avssl.tasks.base import Task
 
 Say = Callable[[str], None]
@@ -173,7 +173,7 @@ def _say_shared(parts: Parts, say: Say) -> None:
         )
 
 
-def held_out_of(run: Run, say: Say) -> Media:
+def held_out_of(run: TrainedTask, say: Say) -> Media:
     """What a run held out of its own data: its test part, or, of a run that has none, its validation part.
 
     Divided as the training divided it, so that nothing is judged that was learned from.
@@ -186,7 +186,7 @@ def held_out_of(run: Run, say: Say) -> Media:
     return held_out
 
 
-def parts_of(run: Run, say: Say) -> Parts:
+def parts_of(run: TrainedTask, say: Say) -> Parts:
     """The parts of a run's own data, the test part of which is what :func:`held_out_of` gives.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from avssl.errors import UserError
 from avssl.experiment.data import DataOptions, absolute_source
@@ -42,6 +42,43 @@ class ControlOptions:
 
 COMMON = (DataOptions, TrainOptions, ControlOptions)
 """Options that every training has."""
+
+MULTI_TASK = "multi-task"
+
+
+@dataclass(frozen=True)
+class MultiTaskOptions:
+    """How the tasks go together."""
+
+    tasks: tuple[str, ...] = field(
+        default=(), metadata={"help": "the tasks, two or more; the first builds the encoders"}
+    )
+    mix: Literal["alternating", "joint"] = field(
+        default="alternating",
+        metadata={"help": "a batch of one task a step in turn, or of every task at every step, gradients summed"},
+    )
+    weights: tuple[float, ...] = field(
+        default=(),
+        metadata={
+            "help": "one a task: alternating tasks take turns in this proportion, joint losses are multiplied by it; "
+            "without it all are alike"
+        },
+    )
+    statistics: Literal["own", "shared"] = field(
+        default="own",
+        metadata={
+            "help": "running statistics of a shared encoder's batch norms: each task's own, or mixed over all, "
+            "which fit none in evaluation; encoders with norm group have none"
+        },
+    )
+    all_grey: bool = field(
+        default=False,
+        metadata={"help": "every task's pictures in grey, so that those with colour look like those without"},
+    )
+    by_chance: bool = field(
+        default=True, metadata={"help": "divide each loss by what knowing nothing costs, so that all start near 1"}
+    )
+
 
 DEFAULT_STEPS = 1000
 """Of a training for which no --steps, --epochs or --minutes is given."""

@@ -14,7 +14,7 @@ from avssl.errors import UserError
 from avssl.experiment.data import Parts
 from avssl.experiment.options import ControlOptions
 from avssl.media.readable import once_a_file
-from avssl.system.console import duration, say
+from avssl.system.console import duration, log
 from avssl.system.files import read_json
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def train_jobs(
     from avssl.trainer.starting import encoders_from
 
     several = sharing is not None
-    told = once_a_file(say)
+    told = once_a_file(log)
     try:
         _refuse_other_data(folder, jobs, several)
         _write_sources(folder, jobs, several)
@@ -106,7 +106,7 @@ def _is_judged(folder: RunFolder) -> bool:
         return path.exists() and bool(read_rows(path))
     except UserError as error:
         if folder.writes:
-            say(str(error).replace("remove it and run the command that wrote it again", "it is made again"))
+            log(str(error).replace("remove it and run the command that wrote it again", "it is made again"))
         return False
 
 
@@ -131,7 +131,7 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
         return
     changed = [name for name in now if name in known and not _same_data(known[name], now[name])]
     if changed and all(_only_read_otherwise(known[name], now[name]) for name in changed):
-        say(
+        log(
             f"{folder.path} was begun by a version that read these files slightly differently (times, lengths, what is "
             "damaged): it continues, but its weights will not equal those of an uninterrupted run bit for bit"
         )
@@ -264,7 +264,7 @@ def _judge(
         found = marked(found, seen_in_part(job.parts.train, job.parts.test))
         rows += [replace(row, name=f"{row.name}/{job.task.name}") for row in found] if sharing else found
     folder.write_json("results/controls.json", [asdict(row) for row in rows])
-    say(f"controls took {duration(time.monotonic() - began)}")
+    log(f"controls took {duration(time.monotonic() - began)}")
 
 
 def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
@@ -281,13 +281,13 @@ def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
                 _print_table(own, job, f"{job.task.name}, held out")
             else:
                 _print_table(rows, job, "Held out")
-    say(f"in {folder.path}:")
+    log(f"in {folder.path}:")
     if path.exists():
-        say("  results/controls.json   the rows of the table")
-    say("  sheet.png, curves.png   held-out puzzles with the network's answers; how training went")
+        log("  results/controls.json   the rows of the table")
+    log("  sheet.png, curves.png   held-out puzzles with the network's answers; how training went")
     if (Path(folder.path) / "encoders").is_dir():
-        say(f"  encoders/               in Python: avssl.load({str(folder.path)!r})")
-    say("  config.yaml             every option; metrics.jsonl, tensorboard/, checkpoints/ beside it")
+        log(f"  encoders/               in Python: avssl.load({str(folder.path)!r})")
+    log("  config.yaml             every option; metrics.jsonl, tensorboard/, checkpoints/ beside it")
 
 
 def _print_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
@@ -300,4 +300,4 @@ def _print_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
         title = title.replace("held out", "test part").replace("Held out", "Test part")
     print_rows(list(rows), f"{title}: {len(test)} items of {sources} sources" if test else title)
     if meaning := verdict(rows):
-        say(meaning)
+        log(meaning)

@@ -1,28 +1,68 @@
-"""What commands say: lines on stdout, progress on stderr."""
+"""What is said while something is done: lines by the logger "avssl", progress on stderr.
+
+A program of one's own turns the lines off, or elsewhere, as it does with any library:
+``logging.getLogger("avssl").setLevel("WARNING")``. Where nothing listens they are printed on stdout.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while something long goes on."""
 
 
-def say(text: str) -> None:
+LOGGER = logging.getLogger("avssl")
+
+_heading: ContextVar[str] = ContextVar("heading", default="")
+
+
+def log(text: str) -> None:
     """A line for the person who waits; of several processes only the first speaks."""
-    if os.environ.get("RANK", "0") == "0":
-        print(text, flush=True)
+    if os.environ.get("RANK", "0") != "0":
+        return
+    if not LOGGER.hasHandlers():
+        print_lines()
+    if LOGGER.level == logging.NOTSET:  # else the root's level, WARNING, holds
+        LOGGER.setLevel(logging.INFO)
+    LOGGER.info(_heading.get() + text)
+
+
+say = log
+
+
+def print_lines() -> None:
+    """Print the lines of :func:`log` on stdout, as the command line does."""
+    if not any(isinstance(handler, _Stdout) for handler in LOGGER.handlers):
+        LOGGER.addHandler(_Stdout())
+
+
+@contextmanager
+def headed(name: str) -> Iterator[None]:
+    """Within, each line begins with what it is about ("rotation: …"); nothing for no name."""
+    token = _heading.set(f"{name}: " if name else "")
+    try:
+        yield
+    finally:
+        _heading.reset(token)
+
+
+class _Stdout(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage(), flush=True)  # sys.stdout as it is now: notebooks and tests replace it
 
 
 @contextmanager
 def progress(what: str, unit: str = "files") -> Iterator[Progress]:
-    """A bar on a terminal; elsewhere a line now and then, so that a log is not flooded."""
-    if sys.stderr.isatty():
+    """A bar on a terminal and in a notebook; elsewhere a line now and then, so that a log is not flooded."""
+    if shows_bars():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -33,6 +73,20 @@ def progress(what: str, unit: str = "files") -> Iterator[Progress]:
             yield lambda done, total: bar.update(task, completed=done, total=total)
         return
     yield _Lines(what, unit)
+
+
+def shows_bars() -> bool:
+    """Whether a bar that moves can be seen: stderr is a terminal, or this is a notebook."""
+    return sys.stderr.isatty() or in_notebook()
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, where rich draws by HTML."""
+    if "IPython" not in sys.modules:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter
 
 
 class _Lines:

@@ -90,6 +90,11 @@ class Task(ABC):
         What it learns is in :meth:`state`.
         """
 
+    def needs_statistics(self) -> bool:
+        """Whether :meth:`fit_statistics` is still to be called: :meth:`state` says what a new task's says."""
+        learns = type(self).state is not Task.state
+        return learns and self.state() == type(self)(self.options).state()
+
     def state(self) -> dict[str, Any]:
         """What :meth:`fit_statistics` learned, as JSON can say it. Kept in checkpoints and run folders."""
         return {}

@@ -136,6 +136,9 @@ class Jigsaw(Task):
         """Nothing of the data is learned: the set of permutations is made here once, so that workers need not."""
         self._set = self.permutations
 
+    def needs_statistics(self) -> bool:
+        return False
+
     def state(self) -> dict[str, Any]:
         return {"permutations": self.permutations.tolist()}
 

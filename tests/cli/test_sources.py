@@ -12,13 +12,13 @@ import yaml
 from small_runs import Said
 
 from avssl import tasks
-from avssl.cli.options import Values
-from avssl.cli.train_options import settle_sources
 from avssl.errors import UserError
 from avssl.experiment.data import DataOptions, Parts, gather, options_of_run
+from avssl.experiment.settle import keep_division
 from avssl.media.facts import Media
 from avssl.media.opening import open_media
 from avssl.media.sources import find_sources, with_sources
+from avssl.options import Values
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +149,12 @@ def test_a_run_from_before_is_divided_as_it_was(tmp_path: Path):
     assert options_of_run({**old, "sources": "content"}).sources_asked == "content"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(old))
     values, defaults = Values(sources="content", config=None), {"sources": "content"}
-    settle_sources(values, tmp_path, defaults)
+    keep_division(values, tmp_path, defaults)
     assert (values["sources"], defaults["sources"]) == ("none", "none")
     values = Values(sources="content", config=str(tmp_path / "config.yaml"))
-    settle_sources(values, tmp_path / "again", {})
+    keep_division(values, tmp_path / "again", {})
     assert values["sources"] == "none"
     (tmp_path / "mine.yaml").write_text("task: rotation\ndata: x\n")
     values = Values(sources="content", config=str(tmp_path / "mine.yaml"))
-    settle_sources(values, tmp_path / "again", {})
+    keep_division(values, tmp_path / "again", {})
     assert values["sources"] == "content"

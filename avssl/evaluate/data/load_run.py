@@ -25,8 +25,8 @@ PLACES = (*NO_MATTER, "data", "test", "validation", "index", "init", "device")
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a run was asked, and what it learned.
+class TrainedTask:
+    """A task of a run as it was trained: what was asked, and the network that learned it.
 
     Attributes:
         path: the run folder.
@@ -47,7 +47,7 @@ class Run:
     finished: bool
 
 
-def open_run(path: str | Path, task_name: str | None = None) -> Run:
+def open_run(path: str | Path, task_name: str | None = None) -> TrainedTask:
     """Read a run folder.
 
     Args:
@@ -85,7 +85,7 @@ def open_run(path: str | Path, task_name: str | None = None) -> Run:
             "copy both again from the run"
         )
     network.load_state_dict(mine)
-    return Run(folder, config, task, network.eval(), options, int(tally["step"]), bool(tally["finished"]))
+    return TrainedTask(folder, config, task, network.eval(), options, int(tally["step"]), bool(tally["finished"]))
 
 
 def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from avssl.cli import default_localizer
+from avssl.experiment import default_localizer
 from avssl.localization.localizer import open_localizer
 from avssl.system.files import read_json
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from avssl.errors import UserError
 from avssl.system.console import progress
@@ -16,7 +17,7 @@ Say = Callable[[str], None]
 CLIPS = Settings(train=1400, validation=120, test=300, preset="localization")
 """Clips of one object and of two or three, of which one sounds."""
 
-RECIPE: dict[str, object] = {
+RECIPE: dict[str, Any] = {
     "fusion": "avol",
     "vision_pools": 2,
     "silent_rows": 0.125,
@@ -84,10 +85,9 @@ def localization_world(say: Say) -> Path:
 
 
 def _train(run: Path, clips: Path) -> None:
-    from avssl.cli.train import run as train
+    from avssl.experiment.train import train
 
-    flags = [word for name, value in RECIPE.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    train(["av-correspondence", "--data", str(clips), "--out", str(run), "--no-controls", *flags])
+    train("av-correspondence", clips, run, controls=False, **RECIPE)
     if not can_localize(run):
         raise UserError(f"the training in {run} was stopped; the same command goes on with it")
 

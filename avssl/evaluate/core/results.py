@@ -1,0 +1,58 @@
+"""Rows of results as a list that also gives a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avssl.errors import UserError
+from avssl.evaluate.core.rows import ResultRow, read_rows
+from avssl.installation import install_hint
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Results(list[ResultRow]):
+    """Result rows, each with the name of its file.
+
+    Args:
+        rows: the rows.
+        files: of each row the name of the file that it is from, without ``.json``; "" where there is none.
+    """
+
+    def __init__(self, rows: Iterable[ResultRow] = (), files: Sequence[str] = ()) -> None:
+        super().__init__(rows)
+        self.files = list(files) or [""] * len(self)
+
+    @classmethod
+    def read(cls, paths: Iterable[Path]) -> Results:
+        """The rows of these files; files that hold none are passed over."""
+        found = cls()
+        for path in paths:
+            try:
+                rows = read_rows(path)
+            except UserError:
+                continue
+            found.extend(rows)
+            found.files += [path.stem] * len(rows)
+        return found
+
+    def of(self, file: str) -> Results:
+        """The rows of one file: ``run.results.of("controls")``."""
+        chosen = [row for row, name in zip(self, self.files, strict=True) if name == file]
+        return Results(chosen, [file] * len(chosen))
+
+    def frame(self) -> pandas.DataFrame:
+        """The same as a pandas frame: a row a result, a column a field, and the file first.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UserError(f"a frame needs pandas: {install_hint('pandas')}") from None
+        return pandas.DataFrame([{"file": file, **asdict(row)} for row, file in zip(self, self.files, strict=True)])

@@ -1,0 +1,95 @@
+"""``avssl.PuzzleDataset``: the puzzles of a task as a plain torch data set, for a training loop of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import Dataset
+
+from avssl.errors import UserError
+from avssl.experiment.data import open_source, usable
+from avssl.media.facts import Media
+from avssl.samplers.keys import Key
+from avssl.system.console import log
+from avssl.tasks.base import Batch, Task
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class PuzzleDataset(Dataset[Any]):
+    """Puzzle ``i`` of an epoch, drawn when it is asked for::
+
+        data = avssl.PuzzleDataset(task, "videos/", fit=True)
+        loader = DataLoader(data, 64, collate_fn=data.collate, num_workers=2)
+
+    The puzzle is a pure function of (seed, epoch, i): the same in any worker, in any order, and the same as
+    ``avssl.train`` draws of these media. Each epoch has an order of its own already; a sampler may shuffle it again.
+
+    Args:
+        task: as :func:`avssl.task` makes it.
+        media: the name of data, as ``--data`` takes it, or an open collection. Items that the task has no use for are
+            left out. Nothing is divided: give it the training part alone.
+        seed: of all puzzles.
+        epoch: which puzzles of that seed; :meth:`set_epoch` changes it.
+        fit: let the task learn what it must know of its training data (the scale of the sound, the frequency of
+            colours) from these media. Needed once, before the network is made.
+
+    Raises:
+        UserError: data of which nothing can be used, or a task that has not learned what it must know of its data.
+    """
+
+    def __init__(
+        self, task: Task, media: str | Path | Media, seed: int = 0, epoch: int = 0, *, fit: bool = False
+    ) -> None:
+        name = str(media) if isinstance(media, str | Path) else "the collection"
+        opened = open_source(str(media), log) if isinstance(media, str | Path) else media
+        self.task = task
+        self.media = usable(opened, task, name, log)
+        self.seed = seed
+        if fit:
+            task.fit_statistics(self.media, seed)
+        elif task.needs_statistics():
+            raise UserError(
+                f"{task.name} has learned nothing of its training data yet: say PuzzleDataset(…, fit=True) of the "
+                "training part, or take the task of a run: avssl.Run(path).trained().task"
+            )
+        # Shared with the workers of a loader, so that those that stay (persistent_workers) follow set_epoch.
+        self._epoch = torch.tensor(epoch).share_memory_()
+        self._length = task.length(self.media)
+
+    @property
+    def epoch(self) -> int:
+        """Which puzzles are drawn."""
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the puzzles of this epoch from now on, in the workers of a loader, too. Call it before each epoch."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Any:
+        """The puzzle of this index: what ``task.draw`` gives.
+
+        Raises:
+            MediaError: its file cannot be read.
+        """
+        if not -self._length <= index < self._length:
+            raise IndexError(f"puzzles are numbered 0 to {self._length - 1}, not {index}")
+        return self.task.draw(self.media, Key(self.seed, self.epoch, int(index) % self._length))
+
+    def collate(self, puzzles: Sequence[Any]) -> Batch:
+        """Puzzles to a batch, for ``DataLoader(collate_fn=…)``: what ``task.loss`` takes."""
+        return self.task.collate(puzzles)
+
+    def sheet(self, count: int = 8) -> Image:
+        """The first puzzles as cards on which a person can do them."""
+        return self.task.sheet([self[index] for index in range(min(count, len(self)))])
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} puzzles of {self.task.name}, seed {self.seed}, epoch {self.epoch}>"

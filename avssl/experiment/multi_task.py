@@ -1,0 +1,167 @@
+"""Several tasks trained on the same encoders, each with its own head, data and options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from avssl.errors import UserError
+from avssl.experiment.data import DataOptions
+from avssl.experiment.options import COMMON, MULTI_TASK, MultiTaskOptions, absolute, defaults_of
+from avssl.experiment.settle import keep_division, settle, training_options, values_of
+from avssl.experiment.train import AnyTask, Part, Request, known, repeat_command
+from avssl.options import Values, options_of, resolve
+from avssl.tasks.base import Task
+from avssl.tasks.registry import get, names
+from avssl.trainer.plan import Sharing
+
+@dataclass(frozen=True)
+class Section:
+    """One task of a multi-task training: its class, its options, and the data options that are its own."""
+
+    kind: type[Task]
+    values: Values
+
+    def config(self) -> dict[str, Any]:
+        """As the section of ``config.yaml``."""
+        own_data = sorted({f.name for f in fields(DataOptions)} & self.values.given)
+        return absolute(values_of(self.values, self.kind.Options, also=own_data))
+
+
+def request_of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], command: str | None = None) -> Request:
+    """The training of several tasks with these options.
+
+    Args:
+        tasks: the tasks; none where ``asked["tasks"]`` names them.
+        asked: options by name, and for each task, by its name, the mapping of its own.
+        command: what the result rows name as the command that repeats them.
+
+    Raises:
+        UserError: fewer than two tasks, one of them twice, options that contradict each other, as an encoder that two
+            tasks share can have one make only.
+    """
+    asked, of_tasks = _divided(asked)
+    kinds = {task.name: known(task) for task in tasks if isinstance(task, Task)}
+    made = {task.name: task.options for task in tasks if isinstance(task, Task)}
+    if tasks:
+        asked["tasks"] = [task if isinstance(task, str) else task.name for task in tasks]
+    values = settle(asked, (MultiTaskOptions, *COMMON), keys=[name.replace("-", "_") for name in names()])
+    if values["task"] not in (None, MULTI_TASK):
+        name = values["task"]
+        raise UserError(f"{values['config']} is of the task {name}; train it with: avssl train {name}")
+    weights = _weights(values)
+    out, defaults = Path(values["out"] or f"runs/{MULTI_TASK}"), defaults_of(MultiTaskOptions, *COMMON)
+    keep_division(values, out, defaults)
+    sections = []
+    for name in values["tasks"]:
+        told = made_options(made[name]) if name in made else {}
+        sections.append(_section(kinds.get(name) or get(name), values, told | of_tasks.pop(name, {})))
+    _share_encoder(sections)
+    if of_tasks:
+        raise UserError(f"--{min(of_tasks)}.… is said of a task that is not among --tasks {','.join(values['tasks'])}")
+    options, control = training_options(values)
+    for section in sections:
+        defaults |= defaults_of(section.kind.Options, section=section.kind.name)
+    common = absolute({"task": MULTI_TASK} | values_of(values, MultiTaskOptions, *COMMON, also=["init"]))
+    return Request(
+        parts=_parts(sections, weights, values["all_grey"]),
+        options=options,
+        control=control,
+        out=out,
+        config=common | {section.kind.name: section.config() for section in sections},
+        defaults=defaults,
+        init=values["init"],
+        command=command or repeat_command(MULTI_TASK, out),
+        sharing=Sharing(values["mix"], values["statistics"] == "own", values["by_chance"]),
+    )
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _divided(asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """What is asked of all tasks, and by task what is asked of each."""
+    called = {name.replace("-", "_"): name for name in names()}
+    own: dict[str, Any] = {}
+    of_tasks: dict[str, dict[str, Any]] = {}
+    for name, value in asked.items():
+        task = called.get(name.replace("-", "_"))
+        if task is None:
+            own[name] = value
+        elif not isinstance(value, Mapping):
+            raise UserError(f"{name} wants the options of that task, such as {name}={{'side': 64}}, not {value!r}")
+        else:
+            of_tasks[task] = dict(value)
+    return own, of_tasks
+
+
+def made_options(options: Any) -> dict[str, Any]:
+    """What the options of a task that is made already say, where that is not the default."""
+    return {f.name: value for f in fields(options) if (value := getattr(options, f.name)) != f.default}
+
+
+def _weights(values: Values) -> Sequence[float]:
+    chosen: tuple[str, ...] = values["tasks"]
+    if len(chosen) < 2:
+        raise UserError(
+            f"avssl train {MULTI_TASK} wants two tasks or more, such as --tasks shuffle-learn,av-correspondence; "
+            f"there are {', '.join(names())}"
+        )
+    twice = next((name for name in chosen if chosen.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"--tasks names {twice} twice; a training has each task once")
+    weights: Sequence[float] = values["weights"] or [1.0] * len(chosen)
+    if len(weights) != len(chosen):
+        raise UserError(f"--weights has {len(weights)} numbers for {len(chosen)} tasks; give one a task")
+    return weights
+
+
+def _section(kind: type[Task], values: Values, asked: Mapping[str, Any]) -> Section:
+    """The options of one task: asked for by name, then in its section of the YAML file, then (of data) of all tasks."""
+    own = {option.name: option for cls in (kind.Options, DataOptions) for option in options_of(cls)}
+    written = values.get(kind.name.replace("-", "_"))
+    path = Path(values["config"] or "")
+    if written is not None and not isinstance(written, Mapping):
+        raise UserError(f"{path}: {kind.name} wants lines of the form 'option: value' below it")
+    try:
+        found = resolve(own.values(), asked, section=None if written is None else (path, written))
+    except UserError as error:
+        raise UserError(f"{kind.name}: {error}") from None
+    for option in fields(DataOptions):
+        if option.name not in found.given:
+            found[option.name] = values[option.name]
+    return Section(kind, found)
+
+
+ENCODER = ("vision", "width", "convs", "blocks", "first_stride", "vision_pools")
+"""Options that say how a vision encoder is built, and nothing else but in tasks that hear, too."""
+
+
+def _share_encoder(sections: Sequence[Section]) -> None:
+    """Give later tasks the first one's options of the encoder that they share; refuse it where they say otherwise."""
+    first = sections[0]
+    for section in sections[1:]:
+        hears = "audio" in section.values or "audio" in first.values  # there most of them shape two encoders
+        for name in ENCODER[:1] if hears else ENCODER:
+            if name not in section.values or name not in first.values:
+                continue
+            own, built = section.values[name], first.values[name]
+            section.values[name] = built
+            if name in section.values.given and own != built:
+                flag, task, other = name.replace("_", "-"), section.kind.name, first.kind.name
+                raise UserError(
+                    f"--{task}.{flag} {own}: the encoder is shared, and {other}, named first, builds it with "
+                    f"--{flag} {built}; say --{other}.{flag} {own}, or leave it out"
+                )
+
+
+def _parts(sections: Sequence[Section], weights: Sequence[float], grey: bool) -> list[Part]:
+    parts: list[Part] = []
+    for section, weight in zip(sections, weights, strict=True):
+        task = section.kind(section.values.build(section.kind.Options))
+        task.grey = grey
+        task.before = tuple(part.task for part in parts)
+        parts.append(Part(task, section.values.build(DataOptions), weight))
+    return parts

@@ -1,0 +1,101 @@
+"""From what is asked of a training to a value of every option that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avssl.errors import UserError
+from avssl.experiment.options import DEFAULT_STEPS, ControlOptions
+from avssl.experiment.sources import BEFORE
+from avssl.options import Option, Values, options_of, resolve
+from avssl.system.console import log
+from avssl.trainer.options import TrainOptions
+
+BUDGET = ("steps", "epochs", "minutes")
+"""Options of which one is given; one that is asked for by name overrides another of them in the YAML file."""
+
+OF_A_RUN = (
+    Option("out", str | None, None, "folder of the run", metavar="RUN"),
+    Option("config", str | None, None, "YAML file of options; flags override it", metavar="YAML"),
+    Option("init", str | None, None, "start from the encoders of this run instead of random ones", metavar="RUN"),
+)
+"""Options that every training has beside those of its dataclasses."""
+
+
+def settle(asked: Mapping[str, Any], classes: Iterable[type[Any]], keys: Iterable[str] = ()) -> Values:
+    """The value of every option of a training: what is asked for by name, else by its YAML file, else the default.
+
+    Args:
+        asked: by name.
+        classes: dataclasses whose fields are the options.
+        keys: further keys that the YAML file may hold, beside "task"; returned as they are.
+
+    Raises:
+        UserError: an option that is not there, with the nearest that is; a value of another type or out of bounds; a
+            file that cannot be read.
+    """
+    options = {option.name: option for cls in classes for option in options_of(cls)}
+    every = [*options.values(), *(option for option in OF_A_RUN if option.name not in options)]
+    return resolve(every, asked, config="config", extra_keys=["task", *keys], exclusive=[BUDGET])
+
+
+def values_of(values: Values, *classes: type[Any], also: Iterable[str] = ()) -> dict[str, Any]:
+    """The values of the fields of dataclasses, in their order, and of further options."""
+    names = [field.name for cls in classes for field in fields(cls)]
+    return {name: values[name] for name in [*names, *also]}
+
+
+def refuse_config_of_another(values: Values, name: str) -> None:
+    """
+    Raises:
+        UserError: the YAML file is of another task.
+    """
+    if values["task"] not in (None, name):
+        raise UserError(f"{values['config']} is of the task {values['task']}, not of {name}")
+
+
+def training_options(values: Values) -> tuple[TrainOptions, ControlOptions]:
+    """How to train, and what comes after; a budget is chosen where none is given.
+
+    Raises:
+        UserError: a value that makes no sense.
+    """
+    if all(values[name] is None for name in BUDGET):
+        log(f"none of --steps, --epochs and --minutes is given: {DEFAULT_STEPS} steps")
+        values["steps"] = DEFAULT_STEPS
+    options, control = values.build(TrainOptions), values.build(ControlOptions)
+    options.check()
+    control.check()
+    return options, control
+
+
+def keep_division(values: Values, out: Path, defaults: dict[str, Any]) -> None:
+    """A run from before sources were found goes on, and is repeated by its config, as it was divided.
+
+    Args:
+        values: changed where nothing is asked.
+        out: folder of the run.
+        defaults: as :func:`avssl.experiment.options.open_folder` takes them; changed for such a run.
+    """
+    own = out / "config.yaml"
+    for path in (own, Path(values["config"] or "")):
+        try:
+            config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            continue  # whoever needs it says what is wrong
+        # The config of a run has every option there was; one that people write has a few.
+        if not isinstance(config, dict) or not (
+            path == own or config.keys() >= {"task", "source_column", "prepare_gb"}
+        ):
+            continue
+        if "sources" not in config:
+            if path == own:
+                defaults["sources"] = BEFORE
+            if "sources" not in values.given:
+                values["sources"] = BEFORE
+        return
