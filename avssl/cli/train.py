@@ -10,6 +10,7 @@ from avssl.cli import multi_task
 from avssl.cli.options import Command, options_of
 from avssl.cli.tasks import split_task
 from avssl.cli.train_options import add_common
+from avssl.experiment.options import MULTI_TASK
 from avssl.experiment.settle import BUDGET
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ EXAMPLE = """  avssl train {task} --minutes 5                     on clips it ge
 
 def run(argv: Sequence[str]) -> None:
     """Train."""
-    if argv and argv[0] == multi_task.MULTI_TASK:
+    if argv and argv[0] == MULTI_TASK:
         multi_task.run(argv[1:])
         return
-    several = {multi_task.MULTI_TASK: multi_task.SUMMARY}
+    several = {MULTI_TASK: multi_task.SUMMARY}
     kind, words = split_task(argv, "avssl train", WHAT, EXAMPLE.format(task="av-correspondence"), several)
     from avssl.experiment.train import train  # loads torch: not for help
 

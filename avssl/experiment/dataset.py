@@ -58,7 +58,7 @@ class PuzzleDataset(Dataset[Any]):
                 "training part, or take the task of a run: avssl.Run(path).trained().task"
             )
         # Shared with the workers of a loader, so that those that stay (persistent_workers) follow set_epoch.
-        self._epoch = torch.tensor(epoch).share_memory_()
+        self._epoch = torch.tensor(epoch).share_memory_()  # type: ignore[no-untyped-call]
         self._length = task.length(self.media)
 
     @property

@@ -17,6 +17,7 @@ from avssl.tasks.base import Task
 from avssl.tasks.registry import get, names
 from avssl.trainer.plan import Sharing
 
+
 @dataclass(frozen=True)
 class Section:
     """One task of a multi-task training: its class, its options, and the data options that are its own."""

@@ -67,8 +67,8 @@ def train(
         UserError: an option that is not there or makes no sense; data of which nothing can be used; a run in ``out``
             that was begun with other options or data.
     """
-    asked = {name: value for name, value in (("data", data), ("out", out), ("init", init), ("config", config))}
-    asked = {name: str(value) for name, value in asked.items() if value is not None} | options
+    places = {"data": data, "out": out, "init": init, "config": config}
+    asked = {name: str(place) for name, place in places.items() if place is not None} | options
     if not isinstance(task, str | Task) or task == MULTI_TASK:
         from avssl.experiment.multi_task import request_of_several
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,13 +30,14 @@ class Results(list[ResultRow]):
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Results:
-        """The rows of these files; files that hold none are passed over."""
+        """The rows of these files. Beside rows lie files of other facts, which are passed over.
+
+        Raises:
+            UserError: a file of rows is damaged.
+        """
         found = cls()
         for path in paths:
-            try:
-                rows = read_rows(path)
-            except UserError:
-                continue
+            rows = read_rows(path) if _holds_rows(path) else []
             found.extend(rows)
             found.files += [path.stem] * len(rows)
         return found
@@ -56,3 +58,12 @@ class Results(list[ResultRow]):
         except ImportError:
             raise UserError(f"a frame needs pandas: {install_hint('pandas')}") from None
         return pandas.DataFrame([{"file": file, **asdict(row)} for row, file in zip(self, self.files, strict=True)])
+
+
+def _holds_rows(path: Path) -> bool:
+    """Whether it is meant to: it lists objects with a metric, or cannot be read at all."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return isinstance(entries, list) and any(isinstance(entry, dict) and "metric" in entry for entry in entries)
