@@ -76,7 +76,7 @@ def run(argv: Sequence[str]) -> None:
         twins = near_duplicates(open_media(values["train"]), open_media(values["test"]))
         say(f"{len(twins)} items of {values['test']} look like one of {values['train']}")
         for twin in twins[:LISTED]:
-            say(f"  {twin.test} and {twin.train}: {twin.bits} of 64 bits differ")
+            say(f"  {twin.test} and {twin.train}: {twin.bits} of 63 bits differ")
         result["near_duplicates"] = [asdict(twin) for twin in twins]
         result["sources"] = _shared_sources(open_media(values["train"]), open_media(values["test"]), values["test"])
     if values["output"] is not None:

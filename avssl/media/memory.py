@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.media.facts import Facts, Media, Rejected
-from avssl.media.selection import Selectable, digest_of
+from avssl.media.facts import Facts, Media
+from avssl.media.selection import View, digest_of
 
 KEPT_BYTES = 512 * 2**20
 """The most that pictures may take in a process; each worker keeps its own."""
@@ -26,11 +25,11 @@ def in_memory(media: Media, limit_bytes: int = KEPT_BYTES) -> Media:
     return InMemory(media)
 
 
-class InMemory(Selectable):
+class InMemory(View):
     """Images of another collection, decoded when first asked for. Pickles without what it holds."""
 
     def __init__(self, base: Media) -> None:
-        self.base = base
+        super().__init__(base)
         self._begin()
 
     def __getstate__(self) -> Media:
@@ -44,17 +43,6 @@ class InMemory(Selectable):
         self._facts: dict[int, Facts] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
 
-    def __len__(self) -> int:
-        return len(self.base)
-
-    @property
-    def rejected(self) -> Sequence[Rejected]:
-        return self.base.rejected
-
-    @property
-    def fingerprint(self) -> str:
-        return self.base.fingerprint
-
     @property
     def stamp(self) -> str:
         """As of the base collection: changes with the files it was made from."""
@@ -66,9 +54,6 @@ class InMemory(Selectable):
             found = self._facts[i] = self.base.facts(i)
         return found
 
-    def frame_times(self, i: int) -> NDArray[np.float64]:
-        return self.base.frame_times(i)
-
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         """As the base gives them; of one time a view that must not be written to."""
         picture = self._pictures.get(i)
@@ -79,9 +64,3 @@ class InMemory(Selectable):
             picture = decoded.transpose(0, 3, 1, 2)
             self._pictures[i] = picture
         return picture if len(times) == 1 else np.repeat(picture, len(times), axis=0)
-
-    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
-        return self.base.audio(i, start_seconds, duration_seconds, rate)
-
-    def annotation(self, i: int) -> dict[str, Any] | None:
-        return self.base.annotation(i)

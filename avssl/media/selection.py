@@ -64,21 +64,14 @@ class Selectable:
         return Subset(self, np.flatnonzero(~chosen)), Subset(self, np.flatnonzero(chosen))
 
 
-class Subset(Selectable):
-    """Some items of another collection. Made by ``subset``, ``filter`` and ``split_by_source``."""
+class View(Selectable):
+    """Items of another collection, seen otherwise: a subclass says what differs, all else is the base's."""
 
-    base: Media
-    indices: NDArray[np.int64]
-
-    def __init__(self, base: Media, indices: NDArray[np.int64]) -> None:
-        if isinstance(base, Subset):
-            indices = base.indices[indices]
-            base = base.base
+    def __init__(self, base: Media) -> None:
         self.base = base
-        self.indices = indices.astype(np.int64)
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.base)
 
     @property
     def rejected(self) -> Sequence[Rejected]:
@@ -86,12 +79,12 @@ class Subset(Selectable):
 
     @property
     def fingerprint(self) -> str:
-        return digest_of(self.base.fingerprint, self.indices.astype("<i8").tobytes())
+        return self.base.fingerprint
 
     @property
     def stamp(self) -> str:
         """As of the base collection: changes with the files it was made from."""
-        return digest_of(str(getattr(self.base, "stamp", "")), self.indices.astype("<i8").tobytes())
+        return str(getattr(self.base, "stamp", ""))
 
     def facts(self, i: int) -> Facts:
         return self.base.facts(self._there(i))
@@ -107,6 +100,34 @@ class Subset(Selectable):
 
     def annotation(self, i: int) -> dict[str, Any] | None:
         return self.base.annotation(self._there(i))
+
+    def _there(self, i: int) -> int:
+        """The number that item ``i`` has in the base."""
+        return i
+
+
+class Subset(View):
+    """Some items of another collection. Made by ``subset``, ``filter`` and ``split_by_source``."""
+
+    indices: NDArray[np.int64]
+
+    def __init__(self, base: Media, indices: NDArray[np.int64]) -> None:
+        if isinstance(base, Subset):
+            indices = base.indices[indices]
+            base = base.base
+        super().__init__(base)
+        self.indices = indices.astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def fingerprint(self) -> str:
+        return digest_of(self.base.fingerprint, self.indices.astype("<i8").tobytes())
+
+    @property
+    def stamp(self) -> str:
+        return digest_of(super().stamp, self.indices.astype("<i8").tobytes())
 
     def _there(self, i: int) -> int:
         return int(self.indices[i])

@@ -29,13 +29,18 @@ def test_a_picture_that_was_saved_again_is_found_and_others_are_not(
     for seed in range(6):
         picture(tmp_path / "train" / f"one{seed}.png", seed)
     picture(tmp_path / "test" / "again.jpg", 2, noise=6)
+    with Image.open(tmp_path / "train" / "one4.png") as one:
+        one.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((70, 70)).save(tmp_path / "test" / "mirrored.png")
     for seed in range(20, 26):
         picture(tmp_path / "test" / f"new{seed}.png", seed)
     words = [str(tmp_path / "train"), str(tmp_path / "test"), "--frames", "-o", str(tmp_path / "out")]
     assert main(["evaluate", "leaks", *words]) == 0
-    assert "1 items of" in capsys.readouterr().out
+    assert "2 items of" in capsys.readouterr().out
     twins = json.loads((tmp_path / "out/leaks.json").read_text())["near_duplicates"]
-    assert [(Path(t["train"]).name, Path(t["test"]).name) for t in twins] == [("one2.png", "again.jpg")]
+    assert [(Path(t["train"]).name, Path(t["test"]).name) for t in twins] == [
+        ("one2.png", "again.jpg"),
+        ("one4.png", "mirrored.png"),
+    ]
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from numpy.typing import NDArray
-
-from avssl.errors import MediaError, UserError
+from avssl.errors import UserError
 from avssl.evaluate.localization.annotations import (
     SUFFIXES,
     clip_name,
@@ -22,12 +19,6 @@ from avssl.evaluate.localization.annotations import (
 )
 from avssl.media.facts import Media
 from avssl.system.digests import DIGEST_BYTES, content_digests
-
-NEAR_BITS = 6
-"""Pictures whose 64-bit difference hashes differ in at most so many bits count as near-duplicates."""
-FLAT_BITS = 4
-"""A hash with fewer set (or unset) bits is of a plain picture and says nothing."""
-FRAMES = 3
 
 MEDIA_SUFFIXES = SUFFIXES | {".mpg", ".mpeg", ".m4v", ".wmv", ".ts", ".3gp", ".ogv", ".gif"}
 
@@ -135,7 +126,7 @@ def is_media(path: str | Path) -> bool:
 
 @dataclass(frozen=True)
 class Twins:
-    """Two pictures that look the same: where each is, and in how many of 64 bits they differ."""
+    """Two items that show one picture: where each is, and in how many of 63 bits their thumbnails differ."""
 
     train: str
     test: str
@@ -143,35 +134,21 @@ class Twins:
 
 
 def near_duplicates(train: Media, test: Media) -> list[Twins]:
-    """Test items of which a frame looks like one of a training item: the nearest training item of each.
+    """Test items of which a picture is a copy of one of a training item, scaled, saved again or mirrored: the nearest
+    training item of each. Five pictures of a video are compared; plain ones say nothing."""
+    from avssl.media.sources.both import Both
+    from avssl.media.sources.pictures import bits_apart, candidates
+    from avssl.media.sources.trace_cache import traces_of
 
-    Three frames of each item are reduced to 64 bits: whether each cell of a 9×8 grey thumbnail is darker than its
-    right neighbour (difference hash). Plain pictures are left out.
-    """
-    known, owners = _hashes(train)
-    if not len(known):
-        return []
-    found = []
-    for i in range(len(test)):
-        best: Twins | None = None
-        for bits in _item_hashes(test, i):
-            distance = _bits_set(known ^ bits)
-            at = int(distance.argmin())
-            if distance[at] <= NEAR_BITS and (best is None or distance[at] < best.bits):
-                best = Twins(train.facts(owners[at]).path, test.facts(i).path, int(distance[at]))
-        if best is not None:
-            found.append(best)
-    return found
-
-
-def difference_hash(frame: NDArray[np.uint8]) -> np.uint64:
-    """64 bits of a picture (3, height, width)."""
-    from PIL import Image
-
-    small = Image.fromarray(frame.transpose(1, 2, 0)).convert("L").resize((9, 8), Image.Resampling.BOX)
-    grey = np.asarray(small, np.int16)
-    bits = (grey[:, 1:] > grey[:, :-1]).ravel()
-    return np.uint64(int.from_bytes(np.packbits(bits).tobytes(), "big"))
+    both = Both(train, test)
+    traces = traces_of(both, None, lambda step: None)
+    nearest: dict[int, tuple[int, int]] = {}
+    for a, b in candidates([trace.grey for trace in traces]):
+        if a < len(train) <= b:
+            bits = bits_apart(traces[a].grey, traces[a].colour, traces[b].grey, traces[b].colour)
+            if bits is not None:
+                nearest[b] = min(nearest.get(b, (64, 0)), (bits, a))
+    return [Twins(both.facts(a).path, both.facts(b).path, bits) for b, (bits, a) in sorted(nearest.items())]
 
 
 # --- how --------------------------------------------------------------------------------------------------
@@ -256,32 +233,3 @@ def _keys(paths: Sequence[str], by_path: bool) -> dict[str, str]:
 
 def _plain(path: str) -> str:
     return path.strip().replace("\\", "/")
-
-
-def _hashes(media: Media) -> tuple[NDArray[np.uint64], list[int]]:
-    all_bits: list[np.uint64] = []
-    owners: list[int] = []
-    for i in range(len(media)):
-        bits = _item_hashes(media, i)
-        all_bits += bits
-        owners += [i] * len(bits)
-    return np.asarray(all_bits, np.uint64), owners
-
-
-def _item_hashes(media: Media, i: int) -> list[np.uint64]:
-    facts = media.facts(i)
-    if facts.kind == "sound":
-        return []
-    times = [facts.duration_seconds * (k + 0.5) / FRAMES for k in range(FRAMES)]
-    try:
-        frames = media.frames(i, times if facts.kind == "video" else times[:1])
-    except MediaError:
-        return []  # the caller has said what cannot be used
-    bits = [difference_hash(frame) for frame in frames]
-    return [b for b in bits if FLAT_BITS <= int(_bits_set(np.asarray([b]))[0]) <= 64 - FLAT_BITS]
-
-
-def _bits_set(words: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """How many bits of each word are set: (n,)."""
-    count: NDArray[np.int64] = np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1).sum(1, dtype=np.int64)
-    return count

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.media.facts import Facts, Media, Rejected
-from avssl.media.selection import digest_of
+from avssl.media.facts import Facts, Media
+from avssl.media.selection import View, digest_of
 from avssl.samplers.keys import generator
 
 What = Literal["frames", "patches", "sounds"]
@@ -33,7 +33,7 @@ class Spot:
     corner: tuple[float, float] | None = None
 
 
-class Spots:
+class Spots(View):
     """Spots as a collection of media: each has one frame, whatever moment is asked, and its sound in its middle.
 
     Args:
@@ -43,21 +43,13 @@ class Spots:
     """
 
     def __init__(self, base: Media, spots: Sequence[Spot], patch: float = 1.0) -> None:
-        self.base, self.spots, self.patch = base, tuple(spots), patch
-
-    @property
-    def rejected(self) -> Sequence[Rejected]:
-        return self.base.rejected
+        super().__init__(base)
+        self.spots, self.patch = tuple(spots), patch
 
     @property
     def fingerprint(self) -> str:
         told = [f"{spot.item} {spot.seconds!r} {spot.corner!r}" for spot in self.spots]
         return digest_of(self.base.fingerprint, repr(self.patch), *told)
-
-    @property
-    def stamp(self) -> str:
-        """As of the collection: changes with the files it was made from."""
-        return str(getattr(self.base, "stamp", ""))
 
     def __len__(self) -> int:
         return len(self.spots)
@@ -81,15 +73,12 @@ class Spots:
             frame = frame[:, top : top + side, left : left + side]
         return np.repeat(frame[None], len(times), axis=0)
 
-    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
-        return self.base.audio(self.spots[i].item, start_seconds, duration_seconds, rate)
-
-    def annotation(self, i: int) -> dict[str, Any] | None:
-        return self.base.annotation(self.spots[i].item)
-
     def only(self, chosen: Sequence[int]) -> Spots:
         """The spots of these numbers, in this order."""
         return Spots(self.base, [self.spots[i] for i in chosen], self.patch)
+
+    def _there(self, i: int) -> int:
+        return self.spots[i].item
 
     def sources(self) -> list[str]:
         """What each spot was cut from."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from avssl.experiment.audit.findings import Finding
 from avssl.media.facts import Facts, Media, Rejected
-from avssl.media.selection import Selectable, Subset, digest_of
+from avssl.media.selection import Subset, View, digest_of
 from avssl.media.sources import find_sources
 from avssl.media.sources.both import Both
 from avssl.samplers.keys import generator
@@ -57,14 +57,8 @@ def copies_found(media: Media, test: NDArray[np.int64], seed: int) -> Finding | 
     )
 
 
-class Copies(Selectable):
+class Copies(View):
     """Items of other media under other names: three quarters as large, a tenth darker, 3 dB quieter."""
-
-    def __init__(self, base: Media) -> None:
-        self.base = base
-
-    def __len__(self) -> int:
-        return len(self.base)
 
     @property
     def rejected(self) -> Sequence[Rejected]:
@@ -79,9 +73,6 @@ class Copies(Selectable):
         name = f"copy {i} of {digest_of(facts.path)}"
         width, height = (max(1, round(side * _SMALLER)) for side in (facts.width, facts.height))
         return replace(facts, path=name, source=name, width=width, height=height)
-
-    def frame_times(self, i: int) -> NDArray[np.float64]:
-        return self.base.frame_times(i)
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         return np.stack([_smaller(frame) for frame in self.base.frames(i, times)])

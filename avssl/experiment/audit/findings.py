@@ -6,6 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from avssl.media.indexing.summary import Summary
+from avssl.media.sources import Sources
+
 Verdict = Literal["ok", "leak", "warning", "too few", "caught", "blind"]
 """One word for one thing.
 
@@ -50,6 +53,45 @@ class Finding:
             if math.isnan(found[name]):
                 found[name] = None
         return found
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an audit found.
+
+    Attributes:
+        items: usable items of the data.
+        sources: how many different sources they were cut from.
+        duplicates: items whose file is, byte for byte, that of an item before.
+        leaks: every question asked, with figure, interval, chance and verdict; not only those that leak.
+        planted: what each control makes of a leak planted for it.
+        identity: how well each cheap cue tells a source from others, where sources have several clips.
+        data, test, task: what was asked.
+        summary: of the data.
+        found: the sources, with their evidence. With ``test``, its items come after those of the data.
+        division: in words, what is tested on; empty if nothing can be held out.
+        makes: kinds of files (container, codecs, size, rates) by how many items have them, of those measured.
+        notes: what was not asked, or asked of less, and why.
+        seed: of all samples and probes.
+        seconds: that it took.
+    """
+
+    items: int
+    sources: int
+    duplicates: int
+    leaks: tuple[Finding, ...]
+    planted: tuple[Finding, ...]
+    identity: tuple[Finding, ...]
+    data: str
+    test: str | None
+    task: str | None
+    summary: Summary
+    found: Sources
+    division: str
+    makes: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
+    seed: int
+    seconds: float
 
 
 ROOM = 0.3

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from avssl.experiment.audit.findings import Finding, Verdict, chance_text, figure, per_cent
+from avssl.experiment.audit.findings import Finding, Findings, Verdict, chance_text, figure, per_cent
 from avssl.experiment.audit.screen import SECTIONS, facts, of, short, verdict
 from avssl.media.indexing.summary import relative
 from avssl.media.sources import Likeness
 from avssl.report.bars import Bar, Cell, Group
 from avssl.report.page import environment
 from avssl.version import __version__
-
-if TYPE_CHECKING:
-    from avssl.experiment.audit.whole import Audit
 
 LEADS = {
     "parts": "What a test item shares with training items can be memorised instead of learned.",
@@ -38,7 +35,7 @@ _TONES: dict[Verdict, str] = {
 _LISTED = 12
 
 
-def html(audit: Audit) -> str:
+def html(audit: Findings) -> str:
     """The page, self-contained."""
     sections = [
         {"key": key, "title": title, "word": WORDS[key], "lead": LEADS[key], "group": _group(rows)}
@@ -65,7 +62,7 @@ def html(audit: Audit) -> str:
     )
 
 
-def as_json(audit: Audit) -> dict[str, Any]:
+def as_json(audit: Findings) -> dict[str, Any]:
     """The audit as JSON values; NaN is null."""
     found: dict[str, Any] = {
         "data": audit.data,

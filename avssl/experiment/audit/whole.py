@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.experiment.audit import cues as cue_probes
 from avssl.experiment.audit.features import Cues, measure
-from avssl.experiment.audit.findings import Finding
+from avssl.experiment.audit.findings import Finding, Findings
+from avssl.experiment.audit.page import as_json, html
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
+from avssl.experiment.audit.screen import lines
 from avssl.experiment.audit.steps import Steps, Told
 from avssl.media.facts import Media
-from avssl.media.indexing.summary import Summary, common_root, summarize
+from avssl.media.indexing.summary import common_root, summarize
 from avssl.media.selection import Subset
-from avssl.media.sources import Sources, find_sources, with_sources
+from avssl.media.sources import find_sources, with_sources
 from avssl.media.sources.both import Both
 from avssl.samplers.keys import generator
 from avssl.system.progress import Progress
@@ -35,59 +37,19 @@ Data = str | os.PathLike[str] | Media
 
 
 @dataclass(frozen=True)
-class Audit:
-    """What was found.
-
-    Attributes:
-        items: usable items of the data.
-        sources: how many different sources they were cut from.
-        duplicates: items whose file is, byte for byte, that of an item before.
-        leaks: every question asked, with figure, interval, chance and verdict; not only those that leak.
-        planted: what each control makes of a leak planted for it.
-        identity: how well each cheap cue tells a source from others, where sources have several clips.
-        data, test, task: what was asked.
-        summary: of the data.
-        found: the sources, with their evidence. With ``test``, its items come after those of the data.
-        division: in words, what is tested on; empty if nothing can be held out.
-        makes: kinds of files (container, codecs, size, rates) by how many items have them, of those measured.
-        notes: what was not asked, or asked of less, and why.
-        seed: of all samples and probes.
-        seconds: that it took.
-    """
-
-    items: int
-    sources: int
-    duplicates: int
-    leaks: tuple[Finding, ...]
-    planted: tuple[Finding, ...]
-    identity: tuple[Finding, ...]
-    data: str
-    test: str | None
-    task: str | None
-    summary: Summary
-    found: Sources
-    division: str
-    makes: tuple[tuple[str, int], ...]
-    notes: tuple[str, ...]
-    seed: int
-    seconds: float
+class Audit(Findings):
+    """What was found, and how to show it."""
 
     def lines(self) -> list[str]:
         """All of it for a screen of 80 columns."""
-        from avssl.experiment.audit.screen import lines
-
         return lines(self)
 
     def as_json(self) -> dict[str, Any]:
         """All of it as JSON can say it."""
-        from avssl.experiment.audit.page import as_json
-
         return as_json(self)
 
     def html(self) -> str:
         """One page that needs nothing from elsewhere."""
-        from avssl.experiment.audit.page import html
-
         return html(self)
 
 

@@ -63,6 +63,28 @@ def same_picture(
     return float(np.abs(expected - other_colour).mean()) <= NEAR_COLOUR
 
 
+def bits_apart(
+    grey: NDArray[np.uint8], colour: NDArray[np.uint8], other: NDArray[np.uint8], other_colour: NDArray[np.uint8]
+) -> int | None:
+    """In how many of 63 bits the most alike pictures of two items differ; None where no picture of both is one.
+
+    Args:
+        grey, other: thumbnails (k, 24, 24).
+        colour, other_colour: of the same frames, (k, 6, 6, 3).
+    """
+    found = []
+    for one, its_colour in zip(grey, colour, strict=True):
+        for flip in (False, True) if says_something(one) else ():
+            theirs = mirrored(other) if flip else other
+            their_colour = mirrored(other_colour) if flip else other_colour
+            found += [
+                (_bits(one) ^ _bits(picture)).bit_count()
+                for picture, its in zip(theirs, their_colour, strict=True)
+                if same_picture(one, its_colour, picture, its)
+            ]
+    return min(found, default=None)
+
+
 def mirrored(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Thumbnails (k, h, w, …) with left and right exchanged."""
     return thumbnails[:, :, ::-1]

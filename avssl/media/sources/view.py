@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from avssl.media.facts import Facts, Media, Rejected
-from avssl.media.selection import Selectable, Subset, digest_of
+from avssl.media.facts import Facts, Media
+from avssl.media.selection import Subset, View, digest_of
 from avssl.media.sources.found import Sources
 
 
@@ -36,40 +31,16 @@ def underlying(media: Media, i: int = 0) -> tuple[Media, int]:
     return media, i
 
 
-class Sourced(Selectable):
+class Sourced(View):
     """Items of another collection with other sources. Made by :func:`with_sources`."""
 
     def __init__(self, base: Media, names: tuple[str, ...]) -> None:
-        self.base = base
+        super().__init__(base)
         self.names = names
-
-    def __len__(self) -> int:
-        return len(self.base)
-
-    @property
-    def rejected(self) -> Sequence[Rejected]:
-        return self.base.rejected
 
     @property
     def fingerprint(self) -> str:
         return digest_of(self.base.fingerprint, *self.names)
 
-    @property
-    def stamp(self) -> str:
-        """As of the base collection: changes with the files it was made from."""
-        return str(getattr(self.base, "stamp", ""))
-
     def facts(self, i: int) -> Facts:
         return replace(self.base.facts(i), source=self.names[i])
-
-    def frame_times(self, i: int) -> NDArray[np.float64]:
-        return self.base.frame_times(i)
-
-    def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
-        return self.base.frames(i, times)
-
-    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
-        return self.base.audio(i, start_seconds, duration_seconds, rate)
-
-    def annotation(self, i: int) -> dict[str, Any] | None:
-        return self.base.annotation(i)
