@@ -7,6 +7,7 @@ run = avssl.Run("runs/mine")                             # its results, history,
 media = avssl.open("videos/")                            # files, indexed: frames and sound at exact times
 found = avssl.audit("videos/")                           # duplicates, sources, and what leaks
 model = avssl.load("runs/mine")                          # encoders, front end included
+encoder = avssl.encoder(module, side=224)                # one of another make, for `avssl evaluate`
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from avssl.experiment.train import train
     from avssl.media import open_media as open
     from avssl.networks.model import load
+    from avssl.networks.opening import encoder
 
 # Found when asked for: `import avssl` stays fast, and reading media needs no torch.
 _LAZY = {
     "PuzzleDataset": ("avssl.experiment.dataset", "PuzzleDataset"),
     "Run": ("avssl.experiment.run", "Run"),
     "audit": ("avssl.experiment.audit", "audit"),
+    "encoder": ("avssl.networks.opening", "encoder"),
     "load": ("avssl.networks.model", "load"),
     "open": ("avssl.media", "open_media"),
     "task": ("avssl.experiment.make_task", "task"),
@@ -44,6 +47,7 @@ __all__ = [
     "UserError",
     "__version__",
     "audit",
+    "encoder",
     "load",
     "open",
     "task",

@@ -102,12 +102,14 @@ def _shown(encoder: Encoder, data: Labelled, values: Values) -> tuple[Labelled, 
 
     from avssl.evaluate.probes.finetune_inputs import Pictures, Sounds
     from avssl.media.memory import in_memory
-    from avssl.networks.audio import AudioEncoder
+    from avssl.networks.encoder import image_encoder, is_waveform_encoder
 
-    if isinstance(encoder, AudioEncoder):
+    if is_waveform_encoder(encoder):
         return data, Sounds(data, encoder, values["moments"] or SOUND_MOMENTS)
     data = replace(data, parts=tuple(in_memory(part) for part in data.parts))
-    return data, Pictures(data, encoder, values["moments"] or VIDEO_MOMENTS, values["crop_low"], values["flip"])
+    return data, Pictures(
+        data, image_encoder(encoder), values["moments"] or VIDEO_MOMENTS, values["crop_low"], values["flip"]
+    )
 
 
 def _by_hand(encoder: Encoder, data: Labelled, context: Context) -> list[ResultRow]:
@@ -116,9 +118,9 @@ def _by_hand(encoder: Encoder, data: Labelled, context: Context) -> list[ResultR
     from avssl.evaluate.data.baseline_features import mfcc
     from avssl.evaluate.probes.linear import Linear
     from avssl.evaluate.probes.probing import Encoded, probe_stage
-    from avssl.networks.audio import AudioEncoder
+    from avssl.networks.encoder import is_waveform_encoder
 
-    if not isinstance(encoder, AudioEncoder):
+    if not is_waveform_encoder(encoder):
         return []
     with progress("MFCCs", "sounds") as told:
         parts = [mfcc(part, told) for part in data.parts]

@@ -151,14 +151,14 @@ def _encoders(values: Values, hears: bool) -> dict[str, _One]:
         raise UserError(f"the encoder {name} of {values['run']} takes no {'sound' if hears else 'pictures'}")
     first = Path(values["run"]).resolve().name
     made = {"trained": _One(encoder, values["stage"], f"trained: {first}")}
-    twins = [encoder.config]
+    twins = [encoder.describe()]
     made["random"] = _One(random_twin(encoder, values["seed"]), values["stage"], f"random weights: {first}")
     for place in values["beside"]:
         other, _ = fitting_encoder(place, None, hears)
         label = _unused(Path(place).resolve().name, made)
         made[label] = _One(other, None, f"trained: {label}")
-        if other.config not in twins:
-            twins.append(other.config)
+        if other.describe() not in twins:
+            twins.append(other.describe())
             made[f"{label}-random"] = _One(random_twin(other, values["seed"]), None, f"random weights: {label}")
     if values["supervised"] is not None:
         ceiling = supervised_encoder(values["supervised"], values["supervised_network"])
@@ -176,9 +176,9 @@ def _unused(name: str, taken: Mapping[str, object]) -> str:
 
 def _window(encoders: Mapping[str, _One]) -> float:
     """Seconds of the longest window of sound that one of the encoders hears; 1 of pictures."""
-    from avssl.networks.audio import AudioEncoder
+    from avssl.networks.encoder import is_waveform_encoder
 
-    heard = [one.encoder.config.front_end.seconds for one in encoders.values() if isinstance(one.encoder, AudioEncoder)]
+    heard = [one.encoder.seconds for one in encoders.values() if is_waveform_encoder(one.encoder)]
     return max(heard, default=1.0)
 
 

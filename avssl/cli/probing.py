@@ -105,12 +105,12 @@ def judged(values: Values, name: str, protocol: str, argv: Sequence[str]) -> Jud
     from avssl.evaluate.data.encoders import random_twin, supervised_encoder
     from avssl.evaluate.data.features import Taking, stage_features
     from avssl.evaluate.probes.probing import Encoded
-    from avssl.networks.audio import AudioEncoder
+    from avssl.networks.encoder import is_waveform_encoder
     from avssl.trainer.devices import choose_device
 
     device = choose_device(values["device"])
     encoder, data = encoder_and_data(values)
-    hears = isinstance(encoder, AudioEncoder)
+    hears = is_waveform_encoder(encoder)
     taking = Taking(values["moments"] or (SOUND_MOMENTS if hears else VIDEO_MOMENTS), values["pool"], values["numbers"])
     encoders: dict[str, Encoder] = {"trained": encoder, "random": random_twin(encoder, values["seed"])}
     for run in values["beside"]:

@@ -92,6 +92,7 @@ def _module(options: ExportOptions) -> tuple[Portable, dict[str, Any]]:
     from avssl.networks.audio import AudioEncoder
     from avssl.networks.exporting import Portable
     from avssl.networks.model import load
+    from avssl.networks.vision import VisionEncoder
 
     run = Path(options.run)
     names = encoder_names(run)
@@ -109,9 +110,10 @@ def _module(options: ExportOptions) -> tuple[Portable, dict[str, Any]]:
         assert own is not None
         encoder = own  # of a run of several tasks, with the batch statistics that the embedding was trained on
     facts: dict[str, Any] = {"version": __version__, "run": run.resolve().name, "encoder": name}
+    assert isinstance(encoder, AudioEncoder | VisionEncoder)  # a run saves no others
     facts["architecture"] = encoder.config.architecture
     if isinstance(encoder, AudioEncoder):
-        facts |= {"rate": encoder.config.front_end.rate, "seconds": encoder.config.front_end.seconds}
+        facts |= {"rate": encoder.rate, "seconds": encoder.seconds}
     else:
-        facts |= {"side": encoder.config.side}
+        facts |= {"side": encoder.side}
     return Portable(encoder, fusion), facts

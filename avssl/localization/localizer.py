@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.networks.audio import AudioEncoder
+from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model, load
-from avssl.networks.vision import VisionEncoder
 
 Picture = Literal["whole", "squash", "centre-crop"]
 
@@ -42,19 +41,19 @@ class Localizer:
         if vision is None or audio is None or fusion is None:
             raise UserError("this run has no map of correspondence; take a run of: avssl train av-correspondence")
         self.model, self.threshold = model.eval(), threshold
-        self._vision: VisionEncoder = vision
-        self._audio: AudioEncoder = audio
+        self._vision: ImageEncoder = vision
+        self._audio: WaveformEncoder = audio
         self._fusion: Fusion = fusion
 
     @property
     def seconds(self) -> float:
         """How much sound the network hears at once."""
-        return self._audio.config.front_end.seconds
+        return self._audio.seconds
 
     @property
     def rate(self) -> int:
         """Samples a second that the network takes."""
-        return self._audio.config.front_end.rate
+        return self._audio.rate
 
     @torch.no_grad()
     def maps(
@@ -80,7 +79,7 @@ class Localizer:
         """The vision encoder's maps of frames uint8 (N, 3, H, W): (N, C, h, w)."""
         x = torch.from_numpy(np.ascontiguousarray(frames)).to(self.model.device).float() / 255
         height, width = x.shape[-2:]
-        side = self._vision.config.side
+        side = self._vision.side
         if picture == "centre-crop":
             short = min(height, width)
             top, left = (height - short) // 2, (width - short) // 2

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.networks.encoder import WaveformEncoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.tower import Norm, Tower
 from avssl.networks.trunks import RESNETS, ResNetTrunk
@@ -27,18 +28,17 @@ class AudioConfig:
     norm: Norm = "batch"
 
 
-class AudioEncoder(nn.Module):
+class AudioEncoder(WaveformEncoder):
     """Waveforms to a map of features.
 
     Input: (N, samples) float at ``config.front_end.rate``. Output: (N, ``channels``, frequency, time).
     """
 
-    role = "audio"
-
     def __init__(self, config: AudioConfig) -> None:
         super().__init__()
         self.config = config
-        self.front_end = FrontEnd(config.front_end)
+        self.rate, self.seconds = config.front_end.rate, config.front_end.seconds
+        self.front_end: FrontEnd = FrontEnd(config.front_end)
         self.trunk: nn.Module
         if config.architecture == "l3":
             _check_size(config, self.front_end)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from avssl.networks.dense import Hypercolumn, convolution, stage_channels
+from avssl.networks.encoder import ImageEncoder
 from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionEncoder
 
 AB_SCALE = 20.0
 """Lab units of a and b that the regression head's output of 1 stands for: about their spread in photographs."""
@@ -43,7 +43,7 @@ class ColorizationNetwork(nn.Module):
 
     def __init__(
         self,
-        vision: VisionEncoder,
+        vision: ImageEncoder,
         *,
         side: int,
         map_side: int,

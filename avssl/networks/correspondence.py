@@ -8,15 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avssl.networks.audio import AudioEncoder
+from avssl.networks.encoder import ImageEncoder, WaveformEncoder, is_image_encoder, waveform_encoder
 from avssl.networks.fusion import EMBEDDING, Fusion, global_max
 from avssl.networks.photometry import jitter_colours, mask_spectrogram, transpose_spectrogram
-from avssl.networks.vision import VisionEncoder
 
 Batch = Mapping[str, Any]
 
 
-def vision_maps(encoder: VisionEncoder, batch: Batch) -> Tensor:
+def vision_maps(encoder: ImageEncoder, batch: Batch) -> Tensor:
     """Frames (N, K, 3, H, W) uint8 to maps (N, C, h, w): the maximum over a puzzle's K frames."""
     frames: Tensor = batch["frames"]
     n, k = frames.shape[:2]
@@ -26,11 +25,15 @@ def vision_maps(encoder: VisionEncoder, batch: Batch) -> Tensor:
     return maps if k == 1 else maps.reshape(n, k, *maps.shape[1:]).amax(1)
 
 
-def audio_maps(encoder: AudioEncoder, batch: Batch) -> Tensor:
+def audio_maps(encoder: WaveformEncoder, batch: Batch) -> Tensor:
     """Waveforms (N, samples) to maps (N, C, f, t); the batch's "silence", if it has any, comes after them.
 
-    In the same pass: rows of noise in one of their own would spoil the statistics of batch normalisation.
+    In the same pass: rows of noise in one of their own would spoil the statistics of batch normalisation. Of an encoder
+    without a front end there is no spectrogram to transpose and to mask.
     """
+    if encoder.front_end is None:
+        maps: Tensor = encoder(torch.cat([batch[name] for name in ("waveform", "silence") if name in batch]))
+        return maps
     spectrogram = encoder.front_end(batch["waveform"])
     if "transpose" in batch:
         spectrogram = transpose_spectrogram(spectrogram, batch["transpose"])
@@ -43,7 +46,7 @@ def audio_maps(encoder: AudioEncoder, batch: Batch) -> Tensor:
 class CorrespondenceNetwork(nn.Module):
     """Vision encoder, audio encoder and what joins them."""
 
-    def __init__(self, vision: VisionEncoder, audio: AudioEncoder, fusion: Fusion) -> None:
+    def __init__(self, vision: ImageEncoder, audio: WaveformEncoder, fusion: Fusion) -> None:
         super().__init__()
         self.vision, self.audio, self.fusion = vision, audio, fusion
 
@@ -62,16 +65,16 @@ class CorrespondenceNetwork(nn.Module):
 class SingleModalityNetwork(nn.Module):
     """The control that sees the picture alone, or hears the sound alone."""
 
-    def __init__(self, encoder: VisionEncoder | AudioEncoder) -> None:
+    def __init__(self, encoder: ImageEncoder | WaveformEncoder) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = nn.Sequential(nn.Linear(encoder.channels, EMBEDDING), nn.ReLU(), nn.Linear(EMBEDDING, 1))
 
     def forward(self, batch: Batch) -> Tensor:
         """The logit of each puzzle: (N,)."""
-        if isinstance(self.encoder, VisionEncoder):
+        if is_image_encoder(self.encoder):
             maps = vision_maps(self.encoder, batch)
         else:
-            maps = audio_maps(self.encoder, batch)
+            maps = audio_maps(waveform_encoder(self.encoder), batch)
         logits: Tensor = self.head(global_max(maps))
         return logits.squeeze(1).float()

@@ -9,21 +9,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avssl.errors import UserError
+from avssl.networks.encoder import ImageEncoder, device_of
 from avssl.networks.tower import Norm, normalisation
-from avssl.networks.vision import VisionEncoder
 
 
-def stage_channels(vision: VisionEncoder, side: int) -> dict[str, tuple[int, int]]:
+def stage_channels(vision: ImageEncoder, side: int) -> dict[str, tuple[int, int]]:
     """(channels, side of the map) of each stage of an encoder that is fed pictures of ``side`` pixels.
 
     Raises:
         UserError: the pictures are too small for this encoder.
     """
     training = vision.training
-    device = vision.get_buffer("mean").device
     try:
         with torch.no_grad():
-            maps = vision.eval().stages(torch.zeros(1, 3, side, side, device=device))
+            maps = vision.eval().stages(torch.zeros(1, 3, side, side, device=device_of(vision)))
     except RuntimeError:
         raise UserError(f"pictures of {side} px are too small for this vision encoder; raise --side") from None
     finally:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.networks.encoder import ImageEncoder
 from avssl.networks.geometry import Geometry, geometries, padded_to
 from avssl.networks.scales import Standardise, stage_scales
-from avssl.networks.vision import VisionEncoder
 
 DEEPEST_STRIDE = 16
 """The stage taken by default is the last whose cells are at most so many pixels apart, as in the C4 detectors."""
@@ -49,7 +49,7 @@ class EncoderBackbone(nn.Module):
     """
 
     def __init__(
-        self, encoder: VisionEncoder, stage: str | None = None, out_channels: int = 128, *, frozen: bool = True
+        self, encoder: ImageEncoder, stage: str | None = None, out_channels: int = 128, *, frozen: bool = True
     ) -> None:
         super().__init__()
         known = geometries(encoder)
@@ -84,7 +84,7 @@ class EncoderBackbone(nn.Module):
 
 
 def detector(
-    encoder: VisionEncoder,
+    encoder: ImageEncoder,
     classes: int,
     *,
     stage: str | None = None,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from avssl.networks.encoder import ImageEncoder, device_of
 from avssl.networks.vision import VisionEncoder
 
 LENGTH, WIDTH = 1024, 64
@@ -33,8 +34,13 @@ class Geometry:
     lost: int
 
 
-def geometries(encoder: VisionEncoder) -> dict[str, Geometry]:
-    """The geometry of each stage, in order of depth.
+def geometries(encoder: ImageEncoder) -> dict[str, Geometry]:
+    """The geometry of each stage, in order of depth: exact for this toolkit's own trunks, measured for others."""
+    return _exact(encoder) if isinstance(encoder, VisionEncoder) else _measured(encoder)
+
+
+def _exact(encoder: VisionEncoder) -> dict[str, Geometry]:
+    """By a network of means.
 
     In a copy every convolution and pooling becomes a plain mean over its window and every normalisation nothing. Such
     a network gives, of a picture whose values are the numbers of its rows, at each cell the centre of its receptive
@@ -51,6 +57,42 @@ def geometries(encoder: VisionEncoder) -> dict[str, Geometry]:
         stride = round(centres[middle + 1] - centres[middle])
         offset = round(2 * (centres[middle] - stride * middle)) / 2
         found[name] = Geometry(channels[name], stride, offset, LENGTH // stride - len(centres))
+    return found
+
+
+def _measured(encoder: ImageEncoder) -> dict[str, Geometry]:
+    """By the pixels that the cells in the middle of a picture of the encoder's side depend on: good to a pixel or two.
+
+    The centre of a cell is the mean row of the gradient's absolute values. Of an even number of cells the two in the
+    middle are taken together, so that attention, which looks everywhere, does not pull the centre to the middle.
+    """
+    training = encoder.training
+    side = encoder.side
+    noise = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device_of(encoder))
+    frames = noise.requires_grad_()
+    rows = torch.arange(side, dtype=torch.float64)
+    found: dict[str, Geometry] = {}
+
+    def centre(maps: Tensor, cell: int) -> float:
+        wide = maps.shape[3]
+        part = maps[:, :, cell, (wide - 1) // 2 : wide // 2 + 1].square().sum()
+        (gradient,) = torch.autograd.grad(part, frames, retain_graph=True)
+        weight = gradient.abs().sum((0, 1, 3)).double().cpu()
+        return float((weight * rows).sum() / weight.sum())
+
+    with torch.enable_grad():
+        stages = encoder.eval().stages(frames)
+        for name, maps in stages.items():
+            cells = maps.shape[2]
+            if cells < 2 or not maps.requires_grad:
+                found[name] = Geometry(maps.shape[1], side // cells, (side // cells - 1) / 2, 0)
+                continue
+            low, high = (cells - 1) // 2, cells // 2
+            stride = side // cells if side % cells == 0 else round(centre(maps, low + 1) - centre(maps, low))
+            middle = (centre(maps, low) + centre(maps, high)) / 2
+            offset = max(0.0, round(2 * (middle - stride * (low + high) / 2)) / 2)
+            found[name] = Geometry(maps.shape[1], stride, offset, side // stride - cells)
+    encoder.train(training)
     return found
 
 

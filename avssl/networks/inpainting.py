@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from avssl.networks.dense import convolution, resized, stage_channels
+from avssl.networks.encoder import ImageEncoder
 from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionEncoder
 
 Bottleneck = Literal["channel-wise", "dense", "none"]
 
@@ -136,7 +136,7 @@ class InpaintingNetwork(nn.Module):
 
     def __init__(
         self,
-        vision: VisionEncoder,
+        vision: ImageEncoder,
         *,
         side: int,
         widths: int,

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.networks.audio import AudioEncoder
+from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.input_checks import check_pairs, checked_frames, checked_waveform
 from avssl.networks.saving import describe, load_module
-from avssl.networks.vision import VisionEncoder
 
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
+PartT = TypeVar("PartT")
 Frames = Tensor | NDArray[Any]
 Waveform = Tensor | NDArray[Any]
 
@@ -31,7 +30,7 @@ class Model(nn.Module):
         fusion: what joins the two, or None.
     """
 
-    def __init__(self, vision: VisionEncoder | None, audio: AudioEncoder | None, fusion: Fusion | None) -> None:
+    def __init__(self, vision: ImageEncoder | None, audio: WaveformEncoder | None, fusion: Fusion | None) -> None:
         super().__init__()
         self.vision, self.audio_encoder, self.fusion = vision, audio, fusion
 
@@ -49,7 +48,7 @@ class Model(nn.Module):
             ValueError: another shape, or floats outside 0..1.
         """
         x = checked_frames(frames, self.device)
-        side = self._need(self.vision, "vision").config.side
+        side = self._need(self.vision, "vision").side
         height, width = x.shape[-2:]
         short = min(height, width)
         top, left = (height - short) // 2, (width - short) // 2
@@ -72,13 +71,13 @@ class Model(nn.Module):
             raise UserError(
                 f"sample {sample} of waveform {number} is not a finite number; mend or leave out that sound first"
             )
-        config = self._need(self.audio_encoder, "audio").config.front_end
-        if rate != config.rate:
+        encoder = self._need(self.audio_encoder, "audio")
+        if rate != encoder.rate:
             import soxr  # heavy
 
-            resampled = soxr.resample(x.cpu().numpy().T, rate, config.rate).T
+            resampled = soxr.resample(x.cpu().numpy().T, rate, encoder.rate).T
             x = torch.from_numpy(np.ascontiguousarray(resampled)).to(self.device)
-        wanted = round(config.seconds * config.rate)
+        wanted = round(encoder.seconds * encoder.rate)
         missing = wanted - x.shape[1]
         if missing > 0:
             x = nn.functional.pad(x, (missing // 2, missing - missing // 2))
@@ -117,7 +116,7 @@ class Model(nn.Module):
         return fusion.heat(maps, heard)
 
     @staticmethod
-    def _need(module: ModuleT | None, what: str) -> ModuleT:
+    def _need(module: PartT | None, what: str) -> PartT:
         if module is None:
             raise UserError(f"this run has no {what} part; take a run of `avssl train av-correspondence`")
         return module

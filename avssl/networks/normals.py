@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avssl.networks.dense import convolution, resized
+from avssl.networks.encoder import ImageEncoder
 from avssl.networks.scales import Scale, Standardise
-from avssl.networks.vision import VisionEncoder
 
 FINEST = 2
 """Pixels of the picture to a cell of the answer before it is enlarged."""
@@ -38,7 +38,7 @@ class NormalsNetwork(nn.Module):
 
     def __init__(
         self,
-        encoder: VisionEncoder,
+        encoder: ImageEncoder,
         scales: Mapping[str, Scale],
         width: int = 64,
         centres: Tensor | None = None,
@@ -69,7 +69,7 @@ class NormalsNetwork(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """The raw answer (N, 3 or K, H / 2, W / 2) to frames (N, 3, H, W), uint8 or float 0..1."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            maps = self.encoder.stages(frames)
+            maps = dict(self.encoder.stages(frames))
         size = (frames.shape[2] // FINEST, frames.shape[3] // FINEST)
         out: Tensor | int = 0
         for name, mix in self.mix.items():

@@ -1,4 +1,4 @@
-"""Augmentation on the device: brightness, saturation, gaps and shifts of the spectrogram, with the amounts per row."""
+"""Normalisation, and augmentation on the device: colours, gaps and shifts of the spectrogram, with amounts per row."""
 
 from __future__ import annotations
 
@@ -7,6 +7,21 @@ from torch import Tensor
 
 # Rec. 601 luma, as torchvision's adjust_saturation uses.
 LUMA = (0.299, 0.587, 0.114)
+
+
+def normalised(frames: Tensor, mean: Tensor, std: Tensor, grey: bool = False) -> Tensor:
+    """Frames (N, 3, H, W), uint8 0..255 or float 0..1, less the mean and by the standard deviation (3, 1, 1).
+
+    Args:
+        grey: lightness on all three channels, whatever the colours.
+    """
+    if not frames.is_floating_point():
+        frames = frames.float() / 255
+    if grey:
+        # Luma, not Lab's L, which it is close to: on a picture that is grey already it changes nothing.
+        red, green, blue = LUMA
+        frames = (red * frames[:, :1] + green * frames[:, 1:2] + blue * frames[:, 2:]).expand_as(frames)
+    return (frames - mean) / std
 
 
 def jitter_colours(frames: Tensor, brightness: Tensor, saturation: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avssl.networks.dense import Hypercolumn, convolution
-from avssl.networks.vision import VisionEncoder
+from avssl.networks.encoder import ImageEncoder
 
 
 class PoseNetwork(nn.Module):
@@ -29,7 +29,7 @@ class PoseNetwork(nn.Module):
     """
 
     def __init__(
-        self, encoder: VisionEncoder, channels: Mapping[str, int], joints: int, cells: int, width: int, frozen: bool
+        self, encoder: ImageEncoder, channels: Mapping[str, int], joints: int, cells: int, width: int, frozen: bool
     ) -> None:
         super().__init__()
         self.encoder, self.frozen, self.cells = encoder, frozen, cells

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from avssl.networks.vision import VisionEncoder
+from avssl.networks.encoder import ImageEncoder
 
 
 class PictureNetwork(nn.Module):
@@ -18,7 +18,7 @@ class PictureNetwork(nn.Module):
         pool: the map is averaged to ``pool`` × ``pool`` before; 1 is the global average.
     """
 
-    def __init__(self, vision: VisionEncoder, classes: int, hidden: tuple[int, ...] = (), pool: int = 1) -> None:
+    def __init__(self, vision: ImageEncoder, classes: int, hidden: tuple[int, ...] = (), pool: int = 1) -> None:
         super().__init__()
         self.vision = vision
         self.pool = nn.AdaptiveAvgPool2d(pool)
@@ -52,7 +52,7 @@ class PatchNetwork(nn.Module):
 
     def __init__(
         self,
-        vision: VisionEncoder,
+        vision: ImageEncoder,
         patches: int,
         classes: int,
         *,

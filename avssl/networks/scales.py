@@ -11,14 +11,14 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from avssl.networks.vision import VisionEncoder
+from avssl.networks.encoder import ImageEncoder
 
 Scale = tuple[Tensor, Tensor]
 """Mean and standard deviation of each channel, (C,) each."""
 
 
 @torch.no_grad()
-def stage_scales(encoder: VisionEncoder, pictures: Iterable[Tensor]) -> dict[str, Scale]:
+def stage_scales(encoder: ImageEncoder, pictures: Iterable[Tensor]) -> dict[str, Scale]:
     """The scale of each stage over pictures and places, in order of depth.
 
     Args:

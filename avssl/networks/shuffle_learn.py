@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from avssl.networks.encoder import ImageEncoder
 from avssl.networks.photometry import jitter_colours
 from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionEncoder
 
 Batch = Mapping[str, Any]
 
@@ -38,7 +38,7 @@ class TripletNetwork(nn.Module):
 
     def __init__(
         self,
-        vision: VisionEncoder,
+        vision: ImageEncoder,
         *,
         grid: int,
         features: int,

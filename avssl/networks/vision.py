@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from avssl.errors import UserError
-from avssl.networks.photometry import LUMA
+from avssl.networks.encoder import ImageEncoder
+from avssl.networks.photometry import normalised
 from avssl.networks.tower import Norm, Tower
 from avssl.networks.trunks import ALEXNET_STRIDES, RESNETS, AlexNetTrunk, NinTrunk, ResNetTrunk, SmallTrunk, VisionTrunk
 
@@ -48,17 +49,15 @@ class VisionConfig:
     grey: bool = False
 
 
-class VisionEncoder(nn.Module):
+class VisionEncoder(ImageEncoder):
     """Frames to a map of features.
 
     Input: (N, 3, H, W), uint8 0..255 or float 0..1. Output: (N, ``channels``, h, w).
     """
 
-    role = "vision"
-
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.side = config, config.side
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1))
         self.trunk = _trunk(config)
@@ -70,14 +69,7 @@ class VisionEncoder(nn.Module):
 
     def normalise(self, frames: Tensor) -> Tensor:
         """uint8 0..255 or float 0..1 to the scale that the trunk takes."""
-        if not frames.is_floating_point():
-            frames = frames.float() / 255
-        if self.config.grey:
-            # Luma, not Lab's L, which it is close to: on a picture that is grey already it changes nothing.
-            red, green, blue = LUMA
-            frames = (red * frames[:, :1] + green * frames[:, 1:2] + blue * frames[:, 2:]).expand_as(frames)
-        mean, std = self.get_buffer("mean"), self.get_buffer("std")
-        return (frames - mean) / std
+        return normalised(frames, self.get_buffer("mean"), self.get_buffer("std"), self.config.grey)
 
     def stages(self, frames: Tensor) -> OrderedDict[str, Tensor]:
         """The map of each stage by name, in order of depth, for probes."""

@@ -20,6 +20,7 @@ from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityNetwork
+from avssl.networks.encoder import image_encoder, waveform_encoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig, FrontEndName
 from avssl.networks.fusion import FUSIONS, FusionName
 from avssl.networks.gather import gather_with_gradient
@@ -258,14 +259,11 @@ class AVCorrespondence(Task):
         return made
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        vision, audio = encoders.get("vision"), encoders.get("audio")
         if self.modality == "vision":
-            assert isinstance(vision, VisionEncoder)
-            return SingleModalityNetwork(vision)
+            return SingleModalityNetwork(image_encoder(encoders["vision"]))
         if self.modality == "audio":
-            assert isinstance(audio, AudioEncoder)
-            return SingleModalityNetwork(audio)
-        assert isinstance(vision, VisionEncoder) and isinstance(audio, AudioEncoder)
+            return SingleModalityNetwork(waveform_encoder(encoders["audio"]))
+        vision, audio = image_encoder(encoders["vision"]), waveform_encoder(encoders["audio"])
         return CorrespondenceNetwork(vision, audio, FUSIONS[self.options.fusion](vision.channels, audio.channels))
 
     def saved(self, network: nn.Module) -> dict[str, nn.Module]:

@@ -17,8 +17,8 @@ from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.networks.colorization import AB_SCALE, ColorizationNetwork, Colours
 from avssl.networks.colour import rgb_to_lab
+from avssl.networks.encoder import image_encoder
 from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.whole_pictures import draw_picture, enough_for_statistics, item_of, other_item, unusable
 from avssl.tasks.base import Answers, Batch, Losses, Task, option
@@ -200,8 +200,7 @@ class Colorization(Task):
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options
-        vision = encoders["vision"]
-        assert isinstance(vision, VisionEncoder)
+        vision = image_encoder(encoders["vision"])
         return ColorizationNetwork(
             vision,
             side=options.side,

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
+from avssl.networks.encoder import image_encoder
 from avssl.networks.inpainting import Bottleneck, Discriminator, InpaintingNetwork
 from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers.holes import Hole, draw_hole, filled_by, filled_from_rim, grown
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.whole_pictures import Picture, draw_picture, enough_for_statistics, item_of, other_item, unusable
@@ -172,8 +172,7 @@ class Inpainting(Task):
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options
-        vision = encoders["vision"]
-        assert isinstance(vision, VisionEncoder)
+        vision = image_encoder(encoders["vision"])
         return InpaintingNetwork(
             vision,
             side=options.side,

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
+from avssl.networks.encoder import image_encoder
 from avssl.networks.patch_photometry import Normalise
 from avssl.networks.puzzles import PatchNetwork
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.patches import TileRule, cut_tiles
 from avssl.samplers.permutations import check_count, permutation_set
@@ -198,8 +198,7 @@ class Jigsaw(Task):
         return {"vision": encoder(self.options, self.options.tile)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        vision, options = encoders["vision"], self.options
-        assert isinstance(vision, VisionEncoder)
+        vision, options = image_encoder(encoders["vision"]), self.options
         return PatchNetwork(
             vision,
             options.tiles**2,

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
+from avssl.networks.encoder import image_encoder
 from avssl.networks.puzzles import PatchNetwork
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.patches import (
     NEIGHBOURS,
@@ -172,8 +172,7 @@ class RelativePosition(Task):
         return {"vision": encoder(self.options, self.options.patch)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        vision, options = encoders["vision"], self.options
-        assert isinstance(vision, VisionEncoder)
+        vision, options = image_encoder(encoders["vision"]), self.options
         return PatchNetwork(
             vision,
             2,

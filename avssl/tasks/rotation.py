@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from avssl.media.facts import Facts, Media
+from avssl.networks.encoder import image_encoder
 from avssl.networks.puzzles import PictureNetwork
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import centre_crop, cut, random_crop
 from avssl.samplers.rotations import QUARTERS, boxed, rotated, rotated_by_interpolation, shifted
@@ -136,8 +136,7 @@ class Rotation(Task):
         return {"vision": encoder(self.options, self.options.side)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        vision = encoders["vision"]
-        assert isinstance(vision, VisionEncoder)
+        vision = image_encoder(encoders["vision"])
         return PictureNetwork(vision, QUARTERS, self.options.hidden, self.options.pool)
 
     def saved(self, network: nn.Module) -> dict[str, nn.Module]:

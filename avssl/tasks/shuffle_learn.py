@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.media.motion import measure_motion
+from avssl.networks.encoder import image_encoder
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
 from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Crop, centre_crop, cut, random_crop
 from avssl.samplers.triplets import Ends, TripletRule, difference, draw_five, draw_triplet, unusable
@@ -206,8 +206,7 @@ class ShuffleLearn(Task):
         return {"vision": tower_encoder(self.options)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        options, vision = self.options, encoders["vision"]
-        assert isinstance(vision, VisionEncoder)
+        options, vision = self.options, image_encoder(encoders["vision"])
         return TripletNetwork(
             vision,
             grid=options.grid,

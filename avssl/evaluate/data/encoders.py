@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
 
 from avssl.errors import UserError
 from avssl.evaluate.data.load_run import read_config
 from avssl.networks.audio import AudioEncoder
+from avssl.networks.encoder import Encoder, is_image_encoder, is_waveform_encoder
 from avssl.networks.saving import load_module
 from avssl.networks.torchvision_names import resnet_state
 from avssl.networks.trunks import RESNETS, ResNetTrunk
+from avssl.networks.untrained import reset_weights
 from avssl.networks.vision import VisionConfig, VisionEncoder
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
-Encoder = VisionEncoder | AudioEncoder
-Role = Literal["vision", "audio"]
+__all__ = ["Encoder", "encoder_names", "open_encoder", "random_twin", "supervised_encoder", "weights_digest"]
+
+EncoderT = TypeVar("EncoderT", bound=Encoder)
 
 SUPERVISED_SIDE = 224
 """Pixels of the pictures that torchvision's weights were trained on."""
@@ -54,22 +57,29 @@ def open_encoder(run: str | Path, name: str) -> Encoder:
         hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(names)}"
         raise UserError(f"{run} has no encoder called {name!r}; {hint}")
     module = load_module(folder / "encoders" / name)
-    if not isinstance(module, VisionEncoder | AudioEncoder):
+    if not (is_image_encoder(module) or is_waveform_encoder(module)):
         raise UserError(f"{folder / 'encoders' / name}.json describes no encoder of pictures or sound")
     return module
 
 
-def random_twin(encoder: Encoder, seed: int) -> Encoder:
+def random_twin(encoder: EncoderT, seed: int) -> EncoderT:
     """The same architecture with the weights that a training would have started from, by the seed alone.
 
-    Only what is no knowledge of the data is kept: of an audio encoder the scale of its spectrogram.
+    Only what is no knowledge of the data is kept: of an audio encoder the scale of its spectrogram. For a module of
+    another make see :func:`avssl.networks.untrained.reset_weights`.
     """
+    twin: Any
     with own_random_state():
         seed_torch(hashed(seed, "random-twin"))
-        twin = VisionEncoder(encoder.config) if isinstance(encoder, VisionEncoder) else AudioEncoder(encoder.config)
-    if isinstance(twin, AudioEncoder) and isinstance(encoder, AudioEncoder):
+        if isinstance(encoder, VisionEncoder | AudioEncoder):
+            twin = type(encoder)(encoder.config)  # type: ignore[arg-type]
+        else:
+            twin = copy.deepcopy(encoder)
+            reset_weights(twin)
+    if isinstance(encoder, AudioEncoder):
         twin.front_end.load_state_dict(encoder.front_end.state_dict())
-    return twin.eval()
+    found: EncoderT = twin.eval()
+    return found
 
 
 def supervised_encoder(weights: str | Path, architecture: str = "resnet18") -> VisionEncoder:
@@ -97,10 +107,9 @@ def supervised_encoder(weights: str | Path, architecture: str = "resnet18") -> V
     return encoder.eval()
 
 
-def weights_digest(encoder: nn.Module) -> str:
-    """Hex digest of what an encoder is: its configuration and every number in it."""
-    describe: Any = encoder.describe
-    state = hashlib.blake2b(json.dumps(describe(), sort_keys=True).encode(), digest_size=16)
+def weights_digest(encoder: Encoder) -> str:
+    """Hex digest of what an encoder is: its configuration and all its weights."""
+    state = hashlib.blake2b(json.dumps(encoder.describe(), sort_keys=True).encode(), digest_size=16)
     for name, tensor in sorted(encoder.state_dict().items()):
         state.update(name.encode())
         state.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())

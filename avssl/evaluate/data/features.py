@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.evaluate.data.encoders import Encoder, weights_digest
+from avssl.evaluate.data.encoders import weights_digest
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import digest_of
-from avssl.networks.audio import AudioEncoder
+from avssl.networks.encoder import Encoder, image_encoder, is_waveform_encoder
 from avssl.samplers.pictures import centre_crop, cut
 from avssl.system.files import cache_folder, read_json, whole_folder, write_json
 
@@ -120,7 +120,7 @@ def stage_features(
 
 def taken_by(encoder: Encoder, facts: Facts) -> bool:
     """Whether an item has what the encoder takes: a picture, or sound."""
-    return facts.has_sound if isinstance(encoder, AudioEncoder) else facts.kind != "sound"
+    return facts.has_sound if is_waveform_encoder(encoder) else facts.kind != "sound"
 
 
 def grid(channels: int, height: int, width: int, numbers: int = NUMBERS) -> tuple[int, int]:
@@ -146,13 +146,13 @@ def pooled(maps: Tensor, pool: Pool = "max", numbers: int = NUMBERS) -> Tensor:
 def inputs(encoder: Encoder, media: Media, item: int, moments: int) -> NDArray[Any]:
     """What the encoder is shown of an item: uint8 (moments, 3, side, side), or float32 (moments, samples)."""
     facts = media.facts(item)
-    if isinstance(encoder, AudioEncoder):
-        front_end = encoder.config.front_end
-        starts = window_starts(facts, front_end.seconds, moments)
-        return np.stack([media.audio(item, start, front_end.seconds, front_end.rate) for start in starts])
+    if is_waveform_encoder(encoder):
+        starts = window_starts(facts, encoder.seconds, moments)
+        return np.stack([media.audio(item, start, encoder.seconds, encoder.rate) for start in starts])
     frames = media.frames(item, frame_moments(facts, moments))
     crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
-    return np.stack([cut(frame, crop, encoder.config.side) for frame in frames])
+    side = image_encoder(encoder).side
+    return np.stack([cut(frame, crop, side) for frame in frames])
 
 
 def frame_moments(facts: Facts, moments: int) -> list[float]:

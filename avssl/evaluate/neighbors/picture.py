@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.data.encoders import Encoder
 from avssl.evaluate.data.features import inputs
 from avssl.evaluate.neighbors.protocol import Found
 from avssl.evaluate.neighbors.query_items import Spots
-from avssl.networks.audio import AudioEncoder
-from avssl.networks.front_end import FrontEnd
+from avssl.networks.encoder import Encoder, is_waveform_encoder
+from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.samplers.keys import generator
 from avssl.samplers.pictures import centre_crop, cut
 from avssl.system.files import whole_file
@@ -121,9 +120,15 @@ def _legend(labelled: bool) -> str:
 
 def thumbnails(spots: Spots, chosen: Sequence[int], encoder: Encoder) -> dict[int, Image.Image]:
     """Pictures of some items by number: what a vision encoder is shown, or the spectrogram that an audio encoder is."""
-    if isinstance(encoder, AudioEncoder):
+    if is_waveform_encoder(encoder):
         waveforms = np.concatenate([inputs(encoder, spots, i, 1) for i in chosen])
-        return dict(zip(chosen, spectrograms(encoder.front_end, waveforms), strict=True))
+        return dict(
+            zip(
+                chosen,
+                spectrograms(encoder.front_end or FrontEnd(FrontEndConfig(rate=encoder.rate)), waveforms),
+                strict=True,
+            )
+        )
     found: dict[int, Image.Image] = {}
     for i in chosen:
         frame = spots.frames(i, [0.0])[0]

@@ -30,9 +30,9 @@ from avssl.evaluate.core.scores import (
     score_row,
     with_balanced,
 )
-from avssl.evaluate.data.encoders import Encoder
 from avssl.evaluate.data.labelled import Division, Indices, Labelled, hold_out
 from avssl.evaluate.probes.finetune_inputs import Shown
+from avssl.networks.encoder import Encoder
 from avssl.samplers.keys import generator
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 

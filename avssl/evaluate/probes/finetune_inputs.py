@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from avssl.evaluate.data.features import inputs, window_starts
 from avssl.evaluate.data.labelled import Labelled
 from avssl.media.facts import Facts, Media
-from avssl.networks.audio import AudioEncoder
-from avssl.networks.vision import VisionEncoder
+from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.samplers.pictures import cut, random_crop
 
 KEPT_BYTES = 2**30
@@ -41,7 +40,7 @@ class Pictures:
         flip: whether mirrored pictures are of the same class.
     """
 
-    def __init__(self, data: Labelled, encoder: VisionEncoder, moments: int, crop_low: float, flip: bool) -> None:
+    def __init__(self, data: Labelled, encoder: ImageEncoder, moments: int, crop_low: float, flip: bool) -> None:
         self._data, self._encoder = data, encoder
         self._moments, self._low, self._flip = moments, crop_low, flip
 
@@ -49,7 +48,7 @@ class Pictures:
         media, i = self._data.locate(item)
         frame = media.frames(i, [float(rng.uniform(0, media.facts(i).duration_seconds))])[0]
         crop = random_crop(rng, frame.shape[1], frame.shape[2], self._low, 1.0, self._flip)
-        return cut(frame, crop, self._encoder.config.side)
+        return cut(frame, crop, self._encoder.side)
 
     def judged(self, item: int) -> NDArray[Any]:
         media, i = self._data.locate(item)
@@ -60,26 +59,26 @@ class Pictures:
 class Sounds:
     """A random window of a sound; judged by windows at equal distances. Sounds are decoded once if they fit."""
 
-    def __init__(self, data: Labelled, encoder: AudioEncoder, moments: int) -> None:
-        self._data, self._front_end, self._moments = data, encoder.config.front_end, moments
+    def __init__(self, data: Labelled, encoder: WaveformEncoder, moments: int) -> None:
+        self._data, self._encoder, self._moments = data, encoder, moments
         self._kept: dict[int, NDArray[np.int16]] = {}
         self._bytes = 0
 
     def training(self, item: int, rng: np.random.Generator) -> NDArray[np.float32]:
         media, i = self._data.locate(item)
         facts = media.facts(i)
-        first, last = facts.audio_start_seconds, facts.audio_end_seconds - self._front_end.seconds
+        first, last = facts.audio_start_seconds, facts.audio_end_seconds - self._encoder.seconds
         start = float(rng.uniform(first, last)) if last > first else (first + last) / 2
         return self._window(item, media, i, facts, start)
 
     def judged(self, item: int) -> NDArray[np.float32]:
         media, i = self._data.locate(item)
         facts = media.facts(i)
-        starts = window_starts(facts, self._front_end.seconds, self._moments)
+        starts = window_starts(facts, self._encoder.seconds, self._moments)
         return np.stack([self._window(item, media, i, facts, start) for start in starts])
 
     def _window(self, item: int, media: Media, i: int, facts: Facts, start: float) -> NDArray[np.float32]:
-        rate, seconds = self._front_end.rate, self._front_end.seconds
+        rate, seconds = self._encoder.rate, self._encoder.seconds
         samples = round(seconds * rate)
         whole = self._whole(item, media, i, facts)
         if whole is None:
@@ -94,10 +93,10 @@ class Sounds:
     def _whole(self, item: int, media: Media, i: int, facts: Facts) -> NDArray[np.int16] | None:
         if item not in self._kept:
             seconds = facts.audio_end_seconds - facts.audio_start_seconds
-            size = 2 * round(seconds * self._front_end.rate)
+            size = 2 * round(seconds * self._encoder.rate)
             if self._bytes + size > KEPT_BYTES:
                 return None
-            waveform = media.audio(i, facts.audio_start_seconds, seconds, self._front_end.rate)
+            waveform = media.audio(i, facts.audio_start_seconds, seconds, self._encoder.rate)
             self._kept[item] = (waveform.clip(-1, 1) * 32767).astype(np.int16)
             self._bytes += size
         return self._kept[item]

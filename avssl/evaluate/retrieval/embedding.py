@@ -90,8 +90,7 @@ def _seen(model: Model, media: Media, item: int, times: Sequence[float]) -> Rows
 def _heard(model: Model, media: Media, item: int, times: Sequence[float]) -> Rows | None:
     if model.audio_encoder is None or not media.facts(item).has_sound:
         return None
-    front_end = model.audio_encoder.config.front_end
-    length, rate = front_end.seconds, front_end.rate
+    length, rate = model.audio_encoder.seconds, model.audio_encoder.rate
     sounds = [media.audio(item, time - length / 2, length, rate) for time in times]
     return _numbers(model.audio(np.stack(sounds), rate))
 

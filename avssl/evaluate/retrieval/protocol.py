@@ -120,14 +120,13 @@ def embed_moments(
         raise UserError(
             "this run has no space where picture and sound meet; take a run of: avssl train av-correspondence"
         )
-    front_end, fusion = model.audio_encoder.config.front_end, model.fusion
+    fusion, length, rate = model.fusion, model.audio_encoder.seconds, model.audio_encoder.rate
     seen: list[torch.Tensor] = []
     heard: list[torch.Tensor] = []
     pairs = list(zip(moments.items, moments.seconds, strict=True))
     for first in range(0, len(pairs), BATCH):
         some = pairs[first : first + BATCH]
         frames = torch.cat([model.prepare_frames(media.frames(i, [time])) for i, time in some])
-        length, rate = front_end.seconds, front_end.rate
         sounds = np.stack([media.audio(i, time - length / 2, length, rate) for i, time in some])
         seen.append(fusion.embed_vision(model.vision(frames)))
         heard.append(fusion.embed_audio(model.audio_encoder(model.prepare_waveform(sounds, rate))))

@@ -21,7 +21,7 @@ from avssl.evaluate.transfer.detection.box_precision import Floats, Said
 from avssl.evaluate.transfer.detection.box_sets import BoxSet, Scene
 from avssl.media.decoding.images import read_image
 from avssl.networks.detector import detector
-from avssl.networks.vision import VisionEncoder
+from avssl.networks.encoder import ImageEncoder
 from avssl.samplers.keys import generator
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
@@ -72,7 +72,7 @@ class Found:
 
 
 def detect(
-    starts: Mapping[str, VisionEncoder],
+    starts: Mapping[str, ImageEncoder],
     train: BoxSet,
     test: BoxSet,
     choices: Detect,
@@ -102,7 +102,7 @@ def detect(
 
 
 def fit(
-    start: VisionEncoder,
+    start: ImageEncoder,
     train: BoxSet,
     choices: Detect,
     seed: int,

@@ -27,8 +27,8 @@ from avssl.evaluate.transfer.keypoints.people_scored import BLIND, JudgedPeople,
 from avssl.evaluate.transfer.keypoints.pose_augmentation import Looks
 from avssl.evaluate.transfer.keypoints.rows import keypoint_rows
 from avssl.networks.dense import stage_channels
+from avssl.networks.encoder import ImageEncoder
 from avssl.networks.pose import PoseNetwork, pose_loss
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import generator
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
@@ -79,7 +79,7 @@ class Outcome:
 
 
 def judge(
-    encoder: VisionEncoder,
+    encoder: ImageEncoder,
     looks: Looks,
     train: Indices,
     judged: JudgedPeople,
@@ -105,7 +105,6 @@ def judge(
     how = "fine-tuned" if choices.finetune else "frozen"
     for seed in range(context.seed, context.seed + seeds):
         twin = random_twin(encoder, seed)
-        assert isinstance(twin, VisionEncoder)
         for name, start in {"trained": encoder, "random": twin}.items():
             network, told = learn(start, looks, train, choices, judged.unit, seed, device)
             said.append(say(network, looks, judged.items))
@@ -118,7 +117,7 @@ def judge(
 
 
 def learn(
-    start: VisionEncoder,
+    start: ImageEncoder,
     looks: Looks,
     items: Indices,
     choices: Pose,
@@ -147,7 +146,7 @@ def learn(
 
 
 def fit(
-    start: VisionEncoder,
+    start: ImageEncoder,
     looks: Looks,
     items: Indices,
     choices: Pose,
@@ -188,7 +187,7 @@ def say(network: PoseNetwork, looks: Looks, items: Indices) -> Floats:
 # --- how --------------------------------------------------------------------------------------------------------
 
 
-def _network(start: VisionEncoder, looks: Looks, choices: Pose) -> PoseNetwork:
+def _network(start: ImageEncoder, looks: Looks, choices: Pose) -> PoseNetwork:
     encoder = copy.deepcopy(start).cpu()
     channels = {name: count for name, (count, _) in stage_channels(encoder, looks.side).items()}
     strange = [name for name in choices.stages or () if name not in channels]

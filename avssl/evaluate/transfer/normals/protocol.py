@@ -27,9 +27,9 @@ from avssl.errors import UserError
 from avssl.evaluate.core.optimize import descend, of_step
 from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import Facing, NormalSet
+from avssl.networks.encoder import ImageEncoder
 from avssl.networks.normals import FINEST, NormalsNetwork
 from avssl.networks.scales import stage_scales
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import generator
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
@@ -92,7 +92,7 @@ class Blind:
 
 
 def judge_normals(
-    starts: Mapping[str, VisionEncoder],
+    starts: Mapping[str, ImageEncoder],
     train: NormalSet,
     test: NormalSet,
     choices: Normals,
@@ -129,7 +129,7 @@ def judge_normals(
 
 
 def fit_normals(
-    start: VisionEncoder,
+    start: ImageEncoder,
     train: NormalSet,
     choices: Normals,
     seed: int,
