@@ -91,12 +91,9 @@ RUNS: dict[str, tuple[str, ...]] = {
         *("--adversarial", "0.1", "--hole", "region", "--keep", "best", "--best-by", "loss"),
     ),
     "multi-task-alternating": (
-        *("multi-task", "--tasks", "relative-position,shuffle-learn,av-correspondence", "--data", "clips"),
-        *("--steps", "6", "--relative-position.width", "4", "--relative-position.patch", "16"),
-        *("--relative-position.gap", "4", "--relative-position.jitter", "2", "--relative-position.features", "8"),
-        *("--relative-position.pixels-low", "4000", "--relative-position.pixels-high", "6000"),
+        *("multi-task", "--tasks", "shuffle-learn,av-correspondence", "--data", "clips", "--steps", "6"),
         *("--shuffle-learn.side", "48", "--shuffle-learn.features", "8", "--shuffle-learn.hidden", "8"),
-        *("--shuffle-learn.gap-min", "0.1", "--shuffle-learn.tau-min", "0.1"),
+        *("--shuffle-learn.gap-min", "0.1", "--shuffle-learn.tau-min", "0.1", "--shuffle-learn.width", "4"),
         *("--av-correspondence.side", "48", "--av-correspondence.bands", "24", "--no-prepare"),
     ),
     "multi-task-joint": (
