@@ -69,7 +69,7 @@ coverage: install-dev  ## the tests with line coverage, printed and written to c
 	$(call timed,Running the tests with coverage; about a quarter slower than make test,\
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml $(PYTEST_ARGS))
 
-mutants: $(VENV)/.installed-mutants  ## would the tests notice faults? five rooms, 160 small faults in each; about an hour on two cores
+mutants: $(VENV)/.installed-mutants  ## would the tests notice faults? six rooms, 160 small faults in each; more than an hour on two cores
 	$(call timed,Trying mutants; MUTANTS=... names rooms or a smaller sample,\
 	$(BIN)/python scripts/mutants --jobs $(PYTEST_WORKERS) $(MUTANTS))
 

@@ -52,18 +52,23 @@ def known_sources(names: Sequence[Name]) -> list[Key | None]:
 
 
 # --- how ------------------------------------------------------------------------------------------------
+_PATTERNS = {
+    # v_SoccerJuggling_g23_c01: clips of one group of a class come from one video (Soomro et al. 2012).
+    "ucf101": r"(v_[A-Za-z]+_g\d{2})_c\d{2}",
+    # 1-100032-A-0: fold, recording, take and class (Piczak 2015).
+    "esc50": r"[1-5]-(\d{4,6})-[A-H](?:-\d{1,2})?",
+    # 100032-3-0-0: recording, class, occurrence, slice (Salamon et al. 2014); four digits may be a year.
+    "urbansound": r"(?!(?:19|20)\d\d-)(\d{4,6})-\d-\d{1,2}-\d{1,3}",
+}
+"""Names of data sets, with the source in the first group."""
+
+
 def _known_source(name: Name) -> Key | None:
-    for rule in (_ucf101, _hmdb51, _esc50, _urbansound, _camera, _numbered_folder):
-        found = rule(name)
+    for kind, pattern in _PATTERNS.items():
+        found = re.fullmatch(pattern, name.stem)
         if found is not None:
-            return found
-    return None
-
-
-def _ucf101(name: Name) -> Key | None:
-    """``v_SoccerJuggling_g23_c01``: clips of one group of a class come from one video (Soomro et al. 2012)."""
-    found = re.fullmatch(r"(v_[A-Za-z]+_g\d{2})_c\d{2}", name.stem)
-    return None if found is None else Key("ucf101", found[1])
+            return Key(kind, found[1])
+    return _hmdb51(name) or _camera(name) or _numbered_folder(name)
 
 
 def _hmdb51(name: Name) -> Key | None:
@@ -77,20 +82,6 @@ def _hmdb51(name: Name) -> Key | None:
         if film_and_class.endswith(f"_{word}"):
             return Key("hmdb51", film_and_class[: -len(word) - 1])
     return None
-
-
-def _esc50(name: Name) -> Key | None:
-    """``1-100032-A-0``: fold, recording, take and class (Piczak 2015)."""
-    found = re.fullmatch(r"[1-5]-(\d{4,6})-[A-H](?:-\d{1,2})?", name.stem)
-    return None if found is None else Key("esc50", found[1])
-
-
-def _urbansound(name: Name) -> Key | None:
-    """``100032-3-0-0``: recording, class, occurrence, slice (Salamon et al. 2014)."""
-    found = re.fullmatch(r"(\d{4,6})-\d-\d{1,2}-\d{1,3}", name.stem)
-    if found is None or re.fullmatch(r"(19|20)\d\d", found[1]):  # a date
-        return None
-    return Key("urbansound", found[1])
 
 
 def _camera(name: Name) -> Key | None:
