@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -48,3 +49,20 @@ class MediaError(UserError):
     def __reduce__(self) -> tuple[type[MediaError], tuple[str, str, float | None]]:
         # Pickled with its own arguments, so that it survives the way back from a loader worker.
         return (type(self), (self.path, self.reason, self.seconds))
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """The end of an error about a name that there is not: "; did you mean 'rotation'?".
+
+    Args:
+        name: what was asked for.
+        known: what there is.
+        otherwise: what is said where nothing is near; by default all that there is, for "" nothing.
+    """
+    there = list(known)
+    near = difflib.get_close_matches(name, there, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    if otherwise is None:
+        otherwise = f"there are: {', '.join(there)}"
+    return f"; {otherwise}" if otherwise else ""

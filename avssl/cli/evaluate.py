@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
 from avssl.cli.options import Command, Option, Values
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 from avssl.experiment import sources as data_sources
 from avssl.experiment.data import DataOptions, fast, of_split, open_source, parts_of, usable
 from avssl.experiment.learned import seen_by
@@ -61,9 +60,7 @@ def run(argv: Sequence[str]) -> None:
         return
     if name not in PROTOCOLS:
         known = PROTOCOLS | OWN_COMMANDS
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-        raise UserError(f"no protocol is called {name!r}; {hint}")
+        raise UserError(f"no protocol is called {name!r}{did_you_mean(name, known)}")
     command = Command(f"avssl evaluate {name}", f"{PROTOCOLS[name]}\n\n{WHAT}", EXAMPLE)
     command.add(
         [

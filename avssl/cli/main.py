@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
 import io
@@ -13,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 from avssl import __version__
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 from avssl.system.console import print_lines
 
 COMMANDS = {
@@ -105,7 +104,7 @@ def _dispatch(words: list[str]) -> None:
         print(f"avssl {__version__}")
         return
     if words[0] not in COMMANDS:
-        raise UserError(f"no command is called {words[0]!r}; {_hint(words[0])}")
+        raise UserError(f"no command is called {words[0]!r}{_hint(words[0])}")
     importlib.import_module(f"avssl.cli.{words[0]}").run(words[1:])
 
 
@@ -113,9 +112,8 @@ def _hint(word: str) -> str:
     from avssl.tasks.registry import names
 
     if word in names():
-        return f"did you mean 'avssl train {word}' or 'avssl show {word}'?"
-    near = difflib.get_close_matches(word, COMMANDS, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(COMMANDS)}"
+        return f"; did you mean 'avssl train {word}' or 'avssl show {word}'?"
+    return did_you_mean(word, COMMANDS)
 
 
 def _one_line(error: Exception) -> str | None:

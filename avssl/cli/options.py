@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from avssl.cli.help_text import help_text
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 from avssl.experiment.sources import DEFAULT, HELP
-from avssl.options import Option, Values, meant, options_of, resolve
+from avssl.options import Option, Values, options_of, resolve
 from avssl.options.kinds import NO, YES, from_text, is_bool, is_list, wanted
 from avssl.options.resolve import refusal
 
@@ -120,7 +120,7 @@ class Command:
                 print(self.help(), end="")
                 raise SystemExit(0)
             if flag not in by_flag:
-                near = meant(flag, list(by_flag), f"{self.name} --help")
+                near = did_you_mean(flag, by_flag, f"see {self.name} --help")
                 raise UserError(f"{self.name} has no option {flag}{near}")
             option = by_flag[flag]
             if flag == _no(option):

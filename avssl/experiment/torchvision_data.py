@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.errors import MediaError, UserError
+from avssl.errors import MediaError, UserError, did_you_mean
 from avssl.media.facts import Facts, Rejected
 from avssl.media.selection import Selectable, digest_of
 
@@ -55,8 +54,7 @@ def open_torchvision(source: str) -> TorchvisionImages:
     name, folder = named(source)
     kinds = {kind for kind in datasets.__all__ if _has_root(getattr(datasets, kind))}
     if name not in kinds:
-        near = difflib.get_close_matches(name, sorted(kinds), n=1)
-        raise UserError(f"torchvision has no data set {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise UserError(f"torchvision has no data set {name!r}{did_you_mean(name, sorted(kinds), '')}")
     root = Path(folder).expanduser().absolute()
     if not root.is_dir():
         raise UserError(f"{root} is no folder; {source} wants the folder that holds the files of {name}")

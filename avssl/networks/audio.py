@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 from avssl.networks.encoder import WaveformEncoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.tower import Norm, Tower
@@ -56,7 +56,8 @@ class AudioEncoder(WaveformEncoder):
             assert isinstance(old, nn.Conv2d)
             self.trunk.stem[0] = nn.Conv2d(1, old.out_channels, 7, 2, padding=3, bias=False)
         else:
-            raise UserError(f"no audio encoder is called {config.architecture!r}; there are: l3, {', '.join(RESNETS)}")
+            name = config.architecture
+            raise UserError(f"no audio encoder is called {name!r}{did_you_mean(name, ['l3', *RESNETS])}")
         self.channels: int = self.trunk.channels
 
     def trunk_map(self, spectrogram: Tensor) -> Tensor:

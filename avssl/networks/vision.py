@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.photometry import normalised
 from avssl.networks.tower import Norm, Tower
@@ -109,6 +108,4 @@ def _trunk(config: VisionConfig) -> VisionTrunk:
         return SmallTrunk(config.width, **tower, pools=pools, norm=config.norm)
     if name == "l3":
         return Tower(3, config.width, **tower, pools=pools, norm=config.norm)
-    near = difflib.get_close_matches(name, ARCHITECTURES, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(ARCHITECTURES)}"
-    raise UserError(f"no vision encoder is called {name!r}; {hint}")
+    raise UserError(f"no vision encoder is called {name!r}{did_you_mean(name, ARCHITECTURES)}")

@@ -12,7 +12,7 @@
 
 from avssl.options.fields import REQUIRED, Option, argument, option, options_of
 from avssl.options.kinds import converted
-from avssl.options.resolve import Values, build, meant, resolve
+from avssl.options.resolve import Values, build, resolve
 from avssl.options.yaml_file import read_yaml
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "argument",
     "build",
     "converted",
-    "meant",
     "option",
     "options_of",
     "read_yaml",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 from avssl.options.fields import Option, options_of
 from avssl.options.kinds import choices, converted, is_bool, wanted
 from avssl.options.yaml_file import read_yaml
@@ -106,7 +105,7 @@ def read(given: Mapping[str, Any], known: Mapping[str, Option], where: str, sour
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name not in known:
-            raise UserError(f"{where}no option is called {name!r}{meant(name, sorted(known), otherwise=None)}")
+            raise UserError(f"{where}no option is called {name!r}{did_you_mean(name, sorted(known), '')}")
         option = known[name]
         try:
             found[name] = converted(value, option.type)
@@ -119,7 +118,7 @@ def read(given: Mapping[str, Any], known: Mapping[str, Option], where: str, sour
 
 def refusal(option: Option, value: Any, source: Source) -> str:
     """The words for a value that cannot be one of its option's type: what is wanted, and what may be meant."""
-    near = meant(str(value), choices(option.type), otherwise=None)
+    near = did_you_mean(str(value), choices(option.type), "")
     null = "" if is_bool(option.type) else _NULL[source]
     return f"{called(option, source)} wants {wanted(option.type, null)}, not {value!r}{near}"
 
@@ -140,14 +139,6 @@ def require_all(options: Iterable[Option], values: Mapping[str, Any], who: str) 
             raise UserError(f"{who} wants {option.name}: {option.help}")
 
 
-def meant(name: str, known: Sequence[str], otherwise: str | None = "--help") -> str:
-    """The end of an error about an unknown name: the nearest that is known, or where to look."""
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; see {otherwise}" if otherwise else ""
-
-
 def _by_name(there: Mapping[Any, Any], known: Iterable[str], path: Path) -> dict[str, Any]:
     """The keys of a YAML file with underscores, each known and there once."""
     names = sorted(known)
@@ -155,7 +146,7 @@ def _by_name(there: Mapping[Any, Any], known: Iterable[str], path: Path) -> dict
     for key, value in there.items():
         name = str(key).replace("-", "_")
         if name not in names:
-            raise UserError(f"{path}: no option is called {key!r}{meant(name, names)}")
+            raise UserError(f"{path}: no option is called {key!r}{did_you_mean(name, names, 'see --help')}")
         if name in found:
             raise UserError(f"{path}: {key!r} is there twice; keep one of them")
         found[name] = value

@@ -7,14 +7,13 @@ between): ``my_task.py`` holds the task ``my-task``, and the first line of its d
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from avssl.tasks.base import Task
@@ -72,9 +71,7 @@ def get(name: str) -> type[Task]:
         _import_file(name, _own_files()[name])
     if name in _registered:
         return _registered[name]
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
-    raise UserError(f"no task is called {name!r}; {hint}")
+    raise UserError(f"no task is called {name!r}{did_you_mean(name, names())}")
 
 
 def _own_files() -> dict[str, Path]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 
 VERSION = 3
 """Raised whenever the same seed would give another world."""
@@ -74,7 +74,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
-            raise UserError(f"no preset is called {self.preset!r}; there are {', '.join(PRESETS)}")
+            raise UserError(f"no preset is called {self.preset!r}{did_you_mean(self.preset, PRESETS)}")
         if self.size < 32 or self.size % 2:
             raise UserError(f"size ({self.size}) must be even and at least 32 pixels")
         if not 1 <= self.fps <= 120:
@@ -117,7 +117,7 @@ def _check_shares(name: str, shares: Mapping[str, float] | None, known: Mapping[
         return
     unknown = [key for key in shares if key not in known]
     if unknown:
-        raise UserError(f"{name}: nothing is called {unknown[0]!r}; there are {', '.join(known)}")
+        raise UserError(f"{name}: nothing is called {unknown[0]!r}{did_you_mean(unknown[0], known)}")
     if min(shares.values(), default=-1.0) < 0 or sum(shares.values()) <= 0:
         raise UserError(f"{name}: shares must be 0 or more, and one of them more than 0")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 from avssl.evaluate.data.load_run import read_config
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.encoder import Encoder, is_image_encoder, is_waveform_encoder
@@ -53,9 +52,7 @@ def open_encoder(run: str | Path, name: str) -> Encoder:
     folder = Path(run)
     names = encoder_names(folder)
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(names)}"
-        raise UserError(f"{run} has no encoder called {name!r}; {hint}")
+        raise UserError(f"{run} has no encoder called {name!r}{did_you_mean(name, names)}")
     module = load_module(folder / "encoders" / name)
     if not (is_image_encoder(module) or is_waveform_encoder(module)):
         raise UserError(f"{folder / 'encoders' / name}.json describes no encoder of pictures or sound")

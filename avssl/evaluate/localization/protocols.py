@@ -6,14 +6,13 @@ reproduce the published behaviour, ties included; ``topk-exact`` cuts ties by a 
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.metrics import BARS, CODE_BARS, Map, Mask, Numbers
 
@@ -215,9 +214,8 @@ def protocol(name: str) -> Protocol:
         UserError: there is none of this name.
     """
     if name not in PROTOCOLS:
-        near = difflib.get_close_matches(name, PROTOCOLS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: all, {', '.join(PROTOCOLS)}"
-        raise UserError(f"no protocol of localization is called {name!r}; {hint}")
+        near = did_you_mean(name, ["all", *PROTOCOLS])
+        raise UserError(f"no protocol of localization is called {name!r}{near}")
     return PROTOCOLS[name]
 
 
