@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -284,21 +283,8 @@ def fast(media: Media, task: Task, options: DataOptions, say: Say) -> Media:
 
     if not options.prepare:
         return in_memory(media)
-    side = options.prepare_side or side_needed(task.options)
-    rate = getattr(task.options, "rate", None)
-    return in_memory(ensure_prepared(media, side, rate, int(options.prepare_gb * 1e9), say))
-
-
-def side_needed(task_options: Any) -> int | None:
-    """The shorter side of stored pictures, so that a crop of middling size is not scaled up; None keeps them.
-
-    The crops of a task are ``crop_low`` to ``crop_high`` of the shorter side, scaled to ``side`` pixels.
-    """
-    side = getattr(task_options, "side", None)
-    if side is None:
-        return None
-    low, high = (float(getattr(task_options, name, 1.0)) for name in ("crop_low", "crop_high"))
-    return 16 * math.ceil(int(side) / math.sqrt(low * high) / 16)  # whole JPEG blocks at 4:2:0
+    side = options.prepare_side or task.stored_side()
+    return in_memory(ensure_prepared(media, side, task.sound_rate(), int(options.prepare_gb * 1e9), say))
 
 
 def usable(media: Media, task: Task, name: str, say: Say) -> Subset:

@@ -1,7 +1,9 @@
-"""Cutting pictures: crops and flips whose place comes from a key."""
+"""Cutting pictures: crops, flips and changes of light, drawn from a key and applied here."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -41,3 +43,41 @@ def cut(frame: NDArray[np.uint8], crop: Crop, side: int) -> NDArray[np.uint8]:
     if crop.flip:
         scaled = scaled[:, ::-1]
     return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+
+
+@dataclass(frozen=True)
+class Cropping:
+    """Square crops of a task's pictures: their share of the shorter side, and their size once scaled.
+
+    Attributes:
+        side: pixels of the scaled square.
+        low, high: smallest and largest share of the shorter side.
+        flip: whether half of the augmented squares are mirrored.
+    """
+
+    side: int
+    low: float = 1.0
+    high: float = 1.0
+    flip: bool = False
+
+    def place(self, rng: np.random.Generator | None, height: int, width: int) -> Crop:
+        """A square anywhere; without ``rng`` the largest in the middle, as held-out pictures are cut."""
+        if rng is None:
+            return centre_crop(height, width, self.high)
+        return random_crop(rng, height, width, self.low, self.high, self.flip)
+
+    def cut(self, frame: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArray[np.uint8]:
+        """A frame (3, h, w) cut at :meth:`place` and scaled: uint8 (3, side, side)."""
+        return cut(frame, self.place(rng, *frame.shape[-2:]), self.side)
+
+    def stored_side(self) -> int:
+        """Shorter side of stored pictures, so that a crop of middling size is not scaled up: whole JPEG blocks."""
+        return 16 * math.ceil(self.side / math.sqrt(self.low * self.high) / 16)  # 16 px: a block at 4:2:0
+
+
+def relit(square: NDArray[np.uint8], brightness: float, contrast: float) -> NDArray[np.uint8]:
+    """A picture with its contrast multiplied around its mean, then made lighter by a share of white."""
+    middle = float(square.mean())
+    lit = (square.astype(np.float32) - middle) * contrast + (middle + 255 * brightness)
+    found: NDArray[np.uint8] = np.rint(lit.clip(0, 255)).astype(np.uint8)
+    return found

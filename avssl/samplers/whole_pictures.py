@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
 from avssl.samplers.keys import Key, permutation
-from avssl.samplers.pictures import centre_crop, cut, random_crop
+from avssl.samplers.pictures import Cropping
 
 
 class Picture(NamedTuple):
@@ -49,22 +49,16 @@ def other_item(media: Media, item: int, rng: np.random.Generator) -> int:
     return (item + 1 + int(rng.integers(len(media) - 1))) % len(media)
 
 
-def draw_picture(
-    media: Media, item: int, rng: np.random.Generator, side: int, low: float, high: float, *, augment: bool, flip: bool
-) -> Picture:
+def draw_picture(media: Media, item: int, cropping: Cropping, rng: np.random.Generator, *, augment: bool) -> Picture:
     """A square of the image, or of one frame of the video, anywhere in time.
 
     Args:
-        side: pixels of the square.
-        low, high: the square is this share of the shorter side. Not augmented it is ``high``, in the middle.
+        cropping: which squares; not augmented it is the largest, in the middle.
         augment: whether place, size and mirroring are random.
-        flip: whether augmented pictures are mirrored half of the time.
     """
     seconds = 0.0
     if media.facts(item).has_video:
         times = media.frame_times(item)
         seconds = float(times[rng.integers(len(times))])
     frame = media.frames(item, [seconds])[0]
-    height, width = frame.shape[-2:]
-    crop = random_crop(rng, height, width, low, high, flip) if augment else centre_crop(height, width, high)
-    return Picture(item, seconds, cut(frame, crop, side))
+    return Picture(item, seconds, cropping.cut(frame, rng if augment else None))

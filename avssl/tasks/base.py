@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor, nn
 
-from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.options import option as option  # noqa: PLC0414  offered to tasks from here, too
 from avssl.samplers.keys import Key
@@ -66,12 +66,11 @@ class Task(ABC):
     """The logged measure that training and validation share and :meth:`chance_loss` speaks of; curves show it."""
 
     def __init__(self, options: Any) -> None:
-        low, high = getattr(options, "crop_low", 0.0), getattr(options, "crop_high", 1.0)
-        if low > high:
-            raise UserError(f"--crop-low ({low:g}) must be at most --crop-high ({high:g})")
         self.options = options
         self.training = True
         """False in :meth:`held_out` copies: no augmentation, puzzles drawn in the plain published way."""
+        self.shuffled = False
+        """Whether answers drawn at random are taught: the control "shuffled-labels"."""
         self.grey = False
         """Whether the vision encoder sees lightness alone, so that tasks that share it see alike pictures."""
         self.before: tuple[Task, ...] = ()
@@ -102,6 +101,14 @@ class Task(ABC):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`state` said."""
 
+    def stored_side(self) -> int | None:
+        """Pixels of the shorter side that stored pictures need, so that none is scaled up; None keeps them whole."""
+        return None
+
+    def sound_rate(self) -> int | None:
+        """Samples a second of the sound that the task hears; None where it hears none."""
+        return None
+
     def length(self, media: Media) -> int:
         """Puzzles in one epoch. Keys of an epoch have index 0 … length - 1."""
         return len(media)
@@ -115,12 +122,23 @@ class Task(ABC):
         """Puzzles to a batch: uint8 pictures and raw waveforms where possible; the rest is the device's work."""
 
     def clusters(self, puzzle: Any) -> tuple[str, ...]:
-        """The sources that a puzzle comes from: puzzles that share one are not independent."""
-        return ()
+        """The sources that a puzzle comes from: puzzles that share one are not independent.
 
-    @abstractmethod
-    def held_out(self) -> Task:
-        """A copy for validation and evaluation: same puzzle, no augmentation, ``training`` False."""
+        Where a puzzle has ``source``, that is it.
+        """
+        source = getattr(puzzle, "source", None)
+        return () if source is None else (source,)
+
+    def variant(self, **changes: Any) -> Self:
+        """A copy with other attributes, such as ``training=False``; what is fitted is shared."""
+        task = copy.copy(self)
+        for name, value in changes.items():
+            setattr(task, name, value)
+        return task
+
+    def held_out(self) -> Self:
+        """A copy for validation and evaluation: same puzzle, true labels, no augmentation, ``training`` False."""
+        return self.variant(training=False, shuffled=False)
 
     # --- learning ---------------------------------------------------------------------------------------
 
@@ -169,7 +187,7 @@ class Task(ABC):
     def controls(self) -> dict[str, Task]:
         """Variants of this task that must stay at chance ("vision-only"), by the name of their result row.
 
-        They are trained on the same puzzles and judged on the same held-out puzzles.
+        They are trained on the same puzzles and evaluated on the same held-out puzzles.
         """
         return {}
 

@@ -12,9 +12,12 @@ from small_runs import write_clip
 from toy_media import ToyVideos
 
 from avssl.errors import UserError
-from avssl.experiment.data import DataOptions, divide, open_source, side_needed, usable
+from avssl.experiment.data import DataOptions, divide, open_source, usable
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import Subset
+from avssl.samplers.pictures import Cropping
+from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
+from avssl.tasks.jigsaw import Jigsaw, JigsawOptions
 
 OPTIONS = DataOptions()
 
@@ -139,10 +142,12 @@ def test_data_of_which_the_task_can_use_nothing_are_refused():
 
 
 def test_stored_pictures_are_large_enough_for_a_crop_of_middling_size():
-    assert side_needed(SimpleNamespace(side=112, crop_low=0.75, crop_high=1.0)) == 144
-    assert side_needed(SimpleNamespace(side=224, crop_low=0.875, crop_high=0.875)) == 256
-    assert side_needed(SimpleNamespace(side=64)) == 64
-    assert side_needed(SimpleNamespace()) is None
+    assert Cropping(112, 0.75, 1.0).stored_side() == 144
+    assert Cropping(224, 0.875, 0.875).stored_side() == 256
+    assert Cropping(64).stored_side() == 64
+    assert Jigsaw(JigsawOptions()).stored_side() is None, "tiles are cut from the whole picture"
+    task = AVCorrespondence(CorrespondenceOptions(side=112, rate=8000))
+    assert (task.stored_side(), task.sound_rate()) == (144, 8000)
 
 
 def test_a_table_beside_the_files_is_offered_and_not_called_unusable(tmp_path: Path):

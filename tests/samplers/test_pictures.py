@@ -8,7 +8,7 @@ from made_pictures import Textures
 from toy_media import ToyVideos
 
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import Crop, centre_crop, cut, random_crop
+from avssl.samplers.pictures import Crop, Cropping, centre_crop, cut, random_crop
 from avssl.samplers.rotations import boxed, rotated, rotated_by_interpolation, shifted
 from avssl.samplers.stills import resized, with_pixels, with_short_side
 from avssl.samplers.whole_pictures import (
@@ -128,11 +128,12 @@ def test_a_picture_not_augmented_is_the_middle_of_the_frame():
     media = Textures(3)
     frame = media.frames(1, [0.0])[0]
     height, width = frame.shape[-2:]
-    plain = draw_picture(media, 1, generator("p"), 24, 0.3, 0.8, augment=False, flip=True)
+    squares = Cropping(24, 0.3, 0.8, flip=True)
+    plain = draw_picture(media, 1, squares, generator("p"), augment=False)
     assert (plain.item, plain.seconds) == (1, 0.0)
     assert np.array_equal(plain.pixels, cut(frame, centre_crop(height, width, 0.8), 24))
     crop = random_crop(generator("p"), height, width, 0.3, 0.8, True)
-    changed = draw_picture(media, 1, generator("p"), 24, 0.3, 0.8, augment=True, flip=True)
+    changed = draw_picture(media, 1, squares, generator("p"), augment=True)
     assert np.array_equal(changed.pixels, cut(frame, crop, 24))
 
 

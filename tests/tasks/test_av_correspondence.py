@@ -13,7 +13,7 @@ from toy_media import RATE, ToyVideos
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
 from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
-from avssl.tasks.av_sheet import told
+from avssl.tasks.av_correspondence.sheet import told
 from avssl.tasks.registry import get
 
 SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")

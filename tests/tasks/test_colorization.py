@@ -20,8 +20,8 @@ from avssl.networks.colorization import Colours
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.samplers.keys import Key
 from avssl.tasks.colorization import Colorization, ColorizationOptions
-from avssl.tasks.colorization_sheet import painted
-from avssl.tasks.colour_bins import bin_centres
+from avssl.tasks.colorization.colour_bins import bin_centres
+from avssl.tasks.colorization.sheet import painted
 
 SMALL = ColorizationOptions(side=32, width=4, head_width=16, norm="group", crop_low=1.0)
 

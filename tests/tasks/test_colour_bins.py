@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from avssl.networks.colour import rgb_to_lab
-from avssl.tasks.colour_bins import (
+from avssl.tasks.colorization.colour_bins import (
     bin_centres,
     decode,
     entropy,

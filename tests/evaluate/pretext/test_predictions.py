@@ -12,11 +12,13 @@ from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.evaluate.pretext import shortcuts
 from avssl.evaluate.pretext.predictions import Judgement, accuracy_row, distinct, held_out_keys, judge
 from avssl.samplers.keys import Key
-from avssl.tasks import av_correspondence, colorization, inpainting
 from avssl.tasks.av_correspondence import CorrespondenceOptions
+from avssl.tasks.av_correspondence import task as av_correspondence
 from avssl.tasks.base import Answers
 from avssl.tasks.colorization import ColorizationOptions
+from avssl.tasks.colorization import task as colorization
 from avssl.tasks.inpainting import InpaintingOptions
+from avssl.tasks.inpainting import task as inpainting
 from avssl.tasks.rotation import Rotation, RotationOptions
 from avssl.trainer.distributed import World
 from avssl.trainer.options import TrainOptions

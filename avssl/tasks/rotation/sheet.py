@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from PIL.Image import Image
 
 from avssl.tasks.base import Answers
 from avssl.tasks.cards import Card, chosen_class, draw_cards, enlarged, origin, picture_of
-
-if TYPE_CHECKING:
-    from avssl.tasks.rotation import RotationPuzzle
+from avssl.tasks.rotation.puzzle import RotationPuzzle
 
 _SIDE = 168
 

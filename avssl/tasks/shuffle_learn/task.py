@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -16,16 +15,16 @@ from torch import Tensor, nn
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.media.motion import measure_motion
-from avssl.networks.encoder import image_encoder
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
-from avssl.networks.tower import Norm
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import Crop, centre_crop, cut, random_crop
-from avssl.samplers.triplets import Ends, TripletRule, difference, draw_five, draw_triplet, unusable
+from avssl.samplers.pictures import Crop, cut
+from avssl.samplers.triplets import TripletRule, difference, draw_five, draw_triplet, unusable
 from avssl.samplers.whole_pictures import item_of
-from avssl.tasks.base import Answers, Batch, Losses, Task, option
-from avssl.tasks.images import tower_encoder
+from avssl.tasks.base import Answers, Batch, Losses, Task
+from avssl.tasks.images import PictureTask, cropping, vision_of
 from avssl.tasks.registry import register
+from avssl.tasks.shuffle_learn.puzzle import ShuffleLearnOptions, ShuffleLearnPuzzle
+from avssl.tasks.shuffle_learn.sheet import draw_sheet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,83 +36,8 @@ _SEEN: dict[View, tuple[int, int, int]] = {"all": (0, 1, 2), "middle": (1, 1, 1)
 _TRIES = 8
 
 
-@dataclass(frozen=True)
-class ShuffleLearnOptions:
-    """Options of ``avssl train shuffle-learn``; the defaults run on a small CPU."""
-
-    gap_min: float = option(0.08, "least distance of neighbours among b, c and d, in seconds", low=0)
-    tau_max: float = option(
-        0.12, "greatest distance of neighbours among b, c and d, in seconds; published: 60 frames", low=0
-    )
-    tau_min: float = option(
-        0.08, "least distance of the wrong middle frame from b and d, in seconds; published: 15 frames", low=0
-    )
-    reach: float = option(0.12, "its greatest distance, in seconds; not published", low=0)
-    motion: bool = option(True, "draw where there is motion; without it anywhere")
-    window: float = option(
-        1.0, "seconds of the stretch that is chosen by its motion; the five frames lie in it", low=0.01
-    )
-    positives: float = option(
-        0.25, "share of triplets in the right order; held-out ones are half and half", low=0, high=1
-    )
-    ends: Ends = option("fixed", "fixed: wrong triplets change the middle frame alone; shuffled: they are wrong orders")
-    reverse: float = option(0.5, "share of triplets turned round, which is no change of the answer", low=0, high=1)
-    look_alike: float = option(
-        1.0, "draw again where c differs less than this from a or e (RMS, 0..255; 8 tries); 0: never", low=0, high=255
-    )
-    one_crop: bool = option(True, "one crop, flip and change of colours for all frames of a triplet, or each its own")
-    blur: float = option(0.0, "Gaussian blur in pixels, against traces of the codec such as sharper key frames", low=0)
-    side: int = option(64, "pixels of the square picture; published: 227, the whole frame squeezed", low=8)
-    crop_low: float = option(0.85, "smallest crop, as a share of the shorter side", low=0.05, high=1)
-    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
-    flip: bool = option(True, "mirror half of the triplets")
-    brightness: float = option(32 / 255, "largest change of brightness, of 1", low=0, high=1)
-    saturation: float = option(0.3, "largest change of saturation, as a share", low=0, high=1)
-    vision: str = option("l3", "vision encoder: l3, small, nin, alexnet, resnet18, resnet34, resnet50, resnet101")
-    width: int = option(24, "channels of the first block of l3 and small", low=1)
-    convs: int = option(1, "convolutions a block of l3 and small", low=1)
-    blocks: int = option(4, "blocks of l3, small and nin", low=1, high=8)
-    first_stride: int = option(2, "stride of the first convolution of l3 and small", low=1, high=4)
-    vision_pools: int = option(3, "blocks of l3 and small followed by pooling", low=0, high=8)
-    norm: Norm = option("batch", "batch, group or none")
-    grid: int = option(4, "cells of the map's side that pooling leaves: the place of things is what counts", low=1)
-    features: int = option(128, "numbers a frame is told by; published: 4096", low=1)
-    feature_layers: int = option(1, "fully connected layers of each frame; published: 2", low=0)
-    hidden: int = option(
-        128, "units that compare the frames; published: 0, a linear layer, which cannot compare", low=0
-    )
-    differences: bool = option(True, "how much each two frames' features differ stands beside them; published: no")
-    dropout: float = option(0.0, "dropout of the fully connected layers; published: 0.5", low=0, high=0.99)
-
-
-@dataclass(frozen=True, slots=True)
-class ShuffleLearnPuzzle:
-    """One triplet as the network is fed it.
-
-    Attributes:
-        frames: uint8 (3, 3, side, side), in the order in which they are shown.
-        label: 1 the order is right (forwards or backwards), 0 it is not. What is taught: at random for a control.
-        times: of the three frames, in seconds.
-        five: the times of a, b, c, d and e that they were chosen from.
-        difference: the lesser of the differences of c from a and from e (RMS, 0..255).
-        look_alike: whether that is less than asked for still, after all tries: hardly to be solved.
-        brightness, saturation: augmentation still to be done, on the device.
-    """
-
-    frames: NDArray[np.uint8]
-    label: int
-    times: tuple[float, float, float]
-    five: tuple[float, ...]
-    difference: float
-    look_alike: bool
-    name: str
-    source: str
-    brightness: tuple[float, ...]
-    saturation: tuple[float, ...]
-
-
 @register
-class ShuffleLearn(Task):
+class ShuffleLearn(PictureTask):
     """The task. Label 1 is "in order": (b, c, d) or (d, c, b)."""
 
     name: ClassVar[str] = "shuffle-learn"
@@ -127,8 +51,15 @@ class ShuffleLearn(Task):
     def __init__(self, options: ShuffleLearnOptions) -> None:
         super().__init__(options)
         _check(options)
+        self._cropping = cropping(options.side, options, options.flip)
         self.view: View = "all"
-        self.shuffled = False
+
+    @property
+    def input_side(self) -> int:
+        return self.options.side
+
+    def stored_side(self) -> int | None:
+        return self._cropping.stored_side()
 
     # --- data -------------------------------------------------------------------------------------------
 
@@ -193,20 +124,10 @@ class ShuffleLearn(Task):
             "saturation": torch.tensor([p.saturation for p in puzzles]),
         }
 
-    def clusters(self, puzzle: ShuffleLearnPuzzle) -> tuple[str, ...]:
-        return (puzzle.source,)
-
-    def held_out(self) -> ShuffleLearn:
-        # Judged on true labels: shuffled ones are for training only.
-        return self._variant(training=False, shuffled=False)
-
     # --- learning ---------------------------------------------------------------------------------------
 
-    def encoders(self) -> dict[str, nn.Module]:
-        return {"vision": tower_encoder(self.options)}
-
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        options, vision = self.options, image_encoder(encoders["vision"])
+        options, vision = self.options, vision_of(encoders)
         return TripletNetwork(
             vision,
             grid=options.grid,
@@ -217,10 +138,6 @@ class ShuffleLearn(Task):
             dropout=options.dropout,
             norm=options.norm,
         )
-
-    def saved(self, network: nn.Module) -> dict[str, nn.Module]:
-        assert isinstance(network, TripletNetwork)
-        return {"vision": network.vision}
 
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         """Cross-entropy over the batch as it is drawn, as published.
@@ -250,34 +167,22 @@ class ShuffleLearn(Task):
 
     def controls(self) -> dict[str, Task]:
         return {
-            "shuffled-labels": self._variant(shuffled=self.training),
-            "single-frame": self._variant(view="middle"),
-            "outer-frames": self._variant(view="ends"),
+            "shuffled-labels": self.variant(shuffled=self.training),
+            "single-frame": self.variant(view="middle"),
+            "outer-frames": self.variant(view="ends"),
         }
 
     def spaced(self, seconds: float) -> ShuffleLearn:
         """This task with all neighbours among a, b, c, d and e ``seconds`` apart."""
-        task = copy.copy(self)
-        task.options = replace(self.options, gap_min=seconds, tau_max=seconds, tau_min=seconds, reach=seconds)
-        return task
+        options = replace(self.options, gap_min=seconds, tau_max=seconds, tau_min=seconds, reach=seconds)
+        return self.variant(options=options)
 
     # --- people -----------------------------------------------------------------------------------------
 
     def sheet(self, puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None = None) -> Image:
-        from avssl.tasks.triplet_sheet import draw_sheet
-
         return draw_sheet(puzzles, answers)
 
     # --- how --------------------------------------------------------------------------------------------
-
-    def _variant(
-        self, *, training: bool | None = None, view: View | None = None, shuffled: bool | None = None
-    ) -> ShuffleLearn:
-        task = copy.copy(self)
-        task.training = self.training if training is None else training
-        task.view = view or self.view
-        task.shuffled = self.shuffled if shuffled is None else shuffled
-        return task
 
     def _five(
         self, media: Media, item: int, key: Key, rule: TripletRule
@@ -302,13 +207,8 @@ class ShuffleLearn(Task):
         return best
 
     def _crops(self, rng: np.random.Generator, height: int, width: int) -> list[Crop]:
-        options = self.options
-        if not self.training:
-            return [centre_crop(height, width, options.crop_high)] * 5
-        count = 1 if options.one_crop else 5
-        drawn = [
-            random_crop(rng, height, width, options.crop_low, options.crop_high, options.flip) for _ in range(count)
-        ]
+        count = 1 if self.options.one_crop else 5
+        drawn = [self._cropping.place(rng if self.training else None, height, width) for _ in range(count)]
         return drawn * (5 // count)
 
     def _logits(self, network: nn.Module, batch: Batch) -> Tensor:

@@ -11,12 +11,11 @@ import torch
 from PIL import Image
 
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
+from avssl.tasks.av_correspondence.puzzle import CorrespondencePuzzle
 from avssl.tasks.base import Answers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from avssl.tasks.av_correspondence import CorrespondencePuzzle
 
 YES, NO, INK = "#1a7f4b", "#b3432b", "#222222"
 _COLUMNS = 4

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avssl.errors import UserError
-from avssl.media.facts import Facts, Media
+from avssl.media.facts import Media
 from avssl.networks.colorization import AB_SCALE, ColorizationNetwork, Colours
 from avssl.networks.colour import rgb_to_lab
-from avssl.networks.encoder import image_encoder
-from avssl.networks.tower import Norm
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.whole_pictures import draw_picture, enough_for_statistics, item_of, other_item, unusable
-from avssl.tasks.base import Answers, Batch, Losses, Task, option
-from avssl.tasks.colour_bins import (
+from avssl.samplers.whole_pictures import draw_picture, enough_for_statistics, item_of, other_item
+from avssl.tasks.base import Answers, Batch, Losses
+from avssl.tasks.colorization.colour_bins import (
     bin_centres,
     bin_statistics,
     decode,
@@ -31,7 +26,9 @@ from avssl.tasks.colour_bins import (
     sample,
     soft_encode,
 )
-from avssl.tasks.images import tower_encoder
+from avssl.tasks.colorization.puzzle import ColorizationOptions, ColorizationPuzzle
+from avssl.tasks.colorization.sheet import draw_sheet
+from avssl.tasks.images import PictureTask, cropping, vision_of
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -43,73 +40,12 @@ _LEAST_VARIANCE = 1.0
 Target = Literal["classification", "regression", "both"]
 
 
-@dataclass(frozen=True)
-class ColorizationOptions:
-    """Options of ``avssl train colorization``; the defaults run on a small CPU."""
-
-    target: Target = option("both", "classification (bins of ab), regression (ab), or both: a head each on one encoder")
-    side: int = option(64, "pixels of the square picture; published: 176", low=8)
-    stride: int = option(4, "pixels of the picture to one of the colour map; published: 4", low=1)
-    sampling: Literal["mean", "nearest"] = option(
-        "mean", "colour of the map: mean of the pixels, or one; published: nearest"
-    )
-    bins: Literal["grid", "equal"] = option(
-        "grid",
-        "cells of a square grid (published), or cells that hold about as many training pixels each, which want no "
-        "weights and a small sigma: --bins equal --no-rebalance --sigma 3",
-    )
-    colours: int = option(64, "how many bins, where they are equal", low=2, high=4096)
-    grid: float = option(20.0, "side of a colour bin of the grid in Lab units; published: 10", low=1, high=100)
-    neighbours: int = option(5, "bins that a pixel's colour is shared among; published: 5 (paper), 10 (code)", low=1)
-    sigma: float = option(
-        10.0, "width of the Gaussian of that sharing, in Lab units; published: 5 with grid 10", low=0.01
-    )
-    rebalance: bool = option(True, "weigh rare colours more")
-    rebalance_mix: float = option(
-        0.5, "0: weigh by the inverse of the frequency; 1: all alike; published: 0.5", low=0, high=1
-    )
-    grey_limit: float = option(5.0, "pictures whose a and b all lie within this teach nothing; 0 takes all", low=0)
-    temperature: float = option(
-        0.38, "of the annealed mean that decodes bins: 1 the mean, towards 0 the mode", low=0.001
-    )
-    crop_low: float = option(0.7, "smallest crop, as a share of the shorter side", low=0.05, high=1)
-    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
-    flip: bool = option(True, "mirror half of the pictures")
-    contrast: float = option(
-        0.0, "largest change of the contrast of the lightness that is fed, as a share", low=0, high=1
-    )
-    vision: str = option("l3", "vision encoder: l3, small, nin, alexnet, resnet18, resnet34, resnet50, resnet101")
-    width: int = option(32, "channels of the first block of l3 and small", low=1)
-    convs: int = option(1, "convolutions a block of l3 and small", low=1)
-    blocks: int = option(4, "blocks of l3, small and nin", low=1, high=8)
-    first_stride: int = option(2, "stride of the first convolution of l3 and small", low=1, high=4)
-    vision_pools: int = option(3, "blocks of l3 and small followed by pooling", low=0, high=8)
-    norm: Norm = option("batch", "batch, group or none")
-    head_width: int = option(96, "channels of the head", low=1)
-    head_depth: int = option(1, "3×3 convolutions of the head", low=0)
-    dropout: float = option(0.0, "share of the head's channels dropped in training", low=0, high=0.99)
-
-
-@dataclass(frozen=True, slots=True)
-class ColorizationPuzzle:
-    """One picture.
-
-    Attributes:
-        frame: uint8 (3, side, side): its lightness is the question, its colours are the answer.
-        colours_of: the picture whose colours are taught instead (control with shuffled answers); else None.
-        contrast: what the lightness is multiplied by around its mean before it is fed.
-    """
-
-    frame: NDArray[np.uint8]
-    colours_of: NDArray[np.uint8] | None
-    contrast: float
-    name: str
-    source: str
-    seconds: float
+SAMPLES = 3
+"""Colourings drawn from the distribution over bins, on a sheet."""
 
 
 @register
-class Colorization(Task):
+class Colorization(PictureTask):
     """The task. Scores are logits over bins and ab, along one axis: see :meth:`parts`."""
 
     name: ClassVar[str] = "colorization"
@@ -125,13 +61,17 @@ class Colorization(Task):
         for name in ("grid", "sigma", "temperature"):
             if not getattr(options, name) > 0:
                 raise UserError(f"--{name} ({getattr(options, name)}) must be more than 0")
-        self.shuffled = False
+        self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, Any] = {}
 
-    # --- data -------------------------------------------------------------------------------------------
+    @property
+    def input_side(self) -> int:
+        return self.options.side
 
-    def unusable(self, facts: Facts) -> str | None:
-        return unusable(facts)
+    def stored_side(self) -> int | None:
+        return self._cropping.stored_side()
+
+    # --- data -------------------------------------------------------------------------------------------
 
     def fit_statistics(self, media: Media, seed: int) -> None:
         """How often each bin occurs, the mean colour, and what a constant answer costs."""
@@ -154,17 +94,12 @@ class Colorization(Task):
         options = self.options
         item = item_of(media, key)
         rng = generator(*key, "picture")
-        picture = draw_picture(
-            media, item, rng, options.side, options.crop_low, options.crop_high,
-            augment=self.training, flip=options.flip,
-        )  # fmt: skip
+        picture = draw_picture(media, item, self._cropping, rng, augment=self.training)
         colours = None
         if self.shuffled:
             theirs = generator(*key, "shuffled")
-            colours = draw_picture(
-                media, other_item(media, item, theirs), theirs, options.side, options.crop_low, options.crop_high,
-                augment=self.training, flip=options.flip,
-            ).pixels  # fmt: skip
+            other = other_item(media, item, theirs)
+            colours = draw_picture(media, other, self._cropping, theirs, augment=self.training).pixels
         facts = media.facts(item)
         return ColorizationPuzzle(
             frame=picture.pixels,
@@ -185,22 +120,11 @@ class Colorization(Task):
             batch["colours_of"] = torch.from_numpy(np.stack(other))
         return batch
 
-    def clusters(self, puzzle: ColorizationPuzzle) -> tuple[str, ...]:
-        return (puzzle.source,)
-
-    def held_out(self) -> Colorization:
-        task = copy.copy(self)
-        task.training = task.shuffled = False
-        return task
-
     # --- learning ---------------------------------------------------------------------------------------
-
-    def encoders(self) -> dict[str, nn.Module]:
-        return {"vision": tower_encoder(self.options)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options
-        vision = image_encoder(encoders["vision"])
+        vision = vision_of(encoders)
         return ColorizationNetwork(
             vision,
             side=options.side,
@@ -212,10 +136,6 @@ class Colorization(Task):
             norm=options.norm,
             dropout=options.dropout,
         )
-
-    def saved(self, network: nn.Module) -> dict[str, nn.Module]:
-        assert isinstance(network, ColorizationNetwork)
-        return {"vision": network.vision}
 
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         """Of classification the weighted cross-entropy, of regression the squared error over that of the mean colour.
@@ -248,11 +168,6 @@ class Colorization(Task):
             return None
         regression = 0.0 if self.options.target == "classification" else 1.0
         return regression + float(self._statistics.get("constant_cross_entropy", 0.0))
-
-    def controls(self) -> dict[str, Task]:
-        control = copy.copy(self)
-        control.shuffled = self.training
-        return {"shuffled-labels": control}
 
     # --- decoding ---------------------------------------------------------------------------------------
 
@@ -306,9 +221,18 @@ class Colorization(Task):
     # --- people -----------------------------------------------------------------------------------------
 
     def sheet(self, puzzles: Sequence[ColorizationPuzzle], answers: Answers | None = None) -> Image:
-        from avssl.tasks.colorization_sheet import draw_sheet
-
-        return draw_sheet(self, puzzles, answers)
+        if answers is None:
+            return draw_sheet(puzzles, {})
+        scores = answers.scores.float().cpu()
+        names = {
+            "regression": "regression",
+            "classification-mean": "classes, T = 1",
+            "classification": f"classes, T = {self.options.temperature:g}",
+        }
+        colourings = {names[name]: ab for name, ab in self.decodings(scores).items()}
+        if self.options.target != "regression":
+            colourings |= {f"sample {k}": ab for k, ab in enumerate(self.samples(scores, SAMPLES), start=1)}
+        return draw_sheet(puzzles, colourings)
 
     # --- how --------------------------------------------------------------------------------------------
 

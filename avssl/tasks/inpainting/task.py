@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,82 +12,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avssl.errors import UserError
-from avssl.media.facts import Facts, Media
-from avssl.networks.encoder import image_encoder
-from avssl.networks.inpainting import Bottleneck, Discriminator, InpaintingNetwork
-from avssl.networks.tower import Norm
-from avssl.samplers.holes import Hole, draw_hole, filled_by, filled_from_rim, grown
+from avssl.media.facts import Media
+from avssl.networks.inpainting import Discriminator, InpaintingNetwork
+from avssl.samplers.holes import draw_hole, filled_by, filled_from_rim, grown
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.whole_pictures import Picture, draw_picture, enough_for_statistics, item_of, other_item, unusable
-from avssl.tasks.base import Answers, Batch, Losses, Task, option
-from avssl.tasks.images import tower_encoder
+from avssl.samplers.whole_pictures import Picture, draw_picture, enough_for_statistics, item_of, other_item
+from avssl.tasks.base import Answers, Batch, Losses
+from avssl.tasks.images import PictureTask, cropping, vision_of
+from avssl.tasks.inpainting.puzzle import InpaintingOptions, InpaintingPuzzle
+from avssl.tasks.inpainting.sheet import draw_sheet
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@dataclass(frozen=True)
-class InpaintingOptions:
-    """Options of ``avssl train inpainting``; the defaults run on a small CPU."""
-
-    hole: Hole = option("centre", "centre (one square), blocks (small squares anywhere), region (a random shape)")
-    hole_share: float = option(
-        0.5, "side of the centre square, as a share of the picture's; blocks are a third of it", low=0.05, high=0.9
-    )
-    fill: Literal["mean", "border"] = option(
-        "border",
-        "what the hole is fed as: mean (of training; published) or border (harmonic; the network adds to it)",
-    )
-    side: int = option(64, "pixels of the square picture; published: 128", low=16)
-    overlap: int = option(2, "pixels beyond the hole that are predicted, too; authors' code: 4", low=0)
-    overlap_weight: float = option(10.0, "weight of those pixels in the loss; published: 10", low=0)
-    adversarial: float = option(
-        0.0,
-        "weight of the adversarial term, less that of the squared error; published: 0.001 for pictures, 0 for features",
-        low=0,
-        high=0.999,
-    )
-    skips: bool = option(True, "the encoder's finer stages and the picture join in the decoder; published: no")
-    bottleneck: Bottleneck = option(
-        "channel-wise", "between encoder and decoder: channel-wise (published), dense or none"
-    )
-    crop_low: float = option(0.7, "smallest crop, as a share of the shorter side", low=0.05, high=1)
-    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
-    flip: bool = option(True, "mirror half of the pictures")
-    vision: str = option("l3", "vision encoder: l3, small, nin, alexnet, resnet18, resnet34, resnet50, resnet101")
-    width: int = option(32, "channels of the first block of l3 and small", low=1)
-    convs: int = option(1, "convolutions a block of l3 and small", low=1)
-    blocks: int = option(4, "blocks of l3, small and nin", low=1, high=8)
-    first_stride: int = option(2, "stride of the first convolution of l3 and small", low=1, high=4)
-    vision_pools: int = option(3, "blocks of l3 and small followed by pooling", low=0, high=8)
-    norm: Norm = option("batch", "batch, group or none")
-    decoder_width: int = option(24, "channels of the decoder's last block", low=1)
-    refine: int = option(
-        0, "3×3 convolutions at full size that correct the decoder's answer; published: none", low=0, high=8
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class InpaintingPuzzle:
-    """One picture with a hole.
-
-    Attributes:
-        frame: uint8 (3, side, side): what is to be found.
-        filled: uint8 (3, side, side): what is fed, the hole filled by rule.
-        hole: bool (side, side).
-    """
-
-    frame: NDArray[np.uint8]
-    filled: NDArray[np.uint8]
-    hole: NDArray[np.bool_]
-    name: str
-    source: str
-    seconds: float
-
-
 @register
-class Inpainting(Task):
+class Inpainting(PictureTask):
     """The task. Scores are whole pictures (N, 3, side, side) on 0..1: as fed, with the prediction in the hole."""
 
     name: ClassVar[str] = "inpainting"
@@ -107,14 +46,18 @@ class Inpainting(Task):
                 f"--hole-share ({options.hole_share}) and --overlap ({options.overlap}) must leave some picture of "
                 f"{options.side} px around the hole"
             )
-        self.shuffled = False
+        self._cropping = cropping(options.side, options, options.flip)
         self._mean = (127.5, 127.5, 127.5)
         self._variance = 1.0
 
-    # --- data -------------------------------------------------------------------------------------------
+    @property
+    def input_side(self) -> int:
+        return self.options.side
 
-    def unusable(self, facts: Facts) -> str | None:
-        return unusable(facts)
+    def stored_side(self) -> int | None:
+        return self._cropping.stored_side()
+
+    # --- data -------------------------------------------------------------------------------------------
 
     def fit_statistics(self, media: Media, seed: int) -> None:
         """Mean colour of the training pictures, and how far the holes' pixels are from what is fed there."""
@@ -157,22 +100,11 @@ class Inpainting(Task):
             "asked": torch.from_numpy(np.stack(asked))[:, None].to(torch.uint8),
         }
 
-    def clusters(self, puzzle: InpaintingPuzzle) -> tuple[str, ...]:
-        return (puzzle.source,)
-
-    def held_out(self) -> Inpainting:
-        task = copy.copy(self)
-        task.training = task.shuffled = False
-        return task
-
     # --- learning ---------------------------------------------------------------------------------------
-
-    def encoders(self) -> dict[str, nn.Module]:
-        return {"vision": tower_encoder(self.options)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options
-        vision = image_encoder(encoders["vision"])
+        vision = vision_of(encoders)
         return InpaintingNetwork(
             vision,
             side=options.side,
@@ -184,10 +116,6 @@ class Inpainting(Task):
             refine=options.refine,
             judged_side=self._judged_side() if options.adversarial else 0,
         )
-
-    def saved(self, network: nn.Module) -> dict[str, nn.Module]:
-        assert isinstance(network, InpaintingNetwork)
-        return {"vision": network.vision}
 
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         """Squared error over the hole and the weighted rim beyond it, as a share of that of the fill alone.
@@ -221,11 +149,6 @@ class Inpainting(Task):
         rim_free = self.options.overlap == 0 or self.options.overlap_weight == 0
         return 1.0 if rim_free else None
 
-    def controls(self) -> dict[str, Task]:
-        control = copy.copy(self)
-        control.shuffled = self.training
-        return {"shuffled-labels": control}
-
     @property
     def mean(self) -> tuple[float, float, float]:
         """Mean colour of the training pictures, 0..255."""
@@ -234,8 +157,6 @@ class Inpainting(Task):
     # --- people -----------------------------------------------------------------------------------------
 
     def sheet(self, puzzles: Sequence[InpaintingPuzzle], answers: Answers | None = None) -> Image:
-        from avssl.tasks.inpainting_sheet import draw_sheet
-
         return draw_sheet(puzzles, answers)
 
     # --- how --------------------------------------------------------------------------------------------
@@ -244,11 +165,7 @@ class Inpainting(Task):
         return self._cut(media, item_of(media, key), generator(*key, "picture"))
 
     def _cut(self, media: Media, item: int, rng: np.random.Generator) -> Picture:
-        options = self.options
-        return draw_picture(
-            media, item, rng, options.side, options.crop_low, options.crop_high,
-            augment=self.training, flip=options.flip,
-        )  # fmt: skip
+        return draw_picture(media, item, self._cropping, rng, augment=self.training)
 
     def _fill(self, frame: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
         if self.options.fill == "border":

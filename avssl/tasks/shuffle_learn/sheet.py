@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,9 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from avssl.tasks.base import Answers
 from avssl.tasks.cards import fitted, origin
-
-if TYPE_CHECKING:
-    from avssl.tasks.shuffle_learn import ShuffleLearnPuzzle
+from avssl.tasks.shuffle_learn.puzzle import ShuffleLearnPuzzle
 
 YES, NO, INK, PALE, PAPER = "#1a7f4b", "#b3432b", "#222222", "#777777", "white"
 _CELL, _GAP, _MARGIN, _TITLE, _LINE, _ACROSS = 128, 4, 16, 72, 44, 3

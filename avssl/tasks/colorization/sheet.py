@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,14 +12,9 @@ from torch import Tensor
 
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.networks.dense import resized
-from avssl.tasks.base import Answers
 from avssl.tasks.cards import origin
+from avssl.tasks.colorization.puzzle import ColorizationPuzzle
 from avssl.tasks.picture_table import Row, draw_table
-
-if TYPE_CHECKING:
-    from avssl.tasks.colorization import Colorization, ColorizationPuzzle
-
-SAMPLES = 3
 
 
 def painted(frames: Tensor, ab: Tensor) -> Tensor:
@@ -29,25 +23,13 @@ def painted(frames: Tensor, ab: Tensor) -> Tensor:
     return lab_to_rgb(torch.cat([lightness, resized(ab, (lightness.shape[-2], lightness.shape[-1]))], dim=1))
 
 
-def draw_sheet(task: Colorization, puzzles: Sequence[ColorizationPuzzle], answers: Answers | None) -> Image.Image:
-    """Grey, truth and, with answers, each decoding and some colourings drawn from the distribution."""
+def draw_sheet(puzzles: Sequence[ColorizationPuzzle], colourings: Mapping[str, Tensor]) -> Image.Image:
+    """Grey, truth, and each colouring: ab (N, 2, h, w) by the heading of its column."""
     frames = torch.from_numpy(np.stack([p.frame for p in puzzles]))
     taught = torch.from_numpy(np.stack([p.frame if p.colours_of is None else p.colours_of for p in puzzles]))
     grey = painted(frames, torch.zeros(len(puzzles), 2, 1, 1))
     columns: dict[str, Tensor] = {"grey: the question": grey, "truth": painted(frames, rgb_to_lab(taught)[:, 1:])}
-    if answers is not None:
-        scores = answers.scores.float().cpu()
-        temperature = task.options.temperature
-        names = {
-            "regression": "regression",
-            "classification-mean": "classes, T = 1",
-            "classification": f"classes, T = {temperature:g}",
-        }
-        for name, ab in task.decodings(scores).items():
-            columns[names[name]] = painted(frames, ab)
-        if "classification" in task.decodings(scores):
-            for number, ab in enumerate(task.samples(scores, SAMPLES), start=1):
-                columns[f"sample {number}"] = painted(frames, ab)
+    columns |= {name: painted(frames, ab) for name, ab in colourings.items()}
     pictures = [_pictures(column) for column in columns.values()]
     rows = [
         Row([column[n] for column in pictures], origin(puzzle.name, puzzle.seconds)) for n, puzzle in enumerate(puzzles)

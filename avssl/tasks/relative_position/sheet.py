@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
+from torch import Tensor
 
 from avssl.samplers.patches import NEIGHBOURS
 from avssl.tasks.base import Answers
@@ -25,9 +25,7 @@ from avssl.tasks.cards import (
     origin,
     picture_of,
 )
-
-if TYPE_CHECKING:
-    from avssl.tasks.relative_position import RelativePosition, RelativePositionPuzzle
+from avssl.tasks.relative_position.puzzle import RelativePositionPuzzle
 
 NAMES = (
     *("above left", "above", "above right"),
@@ -40,18 +38,22 @@ _PATCH, _SMALL, _HEIGHT = 78, 46, 168
 
 
 def draw_sheet(
-    task: RelativePosition, puzzles: Sequence[RelativePositionPuzzle], answers: Answers | None
+    puzzles: Sequence[RelativePositionPuzzle], fed: Sequence[Tensor], answers: Answers | None
 ) -> Image.Image:
-    """Each puzzle's first pair: patches, the eight places, the picture, and the network's answer if there is one."""
+    """Each puzzle's first pair: patches, the eight places, the picture, and the network's answer if there is one.
+
+    Args:
+        fed: of each puzzle its patches as the network sees them, (P, 3, p, p).
+    """
     cards, place = [], 0
-    for puzzle in puzzles:
+    for puzzle, patches in zip(puzzles, fed, strict=True):
         label = int(puzzle.labels[0])
         best, said = None, ""
         if answers is not None:
             best, probability = chosen_class(answers.scores[place])
             said = f"says {NAMES[best]} ({probability:.0%})"
         place += len(puzzle.labels)
-        picture = _drawn(task, puzzle, label, best)
+        picture = _drawn(puzzle, patches, label, best)
         cards.append(Card(picture, NAMES[label], said, best == label, origin(puzzle.name, puzzle.seconds)))
     note = (
         "The first patch (blue) and the second as the network sees them; the eight places, the true one filled; "
@@ -60,9 +62,8 @@ def draw_sheet(
     return draw_cards("Where does the second patch lie, seen from the first?", note, cards)
 
 
-def _drawn(task: RelativePosition, puzzle: RelativePositionPuzzle, label: int, best: int | None) -> Image.Image:
+def _drawn(puzzle: RelativePositionPuzzle, fed: Tensor, label: int, best: int | None) -> Image.Image:
     first, second = (int(number) for number in puzzle.chosen[0])
-    fed = task.fed(task.collate([puzzle]))
     patches = [picture_of(fed[number]).resize((_PATCH, _PATCH), Image.Resampling.NEAREST) for number in (first, second)]
     field = 3 * _SMALL + 2 * 8
     whole = _with_places(puzzle, first, second)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,8 @@ from PIL import Image
 from avssl.samplers.holes import filled_from_rim
 from avssl.tasks.base import Answers
 from avssl.tasks.cards import origin
+from avssl.tasks.inpainting.puzzle import InpaintingPuzzle
 from avssl.tasks.picture_table import Row, draw_table
-
-if TYPE_CHECKING:
-    from avssl.tasks.inpainting import InpaintingPuzzle
 
 _BLANK = 255
 """White is what no fill is: the hole looks like one."""

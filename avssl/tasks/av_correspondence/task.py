@@ -5,10 +5,8 @@ L3-Net (Arandjelović & Zisserman 2017), AVE-Net and AVOL-Net (2018) by ``--fusi
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -20,110 +18,25 @@ from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityNetwork
-from avssl.networks.encoder import image_encoder, waveform_encoder
-from avssl.networks.front_end import FrontEnd, FrontEndConfig, FrontEndName
-from avssl.networks.fusion import FUSIONS, FusionName
+from avssl.networks.encoder import waveform_encoder
+from avssl.networks.front_end import FrontEnd, FrontEndConfig
+from avssl.networks.fusion import FUSIONS
 from avssl.networks.gather import gather_with_gradient
-from avssl.networks.tower import Norm
 from avssl.networks.vision import VisionConfig, VisionEncoder
-from avssl.samplers.correspondence import Alignment, NegativeSounds, Pair, PairRule, draw_pair, unusable
+from avssl.samplers.correspondence import PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import centre_crop, cut, random_crop
+from avssl.samplers.pictures import centre_crop, cut
 from avssl.samplers.silence import draw_silence
-from avssl.tasks.base import Answers, Batch, Losses, Task, option
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions, CorrespondencePuzzle
+from avssl.tasks.av_correspondence.sheet import draw_sheet
+from avssl.tasks.base import Answers, Batch, Losses, Task
+from avssl.tasks.images import cropping, vision_of
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Negatives = Literal["drawn", "batch"]
-
-
-@dataclass(frozen=True)
-class CorrespondenceOptions:
-    """Options of ``avssl train av-correspondence``; the defaults run on a small CPU."""
-
-    fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
-    vision: str = option("l3", "vision encoder: l3, resnet18, resnet34, resnet50, resnet101")
-    audio: str = option("l3", "audio encoder: l3, resnet18, resnet34, resnet50, resnet101")
-    width: int = option(24, "channels of the first block of the l3 towers; published: 64", low=1)
-    convs: int = option(1, "convolutions a block of the l3 towers; published: 2", low=1)
-    first_stride: int = option(
-        2, "stride of the l3 towers' first convolution: 1 in L3-Net, 2 in AVE- and AVOL-Net", low=1, high=4
-    )
-    vision_pools: int = option(
-        3, "blocks of the vision tower followed by pooling: 3 published; 2 doubles the map", low=0, high=3
-    )
-    norm: Norm = option("batch", "batch, group or none")
-    front_end: FrontEndName = option(
-        "log-mel",
-        "log-mel; l3 (linear, 257×199 for a second) or ave (257×200); openl3-training-mel128 or -mel256 as OpenL3 was "
-        "trained with, openl3-release-… as its package computes; openl3-mel128, openl3-mel256: neither (for old runs)",
-    )
-    rate: int = option(16000, "samples a second of the sound; published: 48000", low=4000, high=192000)
-    bands: int = option(64, "bands of log-mel", low=16, high=512)
-    seconds: float = option(1.0, "length of the sound", low=0.2, high=60)
-    side: int = option(112, "pixels of the square picture; published: 224", low=16)
-    frames: int = option(1, "frames of a puzzle, their maps pooled by maximum", low=1)
-    alignment: Alignment = option("centre", "centre: the frame is the midpoint of its sound; overlap: anywhere in it")
-    negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
-    negative_sounds: NegativeSounds = option(
-        "moments", "of drawn negatives: as positives' are drawn; anywhere: off the frame grid, a leak kept for probes"
-    )
-    hard_negatives: float = option(
-        0.0, "share of drawn negatives that are another moment of the same video", low=0, high=1
-    )
-    contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss", low=0)
-    logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone", low=0)
-    temperature: float = option(0.07, "temperature of InfoNCE", low=0.001)
-    crop_low: float = option(
-        0.75, "smallest crop, as a share of the shorter side; published: 224/256 always", low=0.05, high=1
-    )
-    crop_high: float = option(1.0, "largest crop", low=0.05, high=1)
-    flip: bool = option(True, "mirror half of the pictures")
-    brightness: float = option(32 / 255, "largest change of brightness, of 1", low=0, high=1)
-    saturation: float = option(0.5, "largest change of saturation, as a share", low=0, high=1)
-    gain: float = option(0.1, "largest change of loudness, as a share", low=0, high=1)
-    masking: float = option(
-        0.0, "widest gap in the spectrogram, as a share, one in frequency and one in time", low=0, high=1
-    )
-    transpose: float = option(
-        0.0, "largest shift of the spectrogram along its bands, as a share: other pitches", low=0, high=1
-    )
-    grey: float = option(0.0, "share of the pictures that lose their colours", low=0, high=1)
-    silent_rows: float = option(
-        0.0,
-        "share of a batch's puzzles that add a stretch of mere noise, which belongs to no picture (negatives: batch)",
-        low=0,
-        high=1,
-    )
-    min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)", high=0)
-
-
-@dataclass(frozen=True, slots=True)
-class CorrespondencePuzzle:
-    """One pair as the network is fed it.
-
-    Attributes:
-        frames: uint8 (frames, 3, side, side).
-        waveform: float32 (samples,).
-        label: 1 they belong together, 0 they do not.
-        pair: where the two come from.
-        brightness, saturation, masks, transpose: augmentation still to be done, on the device.
-        silence: a stretch of noise that belongs to no picture, if this puzzle adds one.
-    """
-
-    frames: NDArray[np.uint8]
-    waveform: NDArray[np.float32]
-    label: int
-    pair: Pair
-    names: tuple[str, str]
-    sources: tuple[str, str]
-    brightness: float
-    saturation: float
-    masks: tuple[float, float, float, float]
-    transpose: float
-    silence: NDArray[np.float32] | None = None
 
 
 @register
@@ -142,8 +55,14 @@ class AVCorrespondence(Task):
         super().__init__(options)
         _check_weights(options)
         self.modality: Literal["both", "vision", "audio"] = "both"
-        self.shuffled = False
+        self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, float] = {}
+
+    def stored_side(self) -> int | None:
+        return self._cropping.stored_side()
+
+    def sound_rate(self) -> int | None:
+        return self.options.rate
 
     # --- data -------------------------------------------------------------------------------------------
 
@@ -182,7 +101,7 @@ class AVCorrespondence(Task):
         saturation = 1.0
         masks = (0.0, 0.0, 0.0, 0.0)
         if self.training:
-            crop = random_crop(rng, height, width, options.crop_low, options.crop_high, options.flip)
+            crop = self._cropping.place(rng, height, width)
             brightness = float(rng.uniform(-options.brightness, options.brightness))
             saturation = float(rng.uniform(1 - options.saturation, 1 + options.saturation))
             gain = float(rng.uniform(-options.gain, options.gain))
@@ -222,9 +141,6 @@ class AVCorrespondence(Task):
     def clusters(self, puzzle: CorrespondencePuzzle) -> tuple[str, ...]:
         return puzzle.sources
 
-    def held_out(self) -> AVCorrespondence:
-        return self._variant(training=False)
-
     # --- learning ---------------------------------------------------------------------------------------
 
     def encoders(self) -> dict[str, nn.Module]:
@@ -260,10 +176,10 @@ class AVCorrespondence(Task):
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         if self.modality == "vision":
-            return SingleModalityNetwork(image_encoder(encoders["vision"]))
+            return SingleModalityNetwork(vision_of(encoders))
         if self.modality == "audio":
             return SingleModalityNetwork(waveform_encoder(encoders["audio"]))
-        vision, audio = image_encoder(encoders["vision"]), waveform_encoder(encoders["audio"])
+        vision, audio = vision_of(encoders), waveform_encoder(encoders["audio"])
         return CorrespondenceNetwork(vision, audio, FUSIONS[self.options.fusion](vision.channels, audio.channels))
 
     def saved(self, network: nn.Module) -> dict[str, nn.Module]:
@@ -341,8 +257,6 @@ class AVCorrespondence(Task):
         }
 
     def sheet(self, puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None = None) -> Image:
-        from avssl.tasks.av_sheet import draw_sheet
-
         return draw_sheet(puzzles, answers, self._front_end())
 
     # --- how --------------------------------------------------------------------------------------------
@@ -354,12 +268,10 @@ class AVCorrespondence(Task):
         modality: Literal["vision", "audio"] | None = None,
         shuffled: bool = False,
     ) -> AVCorrespondence:
-        task = copy.copy(self)
-        task.training = self.training if training is None else training
-        task.modality = modality or self.modality
-        # Judged on true labels: shuffled labels are for training only.
-        task.shuffled = (shuffled or self.shuffled) and task.training
-        return task
+        training = self.training if training is None else training
+        # Evaluated on true labels: shuffled labels are for training only.
+        shuffled = (shuffled or self.shuffled) and training
+        return self.variant(training=training, modality=modality or self.modality, shuffled=shuffled)
 
     def _in_batch(self) -> bool:
         """Whether the batch makes the negatives. Held out, and for the controls, they are drawn as published."""

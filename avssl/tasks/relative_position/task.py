@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.media.facts import Facts, Media
-from avssl.networks.encoder import image_encoder
+from avssl.media.facts import Media
 from avssl.networks.puzzles import PatchNetwork
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.patches import (
@@ -27,11 +24,12 @@ from avssl.samplers.patches import (
     of_each_class,
 )
 from avssl.samplers.stills import draw_still, with_pixels
-from avssl.samplers.whole_pictures import unusable
-from avssl.tasks.base import Answers, Batch, Losses, Task, option
-from avssl.tasks.images import EncoderOptions, class_losses, encoder
-from avssl.tasks.patches import Colours, collate_patches, draw_colours, draw_noise, fed
+from avssl.tasks.base import Answers, Batch
+from avssl.tasks.images import ClassTask, vision_of
+from avssl.tasks.patches import collate_patches, draw_colours, draw_noise, fed
 from avssl.tasks.registry import register
+from avssl.tasks.relative_position.puzzle import RelativePositionOptions, RelativePositionPuzzle
+from avssl.tasks.relative_position.sheet import draw_sheet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,86 +38,19 @@ if TYPE_CHECKING:
 _COARSEST, _FINEST = 100 / 9216, 9025 / 9216
 
 
-@dataclass(frozen=True)
-class RelativePositionOptions(EncoderOptions):
-    """Options of ``avssl train relative-position``; the defaults run on a small CPU."""
-
-    patch: int = option(32, "pixels of a patch's side; published: 96", low=8)
-    gap: int = option(16, "against edges that continue: pixels between neighbours; published: 48, half a patch", low=0)
-    jitter: int = option(3, "against long straight lines: pixels that a patch is moved at most; published: 7", low=0)
-    colour: Colours = option(
-        "project",
-        "against chromatic aberration, which tells the place: project (no green against magenta), drop (one channel of "
-        "each patch, noise for the others), grey, or keep; published: drop or project",
-    )
-    normalise: bool = option(True, "against brightness and contrast that tell the place: those of each patch removed")
-    coarsen: float = option(
-        0.33,
-        "share of the patches scaled down and up again in training, against coding noise; published: 0.33",
-        low=0,
-        high=1,
-    )
-    pixels_low: int = option(18000, "fewest pixels that the whole picture is scaled to; published: 150000", low=64)
-    pixels_high: int = option(26000, "most pixels that the whole picture is scaled to; published: 450000", low=64)
-    pixels: Literal["log", "uniform"] = option(
-        "log", "how that number is drawn between the two: its logarithm is uniform, or itself; published: uniform"
-    )
-    grid: int = option(3, "rows and columns of patches at most, of a grid laid on a picture in training")
-    grids: int = option(
-        1, "grids laid on a picture in training, whose pairs are all asked, each class as often; published: 4", low=1
-    )
-    flip: bool = option(True, "mirror half of the pictures before patches are cut")
-    features: int = option(128, "numbers that a patch is told by; published: 4096", low=1)
-    hidden: tuple[int, ...] = option((128,), "fully connected layers over both patches; published: 4096,4096", low=1)
-    pool: int = option(2, "average a patch's map to this many places a side", low=1)
-    dropout: float = option(0.0, "share of features and hidden numbers dropped in training", low=0, high=0.99)
-    affine: bool = option(
-        False, "scale and shift in the batch normalisation of the fully connected layers; published: no"
-    )
-    smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
-
-
-@dataclass(frozen=True, slots=True)
-class RelativePositionPuzzle:
-    """Patches of one picture, and pairs of them.
-
-    Attributes:
-        patches: uint8 (P, 3, patch, patch).
-        colours: (P, 3, 3) what their pixels are multiplied by.
-        noise: int8 as the patches, or None.
-        chosen: (M, 2) first and second patch of each pair.
-        labels: (M,) class k: the second lies at ``NEIGHBOURS[k]`` of the first.
-        picture: uint8 (3, h, w) that they are cut from; for people.
-        corners: (P, 2) top and left of each.
-    """
-
-    patches: NDArray[np.uint8]
-    colours: NDArray[np.float32]
-    noise: NDArray[np.int8] | None
-    chosen: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    picture: NDArray[np.uint8]
-    corners: NDArray[np.int64]
-    name: str
-    source: str
-    seconds: float
-
-
 @register
-class RelativePosition(Task):
+class RelativePosition(ClassTask):
     """The task. Classes 0 to 7: the places around the first patch, row by row."""
 
     name: ClassVar[str] = "relative-position"
     summary: ClassVar[str] = "where does the second patch lie, seen from the first?"
     Options: ClassVar[type[Any]] = RelativePositionOptions
     classes: ClassVar[int | None] = len(NEIGHBOURS)
-    loss_measure: ClassVar[str] = "class_loss"
 
     options: RelativePositionOptions
 
     def __init__(self, options: RelativePositionOptions) -> None:
         super().__init__(options)
-        self.shuffled = False
         if options.grid < 2:
             raise UserError(f"--grid ({options.grid}) must be at least 2, or no patch has a neighbour")
         if not 0 < options.pixels_low <= options.pixels_high:
@@ -127,10 +58,15 @@ class RelativePosition(Task):
                 f"--pixels-low ({options.pixels_low}) must lie between 1 and --pixels-high ({options.pixels_high})"
             )
 
-    # --- data -------------------------------------------------------------------------------------------
+    @property
+    def input_side(self) -> int:
+        return self.options.patch
 
-    def unusable(self, facts: Facts) -> str | None:
-        return unusable(facts)
+    @property
+    def smoothing(self) -> float:
+        return self.options.smoothing
+
+    # --- data -------------------------------------------------------------------------------------------
 
     def draw(self, media: Media, key: Key) -> RelativePositionPuzzle:
         options = self.options
@@ -157,22 +93,10 @@ class RelativePosition(Task):
     def collate(self, puzzles: Sequence[RelativePositionPuzzle]) -> Batch:
         return collate_patches(puzzles)
 
-    def clusters(self, puzzle: RelativePositionPuzzle) -> tuple[str, ...]:
-        return (puzzle.source,)
-
-    def held_out(self) -> RelativePosition:
-        """One pair a puzzle, each class as often; gap, jitter and colours as in training."""
-        task = copy.copy(self)
-        task.training, task.shuffled = False, False  # judged on true labels
-        return task
-
     # --- learning ---------------------------------------------------------------------------------------
 
-    def encoders(self) -> dict[str, nn.Module]:
-        return {"vision": encoder(self.options, self.options.patch)}
-
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        vision, options = image_encoder(encoders["vision"]), self.options
+        vision, options = vision_of(encoders), self.options
         return PatchNetwork(
             vision,
             2,
@@ -184,32 +108,16 @@ class RelativePosition(Task):
             affine=options.affine,
         )
 
-    def saved(self, network: nn.Module) -> dict[str, nn.Module]:
-        assert isinstance(network, PatchNetwork)
-        return {"vision": network.vision}
-
     def fed(self, batch: Batch) -> Tensor:
         """The patches as the encoder sees them: float (T, 3, patch, patch)."""
         return fed(batch, "patch" if self.options.normalise else "off")
 
-    def loss(self, network: nn.Module, batch: Batch) -> Losses:
-        return class_losses(network(self.fed(batch), batch["chosen"]), batch["label"], self.options.smoothing)
-
-    def answers(self, network: nn.Module, batch: Batch) -> Answers:
-        return Answers(network(self.fed(batch), batch["chosen"]).float(), batch["label"])
-
-    def chance_loss(self) -> float | None:
-        return math.log(len(NEIGHBOURS))
-
-    def controls(self) -> dict[str, Task]:
-        task = copy.copy(self)
-        task.shuffled = True
-        return {"shuffled-labels": task}
+    def logits(self, network: nn.Module, batch: Batch) -> Tensor:
+        scores: Tensor = network(self.fed(batch), batch["chosen"])
+        return scores
 
     def sheet(self, puzzles: Sequence[RelativePositionPuzzle], answers: Answers | None = None) -> Image:
-        from avssl.tasks.relative_position_sheet import draw_sheet
-
-        return draw_sheet(self, puzzles, answers)
+        return draw_sheet(puzzles, [self.fed(self.collate([puzzle])) for puzzle in puzzles], answers)
 
     # --- how --------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,30 +11,37 @@ from torch import Tensor
 
 from avssl.tasks.base import Answers
 from avssl.tasks.cards import INK, NO, PAPER, YES, Card, chosen_class, draw_cards, font, origin, picture_of
-
-if TYPE_CHECKING:
-    from avssl.tasks.jigsaw import Jigsaw, JigsawPuzzle
+from avssl.tasks.jigsaw.puzzle import JigsawPuzzle
 
 _BOARD, _GAP, _BETWEEN = 168, 4, 16
 
 
-def draw_sheet(task: Jigsaw, puzzles: Sequence[JigsawPuzzle], answers: Answers | None) -> Image.Image:
-    """Each puzzle's first permutation: shuffled tiles, solved tiles, and the network's solution if there is one."""
+def draw_sheet(
+    puzzles: Sequence[JigsawPuzzle],
+    fed: Sequence[Tensor],
+    permutations: NDArray[np.int64],
+    answers: Answers | None,
+) -> Image.Image:
+    """Each puzzle's first permutation: shuffled tiles, solved tiles, and the network's solution if there is one.
+
+    Args:
+        fed: of each puzzle its tiles as the network sees them, (tiles², 3, p, p).
+        permutations: the set, (permutations, tiles²).
+    """
     cards, place = [], 0
-    for puzzle in puzzles:
+    for puzzle, tiles in zip(puzzles, fed, strict=True):
         label, order = int(puzzle.labels[0]), puzzle.chosen[0]
-        tiles = task.fed(task.collate([puzzle]))
         boards = [_board(tiles[order.tolist()], [int(tile) + 1 for tile in order]), _board(tiles, None)]
         said, right = "", True
         if answers is not None:
             best, probability = chosen_class(answers.scores[place])
             said, right = f"says {best} ({probability:.0%})", best == label
-            boards.append(_solved(tiles, order, task.permutations[best]))
+            boards.append(_solved(tiles, order, permutations[best]))
         place += len(puzzle.labels)
         cards.append(Card(_beside(boards), f"permutation {label}", said, right, origin(puzzle.name, puzzle.seconds)))
     note = (
         f"Left: tiles as the network sees them, with the number of the place each belongs to (one of "
-        f"{task.options.permutations} permutations). Then: solved{'; as the network lays them' if answers else ''}."
+        f"{len(permutations)} permutations). Then: solved{'; as the network lays them' if answers else ''}."
     )
     return draw_cards("Which permutation shuffled the tiles?", note, cards)
 

@@ -1,0 +1,107 @@
+"""The puzzle of av correspondence and its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.networks.front_end import FrontEndName
+from avssl.networks.fusion import FusionName
+from avssl.networks.tower import Norm
+from avssl.samplers.correspondence import Alignment, NegativeSounds, Pair
+from avssl.tasks.base import option
+
+if TYPE_CHECKING:
+    pass
+
+Negatives = Literal["drawn", "batch"]
+
+
+@dataclass(frozen=True)
+class CorrespondenceOptions:
+    """Options of ``avssl train av-correspondence``; the defaults run on a small CPU."""
+
+    fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
+    vision: str = option("l3", "vision encoder: l3, resnet18, resnet34, resnet50, resnet101")
+    audio: str = option("l3", "audio encoder: l3, resnet18, resnet34, resnet50, resnet101")
+    width: int = option(24, "channels of the first block of the l3 towers; published: 64", low=1)
+    convs: int = option(1, "convolutions a block of the l3 towers; published: 2", low=1)
+    first_stride: int = option(
+        2, "stride of the l3 towers' first convolution: 1 in L3-Net, 2 in AVE- and AVOL-Net", low=1, high=4
+    )
+    vision_pools: int = option(
+        3, "blocks of the vision tower followed by pooling: 3 published; 2 doubles the map", low=0, high=3
+    )
+    norm: Norm = option("batch", "batch, group or none")
+    front_end: FrontEndName = option(
+        "log-mel",
+        "log-mel; l3 (linear, 257×199 for a second) or ave (257×200); openl3-training-mel128 or -mel256 as OpenL3 was "
+        "trained with, openl3-release-… as its package computes; openl3-mel128, openl3-mel256: neither (for old runs)",
+    )
+    rate: int = option(16000, "samples a second of the sound; published: 48000", low=4000, high=192000)
+    bands: int = option(64, "bands of log-mel", low=16, high=512)
+    seconds: float = option(1.0, "length of the sound", low=0.2, high=60)
+    side: int = option(112, "pixels of the square picture; published: 224", low=16)
+    frames: int = option(1, "frames of a puzzle, their maps pooled by maximum", low=1)
+    alignment: Alignment = option("centre", "centre: the frame is the midpoint of its sound; overlap: anywhere in it")
+    negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
+    negative_sounds: NegativeSounds = option(
+        "moments", "of drawn negatives: as positives' are drawn; anywhere: off the frame grid, a leak kept for probes"
+    )
+    hard_negatives: float = option(
+        0.0, "share of drawn negatives that are another moment of the same video", low=0, high=1
+    )
+    contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss", low=0)
+    logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone", low=0)
+    temperature: float = option(0.07, "temperature of InfoNCE", low=0.001)
+    crop_low: float = option(
+        0.75, "smallest crop, as a share of the shorter side; published: 224/256 always", low=0.05, high=1
+    )
+    crop_high: float = option(1.0, "largest crop", low=0.05, high=1)
+    flip: bool = option(True, "mirror half of the pictures")
+    brightness: float = option(32 / 255, "largest change of brightness, of 1", low=0, high=1)
+    saturation: float = option(0.5, "largest change of saturation, as a share", low=0, high=1)
+    gain: float = option(0.1, "largest change of loudness, as a share", low=0, high=1)
+    masking: float = option(
+        0.0, "widest gap in the spectrogram, as a share, one in frequency and one in time", low=0, high=1
+    )
+    transpose: float = option(
+        0.0, "largest shift of the spectrogram along its bands, as a share: other pitches", low=0, high=1
+    )
+    grey: float = option(0.0, "share of the pictures that lose their colours", low=0, high=1)
+    silent_rows: float = option(
+        0.0,
+        "share of a batch's puzzles that add a stretch of mere noise, which belongs to no picture (negatives: batch)",
+        low=0,
+        high=1,
+    )
+    min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)", high=0)
+
+
+@dataclass(frozen=True, slots=True)
+class CorrespondencePuzzle:
+    """One pair as the network is fed it.
+
+    Attributes:
+        frames: uint8 (frames, 3, side, side).
+        waveform: float32 (samples,).
+        label: 1 they belong together, 0 they do not.
+        pair: where the two come from.
+        brightness, saturation, masks, transpose: augmentation still to be done, on the device.
+        silence: a stretch of noise that belongs to no picture, if this puzzle adds one.
+    """
+
+    frames: NDArray[np.uint8]
+    waveform: NDArray[np.float32]
+    label: int
+    pair: Pair
+    names: tuple[str, str]
+    sources: tuple[str, str]
+    brightness: float
+    saturation: float
+    masks: tuple[float, float, float, float]
+    transpose: float
+    silence: NDArray[np.float32] | None = None

@@ -1,0 +1,69 @@
+"""The puzzle of inpainting and its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.networks.inpainting import Bottleneck
+from avssl.samplers.holes import Hole
+from avssl.tasks.base import option
+from avssl.tasks.images import MapEncoderOptions
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class InpaintingOptions(MapEncoderOptions):
+    """Options of ``avssl train inpainting``; the defaults run on a small CPU."""
+
+    hole: Hole = option("centre", "centre (one square), blocks (small squares anywhere), region (a random shape)")
+    hole_share: float = option(
+        0.5, "side of the centre square, as a share of the picture's; blocks are a third of it", low=0.05, high=0.9
+    )
+    fill: Literal["mean", "border"] = option(
+        "border",
+        "what the hole is fed as: mean (of training; published) or border (harmonic; the network adds to it)",
+    )
+    side: int = option(64, "pixels of the square picture; published: 128", low=16)
+    overlap: int = option(2, "pixels beyond the hole that are predicted, too; authors' code: 4", low=0)
+    overlap_weight: float = option(10.0, "weight of those pixels in the loss; published: 10", low=0)
+    adversarial: float = option(
+        0.0,
+        "weight of the adversarial term, less that of the squared error; published: 0.001 for pictures, 0 for features",
+        low=0,
+        high=0.999,
+    )
+    skips: bool = option(True, "the encoder's finer stages and the picture join in the decoder; published: no")
+    bottleneck: Bottleneck = option(
+        "channel-wise", "between encoder and decoder: channel-wise (published), dense or none"
+    )
+    crop_low: float = option(0.7, "smallest crop, as a share of the shorter side", low=0.05, high=1)
+    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
+    flip: bool = option(True, "mirror half of the pictures")
+    decoder_width: int = option(24, "channels of the decoder's last block", low=1)
+    refine: int = option(
+        0, "3×3 convolutions at full size that correct the decoder's answer; published: none", low=0, high=8
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InpaintingPuzzle:
+    """One picture with a hole.
+
+    Attributes:
+        frame: uint8 (3, side, side): what is to be found.
+        filled: uint8 (3, side, side): what is fed, the hole filled by rule.
+        hole: bool (side, side).
+    """
+
+    frame: NDArray[np.uint8]
+    filled: NDArray[np.uint8]
+    hole: NDArray[np.bool_]
+    name: str
+    source: str
+    seconds: float

@@ -1,0 +1,86 @@
+"""The puzzle of jigsaw and its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.networks.patch_photometry import Normalise
+from avssl.tasks.base import option
+from avssl.tasks.images import EncoderOptions
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class JigsawOptions(EncoderOptions):
+    """Options of ``avssl train jigsaw``; the defaults run on a small CPU."""
+
+    permutations: int = option(100, "size of the set that the shuffle is drawn from; published: 1000", low=2)
+    set_seed: int = option(0, "names the set of permutations")
+    tiles: int = option(3, "tiles a side; published: 3. 2 × 2 is a different, easier puzzle")
+    cell: int = option(35, "pixels of a tile's cell; the square has tiles × cell a side; published: 75", low=8)
+    tile: int = option(28, "against edges that continue: pixels of a tile, anywhere in its cell; published: 64", low=8)
+    centred: bool = option(False, "put each tile in the middle of its cell: edges continue at a known distance")
+    normalise: Normalise = option(
+        "channel",
+        "against light and contrast shared by neighbours: channel (mean and contrast of each tile's channels removed), "
+        "patch (one contrast for all channels), off; published: channel",
+    )
+    grey: float = option(
+        0.3, "against chromatic aberration: share of puzzles in grey, 1 to close it; authors' code: 0.5", low=0, high=1
+    )
+    projection: float = option(
+        0.0,
+        "against chromatic aberration: share of the others without green against magenta, whose "
+        "channels are not moved; authors' code: 0.5",
+        low=0,
+        high=1,
+    )
+    channel_jitter: int = option(
+        1,
+        "against chromatic aberration: pixels by which each channel of a tile is moved at most; authors' code: 2",
+        low=0,
+    )
+    puzzles: int = option(1, "permutations that a picture is shown in, in one batch of training; published: 1", low=1)
+    crop_low: float = option(
+        0.75, "smallest square, as a share of the shorter side; authors' code: 255/256", low=0.05, high=1
+    )
+    crop_high: float = option(1.0, "largest square; held-out pictures are cut so, in the middle", low=0.05, high=1)
+    flip: bool = option(True, "mirror half of the pictures before they are cut; published: no")
+    features: int = option(128, "numbers that a tile is told by; published: 1024", low=1)
+    hidden: tuple[int, ...] = option((256,), "fully connected layers over all tiles; published: 4096", low=1)
+    pool: int = option(2, "average a tile's map to this many places a side", low=1)
+    dropout: float = option(
+        0.0, "share of features and hidden numbers dropped in training; published: 0.5", low=0, high=0.99
+    )
+    smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class JigsawPuzzle:
+    """The tiles of one picture, and the orders in which they are shown.
+
+    Attributes:
+        patches: uint8 (tiles², 3, tile, tile), row by row as they lie in the picture.
+        colours: (tiles², 3, 3) what their pixels are multiplied by.
+        chosen: (M, tiles²): place k shows tile ``chosen[m, k]``.
+        labels: (M,) number of that permutation in the set.
+        square: uint8 (3, s, s) that they are cut from; for people.
+        corners: (tiles², 2) top and left of each.
+    """
+
+    patches: NDArray[np.uint8]
+    colours: NDArray[np.float32]
+    chosen: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    square: NDArray[np.uint8]
+    corners: NDArray[np.int64]
+    name: str
+    source: str
+    seconds: float
+    noise: None = None

@@ -1,0 +1,145 @@
+"""Jigsaw: which permutation shuffled the nine tiles? (Noroozi & Favaro 2016; at scale Goyal et al. 2019)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avssl.errors import UserError
+from avssl.media.facts import Media
+from avssl.networks.puzzles import PatchNetwork
+from avssl.samplers.keys import Key, generator
+from avssl.samplers.patches import TileRule, cut_tiles
+from avssl.samplers.permutations import check_count, permutation_set
+from avssl.samplers.stills import draw_still
+from avssl.tasks.base import Answers, Batch
+from avssl.tasks.images import ClassTask, cropping, vision_of
+from avssl.tasks.jigsaw.puzzle import JigsawOptions, JigsawPuzzle
+from avssl.tasks.jigsaw.sheet import draw_sheet
+from avssl.tasks.patches import Colours, collate_patches, draw_colours, fed
+from avssl.tasks.registry import register
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@register
+class Jigsaw(ClassTask):
+    """The task. Class k: place i shows tile ``permutations[k][i]``."""
+
+    name: ClassVar[str] = "jigsaw"
+    summary: ClassVar[str] = "which permutation shuffled the nine tiles?"
+    Options: ClassVar[type[Any]] = JigsawOptions
+
+    options: JigsawOptions
+
+    def __init__(self, options: JigsawOptions) -> None:
+        super().__init__(options)
+        self._cropping = cropping(options.tiles * options.cell, options, options.flip)
+        self._set: NDArray[np.int64] | None = None
+        self.classes = options.permutations  # type: ignore[misc]  # other tasks know it before they have options
+        if not 2 <= options.tiles <= 3:
+            raise UserError(f"--tiles ({options.tiles}) must be 2 or 3: of 4 × 4 nobody can list all permutations")
+        check_count(options.permutations, options.tiles**2)
+        if options.channel_jitter < 0 or self.rule().room < 0:
+            raise UserError(
+                f"--tile ({options.tile}) and --channel-jitter ({options.channel_jitter}, at least 0) must not be more "
+                f"than --cell ({options.cell}) together, or channels could not be moved in all cells alike"
+            )
+
+    @property
+    def input_side(self) -> int:
+        return self.options.tile
+
+    @property
+    def smoothing(self) -> float:
+        return self.options.smoothing
+
+    # --- data -------------------------------------------------------------------------------------------
+
+    def fit_statistics(self, media: Media, seed: int) -> None:
+        """Nothing of the data is learned: the set of permutations is made here once, so that workers need not."""
+        self._set = self.permutations
+
+    def needs_statistics(self) -> bool:
+        return False
+
+    def state(self) -> dict[str, Any]:
+        return {"permutations": self.permutations.tolist()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._set = np.array(state["permutations"], np.int64)
+
+    @property
+    def permutations(self) -> NDArray[np.int64]:
+        """The set, (permutations, tiles²): as the run was trained with, else from ``set_seed``."""
+        if self._set is not None:
+            return self._set
+        return permutation_set(self.options.permutations, self.options.tiles**2, self.options.set_seed)
+
+    def rule(self) -> TileRule:
+        """How pictures are cut."""
+        options = self.options
+        return TileRule(options.tiles, options.cell, options.tile, options.channel_jitter, options.centred)
+
+    def draw(self, media: Media, key: Key) -> JigsawPuzzle:
+        options = self.options
+        still = draw_still(media, key)
+        rng = generator(*key, "jigsaw")
+        square = self._cropping.cut(still.pixels, rng if self.training else None)
+        colour = self._colour(rng)
+        # Each channel's contrast, removed of each on its own, would bring green back into a projection of moved ones.
+        moved = 0 if colour == "project" else options.channel_jitter
+        patches, corners = cut_tiles(rng, square, replace(self.rule(), channel_jitter=moved))
+        colours = draw_colours(rng, len(patches), colour)
+        count = min(options.puzzles, options.permutations) if self.training else 1
+        labels = rng.choice(options.permutations, size=count, replace=False)
+        chosen = self.permutations[labels]
+        if self.shuffled:
+            labels = generator(*key, "shuffled").integers(options.permutations, size=count)
+        facts = media.facts(still.item)
+        source = facts.source or facts.path
+        return JigsawPuzzle(patches, colours, chosen, labels, square, corners, facts.path, source, still.seconds)
+
+    def collate(self, puzzles: Sequence[JigsawPuzzle]) -> Batch:
+        return collate_patches(puzzles)
+
+    # --- learning ---------------------------------------------------------------------------------------
+
+    def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
+        vision, options = vision_of(encoders), self.options
+        return PatchNetwork(
+            vision,
+            options.tiles**2,
+            options.permutations,
+            pool=options.pool,
+            features=options.features,
+            hidden=options.hidden,
+            dropout=options.dropout,
+        )
+
+    def fed(self, batch: Batch) -> Tensor:
+        """The tiles as the encoder sees them: float (T, 3, tile, tile)."""
+        return fed(batch, self.options.normalise)
+
+    def logits(self, network: nn.Module, batch: Batch) -> Tensor:
+        scores: Tensor = network(self.fed(batch), batch["chosen"])
+        return scores
+
+    def sheet(self, puzzles: Sequence[JigsawPuzzle], answers: Answers | None = None) -> Image:
+        tiles = [self.fed(self.collate([puzzle])) for puzzle in puzzles]
+        return draw_sheet(puzzles, tiles, self.permutations, answers)
+
+    # --- how --------------------------------------------------------------------------------------------
+
+    def _colour(self, rng: np.random.Generator) -> Colours:
+        """Of all tiles of a puzzle alike."""
+        grey, projected = rng.random(2)
+        if grey < self.options.grey:
+            return "grey"
+        return "project" if projected < self.options.projection else "keep"

@@ -1,0 +1,84 @@
+"""The puzzle of relative position and its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.tasks.base import option
+from avssl.tasks.images import EncoderOptions
+from avssl.tasks.patches import Colours
+
+if TYPE_CHECKING:
+    pass
+
+# Of 96 × 96 = 9216 pixels a patch keeps 100 to 9025 (the authors' code).
+_COARSEST, _FINEST = 100 / 9216, 9025 / 9216
+
+
+@dataclass(frozen=True)
+class RelativePositionOptions(EncoderOptions):
+    """Options of ``avssl train relative-position``; the defaults run on a small CPU."""
+
+    patch: int = option(32, "pixels of a patch's side; published: 96", low=8)
+    gap: int = option(16, "against edges that continue: pixels between neighbours; published: 48, half a patch", low=0)
+    jitter: int = option(3, "against long straight lines: pixels that a patch is moved at most; published: 7", low=0)
+    colour: Colours = option(
+        "project",
+        "against chromatic aberration, which tells the place: project (no green against magenta), drop (one channel of "
+        "each patch, noise for the others), grey, or keep; published: drop or project",
+    )
+    normalise: bool = option(True, "against brightness and contrast that tell the place: those of each patch removed")
+    coarsen: float = option(
+        0.33,
+        "share of the patches scaled down and up again in training, against coding noise; published: 0.33",
+        low=0,
+        high=1,
+    )
+    pixels_low: int = option(18000, "fewest pixels that the whole picture is scaled to; published: 150000", low=64)
+    pixels_high: int = option(26000, "most pixels that the whole picture is scaled to; published: 450000", low=64)
+    pixels: Literal["log", "uniform"] = option(
+        "log", "how that number is drawn between the two: its logarithm is uniform, or itself; published: uniform"
+    )
+    grid: int = option(3, "rows and columns of patches at most, of a grid laid on a picture in training")
+    grids: int = option(
+        1, "grids laid on a picture in training, whose pairs are all asked, each class as often; published: 4", low=1
+    )
+    flip: bool = option(True, "mirror half of the pictures before patches are cut")
+    features: int = option(128, "numbers that a patch is told by; published: 4096", low=1)
+    hidden: tuple[int, ...] = option((128,), "fully connected layers over both patches; published: 4096,4096", low=1)
+    pool: int = option(2, "average a patch's map to this many places a side", low=1)
+    dropout: float = option(0.0, "share of features and hidden numbers dropped in training", low=0, high=0.99)
+    affine: bool = option(
+        False, "scale and shift in the batch normalisation of the fully connected layers; published: no"
+    )
+    smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class RelativePositionPuzzle:
+    """Patches of one picture, and pairs of them.
+
+    Attributes:
+        patches: uint8 (P, 3, patch, patch).
+        colours: (P, 3, 3) what their pixels are multiplied by.
+        noise: int8 as the patches, or None.
+        chosen: (M, 2) first and second patch of each pair.
+        labels: (M,) class k: the second lies at ``NEIGHBOURS[k]`` of the first.
+        picture: uint8 (3, h, w) that they are cut from; for people.
+        corners: (P, 2) top and left of each.
+    """
+
+    patches: NDArray[np.uint8]
+    colours: NDArray[np.float32]
+    noise: NDArray[np.int8] | None
+    chosen: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    picture: NDArray[np.uint8]
+    corners: NDArray[np.int64]
+    name: str
+    source: str
+    seconds: float

@@ -1,0 +1,62 @@
+"""The puzzle of rotation and its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.tasks.base import option
+from avssl.tasks.images import EncoderOptions
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class RotationOptions(EncoderOptions):
+    """Options of ``avssl train rotation``; the defaults run on a small CPU."""
+
+    side: int = option(32, "pixels of the square picture; published: 32 for CIFAR, 224 for ImageNet", low=8)
+    views: Literal["four", "one"] = option(
+        "four", "of a picture in training: all four rotations in the batch, as published; or one, drawn at random"
+    )
+    pad: int = option(4, "crop of CIFAR: this many black pixels around, then a square anywhere; published: 4", low=0)
+    crop_low: float = option(1.0, "smallest crop, as a share of the shorter side", low=0.05, high=1)
+    crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
+    brightness: float = option(0.0, "largest change of brightness, of 1", low=0, high=1)
+    contrast: float = option(0.0, "largest change of contrast, as a share", low=0, high=1)
+    flip: Literal["before", "after", "off"] = option(
+        "before",
+        "mirror half of the pictures before turning; after makes 90 and 270 the same puzzle (at most 75 % right)",
+    )
+    square: bool = option(
+        True, "against black bars: cut a square, then turn; --no-square turns the whole picture in a black frame"
+    )
+    turn: Literal["exact", "interpolated"] = option(
+        "exact",
+        "against borders and blur that tell the angle: transpose and flip; interpolated shows what happens otherwise",
+    )
+    hidden: tuple[int, ...] = option(
+        (), "fully connected layers before the classes; published for AlexNet: 4096,4096", low=1
+    )
+    pool: int = option(1, "average the encoder's map to this many places a side before the classes", low=1)
+    smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class RotationPuzzle:
+    """A picture, turned.
+
+    Attributes:
+        views: uint8 (V, 3, side, side): one, or all four.
+        labels: (V,) quarters that each was turned by, counter-clockwise.
+    """
+
+    views: NDArray[np.uint8]
+    labels: tuple[int, ...]
+    name: str
+    source: str
+    seconds: float
