@@ -39,14 +39,14 @@ def _sections() -> Iterator[str]:
 
 def _parts_of(command: str) -> Sequence[str]:
     """What a command takes as its first word, where that decides its options."""
-    from avssl.cli.evaluate import OWN_COMMANDS, PROTOCOLS
-    from avssl.cli.multi_task import MULTI_TASK
+    from avssl.experiment.options import MULTI_TASK
+    from avssl.experiment.protocols import PROTOCOLS
     from avssl.tasks.registry import BUILT_IN
 
     return {
         "train": (*BUILT_IN, MULTI_TASK),
         "show": tuple(BUILT_IN),
-        "evaluate": (*PROTOCOLS, *OWN_COMMANDS),
+        "evaluate": tuple(PROTOCOLS),
     }.get(command, ())
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.experiment.data import absolute_source
-from avssl.system.files import whole_file
+from avssl.system.console import log
+from avssl.system.files import whole_file, write_json
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import ResultRow
+    from avssl.experiment.protocols.base import Outcome
 
 _PLAIN = ("train", "test", "val", "valid", "validation", "data", "images", "videos")
 """Names of folders that say nothing alone: the folder above is named, too."""
@@ -41,6 +43,26 @@ def places(
         if not found or results.resolve() != Path(output or ".").resolve():
             found.append(results / _name_within(results, name, judged, own))
     return sorted(dict.fromkeys(found))
+
+
+def write(outcome: Outcome, run: str | Path | None, output: str | None) -> None:
+    """Write the rows of an evaluation, and what stands beside them, to all its places; logs where that is."""
+    first: dict[str, Path] = {}
+    for stem in places(run, output, outcome.name, outcome.place, own=outcome.own):
+        if outcome.document:
+            write_json(stem.with_name(f"{stem.name}.json"), outcome.document)
+            log(f"all of them in {stem.with_name(f'{stem.name}.json')}")
+        else:
+            log(f"rows in {write_rows(outcome.rows, [stem], outcome.place)[0]}")
+        for beside in outcome.beside:
+            path = stem.with_name(f"{stem.name}{beside.suffix}")
+            if beside.suffix in first:  # drawn once
+                with whole_file(path) as file:
+                    file.write(first[beside.suffix].read_bytes())
+            elif not beside.write(outcome, path):
+                continue
+            first.setdefault(beside.suffix, path)
+            log(f"{beside.what} in {path}")
 
 
 def write_rows(rows: Sequence[ResultRow], stems: Iterable[Path], judged: str | None) -> list[Path]:

@@ -96,12 +96,12 @@ def test_in_the_world_neighbours_are_asked_what_they_share(avssl, run, world, tm
     [
         ((), "wants --run RUN"),
         (("--run", "{run}"), "wants --data D"),
-        (("--run", "{run}", "--data", "{data}", "--what", "smells"), "--what wants frames, patches or sounds"),
+        (("--run", "{run}", "--data", "{data}", "--what", "smells"), "--what wants one of frames, patches, sounds"),
         (("--run", "{run}", "--data", "{data}", "--stage", "conv9"), "it has: conv1, conv2"),
         (("--run", "{run}", "--data", "{data}", "--neighbours", "30"), "ask for fewer with --neighbours"),
         (("--run", "{run}", "--data", "{data}", "--what", "sounds"), "has sound"),
         (("--run", "{run}", "--data", "{data}", "--encoder", "audio"), "takes no pictures"),
-        (("--run", "{run}", "--data", "{data}", "--patch", "2"), "--patch (2.0) must be more than 0"),
+        (("--run", "{run}", "--data", "{data}", "--patch", "2"), "--patch (2) must be more than 0"),
         (("--run", "{run}", "--data", "{data}", "--supervised", "no.pth"), "no.pth: no such file"),
     ],
 )

@@ -43,7 +43,7 @@ def test_fine_tuned_rows_with_centres_have_a_file_of_their_own(avssl, tmp_path):
         (("--run", "{run}", "--data", "{data}", "--side", "8"), "--side (8) must be at least 32"),
         (("--run", "{run}", "--data", "{data}/train"), "has no parts"),
         (("--run", "{run}", "--data", "{run}"), "holds no normals"),
-        (("--run", "{run}", "--data", "{data}", "--rate", "0"), "--rate (0) must be above 0"),
+        (("--run", "{run}", "--data", "{data}", "--rate", "0"), "--rate (0) must be more than 0"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(avssl, tmp_path, words, line):

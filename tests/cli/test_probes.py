@@ -93,7 +93,7 @@ def test_the_encoder_of_one_task_of_several_and_another_run_beside(avssl, pictur
             "give one of --test and --folds",
         ),
         (("knn", "--run", "{run}", "--data", "{data}", "--folds", "fold"), "is no CSV"),
-        (("knn", "--run", "{run}", "--data", "{data}", "--pool", "median"), "--pool wants max or average"),
+        (("knn", "--run", "{run}", "--data", "{data}", "--pool", "median"), "--pool wants one of max, average"),
         (("low-shot", "--run", "{run}", "--data", "{data}", "--shots", "500"), "has only 15 items"),
     ],
 )

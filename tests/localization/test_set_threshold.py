@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from avssl.cli import evaluate_localization
 from avssl.cli.main import main
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.training_overlap import Seen
@@ -33,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ResultRow("trained", "iou", threshold, 0, 2, 3, None, "test", 0)
     ]
     monkeypatch.setattr(world, "evaluate_world", judged)
-    monkeypatch.setattr(evaluate_localization, "seen_by", lambda *_: Seen())
+    monkeypatch.setattr("avssl.experiment.learned.seen_by", lambda *_: Seen())
     return folder
 
 

@@ -1,0 +1,148 @@
+"""Protocols: what ``avssl evaluate NAME`` and :func:`avssl.evaluate` do, each a module of this folder.
+
+A protocol has ``WHAT`` and ``EXAMPLE`` for its help, a frozen dataclass ``Options``, and
+``run(options, subject, name)``, which gives an :class:`avssl.experiment.protocols.base.Outcome`. Nothing heavy is
+imported before ``run``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from avssl.errors import UserError, did_you_mean
+from avssl.experiment.protocols.base import Outcome, ProtocolOptions, Subject
+from avssl.experiment.results import write
+from avssl.options import build, options_of
+
+if TYPE_CHECKING:
+    from avssl.evaluate.core.results import Results
+    from avssl.networks.encoder import Encoder
+
+PRETEXT = {
+    "av-correspondence": "held-out accuracy of a run of av-correspondence, by kind of negative",
+    "colorization": "how near the colours come, how colourful they are, and the accuracy over bins of colour",
+    "inpainting": "how near the filled hole comes to what was there, beside plain fills",
+    "jigsaw": "held-out accuracy of a run of jigsaw",
+    "relative-position": "held-out accuracy of a run of relative-position",
+    "rotation": "held-out accuracy of a run of rotation",
+    "shuffle-learn": "held-out AUC of a run of shuffle-learn, and how it falls with the spacing of the frames",
+}
+"""Protocols of a run's own puzzles, which share a module, with one line of help each."""
+
+PROTOCOLS = PRETEXT | {
+    "localization": "where the sound comes from: maps against boxes, on the generated world and published test sets",
+    "leaks": "which clips, videos and near-duplicate frames two lists or folders share",
+    "knn": "nearest neighbours on frozen features, by stage",
+    "linear": "linear probes of all stages of an encoder, beside random weights",
+    "svm": "linear SVMs on frozen features, as VOC07 classification is evaluated",
+    "low-shot": "linear SVMs from few labels",
+    "finetune": "the whole encoder learns from labels, beside the same network from scratch",
+    "keypoints": "where the joints of people are, by a small head: PCK, PCKh and the area under it",
+    "neighbors": "what is nearest to frames, patches or sounds, as a picture; in the world, what neighbours share",
+    "detection": "objects and their boxes, by Faster R-CNN on an encoder: AP, AP50, AP75, VOC07",
+    "normals": "surface normals, by a small decoder on an encoder: angles in degrees",
+    "retrieval": "from pictures to sounds and back, with a page on which one sees and hears it",
+}
+"""All protocols, with one line of help each."""
+
+
+class Module(Protocol):
+    """A module of this folder."""
+
+    WHAT: str
+    EXAMPLE: str
+    Options: type[Any]
+
+    def run(self, options: Any, subject: Subject, name: str) -> Outcome:
+        """Evaluate."""
+        ...
+
+
+def get(name: str) -> Module:
+    """The module of a protocol.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    if name not in PROTOCOLS:
+        raise UserError(f"no protocol is called {name!r}{did_you_mean(name, PROTOCOLS)}")
+    module = "pretext" if name in PRETEXT else name.replace("-", "_")
+    return cast(Module, importlib.import_module(f"avssl.experiment.protocols.{module}"))
+
+
+def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: Encoder | None = None) -> Outcome:
+    """Evaluate; only lines of the log are printed, and nothing is written.
+
+    Args:
+        name: of the protocol.
+        options: an instance of its ``Options``.
+        command: what repeats it; by default the command line with these options.
+        encoder: what is evaluated instead of a run's encoder.
+
+    Raises:
+        UserError: an option is missing or does not fit, or what the protocol finds wrong.
+    """
+    for what, given in (
+        (options.needs_run, encoder or getattr(options, "run", None)),
+        (options.needs_data, getattr(options, "data", None)),
+    ):
+        if what and given is None:
+            raise UserError(f"avssl evaluate {name} wants {what}")
+    options.check()
+    subject = Subject(getattr(options, "run", None), encoder, command or command_of(name, options))
+    return get(name).run(options, subject, name).marked()
+
+
+def evaluate(
+    protocol: str,
+    run_or_encoder: str | Path | Encoder | None = None,
+    data: str | Path | None = None,
+    **options: Any,
+) -> Results:
+    """Evaluate a run, or any encoder beside the same network with random weights, as ``avssl evaluate`` does.
+
+    Rows and pictures of a run are written into its ``results/``; with ``output`` also, and of an encoder only,
+    into that folder. What goes on is logged by the logger "avssl".
+
+    Args:
+        protocol: its name, see :data:`PROTOCOLS`.
+        run_or_encoder: the folder of a run, an :class:`avssl.Run`, or an encoder (see :func:`avssl.encoder`).
+        data: the name of the data.
+        options: every option of the command, with underscores: ``test="cifar10/test.tar"``, ``stages=["conv3"]``.
+
+    Returns:
+        the rows that the command prints.
+
+    Raises:
+        UserError: an option that is not there or makes no sense; no such run or data.
+        MediaError: a file cannot be read.
+    """
+    from avssl.evaluate.core.results import Results
+
+    kind = get(protocol).Options
+    place = getattr(run_or_encoder, "path", run_or_encoder)
+    is_run = isinstance(place, str | Path)
+    given = {"run": place if is_run else None, "data": data}
+    asked = options | {name: value for name, value in given.items() if value is not None}
+    made = build(kind, asked, f"avssl.evaluate({protocol!r}, …): ")
+    encoder = None if is_run or run_or_encoder is None else cast("Encoder", run_or_encoder)
+    outcome = outcome_of(protocol, made, encoder=encoder)
+    write(outcome, getattr(made, "run", None), made.output)
+    return Results(outcome.rows, [outcome.name] * len(outcome.rows))
+
+
+def command_of(name: str, options: ProtocolOptions) -> str:
+    """The command line of an evaluation with these options."""
+    words = ["avssl", "evaluate", name]
+    for one in options_of(type(options)):
+        value = getattr(options, one.name)
+        if one.positional:
+            words.append(str(value))
+        elif isinstance(value, bool):
+            words += [] if value == one.default else [one.flag if value else f"--no-{one.flag[2:]}"]
+        elif value != one.default:
+            words += [one.flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    return shlex.join(words)

@@ -1,0 +1,313 @@
+"""What protocols share: options that several of them have, the evaluation under way, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from inspect import get_annotations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from avssl.errors import UserError
+from avssl.experiment import sources
+from avssl.options import Option, option, options_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.core.training_overlap import Seen
+    from avssl.media.facts import Media
+    from avssl.networks.encoder import Encoder, ImageEncoder
+
+T = TypeVar("T")
+Architecture = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+Pool = Literal["max", "average"]
+
+# --- options ----------------------------------------------------------------------------------------------------
+
+
+class ProtocolOptions:
+    """The root of all options.
+
+    A protocol's own class lists its bases last part first: a dataclass has the fields of its last base first.
+
+    Attributes:
+        heading: under which the help lists the options of a class.
+        needs_run, needs_data: what is said where they must be given and are not; empty where they need not be.
+    """
+
+    heading: ClassVar[str] = "options"
+    needs_run: ClassVar[str] = ""
+    needs_data: ClassVar[str] = ""
+
+    def check(self) -> None:
+        """Refuse what does not fit together, before anything heavy is loaded.
+
+        Raises:
+            UserError: names the options.
+        """
+
+
+@dataclass(frozen=True)
+class RunOptions(ProtocolOptions):
+    """Of protocols that evaluate a run."""
+
+    needs_run = "--run RUN, the folder of a finished run"
+
+    run: str | None = option(None, "the folder of a finished run", metavar="RUN")
+    data: str | None = option(None, "the data")
+
+    @property
+    def place(self) -> str | None:
+        """The data that the rows are of."""
+        return self.data
+
+
+@dataclass(frozen=True)
+class EncoderOptions(RunOptions):
+    """Of protocols that evaluate one encoder of a run."""
+
+    encoder: str | None = option(None, "which of its encoders: vision, audio, vision-TASK (default: what fits)")
+
+
+@dataclass(frozen=True)
+class SplitOptions(EncoderOptions):
+    """Of protocols that learn from one part of the data and predict another."""
+
+    test: str | None = option(None, "the same, to evaluate on")
+
+    @property
+    def place(self) -> str | None:
+        return self.test or self.data
+
+
+@dataclass(frozen=True)
+class SourceOptions(ProtocolOptions):
+    """How sources are found in the data."""
+
+    sources: str = option(sources.DEFAULT, sources.HELP)
+    source_column: str | None = option(None, "the same as --sources COLUMN")
+
+
+@dataclass(frozen=True)
+class BesideOptions(ProtocolOptions):
+    """What stands beside the encoder that is evaluated."""
+
+    heading = "features"
+
+    beside: tuple[str, ...] = option((), "further runs, rows beside this one's", metavar="RUN,…")
+    supervised: str | None = option(None, "weights of a torchvision ResNet: the ceiling", metavar="FILE")
+    supervised_network: Architecture = option("resnet18", "whose weights")
+
+
+@dataclass(frozen=True)
+class OutputOptions(ProtocolOptions):
+    """Where results go."""
+
+    output: str | None = option(
+        None, "folder for rows and pictures (default: results/ of the run)", short="-o", metavar="DIR"
+    )
+
+
+@dataclass(frozen=True)
+class ComputeOptions(OutputOptions):
+    """Where results go, and how they are computed."""
+
+    seed: int = option(0, "of the random network and of what is drawn")
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+
+    def torch_device(self) -> torch.device:
+        """The device that was asked for.
+
+        Raises:
+            UserError: it is not here.
+        """
+        from avssl.trainer.devices import choose_device
+
+        return choose_device(self.device)
+
+
+@dataclass(frozen=True)
+class HeadOptions(ComputeOptions, SplitOptions):
+    """Of protocols that train a head on an encoder of pictures, frozen or not."""
+
+    encoder: str | None = option(None, "which of its encoders: vision, vision-TASK (default: what there is)")
+    seeds: int = option(1, "how many times all is repeated; three for a claim", low=1)
+
+
+def by_heading(kind: type[Any]) -> dict[str, list[Option]]:
+    """The options of a protocol by the heading of the class that brings each."""
+    found: dict[str, list[Option]] = {}
+    for one in options_of(kind):
+        first = next(base for base in reversed(kind.__mro__) if one.name in get_annotations(base))
+        found.setdefault(getattr(first, "heading", "options"), []).append(one)
+    return found
+
+
+def choices(kind: type[T], options: ProtocolOptions) -> T:
+    """The choices that a protocol's own code asks for: those of its fields that are among the options."""
+    return kind(**{one.name: getattr(options, one.name) for one in fields(kind) if hasattr(options, one.name)})  # type: ignore[arg-type]
+
+
+# --- the evaluation ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: a run, or an encoder that belongs to none.
+
+    Attributes:
+        run: the folder of the run.
+        encoder: instead of it.
+        command: what repeats the evaluation; rows keep it.
+    """
+
+    run: str | None
+    encoder: Encoder | None
+    command: str
+
+    def __str__(self) -> str:
+        """As titles call it."""
+        return str(self.run) if self.encoder is None else encoder_name(self.encoder)
+
+    def encoder_of(self, role: str, name: str | None) -> tuple[Encoder, str]:
+        """The encoder with this name, or the one of this role, and what it is called.
+
+        Raises:
+            UserError: there is none.
+        """
+        if self.encoder is None:
+            assert self.run is not None
+            return fitting_encoder(self.run, name, role)
+        if self.encoder.role != role:
+            takes, data = ("pictures", "sound") if role == "audio" else ("sound", "pictures")
+            raise UserError(f"{self} takes {takes}, and the data are {data}; take another encoder or other data")
+        return self.encoder, str(self)
+
+    def image_encoder(self, name: str | None) -> ImageEncoder:
+        """The encoder of pictures with this name, or the first.
+
+        Raises:
+            UserError: there is none, or the one named is of sound.
+        """
+        from avssl.networks.encoder import is_image_encoder
+
+        found, called = self.encoder_of("vision", name)
+        if not is_image_encoder(found):
+            raise UserError(f"--encoder {called} hears; this protocol wants an encoder of pictures")
+        return found
+
+    def context(self, protocol: str, seed: int, listed: int, draws: int | None = None) -> Context:
+        """What all rows of the evaluation share."""
+        from avssl.evaluate.core.scores import Context
+
+        made = Context(protocol, seed, self.command, listed)
+        return made if draws is None else replace(made, draws=draws)
+
+    def seen(self, media: Media, place: str | None, mode: str = "names") -> Seen:
+        """What of the data the run learned from, see :func:`avssl.experiment.learned.seen_by`."""
+        from avssl.evaluate.core.training_overlap import Seen
+        from avssl.experiment.learned import seen_by
+        from avssl.system.console import log
+
+        return Seen() if self.run is None else seen_by(self.run, media, str(place), log, mode)
+
+    def seen_files(self, paths: Sequence[str | Path], place: str | None) -> Seen:
+        """The same of files that are no collection."""
+        from avssl.evaluate.core.training_overlap import Seen
+        from avssl.experiment.learned import files_seen_by
+        from avssl.system.console import log
+
+        return Seen() if self.run is None else files_seen_by(self.run, paths, str(place), log)
+
+
+def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encoder, str]:
+    """The encoder of a run with this name, or the one of this role, and its name.
+
+    Raises:
+        UserError: there is none.
+    """
+    from avssl.evaluate.data.encoders import encoder_names, open_encoder
+
+    if name is None:
+        fitting = [one for one in encoder_names(Path(run)) if one.split("-")[0] == role]
+        if not fitting:
+            what = "sound" if role == "audio" else "pictures"
+            raise UserError(f"{run} has no encoder of {what}, and the data are {what}; take another run or other data")
+        name = role if role in fitting else fitting[0]
+    return open_encoder(run, name), name
+
+
+def encoder_name(encoder: Encoder) -> str:
+    """What an encoder that belongs to no run is called: the name in its description, or its class."""
+    return str(encoder.describe().get("config", {}).get("name") or type(encoder).__name__)
+
+
+# --- its outcome ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A file beside the rows.
+
+    Attributes:
+        what: it is: "picture".
+        suffix: behind the name of the rows' file: ".png", "-shared.png".
+        write: writes it; returns whether there was anything to write.
+    """
+
+    what: str
+    suffix: str
+    write: Callable[[Outcome, Path], bool]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an evaluation.
+
+    Attributes:
+        name: of its files.
+        rows: its figures.
+        title: of their table: what was evaluated on which data; empty where there is no table.
+        place: the data; None of a run's own held-out part.
+        seen: what of the data was learned from; None where that does not matter.
+        notes: lines behind the table.
+        beside: files beside the rows.
+        own: whether NAME is the file of a run's own held-out part alone.
+        document: what is written instead of the rows.
+    """
+
+    name: str
+    rows: Sequence[ResultRow]
+    title: str = ""
+    place: str | None = None
+    seen: Seen | None = None
+    notes: Sequence[str] = ()
+    beside: Sequence[Beside] = ()
+    own: bool = False
+    document: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def heading(self) -> str:
+        """Of a picture."""
+        return f"{self.name}: {self.title}"
+
+    def marked(self) -> Outcome:
+        """The same, rows and title saying what of the data was learned from."""
+        if not self.seen:
+            return self
+        from avssl.evaluate.core.training_overlap import marked
+
+        return replace(self, rows=marked(self.rows, self.seen), title=f"{self.title}, {self.seen.words}")
+
+
+def log_passed_over(lines: Sequence[str], shown: int = 5) -> None:
+    """Log the first of what was passed over, and how many more there are."""
+    from avssl.system.console import log
+
+    for line in lines[:shown]:
+        log(f"passed over: {line}")
+    if len(lines) > shown:
+        log(f"passed over: {len(lines) - shown} more")

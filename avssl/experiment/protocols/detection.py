@@ -1,0 +1,93 @@
+"""Objects and their boxes, by Faster R-CNN on an encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avssl.errors import UserError
+from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, choices, log_passed_over
+from avssl.options import option
+from avssl.system.console import log, progress
+
+if TYPE_CHECKING:
+    from avssl.evaluate.transfer.detection.box_sets import BoxSet
+
+WHAT = """Does an encoder help to say which objects are where? Faster R-CNN on one stage of the frozen encoder (or, with
+--finetune, the encoder with it) learns from pictures with boxes and is evaluated on others, beside the same encoder
+with random weights and boxes that are said without looking. AP, AP50 and AP75 are COCO's, by pycocotools; voc07-map is
+that of VOC's eleven points, voc12-map the area under its curve.
+
+--data is a folder laid out as Pascal VOC (JPEGImages, Annotations, ImageSets/Main) or as COCO
+(annotations/instances_*.json, pictures in folders of the same name), or such a JSON file. What is evaluated: --test, or
+else its part "test" or "val"."""
+EXAMPLE = """avssl evaluate detection --run runs/rotation --data VOCdevkit/VOC2007
+avssl evaluate detection --run runs/rotation --data coco/ --steps 5000 --side 480 --anchors 16,32,64,128,256
+avssl evaluate detection --run runs/rotation --data VOCdevkit/VOC2007 --finetune --seeds 3"""
+
+
+@dataclass(frozen=True)
+class Options(HeadOptions):
+    heading = "the protocol"
+    needs_data = "--data D, pictures with boxes, laid out as VOC or COCO"
+
+    data: str | None = option(None, "pictures with boxes: a folder laid out as VOC or COCO, or COCO's JSON")
+    draws: int = option(2000, "draws of pictures for the intervals", low=1)
+    finetune: bool = option(False, "the encoder learns too")
+    steps: int = option(600, "steps of the optimizer", low=1)
+    batch_size: int = option(4, "pictures a step", low=1)
+    rate: float = option(1e-3, "the highest learning rate of AdamW", above=0)
+    stage: str | None = option(None, "stage of the encoder (default: the last with a stride of 16 at most)")
+    side: int = option(320, "pixels to which the shorter side of a picture is scaled", low=32)
+    anchors: tuple[float, ...] = option((32.0, 64.0, 128.0, 256.0), "sides of the anchors in those pixels", above=0)
+    flip: bool = option(True, "mirror half of the pictures in training")
+
+    def check(self) -> None:
+        if not self.anchors:
+            raise UserError("--anchors wants sides in pixels, such as 16,32,64")
+
+
+def run(options: Options, subject: Subject, name: str) -> Outcome:
+    """Evaluate by detection."""
+    from avssl.evaluate.data.encoders import random_twin
+    from avssl.evaluate.transfer.detection.box_precision import coco_evaluation
+    from avssl.evaluate.transfer.detection.box_sets import open_boxes
+    from avssl.evaluate.transfer.detection.picture import draw_detections
+    from avssl.evaluate.transfer.detection.protocol import Detect, detect
+    from avssl.evaluate.transfer.detection.rows import detection_rows, seen_classes
+
+    device = options.torch_device()
+    assert options.data is not None
+    train, test = open_boxes(options.data, options.test)
+    coco_evaluation([], [], 1)  # says what is missing before an hour of training
+    _log_part(train, "to learn from")
+    _log_part(test, "to evaluate on")
+    encoder = subject.image_encoder(options.encoder)
+    starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
+    chosen = choices(Detect, options)
+    with progress("training", "steps") as on_progress:
+        found = detect(starts, train, test, chosen, options.seed, device=device, tell=log, told=on_progress)
+    called = f"{name}-finetuned" if options.finetune else name
+    protocol = f"{called}, {options.steps} steps of {options.batch_size}, {options.side} px"
+    context = subject.context(protocol, options.seed, test.listed, options.draws)
+
+    def draw(outcome: Outcome, path: Path) -> bool:
+        first = {start: predicted[0] for start, predicted in found.starts.items()}
+        draw_detections(path, outcome.heading, test, first, options.seed)
+        return True
+
+    return Outcome(
+        name=called,
+        rows=detection_rows(found, test, seen_classes(train), context),
+        title=f"{subject} on {len(test.scenes)} pictures of {options.place}",
+        place=options.place,
+        seen=subject.seen_files([scene.picture for scene in test.scenes], options.place),
+        beside=[Beside("picture", ".png", draw)],
+    )
+
+
+def _log_part(part: BoxSet, purpose: str) -> None:
+    boxes = sum(len(truth.boxes) for truth in part.truths)
+    log(f"{len(part.scenes)} of {part.listed} pictures {purpose}, {boxes} boxes of {len(part.classes)} classes")
+    log_passed_over(part.passed_over)

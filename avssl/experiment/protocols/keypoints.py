@@ -1,0 +1,101 @@
+"""Where the joints of people are, by a small head on an encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from avssl.errors import UserError
+from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, choices
+from avssl.options import option
+from avssl.system.console import log
+
+if TYPE_CHECKING:
+    from avssl.evaluate.transfer.keypoints.people import People
+
+WHAT = """Does an encoder help to say where the joints of a person are? A small head on all stages of the frozen encoder
+(or, with --finetune, the encoder with it) learns a heatmap a joint on people whose joints are annotated, and is
+evaluated on others, beside the same encoder with random weights and the mean pose, which does not look. PCK is the
+share of joints within α torso sizes of the truth (FLIC, LSP, COCO: 0.2), PCKh within α times 0.6 of the head box's
+diagonal (MPII: 0.5); with the area under the curve up to α, and each joint.
+
+--data is an annotation file or its folder: FLIC (examples.mat, or train.h5 and valid.h5), MPII (the .mat, or train.json
+and valid.json with gt_valid.mat), LSP (joints.mat), COCO (person_keypoints_*.json). What is evaluated: --test; or the
+data set's own test part; or else a quarter of its films, videos or pictures."""
+EXAMPLE = """avssl evaluate keypoints --run runs/shuffle --data FLIC/
+avssl evaluate keypoints --run runs/shuffle --data mpii/annot/ --pictures mpii/images --finetune
+avssl evaluate keypoints --run runs/rotation --data lsp/joints.mat --seeds 3"""
+
+
+@dataclass(frozen=True)
+class Options(HeadOptions):
+    heading = "the protocol"
+    needs_data = "--data D, annotated people"
+
+    data: str | None = option(None, "annotated people: a file, or the folder that holds it")
+    test: str | None = option(None, "annotated people to evaluate on, of the same data set")
+    pictures: str | None = option(None, "folder of the pictures (default: images/ beside the annotations)")
+    unit: Literal["torso", "head"] | None = option(None, "of errors (default: head where head boxes are known)")
+    alpha: float | None = option(None, "threshold in units (default: torso 0.2, head 0.5)", low=0.01)
+    finetune: bool = option(False, "the encoder learns too")
+    steps: int = option(600, "steps of the optimizer", low=1)
+    batch_size: int = option(32, "people a step", low=2)
+    rates: tuple[float, ...] = option((3e-3, 1e-3), "learning rates; the best on held-out training people", above=0)
+    weight_decay: float = option(0.01, "of AdamW")
+    width: int = option(64, "channels of the head", low=1)
+    stages: tuple[str, ...] | None = option(None, "only these stages (default: all)", metavar="A,B,…")
+    side: int | None = option(None, "pixels of a person's square (default: what the encoder was trained on)")
+    turn: float = option(30.0, "degrees by which people are turned in training, either way")
+    flip: bool = option(True, "mirror half of the people in training")
+
+    def check(self) -> None:
+        if not self.rates:
+            raise UserError("--rates wants numbers above 0, such as 1e-3")
+        if self.alpha is not None and abs(100 * self.alpha - round(100 * self.alpha)) > 1e-9:
+            raise UserError(f"--alpha ({self.alpha:g}) must be a multiple of 0.01, such as 0.2")
+
+
+def run(options: Options, subject: Subject, name: str) -> Outcome:
+    """Evaluate by keypoints."""
+    from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, judged_people
+    from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
+    from avssl.evaluate.transfer.keypoints.pose_augmentation import Changes, Looks
+    from avssl.evaluate.transfer.keypoints.protocol import Pose, judge
+
+    device = options.torch_device()
+    encoder = subject.image_encoder(options.encoder)
+    people, train, test, how = _people(options)
+    judged = judged_people(people, test, choose_unit(people.part(test), options.unit, options.alpha))
+    log(f"{len(people)} people of {people.skeleton.name}: {len(train)} learned from, {len(judged.items)} judged, {how}")
+    looks = Looks(people, options.side or encoder.side, Changes(options.turn, flip=options.flip))
+    how = "fine-tuned" if options.finetune else "frozen"
+    protocol = f"{name}, {how}, {options.steps} steps, {looks.side} px"
+    context = subject.context(protocol, options.seed, judged.listed)
+    chosen = choices(Pose, options)
+    found = judge(encoder, looks, train, judged, chosen, context, seeds=options.seeds, device=device, tell=log)
+
+    def draw(outcome: Outcome, path: Path) -> bool:
+        draw_keypoints(path, outcome.heading, looks, judged, found.points, found.errors)
+        return True
+
+    return Outcome(
+        name=f"{name}-finetuned" if options.finetune else name,
+        rows=found.rows,
+        title=f"{subject} on {len(judged.items)} people of {options.place}",
+        place=options.place,
+        seen=subject.seen_files(sorted({people.pictures[i] for i in judged.items}), options.place),
+        beside=[Beside("picture", ".png", draw)],
+    )
+
+
+def _people(options: Options) -> tuple[People, Any, Any, str]:
+    """All people, the indices of those learned from and evaluated on, and how they were divided."""
+    from avssl.evaluate.transfer.keypoints.people import divide, together
+    from avssl.evaluate.transfer.keypoints.people_files import open_people
+
+    assert options.data is not None
+    people = open_people(options.data, options.pictures)
+    if options.test is not None:
+        people = together([people, open_people(options.test, options.pictures)], ["train", "test"])
+    return people, *divide(people, seed=options.seed)

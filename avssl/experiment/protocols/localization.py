@@ -1,0 +1,308 @@
+"""Where the sound comes from: maps against boxes, on the generated world and published test sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from avssl.errors import UserError
+from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, Protocol, protocol
+from avssl.experiment.protocols.base import Beside, ComputeOptions, Outcome, RunOptions, Subject
+from avssl.options import option
+from avssl.system.console import log
+from avssl.system.files import whole_file
+
+if TYPE_CHECKING:
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.core.training_overlap import Seen
+    from avssl.evaluate.localization.annotations import Annotations, Item
+    from avssl.evaluate.localization.datasets import Sound
+    from avssl.evaluate.localization.scoring import Company
+    from avssl.evaluate.localization.synthetic import MapMaker
+    from avssl.localization.localizer import Localizer
+    from avssl.media.facts import Media
+
+WHAT = f"""Where does the sound come from? Maps against boxes, with intervals over videos, beside blind rows.
+
+  --run R                                   on the generated world: held-out clips, audio swaps, silence
+  --run R --data D --annotations F          on VGG-SS, Flickr-SoundNet, IS3 (videos, or frames and sounds, by name)
+  --maps M --annotations F                  anybody's maps: an .npz or a folder of .npy, an array a name
+  --annotations F                           the blind rows alone
+
+Annotations: vggss.json, synthetic3240_bbox.json (IS3; VPO and AVSBench boxes alike), a folder of Flickr-SoundNet's XML.
+Protocols: ours cut ties by a rule; published ones reproduce their evaluators: {", ".join(PROTOCOLS)}."""
+EXAMPLE = """avssl evaluate localization --run runs/localization
+avssl evaluate localization --maps maps.npz --annotations vggss.json --protocol all
+avssl evaluate localization --run runs/mine --data VGG-SS/ --annotations vggss.json --list vggss_heard_test.csv"""
+
+
+@dataclass(frozen=True)
+class Options(ComputeOptions, RunOptions):
+    needs_run = ""
+
+    run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
+    data: str | None = option(None, "the media: a world with its truth, or a test set's (default: the run's)")
+    maps: str | None = option(None, "maps instead of a run: .npz, or a folder of NAME.npy", metavar="M")
+    annotations: str | None = option(None, "the boxes", metavar="F")
+    list: str | None = option(None, "only the names in this list", metavar="CSV")
+    negatives: str | None = option(None, "video,audio,label without a source in sight", metavar="CSV")
+    saliency: str | None = option(None, "weights of a torchvision ResNet: rows of a visual prior", metavar="FILE")
+    saliency_network: Literal["resnet18", "resnet34", "resnet50"] = option("resnet18", "whose weights")
+    train_annotations: str | None = option(None, "training boxes, for the blind mean map", metavar="F")
+    protocol: tuple[str, ...] | None = option(
+        None, "which protocols; all for every one (default: ours)", metavar="A,B,…"
+    )
+    set_threshold: bool = option(False, "fit the run's threshold again (avssl localize uses it)")
+    moments: int = option(2, "moments of each clip of the world", low=1)
+    draws: int = option(2000, "draws of the bootstrap", low=1)
+
+    def check(self) -> None:
+        for name in self.protocol or ():
+            if name != "all":
+                protocol(name)
+        if self.annotations is None and self.maps is not None:
+            raise UserError("--maps wants --annotations F, the boxes that the maps are compared with")
+        if self.annotations is None and self.run is None:
+            raise UserError("avssl evaluate localization wants --run RUN, or --maps M, and --annotations F")
+        if self.annotations is not None and self.run is not None and self.maps is None and self.data is None:
+            raise UserError("--run with --annotations wants --data D, the folder of the annotated media")
+
+    @property
+    def place(self) -> str | None:
+        return self.annotations or (None if self.data == "world" else self.data)
+
+
+def run(options: Options, subject: Subject, name: str) -> Outcome:
+    """Evaluate localization."""
+    from avssl.evaluate.localization.scoring import Company
+
+    names = options.protocol or DEFAULT
+    chosen = [protocol(one) for one in (tuple(PROTOCOLS) if names == ("all",) else names)]
+    company = Company(seed=options.seed, command=subject.command, draws=options.draws)
+    if options.annotations is None:  # the world has rejections of its own
+        chosen = [one for one in chosen if one.name != "negatives" and not one.extended]
+        outcome = _on_world(options, subject, chosen, company)
+    else:
+        outcome = _on_annotations(options, subject, chosen, company)
+    return replace(outcome, name=name, place=options.place)
+
+
+# --- the generated world --------------------------------------------------------------------------------------
+
+
+def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], company: Company) -> Outcome:
+    from avssl.evaluate.localization.synthetic import evaluate_world, is_world
+    from avssl.localization.localizer import Localizer, open_localizer
+    from avssl.localization.spreading import PeakDiscs, Regions
+    from avssl.localization.untrained import untrained
+    from avssl.media import open_media
+
+    assert options.run is not None
+    localizer = open_localizer(options.run, options.torch_device())
+    place = _world_folder(options)
+    test, validation = open_media(place, split="test"), open_media(place, split="validation")
+    if not is_world(test):
+        raise UserError(f"{place} holds no truth of a generated world; give --annotations F with the boxes of {place}")
+    threshold = _threshold(options, localizer, validation, place)
+    models: dict[str, MapMaker] = {
+        "trained": Regions(localizer),
+        "trained/logits": localizer,
+        "trained/peak-disc": PeakDiscs(localizer),
+        "untrained": Regions(Localizer(untrained(localizer.model, options.seed))),
+    }
+    rows = evaluate_world(test, models, chosen, company, threshold, options.moments, sure=localizer)
+    seen = subject.seen(test, str(place))
+    clips = "clips" if seen else "held-out clips"
+    return Outcome("", rows, f"{options.run} on {len(test)} {clips} of {place}", seen=seen)
+
+
+def _threshold(options: Options, localizer: Localizer, validation: Media, place: Path) -> float:
+    """The threshold of the run, fitted where it has none or that is asked for."""
+    from avssl.evaluate.localization.synthetic import threshold_of
+    from avssl.evaluate.localization.threshold import fitted_on, write_threshold
+
+    run = Path(str(options.run))
+    fitted = fitted_on(run)
+    if fitted is not None and not options.set_threshold:
+        kept = f"threshold {localizer.threshold:.2f}, fitted on {fitted}: kept"
+        log(f"{kept} (--set-threshold fits it on those of {place})")
+        return localizer.threshold
+    fitted = f"{len(validation)} validation clips of {place}"
+    threshold = threshold_of(validation, localizer, options.seed)
+    write_threshold(run, threshold, fitted)
+    log(f"threshold {threshold:.2f}, fitted on {fitted}: avssl localize now uses it")
+    return threshold
+
+
+def _world_folder(options: Options) -> Path:
+    """The world that is evaluated on: named, the one the run learned from, or one generated for it."""
+    from avssl.evaluate.data.load_run import read_config
+    from avssl.experiment.default_localizer import localization_world
+
+    if options.data not in (None, "world"):
+        return Path(str(options.data))
+    learned = read_config(Path(str(options.run))).get("data")
+    if learned is not None and (Path(learned) / "world.json").is_file() and options.data is None:
+        return Path(learned)
+    return localization_world(log)
+
+
+# --- annotated media and maps -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Rows of maps, the items that they stand on, those that are missing, and what of the data was learned from."""
+
+    items: tuple[Item, ...]
+    rows: Sequence[ResultRow] = ()
+    missing: Sequence[tuple[str, str]] = ()
+    seen: Seen | None = None
+
+
+def _on_annotations(options: Options, subject: Subject, chosen: Sequence[Protocol], company: Company) -> Outcome:
+    from avssl.evaluate.core.training_overlap import marked
+    from avssl.evaluate.localization.annotations import read_annotations
+    from avssl.evaluate.localization.blind import blind_rows
+
+    truth = read_annotations(str(options.annotations), wanted=options.list, negatives=options.negatives)
+    log(f"{options.annotations}: {len(truth.positives)} items, {len(truth.negatives)} negatives; {truth.defects()}")
+    if truth.not_annotated:
+        log(f"{len(truth.not_annotated)} names of {options.list} have no boxes, such as {truth.not_annotated[0]}")
+    train = None if options.train_annotations is None else read_annotations(options.train_annotations).positives
+    chosen = [one for one in chosen if truth.negatives or not one.extended]
+    plain = [one for one in chosen if one.name != "negatives"]
+    if options.maps is not None:
+        # Sounds that belong to nothing need a model to hear them.
+        scored = _score_file(options, truth, plain if options.run is None else chosen, company)
+    elif options.run is not None:
+        scored = _score_run(options, subject, truth, chosen, company)
+    else:
+        scored = Scored(truth.items)
+    rows = list(scored.rows) if scored.seen is None else marked(scored.rows, scored.seen)
+    log("blind rows: what scores without looking or listening")
+    rows += blind_rows(scored.items, plain, company, train, [name for name, _ in scored.missing])
+    source = options.maps or options.run or "nothing"
+    kept = options.output is not None or options.run is not None
+    return Outcome(
+        name="",
+        rows=rows,
+        title=f"{source} on {len(scored.items)} of {len(truth.items)} items",
+        notes=[] if kept or not scored.missing else [_KEEP],
+        beside=[_missing_file(scored.missing)],
+    )
+
+
+_KEEP = "-o DIR keeps the rows and the names of all items that were left out"
+
+
+def _missing_file(missing: Sequence[tuple[str, str]]) -> Beside:
+    def write(outcome: Outcome, path: Path) -> bool:
+        if not missing:
+            path.unlink(missing_ok=True)
+            return False
+        with whole_file(path, "w") as file:
+            file.writelines(f"{name}\t{why}\n" for name, why in missing)
+        return True
+
+    return Beside(f"the {len(missing)} items that were left out", "-missing.txt", write)
+
+
+def _score_file(options: Options, truth: Annotations, chosen: Sequence[Protocol], company: Company) -> Scored:
+    from avssl.evaluate.localization.maps import MapFile
+    from avssl.evaluate.localization.scoring import rows_of, score_maps
+
+    maps = MapFile(str(options.maps))
+    scores = score_maps(truth.items, maps, chosen)
+    if not scores.items:
+        raise UserError(
+            f"none of the {len(maps)} maps in {options.maps} is named after an item of {options.annotations}"
+        )
+    unknown = maps.unknown(truth.items)
+    if unknown:
+        log(f"{len(unknown)} maps belong to no item, such as {unknown[0]}")
+    _log_missing(scores.missing, "without a map, left out")
+    if scores.constant:
+        log(
+            f"{scores.constant} maps are constant; they score 0 in our protocols; in published ones all of the picture "
+            "is predicted where the rule is ≥, nothing where it is >"
+        )
+    rows = rows_of("maps", scores, chosen, company, f"{len(scores.items)} of {len(truth.items)} items have a map")
+    return Scored(tuple(scores.items), rows, [(name, "no map") for name in scores.missing])
+
+
+def _score_run(
+    options: Options, subject: Subject, truth: Annotations, chosen: Sequence[Protocol], company: Company
+) -> Scored:
+    import numpy as np
+
+    from avssl.evaluate.localization.datasets import ModelMaps, TestMedia
+    from avssl.evaluate.localization.negatives import negative_rows
+    from avssl.evaluate.localization.scoring import rows_of, score_maps
+    from avssl.evaluate.localization.threshold import fitted_on
+    from avssl.experiment.data import open_source
+    from avssl.localization.localizer import open_localizer
+    from avssl.media.selection import Subset
+
+    localizer = open_localizer(str(options.run), options.torch_device())
+    test = TestMedia(open_source(options.data, log), truth.items, options.seed)
+    _log_missing([f"{name} ({why})" for name, why in test.missing], f"not in {options.data}, left out")
+    if not test.items:
+        raise UserError(
+            f"none of the {len(truth.items)} annotated items is in {options.data} (media are found by name)"
+        )
+    sources = _map_sources(options, localizer)
+    rows: list[ResultRow] = []
+    missing, items = list(test.missing), test.items
+    if any(one.name == "negatives" for one in chosen):
+        rows += negative_rows(test, localizer, localizer.threshold, company, fitted_on(Path(str(options.run))))
+    chosen = [one for one in chosen if one.name != "negatives"]
+    for name, model, sound, what in sources:
+        maps = ModelMaps(model, test, sound)
+        scores = score_maps(items, maps, chosen)
+        scores.missing += [gone for gone, _ in missing]
+        if name == "trained":  # all rows stand on what it could be asked
+            items = tuple(scores.items)
+            missing += list(maps.broken.items())
+            _log_missing(list(maps.broken.values()), "cannot be read, left out")
+            if not items:
+                raise UserError(f"none of the {len(test.items)} annotated items in {options.data} can be read")
+        note = what
+        if maps.alone:
+            note += f"; {len(maps.alone)} items left out: no sound of another class"
+            log(f"{name}: {len(maps.alone)} items left out, no sound of another class is there")
+        rows += rows_of(name, scores, chosen, company, note)
+    found = {place for item in items for place in (test.places[item.name].picture, test.places[item.name].sound)}
+    seen = subject.seen(Subset(test.media, np.array(sorted(found))), options.data)
+    return Scored(items, rows, missing, seen)
+
+
+def _map_sources(options: Options, localizer: Localizer) -> list[tuple[str, MapMaker, Sound, str]]:
+    """What gives maps: the name of its rows, the model, the sound that it hears, and a note."""
+    from avssl.localization.localizer import Localizer
+    from avssl.localization.saliency import Mixture, Saliency
+    from avssl.localization.spreading import Regions
+    from avssl.localization.untrained import untrained
+
+    regions = Regions(localizer)
+    found: list[tuple[str, MapMaker, Sound, str]] = [
+        ("trained", regions, "own", ""),
+        ("trained/logits", localizer, "own", "the logits themselves, not spread to regions"),
+        ("untrained", Regions(Localizer(untrained(localizer.model, options.seed))), "own", "random weights"),
+        ("swap", regions, "swap", "another clip's sound on the old truth: must fall to the blind rows"),
+        ("silence", regions, "silence", "digital silence"),
+        ("noise", regions, "noise", "N(0, 1) noise"),
+    ]
+    if options.saliency is not None:
+        prior = Saliency(options.saliency, options.saliency_network, localizer)
+        found.append(("saliency", prior, "own", "what a supervised network finds remarkable; hears nothing"))
+        found.append(("trained+saliency", Mixture(localizer, prior), "own", "0.4 · map + 0.6 · saliency"))
+    return found
+
+
+def _log_missing(names: Sequence[str], what: str) -> None:
+    if names:
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        log(f"{len(names)} items {what}: {listed}")

@@ -1,0 +1,47 @@
+"""What a linear SVM learns from few labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avssl.errors import UserError
+from avssl.experiment.protocols.base import Outcome, Subject, choices
+from avssl.experiment.protocols.probes import DATA, ProbeOptions, features_of, labelled_outcome
+from avssl.options import option
+from avssl.system.console import log
+
+WHAT = f"""What a linear SVM on the frozen features of each stage learns from k labelled items a class: the mean of five
+samples of the labels and their range, beside the same network with random weights and baseline features, on the same
+samples. The cost is the same for all and fixed beforehand.
+
+{DATA}"""
+EXAMPLE = (
+    """avssl evaluate low-shot --run runs/rotation --data cifar10/train.tar --test cifar10/test.tar --stages conv2"""
+)
+
+
+@dataclass(frozen=True)
+class Options(ProbeOptions):
+    heading = "the protocol"
+
+    shots: tuple[int, ...] = option((1, 2, 4, 8, 16, 32, 64, 96), "positives a class", low=1, metavar="K,K,…")
+    samples: int = option(5, "independent samples of the labels", low=1)
+    cost: float = option(0.5, "of the SVMs", above=0)
+
+    def check(self) -> None:
+        super().check()
+        if not self.shots:
+            raise UserError("--shots wants numbers of at least 1, such as 1,4,16")
+        if self.folds is not None:
+            raise UserError("avssl evaluate low-shot has one part to evaluate on; give --test instead of --folds")
+
+
+def run(options: Options, subject: Subject, name: str) -> Outcome:
+    """Evaluate with few labels."""
+    from avssl.evaluate.core.depth_curve import draw_labels
+    from avssl.evaluate.probes.low_shot import LowShot, low_shot
+
+    probed = features_of(options, subject, name)
+    chosen = choices(LowShot, options)
+    rows = low_shot(probed.encoded, probed.data, chosen, probed.context, stages=options.stages, tell=log)
+    return labelled_outcome(name, rows, options, subject, probed.data, draw_labels)

@@ -1,0 +1,220 @@
+"""What is nearest to frames, patches or sounds, as a picture; in the world, what neighbours share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from avssl.errors import UserError
+from avssl.experiment.data import of_split, open_sourced
+from avssl.experiment.protocols.base import (
+    Beside,
+    BesideOptions,
+    ComputeOptions,
+    EncoderOptions,
+    Outcome,
+    Pool,
+    SourceOptions,
+    Subject,
+    fitting_encoder,
+)
+from avssl.options import option
+from avssl.system.console import log, progress
+
+if TYPE_CHECKING:
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.neighbors.protocol import Found
+    from avssl.evaluate.neighbors.query_items import Spots
+    from avssl.networks.encoder import Encoder
+
+WHAT = """What is nearest to a frame, a patch or a second of sound in the features of a stage? As a picture: queries
+with their neighbours, of the trained encoder beside the same network with random weights, beside other runs (--beside)
+and beside supervised weights. Neighbours are never from the query's own source, and each is from another one.
+As figures, where items have labels: the share of neighbours with the query's label (precision@k).
+
+In the generated world, on clips with one object: how far neighbours share kind, place, size, pose, colour, background,
+motion and velocity (of sounds: kind, pitch, loudness, hits, motion), 0 as random items do, 1 where they are equal; with
+a chart. Rows trained/kind, random/kind, RUN/kind, …, and gain/kind: trained minus random."""
+EXAMPLE = """avssl evaluate neighbors --run runs/shuffle-learn --beside runs/av --data world/
+avssl evaluate neighbors --run runs/rotation --data photos/ --stage conv3 --supervised resnet18.pth
+avssl evaluate neighbors --run runs/av --data esc10.csv --what sounds --source-column freesound_id
+avssl evaluate neighbors --run runs/relative-position --data photos/ --what patches"""
+
+
+@dataclass(frozen=True)
+class Options(ComputeOptions, SourceOptions, BesideOptions, EncoderOptions):
+    heading = "the protocol"
+    needs_data = "--data D, media"
+
+    data: str | None = option(None, "media (of a folder with splits: its test part)")
+    what: Literal["frames", "patches", "sounds"] | None = option(
+        None, "what is compared (default: frames; of files of sound, sounds)"
+    )
+    stage: str | None = option(None, "whose features (default: the last)")
+    neighbours: int = option(5, "how many", low=1)
+    queries: int = option(8, "how many are drawn; figures are of all items", low=1)
+    each: int = option(3, "frames of a video, patches of a picture, or windows of a sound", low=1)
+    patch: float = option(0.25, "side of a patch, as a share of the picture's shorter side", above=0, high=1)
+    pool: Pool = option("max", "how maps are pooled")
+    places: bool = option(False, "compare where in the map things are, too, instead of one feature a channel")
+
+    def check(self) -> None:
+        if self.supervised is not None and self.what == "sounds":
+            raise UserError("--supervised is a network of pictures; leave it out, or take --what frames")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An encoder with the stage that is looked at, and what a chart calls it."""
+
+    encoder: Encoder
+    stage: str | None
+    words: str
+    note: str = ""
+
+
+def run(options: Options, subject: Subject, name: str) -> Outcome:
+    """Evaluate by nearest neighbours."""
+    from avssl.evaluate.localization.synthetic import is_world
+    from avssl.evaluate.neighbors.protocol import precision_rows, shared_rows
+    from avssl.evaluate.neighbors.query_items import find_spots
+    from avssl.evaluate.neighbors.synthetic import known_spots
+
+    assert options.data is not None
+    media = open_sourced(options.data, log, options.sources, options.source_column)
+    media = of_split(media, "test") or media
+    only_sounds = all(media.facts(i).kind == "sound" for i in range(len(media)))
+    what = options.what or ("sounds" if only_sounds else "frames")
+    encoders = _encoders(options, subject, "audio" if what == "sounds" else "vision")
+    seconds = _window(encoders)
+    spots = find_spots(media, what, options.each, seconds=seconds, patch=options.patch, seed=options.seed)
+    known, labels = None, _labels(spots)
+    if is_world(media) and what != "patches":
+        known = known_spots(spots, what, seconds)
+        spots, labels = known.spots, list(known.kinds)
+    sources = spots.sources()
+    log(f"{len(spots)} {what} of {len(set(sources))} sources")
+    found = _found(encoders, spots, sources, options)
+    pooling = f"{options.pool} pooling {'to 9,600 numbers' if options.places else 'over the map'}"
+    context = subject.context(f"{name} of {what}, {pooling}", options.seed, len(spots))
+    notes = {label: one.note for label, one in encoders.items()}
+    rows = [] if labels is None else precision_rows(found, labels, sources, context, notes)
+    if known is not None:
+        rows += [_with_note(row, notes) for row in shared_rows(found, known.attributes, sources, context)]
+    return Outcome(
+        name=name if what == "frames" else f"{name}-{what}",
+        rows=rows,
+        title=f"{subject}: neighbours of {len(spots)} {what} of {options.data}",
+        place=options.data,
+        seen=subject.seen(media, options.data),
+        notes=[] if rows else ["no labels and no truth beside the files: a picture, and no figures"],
+        beside=_pictures(options, encoders, found, spots, labels, _ONE[what]),
+    )
+
+
+_ONE = {"frames": "frame", "patches": "patch", "sounds": "sound"}
+
+
+def _encoders(options: Options, subject: Subject, role: str) -> dict[str, Compared]:
+    """By the name of their rows; a random twin follows each architecture that has none yet."""
+    from avssl.evaluate.data.encoders import random_twin, supervised_encoder
+
+    encoder, called = subject.encoder_of(role, options.encoder)
+    if encoder.role != role:
+        raise UserError(f"the encoder {called} of {subject} takes no {'sound' if role == 'audio' else 'pictures'}")
+    first = str(subject) if subject.run is None else Path(subject.run).resolve().name
+    random = random_twin(encoder, options.seed)
+    made = {
+        "trained": Compared(encoder, options.stage, f"trained: {first}"),
+        "random": Compared(random, options.stage, f"random weights: {first}"),
+    }
+    twins = [encoder.describe()]
+    for place in options.beside:
+        other, _ = fitting_encoder(place, None, role)
+        label = _unused(Path(place).resolve().name, made)
+        made[label] = Compared(other, None, f"trained: {label}")
+        if other.describe() not in twins:
+            twins.append(other.describe())
+            made[f"{label}-random"] = Compared(random_twin(other, options.seed), None, f"random weights: {label}")
+    if options.supervised is not None:
+        ceiling = supervised_encoder(options.supervised, options.supervised_network)
+        made["supervised"] = Compared(ceiling, None, f"supervised: {options.supervised_network}")
+    return made
+
+
+def _unused(name: str, taken: Mapping[str, object]) -> str:
+    number, label = 2, name
+    while label in taken:
+        label, number = f"{name}-{number}", number + 1
+    return label
+
+
+def _window(encoders: Mapping[str, Compared]) -> float:
+    """Seconds of the longest window of sound that one of the encoders hears; 1 of pictures."""
+    from avssl.networks.encoder import is_waveform_encoder
+
+    heard = [one.encoder.seconds for one in encoders.values() if is_waveform_encoder(one.encoder)]
+    return max(heard, default=1.0)
+
+
+def _labels(spots: Spots) -> list[str] | None:
+    """The label of each item; None where not all have one, or all the same."""
+    labels = [label for i in range(len(spots)) if (label := spots.facts(i).label) is not None]
+    return labels if len(labels) == len(spots) and len(set(labels)) > 1 else None
+
+
+def _found(encoders: dict[str, Compared], spots: Spots, sources: Sequence[str], options: Options) -> dict[str, Found]:
+    """The neighbours in the features of each encoder; notes which stage it was."""
+    from avssl.evaluate.data.features import NUMBERS, Taking, stage_features
+    from avssl.evaluate.neighbors.protocol import nearest
+    from avssl.evaluate.probes.knn import vectors
+
+    device = options.torch_device()
+    taking = Taking(1, options.pool, NUMBERS if options.places else 1)
+    found: dict[str, Found] = {}
+    for label, one in encoders.items():
+        with progress(f"features, {label}", "items") as on_progress:
+            features = stage_features(one.encoder, spots, taking, device=device, told=on_progress)
+        if one.stage is not None and one.stage not in features.stages:
+            there = ", ".join(features.stages)
+            raise UserError(f"the encoder has no stage called {one.stage!r}; it has: {there}")
+        stage = one.stage or (options.stage if options.stage in features.stages else features.stages[-1])
+        assert stage is not None
+        encoders[label] = replace(one, note=f"stage {stage}", words=f"{one.words}, {stage}")
+        found[label] = nearest(vectors(features.stage(stage)), sources, options.neighbours, device)
+    return found
+
+
+def _with_note(row: ResultRow, notes: Mapping[str, str]) -> ResultRow:
+    stage = notes.get(row.name.rsplit("/", 1)[0])
+    return replace(row, note=f"{row.note}; {stage}") if stage else row
+
+
+def _pictures(
+    options: Options,
+    encoders: Mapping[str, Compared],
+    found: Mapping[str, Found],
+    spots: Spots,
+    labels: Sequence[str] | None,
+    one: str,
+) -> list[Beside]:
+    """Queries with their neighbours, and a chart of what they share."""
+    from avssl.evaluate.neighbors.picture import choose_queries, draw_grid, draw_shared, thumbnails
+
+    words = {label: compared.words for label, compared in encoders.items()}
+
+    def draw_neighbours(outcome: Outcome, path: Path) -> bool:
+        queries = choose_queries(spots.sources(), labels, options.queries, options.seed)
+        shown = sorted({*queries, *(int(i) for each in found.values() for q in queries for i in each.places[q])})
+        pictures = thumbnails(spots, shown, encoders["trained"].encoder)
+        by_words = {words[label]: each for label, each in found.items()}
+        draw_grid(queries, by_words, pictures.__getitem__, labels, path, outcome.title)
+        return True
+
+    def draw_chart(outcome: Outcome, path: Path) -> bool:
+        title = f"What a {one} shares with its {options.neighbours} nearest"
+        return draw_shared(outcome.rows, path, title, words)
+
+    return [Beside("neighbours", ".png", draw_neighbours), Beside("what they share", "-shared.png", draw_chart)]

@@ -1,0 +1,91 @@
+"""Surface normals, by a small decoder on an encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avssl.errors import UserError
+from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, choices, log_passed_over
+from avssl.options import option
+from avssl.system.console import log, progress
+
+if TYPE_CHECKING:
+    from avssl.evaluate.transfer.normals.sets import NormalSet
+
+WHAT = """Does an encoder help to predict surface normals? A small decoder on all stages of the frozen encoder (or, with
+--finetune, the encoder with it) learns one unit vector a pixel and is evaluated on other pictures, beside the same
+encoder with random weights and two answers that do not look: one normal for all pixels, and the mean normal of each
+place. Mean, median and root mean square of the angle in degrees, and the shares of pixels within 11.25, 22.5 and 30
+degrees, over all valid pixels of all pictures. By default the decoder regresses; --clusters 40 classifies pixels to
+centres, as the benchmark of Goyal et al. 2019 does.
+
+--data is a folder with NAME_image.jpg, NAME_normal.png and NAME_valid.png, or with folders images/, normals/ and
+valid/, or a file .npz or .mat with arrays images, normals and valid. What is evaluated: --test; or the part "test" of
+sub-folders, of train.txt and test.txt, or of NYUv2's splits.mat."""
+EXAMPLE = """avssl evaluate normals --run runs/rotation --data nyu/ --steps 5000
+avssl evaluate normals --run runs/rotation --data nyuv2_normals.mat --clusters 40
+avssl evaluate normals --run runs/rotation --data kinect/ --test nyu/ --finetune"""
+
+
+@dataclass(frozen=True)
+class Options(HeadOptions):
+    heading = "the protocol"
+    needs_data = "--data D, pictures with surface normals"
+
+    data: str | None = option(None, "pictures with surface normals: a folder, or a .npz or .mat of arrays")
+    draws: int = option(2000, "draws of pictures for the intervals", low=1)
+    finetune: bool = option(False, "the encoder learns too")
+    clusters: int = option(0, "centres that pixels are classified to; 0: unit vectors are regressed", low=0)
+    steps: int = option(400, "steps of the optimizer", low=1)
+    batch_size: int = option(4, "pictures a step", low=1)
+    rate: float = option(2e-3, "the highest learning rate of AdamW", above=0)
+    side: int = option(240, "pixels to which the shorter side of a picture is scaled", low=32)
+    width: int = option(64, "channels of the decoder", low=1)
+    flip: bool = option(True, "mirror half of the pictures in training, x of their normals with them")
+
+    def check(self) -> None:
+        if self.clusters == 1:
+            raise UserError("--clusters (1) must be 0, for regression, or at least 2")
+
+
+def run(options: Options, subject: Subject, name: str) -> Outcome:
+    """Evaluate by surface normals."""
+    from avssl.evaluate.data.encoders import random_twin
+    from avssl.evaluate.transfer.normals.picture import draw_normals
+    from avssl.evaluate.transfer.normals.protocol import Normals, judge_normals
+    from avssl.evaluate.transfer.normals.rows import normal_rows
+    from avssl.evaluate.transfer.normals.sets import open_normals
+
+    device = options.torch_device()
+    assert options.data is not None
+    train, test = open_normals(options.data, options.test)
+    _log_part(train, "to learn from")
+    _log_part(test, "to evaluate on")
+    encoder = subject.image_encoder(options.encoder)
+    starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
+    chosen = choices(Normals, options)
+    with progress("training", "steps") as on_progress:
+        found = judge_normals(starts, train, test, chosen, options.seed, device=device, tell=log, told=on_progress)
+    called = f"{name}-finetuned" if options.finetune else name
+    protocol = f"{called}, {options.steps} steps of {options.batch_size}, {options.side} px"
+    context = subject.context(protocol, options.seed, test.listed, options.draws)
+
+    def draw(outcome: Outcome, path: Path) -> bool:
+        draw_normals(path, outcome.heading, test, found.networks, options.side, options.seed)
+        return True
+
+    return Outcome(
+        name=called,
+        rows=normal_rows(found, test, context),
+        title=f"{subject} on {len(test)} pictures of {options.place}",
+        place=options.place,
+        seen=subject.seen_files(test.files, options.place),
+        beside=[Beside("picture", ".png", draw)],
+    )
+
+
+def _log_part(part: NormalSet, purpose: str) -> None:
+    log(f"{len(part)} of {part.listed} pictures with normals {purpose}")
+    log_passed_over(part.passed_over)

@@ -1,0 +1,88 @@
+"""A run's own puzzles, held out: the protocol of seven tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from avssl.errors import UserError
+from avssl.experiment import sources as data_sources
+from avssl.experiment.data import DataOptions, fast, of_split, open_source, parts_of, usable
+from avssl.experiment.protocols.base import Outcome, OutputOptions, RunOptions, Subject
+from avssl.options import option
+from avssl.system.console import log
+
+if TYPE_CHECKING:
+    from avssl.evaluate.core.training_overlap import Seen
+    from avssl.evaluate.data.load_run import TrainedTask
+    from avssl.media.facts import Media
+
+WHAT = """Evaluate a finished run on held-out data: rows with interval, chance and number, beside the untrained
+network."""
+EXAMPLE = """avssl evaluate av-correspondence --run runs/mine
+avssl evaluate av-correspondence --run runs/mine --data other-videos/ -o results/other"""
+
+
+@dataclass(frozen=True)
+class Options(OutputOptions, RunOptions):
+    data: str | None = option(None, "data to evaluate on (default: the run's own held-out part)")
+    puzzles: int = option(1024, "how many held-out puzzles", low=1)
+    seed: int | None = option(None, "another seed, other puzzles (default: the run's)")
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+
+
+def run(options: Options, subject: Subject, name: str) -> Outcome:
+    """Evaluate the task ``name`` of a run."""
+    from avssl.evaluate.core.training_overlap import marked
+    from avssl.evaluate.data.load_run import open_run
+    from avssl.evaluate.pretext.controls import run_controls, verdict
+    from avssl.trainer.devices import choose_device
+
+    if subject.run is None:
+        raise UserError(f"{name} is evaluated with its head, which an encoder alone has not; give a run")
+    opened = open_run(subject.run, name)
+    if not opened.finished:
+        log(f"{opened.path} is not finished: evaluated as it is after {opened.steps} steps")
+    test, seen = _held_out(opened, options.data, subject)
+    seed = opened.options.seed if options.seed is None else options.seed
+    rows = run_controls(
+        opened.task,
+        opened.network,
+        test,
+        test,
+        replace(opened.options, seed=seed),
+        steps=0,
+        pairs=options.puzzles,
+        device=choose_device(options.device),
+        command=subject.command,
+        say=log,
+    )
+    # What a run has learned from is no held-out figure of it: the file of those stays as it is.
+    meaning = verdict(marked(rows, seen))
+    return Outcome(
+        name=f"{name}-train" if seen.items else name,
+        rows=rows,
+        title=f"{subject} on {len(test)} {'items' if seen else 'held-out items'}",
+        place=options.data,
+        seen=seen,
+        notes=[meaning] if meaning else [],
+        own=True,
+    )
+
+
+def _held_out(run: TrainedTask, data: str | None, subject: Subject) -> tuple[Media, Seen]:
+    """What is evaluated on: the run's own held-out part, or other data, prepared as those of the run were."""
+    from avssl.evaluate.core.training_overlap import seen_in_part
+    from avssl.evaluate.data.load_run import from_plain
+
+    if data is None:
+        parts = parts_of(run, log)
+        assert parts.test is not None
+        return parts.test, seen_in_part(parts.train, parts.test)
+    files = open_source(data, log)
+    usable(files, run.task, data, lambda line: None)  # before they are prepared
+    found = data_sources.find(files, None, data_sources.DEFAULT, log).data
+    media = data_sources.carried(found, files, fast(files, run.task, from_plain(DataOptions, run.config), log))
+    media = usable(media, run.task, data, log)
+    test = of_split(media, "test") or media
+    return test, subject.seen(test, data, data_sources.DEFAULT)

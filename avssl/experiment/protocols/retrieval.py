@@ -1,0 +1,74 @@
+"""From pictures to sounds and back, with a page on which one sees and hears it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from avssl.errors import UserError
+from avssl.experiment import sources as data_sources
+from avssl.experiment.data import of_split, open_sourced
+from avssl.experiment.protocols.base import Beside, ComputeOptions, Outcome, RunOptions, SourceOptions, Subject
+from avssl.options import option
+from avssl.system.console import log, progress
+from avssl.system.files import whole_file
+
+WHAT = """Does the space where picture and sound meet bring together what belongs together? From the frame of each
+moment to the sounds of all of them, and back: recall at 1, 5 and 10, median rank and nDCG@30, beside the same network
+with random weights, shuffled pairs and chance. retrieval.html shows what is nearest, to be seen and played.
+
+Relevant for nDCG is what has the label of the query (in the generated world: a sounding kind in common)."""
+EXAMPLE = """avssl evaluate retrieval --run runs/mine --data real-av/test.csv
+avssl evaluate retrieval --run runs/mine --data world/ -o results/world"""
+
+
+@dataclass(frozen=True)
+class Options(ComputeOptions, SourceOptions, RunOptions):
+    heading = "the protocol"
+    needs_run = "--run RUN, the folder of a run of av-correspondence"
+    needs_data = "--data D, held-out clips with sound"
+
+    run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
+    data: str | None = option(None, "held-out clips with sound (of a folder with splits: its test part)")
+    moments: int = option(1, "moments of each clip", low=1)
+    queries: int = option(8, "queries each way on the page", low=1)
+    draws: int = option(2000, "draws of the bootstrap", low=1)
+
+
+def run(options: Options, subject: Subject, name: str) -> Outcome:
+    """Evaluate by retrieval."""
+    from avssl.evaluate.retrieval.page import retrieval_page
+    from avssl.evaluate.retrieval.protocol import embed_moments, find_moments, retrieval_rows
+    from avssl.localization.untrained import untrained
+    from avssl.networks.model import load
+
+    if subject.run is None or options.data is None:
+        raise UserError("retrieval wants the encoders of pictures and of sound of one run; give a run")
+    device = options.torch_device()
+    model = load(subject.run)
+    media = open_sourced(options.data, log, options.sources, options.source_column)
+    media = of_split(media, "test") or media
+    moments = find_moments(media, options.moments)
+    found = {}
+    for label, one in {"trained": model, "random": untrained(model, options.seed)}.items():
+        with progress(f"embedding, {label}", "moments") as on_progress:
+            found[label] = embed_moments(one.to(device), media, moments, on_progress)
+    context = subject.context(name, options.seed, len(moments.items), options.draws)
+
+    def write_page(outcome: Outcome, path: Path) -> bool:
+        shown = [row for row in outcome.rows if "own score" not in row.name]
+        title = f"Retrieval: {outcome.title}"
+        with whole_file(path, "w") as file:
+            file.write(retrieval_page(media, moments, found["trained"], shown, title, queries=options.queries))
+        return True
+
+    mode = data_sources.asked(options.sources, options.source_column)
+    clips = f"{len(moments.items)} moments of {len(set(moments.sources))} sources"
+    return Outcome(
+        name=name,
+        rows=retrieval_rows(found, moments, context),
+        title=f"{subject} on {clips} of {options.data}",
+        place=options.data,
+        seen=subject.seen(media, options.data, mode if mode in data_sources.MODES else "names"),
+        beside=[Beside("page", ".html", write_page)],
+    )
