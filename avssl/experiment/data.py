@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from avssl.experiment import sources as data_sources
 from avssl.experiment import torchvision_data
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
+from avssl.options import option
+from avssl.system.console import log
 
 if TYPE_CHECKING:
     from avssl.evaluate.data.load_run import TrainedTask
@@ -28,33 +30,23 @@ SPLITS = ("train", "validation", "test")
 class DataOptions:
     """Where the data are and how they are divided."""
 
-    data: str | None = field(
-        default=None,
-        metadata={
-            "help": "folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set, or "
-            "torchvision:NAME:FOLDER; nothing: generated clips, made once and kept in the cache"
-        },
+    data: str | None = option(
+        None,
+        "folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set, or "
+        "torchvision:NAME:FOLDER; nothing: generated clips, made once and kept in the cache",
     )
-    test: str | None = field(
-        default=None,
-        metadata={"help": "held-out data for the controls; else the test split of --data, or a part of it by source"},
+    test: str | None = option(
+        None, "held-out data for the controls; else the test split of --data, or a part of it by source"
     )
-    test_share: float = field(
-        default=0.2, metadata={"help": "share of --data held out for the controls where it names no test split"}
+    test_share: float = option(0.2, "share of --data held out for the controls where it names no test split")
+    validation_share: float = option(0.1, "share of the training data to validate on where --data names no such split")
+    sources: str = option(data_sources.DEFAULT, data_sources.HELP)
+    source_column: str | None = option(None, "the same as --sources COLUMN")
+    prepare: bool = option(True, "decode the data once into the cache if they fit there, which is much faster")
+    prepare_side: int | None = option(
+        None, "pixels of the shorter side of prepared pictures (default: what the task needs)", low=8
     )
-    validation_share: float = field(
-        default=0.1, metadata={"help": "share of the training data to validate on where --data names no such split"}
-    )
-    sources: str = field(default=data_sources.DEFAULT, metadata={"help": data_sources.HELP})
-    source_column: str | None = field(default=None, metadata={"help": "the same as --sources COLUMN"})
-    prepare: bool = field(
-        default=True, metadata={"help": "decode the data once into the cache if they fit there, which is much faster"}
-    )
-    prepare_side: int | None = field(
-        default=None,
-        metadata={"help": "pixels of the shorter side of prepared pictures (default: what the task needs)", "low": 8},
-    )
-    prepare_gb: float = field(default=20.0, metadata={"help": "the most that preparing may take on the disk", "low": 0})
+    prepare_gb: float = option(20.0, "the most that preparing may take on the disk", low=0)
 
     def check(self) -> None:
         """Refuse shares that are none.
@@ -100,7 +92,7 @@ class Opened:
     sources: data_sources.FoundSources
 
 
-def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: bool = True) -> Parts:
+def gather(task: Task, options: DataOptions, seed: int, say: Say = log, *, need_test: bool = True) -> Parts:
     """Open the data, prepare them if they fit, drop what the task cannot use, and divide the rest.
 
     Args:
@@ -116,7 +108,7 @@ def gather(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
     return prepared(opened(task, options, seed, say, need_test=need_test), say)
 
 
-def opened(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: bool = True) -> Opened:
+def opened(task: Task, options: DataOptions, seed: int, say: Say = log, *, need_test: bool = True) -> Opened:
     """The first half of :func:`gather`: all that can be wrong with the data, before hours of preparing them."""
     options.check()
     mode = options.sources_asked if options.data is not None or options.test is not None else "none"  # our own clips
@@ -132,7 +124,7 @@ def opened(task: Task, options: DataOptions, seed: int, say: Say, *, need_test: 
     return found
 
 
-def prepared(found: Opened, say: Say) -> Parts:
+def prepared(found: Opened, say: Say = log) -> Parts:
     """The second half of :func:`gather`."""
     parts = _divided(found, lambda media: fast(media, found.task, found.options, say), say)
     _say_shared(parts, say)
@@ -172,7 +164,7 @@ def _say_shared(parts: Parts, say: Say) -> None:
         )
 
 
-def held_out_of(run: TrainedTask, say: Say) -> Media:
+def held_out_of(run: TrainedTask, say: Say = log) -> Media:
     """What a run held out of its own data: its test part, or, of a run that has none, its validation part.
 
     Divided as the training divided it, so that nothing is judged that was learned from.
@@ -185,7 +177,7 @@ def held_out_of(run: TrainedTask, say: Say) -> Media:
     return held_out
 
 
-def parts_of(run: TrainedTask, say: Say) -> Parts:
+def parts_of(run: TrainedTask, say: Say = log) -> Parts:
     """The parts of a run's own data, the test part of which is what :func:`held_out_of` gives.
 
     Raises:
@@ -214,7 +206,7 @@ def trained_part(task: Task, options: DataOptions, seed: int, need_test: bool) -
     return _divided(found, lambda media: media, lambda line: None).train
 
 
-def open_source(source: str | None, say: Say, source_column: str | None = None) -> Media:
+def open_source(source: str | None, say: Say = log, source_column: str | None = None) -> Media:
     """The media of a place, or the generated world where none is named."""
     if source is None:
         from avssl.experiment.default_world import default_world
@@ -236,7 +228,7 @@ def open_source(source: str | None, say: Say, source_column: str | None = None) 
     return media
 
 
-def offer_tables(source: str, say: Say) -> None:
+def offer_tables(source: str, say: Say = log) -> None:
     """Say which tables in a folder of files speak of these files; none is used unasked."""
     from avssl.media.indexing.clip_tables import offered_tables
     from avssl.media.prepared.read import is_prepared
@@ -276,7 +268,7 @@ def absolute_source(source: str) -> str:
     return str(Path(source).expanduser().absolute())
 
 
-def fast(media: Media, task: Task, options: DataOptions, say: Say) -> Media:
+def fast(media: Media, task: Task, options: DataOptions, say: Say = log) -> Media:
     """The media prepared in the cache, if they may be and fit; else themselves. Small images are kept in memory."""
     from avssl.media import ensure_prepared
     from avssl.media.memory import in_memory
@@ -287,7 +279,7 @@ def fast(media: Media, task: Task, options: DataOptions, say: Say) -> Media:
     return in_memory(ensure_prepared(media, side, task.sound_rate(), int(options.prepare_gb * 1e9), say))
 
 
-def usable(media: Media, task: Task, name: str, say: Say) -> Subset:
+def usable(media: Media, task: Task, name: str, say: Say = log) -> Subset:
     """The items that the task can use; says how many it cannot, and why.
 
     Raises:

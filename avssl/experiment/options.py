@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from avssl.errors import UserError
 from avssl.experiment.data import DataOptions, absolute_source
+from avssl.options import option
 from avssl.trainer.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -20,13 +21,9 @@ if TYPE_CHECKING:
 class ControlOptions:
     """What comes after training."""
 
-    controls: bool = field(
-        default=True, metadata={"help": "train the controls and judge all on held-out puzzles (results/controls.json)"}
-    )
-    control_steps: int | None = field(
-        default=None, metadata={"help": "steps of each control (default: half of the training's)"}
-    )
-    control_puzzles: int = field(default=1024, metadata={"help": "held-out puzzles that all are judged on"})
+    controls: bool = option(True, "train the controls and judge all on held-out puzzles (results/controls.json)")
+    control_steps: int | None = option(None, "steps of each control (default: half of the training's)")
+    control_puzzles: int = option(1024, "held-out puzzles that all are judged on")
 
     def check(self) -> None:
         """Refuse values that make no sense.
@@ -50,34 +47,22 @@ MULTI_TASK = "multi-task"
 class MultiTaskOptions:
     """How the tasks go together."""
 
-    tasks: tuple[str, ...] = field(
-        default=(), metadata={"help": "the tasks, two or more; the first builds the encoders"}
+    tasks: tuple[str, ...] = option((), "the tasks, two or more; the first builds the encoders")
+    mix: Literal["alternating", "joint"] = option(
+        "alternating", "a batch of one task a step in turn, or of every task at every step, gradients summed"
     )
-    mix: Literal["alternating", "joint"] = field(
-        default="alternating",
-        metadata={"help": "a batch of one task a step in turn, or of every task at every step, gradients summed"},
+    weights: tuple[float, ...] = option(
+        (),
+        "one a task: alternating tasks take turns in this proportion, joint losses are multiplied by it; "
+        "without it all are alike",
     )
-    weights: tuple[float, ...] = field(
-        default=(),
-        metadata={
-            "help": "one a task: alternating tasks take turns in this proportion, joint losses are multiplied by it; "
-            "without it all are alike"
-        },
+    statistics: Literal["own", "shared"] = option(
+        "own",
+        "running statistics of a shared encoder's batch norms: each task's own, or mixed over all, "
+        "which fit none in evaluation; encoders with norm group have none",
     )
-    statistics: Literal["own", "shared"] = field(
-        default="own",
-        metadata={
-            "help": "running statistics of a shared encoder's batch norms: each task's own, or mixed over all, "
-            "which fit none in evaluation; encoders with norm group have none"
-        },
-    )
-    all_grey: bool = field(
-        default=False,
-        metadata={"help": "every task's pictures in grey, so that those with colour look like those without"},
-    )
-    by_chance: bool = field(
-        default=True, metadata={"help": "divide each loss by what knowing nothing costs, so that all start near 1"}
-    )
+    all_grey: bool = option(False, "every task's pictures in grey, so that those with colour look like those without")
+    by_chance: bool = option(True, "divide each loss by what knowing nothing costs, so that all start near 1")
 
 
 DEFAULT_STEPS = 1000

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from avssl.system.notebook import NotebookBar, in_notebook
+
 Progress = Callable[[int, int], None]
 """Called with (done, total) while something long goes on."""
 
@@ -62,7 +64,14 @@ class _Stdout(logging.Handler):
 @contextmanager
 def progress(what: str, unit: str = "files") -> Iterator[Progress]:
     """A bar on a terminal and in a notebook; elsewhere a line now and then, so that a log is not flooded."""
-    if shows_bars():
+    if in_notebook():
+        cell = NotebookBar()
+        try:
+            yield lambda done, total: cell.update(done / max(total, 1), f"{what}: {done} of {total} {unit}")
+        finally:
+            cell.close()
+        return
+    if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -73,20 +82,6 @@ def progress(what: str, unit: str = "files") -> Iterator[Progress]:
             yield lambda done, total: bar.update(task, completed=done, total=total)
         return
     yield _Lines(what, unit)
-
-
-def shows_bars() -> bool:
-    """Whether a bar that moves can be seen: stderr is a terminal, or this is a notebook."""
-    return sys.stderr.isatty() or in_notebook()
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook, where rich draws by HTML."""
-    if "IPython" not in sys.modules:
-        return False
-    from rich.console import Console
-
-    return Console().is_jupyter
 
 
 class _Lines:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from avssl.system.notebook import NotebookBar, in_notebook
+
 
 class Progress(NamedTuple):
     """How far it is."""
@@ -29,10 +31,16 @@ def telling(progress: Tell | bool | None) -> Iterator[Tell]:
 
     Args:
         progress: a function of one :class:`Progress`; True a line on stderr; None such a line if stderr is a
-            terminal; False silence.
+            terminal or this is a notebook; False silence.
     """
     if callable(progress):
         yield progress
+    elif progress is not False and in_notebook():
+        cell = NotebookBar()
+        try:
+            yield lambda step: cell.update(step.done / max(step.total, 1), f"{step.what}: {step.done} of {step.total}")
+        finally:
+            cell.close()
     elif progress or (progress is None and sys.stderr.isatty()):
         with _line() as line:
             yield line

@@ -10,13 +10,14 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.media.readable import PassedOver, once_a_file
+from avssl.system.console import log
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
 from avssl.trainer.distributed import join, share_batch_statistics
 from avssl.trainer.loader import Fetched, Source, Steps, batches
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Mix, Sharing, TaskPlan, Turns
-from avssl.trainer.progress import Say, Status, Style, print_line, show_progress, spoken
+from avssl.trainer.progress import Say, Status, Style, show_progress, spoken
 from avssl.trainer.recording import Recorder, Setting
 from avssl.trainer.result import FitResult
 from avssl.trainer.run_folder import RunFolder, SaveEncoder
@@ -39,7 +40,7 @@ def fit(
     sharing: Sharing | None = None,
     encoders: Mapping[str, nn.Module] | None = None,
     save_encoder: SaveEncoder | None = None,
-    say: Say = print_line,
+    say: Say = log,
     progress: Style = "auto",
 ) -> FitResult:
     """Train tasks, alone or together on shared encoders.
@@ -55,7 +56,7 @@ def fit(
         sharing: how several tasks train together; None: in turn.
         encoders: modules to start from, by role, instead of fresh ones; they are trained in place.
         save_encoder: how encoders are written to the run folder; None: :mod:`avssl.networks.saving`'s way.
-        say: takes each line meant for people.
+        say: takes each line meant for people; the logger "avssl" by default.
         progress: a bar, lines, nothing, or what suits the terminal.
 
     Raises:

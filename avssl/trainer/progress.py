@@ -8,15 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from avssl.system.notebook import NotebookBar, in_notebook
+
 Say = Callable[[str], None]
 Style = Literal["auto", "bar", "lines", "none"]
 
-LINE_EVERY_SECONDS = 10.0
-
-
-def print_line(line: str) -> None:
-    """Print at once, also into a pipe."""
-    print(line, flush=True)
+LINE_EVERY_SECONDS, DRAW_EVERY_SECONDS = 10.0, 0.25
 
 
 @dataclass
@@ -86,11 +83,11 @@ class Progress(Protocol):
 
 
 def show_progress(style: Style, say: Say) -> Progress:
-    """ "auto": a bar where lines are printed on a terminal, else lines."""
+    """ "auto": a bar on a terminal and in a notebook, else lines."""
     if style == "auto":
-        style = "bar" if say is print_line and sys.stdout.isatty() else "lines"
+        style = "bar" if sys.stdout.isatty() or in_notebook() else "lines"
     if style == "bar":
-        return _Bar()
+        return _NotebookBar() if in_notebook() else _Bar()
     return _Lines(say if style == "lines" else lambda _: None)
 
 
@@ -121,9 +118,24 @@ class _Bar:
 
     def update(self, status: Status) -> None:
         now = time.monotonic()
-        if now - self._drawn >= 0.25:
+        if now - self._drawn >= DRAW_EVERY_SECONDS:
             self._drawn = now
             self._bar.update(self._row, completed=status.share, description=status.short())
 
     def close(self) -> None:
         self._bar.stop()
+
+
+class _NotebookBar:
+    def __init__(self) -> None:
+        self._bar = NotebookBar()
+        self._drawn = 0.0
+
+    def update(self, status: Status) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= DRAW_EVERY_SECONDS:
+            self._drawn = now
+            self._bar.update(status.share, status.short())
+
+    def close(self) -> None:
+        self._bar.close()

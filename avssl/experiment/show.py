@@ -1,0 +1,113 @@
+"""Puzzles on a sheet for people, as the network is fed them; of a run with the network's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from avssl.errors import UserError
+from avssl.experiment.data import held_out_of, of_split, open_source, usable
+from avssl.options import option
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from avssl.media.facts import Media
+    from avssl.media.selection import Subset
+    from avssl.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class ShowOptions:
+    """Which puzzles are shown."""
+
+    data: str | None = option(None, "as avssl train takes it; nothing: generated clips", metavar="DATA")
+    run: str | None = option(None, "a finished run: its options, and its answers", metavar="RUN")
+    output: str = option("sheet.png", "where the picture goes", short="-o", metavar="PNG")
+    count: int = option(16, "how many puzzles", low=1)
+    seed: int = option(0, "another seed, other puzzles")
+    split: str | None = option(None, "only items of this split (default with --run: test, if there is one)")
+    augmented: bool = option(
+        False, "as training draws them: augmented, and without negatives where the task takes them from the batch"
+    )
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A picture, and how many puzzles are on it."""
+
+    image: Image
+    count: int
+
+
+def show(task: str, options: ShowOptions, task_options: Mapping[str, Any]) -> Sheet:
+    """The sheet of a task.
+
+    Args:
+        task: its name.
+        options: which puzzles.
+        task_options: options of the task that are not by default.
+
+    Raises:
+        UserError: options of the task beside a run, which decides them; nothing usable in the data.
+    """
+    from avssl.experiment.make_task import task as make_task
+
+    if options.run is None:
+        return _puzzles(make_task(task, **task_options), options)
+    if task_options:
+        raise UserError(f"--{min(task_options).replace('_', '-')} is decided by --run; leave it out")
+    return _answers(task, options.run, options)
+
+
+# --- how ------------------------------------------------------------------------------------------------
+
+
+def _puzzles(task: Task, options: ShowOptions) -> Sheet:
+    from avssl.samplers.keys import Key
+
+    media = _only(_usable(task, options.data), options.split)
+    shown = task if options.augmented else task.held_out()
+    puzzles = _distinct(shown, media, [Key(options.seed, 0, index) for index in range(options.count)])
+    return Sheet(shown.sheet(puzzles), len(puzzles))
+
+
+def _answers(name: str, path: str, options: ShowOptions) -> Sheet:
+    """Held-out puzzles with what the network says."""
+    import torch
+
+    from avssl.evaluate.data.load_run import open_run
+    from avssl.evaluate.pretext.predictions import held_out_keys
+
+    run = open_run(path, name)
+    media: Media
+    if options.data is None and options.split is None:
+        media = held_out_of(run)
+    else:
+        found = _usable(run.task, options.data or run.config.get("test") or run.config.get("data"))
+        media = _only(found, options.split) if options.split else of_split(found, "test") or found
+    task = run.task.held_out()
+    puzzles = _distinct(task, media, held_out_keys(options.seed, options.count))
+    with torch.no_grad():
+        answers = task.answers(run.network, task.collate(puzzles))
+    return Sheet(task.sheet(puzzles, answers), len(puzzles))
+
+
+def _usable(task: Task, source: str | None) -> Subset:
+    return usable(open_source(source), task, source or "the generated world")
+
+
+def _distinct(task: Task, media: Media, keys: Sequence[Any]) -> list[Any]:
+    from avssl.evaluate.pretext.predictions import distinct
+
+    return distinct(task, [task.draw(media, key) for key in keys])
+
+
+def _only(media: Subset, split: str | None) -> Subset:
+    if split is None:
+        return media
+    part = of_split(media, split)
+    if part is None:
+        raise UserError(f"no usable item is of split {split!r}")
+    return part
