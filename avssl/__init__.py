@@ -7,7 +7,8 @@ run = avssl.Run("runs/mine")                             # its results, history,
 media = avssl.open("videos/")                            # files, indexed: frames and sound at exact times
 found = avssl.audit("videos/")                           # duplicates, sources, and what leaks
 model = avssl.load("runs/mine")                          # encoders, front end included
-encoder = avssl.encoder(module, side=224)                # one of another make, for `avssl evaluate`
+encoder = avssl.encoder(module, side=224)                # one of another make
+rows = avssl.evaluate("linear", run, data="photos/")     # what `avssl evaluate` does, of a run or an encoder
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from avssl.experiment.audit import audit
     from avssl.experiment.dataset import PuzzleDataset
     from avssl.experiment.make_task import task
+    from avssl.experiment.protocols import evaluate
     from avssl.experiment.run import Run
     from avssl.experiment.train import train
     from avssl.media import open_media as open
@@ -34,6 +36,7 @@ _LAZY = {
     "Run": ("avssl.experiment.run", "Run"),
     "audit": ("avssl.experiment.audit", "audit"),
     "encoder": ("avssl.networks.opening", "encoder"),
+    "evaluate": ("avssl.evaluate", ""),
     "load": ("avssl.networks.model", "load"),
     "open": ("avssl.media", "open_media"),
     "task": ("avssl.experiment.make_task", "task"),
@@ -48,6 +51,7 @@ __all__ = [
     "__version__",
     "audit",
     "encoder",
+    "evaluate",
     "load",
     "open",
     "task",
@@ -59,7 +63,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'avssl' has no attribute {name!r}")
     module, attribute = _LAZY[name]
-    return getattr(import_module(module), attribute)
+    found = import_module(module)
+    return getattr(found, attribute) if attribute else found
 
 
 def __dir__() -> list[str]:

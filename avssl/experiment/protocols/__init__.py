@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from avssl.errors import UserError, did_you_mean
-from avssl.experiment.protocols.base import Outcome, ProtocolOptions, Subject
+from avssl.experiment.protocols.base import Outcome, ProtocolOptions, Subject, of_library
 from avssl.experiment.results import write
 from avssl.options import build, options_of
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.results import Results
+    from avssl.experiment.run import Run
     from avssl.networks.encoder import Encoder
 
 PRETEXT = {
@@ -85,20 +86,28 @@ def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: 
     Raises:
         UserError: an option is missing or does not fit, or what the protocol finds wrong.
     """
+    run, named = (getattr(options, option, None) for option in ("run", "encoder"))
+    if of_library(named) and (run or encoder):
+        raise UserError(f"--encoder {named} belongs to no run; leave the other away")
     for what, given in (
-        (options.needs_run, encoder or getattr(options, "run", None)),
+        (options.needs_run, run or encoder or of_library(named)),
         (options.needs_data, getattr(options, "data", None)),
     ):
-        if what and given is None:
+        if what and not given:
             raise UserError(f"avssl evaluate {name} wants {what}")
     options.check()
-    subject = Subject(getattr(options, "run", None), encoder, command or command_of(name, options))
-    return get(name).run(options, subject, name).marked()
+    protocol = get(name)
+    if of_library(named):
+        from avssl.networks.opening import encoder as open_encoder
+
+        encoder = open_encoder(str(named))
+    subject = Subject(run, encoder, command or command_of(name, options))
+    return protocol.run(options, subject, name).marked()
 
 
 def evaluate(
     protocol: str,
-    run_or_encoder: str | Path | Encoder | None = None,
+    run_or_encoder: str | Path | Run | Encoder | None = None,
     data: str | Path | None = None,
     **options: Any,
 ) -> Results:
@@ -109,7 +118,8 @@ def evaluate(
 
     Args:
         protocol: its name, see :data:`PROTOCOLS`.
-        run_or_encoder: the folder of a run, an :class:`avssl.Run`, or an encoder (see :func:`avssl.encoder`).
+        run_or_encoder: the folder of a run, an :class:`avssl.Run`, or an encoder: "timm:NAME:WEIGHTS", or what
+            :func:`avssl.encoder` gives. None: of protocols that need neither, such as "leaks".
         data: the name of the data.
         options: every option of the command, with underscores: ``test="cifar10/test.tar"``, ``stages=["conv3"]``.
 
@@ -122,16 +132,28 @@ def evaluate(
     """
     from avssl.evaluate.core.results import Results
 
-    kind = get(protocol).Options
-    place = getattr(run_or_encoder, "path", run_or_encoder)
-    is_run = isinstance(place, str | Path)
-    given = {"run": place if is_run else None, "data": data}
-    asked = options | {name: value for name, value in given.items() if value is not None}
-    made = build(kind, asked, f"avssl.evaluate({protocol!r}, …): ")
-    encoder = None if is_run or run_or_encoder is None else cast("Encoder", run_or_encoder)
+    asked = dict(options) if data is None else options | {"data": data}
+    encoder = None
+    if isinstance(run_or_encoder, str | Path):
+        asked["encoder" if of_library(str(run_or_encoder)) else "run"] = run_or_encoder
+    elif isinstance(place := getattr(run_or_encoder, "path", None), Path):
+        asked["run"] = place
+    elif run_or_encoder is not None:
+        encoder = _encoder(run_or_encoder)
+    made = build(get(protocol).Options, asked, f"avssl.evaluate({protocol!r}, …): ")
     outcome = outcome_of(protocol, made, encoder=encoder)
     write(outcome, getattr(made, "run", None), made.output)
     return Results(outcome.rows, [outcome.name] * len(outcome.rows))
+
+
+def _encoder(module: object) -> Encoder:
+    from avssl.networks.encoder import is_image_encoder, is_waveform_encoder
+
+    if not (is_image_encoder(module) or is_waveform_encoder(module)):
+        raise UserError(
+            f"{type(module).__name__} is neither a run nor an encoder; avssl.encoder(module, side=224) makes one of it"
+        )
+    return module
 
 
 def command_of(name: str, options: ProtocolOptions) -> str:

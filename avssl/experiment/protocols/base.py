@@ -65,11 +65,14 @@ class RunOptions(ProtocolOptions):
         return self.data
 
 
+_ENCODER = "which of its encoders: vision, audio, vision-TASK; or instead of a run timm:NAME or torchvision:NAME"
+
+
 @dataclass(frozen=True)
 class EncoderOptions(RunOptions):
     """Of protocols that evaluate one encoder of a run."""
 
-    encoder: str | None = option(None, "which of its encoders: vision, audio, vision-TASK (default: what fits)")
+    encoder: str | None = option(None, _ENCODER + " (default: what fits)")
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class BesideOptions(ProtocolOptions):
 
     heading = "features"
 
-    beside: tuple[str, ...] = option((), "further runs, rows beside this one's", metavar="RUN,…")
+    beside: tuple[str, ...] = option((), "further runs, or timm:NAME:WEIGHTS, rows beside this one's", metavar="RUN,…")
     supervised: str | None = option(None, "weights of a torchvision ResNet: the ceiling", metavar="FILE")
     supervised_network: Architecture = option("resnet18", "whose weights")
 
@@ -133,7 +136,7 @@ class ComputeOptions(OutputOptions):
 class HeadOptions(ComputeOptions, SplitOptions):
     """Of protocols that train a head on an encoder of pictures, frozen or not."""
 
-    encoder: str | None = option(None, "which of its encoders: vision, vision-TASK (default: what there is)")
+    encoder: str | None = option(None, _ENCODER)
     seeds: int = option(1, "how many times all is repeated; three for a claim", low=1)
 
 
@@ -223,14 +226,27 @@ class Subject:
         return Seen() if self.run is None else files_seen_by(self.run, paths, str(place), log)
 
 
+LIBRARIES = ("timm", "torchvision")
+"""Whose networks are encoders by name: "timm:NAME", with weights "timm:NAME:FILE"."""
+
+
+def of_library(name: str | None) -> bool:
+    """Whether an encoder is one of a library, and of no run."""
+    return name is not None and name.partition(":")[0] in LIBRARIES and ":" in name
+
+
 def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encoder, str]:
-    """The encoder of a run with this name, or the one of this role, and its name.
+    """The encoder of a run with this name, or the one of this role, and its name; or one of a library in its place.
 
     Raises:
         UserError: there is none.
     """
     from avssl.evaluate.data.encoders import encoder_names, open_encoder
 
+    if of_library(str(run)):
+        from avssl.networks.opening import encoder
+
+        return encoder(run), str(run)
     if name is None:
         fitting = [one for one in encoder_names(Path(run)) if one.split("-")[0] == role]
         if not fitting:
@@ -241,8 +257,9 @@ def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encod
 
 
 def encoder_name(encoder: Encoder) -> str:
-    """What an encoder that belongs to no run is called: the name in its description, or its class."""
-    return str(encoder.describe().get("config", {}).get("name") or type(encoder).__name__)
+    """What an encoder that belongs to no run is called: its network's name, or its class."""
+    config = encoder.describe()["config"]
+    return str(config.get("name") or config.get("architecture") or type(encoder).__name__)
 
 
 # --- its outcome ------------------------------------------------------------------------------------------------
@@ -276,7 +293,7 @@ class Outcome:
         notes: lines behind the table.
         beside: files beside the rows.
         own: whether NAME is the file of a run's own held-out part alone.
-        document: what is written instead of the rows.
+        document: what is written instead of the rows, which are then only returned.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from avssl.options import argument, option
 from avssl.system.console import log
 
 if TYPE_CHECKING:
+    from avssl.evaluate.core.rows import ResultRow
     from avssl.media.facts import Media
 
 WHAT = """Compare what is trained on with what is evaluated on: clips that are in both, clips of one video in both
@@ -73,7 +74,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
             log(f"  {twin.test} and {twin.train}: {twin.bits} of 63 bits differ")
         result["near_duplicates"] = [asdict(twin) for twin in twins]
         result["sources"] = _shared_sources(open_media(train), open_media(test), test)
-    return Outcome(name, [], document=result)
+    return Outcome(name, _rows(result, found.test, subject.command), document=result)
 
 
 _BY_NUMBER = "; the others may share a number only: --frames compares them"
@@ -93,6 +94,18 @@ def _shared_sources(train: Media, test: Media, name: str) -> list[dict[str, obje
     for group in groups[:LISTED]:
         log(f"  {group.paths[0]} and {group.paths[-1]}: {group.words}")
     return [asdict(group) for group in groups]
+
+
+def _rows(result: Mapping[str, object], whole: int, command: str) -> list[ResultRow]:
+    """What share of the test names is in both, each way to look for it."""
+    from avssl.evaluate.core.rows import ResultRow
+
+    found = {name: len(there) for name in ("clips", "videos", "copies") if isinstance(there := result.get(name), Sized)}
+    nothing = float("nan")
+    return [
+        ResultRow(name, "shared", count / whole, nothing, nothing, whole, None, "test", 0, "", command, "leaks")
+        for name, count in found.items()
+    ]
 
 
 def _counted(names: Sequence[str], whole: int, what: str) -> str:
