@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from avssl.evaluate.localization.annotations import read_annotations
 from avssl.evaluate.localization.datasets import ModelMaps, TestMedia
 from avssl.evaluate.localization.negatives import negative_rows
 from avssl.evaluate.localization.protocols import protocol
-from avssl.evaluate.localization.scoring import Company
+from avssl.evaluate.localization.scoring import localization_context
 from avssl.media.opening import open_media
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.front_end import FrontEndConfig
@@ -24,6 +25,8 @@ from avssl.networks.saving import save_module
 from avssl.networks.vision import VisionConfig, VisionEncoder
 
 NAMES = [f"{c * 11}_000001" for c in "abcde"]
+
+CONTEXT = localization_context(draws=50)
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def annotated(folder: Path, labels: str, silent: bool = False) -> TestMedia:
 def test_listed_negatives_are_no_positives_of_the_one_threshold(tmp_path: Path) -> None:
     test = annotated(tmp_path, "abab", silent=True)
     assert len(test.items) == 8
-    rows = {(row.name, row.metric): row for row in negative_rows(test, Full(), 0.0, Company(draws=20))}
+    rows = {(row.name, row.metric): row for row in negative_rows(test, Full(), 0.0, replace(CONTEXT, draws=20))}
     positives = rows["trained/logits", "iou/negatives"]
     assert (positives.value, positives.n, positives.n_listed) == (1.0, 4, 4)
     assert rows["silence", "pia/negatives"].value == 0
@@ -126,7 +129,7 @@ class Loud:
 
 def test_drawn_sounds_are_drawn_ten_times_and_pooled(tmp_path: Path) -> None:
     test = annotated(tmp_path, "abab")
-    rows = {(row.name, row.metric): row for row in negative_rows(test, Loud(), 0.0, Company(draws=50), "clips of x")}
+    rows = {(row.name, row.metric): row for row in negative_rows(test, Loud(), 0.0, CONTEXT, "clips of x")}
     areas = []
     for draw in range(10):
         maps = ModelMaps(Loud(), test, "noise", draw)

@@ -28,7 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("avssl.media.open_media", lambda *_, **__: [0, 1, 2])
     monkeypatch.setattr(world, "is_world", lambda _: True)
     monkeypatch.setattr(world, "threshold_of", lambda *_: 1.5)
-    judged = lambda test, models, chosen, company, threshold, *_, **__: [  # noqa: E731
+    judged = lambda test, models, chosen, context, threshold, *_, **__: [  # noqa: E731
         ResultRow("trained", "iou", threshold, 0, 2, 3, None, "test", 0)
     ]
     monkeypatch.setattr(world, "evaluate_world", judged)

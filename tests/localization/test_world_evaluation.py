@@ -11,13 +11,15 @@ import pytest
 from avssl.cli.main import main
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.localization.protocols import DEFAULT, protocol
-from avssl.evaluate.localization.scoring import Company
+from avssl.evaluate.localization.scoring import localization_context
 from avssl.evaluate.localization.silences import quiet
 from avssl.evaluate.localization.synthetic import World, draw_moments, evaluate_world
 from avssl.evaluate.localization.threshold import fit_threshold
 from avssl.media.opening import open_media
 from avssl.media.selection import Subset
 from avssl.world import generate
+
+CONTEXT = localization_context(draws=50)
 
 OURS = [protocol(name) for name in DEFAULT]
 RATE = 16000
@@ -69,7 +71,7 @@ def rows_by_name(rows: list[ResultRow]) -> dict[tuple[str, str], ResultRow]:
 def test_a_model_that_knows_the_truth_has_full_marks_and_a_deaf_one_none(clips: Path) -> None:
     media = open_media(clips, split="test", progress=False)
     oracle = Oracle(World(media, Deaf(), 0))
-    rows = rows_by_name(evaluate_world(media, {"trained": oracle, "untrained": Deaf()}, OURS, Company(draws=50), 0.0))
+    rows = rows_by_name(evaluate_world(media, {"trained": oracle, "untrained": Deaf()}, OURS, CONTEXT, 0.0))
     assert rows["trained", "pointing"].value > 0.9
     assert rows["trained", "iou-adaptive"].value > 0.7
     assert rows["swap", "pointing"].value > 0.9

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avssl.evaluate.core.statistics import DRAWS, SHARE, cluster_numbers, interval_of_draws
+from avssl.evaluate.core.statistics import DRAWS, SHARE, cluster_numbers, interval_of_draws, resample
 
 Kind = Literal["envelope", "step", "eleven-point"]
 """envelope: area under the monotone curve (VOC from 2010 on; the FAIR benchmark's SVM); step: mean precision at the
@@ -21,7 +21,7 @@ def average_precision(
     """Average precision of a ranking; equal scores are one threshold. NaN without a positive.
 
     Args:
-        scores: (n,) higher for what is said to be positive.
+        scores: (n,) higher for what is predicted to be positive.
         truth: (n,) 1 or 0.
         kind: which of the three.
         weights: (n,) how often each item counts; once if None.
@@ -63,15 +63,14 @@ def map_interval(
     A class that has no positive in a draw is left out of that draw's mean.
     """
     member, groups = cluster_numbers(clusters)
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(groups, np.full(groups, 1 / groups), size=draws)  # (draws, groups)
+    counts = resample(groups, draws, seed)
     values = np.full((draws, targets.shape[1]), np.nan)
     for k in range(targets.shape[1]):
         known = np.flatnonzero(targets[:, k] >= 0)
         order = known[np.argsort(-scores[known, k], kind="stable")]
-        said, truth, belongs = scores[order, k], targets[order, k], member[order]
+        ranked, truth, belongs = scores[order, k], targets[order, k], member[order]
         for draw in range(draws):
-            values[draw, k] = _AREAS[kind](*_sorted_curve(said, truth, counts[draw, belongs]))
+            values[draw, k] = _AREAS[kind](*_sorted_curve(ranked, truth, counts[draw, belongs]))
     figures = np.nanmean(values[~np.isnan(values).all(1)], axis=1)
     return interval_of_draws(mean_average_precision(scores, targets, kind), figures, groups, SHARE)
 

@@ -1,16 +1,38 @@
-"""Result rows: the one shape in which figures travel, to JSON, to the screen and to the report."""
+"""Result rows: the one shape in which figures travel, to JSON, to the screen and to the report; and how they are made.
+
+context = Context("linear", seed=0, command="avssl evaluate …")
+context.row("trained", "accuracy", 0.9, wilson(90, 100), n=100, clusters=100, chance=0.5, method="wilson")
+context.drawn_row("gain", "accuracy-difference", 0.1, draws, n=100, clusters=100, chance=0.0, bounds=DIFFERENCE)
+"""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from avssl.errors import UserError
+from avssl.evaluate.core.average_precision import Kind
+from avssl.evaluate.core.statistics import (
+    DRAWS,
+    SHARE,
+    Bounds,
+    interval_of_draws,
+    sums_interval,
+    t_interval,
+    widened,
+)
+from avssl.system.files import whole_file
+
+Draws = NDArray[np.float64]
+Figures = Mapping[str, tuple[float, Draws]]
+"""Of each metric its value, and the same of each draw of a bootstrap, (draws,)."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +93,213 @@ class ResultRow:
         return math.isnan(self.low) or math.isnan(self.high) or self.low <= self.chance <= self.high
 
 
+@dataclass(frozen=True)
+class Context:
+    """What all rows of an evaluation share, and the builder of its rows.
+
+    Attributes:
+        protocol: its name, with its choices.
+        seed: of what is drawn.
+        command: what repeats it.
+        listed: how many items there were; 0: as many as are used.
+        precision: which average precision, of several labels an item.
+        draws: of a bootstrap.
+        split: which data.
+        unit: what is resampled or counted as independent.
+    """
+
+    protocol: str
+    seed: int = 0
+    command: str = ""
+    listed: int = 0
+    precision: Kind = "envelope"
+    draws: int = DRAWS
+    split: str = "test"
+    unit: str = "source"
+
+    def row(
+        self,
+        name: str,
+        metric: str,
+        value: float,
+        interval: tuple[float, float],
+        *,
+        n: int,
+        clusters: int,
+        chance: float | None = None,
+        note: str = "",
+        method: str = "bootstrap",
+        used: int | None = None,
+        listed: int | None = None,
+        **other: Any,
+    ) -> ResultRow:
+        """The row of a figure whose interval is known.
+
+        Args:
+            n: items that it is a figure of.
+            clusters: how many of them are independent.
+            used: items used; n if None.
+            listed: items that there were; the context's, or n, if None.
+            other: further fields of :class:`ResultRow`, in place of the context's.
+        """
+        shared = {"protocol": self.protocol, "seed": self.seed, "split": self.split, "unit": self.unit}
+        own: dict[str, Any] = shared | other
+        return ResultRow(
+            name=name,
+            metric=metric,
+            value=value,
+            low=interval[0],
+            high=interval[1],
+            n=n,
+            chance=chance,
+            note=note,
+            command=self.command,
+            clusters=clusters,
+            method=method,
+            n_listed=(self.listed or n) if listed is None else listed,
+            n_used=n if used is None else used,
+            **own,
+        )
+
+    def drawn_row(
+        self,
+        name: str,
+        metric: str,
+        value: float,
+        drawn: ArrayLike,
+        *,
+        clusters: int,
+        bounds: Bounds | None,
+        **other: Any,
+    ) -> ResultRow:
+        """The row of a figure from its draws of a bootstrap over the clusters, see :func:`interval_of_draws`.
+
+        Args:
+            drawn: (draws,).
+            bounds: smallest and largest value that the figure can have.
+            other: as of :meth:`row`.
+        """
+        interval = interval_of_draws(value, drawn, clusters, bounds)
+        return self.row(name, metric, value, interval, clusters=clusters, **other)
+
+    def sums_row(
+        self,
+        name: str,
+        metric: str,
+        columns: Draws,
+        clusters: Sequence[object],
+        statistic: Callable[[Draws], Draws],
+        *,
+        bounds: Bounds | None = None,
+        **other: Any,
+    ) -> ResultRow:
+        """The row of a statistic of column sums over items, see :func:`sums_interval`.
+
+        Args:
+            columns: (n, k), one row an item.
+            clusters: n names; items of one name are not independent.
+            other: as of :meth:`row`.
+        """
+        value, *interval = sums_interval(columns, clusters, statistic, bounds=bounds)
+        count = len(set(map(str, clusters)))
+        return self.row(name, metric, value, (interval[0], interval[1]), n=len(columns), clusters=count, **other)
+
+
+def rows_of_starts(
+    context: Context,
+    starts: Mapping[str, Sequence[Figures]],
+    chance: Mapping[str, float],
+    notes: Mapping[str, str],
+    bounds: Callable[[str], Bounds],
+    **sizes: int,
+) -> list[ResultRow]:
+    """Rows of each start (see :func:`over_seeds`).
+
+    Args:
+        starts: figures for each seed, by the name of the row; all metrics of ``chance``.
+        notes: a line on each start.
+        bounds: smallest and largest value of a metric.
+        sizes: n, clusters, listed and used, of all rows.
+    """
+    rows: list[ResultRow] = []
+    for name, runs in starts.items():
+        for metric, level in chance.items():
+            of_metric = [
+                context.drawn_row(
+                    name, metric, *figures[metric], bounds=bounds(metric), chance=level, note=notes[name],
+                    seed=context.seed + k, **sizes,
+                )
+                for k, figures in enumerate(runs)
+            ]  # fmt: skip
+            rows += over_seeds(of_metric, bounds(metric))
+    return rows
+
+
+def gain_rows(
+    context: Context,
+    starts: Mapping[str, Sequence[Figures]],
+    bounds: Callable[[str], Bounds],
+    note: str = "",
+    **sizes: int,
+) -> list[ResultRow]:
+    """Rows "gain", the first start minus the second with the first seed, drawn together; none of one start alone.
+
+    Args:
+        bounds: smallest and largest value of a difference of a metric.
+        note: behind the names of the two.
+    """
+    first, *others = starts
+    if not others:
+        return []
+    ours, theirs = starts[first][0], starts[others[0]][0]
+    note = f"{first} minus {others[0]}" + (", first seed" if len(starts[first]) > 1 else "") + note
+    return [
+        context.drawn_row(
+            "gain", f"{metric}-difference", value - theirs[metric][0], drawn - theirs[metric][1],
+            bounds=bounds(metric), chance=0.0, note=note, **sizes,
+        )
+        for metric, (value, drawn) in ours.items()
+    ]  # fmt: skip
+
+
+def over_seeds(rows: Sequence[ResultRow], bounds: Bounds | None = SHARE) -> list[ResultRow]:
+    """One row as it is; of several, one of each seed as NAME/seedN, then :func:`mean_of_repeats`."""
+    if len(rows) == 1:
+        return list(rows)
+    each = [replace(row, name=f"{row.name}/seed{row.seed}") for row in rows]
+    return [*each, mean_of_repeats(rows, "seeds", bounds)]
+
+
+def mean_of_repeats(rows: Sequence[ResultRow], what: str, bounds: Bounds | None = SHARE) -> ResultRow:
+    """The mean of one figure over repetitions (seeds, samples of the labels) that are evaluated on the same items.
+
+    Its interval is for both reasons to vary: Student's over the repetitions, and over the items as the rows have it
+    (their mean reach; repeating does not change the items). Their range is in the note, and is no interval.
+
+    Args:
+        rows: the figure of each repetition with its interval over the items.
+        what: is repeated, for the note: "seeds".
+        bounds: smallest and largest value that the figure can have.
+    """
+    values = [row.value for row in rows]
+    value = float(np.mean(values))
+    below = float(np.mean([abs(row.value - row.low) for row in rows]))
+    above = float(np.mean([abs(row.value - row.high) for row in rows]))
+    reasons = [(value, value - below, value + above)]
+    if len(rows) > 1:
+        reasons.append((value, *t_interval(values)))
+    low, high = widened(value, *reasons)
+    if bounds is not None:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    spread = f"mean of {len(rows)} {what}, range of {len(rows)} {what}: {min(values):.3g} to {max(values):.3g}"
+    note = f"{rows[0].note}; {spread}".removeprefix("; ")
+    return replace(rows[0], value=value, low=low, high=high, note=note, method="t" if len(rows) > 1 else rows[0].method)
+
+
 def write_rows(rows: Sequence[ResultRow], path: Path) -> None:
     """Write rows as a JSON list, by rename after fsync."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(json.dumps([asdict(row) for row in rows], indent=1).encode())
 
 
 def read_rows(path: Path) -> list[ResultRow]:
@@ -111,10 +328,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def _row(entry: Any) -> ResultRow | None:
-    """The row that a JSON object says; None if it says none."""
+    """The row that a JSON object holds; None if it holds none."""
     if not isinstance(entry, dict):
         return None
-    told = {field: entry[field.name] for field in fields(ResultRow) if field.name in entry}
-    right = all(isinstance(value, _TYPES.get(str(field.type), (object,))) for field, value in told.items())
-    lacking = any(field.default is MISSING for field in fields(ResultRow) if field not in told)
-    return None if lacking or not right else ResultRow(**{field.name: value for field, value in told.items()})
+    known = {field: entry[field.name] for field in fields(ResultRow) if field.name in entry}
+    right = all(isinstance(value, _TYPES.get(str(field.type), (object,))) for field, value in known.items())
+    lacking = any(field.default is MISSING for field in fields(ResultRow) if field not in known)
+    return None if lacking or not right else ResultRow(**{field.name: value for field, value in known.items()})

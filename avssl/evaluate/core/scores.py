@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.evaluate.core.average_precision import Kind, map_interval, mean_average_precision
-from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import (
     DIFFERENCE,
-    DRAWS,
     accuracy_interval,
     balanced_interval,
     cluster_bootstrap,
@@ -22,28 +21,7 @@ from avssl.evaluate.data.labelled import Labelled, Targets
 from avssl.samplers.keys import generator
 
 Scores = NDArray[np.float32]
-"""(items, classes), higher for what is said to be true."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What all rows of an evaluation share.
-
-    Attributes:
-        protocol: its name, with its choices.
-        seed: of what is drawn.
-        command: what repeats it.
-        listed: how many items there were.
-        precision: which average precision, of several labels an item.
-        draws: of a bootstrap.
-    """
-
-    protocol: str
-    seed: int = 0
-    command: str = ""
-    listed: int = 0
-    precision: Kind = "envelope"
-    draws: int = DRAWS
+"""(items, classes), higher for what is predicted to be true."""
 
 
 def figure(scores: Scores, targets: Targets, single: bool, precision: Kind = "envelope") -> float:
@@ -71,27 +49,19 @@ def score_row(
     clusters = [data.sources[i] for i in items]
     value = figure(scores, targets, data.single, context.precision)
     if data.single:
-        low, high = accuracy_interval(scores.argmax(1) == targets.argmax(1), [(cluster,) for cluster in clusters])
+        interval = accuracy_interval(scores.argmax(1) == targets.argmax(1), [(cluster,) for cluster in clusters])
     else:
-        low, high = map_interval(scores, targets, clusters, context.precision, draws=context.draws, seed=context.seed)
-    return ResultRow(
-        name=name,
-        metric=metric_name(data.single, context.precision),
-        value=value,
-        low=low,
-        high=high,
+        interval = map_interval(scores, targets, clusters, context.precision, draws=context.draws, seed=context.seed)
+    return context.row(
+        name,
+        metric_name(data.single, context.precision),
+        value,
+        interval,
         n=len(items),
-        chance=chance_level(data, items, context),
-        split="test",
-        seed=context.seed,
-        note=note,
-        command=context.command,
-        protocol=context.protocol,
-        unit="source",
         clusters=len(set(clusters)),
+        chance=chance_level(data, items, context),
+        note=note,
         method="wilson" if data.single else "bootstrap",
-        n_listed=context.listed or len(items),
-        n_used=len(items),
     )
 
 
@@ -156,33 +126,16 @@ def gain_row(
     if data.single:
         truth = targets.argmax(1)
         a, b = ours.argmax(1) == truth, theirs.argmax(1) == truth
-        low, high = cluster_bootstrap(
+        interval = cluster_bootstrap(
             a.astype(float) - b, clusters, draws=context.draws, seed=context.seed, bounds=DIFFERENCE
         )
         note += f"; McNemar p = {mcnemar(int((a & ~b).sum()), int((b & ~a).sum())):.2g}"
     else:
-        low, high = _map_difference(ours, theirs, targets, clusters, context)
+        interval = _map_difference(ours, theirs, targets, clusters, context)
     kind = (data.single, context.precision)
     value = figure(ours, targets, *kind) - figure(theirs, targets, *kind)
-    return ResultRow(
-        name=name,
-        metric=f"{metric_name(*kind)}-difference",
-        value=value,
-        low=low,
-        high=high,
-        n=len(items),
-        chance=0.0,
-        split="test",
-        seed=context.seed,
-        note=note,
-        command=context.command,
-        protocol=context.protocol,
-        unit="source",
-        clusters=len(set(clusters)),
-        method="bootstrap",
-        n_listed=context.listed or len(items),
-        n_used=len(items),
-    )
+    metric = f"{metric_name(*kind)}-difference"
+    return context.row(name, metric, value, interval, n=len(items), clusters=len(set(clusters)), chance=0.0, note=note)
 
 
 def _map_difference(

@@ -108,15 +108,16 @@ def cluster_bootstrap(
     """95 % interval of a figure, whole clusters drawn with replacement; see :func:`interval_of_draws`.
 
     Args:
-        values: (n,) one number an item.
+        values: (n,) or (n, k), one row an item.
         clusters: n names; items of one name are not independent.
-        statistic: of the values drawn; the mean if None.
+        statistic: of the values drawn; the mean of (n,) if None.
         draws: how many times to draw.
         seed: fixed, so that an evaluation is repeatable.
         bounds: smallest and largest value that the figure can have.
     """
     x = np.asarray(values, dtype=np.float64)
     member, count = cluster_numbers(clusters)
+    # Not by resample: the figures of earlier versions came from these draws, and are to stay the same to the bit.
     picks = np.random.default_rng(seed).integers(count, size=(draws, count))
     if statistic is None:
         sums, sizes = np.bincount(member, weights=x), np.bincount(member)
@@ -124,6 +125,45 @@ def cluster_bootstrap(
     groups = [x[member == c] for c in range(count)]
     figures = [statistic(np.concatenate([groups[c] for c in pick])) for pick in picks]
     return interval_of_draws(statistic(x), figures, count, bounds)
+
+
+def sums_interval(
+    columns: NDArray[np.float64],
+    clusters: Sequence[object],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    bounds: Bounds | None = None,
+) -> tuple[float, float, float]:
+    """A statistic of column sums (a mean, its root, a difference, a ratio) and its 95 % interval: (value, low, high).
+
+    A bootstrap over clusters, see :func:`interval_of_draws`. The columns of one item stay together, so that their
+    differences and ratios are paired.
+
+    Args:
+        columns: (n, k), one row an item.
+        clusters: n names; items of one name are not independent.
+        statistic: of sums (m, k) to figures (m,).
+        draws: how many times to draw.
+        seed: fixed, so that an evaluation is repeatable.
+        bounds: smallest and largest value that the figure can have.
+    """
+    member, count = cluster_numbers(clusters)
+    totals = np.zeros((count, columns.shape[1]))
+    np.add.at(totals, member, columns)
+    value = float(statistic(totals.sum(0, keepdims=True))[0])
+    return value, *interval_of_draws(value, statistic(resample(count, draws, seed) @ totals), count, bounds)
+
+
+def mean_of(column: int, among: int = -1) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """The mean of a column as a statistic of column sums, where column ``among`` is all ones."""
+    return lambda sums: sums[:, column] / sums[:, among]
+
+
+def resample(clusters: int, draws: int, seed: int) -> NDArray[np.int64]:
+    """How often each cluster is in each draw with replacement: (draws, clusters)."""
+    return np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
 
 
 def cluster_numbers(clusters: Sequence[object]) -> tuple[NDArray[np.int64], int]:
@@ -304,11 +344,11 @@ def auc(scores: ArrayLike, truth: ArrayLike) -> float:
         scores: (n,) higher for positives.
         truth: (n,) 1 or 0.
     """
-    said, true = np.asarray(scores, np.float64), np.asarray(truth, bool)
+    predicted, true = np.asarray(scores, np.float64), np.asarray(truth, bool)
     positives, negatives = int(true.sum()), int((~true).sum())
     if not positives or not negatives:
         return math.nan
-    _, place, counts = np.unique(said, return_inverse=True, return_counts=True)
+    _, place, counts = np.unique(predicted, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2  # mean rank of each value
     return float((ranks[place][true].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
@@ -317,13 +357,13 @@ def auc_interval(
     scores: ArrayLike, truth: ArrayLike, clusters: Sequence[object], *, draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
     """95 % interval of the AUC, see :func:`cluster_bootstrap`; (0, 1) where a class is absent."""
-    said, true = np.asarray(scores, np.float64), np.asarray(truth, bool)
-    if math.isnan(auc(said, true)):
+    predicted, true = np.asarray(scores, np.float64), np.asarray(truth, bool)
+    if math.isnan(auc(predicted, true)):
         return 0.0, 1.0
 
     def of(chosen: NDArray[np.float64]) -> float:
         places = chosen.astype(np.int64)
-        found = auc(said[places], true[places])
+        found = auc(predicted[places], true[places])
         return 0.5 if math.isnan(found) else found  # a draw of one class says nothing
 
-    return cluster_bootstrap(np.arange(len(said)), clusters, of, draws=draws, seed=seed, bounds=SHARE)
+    return cluster_bootstrap(np.arange(len(predicted)), clusters, of, draws=draws, seed=seed, bounds=SHARE)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.metrics import Map, Mask, Numbers
 from avssl.evaluate.localization.protocols import SIDE, Protocol
-from avssl.evaluate.localization.scoring import Company, Scores, rows_of, score_maps, score_predictions
+from avssl.evaluate.localization.scoring import Scores, rows_of, score_maps, score_predictions
 from avssl.samplers.keys import generator
 
 NOISE_CELLS = 7
@@ -27,7 +27,7 @@ NOISE_CELLS = 7
 def blind_rows(
     items: Sequence[Item],
     protocols: Sequence[Protocol],
-    company: Company,
+    context: Context,
     train: Sequence[Item] | None = None,
     missing: Sequence[str] = (),
 ) -> list[ResultRow]:
@@ -37,14 +37,14 @@ def blind_rows(
         items: those that were scored, so that all rows stand on the same; negatives count in the protocols that take
             them.
         protocols: as for the model.
-        company: of every row.
+        context: of every row.
         train: items whose truths make the mean map; without them two halves of the test set serve each other.
         missing: names of listed items that were not scored: counted in ``n_listed``.
     """
     rows: list[ResultRow] = []
-    for name, (scores, note) in blind_scores(items, protocols, company.seed, train).items():
+    for name, (scores, note) in blind_scores(items, protocols, context.seed, train).items():
         scores.missing += missing
-        rows += rows_of(name, scores, protocols, company, note)
+        rows += rows_of(name, scores, protocols, context, note)
     return rows
 
 

@@ -246,20 +246,6 @@ def extended_max_f1(positive: ArrayLike, cious: ArrayLike, confidences: ArrayLik
     return max(harmonic_mean(float(p), float(r)) for p, r in zip(precision, recall, strict=True))
 
 
-def roc_area(positive: ArrayLike, scores: ArrayLike) -> float:
-    """Area under the ROC curve: the chance that a positive has the higher score, ties counting one half.
-
-    NaN where one of the two classes is empty.
-    """
-    there, s = np.asarray(positive, bool), np.asarray(scores, np.float64)
-    if there.all() or not there.any():
-        return float("nan")
-    _values, place, count = np.unique(s, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
-    wins = ranks[there].sum() - there.sum() * (there.sum() + 1) / 2
-    return float(wins / (there.sum() * (~there).sum()))
-
-
 # --- how --------------------------------------------------------------------------------------------------
 
 

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import SHARE, cluster_bootstrap
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
 from avssl.evaluate.localization.metrics import Numbers
 from avssl.evaluate.localization.protocols import PROTOCOLS, Protocol, upsample
-from avssl.evaluate.localization.scoring import Company, row, score_maps
+from avssl.evaluate.localization.scoring import mean_row, score_maps
 from avssl.evaluate.localization.synthetic import MapMaker
 
 KINDS: tuple[tuple[Sound, str], ...] = (("silence", "silence"), ("noise", "noise"), ("swap", "off-screen"))
@@ -31,7 +31,7 @@ DRAWN = 10
 
 
 def negative_rows(
-    test: TestMedia, model: MapMaker, threshold: float, company: Company, fitted_on: str | None = None
+    test: TestMedia, model: MapMaker, threshold: float, context: Context, fitted_on: str | None = None
 ) -> list[ResultRow]:
     """Rows of positives and of the three kinds of negative, all pictures at one threshold.
 
@@ -56,8 +56,8 @@ def negative_rows(
     listed = len(positives) + sum(not told.negative for told in test.left_out)
     ours: dict[str, Any] = {"protocol": name, "listed": listed}
     rows = [
-        row("trained/logits", f"iou/{name}", cious, clusters, company, note=note, **ours),
-        row("trained/logits", f"auc/{name}", metrics.auc_terms(cious), clusters, company, note=note, **ours),
+        mean_row("trained/logits", f"iou/{name}", cious, clusters, context, note=note, **ours),
+        mean_row("trained/logits", f"auc/{name}", metrics.auc_terms(cious), clusters, context, note=note, **ours),
     ]
     quiet: list[Numbers] = []
     within: list[Numbers] = []
@@ -70,13 +70,13 @@ def negative_rows(
             if not known.all():
                 said += f"; {int((~known).sum())} pictures left out: no sound of another class"
             for metric, values in (("pia", areas), ("auc-n", terms)):
-                rows.append(row(called, f"{metric}/{name}", values[known], owners, company, note=said, **ours))
+                rows.append(mean_row(called, f"{metric}/{name}", values[known], owners, context, note=said, **ours))
         quiet.append(1 - areas)
         within.append(terms)
     if all((~np.isnan(values)).any() for values in quiet):
         for metric, first, others in (("f-loc", cious, quiet), ("f-auc", metrics.auc_terms(cious), within)):
             table = np.stack([first, *others], axis=1)
-            value, low, high = _harmonic(table, clusters, company.draws)
+            value, low, high = _harmonic(table, clusters, context.draws)
             told = replace(rows[0], metric=f"{metric}/{name}", value=value, low=low, high=high)
             rows.append(replace(told, method="bootstrap"))
     return rows

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.statistics import DRAWS, SHARE, cluster_bootstrap, cluster_numbers, interval_of_draws
+from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.core.statistics import DRAWS, SHARE, cluster_bootstrap
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.metrics import Map, Mask, Numbers
@@ -20,19 +21,13 @@ Maps = Callable[[Item, Protocol], "Map | None"]
 """The raw map of an item as a protocol wants its picture and sound; None where there is none."""
 
 
-CHANCE: dict[str, float] = {"inside": 0.5}
+CHANCE = {"inside": 0.5}
 """Levels that need no measuring; of the other figures of places the blind rows are the level."""
 
 
-@dataclass
-class Company:
-    """What goes with every row of an evaluation."""
-
-    split: str = "test"
-    seed: int = 0
-    command: str = ""
-    chance: dict[str, float] = field(default_factory=lambda: dict(CHANCE))
-    draws: int = DRAWS
+def localization_context(seed: int = 0, command: str = "", draws: int = DRAWS) -> Context:
+    """What the rows of localization share; their protocols differ."""
+    return Context("localization", seed, command, draws=draws, unit="video")
 
 
 @dataclass
@@ -105,52 +100,33 @@ def score_predictions(
 
 
 def rows_of(
-    name: str, scores: Scores, protocols: Sequence[Protocol], company: Company, note: str = ""
+    name: str, scores: Scores, protocols: Sequence[Protocol], context: Context, note: str = ""
 ) -> list[ResultRow]:
     """The rows of one source of maps."""
     rows: list[ResultRow] = []
     for protocol in protocols:
-        rows += _rows_of_protocol(name, scores, protocol, company, note)
+        rows += _rows_of_protocol(name, scores, protocol, context, note)
     return rows
 
 
-def row(
+def mean_row(
     name: str,
     metric: str,
     values: Sequence[float] | Numbers,
     clusters: Sequence[str],
-    company: Company,
-    *,
-    protocol: str = "localization",
-    note: str = "",
-    listed: int = 0,
-    empty: int = 0,
-    ties: float = 0.0,
+    context: Context,
+    **other: Any,
 ) -> ResultRow:
-    """The mean of a number from 0 to 1 an item, with its interval over videos, see :func:`mean_interval`."""
+    """The mean of a number from 0 to 1 an item, with its interval over videos, see :func:`mean_interval`.
+
+    Args:
+        other: further fields of the row, see :meth:`Context.row`.
+    """
     x = np.asarray(values, np.float64)
-    low, high, method = mean_interval(x, clusters, company.draws)
-    return ResultRow(
-        name=name,
-        metric=metric,
-        value=float(x.mean()) if len(x) else float("nan"),
-        low=low,
-        high=high,
-        n=len(x),
-        chance=company.chance.get(metric),
-        split=company.split,
-        seed=company.seed,
-        note=note,
-        command=company.command,
-        protocol=protocol,
-        unit="video",
-        clusters=len(set(clusters)),
-        method=method,
-        n_listed=listed or len(x),
-        n_used=len(x),
-        empty_truth=empty,
-        ties=ties,
-    )
+    low, high, method = mean_interval(x, clusters, context.draws)
+    value = float(x.mean()) if len(x) else float("nan")
+    fields = {"chance": CHANCE.get(metric), "method": method} | other
+    return context.row(name, metric, value, (low, high), n=len(x), clusters=len(set(clusters)), **fields)
 
 
 def mean_interval(values: Numbers, clusters: Sequence[str], draws: int) -> tuple[float, float, str]:
@@ -250,20 +226,22 @@ def _threshold_row(protocol: Protocol, value: float) -> Numbers:
     return np.full(len(ACL_BARS) if protocol.rule == "best-absolute" else 1, value)
 
 
-def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, company: Company, note: str) -> list[ResultRow]:
+def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, context: Context, note: str) -> list[ResultRow]:
     listed = len(scores.items) + len(scores.missing)
-    common = {"protocol": protocol.name, "listed": listed, "empty": scores.empty}
+    common: dict[str, Any] = {
+        "protocol": protocol.name, "listed": listed, "empty_truth": scores.empty, "note": note
+    }  # fmt: skip
     if protocol.rule in ("peak", "inside"):
         found: Sequence[float | None] = scores.hits if protocol.rule == "peak" else scores.inside
         kept = [(float(hit), item.cluster) for hit, item in zip(found, scores.items, strict=False) if hit is not None]
         if not kept:
             return []
         values, owners = zip(*kept, strict=True)
-        return [row(name, protocol.metrics[0], values, owners, company, note=note, **common)]  # type: ignore[arg-type]
+        return [mean_row(name, protocol.metrics[0], values, owners, context, **common)]
     if protocol.name not in scores.cious:
         return []
     if protocol.extended:
-        return _extended_rows(name, scores, protocol, company, note, listed)
+        return _extended_rows(name, scores, protocol, context, note, listed)
     table = np.asarray(scores.cious[protocol.name])
     ties = scores.ties.get(protocol.name, [])
     common["ties"] = float(np.mean(ties)) if ties else 0.0
@@ -274,18 +252,20 @@ def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, company: Co
     column = 0
     if protocol.rule == "best-absolute":
         column = int(np.argmax([metrics.auc(table[:, j], protocol.levels) for j in range(table.shape[1])]))
-        note = f"{note}; threshold {ACL_BARS[column]:.2f} chosen on the test set".removeprefix("; ")
+        common["note"] = f"{note}; threshold {ACL_BARS[column]:.2f} chosen on the test set".removeprefix("; ")
     cious = table[:, column]
     clusters = [item.cluster for item in items]
-    rows = []
-    for metric in protocol.metrics:
-        rows.append(row(name, metric, _values(metric, cious, protocol), clusters, company, note=note, **common))  # type: ignore[arg-type]
+    rows = [
+        mean_row(name, metric, _values(metric, cious, protocol), clusters, context, **common)
+        for metric in protocol.metrics
+    ]
     by_clip = protocol.groups == "clip" and any(item.clip for item in items)
     pictures = [item.clip or item.picture if by_clip else item.picture for item in items]
     if len(set(pictures)) < len(pictures):
         if by_clip:
-            note = f"{note}; the frames of a clip are one group, as SSL-Align's code has it".removeprefix("; ")
-        rows += _picture_rows(name, cious, pictures, protocol, company, note, common)
+            note = f"{common['note']}; the frames of a clip are one group, as SSL-Align's code has it"
+            common["note"] = note.removeprefix("; ")
+        rows += _picture_rows(name, cious, pictures, protocol, context, common)
     return rows
 
 
@@ -297,13 +277,7 @@ def _values(metric: str, cious: Numbers, protocol: Protocol) -> Numbers:
 
 
 def _picture_rows(
-    name: str,
-    cious: Numbers,
-    pictures: Sequence[str],
-    protocol: Protocol,
-    company: Company,
-    note: str,
-    common: dict[str, object],
+    name: str, cious: Numbers, pictures: Sequence[str], protocol: Protocol, context: Context, common: dict[str, Any]
 ) -> list[ResultRow]:
     """IIoU and IAUC: a picture succeeds if all its entries do."""
     worst = metrics.worst_of_groups(cious, pictures)
@@ -313,20 +287,21 @@ def _picture_rows(
         (f"iiou{ending}", (worst >= 0.5).astype(np.float64)),
         (f"iauc{ending}", metrics.auc_terms(worst, protocol.levels)),
     )
-    plain = {**common, "listed": len(names)}
-    return [row(name, metric, values, names, company, note=note, **plain) for metric, values in kinds]  # type: ignore[arg-type]
+    return [
+        mean_row(name, metric, values, names, context, **{**common, "listed": len(names)}) for metric, values in kinds
+    ]
 
 
 def _extended_rows(
-    name: str, scores: Scores, protocol: Protocol, company: Company, note: str, listed: int
+    name: str, scores: Scores, protocol: Protocol, context: Context, note: str, listed: int
 ) -> list[ResultRow]:
     """AP, max-F1 and LocAcc of an extended set; with doubtful negatives also without them."""
     everything = np.ones(len(scores.items), bool)
     certain = np.asarray([not (item.negative and item.label) for item in scores.items])
-    rows = _extended_figures(name, scores, protocol, company, note, listed, everything, "")
+    rows = _extended_figures(name, scores, protocol, context, note, listed, everything, "")
     if not certain.all():
         more = f"{note}; without negatives of their own or the same class's sound".removeprefix("; ")
-        rows += _extended_figures(name, scores, protocol, company, more, listed, certain, "-certain")
+        rows += _extended_figures(name, scores, protocol, context, more, listed, certain, "-certain")
     return rows
 
 
@@ -334,7 +309,7 @@ def _extended_figures(
     name: str,
     scores: Scores,
     protocol: Protocol,
-    company: Company,
+    context: Context,
     note: str,
     listed: int,
     chosen: NDArray[np.bool_],
@@ -344,54 +319,24 @@ def _extended_figures(
     cious = np.asarray(scores.cious[protocol.name])[:, 0][chosen]
     sure = np.asarray(scores.sure.get(protocol.name, np.zeros(len(chosen))))[chosen]
     clusters = [item.cluster for item, take in zip(scores.items, chosen, strict=True) if take]
-    figures = (
-        ("ap", metrics.extended_ap),
-        ("max-f1", metrics.extended_max_f1),
-        ("locacc", lambda p, c, q: metrics.success(c[p]) if p.any() else float("nan")),
-    )
-    together = np.stack([positive, cious, sure], axis=1)
-    rows = []
-    for metric, figure in figures:
-        value = figure(positive, cious, sure)
-        low, high = _bootstrap(together, clusters, figure, min(company.draws, 200))
-        rows.append(
-            ResultRow(
-                name=name,
-                metric=f"{metric}/{protocol.name}{ending}",
-                value=value,
-                low=low,
-                high=high,
-                n=len(cious),
-                chance=None,
-                split=company.split,
-                seed=company.seed,
-                note=note,
-                command=company.command,
-                protocol=protocol.name,
-                unit="video",
-                clusters=len(set(clusters)),
-                method="bootstrap",
-                n_listed=listed,
-                n_used=len(cious),
-                empty_truth=scores.empty,
-            )
+    figures: dict[str, Callable[[Numbers], float]] = {
+        "ap": lambda t: metrics.extended_ap(t[:, 0], t[:, 1], t[:, 2]),
+        "max-f1": lambda t: metrics.extended_max_f1(t[:, 0], t[:, 1], t[:, 2]),
+        "locacc": lambda t: metrics.success(t[t[:, 0] > 0, 1]) if t[:, 0].any() else float("nan"),
+    }
+    together, draws = np.stack([positive, cious, sure], axis=1).astype(np.float64), min(context.draws, 200)
+    return [
+        context.row(
+            name,
+            f"{metric}/{protocol.name}{ending}",
+            statistic(together),
+            cluster_bootstrap(together, clusters, statistic, draws=draws, bounds=SHARE),
+            n=len(cious),
+            clusters=len(set(clusters)),
+            note=note,
+            protocol=protocol.name,
+            listed=listed,
+            empty_truth=scores.empty,
         )
-    return rows
-
-
-def _bootstrap(
-    table: Numbers,
-    clusters: Sequence[str],
-    figure: Callable[[NDArray[np.bool_], Numbers, Numbers], float],
-    draws: int,
-) -> tuple[float, float]:
-    member, _ = cluster_numbers(clusters)
-    order = np.argsort(member, kind="stable")
-    groups = np.split(order, np.cumsum(np.bincount(member))[:-1])
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(draws):
-        picked = table[np.concatenate([groups[g] for g in rng.integers(len(groups), size=len(groups))])]
-        found.append(figure(picked[:, 0] > 0, picked[:, 1], picked[:, 2]))
-    value = figure(table[:, 0] > 0, table[:, 1], table[:, 2])
-    return interval_of_draws(value, found, len(groups), SHARE)
+        for metric, statistic in figures.items()
+    ]

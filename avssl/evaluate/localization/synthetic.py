@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.statistics import SHARE, cluster_numbers, interval_of_draws
-from avssl.evaluate.localization import metrics, protocols
+from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.core.statistics import SHARE, auc, cluster_bootstrap
+from avssl.evaluate.localization import protocols
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.blind import blind_rows
 from avssl.evaluate.localization.metrics import Box, Map
-from avssl.evaluate.localization.scoring import Company, row, rows_of, score_maps
+from avssl.evaluate.localization.scoring import mean_row, rows_of, score_maps
 from avssl.evaluate.localization.silences import QUIETS, Quiet, Wave, quiet
 from avssl.evaluate.localization.threshold import fit_threshold
 from avssl.media.facts import Media
@@ -180,7 +180,7 @@ def evaluate_world(
     media: Media,
     models: Mapping[str, MapMaker],
     chosen: Sequence[protocols.Protocol],
-    company: Company,
+    context: Context,
     threshold: float,
     per_clip: int = 2,
     sure: MapMaker | None = None,
@@ -198,7 +198,7 @@ def evaluate_world(
         UserError: no clip has two or three objects of which one sounds.
     """
     first = next(iter(models.values()))
-    world = World(media, first, company.seed, per_clip)
+    world = World(media, first, context.seed, per_clip)
     if not world.several:
         raise UserError(
             "no held-out clip has several objects of which one sounds; avssl world OUT --preset localization makes some"
@@ -208,10 +208,10 @@ def evaluate_world(
     for name, model in models.items():
         found = world.maps(model, world.several, world.own(world.several))
         note = "two or three objects, one of them sounds"
-        rows += _score(name, items, found, chosen, company, "; ".join(filter(None, [note, NOTES.get(name)])))
-    rows += _swaps(world, first, chosen, company)
-    rows += _rejections(world, sure or first, company, threshold)
-    return rows + blind_rows(items, chosen, company)
+        rows += _score(name, items, found, chosen, context, "; ".join(filter(None, [note, NOTES.get(name)])))
+    rows += _swaps(world, first, chosen, context)
+    rows += _rejections(world, sure or first, context, threshold)
+    return rows + blind_rows(items, chosen, context)
 
 
 # --- how --------------------------------------------------------------------------------------------------
@@ -222,14 +222,14 @@ def _score(
     items: Sequence[Item],
     maps: Sequence[Map],
     chosen: Sequence[protocols.Protocol],
-    company: Company,
+    context: Context,
     note: str,
 ) -> list[ResultRow]:
     by_name = {item.name: m for item, m in zip(items, maps, strict=True)}
-    return rows_of(name, score_maps(items, lambda item, _: by_name[item.name], chosen), chosen, company, note)
+    return rows_of(name, score_maps(items, lambda item, _: by_name[item.name], chosen), chosen, context, note)
 
 
-def _swaps(world: World, model: MapMaker, chosen: Sequence[protocols.Protocol], company: Company) -> list[ResultRow]:
+def _swaps(world: World, model: MapMaker, chosen: Sequence[protocols.Protocol], context: Context) -> list[ResultRow]:
     moved, sounds = [], []
     for moment in world.several:
         others = sorted(moment.boxes.keys() - {moment.kind})
@@ -244,51 +244,40 @@ def _swaps(world: World, model: MapMaker, chosen: Sequence[protocols.Protocol], 
     if moved:
         found = world.maps(model, [moment for moment, _ in moved], sounds)
         note = "another present kind's sound; the truth is that object"
-        rows += _score("swap", [item for _, item in moved], found, chosen, company, note)
+        rows += _score("swap", [item for _, item in moved], found, chosen, context, note)
     foreign = [(moment, wave) for moment in world.several if (wave := world.absent(moment)) is not None]
     if foreign:
         found = world.maps(model, [moment for moment, _ in foreign], [wave for _, wave in foreign])
         note = "the sound of a kind that is not in the picture, on the old truth"
-        rows += _score("swap/other", [moment.item() for moment, _ in foreign], found, chosen, company, note)
+        rows += _score("swap/other", [moment.item() for moment, _ in foreign], found, chosen, context, note)
     found = world.maps(model, world.several, world.quiets(world.several, "zeros"))
     note = "digital silence; what is left is what the picture alone says"
-    rows += _score("silence", [moment.item() for moment in world.several], found, chosen, company, note)
+    rows += _score("silence", [moment.item() for moment in world.several], found, chosen, context, note)
     return rows
 
 
-def _rejections(world: World, model: MapMaker, company: Company, threshold: float) -> list[ResultRow]:
+def _rejections(world: World, model: MapMaker, context: Context, threshold: float) -> list[ResultRow]:
     """Whether the map knows when nothing in the picture is heard."""
     moments = world.moments
     clips = [moment.path for moment in moments]
     sure = np.asarray(largest(world.maps(model, moments, world.own(moments))))
     said = f"largest logit below {threshold:.2f}: nothing in the picture is heard"
-    rows = [
-        row(
-            "trained", "false-silence", (sure < threshold).astype(float), clips, company, note=f"sounding clips; {said}"
-        )
-    ]
+    note = f"sounding clips; {said}"
+    rows = [mean_row("trained", "false-silence", (sure < threshold).astype(float), clips, context, note=note)]
     together: list[float] = []
     for what in QUIETS:
         scores = np.asarray(largest(world.maps(model, moments, world.quiets(moments, what))))
         rejected = (scores < threshold).astype(float)
         together += list(rejected)
-        rows.append(row(f"silence/{what}", "rejected", rejected, clips, company, note=said))
-    rows.append(row("silence", "rejected", together, clips * len(QUIETS), company, note=", ".join(QUIETS)))
+        rows.append(mean_row(f"silence/{what}", "rejected", rejected, clips, context, note=said))
+    rows.append(mean_row("silence", "rejected", together, clips * len(QUIETS), context, note=", ".join(QUIETS)))
     foreign = [(moment, wave) for moment in moments if (wave := world.absent(moment)) is not None]
     if foreign:
         off = np.asarray(largest(world.maps(model, [m for m, _ in foreign], [wave for _, wave in foreign])))
-        rows.append(_roc_row(sure, clips, off, [m.path for m, _ in foreign], company))
+        rows.append(_roc_row(sure, clips, off, [m.path for m, _ in foreign], context))
         note = f"the sound of a kind that is not in the picture; {said}"
-        rows.append(
-            row(
-                "off-screen",
-                "rejected",
-                (off < threshold).astype(float),
-                [m.path for m, _ in foreign],
-                company,
-                note=note,
-            )
-        )
+        paths = [m.path for m, _ in foreign]
+        rows.append(mean_row("off-screen", "rejected", (off < threshold).astype(float), paths, context, note=note))
     return rows
 
 
@@ -297,22 +286,17 @@ def _roc_row(
     on_clips: Sequence[str],
     off: NDArray[np.float64],
     off_clips: Sequence[str],
-    company: Company,
+    context: Context,
 ) -> ResultRow:
-    scores = np.concatenate([on, off])
-    positive = np.arange(len(scores)) < len(on)
+    table = np.stack([np.concatenate([on, off]), np.arange(len(on) + len(off)) < len(on)], axis=1)
     clips = [*on_clips, *off_clips]
-    value = metrics.roc_area(positive, scores)
-    member, count = cluster_numbers(clips)
-    rng = np.random.default_rng(0)
-    drawn = []
-    for _ in range(min(company.draws, 500)):
-        weight = np.bincount(rng.integers(count, size=count), minlength=count)[member]
-        index = np.repeat(np.arange(len(scores)), weight)
-        drawn.append(metrics.roc_area(positive[index], scores[index]))
-    low, high = interval_of_draws(value, drawn, count, SHARE)
-    base = row(
-        "off-screen", "auc-roc", scores, clips, company, note="on-screen sound against a kind out of the picture"
+
+    def area(drawn: NDArray[np.float64]) -> float:
+        return auc(drawn[:, 0], drawn[:, 1])
+
+    interval = cluster_bootstrap(table, clips, area, draws=min(context.draws, 500), bounds=SHARE)
+    note = "on-screen sound against a kind out of the picture"
+    clusters = len(set(clips))
+    return context.row(
+        "off-screen", "auc-roc", area(table), interval, n=len(table), clusters=clusters, chance=0.5, note=note
     )
-    told = {"value": value, "low": low, "high": high, "chance": 0.5, "method": "bootstrap"}
-    return ResultRow(**{**base.__dict__, **told})

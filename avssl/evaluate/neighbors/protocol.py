@@ -20,8 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, influence_interval, touching
 
 Vectors = NDArray[np.float32]
@@ -230,22 +229,7 @@ def _row(
     sources: Sequence[str],
     note: str,
 ) -> ResultRow:
-    return ResultRow(
-        name=name,
-        metric=metric,
-        value=value,
-        low=reach[0],
-        high=reach[1],
-        n=len(sources),
-        chance=chance,
-        split="test",
-        seed=context.seed,
-        note=note,
-        command=context.command,
-        protocol=context.protocol,
-        unit="source",
-        clusters=len(set(sources)),
-        method="jackknife",
-        n_listed=context.listed or len(sources),
-        n_used=len(sources),
+    clusters = len(set(sources))
+    return context.row(
+        name, metric, value, reach, n=len(sources), clusters=clusters, chance=chance, note=note, method="jackknife"
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avssl.evaluate.core.ratio_statistics import Numbers, mean_of, row_of_sums
-from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.core.statistics import mean_of
 from avssl.evaluate.pretext.colour_measures import balanced_accuracy, bin_counts, colorfulness, squared_ab_error
-from avssl.evaluate.pretext.predictions import held_out_keys
+from avssl.evaluate.pretext.predictions import batches, held_out_keys
 from avssl.media.facts import Media
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.networks.dense import resized
@@ -34,6 +35,8 @@ from avssl.tasks.colorization import Colorization
 PROTOCOL = "colorization"
 PUBLISHED_GRID, PUBLISHED_BINS = 10.0, 313
 """Lab units, and bins in the file that goes with Zhang, Isola & Efros 2016."""
+
+Numbers = NDArray[np.float64]
 
 NOTES = {
     "regression": "trained, its regression head",
@@ -78,20 +81,22 @@ def evaluate(
         pairs: how many pictures; of a collection of images no more than there are.
     """
     task = task.held_out()
-    common = {"seed": seed, "command": command, "protocol": PROTOCOL}
-    tallies, floor, clusters = _judge(task, networks, media, pairs, seed, device)
+    tallies, floor, clusters = _painted(task, networks, media, pairs, seed, device)
+    row = partial(Context(PROTOCOL, seed, command).sums_row, clusters=clusters)
     rows: list[ResultRow] = []
     if "trained" in networks:
-        rows += _decoded_rows(tallies["trained"], floor, clusters, common)
-    rows += _floor_rows(floor, clusters, common)
+        rows += _decoded_rows(tallies["trained"], floor, row)
+    rows += _floor_rows(floor, row)
     for name, tally in tallies.items():
-        rows += _named_rows(name, tally, clusters, common, all_figures=name != "trained")
+        rows += _named_rows(name, tally, row, all_figures=name != "trained")
     return [replace(row, note=_of_bins(task, row)) if row.name == "trained" else row for row in rows]
 
 
-def evaluate_control(task: Colorization, networks: dict[str, nn.Module], media: Media, **told: Any) -> list[ResultRow]:
+def evaluate_control(
+    task: Colorization, networks: dict[str, nn.Module], media: Media, **options: Any
+) -> list[ResultRow]:
     """The rows of a control alone."""
-    rows = evaluate(task, networks, media, **told)
+    rows = evaluate(task, networks, media, **options)
     return [row for row in rows if row.name.split("/")[0] in networks]
 
 
@@ -108,7 +113,7 @@ def _of_bins(task: Colorization, row: ResultRow) -> str:
 
 
 @torch.no_grad()
-def _judge(
+def _painted(
     task: Colorization,
     networks: dict[str, nn.Module],
     media: Media,
@@ -118,14 +123,9 @@ def _judge(
 ) -> tuple[dict[str, _Tally], _Tally, list[str]]:
     """What each network paints, what the floors paint, and the source of each picture."""
     tallies, floor, clusters = {name: _Tally() for name in networks}, _Tally(), []
-    modes = {name: network.training for name, network in networks.items()}
-    for network in networks.values():
-        network.to(device).eval()
     keys = held_out_keys(seed, how_many(media, pairs))
-    for first in range(0, len(keys), 32):
-        puzzles = [task.draw(media, key) for key in keys[first : first + 32]]
+    for puzzles, batch in batches(task, list(networks.values()), media, keys, device=device, size=32):
         clusters += [task.clusters(puzzle)[0] for puzzle in puzzles]
-        batch = {name: value.to(device) for name, value in task.collate(puzzles).items()}
         lab = rgb_to_lab(batch["frames"])
         for name, network in networks.items():
             answers = task.answers(network, batch)
@@ -142,8 +142,6 @@ def _judge(
         _paint(floor, "grey", lab, torch.zeros_like(mean).expand(len(lab), -1, -1, -1))
         _paint(floor, "mean-colour", lab, mean.expand(len(lab), -1, -1, -1))
         floor.add("truth", batch["frames"].float() / 255, None, lab)
-    for name, network in networks.items():
-        network.train(modes[name])
     return tallies, floor, clusters
 
 
@@ -157,97 +155,69 @@ def how_many(media: Media, asked: int) -> int:
     return asked if any_moves(media) else min(asked, len(media))
 
 
-def _decoded_rows(trained: _Tally, floor: _Tally, clusters: Sequence[str], common: dict[str, Any]) -> list[ResultRow]:
+Row = Callable[..., ResultRow]
+"""``Context.sums_row`` of these pictures: name, metric, columns, statistic and note."""
+
+
+def _decoded_rows(trained: _Tally, floor: _Tally, row: Row) -> list[ResultRow]:
     """The trained network's decodings, and how they compare on the same pictures."""
     rows = []
     for name, error in trained.error.items():
         both = _columns(error, floor.error["grey"])
-        rows.append(row_of_sums(name, "ab-rmse", both, clusters, _root(0), note=NOTES[name], **common))
-        rows.append(
-            row_of_sums(
-                f"{name} - grey",
-                "ab-rmse-difference",
-                both,
-                clusters,
-                lambda s: _root(0)(s) - _root(1)(s),
-                note="paired; below 0: nearer to the truth than grey",
-                **common,
-            )
-        )
+        rows.append(row(name, "ab-rmse", both, statistic=_root(0), note=NOTES[name]))
+        note = "paired; below 0: nearer to the truth than grey"
+        difference = lambda s: _root(0)(s) - _root(1)(s)  # noqa: E731
+        rows.append(row(f"{name} - grey", "ab-rmse-difference", both, statistic=difference, note=note))
     for name, colour in trained.colour.items():
-        rows.append(
-            row_of_sums(name, "colorfulness", _columns(colour), clusters, mean_of(0, -1), note=NOTES[name], **common)
-        )
+        rows.append(row(name, "colorfulness", _columns(colour), statistic=mean_of(0), note=NOTES[name]))
     if {"regression", "classification"} <= trained.colour.keys():
         both = _columns(trained.colour["classification"], trained.colour["regression"])
-        rows.append(
-            row_of_sums(
-                "classification / regression",
-                "colorfulness-ratio",
-                both,
-                clusters,
-                lambda s: s[:, 0] / s[:, 1],
-                note="paired",
-                **common,
-            )
-        )
+        name, ratio = "classification / regression", mean_of(0, 1)
+        rows.append(row(name, "colorfulness-ratio", both, statistic=ratio, note="paired"))
     return rows
 
 
-def _floor_rows(floor: _Tally, clusters: Sequence[str], common: dict[str, Any]) -> list[ResultRow]:
-    rows = [
-        row_of_sums(name, "ab-rmse", _columns(error), clusters, _root(0), note=NOTES[name], **common)
+def _floor_rows(floor: _Tally, row: Row) -> list[ResultRow]:
+    errors = [
+        row(name, "ab-rmse", _columns(error), statistic=_root(0), note=NOTES[name])
         for name, error in floor.error.items()
     ]
-    return rows + [
-        row_of_sums(name, "colorfulness", _columns(colour), clusters, mean_of(0, -1), note=NOTES[name], **common)
+    return errors + [
+        row(name, "colorfulness", _columns(colour), statistic=mean_of(0), note=NOTES[name])
         for name, colour in floor.colour.items()
     ]
 
 
-def _named_rows(
-    name: str, tally: _Tally, clusters: Sequence[str], common: dict[str, Any], *, all_figures: bool
-) -> list[ResultRow]:
+def _named_rows(name: str, tally: _Tally, row: Row, *, all_figures: bool) -> list[ResultRow]:
     """Rows under the network's own name: balanced accuracy, and of networks for comparison the other figures."""
     rows = []
     if tally.correct:
         correct, total = np.concatenate(tally.correct), np.concatenate(tally.total)
-        occurring = int((total.sum(0) > 0).sum())
-        chance, bins = 1 / occurring, correct.shape[1]
-        rows.append(
-            row_of_sums(
+        occurring, bins = int((total.sum(0) > 0).sum()), correct.shape[1]
+
+        def balanced(name: str, right: Numbers, note: str = "") -> ResultRow:
+            return row(
                 name,
                 "balanced-accuracy",
-                np.hstack([correct, total]),
-                clusters,
-                lambda s: balanced_accuracy(s[:, :bins], s[:, bins:], occurring),
-                chance=chance,
-                **common,
+                np.hstack([right, total]),
+                statistic=lambda s: balanced_accuracy(s[:, :bins], s[:, bins:], occurring),
+                chance=1 / occurring,
+                note=note,
             )
-        )
+
+        rows.append(balanced(name, correct))
         if name == "trained":
             commonest = np.zeros_like(total)
             most = int(total.sum(0).argmax())
             commonest[:, most] = total[:, most]
-            rows.append(
-                row_of_sums(
-                    "constant",
-                    "balanced-accuracy",
-                    np.hstack([commonest, total]),
-                    clusters,
-                    lambda s: balanced_accuracy(s[:, :bins], s[:, bins:], occurring),
-                    chance=chance,
-                    note=NOTES["constant"],
-                    **common,
-                )
-            )
+            rows.append(balanced("constant", commonest, NOTES["constant"]))
     if all_figures:
-        for decoding in tally.error:
-            own = {**common, "note": f"decoded as {decoding}"}
+        for decoding, error in tally.error.items():
+            note = f"decoded as {decoding}"
             alone = name if decoding == next(iter(tally.error)) else f"{name}/{decoding}"
-            rows.append(row_of_sums(alone, "ab-rmse", _columns(tally.error[decoding]), clusters, _root(0), **own))
+            rows.append(row(alone, "ab-rmse", _columns(error), statistic=_root(0), note=note))
             colour = _columns(tally.colour[decoding])
-            rows.append(row_of_sums(alone, "colorfulness", colour, clusters, mean_of(0, -1), **own))
+            rows.append(row(alone, "colorfulness", colour, statistic=mean_of(0), note=note))
     return rows
 
 

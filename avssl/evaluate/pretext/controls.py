@@ -10,9 +10,9 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import FEW, SHARE, t_interval
-from avssl.evaluate.pretext.predictions import accuracy_row, held_out_keys, judge
+from avssl.evaluate.pretext.predictions import accuracy_row, held_out_keys, predict
 from avssl.media.facts import Media
 from avssl.media.readable import on_readable
 from avssl.samplers.keys import generator
@@ -171,8 +171,8 @@ def judge_one(
     """The held-out accuracy of one network."""
     if task.classes is None:
         return []
-    judgement = judge(task.held_out(), [network], test, held_out_keys(seed, pairs), device=device)[0]
-    return [accuracy_row(name, judgement, chance=1 / task.classes, seed=seed, command=command, protocol=task.name)]
+    found = predict(task.held_out(), [network], test, held_out_keys(seed, pairs), device=device)[0]
+    return [accuracy_row(name, found, Context(task.name, seed, command), chance=1 / task.classes)]
 
 
 def mean_row(rows: Sequence[ResultRow]) -> ResultRow:

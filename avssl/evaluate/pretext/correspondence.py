@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.pretext.predictions import Judgement, accuracy_row, held_out_keys, judge
+from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, held_out_keys, predict
 from avssl.media.facts import Media
 from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondencePuzzle
 from avssl.tasks.base import Answers
@@ -82,31 +82,33 @@ def evaluate(
     world = media.annotation(0) is not None
     keys = held_out_keys(seed, pairs * (3 if world or labelled else 1))
     seconds = task.options.seconds
-    judgements = judge(
+    found = predict(
         task, list(networks.values()), media, keys, device=device, keep=lambda p: pair_truth(media, p, seconds)
     )
+    context = Context(PROTOCOL, seed, command)
     rows: list[ResultRow] = []
-    common = {"chance": 0.5, "seed": seed, "command": command, "protocol": PROTOCOL}
-    for name, judgement in zip(networks, judgements, strict=True):
-        rows += _rows(name, judgement, pairs, common)
-    if world and judgements:
-        rows += _rows("ceiling", _oracle(judgements[0]), pairs, {**common, "note": "knows the kinds and nothing else"})
+    for name, predictions in zip(networks, found, strict=True):
+        rows += _rows(name, predictions, pairs, context)
+    if world and found:
+        rows += _rows("ceiling", _oracle(found[0]), pairs, context, "knows the kinds and nothing else")
     return rows
 
 
-def _rows(name: str, judgement: Judgement, pairs: int, common: dict[str, object]) -> list[ResultRow]:
-    truths: list[PairTruth] = judgement.kept
-    rows = [accuracy_row(name, judgement, chosen=range(pairs), **common)]  # type: ignore[arg-type]
-    alone = [i for i, t in enumerate(truths) if t.visible is not None and len(t.visible) == 1]
-    if alone:
-        rows.append(accuracy_row(name, judgement, metric="accuracy-one-visible", chosen=alone, **common))  # type: ignore[arg-type]
-    chosen = _balanced([i for i, t in enumerate(truths) if t.tells], truths)
-    if chosen:
-        rows.append(accuracy_row(name, judgement, metric="accuracy-absent-kind", chosen=chosen, **common))  # type: ignore[arg-type]
-    chosen = _balanced([i for i, t in enumerate(truths) if t.label or t.other_label], truths)
-    if truths[0].other_label is not None and chosen:
-        rows.append(accuracy_row(name, judgement, metric="accuracy-other-label", chosen=chosen, **common))  # type: ignore[arg-type]
-    return rows
+def _rows(name: str, predictions: Predictions, pairs: int, context: Context, note: str = "") -> list[ResultRow]:
+    truths: list[PairTruth] = predictions.kept
+    chosen: dict[str, Sequence[int]] = {
+        "accuracy": range(pairs),
+        "accuracy-one-visible": [i for i, t in enumerate(truths) if t.visible is not None and len(t.visible) == 1],
+        "accuracy-absent-kind": _balanced([i for i, t in enumerate(truths) if t.tells], truths),
+    }
+    if truths[0].other_label is not None:
+        other = [i for i, t in enumerate(truths) if t.label or t.other_label]
+        chosen["accuracy-other-label"] = _balanced(other, truths)
+    return [
+        accuracy_row(name, predictions, context, metric=metric, chance=0.5, chosen=some, note=note)
+        for metric, some in chosen.items()
+        if some
+    ]
 
 
 def _balanced(indices: Sequence[int], truths: Sequence[PairTruth]) -> list[int]:
@@ -117,7 +119,7 @@ def _balanced(indices: Sequence[int], truths: Sequence[PairTruth]) -> list[int]:
     return sorted(positive[:each] + negative[:each])
 
 
-def _oracle(judgement: Judgement) -> Judgement:
-    said = torch.tensor([float(truth.oracle) for truth in judgement.kept])
-    scores = torch.stack([1 - said, said], dim=1)
-    return Judgement(Answers(scores, judgement.answers.truth), judgement.clusters, judgement.kept)
+def _oracle(predictions: Predictions) -> Predictions:
+    positive = torch.tensor([float(truth.oracle) for truth in predictions.kept])
+    scores = torch.stack([1 - positive, positive], dim=1)
+    return Predictions(Answers(scores, predictions.answers.truth), predictions.clusters, predictions.kept)

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from avssl.evaluate.core.ratio_statistics import mean_of, row_of_sums
-from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.core.statistics import mean_of
 from avssl.evaluate.pretext.colorization import how_many
-from avssl.evaluate.pretext.predictions import held_out_keys
+from avssl.evaluate.pretext.predictions import batches, held_out_keys
 from avssl.media.facts import Media
 from avssl.samplers.holes import filled_by, filled_from_rim
 from avssl.tasks.inpainting import Inpainting, InpaintingPuzzle
@@ -32,12 +32,12 @@ NOTES = {
 }
 
 
-def psnr(said: ArrayLike, truth: ArrayLike, hole: NDArray[np.bool_]) -> float:
+def psnr(predicted: ArrayLike, truth: ArrayLike, hole: NDArray[np.bool_]) -> float:
     """Peak signal to noise ratio of a hole in dB: of pictures (3, h, w) on 0..255, where ``hole`` (h, w) is True.
 
     100 dB at the most, so that a perfect fill does not swallow a mean.
     """
-    error = float(np.square(np.asarray(said, np.float64) - np.asarray(truth, np.float64))[:, hole].mean())
+    error = float(np.square(np.asarray(predicted, np.float64) - np.asarray(truth, np.float64))[:, hole].mean())
     return min(100.0, 10 * float(np.log10(255.0**2 / error))) if error else 100.0
 
 
@@ -56,39 +56,27 @@ def evaluate(
     Args:
         pairs: how many pictures; of a collection of images no more than there are.
     """
-    common: dict[str, Any] = {"seed": seed, "command": command, "protocol": PROTOCOL}
-    found, clusters = _judge(task.held_out(), networks, media, pairs, seed, device)
+    context = Context(PROTOCOL, seed, command)
+    found, clusters = _psnr_of(task.held_out(), networks, media, pairs, seed, device)
     ones = np.ones(len(clusters))
-    rows = [
-        row_of_sums(
-            name, "psnr", np.stack([each, ones], 1), clusters, mean_of(0, 1), note=NOTES.get(name, ""), **common
-        )
-        for name, each in found.items()
-    ]
+
+    def row(name: str, metric: str, values: NDArray[np.float64], note: str) -> ResultRow:
+        return context.sums_row(name, metric, np.stack([values, ones], 1), clusters, mean_of(0), note=note)
+
+    rows = [row(name, "psnr", each, NOTES.get(name, "")) for name, each in found.items()]
     if "trained" in networks:
-        for name in NOTES:
-            difference = np.stack([found["trained"] - found[name], ones], 1)
-            rows.append(
-                row_of_sums(
-                    f"trained - {name}",
-                    "psnr-difference",
-                    difference,
-                    clusters,
-                    mean_of(0, 1),
-                    note="paired; above 0: the network is nearer to the truth",
-                    **common,
-                )
-            )
+        note = "paired; above 0: the network is nearer to the truth"
+        rows += [row(f"trained - {name}", "psnr-difference", found["trained"] - found[name], note) for name in NOTES]
     return rows
 
 
-def evaluate_control(task: Inpainting, networks: dict[str, nn.Module], media: Media, **told: Any) -> list[ResultRow]:
+def evaluate_control(task: Inpainting, networks: dict[str, nn.Module], media: Media, **options: Any) -> list[ResultRow]:
     """The rows of a control alone."""
-    return [row for row in evaluate(task, networks, media, **told) if row.name in networks]
+    return [row for row in evaluate(task, networks, media, **options) if row.name in networks]
 
 
 @torch.no_grad()
-def _judge(
+def _psnr_of(
     task: Inpainting,
     networks: dict[str, nn.Module],
     media: Media,
@@ -97,23 +85,16 @@ def _judge(
     device: torch.device | str,
 ) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
     """The PSNR of each picture by network and by fill, and the source of each picture."""
-    modes = {name: network.training for name, network in networks.items()}
-    for network in networks.values():
-        network.to(device).eval()
     found: dict[str, list[float]] = {name: [] for name in (*networks, *NOTES)}
     clusters: list[str] = []
     keys = held_out_keys(seed, how_many(media, pairs))
-    for first in range(0, len(keys), 64):
-        puzzles = [task.draw(media, key) for key in keys[first : first + 64]]
+    for puzzles, batch in batches(task, list(networks.values()), media, keys, device=device):
         clusters += [task.clusters(puzzle)[0] for puzzle in puzzles]
-        batch = {name: value.to(device) for name, value in task.collate(puzzles).items()}
         for name, network in networks.items():
             pictures = (task.answers(network, batch).scores.float() * 255).round().cpu().numpy()
-            found[name] += [psnr(said, p.frame, p.hole) for said, p in zip(pictures, puzzles, strict=True)]
+            found[name] += [psnr(picture, p.frame, p.hole) for picture, p in zip(pictures, puzzles, strict=True)]
         for name in NOTES:
             found[name] += [psnr(_fill(name, task, p), p.frame, p.hole) for p in puzzles]
-    for name, network in networks.items():
-        network.train(modes[name])
     return {name: np.array(values) for name, values in found.items()}, clusters
 
 

@@ -1,15 +1,15 @@
-"""Put held-out puzzles to a network and keep what it said."""
+"""Predictions of networks on held-out puzzles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
@@ -20,8 +20,8 @@ HELD_OUT_EPOCH = -2
 
 
 @dataclass(slots=True)
-class Judgement:
-    """What a network said to ``n`` puzzles.
+class Predictions:
+    """What a network answers to ``n`` puzzles.
 
     Attributes:
         answers: scores and truth of all puzzles, on the CPU.
@@ -34,7 +34,7 @@ class Judgement:
     kept: list[Any] = field(default_factory=list)
 
     @property
-    def correct(self) -> torch.Tensor:
+    def correct(self) -> Tensor:
         """(n,) whether the highest score is the true class."""
         return self.answers.scores.argmax(1) == self.answers.truth
 
@@ -54,7 +54,7 @@ def distinct(task: Task, puzzles: Sequence[Any]) -> list[Any]:
 
 
 @torch.no_grad()
-def judge(
+def predict(
     task: Task,
     networks: Sequence[nn.Module],
     media: Media,
@@ -63,77 +63,83 @@ def judge(
     device: torch.device | str = "cpu",
     batch_size: int = 64,
     keep: Callable[[Any], Any] | None = None,
-) -> list[Judgement]:
-    """The judgement of each network on the same puzzles, drawn once.
+) -> list[Predictions]:
+    """The predictions of each network on the same puzzles, drawn once.
 
     Args:
         task: a ``held_out()`` copy.
         keep: called with each puzzle; what it returns is kept for later grouping.
     """
-    modes = [network.training for network in networks]
-    for network in networks:
-        network.to(device).eval()
-    scores: list[list[torch.Tensor]] = [[] for _ in networks]
-    truth: list[torch.Tensor] = []
+    scores: list[list[Tensor]] = [[] for _ in networks]
+    truth: list[Tensor] = []
     clusters: list[tuple[str, ...]] = []
     kept: list[Any] = []
-    for first in range(0, len(keys), batch_size):
-        puzzles = [task.draw(media, key) for key in keys[first : first + batch_size]]
+    for puzzles, batch in batches(task, networks, media, keys, device=device, size=batch_size):
         clusters += [task.clusters(puzzle) for puzzle in puzzles]
         if keep is not None:
             kept += [keep(puzzle) for puzzle in puzzles]
-        batch = {
-            name: value.to(device) if isinstance(value, torch.Tensor) else value
-            for name, value in task.collate(puzzles).items()
-        }
-        for network, said in zip(networks, scores, strict=True):
+        for network, mine in zip(networks, scores, strict=True):
             answers = task.answers(network, batch)
-            said.append(answers.scores.float().cpu())
+            mine.append(answers.scores.float().cpu())
         truth.append(answers.truth.cpu())
+    together = torch.cat(truth)
+    return [Predictions(Answers(torch.cat(mine), together), clusters, kept) for mine in scores]
+
+
+def batches(
+    task: Task,
+    networks: Sequence[nn.Module],
+    media: Media,
+    keys: Sequence[Key],
+    *,
+    device: torch.device | str,
+    size: int = 64,
+) -> Iterator[tuple[list[Any], dict[str, Any]]]:
+    """Puzzles in groups with their batch on the device; the networks are there too, and in eval mode until the end."""
+    modes = [network.training for network in networks]
+    for network in networks:
+        network.to(device).eval()
+    for first in range(0, len(keys), size):
+        puzzles = [task.draw(media, key) for key in keys[first : first + size]]
+        yield (
+            puzzles,
+            {
+                name: value.to(device) if isinstance(value, Tensor) else value
+                for name, value in task.collate(puzzles).items()
+            },
+        )
     for network, mode in zip(networks, modes, strict=True):
         network.train(mode)
-    together = torch.cat(truth)
-    return [Judgement(Answers(torch.cat(said), together), clusters, kept) for said in scores]
 
 
 def accuracy_row(
     name: str,
-    judgement: Judgement,
+    predictions: Predictions,
+    context: Context,
     *,
     metric: str = "accuracy",
     chance: float,
-    seed: int,
     chosen: Sequence[int] | None = None,
     note: str = "",
-    command: str = "",
-    protocol: str = "",
 ) -> ResultRow:
     """The share of right answers, with an interval that knows which puzzles share a source.
 
     Args:
         chosen: indices of the puzzles to count; all if None.
     """
-    indices = range(len(judgement.clusters)) if chosen is None else chosen
-    right = judgement.correct.numpy()
+    indices = range(len(predictions.clusters)) if chosen is None else chosen
+    right = predictions.correct.numpy()
     correct = [float(right[i]) for i in indices]
-    clusters = [judgement.clusters[i] for i in indices]
-    low, high = accuracy_interval(correct, clusters)
-    return ResultRow(
-        name=name,
-        metric=metric,
-        value=sum(correct) / len(correct) if correct else float("nan"),
-        low=low,
-        high=high,
+    clusters = [predictions.clusters[i] for i in indices]
+    return context.row(
+        name,
+        metric,
+        sum(correct) / len(correct) if correct else float("nan"),
+        accuracy_interval(correct, clusters),
         n=len(correct),
-        chance=chance,
-        split="test",
-        seed=seed,
-        note=note,
-        command=command,
-        protocol=protocol,
-        unit="source",
         clusters=len({name for cluster in clusters for name in cluster}),
+        chance=chance,
+        note=note,
         method="wilson",
-        n_listed=len(judgement.clusters),
-        n_used=len(correct),
+        listed=len(predictions.clusters),
     )

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import auc, auc_interval
-from avssl.evaluate.pretext.predictions import Judgement, accuracy_row, held_out_keys, judge
+from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, held_out_keys, predict
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
 from avssl.tasks.base import Answers
@@ -41,12 +41,13 @@ def evaluate(
     The curve is drawn for the first network, on half as many triplets at each spacing; clips too short for one are
     left out there (``n_listed`` and ``n_used`` count clips), and a spacing for which none is left has no row.
     """
-    judgements = _judge(task, networks, media, pairs, seed, device)
-    rows = _rows(networks, judgements, seed, command)
-    rows.append(_majority(judgements[0], seed, command))
+    context = Context(PROTOCOL, seed, command)
+    found = _predictions(task, networks, media, pairs, seed, device)
+    rows = _rows(networks, found, context)
+    rows.append(_majority(found[0], context))
     name, network = next(iter(networks.items()))
     for spacing in SPACINGS:
-        rows += _spaced(task, name, network, media, spacing, max(pairs // 2, 1), seed, device, command)
+        rows += _spaced(task, name, network, media, spacing, max(pairs // 2, 1), device, context)
     return rows
 
 
@@ -60,50 +61,46 @@ def evaluate_control(
     device: torch.device | str = "cpu",
     command: str = "",
 ) -> list[ResultRow]:
-    """Rows "auc" and "accuracy" of a control, on the triplets that the trained network is judged on."""
-    return _rows(networks, _judge(task, networks, media, pairs, seed, device), seed, command)
+    """Rows "auc" and "accuracy" of a control, on the triplets that the trained network is evaluated on."""
+    found = _predictions(task, networks, media, pairs, seed, device)
+    return _rows(networks, found, Context(PROTOCOL, seed, command))
 
 
-def auc_row(name: str, judgement: Judgement, *, metric: str = "auc", seed: int, **more: Any) -> ResultRow:
-    """The AUC of a judgement of two classes, with an interval by bootstrap over the source clips."""
-    scores = (judgement.answers.scores[:, 1] - judgement.answers.scores[:, 0]).numpy()
-    truth = judgement.answers.truth.numpy()
-    clusters = [cluster[0] for cluster in judgement.clusters]
-    low, high = auc_interval(scores, truth, clusters, draws=_DRAWS)
-    count = len(truth)
-    sizes = {"n_listed": count, "n_used": count} | more
-    return ResultRow(
-        name, metric, auc(scores, truth), low, high, count, 0.5, "test", seed,
-        unit="source", clusters=len(set(clusters)), method="bootstrap", **sizes,
-    )  # fmt: skip
+def auc_row(name: str, predictions: Predictions, context: Context, *, metric: str = "auc", **more: Any) -> ResultRow:
+    """The AUC of predictions of two classes, with an interval by bootstrap over the source clips."""
+    scores = (predictions.answers.scores[:, 1] - predictions.answers.scores[:, 0]).numpy()
+    truth = predictions.answers.truth.numpy()
+    clusters = [cluster[0] for cluster in predictions.clusters]
+    interval = auc_interval(scores, truth, clusters, draws=_DRAWS)
+    return context.row(
+        name, metric, auc(scores, truth), interval, n=len(truth), clusters=len(set(clusters)), chance=0.5, **more
+    )
 
 
 # --- how ------------------------------------------------------------------------------------------------
 
 
-def _judge(
+def _predictions(
     task: ShuffleLearn, networks: dict[str, nn.Module], media: Media, pairs: int, seed: int, device: torch.device | str
-) -> list[Judgement]:
-    return judge(task.held_out(), list(networks.values()), media, held_out_keys(seed, pairs), device=device)
+) -> list[Predictions]:
+    return predict(task.held_out(), list(networks.values()), media, held_out_keys(seed, pairs), device=device)
 
 
-def _rows(networks: dict[str, nn.Module], judgements: list[Judgement], seed: int, command: str) -> list[ResultRow]:
+def _rows(networks: dict[str, nn.Module], found: list[Predictions], context: Context) -> list[ResultRow]:
     rows = []
-    for name, judgement in zip(networks, judgements, strict=True):
-        rows.append(auc_row(name, judgement, seed=seed, command=command, protocol=PROTOCOL))
-        rows.append(accuracy_row(name, judgement, chance=0.5, seed=seed, command=command, protocol=PROTOCOL))
+    for name, predictions in zip(networks, found, strict=True):
+        rows.append(auc_row(name, predictions, context))
+        rows.append(accuracy_row(name, predictions, context, chance=0.5))
     return rows
 
 
-def _majority(judgement: Judgement, seed: int, command: str) -> ResultRow:
-    """What the better of the two constant answers scores on the triplets that all are judged on."""
-    truth = judgement.answers.truth
+def _majority(predictions: Predictions, context: Context) -> ResultRow:
+    """What the better of the two constant answers scores on the triplets that all are evaluated on."""
+    truth = predictions.answers.truth
     scores = torch.zeros(len(truth), 2)
     scores[:, int(truth.float().mean() > 0.5)] = 1
-    constant = Judgement(Answers(scores, truth), judgement.clusters)
-    return accuracy_row(
-        "majority-class", constant, chance=0.5, seed=seed, note="a constant answer", command=command, protocol=PROTOCOL
-    )
+    constant = Predictions(Answers(scores, truth), predictions.clusters)
+    return accuracy_row("majority-class", constant, context, chance=0.5, note="a constant answer")
 
 
 def _spaced(
@@ -113,16 +110,15 @@ def _spaced(
     media: Media,
     spacing: float,
     count: int,
-    seed: int,
     device: torch.device | str,
-    command: str,
+    context: Context,
 ) -> list[ResultRow]:
     variant = task.held_out().spaced(spacing)
     usable = [i for i in range(len(media)) if variant.unusable(media.facts(i)) is None]
     if not usable:
         return []
     part = Subset(media, np.array(usable))
-    judgement = judge(variant, [network], part, held_out_keys(seed, count), device=device)[0]
-    more = {"n_listed": len(media), "n_used": len(usable), "command": command, "protocol": PROTOCOL}
+    predictions = predict(variant, [network], part, held_out_keys(context.seed, count), device=device)[0]
     note = f"neighbouring frames {spacing:g} s apart"
-    return [auc_row(name, judgement, metric=f"auc-{spacing:.2f}s", seed=seed, note=note, **more)]
+    metric = f"auc-{spacing:.2f}s"
+    return [auc_row(name, predictions, context, metric=metric, listed=len(media), used=len(usable), note=note)]

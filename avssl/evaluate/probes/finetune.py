@@ -17,19 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.evaluate.core.bootstrap_rows import over_seeds
 from avssl.evaluate.core.optimize import of_step, rate_share
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.scores import (
-    Context,
-    Scores,
-    figure,
-    gain_row,
-    majority_rows,
-    metric_name,
-    score_row,
-    with_balanced,
-)
+from avssl.evaluate.core.rows import Context, ResultRow, over_seeds
+from avssl.evaluate.core.scores import Scores, figure, gain_row, majority_rows, metric_name, score_row, with_balanced
 from avssl.evaluate.data.labelled import Division, Indices, Labelled, hold_out
 from avssl.evaluate.probes.finetune_inputs import Shown
 from avssl.networks.encoder import Encoder

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.evaluate.core.bootstrap_rows import mean_of_repeats
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.scores import Context, Scores, score_row, with_balanced
+from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
+from avssl.evaluate.core.scores import Scores, score_row, with_balanced
 from avssl.evaluate.data.labelled import Indices, Labelled
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Encoded

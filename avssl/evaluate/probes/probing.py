@@ -23,9 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.core.bootstrap_rows import mean_of_repeats
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.scores import Context, Scores, figure, gain_row, majority_rows, score_row, with_balanced
+from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
+from avssl.evaluate.core.scores import Scores, figure, gain_row, majority_rows, score_row, with_balanced
 from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
 from avssl.samplers.keys import generator
 

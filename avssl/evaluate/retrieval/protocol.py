@@ -18,8 +18,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import SHARE, accuracy_interval, cluster_bootstrap
 from avssl.media.facts import Media
 from avssl.networks.fusion import Fusion
@@ -294,24 +293,17 @@ def _row(
     value: float | None = None,
 ) -> ResultRow:
     gallery = len(moments.items)
-    return ResultRow(
-        name=name,
-        metric=metric,
-        value=float(np.mean(values)) if value is None else value,
-        low=interval[0],
-        high=interval[1],
+    return context.row(
+        name,
+        metric,
+        float(np.mean(values)) if value is None else value,
+        interval,
         n=len(values),
-        chance=chance,
-        split="test",
-        seed=context.seed,
-        note=f"gallery of {gallery} moments",
-        command=context.command,
-        protocol=context.protocol,
-        unit="source",
         clusters=len(set(moments.sources)),
+        chance=chance,
+        note=f"gallery of {gallery} moments",
         method=method,
-        n_listed=gallery,
-        n_used=len(values),
+        listed=gallery,
     )
 
 

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.pretext.predictions import Judgement, accuracy_row, held_out_keys, judge
+from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, held_out_keys, predict
 from avssl.experiment.audit.findings import Finding, Verdict
 from avssl.experiment.audit.marks import Leak, Plant, leak_for
 from avssl.media.facts import Media
@@ -148,26 +148,26 @@ def _judged(name: str, marked: Task, network: nn.Module, drawn: Drawn) -> Result
     """The share of right answers, or where there are no classes of those nearer to the truth than one that knows
     nothing, which as many are by luck as are not."""
     keys = held_out_keys(drawn.seed, JUDGED)
-    judgement = judge(marked, [network], drawn.test, keys, keep=lambda puzzle: puzzle)[0]
+    found = predict(marked, [network], drawn.test, keys, keep=lambda puzzle: puzzle)[0]
     chance = 0.5 if marked.classes is None else 1 / marked.classes
     if marked.classes is None:
-        nearer = torch.from_numpy(_nearer(marked, judgement))
+        nearer = torch.from_numpy(_nearer(marked, found))
         answers = Answers(torch.stack([~nearer, nearer], 1).float(), torch.ones(len(nearer)))
-        judgement = replace(judgement, answers=answers)
-    return accuracy_row(name, judgement, chance=chance, seed=drawn.seed)
+        found = replace(found, answers=answers)
+    return accuracy_row(name, found, Context(marked.name, drawn.seed), chance=chance)
 
 
-def _nearer(task: Task, judgement: Judgement) -> NDArray[np.bool_]:
+def _nearer(task: Task, found: Predictions) -> NDArray[np.bool_]:
     """Of each puzzle whether the answer is nearer to the truth than the mean colour or the fill: (n,)."""
-    scores, truth = judgement.answers.scores, judgement.answers.truth
+    scores, truth = found.answers.scores, found.answers.truth
     if isinstance(task, Colorization):
         said = next(iter(task.decodings(scores).values()))
         nothing = torch.tensor(task.mean_colour).view(1, 2, 1, 1)
         asked = torch.ones_like(said[:, :1])
     else:
         said = scores
-        nothing = torch.from_numpy(np.stack([puzzle.filled for puzzle in judgement.kept])) / 255
-        asked = torch.from_numpy(np.stack([puzzle.hole for puzzle in judgement.kept]))[:, None].float()
+        nothing = torch.from_numpy(np.stack([puzzle.filled for puzzle in found.kept])) / 255
+        asked = torch.from_numpy(np.stack([puzzle.hole for puzzle in found.kept]))[:, None].float()
     errors = [((answer - truth).square() * asked).sum((1, 2, 3)) for answer in (said, nothing)]
     nearer: NDArray[np.bool_] = (errors[0] < errors[1]).numpy()
     return nearer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avssl.evaluate.core.ratio_statistics import sums_interval
 from avssl.evaluate.core.statistics import (
     DIFFERENCE,
     FEW,
@@ -19,6 +18,7 @@ from avssl.evaluate.core.statistics import (
     influence_interval,
     interval_of_draws,
     mcnemar,
+    sums_interval,
     t_interval,
     widened,
     wilson,

@@ -8,6 +8,7 @@ import slow_reference as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avssl.evaluate.core import statistics
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.metrics import CODE_BARS
 
@@ -156,7 +157,7 @@ def test_figures_do_not_depend_on_the_order_of_pictures(values: list[float], see
 def test_the_area_under_roc_is_the_share_of_pairs_in_order() -> None:
     positive, scores = [1, 0, 1, 0, 0], [0.9, 0.5, 0.5, 0.4, 0.95]
     pairs = [(a > b) + (a == b) / 2 for a in (0.9, 0.5) for b in (0.5, 0.4, 0.95)]
-    assert metrics.roc_area(positive, scores) == pytest.approx(np.mean(pairs))
+    assert statistics.auc(scores, positive) == pytest.approx(np.mean(pairs))
 
 
 def test_a_threshold_itself_is_in_or_out_as_the_evaluator_has_it() -> None:
@@ -190,7 +191,7 @@ def test_small_figures_by_hand() -> None:
     assert metrics.union([mask(1, 2), mask(2, 1)], 4).sum() == 3
     assert metrics.union([mask(1, 2), mask(1, 2)], 4).max() == 1
     assert metrics.peak(np.array([[1.0, 5.0], [5.0, 2.0]])) == (0, 1)
-    assert np.isnan(metrics.roc_area([1, 1], [0.1, 0.2])) and np.isnan(metrics.roc_area([0, 0], [0.1, 0.2]))
+    assert np.isnan(statistics.auc([0.1, 0.2], [1, 1])) and np.isnan(statistics.auc([0.1, 0.2], [0, 0]))
     assert metrics.success([0.5, 0.4999, np.nan, 0.9]) == 0.5
     assert metrics.success([0.3, 0.2], 0.25) == 0.5
 
@@ -245,4 +246,4 @@ def test_ties_of_any_number_count_half_under_roc(levels: int) -> None:
     rng = np.random.default_rng(levels)
     positive, scores = rng.random(40) < 0.4, rng.integers(0, levels, 40)
     pairs = [(a > b) + (a == b) / 2 for a in scores[positive] for b in scores[~positive]]
-    assert metrics.roc_area(positive, scores) == pytest.approx(np.mean(pairs))
+    assert statistics.auc(scores, positive) == pytest.approx(np.mean(pairs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from avssl.evaluate.localization.annotations import Item, read_annotations
 from avssl.evaluate.localization.blind import best, blind_rows, centre_disc, mean_map
 from avssl.evaluate.localization.maps import MapFile
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, protocol
-from avssl.evaluate.localization.scoring import Company, row, rows_of, score_maps, score_predictions
+from avssl.evaluate.localization.scoring import localization_context, mean_row, rows_of, score_maps, score_predictions
+
+CONTEXT = localization_context(draws=50)
 
 OURS = [protocol(name) for name in DEFAULT]
 
@@ -39,10 +42,10 @@ def by_metric(rows):
 def test_a_perfect_map_has_full_marks_wherever_the_rule_allows_it() -> None:
     items = some_items()
     scores = score_maps(items, lambda item, _: item.truth(), OURS)
-    rows = by_metric(rows_of("maps", scores, OURS, Company(draws=50)))
+    rows = by_metric(rows_of("maps", scores, OURS, CONTEXT))
     for metric in ("pointing", "iou-adaptive", "ciou-adaptive", "inside"):
         assert rows["maps", metric].value == 1.0
-    ceiling = by_metric(blind_rows(items, OURS, Company(draws=50)))
+    ceiling = by_metric(blind_rows(items, OURS, CONTEXT))
     assert rows["maps", "ciou-half"].value == ceiling["ceiling", "ciou-half"].value
 
 
@@ -63,7 +66,7 @@ def test_a_constant_map_is_counted_and_scores_nothing_with_us() -> None:
     items = some_items()
     scores = score_maps(items, lambda item, _: np.ones((7, 7)), OURS)
     assert scores.constant == len(items)
-    rows = by_metric(rows_of("maps", scores, OURS, Company(draws=50)))
+    rows = by_metric(rows_of("maps", scores, OURS, CONTEXT))
     assert rows["maps", "ciou-half"].value == rows["maps", "iou-adaptive"].value == 0
     assert rows["maps", "inside"].value == 0.5
 
@@ -71,7 +74,12 @@ def test_a_constant_map_is_counted_and_scores_nothing_with_us() -> None:
 def test_empty_truths_count_as_failures_but_not_in_pointing() -> None:
     items = [*some_items(), Item("x" * 11, ((0.5, 0.5, 0.5, 0.9),), 1.0, "x", "x", "x")]
     rows = by_metric(
-        rows_of("maps", score_maps(items, lambda i, _: i.truth() + 1e-3 * centre_disc(), OURS), OURS, Company(draws=50))
+        rows_of(
+            "maps",
+            score_maps(items, lambda i, _: i.truth() + 1e-3 * centre_disc(), OURS),
+            OURS,
+            CONTEXT,
+        )
     )
     assert rows["maps", "ciou-half"].n == 9
     assert rows["maps", "pointing"].n == 8
@@ -111,7 +119,7 @@ def test_entries_of_one_picture_also_count_together(tmp_path: Path) -> None:
     items = read_annotations(path).items
     chosen = [protocol("topk-truth")]
     left = score_maps(items, lambda item, _: items[0].truth(), chosen)
-    rows = by_metric(rows_of("maps", left, chosen, Company(draws=50)))
+    rows = by_metric(rows_of("maps", left, chosen, CONTEXT))
     assert rows["maps", "ciou-adaptive"].value == 0.5
     assert rows["maps", "iiou-adaptive"].value == 0.0
     assert rows["maps", "iiou-adaptive"].n == 3
@@ -119,20 +127,23 @@ def test_entries_of_one_picture_also_count_together(tmp_path: Path) -> None:
 
 def test_equal_values_have_the_interval_that_their_label_says() -> None:
     items = some_items()
-    rows = by_metric(rows_of("maps", score_maps(items, lambda i, _: i.truth(), OURS), OURS, Company(draws=50)))
+    rows = by_metric(rows_of("maps", score_maps(items, lambda i, _: i.truth(), OURS), OURS, CONTEXT))
     one = rows["maps", "iou-adaptive"]
     assert (one.low, one.high) == pytest.approx(wilson(8, 8)) and (one.value, one.method) == (1.0, "wilson")
     # Eight pictures of two videos say no more than two.
-    two = row("maps", "pointing", np.ones(8), ["a", "b"] * 4, Company(draws=50))
+    two = mean_row("maps", "pointing", np.ones(8), ["a", "b"] * 4, CONTEXT)
     assert (two.low, two.high) == pytest.approx(wilson(2, 2)) and two.method == "wilson"
     # Equal values between the ends: as many videos as Wilson allows may differ by all that there is room for.
-    plain, unseen = row("maps", "auc-half", np.full(5, 0.025), list("abcde"), Company(draws=50)), wilson(0, 5)[1]
+    plain, unseen = (
+        mean_row("maps", "auc-half", np.full(5, 0.025), list("abcde"), CONTEXT),
+        wilson(0, 5)[1],
+    )
     assert (plain.low, plain.high) == pytest.approx((0.025 * (1 - unseen), 0.025 + 0.975 * unseen))
-    assert row("maps", "iou", np.linspace(0, 1, 5), list("abcde"), Company(draws=50)).method == "bootstrap"
+    assert mean_row("maps", "iou", np.linspace(0, 1, 5), list("abcde"), CONTEXT).method == "bootstrap"
 
 
 def test_the_level_of_inside_is_one_half_and_others_have_the_blind_rows() -> None:
-    rows = by_metric(blind_rows(some_items(), OURS, Company(draws=20)))
+    rows = by_metric(blind_rows(some_items(), OURS, replace(CONTEXT, draws=20)))
     assert {row.chance for (_, metric), row in rows.items() if metric == "inside"} == {0.5}
     assert {row.chance for (_, metric), row in rows.items() if metric != "inside"} == {None}
 
@@ -158,12 +169,12 @@ def blind(items: Sequence[Item], names: Sequence[str], rows: Sequence[str]) -> d
         "blind/whole-image": lambda: score_predictions(items, lambda *_: np.ones((224, 224), bool), chosen),
         "ceiling": lambda: score_predictions(items, best, chosen),
     }
-    return by_metric(row for name in rows for row in rows_of(name, scores[name](), chosen, Company(draws=20)))
+    return by_metric(row for name in rows for row in rows_of(name, scores[name](), chosen, replace(CONTEXT, draws=20)))
 
 
 def test_the_rows_judged_below_are_those_of_the_command() -> None:
     rules = ["ez-vsl", "ssl-align-adaptive"]
-    whole = by_metric(blind_rows(some_items(), [protocol(name) for name in rules], Company(draws=20)))
+    whole = by_metric(blind_rows(some_items(), [protocol(name) for name in rules], replace(CONTEXT, draws=20)))
     some = blind(some_items(), rules, ["blind/centre-disc", "blind/mean-map", "blind/whole-image", "ceiling"])
     assert len(some) == 16
     assert {key: found.value for key, found in some.items()} == {key: whole[key].value for key in some}
@@ -181,7 +192,7 @@ def test_frames_of_a_clip_of_avsbench_are_one_group_for_ssl_align_and_for_nobody
     items = read_annotations(tmp_path / "s4.json").items
     chosen = [protocol(name) for name in ("ssl-align-is3", "ssl-align-is3-adaptive", "ez-vsl")]
     rows = by_metric(
-        rows_of("maps", score_maps(items, lambda item, _: maps[item.name], chosen), chosen, Company(draws=20))
+        rows_of("maps", score_maps(items, lambda item, _: maps[item.name], chosen), chosen, replace(CONTEXT, draws=20))
     )
     assert {metric for _, metric in rows if metric.startswith("iiou")} == {
         "iiou/ssl-align-is3", "iiou/ssl-align-is3-adaptive",

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from avssl.evaluate.core.average_precision import map_interval
-from avssl.evaluate.core.bootstrap_rows import with_interval
-from avssl.evaluate.core.ratio_statistics import mean_of, row_of_sums, sums_interval
-from avssl.evaluate.core.scores import Context, balanced_row, gain_row, majority_rows, score_row
+from avssl.evaluate.core.rows import Context
+from avssl.evaluate.core.scores import balanced_row, gain_row, majority_rows, score_row
 from avssl.evaluate.core.statistics import (
     SHARE,
     accuracy_interval,
@@ -19,6 +18,8 @@ from avssl.evaluate.core.statistics import (
     cluster_bootstrap,
     influence_interval,
     mcnemar,
+    mean_of,
+    sums_interval,
     touching,
 )
 from avssl.evaluate.data.labelled import Division, Labelled, hold_out, source_folds
@@ -126,14 +127,13 @@ def test_rows_count_sources_and_items():
 
 def test_a_row_of_sums_is_the_figure_of_all_pictures_with_its_company():
     columns = np.stack([VALUES, np.ones(SOURCES)], 1)
-    row = row_of_sums(
-        "n", "m", columns, [k // 4 for k in range(SOURCES)], mean_of(0, 1), seed=3, protocol="p", command="c", note="w"
-    )
+    context = Context("p", 3, "c")
+    row = context.sums_row("n", "m", columns, [k // 4 for k in range(SOURCES)], mean_of(0, 1), note="w")
     assert row.value == pytest.approx(VALUES.mean()) and row.low < row.value < row.high
     assert (row.n, row.clusters, row.unit, row.method, row.seed) == (40, 10, "source", "bootstrap", 3)
     assert (row.name, row.metric, row.protocol, row.command, row.note, row.chance) == ("n", "m", "p", "c", "w", None)
     assert (row.n_listed, row.n_used) == (40, 40)
-    whole = with_interval(row, 0.5, np.linspace(0, 1, 101), None)
+    whole = context.drawn_row("n", "m", 0.5, np.linspace(0, 1, 101), n=100, clusters=100, bounds=None)
     assert whole.value == 0.5 and whole.low <= 0.025 and whole.high >= 0.975
 
 

@@ -8,7 +8,7 @@ from probe_media import write_pictures, write_sounds
 
 import avssl
 from avssl.errors import UserError
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context
 from avssl.evaluate.core.statistics import influence_interval
 from avssl.evaluate.neighbors.picture import choose_queries
 from avssl.evaluate.neighbors.protocol import Attribute, Found, mean_distances, nearest, precision_rows, shared_rows

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from avssl.evaluate.core.ratio_statistics import mean_of, sums_interval
+from avssl.evaluate.core.statistics import mean_of, sums_interval
 from avssl.evaluate.pretext.colour_measures import balanced_accuracy, bin_counts, colorfulness, squared_ab_error
 from avssl.evaluate.pretext.inpainting import psnr
 

@@ -8,9 +8,10 @@ from made_pictures import Textures
 from torch import nn
 from toy_media import RATE, ToyVideos
 
+from avssl.evaluate.core.rows import Context
 from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.evaluate.pretext import shortcuts
-from avssl.evaluate.pretext.predictions import Judgement, accuracy_row, distinct, held_out_keys, judge
+from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, distinct, held_out_keys, predict
 from avssl.samplers.keys import Key
 from avssl.tasks.av_correspondence import CorrespondenceOptions
 from avssl.tasks.av_correspondence import task as av_correspondence
@@ -110,7 +111,7 @@ def test_every_network_answers_the_same_puzzles_drawn_once_whatever_the_size_of_
         wrong.weight.copy_(wrong.weight.roll(1, 0))
     right.train(), wrong.eval()
     keys = held_out_keys(5, 10)
-    found = judge(task, [right, wrong], None, keys, batch_size=batch_size, keep=lambda puzzle: puzzle * 10)
+    found = predict(task, [right, wrong], None, keys, batch_size=batch_size, keep=lambda puzzle: puzzle * 10)
     assert task.drawn == keys
     assert [one.correct.tolist() for one in found] == [[True] * 10, [False] * 10]
     assert all(one.kept == [10 * n for n in range(10)] for one in found)
@@ -123,8 +124,8 @@ def test_an_accuracy_is_of_the_puzzles_chosen_and_its_interval_knows_their_sourc
     truth = torch.tensor([0, 1, 1, 0, 1, 0])
     scores = nn.functional.one_hot(torch.tensor([0, 1, 0, 0, 0, 1]), 2).float()
     names = [("a",), ("a", "b"), ("b",), ("c",), ("c", "d"), ("e",)]
-    judgement = Judgement(Answers(scores, truth), names)
-    row = accuracy_row("x", judgement, chance=0.5, seed=3, note="n", command="c", protocol="p")
+    predictions = Predictions(Answers(scores, truth), names)
+    row = accuracy_row("x", predictions, Context("p", 3, "c"), chance=0.5, note="n")
     assert row.value == 0.5 and (row.n, row.clusters, row.n_listed, row.n_used) == (6, 5, 6, 6)
     assert (row.low, row.high) == accuracy_interval([1, 1, 0, 1, 0, 0], names)
     assert (row.metric, row.chance, row.seed, row.note, row.command, row.protocol) == (
@@ -135,7 +136,7 @@ def test_an_accuracy_is_of_the_puzzles_chosen_and_its_interval_knows_their_sourc
         "c",
         "p",
     )
-    some = accuracy_row("x", judgement, metric="other", chance=0.5, seed=3, chosen=[0, 1, 4])
+    some = accuracy_row("x", predictions, Context("p", 3), metric="other", chance=0.5, chosen=[0, 1, 4])
     assert some.value == pytest.approx(2 / 3) and (some.n, some.clusters, some.n_listed) == (3, 4, 6)
     assert (some.low, some.high) == accuracy_interval([1, 1, 0], [names[i] for i in (0, 1, 4)])
 

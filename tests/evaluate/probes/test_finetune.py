@@ -9,7 +9,7 @@ from probe_media import audio_encoder, vision_encoder, write_pictures, write_sou
 
 import avssl
 from avssl.evaluate.core.depth_curve import draw_labels
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.encoders import random_twin, weights_digest
 from avssl.evaluate.data.labelled import labelled
 from avssl.evaluate.data.split_files import column_of

@@ -13,7 +13,7 @@ from sklearn.svm import LinearSVC
 
 import avssl
 from avssl.evaluate.core.depth_curve import draw_depth
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.labelled import Division, Labelled
 from avssl.evaluate.probes.linear import Linear, Scale, fit_logistic
 from avssl.evaluate.probes.low_shot import LowShot, low_shot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.labelled import Division, Labelled
 from avssl.evaluate.probes.knn import KNN
 from avssl.evaluate.probes.linear import Linear

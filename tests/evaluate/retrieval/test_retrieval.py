@@ -16,7 +16,7 @@ from browser import PHONE, opened
 from toy_media import RATE, ToyVideos
 
 from avssl.errors import UserError
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context
 from avssl.evaluate.retrieval.page import wav
 from avssl.evaluate.retrieval.protocol import (
     Embedded,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_boxes import write_coco, write_voc
 
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context
 from avssl.evaluate.core.statistics import wilson
 from avssl.evaluate.data.encoders import weights_digest
 from avssl.evaluate.transfer.detection.box_precision import Said

@@ -12,7 +12,7 @@ from PIL import Image
 from probe_media import vision_encoder
 
 from avssl.errors import UserError
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.encoders import weights_digest
 from avssl.evaluate.transfer.keypoints.pck import pck
 from avssl.evaluate.transfer.keypoints.people import People, Skeleton, divide

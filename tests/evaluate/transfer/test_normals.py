@@ -10,7 +10,7 @@ import torch
 from made_surfaces import write_surfaces
 
 from avssl.errors import UserError
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.encoders import weights_digest
 from avssl.evaluate.transfer.normals import protocol
 from avssl.evaluate.transfer.normals.angles import angles

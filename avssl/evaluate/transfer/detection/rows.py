@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.core.bootstrap_rows import over_seeds, with_interval
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.scores import Context
-from avssl.evaluate.core.statistics import DIFFERENCE
+from avssl.evaluate.core.rows import Context, ResultRow, gain_rows, rows_of_starts
+from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, resample
 from avssl.evaluate.transfer.detection.box_precision import (
     Floats,
     Said,
@@ -43,52 +42,27 @@ def detection_rows(found: Found, test: BoxSet, seen: Sequence[bool], context: Co
     """
     truths = test.truths
     weights = _draws(len(truths), context)
-    blind, blind_drawn = _figures(found.blind, truths, len(test.classes), weights)
-    common = ResultRow(
-        name="",
-        metric="",
-        value=0.0,
-        low=0.0,
-        high=0.0,
-        n=int(sum((~truth.ignored).sum() for truth in truths)),
-        chance=None,
-        split="test",
-        seed=context.seed,
-        command=context.command,
-        protocol=context.protocol,
-        unit="picture",
-        clusters=len(truths),
-        n_listed=test.listed,
-        n_used=len(truths),
-    )
+    blind = _figures(found.blind, truths, len(test.classes), weights)
+    sizes: dict[str, Any] = {
+        "n": int(sum((~truth.ignored).sum() for truth in truths)),
+        "clusters": len(truths),
+        "listed": test.listed,
+        "used": len(truths),
+    }
+    context = replace(context, unit="picture")
     lost = [name for k, name in enumerate(test.classes) if not seen[k] and _there(truths, k)]
     unseen = f"; {len(lost)} classes without an example to learn from" if lost else ""
-    rows: list[ResultRow] = []
-    drawn: dict[str, tuple[dict[str, float], dict[str, Floats]]] = {}
-    for name, runs in found.starts.items():
-        each = [_figures(said, truths, len(test.classes), weights) for said in runs]
-        drawn[name] = each[0]
-        for metric in METRICS:
-            row = replace(common, name=name, metric=metric, chance=blind[metric], note=found.notes[name] + unseen)
-            rows += over_seeds(
-                [
-                    replace(with_interval(row, values[metric], draws[metric]), seed=context.seed + k)
-                    for k, (values, draws) in enumerate(each)
-                ]
-            )
-    for metric in METRICS:
-        row = with_interval(common, blind[metric], blind_drawn[metric])
-        note = "every class's mean box on every picture, the commonest class the surest"
-        rows.append(replace(row, name="blind", metric=metric, note=note))
-    first, *others = found.starts
-    if others:
-        (ours, our_draws), (theirs, their_draws) = drawn[first], drawn[others[0]]
-        note = f"{first} minus {others[0]}" + (", first seed" if len(found.starts[first]) > 1 else "")
-        for metric in METRICS:
-            drawn_gain = our_draws[metric] - their_draws[metric]
-            row = with_interval(common, ours[metric] - theirs[metric], drawn_gain, DIFFERENCE)
-            rows.append(replace(row, name="gain", metric=f"{metric}-difference", chance=0.0, note=note))
-    return rows
+    starts = {
+        name: [_figures(predicted, truths, len(test.classes), weights) for predicted in runs]
+        for name, runs in found.starts.items()
+    }
+    chance = {metric: value for metric, (value, _) in blind.items()}
+    notes = {name: found.notes[name] + unseen for name in starts}
+    rows = rows_of_starts(context, starts, chance, notes, lambda _: SHARE, **sizes)
+    note = "every class's mean box on every picture, the commonest class the surest"
+    for metric, (value, drawn) in blind.items():
+        rows.append(context.drawn_row("blind", metric, value, drawn, bounds=SHARE, note=note, **sizes))
+    return rows + gain_rows(context, starts, lambda _: DIFFERENCE, **sizes)
 
 
 def seen_classes(train: BoxSet) -> list[bool]:
@@ -101,7 +75,7 @@ def seen_classes(train: BoxSet) -> list[bool]:
 
 def _figures(
     said: Sequence[Said], truths: Sequence[Truth], classes: int, weights: NDArray[np.int64]
-) -> tuple[dict[str, float], dict[str, Floats]]:
+) -> dict[str, tuple[float, Floats]]:
     """The mean over classes of each metric, and of each draw of pictures."""
     by_metric: dict[str, list[Floats]] = {metric: [] for metric in METRICS}
     for coco, voc in zip(coco_matched(said, truths, classes), voc_matched(said, truths, classes), strict=True):
@@ -112,7 +86,7 @@ def _figures(
         by_metric["voc07-map"].append(voc_precision(voc, "eleven-point", weights)[0])
         by_metric["voc12-map"].append(voc_precision(voc, "envelope", weights)[0])
     means = {metric: _mean_of_those_there(np.stack(parts)) for metric, parts in by_metric.items()}
-    return {metric: float(one[0]) for metric, one in means.items()}, {metric: one[1:] for metric, one in means.items()}
+    return {metric: (float(one[0]), one[1:]) for metric, one in means.items()}
 
 
 def _mean_of_those_there(values: Floats) -> Floats:
@@ -124,9 +98,7 @@ def _mean_of_those_there(values: Floats) -> Floats:
 
 def _draws(pictures: int, context: Context) -> NDArray[np.int64]:
     """How often each picture counts: first once, then as often as each draw has it. (1 + draws, pictures)"""
-    rng = np.random.default_rng(context.seed)
-    drawn = rng.multinomial(pictures, np.full(pictures, 1 / pictures), size=context.draws)
-    return np.concatenate([np.ones((1, pictures), np.int64), drawn])
+    return np.concatenate([np.ones((1, pictures), np.int64), resample(pictures, context.draws, context.seed)])
 
 
 def _there(truths: Sequence[Truth], label: int) -> bool:

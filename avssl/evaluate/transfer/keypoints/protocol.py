@@ -18,8 +18,7 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import of_step, rate_share
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.data.encoders import random_twin
 from avssl.evaluate.transfer.keypoints.pck import pck_auc
 from avssl.evaluate.transfer.keypoints.people import Floats, Indices, divide

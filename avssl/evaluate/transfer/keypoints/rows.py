@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from avssl.evaluate.core.bootstrap_rows import mean_of_repeats
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.core.scores import Context
+from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
 from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, Bounds, accuracy_interval, cluster_bootstrap
 from avssl.evaluate.transfer.keypoints.pck import AUC_STEP, Floats, joint_areas, pck, pck_auc, right
 from avssl.evaluate.transfer.keypoints.people_scored import BLIND, JudgedPeople
@@ -57,55 +56,33 @@ def _figures(
 ) -> list[ResultRow]:
     unit = judged.unit
     marks, areas = right(errors, unit.alpha), joint_areas(errors, unit.alpha)
-    common = ResultRow(
-        name=name,
-        metric=unit.metric,
-        value=pck(errors, unit.alpha),
-        low=0.0,
-        high=0.0,
-        n=len(errors),
-        chance=pck(blind, unit.alpha),
-        split="test",
-        seed=context.seed,
-        note=note,
-        command=context.command,
-        protocol=context.protocol,
-        unit="group" if len(set(judged.groups)) < len(errors) else "person",
-        clusters=len(set(judged.groups)),
-        method="wilson",
-        n_listed=judged.listed,
-        n_used=len(errors),
-    )
-    low, high = _wilson(marks, judged.groups)
-    area = replace(
-        common,
-        metric=f"{unit.metric.split('@')[0]}-auc@0..{unit.alpha:g}",
-        value=pck_auc(errors, unit.alpha),
-        chance=pck_auc(blind, unit.alpha),
-        note=f"area under PCK for α from 0 to {unit.alpha:g} by {AUC_STEP:g}, divided by {unit.alpha:g}",
-    )
-    area_low, area_high = _bootstrap(areas, judged.groups, context, SHARE)
-    rows = [replace(common, low=low, high=high), replace(area, low=area_low, high=area_high, method="bootstrap")]
+    groups, count, curve = judged.groups, len(errors), f"{unit.metric.split('@')[0]}-auc@0..{unit.alpha:g}"
+    context = _of_people(context, judged)
+    sizes: dict[str, Any] = {"n": count, "clusters": len(set(groups))}
+    about = f"area under PCK for α from 0 to {unit.alpha:g} by {AUC_STEP:g}, divided by {unit.alpha:g}"
+    mean, area = pck(errors, unit.alpha), pck_auc(errors, unit.alpha)
+    levels = pck(blind, unit.alpha), pck_auc(blind, unit.alpha)
+    of_mean, of_area = _wilson(marks, groups), _bootstrap(areas, groups, context, SHARE)
+    rows = [
+        context.row(name, unit.metric, mean, of_mean, chance=levels[0], note=note, method="wilson", **sizes),
+        context.row(name, curve, area, of_area, chance=levels[1], note=about, **sizes),
+    ]
     blind_marks = right(blind, unit.alpha)
     for k, joint in enumerate(judged.joints):
         there = np.isfinite(errors[:, k])
-        if not there.any():
-            continue
-        low, high = _wilson(marks[:, k : k + 1], judged.groups)
-        rows.append(
-            replace(
-                common,
-                name=f"{name}/{joint.replace(' ', '-')}",
-                value=float(marks[there, k].mean()),
-                low=low,
-                high=high,
-                n=int(there.sum()),
-                chance=float(blind_marks[there, k].mean()),
-                note="",
-                clusters=len({group for group, known in zip(judged.groups, there, strict=True) if known}),
-                n_used=int(there.sum()),
+        if there.any():
+            rows.append(
+                context.row(
+                    f"{name}/{joint.replace(' ', '-')}",
+                    unit.metric,
+                    float(marks[there, k].mean()),
+                    _wilson(marks[:, k : k + 1], groups),
+                    n=int(there.sum()),
+                    clusters=len({group for group, known in zip(groups, there, strict=True) if known}),
+                    chance=float(blind_marks[there, k].mean()),
+                    method="wilson",
+                )
             )
-        )
     return rows
 
 
@@ -113,26 +90,21 @@ def _gain(name: str, ours: Floats, other: str, theirs: Floats, judged: JudgedPeo
     """How much higher the first figure is on the same people; the bootstrap draws both alike."""
     alpha = judged.unit.alpha
     difference = right(ours, alpha) - right(theirs, alpha)
-    low, high = _bootstrap(difference, judged.groups, context, DIFFERENCE)
-    return ResultRow(
-        name="gain",
-        metric=f"{judged.unit.metric}-difference",
-        value=float(np.nanmean(difference)),
-        low=low,
-        high=high,
+    return _of_people(context, judged).row(
+        "gain",
+        f"{judged.unit.metric}-difference",
+        float(np.nanmean(difference)),
+        _bootstrap(difference, judged.groups, context, DIFFERENCE),
         n=len(ours),
-        chance=0.0,
-        split="test",
-        seed=context.seed,
-        note=f"{name} minus {other}",
-        command=context.command,
-        protocol=context.protocol,
-        unit="group" if len(set(judged.groups)) < len(ours) else "person",
         clusters=len(set(judged.groups)),
-        method="bootstrap",
-        n_listed=judged.listed,
-        n_used=len(ours),
+        chance=0.0,
+        note=f"{name} minus {other}",
     )
+
+
+def _of_people(context: Context, judged: JudgedPeople) -> Context:
+    groups = judged.groups
+    return replace(context, unit="group" if len(set(groups)) < len(groups) else "person", listed=judged.listed)
 
 
 def _wilson(marks: Floats, groups: Sequence[str]) -> tuple[float, float]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avssl.evaluate.core.statistics import resample
+
 Floats = NDArray[np.float64]
 
 WITHIN = (11.25, 22.5, 30.0)
@@ -65,8 +67,7 @@ def drawn_figures(rows: Floats, draws: int, seed: int) -> dict[str, Floats]:
     Args:
         rows: (pictures, numbers), see :func:`tally`.
     """
-    pictures = len(rows)
-    weights = np.random.default_rng(seed).multinomial(pictures, np.full(pictures, 1 / pictures), size=draws)
+    weights = resample(len(rows), draws, seed)
     parts = [figures_of(weights[k : k + 200].astype(np.float64) @ rows) for k in range(0, draws, 200)]
     return {metric: np.concatenate([part[metric] for part in parts]) for metric in METRICS}
 
