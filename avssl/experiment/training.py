@@ -259,7 +259,7 @@ def _judge(
             pairs=control.control_puzzles,
             device=next(network.parameters()).device,
             command=command,
-            say=told,
+            log=told,
         )
         found = marked(found, seen_in_part(job.parts.train, job.parts.test))
         rows += [replace(row, name=f"{row.name}/{job.task.name}") for row in found] if sharing else found

@@ -24,7 +24,7 @@ Scores = NDArray[np.float32]
 """(items, classes), higher for what is predicted to be true."""
 
 
-def figure(scores: Scores, targets: Targets, single: bool, precision: Kind = "envelope") -> float:
+def metric_value(scores: Scores, targets: Targets, single: bool, precision: Kind = "envelope") -> float:
     """Accuracy where an item has one label, else mean average precision."""
     if single:
         return float((scores.argmax(1) == targets.argmax(1)).mean())
@@ -32,14 +32,14 @@ def figure(scores: Scores, targets: Targets, single: bool, precision: Kind = "en
 
 
 def metric_name(single: bool, precision: Kind = "envelope") -> str:
-    """What :func:`figure` is called in a row: "accuracy", or "map-envelope" and the like."""
+    """What :func:`metric_value` is called in a row: "accuracy", or "map-envelope" and the like."""
     return "accuracy" if single else f"map-{precision}"
 
 
 def score_row(
     name: str, scores: Scores, data: Labelled, items: NDArray[np.int64], context: Context, note: str = ""
 ) -> ResultRow:
-    """The figure of some judged items, see :func:`figure`.
+    """The figure of some judged items, see :func:`metric_value`.
 
     Args:
         scores: of the items, in their order.
@@ -47,7 +47,7 @@ def score_row(
     """
     targets = data.targets[items]
     clusters = [data.sources[i] for i in items]
-    value = figure(scores, targets, data.single, context.precision)
+    value = metric_value(scores, targets, data.single, context.precision)
     if data.single:
         interval = accuracy_interval(scores.argmax(1) == targets.argmax(1), [(cluster,) for cluster in clusters])
     else:
@@ -133,7 +133,7 @@ def gain_row(
     else:
         interval = _map_difference(ours, theirs, targets, clusters, context)
     kind = (data.single, context.precision)
-    value = figure(ours, targets, *kind) - figure(theirs, targets, *kind)
+    value = metric_value(ours, targets, *kind) - metric_value(theirs, targets, *kind)
     metric = f"{metric_name(*kind)}-difference"
     return context.row(name, metric, value, interval, n=len(items), clusters=len(set(clusters)), chance=0.0, note=note)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.data.features import frame_moments, moments_of
 from avssl.media.facts import Media
 from avssl.samplers.pictures import centre_crop, cut
@@ -35,7 +35,7 @@ class HandMade:
         return self.array
 
 
-def pixels(media: Media, moments: int = 1, told: Callable[[int, int], None] | None = None) -> HandMade:
+def pixels(media: Media, moments: int = 1, on_progress: OnProgress | None = None) -> HandMade:
     """The centre square of each frame at 32×32 pixels, 0..1: 3072 numbers."""
     moments = moments_of(media, moments)
     found = np.zeros((len(media), moments, 3 * SIDE * SIDE), np.float32)
@@ -43,12 +43,12 @@ def pixels(media: Media, moments: int = 1, told: Callable[[int, int], None] | No
         frames = media.frames(i, frame_moments(media.facts(i), moments))
         crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
         found[i] = np.stack([cut(frame, crop, SIDE).reshape(-1) for frame in frames])
-        if told is not None:
-            told(i + 1, len(media))
+        if on_progress is not None:
+            on_progress(i + 1, len(media))
     return HandMade("pixels", found / np.float32(255))
 
 
-def mfcc(media: Media, told: Callable[[int, int], None] | None = None) -> HandMade:
+def mfcc(media: Media, on_progress: OnProgress | None = None) -> HandMade:
     """Seven statistics over time of 20 MFCCs and of their differences, of the whole sound: 280 numbers.
 
     Minimum, maximum, median, mean, variance, skewness and kurtosis, the summary statistics of OpenL3's evaluation.
@@ -58,8 +58,8 @@ def mfcc(media: Media, told: Callable[[int, int], None] | None = None) -> HandMa
         facts = media.facts(i)
         seconds = facts.audio_end_seconds - facts.audio_start_seconds
         rows.append(mfcc_statistics(media.audio(i, facts.audio_start_seconds, seconds, RATE), RATE))
-        if told is not None:
-            told(i + 1, len(media))
+        if on_progress is not None:
+            on_progress(i + 1, len(media))
     return HandMade("mfcc", np.stack(rows)[:, None])
 
 

@@ -10,7 +10,7 @@ numbers are stored divided by a power of two of the stage, so that float16 holds
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.data.encoders import weights_digest
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import digest_of
@@ -37,7 +38,6 @@ NUMBERS = 9600
 12, 7, 5, 6, 4, 3 and 2 places wide, as published (RotNet, DeepCluster, and the FAIR benchmark of 2019)."""
 
 Pool = Literal["max", "average"]
-Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def stage_features(
     *,
     device: torch.device | str = "cpu",
     cache: Path | None = None,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Features:
     """The features of all stages of a frozen encoder, from the cache if they are there.
 
@@ -92,7 +92,7 @@ def stage_features(
         media: what to take; all items must have what the encoder takes (see :func:`taken_by`).
         device: where the encoder runs.
         cache: another place than the user's cache.
-        told: called with (done, total) items.
+        on_progress: called with (done, total) items.
 
     Raises:
         UserError: the encoder gives numbers that are not finite, or the disk is full.
@@ -110,7 +110,7 @@ def stage_features(
     about = read_json(folder / "features.json")
     if about is None:
         with whole_folder(folder) as partial:
-            scales = _compute(encoder.to(device).eval(), media, taking, torch.device(device), partial, told)
+            scales = _compute(encoder.to(device).eval(), media, taking, torch.device(device), partial, on_progress)
             write_json(partial / "features.json", {"format": FORMAT, **asdict(taking), "scales": scales})
         encoder.to("cpu")
         about = read_json(folder / "features.json")
@@ -175,7 +175,7 @@ def moments_of(media: Media, moments: int) -> int:
 
 @torch.no_grad()
 def _compute(
-    encoder: Encoder, media: Media, taking: Taking, device: torch.device, folder: Path, told: Told | None
+    encoder: Encoder, media: Media, taking: Taking, device: torch.device, folder: Path, on_progress: OnProgress | None
 ) -> dict[str, float]:
     """Write the features of each stage into the folder; returns the scale of each."""
     count, moments = len(media), moments_of(media, taking.moments)
@@ -196,8 +196,8 @@ def _compute(
             small = np.clip(rows / scales[name], -_LARGEST, _LARGEST)
             files[name][done : done + len(chunk)] = small.reshape(len(chunk), moments, -1)
         done += len(chunk)
-        if told is not None:
-            told(done, count)
+        if on_progress is not None:
+            on_progress(done, count)
     for file in files.values():
         file.flush()  # type: ignore[attr-defined]
     return scales

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import ModuleType
 
 import torch
 from torch import nn
 
+from avssl.evaluate.core.progress import Log
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import FEW, SHARE, t_interval
 from avssl.evaluate.pretext.predictions import accuracy_row, held_out_keys, predict
@@ -60,7 +61,7 @@ def run_controls(
     pairs: int = 1024,
     device: torch.device | str = "cpu",
     command: str = "",
-    say: Callable[[str], None] = print,
+    log: Log = print,
 ) -> list[ResultRow]:
     """Train each control of ``task`` for ``steps`` steps and judge all on held-out puzzles.
 
@@ -81,11 +82,11 @@ def run_controls(
     def evaluated(part: Media) -> list[ResultRow]:
         return evaluate_trained(task, judged, part, pairs=pairs, seed=options.seed, device=device, command=command)
 
-    rows = on_readable(test, evaluated, skip=skip, say=say)
+    rows = on_readable(test, evaluated, skip=skip, say=log)
     if not steps:
         return rows
     for name, variant in task.controls().items():
-        say(f"control {name}: {steps} steps; it must stay at chance")
+        log(f"control {name}: {steps} steps; it must stay at chance")
         brief = replace(
             options,
             steps=steps,
@@ -98,16 +99,16 @@ def run_controls(
         def trained(
             seed: int, name: str = name, variant: Task = variant, brief: TrainOptions = brief
         ) -> list[ResultRow]:
-            network = fit([TaskPlan(variant, train)], replace(brief, seed=seed), None, say=say).networks[variant.name]
+            network = fit([TaskPlan(variant, train)], replace(brief, seed=seed), None, say=log).networks[variant.name]
 
             def control(part: Media) -> list[ResultRow]:
                 return _judge_control(name, variant, network, part, pairs, options.seed, device, command)
 
-            return on_readable(test, control, skip=skip, say=say)
+            return on_readable(test, control, skip=skip, say=log)
 
         found = trained(options.seed)
         if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):
-            say(f"control {name}: not at chance, perhaps by luck; {_MORE_NETWORKS} more will tell")
+            log(f"control {name}: not at chance, perhaps by luck; {_MORE_NETWORKS} more will tell")
             more = [trained(generator(options.seed, name, k).integers(2**31).item()) for k in range(_MORE_NETWORKS)]
             found = [mean_row(each) for each in zip(found, *more, strict=True)]
         rows += found

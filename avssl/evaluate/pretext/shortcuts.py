@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from avssl.evaluate.core.optimize import minimize_convex
 from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.media.facts import Media
 from avssl.networks.shuffle_learn import blurred
@@ -269,15 +270,11 @@ def _fitted(features: Tensor, label: Tensor, classes: int, seed: int) -> nn.Modu
         linear.weight.normal_(0, 1e-3, generator=generator)
         linear.bias.zero_()
     x = (features - mean) / std
-    optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(linear(x), label) + 1e-3 * linear.weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+    def loss() -> Tensor:
+        return nn.functional.cross_entropy(linear(x), label) + 1e-3 * linear.weight.square().sum()
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    minimize_convex(list(linear.parameters()), loss, iterations=100)
     return _Standardised(linear, mean, std).eval()
 
 

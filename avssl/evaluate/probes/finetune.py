@@ -9,7 +9,7 @@ numbers of labels a class the rows are a curve.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,9 +17,18 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.evaluate.core.optimize import of_step, rate_share
+from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
+from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, over_seeds
-from avssl.evaluate.core.scores import Scores, figure, gain_row, majority_rows, metric_name, score_row, with_balanced
+from avssl.evaluate.core.scores import (
+    Scores,
+    gain_row,
+    majority_rows,
+    metric_name,
+    metric_value,
+    score_row,
+    with_balanced,
+)
 from avssl.evaluate.data.labelled import Division, Indices, Labelled, hold_out
 from avssl.evaluate.probes.finetune_inputs import Shown
 from avssl.networks.encoder import Encoder
@@ -28,8 +37,6 @@ from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 JUDGED_AT_ONCE = 16
 """Items whose looks go through the network together when it is judged."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ def fine_tune_rows(
     context: Context,
     *,
     device: torch.device | str = "cpu",
-    tell: Tell = lambda _: None,
+    log: Log = no_log,
 ) -> list[ResultRow]:
     """Rows of each start for each number of labels; "gain" is the first start minus the second, on the same items.
 
@@ -101,8 +108,8 @@ def fine_tune_rows(
                 for division in divisions:
                     said, told = _judged(start, data, division, shown, choices, seed, device)
                     scores.append(said)
-                    value = figure(said, data.targets[division.test], data.single)
-                    tell(f"{name}, {_of(count)}, seed {seed}, {division.name}: {value:.3f} ({told})")
+                    value = metric_value(said, data.targets[division.test], data.single)
+                    log(f"{name}, {_of(count)}, seed {seed}, {division.name}: {value:.3f} ({told})")
                 found[name].append(np.concatenate(scores))
         rows += _rows(found, data, count, context)
     return rows + majority_rows(data, context)
@@ -122,26 +129,21 @@ def fit(
     with own_random_state():
         seed_torch(hashed(seed, "classifier"))
         network = _classifier(start, data, shown, choices.stage, int(items[0])).to(device).train()
-    weights = [one for one in network.parameters() if one.requires_grad]
-    solver = torch.optim.AdamW(weights, lr=rate, weight_decay=choices.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: rate_share(step, choices.steps))
     truth = torch.from_numpy(data.targets)
     size = min(choices.batch_size, max(2, len(items)))
-    for step in range(choices.steps):
+
+    def loss(step: int) -> Tensor:
         rng = generator(seed, "fine-tune", step)
-        chosen = items[of_step(len(items), size, step, seed)]
+        chosen = items[batch_of_step(len(items), size, step, seed)]
         looks = torch.from_numpy(np.stack([shown.training(int(i), rng) for i in chosen])).to(device)
-        loss = _loss(network(looks), truth[chosen].to(device), data.single)
-        solver.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(weights, 5.0)
-        solver.step()
-        schedule.step()
+        return _loss(network(looks), truth[chosen].to(device), data.single)
+
+    minimize(network, loss, steps=choices.steps, rate=rate, weight_decay=choices.weight_decay)
     return network.eval()
 
 
 @torch.no_grad()
-def say(network: Classifier, items: Indices, shown: Shown, single: bool) -> Scores:
+def predict(network: Classifier, items: Indices, shown: Shown, single: bool) -> Scores:
     """The shares of the classes in each item, the mean over its looks: (items, classes)."""
     device = network.linear.weight.device
     found: list[Scores] = []
@@ -171,13 +173,14 @@ def _judged(
         rest, held = hold_out(division.train, data.targets, data.sources, seed=seed)
         if not len(held):
             raise UserError("too few items to choose a learning rate on; give one with --rates")
-        figures: dict[float, float] = {}
-        for tried in choices.rates:
+
+        def score(tried: float) -> float:
             network = fit(start, data, rest, shown, choices, tried, seed, device)
-            figures[tried] = figure(say(network, held, shown, data.single), data.targets[held], data.single)
-        rate = max(figures, key=lambda tried: figures[tried])
+            return metric_value(predict(network, held, shown, data.single), data.targets[held], data.single)
+
+        rate = best_of(choices.rates, score)
     network = fit(start, data, division.train, shown, choices, rate, seed, device)
-    return say(network, division.test, shown, data.single), f"learning rate {rate:g}"
+    return predict(network, division.test, shown, data.single), f"learning rate {rate:g}"
 
 
 def _classifier(start: Encoder, data: Labelled, shown: Shown, stage: str | None, item: int) -> Classifier:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avssl.evaluate.core.scores import Scores, figure
+from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
 from avssl.evaluate.probes.probing import Array, Learning, Said
 
@@ -44,7 +44,7 @@ class KNN:
         fit, choose = learning.halves()
         data = learning.data
         tried = self._votes(fit, choose.features, choose.items)
-        figures = {k: figure(scores, choose.targets, data.single) for k, scores in tried.items()}
+        figures = {k: metric_value(scores, choose.targets, data.single) for k, scores in tried.items()}
         best = max(figures, key=lambda k: figures[k])  # the smallest of equals
         scores = self._votes(learning, asked, asked_items, (best,))
         return Said(scores[best], figures[best], f"k = {best}")

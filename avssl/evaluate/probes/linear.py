@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avssl.evaluate.core.scores import Scores, figure
+from avssl.evaluate.core.optimize import minimize_convex
+from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
 from avssl.evaluate.probes.probing import Array, Learning, Said
 
@@ -52,7 +53,7 @@ class Linear:
         for penalty in sorted(self.penalties, reverse=True):
             weights = fit_logistic(rows, truth, penalty, single, start=weights, iterations=self.iterations)
             said = self._say(weights, scale, choose.features, single)
-            figures[penalty] = figure(said, choose.targets, single)
+            figures[penalty] = metric_value(said, choose.targets, single)
         del rows
         best = max(figures, key=lambda penalty: figures[penalty])
         scale = Scale.of(learning.features)
@@ -137,21 +138,15 @@ def fit_logistic(
     bias.requires_grad_(True)
     labels = targets.argmax(1)
     truth, known = (targets > 0).float(), (targets >= 0).float()
-    solver = torch.optim.LBFGS(
-        [weight, bias], max_iter=iterations, tolerance_grad=1e-6, tolerance_change=1e-9, line_search_fn="strong_wolfe"
-    )
 
     def loss() -> Tensor:
-        solver.zero_grad()
         logits = rows @ weight.T + bias
         if single:
             mean = nn.functional.cross_entropy(logits, labels)
         else:
             each = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
             mean = (each * known).sum() / len(rows)
-        whole = mean + penalty / 2 * weight.square().sum()
-        whole.backward()  # type: ignore[no-untyped-call]
-        return whole
+        return mean + penalty / 2 * weight.square().sum()
 
-    solver.step(loss)  # type: ignore[no-untyped-call]
+    minimize_convex([weight, bias], loss, iterations=iterations, tolerance=1e-6)
     return Weights(weight.detach(), bias.detach())

@@ -8,12 +8,13 @@ as a positive of another; "difficult" ones are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from avssl.errors import UserError
+from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
 from avssl.evaluate.core.scores import Scores, score_row, with_balanced
 from avssl.evaluate.data.labelled import Indices, Labelled
@@ -51,7 +52,7 @@ def low_shot(
     context: Context,
     *,
     stages: Sequence[str] | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    log: Log = no_log,
 ) -> list[ResultRow]:
     """Rows ENCODER/STAGE with the metric "accuracy-K-a-class" (or "map-…-K-a-class"), the same samples for all.
 
@@ -81,7 +82,7 @@ def low_shot(
                 found.setdefault(k, []).append(said)
             label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
             some = [row for k, each in found.items() for row in _rows(label, k, each, data, context)]
-            tell(f"{label}: " + ", ".join(f"{row.metric} {row.value:.3f}" for row in some[:: 1 + data.single]))
+            log(f"{label}: " + ", ".join(f"{row.metric} {row.value:.3f}" for row in some[:: 1 + data.single]))
             rows += some
     return rows
 
@@ -100,7 +101,7 @@ def _samples(
 
 
 def _rows(name: str, k: int, found: Sequence[Scores], data: Labelled, context: Context) -> list[ResultRow]:
-    """The mean over the samples of the labels: of the figure, and where items have one label of balanced accuracy."""
+    """The mean over the samples of the labels: of the metric, and where items have one label of balanced accuracy."""
     each = [with_balanced([(score_row(name, said, data, data.test, context), said)], data) for said in found]
     means = [mean_of_repeats(rows, "samples") for rows in zip(*each, strict=True)]
     return [replace(row, metric=f"{row.metric}-{k}-a-class") for row in means]

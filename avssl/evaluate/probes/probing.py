@@ -15,7 +15,7 @@ Beside each accuracy stands a row "balanced-accuracy", the mean of the classes' 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
+from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
-from avssl.evaluate.core.scores import Scores, figure, gain_row, majority_rows, score_row, with_balanced
+from avssl.evaluate.core.scores import Scores, gain_row, majority_rows, metric_value, score_row, with_balanced
 from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
 from avssl.samplers.keys import generator
 
@@ -33,8 +34,6 @@ Array = NDArray[np.float32]
 
 SHUFFLES = 4
 """How often labels are dealt out anew for the control."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -137,14 +136,14 @@ def probe_all(
     context: Context,
     *,
     stages: Sequence[str] | None = None,
-    tell: Tell = lambda _: None,
+    log: Log = no_log,
 ) -> list[ResultRow]:
     """Rows of each stage of each encoder (see the top of this file); the first of them is the one in question.
 
     Args:
         encoded: encoders with their features: "trained" first, "random" among them.
         stages: only these; all if None.
-        tell: takes a line about each stage.
+        log: takes a line about each stage.
     """
     rows: list[tuple[ResultRow, Scores]] = []
     outcomes: dict[str, list[Outcome]] = {}
@@ -154,7 +153,7 @@ def probe_all(
             label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
             row = score_row(label, outcome.scores, data, data.test, context, outcome.chosen)
             rows.append((row, outcome.scores))
-            tell(f"{label}: {row.metric} {row.value:.3f} ({outcome.chosen})")
+            log(f"{label}: {row.metric} {row.value:.3f} ({outcome.chosen})")
             outcomes.setdefault(one.name, []).append(outcome)
     return with_balanced(rows, data) + _summary(encoded, outcomes, data, probe, context)
 
@@ -188,7 +187,7 @@ def fold_note(scores: Scores, data: Labelled) -> str:
         return ""
     sizes = np.cumsum([len(division.test) for division in data.divisions])[:-1]
     parts = np.split(scores, sizes)
-    values = [figure(s, data.targets[d.test], data.single) for s, d in zip(parts, data.divisions, strict=True)]
+    values = [metric_value(s, data.targets[d.test], data.single) for s, d in zip(parts, data.divisions, strict=True)]
     return f"; folds {min(values):.3f} to {max(values):.3f}"
 
 

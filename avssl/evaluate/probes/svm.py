@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.evaluate.core.average_precision import Kind, average_precision
-from avssl.evaluate.core.scores import figure
+from avssl.evaluate.core.scores import metric_value
 from avssl.evaluate.data.labelled import Indices, source_folds
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Array, Learning, Said
@@ -59,7 +59,7 @@ class SVM:
             scores[:, k] = decide(known, truth > 0, others, cost)
             chosen.append(cost)
         said = f"cost {np.median(chosen):.2g} (median of the classes')"
-        return Said(scores, figure(apart, learning.targets, data.single, self.precision), said)
+        return Said(scores, metric_value(apart, learning.targets, data.single, self.precision), said)
 
     def _choose(
         self, rows: Vectors, truth: NDArray[np.int8], folds: Sequence[tuple[Indices, Indices]]

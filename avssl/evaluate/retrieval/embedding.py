@@ -5,7 +5,7 @@ Rows come in blocks, so that memory does not grow with the length of what is emb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avssl.errors import UserError
+from avssl.evaluate.core.progress import OnProgress
 from avssl.media.facts import Facts, Media
 from avssl.networks.model import Model
 
@@ -23,7 +24,6 @@ PIXELS = 2**23
 """Of frames that are decoded together, at most: a frame of 4K video alone has as many."""
 
 Rows = NDArray[np.float32]
-Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,16 @@ class Block:
     audio: Rows | None
 
 
-def embed(model: Model, media: Media, hop: float | None = None, told: Told | None = None) -> Iterator[Block]:
+def embed(
+    model: Model, media: Media, hop: float | None = None, on_progress: OnProgress | None = None
+) -> Iterator[Block]:
     """The embeddings of a collection, item by item, in order of time.
 
     Args:
         model: as ``avssl.load`` gives it.
         media: what to embed.
         hop: seconds between rows of one item; None takes the middle of each.
-        told: called with (done, total) moments.
+        on_progress: called with (done, total) moments.
 
     Raises:
         UserError: the model has no space where picture and sound meet.
@@ -70,8 +72,8 @@ def embed(model: Model, media: Media, hop: float | None = None, told: Told | Non
             some = times[first : first + size]
             yield Block(facts.path, some, _seen(model, media, i, some), _heard(model, media, i, some))
             done += len(some)
-            if told is not None:
-                told(done, sum(counts))
+            if on_progress is not None:
+                on_progress(done, sum(counts))
 
 
 def moments(facts: Facts, hop: float | None) -> list[float]:

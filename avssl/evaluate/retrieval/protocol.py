@@ -9,7 +9,7 @@ of the whole gallery. Ties count with their expectation, so that a constant embe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from avssl.errors import UserError
+from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import SHARE, accuracy_interval, cluster_bootstrap
 from avssl.media.facts import Media
@@ -107,9 +108,7 @@ def find_moments(media: Media, per_clip: int = 1) -> Moments:
 
 
 @torch.no_grad()
-def embed_moments(
-    model: Model, media: Media, moments: Moments, told: Callable[[int, int], None] | None = None
-) -> Embedded:
+def embed_moments(model: Model, media: Media, moments: Moments, on_progress: OnProgress | None = None) -> Embedded:
     """What a model makes of the halves of each moment.
 
     Raises:
@@ -129,8 +128,8 @@ def embed_moments(
         sounds = np.stack([media.audio(i, time - length / 2, length, rate) for i, time in some])
         seen.append(fusion.embed_vision(model.vision(frames)))
         heard.append(fusion.embed_audio(model.audio_encoder(model.prepare_waveform(sounds, rate))))
-        if told is not None:
-            told(min(first + BATCH, len(pairs)), len(pairs))
+        if on_progress is not None:
+            on_progress(min(first + BATCH, len(pairs)), len(pairs))
     vision, audio = torch.cat(seen), torch.cat(heard)
     return Embedded(_unit(fusion.vectors(vision)), _unit(audio), _own(fusion, vision, audio))
 

@@ -23,7 +23,6 @@ from avssl.evaluate.core.statistics import (
     touching,
 )
 from avssl.evaluate.data.labelled import Division, Labelled, hold_out, source_folds
-from avssl.evaluate.localization import scoring
 from avssl.evaluate.localization.scoring import mean_interval
 from avssl.evaluate.neighbors.protocol import Attribute, mean_distances, nearest
 from avssl.evaluate.probes.probing import Learning
@@ -90,8 +89,12 @@ INTERVALS = {
     "balanced": lambda names, each: balanced_interval(each(RIGHT), each(LABELS), names),
     "map": lambda names, each: map_interval(each(SCORES), each(TARGETS), names, draws=100),
     "overlap of maps": lambda names, each: mean_interval(each(RIGHT) / 2 + each(LABELS) / 4, names, 300)[:2],
-    "extended set": lambda names, each: scoring._bootstrap(
-        np.stack([each(RIGHT), each(SCORES[:, 0]), each(SCORES[:, 1])], 1), names, lambda a, b, c: b[a].mean(), 300
+    "extended set": lambda names, each: cluster_bootstrap(
+        np.stack([each(RIGHT), each(SCORES[:, 0])], 1),
+        names,
+        lambda t: t[t[:, 0] > 0, 1].mean(),
+        draws=300,
+        bounds=SHARE,
     ),
     "joints that are right": lambda names, each: keypoint_rows._wilson(each(JOINTS), names),
     "area of joints": lambda names, each: keypoint_rows._bootstrap(each(JOINTS), names, CONTEXT, SHARE),

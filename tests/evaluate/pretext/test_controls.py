@@ -36,7 +36,7 @@ def told(monkeypatch, values):
     monkeypatch.setattr(controls, "_judge_control", judged)
     monkeypatch.setattr(controls, "evaluate_trained", lambda *_, **__: [])
     monkeypatch.setattr(controls, "untrained", lambda *_: None)
-    rows = controls.run_controls(Puzzle(), None, [], [], TrainOptions(), steps=5, say=said.append)
+    rows = controls.run_controls(Puzzle(), None, [], [], TrainOptions(), steps=5, log=said.append)
     return rows, seeds, said
 
 

@@ -13,7 +13,7 @@ from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.encoders import random_twin, weights_digest
 from avssl.evaluate.data.labelled import labelled
 from avssl.evaluate.data.split_files import column_of
-from avssl.evaluate.probes.finetune import FineTune, fine_tune_rows, fit, say
+from avssl.evaluate.probes.finetune import FineTune, fine_tune_rows, fit, predict
 from avssl.evaluate.probes.finetune_inputs import Pictures, Sounds
 from avssl.samplers.keys import generator
 
@@ -34,7 +34,7 @@ def test_a_network_learns_the_labels_and_its_start_stays_as_it_was(pictures):
     shown = Pictures(pictures, start, 1, 0.6, True)
     (division,) = pictures.divisions
     network = fit(start, pictures, division.train, shown, SMALL, 1e-2, seed=0)
-    right = say(network, division.test, shown, True).argmax(1) == pictures.labels[division.test]
+    right = predict(network, division.test, shown, True).argmax(1) == pictures.labels[division.test]
     assert right.mean() > 0.8
     assert weights_digest(start) == before
     assert weights_digest(network.encoder) != before

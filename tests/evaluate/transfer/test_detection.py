@@ -13,7 +13,7 @@ from avssl.evaluate.data.encoders import weights_digest
 from avssl.evaluate.transfer.detection.box_precision import Said
 from avssl.evaluate.transfer.detection.box_sets import open_boxes
 from avssl.evaluate.transfer.detection.picture import draw_detections
-from avssl.evaluate.transfer.detection.protocol import Detect, Found, blind_boxes, detect, fit, say
+from avssl.evaluate.transfer.detection.protocol import Detect, Found, blind_boxes, detect, fit, predict
 from avssl.evaluate.transfer.detection.rows import detection_rows, seen_classes
 from avssl.networks.vision import VisionConfig, VisionEncoder
 
@@ -32,7 +32,7 @@ def test_shapes_are_found_and_named_on_a_frozen_encoder(tmp_path):
     before = weights_digest(start)
     network = fit(start, train, SMALL, seed=0)
     assert weights_digest(start) == weights_digest(network.backbone.encoder) == before
-    found = Found({"trained": [say(network, test.scenes)]}, blind_boxes(train, test), {"trained": ""})
+    found = Found({"trained": [predict(network, test.scenes)]}, blind_boxes(train, test), {"trained": ""})
     rows = {(row.name, row.metric): row for row in detection_rows(found, test, [True, True], Context("t", draws=200))}
     assert rows["trained", "ap50"].value > 0.93
     assert rows["trained", "voc07-map"].value > 0.93

@@ -20,7 +20,7 @@ from avssl.evaluate.transfer.keypoints.people_files import open_people
 from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, errors_of, judged_people, mean_pose
 from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
 from avssl.evaluate.transfer.keypoints.pose_augmentation import BEYOND, Changes, Looks, cut_beyond
-from avssl.evaluate.transfer.keypoints.protocol import Pose, fit, judge, say
+from avssl.evaluate.transfer.keypoints.protocol import Pose, evaluate_keypoints, fit, predict
 from avssl.evaluate.transfer.keypoints.rows import keypoint_rows
 
 PLAIN = Changes(turn=10, flip=False)  # a dot's colour says left or right: mirrored it would say the other
@@ -110,7 +110,7 @@ def test_a_small_made_problem_is_learned_to_near_perfection(people):
     start, looks = vision_encoder(), Looks(people, 48, PLAIN)
     before = weights_digest(start)
     network = fit(start, looks, train, Pose(steps=80, batch_size=16, width=16), 1e-2)
-    found = pck(errors_of(say(network, looks, judged.items), judged), 0.2)
+    found = pck(errors_of(predict(network, looks, judged.items), judged), 0.2)
     blind = pck(errors_of(mean_pose(people, train)[None].repeat(len(judged.items), 0), judged), 0.2)
     assert found > 0.95
     assert blind < 0.35
@@ -144,7 +144,7 @@ def test_rows_have_interval_chance_control_and_what_was_dropped(people, tmp_path
     judged = judged_people(some, test, choose_unit(some))
     looks = Looks(some, 32)
     choices = Pose(steps=2, batch_size=4, width=8, rates=(1e-2, 1e-3))
-    outcome = judge(
+    outcome = evaluate_keypoints(
         vision_encoder(), looks, np.arange(36), judged, choices, Context("test", command="avssl …", draws=50), seeds=2
     )
     rows = {(row.name, row.metric): row for row in outcome.rows}

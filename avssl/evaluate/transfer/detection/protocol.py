@@ -7,7 +7,7 @@ the same pictures in the same order. Rows are made by :mod:`avssl.evaluate.trans
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from avssl.errors import UserError
-from avssl.evaluate.core.optimize import descend, of_step
+from avssl.evaluate.core.optimize import batch_of_step, minimize
+from avssl.evaluate.core.progress import Log, OnProgress, no_log
 from avssl.evaluate.transfer.detection.box_precision import Floats, Said
 from avssl.evaluate.transfer.detection.box_sets import BoxSet, Scene
 from avssl.media.decoding.images import read_image
@@ -27,9 +28,6 @@ from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 MEASURED = 64
 """Pictures that the scale of the stage is measured on."""
-
-Tell = Callable[[str], None]
-Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -79,25 +77,25 @@ def detect(
     seed: int = 0,
     *,
     device: torch.device | str = "cpu",
-    tell: Tell = lambda _: None,
-    told: Told | None = None,
+    log: Log = no_log,
+    on_progress: OnProgress | None = None,
 ) -> Found:
     """Train a detector from each start for each seed and ask it about the pictures of ``test``.
 
     Raises:
-        UserError: no such stage, or the loss is no number any more.
+        UserError: no such stage, or the loss became NaN.
         MediaError: a picture cannot be read.
     """
     found: dict[str, list[list[Said]]] = {name: [] for name in starts}
     notes: dict[str, str] = {}
     for one in range(seed, seed + choices.seeds):
         for name, start in starts.items():
-            network = fit(start, train, choices, one, device=device, told=told)
-            found[name].append(say(network, test.scenes))
+            network = fit(start, train, choices, one, device=device, on_progress=on_progress)
+            found[name].append(predict(network, test.scenes))
             backbone = network.backbone
             how = "fine-tuned" if choices.finetune else "frozen"
             notes[name] = f"{how}, {backbone.stage}, stride {backbone.geometry.stride}"
-            tell(f"{name}, seed {one}: {sum(len(said.boxes) for said in found[name][-1])} detections")
+            log(f"{name}, seed {one}: {sum(len(said.boxes) for said in found[name][-1])} detections")
     return Found(found, blind_boxes(train, test), notes)
 
 
@@ -108,7 +106,7 @@ def fit(
     seed: int,
     *,
     device: torch.device | str = "cpu",
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Any:
     """A detector trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU).
 
@@ -134,17 +132,17 @@ def fit(
 
         def loss(step: int) -> Tensor:
             rng = generator(seed, "detection", step)
-            chosen = of_step(len(train.scenes), size, step, seed)
+            chosen = batch_of_step(len(train.scenes), size, step, seed)
             pairs = [_shown(train.scenes[i], choices.flip and bool(rng.integers(2)), device) for i in chosen]
             parts: dict[str, Tensor] = network([picture for picture, _ in pairs], [target for _, target in pairs])
             return torch.stack(list(parts.values())).sum()
 
-        descend(network, loss, steps=choices.steps, rate=choices.rate, told=told)
+        minimize(network, loss, steps=choices.steps, rate=choices.rate, on_progress=on_progress)
     return network.eval()
 
 
 @torch.no_grad()
-def say(network: Any, scenes: Sequence[Scene]) -> list[Said]:
+def predict(network: Any, scenes: Sequence[Scene]) -> list[Said]:
     """What a detector says of each picture; one at a time, so that the answer does not hang on the others' sizes."""
     device = next(network.parameters()).device
     found: list[Said] = []

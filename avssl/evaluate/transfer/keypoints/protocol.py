@@ -9,15 +9,16 @@ mean place of each joint in the square, over the people learned from.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from avssl.errors import UserError
-from avssl.evaluate.core.optimize import of_step, rate_share
+from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
+from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.data.encoders import random_twin
 from avssl.evaluate.transfer.keypoints.pck import pck_auc
@@ -34,8 +35,6 @@ from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 JUDGED_AT_ONCE = 32
 CHOSEN_ON = 0.2
 """Share of the people learned from on which the learning rate is chosen."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What :func:`judge` found.
+    """What :func:`evaluate_keypoints` found.
 
     Attributes:
         rows: see :func:`avssl.evaluate.transfer.keypoints.rows.keypoint_rows`.
@@ -77,7 +76,7 @@ class Outcome:
     errors: dict[str, Floats]
 
 
-def judge(
+def evaluate_keypoints(
     encoder: ImageEncoder,
     looks: Looks,
     train: Indices,
@@ -87,13 +86,13 @@ def judge(
     *,
     seeds: int = 1,
     device: torch.device | str = "cpu",
-    tell: Tell = lambda _: None,
+    log: Log = no_log,
 ) -> Outcome:
     """An encoder, and the same with random weights, each with a head that learns from ``train``.
 
     Args:
         seeds: how many times all is repeated, with other heads, looks and random weights.
-        tell: called with a line as each is done.
+        log: called with a line as each is done.
 
     Raises:
         UserError: no such stage, pictures too small for the encoder, or too few people to choose a rate on.
@@ -106,10 +105,10 @@ def judge(
         twin = random_twin(encoder, seed)
         for name, start in {"trained": encoder, "random": twin}.items():
             network, told = learn(start, looks, train, choices, judged.unit, seed, device)
-            said.append(say(network, looks, judged.items))
+            said.append(predict(network, looks, judged.items))
             found[name].append(errors_of(said[-1], judged))
             notes.setdefault(name, f"{how}, {told}")
-            tell(f"{name}, seed {seed}: {told}")
+            log(f"{name}, seed {seed}: {told}")
     blind = errors_of(mean_pose(looks.people, train)[None].repeat(len(judged.items), axis=0), judged)
     rows = keypoint_rows(found, blind, judged, context, notes)
     return Outcome(rows, said[0], {name: some[0] for name, some in found.items()} | {BLIND: blind})
@@ -129,18 +128,17 @@ def learn(
     Raises:
         UserError: no such stage, pictures too small for the encoder, or too few people to choose a rate on.
     """
-    rate = choices.rates[0]
-    if len(choices.rates) > 1:
-        people = looks.people.part(items)
-        rest, held, _ = divide(replace(people, splits=(None,) * len(people)), CHOSEN_ON, seed)
-        figures: dict[float, float] = {}
-        for tried in choices.rates:
-            network = fit(start, looks, items[rest], choices, tried, seed, device)
-            errors = errors_of(
-                say(network, looks, items[held]), JudgedPeople(looks.people, items[held], unit, len(held))
-            )
-            figures[tried] = float(np.nan_to_num(pck_auc(errors, unit.alpha)))
-        rate = max(figures, key=lambda tried: figures[tried])
+    if len(choices.rates) == 1:
+        return fit(start, looks, items, choices, choices.rates[0], seed, device), f"learning rate {choices.rates[0]:g}"
+    people = looks.people.part(items)
+    rest, held, _ = divide(replace(people, splits=(None,) * len(people)), CHOSEN_ON, seed)
+    evaluated = JudgedPeople(looks.people, items[held], unit, len(held))
+
+    def score(rate: float) -> float:
+        network = fit(start, looks, items[rest], choices, rate, seed, device)
+        return float(np.nan_to_num(pck_auc(errors_of(predict(network, looks, items[held]), evaluated), unit.alpha)))
+
+    rate = best_of(choices.rates, score)
     return fit(start, looks, items, choices, rate, seed, device), f"learning rate {rate:g}"
 
 
@@ -157,23 +155,19 @@ def fit(
     with own_random_state():
         seed_torch(hashed(seed, "pose-head"))
         network = _network(start, looks, choices).to(device).train()
-    weights = [one for one in network.parameters() if one.requires_grad]
-    solver = torch.optim.AdamW(weights, lr=rate, weight_decay=choices.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: rate_share(step, choices.steps))
-    for step in range(choices.steps):
-        chosen = items[of_step(len(items), min(choices.batch_size, max(2, len(items))), step, seed)]
+    size = min(choices.batch_size, max(2, len(items)))
+
+    def loss(step: int) -> Tensor:
+        chosen = items[batch_of_step(len(items), size, step, seed)]
         frames, truth = looks.training(chosen, generator(seed, "looks", step), device)
-        loss = pose_loss(network, network(frames), truth)
-        solver.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(weights, 5.0)
-        solver.step()
-        schedule.step()
+        return pose_loss(network, network(frames), truth)
+
+    minimize(network, loss, steps=choices.steps, rate=rate, weight_decay=choices.weight_decay)
     return network.eval()
 
 
 @torch.no_grad()
-def say(network: PoseNetwork, looks: Looks, items: Indices) -> Floats:
+def predict(network: PoseNetwork, looks: Looks, items: Indices) -> Floats:
     """Where the joints of some people are, in shares 0..1 of their squares: (items, joints, 2)."""
     device = next(network.head.parameters()).device
     found = [

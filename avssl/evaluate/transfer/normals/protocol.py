@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avssl.errors import UserError
-from avssl.evaluate.core.optimize import descend, of_step
+from avssl.evaluate.core.optimize import batch_of_step, minimize
+from avssl.evaluate.core.progress import Log, OnProgress, no_log
 from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import Facing, NormalSet
 from avssl.networks.encoder import ImageEncoder
@@ -34,8 +35,6 @@ from avssl.samplers.keys import generator
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 Floats = NDArray[np.float64]
-Tell = Callable[[str], None]
-Told = Callable[[int, int], None]
 
 SAMPLED, MEASURED = 20_000, 64
 """Training normals that the centres are made from, and pictures that the scale of the stages is measured on."""
@@ -99,13 +98,13 @@ def judge_normals(
     seed: int = 0,
     *,
     device: torch.device | str = "cpu",
-    tell: Tell = lambda _: None,
-    told: Told | None = None,
+    log: Log = no_log,
+    on_progress: OnProgress | None = None,
 ) -> Judged:
     """Train a decoder on each start for each seed and judge it on ``test``.
 
     Raises:
-        UserError: too few different normals for the clusters, or the loss is no number any more.
+        UserError: too few different normals for the clusters, or the loss became NaN.
         MediaError: a picture cannot be read.
     """
     blind = look_away(train)
@@ -117,11 +116,11 @@ def judge_normals(
     networks: dict[str, NormalsNetwork] = {}
     for number in range(seed, seed + choices.seeds):
         for name, start in starts.items():
-            network = fit_normals(start, train, choices, number, device=device, told=told)
+            network = fit_normals(start, train, choices, number, device=device, on_progress=on_progress)
             networks.setdefault(name, network)
             found[name].append(_tallied(test, partial(say_normals, network, side=choices.side)))
             figures = figures_of(found[name][-1].sum(0))
-            tell(f"{name}, seed {number}: mean {figures['angle-mean']:.1f}°, median {figures['angle-median']:.1f}°")
+            log(f"{name}, seed {number}: mean {figures['angle-mean']:.1f}°, median {figures['angle-median']:.1f}°")
     how = ("fine-tuned" if choices.finetune else "frozen") + (
         f", {choices.clusters} centres" if choices.clusters else ", regression"
     )
@@ -135,7 +134,7 @@ def fit_normals(
     seed: int,
     *,
     device: torch.device | str = "cpu",
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> NormalsNetwork:
     """A decoder trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU)."""
     centres = torch.from_numpy(normal_centres(train, choices.clusters, seed)) if choices.clusters else None
@@ -153,13 +152,13 @@ def fit_normals(
             rng = generator(seed, "normals", step)
             shown = [
                 _shown(train[k], size, choices.flip and bool(rng.integers(2)))
-                for k in of_step(len(train), count, step, seed)
+                for k in batch_of_step(len(train), count, step, seed)
             ]
             frames, truth, valid = (torch.stack(list(part)).to(device) for part in zip(*shown, strict=True))
             raw = network(frames)
             return network.loss(raw, truth, valid)
 
-        descend(network.train(), loss, steps=choices.steps, rate=choices.rate, told=told)
+        minimize(network.train(), loss, steps=choices.steps, rate=choices.rate, on_progress=on_progress)
     return network.eval()
 
 
