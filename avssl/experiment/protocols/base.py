@@ -15,8 +15,7 @@ from avssl.options import Option, option, options_of
 if TYPE_CHECKING:
     import torch
 
-    from avssl.evaluate.core.rows import ResultRow
-    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.core.rows import Context, ResultRow
     from avssl.evaluate.core.training_overlap import Seen
     from avssl.media.facts import Media
     from avssl.networks.encoder import Encoder, ImageEncoder
@@ -204,7 +203,7 @@ class Subject:
 
     def context(self, protocol: str, seed: int, listed: int, draws: int | None = None) -> Context:
         """What all rows of the evaluation share."""
-        from avssl.evaluate.core.scores import Context
+        from avssl.evaluate.core.rows import Context
 
         made = Context(protocol, seed, self.command, listed)
         return made if draws is None else replace(made, draws=draws)

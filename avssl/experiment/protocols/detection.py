@@ -67,7 +67,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     chosen = choices(Detect, options)
     with progress("training", "steps") as on_progress:
-        found = detect(starts, train, test, chosen, options.seed, device=device, tell=log, told=on_progress)
+        found = detect(starts, train, test, chosen, options.seed, device=device, log=log, on_progress=on_progress)
     called = f"{name}-finetuned" if options.finetune else name
     protocol = f"{called}, {options.steps} steps of {options.batch_size}, {options.side} px"
     context = subject.context(protocol, options.seed, test.listed, options.draws)

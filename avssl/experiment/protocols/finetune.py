@@ -18,8 +18,7 @@ from avssl.options import option
 from avssl.system.console import log, progress
 
 if TYPE_CHECKING:
-    from avssl.evaluate.core.rows import ResultRow
-    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.core.rows import Context, ResultRow
     from avssl.evaluate.data.labelled import Labelled
     from avssl.evaluate.probes.finetune_inputs import Shown
     from avssl.networks.encoder import Encoder
@@ -70,7 +69,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     context = subject.context(name, options.seed, len(data.test))
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     data, shown = _shown(encoder, data, options)
-    rows = fine_tune_rows(starts, data, shown, choices(FineTune, options), context, device=device, tell=log)
+    rows = fine_tune_rows(starts, data, shown, choices(FineTune, options), context, device=device, log=log)
     if encoder.role == "audio":
         rows.append(_mfcc_row(data, context))
     return labelled_outcome(name, rows, options, subject, data, draw_labels)

@@ -61,7 +61,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, judged_people
     from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
     from avssl.evaluate.transfer.keypoints.pose_augmentation import Changes, Looks
-    from avssl.evaluate.transfer.keypoints.protocol import Pose, judge
+    from avssl.evaluate.transfer.keypoints.protocol import Pose, evaluate_keypoints
 
     device = options.torch_device()
     encoder = subject.image_encoder(options.encoder)
@@ -73,7 +73,9 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     protocol = f"{name}, {how}, {options.steps} steps, {looks.side} px"
     context = subject.context(protocol, options.seed, judged.listed)
     chosen = choices(Pose, options)
-    found = judge(encoder, looks, train, judged, chosen, context, seeds=options.seeds, device=device, tell=log)
+    found = evaluate_keypoints(
+        encoder, looks, train, judged, chosen, context, seeds=options.seeds, device=device, log=log
+    )
 
     def draw(outcome: Outcome, path: Path) -> bool:
         draw_keypoints(path, outcome.heading, looks, judged, found.points, found.errors)

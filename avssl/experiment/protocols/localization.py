@@ -15,11 +15,10 @@ from avssl.system.console import log
 from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
-    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.core.rows import Context, ResultRow
     from avssl.evaluate.core.training_overlap import Seen
     from avssl.evaluate.localization.annotations import Annotations, Item
     from avssl.evaluate.localization.datasets import Sound
-    from avssl.evaluate.localization.scoring import Company
     from avssl.evaluate.localization.synthetic import MapMaker
     from avssl.localization.localizer import Localizer
     from avssl.media.facts import Media
@@ -76,23 +75,23 @@ class Options(ComputeOptions, RunOptions):
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate localization."""
-    from avssl.evaluate.localization.scoring import Company
+    from avssl.evaluate.localization.scoring import localization_context
 
     names = options.protocol or DEFAULT
     chosen = [protocol(one) for one in (tuple(PROTOCOLS) if names == ("all",) else names)]
-    company = Company(seed=options.seed, command=subject.command, draws=options.draws)
+    context = localization_context(options.seed, subject.command, options.draws)
     if options.annotations is None:  # the world has rejections of its own
         chosen = [one for one in chosen if one.name != "negatives" and not one.extended]
-        outcome = _on_world(options, subject, chosen, company)
+        outcome = _on_world(options, subject, chosen, context)
     else:
-        outcome = _on_annotations(options, subject, chosen, company)
+        outcome = _on_annotations(options, subject, chosen, context)
     return replace(outcome, name=name, place=options.place)
 
 
 # --- the generated world --------------------------------------------------------------------------------------
 
 
-def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], company: Company) -> Outcome:
+def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], context: Context) -> Outcome:
     from avssl.evaluate.localization.synthetic import evaluate_world, is_world
     from avssl.localization.localizer import Localizer, open_localizer
     from avssl.localization.spreading import PeakDiscs, Regions
@@ -112,7 +111,7 @@ def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], co
         "trained/peak-disc": PeakDiscs(localizer),
         "untrained": Regions(Localizer(untrained(localizer.model, options.seed))),
     }
-    rows = evaluate_world(test, models, chosen, company, threshold, options.moments, sure=localizer)
+    rows = evaluate_world(test, models, chosen, context, threshold, options.moments, sure=localizer)
     seen = subject.seen(test, str(place))
     clips = "clips" if seen else "held-out clips"
     return Outcome("", rows, f"{options.run} on {len(test)} {clips} of {place}", seen=seen)
@@ -162,7 +161,7 @@ class Scored:
     seen: Seen | None = None
 
 
-def _on_annotations(options: Options, subject: Subject, chosen: Sequence[Protocol], company: Company) -> Outcome:
+def _on_annotations(options: Options, subject: Subject, chosen: Sequence[Protocol], context: Context) -> Outcome:
     from avssl.evaluate.core.training_overlap import marked
     from avssl.evaluate.localization.annotations import read_annotations
     from avssl.evaluate.localization.blind import blind_rows
@@ -176,14 +175,14 @@ def _on_annotations(options: Options, subject: Subject, chosen: Sequence[Protoco
     plain = [one for one in chosen if one.name != "negatives"]
     if options.maps is not None:
         # Sounds that belong to nothing need a model to hear them.
-        scored = _score_file(options, truth, plain if options.run is None else chosen, company)
+        scored = _score_file(options, truth, plain if options.run is None else chosen, context)
     elif options.run is not None:
-        scored = _score_run(options, subject, truth, chosen, company)
+        scored = _score_run(options, subject, truth, chosen, context)
     else:
         scored = Scored(truth.items)
     rows = list(scored.rows) if scored.seen is None else marked(scored.rows, scored.seen)
     log("blind rows: what scores without looking or listening")
-    rows += blind_rows(scored.items, plain, company, train, [name for name, _ in scored.missing])
+    rows += blind_rows(scored.items, plain, context, train, [name for name, _ in scored.missing])
     source = options.maps or options.run or "nothing"
     kept = options.output is not None or options.run is not None
     return Outcome(
@@ -210,7 +209,7 @@ def _missing_file(missing: Sequence[tuple[str, str]]) -> Beside:
     return Beside(f"the {len(missing)} items that were left out", "-missing.txt", write)
 
 
-def _score_file(options: Options, truth: Annotations, chosen: Sequence[Protocol], company: Company) -> Scored:
+def _score_file(options: Options, truth: Annotations, chosen: Sequence[Protocol], context: Context) -> Scored:
     from avssl.evaluate.localization.maps import MapFile
     from avssl.evaluate.localization.scoring import rows_of, score_maps
 
@@ -229,12 +228,12 @@ def _score_file(options: Options, truth: Annotations, chosen: Sequence[Protocol]
             f"{scores.constant} maps are constant; they score 0 in our protocols; in published ones all of the picture "
             "is predicted where the rule is ≥, nothing where it is >"
         )
-    rows = rows_of("maps", scores, chosen, company, f"{len(scores.items)} of {len(truth.items)} items have a map")
+    rows = rows_of("maps", scores, chosen, context, f"{len(scores.items)} of {len(truth.items)} items have a map")
     return Scored(tuple(scores.items), rows, [(name, "no map") for name in scores.missing])
 
 
 def _score_run(
-    options: Options, subject: Subject, truth: Annotations, chosen: Sequence[Protocol], company: Company
+    options: Options, subject: Subject, truth: Annotations, chosen: Sequence[Protocol], context: Context
 ) -> Scored:
     import numpy as np
 
@@ -257,7 +256,7 @@ def _score_run(
     rows: list[ResultRow] = []
     missing, items = list(test.missing), test.items
     if any(one.name == "negatives" for one in chosen):
-        rows += negative_rows(test, localizer, localizer.threshold, company, fitted_on(Path(str(options.run))))
+        rows += negative_rows(test, localizer, localizer.threshold, context, fitted_on(Path(str(options.run))))
     chosen = [one for one in chosen if one.name != "negatives"]
     for name, model, sound, what in sources:
         maps = ModelMaps(model, test, sound)
@@ -273,7 +272,7 @@ def _score_run(
         if maps.alone:
             note += f"; {len(maps.alone)} items left out: no sound of another class"
             log(f"{name}: {len(maps.alone)} items left out, no sound of another class is there")
-        rows += rows_of(name, scores, chosen, company, note)
+        rows += rows_of(name, scores, chosen, context, note)
     found = {place for item in items for place in (test.places[item.name].picture, test.places[item.name].sound)}
     seen = subject.seen(Subset(test.media, np.array(sorted(found))), options.data)
     return Scored(items, rows, missing, seen)

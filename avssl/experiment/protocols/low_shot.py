@@ -43,5 +43,5 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
 
     probed = features_of(options, subject, name)
     chosen = choices(LowShot, options)
-    rows = low_shot(probed.encoded, probed.data, chosen, probed.context, stages=options.stages, tell=log)
+    rows = low_shot(probed.encoded, probed.data, chosen, probed.context, stages=options.stages, log=log)
     return labelled_outcome(name, rows, options, subject, probed.data, draw_labels)

@@ -176,7 +176,7 @@ def _found(encoders: dict[str, Compared], spots: Spots, sources: Sequence[str], 
     found: dict[str, Found] = {}
     for label, one in encoders.items():
         with progress(f"features, {label}", "items") as on_progress:
-            features = stage_features(one.encoder, spots, taking, device=device, told=on_progress)
+            features = stage_features(one.encoder, spots, taking, device=device, on_progress=on_progress)
         if one.stage is not None and one.stage not in features.stages:
             there = ", ".join(features.stages)
             raise UserError(f"the encoder has no stage called {one.stage!r}; it has: {there}")

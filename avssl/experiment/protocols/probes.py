@@ -24,8 +24,7 @@ from avssl.options import option
 from avssl.system.console import log, progress
 
 if TYPE_CHECKING:
-    from avssl.evaluate.core.rows import ResultRow
-    from avssl.evaluate.core.scores import Context
+    from avssl.evaluate.core.rows import Context, ResultRow
     from avssl.evaluate.data.labelled import Labelled
     from avssl.evaluate.probes.probing import Encoded, Probe
     from avssl.media.facts import Media
@@ -100,7 +99,7 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
     found: list[Encoded] = []
     for label, one in encoders.items():
         with progress(f"features, {label}", "items") as on_progress:
-            parts = [stage_features(one, part, taking, device=device, told=on_progress) for part in data.parts]
+            parts = [stage_features(one, part, taking, device=device, on_progress=on_progress) for part in data.parts]
         if label == "trained":
             _check_stages(options.stages, parts[0].stages)
         found.append(Encoded(label, parts))
@@ -119,7 +118,7 @@ def probe_outcome(name: str, probe: Probe, options: ProbeOptions, subject: Subje
     from avssl.evaluate.core.depth_curve import draw_depth
     from avssl.evaluate.probes.probing import probe_all
 
-    rows = probe_all(probed.encoded, probed.data, probe, probed.context, stages=options.stages, tell=log)
+    rows = probe_all(probed.encoded, probed.data, probe, probed.context, stages=options.stages, log=log)
     return labelled_outcome(name, rows, options, subject, probed.data, draw_depth)
 
 
