@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from media.made import Recipe, draw, make
 from numpy.typing import NDArray
+from PIL import Image
 
 from avssl.errors import MediaError
 from avssl.media.decoding.clock import Clock
@@ -280,3 +281,34 @@ def test_damage_at_the_beginning_of_what_was_cut_is_damage(tmp_path: Path) -> No
     data[after + 200 : after + 260] = np.random.default_rng(3).bytes(60)
     cut.write_bytes(data[start - 188 * 3 :])
     assert str(inspect(str(cut)).reason).startswith("damaged: its pictures cannot be decoded")
+
+
+def test_bytes_of_another_picture_in_a_moving_gif_or_a_webp_are_damage(tmp_path: Path) -> None:
+    film = Path(make(tmp_path, Recipe("gif", video="gif", sound=None, pixels="rgb8", width=160, height=120)))
+    noise = np.random.default_rng(4)
+    data = bytearray(film.read_bytes())
+    assert inspect(str(film)).reason is None
+    at = len(data) // 2
+    data[at : at + 30] = noise.bytes(30)
+    film.write_bytes(data)
+    assert str(inspect(str(film)).reason).startswith("damaged: its pictures cannot be decoded at ")
+
+    found = []
+    picture = noise.integers(0, 255, (12, 16, 3), np.uint8).repeat(10, 0).repeat(10, 1)
+    for quality in (40, 60, 80, 95):
+        path = tmp_path / f"{quality}.webp"
+        Image.fromarray(picture).save(path, quality=quality)
+        assert inspect(str(path)).reason is None
+        data = bytearray(path.read_bytes())
+        at = len(data) // 2
+        data[at : at + 30] = noise.bytes(30)
+        path.write_bytes(data)
+        found.append(inspect(str(path)).reason)
+    assert "damaged: the WebP data cannot be decoded to the end" in found
+
+
+def test_two_gifs_joined_are_never_one_film(tmp_path: Path) -> None:
+    films = [make(tmp_path, Recipe("gif", video="gif", sound=None, pixels="rgb8", frames=9), name) for name in "ab"]
+    both = tmp_path / "both.gif"
+    both.write_bytes(b"".join(Path(film).read_bytes() for film in films))
+    assert str(inspect(str(both)).reason).startswith("joined: another file begins in it")

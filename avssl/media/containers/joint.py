@@ -179,6 +179,12 @@ def _in_ogg(data: mmap.mmap) -> int | None:
     return None
 
 
+def _in_gif(data: mmap.mmap) -> int | None:
+    """FFmpeg shows the frames of what follows, too, in the colours and sizes of the first."""
+    at = data.find(b"\0;GIF8")  # the trailer and another head
+    return None if at < 0 else at + 2
+
+
 _FINDERS: dict[str, Callable[[mmap.mmap], int | None]] = {
     "mp4": _in_mp4,
     "matroska": _in_matroska,
@@ -186,4 +192,5 @@ _FINDERS: dict[str, Callable[[mmap.mmap], int | None]] = {
     "flv": _in_flv,
     "asf": _in_asf,
     "ogg": _in_ogg,
+    "gif": _in_gif,
 }

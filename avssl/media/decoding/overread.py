@@ -1,9 +1,9 @@
 """Whether decoding pictures of VP8 and VP9 needs no bytes beyond their own.
 
 The arithmetic decoders of these codecs take any bytes for pictures, and FFmpeg reports no damage in them. But a damaged
-picture mostly takes more bytes than it has. So each is decoded twice, the second time with bytes added behind its end:
-a whole one is the same. FFmpeg's decoder of HEVC stops without a word where a damaged slice seems to end. So key frames
-are decoded with other bytes at the end of each slice: a whole one is not the same.
+picture mostly takes more bytes than it has, or less. So each is decoded twice, the second time with bytes added behind
+its end: a whole one is the same. FFmpeg's decoder of HEVC stops without a word where a damaged slice seems to end. So
+key frames are decoded with other bytes at the end (in HEVC of each slice): a whole one is not the same.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from avssl.media.decoding.clock import Clock
 
 CODECS = ("vp8", "vp9")
 _ADDED = b"\xa5" * 16
-_OTHER_ENDS, _OTHER_BYTES, _OTHER_SHARE = 4, 64, 0.1
-"""How often other bytes are tried, at least how many, and of what part of a slice: where all is of one colour, a few
-may make no difference."""
+_OTHER_ENDS, _OTHER_BYTES = 4, 32
+"""How often other bytes are tried, and how many: encoders write at most four that mean nothing, and of any others the
+decoder makes another picture, or none."""
 _SMALLEST_SLICE = 400
-"""Bytes; smaller ones are left alone for the same reason."""
+"""Bytes; smaller ones are left alone."""
 _MOST_SLICES = 4
 
 
@@ -62,8 +62,8 @@ def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, dead
     return None
 
 
-def leaves_bytes_unused(path: str, clock: Clock, key_seconds: float, deadline: Deadline) -> bool:
-    """Whether a slice of an HEVC key frame ends, for its decoder, long before its bytes do.
+def key_goes_astray(path: str, clock: Clock, key_seconds: float, deadline: Deadline) -> bool:
+    """Whether a key frame of HEVC, VP8 or VP9 ends, for its decoder, long before its bytes do.
 
     Args:
         key_seconds: media time of the key frame.
@@ -74,20 +74,39 @@ def leaves_bytes_unused(path: str, clock: Clock, key_seconds: float, deadline: D
         assert tick is not None  # stream_at sees to it
         container.seek(round((clock.origin_seconds + key_seconds) / tick), stream=stream)
         packet = next((p for p in packets(container, deadline, stream) if p.is_keyframe), None)
-        data, context = bytes(packet or b""), stream.codec_context
-        frames = _alone(context, data)
-        for start, end in _slices(data, context.extradata or b"") if frames else ():
-            if end - start < _SMALLEST_SLICE:
-                continue
-            count = max(_OTHER_BYTES, round(_OTHER_SHARE * (end - start)))
-            draws = np.random.default_rng(0).integers(1, 256, (_OTHER_ENDS, count), np.uint8)
-            others = (data[: end - count] + draw.tobytes() + data[end:] for draw in draws)
-            if all(_are_same(frames, _alone(context, changed)) for changed in others):
-                return True
-    return False
+        if packet is None:
+            return False
+        data, context = bytes(packet), stream.codec_context
+        if context.codec.name == "hevc":
+            slices = _slices(data, context.extradata or b"")
+        else:
+            has_index = bool(data) and data[-1] >> 5 == 0b110  # VP9: of several frames
+            slices = [] if has_index else [(0, len(data.rstrip(b"\0")))]
+        return _goes_astray(context, data, slices)
+
+
+def vp8_goes_astray(data: bytes) -> bool:
+    """The same of a picture of VP8 alone (WebP): whether it needs more bytes than it has, or leaves some unused."""
+    context = av.CodecContext.create("vp8", "r")
+    frames = _alone(context, data)
+    if frames and not _are_same(frames, _alone(context, data + _ADDED)):
+        return True
+    return _goes_astray(context, data, [(0, len(data.rstrip(b"\0")))])
 
 
 # --- how ------------------------------------------------------------------------------------------------------
+
+
+def _goes_astray(context: VideoCodecContext, data: bytes, slices: list[tuple[int, int]]) -> bool:
+    frames = _alone(context, data)
+    for start, end in slices if frames else ():
+        if end - start < _SMALLEST_SLICE:
+            continue
+        draws = np.random.default_rng(0).integers(1, 256, (_OTHER_ENDS, _OTHER_BYTES), np.uint8)
+        others = (data[: end - _OTHER_BYTES] + draw.tobytes() + data[end:] for draw in draws)
+        if all(_are_same(frames, _alone(context, changed)) for changed in others):
+            return True
+    return False
 
 
 def _decoder_like(context: VideoCodecContext) -> VideoCodecContext:
@@ -112,15 +131,19 @@ def _decoded(decoder: VideoCodecContext, packet: Packet[VideoStream]) -> list[Vi
 
 def _are_same(frames: list[VideoFrame], others: list[VideoFrame]) -> bool:
     return len(frames) == len(others) and all(
-        np.array_equal(_brightness(one), _brightness(two)) for one, two in zip(frames, others, strict=True)
+        np.array_equal(plane, other)
+        for one, two in zip(frames, others, strict=True)
+        for plane, other in zip(_planes(one), _planes(two), strict=True)
     )
 
 
-def _brightness(frame: VideoFrame) -> NDArray[np.uint8]:
-    """The bytes of the first plane, without those that pad its rows."""
-    plane = frame.planes[0]
-    used = plane.width * ((frame.format.components[0].bits + 7) // 8)
-    return np.frombuffer(cast("Any", plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, :used]
+def _planes(frame: VideoFrame) -> list[NDArray[np.uint8]]:
+    """The bytes of its planes, without those that pad their rows."""
+    width = (frame.format.components[0].bits + 7) // 8
+    return [
+        np.frombuffer(cast("Any", plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width * width]
+        for plane in frame.planes
+    ]
 
 
 def _alone(context: VideoCodecContext, data: bytes) -> list[VideoFrame]:

@@ -14,6 +14,7 @@ from av.packet import Packet
 
 from avssl.media.containers.container import Deadline, opened
 from avssl.media.decoding.images import NoImage, give_memory_back, is_animated, must_fit, opened_image, pixels_of
+from avssl.media.decoding.overread import vp8_goes_astray
 from avssl.media.indexing.check_video import Unusable
 
 _PNG_CHECKED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
@@ -70,6 +71,8 @@ def _checked(path: str, source: BinaryIO, in_a_tar: bool) -> tuple[int, int] | N
             if kind == "WEBP":
                 raise Unusable("not supported: an animated WebP; convert it to GIF or MP4")
             return None
+        if kind == "WEBP":
+            _check_webp(source)
         if kind not in ("JPEG", "MPO"):
             height, width = pixels_of(image).shape[1:]
             return width, height
@@ -99,6 +102,23 @@ def _check_png(file: BinaryIO) -> None:
             raise Unusable(f"damaged: a chunk of this PNG ({name.decode('ascii')}) has a wrong checksum")
         if name == b"IEND":
             break
+    file.seek(place)
+
+
+def _check_webp(file: BinaryIO) -> None:
+    """
+    Raises:
+        Unusable: the decoder of a lossy picture goes astray in it. Lossless ones are not looked at (RFC 9649, 2.5).
+    """
+    place = file.tell()
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        name, size = struct.unpack("<4sI", head)
+        if name == b"VP8 ":
+            if vp8_goes_astray(file.read(size)):
+                raise Unusable("damaged: the WebP data cannot be decoded to the end")
+            break
+        file.seek(size + (size & 1), io.SEEK_CUR)
     file.seek(place)
 
 

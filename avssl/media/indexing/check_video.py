@@ -21,6 +21,7 @@ from avssl.media.decoding.pictures import Painter, shown_size
 from avssl.media.decoding.trust import decoded
 from avssl.media.decoding.video import DAMAGED, FrameReader, size_changes
 from avssl.media.indexing.bare_rates import rate_change
+from avssl.media.indexing.check_gif import damaged_gif_frame
 
 FIRST_FRAMES = 120
 MIDDLE_FRAMES = 60
@@ -77,9 +78,15 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
         clock = look.counted()
     else:
         clock = look.timed(thorough)
+        if thorough and track.codec == "gif":
+            number = damaged_gif_frame(path)
+            if number is not None:
+                raise Unusable(
+                    f"{DAMAGED} at {float(clock.frame_times[min(number, len(clock.frame_times) - 1)]):.2f} s"
+                )
         if thorough and track.codec in overread.CODECS:
             look.must_be_of_its_own_bytes(clock)
-        if thorough and track.codec == "hevc":
+        if thorough and track.codec in ("hevc", *overread.CODECS):
             look.must_use_its_bytes(clock)
     count, lasts = len(clock.frame_times), float(clock.frame_times[-1])
     if lasts * FASTEST < count - 1:
@@ -176,7 +183,7 @@ class _Look:
         """
         keys = clock.key_times if clock.video_seekable else clock.key_times[:1]
         for key in sorted({0, len(keys) // 2, len(keys) - 1}) if len(keys) else ():
-            if overread.leaves_bytes_unused(self._path, clock, float(keys[key]), self._deadline):
+            if overread.key_goes_astray(self._path, clock, float(keys[key]), self._deadline):
                 raise Unusable(f"{DAMAGED} at {max(float(keys[key]), 0.0):.2f} s")
 
     # Times from decoding everything.
