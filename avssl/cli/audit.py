@@ -64,11 +64,11 @@ def run(argv: Sequence[str]) -> None:
 
     mode = data_sources.asked(values["sources"], values["source_column"])
     column = data_sources.column_of(mode, values["data"])
-    media = open_source(values["data"], say, column)
+    media = open_source(values["data"], column)
     test = None
     if values["test"] is not None:
         is_table = Path(values["test"]).suffix.lower() in (".csv", ".tsv")
-        test = open_source(values["test"], say, column if is_table else None)
+        test = open_source(values["test"], column if is_table else None)
     with progress("auditing", "steps") as tell:
         found = audit(
             media,

@@ -59,7 +59,7 @@ def run(argv: Sequence[str]) -> None:
         if len(error.rejected) > 1:  # one alone is named by the line that ends the command
             print_rejected([(relative(path, error.root), reason) for path, reason in error.rejected])
         raise
-    offer_tables(options.data, say)
+    offer_tables(options.data)
     if isinstance(media, Prepared):
         with telling(None) as tell:
             say(f"{media.folder}: {verify(media, quick=options.quick, tell=tell).words()}")

@@ -45,8 +45,8 @@ def run(argv: Sequence[str]) -> None:
     from avssl.localization.localizer import open_localizer
     from avssl.trainer.devices import choose_device
 
-    folder = values["run"] or str(default_run(say))
-    scene = scene or open_scene(str(example_clip(Path(folder), say)), None)
+    folder = values["run"] or str(default_run())
+    scene = scene or open_scene(str(example_clip(Path(folder))), None)
     localizer = open_localizer(folder, choose_device(values["device"]))
     if values["threshold"] is not None:
         localizer.threshold = values["threshold"]

@@ -16,13 +16,12 @@ from avssl.experiment import torchvision_data
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
 from avssl.options import option
-from avssl.system.console import log
+from avssl.system.console import log, quiet
 
 if TYPE_CHECKING:
     from avssl.evaluate.data.load_run import TrainedTask
     from avssl.tasks.base import Task
 
-Say = Callable[[str], None]
 SPLITS = ("train", "validation", "test")
 
 
@@ -92,65 +91,66 @@ class Opened:
     sources: data_sources.FoundSources
 
 
-def gather(task: Task, options: DataOptions, seed: int, say: Say = log, *, need_test: bool = True) -> Parts:
+def gather(task: Task, options: DataOptions, seed: int, *, need_test: bool = True) -> Parts:
     """Open the data, prepare them if they fit, drop what the task cannot use, and divide the rest.
 
     Args:
         task: says which items it cannot use.
         options: where the data are.
         seed: of the division by source.
-        say: takes a line about each thing done.
         need_test: whether a part must be held out for the controls.
 
     Raises:
         UserError: nothing there, nothing usable, or too little to divide.
     """
-    return prepared(opened(task, options, seed, say, need_test=need_test), say)
+    return prepared(opened(task, options, seed, need_test=need_test))
 
 
-def opened(task: Task, options: DataOptions, seed: int, say: Say = log, *, need_test: bool = True) -> Opened:
+def opened(task: Task, options: DataOptions, seed: int, *, need_test: bool = True) -> Opened:
     """The first half of :func:`gather`: all that can be wrong with the data, before hours of preparing them."""
     options.check()
     mode = options.sources_asked if options.data is not None or options.test is not None else "none"  # our own clips
     column = data_sources.column_of(mode, options.data)
-    media = open_source(options.data, say, column)
+    media = open_source(options.data, column)
     test = None
     if options.test is not None:
         is_table = Path(options.test).suffix.lower() in (".csv", ".tsv")
-        test = open_source(options.test, say, column if is_table else None)
-    usable(media, task, options.data or "the generated world", lambda line: None)  # before they are looked into
-    found = Opened(task, options, seed, need_test, media, test, data_sources.find(media, test, mode, say))
-    _divided(found, lambda media: media, lambda line: None)
+        test = open_source(options.test, column if is_table else None)
+    with quiet():  # before they are looked into
+        usable(media, task, options.data or "the generated world")
+    found = Opened(task, options, seed, need_test, media, test, data_sources.find(media, test, mode))
+    with quiet():
+        _divided(found, lambda media: media)
     return found
 
 
-def prepared(found: Opened, say: Say = log) -> Parts:
+def prepared(found: Opened) -> Parts:
     """The second half of :func:`gather`."""
-    parts = _divided(found, lambda media: fast(media, found.task, found.options, say), say)
-    _say_shared(parts, say)
+    parts = _divided(found, lambda media: fast(media, found.task, found.options))
+    _warn_of_shared(parts)
     counts = [
         (len(part), name)
         for name, part in zip(SPLITS, (parts.train, parts.validation, parts.test), strict=True)
         if part
     ]
-    say("items: " + ", ".join(f"{count} for {name}" for count, name in counts))
+    log("items: " + ", ".join(f"{count} for {name}" for count, name in counts))
     return parts
 
 
-def _divided(found: Opened, made: Callable[[Media], Media], say: Say) -> Parts:
+def _divided(found: Opened, made: Callable[[Media], Media]) -> Parts:
     options, sources = found.options, found.sources
     media = data_sources.carried(sources.data, found.media, made(found.media))
-    media = usable(media, found.task, options.data or "the generated world", say)
+    media = usable(media, found.task, options.data or "the generated world")
     test = None
     if found.test is not None and options.test is not None:
         assert sources.test is not None
-        test = usable(data_sources.carried(sources.test, found.test, made(found.test)), found.task, options.test, say)
+        test = usable(data_sources.carried(sources.test, found.test, made(found.test)), found.task, options.test)
         test = of_split(test, "test") or test
     parts = divide(media, test, options, found.seed, need_test=found.need_test, copies=sources.copies)
     return replace(parts, sources=sources)
 
 
-def _say_shared(parts: Parts, say: Say) -> None:
+def _warn_of_shared(parts: Parts) -> None:
     """Say it where the data's own splits, or test data named apart, ask for what was trained on."""
     if parts.test is None:
         return
@@ -158,13 +158,13 @@ def _say_shared(parts: Parts, say: Say) -> None:
     shared = [i for i in range(len(parts.test)) if parts.test.facts(i).source in trained]
     if shared:
         first = Path(parts.test.facts(shared[0]).path).name
-        say(
+        log(
             f"{len(shared)} of the {len(parts.test)} test items come from sources in the training data ({first} …): "
             "these figures say nothing about new sources"
         )
 
 
-def held_out_of(run: TrainedTask, say: Say = log) -> Media:
+def held_out_of(run: TrainedTask) -> Media:
     """What a run held out of its own data: its test part, or, of a run that has none, its validation part.
 
     Divided as the training divided it, so that nothing is judged that was learned from.
@@ -172,24 +172,24 @@ def held_out_of(run: TrainedTask, say: Say = log) -> Media:
     Raises:
         UserError: the run held nothing out.
     """
-    held_out = parts_of(run, say).test
+    held_out = parts_of(run).test
     assert held_out is not None
     return held_out
 
 
-def parts_of(run: TrainedTask, say: Say = log) -> Parts:
+def parts_of(run: TrainedTask) -> Parts:
     """The parts of a run's own data, the test part of which is what :func:`held_out_of` gives.
 
     Raises:
         UserError: the run held nothing out.
     """
     need_test = bool(run.config.get("controls", True))
-    parts = gather(run.task, options_of_run(run.config), run.options.seed, say, need_test=need_test)
+    parts = gather(run.task, options_of_run(run.config), run.options.seed, need_test=need_test)
     if parts.test is not None:
         return parts
     if parts.validation is None:
         raise UserError(f"{run.path} held nothing out of its data (--no-controls); give held-out data with --data")
-    say(f"{run.path} held out no test part (--no-controls): its validation part is taken")
+    log(f"{run.path} held out no test part (--no-controls): its validation part is taken")
     return replace(parts, test=parts.validation)
 
 
@@ -202,61 +202,61 @@ def options_of_run(config: Mapping[str, Any]) -> DataOptions:
 
 def trained_part(task: Task, options: DataOptions, seed: int, need_test: bool) -> Media:
     """What a training with these options learns from; nothing is prepared and nothing said."""
-    found = opened(task, options, seed, lambda line: None, need_test=need_test)
-    return _divided(found, lambda media: media, lambda line: None).train
+    with quiet():
+        return _divided(opened(task, options, seed, need_test=need_test), lambda media: media).train
 
 
-def open_source(source: str | None, say: Say = log, source_column: str | None = None) -> Media:
+def open_source(source: str | None, source_column: str | None = None) -> Media:
     """The media of a place, or the generated world where none is named."""
     if source is None:
         from avssl.experiment.default_world import default_world
 
-        source = str(default_world(say))
+        source = str(default_world())
     if torchvision_data.is_torchvision(source):
         return torchvision_data.open_torchvision(source)
     from avssl.media import open_media  # the decoder takes a moment to load: not for help
 
     media = open_media(source, source_column=source_column)
-    offer_tables(source, say)
+    offer_tables(source)
     about_others = (".json", ".csv", ".tsv")
     unusable = [file for file in media.rejected if not file.path.lower().endswith(about_others)]
     if unusable:
         first = unusable[0]
         more = len(unusable) - 1
         rest = f" (and {more} more; avssl index {source} names them)" if more else ""
-        say(f"not usable: {first.path}: {first.reason}{rest}")
+        log(f"not usable: {first.path}: {first.reason}{rest}")
     return media
 
 
-def offer_tables(source: str, say: Say = log) -> None:
+def offer_tables(source: str) -> None:
     """Say which tables in a folder of files speak of these files; none is used unasked."""
     from avssl.media.indexing.clip_tables import offered_tables
     from avssl.media.prepared.read import is_prepared
 
     if Path(source).is_dir() and not is_prepared(Path(source)):
         for line in offered_tables(Path(source)):
-            say(line)
+            log(line)
 
 
-def open_sourced(source: str, say: Say, sources: str, source_column: str | None = None) -> Media:
+def open_sourced(source: str, sources: str, source_column: str | None = None) -> Media:
     """The media of a place, whose items tell the sources that ``--sources`` asks for."""
     mode = data_sources.asked(sources, source_column)
-    media = open_source(source, say, data_sources.column_of(mode, source))
-    return data_sources.carried(data_sources.find(media, None, mode, say).data, media, media)
+    media = open_source(source, data_sources.column_of(mode, source))
+    return data_sources.carried(data_sources.find(media, None, mode).data, media, media)
 
 
-def open_both(source: str, test: str, say: Say, sources: str, source_column: str | None = None) -> tuple[Media, Media]:
+def open_both(source: str, test: str, sources: str, source_column: str | None = None) -> tuple[Media, Media]:
     """Data and test data that are named apart; what was cut from one thing has one source in both."""
     mode = data_sources.asked(sources, source_column)
     column = data_sources.column_of(mode, source)
-    media = open_source(source, say, column)
-    judged = open_source(test, say, column if Path(test).suffix.lower() in (".csv", ".tsv") else None)
-    return sourced(media, judged, say, mode)
+    media = open_source(source, column)
+    judged = open_source(test, column if Path(test).suffix.lower() in (".csv", ".tsv") else None)
+    return sourced(media, judged, mode)
 
 
-def sourced(media: Media, judged: Media, say: Say, mode: str) -> tuple[Media, Media]:
+def sourced(media: Media, judged: Media, mode: str) -> tuple[Media, Media]:
     """Both collections with the sources that are found in them together."""
-    found = data_sources.find(media, judged, mode, say)
+    found = data_sources.find(media, judged, mode)
     assert found.test is not None
     return data_sources.carried(found.data, media, media), data_sources.carried(found.test, judged, judged)
 
@@ -268,7 +268,7 @@ def absolute_source(source: str) -> str:
     return str(Path(source).expanduser().absolute())
 
 
-def fast(media: Media, task: Task, options: DataOptions, say: Say = log) -> Media:
+def fast(media: Media, task: Task, options: DataOptions) -> Media:
     """The media prepared in the cache, if they may be and fit; else themselves. Small images are kept in memory."""
     from avssl.media import ensure_prepared
     from avssl.media.memory import in_memory
@@ -276,10 +276,10 @@ def fast(media: Media, task: Task, options: DataOptions, say: Say = log) -> Medi
     if not options.prepare:
         return in_memory(media)
     side = options.prepare_side or task.stored_side()
-    return in_memory(ensure_prepared(media, side, task.sound_rate(), int(options.prepare_gb * 1e9), say))
+    return in_memory(ensure_prepared(media, side, task.sound_rate(), int(options.prepare_gb * 1e9), log))
 
 
-def usable(media: Media, task: Task, name: str, say: Say = log) -> Subset:
+def usable(media: Media, task: Task, name: str) -> Subset:
     """The items that the task can use; says how many it cannot, and why.
 
     Raises:
@@ -292,7 +292,7 @@ def usable(media: Media, task: Task, name: str, say: Say = log) -> Subset:
     if not kept:
         raise UserError(f"{task.name} can use none of the {len(media)} items in {name}: {listed}")
     if counts:
-        say(f"{task.name} passes over {len(media) - len(kept)} of {len(media)} items in {name}: {listed}")
+        log(f"{task.name} passes over {len(media) - len(kept)} of {len(media)} items in {name}: {listed}")
     return Subset(media, np.array(kept))
 
 

@@ -13,7 +13,6 @@ from avssl.errors import UserError
 from avssl.experiment.data import open_source, usable
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
-from avssl.system.console import log
 from avssl.tasks.base import Batch, Task
 
 if TYPE_CHECKING:
@@ -46,9 +45,9 @@ class PuzzleDataset(Dataset[Any]):
         self, task: Task, media: str | Path | Media, seed: int = 0, epoch: int = 0, *, fit: bool = False
     ) -> None:
         name = str(media) if isinstance(media, str | Path) else "the collection"
-        opened = open_source(str(media), log) if isinstance(media, str | Path) else media
+        opened = open_source(str(media)) if isinstance(media, str | Path) else media
         self.task = task
-        self.media = usable(opened, task, name, log)
+        self.media = usable(opened, task, name)
         self.seed = seed
         if fit:
             task.fit_statistics(self.media, seed)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError
-from avssl.system.console import progress
+from avssl.system.console import log, progress
 from avssl.system.files import cache_folder, locked, read_json
 from avssl.world import generate, is_finished
 from avssl.world.settings import VERSION, Settings
-
-Say = Callable[[str], None]
 
 CLIPS = Settings(train=1400, validation=120, test=300, preset="localization")
 """Clips of one object and of two or three, of which one sounds."""
@@ -34,7 +31,7 @@ RECIPE: dict[str, Any] = {
 """As configs/small/localization-world.yaml, which a test compares."""
 
 
-def default_run(say: Say) -> Path:
+def default_run() -> Path:
     """The run to localize with: trained once into the cache, on clips of several things and on mere noise.
 
     The run of ``make quickstart`` would not do: of clips with one thing each, and of no noise, a network learns neither
@@ -45,13 +42,13 @@ def default_run(say: Say) -> Path:
     """
     run = cache_folder() / "models" / f"localization-{VERSION}"
     if not _ready(run):
-        with locked(run.parent, lambda: say(f"another process is training {run}; waiting for it")):
+        with locked(run.parent, lambda: log(f"another process is training {run}; waiting for it")):
             if not can_localize(run):
-                say("no --run, and no model yet: training one on generated clips, once, some five minutes on two cores")
-                _train(run, localization_world(say))
+                log("no --run, and no model yet: training one on generated clips, once, some five minutes on two cores")
+                _train(run, localization_world())
             if not _ready(run):
-                _fit_threshold(run, localization_world(say))
-    say(f"no --run: the model in {run}, which knows the generated world and nothing else")
+                _fit_threshold(run, localization_world())
+    log(f"no --run: the model in {run}, which knows the generated world and nothing else")
     return run
 
 
@@ -65,13 +62,13 @@ def _ready(run: Path) -> bool:
     return can_localize(run) and (run / "localization.json").exists()
 
 
-def localization_world(say: Say) -> Path:
+def localization_world() -> Path:
     """The clips with several objects, generated into the cache if they are not there."""
     folder = cache_folder() / "world" / f"localization-{VERSION}"
-    with locked(folder, lambda: say(f"another process is generating {folder}; waiting for it")):
+    with locked(folder, lambda: log(f"another process is generating {folder}; waiting for it")):
         if not is_finished(folder, CLIPS):
             count = CLIPS.train + CLIPS.validation + CLIPS.test
-            say(f"generating {count} clips once, about three minutes on two cores, in {folder}")
+            log(f"generating {count} clips once, about three minutes on two cores, in {folder}")
             with progress("generating", "clips") as told:
                 generate(
                     folder,

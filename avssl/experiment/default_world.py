@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from avssl.errors import UserError
-from avssl.system.console import progress
+from avssl.system.console import log, progress
 from avssl.system.files import cache_folder, locked
 from avssl.world import generate, is_finished
 from avssl.world.settings import VERSION, Settings
 
 
-def default_world(say: Callable[[str], None]) -> Path:
+def default_world() -> Path:
     """The folder of the default world; generates it first if it is not there, and says so.
 
     Raises:
@@ -21,12 +20,12 @@ def default_world(say: Callable[[str], None]) -> Path:
     settings = Settings()
     folder = _folder()
     if is_finished(folder, settings):
-        say(f"no --data: the generated clips in {folder}")
+        log(f"no --data: the generated clips in {folder}")
         return folder
-    with locked(folder, lambda: say(f"another process is generating {folder}; waiting for it")):
+    with locked(folder, lambda: log(f"another process is generating {folder}; waiting for it")):
         if not is_finished(folder, settings):
             count = settings.train + settings.validation + settings.test
-            say(f"no --data: generating {count} clips once, about three minutes on two cores, in {folder}")
+            log(f"no --data: generating {count} clips once, about three minutes on two cores, in {folder}")
             with progress("generating", "clips") as told:
                 generate(
                     folder,

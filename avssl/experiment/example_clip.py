@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from avssl.system.console import log
 from avssl.system.files import read_json
 
 
-def example_clip(run: Path, say: Callable[[str], None]) -> Path:
+def example_clip(run: Path) -> Path:
     """The first test clip of the run's world in which one of several objects sounds.
 
     Where the run has learned from other media: of the default world, which is generated if it is not there.
@@ -23,9 +23,9 @@ def example_clip(run: Path, say: Callable[[str], None]) -> Path:
     if clip is None:
         from avssl.experiment.default_world import default_world
 
-        clip = _of(default_world(say))
+        clip = _of(default_world())
     assert clip is not None, "every world with test clips of the default kind has one"
-    say(f"no video named: {clip}, a generated clip that was held out")
+    log(f"no video named: {clip}, a generated clip that was held out")
     return clip
 
 

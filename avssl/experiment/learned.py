@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.experiment.data import Say, options_of_run, trained_part
+from avssl.experiment.data import options_of_run, trained_part
+from avssl.system.console import log
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.training_overlap import Seen
     from avssl.media.facts import Media
 
 
-def seen_by(run: str | Path, judged: Media, name: str, say: Say, mode: str = "names") -> Seen:
-    """How much of what a run is judged on its encoders learned from; says so where they did.
+def seen_by(run: str | Path, judged: Media, name: str, mode: str = "names") -> Seen:
+    """How much of what a run is evaluated on its encoders learned from; logs it where they did.
 
     Args:
         run: the folder of the run, of one task or of several.
@@ -25,30 +26,30 @@ def seen_by(run: str | Path, judged: Media, name: str, say: Say, mode: str = "na
     """
     from avssl.evaluate.core.training_overlap import seen_in
 
-    return _told(run, name, say, lambda part: seen_in(part, judged, mode))
+    return _most(run, name, lambda part: seen_in(part, judged, mode))
 
 
-def files_seen_by(run: str | Path, paths: Sequence[str | Path], name: str, say: Say) -> Seen:
+def files_seen_by(run: str | Path, paths: Sequence[str | Path], name: str) -> Seen:
     """The same of files that are no collection (pictures with boxes, joints or normals)."""
     from avssl.evaluate.core.training_overlap import Seen, seen_files
 
     ours = [str(path) for path in paths]
-    return _told(run, name, say, lambda part: Seen(sum(seen_files(part, ours)), len(ours)))
+    return _most(run, name, lambda part: Seen(sum(seen_files(part, ours)), len(ours)))
 
 
-def _told(run: str | Path, name: str, say: Say, looked: Callable[[Media], Seen]) -> Seen:
+def _most(run: str | Path, name: str, of_part: Callable[[Media], Seen]) -> Seen:
     from avssl.evaluate.core.training_overlap import Seen
 
     try:
-        parts = [looked(part) for part in training_media(run)]
+        parts = [of_part(part) for part in training_media(run)]
     except UserError as error:
-        say(f"cannot tell whether {run} learned from what is in {name}: {error}")
+        log(f"cannot tell whether {run} learned from what is in {name}: {error}")
         return Seen()
     seen = max(parts, key=lambda one: (one.items, one.sources))
     if seen.items:
-        say(f"{run} learned from {seen.items} of the {seen.of_items} items in {name}: these figures are not held-out")
+        log(f"{run} learned from {seen.items} of the {seen.of_items} items in {name}: these figures are not held-out")
     elif seen.sources:
-        say(
+        log(
             f"{seen.sources} of the {seen.of_sources} sources in {name} were trained on by {run}: these figures say "
             "nothing about new sources"
         )

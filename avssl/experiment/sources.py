@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
+from avssl.system.console import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from avssl.media.facts import Facts, Media
     from avssl.media.sources import Likeness, Sources
 
@@ -87,7 +86,7 @@ def of_config(config: Mapping[str, Any]) -> str:
     return str(config.get("sources", BEFORE))
 
 
-def find(media: Media, test: Media | None, mode: str, say: Callable[[str], None]) -> FoundSources:
+def find(media: Media, test: Media | None, mode: str) -> FoundSources:
     """Find the sources of the data, and of test data together with them; says what was put together."""
     from avssl.media.sources import Sources as Found
     from avssl.media.sources import find_sources
@@ -95,10 +94,10 @@ def find(media: Media, test: Media | None, mode: str, say: Callable[[str], None]
 
     if test is None:
         found = find_sources(media, mode)
-        _tell(found, media, say)
+        _log(found, media)
         return FoundSources(found)
     whole = find_sources(Both(media, test), mode)
-    _tell(whole, Both(media, test), say)
+    _log(whole, Both(media, test))
     count = len(media)
     shared = tuple(group for group in whole.groups if group.items[0] < count <= group.items[-1])
     copies = {media.facts(i).path for group in shared if group.rule == "bytes" for i in group.items if i < count}
@@ -137,14 +136,14 @@ def _identity(facts: Facts) -> tuple[object, ...]:
     return facts.path, facts.label, facts.split, facts.source, round(facts.duration_seconds, 6)
 
 
-def _tell(found: Sources, media: Media, say: Callable[[str], None]) -> None:
+def _log(found: Sources, media: Media) -> None:
     for line in found.lines():
-        say(line)
+        log(line)
     if found.mode == "none":
-        _warn_of_parts(found, media, say)
+        _warn_of_parts(found, media)
 
 
-def _warn_of_parts(found: Sources, media: Media, say: Callable[[str], None]) -> None:
+def _warn_of_parts(found: Sources, media: Media) -> None:
     """Where every file is taken as its own: say what is known without looking into the files, names and bytes."""
     from avssl.media.sources import find_sources
     from avssl.system.digests import copies
@@ -162,7 +161,7 @@ def _warn_of_parts(found: Sources, media: Media, say: Callable[[str], None]) -> 
     for how, what, groups in kinds:
         if groups:
             example = ", ".join(Path(media.facts(i).path).name for i in groups[0][:2])
-            say(
+            log(
                 f"warning: {len({i for group in groups for i in group})} items seem {how} {what} ({example}) and are "
                 "taken as sources of their own, as with --sources none: training and test parts may share them"
             )

@@ -21,7 +21,7 @@ from avssl.experiment.settle import (
     values_of,
 )
 from avssl.experiment.training import Job, train_jobs
-from avssl.system.console import headed, log
+from avssl.system.console import headed
 from avssl.tasks.base import Task
 from avssl.tasks.registry import get, register
 from avssl.trainer.options import TrainOptions
@@ -174,9 +174,9 @@ def _jobs(request: Request) -> list[Job]:
     found = []
     for part in request.parts:
         with headed(part.task.name if several else ""):
-            found.append(opened(part.task, part.data, seed, log, need_test=need_test))
+            found.append(opened(part.task, part.data, seed, need_test=need_test))
     jobs = []
     for part, one in zip(request.parts, found, strict=True):
         with headed(part.task.name if several else ""):
-            jobs.append(Job(part.task, prepared(one, log), part.weight))
+            jobs.append(Job(part.task, prepared(one), part.weight))
     return jobs

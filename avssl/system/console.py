@@ -24,11 +24,12 @@ Progress = Callable[[int, int], None]
 LOGGER = logging.getLogger("avssl")
 
 _heading: ContextVar[str] = ContextVar("heading", default="")
+_muted: ContextVar[bool] = ContextVar("muted", default=False)
 
 
 def log(text: str) -> None:
     """A line for the person who waits; of several processes only the first speaks."""
-    if os.environ.get("RANK", "0") != "0":
+    if os.environ.get("RANK", "0") != "0" or _muted.get():
         return
     if not LOGGER.hasHandlers():
         print_lines()
@@ -54,6 +55,16 @@ def headed(name: str) -> Iterator[None]:
         yield
     finally:
         _heading.reset(token)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within, no lines: for work that is done again, aloud, later."""
+    token = _muted.set(True)
+    try:
+        yield
+    finally:
+        _muted.reset(token)
 
 
 class _Stdout(logging.Handler):

@@ -30,21 +30,20 @@ def cuts(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def parts_of(options: DataOptions, told: list[str]) -> Parts:
+def parts_of(options: DataOptions) -> Parts:
     kind = tasks.get("rotation")
-    return gather(kind(kind.Options()), options, 0, told.append)
+    return gather(kind(kind.Options()), options, 0)
 
 
 def stems(part: Media | None) -> set[str]:
     return set() if part is None else {Path(part.facts(i).path).stem[:4] for i in range(len(part))}
 
 
-def test_what_names_put_together_is_never_divided_and_one_line_says_so(cuts: Path):
-    told: list[str] = []
-    parts = parts_of(DataOptions(data=str(cuts), sources="names", prepare_side=48), told)  # prepared, and still told
+def test_what_names_put_together_is_never_divided_and_one_line_says_so(cuts: Path, caplog: pytest.LogCaptureFixture):
+    parts = parts_of(DataOptions(data=str(cuts), sources="names", prepare_side=48))  # prepared, and still told
     assert not stems(parts.train) & stems(parts.test)
     assert not stems(parts.train) & stems(parts.validation)
-    assert [line for line in told if "sources" in line] == [
+    assert [line for line in caplog.messages if "sources" in line] == [
         "12 items from 6 sources: 12 by name (v000_p1.mp4, v000_p2.mp4); --sources none keeps each file separate"
     ]
     assert {part.facts(0).source for part in (parts.train, parts.test) if part} <= {
@@ -52,37 +51,34 @@ def test_what_names_put_together_is_never_divided_and_one_line_says_so(cuts: Pat
     }
 
 
-def test_every_file_can_be_kept_its_own(cuts: Path):
-    told: list[str] = []
-    parts = parts_of(DataOptions(data=str(cuts), sources="none", prepare=False), told)
-    assert [line for line in told if "sources" in line] == [
+def test_every_file_can_be_kept_its_own(cuts: Path, caplog: pytest.LogCaptureFixture):
+    parts = parts_of(DataOptions(data=str(cuts), sources="none", prepare=False))
+    assert [line for line in caplog.messages if "sources" in line] == [
         "warning: 12 items seem by name to be parts of one source (v000_p1.mp4, v000_p2.mp4) and are taken as sources "
         "of their own, as with --sources none: training and test parts may share them"
     ]
     assert parts.train.facts(0).source == Path(parts.train.facts(0).path).name
 
 
-def test_copies_that_are_kept_apart_are_warned_of(clips: Path, tmp_path: Path):
+def test_copies_that_are_kept_apart_are_warned_of(clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
     for number, clip in enumerate(sorted(clips.glob("*.mp4"))[:8]):
         shutil.copy(clip, tmp_path / f"{'abcdefgh'[number]}.mp4")
     shutil.copy(tmp_path / "a.mp4", tmp_path / "z.mp4")
-    told: list[str] = []
-    parts_of(DataOptions(data=str(tmp_path), sources="none", prepare=False), told)
-    assert "2 items seem by their bytes to be copies (a.mp4, z.mp4)" in " ".join(told)
-    told.clear()
-    parts_of(DataOptions(sources="none", data=str(clips), prepare=False), told)
-    assert not [line for line in told if "warning" in line]
+    parts_of(DataOptions(data=str(tmp_path), sources="none", prepare=False))
+    assert "2 items seem by their bytes to be copies (a.mp4, z.mp4)" in " ".join(caplog.messages)
+    caplog.clear()
+    parts_of(DataOptions(sources="none", data=str(clips), prepare=False))
+    assert not [line for line in caplog.messages if "warning" in line]
 
 
-def test_a_column_of_the_table_is_taken_alone(cuts: Path):
+def test_a_column_of_the_table_is_taken_alone(cuts: Path, caplog: pytest.LogCaptureFixture):
     rows = [f"{path.name},{'left' if number % 4 < 2 else number}" for number, path in enumerate(sorted(cuts.glob("*")))]
     (cuts / "told.csv").write_text("\n".join(["path,room", *rows]) + "\n")
     for options in (DataOptions(sources="room"), DataOptions(source_column="room")):
-        parts = parts_of(DataOptions(**{**vars(options), "data": str(cuts / "told.csv"), "prepare": False}), [])
+        parts = parts_of(DataOptions(**{**vars(options), "data": str(cuts / "told.csv"), "prepare": False}))
         found = [{part.facts(i).source for i in range(len(part))} for part in (parts.train, parts.test) if part]
         assert not found[0] & found[1]
         assert "left" in found[0] | found[1]
-    told: list[str] = []
     (cuts / "two.csv").write_text(
         "\n".join(
             [
@@ -93,24 +89,28 @@ def test_a_column_of_the_table_is_taken_alone(cuts: Path):
         )
         + "\n"
     )
-    parts_of(DataOptions(data=str(cuts / "two.csv"), sources="names", prepare=False), told)
-    assert "; --sources none keeps to what is told" in " ".join(told)
+    parts_of(DataOptions(data=str(cuts / "two.csv"), sources="names", prepare=False))
+    assert "; --sources none keeps to what is told" in " ".join(caplog.messages)
     with pytest.raises(UserError, match="--sources room: is none of content, names, none"):
-        parts_of(DataOptions(data=str(cuts), sources="room"), [])
+        parts_of(DataOptions(data=str(cuts), sources="room"))
     with pytest.raises(UserError, match="contradict each other"):
-        parts_of(DataOptions(data=str(cuts), sources="names", source_column="room"), [])
+        parts_of(DataOptions(data=str(cuts), sources="names", source_column="room"))
 
 
-def test_test_data_of_sources_that_are_trained_on_are_named(cuts: Path, tmp_path: Path):
+def test_test_data_of_sources_that_are_trained_on_are_named(
+    cuts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
         for path in cuts.glob(f"*_p{number}.mp4"):
             shutil.copy(path, tmp_path / str(number))
-    told: list[str] = []
     options = DataOptions(data=str(tmp_path / "1"), test=str(tmp_path / "2"), sources="names", prepare=False)
-    parts = parts_of(options, told)
+    parts = parts_of(options)
     shared = len(parts.train)  # of the others two are validated on
-    assert any(line.startswith(f"{shared} of the 6 test items come from sources in the training data") for line in told)
+    assert any(
+        line.startswith(f"{shared} of the 6 test items come from sources in the training data")
+        for line in caplog.messages
+    )
 
 
 def test_a_run_keeps_which_items_belong_together_and_how_that_was_found(

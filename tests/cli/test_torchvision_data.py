@@ -34,7 +34,7 @@ def write_mnist(root: Path, train: int = 8, test: int = 4) -> np.ndarray:
 
 def test_pictures_splits_and_labels_are_the_data_sets_own(tmp_path: Path):
     pictures = write_mnist(tmp_path)
-    media = open_source(f"torchvision:MNIST:{tmp_path}", print)
+    media = open_source(f"torchvision:MNIST:{tmp_path}")
     assert len(media) == 12
     assert [media.facts(i).split for i in (0, 7, 8, 11)] == ["train", "train", "test", "test"]
     assert media.facts(2).label == "2 - two" and media.facts(2).width == 28 and media.facts(2).kind == "image"

@@ -127,18 +127,17 @@ def test_too_few_sources_are_refused_with_the_way_out(count: int):
         divide(whole(Videos([None] * 12, sources=count)), None, OPTIONS, 0)
 
 
-def test_items_that_the_task_cannot_use_are_dropped_and_counted():
-    lines: list[str] = []
+def test_items_that_the_task_cannot_use_are_dropped_and_counted(caplog: pytest.LogCaptureFixture):
     task = SimpleNamespace(name="toy", unusable=lambda facts: "odd" if facts.path.endswith("1.mp4") else None)
-    kept = usable(Videos([None] * 12), task, "videos/", lines.append)  # type: ignore[arg-type]
+    kept = usable(Videos([None] * 12), task, "videos/")  # type: ignore[arg-type]
     assert len(kept) == 10
-    assert lines == ["toy passes over 2 of 12 items in videos/: 2 × odd"]
+    assert caplog.messages == ["toy passes over 2 of 12 items in videos/: 2 × odd"]
 
 
 def test_data_of_which_the_task_can_use_nothing_are_refused():
     task = SimpleNamespace(name="toy", unusable=lambda facts: "no sound")
     with pytest.raises(UserError, match="toy can use none of the 3 items in videos/: 3 × no sound"):
-        usable(Videos([None] * 3), task, "videos/", print)  # type: ignore[arg-type]
+        usable(Videos([None] * 3), task, "videos/")  # type: ignore[arg-type]
 
 
 def test_stored_pictures_are_large_enough_for_a_crop_of_middling_size():
@@ -150,11 +149,12 @@ def test_stored_pictures_are_large_enough_for_a_crop_of_middling_size():
     assert (task.stored_side(), task.sound_rate()) == (144, 8000)
 
 
-def test_a_table_beside_the_files_is_offered_and_not_called_unusable(tmp_path: Path):
+def test_a_table_beside_the_files_is_offered_and_not_called_unusable(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     write_clip(tmp_path / "a.mp4")
     (tmp_path / "labels.csv").write_text("path,label\na.mp4,bell\n")
     (tmp_path / "notes.mp4").write_text("no video")
-    lines: list[str] = []
-    assert len(open_source(str(tmp_path), lines.append)) == 1
-    assert lines[0].startswith(f"{tmp_path}/labels.csv lists 1 of its 2 files")
-    assert [line for line in lines if "not usable" in line] == [f"not usable: {tmp_path}/notes.mp4: not media"]
+    assert len(open_source(str(tmp_path))) == 1
+    assert caplog.messages[0].startswith(f"{tmp_path}/labels.csv lists 1 of its 2 files")
+    assert [line for line in caplog.messages if "not usable" in line] == [
+        f"not usable: {tmp_path}/notes.mp4: not media"
+    ]

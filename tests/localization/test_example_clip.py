@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from avssl.experiment import default_world
 from avssl.experiment.example_clip import example_clip
 from avssl.world import generate
 
 
-def test_it_is_a_test_clip_of_several_objects_of_the_run_s_world(tmp_path: Path) -> None:
+def test_it_is_a_test_clip_of_several_objects_of_the_run_s_world(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     world, run = tmp_path / "world", tmp_path / "run"
     scenes = {"single": 1.0, "several": 1.0}
     generate(world, train=1, validation=0, test=6, size=32, frames=5, scenes=scenes, workers=1)
     run.mkdir()
     (run / "config.yaml").write_text(f"data: {world}\n")
-    said: list[str] = []
-    clip = example_clip(run, said.append)
+    clip = example_clip(run)
     assert clip.parent == world / "test"
     assert json.loads(clip.with_suffix(".json").read_text())["scene"] == "several"
     earlier = [p for p in sorted(clip.parent.glob("*.json")) if p.stem < clip.stem]
     assert all(json.loads(path.read_text())["scene"] != "several" for path in earlier)
-    assert str(clip) in said[0]
+    assert str(clip) in caplog.messages[0]
 
 
 def test_a_run_of_other_media_is_shown_on_the_default_world(tmp_path: Path, monkeypatch) -> None:
@@ -30,5 +33,5 @@ def test_a_run_of_other_media_is_shown_on_the_default_world(tmp_path: Path, monk
     generate(world, train=0, validation=0, test=1, size=32, frames=5, scenes={"several": 1.0}, workers=1)
     run.mkdir()
     (run / "config.yaml").write_text(f"data: {tmp_path}\n")
-    monkeypatch.setattr(default_world, "default_world", lambda say: world)
-    assert example_clip(run, lambda _: None).parent == world / "test"
+    monkeypatch.setattr(default_world, "default_world", lambda: world)
+    assert example_clip(run).parent == world / "test"

@@ -212,17 +212,15 @@ class Subject:
         """What of the data the run learned from, see :func:`avssl.experiment.learned.seen_by`."""
         from avssl.evaluate.core.training_overlap import Seen
         from avssl.experiment.learned import seen_by
-        from avssl.system.console import log
 
-        return Seen() if self.run is None else seen_by(self.run, media, str(place), log, mode)
+        return Seen() if self.run is None else seen_by(self.run, media, str(place), mode)
 
     def seen_files(self, paths: Sequence[str | Path], place: str | None) -> Seen:
         """The same of files that are no collection."""
         from avssl.evaluate.core.training_overlap import Seen
         from avssl.experiment.learned import files_seen_by
-        from avssl.system.console import log
 
-        return Seen() if self.run is None else files_seen_by(self.run, paths, str(place), log)
+        return Seen() if self.run is None else files_seen_by(self.run, paths, str(place))
 
 
 LIBRARIES = ("timm", "torchvision")

@@ -145,7 +145,7 @@ def _world_folder(options: Options) -> Path:
     learned = read_config(Path(str(options.run))).get("data")
     if learned is not None and (Path(learned) / "world.json").is_file() and options.data is None:
         return Path(learned)
-    return localization_world(log)
+    return localization_world()
 
 
 # --- annotated media and maps -----------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def _score_run(
     from avssl.media.selection import Subset
 
     localizer = open_localizer(str(options.run), options.torch_device())
-    test = TestMedia(open_source(options.data, log), truth.items, options.seed)
+    test = TestMedia(open_source(options.data), truth.items, options.seed)
     _log_missing([f"{name} ({why})" for name, why in test.missing], f"not in {options.data}, left out")
     if not test.items:
         raise UserError(

@@ -83,7 +83,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.evaluate.neighbors.synthetic import known_spots
 
     assert options.data is not None
-    media = open_sourced(options.data, log, options.sources, options.source_column)
+    media = open_sourced(options.data, options.sources, options.source_column)
     media = of_split(media, "test") or media
     only_sounds = all(media.facts(i).kind == "sound" for i in range(len(media)))
     what = options.what or ("sounds" if only_sounds else "frames")

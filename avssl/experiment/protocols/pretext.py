@@ -10,7 +10,7 @@ from avssl.experiment import sources as data_sources
 from avssl.experiment.data import DataOptions, fast, of_split, open_source, parts_of, usable
 from avssl.experiment.protocols.base import Outcome, OutputOptions, RunOptions, Subject
 from avssl.options import option
-from avssl.system.console import log
+from avssl.system.console import log, quiet
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.training_overlap import Seen
@@ -76,13 +76,14 @@ def _held_out(run: TrainedTask, data: str | None, subject: Subject) -> tuple[Med
     from avssl.evaluate.data.load_run import from_plain
 
     if data is None:
-        parts = parts_of(run, log)
+        parts = parts_of(run)
         assert parts.test is not None
         return parts.test, seen_in_part(parts.train, parts.test)
-    files = open_source(data, log)
-    usable(files, run.task, data, lambda line: None)  # before they are prepared
-    found = data_sources.find(files, None, data_sources.DEFAULT, log).data
-    media = data_sources.carried(found, files, fast(files, run.task, from_plain(DataOptions, run.config), log))
-    media = usable(media, run.task, data, log)
+    files = open_source(data)
+    with quiet():  # before they are prepared
+        usable(files, run.task, data)
+    found = data_sources.find(files, None, data_sources.DEFAULT).data
+    media = data_sources.carried(found, files, fast(files, run.task, from_plain(DataOptions, run.config)))
+    media = usable(media, run.task, data)
     test = of_split(media, "test") or media
     return test, subject.seen(test, data, data_sources.DEFAULT)

@@ -181,10 +181,10 @@ def _open(options: LabelledOptions) -> tuple[Media, Media | None]:
                 voc_list(options.test or options.data, "test", "val"),
             )
         )
-        return sourced(learned, asked, log, options.sources)
+        return sourced(learned, asked, options.sources)
     if options.test is None:
-        return open_sourced(options.data, log, options.sources, options.source_column), None
-    media, test = open_both(options.data, options.test, log, options.sources, options.source_column)
+        return open_sourced(options.data, options.sources, options.source_column), None
+    media, test = open_both(options.data, options.test, options.sources, options.source_column)
     held = [i for i in range(len(test)) if test.facts(i).split == "test"]  # a folder of several splits
     return media, _part(test, held) if held else test
 

@@ -10,7 +10,7 @@ from avssl.experiment import sources as data_sources
 from avssl.experiment.data import of_split, open_sourced
 from avssl.experiment.protocols.base import Beside, ComputeOptions, Outcome, RunOptions, SourceOptions, Subject
 from avssl.options import option
-from avssl.system.console import log, progress
+from avssl.system.console import progress
 from avssl.system.files import whole_file
 
 WHAT = """Does the space where picture and sound meet bring together what belongs together? From the frame of each
@@ -46,7 +46,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
         raise UserError("retrieval wants the encoders of pictures and of sound of one run; give a run")
     device = options.torch_device()
     model = load(subject.run)
-    media = open_sourced(options.data, log, options.sources, options.source_column)
+    media = open_sourced(options.data, options.sources, options.source_column)
     media = of_split(media, "test") or media
     moments = find_moments(media, options.moments)
     found = {}
