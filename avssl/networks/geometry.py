@@ -10,10 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from avssl.networks.encoder import ImageEncoder, device_of
+from avssl.networks.foreign import ForeignTrunk
 from avssl.networks.vision import VisionEncoder
 
 LENGTH, WIDTH = 1024, 64
 """Pixels of the picture that is measured on: long enough that its middle sees no border, wide enough for AlexNet."""
+
+LONG_SIDE = 384
+"""Pixels of the picture that a convolutional network of another library is measured on, if its own are smaller."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,19 @@ class Geometry:
 
 
 def geometries(encoder: ImageEncoder) -> dict[str, Geometry]:
-    """The geometry of each stage, in order of depth: exact for this toolkit's own trunks, measured for others."""
-    return _exact(encoder) if isinstance(encoder, VisionEncoder) else _measured(encoder)
+    """The geometry of each stage, in order of depth: exact for this toolkit's own trunks and for those whose cells are
+    patches laid side by side, measured for others.
+    """
+    if not isinstance(encoder, VisionEncoder):
+        return _measured(encoder, encoder.side)
+    if not isinstance(encoder.trunk, ForeignTrunk):
+        return _exact(encoder)
+    patches = encoder.trunk.patches
+    if not patches:
+        return _measured(encoder, max(encoder.side, LONG_SIDE))
+    with torch.no_grad():
+        maps = encoder.stages(torch.zeros(1, 3, encoder.side, encoder.side, device=device_of(encoder)))
+    return {name: Geometry(one.shape[1], patches[name], (patches[name] - 1) / 2, 0) for name, one in maps.items()}
 
 
 def _exact(encoder: VisionEncoder) -> dict[str, Geometry]:
@@ -60,14 +75,13 @@ def _exact(encoder: VisionEncoder) -> dict[str, Geometry]:
     return found
 
 
-def _measured(encoder: ImageEncoder) -> dict[str, Geometry]:
-    """By the pixels that the cells in the middle of a picture of the encoder's side depend on: good to a pixel or two.
+def _measured(encoder: ImageEncoder, side: int) -> dict[str, Geometry]:
+    """By the pixels that the cells in the middle of a picture of this side depend on: good to a pixel or two.
 
     The centre of a cell is the mean row of the gradient's absolute values. Of an even number of cells the two in the
     middle are taken together, so that attention, which looks everywhere, does not pull the centre to the middle.
     """
     training = encoder.training
-    side = encoder.side
     noise = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device_of(encoder))
     frames = noise.requires_grad_()
     rows = torch.arange(side, dtype=torch.float64)
@@ -75,7 +89,7 @@ def _measured(encoder: ImageEncoder) -> dict[str, Geometry]:
 
     def centre(maps: Tensor, cell: int) -> float:
         wide = maps.shape[3]
-        part = maps[:, :, cell, (wide - 1) // 2 : wide // 2 + 1].square().sum()
+        part = maps[:, :, cell, (wide - 1) // 2 : wide // 2 + 1].abs().sum()
         (gradient,) = torch.autograd.grad(part, frames, retain_graph=True)
         weight = gradient.abs().sum((0, 1, 3)).double().cpu()
         return float((weight * rows).sum() / weight.sum())

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from avssl.errors import UserError
 from avssl.networks.adapters import Features, ImageModule, WaveformModule
 from avssl.networks.encoder import Encoder, Role, is_image_encoder, is_waveform_encoder
+from avssl.networks.foreign import published_side
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.model import load
-from avssl.networks.vision import MEAN, STD
+from avssl.networks.trunks import RESNETS
+from avssl.networks.vision import MEAN, STD, VisionConfig, VisionEncoder
+from avssl.networks.weights import hub_config, load_weights
+
+SUPERVISED_SIDE = 224
+"""Pixels of the pictures that torchvision's weights of ResNets and AlexNet were trained on."""
 
 
 def encoder(
@@ -31,17 +39,20 @@ def encoder(
     """An encoder that tasks train and the protocols of ``avssl.evaluate`` take, in eval mode.
 
     Args:
-        spec: the folder of a run, or a torch module.
-        weights: a file of weights; None: they are random.
+        spec: "timm:NAME" or "torchvision:NAME", also with the weights behind another colon; the folder of a run; a
+            folder that timm saved for Hugging Face's hub; or a torch module.
+        weights: a local file of weights under the names of timm or torchvision, .safetensors or of torch.save, or a
+            folder that holds one; None: they are random. Nothing is fetched.
         role: "vision" or "audio".
-        side: pixels of the square pictures it is given.
+        side: pixels of the square pictures it is given; None: what a network of timm or torchvision was made for.
         rate: of a module of sound: samples a second.
         seconds: of a module of sound: the length of what it is given.
         features: of a module: from it and its input to maps (N, C, h, w), tokens (N, places, C) or vectors (N, C), or
             to those of several stages by name; None: the module is called.
         front_end: of a module of sound: makes the spectrogram (N, 1, bands, frames) that it takes; None: it takes the
             waveform (N, samples).
-        mean, std: of the pictures on the scale 0..1; None: those of ImageNet.
+        mean, std: of the pictures on the scale 0..1; None: those of a network of timm or torchvision,
+            else of ImageNet.
 
     Raises:
         UserError: there is no such encoder, a package is missing, or the weights are of another network.
@@ -50,7 +61,35 @@ def encoder(
         return _of_module(spec, role, side, rate, seconds, features, front_end, mean, std)
     if is_image_encoder(spec) or is_waveform_encoder(spec):
         return spec
-    return _of_run(Path(str(spec)), role)
+    library, _, name = str(spec).partition(":")
+    if library in ("timm", "torchvision"):
+        name, _, behind = name.partition(":")
+        return _with_colours(_of_library(library, name, weights or behind or None, side), mean, std)
+    place = Path(str(spec))
+    if (place / "config.json").is_file():
+        config, about = hub_config(place)
+        found = load_weights(VisionEncoder(replace(config, side=side or config.side)), weights or place)
+        return _with_colours(found, mean or about.get("mean"), std or about.get("std"))
+    if weights is not None:
+        raise UserError(f"weights fit a network that is named timm:NAME or torchvision:NAME, not {spec}")
+    return _of_run(place, role)
+
+
+def _of_library(library: str, name: str, weights: str | Path | None, side: int | None) -> VisionEncoder:
+    own = library == "torchvision" and name in (*RESNETS, "alexnet")
+    if own:  # under the names of this toolkit's own networks, which are built of torchvision's
+        config = VisionConfig(name, norm="none" if name == "alexnet" else "batch", side=side or SUPERVISED_SIDE)
+    else:
+        config = VisionConfig(f"{library}:{name}", side=side or published_side(library, name))
+    made = VisionEncoder(config)
+    return (made if weights is None else load_weights(made, weights)).eval()
+
+
+def _with_colours(encoder: VisionEncoder, mean: Sequence[float] | None, std: Sequence[float] | None) -> VisionEncoder:
+    for name, values in (("mean", mean), ("std", std)):
+        if values is not None:
+            encoder.get_buffer(name).copy_(torch.tensor(tuple(values)).view(3, 1, 1))
+    return encoder.eval()
 
 
 def _of_module(

@@ -82,6 +82,13 @@ def resnet_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
+def alexnet_trunk_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """torchvision's names of AlexNet's weights to those of :class:`AlexNetTrunk` without normalisation."""
+    names = {f"features.{number}": f"blocks.conv{k}.0" for k, number in enumerate(ALEXNET_CONVOLUTIONS, start=1)}
+    pairs = ((*name.rpartition("."), tensor) for name, tensor in state.items())
+    return {f"{names[layer]}.{kind}": tensor for layer, _, kind, tensor in pairs if layer in names}
+
+
 # --- how --------------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from avssl.errors import UserError, did_you_mean
 from avssl.networks.encoder import ImageEncoder
+from avssl.networks.foreign import ForeignTrunk, State, TimmTrunk, TorchvisionTrunk
 from avssl.networks.photometry import normalised
 from avssl.networks.tower import Norm, Tower
 from avssl.networks.trunks import ALEXNET_STRIDES, RESNETS, AlexNetTrunk, NinTrunk, ResNetTrunk, SmallTrunk, VisionTrunk
@@ -29,12 +31,13 @@ class VisionConfig:
     """What rebuilds a vision encoder.
 
     Attributes:
-        architecture: one of ``ARCHITECTURES``.
+        architecture: one of ``ARCHITECTURES``, "timm:NAME" or "torchvision:NAME".
         width, convs, first_stride, pools: of l3 and small.
         blocks: of l3, small and nin.
         norm: of all.
         side: pixels of the pictures it is trained on.
         grey: sees the lightness of pictures on all three channels, whatever their colours.
+        arguments: further ones that timm builds a network with.
     """
 
     architecture: str = "l3"
@@ -46,6 +49,7 @@ class VisionConfig:
     side: int = 224
     blocks: int = 4
     grey: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 class VisionEncoder(ImageEncoder):
@@ -57,10 +61,13 @@ class VisionEncoder(ImageEncoder):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.config, self.side = config, config.side
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1))
         self.trunk = _trunk(config)
         self.channels = self.trunk.channels
+        mean, std = MEAN, STD
+        if isinstance(self.trunk, ForeignTrunk):
+            mean, std, self.multiple = self.trunk.mean, self.trunk.std, self.trunk.multiple
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
 
     def see_grey(self) -> None:
         """From now on see lightness alone, so that pictures with colour look like those without."""
@@ -80,11 +87,30 @@ class VisionEncoder(ImageEncoder):
 
     def describe(self) -> dict[str, Any]:
         """What :func:`avssl.networks.saving.load_module` needs to rebuild this encoder."""
-        return {"type": "vision", "config": asdict(self.config)}
+        config = asdict(self.config)
+        if not config["arguments"]:
+            del config["arguments"]  # as it was before there were any, so that digests stay
+        return {"type": "vision", "config": config}
 
 
-def _trunk(config: VisionConfig) -> VisionTrunk:
+def foreign_trunk(config: VisionConfig, state: State | None = None) -> ForeignTrunk:
+    """The trunk of "timm:NAME" or "torchvision:NAME", with weights from a state dict of that library, or random ones.
+
+    Raises:
+        UserError: there is no such network, or the weights are of another.
+    """
+    library, _, name = config.architecture.partition(":")
+    if library == "timm":
+        return TimmTrunk(name, config.side, config.arguments, state)
+    if library == "torchvision":
+        return TorchvisionTrunk(name, config.side, state)
+    raise UserError(f"no networks are taken from {library!r}; say timm:NAME or torchvision:NAME")
+
+
+def _trunk(config: VisionConfig) -> VisionTrunk | ForeignTrunk:
     name = config.architecture
+    if ":" in name:
+        return foreign_trunk(config)
     if name in RESNETS:
         return ResNetTrunk(name, config.norm)
     if name in ALEXNET_STRIDES:
@@ -108,4 +134,5 @@ def _trunk(config: VisionConfig) -> VisionTrunk:
         return SmallTrunk(config.width, **tower, pools=pools, norm=config.norm)
     if name == "l3":
         return Tower(3, config.width, **tower, pools=pools, norm=config.norm)
-    raise UserError(f"no vision encoder is called {name!r}{did_you_mean(name, ARCHITECTURES)}")
+    known = (*ARCHITECTURES, "timm:NAME", "torchvision:NAME")
+    raise UserError(f"no vision encoder is called {name!r}{did_you_mean(name, known)}")

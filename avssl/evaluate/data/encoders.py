@@ -14,19 +14,17 @@ from avssl.errors import UserError, did_you_mean
 from avssl.evaluate.data.load_run import read_config
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.encoder import Encoder, is_image_encoder, is_waveform_encoder
+from avssl.networks.opening import SUPERVISED_SIDE
 from avssl.networks.saving import load_module
-from avssl.networks.torchvision_names import resnet_state
-from avssl.networks.trunks import RESNETS, ResNetTrunk
+from avssl.networks.trunks import RESNETS
 from avssl.networks.untrained import reset_weights
 from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.weights import load_weights
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 __all__ = ["Encoder", "encoder_names", "open_encoder", "random_twin", "supervised_encoder", "weights_digest"]
 
 EncoderT = TypeVar("EncoderT", bound=Encoder)
-
-SUPERVISED_SIDE = 224
-"""Pixels of the pictures that torchvision's weights were trained on."""
 
 
 def encoder_names(run: Path) -> list[str]:
@@ -73,6 +71,9 @@ def random_twin(encoder: EncoderT, seed: int) -> EncoderT:
         else:
             twin = copy.deepcopy(encoder)
             reset_weights(twin)
+    if isinstance(encoder, VisionEncoder):
+        for name in ("mean", "std"):
+            twin.get_buffer(name).copy_(encoder.get_buffer(name))
     if isinstance(encoder, AudioEncoder):
         twin.front_end.load_state_dict(encoder.front_end.state_dict())
     found: EncoderT = twin.eval()
@@ -91,17 +92,7 @@ def supervised_encoder(weights: str | Path, architecture: str = "resnet18") -> V
     """
     if architecture not in RESNETS:
         raise UserError(f"{architecture!r} is not among torchvision's networks taken here: {', '.join(RESNETS)}")
-    encoder = VisionEncoder(VisionConfig(architecture=architecture, side=SUPERVISED_SIDE))
-    assert isinstance(encoder.trunk, ResNetTrunk)
-    try:
-        state: dict[str, Any] = torch.load(weights, map_location="cpu", weights_only=True)
-        encoder.trunk.load_state_dict(resnet_state(state))
-    except FileNotFoundError:
-        raise UserError(f"{weights}: no such file of weights") from None
-    except Exception as error:  # torch.load and load_state_dict raise many kinds for one fault: wrong weights
-        first = str(error).splitlines()[0]
-        raise UserError(f"{weights} holds no weights of torchvision's {architecture}: {first}") from None
-    return encoder.eval()
+    return load_weights(VisionEncoder(VisionConfig(architecture=architecture, side=SUPERVISED_SIDE)), weights).eval()
 
 
 def weights_digest(encoder: Encoder) -> str:
