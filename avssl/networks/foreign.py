@@ -86,10 +86,7 @@ class TimmTrunk(ForeignTrunk):
     ) -> None:
         super().__init__()
         timm = _timm(name)
-        if not timm.is_model(name):
-            raise UserError(
-                f"timm has no network called {name!r}; {_near(name.split('.', maxsplit=1)[0], timm.list_models(), 'timm.list_models() names all')}"
-            )
+        _check_timm_name(timm, name)
         found: dict[str, Any] = {"num_classes": 0}
         if state is not None:
             # With a classifier of the file's own size timm loads strictly: missing and unknown weights are refused.
@@ -285,7 +282,7 @@ def _check_side(name: str, side: int, multiple: int) -> None:
 
 def _check_timm_name(timm: Any, name: str) -> None:
     if not timm.is_model(name):
-        near = did_you_mean(name.partition(".")[0], timm.list_models())
+        near = did_you_mean(name.partition(".")[0], timm.list_models(), "timm.list_models() names all")
         raise UserError(f"timm has no network called {name!r}{near}")
 
 
@@ -295,9 +292,8 @@ def _torchvision_preset(name: str) -> Any:
 
     known = models.list_models(module=models)
     if name not in known:
-        raise UserError(
-            f"torchvision has no network called {name!r}{did_you_mean(name, known, 'torchvision.models.list_models() names all')}"
-        )
+        near = did_you_mean(name, known, "torchvision.models.list_models() names all")
+        raise UserError(f"torchvision has no network called {name!r}{near}")
     return models.get_model_weights(name).DEFAULT.transforms()
 
 
