@@ -9,6 +9,7 @@ found = avssl.audit("videos/")                           # duplicates, sources, 
 model = avssl.load("runs/mine")                          # encoders, front end included
 encoder = avssl.encoder(module, side=224)                # one of another make
 rows = avssl.evaluate("linear", run, data="photos/")     # what `avssl evaluate` does, of a run or an encoder
+avssl.localize("clip.mp4", run, out="heat.mp4")          # heat where its sound comes from
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from avssl.version import __version__
 if TYPE_CHECKING:
     from avssl.experiment.audit import audit
     from avssl.experiment.dataset import PuzzleDataset
+    from avssl.experiment.localize import localize
     from avssl.experiment.make_task import task
     from avssl.experiment.protocols import evaluate
     from avssl.experiment.run import Run
@@ -38,6 +40,7 @@ _LAZY = {
     "encoder": ("avssl.networks.opening", "encoder"),
     "evaluate": ("avssl.evaluate", ""),
     "load": ("avssl.networks.model", "load"),
+    "localize": ("avssl.experiment.localize", "localize"),
     "open": ("avssl.media", "open_media"),
     "task": ("avssl.experiment.make_task", "task"),
     "train": ("avssl.experiment.train", "train"),
@@ -53,6 +56,7 @@ __all__ = [
     "encoder",
     "evaluate",
     "load",
+    "localize",
     "open",
     "task",
     "train",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from avssl.cli.options import Command
 from avssl.experiment.doctor import examine_installation
 from avssl.report.tables import console, plain_table
-from avssl.system.console import say
+from avssl.system.console import log
 
 WHAT = """Say what this installation has: versions, devices, precision, decoders, the cache and its size,
 free disk space, and what is missing for what. Writes a small clip to a temporary folder and reads it
@@ -27,4 +27,4 @@ def run(argv: Sequence[str]) -> None:
     if found.missing:
         screen.print(plain_table(["", "what for"], found.missing, "Not installed, and not needed for anything else"))
     found.check()
-    say(f"All readers returned what was written{found.ranges}.")
+    log(f"All readers returned what was written{found.ranges}.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from avssl.cli.options import parsed
 from avssl.experiment.embed import EmbedOptions, embed_files
-from avssl.system.console import say
+from avssl.system.console import log
 
 WHAT = """Turn files into vectors with the encoders of a run of av-correspondence: the frame shown at each moment, and
 the sound around it, into the space where the two meet. OUT is a NumPy .npz or a Parquet file with a row a moment:
@@ -25,4 +25,4 @@ def run(argv: Sequence[str]) -> None:
     """Embed."""
     options = parsed(argv, EmbedOptions, "avssl embed", WHAT, EXAMPLE)
     rows, items = embed_files(options, shlex.join(["avssl", "embed", *argv]))
-    say(f"{options.output}: {rows} rows of {items} items")
+    log(f"{options.output}: {rows} rows of {items} items")

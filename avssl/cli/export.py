@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from avssl.cli.options import parsed
 from avssl.experiment.export import ExportOptions, export_encoder
-from avssl.system.console import say, size
+from avssl.system.console import log, size
 
 WHAT = """Write an encoder of a run as a file that can be used without avssl:
 
@@ -27,13 +27,13 @@ def run(argv: Sequence[str]) -> None:
     options = parsed(argv, ExportOptions, "avssl export", WHAT, EXAMPLE)
     written = export_encoder(options)
     facts = ", ".join(f"{key} {value}" for key, value in written.facts.items() if key not in ("version", "run"))
-    say(f"{written.path}: {size(written.size)}; {facts}")
+    log(f"{written.path}: {size(written.size)}; {facts}")
     module, check = written.module, written.check
     if options.chosen_format() != "torchvision":
         x = module.examples(1)
         shape = ", ".join(map(str, ("N", *x.shape[1:])))
-        say(f"takes {module.input_name}, {str(x.dtype).removeprefix('torch.')} ({shape}); gives {module.output_name}")
-    say(f"largest difference to the module: {check.difference:.2g}, of values up to {check.largest:.2g}")
-    say("to read it:")
+        log(f"takes {module.input_name}, {str(x.dtype).removeprefix('torch.')} ({shape}); gives {module.output_name}")
+    log(f"largest difference to the module: {check.difference:.2g}, of values up to {check.largest:.2g}")
+    log("to read it:")
     for line in check.usage:
-        say(f"  {line.replace('FILE', repr(written.path.name))}")
+        log(f"  {line.replace('FILE', repr(written.path.name))}")

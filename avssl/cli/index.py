@@ -17,7 +17,7 @@ from avssl.media.indexing.summary import Summary, relative, verdicts
 from avssl.media.prepared.verify import verify
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
-from avssl.system.console import duration, say
+from avssl.system.console import duration, log
 from avssl.system.files import write_json
 from avssl.system.progress import telling
 
@@ -62,7 +62,7 @@ def run(argv: Sequence[str]) -> None:
     offer_tables(options.data)
     if isinstance(media, Prepared):
         with telling(None) as tell:
-            say(f"{media.folder}: {verify(media, quick=options.quick, tell=tell).words()}")
+            log(f"{media.folder}: {verify(media, quick=options.quick, tell=tell).words()}")
     summary = summarize(media)
     print_summary(summary)
     print_files(media, summary, everything=options.all)
@@ -70,7 +70,7 @@ def run(argv: Sequence[str]) -> None:
     if opened is not None:
         known = summary.usable + len(summary.rejected) - opened
         before = f"; {known} were known from before" if known > 0 else ""
-        say(f"looked at {opened} files in {duration(time.monotonic() - began)}{before}")
+        log(f"looked at {opened} files in {duration(time.monotonic() - began)}{before}")
     if options.json is not None:
         files = [verdict._asdict() for verdict in verdicts(media)]
         write_json(Path(options.json), json.loads(json.dumps({**summary.as_json(), "files": files}, default=str)))

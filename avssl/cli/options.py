@@ -7,8 +7,8 @@ and every message would have to be rewritten. Here every flag has one value, but
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from avssl.cli.help_text import help_text
@@ -16,14 +16,11 @@ from avssl.errors import UserError, did_you_mean
 from avssl.experiment.sources import DEFAULT, HELP
 from avssl.options import Option, Values, options_of, resolve
 from avssl.options.kinds import NO, YES, from_text, is_bool, is_list, wanted
-from avssl.options.resolve import refusal
+from avssl.options.resolve import read, refusal
 
-__all__ = ["BUDGET", "Command", "Option", "Values", "options_of", "parsed", "source_options"]
+__all__ = ["Command", "Option", "Values", "options_of", "parsed", "source_options"]
 
 T = TypeVar("T")
-
-BUDGET = ("steps", "epochs", "minutes")
-"""Options of which one is given; on the command line it overrides another of them in the YAML file."""
 
 
 class Command:
@@ -34,14 +31,24 @@ class Command:
         summary: what it does, a sentence or a paragraph.
         example: lines that can be typed as they stand.
         exclusive: groups of options of which one may be given.
+        section: the options of a part by its name, given with it before them (``--rotation.side 64``); raises
+            :class:`UserError` for a part that there is not. Their values are a dict under the name of the part.
     """
 
-    def __init__(self, name: str, summary: str, example: str = "", exclusive: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        example: str = "",
+        exclusive: Sequence[Sequence[str]] = (),
+        section: Callable[[str], Iterable[Option]] | None = None,
+    ) -> None:
         self.name = name
         self.summary = summary
         self.example = example
         self.groups: dict[str, list[Option]] = {"options": []}
         self._exclusive = exclusive
+        self._section = section
 
     def positional(self, name: str, help: str, *, many: bool = False, optional: bool = False) -> None:
         """An argument without a flag; ``many`` takes one or more of them."""
@@ -67,31 +74,22 @@ class Command:
         """What ``--help`` prints, lines of at most ``width`` characters; None is the terminal's width."""
         return help_text(self.name, self.summary, self.example, self.groups, width)
 
-    def parse(
-        self,
-        argv: Sequence[str],
-        *,
-        config: str | None = None,
-        section: tuple[Path, Mapping[Any, Any]] | None = None,
-        extra_keys: Iterable[str] = (),
-    ) -> Values:
+    def parse(self, argv: Sequence[str]) -> Values:
         """The values of all options and arguments, from what was typed after the command's name.
-
-        The others are as :func:`avssl.options.resolve` takes them.
 
         Raises:
             UserError: one line: the option, the value, what is wanted, or what was meant.
             SystemExit: after help.
         """
-        values = resolve(
-            self.options.values(),
-            self._read(argv),
-            config=config,
-            section=section,
-            extra_keys=extra_keys,
-            exclusive=self._exclusive,
-            source="flag",
-        )
+        known = self.options
+        given = self._read(argv, known)
+        parts: dict[str, dict[str, Any]] = {}
+        for name in [name for name in given if "." in name]:
+            part, _, own = name.partition(".")
+            parts.setdefault(part, {})[own] = read({name: given.pop(name)}, known, "", "flag")[name]
+        values = resolve(self.options.values(), given, exclusive=self._exclusive, source="flag")
+        values.update(parts)
+        values.given |= parts.keys()
         for option in self.options.values():
             if option.required and not values.get(option.name):
                 what = option.name.upper() if option.positional else f"{option.short or option.flag} {option.shown}"
@@ -100,9 +98,9 @@ class Command:
 
     # --- how ----------------------------------------------------------------------------------------------
 
-    def _read(self, argv: Sequence[str]) -> dict[str, Any]:
-        """What was typed, converted, by the options' names."""
-        by_flag = {flag: option for option in self.options.values() for flag in _flags(option)}
+    def _read(self, argv: Sequence[str], known: dict[str, Option]) -> dict[str, Any]:
+        """What was typed, converted, by the options' names; ``known`` gets those of each part that is named."""
+        by_flag = {flag: option for option in known.values() for flag in _flags(option)}
         found: dict[str, Any] = {}
         loose: list[str] = []
         rest = deque(argv)
@@ -119,6 +117,11 @@ class Command:
             if flag in ("-h", "--help"):
                 print(self.help(), end="")
                 raise SystemExit(0)
+            if "." in flag and self._section and flag not in by_flag:
+                part = flag[2:].partition(".")[0]
+                own = [replace(option, name=f"{part}.{option.name}", short=None) for option in self._section(part)]
+                known |= {option.name: option for option in own}
+                by_flag |= {flag: option for option in own for flag in _flags(option)}
             if flag not in by_flag:
                 near = did_you_mean(flag, by_flag, f"see {self.name} --help")
                 raise UserError(f"{self.name} has no option {flag}{near}")
@@ -165,7 +168,8 @@ def _flags(option: Option) -> list[str]:
 
 
 def _no(option: Option) -> str | None:
-    return "--no-" + option.flag[2:] if is_bool(option.type) else None
+    part, dot, own = option.flag[2:].rpartition(".")
+    return f"--{part}{dot}no-{own}" if is_bool(option.type) else None
 
 
 def _is_number(word: str) -> bool:

@@ -11,7 +11,7 @@ from avssl.cli.options import parsed
 from avssl.media import open_media, prepare
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
-from avssl.system.console import duration, folder_size, say, size
+from avssl.system.console import duration, folder_size, log, size
 
 WHAT = """Decode every file of DATA once, in order and in parallel, into OUT: plain WebDataset tar shards (JPEG
 frames, PCM sound, a JSON an item) with a memory-mapped index. Wherever data are named, OUT can be named
@@ -52,4 +52,4 @@ def run(argv: Sequence[str]) -> None:
     if prepared.rejected:
         console().print(plain_table(["left out", "reason"], [tuple(each) for each in prepared.rejected]))
     out = Path(options.out)
-    say(f"{out}: {len(prepared)} items, {size(folder_size(out))}, in {duration(time.monotonic() - began)}")
+    log(f"{out}: {len(prepared)} items, {size(folder_size(out))}, in {duration(time.monotonic() - began)}")

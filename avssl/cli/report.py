@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from avssl.cli.options import parsed
 from avssl.experiment.report import ReportOptions, write_report
-from avssl.system.console import say, size
+from avssl.system.console import log, size
 
 WHAT = """One HTML page of a run, or of several side by side: curves against chance, controls, sheets, neighbours,
 figures by stage, localization, retrieval and every other result, options and environment, with what
@@ -21,5 +21,5 @@ def run(argv: Sequence[str]) -> None:
     page, parts = write_report(parsed(argv, ReportOptions, "avssl report", WHAT, EXAMPLE))
     for one in parts:
         for fault in one.faults:
-            say(f"{one.path}: {fault}")
-    say(f"{page}: {len(parts)} run{'s' if len(parts) > 1 else ''}, {size(page.stat().st_size)}")
+            log(f"{one.path}: {fault}")
+    log(f"{page}: {len(parts)} run{'s' if len(parts) > 1 else ''}, {size(page.stat().st_size)}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from avssl.cli import multi_task
-from avssl.cli.options import Command, options_of
+from avssl.cli.options import Command, Option, options_of
 from avssl.cli.tasks import split_task
-from avssl.cli.train_options import add_common
-from avssl.experiment.options import MULTI_TASK
-from avssl.experiment.settle import BUDGET
+from avssl.experiment.data import DataOptions
+from avssl.experiment.options import MULTI_TASK, ControlOptions, MultiTaskOptions
+from avssl.experiment.settle import BUDGET, FolderOptions
+from avssl.tasks.registry import get
+from avssl.trainer.options import TrainOptions
 
 if TYPE_CHECKING:
     from avssl.tasks.base import Task
@@ -22,28 +23,72 @@ EXAMPLE = """  avssl train {task} --minutes 5                     on clips it ge
   avssl train {task} --data videos/ --out runs/mine --minutes 20
   avssl train {task} --config runs/mine/config.yaml --out runs/again    the same once more"""
 
+SEVERAL = "several tasks on the same encoders, in turn or together"
+WHAT_OF_SEVERAL = """Train several pretext tasks on the same encoders: one for pictures, one for sound, as each needs.
+Each task has its own head, which is put on for its batches, and its own options: flags with the task's
+name before them (--relative-position.gap 8), or a section of the YAML file:
+
+  tasks: [relative-position, colorization]
+  steps: 2000                     # of all tasks together where they alternate
+  data: photos/                   # of all tasks; a section may name other data
+  relative-position:
+    gap: 8
+  colorization:
+    side: 64
+
+`avssl train TASK --help` lists the options of a task. A shared encoder is built as the first task named
+says. With --init RUN it starts as another run left it: train a task, then others from there.
+The same command again continues a run that was stopped, or says that it is finished."""
+EXAMPLE_OF_SEVERAL = """  avssl train multi-task --tasks shuffle-learn,av-correspondence --minutes 10
+  avssl train multi-task --tasks relative-position,colorization --data photos/ --mix joint --weights 1,0.5
+  avssl train multi-task --tasks rotation,av-correspondence --rotation.data photos/ --av-correspondence.data videos/
+  avssl show relative-position --run runs/multi-task                 the answers of one of them"""
+
 
 def run(argv: Sequence[str]) -> None:
     """Train."""
-    if argv and argv[0] == MULTI_TASK:
-        multi_task.run(argv[1:])
-        return
-    several = {MULTI_TASK: multi_task.SUMMARY}
-    kind, words = split_task(argv, "avssl train", WHAT, EXAMPLE.format(task="av-correspondence"), several)
+    if argv[:1] == [MULTI_TASK]:
+        name, command, words = MULTI_TASK, command_of_several(), argv[1:]
+    else:
+        first = EXAMPLE.format(task="av-correspondence")
+        kind, words = split_task(argv, "avssl train", WHAT, first, {MULTI_TASK: SEVERAL})
+        name, command = kind.name, command_of(kind)
+    values = command.parse(words)
+    given: dict[str, Any] = {name: values[name] for name in values.given}
     from avssl.experiment.train import train  # loads torch: not for help
 
-    values = command_of(kind).parse(words)
-    train(kind.name, command=shlex.join(["avssl", "train", *argv]), **{name: values[name] for name in values.given})
+    train(name, command=shlex.join(["avssl", "train", *argv]), **given)
 
 
 def command_of(kind: type[Task]) -> Command:
     """The command line of ``avssl train TASK``."""
-    command = Command(
-        f"avssl train {kind.name}",
-        f"{kind.summary}\n\n{WHAT}",
-        EXAMPLE.format(task=kind.name),
-        exclusive=[BUDGET],
-    )
-    add_common(command, f"runs/{kind.name}")
-    command.add(options_of(kind.Options), f"the puzzle and the network of {kind.name}")
+    example = EXAMPLE.format(task=kind.name)
+    command = Command(f"avssl train {kind.name}", f"{kind.summary}\n\n{WHAT}", example, exclusive=[BUDGET])
+    _add_common(command)
+    command.add(kind.Options, f"the puzzle and the network of {kind.name}")
     return command
+
+
+def command_of_several() -> Command:
+    """The command line of ``avssl train multi-task``."""
+    command = Command(
+        f"avssl train {MULTI_TASK}",
+        f"{SEVERAL}\n\n{WHAT_OF_SEVERAL}",
+        EXAMPLE_OF_SEVERAL,
+        exclusive=[BUDGET],
+        section=_options_of_task,
+    )
+    command.add(MultiTaskOptions, "the tasks")
+    _add_common(command)
+    return command
+
+
+def _options_of_task(name: str) -> list[Option]:
+    return [*options_of(get(name).Options), *options_of(DataOptions)]
+
+
+def _add_common(command: Command) -> None:
+    command.add(DataOptions, "data and results")
+    command.add(FolderOptions, "data and results")
+    command.add(TrainOptions, "training")
+    command.add(ControlOptions, "controls")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from avssl.cli.options import Command
 from avssl.options import argument, option
-from avssl.system.console import duration, folder_size, progress, say, size
+from avssl.system.console import duration, folder_size, log, progress, size
 from avssl.world import contact_sheet, generate
 from avssl.world.settings import Settings
 
@@ -43,7 +43,7 @@ def run(argv: Sequence[str]) -> None:
         generate(out, **fields, workers=options.workers, progress=on_progress)
     count = settings.train + settings.validation + settings.test
     took = duration(time.monotonic() - began)
-    say(f"{out}: {count} clips of {settings.seconds:.1f} s, {size(folder_size(out))}, in {took}")
+    log(f"{out}: {count} clips of {settings.seconds:.1f} s, {size(folder_size(out))}, in {took}")
     if options.sheet is not None:
         contact_sheet(out, Path(options.sheet))
-        say(f"{options.sheet}: the first clips, with their sound")
+        log(f"{options.sheet}: the first clips, with their sound")

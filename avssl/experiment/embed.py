@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avssl.options import REQUIRED, argument, option
-from avssl.system.console import progress, say
+from avssl.system.console import log, progress
 from avssl.version import __version__
 
 
@@ -42,7 +42,7 @@ def embed_files(options: EmbedOptions, command: str = "") -> tuple[int, int]:
     model = load(options.run).to(choose_device(options.device))
     media = open_media(options.files[0] if len(options.files) == 1 else options.files)
     for path, reason in media.rejected:
-        say(f"not usable: {path}: {reason}")
+        log(f"not usable: {path}: {reason}")
     about = {"avssl": __version__, "command": command}
     with progress("embedding", "moments") as on_progress:
         rows = write_embeddings(embed(model, media, options.hop, on_progress), target, about)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,21 @@ import yaml
 from avssl.errors import UserError
 from avssl.experiment.options import DEFAULT_STEPS, ControlOptions
 from avssl.experiment.sources import BEFORE
-from avssl.options import Option, Values, options_of, resolve
+from avssl.options import Values, option, options_of, resolve
 from avssl.system.console import log
 from avssl.trainer.options import TrainOptions
 
 BUDGET = ("steps", "epochs", "minutes")
 """Options of which one is given; one that is asked for by name overrides another of them in the YAML file."""
 
-OF_A_RUN = (
-    Option("out", str | None, None, "folder of the run", metavar="RUN"),
-    Option("config", str | None, None, "YAML file of options; flags override it", metavar="YAML"),
-    Option("init", str | None, None, "start from the encoders of this run instead of random ones", metavar="RUN"),
-)
-"""Options that every training has beside those of its dataclasses."""
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """Where a training goes, and what it begins with."""
+
+    out: str | None = option(None, "folder of the run (default: runs/TASK)", metavar="RUN")
+    config: str | None = option(None, "YAML file of options; flags override it", metavar="YAML")
+    init: str | None = option(None, "start from the encoders of this run instead of random ones", metavar="RUN")
 
 
 def settle(asked: Mapping[str, Any], classes: Iterable[type[Any]], keys: Iterable[str] = ()) -> Values:
@@ -39,9 +41,9 @@ def settle(asked: Mapping[str, Any], classes: Iterable[type[Any]], keys: Iterabl
         UserError: an option that is not there, with the nearest that is; a value of another type or out of bounds; a
             file that cannot be read.
     """
-    options = {option.name: option for cls in classes for option in options_of(cls)}
-    every = [*options.values(), *(option for option in OF_A_RUN if option.name not in options)]
-    return resolve(every, asked, config="config", extra_keys=["task", *keys], exclusive=[BUDGET])
+    every: list[type[Any]] = [FolderOptions, *classes]
+    options = {option.name: option for cls in every for option in options_of(cls)}
+    return resolve(options.values(), asked, config="config", extra_keys=["task", *keys], exclusive=[BUDGET])
 
 
 def values_of(values: Values, *classes: type[Any], also: Iterable[str] = ()) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from avssl.cli.options import Command, Option, Values, options_of
 from avssl.errors import UserError
-from avssl.options import option
+from avssl.options import option, resolve
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,11 @@ class Toy:
     device: str = field(default="auto", metadata={"help": "where"})
 
 
+EXCLUSIVE = [("steps", "epochs")]
+
+
 def parse(*argv: str, yaml: str | None = None, folder: Path | None = None) -> Values:
-    command = Command("avssl toy", "A toy.", "avssl toy --steps 3", exclusive=[("steps", "epochs")])
+    command = Command("avssl toy", "A toy.", "avssl toy --steps 3", exclusive=EXCLUSIVE)
     command.positional("data", "where the data are", optional=True)
     command.add([Option("config", str | None, None, "a YAML file"), Option("out", str, "runs", "where to", short="-o")])
     command.add(options_of(Toy), "training")
@@ -38,7 +42,9 @@ def parse(*argv: str, yaml: str | None = None, folder: Path | None = None) -> Va
         file = folder / "c.yaml"
         file.write_text(yaml)
         words += ["--config", str(file)]
-    return command.parse(words, config="config", extra_keys=["task"])
+    values = command.parse(words)
+    given = {name: values[name] for name in values.given}
+    return resolve(command.options.values(), given, config="config", extra_keys=["task"], exclusive=EXCLUSIVE)
 
 
 def test_nothing_given_is_the_defaults():
@@ -159,6 +165,28 @@ def test_help_shows_every_option_with_its_default_and_the_example(capsys: pytest
         assert part in text
 
 
+def test_a_flag_with_a_part_s_name_before_it_is_that_part_s():
+    def section(name: str) -> list[Option]:
+        if name != "second-toy":
+            raise UserError(f"no toy is called {name!r}")
+        return options_of(Toy)
+
+    command = Command("avssl toys", "Toys.", section=section)
+    command.add(Toy)
+    words = ["--second-toy.batch_size", "7", "--batch-size=8", "--second-toy.no-flip", "--second-toy.step-at", "0.5"]
+    values = command.parse(words)
+    assert values["second-toy"] == {"batch_size": 7, "flip": False, "step_at": (0.5,)}
+    assert values["batch_size"] == 8
+    assert values.given == {"second-toy", "batch_size"}
+    for word, message in (
+        ("--second-toy.bach-size=7", "avssl toys has no option --second-toy.bach-size; did you mean '--second-toy."),
+        ("--second-toy.steps=few", "--second-toy.steps wants a whole number, not 'few'"),
+        ("--third-toy.steps=3", "no toy is called 'third-toy'"),
+    ):
+        with pytest.raises(UserError, match=re.escape(message)):
+            command.parse([word])
+
+
 @dataclass(frozen=True)
 class Bounded:
     share: float = option(0.5, "of all", low=0, high=1)
@@ -186,7 +214,7 @@ def test_a_number_outside_its_bounds_is_refused_wherever_it_is_given(word: str, 
     assert str(caught.value) == f"--{word} {rule}"
     (tmp_path / "c.yaml").write_text(f"{word}: {value}\n")
     with pytest.raises(UserError) as caught:
-        command.parse(["--config", str(tmp_path / "c.yaml")], config="config")
+        resolve(command.options.values(), {"config": tmp_path / "c.yaml"}, config="config")
     assert str(caught.value) == f"{tmp_path / 'c.yaml'}: {word} {rule}"
     kept = command.parse(["--share", "1", "--side", "null", "--loudness", "0", "--hidden", "1"])
     assert (kept["share"], kept["side"], kept["loudness"], kept["hidden"]) == (1.0, None, 0.0, (1,))

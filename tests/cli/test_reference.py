@@ -42,6 +42,7 @@ def test_options_that_all_trainings_have_stand_there_once(page: str):
     for field in fields(TrainOptions):
         assert f"--{field.name.replace('_', '-')}" in first
     assert page.count("--accumulate N ") == 1
+    assert page.count("--validation-share X ") == 1
 
 
 def test_the_page_has_one_width_whatever_the_terminal_has(page: str, monkeypatch: pytest.MonkeyPatch):

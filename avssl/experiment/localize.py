@@ -1,0 +1,81 @@
+"""Where the sound of a video comes from, shown: a video with heat, a JSON of peaks and scores, a picture of moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avssl.errors import UserError
+from avssl.options import REQUIRED, argument, build, option
+from avssl.system.console import progress
+
+if TYPE_CHECKING:
+    from avssl.localization.demo import Shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalizeOptions:
+    """What is shown, with which model, and where it goes."""
+
+    video: str | None = argument("a video with sound, or a picture with --sound", default=None)
+    output: str = option(REQUIRED, "the video to write, .mp4", short="-o", metavar="OUT.mp4")
+    run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
+    sound: str | None = option(None, "sound of another file instead", metavar="FILE")
+    threshold: float | None = option(None, "logit from which something counts as heard (default: the run's)")
+    per_second: float = option(8.0, "maps a second", above=0, high=120)
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+
+    def check(self) -> None:
+        """Refuse what is wrong at sight.
+
+        Raises:
+            UserError: names the option.
+        """
+        out = Path(self.output)
+        if self.sound is not None and self.video is None:
+            raise UserError(
+                "--sound wants a picture or a video to go with: avssl localize photo.jpg --sound bark.wav -o …"
+            )
+        if out.suffix.lower() != ".mp4":
+            raise UserError(f"-o {out} must end in .mp4")
+        for name in (self.video, self.sound):
+            if name is not None and out.absolute() == Path(name).absolute():
+                raise UserError(f"-o {out} is the input itself; name another file")
+
+
+def localize(video: Any = None, run: Any = None, out: Any = None, **options: Any) -> Shown:
+    """Write a video with heat where its sound comes from, and beside it ``.json`` and ``.png``.
+
+    Args:
+        video: a video with sound, or a picture with ``sound=``; None is a held-out clip of the generated world.
+        run: a run of av-correspondence, or its folder; None is a model of the generated world, trained once.
+        out: the video to write, .mp4.
+        options: further fields of :class:`LocalizeOptions`.
+
+    Raises:
+        UserError: an option that does not fit, a file or a run that cannot be read, a full disk.
+    """
+    given = {"video": video, "run": getattr(run, "path", run), "output": out, **options}
+    return localized(build(LocalizeOptions, given))
+
+
+def localized(options: LocalizeOptions) -> Shown:
+    """As :func:`localize`, by its options."""
+    options.check()
+    from avssl.localization.scenes import open_scene
+
+    # The file first: a bad one should not wait for a model.
+    scene = open_scene(options.video, options.sound) if options.video else None
+    from avssl.experiment.default_localizer import default_run
+    from avssl.experiment.example_clip import example_clip
+    from avssl.localization.demo import show_scene
+    from avssl.localization.localizer import open_localizer
+    from avssl.trainer.devices import choose_device
+
+    folder = options.run or str(default_run())
+    scene = scene or open_scene(str(example_clip(Path(folder))), None)
+    localizer = open_localizer(folder, choose_device(options.device))
+    if options.threshold is not None:
+        localizer.threshold = options.threshold
+    return show_scene(scene, localizer, Path(options.output), bar=progress, per_second=options.per_second, run=folder)
