@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.evaluate.localization.protocols import Picture
+from avssl.evaluate.localization.threshold import read_threshold
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model, load
-
-Picture = Literal["whole", "squash", "centre-crop"]
 
 WIDEST = 4
 """A picture is given to the network at most so many times as long as it is wide; beyond that it is squeezed."""
@@ -119,8 +118,6 @@ def open_localizer(run: str | Path, device: str | torch.device = "cpu") -> Local
     Raises:
         UserError: there is no run, or it cannot localize.
     """
-    from avssl.evaluate.localization.threshold import read_threshold
-
     model = load(run).to(device)
     return Localizer(model, read_threshold(Path(run)))
 

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from avssl.errors import UserError
-from avssl.localization.localizer import Localizer, Picture
-from avssl.networks.vision import MEAN, STD
+from avssl.evaluate.data.encoders import supervised_encoder
+from avssl.evaluate.localization.protocols import Picture
+from avssl.localization.localizer import Localizer
+from avssl.networks.encoder import device_of
 
 MAP_WEIGHT = 0.4
 """Weight of the model's map in the mixture (EZ-VSL's script)."""
@@ -26,7 +27,7 @@ class Saliency:
 
     Args:
         weights: a file of torchvision's weights for the architecture (``torch.save`` of a state dict).
-        architecture: resnet18, resnet34 or resnet50.
+        architecture: resnet18, resnet34, resnet50 or resnet101.
         like: takes sound as this one does, so that both are given the same.
 
     Raises:
@@ -34,39 +35,18 @@ class Saliency:
     """
 
     def __init__(self, weights: str | Path, architecture: str, like: Localizer) -> None:
-        import torchvision
-
-        if architecture not in ("resnet18", "resnet34", "resnet50"):
-            raise UserError(f"--saliency-network ({architecture}) must be resnet18, resnet34 or resnet50")
-        network = getattr(torchvision.models, architecture)(weights=None)
-        try:
-            network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        except FileNotFoundError:
-            raise UserError(f"{weights}: no such file of weights") from None
-        except Exception as error:  # torch.load and load_state_dict raise many kinds for one fault: wrong weights
-            first = str(error).splitlines()[0]
-            raise UserError(f"{weights} holds no weights of torchvision's {architecture}: {first}") from None
-        self._trunk = nn.Sequential(*list(network.children())[:-2]).eval().to(like.model.device)
-        self._like = like
-
-    @property
-    def seconds(self) -> float:
-        return self._like.seconds
-
-    @property
-    def rate(self) -> int:
-        return self._like.rate
+        self._encoder = supervised_encoder(weights, architecture).to(like.model.device)
+        self.seconds, self.rate = like.seconds, like.rate
 
     @torch.no_grad()
     def maps(
         self, frames: NDArray[np.uint8], waveforms: NDArray[np.float32], picture: Picture = "whole"
     ) -> NDArray[np.float32]:
         """Mean |activation| of the last stage at each place, (N, h, w)."""
-        device = self._like.model.device
-        x = torch.from_numpy(np.ascontiguousarray(frames)).to(device).float() / 255
-        x = nn.functional.interpolate(x, size=(224, 224), mode="bilinear", antialias=True, align_corners=False)
-        mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (MEAN, STD))
-        return np.asarray(self._trunk((x - mean) / std).abs().mean(1).cpu().numpy(), np.float32)
+        x = torch.from_numpy(np.ascontiguousarray(frames)).to(device_of(self._encoder)).float() / 255
+        size = (self._encoder.side, self._encoder.side)
+        x = nn.functional.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+        return np.asarray(self._encoder(x).abs().mean(1).cpu().numpy(), np.float32)
 
 
 class Mixture:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.special import expit
 
-from avssl.localization.localizer import Localizer, Picture
+from avssl.evaluate.localization.metrics import peak
+from avssl.evaluate.localization.protocols import Picture
+from avssl.localization.localizer import Localizer
 
 FINER = 4
 """How many times finer the grid of a region is than that of its map."""
@@ -30,7 +32,7 @@ def spread(logits: NDArray[np.floating], cells: float = CELLS) -> NDArray[np.flo
 
 def peak_of(region: NDArray[np.floating]) -> tuple[float, float]:
     """Where a region (h, w) is likeliest: (x, y) in shares of the picture."""
-    row, column = divmod(int(np.argmax(region)), region.shape[1])
+    row, column = peak(region)
     return (column + 0.5) / region.shape[1], (row + 0.5) / region.shape[0]
 
 
@@ -39,14 +41,7 @@ class Regions:
 
     def __init__(self, localizer: Localizer) -> None:
         self._localizer = localizer
-
-    @property
-    def seconds(self) -> float:
-        return self._localizer.seconds
-
-    @property
-    def rate(self) -> int:
-        return self._localizer.rate
+        self.seconds, self.rate = localizer.seconds, localizer.rate
 
     def maps(
         self, frames: NDArray[np.uint8], waveforms: NDArray[np.float32], picture: Picture = "whole"

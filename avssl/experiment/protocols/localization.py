@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, Protocol, protocol
-from avssl.experiment.protocols.base import Beside, ComputeOptions, Outcome, RunOptions, Subject
+from avssl.experiment.protocols.base import Architecture, Beside, ComputeOptions, Outcome, RunOptions, Subject
 from avssl.options import option
 from avssl.system.console import log
 from avssl.system.files import whole_file
@@ -48,7 +48,7 @@ class Options(ComputeOptions, RunOptions):
     list: str | None = option(None, "only the names in this list", metavar="CSV")
     negatives: str | None = option(None, "video,audio,label without a source in sight", metavar="CSV")
     saliency: str | None = option(None, "weights of a torchvision ResNet: rows of a visual prior", metavar="FILE")
-    saliency_network: Literal["resnet18", "resnet34", "resnet50"] = option("resnet18", "whose weights")
+    saliency_network: Architecture = option("resnet18", "whose weights")
     train_annotations: str | None = option(None, "training boxes, for the blind mean map", metavar="F")
     protocol: tuple[str, ...] | None = option(
         None, "which protocols; all for every one (default: ours)", metavar="A,B,…"
@@ -93,9 +93,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
 
 def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], context: Context) -> Outcome:
     from avssl.evaluate.localization.synthetic import evaluate_world, is_world
-    from avssl.localization.localizer import Localizer, open_localizer
-    from avssl.localization.spreading import PeakDiscs, Regions
-    from avssl.localization.untrained import untrained
+    from avssl.localization.localizer import open_localizer
     from avssl.media import open_media
 
     assert options.run is not None
@@ -105,12 +103,7 @@ def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], co
     if not is_world(test):
         raise UserError(f"{place} holds no truth of a generated world; give --annotations F with the boxes of {place}")
     threshold = _threshold(options, localizer, validation, place)
-    models: dict[str, MapMaker] = {
-        "trained": Regions(localizer),
-        "trained/logits": localizer,
-        "trained/peak-disc": PeakDiscs(localizer),
-        "untrained": Regions(Localizer(untrained(localizer.model, options.seed))),
-    }
+    models = _models(localizer, options.seed, discs=True)
     rows = evaluate_world(test, models, chosen, context, threshold, options.moments, sure=localizer)
     seen = subject.seen(test, str(place))
     clips = "clips" if seen else "held-out clips"
@@ -280,25 +273,33 @@ def _score_run(
 
 def _map_sources(options: Options, localizer: Localizer) -> list[tuple[str, MapMaker, Sound, str]]:
     """What gives maps: the name of its rows, the model, the sound that it hears, and a note."""
-    from avssl.localization.localizer import Localizer
+    from avssl.evaluate.localization.synthetic import NOTES
     from avssl.localization.saliency import Mixture, Saliency
-    from avssl.localization.spreading import Regions
-    from avssl.localization.untrained import untrained
 
-    regions = Regions(localizer)
+    models = _models(localizer, options.seed)
     found: list[tuple[str, MapMaker, Sound, str]] = [
-        ("trained", regions, "own", ""),
-        ("trained/logits", localizer, "own", "the logits themselves, not spread to regions"),
-        ("untrained", Regions(Localizer(untrained(localizer.model, options.seed))), "own", "random weights"),
-        ("swap", regions, "swap", "another clip's sound on the old truth: must fall to the blind rows"),
-        ("silence", regions, "silence", "digital silence"),
-        ("noise", regions, "noise", "N(0, 1) noise"),
+        *((name, model, "own", NOTES.get(name, "")) for name, model in models.items()),
+        ("swap", models["trained"], "swap", "another clip's sound on the old truth: must fall to the blind rows"),
+        ("silence", models["trained"], "silence", "digital silence"),
+        ("noise", models["trained"], "noise", "N(0, 1) noise"),
     ]
     if options.saliency is not None:
         prior = Saliency(options.saliency, options.saliency_network, localizer)
         found.append(("saliency", prior, "own", "what a supervised network finds remarkable; hears nothing"))
         found.append(("trained+saliency", Mixture(localizer, prior), "own", "0.4 · map + 0.6 · saliency"))
     return found
+
+
+def _models(localizer: Localizer, seed: int, discs: bool = False) -> dict[str, MapMaker]:
+    """The trained model's maps, and those of random weights, by the name of their rows."""
+    from avssl.localization.localizer import Localizer
+    from avssl.localization.spreading import PeakDiscs, Regions
+    from avssl.localization.untrained import untrained
+
+    trained: dict[str, MapMaker] = {"trained": Regions(localizer), "trained/logits": localizer}
+    if discs:
+        trained["trained/peak-disc"] = PeakDiscs(localizer)
+    return {**trained, "untrained": Regions(Localizer(untrained(localizer.model, seed)))}
 
 
 def _log_missing(names: Sequence[str], what: str) -> None:
