@@ -8,6 +8,7 @@ media = avssl.open("videos/")                            # files, indexed: frame
 found = avssl.audit("videos/")                           # duplicates, sources, and what leaks
 model = avssl.load("runs/mine")                          # encoders, front end included
 encoder = avssl.encoder(module, side=224)                # one of another make
+share = avssl.metrics.success(overlaps)                  # metrics of the protocols: pure functions of arrays
 rows = avssl.evaluate("linear", run, data="photos/")     # what `avssl evaluate` does, of a run or an encoder
 avssl.localize("clip.mp4", run, out="heat.mp4")          # heat where its sound comes from
 """
@@ -21,6 +22,7 @@ from avssl.errors import MediaError, UserError
 from avssl.version import __version__
 
 if TYPE_CHECKING:
+    from avssl import metrics
     from avssl.experiment.audit import audit
     from avssl.experiment.dataset import PuzzleDataset
     from avssl.experiment.localize import localize
@@ -41,6 +43,7 @@ _LAZY = {
     "evaluate": ("avssl.evaluate", ""),
     "load": ("avssl.networks.model", "load"),
     "localize": ("avssl.experiment.localize", "localize"),
+    "metrics": ("avssl.metrics", ""),
     "open": ("avssl.media", "open_media"),
     "task": ("avssl.experiment.make_task", "task"),
     "train": ("avssl.experiment.train", "train"),
@@ -57,6 +60,7 @@ __all__ = [
     "evaluate",
     "load",
     "localize",
+    "metrics",
     "open",
     "task",
     "train",

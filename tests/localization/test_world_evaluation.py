@@ -12,7 +12,7 @@ from avssl.cli.main import main
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.localization.protocols import DEFAULT, protocol
 from avssl.evaluate.localization.scoring import localization_context
-from avssl.evaluate.localization.silences import quiet
+from avssl.evaluate.localization.silences import silence
 from avssl.evaluate.localization.synthetic import World, draw_moments, evaluate_world
 from avssl.evaluate.localization.threshold import fit_threshold
 from avssl.media.opening import open_media
@@ -97,7 +97,7 @@ def test_moments_are_the_same_in_any_order_of_asking_and_only_one_kind_is_heard(
 
 @pytest.mark.parametrize("what", ["floor", "hum", "room"])
 def test_quiet_stretches_are_quiet(what: str) -> None:
-    wave = quiet(what, np.random.default_rng(0), RATE, RATE)  # type: ignore[arg-type]
+    wave = silence(what, np.random.default_rng(0), RATE, RATE)  # type: ignore[arg-type]
     level = 10 * np.log10(np.mean(np.square(wave)))
     assert -70 < level < -30
 

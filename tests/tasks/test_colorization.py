@@ -14,7 +14,7 @@ from toy_pictures import ToyPictures, noise
 
 from avssl.errors import UserError
 from avssl.evaluate.pretext.colorization import evaluate, evaluate_control
-from avssl.evaluate.pretext.colour_measures import colorfulness
+from avssl.evaluate.pretext.picture_metrics import colorfulness
 from avssl.evaluate.pretext.predictions import distinct, held_out_keys
 from avssl.networks.colorization import Colours
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab

@@ -21,8 +21,8 @@ COEFFICIENTS = 20
 
 
 @dataclass(frozen=True)
-class HandMade:
-    """Features of one stage: (items, moments, numbers)."""
+class BaselineFeatures:
+    """Features of one stage: (items, moments, features)."""
 
     name: str
     array: NDArray[np.float32]
@@ -35,8 +35,8 @@ class HandMade:
         return self.array
 
 
-def pixels(media: Media, moments: int = 1, on_progress: OnProgress | None = None) -> HandMade:
-    """The centre square of each frame at 32×32 pixels, 0..1: 3072 numbers."""
+def pixels(media: Media, moments: int = 1, on_progress: OnProgress | None = None) -> BaselineFeatures:
+    """The centre square of each frame at 32×32 pixels, 0..1: 3072 features."""
     moments = moments_of(media, moments)
     found = np.zeros((len(media), moments, 3 * SIDE * SIDE), np.float32)
     for i in range(len(media)):
@@ -45,11 +45,11 @@ def pixels(media: Media, moments: int = 1, on_progress: OnProgress | None = None
         found[i] = np.stack([cut(frame, crop, SIDE).reshape(-1) for frame in frames])
         if on_progress is not None:
             on_progress(i + 1, len(media))
-    return HandMade("pixels", found / np.float32(255))
+    return BaselineFeatures("pixels", found / np.float32(255))
 
 
-def mfcc(media: Media, on_progress: OnProgress | None = None) -> HandMade:
-    """Seven statistics over time of 20 MFCCs and of their differences, of the whole sound: 280 numbers.
+def mfcc(media: Media, on_progress: OnProgress | None = None) -> BaselineFeatures:
+    """Seven statistics over time of 20 MFCCs and of their differences, of the whole sound: 280 features.
 
     Minimum, maximum, median, mean, variance, skewness and kurtosis, the summary statistics of OpenL3's evaluation.
     """
@@ -60,7 +60,7 @@ def mfcc(media: Media, on_progress: OnProgress | None = None) -> HandMade:
         rows.append(mfcc_statistics(media.audio(i, facts.audio_start_seconds, seconds, RATE), RATE))
         if on_progress is not None:
             on_progress(i + 1, len(media))
-    return HandMade("mfcc", np.stack(rows)[:, None])
+    return BaselineFeatures("mfcc", np.stack(rows)[:, None])
 
 
 def mfcc_statistics(waveform: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

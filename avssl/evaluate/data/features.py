@@ -1,10 +1,10 @@
 """Features of all stages of an encoder over a collection: computed once, kept in the cache, shared by the protocols.
 
     CACHE/features/DIGEST/features.json    stages with their scale, what was computed from what
-    CACHE/features/DIGEST/STAGE.npy        float16 (items, moments, numbers), mapped into memory when read
+    CACHE/features/DIGEST/STAGE.npy        float16 (items, moments, features), mapped into memory when read
 
 The digest is of the encoder's weights, of the collection (with the times of its files) and of :class:`Taking`. The
-numbers are stored divided by a power of two of the stage, so that float16 holds them however large they grow.
+features are stored divided by a power of two of the stage, so that float16 holds them however large they grow.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BATCH = 64
 """Pictures or windows of sound that go through the encoder together."""
 
 NUMBERS = 9600
-"""The most numbers a stage is pooled to: with it square maps of 64, 192, 384, 256, 512, 1024 and 2048 channels become
+"""The most features a stage is pooled to: with it square maps of 64, 192, 384, 256, 512, 1024 and 2048 channels become
 12, 7, 5, 6, 4, 3 and 2 places wide, as published (RotNet, DeepCluster, and the FAIR benchmark of 2019)."""
 
 Pool = Literal["max", "average"]
@@ -47,7 +47,7 @@ class Taking:
     Attributes:
         moments: frames of a video, or windows of a sound, at equal distances; of an image always one.
         pool: how a map is brought to the grid: the maximum (RotNet, L3-Net) or the mean (DeepCluster).
-        numbers: the most numbers a stage.
+        numbers: the most features a stage.
     """
 
     moments: int = 1
@@ -68,7 +68,7 @@ class Features:
         return tuple(self._scales)
 
     def stage(self, name: str) -> NDArray[np.float32]:
-        """Features of a stage: (items, moments, numbers)."""
+        """Features of a stage: (items, moments, features)."""
         stored: NDArray[np.float16] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
         return stored.astype(np.float32) * np.float32(self._scales[name])
 
@@ -95,7 +95,7 @@ def stage_features(
         on_progress: called with (done, total) items.
 
     Raises:
-        UserError: the encoder gives numbers that are not finite, or the disk is full.
+        UserError: the encoder gives features that are not finite, or the disk is full.
         MediaError: a file cannot be read.
     """
     taking = taking or Taking()
@@ -124,7 +124,7 @@ def taken_by(encoder: Encoder, facts: Facts) -> bool:
 
 
 def grid(channels: int, height: int, width: int, numbers: int = NUMBERS) -> tuple[int, int]:
-    """Rows and columns that a map is pooled to, with its aspect, so that it has ``numbers`` numbers at most."""
+    """Rows and columns that a map is pooled to, with its aspect, so that it has ``numbers`` features at most."""
     places = max(1, numbers // channels)
     scale = min(1.0, math.sqrt(places / (height * width)))
     rows = max(1, math.floor(height * scale + 1e-9))
@@ -187,7 +187,7 @@ def _compute(
         for name, maps in encoder.stages(batch).items():
             rows = pooled(maps.float(), taking.pool, taking.numbers).cpu().numpy()
             if not np.isfinite(rows).all():
-                raise UserError(f"stage {name} of this encoder gives numbers that are not finite; train it again")
+                raise UserError(f"stage {name} of this encoder gives features that are not finite; train it again")
             if name not in files:
                 scales[name] = _scale(float(np.abs(rows).max()))
                 files[name] = np.lib.format.open_memmap(

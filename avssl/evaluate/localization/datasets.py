@@ -20,7 +20,7 @@ from avssl.evaluate.data.joins import ByName
 from avssl.evaluate.localization.annotations import Item, clip_name, stem_of
 from avssl.evaluate.localization.metrics import Map
 from avssl.evaluate.localization.protocols import Protocol
-from avssl.evaluate.localization.silences import quiet
+from avssl.evaluate.localization.silences import silence
 from avssl.evaluate.localization.synthetic import MapMaker
 from avssl.media.facts import Facts, Media
 from avssl.samplers.keys import generator
@@ -173,7 +173,7 @@ class ModelMaps:
         keys = (self.test.seed, item.name, self.kind, *([self.draw] if self.draw else []))
         rng = generator(*keys)
         if self.kind == "silence":
-            return quiet("zeros", rng, round(self.model.seconds * rate), rate)
+            return silence("zeros", rng, round(self.model.seconds * rate), rate)
         if self.kind == "noise":  # N(0, 1), neither scaled nor clipped, as vssl_eval has it
             return rng.standard_normal(round(protocol.sound_seconds * rate)).astype(np.float32)
         source = self.test.another(item, self.draw) if self.kind == "swap" else item

@@ -59,7 +59,7 @@ def negative_rows(
         mean_row("trained/logits", f"iou/{name}", cious, clusters, context, note=note, **ours),
         mean_row("trained/logits", f"auc/{name}", metrics.auc_terms(cious), clusters, context, note=note, **ours),
     ]
-    quiet: list[Numbers] = []
+    outside: list[Numbers] = []
     within: list[Numbers] = []
     for kind, called in KINDS:
         areas, terms = _areas(test, model, items, kind, protocol)
@@ -71,10 +71,10 @@ def negative_rows(
                 said += f"; {int((~known).sum())} pictures left out: no sound of another class"
             for metric, values in (("pia", areas), ("auc-n", terms)):
                 rows.append(mean_row(called, f"{metric}/{name}", values[known], owners, context, note=said, **ours))
-        quiet.append(1 - areas)
+        outside.append(1 - areas)
         within.append(terms)
-    if all((~np.isnan(values)).any() for values in quiet):
-        for metric, first, others in (("f-loc", cious, quiet), ("f-auc", metrics.auc_terms(cious), within)):
+    if all((~np.isnan(values)).any() for values in outside):
+        for metric, first, others in (("f-loc", cious, outside), ("f-auc", metrics.auc_terms(cious), within)):
             table = np.stack([first, *others], axis=1)
             value, low, high = _harmonic(table, clusters, context.draws)
             told = replace(rows[0], metric=f"{metric}/{name}", value=value, low=low, high=high)

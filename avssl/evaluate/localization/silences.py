@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Wave = NDArray[np.float32]
-Quiet = Literal["floor", "hum", "room", "zeros"]
-QUIETS: tuple[Quiet, ...] = ("floor", "hum", "room")
+Silence = Literal["floor", "hum", "room", "zeros"]
+SILENCES: tuple[Silence, ...] = ("floor", "hum", "room")
 
 FLOOR_DB = (-66.0, -50.0)
 HUM_DB = ROOM_DB = (-55.0, -35.0)
 """Ranges of the level (RMS, dB of full scale)."""
 
 
-def quiet(what: Quiet, rng: np.random.Generator, samples: int, rate: int) -> Wave:
+def silence(what: Silence, rng: np.random.Generator, samples: int, rate: int) -> Wave:
     """A stretch of so many samples: float32 (samples,)."""
     if what == "zeros":
         return np.zeros(samples, np.float32)

@@ -27,7 +27,7 @@ from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.blind import blind_rows
 from avssl.evaluate.localization.metrics import Box, Map
 from avssl.evaluate.localization.scoring import mean_row, rows_of, score_maps
-from avssl.evaluate.localization.silences import QUIETS, Quiet, Wave, quiet
+from avssl.evaluate.localization.silences import SILENCES, Silence, Wave, silence
 from avssl.evaluate.localization.threshold import fit_threshold
 from avssl.media.facts import Media
 from avssl.samplers.keys import generator
@@ -151,10 +151,10 @@ class World:
             return None
         return self.of_kind(moment, kinds[int(generator(self.seed, moment.name, "absent").integers(len(kinds)))])
 
-    def quiets(self, moments: Sequence[Moment], what: Quiet) -> list[Wave]:
-        """A stretch of quiet for each moment."""
+    def silences(self, moments: Sequence[Moment], what: Silence) -> list[Wave]:
+        """A stretch of silence for each moment."""
         count = round(self.seconds * self.rate)
-        return [quiet(what, generator(self.seed, m.name, what), count, self.rate) for m in moments]
+        return [silence(what, generator(self.seed, m.name, what), count, self.rate) for m in moments]
 
     def _sound(self, moment: Moment) -> Wave:
         return self.media.audio(moment.clip, moment.seconds - self.seconds / 2, self.seconds, self.rate)
@@ -250,7 +250,7 @@ def _swaps(world: World, model: MapMaker, chosen: Sequence[protocols.Protocol], 
         found = world.maps(model, [moment for moment, _ in foreign], [wave for _, wave in foreign])
         note = "the sound of a kind that is not in the picture, on the old truth"
         rows += _score("swap/other", [moment.item() for moment, _ in foreign], found, chosen, context, note)
-    found = world.maps(model, world.several, world.quiets(world.several, "zeros"))
+    found = world.maps(model, world.several, world.silences(world.several, "zeros"))
     note = "digital silence; what is left is what the picture alone says"
     rows += _score("silence", [moment.item() for moment in world.several], found, chosen, context, note)
     return rows
@@ -265,12 +265,12 @@ def _rejections(world: World, model: MapMaker, context: Context, threshold: floa
     note = f"sounding clips; {said}"
     rows = [mean_row("trained", "false-silence", (sure < threshold).astype(float), clips, context, note=note)]
     together: list[float] = []
-    for what in QUIETS:
-        scores = np.asarray(largest(world.maps(model, moments, world.quiets(moments, what))))
+    for what in SILENCES:
+        scores = np.asarray(largest(world.maps(model, moments, world.silences(moments, what))))
         rejected = (scores < threshold).astype(float)
         together += list(rejected)
         rows.append(mean_row(f"silence/{what}", "rejected", rejected, clips, context, note=said))
-    rows.append(mean_row("silence", "rejected", together, clips * len(QUIETS), context, note=", ".join(QUIETS)))
+    rows.append(mean_row("silence", "rejected", together, clips * len(SILENCES), context, note=", ".join(SILENCES)))
     foreign = [(moment, wave) for moment in moments if (wave := world.absent(moment)) is not None]
     if foreign:
         off = np.asarray(largest(world.maps(model, [m for m, _ in foreign], [wave for _, wave in foreign])))

@@ -24,8 +24,8 @@ def fit_threshold(sounding: Sequence[float], silent: Sequence[float]) -> float:
     if not len(silent):
         return min(highest, 0.0)
     # Halfway between the two, where they are apart: neither is to be called by its most extreme member.
-    quiet = float(np.quantile(np.asarray(silent, np.float64), 0.99))
-    return highest if quiet >= highest else (quiet + highest) / 2
+    lowest = float(np.quantile(np.asarray(silent, np.float64), 0.99))
+    return highest if lowest >= highest else (lowest + highest) / 2
 
 
 def read_threshold(run: Path) -> float:

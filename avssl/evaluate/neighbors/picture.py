@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.data.features import inputs
 from avssl.evaluate.neighbors.protocol import Found
-from avssl.evaluate.neighbors.query_items import Spots
+from avssl.evaluate.neighbors.query_items import QueryItems
 from avssl.networks.encoder import Encoder, is_waveform_encoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.samplers.keys import generator
@@ -118,10 +118,10 @@ def _legend(labelled: bool) -> str:
     return f"{text} Green: of the query's label." if labelled else text
 
 
-def thumbnails(spots: Spots, chosen: Sequence[int], encoder: Encoder) -> dict[int, Image.Image]:
+def thumbnails(query_items: QueryItems, chosen: Sequence[int], encoder: Encoder) -> dict[int, Image.Image]:
     """Pictures of some items by number: what a vision encoder is shown, or the spectrogram that an audio encoder is."""
     if is_waveform_encoder(encoder):
-        waveforms = np.concatenate([inputs(encoder, spots, i, 1) for i in chosen])
+        waveforms = np.concatenate([inputs(encoder, query_items, i, 1) for i in chosen])
         return dict(
             zip(
                 chosen,
@@ -131,7 +131,7 @@ def thumbnails(spots: Spots, chosen: Sequence[int], encoder: Encoder) -> dict[in
         )
     found: dict[int, Image.Image] = {}
     for i in chosen:
-        frame = spots.frames(i, [0.0])[0]
+        frame = query_items.frames(i, [0.0])[0]
         found[i] = picture_of(cut(frame, centre_crop(frame.shape[1], frame.shape[2], 1.0), 2 * CELL))
     return found
 

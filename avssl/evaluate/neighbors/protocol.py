@@ -48,7 +48,7 @@ class Attribute:
 
     Attributes:
         name: in one word.
-        values: (n, numbers); of a category one number a name.
+        values: (n, features); of a category one number a name.
         category: whether two items are equal or not, instead of some distance apart.
         unit: what a distance is measured in.
     """

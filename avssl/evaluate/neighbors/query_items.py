@@ -1,4 +1,4 @@
-"""Spots of a collection: a frame at a moment, a patch of it, or the sound around it, each an item of its own."""
+"""Query items of a collection: a frame at a moment, a patch of it, or the sound around it, each an item of its own."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ WHAT: tuple[What, ...] = ("frames", "patches", "sounds")
 
 
 @dataclass(frozen=True)
-class Spot:
-    """One spot.
+class QueryItem:
+    """One entry.
 
     Attributes:
         item: number of the item in the collection.
@@ -33,61 +33,61 @@ class Spot:
     corner: tuple[float, float] | None = None
 
 
-class Spots(View):
-    """Spots as a collection of media: each has one frame, whatever moment is asked, and its sound in its middle.
+class QueryItems(View):
+    """Query items as a collection of media: each has one frame, whatever moment is asked, and its sound in its middle.
 
     Args:
         base: the collection that they lie in.
-        spots: in any order.
+        entries: in any order.
         patch: side of a patch, as a share of the picture's shorter side.
     """
 
-    def __init__(self, base: Media, spots: Sequence[Spot], patch: float = 1.0) -> None:
+    def __init__(self, base: Media, entries: Sequence[QueryItem], patch: float = 1.0) -> None:
         super().__init__(base)
-        self.spots, self.patch = tuple(spots), patch
+        self.entries, self.patch = tuple(entries), patch
 
     @property
     def fingerprint(self) -> str:
-        told = [f"{spot.item} {spot.seconds!r} {spot.corner!r}" for spot in self.spots]
+        told = [f"{entry.item} {entry.seconds!r} {entry.corner!r}" for entry in self.entries]
         return digest_of(self.base.fingerprint, repr(self.patch), *told)
 
     def __len__(self) -> int:
-        return len(self.spots)
+        return len(self.entries)
 
     def facts(self, i: int) -> Facts:
-        """Of the item, but that its sound has no length: a window in its middle lies round the spot."""
-        spot = self.spots[i]
-        facts = self.base.facts(spot.item)
-        return replace(facts, audio_start_seconds=spot.seconds, audio_end_seconds=spot.seconds)
+        """Of the item, but that its sound has no length: a window in its middle lies round its moment."""
+        entry = self.entries[i]
+        facts = self.base.facts(entry.item)
+        return replace(facts, audio_start_seconds=entry.seconds, audio_end_seconds=entry.seconds)
 
     def frame_times(self, i: int) -> NDArray[np.float64]:
         return np.zeros(1)
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
-        spot = self.spots[i]
-        frame = self.base.frames(spot.item, [spot.seconds])[0]
-        if spot.corner is not None:
+        entry = self.entries[i]
+        frame = self.base.frames(entry.item, [entry.seconds])[0]
+        if entry.corner is not None:
             height, width = frame.shape[1:]
             side = max(1, round(min(height, width) * self.patch))
-            left, top = round(spot.corner[0] * (width - side)), round(spot.corner[1] * (height - side))
+            left, top = round(entry.corner[0] * (width - side)), round(entry.corner[1] * (height - side))
             frame = frame[:, top : top + side, left : left + side]
         return np.repeat(frame[None], len(times), axis=0)
 
-    def only(self, chosen: Sequence[int]) -> Spots:
-        """The spots of these numbers, in this order."""
-        return Spots(self.base, [self.spots[i] for i in chosen], self.patch)
+    def only(self, chosen: Sequence[int]) -> QueryItems:
+        """The entries of these numbers, in this order."""
+        return QueryItems(self.base, [self.entries[i] for i in chosen], self.patch)
 
     def _there(self, i: int) -> int:
-        return self.spots[i].item
+        return self.entries[i].item
 
     def sources(self) -> list[str]:
-        """What each spot was cut from."""
-        return [self.base.facts(spot.item).source for spot in self.spots]
+        """What each entry was cut from."""
+        return [self.base.facts(entry.item).source for entry in self.entries]
 
 
-def find_spots(
+def find_query_items(
     media: Media, what: What, each: int, *, seconds: float = 1.0, patch: float = 0.25, seed: int = 0
-) -> Spots:
+) -> QueryItems:
     """So many frames, patches or windows of sound of each item that has them.
 
     Frames and sounds lie in the middle of equal shares of the item; patches anywhere in the frames, drawn by the seed.
@@ -100,21 +100,21 @@ def find_spots(
     Raises:
         UserError: no item has any.
     """
-    found: list[Spot] = []
+    found: list[QueryItem] = []
     for i in range(len(media)):
         facts = media.facts(i)
         if what == "sounds":
             if facts.has_sound:
-                found += [Spot(i, moment) for moment in _windows(facts, seconds, each)]
+                found += [QueryItem(i, moment) for moment in _windows(facts, seconds, each)]
         elif facts.kind != "sound":
             count = 1 if what == "frames" and facts.kind == "image" else each
             for k in range(count):
                 moment = (k + 0.5) / count * facts.duration_seconds
                 place = generator(seed, "patch", i, k).random(2) if what == "patches" else None
-                found.append(Spot(i, moment, None if place is None else (float(place[0]), float(place[1]))))
+                found.append(QueryItem(i, moment, None if place is None else (float(place[0]), float(place[1]))))
     if not found:
         raise UserError(f"none of the {len(media)} items has {'sound' if what == 'sounds' else 'a picture'}")
-    return Spots(media, found, patch)
+    return QueryItems(media, found, patch)
 
 
 def _windows(facts: Facts, seconds: float, each: int) -> list[float]:

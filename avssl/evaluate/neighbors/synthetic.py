@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.neighbors.protocol import Attribute
-from avssl.evaluate.neighbors.query_items import Spots, What
+from avssl.evaluate.neighbors.query_items import QueryItems, What
 from avssl.networks.colour import rgb_to_lab
 from avssl.world.truth import boxes, frame_number, sounding_kinds
 
@@ -40,52 +40,52 @@ LOUDNESS_RATE = 16000
 
 
 @dataclass(frozen=True)
-class Known:
-    """Spots of which everything is known.
+class KnownItems:
+    """Items of which everything is known.
 
     Attributes:
-        spots: these.
+        query_items: these.
         attributes: what is known of them.
         kinds: the kind of the object of each, as its label.
     """
 
-    spots: Spots
+    query_items: QueryItems
     attributes: Sequence[Attribute]
     kinds: Sequence[str]
 
 
-def known_spots(spots: Spots, what: What, seconds: float = 1.0) -> Known:
-    """The spots that show, or sound like, one object alone, and what is known of them.
+def known_items(query_items: QueryItems, what: What, seconds: float = 1.0) -> KnownItems:
+    """The items that show, or sound like, one object alone, and what is known of them.
 
     Args:
-        spots: of a world's clips; frames or sounds.
+        query_items: of a world's clips; frames or sounds.
         what: which of the two.
         seconds: length of a window of sound.
 
     Raises:
         UserError: of too few clips something is known.
     """
-    of: Callable[[Spots, int], dict[str, Any] | None]
-    of = _frame if what == "frames" else lambda all_spots, i: _sound(all_spots, i, seconds)
-    told = {i: facts for i in range(len(spots)) if (facts := of(spots, i)) is not None}
-    known = spots.only(list(told))
+    of: Callable[[QueryItems, int], dict[str, Any] | None]
+    of = _frame if what == "frames" else lambda items, i: _sound(items, i, seconds)
+    told = {i: facts for i in range(len(query_items)) if (facts := of(query_items, i)) is not None}
+    known = query_items.only(list(told))
     if len(set(known.sources())) < 2:
         raise UserError("the clips of this world with one object are too few; see avssl world --help, --preset single")
     rows = list(told.values())
     attributes = _frame_attributes(rows) if what == "frames" else _sound_attributes(rows)
-    return Known(known, attributes, [str(row["kind"]) for row in rows])
+    return KnownItems(known, attributes, [str(row["kind"]) for row in rows])
 
 
 # --- frames -----------------------------------------------------------------------------------------------------
 
 
-def _frame(spots: Spots, i: int) -> dict[str, Any] | None:
+def _frame(query_items: QueryItems, i: int) -> dict[str, Any] | None:
     """What is known of one frame; None if it does not show exactly one object."""
-    truth, spot = spots.annotation(i), spots.spots[i]
+    truth, entry = query_items.annotation(i), query_items.entries[i]
     if truth is None or len(truth["objects"]) != 1:
         return None
-    shown = boxes(truth, spot.seconds)
-    velocity = _velocity(truth, frame_number(truth, spot.seconds))
+    shown = boxes(truth, entry.seconds)
+    velocity = _velocity(truth, frame_number(truth, entry.seconds))
     if not shown or velocity is None:
         return None
     kind, _, (left, top, right, bottom) = shown[0]
@@ -133,16 +133,16 @@ def _frame_attributes(rows: Sequence[Mapping[str, Any]]) -> list[Attribute]:
 # --- sounds -----------------------------------------------------------------------------------------------------
 
 
-def _sound(spots: Spots, i: int, seconds: float) -> dict[str, Any] | None:
+def _sound(query_items: QueryItems, i: int, seconds: float) -> dict[str, Any] | None:
     """What is known of one window of sound; None unless the clip's only object is heard in it, and nothing else."""
-    truth, spot = spots.annotation(i), spots.spots[i]
+    truth, entry = query_items.annotation(i), query_items.entries[i]
     if truth is None or len(truth["objects"]) != 1 or truth["offscreen"]:
         return None
-    start, end = spot.seconds - seconds / 2, spot.seconds + seconds / 2
+    start, end = entry.seconds - seconds / 2, entry.seconds + seconds / 2
     one = truth["objects"][0]
     if sounding_kinds(truth, start, end) != {one["kind"]}:
         return None
-    wave = spots.audio(i, start, seconds, LOUDNESS_RATE).astype(np.float64)
+    wave = query_items.audio(i, start, seconds, LOUDNESS_RATE).astype(np.float64)
     return {
         "kind": one["kind"],
         "pitch": math.log2(one["pitch_hz"]),

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import mean_of
-from avssl.evaluate.pretext.colour_measures import balanced_accuracy, bin_counts, colorfulness, squared_ab_error
+from avssl.evaluate.pretext.picture_metrics import balanced_accuracy, bin_counts, colorfulness, squared_ab_error
 from avssl.evaluate.pretext.predictions import batches, held_out_keys
 from avssl.media.facts import Media
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import nn
 
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import mean_of
 from avssl.evaluate.pretext.colorization import how_many
+from avssl.evaluate.pretext.picture_metrics import psnr
 from avssl.evaluate.pretext.predictions import batches, held_out_keys
 from avssl.media.facts import Media
 from avssl.samplers.holes import filled_by, filled_from_rim
@@ -30,15 +31,6 @@ NOTES = {
     "training-mean": "the mean of the training pictures",
     "border-fill": "harmonic from the rim",
 }
-
-
-def psnr(predicted: ArrayLike, truth: ArrayLike, hole: NDArray[np.bool_]) -> float:
-    """Peak signal to noise ratio of a hole in dB: of pictures (3, h, w) on 0..255, where ``hole`` (h, w) is True.
-
-    100 dB at the most, so that a perfect fill does not swallow a mean.
-    """
-    error = float(np.square(np.asarray(predicted, np.float64) - np.asarray(truth, np.float64))[:, hole].mean())
-    return min(100.0, 10 * float(np.log10(255.0**2 / error))) if error else 100.0
 
 
 def evaluate(

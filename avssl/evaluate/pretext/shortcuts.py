@@ -1,6 +1,6 @@
 """Probes of shortcuts: can the answer be read off a cue that has nothing to do with what the picture shows?
 
-A probe draws puzzles of a task, reduces each to the numbers of one cue, and fits a linear classifier on them. With
+A probe draws puzzles of a task, reduces each to the features of one cue, and fits a linear classifier on them. With
 the task's countermeasure it must be at chance; without it, it shows what a network would have learned instead.
 
     probe(Rotation(options).held_out(), media, borders)            -> 0.25
@@ -24,7 +24,7 @@ from avssl.samplers.keys import Key
 from avssl.tasks.base import Batch, Task
 
 Cue = Callable[[Any, Batch], Tensor]
-"""From a task and a batch of its puzzles to (N, numbers), N as there are answers."""
+"""From a task and a batch of its puzzles to (N, features), N as there are answers."""
 
 _PROBE_EPOCH = -3  # puzzles of its own, neither of training nor of judging
 
@@ -222,7 +222,7 @@ def _pairs(task: Any, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def _agreement(one: Tensor, other: Tensor, reach: int) -> Tensor:
-    """The greatest correlation of two rows of numbers (N, p), moved against each other by ``reach`` at most: (N,)."""
+    """The greatest correlation of two rows of values (N, p), moved against each other by ``reach`` at most: (N,)."""
     length = one.shape[1]
     found = []
     for move in range(-reach, reach + 1):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
-from avssl.evaluate.probes.probing import Array, Learning, Said
+from avssl.evaluate.probes.probing import Array, Learning, Prediction
 
 TEMPERATURE = 0.07
 NEIGHBOURS = (10, 20, 100, 200)
@@ -40,14 +40,14 @@ class KNN:
     temperature: float = TEMPERATURE
     device: torch.device | str = "cpu"
 
-    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Said:
+    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction:
         fit, choose = learning.halves()
         data = learning.data
         tried = self._votes(fit, choose.features, choose.items)
         figures = {k: metric_value(scores, choose.targets, data.single) for k, scores in tried.items()}
         best = max(figures, key=lambda k: figures[k])  # the smallest of equals
         scores = self._votes(learning, asked, asked_items, (best,))
-        return Said(scores[best], figures[best], f"k = {best}")
+        return Prediction(scores[best], figures[best], f"k = {best}")
 
     def _votes(
         self, known: Learning, asked: Array, items: Indices, neighbours: Sequence[int] | None = None
@@ -66,7 +66,7 @@ class KNN:
 
 
 def vectors(features: Array) -> NDArray[np.float32]:
-    """Features (items, moments, numbers) to unit vectors (items, numbers): the mean over moments, normalised."""
+    """Features (items, moments, features) to unit vectors (items, features): the mean over moments, normalised."""
     mean = features.mean(1) if features.shape[1] > 1 else features[:, 0]
     length = np.linalg.norm(mean, axis=1, keepdims=True)
     return np.asarray(mean / np.maximum(length, 1e-12), np.float32)

@@ -1,7 +1,7 @@
 """Linear probes: logistic regression on frozen features, softmax for one label an item, sigmoids for several.
 
 Features are standardised by the training part (a batch norm without scale and shift, as RotNet and the FAIR benchmark
-put before the classifier) and divided by √numbers, so that one range of penalties suits every stage. The problem is
+put before the classifier) and divided by √features, so that one range of penalties suits every stage. The problem is
 convex and solved by L-BFGS, so there is neither learning rate nor schedule nor a best epoch to choose; the L2 penalty
 is chosen on held-out training data. Items of several moments learn from each and average what is said of each.
 """
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from avssl.evaluate.core.optimize import minimize_convex
 from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
-from avssl.evaluate.probes.probing import Array, Learning, Said
+from avssl.evaluate.probes.probing import Array, Learning, Prediction
 
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
 """Of the mean loss, times |W|²/2; tried from the strongest on, each from the solution before."""
@@ -43,7 +43,7 @@ class Linear:
     iterations: int = ITERATIONS
     device: torch.device | str = "cpu"
 
-    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Said:
+    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction:
         fit, choose = learning.halves()
         single = learning.data.single
         figures: dict[float, float] = {}
@@ -52,7 +52,7 @@ class Linear:
         weights = None
         for penalty in sorted(self.penalties, reverse=True):
             weights = fit_logistic(rows, truth, penalty, single, start=weights, iterations=self.iterations)
-            said = self._say(weights, scale, choose.features, single)
+            said = self._predict(weights, scale, choose.features, single)
             figures[penalty] = metric_value(said, choose.targets, single)
         del rows
         best = max(figures, key=lambda penalty: figures[penalty])
@@ -65,7 +65,7 @@ class Linear:
             start=weights,
             iterations=2 * self.iterations,
         )
-        return Said(self._say(weights, scale, asked, single), figures[best], f"penalty {best:g}")
+        return Prediction(self._predict(weights, scale, asked, single), figures[best], f"penalty {best:g}")
 
     def _truth(self, learning: Learning) -> Tensor:
         """The truth of each moment of each item."""
@@ -73,7 +73,7 @@ class Linear:
         return torch.from_numpy(np.repeat(learning.targets, moments, axis=0)).to(self.device)
 
     @torch.no_grad()
-    def _say(self, weights: Weights, scale: Scale, features: Array, single: bool) -> Scores:
+    def _predict(self, weights: Weights, scale: Scale, features: Array, single: bool) -> Scores:
         logits = weights(scale(features, self.device))
         shares = logits.softmax(1) if single else logits.sigmoid()
         return np.asarray(shares.view(features.shape[0], features.shape[1], -1).mean(1).cpu().numpy(), np.float32)
@@ -81,21 +81,21 @@ class Linear:
 
 @dataclass(frozen=True)
 class Scale:
-    """Brings features to mean 0, variance 1 / numbers."""
+    """Brings features to mean 0, variance 1 / features."""
 
     mean: NDArray[np.float32]
     factor: NDArray[np.float32]
 
     @staticmethod
     def of(features: Array) -> Scale:
-        """From what is learned from; numbers that never change become 0."""
+        """From what is learned from; features that never change become 0."""
         mean = features.mean((0, 1), dtype=np.float64)
         deviation = features.std((0, 1), dtype=np.float64)
         factor = np.where(deviation > 1e-7 * (1 + np.abs(mean)), 1 / np.maximum(deviation, 1e-30), 0.0)
         return Scale(mean.astype(np.float32), (factor / math.sqrt(features.shape[2])).astype(np.float32))
 
     def __call__(self, features: Array, device: torch.device | str = "cpu") -> Tensor:
-        """(items, moments, numbers) to (items · moments, numbers)."""
+        """(items, moments, features) to (items · moments, features)."""
         rows = torch.from_numpy(features.reshape(-1, features.shape[2])).to(device)
         factor = torch.from_numpy(self.factor).to(device)
         return (rows - torch.from_numpy(self.mean).to(device)).mul_(factor)
@@ -103,7 +103,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Weights:
-    """A linear classifier: ``weight`` (classes, numbers), ``bias`` (classes,)."""
+    """A linear classifier: ``weight`` (classes, features), ``bias`` (classes,)."""
 
     weight: Tensor
     bias: Tensor
@@ -126,7 +126,7 @@ def fit_logistic(
     scikit-learn's ``LogisticRegression(C=1 / (n · penalty))`` solves the same problem.
 
     Args:
-        rows: (n, numbers).
+        rows: (n, features).
         targets: (n, classes) of 1, 0, and −1 for what must not count.
         single: one label a row (softmax), or several (a sigmoid a class).
         start: where to begin; zeros if None.

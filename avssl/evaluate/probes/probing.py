@@ -30,10 +30,10 @@ from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
 from avssl.samplers.keys import generator
 
 Array = NDArray[np.float32]
-"""Features of items: (items, moments, numbers)."""
+"""Features of items: (items, moments, features)."""
 
 SHUFFLES = 4
-"""How often labels are dealt out anew for the control."""
+"""How often labels are permuted for the control."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Learning:
     """What a probe learns from.
 
     Attributes:
-        features: (n, moments, numbers).
+        features: (n, moments, features).
         data: the truth of all items.
         items: the numbers of these n.
         seed: of what is drawn.
@@ -72,7 +72,7 @@ class Learning:
 
 
 @dataclass(frozen=True)
-class Said:
+class Prediction:
     """What a probe says of the items it is asked about.
 
     Attributes:
@@ -89,7 +89,7 @@ class Said:
 class Probe(Protocol):
     """A way to learn from features: chooses its parameters on a part of ``learning``, then scores ``asked``."""
 
-    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Said: ...
+    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction: ...
 
 
 class Staged(Protocol):
@@ -113,7 +113,7 @@ class Encoded:
         return self.parts[0].stages
 
     def stage(self, name: str) -> Array:
-        """(items of all parts, moments, numbers)."""
+        """(items of all parts, moments, features)."""
         arrays = [part.stage(name) for part in self.parts]
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
@@ -164,14 +164,14 @@ def probe_stage(
     """Learn and judge on each division in turn.
 
     Args:
-        shuffle: learn from labels that were dealt out anew among the items of the training part, in this way.
+        shuffle: learn from labels that were permuted among the items of the training part, in this way.
     """
     features = one.stage(stage)
     scores: list[Scores] = []
     held_out: list[float] = []
     chosen: list[str] = []
     for number, division in enumerate(data.divisions):
-        truth = data if shuffle is None else _dealt(data, division.train, context.seed, shuffle, number)
+        truth = data if shuffle is None else _permuted(data, division.train, context.seed, shuffle, number)
         learning = Learning(features[division.train], truth, division.train, context.seed)
         said = probe(learning, features[division.test], division.test)
         scores.append(said.scores)
@@ -226,7 +226,7 @@ def _best(outcomes: Sequence[Outcome]) -> Outcome:
 def _shuffled(one: Encoded, stage: str, data: Labelled, probe: Probe, context: Context) -> list[ResultRow]:
     """The mean over several shuffles: where classes lie apart, one shuffle labels a whole class right by luck."""
     said = [probe_stage(one, stage, data, probe, context, shuffle).scores for shuffle in range(SHUFFLES)]
-    note = f"{one.name}/{stage}, labels of the training part dealt out anew, {SHUFFLES} times: must be at chance"
+    note = f"{one.name}/{stage}, labels of the training part permuted, {SHUFFLES} times: must be at chance"
     each = [
         with_balanced([(score_row("shuffled-labels", scores, data, data.test, context, note), scores)], data)
         for scores in said
@@ -234,7 +234,7 @@ def _shuffled(one: Encoded, stage: str, data: Labelled, probe: Probe, context: C
     return [mean_of_repeats(rows, "shuffles") for rows in zip(*each, strict=True)]
 
 
-def _dealt(data: Labelled, items: Indices, seed: int, shuffle: int, number: int) -> Labelled:
+def _permuted(data: Labelled, items: Indices, seed: int, shuffle: int, number: int) -> Labelled:
     targets = data.targets.copy()
     targets[items] = targets[generator(seed, "shuffled-labels", shuffle, number).permutation(items)]
     return replace(data, targets=targets)

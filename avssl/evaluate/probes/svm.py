@@ -18,7 +18,7 @@ from avssl.evaluate.core.average_precision import Kind, average_precision
 from avssl.evaluate.core.scores import metric_value
 from avssl.evaluate.data.labelled import Indices, source_folds
 from avssl.evaluate.probes.knn import vectors
-from avssl.evaluate.probes.probing import Array, Learning, Said
+from avssl.evaluate.probes.probing import Array, Learning, Prediction
 
 COSTS = (0.01, 0.1, 1.0, 10.0)
 """Tried by default; the published 26 take six times as long."""
@@ -42,7 +42,7 @@ class SVM:
     costs: Sequence[float] = COSTS
     precision: Kind = "envelope"
 
-    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Said:
+    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction:
         known, others = in_span(vectors(learning.features), vectors(asked))
         place = {int(item): k for k, item in enumerate(learning.items)}
         data = learning.data
@@ -59,7 +59,7 @@ class SVM:
             scores[:, k] = decide(known, truth > 0, others, cost)
             chosen.append(cost)
         said = f"cost {np.median(chosen):.2g} (median of the classes')"
-        return Said(scores, metric_value(apart, learning.targets, data.single, self.precision), said)
+        return Prediction(scores, metric_value(apart, learning.targets, data.single, self.precision), said)
 
     def _choose(
         self, rows: Vectors, truth: NDArray[np.int8], folds: Sequence[tuple[Indices, Indices]]

@@ -11,23 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import SHARE, accuracy_interval, cluster_bootstrap
+from avssl.evaluate.retrieval.metrics import DEPTH, expected_rank, ndcg, ndcg_chance, recall_chance
 from avssl.media.facts import Media
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model
 from avssl.samplers.keys import generator
-
-DEPTH = 30
-"""Places of the ranking that nDCG looks at (AVE-Net)."""
 
 RECALLS = (1, 5, 10)
 BATCH = 32
@@ -139,7 +136,7 @@ def retrieval_rows(
 ) -> list[ResultRow]:
     """Rows NAME/DIRECTION of each model, both ways by cosine of the 128-d vectors and by the network's own score.
 
-    ``shuffled-pairs/…`` are the first model's, with each source's partner dealt out anew: they must be at chance.
+    ``shuffled-pairs/…`` are the first model's, with the partners of sources permuted: they must be at chance.
     """
     rows: list[ResultRow] = []
     partner, relevant = moments.same_source, moments.relevant
@@ -158,74 +155,10 @@ def retrieval_rows(
             for label, vectors in (("image-to-image", one.image), ("sound-to-sound", one.sound)):
                 rows += _within(f"{name}/{label}", vectors, partner, relevant, moments, context)
     name, one = next(iter(embedded.items()))
-    shuffled = _dealt(moments, context.seed)
+    shuffled = _permuted(moments, context.seed)
     for label, scores in (("image-to-sound", one.image @ one.sound.T), ("sound-to-image", one.sound @ one.image.T)):
         rows += _both(f"shuffled-pairs/{label}", scores, shuffled, None, moments, context, recalls)
     return rows
-
-
-# --- metrics ----------------------------------------------------------------------------------------------------
-
-
-def expected_rank(scores: ArrayLike, partner: ArrayLike) -> NDArray[np.float64]:
-    """Rank of each query's best partner, from 1 on; among ties its expectation.
-
-    With b items strictly better than the best partner and t as good, m of them partners: b + (t + 1) / (m + 1).
-
-    Args:
-        scores: (queries, gallery).
-        partner: (queries, gallery) of bool, one at least in each row.
-    """
-    said, own = np.asarray(scores, np.float64), np.asarray(partner, bool)
-    best = np.where(own, said, -np.inf).max(1, keepdims=True)
-    better, equal = (said > best).sum(1), said == best
-    return np.asarray(better + (equal.sum(1) + 1) / ((equal & own).sum(1) + 1), np.float64)
-
-
-def recall_chance(partners: ArrayLike, gallery: int, k: int) -> float:
-    """The mean over queries of the chance that one of their partners is among k drawn items of the gallery."""
-    counts = np.asarray(partners, np.int64)
-    return float(np.mean([1 - comb(gallery - int(m), k) / comb(gallery, k) for m in counts]))
-
-
-def ndcg(
-    scores: ArrayLike, relevance: ArrayLike, k: int = DEPTH, allowed: ArrayLike | None = None
-) -> NDArray[np.float64]:
-    """nDCG@k of each query with linear gain; NaN where nothing is relevant. Ties share their mean relevance.
-
-    DCG@k = Σ rel_i / log2(i + 1), over that of the best possible order of the gallery (Järvelin & Kekäläinen 2002).
-
-    Args:
-        scores: (queries, gallery).
-        relevance: (queries, gallery), at least 0.
-        allowed: (queries, gallery) of bool: what is in the query's gallery; all if None.
-    """
-    said, gain = np.asarray(scores, np.float64), np.asarray(relevance, np.float64)
-    inside = np.ones(said.shape, bool) if allowed is None else np.asarray(allowed, bool)
-    found = np.full(len(said), np.nan)
-    for q in range(len(said)):
-        s, g = said[q, inside[q]], gain[q, inside[q]]
-        if g.sum() > 0:
-            found[q] = _dcg(_shared(s, g), k) / _dcg(np.sort(g)[::-1], k)
-    return found
-
-
-def ndcg_chance(relevance: ArrayLike, k: int = DEPTH, allowed: ArrayLike | None = None) -> float:
-    """The expectation of the mean nDCG@k for a random order: that of equal scores."""
-    gain = np.asarray(relevance, np.float64)
-    return float(np.nanmean(ndcg(np.zeros(gain.shape), gain, k, allowed)))
-
-
-def _shared(scores: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Relevance in the order of falling scores; equal scores have the mean of theirs."""
-    _, group = np.unique(-scores, return_inverse=True)
-    mean = np.bincount(group, gain) / np.bincount(group)
-    return np.asarray(mean[np.sort(group)], np.float64)
-
-
-def _dcg(gain: NDArray[np.float64], k: int) -> float:
-    some = gain[:k]
-    return float((some / np.log2(np.arange(2, len(some) + 2))).sum())
 
 
 # --- rows -------------------------------------------------------------------------------------------------------
@@ -306,8 +239,8 @@ def _row(
     )
 
 
-def _dealt(moments: Moments, seed: int) -> Marks:
-    """Partners dealt out anew among sources; none keeps its own."""
+def _permuted(moments: Moments, seed: int) -> Marks:
+    """Partners permuted among sources; none keeps its own."""
     names = sorted(set(moments.sources))
     order = generator(seed, "shuffled-pairs").permutation(len(names))
     other = {names[order[k]]: names[order[(k + 1) % len(names)]] for k in range(len(names))}

@@ -58,17 +58,17 @@ class Options(HeadOptions):
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate by keypoints."""
-    from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, judged_people
+    from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, evaluated_people
     from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
-    from avssl.evaluate.transfer.keypoints.pose_augmentation import Changes, Looks
+    from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseAugmentation, PoseInputs
     from avssl.evaluate.transfer.keypoints.protocol import Pose, evaluate_keypoints
 
     device = options.torch_device()
     encoder = subject.image_encoder(options.encoder)
     people, train, test, how = _people(options)
-    judged = judged_people(people, test, choose_unit(people.part(test), options.unit, options.alpha))
+    judged = evaluated_people(people, test, choose_unit(people.part(test), options.unit, options.alpha))
     log(f"{len(people)} people of {people.skeleton.name}: {len(train)} learned from, {len(judged.items)} judged, {how}")
-    looks = Looks(people, options.side or encoder.side, Changes(options.turn, flip=options.flip))
+    looks = PoseInputs(people, options.side or encoder.side, PoseAugmentation(options.turn, flip=options.flip))
     how = "fine-tuned" if options.finetune else "frozen"
     protocol = f"{name}, {how}, {options.steps} steps, {looks.side} px"
     context = subject.context(protocol, options.seed, judged.listed)

@@ -26,7 +26,7 @@ from avssl.system.console import log, progress
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import ResultRow
     from avssl.evaluate.neighbors.protocol import Found
-    from avssl.evaluate.neighbors.query_items import Spots
+    from avssl.evaluate.neighbors.query_items import QueryItems
     from avssl.networks.encoder import Encoder
 
 WHAT = """What is nearest to a frame, a patch or a second of sound in the features of a stage? As a picture: queries
@@ -79,8 +79,8 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate by nearest neighbours."""
     from avssl.evaluate.localization.synthetic import is_world
     from avssl.evaluate.neighbors.protocol import precision_rows, shared_rows
-    from avssl.evaluate.neighbors.query_items import find_spots
-    from avssl.evaluate.neighbors.synthetic import known_spots
+    from avssl.evaluate.neighbors.query_items import find_query_items
+    from avssl.evaluate.neighbors.synthetic import known_items
 
     assert options.data is not None
     media = open_sourced(options.data, options.sources, options.source_column)
@@ -89,16 +89,16 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     what = options.what or ("sounds" if only_sounds else "frames")
     encoders = _encoders(options, subject, "audio" if what == "sounds" else "vision")
     seconds = _window(encoders)
-    spots = find_spots(media, what, options.each, seconds=seconds, patch=options.patch, seed=options.seed)
-    known, labels = None, _labels(spots)
+    query_items = find_query_items(media, what, options.each, seconds=seconds, patch=options.patch, seed=options.seed)
+    known, labels = None, _labels(query_items)
     if is_world(media) and what != "patches":
-        known = known_spots(spots, what, seconds)
-        spots, labels = known.spots, list(known.kinds)
-    sources = spots.sources()
-    log(f"{len(spots)} {what} of {len(set(sources))} sources")
-    found = _found(encoders, spots, sources, options)
+        known = known_items(query_items, what, seconds)
+        query_items, labels = known.query_items, list(known.kinds)
+    sources = query_items.sources()
+    log(f"{len(query_items)} {what} of {len(set(sources))} sources")
+    found = _found(encoders, query_items, sources, options)
     pooling = f"{options.pool} pooling {'to 9,600 numbers' if options.places else 'over the map'}"
-    context = subject.context(f"{name} of {what}, {pooling}", options.seed, len(spots))
+    context = subject.context(f"{name} of {what}, {pooling}", options.seed, len(query_items))
     notes = {label: one.note for label, one in encoders.items()}
     rows = [] if labels is None else precision_rows(found, labels, sources, context, notes)
     if known is not None:
@@ -106,11 +106,11 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     return Outcome(
         name=name if what == "frames" else f"{name}-{what}",
         rows=rows,
-        title=f"{subject}: neighbours of {len(spots)} {what} of {options.data}",
+        title=f"{subject}: neighbours of {len(query_items)} {what} of {options.data}",
         place=options.data,
         seen=subject.seen(media, options.data),
         notes=[] if rows else ["no labels and no truth beside the files: a picture, and no figures"],
-        beside=_pictures(options, encoders, found, spots, labels, _ONE[what]),
+        beside=_pictures(options, encoders, found, query_items, labels, _ONE[what]),
     )
 
 
@@ -159,13 +159,15 @@ def _window(encoders: Mapping[str, Compared]) -> float:
     return max(heard, default=1.0)
 
 
-def _labels(spots: Spots) -> list[str] | None:
+def _labels(query_items: QueryItems) -> list[str] | None:
     """The label of each item; None where not all have one, or all the same."""
-    labels = [label for i in range(len(spots)) if (label := spots.facts(i).label) is not None]
-    return labels if len(labels) == len(spots) and len(set(labels)) > 1 else None
+    labels = [label for i in range(len(query_items)) if (label := query_items.facts(i).label) is not None]
+    return labels if len(labels) == len(query_items) and len(set(labels)) > 1 else None
 
 
-def _found(encoders: dict[str, Compared], spots: Spots, sources: Sequence[str], options: Options) -> dict[str, Found]:
+def _found(
+    encoders: dict[str, Compared], query_items: QueryItems, sources: Sequence[str], options: Options
+) -> dict[str, Found]:
     """The neighbours in the features of each encoder; notes which stage it was."""
     from avssl.evaluate.data.features import NUMBERS, Taking, stage_features
     from avssl.evaluate.neighbors.protocol import nearest
@@ -176,7 +178,7 @@ def _found(encoders: dict[str, Compared], spots: Spots, sources: Sequence[str], 
     found: dict[str, Found] = {}
     for label, one in encoders.items():
         with progress(f"features, {label}", "items") as on_progress:
-            features = stage_features(one.encoder, spots, taking, device=device, on_progress=on_progress)
+            features = stage_features(one.encoder, query_items, taking, device=device, on_progress=on_progress)
         if one.stage is not None and one.stage not in features.stages:
             there = ", ".join(features.stages)
             raise UserError(f"the encoder has no stage called {one.stage!r}; it has: {there}")
@@ -196,7 +198,7 @@ def _pictures(
     options: Options,
     encoders: Mapping[str, Compared],
     found: Mapping[str, Found],
-    spots: Spots,
+    query_items: QueryItems,
     labels: Sequence[str] | None,
     one: str,
 ) -> list[Beside]:
@@ -206,9 +208,9 @@ def _pictures(
     words = {label: compared.words for label, compared in encoders.items()}
 
     def draw_neighbours(outcome: Outcome, path: Path) -> bool:
-        queries = choose_queries(spots.sources(), labels, options.queries, options.seed)
+        queries = choose_queries(query_items.sources(), labels, options.queries, options.seed)
         shown = sorted({*queries, *(int(i) for each in found.values() for q in queries for i in each.places[q])})
-        pictures = thumbnails(spots, shown, encoders["trained"].encoder)
+        pictures = thumbnails(query_items, shown, encoders["trained"].encoder)
         by_words = {words[label]: each for label, each in found.items()}
         draw_grid(queries, by_words, pictures.__getitem__, labels, path, outcome.title)
         return True

@@ -54,7 +54,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate by surface normals."""
     from avssl.evaluate.data.encoders import random_twin
     from avssl.evaluate.transfer.normals.picture import draw_normals
-    from avssl.evaluate.transfer.normals.protocol import Normals, judge_normals
+    from avssl.evaluate.transfer.normals.protocol import Normals, evaluate_normals
     from avssl.evaluate.transfer.normals.rows import normal_rows
     from avssl.evaluate.transfer.normals.sets import open_normals
 
@@ -67,7 +67,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     chosen = choices(Normals, options)
     with progress("training", "steps") as on_progress:
-        found = judge_normals(
+        found = evaluate_normals(
             starts, train, test, chosen, options.seed, device=device, log=log, on_progress=on_progress
         )
     called = f"{name}-finetuned" if options.finetune else name

@@ -12,8 +12,8 @@ from avssl.evaluate.core.rows import Context
 from avssl.evaluate.core.statistics import influence_interval
 from avssl.evaluate.neighbors.picture import choose_queries
 from avssl.evaluate.neighbors.protocol import Attribute, Found, mean_distances, nearest, precision_rows, shared_rows
-from avssl.evaluate.neighbors.query_items import Spot, Spots, find_spots
-from avssl.evaluate.neighbors.synthetic import known_spots
+from avssl.evaluate.neighbors.query_items import QueryItem, QueryItems, find_query_items
+from avssl.evaluate.neighbors.synthetic import known_items
 from avssl.evaluate.probes.knn import vectors
 
 CONTEXT = Context("test", draws=400)
@@ -155,7 +155,7 @@ def test_the_interval_covers_chance_where_nothing_is_shared():
     assert np.mean(covered) >= 0.9
 
 
-# --- spots ------------------------------------------------------------------------------------------------------
+# --- query items ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -164,43 +164,49 @@ def pictures(tmp_path_factory):
 
 
 def test_patches_are_cut_from_the_frame_and_stay_within_their_source(pictures):
-    spots = find_spots(pictures, "patches", 2, patch=0.25)
-    assert len(spots) == 18
-    assert spots.sources()[:2] == [pictures.facts(0).source] * 2
+    query_items = find_query_items(pictures, "patches", 2, patch=0.25)
+    assert len(query_items) == 18
+    assert query_items.sources()[:2] == [pictures.facts(0).source] * 2
     whole = pictures.frames(0, [0.0])[0]
-    corners = Spots(pictures, [Spot(0, 0.0, (0.0, 0.0)), Spot(0, 0.0, (1.0, 1.0))], 0.25)
+    corners = QueryItems(pictures, [QueryItem(0, 0.0, (0.0, 0.0)), QueryItem(0, 0.0, (1.0, 1.0))], 0.25)
     assert np.array_equal(corners.frames(0, [9.0])[0], whole[:, :8, :8])
     assert np.array_equal(corners.frames(1, [0.0])[0], whole[:, -8:, -8:])
 
 
 def test_spots_are_told_apart_by_place_moment_and_size(pictures):
-    one = [Spot(0, 0.0, (0.5, 0.5))]
+    one = [QueryItem(0, 0.0, (0.5, 0.5))]
     digests = {
-        Spots(pictures, one, 0.25).fingerprint,
-        Spots(pictures, one, 0.5).fingerprint,
-        Spots(pictures, [Spot(1, 0.0, (0.5, 0.5))], 0.25).fingerprint,
-        Spots(pictures, [Spot(0, 0.0, (0.5, 0.4))], 0.25).fingerprint,
-        Spots(pictures, [Spot(0, 0.1, (0.5, 0.5))], 0.25).fingerprint,
+        QueryItems(pictures, one, 0.25).fingerprint,
+        QueryItems(pictures, one, 0.5).fingerprint,
+        QueryItems(pictures, [QueryItem(1, 0.0, (0.5, 0.5))], 0.25).fingerprint,
+        QueryItems(pictures, [QueryItem(0, 0.0, (0.5, 0.4))], 0.25).fingerprint,
+        QueryItems(pictures, [QueryItem(0, 0.1, (0.5, 0.5))], 0.25).fingerprint,
     }
     assert len(digests) == 5
     assert (
-        find_spots(pictures, "patches", 2, seed=1).fingerprint == find_spots(pictures, "patches", 2, seed=1).fingerprint
+        find_query_items(pictures, "patches", 2, seed=1).fingerprint
+        == find_query_items(pictures, "patches", 2, seed=1).fingerprint
     )
-    assert find_spots(pictures, "patches", 2, seed=1).fingerprint != find_spots(pictures, "patches", 2).fingerprint
+    assert (
+        find_query_items(pictures, "patches", 2, seed=1).fingerprint
+        != find_query_items(pictures, "patches", 2).fingerprint
+    )
 
 
 def test_windows_of_sound_do_not_overlap_and_lie_round_their_spot(tmp_path):
     media = avssl.open(write_sounds(tmp_path, each=1), workers=0)
-    spots = find_spots(media, "sounds", 5, seconds=0.5)
-    assert [spot.seconds for spot in spots.spots if spot.item == 0] == pytest.approx([0.25, 0.75, 1.25], abs=0.01)
-    facts = spots.facts(1)
-    assert facts.audio_start_seconds == facts.audio_end_seconds == spots.spots[1].seconds
-    assert np.array_equal(spots.audio(1, 0.5, 0.5, 8000), media.audio(0, 0.5, 0.5, 8000))
+    query_items = find_query_items(media, "sounds", 5, seconds=0.5)
+    assert [entry.seconds for entry in query_items.entries if entry.item == 0] == pytest.approx(
+        [0.25, 0.75, 1.25], abs=0.01
+    )
+    facts = query_items.facts(1)
+    assert facts.audio_start_seconds == facts.audio_end_seconds == query_items.entries[1].seconds
+    assert np.array_equal(query_items.audio(1, 0.5, 0.5, 8000), media.audio(0, 0.5, 0.5, 8000))
 
 
 def test_a_collection_without_sound_has_no_sounds(pictures):
     with pytest.raises(UserError, match="none of the 9 items has sound"):
-        find_spots(pictures, "sounds", 1)
+        find_query_items(pictures, "sounds", 1)
 
 
 def test_queries_are_of_different_sources_and_take_the_labels_in_turn():
@@ -264,8 +270,8 @@ def test_what_is_known_of_a_frame_is_what_its_truth_says():
         _truth("drum", _moving(0.1, 0.1, 0.0), objects=2),
         _truth("drum", hidden),
     )
-    known = known_spots(Spots(clips, [Spot(i, 0.5) for i in range(5)]), "frames")
-    assert [spot.item for spot in known.spots.spots] == [0, 1, 2]  # one object, in the picture
+    known = known_items(QueryItems(clips, [QueryItem(i, 0.5) for i in range(5)]), "frames")
+    assert [entry.item for entry in known.query_items.entries] == [0, 1, 2]  # one object, in the picture
     assert known.kinds == ["bell", "bell", "drum"]
     told = {attribute.name: attribute for attribute in known.attributes}
     assert told["place"].values[0] == pytest.approx([0.3, 0.25])
@@ -284,7 +290,7 @@ def test_what_is_known_of_a_sound_is_what_its_truth_says():
         _truth("drum", _moving(0.2, 0.1, 0.02)),
         _truth("drum", _moving(0.2, 0.1, 0.02), offscreen=[{"kind": "frog", "heard": [[0, 1]]}]),
     )
-    known = known_spots(Spots(clips, [Spot(i, 0.5) for i in range(3)]), "sounds", seconds=0.5)
+    known = known_items(QueryItems(clips, [QueryItem(i, 0.5) for i in range(3)]), "sounds", seconds=0.5)
     assert known.kinds == ["bell", "drum"]
     told = {attribute.name: attribute.values[:, 0].tolist() for attribute in known.attributes}
     assert told["hits"] == [1, 0]
@@ -295,4 +301,4 @@ def test_what_is_known_of_a_sound_is_what_its_truth_says():
 def test_a_world_without_lone_objects_is_refused():
     clips = _Clips(*[_truth("drum", _moving(0.1, 0.1, 0.0), objects=2)] * 3)
     with pytest.raises(UserError, match="with one object are too few"):
-        known_spots(Spots(clips, [Spot(i, 0.5) for i in range(3)]), "frames")
+        known_items(QueryItems(clips, [QueryItem(i, 0.5) for i in range(3)]), "frames")

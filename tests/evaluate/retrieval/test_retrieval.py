@@ -7,7 +7,6 @@ import io
 import re
 import wave
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,19 +16,9 @@ from toy_media import RATE, ToyVideos
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context
+from avssl.evaluate.retrieval.metrics import expected_rank, ndcg, ndcg_chance, recall_chance
 from avssl.evaluate.retrieval.page import wav
-from avssl.evaluate.retrieval.protocol import (
-    Embedded,
-    Moments,
-    _dealt,
-    embed_moments,
-    expected_rank,
-    find_moments,
-    ndcg,
-    ndcg_chance,
-    recall_chance,
-    retrieval_rows,
-)
+from avssl.evaluate.retrieval.protocol import Embedded, Moments, _permuted, embed_moments, find_moments, retrieval_rows
 from avssl.networks.fusion import FUSIONS
 
 
@@ -283,10 +272,10 @@ def test_rows_of_retrieval_stand_with_chance_sources_and_gallery():
 def test_shuffled_pairs_are_partners_of_another_source_each_once():
     moments = _moments(24, 3)
     for seed in range(5):
-        dealt = _dealt(moments, seed)
+        dealt = _permuted(moments, seed)
         assert not (dealt & moments.same_source).any()
         assert (dealt.sum(0) == 2).all() and (dealt.sum(1) == 2).all()
-    assert not np.array_equal(_dealt(moments, 0), _dealt(moments, 1))
+    assert not np.array_equal(_permuted(moments, 0), _permuted(moments, 1))
     _, _, rows = _rows()
     shuffled = rows["shuffled-pairs/image-to-sound", "recall@1"]
     assert shuffled.value < rows["trained/image-to-sound", "recall@1"].value
@@ -304,7 +293,7 @@ class Halves:
         self.fusion = FUSIONS[fusion](1, 1)
         self.vision = lambda frames: frames.float().mean((1, 2, 3)).view(-1, 1, 1, 1) * torch.tensor([1.0, 0.5, 2.0])
         self.audio_encoder = lambda waves: waves.abs().mean(1).view(-1, 1, 1, 1) * torch.tensor([1.0, 0.5, 2.0])
-        self.audio_encoder.config = SimpleNamespace(front_end=SimpleNamespace(seconds=0.6, rate=RATE))
+        self.audio_encoder.seconds, self.audio_encoder.rate = 0.6, RATE
         self.sounds = []
 
     def prepare_frames(self, frames):

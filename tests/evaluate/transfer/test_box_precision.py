@@ -12,8 +12,8 @@ import pytest
 
 from avssl.errors import UserError
 from avssl.evaluate.transfer.detection.box_precision import (
+    Detections,
     Matched,
-    Said,
     Truth,
     coco_evaluation,
     coco_matched,
@@ -35,8 +35,10 @@ def truth(boxes, labels, ignored=None, crowd=None) -> Truth:
     )
 
 
-def said(boxes, labels, scores) -> Said:
-    return Said(np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64), np.array(scores, np.float32))
+def said(boxes, labels, scores) -> Detections:
+    return Detections(
+        np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64), np.array(scores, np.float32)
+    )
 
 
 def ranking(hits, positives, scores=None, ignored=None, ties=True) -> Matched:
@@ -128,7 +130,7 @@ def test_an_ignored_object_is_neither_found_nor_missed():
     assert voc_precision(voc) == pytest.approx(1)
 
 
-def random_pictures(seed: int, pictures: int = 10, classes: int = 3) -> tuple[list[Said], list[Truth]]:
+def random_pictures(seed: int, pictures: int = 10, classes: int = 3) -> tuple[list[Detections], list[Truth]]:
     """Truths, near copies of them and boxes anywhere; scores with ties, some truths ignored, some crowds."""
     rng = np.random.default_rng(seed)
 

@@ -10,7 +10,7 @@ from made_boxes import write_coco, write_voc
 from avssl.evaluate.core.rows import Context
 from avssl.evaluate.core.statistics import wilson
 from avssl.evaluate.data.encoders import weights_digest
-from avssl.evaluate.transfer.detection.box_precision import Said
+from avssl.evaluate.transfer.detection.box_precision import Detections
 from avssl.evaluate.transfer.detection.box_sets import open_boxes
 from avssl.evaluate.transfer.detection.picture import draw_detections
 from avssl.evaluate.transfer.detection.protocol import Detect, Found, blind_boxes, detect, fit, predict
@@ -98,8 +98,8 @@ def test_a_mirrored_picture_has_mirrored_boxes(tmp_path):
 
 def test_the_truth_itself_scores_one_and_silence_nothing(tmp_path):
     train, test = open_boxes(write_voc(tmp_path / "voc"))
-    perfect = [Said(one.boxes, one.labels, np.ones(len(one.boxes), np.float32)) for one in test.truths]
-    nothing = [Said(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(perfect)
+    perfect = [Detections(one.boxes, one.labels, np.ones(len(one.boxes), np.float32)) for one in test.truths]
+    nothing = [Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(perfect)
     found = Found({"perfect": [perfect], "silent": [nothing]}, blind_boxes(train, test), {"perfect": "", "silent": ""})
     rows = detection_rows(found, test, [True, True], Context("t", draws=50))
     for row in rows:

@@ -17,13 +17,13 @@ from avssl.evaluate.data.encoders import weights_digest
 from avssl.evaluate.transfer.keypoints.pck import pck
 from avssl.evaluate.transfer.keypoints.people import People, Skeleton, divide
 from avssl.evaluate.transfer.keypoints.people_files import open_people
-from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, errors_of, judged_people, mean_pose
+from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, errors_of, evaluated_people, mean_pose
 from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
-from avssl.evaluate.transfer.keypoints.pose_augmentation import BEYOND, Changes, Looks, cut_beyond
+from avssl.evaluate.transfer.keypoints.pose_augmentation import BEYOND, PoseAugmentation, PoseInputs, cut_beyond
 from avssl.evaluate.transfer.keypoints.protocol import Pose, evaluate_keypoints, fit, predict
 from avssl.evaluate.transfer.keypoints.rows import keypoint_rows
 
-PLAIN = Changes(turn=10, flip=False)  # a dot's colour says left or right: mirrored it would say the other
+PLAIN = PoseAugmentation(turn=10, flip=False)  # a dot's colour says left or right: mirrored it would say the other
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def people(tmp_path_factory):
 
 
 def _everything(people):
-    return judged_people(people, np.arange(len(people)), choose_unit(people))
+    return evaluated_people(people, np.arange(len(people)), choose_unit(people))
 
 
 # --- looks ------------------------------------------------------------------------------------------------------
@@ -65,14 +65,14 @@ def _centre(plane):
 
 
 def test_a_joint_is_where_its_dot_is_in_the_judged_look(two_dots):
-    frame = Looks(two_dots, 96).judged(np.array([0]))[0].numpy().astype(float)
+    frame = PoseInputs(two_dots, 96).judged(np.array([0]))[0].numpy().astype(float)
     for k in range(2):
         np.testing.assert_allclose(_centre(frame[k]) / 96, two_dots.in_box[0, k], atol=0.002)
     np.testing.assert_allclose(two_dots.from_box(two_dots.in_box), two_dots.joints)
 
 
 def test_a_joint_moves_with_its_dot_and_changes_sides_in_a_mirror(two_dots):
-    looks = Looks(two_dots, 96)
+    looks = PoseInputs(two_dots, 96)
     swapped = 0
     for number in range(12):
         frames, truth = looks.training(np.array([0]), np.random.default_rng(number))
@@ -86,9 +86,9 @@ def test_a_joint_moves_with_its_dot_and_changes_sides_in_a_mirror(two_dots):
 
 def test_looks_depend_on_their_generator_alone(people):
     items = np.array([3, 1])
-    first = Looks(people, 32).training(items, np.random.default_rng(5))
-    again = Looks(people, 32).training(items, np.random.default_rng(5))
-    other = Looks(people, 32).training(items, np.random.default_rng(6))
+    first = PoseInputs(people, 32).training(items, np.random.default_rng(5))
+    again = PoseInputs(people, 32).training(items, np.random.default_rng(5))
+    other = PoseInputs(people, 32).training(items, np.random.default_rng(6))
     assert torch.equal(first[0], again[0])
     assert not torch.equal(first[0], other[0])
 
@@ -106,8 +106,8 @@ def test_the_mean_pose_does_not_look(people):
 
 def test_a_small_made_problem_is_learned_to_near_perfection(people):
     train, test, _ = divide(people)
-    judged = judged_people(people, test, choose_unit(people))
-    start, looks = vision_encoder(), Looks(people, 48, PLAIN)
+    judged = evaluated_people(people, test, choose_unit(people))
+    start, looks = vision_encoder(), PoseInputs(people, 48, PLAIN)
     before = weights_digest(start)
     network = fit(start, looks, train, Pose(steps=80, batch_size=16, width=16), 1e-2)
     found = pck(errors_of(predict(network, looks, judged.items), judged), 0.2)
@@ -119,7 +119,7 @@ def test_a_small_made_problem_is_learned_to_near_perfection(people):
 
 
 def test_the_same_seed_gives_the_same_network_and_fine_tuning_changes_the_encoder(people):
-    start, looks, items = vision_encoder(), Looks(people, 32), np.arange(8)
+    start, looks, items = vision_encoder(), PoseInputs(people, 32), np.arange(8)
     few = Pose(steps=2, batch_size=4, width=8, finetune=True)
     first = fit(start, looks, items, few, 1e-2)
     torch.rand(3)
@@ -130,7 +130,7 @@ def test_the_same_seed_gives_the_same_network_and_fine_tuning_changes_the_encode
 
 def test_an_unknown_stage_names_those_there_are(people):
     with pytest.raises(UserError, match="it has: conv1, conv2"):
-        fit(vision_encoder(), Looks(people, 32), np.arange(4), Pose(stages=("conv7",)), 1e-2)
+        fit(vision_encoder(), PoseInputs(people, 32), np.arange(4), Pose(stages=("conv7",)), 1e-2)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------
@@ -141,8 +141,8 @@ def test_rows_have_interval_chance_control_and_what_was_dropped(people, tmp_path
     torso[40] = np.nan
     some = replace(people, torso=torso)
     test = np.arange(36, 50)
-    judged = judged_people(some, test, choose_unit(some))
-    looks = Looks(some, 32)
+    judged = evaluated_people(some, test, choose_unit(some))
+    looks = PoseInputs(some, 32)
     choices = Pose(steps=2, batch_size=4, width=8, rates=(1e-2, 1e-3))
     outcome = evaluate_keypoints(
         vision_encoder(), looks, np.arange(36), judged, choices, Context("test", command="avssl …", draws=50), seeds=2
@@ -164,7 +164,7 @@ def test_rows_have_interval_chance_control_and_what_was_dropped(people, tmp_path
 
 
 def test_errors_by_hand_become_rows_by_hand(people):
-    judged = judged_people(people, np.arange(4), choose_unit(people))
+    judged = evaluated_people(people, np.arange(4), choose_unit(people))
     errors = np.full((4, 5), 0.1)
     errors[0], errors[1, 1:] = 0.3, np.nan  # 5 wrong of 16
     blind = np.where(np.isnan(errors), np.nan, 1.0)
@@ -181,7 +181,7 @@ def test_errors_by_hand_become_rows_by_hand(people):
 
 
 def test_where_all_is_right_the_interval_is_that_of_so_many_people(people):
-    judged = judged_people(people, np.arange(10), choose_unit(people))
+    judged = evaluated_people(people, np.arange(10), choose_unit(people))
     row = keypoint_rows({"trained": [np.zeros((10, 5))]}, np.ones((10, 5)), judged, Context("t", draws=50), {})[0]
     assert (row.value, row.method) == (1, "wilson")
     assert (row.low, row.high) == pytest.approx((0.7225, 1), abs=1e-4)

@@ -17,11 +17,11 @@ from avssl.evaluate.transfer.normals.angles import angles
 from avssl.evaluate.transfer.normals.picture import draw_normals
 from avssl.evaluate.transfer.normals.protocol import (
     Normals,
+    blind_normals,
+    evaluate_normals,
     fit_normals,
-    judge_normals,
-    look_away,
     normal_centres,
-    say_normals,
+    predict_normals,
 )
 from avssl.evaluate.transfer.normals.rows import normal_rows
 from avssl.evaluate.transfer.normals.sets import open_normals
@@ -48,7 +48,7 @@ def test_normals_of_shaded_surfaces_are_learned_on_a_frozen_encoder(surfaces, tm
     start = encoder()
     before = weights_digest(start)
     choices = replace(SMALL, clusters=clusters, steps=steps, rate=rate)
-    judged = judge_normals({"trained": start}, train, test, choices)
+    judged = evaluate_normals({"trained": start}, train, test, choices)
     rows = {(row.name, row.metric): row for row in normal_rows(judged, test, Context("t", draws=200))}
     assert weights_digest(start) == weights_digest(judged.networks["trained"].encoder) == before
     trained = rows["trained", "angle-mean"]
@@ -66,7 +66,7 @@ def test_normals_of_shaded_surfaces_are_learned_on_a_frozen_encoder(surfaces, tm
 def test_an_encoder_of_any_kind_says_unit_vectors_at_the_size_of_the_truth(surfaces, name):
     train, _ = surfaces
     few = Normals(steps=1, batch_size=1, side=96 if name.startswith("alexnet") else 48, width=8)
-    said = say_normals(fit_normals(encoder(name=name), train, few, 0), train[0], few.side)
+    said = predict_normals(fit_normals(encoder(name=name), train, few, 0), train[0], few.side)
     assert said.shape == train[0].normals.shape
     np.testing.assert_allclose(np.linalg.norm(said, axis=0), 1, atol=1e-5)
 
@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_decoder_and_a_fine_tuned_encoder_learns(su
 def test_rows_have_the_gain_of_each_metric_and_the_range_of_seeds(surfaces):
     train, test = surfaces
     few = Normals(steps=1, batch_size=2, side=48, width=8, seeds=2)
-    judged = judge_normals({"trained": encoder(0), "random": encoder(1)}, train, test, few)
+    judged = evaluate_normals({"trained": encoder(0), "random": encoder(1)}, train, test, few)
     rows = {(row.name, row.metric): row for row in normal_rows(judged, test, Context("t", draws=50))}
     for metric in ("angle-mean", "angle-median", "angle-rmse", "within-11.25", "within-22.5", "within-30"):
         row = rows["trained", metric]
@@ -103,7 +103,7 @@ def test_rows_have_the_gain_of_each_metric_and_the_range_of_seeds(surfaces):
 
 def test_blind_answers_are_means_of_the_training_normals(surfaces):
     train, _ = surfaces
-    blind = look_away(train)
+    blind = blind_normals(train)
     vectors = np.concatenate([one.normals[:, one.valid].T for one in train])
     mean = vectors.mean(0)
     np.testing.assert_allclose(blind.constant, mean / np.linalg.norm(mean), atol=1e-5)

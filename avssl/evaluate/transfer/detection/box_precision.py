@@ -31,7 +31,7 @@ COCO_DETECTIONS = 100
 
 
 @dataclass(frozen=True)
-class Said:
+class Detections:
     """What a detector says of a picture.
 
     Attributes:
@@ -50,7 +50,7 @@ class Truth:
     """What is true of a picture.
 
     Attributes:
-        boxes, labels: as of :class:`Said`.
+        boxes, labels: as of :class:`Detections`.
         ignored: bool (n,), counts neither as found nor as missed (VOC's "difficult", COCO's crowds).
         crowd: bool (n,), a region of many objects, which any number of detections may lie in.
     """
@@ -124,7 +124,7 @@ def voc_outcomes(
     return outcomes
 
 
-def voc_matched(said: Sequence[Said], truths: Sequence[Truth], classes: int, bar: float = 0.5) -> list[Matched]:
+def voc_matched(said: Sequence[Detections], truths: Sequence[Truth], classes: int, bar: float = 0.5) -> list[Matched]:
     """Of each class, matched as :func:`voc_outcomes`. Continuous boxes become VOC's, which count pixels from 1."""
     found: list[Matched] = []
     for k in range(classes):
@@ -154,7 +154,7 @@ def voc_matched(said: Sequence[Said], truths: Sequence[Truth], classes: int, bar
     return found
 
 
-def coco_matched(said: Sequence[Said], truths: Sequence[Truth], classes: int) -> list[Matched]:
+def coco_matched(said: Sequence[Detections], truths: Sequence[Truth], classes: int) -> list[Matched]:
     """Of each class, matched by pycocotools at COCO's ten bars, objects of all sizes, 100 detections a picture.
 
     Raises:
@@ -218,7 +218,7 @@ def coco_precision(matched: Matched, weights: ArrayLike | None = None) -> Floats
     return _areas(matched, weights, area)
 
 
-def coco_evaluation(said: Sequence[Said], truths: Sequence[Truth], classes: int) -> Any:
+def coco_evaluation(said: Sequence[Detections], truths: Sequence[Truth], classes: int) -> Any:
     """A ``pycocotools.cocoeval.COCOeval`` that has matched, pictures numbered from 1 and classes from 0.
 
     Raises:
@@ -270,7 +270,7 @@ def _as_coco(number: int, true: Truth) -> list[dict[str, Any]]:
     return found
 
 
-def _as_results(number: int, told: Said) -> list[dict[str, Any]]:
+def _as_results(number: int, told: Detections) -> list[dict[str, Any]]:
     rows = zip(told.boxes.tolist(), told.labels.tolist(), told.scores.tolist(), strict=True)
     return [
         {

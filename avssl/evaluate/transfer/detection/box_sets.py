@@ -21,7 +21,7 @@ TRAIN, TEST = ("trainval", "train"), ("test", "val")
 
 
 @dataclass(frozen=True)
-class Scene:
+class BoxPicture:
     """A picture and what is in it; its labels are numbers in the set's ``classes``."""
 
     picture: Path
@@ -41,7 +41,7 @@ class BoxSet:
         passed_over: why pictures of the list are not among the scenes, and boxes not among the truths: one line each.
     """
 
-    scenes: tuple[Scene, ...]
+    scenes: tuple[BoxPicture, ...]
     classes: tuple[str, ...]
     listed: int
     passed_over: tuple[str, ...] = ()
@@ -139,7 +139,7 @@ def _within(scene: _Named, passed_over: list[str]) -> _Named:
 def _numbered(part: _Part, classes: Sequence[str]) -> BoxSet:
     numbers = {name: k for k, name in enumerate(classes)}
     scenes = [
-        Scene(
+        BoxPicture(
             one.picture,
             one.width,
             one.height,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from avssl.evaluate.core.side_by_side import draw_rows, save_png
-from avssl.evaluate.transfer.detection.box_precision import Said, iou
-from avssl.evaluate.transfer.detection.box_sets import BoxSet, Scene
+from avssl.evaluate.transfer.detection.box_precision import Detections, iou
+from avssl.evaluate.transfer.detection.box_sets import BoxPicture, BoxSet
 from avssl.media.decoding.images import read_image
 from avssl.tasks.cards import enlarged, font, picture_of
 
@@ -30,7 +30,9 @@ COLOURS = ("#e6194b", "#1f77e0", "#2ca02c", "#ff9d0a", "#b04fd6", "#12b5c9", "#f
 GREY = "#b8b8b8"
 
 
-def draw_detections(path: Path, title: str, test: BoxSet, said: Mapping[str, Sequence[Said]], seed: int = 0) -> None:
+def draw_detections(
+    path: Path, title: str, test: BoxSet, said: Mapping[str, Sequence[Detections]], seed: int = 0
+) -> None:
     """Write a sheet of some judged pictures: their truth, then what each detector says.
 
     Args:
@@ -54,7 +56,7 @@ def draw_detections(path: Path, title: str, test: BoxSet, said: Mapping[str, Seq
     save_png(draw_rows(title, note, ["truth", *said], rows, across=across), path)
 
 
-def _with_truth(scene: Scene, classes: Sequence[str], named: bool) -> Image.Image:
+def _with_truth(scene: BoxPicture, classes: Sequence[str], named: bool) -> Image.Image:
     truth = scene.truth
     colours = [
         GREY if ignored else COLOURS[label % len(COLOURS)]
@@ -63,14 +65,14 @@ def _with_truth(scene: Scene, classes: Sequence[str], named: bool) -> Image.Imag
     return _drawn(scene, truth.boxes, [classes[k] for k in truth.labels], colours, named)
 
 
-def _with_boxes(scene: Scene, said: Said, classes: Sequence[str], named: bool) -> Image.Image:
+def _with_boxes(scene: BoxPicture, said: Detections, classes: Sequence[str], named: bool) -> Image.Image:
     sure = np.flatnonzero(said.scores >= SURE)[::-1]  # the surest on top
     names = [f"{classes[said.labels[i]]} {said.scores[i]:.2f}" for i in sure]
     return _drawn(scene, said.boxes[sure], names, [COLOURS[said.labels[i] % len(COLOURS)] for i in sure], named)
 
 
 def _drawn(
-    scene: Scene, boxes: NDArray[np.float32], names: Sequence[str], colours: Sequence[str], named: bool
+    scene: BoxPicture, boxes: NDArray[np.float32], names: Sequence[str], colours: Sequence[str], named: bool
 ) -> Image.Image:
     picture = enlarged(picture_of(read_image(str(scene.picture))), SIDE)
     scale = picture.width / scene.width
@@ -85,11 +87,11 @@ def _drawn(
     return picture
 
 
-def _counted(scene: Scene) -> str:
+def _counted(scene: BoxPicture) -> str:
     return f"{scene.picture.name}, {_several(int((~scene.truth.ignored).sum()), 'object')}"
 
 
-def _found(scene: Scene, said: Said) -> str:
+def _found(scene: BoxPicture, said: Detections) -> str:
     """How many truths a sure box of their class lies on."""
     truth, sure = scene.truth, said.scores >= SURE
     same = said.labels[sure][:, None] == truth.labels[None]

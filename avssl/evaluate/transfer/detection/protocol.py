@@ -18,8 +18,8 @@ from torch import Tensor
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
 from avssl.evaluate.core.progress import Log, OnProgress, no_log
-from avssl.evaluate.transfer.detection.box_precision import Floats, Said
-from avssl.evaluate.transfer.detection.box_sets import BoxSet, Scene
+from avssl.evaluate.transfer.detection.box_precision import Detections, Floats
+from avssl.evaluate.transfer.detection.box_sets import BoxPicture, BoxSet
 from avssl.media.decoding.images import read_image
 from avssl.networks.detector import detector
 from avssl.networks.encoder import ImageEncoder
@@ -64,8 +64,8 @@ class Detect:
 class Found:
     """What the detectors of each start say of the judged pictures, a list for each seed, and what is said blindly."""
 
-    starts: Mapping[str, Sequence[Sequence[Said]]]
-    blind: Sequence[Said]
+    starts: Mapping[str, Sequence[Sequence[Detections]]]
+    blind: Sequence[Detections]
     notes: Mapping[str, str]
 
 
@@ -86,7 +86,7 @@ def detect(
         UserError: no such stage, or the loss became NaN.
         MediaError: a picture cannot be read.
     """
-    found: dict[str, list[list[Said]]] = {name: [] for name in starts}
+    found: dict[str, list[list[Detections]]] = {name: [] for name in starts}
     notes: dict[str, str] = {}
     for one in range(seed, seed + choices.seeds):
         for name, start in starts.items():
@@ -142,18 +142,18 @@ def fit(
 
 
 @torch.no_grad()
-def predict(network: Any, scenes: Sequence[Scene]) -> list[Said]:
+def predict(network: Any, scenes: Sequence[BoxPicture]) -> list[Detections]:
     """What a detector says of each picture; one at a time, so that the answer does not hang on the others' sizes."""
     device = next(network.parameters()).device
-    found: list[Said] = []
+    found: list[Detections] = []
     for scene in scenes:
         out = network([_picture(scene, device)])[0]
         boxes, labels, scores = (out[name].cpu().numpy() for name in ("boxes", "labels", "scores"))
-        found.append(Said(boxes, labels.astype(np.int64) - 1, scores))
+        found.append(Detections(boxes, labels.astype(np.int64) - 1, scores))
     return found
 
 
-def blind_boxes(train: BoxSet, test: BoxSet) -> list[Said]:
+def blind_boxes(train: BoxSet, test: BoxSet) -> list[Detections]:
     """For every picture of ``test`` the mean box of each class in ``train``, in shares of the picture; as sure as the
     class is common."""
     boxes: dict[int, list[Floats]] = {}
@@ -167,20 +167,20 @@ def blind_boxes(train: BoxSet, test: BoxSet) -> list[Said]:
     shares = np.stack([np.mean(boxes[k], axis=0) for k in labels])
     scores = np.array([len(boxes[k]) for k in labels], np.float32)
     sizes = [np.array([scene.width, scene.height] * 2) for scene in test.scenes]
-    return [Said((shares * size).astype(np.float32), labels, scores / scores.sum()) for size in sizes]
+    return [Detections((shares * size).astype(np.float32), labels, scores / scores.sum()) for size in sizes]
 
 
 # --- how --------------------------------------------------------------------------------------------------------
 
 
-def _picture(scene: Scene, device: torch.device | str) -> Tensor:
+def _picture(scene: BoxPicture, device: torch.device | str) -> Tensor:
     picture = read_image(str(scene.picture))
     if picture.shape[1:] != (scene.height, scene.width):
         raise UserError(f"{scene.picture} is not the picture any more that it was when the evaluation began")
     return torch.from_numpy(picture).to(device).float() / 255
 
 
-def _shown(scene: Scene, mirrored: bool, device: torch.device | str) -> tuple[Tensor, dict[str, Tensor]]:
+def _shown(scene: BoxPicture, mirrored: bool, device: torch.device | str) -> tuple[Tensor, dict[str, Tensor]]:
     """A picture in training and what is to be found in it, labels from 1 on."""
     picture, truth = _picture(scene, device), scene.truth
     boxes = truth.boxes[~truth.ignored]

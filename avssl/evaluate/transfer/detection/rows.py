@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from avssl.evaluate.core.rows import Context, ResultRow, gain_rows, rows_of_starts
 from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, resample
 from avssl.evaluate.transfer.detection.box_precision import (
+    Detections,
     Floats,
-    Said,
     Truth,
     coco_matched,
     coco_precision,
@@ -74,7 +74,7 @@ def seen_classes(train: BoxSet) -> list[bool]:
 
 
 def _figures(
-    said: Sequence[Said], truths: Sequence[Truth], classes: int, weights: NDArray[np.int64]
+    said: Sequence[Detections], truths: Sequence[Truth], classes: int, weights: NDArray[np.int64]
 ) -> dict[str, tuple[float, Floats]]:
     """The mean over classes of each metric, and of each draw of pictures."""
     by_metric: dict[str, list[Floats]] = {metric: [] for metric in METRICS}

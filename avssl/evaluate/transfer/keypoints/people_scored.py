@@ -51,7 +51,7 @@ def choose_unit(people: People, name: str | None = None, alpha: float | None = N
 
 
 @dataclass(frozen=True)
-class JudgedPeople:
+class EvaluatedPeople:
     """The people that figures are of.
 
     Attributes:
@@ -84,7 +84,7 @@ class JudgedPeople:
         return f"{missing} joints not annotated; {dropped} people without {what} or joints dropped"
 
 
-def judged_people(people: People, items: Indices, unit: Unit) -> JudgedPeople:
+def evaluated_people(people: People, items: Indices, unit: Unit) -> EvaluatedPeople:
     """Those of some people that have a unit and a joint to be judged.
 
     Raises:
@@ -94,10 +94,10 @@ def judged_people(people: People, items: Indices, unit: Unit) -> JudgedPeople:
     able &= np.isfinite(people.joints[items][:, people.skeleton.judged, 0]).any(1)
     if not able.any():
         raise UserError(f"none of the {len(items)} people judged has what {unit.metric} is measured in; try --unit")
-    return JudgedPeople(people, items[able], unit, len(items))
+    return EvaluatedPeople(people, items[able], unit, len(items))
 
 
-def errors_of(points: Floats, judged: JudgedPeople) -> Floats:
+def errors_of(points: Floats, judged: EvaluatedPeople) -> Floats:
     """Errors of what is said of the judged people, in units: (people, judged joints).
 
     Args:

@@ -11,8 +11,8 @@ import numpy as np
 
 from avssl.evaluate.core.depth_curve import COLOURS, INK, OTHERS, PALE
 from avssl.evaluate.transfer.keypoints.pck import Floats, pck_curve, right, thresholds
-from avssl.evaluate.transfer.keypoints.people_scored import BLIND, JudgedPeople
-from avssl.evaluate.transfer.keypoints.pose_augmentation import Looks
+from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople
+from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseInputs
 from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ TRUE, SAID = "#ffffff", "#ff8c1a"
 def draw_keypoints(
     path: Path,
     title: str,
-    looks: Looks,
-    judged: JudgedPeople,
+    looks: PoseInputs,
+    judged: EvaluatedPeople,
     points: Floats,
     errors: Mapping[str, Floats],
 ) -> None:
@@ -71,7 +71,9 @@ def _spread(errors: Floats) -> list[int]:
     return [int(order[round(place)]) for place in places]
 
 
-def _person(axes: Axes, looks: Looks, judged: JudgedPeople, person: int, points: Floats, errors: Floats) -> None:
+def _person(
+    axes: Axes, looks: PoseInputs, judged: EvaluatedPeople, person: int, points: Floats, errors: Floats
+) -> None:
     item = judged.items[person]
     skeleton = looks.people.skeleton
     frame = looks.judged(judged.items[person : person + 1])[0].numpy().transpose(1, 2, 0)
@@ -96,7 +98,7 @@ def _skeleton(axes: Axes, places: Floats, limbs: Sequence[tuple[int, int]], colo
     axes.scatter(across, down, s=9, color=colour, edgecolors="black", linewidths=0.5, zorder=3)
 
 
-def _curves(axes: Axes, errors: Mapping[str, Floats], judged: JudgedPeople) -> None:
+def _curves(axes: Axes, errors: Mapping[str, Floats], judged: EvaluatedPeople) -> None:
     unit = judged.unit
     alphas = thresholds(unit.alpha)
     spare = iter(OTHERS)

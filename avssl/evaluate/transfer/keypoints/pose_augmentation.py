@@ -27,7 +27,7 @@ BEYOND = tuple(round(255 * value) for value in MEAN)
 
 
 @dataclass(frozen=True)
-class Changes:
+class PoseAugmentation:
     """How looks differ in training.
 
     Attributes:
@@ -43,16 +43,16 @@ class Changes:
     flip: bool = True
 
 
-class Looks:
+class PoseInputs:
     """Looks at people of ``side`` pixels.
 
     Raises:
         MediaError: when a picture cannot be read.
     """
 
-    def __init__(self, people: People, side: int, changes: Changes | None = None) -> None:
+    def __init__(self, people: People, side: int, changes: PoseAugmentation | None = None) -> None:
         self.people, self.side = people, side
-        self.changes = changes or Changes()
+        self.changes = changes or PoseAugmentation()
         self.margin = side // 4
         self._kept: dict[int, NDArray[np.uint8]] = {}
         self._room = KEPT_BYTES // (3 * (side + 2 * self.margin) ** 2)

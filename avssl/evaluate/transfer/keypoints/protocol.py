@@ -23,8 +23,8 @@ from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.data.encoders import random_twin
 from avssl.evaluate.transfer.keypoints.pck import pck_auc
 from avssl.evaluate.transfer.keypoints.people import Floats, Indices, divide
-from avssl.evaluate.transfer.keypoints.people_scored import BLIND, JudgedPeople, Unit, errors_of, mean_pose
-from avssl.evaluate.transfer.keypoints.pose_augmentation import Looks
+from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople, Unit, errors_of, mean_pose
+from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseInputs
 from avssl.evaluate.transfer.keypoints.rows import keypoint_rows
 from avssl.networks.dense import stage_channels
 from avssl.networks.encoder import ImageEncoder
@@ -78,9 +78,9 @@ class Outcome:
 
 def evaluate_keypoints(
     encoder: ImageEncoder,
-    looks: Looks,
+    looks: PoseInputs,
     train: Indices,
-    judged: JudgedPeople,
+    judged: EvaluatedPeople,
     choices: Pose,
     context: Context,
     *,
@@ -116,7 +116,7 @@ def evaluate_keypoints(
 
 def learn(
     start: ImageEncoder,
-    looks: Looks,
+    looks: PoseInputs,
     items: Indices,
     choices: Pose,
     unit: Unit,
@@ -132,7 +132,7 @@ def learn(
         return fit(start, looks, items, choices, choices.rates[0], seed, device), f"learning rate {choices.rates[0]:g}"
     people = looks.people.part(items)
     rest, held, _ = divide(replace(people, splits=(None,) * len(people)), CHOSEN_ON, seed)
-    evaluated = JudgedPeople(looks.people, items[held], unit, len(held))
+    evaluated = EvaluatedPeople(looks.people, items[held], unit, len(held))
 
     def score(rate: float) -> float:
         network = fit(start, looks, items[rest], choices, rate, seed, device)
@@ -144,7 +144,7 @@ def learn(
 
 def fit(
     start: ImageEncoder,
-    looks: Looks,
+    looks: PoseInputs,
     items: Indices,
     choices: Pose,
     rate: float,
@@ -167,7 +167,7 @@ def fit(
 
 
 @torch.no_grad()
-def predict(network: PoseNetwork, looks: Looks, items: Indices) -> Floats:
+def predict(network: PoseNetwork, looks: PoseInputs, items: Indices) -> Floats:
     """Where the joints of some people are, in shares 0..1 of their squares: (items, joints, 2)."""
     device = next(network.head.parameters()).device
     found = [
@@ -180,7 +180,7 @@ def predict(network: PoseNetwork, looks: Looks, items: Indices) -> Floats:
 # --- how --------------------------------------------------------------------------------------------------------
 
 
-def _network(start: ImageEncoder, looks: Looks, choices: Pose) -> PoseNetwork:
+def _network(start: ImageEncoder, looks: PoseInputs, choices: Pose) -> PoseNetwork:
     encoder = copy.deepcopy(start).cpu()
     channels = {name: count for name, (count, _) in stage_channels(encoder, looks.side).items()}
     strange = [name for name in choices.stages or () if name not in channels]

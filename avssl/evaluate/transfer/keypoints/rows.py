@@ -11,13 +11,13 @@ import numpy as np
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
 from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, Bounds, accuracy_interval, cluster_bootstrap
 from avssl.evaluate.transfer.keypoints.pck import AUC_STEP, Floats, joint_areas, pck, pck_auc, right
-from avssl.evaluate.transfer.keypoints.people_scored import BLIND, JudgedPeople
+from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople
 
 
 def keypoint_rows(
     found: Mapping[str, Sequence[Floats]],
     blind: Floats,
-    judged: JudgedPeople,
+    judged: EvaluatedPeople,
     context: Context,
     notes: Mapping[str, str],
 ) -> list[ResultRow]:
@@ -52,7 +52,7 @@ def keypoint_rows(
 
 
 def _figures(
-    name: str, errors: Floats, blind: Floats, judged: JudgedPeople, context: Context, note: str
+    name: str, errors: Floats, blind: Floats, judged: EvaluatedPeople, context: Context, note: str
 ) -> list[ResultRow]:
     unit = judged.unit
     marks, areas = right(errors, unit.alpha), joint_areas(errors, unit.alpha)
@@ -86,7 +86,7 @@ def _figures(
     return rows
 
 
-def _gain(name: str, ours: Floats, other: str, theirs: Floats, judged: JudgedPeople, context: Context) -> ResultRow:
+def _gain(name: str, ours: Floats, other: str, theirs: Floats, judged: EvaluatedPeople, context: Context) -> ResultRow:
     """How much higher the first figure is on the same people; the bootstrap draws both alike."""
     alpha = judged.unit.alpha
     difference = right(ours, alpha) - right(theirs, alpha)
@@ -102,7 +102,7 @@ def _gain(name: str, ours: Floats, other: str, theirs: Floats, judged: JudgedPeo
     )
 
 
-def _of_people(context: Context, judged: JudgedPeople) -> Context:
+def _of_people(context: Context, judged: EvaluatedPeople) -> Context:
     groups = judged.groups
     return replace(context, unit="group" if len(set(groups)) < len(groups) else "person", listed=judged.listed)
 

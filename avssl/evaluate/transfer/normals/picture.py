@@ -11,8 +11,8 @@ from PIL import Image
 
 from avssl.evaluate.core.side_by_side import draw_rows, save_png
 from avssl.evaluate.transfer.normals.angles import angles
-from avssl.evaluate.transfer.normals.protocol import say_normals
-from avssl.evaluate.transfer.normals.sets import Facing, NormalSet
+from avssl.evaluate.transfer.normals.protocol import predict_normals
+from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
 from avssl.networks.normals import NormalsNetwork
 from avssl.tasks.cards import picture_of
 
@@ -40,7 +40,7 @@ def draw_normals(
         pictures = [_fitted(picture_of(one.picture), one), _coloured(one.normals, one, one.valid)]
         lines = [test.names[i], f"{100 * one.valid.mean():.0f} % of the pixels have a normal"]
         for network in networks.values():
-            said = say_normals(network, one, side)
+            said = predict_normals(network, one, side)
             off = angles(said, one.normals, one.valid)
             pictures.append(_coloured(said, one, None))
             lines.append(f"mean {off.mean():.1f}°, median {np.median(off):.1f}°")
@@ -49,14 +49,14 @@ def draw_normals(
     save_png(draw_rows(title, note, ["picture", "truth", *networks], rows), path)
 
 
-def _coloured(normals: NDArray[np.float32], one: Facing, valid: NDArray[np.bool_] | None) -> Image.Image:
+def _coloured(normals: NDArray[np.float32], one: NormalPicture, valid: NDArray[np.bool_] | None) -> Image.Image:
     colours = ((normals + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
     if valid is not None:
         colours = np.where(valid, colours, np.uint8(NO_TRUTH))
     return _fitted(picture_of(colours), one)
 
 
-def _fitted(picture: Image.Image, one: Facing) -> Image.Image:
+def _fitted(picture: Image.Image, one: NormalPicture) -> Image.Image:
     """All pictures of a row at the same size, whatever the size of the truth."""
     height, width = one.picture.shape[1:]
     scale = SIDE / max(height, width)

@@ -1,4 +1,4 @@
-"""Surface normals: a small decoder on an encoder learns which way surfaces face, and is judged on other pictures.
+"""Surface normals: a small decoder on an encoder learns surface normals, and is judged on other pictures.
 
 The decoder (:class:`avssl.networks.normals.NormalsNetwork`) sits on all stages of the frozen encoder, or the encoder is
 fine-tuned with it. By default it says unit vectors, trained by 1 − cosine: no codebook, and nothing below which its
@@ -27,7 +27,7 @@ from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
 from avssl.evaluate.core.progress import Log, OnProgress, no_log
 from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
-from avssl.evaluate.transfer.normals.sets import Facing, NormalSet
+from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.normals import FINEST, NormalsNetwork
 from avssl.networks.scales import stage_scales
@@ -68,7 +68,7 @@ class Normals:
 
 
 @dataclass(frozen=True)
-class Judged:
+class NormalTallies:
     """The rows of sums (pictures, numbers) of each start, for each seed, and of what is said blindly.
 
     Attributes:
@@ -83,14 +83,14 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Blind:
+class BlindNormals:
     """What is said without looking: the mean of all training normals, and that of each place, (3,) and (3, h, w)."""
 
     constant: NDArray[np.float32]
     mean_map: NDArray[np.float32]
 
 
-def judge_normals(
+def evaluate_normals(
     starts: Mapping[str, ImageEncoder],
     train: NormalSet,
     test: NormalSet,
@@ -100,14 +100,14 @@ def judge_normals(
     device: torch.device | str = "cpu",
     log: Log = no_log,
     on_progress: OnProgress | None = None,
-) -> Judged:
+) -> NormalTallies:
     """Train a decoder on each start for each seed and judge it on ``test``.
 
     Raises:
         UserError: too few different normals for the clusters, or the loss became NaN.
         MediaError: a picture cannot be read.
     """
-    blind = look_away(train)
+    blind = blind_normals(train)
     without = {
         "constant": _tallied(test, lambda one: _spread(blind.constant, one)),
         "mean-map": _tallied(test, lambda one: _scaled(blind.mean_map, one.valid.shape)),
@@ -118,13 +118,13 @@ def judge_normals(
         for name, start in starts.items():
             network = fit_normals(start, train, choices, number, device=device, on_progress=on_progress)
             networks.setdefault(name, network)
-            found[name].append(_tallied(test, partial(say_normals, network, side=choices.side)))
+            found[name].append(_tallied(test, partial(predict_normals, network, side=choices.side)))
             figures = figures_of(found[name][-1].sum(0))
             log(f"{name}, seed {number}: mean {figures['angle-mean']:.1f}°, median {figures['angle-median']:.1f}°")
     how = ("fine-tuned" if choices.finetune else "frozen") + (
         f", {choices.clusters} centres" if choices.clusters else ", regression"
     )
-    return Judged(found, without, networks, dict.fromkeys(starts, how))
+    return NormalTallies(found, without, networks, dict.fromkeys(starts, how))
 
 
 def fit_normals(
@@ -163,7 +163,7 @@ def fit_normals(
 
 
 @torch.no_grad()
-def say_normals(network: NormalsNetwork, one: Facing, side: int) -> NDArray[np.float32]:
+def predict_normals(network: NormalsNetwork, one: NormalPicture, side: int) -> NDArray[np.float32]:
     """What is said of a picture, unit vectors (3, h, w) at the size of its truth."""
     device = network.whole.weight.device
     frame = torch.from_numpy(_resized(one.picture, _working_size(one.picture, side)))[None].to(device)
@@ -171,7 +171,7 @@ def say_normals(network: NormalsNetwork, one: Facing, side: int) -> NDArray[np.f
     return np.asarray(network.normals(network(frame), (height, width))[0].float().cpu().numpy())
 
 
-def look_away(train: NormalSet) -> Blind:
+def blind_normals(train: NormalSet) -> BlindNormals:
     """The mean normal of all training pixels, and of each place (of the first picture's size; elsewhere the former)."""
     first = train[0].valid.shape
     sums, counts = np.zeros((3, *first)), np.zeros(first)
@@ -183,7 +183,7 @@ def look_away(train: NormalSet) -> Blind:
     constant = whole / max(float(np.linalg.norm(whole)), 1e-12)
     length = np.linalg.norm(sums, axis=0)
     mean = np.where(length > 1e-6, sums / np.where(length > 1e-6, length, 1), constant[:, None, None])
-    return Blind(constant.astype(np.float32), mean.astype(np.float32))
+    return BlindNormals(constant.astype(np.float32), mean.astype(np.float32))
 
 
 def normal_centres(train: NormalSet, clusters: int, seed: int) -> NDArray[np.float32]:
@@ -210,8 +210,8 @@ def normal_centres(train: NormalSet, clusters: int, seed: int) -> NDArray[np.flo
 # --- how --------------------------------------------------------------------------------------------------------
 
 
-def _tallied(test: NormalSet, say: Callable[[Facing], NDArray[np.float32]]) -> Floats:
-    return np.stack([tally(angles(say(one), one.normals, one.valid)) for one in test])
+def _tallied(test: NormalSet, predict: Callable[[NormalPicture], NDArray[np.float32]]) -> Floats:
+    return np.stack([tally(angles(predict(one), one.normals, one.valid)) for one in test])
 
 
 def _working_size(picture: NDArray[np.uint8], side: int) -> tuple[int, int]:
@@ -235,7 +235,7 @@ def _nearest(have: Sequence[int], want: Sequence[int]) -> tuple[NDArray[np.int64
     return y[:, None], x[None]
 
 
-def _shown(one: Facing, size: tuple[int, int], mirrored: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _shown(one: NormalPicture, size: tuple[int, int], mirrored: bool) -> tuple[Tensor, Tensor, Tensor]:
     """A picture in training at that size, and the truth of every other pixel: normals are picked, never mixed."""
     a, b = one.picture.shape[2] / one.picture.shape[1], size[1] / size[0]
     if abs(a / b - 1) > 0.02:
@@ -251,7 +251,7 @@ def _shown(one: Facing, size: tuple[int, int], mirrored: bool) -> tuple[Tensor, 
     return parts[0], parts[1], parts[2]
 
 
-def _spread(normal: NDArray[np.float32], one: Facing) -> NDArray[np.float32]:
+def _spread(normal: NDArray[np.float32], one: NormalPicture) -> NDArray[np.float32]:
     return np.broadcast_to(normal[:, None, None], one.normals.shape)
 
 

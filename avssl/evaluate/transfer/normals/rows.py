@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from avssl.evaluate.core.rows import Context, ResultRow, gain_rows, rows_of_starts
 from avssl.evaluate.core.statistics import SHARE, Bounds
 from avssl.evaluate.transfer.normals.angles import METRICS, drawn_figures, figures_of
-from avssl.evaluate.transfer.normals.protocol import Judged
+from avssl.evaluate.transfer.normals.protocol import NormalTallies
 from avssl.evaluate.transfer.normals.sets import NormalSet
 
 Floats = NDArray[np.float64]
 
 
-def normal_rows(judged: Judged, test: NormalSet, context: Context) -> list[ResultRow]:
+def normal_rows(judged: NormalTallies, test: NormalSet, context: Context) -> list[ResultRow]:
     """Rows of all metrics of each start, of what is said blindly, and of "gain", the first start minus the second.
 
     Of angles less is better, so a gain below 0 is one. With several seeds the value is the mean over seeds, and

@@ -39,8 +39,8 @@ _NORMAL_SUFFIXES = (".png", ".npy", ".npz", ".mat")
 
 
 @dataclass(frozen=True)
-class Facing:
-    """A picture and which way its surfaces face.
+class NormalPicture:
+    """A picture and its surface normals.
 
     Attributes:
         picture: uint8 (3, H, W).
@@ -65,7 +65,7 @@ class NormalSet:
     """
 
     names: tuple[str, ...]
-    read: Callable[[str], Facing] = field(repr=False)
+    read: Callable[[str], NormalPicture] = field(repr=False)
     listed: int = 0
     passed_over: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
@@ -73,10 +73,10 @@ class NormalSet:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, i: int) -> Facing:
+    def __getitem__(self, i: int) -> NormalPicture:
         return self.read(self.names[i])
 
-    def __iter__(self) -> Iterator[Facing]:
+    def __iter__(self) -> Iterator[NormalPicture]:
         return map(self.read, self.names)
 
 
@@ -232,7 +232,7 @@ def _first(folder: Path, stems: Sequence[str], suffixes: Sequence[str]) -> Path 
     return next((one for one in places if one.is_file()), None)
 
 
-def _read(files: _Files) -> Facing:
+def _read(files: _Files) -> NormalPicture:
     picture, told = read_image(str(files.picture)), None
     if files.valid is not None:
         told = np.load(files.valid) if files.valid.suffix == ".npy" else read_image(str(files.valid))[0]
@@ -240,10 +240,10 @@ def _read(files: _Files) -> Facing:
     if told is not None and told.shape != values.shape[1:]:
         raise MediaError(str(files.valid), f"{told.shape} pixels, but its normals have {values.shape[1:]}")
     normals, valid = unit_normals(values, told)
-    return _checked(Facing(picture, normals, valid), str(files.normals))
+    return _checked(NormalPicture(picture, normals, valid), str(files.normals))
 
 
-def _checked(one: Facing, name: str) -> Facing:
+def _checked(one: NormalPicture, name: str) -> NormalPicture:
     a, b = (x.shape[2] / x.shape[1] for x in (one.picture, one.normals))
     if abs(a / b - 1) > 0.02:
         raise MediaError(
@@ -295,10 +295,10 @@ def _array_file(file: Path) -> NormalSet:
         raise UserError(f"{file} holds {len(picture)} pictures and {len(counts)} normals")
     told = None if valid is None else _Picker(valid, file, planes=False)
 
-    def read(name: str) -> Facing:
+    def read(name: str) -> NormalPicture:
         i = int(name) - 1
         vectors, there = unit_normals(counts(i), None if told is None else told(i))
-        return _checked(Facing(picture(i).astype(np.uint8), vectors, there), f"{file}, number {name}")
+        return _checked(NormalPicture(picture(i).astype(np.uint8), vectors, there), f"{file}, number {name}")
 
     names = tuple(f"{k:04d}" for k in range(1, len(picture) + 1))
     return NormalSet(names, read, len(names))

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from avssl.evaluate.core.statistics import mean_of, sums_interval
-from avssl.evaluate.pretext.colour_measures import balanced_accuracy, bin_counts, colorfulness, squared_ab_error
-from avssl.evaluate.pretext.inpainting import psnr
+from avssl.evaluate.pretext.picture_metrics import balanced_accuracy, bin_counts, colorfulness, psnr, squared_ab_error
 
 
 def test_the_error_is_a_mean_over_both_channels_and_all_pixels():

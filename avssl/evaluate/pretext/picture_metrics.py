@@ -1,19 +1,28 @@
-"""Measures of colours as pure functions of arrays."""
+"""Metrics of predicted pictures and colours as pure functions of arrays."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Numbers = NDArray[np.floating]
 
 
-def squared_ab_error(said: Numbers, truth: Numbers) -> NDArray[np.float64]:
+def psnr(predicted: ArrayLike, truth: ArrayLike, hole: NDArray[np.bool_]) -> float:
+    """Peak signal to noise ratio of a hole in dB: of pictures (3, h, w) on 0..255, where ``hole`` (h, w) is True.
+
+    100 dB at the most, so that a perfect fill does not swallow a mean.
+    """
+    error = float(np.square(np.asarray(predicted, np.float64) - np.asarray(truth, np.float64))[:, hole].mean())
+    return min(100.0, 10 * float(np.log10(255.0**2 / error))) if error else 100.0
+
+
+def squared_ab_error(predicted: Numbers, truth: Numbers) -> NDArray[np.float64]:
     """Squared error of a and b, mean over both and over the pixels of each picture: (N,) of two (N, 2, h, w).
 
     The root of its mean over pictures is ``ab-rmse``, in Lab units.
     """
-    difference = np.asarray(said, np.float64) - np.asarray(truth, np.float64)
+    difference = np.asarray(predicted, np.float64) - np.asarray(truth, np.float64)
     mean: NDArray[np.float64] = np.square(difference).mean(axis=(1, 2, 3))
     return mean
 
@@ -37,16 +46,16 @@ def colorfulness(rgb: Numbers) -> NDArray[np.float64]:
 
 
 def bin_counts(
-    said: NDArray[np.int64], truth: NDArray[np.int64], bins: int
+    predicted: NDArray[np.int64], truth: NDArray[np.int64], bins: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of each picture, by true bin: how many pixels were said rightly, and how many there are: (N, bins) each.
+    """Of each picture, by true bin: how many pixels are predicted right, and how many there are: (N, bins) each.
 
     Args:
-        said, truth: (N, h, w) bin numbers.
+        predicted, truth: (N, h, w) bin numbers.
     """
     offset = np.arange(len(truth))[:, None] * bins
     flat = truth.reshape(len(truth), -1)
-    right = said.reshape(len(said), -1) == flat
+    right = predicted.reshape(len(predicted), -1) == flat
     shape = (len(truth), bins)
     total = np.bincount((flat + offset).ravel(), minlength=shape[0] * bins).reshape(shape)
     correct = np.bincount((flat + offset).ravel(), right.ravel().astype(float), shape[0] * bins).reshape(shape)
@@ -54,7 +63,7 @@ def bin_counts(
 
 
 def balanced_accuracy(correct: Numbers, total: Numbers, occurring: int | None = None) -> NDArray[np.float64]:
-    """The mean over the bins that occur of the share of their pixels said rightly: (m,) of sums (m, bins).
+    """The mean over the bins that occur of the share of their pixels predicted right: (m,) of sums (m, bins).
 
     Args:
         occurring: how many bins do, where ``total`` is of a sample in which a rare one may be missing: it counts as

@@ -1,0 +1,95 @@
+"""The metrics of all protocols as pure functions of arrays: no run, no files, no PyTorch.
+
+    from avssl import metrics
+
+    metrics.ciou(metrics.half(heat), metrics.union([metrics.rasterise(box, 224)], 224))
+    metrics.bootstrap_interval(scores, videos)
+
+Each says in its docstring what it takes, in which shape and unit, and whose definition it is.
+"""
+
+from __future__ import annotations
+
+from avssl.evaluate.core.average_precision import average_precision, mean_average_precision
+from avssl.evaluate.core.average_precision import map_interval as mean_average_precision_interval
+from avssl.evaluate.core.statistics import accuracy_interval, mcnemar
+from avssl.evaluate.core.statistics import auc as roc_auc
+from avssl.evaluate.core.statistics import auc_interval as roc_auc_interval
+from avssl.evaluate.core.statistics import cluster_bootstrap as bootstrap_interval
+from avssl.evaluate.core.statistics import wilson as wilson_interval
+from avssl.evaluate.localization.metrics import (
+    absolute,
+    adaptive,
+    ciou,
+    consensus,
+    extended_ap,
+    extended_max_f1,
+    half,
+    half_strict,
+    pointing,
+    rasterise,
+    success,
+    topk_exact,
+    union,
+)
+from avssl.evaluate.localization.metrics import auc as success_auc
+from avssl.evaluate.pretext.picture_metrics import colorfulness, psnr
+from avssl.evaluate.retrieval.metrics import expected_rank, ndcg, ndcg_chance, recall_chance
+from avssl.evaluate.transfer.detection.box_precision import (
+    Detections,
+    Truth,
+    coco_matched,
+    coco_precision,
+    voc_matched,
+    voc_precision,
+)
+from avssl.evaluate.transfer.detection.box_precision import iou as box_iou
+from avssl.evaluate.transfer.keypoints.pck import errors_in_units as keypoint_errors
+from avssl.evaluate.transfer.keypoints.pck import head_unit, pck, pck_auc, pck_by_joint, pck_curve
+from avssl.evaluate.transfer.normals.angles import angles as normal_angles
+
+__all__ = [
+    "Detections",
+    "Truth",
+    "absolute",
+    "accuracy_interval",
+    "adaptive",
+    "average_precision",
+    "bootstrap_interval",
+    "box_iou",
+    "ciou",
+    "coco_matched",
+    "coco_precision",
+    "colorfulness",
+    "consensus",
+    "expected_rank",
+    "extended_ap",
+    "extended_max_f1",
+    "half",
+    "half_strict",
+    "head_unit",
+    "keypoint_errors",
+    "mcnemar",
+    "mean_average_precision",
+    "mean_average_precision_interval",
+    "ndcg",
+    "ndcg_chance",
+    "normal_angles",
+    "pck",
+    "pck_auc",
+    "pck_by_joint",
+    "pck_curve",
+    "pointing",
+    "psnr",
+    "rasterise",
+    "recall_chance",
+    "roc_auc",
+    "roc_auc_interval",
+    "success",
+    "success_auc",
+    "topk_exact",
+    "union",
+    "voc_matched",
+    "voc_precision",
+    "wilson_interval",
+]
