@@ -13,6 +13,7 @@ from avssl.errors import UserError
 from avssl.experiment.data import open_source, usable
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
+from avssl.system import html
 from avssl.tasks.base import Batch, Task
 
 if TYPE_CHECKING:
@@ -89,6 +90,13 @@ class PuzzleDataset(Dataset[Any]):
     def sheet(self, count: int = 8) -> Image:
         """The first puzzles as cards on which a person can do them."""
         return self.task.sheet([self[index] for index in range(min(count, len(self)))])
+
+    def card(self, index: int) -> Image:
+        """One puzzle as a picture on which a person can do it."""
+        return self.task.sheet([self[index]])
+
+    def _repr_html_(self) -> str:
+        return html.section(repr(self)[1:-1], html.picture(self.sheet()))
 
     def __repr__(self) -> str:
         return f"<{len(self)} puzzles of {self.task.name}, seed {self.seed}, epoch {self.epoch}>"

@@ -7,9 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.evaluate.core.results import Results
 from avssl.evaluate.data.load_run import config_of_task, open_run, read_config
 from avssl.experiment.options import MULTI_TASK
+from avssl.experiment.result_list import Results
+from avssl.report.notebook import rows_html
+from avssl.system import html
 from avssl.system.files import read_json
 
 if TYPE_CHECKING:
@@ -103,6 +105,12 @@ class Run:
         from avssl.experiment.train import train
 
         return train(self.config["task"], out=self.path, config=self.path / "config.yaml")
+
+    def _repr_html_(self) -> str:
+        last = self.history[-1:] or [{}]
+        steps = f", {last[0]['step']} steps" if last[0] else ", no step logged yet"
+        curves = html.picture(self.curves()) if (self.path / "curves.png").exists() else ""
+        return html.section(f"{' and '.join(self.tasks)} in {self.path}{steps}", curves, rows_html(self.results))
 
     def _picture(self, name: str) -> Image:
         from PIL import Image

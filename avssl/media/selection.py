@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,37 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media, Rejected
 
+if TYPE_CHECKING:
+    from avssl.media.item import Item
+
 
 class Selectable:
-    """What every collection can do to itself: give a part of itself, which is a collection too."""
+    """What every collection can do to itself: give an item, or a part of itself, which is a collection too."""
+
+    @overload
+    def __getitem__(self: Media, i: int) -> Item: ...
+    @overload
+    def __getitem__(self: Media, i: slice) -> Subset: ...
+    def __getitem__(self: Media, i: int | slice) -> Item | Subset:
+        """Item ``i`` (from the end if negative), or the part that a slice names.
+
+        Raises:
+            IndexError: there is no such item.
+        """
+        from avssl.media.item import Item
+
+        numbers = range(len(self))[i]
+        return Item(self, numbers) if isinstance(numbers, int) else Subset(self, np.array(numbers, np.int64))
+
+    def __iter__(self: Media) -> Iterator[Item]:
+        from avssl.media.item import Item
+
+        return (Item(self, i) for i in range(len(self)))
+
+    def _repr_html_(self: Media) -> str:
+        from avssl.media.item import collection_html
+
+        return collection_html(self)
 
     def subset(self: Media, indices: Iterable[int]) -> Subset:
         """The items with these numbers, in this order.

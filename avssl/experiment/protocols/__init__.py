@@ -18,7 +18,7 @@ from avssl.experiment.results import write
 from avssl.options import build, options_of
 
 if TYPE_CHECKING:
-    from avssl.evaluate.core.results import Results
+    from avssl.experiment.result_list import Results
     from avssl.experiment.run import Run
     from avssl.networks.encoder import Encoder
 
@@ -130,7 +130,7 @@ def evaluate(
         UserError: an option that is not there or makes no sense; no such run or data.
         MediaError: a file cannot be read.
     """
-    from avssl.evaluate.core.results import Results
+    from avssl.experiment.result_list import Results
 
     asked = dict(options) if data is None else options | {"data": data}
     encoder = None

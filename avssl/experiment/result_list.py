@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import ResultRow, read_rows
 from avssl.installation import install_hint
+from avssl.report.notebook import rows_html
 
 if TYPE_CHECKING:
     import pandas
@@ -46,6 +47,9 @@ class Results(list[ResultRow]):
         """The rows of one file: ``run.results.of("controls")``."""
         chosen = [row for row, name in zip(self, self.files, strict=True) if name == file]
         return Results(chosen, [file] * len(chosen))
+
+    def _repr_html_(self) -> str:
+        return rows_html(self, self.files)
 
     def frame(self) -> pandas.DataFrame:
         """The same as a pandas frame: a row a result, a column a field, and the file first.

@@ -1,0 +1,59 @@
+"""Result rows as a table for notebooks, with a bar from 0 to 1 beside each share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from avssl.evaluate.core.rows import ResultRow
+from avssl.report.tables import beside_chance, figure_text, interval_text, is_share
+from avssl.system import html
+
+WIDTH, HEIGHT = 160, 14
+
+
+def rows_html(rows: Sequence[ResultRow], files: Sequence[str] = ()) -> Markup:
+    """A row a result: value, interval, chance, number, and where it lies between nothing and all.
+
+    Args:
+        rows: the results.
+        files: of each row the name of the file that it is from; none where that is said elsewhere.
+    """
+    named = len(set(files)) > 1
+    cells = [
+        (
+            *([file] if named else []),
+            row.name,
+            row.metric,
+            figure_text(row.value, row.metric),
+            _bar(row),
+            interval_text(row),
+            "" if row.chance is None else figure_text(row.chance, row.metric),
+            row.n,
+            beside_chance(row),
+            row.note,
+        )
+        for row, file in zip(rows, files or [""] * len(rows), strict=True)
+    ]
+    headers = ["name", "metric", "value", "", "95 % interval", "chance", "N", "", ""]
+    return html.table(["results", *headers] if named else headers, cells)
+
+
+def _bar(row: ResultRow) -> Markup:
+    """The value as a bar, its interval as a line across its end, chance as a tick; nothing of what is no share."""
+    if not is_share(row.metric) or math.isnan(row.value):
+        return Markup("")
+    low, high = (row.value if math.isnan(end) else end for end in (row.low, row.high))
+    middle = HEIGHT / 2
+    chance = ""
+    if row.chance is not None:
+        place = f"{WIDTH * row.chance:.1f}"
+        chance = f'<line x1="{place}" x2="{place}" y1="0" y2="{HEIGHT}" stroke="#8a8a8a" stroke-dasharray="2 2"/>'
+    return Markup(
+        f'<svg width="{WIDTH}" height="{HEIGHT}">'
+        f'<rect width="{WIDTH * max(row.value, 0):.1f}" y="2" height="{HEIGHT - 4}" fill="#8fb4d9"/>'
+        f'<line x1="{WIDTH * low:.1f}" x2="{WIDTH * high:.1f}" y1="{middle}" y2="{middle}" stroke="#2f6fad"/>'
+        f"{chance}</svg>"
+    )
