@@ -271,7 +271,7 @@ def absolute_source(source: str) -> str:
 def fast(media: Media, task: Task, options: DataOptions) -> Media:
     """The media prepared in the cache, if they may be and fit; else themselves. Small images are kept in memory."""
     from avssl.media import ensure_prepared
-    from avssl.media.memory import in_memory
+    from avssl.media.in_memory import in_memory
 
     if not options.prepare:
         return in_memory(media)

@@ -68,7 +68,7 @@ def _write(clip: Path) -> str:
 
 
 def _looked_at(clip: Path) -> str:
-    from avssl.media.indexing.examine import Target, examine
+    from avssl.media.indexing.inspect_many import Target, examine
 
     ((_, found),) = examine([Target(str(clip), clip.stat().st_size)], 1, lambda done: None)
     if found.reason is not None:

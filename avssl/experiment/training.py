@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from avssl.errors import UserError
 from avssl.experiment.data import Parts
 from avssl.experiment.options import ControlOptions
-from avssl.media.readable import once_a_file
+from avssl.media.skip_bad_files import once_a_file
 from avssl.system.console import duration, log
 from avssl.system.files import read_json
 
@@ -196,7 +196,7 @@ def _sheet(job: Job, result: FitResult, skip: bool, told: Say) -> Image:
     import torch
 
     from avssl.evaluate.pretext.predictions import distinct, held_out_keys
-    from avssl.media.readable import on_readable
+    from avssl.media.skip_bad_files import on_readable
 
     network, held_out = result.networks[job.task.name], job.task.held_out()
     media = job.parts.test or job.parts.validation or job.parts.train

@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.containers.container import Deadline
+from avssl.media.containers.demux import Deadline
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.decode import read_audio, read_frames, read_image
+from avssl.media.decoding.images import read_image
 from avssl.media.decoding.pictures import Painter
-from avssl.media.decoding.segment import Window, facts_in, window_of
-from avssl.media.decoding.video import FrameReader
+from avssl.media.decoding.sound import read_audio
+from avssl.media.decoding.video import FrameReader, read_frames
 from avssl.media.facts import Facts, Rejected
-from avssl.media.indexing.examine import member
 from avssl.media.indexing.index import facts_of
-from avssl.media.indexing.table import Table
+from avssl.media.indexing.inspect_many import member
+from avssl.media.indexing.item_table import Table
+from avssl.media.segment import Window, facts_in, window_of
 from avssl.media.selection import Selectable
 
 REMEMBERED = 64

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Kind = Literal["video", "image", "sound"]
 
+SHORT_SECONDS = 1.0
+"""Items that last less are flagged "short"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -59,6 +62,10 @@ class Rejected(NamedTuple):
 
     path: str
     reason: str
+
+
+class Unusable(Exception):
+    """Raised where a look at a file finds that it cannot be used; its text is the reason that people read."""
 
 
 class Media(Protocol):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from avssl.errors import UserError
 from avssl.media.collection import Collection
+from avssl.media.indexing.clip_table_formats import is_table
+from avssl.media.indexing.clip_tables import list_table
 from avssl.media.indexing.index import index_home, indexed
-from avssl.media.indexing.listing import SPLITS, Source, list_source
+from avssl.media.indexing.listing import SPLITS, Listing, Source, list_files, list_folder, list_tar
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, was_prepared
 from avssl.media.selection import Subset
 from avssl.system.progress import Tell, telling
@@ -60,6 +62,33 @@ def open_media(
     return _only(Collection(table, looked_at), split, data)
 
 
+def list_source(source: Source, source_column: str | None = None) -> Listing:
+    """Find out what is in a folder, CSV, tar, file or list of files; no media file is opened.
+
+    Args:
+        source: what to look into.
+        source_column: the column of a CSV that names what an item was cut from.
+
+    Raises:
+        UserError: nothing there, nothing in it, or a table without the columns wanted.
+    """
+    if source_column is not None and not _is_table(source):
+        raise UserError(f"{source}: is no CSV; a column of sources ({source_column!r}) is only there in a CSV")
+    if not isinstance(source, (str, os.PathLike)):
+        return list_files(source)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise UserError(f"{source}: no such file or folder")
+    path = path.absolute()
+    if path.is_dir():
+        return list_folder(path)
+    if _is_table(path):
+        return list_table(path, source_column)
+    if ".tar" in (suffix.lower() for suffix in path.suffixes[-2:]) or path.suffix.lower() == ".tgz":
+        return list_tar(path)
+    return list_files([path])
+
+
 def _prepared(data: Source) -> Prepared | None:
     if not isinstance(data, (str, os.PathLike)):
         return None
@@ -90,3 +119,7 @@ def _named(data: Source) -> str:
 def _splits(media: Collection | Prepared) -> str:
     names: Sequence[str] = sorted({media.facts(i).split or "" for i in range(len(media))} - {""})
     return f"its splits: {', '.join(names)}" if names else "none is named; sub-folders train/ and test/ name them"
+
+
+def _is_table(source: Source) -> bool:
+    return isinstance(source, (str, os.PathLike)) and is_table(Path(source))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.media.readable import on_readable
+from avssl.media.skip_bad_files import on_readable
 from avssl.networks.per_task_batchnorm import with_own_statistics
 from avssl.trainer.distributed import World
 from avssl.trainer.options import TrainOptions

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from avssl.errors import MediaError, UserError
 from avssl.media.facts import Media
-from avssl.media.readable import PassedOver
+from avssl.media.skip_bad_files import PassedOver
 from avssl.samplers.keys import Key, generator
 from avssl.tasks.base import Batch, Task
 from avssl.trainer import shared_memory

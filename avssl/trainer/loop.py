@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.media.readable import PassedOver, once_a_file
+from avssl.media.skip_bad_files import PassedOver, once_a_file
 from avssl.system.console import log
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision

@@ -111,7 +111,7 @@ def test_doctor_names_the_reader_that_does_not_work(avssl: Call, monkeypatch: py
     def changed(*args: object) -> None:
         raise TypeError("open() got an unexpected keyword argument")
 
-    monkeypatch.setattr("avssl.media.containers.container.av.open", changed)
+    monkeypatch.setattr("avssl.media.containers.demux.av.open", changed)
     said = avssl("doctor")
     assert said.status == 2
     assert "does not work here: " in said.err

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from avssl.experiment.data import DataOptions, fast, gather, open_source
-from avssl.media.memory import InMemory
+from avssl.media.in_memory import InMemory
 from avssl.samplers.keys import Key
 from avssl.tasks.rotation import Rotation, RotationOptions
 

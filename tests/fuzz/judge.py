@@ -78,7 +78,8 @@ def distance(picture: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
 def _pictures(path: str, found: object) -> list[object]:
     """Every picture as random access shows it, or the error that names its damage."""
     from avssl.errors import MediaError
-    from avssl.media.decoding.decode import read_frames, read_image
+    from avssl.media.decoding.images import read_image
+    from avssl.media.decoding.video import read_frames
     from avssl.media.indexing.inspect import Inspection
 
     assert isinstance(found, Inspection)
@@ -97,7 +98,7 @@ def _pictures(path: str, found: object) -> list[object]:
 
 
 def _read_sound(path: str, found: object) -> None:
-    from avssl.media.decoding.decode import read_audio
+    from avssl.media.decoding.sound import read_audio
     from avssl.media.indexing.inspect import Inspection
 
     assert isinstance(found, Inspection)

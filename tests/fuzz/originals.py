@@ -87,7 +87,8 @@ class Original:
 
 def make_originals(folder: Path) -> list[Original]:
     """Write each kind once and read its pictures."""
-    from avssl.media.decoding.decode import read_frames, read_image
+    from avssl.media.decoding.images import read_image
+    from avssl.media.decoding.video import read_frames
     from avssl.media.indexing.inspect import inspect
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.media.decoding.decode import read_audio
+from avssl.media.decoding.sound import read_audio
 from avssl.media.indexing.inspect import Inspection, inspect
 
 MILLISECOND = 1e-3

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avssl.media.containers import scan
-from avssl.media.containers.scan import Track, even_grid
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.segment import Window, facts_in, window_of
 from avssl.media.facts import Facts
+from avssl.media.indexing import packet_scan as scan
+from avssl.media.indexing.packet_scan import Track, even_grid
+from avssl.media.segment import Window, facts_in, window_of
 
 TIMES = np.array([0.0, 0.04, 0.5, 0.52, 1.2])
 

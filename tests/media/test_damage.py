@@ -21,7 +21,7 @@ from avssl.errors import MediaError, UserError
 from avssl.media import Media, Prepared, ensure_prepared, prepare
 from avssl.media.collection import Collection
 from avssl.media.indexing.inspect import Inspection
-from avssl.media.indexing.table import TableWriter
+from avssl.media.indexing.item_table import TableWriter
 
 RATE = 16_000
 
@@ -297,7 +297,7 @@ def test_an_index_mixed_from_two_is_made_again(videos: Path, index: Path, tmp_pa
 def test_a_table_too_large_to_be_read_at_once_is_checked_item_by_item(
     videos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avssl.media.indexing.table.CHECKED_AT_ONCE_BYTES", 0)
+    monkeypatch.setattr("avssl.media.indexing.item_table.CHECKED_AT_ONCE_BYTES", 0)
     _flip(_the_table(index) / "times.f64", 14)
     media = avssl.open(videos, progress=False, workers=0, index=index)
     with pytest.raises(UserError, match="--again"):
@@ -340,7 +340,7 @@ def test_rows_of_a_csv_that_come_and_go_are_counted_each_time(videos: Path, tmp_
 def test_trouble_that_passes_is_not_remembered(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Inspection
 ) -> None:
-    from avssl.media.indexing import examine
+    from avssl.media.indexing import inspect_many as examine
 
     look = examine.look
 
@@ -387,7 +387,7 @@ def test_a_file_of_the_same_size_and_forged_time_is_looked_at_anew(videos: Path,
 def test_a_file_that_grows_while_it_is_looked_at_is_rejected_now_and_looked_at_again(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from avssl.media.indexing import examine
+    from avssl.media.indexing import inspect_many as examine
 
     folder, look = shutil.copytree(videos, tmp_path / "copy"), examine.look
 
@@ -414,7 +414,7 @@ def test_again_looks_at_everything_anew(videos: Path, tmp_path: Path, capsys: py
 
 
 def test_a_table_says_what_it_was_given(tmp_path: Path) -> None:
-    from avssl.media.indexing.table import Table
+    from avssl.media.indexing.item_table import Table
 
     with TableWriter(tmp_path) as writer:
         times = writer.add_times(np.arange(5.0))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from avssl.errors import MediaError
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.decode import iter_frames, read_frames
+from avssl.media.decoding.video import iter_frames, read_frames
 from avssl.media.indexing.inspect import inspect
 
 LEVELS = 12

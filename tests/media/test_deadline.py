@@ -13,8 +13,8 @@ from media.made import Recipe, make
 
 import avssl
 from avssl.errors import MediaError
-from avssl.media.containers import container
-from avssl.media.containers.container import Deadline
+from avssl.media.containers import demux as container
+from avssl.media.containers.demux import Deadline
 from avssl.system import process_pool as lanes
 from avssl.system.process_pool import Lost, _Watch, each
 

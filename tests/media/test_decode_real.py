@@ -12,7 +12,8 @@ from PIL import Image
 from scipy.signal import butter, sosfiltfilt
 
 from avssl.errors import MediaError
-from avssl.media.decoding.decode import read_audio, read_frames
+from avssl.media.decoding.sound import read_audio
+from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import Inspection, inspect
 
 

@@ -16,7 +16,9 @@ from media.made import MILLISECOND, Recipe, assert_in_time, draw, lateness, look
 
 import avssl.media.decoding.video as video_module
 from avssl.errors import MediaError
-from avssl.media.decoding.decode import Clock, iter_frames, read_audio, read_frames
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.sound import read_audio
+from avssl.media.decoding.video import iter_frames, read_frames
 from avssl.media.indexing.inspect import Inspection, inspect
 
 

@@ -12,7 +12,8 @@ from media import reference
 from media.made import Recipe, lateness, make, number_in
 from numpy.lib.stride_tricks import sliding_window_view
 
-from avssl.media.decoding.decode import read_audio, read_frames
+from avssl.media.decoding.sound import read_audio
+from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import inspect
 
 CASES = 220

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from media.made import MILLISECOND, Recipe, assert_in_time, lateness, looked_at, make, tone
 
-from avssl.media.decoding.decode import read_audio
+from avssl.media.decoding.sound import read_audio
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000])

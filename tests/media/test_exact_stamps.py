@@ -16,7 +16,7 @@ from media.made import Recipe, looked_at, make, tone
 from numpy.typing import NDArray
 
 from avssl.media.decoding.channels import Mixer
-from avssl.media.decoding.decode import read_audio
+from avssl.media.decoding.sound import read_audio
 from avssl.media.indexing.inspect import Inspection
 
 READS = 12

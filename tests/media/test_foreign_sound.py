@@ -15,7 +15,7 @@ import pytest
 from media.made import Recipe, lateness, looked_at, make, tone
 
 from avssl.errors import MediaError
-from avssl.media.decoding.decode import read_audio
+from avssl.media.decoding.sound import read_audio
 from avssl.media.indexing.inspect import inspect
 
 RATE = 16_000
@@ -315,7 +315,7 @@ def packet(data: bytes) -> av.Packet:
 
 
 def test_a_packet_that_looks_like_a_header_by_chance_changes_nothing(tmp_path: Path) -> None:
-    from avssl.media.containers.elementary import Frames
+    from avssl.media.containers.frame_headers import Frames
 
     frames = Frames()
     looks_like_one = bytes([0xFF, 0xF1, 0x50, 0x40, 0x05, 0x00, 0x00]) + bytes(33)
@@ -466,7 +466,7 @@ def test_what_follows_bare_sound_is_junk(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_byte_more_now_and_then_is_the_rule_of_a_bit_rate_that_holds() -> None:
-    from avssl.media.containers.elementary import RULE_HOLDS, Head, _Padding
+    from avssl.media.containers.frame_headers import RULE_HOLDS, Head, _Padding
 
     def breaks(padded: list[int]) -> int:
         rule = _Padding()
@@ -479,7 +479,7 @@ def test_a_byte_more_now_and_then_is_the_rule_of_a_bit_rate_that_holds() -> None
 
 
 def test_the_time_in_the_headers_of_truehd_begins_anew_at_a_joint_and_wavers_before_it() -> None:
-    from avssl.media.containers.elementary import Frames
+    from avssl.media.containers.frame_headers import Frames
 
     def unit(samples: int) -> av.Packet:
         return packet(struct.pack(">HH", 20, samples & 0xFFFF) + bytes(36))
@@ -494,7 +494,7 @@ def test_the_time_in_the_headers_of_truehd_begins_anew_at_a_joint_and_wavers_bef
 
 
 def test_frames_of_dts_end_where_their_headers_say_extensions_included() -> None:
-    from avssl.media.containers.elementary import head_of
+    from avssl.media.containers.frame_headers import head_of
 
     core = bytes.fromhex("7ffe8001fc3c75b036c00138") + bytes(1_872)
     extension = bytes.fromhex("64582025") + (0x1F << 29 | 99 << 13).to_bytes(6, "big") + bytes(90)

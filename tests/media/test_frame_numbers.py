@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avssl.errors import MediaError
-from avssl.media.containers.container import Deadline
+from avssl.media.containers.demux import Deadline
 from avssl.media.decoding import video
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.video import FrameReader

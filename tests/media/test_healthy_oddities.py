@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from media.made import Recipe, draw, make, number_in
 
-from avssl.media.decoding.decode import iter_frames, read_frames
+from avssl.media.decoding.video import iter_frames, read_frames
 from avssl.media.indexing.inspect import Inspection, inspect
 
 

@@ -13,7 +13,8 @@ from media.made_images import encoded, heif_bytes
 from PIL import Image, features
 
 import avssl
-from avssl.media.decoding.decode import read_frames, read_image
+from avssl.media.decoding.images import read_image
+from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import inspect
 
 PICTURE = draw(77, 64, 48)
@@ -155,7 +156,7 @@ def test_a_member_of_a_tar_has_the_verdict_that_it_has_as_a_file(tmp_path: Path)
 
 
 def test_a_large_member_of_a_tar_is_read_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avssl.media.indexing.examine.SMALL_BYTES", 100)
+    monkeypatch.setattr("avssl.media.indexing.inspect_many.SMALL_BYTES", 100)
     for form in ("png", "jpg", "tiff", "bmp", "webp", "gif"):
         Image.fromarray(PICTURE).save(tmp_path / f"a.{form}")
     with tarfile.open(tmp_path / "all.tar", "w") as tar:

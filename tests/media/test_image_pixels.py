@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from avssl.errors import MediaError
-from avssl.media.decoding.decode import read_image
-from avssl.media.decoding.images import MOST_BYTES
+from avssl.media.decoding.images import MOST_BYTES, read_image
 from avssl.media.indexing.inspect import inspect
 
 DEEP = np.random.default_rng(3).integers(0, 65536, (12, 18, 4), np.uint16)

@@ -10,7 +10,7 @@ from media.made import draw, number_in
 from PIL import Image
 
 from avssl.errors import MediaError
-from avssl.media.decoding.decode import read_image
+from avssl.media.decoding.images import read_image
 from avssl.media.indexing.inspect import inspect
 
 EXIF_ORIENTATION = 0x0112

@@ -130,7 +130,7 @@ def test_an_image_that_crashes_the_decoder_costs_itself_and_not_its_portion(
             crashes = any(target.path.endswith("3.png") for target in job)
             yield place, Lost("the decoder crashed (signal 11)") if crashes else function(job)
 
-    monkeypatch.setattr("avssl.media.indexing.examine.each", crashing)
+    monkeypatch.setattr("avssl.media.indexing.inspect_many.each", crashing)
     media = avssl.open(tmp_path, progress=False)
     assert len(media) == 4
     assert [reason for _, reason in media.rejected] == ["unreadable: the decoder crashed (signal 11)"]

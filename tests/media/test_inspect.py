@@ -13,7 +13,8 @@ import pytest
 from media.made import Recipe, draw, make
 
 from avssl.errors import MediaError
-from avssl.media.decoding.decode import read_audio, read_frames
+from avssl.media.decoding.sound import read_audio
+from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import Inspection, inspect
 
 LONGER = Recipe("mp4", frames=150, sound_seconds=6.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from avssl.errors import UserError
-from avssl.media.indexing.listing import list_source
+from avssl.media.opening import list_source
 
 
 def put(folder: Path, *names: str) -> Path:

@@ -13,8 +13,8 @@ from av.sidedata.sidedata import Type as SideDataType
 from media.made import Recipe, make, number_in
 
 from avssl.errors import MediaError
-from avssl.media.decoding.decode import read_frames
 from avssl.media.decoding.pictures import Painter
+from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import inspect
 
 

@@ -15,7 +15,7 @@ from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import FEW, SHARE, t_interval
 from avssl.evaluate.pretext.predictions import accuracy_row, held_out_keys, predict
 from avssl.media.facts import Media
-from avssl.media.readable import on_readable
+from avssl.media.skip_bad_files import on_readable
 from avssl.samplers.keys import generator
 from avssl.tasks.base import Task
 from avssl.trainer.loop import fit

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.containers.container import Deadline, opened
+from avssl.media.containers.demux import Deadline, opened
 from avssl.media.facts import Facts, Media
 from avssl.media.prepared.read import Prepared
 from avssl.media.sources.both import Both

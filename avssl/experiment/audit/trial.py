@@ -14,9 +14,9 @@ from avssl.experiment.audit.findings import Finding
 from avssl.experiment.audit.parts import Division
 from avssl.experiment.audit.steps import Steps
 from avssl.media.facts import Media
-from avssl.media.memory import in_memory
-from avssl.media.readable import on_readable
+from avssl.media.in_memory import in_memory
 from avssl.media.selection import Subset
+from avssl.media.skip_bad_files import on_readable
 from avssl.samplers.whole_pictures import any_moves
 from avssl.tasks.base import Task
 

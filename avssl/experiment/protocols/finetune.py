@@ -77,7 +77,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
 
 def _shown(encoder: Encoder, data: Labelled, options: Options) -> tuple[Labelled, Shown]:
     from avssl.evaluate.probes.finetune_inputs import Pictures, Sounds
-    from avssl.media.memory import in_memory
+    from avssl.media.in_memory import in_memory
     from avssl.networks.encoder import image_encoder, is_waveform_encoder
 
     moments = moments_of(options, encoder)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avssl.media.containers.ebml import EBML, SEGMENT, elements
-from avssl.media.containers.joint import transport_grid
+from avssl.media.containers.joined_files import transport_grid
 
 _VOID, _CRC = 0xEC, 0xBF
 _MAY_RUN_OVER = {b"mdat", b"moov", b"moof", b"mfra", b"free", b"skip", b"wide", b"uuid", b"udta", b"meta", b"sidx"}

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from av.container import InputContainer
 
-from avssl.media.containers.elementary import Frames, head_of
+from avssl.media.containers.frame_headers import Frames, head_of
 
 ID3V1_BYTES = 128
 XING_SLACK_BYTES = 2048

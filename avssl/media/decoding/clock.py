@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 SHOWN_TOLERANCE_SECONDS = 1e-6
 """A frame counts as shown from one microsecond before its time, so that times printed as decimals find it."""
 
+WARM_UP_SECONDS = 0.1
+WARM_UP_FRAMES = 10
+"""How much sound is decoded and thrown away before a stretch: an Opus decoder needs 80 ms to settle (RFC 7845,
+4.6), an MP3 frame may lean on the bits of nine frames before it, AAC and Vorbis overlap by one."""
+USUAL_FRAME_SAMPLES = 1152
+
 
 def _no_times() -> NDArray[np.float64]:
     return np.zeros(0)
@@ -59,7 +65,7 @@ class Clock:
     """How much sound must be decoded before a stretch, where it is more than usual; 0: the usual."""
     audio_runs: Sequence[Sequence[float]] = ()
     """Where samples are laid by counting: start in media time, number of the first sample, samples, stretch of each
-    :class:`avssl.media.decoding.counting.Run`. Empty where the stamps of packets are the clock."""
+    :class:`avssl.media.decoding.sample_counting.Run`. Empty where the stamps of packets are the clock."""
     audio_anchors: Sequence[Sequence[int]] = ()
     """Packets at which a reader can begin to count: (stamp in ticks of the stream, samples before)."""
     frame_times: NDArray[np.float64] = field(default_factory=_no_times)
@@ -80,6 +86,14 @@ class Clock:
     @property
     def has_sound(self) -> bool:
         return self.audio_stream >= 0
+
+    @property
+    def warm_up_seconds(self) -> float:
+        """How long the audio decoder must run before its output equals decoding from the start."""
+        if self.audio_warm_up_seconds:
+            return self.audio_warm_up_seconds
+        samples = WARM_UP_FRAMES * (self.audio_frame_samples or USUAL_FRAME_SAMPLES)
+        return max(WARM_UP_SECONDS, samples / self.audio_rate)
 
     def shown(self, seconds: float) -> int:
         """The number of the frame shown at this time: the last that has begun, the first before the first."""

@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from avssl.errors import MediaError
 from avssl.media.decoding.pictures import Turn, on_white
-from avssl.media.indexing.check_video import Unusable
+from avssl.media.facts import Unusable
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Pillow knows more, some of which claim files that are none (its MPEG reader would take every .mpg)."""

@@ -17,7 +17,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.containers.container import (
+from avssl.media.containers.demux import (
     READ_TIMEOUT_SECONDS,
     Deadline,
     in_words,
@@ -28,8 +28,7 @@ from avssl.media.containers.container import (
 )
 from avssl.media.decoding.channels import Mixer, Mono, first_wrong, wrong_in_words
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.counted import read_counted
-from avssl.media.decoding.warm_up import warm_up_seconds
+from avssl.media.decoding.counted_sound import read_counted
 
 MARGIN_SAMPLES = 256
 """On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter."""
@@ -168,7 +167,7 @@ def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, dea
                 chunks = chunks_from(container, clock, seek_seconds, (start_seconds, end_seconds), deadline)
                 first = next(chunks, None)
                 landed_late = (
-                    first is None or first.seconds is None or first.seconds > start_seconds - warm_up_seconds(clock)
+                    first is None or first.seconds is None or first.seconds > start_seconds - clock.warm_up_seconds
                 )
                 if seek_seconds is not None and landed_late:
                     continue
@@ -181,7 +180,7 @@ def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, dea
 
 def _attempts(clock: Clock, start_seconds: float) -> list[float | None]:
     """Where to begin: well before the stretch, ever earlier if the container lands late, at last the start (None)."""
-    begin = start_seconds - 2 * warm_up_seconds(clock)
+    begin = start_seconds - 2 * clock.warm_up_seconds
     if not clock.audio_seekable:
         return [None]
     return [s for s in (begin, begin - 2, begin - 10) if s > clock.audio_start_seconds] + [None]

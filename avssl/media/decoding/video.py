@@ -15,10 +15,10 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.containers.container import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, stream_at
+from avssl.media.containers.demux import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, stream_at
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.pictures import Painter
-from avssl.media.decoding.trust import decoded
+from avssl.media.decoding.trusted_frames import decoded
 
 DAMAGED = "damaged: its pictures cannot be decoded"
 """Of a file, or of the place at which it was read."""

@@ -12,10 +12,10 @@ import av
 from av.codec.context import CodecContext
 from av.packet import Packet
 
-from avssl.media.containers.container import Deadline, opened
+from avssl.media.containers.demux import Deadline, opened
 from avssl.media.decoding.images import NoImage, give_memory_back, is_animated, must_fit, opened_image, pixels_of
-from avssl.media.decoding.overread import vp8_goes_astray
-from avssl.media.indexing.check_video import Unusable
+from avssl.media.facts import Unusable
+from avssl.media.indexing.silent_damage import vp8_goes_astray
 
 _PNG_CHECKED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
 """Chunks without which the pictures are others; libpng, too, only warns of damage in the rest."""

@@ -15,15 +15,14 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from avssl.media.containers.container import Deadline, opened, packets, readable
-from avssl.media.containers.scan import Track, even_grid
+from avssl.media.containers.demux import Deadline, opened, packets, readable
 from avssl.media.decoding.channels import Mixer
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.counted import Count, anchor_holds, count_through
-from avssl.media.decoding.counting import anchors, laid
+from avssl.media.decoding.counted_sound import Count, anchor_holds, count_through
+from avssl.media.decoding.sample_counting import anchors, laid
 from avssl.media.decoding.sound import read_audio
-from avssl.media.decoding.warm_up import warm_up_seconds
-from avssl.media.indexing.check_video import Unusable
+from avssl.media.facts import Unusable
+from avssl.media.indexing.packet_scan import Track, even_grid
 
 SILENCE = 10 ** (-60 / 20)
 """−60 dB of full scale."""
@@ -240,7 +239,7 @@ def _with_true_end(path: str, clock: Clock, track: Track, deadline: Deadline, *,
     known = set(track.times)
     if not bare and not _finds_back(path, clock.audio_stream, track, deadline):
         clock = replace(clock, audio_seekable=False)
-    target = track.end_ticks - round(2 * warm_up_seconds(clock) / track.tick)
+    target = track.end_ticks - round(2 * clock.warm_up_seconds / track.tick)
     tail: deque[_Frame] = deque(maxlen=1)
     seekable = clock.audio_seekable
     with opened(path, deadline) as container:

@@ -13,15 +13,15 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.containers.container import Deadline, opened, packets
-from avssl.media.containers.scan import Track
-from avssl.media.decoding import overread
+from avssl.media.containers.demux import Deadline, opened, packets
+from avssl.media.containers.joined_files import rate_change
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.pictures import Painter, shown_size
-from avssl.media.decoding.trust import decoded
+from avssl.media.decoding.trusted_frames import decoded
 from avssl.media.decoding.video import DAMAGED, FrameReader, size_changes
-from avssl.media.indexing.bare_rates import rate_change
-from avssl.media.indexing.check_gif import damaged_gif_frame
+from avssl.media.facts import Unusable
+from avssl.media.indexing import silent_damage
+from avssl.media.indexing.packet_scan import Track
 
 FIRST_FRAMES = 120
 MIDDLE_FRAMES = 60
@@ -36,10 +36,6 @@ STILL_LEVELS = 4
 
 FASTEST = 100_000
 """Pictures a second; nothing records more and calls it a video. Stamps that merely count packets pretend to."""
-
-
-class Unusable(Exception):
-    """What is wrong with a file; its text is the reason that people read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +75,14 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
     else:
         clock = look.timed(thorough)
         if thorough and track.codec == "gif":
-            number = damaged_gif_frame(path)
+            number = silent_damage.damaged_gif_frame(path)
             if number is not None:
                 raise Unusable(
                     f"{DAMAGED} at {float(clock.frame_times[min(number, len(clock.frame_times) - 1)]):.2f} s"
                 )
-        if thorough and track.codec in overread.CODECS:
+        if thorough and track.codec in silent_damage.CODECS:
             look.must_be_of_its_own_bytes(clock)
-        if thorough and track.codec in ("hevc", *overread.CODECS):
+        if thorough and track.codec in ("hevc", *silent_damage.CODECS):
             look.must_use_its_bytes(clock)
     count, lasts = len(clock.frame_times), float(clock.frame_times[-1])
     if lasts * FASTEST < count - 1:
@@ -172,7 +168,7 @@ class _Look:
         keys = clock.key_times
         places = {0: FIRST_FRAMES, len(keys) // 2: MIDDLE_FRAMES, len(keys) - 1: LAST_FRAMES}
         for key, limit in places.items() if len(keys) and clock.video_seekable else ():
-            seconds = overread.first_overread(self._path, clock, float(keys[key]), limit, self._deadline)
+            seconds = silent_damage.first_overread(self._path, clock, float(keys[key]), limit, self._deadline)
             if seconds is not None:
                 raise Unusable(f"{DAMAGED} at {max(seconds, 0.0):.2f} s")
 
@@ -183,7 +179,7 @@ class _Look:
         """
         keys = clock.key_times if clock.video_seekable else clock.key_times[:1]
         for key in sorted({0, len(keys) // 2, len(keys) - 1}) if len(keys) else ():
-            if overread.key_goes_astray(self._path, clock, float(keys[key]), self._deadline):
+            if silent_damage.key_goes_astray(self._path, clock, float(keys[key]), self._deadline):
                 raise Unusable(f"{DAMAGED} at {max(float(keys[key]), 0.0):.2f} s")
 
     # Times from decoding everything.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avssl.errors import UserError
 from avssl.media.facts import Rejected
-from avssl.media.indexing.dialects import (
+from avssl.media.indexing.clip_table_formats import (
     COLUMNS,
     TABLE_SUFFIXES,
     Files,
@@ -28,7 +28,7 @@ NO_MEDIA = (*TABLE_SUFFIXES, ".txt", ".md", ".json", ".yaml", ".yml", ".py", ".h
 
 
 def list_table(table: Path, source_column: str | None = None) -> Listing:
-    """A row an item: see :mod:`avssl.media.indexing.dialects`; paths are relative to the table.
+    """A row an item: see :mod:`avssl.media.indexing.clip_table_formats`; paths are relative to the table.
 
     Raises:
         UserError: it is no table, or lacks the columns wanted.

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from avssl.errors import NothingUsable, UserError
 from avssl.media.facts import Facts, Rejected
-from avssl.media.indexing.examine import Target, examine
 from avssl.media.indexing.inspect import Inspection
+from avssl.media.indexing.inspect_many import Target, examine
+from avssl.media.indexing.item_table import FORMAT, DamagedTable, Span, Table, TableWriter
 from avssl.media.indexing.listing import Entry, Listing, times_of
 from avssl.media.indexing.reasons import grouped
-from avssl.media.indexing.table import FORMAT, DamagedTable, Span, Table, TableWriter
 from avssl.media.indexing.transient_errors import may_pass
 from avssl.media.selection import digest_of
 from avssl.system.files import cache_folder, locked, whole_folder

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError
 from avssl.media.containers.behind import end_of_file, flac_frame_is_followed
 from avssl.media.containers.chain import broken_place
-from avssl.media.containers.container import (
+from avssl.media.containers.demux import (
     FROM_THE_FILE,
     NOT_MEDIA_FORMATS,
     Deadline,
@@ -28,18 +28,17 @@ from avssl.media.containers.container import (
     sound_stream,
 )
 from avssl.media.containers.endings import COMPLETE_SECONDS, Ending, ending_of
-from avssl.media.containers.joint import another_film_follows, second_beginning, streams_are_joined
-from avssl.media.containers.obstacle import ENCRYPTED, is_encrypted_mp4, obstacle, without_decoder
-from avssl.media.containers.scan import AHEAD_SECONDS, Track, scan
+from avssl.media.containers.joined_files import another_film_follows, second_beginning, streams_are_joined
 from avssl.media.containers.truncation import what_is_missing, why_not_opened
+from avssl.media.containers.why_unusable import ENCRYPTED, is_encrypted_mp4, obstacle, without_decoder
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.picture_kinds import must_be_more_than_a_picture, must_be_no_picture, must_not_be_heif
-from avssl.media.facts import Kind
+from avssl.media.facts import SHORT_SECONDS, Kind, Unusable
 from avssl.media.indexing.check_image import check_image
 from avssl.media.indexing.check_sound import check_sound
-from avssl.media.indexing.check_video import Unusable, check_pictures
+from avssl.media.indexing.check_video import check_pictures
+from avssl.media.indexing.packet_scan import AHEAD_SECONDS, Track, scan
+from avssl.media.indexing.picture_formats import must_be_more_than_a_picture, must_be_no_picture, must_not_be_heif
 
-SHORT_SECONDS = 1.0
 MAY_BE_WHOLE = ("damaged", "truncated", "unreadable", "no video", "no decoder", "not media")
 """Reasons behind which there may be another, truer one."""
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from avssl.errors import UserError
 from avssl.media.facts import Rejected
-from avssl.media.indexing.dialects import is_table
 
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
 """Names of sub-folders that are splits and not labels, and the split that each means."""
@@ -102,39 +101,10 @@ def times_of(path: str) -> tuple[int, int]:
     return (stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def list_source(source: Source, source_column: str | None = None) -> Listing:
-    """Find out what is in a folder, CSV, tar, file or list of files; no media file is opened.
-
-    Args:
-        source: what to look into.
-        source_column: the column of a CSV that names what an item was cut from.
-
-    Raises:
-        UserError: nothing there, nothing in it, or a table without the columns wanted.
-    """
-    if source_column is not None and not _is_table(source):
-        raise UserError(f"{source}: is no CSV; a column of sources ({source_column!r}) is only there in a CSV")
-    if not isinstance(source, (str, os.PathLike)):
-        return _list_files(source)
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise UserError(f"{source}: no such file or folder")
-    path = path.absolute()
-    if path.is_dir():
-        return _list_folder(path)
-    if _is_table(path):
-        from avssl.media.indexing.clip_tables import list_table  # which builds on this module
-
-        return list_table(path, source_column)
-    if ".tar" in (suffix.lower() for suffix in path.suffixes[-2:]) or path.suffix.lower() == ".tgz":
-        return _list_tar(path)
-    return _list_files([path])
-
-
 # --- folders and files ----------------------------------------------------------------------------------
 
 
-def _list_folder(root: Path) -> Listing:
+def list_folder(root: Path) -> Listing:
     found = list(walk(str(root), ""))
     if not found:
         raise UserError(f"{root}: the folder is empty; give one that holds videos, images or sounds")
@@ -198,7 +168,7 @@ def _stem(name: str) -> str:
     return folder + slash + (last.rpartition(".")[0] or last)
 
 
-def _list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
+def list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     absolute = [Path(path).expanduser().absolute() for path in paths]
     if not absolute:
         raise UserError("the list of files is empty")
@@ -233,14 +203,10 @@ def _missing(error: OSError) -> str:
     return "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror or error).lower()
 
 
-def _is_table(source: Source) -> bool:
-    return isinstance(source, (str, os.PathLike)) and is_table(Path(source))
-
-
 # --- tars -----------------------------------------------------------------------------------------------
 
 
-def _list_tar(path: Path) -> Listing:
+def list_tar(path: Path) -> Listing:
     """Images in an uncompressed tar, read where they lie; ``CLASS/NAME`` gives the label."""
     stat = path.stat()
     return Listing(

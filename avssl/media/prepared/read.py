@@ -28,7 +28,7 @@ from avssl.media.decoding.clock import SHOWN_TOLERANCE_SECONDS
 from avssl.media.decoding.jpeg import decode_jpeg
 from avssl.media.decoding.sound import MARGIN_SAMPLES
 from avssl.media.facts import Facts, Rejected
-from avssl.media.indexing.table import DamagedTable, Table
+from avssl.media.indexing.item_table import DamagedTable, Table
 from avssl.media.selection import Selectable
 from avssl.system.files import read_json
 

@@ -17,7 +17,7 @@ from avssl.errors import MediaError
 from avssl.media.collection import Collection
 from avssl.media.decoding.jpeg import encode_jpeg
 from avssl.media.facts import Facts, Media, Rejected
-from avssl.media.indexing.table import TableWriter
+from avssl.media.indexing.item_table import TableWriter
 from avssl.media.prepared.read import SOUND_BLOCK, StoredSound, shard_name
 from avssl.media.selection import Subset
 from avssl.system.files import whole_file, whole_folder

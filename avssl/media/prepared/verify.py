@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from avssl.media.indexing.table import file_crc
+from avssl.media.indexing.item_table import file_crc
 from avssl.media.prepared.read import Prepared
 from avssl.system.process_pool import spare_cores
 from avssl.system.progress import Clockwork, Tell

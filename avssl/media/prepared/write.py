@@ -14,8 +14,8 @@ from pathlib import Path
 from avssl.errors import UserError
 from avssl.media.collection import Collection
 from avssl.media.facts import Media, Rejected
+from avssl.media.indexing.item_table import Table, TableWriter, file_crc
 from avssl.media.indexing.summary import common_root
-from avssl.media.indexing.table import Table, TableWriter, file_crc
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, shard_name, was_prepared
 from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
 from avssl.media.prepared.verify import verify

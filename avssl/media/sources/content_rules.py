@@ -12,10 +12,11 @@ import numpy as np
 
 from avssl.errors import MediaError
 from avssl.media.facts import Facts, Media
-from avssl.media.sources import pictures, sounds
-from avssl.media.sources.looks import distinctive
+from avssl.media.sources import audio_landmarks as sounds
+from avssl.media.sources import image_similarity as pictures
+from avssl.media.sources.borders import distinctive
+from avssl.media.sources.image_similarity import same_frames, same_picture, says_something, thumbnail
 from avssl.media.sources.names import NameGroups
-from avssl.media.sources.pictures import same_frames, same_picture, says_something, thumbnail
 from avssl.media.sources.traces import Trace, sound_of
 from avssl.system.digests import copies
 

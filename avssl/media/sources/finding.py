@@ -18,8 +18,8 @@ from avssl.media.sources.content_rules import (
     by_looks_of_names,
     by_sound,
 )
-from avssl.media.sources.found import Likeness, Sources, Unions
 from avssl.media.sources.names import name_groups
+from avssl.media.sources.source_groups import Likeness, Sources, Unions
 from avssl.media.sources.trace_cache import traces_of
 from avssl.media.sources.traces import Trace
 from avssl.system.progress import Tell, telling

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
-from avssl.media.sources.looks import border_of
-from avssl.media.sources.pictures import thumbnail
-from avssl.media.sources.sounds import RATE, landmarks, steady_tones
+from avssl.media.sources.audio_landmarks import RATE, landmarks, steady_tones
+from avssl.media.sources.borders import border_of
+from avssl.media.sources.image_similarity import thumbnail
 
 FRAMES = 5
 SOUND_SECONDS = 20.0

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import Subset, View, digest_of
-from avssl.media.sources.found import Sources
+from avssl.media.sources.source_groups import Sources
 
 
 def with_sources(media: Media, sources: Sources) -> Media:

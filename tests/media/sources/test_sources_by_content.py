@@ -14,7 +14,7 @@ from source_films import bordered, hum, noises, scene, write
 from avssl.errors import MediaError
 from avssl.media.opening import open_media
 from avssl.media.sources import Sources, find_sources, sources_in_both, trace_cache
-from avssl.media.sources.sounds import coherence
+from avssl.media.sources.audio_landmarks import coherence
 
 
 def found_in(folder: Path, mode: str = "content") -> Sources:

@@ -1,14 +1,17 @@
-"""Whether decoding pictures of VP8 and VP9 needs no bytes beyond their own.
+"""Damage that FFmpeg's decoders of VP8, VP9, HEVC and GIF do not report.
 
 The arithmetic decoders of these codecs take any bytes for pictures, and FFmpeg reports no damage in them. But a damaged
 picture mostly takes more bytes than it has, or less. So each is decoded twice, the second time with bytes added behind
 its end: a whole one is the same. FFmpeg's decoder of HEVC stops without a word where a damaged slice seems to end. So
-key frames are decoded with other bytes at the end (in HEVC of each slice): a whole one is not the same.
+key frames are decoded with other bytes at the end (in HEVC of each slice): a whole one is not the same. Of a moving GIF
+FFmpeg draws what it can; Pillow reports the damage.
 """
 
 from __future__ import annotations
 
 import re
+import struct
+import warnings
 from typing import Any, cast
 
 import av
@@ -18,8 +21,9 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from PIL import Image
 
-from avssl.media.containers.container import STRICT, Deadline, opened, packets, stream_at
+from avssl.media.containers.demux import STRICT, Deadline, opened, packets, stream_at
 from avssl.media.decoding.clock import Clock
 
 CODECS = ("vp8", "vp9")
@@ -30,6 +34,8 @@ decoder makes another picture, or none."""
 _SMALLEST_SLICE = 400
 """Bytes; smaller ones are left alone."""
 _MOST_SLICES = 4
+MOST_FRAMES = 600
+"""Of a GIF, that are looked at."""
 
 
 def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, deadline: Deadline) -> float | None:
@@ -92,6 +98,23 @@ def vp8_goes_astray(data: bytes) -> bool:
     if frames and not _are_same(frames, _alone(context, data + _ADDED)):
         return True
     return _goes_astray(context, data, [(0, len(data.rstrip(b"\0")))])
+
+
+def damaged_gif_frame(path: str) -> int | None:
+    """The first frame of a GIF whose codes do not exist, or fill more or less than the frame; None if there is none."""
+    number = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes, which were looked at
+        try:
+            with Image.open(path, formats=["GIF"]) as image:
+                for number in range(MOST_FRAMES):
+                    image.seek(number)
+                    image.load()
+        except EOFError:
+            return None
+        except (OSError, ValueError, IndexError, struct.error):
+            return number
+    return None
 
 
 # --- how ------------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from avssl.media.containers.truncation import boxes
+from avssl.media.facts import Unusable
 from avssl.media.indexing.check_image import are_many_jpegs
-from avssl.media.indexing.check_video import Unusable
 
 CONVERT = "convert it to PNG or JPEG"
 

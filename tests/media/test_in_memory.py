@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from avssl.media import open_media
-from avssl.media.memory import InMemory, in_memory
+from avssl.media.in_memory import InMemory, in_memory
 
 
 def folder_of_pictures(folder: Path, count: int = 3) -> np.ndarray:

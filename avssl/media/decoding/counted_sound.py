@@ -15,12 +15,11 @@ from av.packet import Packet
 from av.stream import Stream
 
 from avssl.errors import MediaError
-from avssl.media.containers.container import Deadline, in_words, opened, packets, readable, stream_at
-from avssl.media.containers.elementary import Frames
+from avssl.media.containers.demux import Deadline, in_words, opened, packets, readable, stream_at
+from avssl.media.containers.frame_headers import Frames
 from avssl.media.decoding.channels import Mixer, Mono, first_wrong, wrong_in_words
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.counting import Packets, Run
-from avssl.media.decoding.warm_up import warm_up_seconds
+from avssl.media.decoding.sample_counting import Packets, Run
 
 PROBE_SAMPLES = 512
 """What is kept of the sound at each anchor, to see whether a reader that begins there finds the same."""
@@ -216,7 +215,7 @@ def _counting(
         warm = -math.inf
         if anchor is not None and stream.time_base:
             number = None
-            lead = math.ceil(warm_up_seconds(clock) / stream.time_base)
+            lead = math.ceil(clock.warm_up_seconds / stream.time_base)
             container.seek(clock.audio_anchors[anchor][0] - lead, stream=stream)
         mixer = Mixer(stream)
         end = clock.origin_seconds + clock.audio_end_seconds - SLACK_SECONDS

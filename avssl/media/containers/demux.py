@@ -17,7 +17,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from avssl.errors import MediaError
-from avssl.system import process_pool as lanes
+from avssl.system.process_pool import progressed
 
 READ_TIMEOUT_SECONDS = 60.0
 """No call may work on a file for longer than this (CPU time) without getting on in it."""
@@ -71,7 +71,7 @@ class Deadline:
         if place is not None and place > self._furthest.get(packet.stream_index, -1):
             self._furthest[packet.stream_index] = place
             self._begin()
-            lanes.progressed()
+            progressed()
 
     def check(self) -> None:
         """

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.decoding.clock import SHOWN_TOLERANCE_SECONDS
-from avssl.media.facts import Facts
-from avssl.media.indexing.inspect import SHORT_SECONDS
+from avssl.media.facts import SHORT_SECONDS, Facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import mmap
+import re
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
+import av
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from avssl.media.containers.demux import Deadline, opened, packets, stream_at
 from avssl.media.containers.ebml import CLUSTER, EBML, SEGMENT, elements
 
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -15,6 +24,14 @@ _TS_STEPS = (188, 192, 204)
 """Bytes from packet to packet: bare, with a time before each, with a checksum behind each."""
 _FOLLOWING_PICTURES = 12
 """So many and none of the others between: at the end of several programmes at once one may stop a little before."""
+
+
+_RATE_HEADERS = {
+    "h264": re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67].*?(?=\x00\x00\x01|\Z)", re.DOTALL),
+    "hevc": re.compile(rb"\x00\x00\x01[\x40\x42]\x01.*?(?=\x00\x00\x01|\Z)", re.DOTALL),
+}
+"""Parameter sets that tell the rate, by the name of the format (ITU-T H.264 and H.265, 7.3.1.2 and annexes B and E).
+In MPEG-1 and MPEG-2 video FFmpeg keeps one clock over a change, and motion JPEG says nothing of a rate."""
 
 
 def second_beginning(path: str, format_names: set[str]) -> str | None:
@@ -75,6 +92,37 @@ def another_film_follows(path: str, pid: int) -> bool:
                 if begun[number] >= _FOLLOWING_PICTURES:
                     return True
     return False
+
+
+def rate_change(path: str, index: int, deadline: Deadline) -> str | None:
+    """That the pictures of a bare stream change their rate, in words with the time; None if they do not.
+
+    Such a stream has no clock but the rate in its headers: where it changes, another film begins.
+
+    Args:
+        index: of the stream of pictures.
+
+    Raises:
+        MediaError: the deadline has passed.
+        av.FFmpegError: the file cannot be read.
+    """
+    with opened(path, deadline) as container:
+        headers = _RATE_HEADERS.get(container.format.name)
+        if headers is None:
+            return None
+        stream = stream_at(container, index, VideoStream, path)
+        rate, known = None, None
+        for pictures, packet in enumerate(packets(container, deadline, stream)):
+            data = bytes(packet)
+            found = headers.findall(data)
+            if found and found != known:
+                known = found
+                told = _rate_in(stream.codec_context.codec.name, data)
+                if rate and told and told != rate:
+                    words = f"the rate of its pictures changes from {float(rate):g} to {float(told):g} a second"
+                    return f"joined: {words} at {float(pictures / rate):.2f} s"
+                rate = told or rate
+    return None
 
 
 def transport_grid(data: mmap.mmap) -> tuple[int, int]:
@@ -194,3 +242,14 @@ _FINDERS: dict[str, Callable[[mmap.mmap], int | None]] = {
     "ogg": _in_ogg,
     "gif": _in_gif,
 }
+
+
+def _rate_in(codec: str, data: bytes) -> Fraction | None:
+    """What a decoder reads from a packet with headers and a picture."""
+    decoder = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
+    decoder.thread_count = 1
+    try:
+        decoder.decode(cast("Packet[VideoStream]", av.Packet(data)))
+    except av.FFmpegError:
+        return None
+    return decoder.framerate or None

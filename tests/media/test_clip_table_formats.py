@@ -8,7 +8,8 @@ import pytest
 
 from avssl.errors import UserError
 from avssl.media.indexing.clip_tables import offered_tables
-from avssl.media.indexing.listing import Entry, Listing, list_source
+from avssl.media.indexing.listing import Entry, Listing
+from avssl.media.opening import list_source
 
 ID, OTHER = "---1_cCGK4M", "-0zovoIpu-k"
 

@@ -8,7 +8,7 @@ import pytest
 from toy_media import ToyVideos
 
 from avssl.errors import MediaError
-from avssl.media.readable import FEW, PassedOver, on_readable, once_a_file
+from avssl.media.skip_bad_files import FEW, PassedOver, on_readable, once_a_file
 
 
 def reading(bad: set[str]):

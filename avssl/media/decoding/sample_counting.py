@@ -2,7 +2,7 @@
 
 A container stamps each packet of sound. Where all packets are equally long and their stamps are an even grid, the grid
 is the clock
-(:func:`avssl.media.containers.scan.even_grid`). Else the whole stream is decoded once and its samples are counted.
+(:func:`avssl.media.indexing.packet_scan.even_grid`). Else the whole stream is decoded once and its samples are counted.
 Between what was counted and what is stamped lies a difference, and its course tells what happened:
 
 * it wavers (Vorbis in WebM, clocks of recorders, rounding): the stamps are noisy. Samples follow each other.

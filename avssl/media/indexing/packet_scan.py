@@ -14,8 +14,8 @@ from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
-from avssl.media.containers.container import Deadline, in_words, packets_of_all
-from avssl.media.containers.elementary import Frames
+from avssl.media.containers.demux import Deadline, in_words, packets_of_all
+from avssl.media.containers.frame_headers import Frames
 from avssl.media.decoding.channels import FLOAT_CODECS, first_wrong, wrong_in_words
 
 _UNSET_TICK = Fraction(1, 1_000_000)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from avssl.media.facts import Unusable
 from avssl.media.indexing.check_image import check_image
-from avssl.media.indexing.check_video import Unusable
 from avssl.media.indexing.inspect import Inspection, inspect, of_image
 from avssl.system.process_pool import Lost, each
 
