@@ -19,14 +19,13 @@ from avssl.trainer.options import TrainOptions
 BUDGET = ("steps", "epochs", "minutes")
 """Options of which one is given; one that is asked for by name overrides another of them in the YAML file."""
 
-
 @dataclass(frozen=True)
 class FolderOptions:
     """Where a training goes, and what it begins with."""
 
     out: str | None = option(None, "folder of the run (default: runs/TASK)", metavar="RUN")
     config: str | None = option(None, "YAML file of options; flags override it", metavar="YAML")
-    init: str | None = option(None, "start from the encoders of this run instead of random ones", metavar="RUN")
+    init: str | None = option(None, "start from a run's encoders, or weights of timm or torchvision", metavar="RUN")
 
 
 def settle(asked: Mapping[str, Any], classes: Iterable[type[Any]], keys: Iterable[str] = ()) -> Values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,7 +87,7 @@ class Localizer:
         elif picture == "squash":
             size = (side, side)
         else:
-            size = _size(height, width, side)
+            size = _size(height, width, side, math.lcm(8, getattr(self._vision, "multiple", 1)))
         if x.shape[-2:] != size:
             x = nn.functional.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
         out: Tensor = self._vision(x)
@@ -128,11 +129,11 @@ def is_silent(waveform: NDArray[np.float32]) -> bool:
     return power <= 10 ** (SILENT_DB / 10)
 
 
-def _size(height: int, width: int, side: int) -> tuple[int, int]:
-    """(height, width) with the shorter side at ``side`` and the aspect kept, to multiples of 8."""
+def _size(height: int, width: int, side: int, multiple: int = 8) -> tuple[int, int]:
+    """(height, width) with the shorter side at ``side`` and the aspect kept, to multiples of so many pixels."""
     short = min(height, width)
     longest = WIDEST * side
-    tall, wide = (min(round(v * side / short / 8) * 8, longest) for v in (height, width))
+    tall, wide = (min(round(v * side / short / multiple) * multiple, longest) for v in (height, width))
     return (side if height == short else tall, side if width == short else wide)
 
 

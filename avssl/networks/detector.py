@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.networks.encoder import ImageEncoder
+from avssl.networks.encoder import ImageEncoder, freeze
 from avssl.networks.geometry import Geometry, geometries, padded_to
 from avssl.networks.scales import Standardise, stage_scales
 
@@ -57,7 +57,7 @@ class EncoderBackbone(nn.Module):
         if self.stage not in known:
             raise UserError(f"the encoder has no stage called {stage!r}; it has: {', '.join(known)}")
         self.geometry = known[self.stage]
-        self.encoder, self.frozen = encoder.requires_grad_(not frozen), frozen
+        self.encoder, self.frozen = freeze(encoder, frozen), frozen
         channels = self.geometry.channels
         self.norm = Standardise((torch.zeros(channels), torch.ones(channels)))
         self.mix = nn.Sequential(nn.Conv2d(channels, out_channels, 1), nn.ReLU(inplace=True))

@@ -147,6 +147,17 @@ def device_of(encoder: Encoder | nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
+def freeze(encoder: ImageEncoder, frozen: bool) -> ImageEncoder:
+    """The same encoder, its weights learning or not.
+
+    Raises:
+        UserError: it should learn and cannot.
+    """
+    if not frozen:
+        refuse_frozen(encoder)
+    return encoder.requires_grad_(not frozen)
+
+
 def refuse_frozen(encoder: Encoder) -> None:
     """
     Raises:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avssl.networks.dense import convolution, resized
-from avssl.networks.encoder import ImageEncoder
+from avssl.networks.encoder import ImageEncoder, freeze
 from avssl.networks.scales import Scale, Standardise
 
 FINEST = 2
@@ -46,7 +46,7 @@ class NormalsNetwork(nn.Module):
         frozen: bool = True,
     ) -> None:
         super().__init__()
-        self.encoder, self.frozen = encoder.requires_grad_(not frozen), frozen
+        self.encoder, self.frozen = freeze(encoder, frozen), frozen
         channels = {name: len(mean) for name, (mean, _) in scales.items()}
         self.norms = nn.ModuleDict({name: Standardise(scale) for name, scale in scales.items()})
         self.mix = nn.ModuleDict({name: nn.Conv2d(count, width, 1, bias=False) for name, count in channels.items()})

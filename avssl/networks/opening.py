@@ -30,8 +30,8 @@ def encoder(
     role: Role = "vision",
     side: int | None = None,
     rate: int | None = None,
-    seconds: float = 1.0,
-    features: Features | None = None,
+    seconds: float | None = None,
+    features: Features | Sequence[str] | None = None,
     front_end: FrontEnd | FrontEndConfig | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
@@ -40,15 +40,15 @@ def encoder(
 
     Args:
         spec: "timm:NAME" or "torchvision:NAME", also with the weights behind another colon; the folder of a run; a
-            folder that timm saved for Hugging Face's hub; or a torch module.
+            folder that timm saved for Hugging Face's hub; an ONNX file, which stays frozen; or a torch module.
         weights: a local file of weights under the names of timm or torchvision, .safetensors or of torch.save, or a
             folder that holds one; None: they are random. Nothing is fetched.
         role: "vision" or "audio".
         side: pixels of the square pictures it is given; None: what a network of timm or torchvision was made for.
         rate: of a module of sound: samples a second.
-        seconds: of a module of sound: the length of what it is given.
+        seconds: of a module of sound: the length of what it is given, by default a second.
         features: of a module: from it and its input to maps (N, C, h, w), tokens (N, places, C) or vectors (N, C), or
-            to those of several stages by name; None: the module is called.
+            to those of several stages by name; None: the module is called. Of an ONNX file: names of its outputs.
         front_end: of a module of sound: makes the spectrogram (N, 1, bands, frames) that it takes; None: it takes the
             waveform (N, samples).
         mean, std: of the pictures on the scale 0..1; None: those of a network of timm or torchvision,
@@ -57,6 +57,13 @@ def encoder(
     Raises:
         UserError: there is no such encoder, a package is missing, or the weights are of another network.
     """
+    if Path(str(spec)).suffix == ".onnx":
+        from avssl.networks.onnx_encoder import onnx_encoder  # heavy
+
+        names = features if isinstance(features, Sequence) else None
+        return onnx_encoder(str(spec), names, side=side, rate=rate, seconds=seconds, mean=mean, std=std)
+    if isinstance(features, Sequence):
+        raise UserError("features=… of a module is a function; names of outputs are of an ONNX file")
     if isinstance(spec, nn.Module):
         return _of_module(spec, role, side, rate, seconds, features, front_end, mean, std)
     if is_image_encoder(spec) or is_waveform_encoder(spec):
@@ -97,7 +104,7 @@ def _of_module(
     role: Role,
     side: int | None,
     rate: int | None,
-    seconds: float,
+    seconds: float | None,
     features: Features | None,
     front_end: FrontEnd | FrontEndConfig | None,
     mean: Sequence[float] | None,
@@ -114,7 +121,7 @@ def _of_module(
         rate, seconds = rate or config.rate, config.seconds
     if rate is None:
         raise UserError("avssl.encoder(module, role='audio') wants rate=…, the samples a second that it takes")
-    return WaveformModule(net, features, rate=rate, seconds=seconds, front_end=front_end).eval()
+    return WaveformModule(net, features, rate=rate, seconds=seconds or 1.0, front_end=front_end).eval()
 
 
 def _of_run(place: Path, role: Role) -> Encoder:

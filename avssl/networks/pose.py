@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avssl.networks.dense import Hypercolumn, convolution
-from avssl.networks.encoder import ImageEncoder
+from avssl.networks.encoder import ImageEncoder, freeze
 
 
 class PoseNetwork(nn.Module):
@@ -36,7 +36,7 @@ class PoseNetwork(nn.Module):
         self.norms = nn.ModuleDict({name: nn.BatchNorm2d(count, affine=False) for name, count in channels.items()})
         self.gather = Hypercolumn(channels, width, cells, "batch")
         self.head = nn.Sequential(convolution(width, width, "batch"), nn.Conv2d(width, joints, 1))
-        encoder.requires_grad_(not frozen)
+        freeze(encoder, frozen)
 
     def train(self, mode: bool = True) -> PoseNetwork:
         super().train(mode)

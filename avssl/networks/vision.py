@@ -109,6 +109,8 @@ def foreign_trunk(config: VisionConfig, state: State | None = None) -> ForeignTr
 
 def _trunk(config: VisionConfig) -> VisionTrunk | ForeignTrunk:
     name = config.architecture
+    if name.endswith(".onnx"):
+        raise UserError(f"{name}: an ONNX file is frozen and cannot be trained; avssl.encoder takes it to be evaluated")
     if ":" in name:
         return foreign_trunk(config)
     if name in RESNETS:

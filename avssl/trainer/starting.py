@@ -1,4 +1,4 @@
-"""Starting from the encoders of another run."""
+"""Starting from the encoders of another run, or from weights of timm or torchvision."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.networks.saving import load_module
+from avssl.networks.vision import VisionEncoder
+from avssl.networks.weights import load_weights
 from avssl.tasks.base import Task
 
 _MAY_DIFFER = ("side", "grey")
@@ -20,12 +22,15 @@ def encoders_from(run: str | Path, tasks: Iterable[Task]) -> dict[str, nn.Module
     """Encoders as ``tasks`` want them, with the weights that ``run`` learned, by role: those roles that the run has.
 
     Args:
-        run: a run folder.
+        run: a run folder; or weights that timm or torchvision know how to name, a file or a folder, for a vision
+            encoder of theirs.
 
     Raises:
         UserError: it holds no encoder that the tasks have, a damaged one, or one of another make; each said in a line.
     """
     folder = Path(run) / "encoders"
+    if Path(run).is_file() or (Path(run) / "config.json").is_file():
+        return _with_weights(Path(run), tasks)
     if not folder.is_dir():
         raise UserError(f"{run} holds no encoders to start from; --init wants the folder of a run, such as runs/first")
     found: dict[str, nn.Module] = {}
@@ -38,6 +43,14 @@ def encoders_from(run: str | Path, tasks: Iterable[Task]) -> dict[str, nn.Module
     if not found:
         raise UserError(f"{run} has no {' and no '.join(sorted(wanted))} encoder to start from")
     return found
+
+
+def _with_weights(path: Path, tasks: Iterable[Task]) -> dict[str, nn.Module]:
+    for task in tasks:
+        encoder = task.make_encoders().get("vision")
+        if isinstance(encoder, VisionEncoder):
+            return {"vision": load_weights(encoder, path)}
+    raise UserError(f"{path} holds weights of a vision encoder, and no task here has one")
 
 
 def _started(encoder: nn.Module, stem: Path, role: str, run: str | Path) -> nn.Module:

@@ -70,7 +70,12 @@ def random_twin(encoder: EncoderT, seed: int) -> EncoderT:
             twin = type(encoder)(encoder.config)  # type: ignore[arg-type]
         else:
             twin = copy.deepcopy(encoder)
-            reset_weights(twin)
+            if next(iter(twin.parameters()), None) is None:  # of an ONNX file
+                from avssl.networks.onnx_encoder import permuted
+
+                permuted(twin)
+            else:
+                reset_weights(twin)
     if isinstance(encoder, VisionEncoder):
         for name in ("mean", "std"):
             twin.get_buffer(name).copy_(encoder.get_buffer(name))

@@ -31,7 +31,7 @@ from avssl.evaluate.core.scores import (
 )
 from avssl.evaluate.data.labelled import Division, Indices, Labelled, hold_out
 from avssl.evaluate.probes.finetune_inputs import Shown
-from avssl.networks.encoder import Encoder
+from avssl.networks.encoder import Encoder, refuse_frozen
 from avssl.samplers.keys import generator
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
@@ -70,6 +70,7 @@ class Classifier(nn.Module):
 
     def __init__(self, encoder: Encoder, stage: str, channels: int, classes: int) -> None:
         super().__init__()
+        refuse_frozen(encoder)
         self.encoder, self.stage = encoder, stage
         self.norm = nn.BatchNorm1d(channels, affine=False)
         self.linear = nn.Linear(channels, classes)

@@ -64,7 +64,7 @@ class RunOptions(ProtocolOptions):
         return self.data
 
 
-_ENCODER = "which of its encoders: vision, audio, vision-TASK; or instead of a run timm:NAME or torchvision:NAME"
+_ENCODER = "vision, audio, vision-TASK of the run; or instead of a run timm:NAME, torchvision:NAME, FILE.onnx"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,9 @@ class BesideOptions(ProtocolOptions):
 
     heading = "features"
 
-    beside: tuple[str, ...] = option((), "further runs, or timm:NAME:WEIGHTS, rows beside this one's", metavar="RUN,…")
+    beside: tuple[str, ...] = option(
+        (), "further runs, timm:NAME:WEIGHTS, FILE.onnx, rows beside this one's", metavar="RUN,…"
+    )
     supervised: str | None = option(None, "weights of a torchvision ResNet: the ceiling", metavar="FILE")
     supervised_network: Architecture = option("resnet18", "whose weights")
 
@@ -228,8 +230,8 @@ LIBRARIES = ("timm", "torchvision")
 
 
 def of_library(name: str | None) -> bool:
-    """Whether an encoder is one of a library, and of no run."""
-    return name is not None and name.partition(":")[0] in LIBRARIES and ":" in name
+    """Whether an encoder is one of a library or an ONNX file, and of no run."""
+    return name is not None and ((":" in name and name.partition(":")[0] in LIBRARIES) or name.endswith(".onnx"))
 
 
 def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encoder, str]:
