@@ -19,6 +19,7 @@ from avssl.trainer.options import TrainOptions
 BUDGET = ("steps", "epochs", "minutes")
 """Options of which one is given; one that is asked for by name overrides another of them in the YAML file."""
 
+
 @dataclass(frozen=True)
 class FolderOptions:
     """Where a training goes, and what it begins with."""
