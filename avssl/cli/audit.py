@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.cli.checks import require
-from avssl.cli.options import Command, Option, options_of, source_options
-from avssl.experiment import sources as data_sources
-from avssl.experiment.data import open_source
-from avssl.system.console import progress, say
-from avssl.system.files import write_json
+from avssl.cli.command import Command
+from avssl.experiment.audit_options import AuditOptions, audited
+from avssl.system.console import log
+from avssl.system.files import whole_file, write_json
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import Audit
@@ -33,63 +31,20 @@ def run(argv: Sequence[str]) -> None:
     """Audit and print."""
     kind = _task_of(argv)
     command = Command("avssl audit", WHAT, EXAMPLE)
-    command.positional("data", "folder of videos or images, CSV, tar of images, prepared set, torchvision:NAME:FOLDER")
-    command.add(
-        [
-            Option(
-                "task",
-                str | None,
-                None,
-                "pretext task whose shortcuts and controls are tested; takes its options, too",
-            ),
-            Option(
-                "test",
-                str | None,
-                None,
-                "held-out data (default: the splits of DATA, or what training would hold out)",
-            ),
-            *source_options(),
-            Option("json", str | None, None, "also write the audit to this file", metavar="FILE"),
-            Option("html", str | None, None, "also write one HTML page", metavar="FILE"),
-            Option("fast", bool, False, "skip the planted leaks, which train the controls"),
-            Option("items", int, 1000, "measure at most N items, a sample if there are more"),
-            Option("seed", int, 0, "seed of samples, probes and planted leaks"),
-        ]
-    )
+    command.add(AuditOptions)
     if kind is not None:
-        command.add(options_of(kind.Options), f"the puzzle and the network of {kind.name}")
+        command.add(kind.Options, f"the puzzle and the network of {kind.name}")
     values = command.parse(argv)
-    require(values, "items", values["items"] >= 1, "must be at least 1")
-    from avssl.experiment.audit import audit
-
-    mode = data_sources.asked(values["sources"], values["source_column"])
-    column = data_sources.column_of(mode, values["data"])
-    media = open_source(values["data"], column)
-    test = None
-    if values["test"] is not None:
-        is_table = Path(values["test"]).suffix.lower() in (".csv", ".tsv")
-        test = open_source(values["test"], column if is_table else None)
-    with progress("auditing", "steps") as tell:
-        found = audit(
-            media,
-            None if kind is None else kind(values.build(kind.Options)),
-            test,
-            sources=mode,
-            fast=values["fast"],
-            items=values["items"],
-            seed=values["seed"],
-            names=(values["data"], values["test"]),
-            on_progress=tell,
-        )
+    options = values.build(AuditOptions)
+    found = audited(options, None if kind is None else kind(values.build(kind.Options)))
     _show(found)
-    if values["json"] is not None:
-        write_json(Path(values["json"]), found.as_json())
-        say(f"JSON in {values['json']}")
-    if values["html"] is not None:
-        page = Path(values["html"])
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(found.html(), encoding="utf-8")
-        say(f"page in {page}")
+    if options.json is not None:
+        write_json(Path(options.json), found.as_json())
+        log(f"JSON in {options.json}")
+    if options.html is not None:
+        with whole_file(Path(options.html), "w") as page:
+            page.write(found.html())
+        log(f"page in {options.html}")
 
 
 def _task_of(argv: Sequence[str]) -> type[Task] | None:

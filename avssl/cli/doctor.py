@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from avssl.cli.options import Command
+from avssl.cli.command import Command
 from avssl.experiment.doctor import examine_installation
 from avssl.report.tables import console, plain_table
 from avssl.system.console import log

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from avssl.cli.options import parsed
+from avssl.cli.command import parsed
 from avssl.experiment.embed import EmbedOptions, embed_files
 from avssl.system.console import log
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from avssl.cli.options import Command
+from avssl.cli.command import Command
+from avssl.cli.help_text import listing
 from avssl.experiment.protocols import PROTOCOLS, get, outcome_of
 from avssl.experiment.protocols.base import by_heading
 from avssl.experiment.results import write
@@ -21,8 +22,7 @@ EXAMPLE = """  avssl evaluate av-correspondence --run runs/mine
 def run(argv: Sequence[str]) -> None:
     """Evaluate, print and write."""
     if not argv or argv[0] in ("-h", "--help"):
-        listed = "\n".join(f"  {name}   {summary}" for name, summary in PROTOCOLS.items())
-        print(f"usage: avssl evaluate PROTOCOL [options]\n\n{WHAT}\n\nprotocols:\n{listed}\n\nexample:\n{EXAMPLE}")
+        print(listing("avssl evaluate", "PROTOCOL", WHAT, PROTOCOLS, EXAMPLE), end="")
         return
     name = argv[0]
     protocol = get(name)

@@ -38,8 +38,30 @@ def help_text(name: str, summary: str, example: str, groups: Mapping[str, Sequen
         if rows:
             parts.append(_table(title, rows, width))
     if example:
-        parts.append(f"example:\n{textwrap.indent(textwrap.dedent(example).strip(), '  ')}")
+        parts.append(_example(example))
     return "\n\n".join(parts) + "\n"
+
+
+def listing(name: str, place: str, what: str, known: Mapping[str, str], example: str) -> str:
+    """The help of a command that wants one of several names first.
+
+    Args:
+        name: the command's.
+        place: what stands for the name: "TASK".
+        what: the command does.
+        known: the names, with a line of help each.
+        example: lines that can be typed.
+    """
+    width = max(map(len, known))
+    lines = "\n".join(f"  {each:{width}}   {help}" for each, help in known.items())
+    return (
+        f"usage: {name} {place} [options]\n\n{what}\n\n{place.lower()}s:\n{lines}\n\n"
+        f"{name} {place} --help lists the options of a {place.lower()}\n\n{_example(example)}\n"
+    )
+
+
+def _example(text: str) -> str:
+    return f"example:\n{textwrap.indent(textwrap.dedent(text).strip(), '  ')}"
 
 
 def _wrapped(summary: str, width: int) -> list[str]:

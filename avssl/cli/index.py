@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avssl.cli.options import parsed
+from avssl.cli.command import parsed
 from avssl.errors import NothingUsable
 from avssl.experiment.data import offer_tables
 from avssl.media import Prepared, open_media, summarize
@@ -22,7 +22,7 @@ from avssl.system.files import write_json
 from avssl.system.progress import telling
 
 SHORT_LIST = 100
-"""So many files or fewer are all listed; of more only those with something to say, unless --all asks."""
+"""So many files or fewer are all listed; of more only those that are flagged, unless --all asks."""
 
 
 WHAT = """Look at every file of DATA once, in parallel: what can be used, what cannot and why, what is odd.
@@ -92,7 +92,7 @@ def print_summary(summary: Summary) -> None:
 
 
 def print_files(media: Media, summary: Summary, *, everything: bool) -> None:
-    """Every file with a true word about it, or of many only those with something to say."""
+    """Every file with its flags, or of many only those that are flagged."""
     count = summary.usable + len(summary.rejected)
     if everything or count <= SHORT_LIST:
         listed = list(verdicts(media))

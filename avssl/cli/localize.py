@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from avssl.cli.options import parsed
+from avssl.cli.command import parsed
 from avssl.experiment.localize import LocalizeOptions, localized
 from avssl.system.console import log
 

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        the exit status: 0; 2 for an error that the user can mend, said in one line; 1 for a fault of the program,
+        the exit status: 0; 2 for an error that the user can mend, in one line; 1 for a fault of the program,
         which names itself; 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
@@ -117,7 +117,7 @@ def _hint(word: str) -> str:
 
 
 def _one_line(error: Exception) -> str | None:
-    """What to say of an error that the user can mend; None if it is a fault of the program."""
+    """The line about an error that the user can mend; None if it is a fault of the program."""
     if isinstance(error, UserError):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno in _DISK:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avssl.cli.options import parsed
+from avssl.cli.command import parsed
 from avssl.media import open_media, prepare
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table

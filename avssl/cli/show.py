@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from avssl.cli.options import Command, options_of
+from avssl.cli.command import Command
 from avssl.cli.tasks import split_task
 from avssl.errors import UserError
 from avssl.experiment.options import MULTI_TASK
 from avssl.experiment.show import ShowOptions, show
+from avssl.options import options_of
 from avssl.report.pictures import save_picture
 from avssl.system.console import log
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from avssl.cli.help_text import listing
 from avssl.errors import UserError
 from avssl.tasks.registry import get, names, summary
 
@@ -28,10 +29,7 @@ def split_task(
     if words and not words[0].startswith("-"):
         return get(words[0]), words[1:]
     if not words or words[0] in ("-h", "--help"):
-        told = {name: summary(name) for name in names()} | dict(more or {})
-        width = max(map(len, told))
-        listed = "\n".join(f"  {name:{width}}   {line}" for name, line in told.items())
-        print(f"usage: {command} TASK [options]\n\n{what}\n\ntasks:\n{listed}\n")
-        print(f"{command} TASK --help lists the options of a task\n\nexample:\n{example}")
+        known = {name: summary(name) for name in names()} | dict(more or {})
+        print(listing(command, "TASK", what, known, example), end="")
         raise SystemExit(0)
     raise UserError(f"{command} wants the name of a task first ({', '.join(names())}), not {words[0]}")

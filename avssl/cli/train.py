@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from avssl.cli.options import Command, Option, options_of
+from avssl.cli.command import Command
 from avssl.cli.tasks import split_task
 from avssl.experiment.data import DataOptions
 from avssl.experiment.options import MULTI_TASK, ControlOptions, MultiTaskOptions
 from avssl.experiment.settle import BUDGET, FolderOptions
+from avssl.options import Option, options_of
 from avssl.tasks.registry import get
 from avssl.trainer.options import TrainOptions
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avssl.cli.options import Command
+from avssl.cli.command import Command
 from avssl.options import argument, option
 from avssl.system.console import duration, folder_size, log, progress, size
 from avssl.world import contact_sheet, generate

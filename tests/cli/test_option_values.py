@@ -10,9 +10,9 @@ from typing import Literal
 
 import pytest
 
-from avssl.cli.options import Command, Option, Values, options_of
+from avssl.cli.command import Command
 from avssl.errors import UserError
-from avssl.options import option, resolve
+from avssl.options import Option, Values, option, options_of, resolve
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ EXCLUSIVE = [("steps", "epochs")]
 
 def parse(*argv: str, yaml: str | None = None, folder: Path | None = None) -> Values:
     command = Command("avssl toy", "A toy.", "avssl toy --steps 3", exclusive=EXCLUSIVE)
-    command.positional("data", "where the data are", optional=True)
+    command.add([Option("data", str | None, None, "where the data are", positional=True)])
     command.add([Option("config", str | None, None, "a YAML file"), Option("out", str, "runs", "where to", short="-o")])
     command.add(options_of(Toy), "training")
     words = list(argv)

@@ -19,6 +19,7 @@ from avssl.experiment.audit.page import as_json, html
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
 from avssl.experiment.audit.screen import lines
 from avssl.experiment.audit.steps import Steps, Told
+from avssl.experiment.audit_options import ITEMS
 from avssl.media.facts import Media
 from avssl.media.indexing.summary import common_root, summarize
 from avssl.media.selection import Subset
@@ -29,9 +30,6 @@ from avssl.system.progress import Progress
 
 if TYPE_CHECKING:
     from avssl.tasks.base import Task
-
-ITEMS = 1000
-"""So many items are measured; of more a sample, drawn from the seed."""
 
 Data = str | os.PathLike[str] | Media
 

@@ -13,12 +13,9 @@ from typing import Any, TypeVar
 
 from avssl.cli.help_text import help_text
 from avssl.errors import UserError, did_you_mean
-from avssl.experiment.sources import DEFAULT, HELP
 from avssl.options import Option, Values, options_of, resolve
 from avssl.options.kinds import NO, YES, from_text, is_bool, is_list, wanted
 from avssl.options.resolve import read, refusal
-
-__all__ = ["Command", "Option", "Values", "options_of", "parsed", "source_options"]
 
 T = TypeVar("T")
 
@@ -49,12 +46,6 @@ class Command:
         self.groups: dict[str, list[Option]] = {"options": []}
         self._exclusive = exclusive
         self._section = section
-
-    def positional(self, name: str, help: str, *, many: bool = False, optional: bool = False) -> None:
-        """An argument without a flag; ``many`` takes one or more of them."""
-        kind: Any = tuple[str, ...] if many else str | None
-        absent = () if many else None
-        self.add([Option(name, kind, absent, help, positional=True, required=not optional)])
 
     def add(self, options: Iterable[Option] | type[Any], title: str = "options") -> None:
         """Options, or a dataclass of them, listed in the help under ``title``."""
@@ -190,11 +181,3 @@ def _converted(text: str, option: Option) -> Any:
         return from_text(text, option.type)
     except (ValueError, OverflowError):
         raise UserError(refusal(option, text, "flag")) from None
-
-
-def source_options() -> list[Option]:
-    """``--sources`` and its alias, for commands that divide or judge by source and do not train."""
-    return [
-        Option("sources", str, DEFAULT, HELP),
-        Option("source_column", str | None, None, "the same as --sources COLUMN"),
-    ]

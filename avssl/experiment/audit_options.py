@@ -1,0 +1,67 @@
+"""What ``avssl audit`` is asked, and the audit that answers it: data by name, sources by column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avssl.experiment import sources as data_sources
+from avssl.experiment.data import open_source
+from avssl.options import argument, option
+from avssl.system.console import progress
+
+if TYPE_CHECKING:
+    from avssl.experiment.audit import Audit
+    from avssl.tasks.base import Task
+
+ITEMS = 1000
+"""So many items are measured; of more a sample, drawn from the seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditOptions:
+    """Which data are audited, for which task, and where the result goes."""
+
+    data: str = argument("folder of videos or images, CSV, tar of images, prepared set, torchvision:NAME:FOLDER")
+    task: str | None = option(None, "pretext task whose shortcuts and controls are tested; takes its options, too")
+    test: str | None = option(None, "held-out data (default: the splits of DATA, or what training would hold out)")
+    sources: str = option(data_sources.DEFAULT, data_sources.HELP)
+    source_column: str | None = option(None, "the same as --sources COLUMN")
+    json: str | None = option(None, "also write the audit to this file", metavar="FILE")
+    html: str | None = option(None, "also write one HTML page", metavar="FILE")
+    fast: bool = option(False, "skip the planted leaks, which train the controls")
+    items: int = option(ITEMS, "measure at most N items, a sample if there are more", low=1)
+    seed: int = option(0, "seed of samples, probes and planted leaks")
+
+
+def audited(options: AuditOptions, task: Task | None) -> Audit:
+    """The audit of the data that are named.
+
+    Args:
+        options: which data, and how much of them.
+        task: whose shortcuts and controls are tested, made with its options.
+
+    Raises:
+        UserError: nothing usable there, or nothing that the task can use.
+    """
+    from avssl.experiment.audit import audit  # loads torch: not for help
+
+    mode = data_sources.asked(options.sources, options.source_column)
+    column = data_sources.column_of(mode, options.data)
+    media, test = open_source(options.data, column), None
+    if options.test is not None:
+        is_table = Path(options.test).suffix.lower() in (".csv", ".tsv")
+        test = open_source(options.test, column if is_table else None)
+    with progress("auditing", "steps") as on_progress:
+        return audit(
+            media,
+            task,
+            test,
+            sources=mode,
+            fast=options.fast,
+            items=options.items,
+            seed=options.seed,
+            names=(options.data, options.test),
+            on_progress=on_progress,
+        )
