@@ -18,7 +18,7 @@ from avssl.localization.drawing import TraceStrip, heat_over, key_moments, momen
 from avssl.localization.localizer import Localizer
 from avssl.localization.scenes import Scene
 from avssl.localization.writing import movie
-from avssl.system.files import whole_file
+from avssl.system.files import whole_file, write_whole
 
 Bar = Callable[[str, str], AbstractContextManager[Told]]
 """A progress bar by (what is done, of which things)."""
@@ -160,5 +160,4 @@ def _write_moments(scene: Scene, analysis: Analysis, size: tuple[int, int], path
         pictures.append((shown, float(analysis.seconds[moment]), heard))
     buffer = io.BytesIO()
     moments_strip(pictures).save(buffer, "PNG")
-    with whole_file(path) as file:
-        file.write(buffer.getvalue())
+    write_whole(path, buffer.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -13,7 +12,7 @@ import numpy as np
 from av.container import OutputContainer
 from numpy.typing import NDArray
 
-from avssl.system.files import saving
+from avssl.system.files import whole_path
 
 TICKS = 90_000
 """Time base of the pictures: frames keep their own times, whatever their rate."""
@@ -102,14 +101,10 @@ def movie(
     Raises:
         UserError: no space, no right to write, or a read-only disk; then nothing is left behind.
     """
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.mp4")
-    with saving(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-                writer = MovieWriter(container, size, fps, seconds, sound, stored_rate)
-                yield writer
-                writer.close()
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    with (
+        whole_path(path) as partial,
+        av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
+        writer = MovieWriter(container, size, fps, seconds, sound, stored_rate)
+        yield writer
+        writer.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.system.files import write_whole
 
 FORMAT = 1
 
@@ -31,9 +31,8 @@ def save_module(module: nn.Module, stem: Path, extra: dict[str, Any] | None = No
         extra: more facts for the JSON (the task's, the run's).
 
     Raises:
-        OSError: the disk is full or not writable; nothing half-written is left.
+        UserError: the disk is full or not writable; nothing half-written is left.
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
     described: Any = module.describe
     weights = save(tensors)
@@ -41,8 +40,8 @@ def save_module(module: nn.Module, stem: Path, extra: dict[str, Any] | None = No
     # Through JSON and back, so that it is sealed as it will be read.
     whole = json.loads(json.dumps(whole))
     text = json.dumps({**whole, "seal": _seal(whole)}, indent=2, sort_keys=True)
-    _write(stem.with_suffix(".safetensors"), weights)
-    _write(stem.with_suffix(".json"), text.encode())
+    write_whole(stem.with_suffix(".safetensors"), weights)
+    write_whole(stem.with_suffix(".json"), text.encode())
 
 
 def load_module(stem: Path) -> nn.Module:
@@ -109,15 +108,3 @@ def _rebuild(description: dict[str, Any]) -> nn.Module:
             return FUSIONS[config["name"]](config["vision_channels"], config["audio_channels"])
         case other:
             raise ValueError(f"a module of type {other!r} is not known to this version")
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 from uuid import uuid4
 
@@ -17,16 +20,28 @@ from filelock import FileLock, Timeout
 
 from avssl.errors import UserError
 
+fcntl: ModuleType | None
+try:
+    fcntl = importlib.import_module("fcntl")
+except ImportError:  # Windows
+    fcntl = None
+
 
 def cache_folder() -> Path:
     """The user's cache: ``AVSSL_CACHE`` if that is set, else where the system keeps caches. Not created."""
-    told = os.environ.get("AVSSL_CACHE")
-    return Path(told).expanduser().absolute() if told else Path(platformdirs.user_cache_dir("avssl", appauthor=False))
+    chosen = os.environ.get("AVSSL_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    return Path(platformdirs.user_cache_dir("avssl", appauthor=False))
+
+
+UNFINISHED = ".unfinished"
+"""Suffix of what is being written; a killed process may leave it behind."""
 
 
 @contextmanager
-def saving(what: Path) -> Iterator[None]:
-    """Run a block that writes ``what``; a full or closed disk becomes one line.
+def writing(path: Path) -> Iterator[None]:
+    """Run a block that writes ``path``; a full or closed disk becomes one line.
 
     Raises:
         UserError: no space, no right to write, or a read-only disk.
@@ -34,32 +49,49 @@ def saving(what: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _WAYS_OUT.get(error.errno or 0)
-        if reason is None:
+        if error.errno not in _REASONS:
             raise
-        raise UserError(f"cannot write {what}: {reason}") from error
+        reason, mend = _REASONS[error.errno]
+        cached = path.absolute().is_relative_to(cache_folder())
+        way = "move the cache with AVSSL_CACHE" if cached else "choose another place"
+        if mend:
+            way = f"{mend} and run the same command again" + (f", or {way}" if cached else "")
+        raise UserError(f"cannot write {path}: {reason}; {way}") from error
 
 
 @contextmanager
-def whole_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a file that appears under its name only when the block has ended well: fsync, then rename.
+def whole_path(path: Path) -> Iterator[Path]:
+    """A name to write to; the file appears as ``path`` only when the block has ended well: fsync, then rename.
+
+    Its folder is made if it is not there.
 
     Raises:
         UserError: no space, no right to write, or a read-only disk; then nothing is left behind.
     """
-    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
-    with saving(path):
+    partial = _partial(path)
+    with writing(path):
         try:
             _make_folder(path.parent)
-            with partial.open(mode, encoding=None if "b" in mode else "utf-8") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            yield partial
+            _sync(partial)
             partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def whole_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """:func:`whole_path`, opened."""
+    with whole_path(path) as partial, partial.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+        yield file
+
+
+def write_whole(path: Path, data: bytes | memoryview) -> None:
+    """Write a file of these bytes; raises as :func:`whole_path`."""
+    with whole_file(path) as file:
+        file.write(data)
 
 
 @contextmanager
@@ -71,14 +103,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises:
         UserError: no space, no right to write, or a read-only disk; then nothing is left behind.
     """
-    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
-    with saving(path):
+    partial = _partial(path)
+    with writing(path):
         try:
             _make_folder(partial)
             yield partial
             for file in partial.iterdir():
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
+                _sync(file)
             try:
                 partial.rename(path)
             except OSError as error:
@@ -88,7 +119,19 @@ def whole_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        sync_folder(path.parent)
+        _sync_folder(path.parent)
+
+
+def remove_unfinished(folder: Path, age_seconds: float = 0.0) -> None:
+    """Remove the files that killed processes left half written in ``folder``.
+
+    Args:
+        age_seconds: younger ones stay, where another process may be writing them.
+    """
+    for partial in folder.glob(f"*{UNFINISHED}"):
+        with writing(partial):
+            if time.time() - partial.stat().st_mtime >= age_seconds:
+                partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -101,7 +144,7 @@ def locked(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[
     Raises:
         UserError: no space, no right to write, or a read-only disk.
     """
-    with saving(folder):
+    with writing(folder):
         _make_folder(folder)
         lock = FileLock(folder / ".lock")
         try:
@@ -116,12 +159,47 @@ def locked(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[
         lock.release()
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write ``value`` whole or not at all.
+def take_lock(path: Path) -> Callable[[], None] | None:
+    """Lock the file ``path`` for this process, without waiting.
 
-    Raises:
-        UserError: as :func:`whole_file`.
+    Unlike that of :func:`locked` it is not inherited: forked workers that outlive a killed process hold nothing.
+
+    Returns:
+        what gives it free; None where another process, or this one, holds it.
     """
+    place = path.resolve()
+    if place in _taken:
+        return None
+    if fcntl is None:  # Windows, which forks nothing
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        release: Callable[[], None] = lock.release
+    else:
+        file = path.open("a")
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # POSIX allows either
+            file.close()
+            return None
+        release = file.close
+    _taken.add(place)
+
+    def give_free() -> None:
+        release()
+        _taken.discard(place)
+
+    return give_free
+
+
+_taken: set[Path] = set()
+"""Files that this process has locked: the system's lock is between processes only."""
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values as JSON; raises as :func:`whole_path`."""
     with whole_file(path, "w") as file:
         json.dump(value, file, ensure_ascii=False, indent=1)
         file.write("\n")
@@ -136,7 +214,16 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def sync_folder(folder: Path) -> None:
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid4().hex[:8]}{UNFINISHED}")
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as opened:  # Windows syncs only what may be written
+        os.fsync(opened.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` survive a power cut, where the system can."""
     if os.name == "nt":  # Windows has no descriptor of a folder
         return
@@ -158,14 +245,17 @@ def _make_folder(folder: Path) -> None:
         raise UserError(f"cannot make the folder {folder}: nothing can be made there; choose another place") from error
 
 
-_FULL = "no space is left on this disk; free some, or move the cache with AVSSL_CACHE"
-_CLOSED = "no right to write there; choose another place, or move the cache with AVSSL_CACHE"
-_WAYS_OUT = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: "the quota of this disk is used up; free some, or move the cache with AVSSL_CACHE",
-    errno.EACCES: _CLOSED,
-    errno.EPERM: _CLOSED,
-    errno.EROFS: "this disk is read-only; choose another place, or move the cache with AVSSL_CACHE",
-    errno.EFBIG: "the file grows larger than this disk or the system's limits allow; choose another place",
-    errno.ENOTDIR: "a part of this path is a file; choose another place",
+_REASONS = {
+    errno.ENOSPC: ("no space is left on this disk", "free some"),
+    errno.EDQUOT: ("the quota of this disk is used up", "free some"),
+    errno.EACCES: ("no right to write there", ""),
+    errno.EPERM: ("no right to write there", ""),
+    errno.EROFS: ("this disk is read-only", ""),
+    errno.EFBIG: ("the file grows larger than this disk or the system's limits allow", ""),
+    errno.ENOTDIR: ("a part of this path is a file", ""),
+    errno.EEXIST: ("a file of this name is in the way", ""),
+    errno.EISDIR: ("a folder of this name is in the way", ""),
+    errno.ENAMETOOLONG: ("this name is too long", ""),
+    errno.EIO: ("this disk reports an error", "look after it"),
 }
+"""By number of the system's error what it is, and how to mend it where it is."""

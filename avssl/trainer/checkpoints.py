@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from avssl.errors import UserError
-from avssl.trainer.files import UNFINISHED, reading, write_whole, writing
+from avssl.system.files import remove_unfinished, write_whole
 
 FORMAT = 1
 KEPT = 2
@@ -64,8 +64,6 @@ class Checkpoints:
         """
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **state}, buffer)
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.path(step), _sealed(buffer))
         self._best_seen[step] = best_step
         self._prune()
@@ -76,9 +74,7 @@ class Checkpoints:
         Raises:
             UserError: there are checkpoints and none can be read.
         """
-        for left_over in self.folder.glob(f"*{UNFINISHED}"):
-            with writing(left_over):
-                left_over.unlink()
+        remove_unfinished(self.folder)
         damaged: list[int] = []
         for step in reversed(self.steps()):
             try:
@@ -114,8 +110,10 @@ class Checkpoints:
             UserError: it cannot be read.
         """
         path = self.path(step)
-        with reading(path):
+        try:
             data = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror or error}") from error
         sealed = _is_whole(data)
         if sealed is False:
             raise _Damaged(f"checkpoint {path} is damaged (its checksum differs)")

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from avssl.system.process_pool import spare_cores
+
 PACKAGES = ("avssl", "torch", "torchvision", "torchaudio", "av", "librosa", "soxr", "numpy", "pillow", "safetensors")
 
 
@@ -29,7 +31,7 @@ def describe_environment() -> dict[str, Any]:
             "processor": torch.cpu.get_capabilities().get("cpu_name", platform.processor())
             if hasattr(torch.cpu, "get_capabilities")
             else platform.processor(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cores": spare_cores(),
             "torch_threads": torch.get_num_threads(),
             "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         },

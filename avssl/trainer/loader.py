@@ -196,5 +196,6 @@ def _start_worker(_: int) -> None:
     """
     shared_memory.end_where_it_fails()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_GRACE_SECONDS) and None)
+    if hasattr(signal, "alarm"):  # Windows has none, and sends no SIGTERM either
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_GRACE_SECONDS) and None)

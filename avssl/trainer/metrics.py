@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.trainer.files import write_whole, writing
+from avssl.system.files import write_whole, writing
 
 if TYPE_CHECKING:
     from avssl.trainer.events import EventFile

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any
+from typing import Any
 
 import yaml
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.system.files import read_json
+from avssl.system.files import UNFINISHED, read_json, remove_unfinished, take_lock, write_json, write_whole, writing
 from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.distributed import is_writer
 from avssl.trainer.environment import describe_environment
-from avssl.trainer.files import UNFINISHED, write_whole, writing
 from avssl.trainer.metrics import MetricsLog
 
 SaveEncoder = Callable[[nn.Module, Path], Any]
@@ -62,12 +59,16 @@ class RunFolder:
         self.config = plain(config)
         self.checkpoints = Checkpoints(self.path / "checkpoints", PARTS)
         self.metrics = MetricsLog(self.path)
-        self._lock: IO[str] | None = None
+        self._unlock: Callable[[], None] | None = None
         if self.writes:
             with writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
                 _refuse_something_else(self.path)
-                self._lock = _locked(self.path)
+                self._unlock = take_lock(self.path / _LOCK)
+            if self._unlock is None:
+                raise UserError(
+                    f"another process is training in {self.path}; wait for it, stop it, or choose another --out"
+                )
             try:
                 self._begin(self.config, may_differ, plain(defaults))
             except BaseException:
@@ -88,10 +89,7 @@ class RunFolder:
     def write_json(self, name: str, value: Any) -> None:
         """Write ``value`` whole as ``RUN/name`` ("results/controls.json")."""
         if self.writes:
-            path = self.path / name
-            with writing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+            write_json(self.path / name, value)
 
     def write_encoders(self, encoders: Mapping[str, nn.Module], save: SaveEncoder | None = None) -> None:
         """Write each encoder by its role, for ``avssl.load``; ``save`` is the networks' own by default."""
@@ -110,13 +108,13 @@ class RunFolder:
     def close(self) -> None:
         """Give the folder free."""
         self.metrics.close()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-            _held.discard(self.path.resolve())
+        if self._unlock is not None:
+            self._unlock()
+            self._unlock = None
 
     def _begin(self, config: dict[str, Any], may_differ: Collection[str], defaults: Mapping[str, Any]) -> None:
         known = self.path / "config.yaml"
+        remove_unfinished(self.path)
         if known.exists():
             _refuse_other_options(self.path, _read(known), config, may_differ, defaults)
             self._note_start()
@@ -147,25 +145,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     return str(value) if isinstance(value, os.PathLike) else value
-
-
-_held: set[Path] = set()
-"""Folders that this process has locked: the system's lock is between processes only."""
-
-
-def _locked(folder: Path) -> IO[str]:
-    """Lock by fcntl: unlike flock it is not inherited, so workers that outlive a killed run hold nothing."""
-    busy = UserError(f"another process is training in {folder}; wait for it, stop it, or choose another --out")
-    if folder.resolve() in _held:
-        raise busy
-    file = (folder / _LOCK).open("a")
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise busy from None
-    _held.add(folder.resolve())
-    return file
 
 
 def _refuse_something_else(folder: Path) -> None:

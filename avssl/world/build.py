@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError
+from avssl.system.console import Progress
+from avssl.system.files import remove_unfinished, write_json, write_whole
+from avssl.system.process_pool import Lost, each, progressed, spare_cores
 from avssl.world.clip import make_clip
-from avssl.world.files import write_bytes, write_video
+from avssl.world.files import write_video
 from avssl.world.settings import SPLITS, Settings
 from avssl.world.truth import truth_bytes
 
-Progress = Callable[[int, int], None]
 Name = tuple[str, int]
 
 _PORTION = 16
 """Clips that a worker makes before it reports; fewer where there are few, so that all have work to the end."""
 
 _STALE_SECONDS = 600.0
+"""A younger file may be another process's work."""
 
 
 def build(out: Path, settings: Settings, workers: int | None = None, progress: Progress | None = None) -> None:
@@ -43,7 +40,7 @@ def build(out: Path, settings: Settings, workers: int | None = None, progress: P
         UserError: if ``out`` holds something else, or cannot be written to.
     """
     try:
-        processes = (os.cpu_count() or 1) if workers is None else max(workers, 1)
+        processes = spare_cores() if workers is None else max(workers, 1)
         _build(out, settings, processes, progress or (lambda done, total: None))
     except OSError as error:
         raise UserError(f"{out}: the world cannot be written: {error.strerror or error}") from error
@@ -70,40 +67,18 @@ def _build(out: Path, settings: Settings, workers: int, progress: Progress) -> N
     for made in _made(out, settings, portions, min(workers, len(portions))):
         done += made
         progress(done, len(names))
-    write_bytes(out / "world.json", _as_bytes(_description(settings, complete=True)))
+    write_json(out / "world.json", _description(settings, complete=True))
 
 
 def _made(out: Path, settings: Settings, portions: list[list[Name]], workers: int) -> Iterator[int]:
     """Make all portions; yields the number of clips in each as it is finished."""
-    if workers <= 1:
-        for portion in portions:
-            yield _make(out, settings, portion)
-        return
-    # Spawned, not forked: the caller may have threads of its own.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker) as pool:
-        try:
-            for future in as_completed([pool.submit(_make, out, settings, portion) for portion in portions]):
-                yield future.result()
-        except BrokenProcessPool as error:
+    for _, made in each(partial(_make, out, settings), portions, workers if workers > 1 else 0):
+        if isinstance(made, Lost):
             raise UserError(
-                f"{out}: a worker process ended before its work was done (too little memory? a script that is not "
-                'under `if __name__ == "__main__":`?); with workers=1 one process makes everything'
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Interrupts are the parent's to answer; a parent that is killed takes its workers along, which would wait on."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-
-
-def _end_with_the_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+                f"{out}: a worker process ended before its work was done ({made.reason}; too little memory?); "
+                "with workers=1 one process makes everything"
+            )
+        yield made
 
 
 def _make(out: Path, settings: Settings, names: list[Name]) -> int:
@@ -112,7 +87,8 @@ def _make(out: Path, settings: Settings, names: list[Name]) -> int:
         path = clip_path(out, split, index)
         write_video(path, clip.frames, settings.fps, clip.samples, settings.rate)
         # Written last: a clip is made when its truth is there.
-        write_bytes(path.with_suffix(".json"), truth_bytes(clip.truth))
+        write_whole(path.with_suffix(".json"), truth_bytes(clip.truth))
+        progressed()
     return len(names)
 
 
@@ -139,24 +115,13 @@ def _claim(out: Path, settings: Settings) -> None:
         raise UserError(f"{out}: not empty and not a generated world; choose another folder")
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
-        _sweep(out / split)
+        remove_unfinished(out / split, _STALE_SECONDS)
     if found is None:
-        write_bytes(out / "world.json", _as_bytes(wanted))
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process left half written; a younger file may be another process's work."""
-    for unfinished in folder.glob(".*.part"):
-        if time.time() - unfinished.stat().st_mtime > _STALE_SECONDS:
-            unfinished.unlink(missing_ok=True)
+        write_json(out / "world.json", wanted)
 
 
 def _description(settings: Settings, complete: bool) -> dict[str, Any]:
     return {**settings.as_json(), "complete": complete}
-
-
-def _as_bytes(description: dict[str, Any]) -> bytes:
-    return json.dumps(description, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+from avssl.system.files import whole_path
 
 _VIDEO_OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "1", "x264-params": "no-deblock=1:no-mbtree=1"}
 """One thread, since every core makes a clip of its own; without deblocking, files are read a third faster. Without
@@ -23,7 +22,7 @@ _AAC_FRAME = 1024
 
 def write_video(path: Path, frames: NDArray[np.uint8], fps: int, samples: NDArray[np.float32], rate: int) -> None:
     """Write ``frames`` (n, h, w, 3) and mono ``samples`` (n,) as one MP4 file."""
-    with whole_file(path) as unfinished, av.open(str(unfinished), "w", format="mp4") as container:
+    with whole_path(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=fps, options=_VIDEO_OPTIONS)
         video.height, video.width = frames.shape[1:3]
         video.pix_fmt = "yuv420p"
@@ -41,22 +40,3 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: int, samples: NDArra
             container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
         container.mux(video.encode(None))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` as one file."""
-    with whole_file(path) as unfinished:
-        unfinished.write_bytes(content)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write to; when all went well the file appears as ``path`` by rename after fsync."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield unfinished
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

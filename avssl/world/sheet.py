@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from avssl.errors import UserError
-from avssl.world.files import write_bytes
+from avssl.system.files import write_whole
 from avssl.world.settings import SCENES
 from avssl.world.truth import boxes, read_truth
 
@@ -62,7 +62,7 @@ def draw_sheet(paths: list[Path], out: Path) -> None:
     packed = io.BytesIO()
     # A palette keeps the file small; at this many colours nobody sees the difference.
     sheet.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3).save(packed, "PNG", optimize=True)
-    write_bytes(out, packed.getvalue())
+    write_whole(out, packed.getvalue())
 
 
 def _varied(truths: dict[Path, dict[str, Any]], count: int) -> list[Path]:

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from trainer_toy import save_toy_encoder, toy_plans, train, weights_digest
 
 from avssl.errors import UserError
-from avssl.trainer.files import write_whole
+from avssl.system.files import write_whole
 from avssl.trainer.loop import fit
 from avssl.trainer.metrics import MetricsLog
 from avssl.trainer.options import TrainOptions
@@ -131,7 +131,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write .*file/run: Not a directory"):
+    with pytest.raises(UserError, match=r"cannot write .*file/run: a part of this path is a file"):
         RunFolder(tmp_path / "file" / "run", {})
 
 
@@ -155,7 +155,9 @@ def test_a_full_disk_while_saving_loses_nothing(run, tmp_path, monkeypatch):
                 save(state, step, best)
 
         monkeypatch.setattr(again.checkpoints, "save", save_on_a_full_disk)
-        with pytest.raises(UserError, match=r"cannot write .*step-00000012.pt: File too large; make room") as told:
+        with pytest.raises(
+            UserError, match=r"cannot write .*step-00000012.pt: the file grows larger than .*; choose another"
+        ) as told:
             go(again)
         assert "\n" not in str(told.value)
         assert [path.name for path in again.checkpoints.folder.iterdir()] == ["step-00000006.pt"]

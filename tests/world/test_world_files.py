@@ -136,12 +136,11 @@ def test_a_contact_sheet_of_nothing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads the children of a process from /proc")
 def test_a_killed_generation_leaves_no_process_behind(tmp_path: Path) -> None:
     out, script = tmp_path / "world", tmp_path / "make.py"
-    script.write_text(
-        f"from avssl.world import generate\nif __name__ == '__main__': generate({str(out)!r}, train=4000, workers=2)\n"
-    )
+    script.write_text(f"from avssl.world import generate\ngenerate({str(out)!r}, train=4000, workers=2)\n")
     process = subprocess.Popen([sys.executable, str(script)])
     wait_until(lambda: any((out / "train").glob("*.json")))
-    started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    children = Path(f"/proc/{process.pid}/task").glob("*/children")
+    started = [number for thread in children for number in thread.read_text().split()]
     assert len(started) >= 2
     process.kill()
     process.wait()
