@@ -9,6 +9,7 @@ from pathlib import Path
 
 from avssl.cli.command import parsed
 from avssl.media import open_media, prepare
+from avssl.media.prepared.shard import Settings
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
 from avssl.system.console import duration, folder_size, log, size
@@ -22,15 +23,11 @@ avssl train av-correspondence --data prepared/"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrepareOptions:
+class PrepareOptions(Settings):
     """What is prepared, how, and where it goes."""
 
     data: str = argument("folder of videos or images, CSV (path[,label,start,split]), tar of images")
     out: str = argument("folder to write")
-    side: int | None = option(256, "pixels of the shorter side; larger pictures are scaled down; null keeps all", low=1)
-    fps: float | None = option(None, "frames a second to keep (default: every frame)", above=0)
-    rate: int | None = option(16_000, "samples a second of the stored sound, mono; null keeps each file's", low=1)
-    jpeg_quality: int = option(95, "1 to 100", low=1, high=100)
     shard_size: int | None = option(None, "items in a shard (default: shards of 256 MB or less)", low=1)
     workers: int | None = option(None, "processes (default: as many as cores)", low=0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,8 +38,7 @@ def run(argv: Sequence[str]) -> None:
     settings, options = values.build(Settings), values.build(WorldOptions)
     out, began = Path(options.out), time.monotonic()
     with progress("generating", "clips") as on_progress:
-        fields = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-        generate(out, **fields, workers=options.workers, progress=on_progress)
+        generate(out, settings, workers=options.workers, progress=on_progress)
     count = settings.train + settings.validation + settings.test
     took = duration(time.monotonic() - began)
     log(f"{out}: {count} clips of {settings.seconds:.1f} s, {size(folder_size(out))}, in {took}")

@@ -69,15 +69,8 @@ def localization_world() -> Path:
         if not is_finished(folder, CLIPS):
             count = CLIPS.train + CLIPS.validation + CLIPS.test
             log(f"generating {count} clips once, about three minutes on two cores, in {folder}")
-            with progress("generating", "clips") as told:
-                generate(
-                    folder,
-                    train=CLIPS.train,
-                    validation=CLIPS.validation,
-                    test=CLIPS.test,
-                    preset=CLIPS.preset,
-                    progress=told,
-                )
+            with progress("generating", "clips") as on_progress:
+                generate(folder, CLIPS, progress=on_progress)
     return folder
 
 

@@ -26,14 +26,8 @@ def default_world() -> Path:
         if not is_finished(folder, settings):
             count = settings.train + settings.validation + settings.test
             log(f"no --data: generating {count} clips once, about three minutes on two cores, in {folder}")
-            with progress("generating", "clips") as told:
-                generate(
-                    folder,
-                    train=settings.train,
-                    validation=settings.validation,
-                    test=settings.test,
-                    progress=told,
-                )
+            with progress("generating", "clips") as on_progress:
+                generate(folder, settings, progress=on_progress)
     return folder
 
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from avssl.options import build as built  # avssl.world.build is a module here
 from avssl.world.kinds import KINDS
 from avssl.world.settings import PRESETS, SCENES, SPLITS, Settings
 from avssl.world.truth import audible, boxes, read_truth, sounding_kinds, visible_kinds
@@ -31,47 +33,28 @@ __all__ = [
 
 def generate(
     out: Path,
+    settings: Settings | None = None,
     *,
-    train: int = 1600,
-    validation: int = 128,
-    test: int = 300,
-    seed: int = 0,
-    preset: str = "default",
-    size: int = 128,
-    fps: int = 25,
-    rate: int = 16000,
-    frames: int = 88,
-    scenes: Mapping[str, float] | None = None,
-    motions: Mapping[str, float] | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **options: Any,
 ) -> None:
     """Make a world in the folder ``out``, or continue one that was begun there with the same settings.
 
     Args:
         out: gets ``train/``, ``validation/`` and ``test/`` with ``clip_00000.mp4`` and its truth
             ``clip_00000.json`` …, and ``world.json`` with all settings.
-        train: training clips.
-        validation: validation clips.
-        test: test clips.
-        seed: another seed, another world; the same seed, the same bytes of truth.
-        preset: shares of scenes and motions by name, of ``PRESETS``.
-        size: side of the picture in pixels.
-        fps: frames a second.
-        rate: sound samples a second.
-        frames: frames a clip.
-        scenes: shares of scenes by name (of ``SCENES``) instead of the preset's.
-        motions: shares of motions instead of the preset's.
+        settings: what the world is made of.
         workers: processes; by default one for each core.
         progress: called with the clips done and the clips of the whole world.
+        options: instead of ``settings``, fields of :class:`Settings` that are not as by default.
 
     Raises:
         UserError: for settings that make no world, or a folder that holds something else.
     """
     from avssl.world.build import build
 
-    settings = Settings(train, validation, test, seed, preset, size, fps, rate, frames, scenes, motions)
-    build(Path(out), settings, workers, progress)
+    build(Path(out), settings or built(Settings, options), workers, progress)
 
 
 def is_finished(out: Path, settings: Settings) -> bool:

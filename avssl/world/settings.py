@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from avssl.errors import UserError, did_you_mean
+from avssl.options import option
 
 VERSION = 3
 """Raised whenever the same seed would give another world."""
@@ -56,20 +57,18 @@ class Settings:
         UserError: for a value that makes no world.
     """
 
-    train: int = field(default=1600, metadata={"help": "training clips"})
-    validation: int = field(default=128, metadata={"help": "validation clips"})
-    test: int = field(default=300, metadata={"help": "test clips"})
-    seed: int = field(default=0, metadata={"help": "another seed, another world"})
-    preset: str = field(default="default", metadata={"help": f"shares of scenes: {', '.join(PRESETS)}"})
-    size: int = field(default=128, metadata={"help": "side of the picture in pixels, even"})
-    fps: int = field(default=25, metadata={"help": "frames a second"})
-    rate: int = field(default=16000, metadata={"help": "sound samples a second"})
-    frames: int = field(default=88, metadata={"help": "frames a clip"})
-    scenes: Mapping[str, float] | None = field(
-        default=None, metadata={"help": f"shares of scenes instead of the preset's: {', '.join(SCENES)}"}
-    )
-    motions: Mapping[str, float] | None = field(
-        default=None, metadata={"help": f"shares of motions instead of the preset's: {', '.join(MOTIONS)}"}
+    train: int = option(1600, "training clips")
+    validation: int = option(128, "validation clips")
+    test: int = option(300, "test clips")
+    seed: int = option(0, "another seed, another world")
+    preset: str = option("default", f"shares of scenes: {', '.join(PRESETS)}")
+    size: int = option(128, "side of the picture in pixels, even")
+    fps: int = option(25, "frames a second")
+    rate: int = option(16000, "sound samples a second")
+    frames: int = option(88, "frames a clip")
+    scenes: Mapping[str, float] | None = option(None, f"shares of scenes instead of the preset's: {', '.join(SCENES)}")
+    motions: Mapping[str, float] | None = option(
+        None, f"shares of motions instead of the preset's: {', '.join(MOTIONS)}"
     )
 
     def __post_init__(self) -> None:

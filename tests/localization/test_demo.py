@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+import avssl
 from avssl.cli.main import main
+from avssl.errors import UserError
 from avssl.localization.analysis import Analysis
 from avssl.localization.spreading import peak_of
 from avssl.networks.audio import AudioConfig, AudioEncoder
@@ -215,3 +217,21 @@ def test_between_two_moments_the_peak_stays_where_one_of_them_has_it() -> None:
         region, _, _ = analysis.at(seconds)
         x, y = peak_of(region)
         assert min(np.hypot(x - 2.5 / 9, y - 2.5 / 9), np.hypot(x - 6.5 / 9, y - 6.5 / 9)) < 0.06
+
+
+def test_from_python_it_writes_what_the_command_writes(run: Path, tmp_path: Path) -> None:
+    write_clip(tmp_path / "in.mp4", STEADY, 2.0)
+    shown = avssl.localize(tmp_path / "in.mp4", run, out=tmp_path / "python.mp4", threshold=-1000, per_second=4)
+    words = [str(tmp_path / "in.mp4"), "--run", str(run), "--threshold", "-1000", "--per-second", "4"]
+    assert main(["localize", *words, "-o", str(tmp_path / "command.mp4")]) == 0
+    assert shown.video == tmp_path / "python.mp4"
+    assert shown.facts.read_text() == (tmp_path / "command.json").read_text()
+
+
+def test_from_python_an_option_that_does_not_fit_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no option is called 'per_secnd'; did you mean 'per_second'"):
+        avssl.localize("in.mp4", run, out=tmp_path / "out.mp4", per_secnd=4)
+    with pytest.raises(UserError, match=r"per_second \(0\) must be more than 0 and at most 120"):
+        avssl.localize("in.mp4", run, out=tmp_path / "out.mp4", per_second=0)
+    with pytest.raises(UserError, match="output wants text, not None"):
+        avssl.localize("in.mp4", run)

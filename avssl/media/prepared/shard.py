@@ -20,23 +20,21 @@ from avssl.media.facts import Facts, Media, Rejected
 from avssl.media.indexing.item_table import TableWriter
 from avssl.media.prepared.read import SOUND_BLOCK, StoredSound, shard_name
 from avssl.media.selection import Subset
+from avssl.options import option
 from avssl.system.files import whole_file, whole_folder
 
 SOUND_AT_ONCE_SECONDS = 600
 """Sound is decoded in stretches of this many whole seconds, so that they join without a seam."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
-    """What a prepared set keeps of its originals."""
+    """What a prepared set keeps of its originals. With ``fps`` frames are those shown at 0, 1/fps, 2/fps …"""
 
-    side: int | None = 256
-    """Pixels of the shorter side; larger pictures are scaled down, smaller ones kept. None: all as they are."""
-    fps: float | None = None
-    """Frames a second to keep: those shown at 0, 1/fps, 2/fps … None: every frame."""
-    rate: int | None = 16_000
-    """Samples a second of the stored sound. None: as each file has it."""
-    jpeg_quality: int = 95
+    side: int | None = option(256, "pixels of the shorter side; larger pictures are scaled down; null keeps all", low=1)
+    fps: float | None = option(None, "frames a second to keep (default: every frame)", above=0)
+    rate: int | None = option(16_000, "samples a second of the stored sound, mono; null keeps each file's", low=1)
+    jpeg_quality: int = option(95, "1 to 100", low=1, high=100)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) to store a picture at."""
