@@ -12,8 +12,13 @@ from safetensors.torch import save_file
 import avssl
 from avssl.errors import UserError
 from avssl.evaluate.data.encoders import random_twin
+from avssl.networks.dense import stage_channels
+from avssl.networks.detector import EncoderBackbone
 from avssl.networks.geometry import geometries
+from avssl.networks.normals import NormalsNetwork
+from avssl.networks.pose import PoseNetwork
 from avssl.networks.saving import load_module, save_module
+from avssl.networks.scales import stage_scales
 from avssl.networks.vision import VisionConfig, VisionEncoder
 
 timm = pytest.importorskip("timm", reason="the extra [timm] is not installed")
@@ -231,3 +236,13 @@ def test_where_cells_lie_is_measured_for_modules_of_any_make(name, stride, offse
     measured = geometries(module)[stage]
     assert (measured.stride, measured.channels) == (known.stride, known.channels)
     assert abs(measured.offset - known.offset) <= known.stride / 8
+
+
+def test_heads_for_boxes_joints_and_normals_stand_on_a_vit():
+    vit, pictures = encoder(VIT, 64), torch.rand(2, 3, 64, 96)
+    backbone = EncoderBackbone(vit)
+    assert backbone.stage.startswith("blocks-") and backbone(pictures).shape == (2, backbone.out_channels, 4, 6)
+    squares = pictures[..., :64]
+    channels = {name: count for name, (count, _) in stage_channels(vit, 64).items()}
+    assert PoseNetwork(vit, channels, 3, 16, 8, frozen=True)(squares).shape == (2, 3, 16, 16)
+    assert NormalsNetwork(vit, stage_scales(vit, [pictures]), 8)(pictures).shape == (2, 3, 32, 48)

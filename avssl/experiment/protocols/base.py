@@ -255,6 +255,13 @@ def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encod
     return open_encoder(run, name), name
 
 
+def label_of(place: str) -> str:
+    """What rows call a run, or an encoder of a library or a file, that stands beside another."""
+    if place.partition(":")[0] in LIBRARIES:
+        return ":".join(place.split(":")[:2])
+    return Path(place).resolve().name
+
+
 def encoder_name(encoder: Encoder) -> str:
     """What an encoder that belongs to no run is called: its network's name, or its class."""
     config = encoder.describe()["config"]

@@ -19,6 +19,7 @@ from avssl.experiment.protocols.base import (
     SourceOptions,
     Subject,
     fitting_encoder,
+    label_of,
 )
 from avssl.options import option
 from avssl.system.console import log, progress
@@ -133,7 +134,7 @@ def _encoders(options: Options, subject: Subject, role: str) -> dict[str, Compar
     twins = [encoder.describe()]
     for place in options.beside:
         other, _ = fitting_encoder(place, None, role)
-        label = _unused(Path(place).resolve().name, made)
+        label = _unused(label_of(place), made)
         made[label] = Compared(other, None, f"trained: {label}")
         if other.describe() not in twins:
             twins.append(other.describe())

@@ -19,6 +19,7 @@ from avssl.experiment.protocols.base import (
     SplitOptions,
     Subject,
     fitting_encoder,
+    label_of,
 )
 from avssl.options import option
 from avssl.system.console import log, progress
@@ -93,7 +94,7 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
     taking = Taking(moments_of(options, encoder), options.pool, options.numbers)
     encoders = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     for run in options.beside:
-        encoders[Path(run).name], _ = fitting_encoder(run, None, encoder.role)
+        encoders[label_of(run)], _ = fitting_encoder(run, None, encoder.role)
     if options.supervised is not None:
         encoders["supervised"] = supervised_encoder(options.supervised, options.supervised_network)
     found: list[Encoded] = []
