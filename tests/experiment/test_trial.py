@@ -7,11 +7,11 @@ import pytest
 from made_pictures import Textures
 from toy_media import RATE, ToyVideos
 
-from avssl.experiment.audit import shortcuts
+from avssl.evaluate.pretext import shortcuts
 from avssl.experiment.audit.copied import copies_found
 from avssl.experiment.audit.marks import Leak, mark
 from avssl.experiment.audit.planted import Drawn, caught
-from avssl.experiment.audit.shortcuts import Prober
+from avssl.experiment.audit.trial import shortcut_finding
 from avssl.media.selection import Subset
 from avssl.tasks.registry import BUILT_IN, get
 
@@ -109,10 +109,14 @@ def test_the_same_leak_is_planted_again():
 def test_a_shortcut_is_shown_with_its_countermeasure_and_without():
     pictures = Textures(400, size=(60, 60))
     turned = shortcuts.known(made("rotation"), pictures)[0]
-    found = Prober(made("rotation"), pictures, asked=1, puzzles=500).probed(turned)
+
+    def finding(task):
+        return shortcut_finding(task, turned, shortcuts.Prober(task, pictures, puzzles=500).tried(turned), asked=1)
+
+    found = finding(made("rotation"))
     assert (found.verdict, found.name) == ("ok", "rotation: borders left by interpolation")
     assert found.unguarded is not None and found.unguarded[1] > 0.9
-    off = Prober(made("rotation", turn="interpolated"), pictures, asked=1, puzzles=500).probed(turned)
+    off = finding(made("rotation", turn="interpolated"))
     assert (off.verdict, off.note) == ("leak", "its countermeasure is off")
 
 

@@ -1,16 +1,16 @@
-"""Probes of shortcuts: can the answer be read off a cue that has nothing to do with what the picture shows?
+"""Shortcuts: each known way to a task's answer past what the picture shows, tried with its countermeasure and without.
 
 A probe draws puzzles of a task, reduces each to the features of one cue, and fits a linear classifier on them. With
 the task's countermeasure it must be at chance; without it, it shows what a network would have learned instead.
 
-    probe(Rotation(options).held_out(), media, borders)            -> 0.25
-    probe(Rotation(turn interpolated).held_out(), media, borders)  -> 1.0
+    probe(Rotation(options).held_out(), media, cues.borders)            -> 0.25
+    probe(Rotation(turn interpolated).held_out(), media, cues.borders)  -> 1.0
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,13 +18,46 @@ from torch import Tensor, nn
 
 from avssl.evaluate.core.optimize import minimize_convex
 from avssl.evaluate.core.statistics import accuracy_interval
+from avssl.evaluate.pretext import cues
+from avssl.evaluate.pretext.cues import Cue
 from avssl.media.facts import Media
-from avssl.networks.shuffle_learn import blurred
 from avssl.samplers.keys import Key
-from avssl.tasks.base import Batch, Task
+from avssl.tasks.base import Task
 
-Cue = Callable[[Any, Batch], Tensor]
-"""From a task and a batch of its puzzles to (N, features), N as there are answers."""
+Changes = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """One shortcut.
+
+    Attributes:
+        name: for people.
+        cue: what is looked at.
+        without: options that take the countermeasure away.
+        guard: options that put it fully on, where the task does not have it by default.
+        fixed: options of both, without which the cue cannot be asked about.
+        in_training: whether only training puzzles are treated.
+    """
+
+    name: str
+    cue: Cue
+    without: Changes
+    guard: Changes | None = None
+    fixed: Changes | None = None
+    in_training: bool = False
+
+
+def known(task: Task, media: Media) -> list[Shortcut]:
+    """The shortcuts that are known of a task; none of one that has no classes."""
+    made = _KNOWN.get(task.name)
+    return made(task, media) if made else []
+
+
+def known_count(task: Task) -> int:
+    """How many they are, about, before the data are looked at."""
+    return _COUNTS.get(task.name, 0)
+
 
 _PROBE_EPOCH = -3  # puzzles of its own, neither of training nor of judging
 
@@ -68,195 +101,152 @@ def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int 
     return Probed(sum(right) / len(right), low, high, len(right), 1 / task.classes)
 
 
-# --- cues of rotation -----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Tried:
+    """What came of a shortcut.
 
-
-def borders(task: Any, batch: Batch) -> Tensor:
-    """How much darker each of the four outermost lines is than the one within: black bars and corners."""
-    grey = batch["frames"].float().mean(1) / 255
-    outer = [grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]]
-    inner = [grey[:, 1], grey[:, -2], grey[:, :, 1], grey[:, :, -2]]
-    lines = [a.mean(1) - b.mean(1) for a, b in zip(outer, inner, strict=True)]
-    black = [(a < 4 / 255).float().mean(1) for a in outer]
-    return torch.stack([*lines, *black], 1)
-
-
-# --- cues of relative position --------------------------------------------------------------------------
-
-
-def seams(task: Any, batch: Batch) -> Tensor:
-    """How well the second patch would continue the first at each of its four sides: less is better."""
-    first, second = _pairs(task, batch)
-    facing = [
-        (first[..., 0, :], second[..., -1, :]),  # above
-        (first[..., -1, :], second[..., 0, :]),  # below
-        (first[..., :, 0], second[..., :, -1]),  # left
-        (first[..., :, -1], second[..., :, 0]),  # right
-    ]
-    costs = torch.stack([_rms(a - b) for a, b in facing], 1)
-    corners = [
-        (first[..., 0, 0], second[..., -1, -1]),
-        (first[..., 0, -1], second[..., -1, 0]),
-        (first[..., -1, 0], second[..., 0, -1]),
-        (first[..., -1, -1], second[..., 0, 0]),
-    ]
-    at_corners = torch.stack([(a - b).abs().mean(1) for a, b in corners], 1)
-    relative = costs - costs.mean(1, keepdim=True)
-    return torch.cat([relative, costs == costs.amin(1, keepdim=True), at_corners], 1)
-
-
-def aberration(task: Any, batch: Batch) -> Tensor:
-    """By how much green is moved against red and blue in each patch: a lens tells so where in the picture it lies."""
-    first, second = _pairs(task, batch)
-    moves = [_movement(patch[:, 1], (patch[:, 0] + patch[:, 2]) / 2) for patch in (first, second)]
-    # Where a patch lies goes with where it moves its colours, and the answer with the difference of the two.
-    return torch.cat([*moves, moves[1] - moves[0]], 1)
-
-
-def levels(task: Any, batch: Batch) -> Tensor:
-    """Mean of each colour, and contrast, of each patch of a puzzle: what light and shade tell of the place."""
-    patches = task.fed(batch)
-    told = torch.cat([patches.mean((2, 3)), patches.std((1, 2, 3))[:, None]], 1)
-    return told[batch["chosen"]].flatten(1)
-
-
-def gradients(task: Any, batch: Batch) -> Tensor:
-    """Mean magnitude of the gradient of each patch of a puzzle: where a lens is sharp, and things are near."""
-    patches = task.fed(batch).mean(1)
-    down, right = patches[:, 1:, :-1] - patches[:, :-1, :-1], patches[:, :-1, 1:] - patches[:, :-1, :-1]
-    told: Tensor = (down.square() + right.square()).sqrt().mean((1, 2))
-    return told[batch["chosen"]].clamp_min(1e-6).log()
-
-
-def lines(reach: int = 0) -> Cue:
-    """How well the profiles of two patches, of columns and of rows, agree: long lines go through both.
-
-    Args:
-        reach: pixels by which one may be moved against the other; the best agreement counts.
+    Attributes:
+        now, off, on: as the task is set, without the countermeasure, and with it fully on where that is more.
+        guarded: whether the task has a countermeasure on.
+        guard: the options that put it fully on.
     """
 
-    def cue(task: Any, batch: Batch) -> Tensor:
-        first, second = (patch.mean(1) for patch in _pairs(task, batch))
-        best = [_agreement(first.mean(axis), second.mean(axis), reach) for axis in (1, 2)]
-        told = torch.stack(best, 1)
-        return torch.cat([told, told.square()], 1)
-
-    return cue
+    now: Probed
+    off: Probed
+    on: Probed | None
+    guarded: bool
+    guard: Changes
 
 
-# --- cues of jigsaw -------------------------------------------------------------------------------------
+class Prober:
+    """Probes the shortcuts of one task on some media; puzzles of the same options are drawn once for all of them.
 
+    Args:
+        task: as it would be trained, with its statistics.
+        media: what puzzles are drawn from.
+        puzzles: of each probe.
+        seed: of the puzzles.
+    """
 
-def tile_seams(task: Any, batch: Batch) -> Tensor:
-    """How badly the tiles fit each other in each arrangement of the set: (N, permutations), relative to the best."""
-    tiles = task.fed(batch)[batch["chosen"]]  # (N, n², 3, p, p) in the order shown
-    side = round(tiles.shape[1] ** 0.5)
-    beside = _fit(tiles[..., :, -1], tiles[..., :, 0])  # (N, i, j): j to the right of i
-    below = _fit(tiles[..., -1, :], tiles[..., 0, :])
-    costs = []
-    for order in task.permutations:
-        at = torch.empty(len(order), dtype=torch.long)  # where each tile is shown
-        at[torch.tensor(order)] = torch.arange(len(order))
-        board = at.view(side, side)
-        right = beside[:, board[:, :-1].flatten(), board[:, 1:].flatten()].mean(1)
-        under = below[:, board[:-1].flatten(), board[1:].flatten()].mean(1)
-        costs.append(right + under)
-    cost = torch.stack(costs, 1)
-    return -(cost - cost.amin(1, keepdim=True))
+    def __init__(self, task: Task, media: Media, *, puzzles: int, seed: int = 0) -> None:
+        self.task, self.media = task, media
+        self.puzzles, self.seed = puzzles, seed
+        self._variants: dict[str, Task] = {}
 
+    def tried(self, shortcut: Shortcut) -> Tried:
+        """The cue alone on held-out puzzles: as the task is set, with the countermeasure off, and with it fully on."""
+        without, guard = self._changes(shortcut.without), self._changes(shortcut.guard or {})
+        now = self._probed(shortcut, {})
+        return Tried(
+            now,
+            off=self._probed(shortcut, without) if without else now,
+            on=self._probed(shortcut, guard) if guard else None,
+            guarded=bool(without),
+            guard=guard,
+        )
 
-def tile_aberration(task: Any, batch: Batch) -> Tensor:
-    """By how much green is moved against red and blue in each place of the board: (N, n² · 2), down and right."""
-    tiles = task.fed(batch)
-    moves = _movement(tiles[:, 1], (tiles[:, 0] + tiles[:, 2]) / 2)
-    return moves[batch["chosen"]].flatten(1)
+    def _changes(self, options: Changes) -> dict[str, Any]:
+        """Those that the task does not have already."""
+        return {name: value for name, value in options.items() if getattr(self.task.options, name) != value}
 
+    def _probed(self, shortcut: Shortcut, changes: Changes) -> Probed:
+        task = self._variant({**(shortcut.fixed or {}), **changes}, shortcut.in_training)
+        return probe(task, self.media, shortcut.cue, puzzles=self.puzzles, seed=self.seed)
 
-def misalignment(task: Any, batch: Batch) -> Tensor:
-    """How far each two colours of a tile are out of line, whichever way, in each place of the board: (N, n² · 6)."""
-    tiles = task.fed(batch)
-    pairs = [_movement(tiles[:, one], tiles[:, other]).abs() for one, other in ((0, 1), (0, 2), (1, 2))]
-    return torch.cat(pairs, 1)[batch["chosen"]].flatten(1)
-
-
-# --- cues of shuffle-learn ------------------------------------------------------------------------------
-
-
-def outer_change(task: Any, batch: Batch) -> Tensor:
-    """How much the outer two frames differ, and its square: with the wrong ones shuffled, they are nearer in time."""
-    frames = batch["frames"].float() / 255
-    change = _rms(frames[:, 0] - frames[:, 2])
-    return torch.stack([change, change.square()], 1)
-
-
-def brightening(task: Any, batch: Batch) -> Tensor:
-    """Whether the second and the third frame are brighter than the first: an arrow of time."""
-    level = batch["frames"].float().mean((2, 3, 4))
-    arrow: Tensor = (level[:, 1:] - level[:, :1]).sign()
-    return arrow
-
-
-def sharpness(task: Any, batch: Batch) -> Tensor:
-    """By how much each two frames, as they are fed, differ in sharpness: a codec's traces tell its place in time."""
-    grey = blurred(batch["frames"], task.options.blur).float().mean(2)
-    level = (grey[..., 1:] - grey[..., :-1]).abs().mean((2, 3))
-    apart = torch.stack([level[:, 1] - level[:, 0], level[:, 1] - level[:, 2], level[:, 0] - level[:, 2]], 1)
-    return torch.cat([apart, apart.abs()], 1)
-
-
-# --- cues of av-correspondence --------------------------------------------------------------------------
-
-
-def loudness(task: Any, batch: Batch) -> Tensor:
-    """How loud the sound is, and its square, in dB: (N, 2)."""
-    level = 10 * batch["waveform"].float().square().mean(-1).clamp_min(1e-12).log10()
-    return torch.stack([level, level.square()], 1)
+    def _variant(self, changes: Changes, in_training: bool) -> Task:
+        """The task with other options and what it learned of its data; it remembers its puzzles."""
+        key = repr((sorted(changes.items()), in_training))
+        if key not in self._variants:
+            made = type(self.task)(replace(self.task.options, **changes))
+            made.load_state(self.task.state())
+            made.training = in_training
+            self._variants[key] = _remembering(made if in_training else made.held_out())
+        return self._variants[key]
 
 
 # --- how ------------------------------------------------------------------------------------------------
 
 
-def _pairs(task: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    chosen = task.fed(batch)[batch["chosen"]]
-    return chosen[:, 0], chosen[:, 1]
+def _remembering(task: Task) -> Task:
+    """The task, which draws each puzzle once."""
+    kind = type(task)
+    known: dict[Key, Any] = {}
+
+    class Remembering(kind):  # type: ignore[misc, valid-type]
+        def draw(self, media: Media, key: Key) -> Any:
+            if key not in known:
+                known[key] = super().draw(media, key)
+            return known[key]
+
+    task.__class__ = Remembering
+    return task
 
 
-def _agreement(one: Tensor, other: Tensor, reach: int) -> Tensor:
-    """The greatest correlation of two rows of values (N, p), moved against each other by ``reach`` at most: (N,)."""
-    length = one.shape[1]
-    found = []
-    for move in range(-reach, reach + 1):
-        a = one[:, max(move, 0) : length + min(move, 0)]
-        b = other[:, max(-move, 0) : length + min(-move, 0)]
-        a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-        found.append(nn.functional.cosine_similarity(a, b))
-    return torch.stack(found, 1).amax(1)
+def _correspondence(task: Task, media: Media) -> list[Shortcut]:
+    rates = sorted(media.facts(i).frame_rate for i in range(len(media)) if media.facts(i).frame_rate > 0)
+    drawn = {"negatives": "drawn", "logistic": 1.0, "silent_rows": 0.0, "gain": 0.0}
+    without = {"negative_sounds": "anywhere"}
+    found = [Shortcut("loudness", cues.loudness, without, fixed=drawn)]
+    if rates:
+        found.append(Shortcut("place between frames", cues.on_frames(rates[len(rates) // 2]), without, fixed=drawn))
+    return found
 
 
-def _rms(x: Tensor) -> Tensor:
-    return x.square().flatten(1).mean(1).sqrt()
+def _shuffle_learn(task: Task, media: Media) -> list[Shortcut]:
+    return [
+        Shortcut("distance of the outer frames", cues.outer_change, {"ends": "shuffled"}),
+        Shortcut("growing brighter or darker", cues.brightening, {"reverse": 0.0}),
+        Shortcut("sharpness by place in the codec's group", cues.sharpness, {"blur": 0.0}, guard={"blur": 1.0}),
+    ]
 
 
-def _fit(ends: Tensor, starts: Tensor) -> Tensor:
-    """Root mean square between the last line of each tile and the first of each: (N, n², n²)."""
-    return (ends[:, :, None] - starts[:, None]).square().mean((3, 4)).sqrt()
+def _rotation(task: Task, media: Media) -> list[Shortcut]:
+    return [
+        Shortcut("borders left by interpolation", cues.borders, {"turn": "interpolated"}),
+        Shortcut("black bars", cues.borders, {"square": False}),
+    ]
 
 
-def _movement(fixed: Tensor, moved: Tensor) -> Tensor:
-    """The shift between two planes (N, p, p) in pixels, down and right, to first order.
+def _relative_position(task: Task, media: Media) -> list[Shortcut]:
+    return [
+        Shortcut("edges that continue", cues.seams, {"gap": 0, "jitter": 0}),
+        Shortcut("long straight lines", cues.lines(), {"jitter": 0}),
+        Shortcut("light and shade", cues.levels, {"normalise": False}),
+        Shortcut("strength of gradients", cues.gradients, {"normalise": False}),
+        Shortcut("coding noise", cues.gradients, {"coarsen": 0.0}, guard={"coarsen": 1.0}, in_training=True),
+        Shortcut("chromatic aberration", cues.aberration, {"colour": "keep"}),
+    ]
 
-    Least squares on gradients (Lucas & Kanade 1981), after each plane's mean and contrast are gone.
-    """
-    planes = [plane - plane.mean((1, 2), keepdim=True) for plane in (fixed, moved)]
-    a, b = (plane / plane.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-6) for plane in planes)
-    middle = (a + b) / 2
-    down = (middle[:, 2:, 1:-1] - middle[:, :-2, 1:-1]) / 2
-    right = (middle[:, 1:-1, 2:] - middle[:, 1:-1, :-2]) / 2
-    change = (b - a)[:, 1:-1, 1:-1]
-    dd, rr, dr = (x.flatten(1).mean(1) for x in (down * down, right * right, down * right))
-    dc, rc = (x.flatten(1).mean(1) for x in (down * change, right * change))
-    determinant = (dd * rr - dr * dr).clamp_min(1e-8)
-    return -torch.stack([(rr * dc - dr * rc) / determinant, (dd * rc - dr * dc) / determinant], 1).clamp(-4, 4)
+
+def _jigsaw(task: Task, media: Media) -> list[Shortcut]:
+    few = {"permutations": 8}  # a probe of few numbers cannot learn a hundred orders
+    return [
+        Shortcut(
+            "edges that continue",
+            cues.tile_seams,
+            {"tile": getattr(task.options, "cell", 0), "channel_jitter": 0},
+            fixed=few,
+        ),
+        Shortcut("light and shade", cues.levels, {"normalise": "off"}, fixed=few),
+        Shortcut("channels out of line", cues.misalignment, {"centred": False}, fixed=few),
+        Shortcut(
+            "chromatic aberration",
+            cues.tile_aberration,
+            {"grey": 0.0, "projection": 0.0, "channel_jitter": 0},
+            guard={"grey": 1.0},
+            fixed=few,
+        ),
+    ]
+
+
+_KNOWN: dict[str, Callable[[Task, Media], list[Shortcut]]] = {
+    "av-correspondence": _correspondence,
+    "shuffle-learn": _shuffle_learn,
+    "rotation": _rotation,
+    "relative-position": _relative_position,
+    "jigsaw": _jigsaw,
+}
+_COUNTS = {"av-correspondence": 2, "shuffle-learn": 3, "rotation": 2, "relative-position": 6, "jigsaw": 4}
 
 
 def _fitted(features: Tensor, label: Tensor, classes: int, seed: int) -> nn.Module:

@@ -27,8 +27,8 @@ class Steps:
     """
 
     def __init__(self, tell: Told | None, task: Task | None, items: int, measured: int, fast: bool) -> None:
+        from avssl.evaluate.pretext.shortcuts import known_count
         from avssl.experiment.audit.planted import can_be_planted
-        from avssl.experiment.audit.shortcuts import known_count
 
         self._tell = tell
         controls = 0 if task is None or fast or not can_be_planted(task) else len(task.controls()) + 1

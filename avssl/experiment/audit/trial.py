@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.experiment.audit import planted, shortcuts
+from avssl.evaluate.pretext import shortcuts
+from avssl.experiment.audit import planted
 from avssl.experiment.audit.copied import copies_found
-from avssl.experiment.audit.findings import Finding
+from avssl.experiment.audit.findings import Finding, figure, judged, widened
 from avssl.experiment.audit.parts import Division
 from avssl.experiment.audit.steps import Steps
 from avssl.media.facts import Media
@@ -77,9 +79,9 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
     task.fit_statistics(rest, seed)
     known = shortcuts.known(task, part)
     puzzles = PUZZLES_OF_VIDEOS if any_moves(part) else PUZZLES_OF_IMAGES
-    prober = shortcuts.Prober(task, part, asked=len(known), puzzles=puzzles, seed=seed)
+    prober = shortcuts.Prober(task, part, puzzles=puzzles, seed=seed)
     for count, shortcut in enumerate(known, 1):
-        trial.shortcuts.append(prober.probed(shortcut))
+        trial.shortcuts.append(shortcut_finding(task, shortcut, prober.tried(shortcut), len(known)))
         steps.done("shortcuts", count)
     if not known:
         trial.notes.append(f"no shortcut of {task.name} is known that a probe could test")
@@ -98,6 +100,35 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
             steps.done("planting", count)
             trial.planted.append(planted.caught(name, control, drawn))
     return trial
+
+
+def shortcut_finding(task: Task, shortcut: shortcuts.Shortcut, tried: shortcuts.Tried, asked: int) -> Finding:
+    """A shortcut that was tried as a line of the audit; ``asked``: of how many, whose intervals are 95 % together."""
+
+    def figures(found: shortcuts.Probed) -> tuple[float, float, float]:
+        return (found.accuracy, *widened(found.accuracy, found.low, found.high, asked))
+
+    notes = [] if tried.guarded else ["its countermeasure is off"]
+    if tried.on is not None:
+        flags = " ".join(f"--{name.replace('_', '-')} {_word(value)}" for name, value in tried.guard.items())
+        notes.append(f"{figure(*figures(tried.on))} with {flags}")
+    value, low, high = figures(tried.now)
+    return Finding(
+        name=f"{task.name}: {shortcut.name}",
+        value=value,
+        low=low,
+        high=high,
+        chance=tried.now.chance,
+        verdict=judged(low, high, tried.now.chance),
+        section="shortcuts",
+        n=tried.now.n,
+        note="; ".join(notes),
+        unguarded=figures(tried.off),
+    )
+
+
+def _word(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _enough(media: Media, items: Sequence[int] | NDArray[np.int64]) -> bool:

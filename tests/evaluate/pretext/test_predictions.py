@@ -10,7 +10,7 @@ from toy_media import RATE, ToyVideos
 
 from avssl.evaluate.core.rows import Context
 from avssl.evaluate.core.statistics import accuracy_interval
-from avssl.evaluate.pretext import shortcuts
+from avssl.evaluate.pretext import cues, shortcuts
 from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, distinct, held_out_keys, predict
 from avssl.samplers.keys import Key
 from avssl.tasks.av_correspondence import CorrespondenceOptions
@@ -66,7 +66,7 @@ def test_what_is_measured_of_training_data_before_the_start_is_no_puzzle_of_trai
 def test_a_shortcut_is_looked_for_in_puzzles_that_are_neither_trained_nor_judged_nor_measured_on(monkeypatch):
     names = Names()
     monkeypatch.setattr(shortcuts, "Key", names)
-    shortcuts.probe(Rotation(RotationOptions(side=32)).held_out(), Textures(6), shortcuts.borders, puzzles=24)
+    shortcuts.probe(Rotation(RotationOptions(side=32)).held_out(), Textures(6), cues.borders, puzzles=24)
     assert len(set(names)) == 24
     assert all(key.epoch < -1 for key in names)
     assert not set(names) & set(held_out_keys(0, 600))

@@ -13,7 +13,7 @@ from made_pictures import Textures
 from scipy.ndimage import gaussian_filter1d
 from toy_media import FPS, RATE, SIDE, ToyVideos
 
-from avssl.evaluate.pretext import shortcuts
+from avssl.evaluate.pretext import cues
 from avssl.evaluate.pretext.shortcuts import probe
 from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
 from avssl.tasks.jigsaw import Jigsaw, JigsawOptions
@@ -38,21 +38,21 @@ def jigsaw(**options):
 
 def test_a_rotation_by_interpolation_is_read_off_the_borders_and_an_exact_one_is_not():
     pictures = Textures(1000)
-    assert probe(rotation(turn="interpolated"), pictures, shortcuts.borders).accuracy > 0.9
-    assert not probe(rotation(), pictures, shortcuts.borders).leaks
+    assert probe(rotation(turn="interpolated"), pictures, cues.borders).accuracy > 0.9
+    assert not probe(rotation(), pictures, cues.borders).leaks
 
 
 def test_black_bars_tell_the_rotation_of_a_picture_that_is_not_cut_square_first():
     pictures = Textures(1000, size=(80, 120))
-    told = probe(rotation(square=False), pictures, shortcuts.borders)
+    told = probe(rotation(square=False), pictures, cues.borders)
     assert 0.4 < told.accuracy < 0.6  # upright or lying; not which of the two
-    assert not probe(rotation(), pictures, shortcuts.borders).leaks
+    assert not probe(rotation(), pictures, cues.borders).leaks
 
 
 def test_edges_continue_from_patch_to_patch_unless_there_is_a_gap():
     pictures = Textures()
-    assert probe(relative_position(gap=0, jitter=0), pictures, shortcuts.seams).accuracy > 0.5
-    assert not probe(relative_position(), pictures, shortcuts.seams).leaks
+    assert probe(relative_position(gap=0, jitter=0), pictures, cues.seams).accuracy > 0.5
+    assert not probe(relative_position(), pictures, cues.seams).leaks
 
 
 class Lines(Textures):
@@ -66,25 +66,25 @@ class Lines(Textures):
 
 
 def test_long_lines_line_up_unless_patches_are_jittered():
-    told = {jitter: probe(relative_position(jitter=jitter), Lines(), shortcuts.lines()) for jitter in (0, 4)}
+    told = {jitter: probe(relative_position(jitter=jitter), Lines(), cues.lines()) for jitter in (0, 4)}
     assert told[0].accuracy > 0.33  # beside, above or below, or neither
     assert told[4].accuracy < 0.2
     # Jitter moves the lines, no more: who tries all moves finds them.
-    assert probe(relative_position(jitter=4), Lines(), shortcuts.lines(reach=8)).accuracy > 0.33
+    assert probe(relative_position(jitter=4), Lines(), cues.lines(reach=8)).accuracy > 0.33
 
 
 def test_light_from_above_tells_the_place_unless_patches_are_normalised():
     pictures = Textures(light=120)
-    assert probe(relative_position(normalise=False), pictures, shortcuts.levels).accuracy > 0.25
-    assert not probe(relative_position(), pictures, shortcuts.levels).leaks
-    assert probe(jigsaw(normalise="off"), pictures, shortcuts.levels).accuracy > 0.25
-    assert not probe(jigsaw(), pictures, shortcuts.levels).leaks
+    assert probe(relative_position(normalise=False), pictures, cues.levels).accuracy > 0.25
+    assert not probe(relative_position(), pictures, cues.levels).leaks
+    assert probe(jigsaw(normalise="off"), pictures, cues.levels).accuracy > 0.25
+    assert not probe(jigsaw(), pictures, cues.levels).leaks
 
 
 def test_strong_gradients_tell_the_place_unless_patches_have_one_contrast():
     pictures = Textures(contrast_below=0.6)
-    assert probe(relative_position(normalise=False), pictures, shortcuts.gradients).accuracy > 0.25
-    assert not probe(relative_position(), pictures, shortcuts.gradients).leaks
+    assert probe(relative_position(normalise=False), pictures, cues.gradients).accuracy > 0.25
+    assert not probe(relative_position(), pictures, cues.gradients).leaks
 
 
 def test_coding_noise_tells_the_place_unless_patches_are_coarsened():
@@ -92,7 +92,7 @@ def test_coding_noise_tells_the_place_unless_patches_are_coarsened():
     told = {}
     for share in (0.0, 0.33, 1.0):  # of training puzzles: only these are coarsened
         training = RelativePosition(replace(relative_position().options, coarsen=share))
-        told[share] = probe(training, noisy, shortcuts.gradients, puzzles=256)
+        told[share] = probe(training, noisy, cues.gradients, puzzles=256)
     assert told[0.0].low > 0.18
     assert told[0.0].accuracy > told[0.33].accuracy > told[1.0].accuracy  # closed in its share
     assert not told[1.0].leaks
@@ -101,30 +101,30 @@ def test_coding_noise_tells_the_place_unless_patches_are_coarsened():
 @pytest.mark.parametrize("colour", ["project", "drop", "grey"])
 def test_a_lens_that_moves_green_tells_the_place_unless_colours_are_taken_away(colour):
     pictures = Textures(grain=2.5, aberration=0.04)
-    assert probe(relative_position(colour="keep"), pictures, shortcuts.aberration).accuracy > 0.3
-    assert not probe(relative_position(colour=colour), pictures, shortcuts.aberration).leaks
+    assert probe(relative_position(colour="keep"), pictures, cues.aberration).accuracy > 0.3
+    assert not probe(relative_position(colour=colour), pictures, cues.aberration).leaks
 
 
 def test_tiles_fit_together_unless_they_lie_anywhere_in_their_cells():
     pictures = Textures()
     whole = jigsaw(tile=30, channel_jitter=0)
-    assert probe(whole, pictures, shortcuts.tile_seams, puzzles=240).accuracy > 0.9
-    assert probe(jigsaw(centred=False, tile=18), pictures, shortcuts.tile_seams, puzzles=240).accuracy < 0.25
+    assert probe(whole, pictures, cues.tile_seams, puzzles=240).accuracy > 0.9
+    assert probe(jigsaw(centred=False, tile=18), pictures, cues.tile_seams, puzzles=240).accuracy < 0.25
 
 
 def test_channels_out_of_line_tell_no_place():
     sizes = {"tile": 26, "channel_jitter": 2}
     lens = Textures(grain=2.5, aberration=0.04)  # more out of line towards the corners: that the probe would find
-    assert probe(jigsaw(**sizes), lens, shortcuts.misalignment, puzzles=512).accuracy > 0.3
+    assert probe(jigsaw(**sizes), lens, cues.misalignment, puzzles=512).accuracy > 0.3
     for one in (sizes, {**sizes, "centred": True}, {"cell": 35, "tile": 28, "channel_jitter": 1}):
-        assert not probe(jigsaw(**one), Textures(), shortcuts.misalignment, puzzles=512).leaks
+        assert not probe(jigsaw(**one), Textures(), cues.misalignment, puzzles=512).leaks
 
 
 def test_a_lens_tells_the_permutation_unless_all_puzzles_are_grey_or_projected():
     lens = Textures(grain=2.5, aberration=0.04)
 
     def told(**options):
-        return probe(jigsaw(**options), lens, shortcuts.tile_aberration, puzzles=512)
+        return probe(jigsaw(**options), lens, cues.tile_aberration, puzzles=512)
 
     assert told(channel_jitter=0).accuracy > 0.9
     # Moving channels adds noise to the cue and takes nothing away; a share of puzzles closes it in that share.
@@ -201,27 +201,27 @@ def phase(task, batch):
 
 def test_outer_frames_tell_wrong_orders_unless_they_are_the_same_in_right_ones():
     media = Drifts(40, seconds=4.0)
-    assert probe(shuffle_learn(ends="shuffled"), media, shortcuts.outer_change, puzzles=400).accuracy > 0.8
-    assert not probe(shuffle_learn(ends="fixed"), media, shortcuts.outer_change, puzzles=400).leaks
+    assert probe(shuffle_learn(ends="shuffled"), media, cues.outer_change, puzzles=400).accuracy > 0.8
+    assert not probe(shuffle_learn(ends="fixed"), media, cues.outer_change, puzzles=400).leaks
 
 
 def test_the_direction_of_time_tells_wrong_orders_unless_half_are_turned_round():
     media = Brightens(40, seconds=4.0)
-    assert probe(shuffle_learn(reverse=0.0), media, shortcuts.brightening, puzzles=400).accuracy > 0.65
-    assert not probe(shuffle_learn(), media, shortcuts.brightening, puzzles=400).leaks
+    assert probe(shuffle_learn(reverse=0.0), media, cues.brightening, puzzles=400).accuracy > 0.65
+    assert not probe(shuffle_learn(), media, cues.brightening, puzzles=400).leaks
 
 
 def test_sharpness_that_falls_from_key_frames_tells_the_order_unless_frames_are_blurred():
     media = KeyFrames(40, seconds=4.0)
-    assert probe(shuffle_learn(), media, shortcuts.sharpness, puzzles=400).accuracy > 0.65
-    assert not probe(shuffle_learn(blur=1.0), media, shortcuts.sharpness, puzzles=400).leaks
+    assert probe(shuffle_learn(), media, cues.sharpness, puzzles=400).accuracy > 0.65
+    assert not probe(shuffle_learn(blur=1.0), media, cues.sharpness, puzzles=400).leaks
 
 
 def test_loudness_tells_negatives_that_another_routine_has_drawn():
     media = QuietHalf(40, seconds=6.0)
     careless = correspondence(negative_sounds="anywhere", min_loudness_db=-25.0)
-    assert probe(careless, media, shortcuts.loudness, puzzles=400).accuracy > 0.65
-    assert not probe(correspondence(min_loudness_db=-25.0), media, shortcuts.loudness, puzzles=400).leaks
+    assert probe(careless, media, cues.loudness, puzzles=400).accuracy > 0.65
+    assert not probe(correspondence(min_loudness_db=-25.0), media, cues.loudness, puzzles=400).leaks
 
 
 def test_sounds_off_the_frame_grid_are_heard_to_be():
