@@ -24,7 +24,7 @@ from avssl.version import __version__
 if TYPE_CHECKING:
     from avssl import metrics
     from avssl.experiment.audit import audit
-    from avssl.experiment.dataset import PuzzleDataset
+    from avssl.experiment.dataset import PuzzleDataset, PuzzleModel
     from avssl.experiment.localize import localize
     from avssl.experiment.make_task import task
     from avssl.experiment.protocols import evaluate
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # Found when asked for: `import avssl` stays fast, and reading media needs no torch.
 _LAZY = {
     "PuzzleDataset": ("avssl.experiment.dataset", "PuzzleDataset"),
+    "PuzzleModel": ("avssl.experiment.dataset", "PuzzleModel"),
     "Run": ("avssl.experiment.run", "Run"),
     "audit": ("avssl.experiment.audit", "audit"),
     "encoder": ("avssl.networks.opening", "encoder"),
@@ -52,6 +53,7 @@ _LAZY = {
 __all__ = [
     "MediaError",
     "PuzzleDataset",
+    "PuzzleModel",
     "Run",
     "UserError",
     "__version__",

@@ -1,4 +1,4 @@
-"""``avssl.PuzzleDataset``: the puzzles of a task as a plain torch data set, for a training loop of one's own."""
+"""The puzzles of a task as a plain torch data set, and its network as a plain module: for loops of one's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from avssl.errors import UserError
@@ -18,6 +19,33 @@ from avssl.tasks.base import Batch, Task
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+class PuzzleModel(nn.Module):
+    """A task's network with its loss: a batch goes in by name, the loss and what is worth logging come out::
+
+        model(**data.collate([data[0], data[1]]))  # {"loss": …, "accuracy": …}, scalars; the loss has a gradient
+
+    Make it when the task knows its statistics, see :class:`PuzzleDataset`.
+
+    Attributes:
+        encoders: by role ("vision", "audio"): what remains when the puzzle is done.
+        network: encoders and head.
+    """
+
+    accepts_loss_kwargs = False
+    """Read by Hugging Face's Trainer: the loss is a mean over the batch, whatever else is passed."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task = task
+        self.encoders = task.make_encoders()
+        self.network = task.network(self.encoders)
+
+    def forward(self, **batch: Any) -> dict[str, Tensor]:
+        """The loss of a batch of ``collate``, and the task's measures, detached."""
+        losses = self.task.loss(self.network, batch)
+        return {"loss": losses.loss} | {name: value for name, value in losses.measures.items() if name != "loss"}
 
 
 class PuzzleDataset(Dataset[Any]):

@@ -1,0 +1,114 @@
+"""The shortest puzzle of one's own: something is done to a square picture, and which it was is asked."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avssl.media.facts import Media
+from avssl.networks.puzzles import PictureNetwork
+from avssl.samplers.keys import Key, generator
+from avssl.samplers.stills import draw_still
+from avssl.tasks.base import Answers, Batch, option
+from avssl.tasks.cards import Card, chosen_class, draw_cards, enlarged, origin, picture_of
+from avssl.tasks.images import ClassTask, EncoderOptions, cropping, vision_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class OnePictureOptions(EncoderOptions):
+    """How the square is cut. A subclass may have more options."""
+
+    side: int = option(64, "pixels of the square picture", low=16)
+    crop_low: float = option(0.7, "smallest crop in training, as a share of the shorter side", low=0.1, high=1)
+    crop_high: float = option(1.0, "largest crop in training, and the one that is held out", low=0.1, high=1)
+    pool: int = option(4, "places a side at which the head sees the map: where things lie may be the answer", low=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OnePicturePuzzle:
+    """A picture, what was done to it, and where it comes from."""
+
+    frame: NDArray[np.uint8]
+    label: int
+    name: str
+    source: str
+    seconds: float
+
+
+class OnePictureTask(ClassTask):
+    """A task whose puzzle is one square picture. A subclass gives ``name``, ``labels`` and :meth:`puzzle`."""
+
+    labels: ClassVar[tuple[str, ...]]
+    """The classes in words."""
+    Options: ClassVar[type[Any]] = OnePictureOptions
+
+    options: OnePictureOptions
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.classes = len(cls.labels)
+        if "summary" not in vars(cls):
+            cls.summary = (cls.__doc__ or cls.name).strip().partition("\n")[0]
+
+    def __init__(self, options: OnePictureOptions | None = None) -> None:
+        super().__init__(self.Options() if options is None else options)
+        self._cropping = cropping(self.options.side, self.options, flip=False)
+
+    @abstractmethod
+    def puzzle(self, square: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
+        """The picture that is asked about, and the number of the label that is true of it.
+
+        Args:
+            square: uint8 RGB (3, side, side).
+            rng: the only source of chance; it is the same for the same puzzle.
+        """
+
+    @property
+    def input_side(self) -> int:
+        return self.options.side
+
+    def stored_side(self) -> int | None:
+        return self._cropping.stored_side()
+
+    def draw(self, media: Media, key: Key) -> OnePicturePuzzle:
+        still, rng = draw_still(media, key), generator(*key, self.name)
+        square = self._cropping.cut(still.pixels, rng if self.training else None)
+        frame, label = self.puzzle(square, rng)
+        if self.shuffled:
+            label = int(generator(*key, "shuffled").integers(len(self.labels)))
+        facts = media.facts(still.item)
+        return OnePicturePuzzle(
+            np.ascontiguousarray(frame), int(label), facts.path, facts.source or facts.path, still.seconds
+        )
+
+    def collate(self, puzzles: Sequence[OnePicturePuzzle]) -> Batch:
+        frames = torch.from_numpy(np.stack([puzzle.frame for puzzle in puzzles]))
+        return {"frames": frames, "label": torch.tensor([puzzle.label for puzzle in puzzles])}
+
+    def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
+        return PictureNetwork(vision_of(encoders), len(self.labels), pool=self.options.pool)
+
+    def logits(self, network: nn.Module, batch: Batch) -> Tensor:
+        scores: Tensor = network(batch["frames"])
+        return scores
+
+    def sheet(self, puzzles: Sequence[OnePicturePuzzle], answers: Answers | None = None) -> Image:
+        cards = []
+        for number, puzzle in enumerate(puzzles):
+            text, right = "", True
+            if answers is not None:
+                best, probability = chosen_class(answers.scores[number])
+                text, right = f"predicted {self.labels[best]} ({probability:.0%})", best == puzzle.label
+            picture = enlarged(picture_of(puzzle.frame), 168)
+            cards.append(Card(picture, self.labels[puzzle.label], text, right, origin(puzzle.name, puzzle.seconds)))
+        return draw_cards(self.summary, "", cards)
