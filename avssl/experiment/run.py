@@ -55,7 +55,7 @@ class Run:
     @property
     def history(self) -> list[dict[str, Any]]:
         """The lines of ``metrics.jsonl``: one a logged step with its split, task, loss and measures."""
-        from avssl.report.curves import read_metrics
+        from avssl.report.history import read_metrics
 
         return read_metrics(self.path / "metrics.jsonl")
 

@@ -178,7 +178,7 @@ def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool,
 def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
     from PIL import Image as pillow
 
-    from avssl.report.curves import draw_curves
+    from avssl.report.training_charts import draw_curves
 
     chance = {task.loss_measure: task.chance_loss(), "accuracy": 1 / task.classes if task.classes else None}
     path = folder.path / "curves.png"

@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from avssl.evaluate.core.result_charts import run_tone
 from avssl.evaluate.core.rows import ResultRow
-from avssl.report.charts import nice_ticks
-from avssl.report.curve_charts import tone_of
 from avssl.report.run_parts import RunParts
 from avssl.report.tables import beside_chance, figure_text, interval_text, is_share
 
@@ -129,10 +128,17 @@ def _axis(rows: Sequence[ResultRow]) -> tuple[float, float]:
     low, high = min(*finite, 0.0), max(*finite, 0.0)
     if low < 0:
         edge = max(high, -low)
-        return -(top := nice_ticks(0.0, edge, 2)[-1]), top
+        return -(top := _round_above(edge)), top
     if is_share(rows[0].metric) and high > 0.5:
         return 0.0, max(1.0, high)
-    return 0.0, nice_ticks(0.0, high or 1.0, 2)[-1]
+    return 0.0, _round_above(high or 1.0)
+
+
+def _round_above(value: float) -> float:
+    """The end of an axis of about two steps of 1, 2 or 5 times a power of ten that holds a value above 0."""
+    power = 10.0 ** math.floor(math.log10(value / 2))
+    step = next(times * power for times in (1, 2, 5, 10) if times * power >= 0.999 * value / 2)
+    return round(math.ceil(value / step - 1e-9) * step, 12)
 
 
 def _cell(run: RunParts, row: ResultRow, several: bool, axis: tuple[float, float], first: bool) -> Cell:
@@ -152,7 +158,7 @@ def _cell(run: RunParts, row: ResultRow, several: bool, axis: tuple[float, float
     return Cell(
         name=row.name,
         letter=run.letter if several else "",
-        tone=tone_of(run) if several else "train" if row.name.split("/")[0] == "trained" else "other-3",
+        tone=run_tone(run.letter) if several else "train" if row.name.split("/")[0] == "trained" else "other-3",
         value=text(row.value),
         interval=interval_text(row) if known else "",
         chance=chance,

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from avssl.report.curve_charts import tone_of, training_charts
+from avssl.evaluate.core.charts import svg_of
+from avssl.evaluate.core.result_charts import run_tone
 from avssl.report.option_tables import option_table
 from avssl.report.run_parts import RunParts
 from avssl.report.sections import Pictures, Section, Shown, missing_parts, result_sections
 from avssl.report.tables import figure_text
+from avssl.report.training_charts import training_charts
 from avssl.version import __version__
 
 
@@ -33,7 +36,7 @@ def report_page(runs: Sequence[RunParts], page: Path) -> str:
         .get_template("report.html")
         .render(
             contents=_contents(bool(curves), bool(sheets), sections, bool(absent)),
-            tones={run.letter: tone_of(run) for run in runs} | {"": ""},
+            tones={run.letter: run_tone(run.letter) for run in runs} | {"": ""},
             title=" · ".join(run.name for run in runs),
             several=len(runs) > 1,
             runs=[_card(run, len(runs) > 1) for run in runs],
@@ -62,13 +65,15 @@ def report_page(runs: Sequence[RunParts], page: Path) -> str:
 @cache
 def environment() -> Environment:
     """The templates of pages; what they are given is escaped."""
-    return Environment(
+    found = Environment(
         loader=PackageLoader("avssl.report", "html"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found.filters["svg"] = lambda chart: Markup(svg_of(chart))
+    return found
 
 
 # --- how ------------------------------------------------------------------------------------------------------
@@ -103,7 +108,12 @@ def _card(run: RunParts, several: bool) -> dict[str, Any]:
         device = ", ".join(map(str, gpus)) if isinstance(gpus, list) and gpus else "CPU"
         facts.append(("began", f"{str(run.environment.get('time', '?'))[:16].replace('T', ' ')}, {device}"))
     facts.append(("seed", str(config.get("seed", "?"))))
-    return {"name": run.name, "letter": run.letter, "tone": tone_of(run) if several else "train", "facts": facts}
+    return {
+        "name": run.name,
+        "letter": run.letter,
+        "tone": run_tone(run.letter) if several else "train",
+        "facts": facts,
+    }
 
 
 def _training(run: RunParts) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.data.load_run import read_config, run_tasks
-from avssl.report.curves import read_metrics
+from avssl.report.history import read_metrics
 
 ROW_NEEDS = ("name", "metric", "value", "low", "high", "n", "split", "seed")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from avssl.evaluate.core.charts import Chart
+from avssl.evaluate.core.result_charts import depth_chart, labels_chart
 from avssl.evaluate.pretext.controls import verdict
 from avssl.report.bars import BarTable, bar_table
-from avssl.report.charts import Chart
-from avssl.report.curve_charts import depth_chart, labels_chart
 from avssl.report.option_tables import flattened, value_text
 from avssl.report.pictures import Picture, inlined
 from avssl.report.protocols import PROTOCOLS, in_order, kind_of, protocol_of
@@ -133,7 +133,7 @@ def _section(
     protocol = protocol_of(name)
     several = len(runs) > 1
     draw = {"depth": depth_chart, "labels": labels_chart}.get(protocol.chart)
-    chart = draw(runs, name) if draw else None
+    chart = draw({run.letter if several else "": run.rows.get(name, ()) for run in runs}) if draw else None
     shown: list[Shown] = []
     links: list[tuple[str, str, str]] = []
     missing: list[tuple[str, str]] = []

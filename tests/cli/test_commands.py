@@ -17,7 +17,7 @@ from small_runs import TINY, Said, write_clip
 import avssl as package
 from avssl.evaluate.core.rows import read_rows
 from avssl.evaluate.data.load_run import open_run
-from avssl.report.curves import read_metrics
+from avssl.report.history import read_metrics
 
 Call = Callable[..., Said]
 TRAIN = ("train", "av-correspondence")

@@ -11,7 +11,7 @@ from small_runs import Said
 
 from avssl.cli.main import main
 from avssl.evaluate.core.rows import read_rows
-from avssl.report.curves import read_metrics
+from avssl.report.history import read_metrics
 
 Call = Callable[..., Said]
 TRAIN = ("train", "multi-task")

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from avssl.evaluate.core.rows import ResultRow
-from avssl.report.curves import draw_curves, read_metrics, smoothed
+from avssl.report.history import read_metrics, smoothed
 from avssl.report.tables import print_rows
+from avssl.report.training_charts import draw_curves
 
 
 def lines(count: int = 60, task: str = "toy") -> list[dict[str, object]]:
@@ -32,7 +33,7 @@ def colours(path: Path) -> set[tuple[int, ...]]:
 
 def test_curves_show_training_validation_and_chance(tmp_path: Path):
     draw_curves(lines(), tmp_path / "curves.png", chance={"loss": math.log(2), "accuracy": 0.5}, title="toy")
-    assert {(0x2F, 0x6F, 0xAD), (0xC4, 0x50, 0x1B), (0x8A, 0x8A, 0x8A)} <= colours(tmp_path / "curves.png")
+    assert {(0x2F, 0x6F, 0xAD), (0xC4, 0x50, 0x1B), (0x7C, 0x85, 0x92)} <= colours(tmp_path / "curves.png")
 
 
 def test_a_training_without_validation_has_no_line_of_it(tmp_path: Path):

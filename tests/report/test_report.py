@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from browser import DESKTOP, PHONE, opened
 from made_run import MARKUP, row, write_made_run, write_picture, write_rows
 
 from avssl.errors import UserError
+from avssl.evaluate.core.charts import Chart, Level, Line, apart, svg_of, thinned
+from avssl.evaluate.core.result_charts import depth_chart, labels_chart
 from avssl.report.bars import bar_table
-from avssl.report.charts import BOTTOM, TOP, Level, Line, apart, line_chart, nice_ticks, thinned, tick_text
-from avssl.report.curve_charts import depth_chart, labels_chart, training_charts
 from avssl.report.option_tables import option_table
 from avssl.report.page import report_page
 from avssl.report.pictures import inlined
 from avssl.report.run_parts import RunParts, read_runs
 from avssl.report.tables import beside_chance
+from avssl.report.training_charts import training_charts
 
 
 def report(*folders: Path) -> tuple[str, list[RunParts]]:
@@ -62,7 +63,7 @@ def test_the_page_opens_in_a_browser_whole_and_without_a_fault(made: Path, other
             shown.tab.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
             assert shown.overhang() == 0
             assert shown.picture_widths() == [900, 300, 300]
-            assert shown.tab.locator("svg[data-hover] path.line").count() > 6
+            assert shown.tab.locator("svg[data-hover] path").count() > 6
             shown.tab.goto((made / "several.html").as_uri())
     assert shown.faults == []
 
@@ -219,60 +220,48 @@ def test_curves_of_a_run_are_drawn_against_chance(made: Path):
     ((task, first, rest),) = training_charts(read_runs([made]))
     assert (task, [chart.title for chart in first], rest) == ("rotation", ["class loss", "accuracy"], [])
     loss, accuracy = first
-    assert [level[2:] for level in loss.levels] == [("chance", f"{math.log(4):.4g}")]
-    assert [level[2:] for level in accuracy.levels] == [("chance", "25.0 %")]
-    assert accuracy.ends == [(accuracy.lines[-1].dots[-1][1], "val", "60.0 %")]
-    assert [len(line.dots) for line in accuracy.lines] == [0, 0, 3]
+    assert loss.levels == [Level("chance", pytest.approx(math.log(4)))]
+    assert accuracy.levels == [Level("chance", 0.25)]
+    assert ("chance 25.0 %", "chance", "level") in accuracy.legend
+    validation = accuracy.lines[-1]
+    assert (validation.tone, validation.ends, accuracy.text(validation.points[-1][1])) == ("val", True, "60.0 %")
+    assert [(line.style, line.marks) for line in accuracy.lines] == [("pale", False), ("bold", False), ("bold", True)]
+    assert len(validation.points) == 3
 
 
 def test_the_chart_by_stage_holds_stages_once_and_the_levels_beside(made: Path):
-    chart = depth_chart(read_runs([made]), "linear")
+    chart = depth_chart({"": read_runs([made])[0].rows["linear"]})
     assert chart is not None
-    assert [name for _, name in chart.x_ticks] == ["conv1", "conv2"]
+    assert chart.names == ["conv1", "conv2"]
     assert [line.name for line in chart.lines] == ["trained", "random"]
-    assert [level[2] for level in chart.levels] == ["pixels", "chance"]
-    assert chart.lines[0].bars[0][1] < chart.lines[0].dots[0][1] < chart.lines[0].bars[0][2]
+    assert [level.name for level in chart.levels] == ["pixels", "chance"]
+    line = chart.lines[0]
+    assert line.spans[0][0] < line.points[0][1] < line.spans[0][1]
 
 
 def test_the_chart_over_labels_ends_with_all_of_them(made: Path):
-    chart = labels_chart(read_runs([made]), "finetune")
+    rows = read_runs([made])[0].rows
+    chart = labels_chart({"": rows["finetune"]})
     assert chart is not None
-    assert [name for _, name in chart.x_ticks] == ["1", "4", "all"]
-    assert [text for _, _, text in chart.ends] == ["70.0 %", "60.0 %"]
-    assert labels_chart(read_runs([made]), "linear") is None
+    assert chart.names == ["1", "4", "all"]
+    assert [chart.text(line.points[-1][1]) for line in chart.lines] == ["70.0 %", "60.0 %"]
+    assert labels_chart({"": rows["linear"]}) is None
+    assert depth_chart({"": []}) is None
 
 
-def test_a_chart_keeps_everything_within_its_frame():
-    chart = line_chart("", [Line("a", "train", [(0, -3.0), (5, 12.0)], [(-4, -2), (11, 19)])], [Level("chance", 25.0)])
-    assert chart is not None
-    heights = [y for line in chart.lines for bar in line.bars for y in bar[1:]] + [chart.levels[0][0]]
-    assert min(heights) >= TOP
-    assert max(heights) <= BOTTOM
-    assert line_chart("", [Line("a", "train", [])]) is None
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (0.31, 0.72, [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]),
-        (-2, 7, [-2, 0, 2, 4, 6, 8]),
-        (5, 5, [4.4, 4.6, 4.8, 5, 5.2, 5.4, 5.6]),
-    ],
-)
-def test_ticks_are_round_and_hold_the_figures(low: float, high: float, ticks: list[float]):
-    found = nice_ticks(low, high)
-    assert found[0] <= low
-    assert found[-1] >= high
-    if low < high:
-        assert found == pytest.approx(ticks)
-
-
-def test_ticks_say_as_many_digits_as_they_need():
-    assert tick_text(0.25, 0.05, False) == "0.25"
-    assert tick_text(0.5, 0.1, True) == "50 %"
-    assert tick_text(0.005, 0.005, True) == "0.5 %"
-    assert tick_text(20, 10, False) == "20"
+def test_an_svg_holds_its_values_and_takes_colours_and_letters_from_the_page():
+    line = Line("a < b", "train", [(0, -3.0), (5, 12.0)], [(-4, -2), (11, 19)], ends=True)
+    svg = svg_of(Chart("loss & more", [line], [Level("chance", 25.0)]))
+    assert svg == svg_of(Chart("loss & more", [line], [Level("chance", 25.0)])), "the same chart is the same text"
+    assert 'aria-label="loss &amp; more"' in svg
+    assert "var(--train)" in svg and "var(--chance)" in svg and "#2f6fad" not in svg
+    assert "<style" not in svg and " id=" not in svg.split("<defs>")[0] and "font-family" not in svg
+    root = ElementTree.fromstring(svg)
+    hover = json.loads(root.attrib["data-hover"])
+    (one,) = hover["lines"]
+    assert [point[2:] for point in one["points"]] == [["step 0", "-3"], ["step 5", "12"]]
+    assert all(hover["left"] <= point[0] <= hover["right"] for point in one["points"])
+    assert "12" in "".join(root.itertext())
 
 
 def test_long_lines_are_thinned_to_means_and_end_where_they_end():
@@ -284,12 +273,9 @@ def test_long_lines_are_thinned_to_means_and_end_where_they_end():
     assert thinned(points[:50], 101) == points[:50]
 
 
-def test_labels_do_not_cover_each_other():
-    placed = apart([(100, "a", "1"), (101, "b", "2"), (BOTTOM + 5, "c", "3"), (BOTTOM, "d", "4")], 10)
-    heights = [y for y, _, _ in placed]
-    assert [text for _, _, text in placed] == ["1", "2", "4", "3"]
-    assert all(b - a >= 10 for a, b in itertools.pairwise(heights))
-    assert heights[-1] <= BOTTOM
+def test_values_at_the_ends_of_lines_do_not_cover_each_other():
+    placed = apart([101.0, 100.0, 0.0, -5.0], lowest=0.0, distance=10)
+    assert placed == [110.0, 100.0, 10.0, 0.0]
 
 
 def test_bars_stand_where_their_figures_are(made: Path):

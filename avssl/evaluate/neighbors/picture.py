@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from avssl.evaluate.core.charts import TONES, dress, save_figure
 from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.side_by_side import save_png
 from avssl.evaluate.data.features import inputs
 from avssl.evaluate.neighbors.protocol import Found
 from avssl.evaluate.neighbors.query_items import QueryItems
@@ -20,11 +21,10 @@ from avssl.networks.encoder import Encoder, is_waveform_encoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.samplers.keys import generator
 from avssl.samplers.pictures import centre_crop, cut
-from avssl.system.files import whole_file
 from avssl.tasks.cards import INK, NO, PALE, PAPER, YES, enlarged, fitted, font, framed, picture_of
 
-COLOURS = {"trained": "#2f6fad", "supervised": "#4d8f4d"}
-OTHERS = ("#c4501b", "#7a5aa6", "#9a7b2f", "#3a8f8f")
+COLOURS = {"trained": TONES["train"], "supervised": TONES["other-0"]}
+OTHERS = (TONES["random"], TONES["other-1"], TONES["other-2"], TONES["run-6"])
 CELL = 72
 """The longer side of a neighbour, in pixels; the query is twice as large."""
 
@@ -107,10 +107,7 @@ def draw_grid(
                     near = framed(near, YES if labels[place] == labels[query] else NO, 2)
                     pen.text((x, y + near.height), fitted(labels[place], tiny, CELL), PALE, tiny)
                 sheet.paste(near, (x, y))
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    with whole_file(path) as file:
-        file.write(buffer.getvalue())
+    save_png(sheet, path)
 
 
 def _legend(labelled: bool) -> str:
@@ -189,16 +186,9 @@ def draw_shared(rows: Sequence[ResultRow], path: Path, title: str, words: Mappin
     axes.set_ylabel("shared with neighbours\n(0: as random items, 1: equal)", fontsize=9, color=INK)
     axes.set_title(title, loc="left", fontsize=10.5, color=INK)
     axes.set_ylim(top=min(1.05, 1.12 * max(row.high for row in bars.values()) + 0.02))
-    for side in ("top", "right", "bottom"):
-        axes.spines[side].set_visible(False)
-    axes.grid(axis="y", color="#e8e8e8", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8.5, colors=INK, bottom=False)
+    dress(axes)
     figure.legend(loc="outside lower left", ncols=2, edgecolor="none", fontsize=8.5, labelcolor=INK)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white")
-    with whole_file(path) as file:
-        file.write(buffer.getvalue())
+    save_figure(figure, path)
     return True
 
 

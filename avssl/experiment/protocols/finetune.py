@@ -60,7 +60,7 @@ class Options(LabelledOptions):
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate by fine-tuning."""
-    from avssl.evaluate.core.depth_curve import draw_labels
+    from avssl.evaluate.core.result_charts import draw_labels
     from avssl.evaluate.data.encoders import random_twin
     from avssl.evaluate.probes.finetune import FineTune, fine_tune_rows
 

@@ -38,7 +38,7 @@ class Options(ProbeOptions):
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate with few labels."""
-    from avssl.evaluate.core.depth_curve import draw_labels
+    from avssl.evaluate.core.result_charts import draw_labels
     from avssl.evaluate.probes.low_shot import LowShot, low_shot
 
     probed = features_of(options, subject, name)

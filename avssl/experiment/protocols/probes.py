@@ -116,7 +116,7 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
 
 def probe_outcome(name: str, probe: Probe, options: ProbeOptions, subject: Subject, probed: Probed) -> Outcome:
     """Put a probe to every stage of every encoder."""
-    from avssl.evaluate.core.depth_curve import draw_depth
+    from avssl.evaluate.core.result_charts import draw_depth
     from avssl.evaluate.probes.probing import probe_all
 
     rows = probe_all(probed.encoded, probed.data, probe, probed.context, stages=options.stages, log=log)

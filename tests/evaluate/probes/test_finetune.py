@@ -8,7 +8,7 @@ import torch
 from probe_media import audio_encoder, vision_encoder, write_pictures, write_sounds
 
 import avssl
-from avssl.evaluate.core.depth_curve import draw_labels
+from avssl.evaluate.core.result_charts import draw_labels
 from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.encoders import random_twin, weights_digest
 from avssl.evaluate.data.labelled import labelled

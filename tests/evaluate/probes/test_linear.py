@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 import avssl
-from avssl.evaluate.core.depth_curve import draw_depth
+from avssl.evaluate.core.result_charts import draw_depth
 from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.labelled import Division, Labelled
 from avssl.evaluate.probes.linear import Linear, Scale, fit_logistic

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avssl.evaluate.core.depth_curve import COLOURS, INK, OTHERS, PALE
+from avssl.evaluate.core.charts import INK, TONES, dress, save_figure
 from avssl.evaluate.transfer.keypoints.pck import Floats, pck_curve, right, thresholds
 from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople
 from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseInputs
-from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,10 +56,7 @@ def draw_keypoints(
         "white: true, orange: said; from the best to the worst of the people judged, with their share of joints right",
         fontsize=8.5, color=INK, x=0.01, ha="left",
     )  # fmt: skip
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white")
-    with whole_file(path) as file:
-        file.write(buffer.getvalue())
+    save_figure(figure, path)
 
 
 def _spread(errors: Floats) -> list[int]:
@@ -101,9 +96,9 @@ def _skeleton(axes: Axes, places: Floats, limbs: Sequence[tuple[int, int]], colo
 def _curves(axes: Axes, errors: Mapping[str, Floats], judged: EvaluatedPeople) -> None:
     unit = judged.unit
     alphas = thresholds(unit.alpha)
-    spare = iter(OTHERS)
-    for name, found in errors.items():
-        colour = PALE if name == BLIND else COLOURS.get(name) or next(spare, PALE)
+    colours = {"trained": TONES["train"], BLIND: TONES["chance"]}
+    for number, (name, found) in enumerate(errors.items()):
+        colour = colours.get(name, TONES["random" if name == "random" else f"other-{number % 4}"])
         style = (0, (5, 4)) if name == BLIND else "-"
         curve = 100 * pck_curve(found, alphas)
         axes.plot(alphas, curve, color=colour, linestyle=style, linewidth=1.8, label=f"{name}  {curve[-1]:.1f} %")
@@ -112,11 +107,7 @@ def _curves(axes: Axes, errors: Mapping[str, Floats], judged: EvaluatedPeople) -
     axes.set_ylabel(f"joints within α, % ({len(judged.items)} people)", fontsize=9, color=INK)
     axes.set_xlim(0, unit.alpha)
     axes.set_ylim(0, 100)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.grid(axis="y", color="#e8e8e8", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8.5, colors=INK)
+    dress(axes)
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False,
         fontsize=8.5, labelcolor=INK, columnspacing=1.2, handlelength=1.6, borderaxespad=0.2,

@@ -1,0 +1,117 @@
+"""How a training went: loss, accuracy and other measures, training and validation, beside chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from avssl.evaluate.core.charts import Chart, Level, Line, write_charts
+from avssl.evaluate.core.result_charts import run_tone
+from avssl.report.history import smoothed
+from avssl.report.run_parts import RunParts, TaskLevels
+from avssl.report.tables import is_share
+
+Logged = Mapping[str, Any]
+"""One line of ``metrics.jsonl``."""
+
+NO_CURVE = ("step", "epoch", "split", "task", "seconds", "data_wait", "n", "low", "high", "passed_over")
+
+
+def training_charts(runs: Sequence[RunParts]) -> list[tuple[str, list[Chart], list[Chart]]]:
+    """By task: its name, the charts of its loss and accuracy, and those of every other measure that was logged."""
+    tasks = list(dict.fromkeys(str(line["task"]) for run in runs for line in run.metrics))
+    found = []
+    for task in tasks:
+        lines = {run.letter: [line for line in run.metrics if line["task"] == task] for run in runs}
+        levels = [run.levels.get(task, TaskLevels()) for run in runs if lines[run.letter]]
+        main = list(dict.fromkeys([*(level.loss for level in levels), "accuracy"]))
+        chance = [level.chance for level in levels]
+        letters = lines if len(runs) > 1 else {"": next(iter(lines.values()))}
+        first, rest = (
+            [chart for measure in some if (chart := training_chart(letters, measure, chance))]
+            for some in (main, _other_measures(lines.values(), main))
+        )
+        found.append((task, first, rest))
+    return found
+
+
+def draw_curves(
+    lines: Sequence[Logged],
+    path: Path,
+    *,
+    chance: Mapping[str, float] | None = None,
+    title: str = "",
+    loss: str = "loss",
+) -> None:
+    """Write ``curves.png``: a row of charts a task, loss first.
+
+    Args:
+        lines: of ``metrics.jsonl``.
+        path: the PNG; it appears whole.
+        chance: the level of knowing nothing by measure ("loss", "accuracy"); drawn as a dashed line.
+        title: a line above.
+        loss: the measure of the first chart.
+    """
+    tasks = list(dict.fromkeys(str(line["task"]) for line in lines)) or [""]
+    charts = [
+        [
+            training_chart({"": [line for line in lines if line["task"] == task]}, measure, [chance or {}])
+            for measure in (loss, "accuracy")
+        ]
+        for task in tasks
+    ]
+    write_charts(charts, path, title)
+
+
+def training_chart(
+    runs: Mapping[str, Sequence[Logged]], measure: str, chance: Sequence[Mapping[str, float]]
+) -> Chart | None:
+    """A measure over the steps; None where it was never logged.
+
+    Args:
+        runs: lines of one task by the letter of the run; of one run alone the letter is empty.
+        chance: levels of knowing nothing by measure, of each run.
+    """
+    drawn: list[Line] = []
+    for letter, lines in runs.items():
+        points = {split: _points(lines, measure, split) for split in ("train", "val")}
+        name = f"{letter} {{}}".lstrip()
+        train, val = (run_tone(letter), run_tone(letter)) if letter else ("train", "val")
+        if len(points["train"]) >= 20:  # below that a smoothed line says nothing that the points do not
+            if not letter:
+                drawn.append(Line("training", train, points["train"], style="pale"))
+            mean = smoothed(y for _, y in points["train"])
+            points["train"] = [(x, y) for (x, _), y in zip(points["train"], mean, strict=True)]
+        thin, alone = ("thin" if letter else "bold"), not points["val"]
+        drawn.append(Line(name.format("training"), train, points["train"], style=thin, ends=alone, letter=letter))
+        drawn.append(Line(name.format("validation"), val, points["val"], marks=True, ends=True, letter=letter))
+    drawn = [line for line in drawn if line.points]
+    if not drawn:
+        return None
+    levels = sorted({round(level[measure], 9) for level in chance if measure in level})
+    title = measure.replace("_", " ")
+    return Chart(title, drawn, [Level("chance", value) for value in levels], share=is_share(measure))
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _other_measures(runs: Iterable[Sequence[Logged]], main: Sequence[str]) -> list[str]:
+    """Logged measures but the main ones, in order of appearance; one that repeats another throughout is left out."""
+    values: dict[str, list[Any]] = {name: [] for name in main}
+    for line in (line for lines in runs for line in lines):
+        for name, value in line.items():
+            if name not in NO_CURVE and _is_number(value):
+                values.setdefault(name, []).append(value)
+    return [name for k, name in enumerate(values) if k >= len(main) and values[name] not in list(values.values())[:k]]
+
+
+def _points(lines: Sequence[Logged], measure: str, split: str) -> list[tuple[float, float]]:
+    found = [line for line in lines if line["split"] == split and _is_number(line.get(measure))]
+    return [(float(line["step"]), float(line[measure])) for line in found]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
