@@ -15,7 +15,7 @@ from avssl.experiment import sources as data_sources
 from avssl.experiment import torchvision_data
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
-from avssl.options import option
+from avssl.options import check_bounds, option
 from avssl.system.console import log, quiet
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ class DataOptions:
     test: str | None = option(
         None, "held-out data for the controls; else the test split of --data, or a part of it by source"
     )
-    test_share: float = option(0.2, "share of --data held out for the controls where it names no test split")
-    validation_share: float = option(0.1, "share of the training data to validate on where --data names no such split")
+    test_share: float = option(
+        0.2, "share of --data held out for the controls where it names no test split", above=0, below=1
+    )
+    validation_share: float = option(
+        0.1, "share of the training data to validate on where --data names no such split", above=0, below=1
+    )
     sources: str = option(data_sources.DEFAULT, data_sources.HELP)
     source_column: str | None = option(None, "the same as --sources COLUMN")
     prepare: bool = option(True, "decode the data once into the cache if they fit there, which is much faster")
@@ -48,15 +52,12 @@ class DataOptions:
     prepare_gb: float = option(20.0, "the most that preparing may take on the disk", low=0)
 
     def check(self) -> None:
-        """Refuse shares that are none.
+        """Refuse values that make no sense.
 
         Raises:
             UserError: names the option.
         """
-        for name in ("test_share", "validation_share"):
-            value = getattr(self, name)
-            if not 0 < value < 1:
-                raise UserError(f"--{name.replace('_', '-')} ({value}) must lie between 0 and 1")
+        check_bounds(self)
         data_sources.column_of(self.sources_asked, self.data)
 
     @property

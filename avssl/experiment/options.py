@@ -8,9 +8,8 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from avssl.errors import UserError
 from avssl.experiment.data import DataOptions, absolute_source
-from avssl.options import option
+from avssl.options import check_bounds, option
 from avssl.trainer.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ class ControlOptions:
     """What comes after training."""
 
     controls: bool = option(True, "train the controls and judge all on held-out puzzles (results/controls.json)")
-    control_steps: int | None = option(None, "steps of each control (default: half of the training's)")
-    control_puzzles: int = option(1024, "held-out puzzles that all are judged on")
+    control_steps: int | None = option(None, "steps of each control (default: half of the training's)", low=0)
+    control_puzzles: int = option(1024, "held-out puzzles that all are judged on", low=1)
 
     def check(self) -> None:
         """Refuse values that make no sense.
@@ -31,10 +30,7 @@ class ControlOptions:
         Raises:
             UserError: names the option.
         """
-        if self.control_steps is not None and self.control_steps < 0:
-            raise UserError(f"--control-steps ({self.control_steps}) must be 0 or more")
-        if self.control_puzzles < 1:
-            raise UserError(f"--control-puzzles ({self.control_puzzles}) must be at least 1")
+        check_bounds(self)
 
 
 COMMON = (DataOptions, TrainOptions, ControlOptions)

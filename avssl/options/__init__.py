@@ -12,7 +12,7 @@
 
 from avssl.options.fields import REQUIRED, Option, argument, option, options_of
 from avssl.options.kinds import converted
-from avssl.options.resolve import Values, build, resolve
+from avssl.options.resolve import Values, build, check_bounds, resolve
 from avssl.options.yaml_file import read_yaml
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Values",
     "argument",
     "build",
+    "check_bounds",
     "converted",
     "option",
     "options_of",

@@ -20,6 +20,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
+    below: float | None = None,
     short: str | None = None,
     metavar: str | None = None,
 ) -> Any:
@@ -29,11 +30,11 @@ def option(
         default: its value where none is given, or :data:`REQUIRED`; the only place where it stands.
         help: what it does, as the flag's help says.
         low, high: the least and the greatest number taken, of a list each number by itself; None is no bound.
-        above: instead of ``low``, what a number must be more than.
+        above, below: instead of them, what a number must be more than, and less than.
         short: a one-letter flag beside the long one, such as "-o".
         metavar: what stands for the value in the help, where the type does not say it: "RUN".
     """
-    about = {"help": help, "low": low, "high": high, "above": above, "short": short, "metavar": metavar}
+    about = {"help": help, "low": low, "high": high, "above": above, "below": below, "short": short, "metavar": metavar}
     return field(default=default, metadata=about)
 
 
@@ -64,6 +65,7 @@ class Option:
     low: float | None = None
     high: float | None = None
     above: float | None = None
+    below: float | None = None
     positional: bool = False
     required: bool = False
 
@@ -76,9 +78,14 @@ class Option:
         """What stands for the value in the help."""
         return self.metavar or metavar(self.type)
 
+    @property
+    def bounded(self) -> bool:
+        """Whether there are values of its type that it does not take."""
+        return any(bound is not None for bound in (self.low, self.high, self.above, self.below))
+
     def refusal(self, value: Any) -> str | None:
         """What a value must be that lies outside the bounds ("must be at least 1"); None if it lies within."""
-        if value is None or (self.low is None and self.high is None and self.above is None):
+        if value is None or not self.bounded:
             return None
         numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else (value,)
         return None if all(map(self._within, numbers)) else self._rule()
@@ -89,17 +96,18 @@ class Option:
             and (self.low is None or number >= self.low)
             and (self.above is None or number > self.above)
             and (self.high is None or number <= self.high)
+            and (self.below is None or number < self.below)
         )
 
     def _rule(self) -> str:
-        low, high, above = self.low, self.high, self.above
-        if above is not None:
-            return f"must be more than {above:g}" + ("" if high is None else f" and at most {high:g}")
-        if low is None:
-            return f"must be at most {high:g}"
-        if high is None:
-            return "must not be negative" if low == 0 else f"must be at least {low:g}"
-        return f"must lie between {low:g} and {high:g}"
+        low, high, above, below = self.low, self.high, self.above, self.below
+        if low is not None and high is not None:
+            return f"must lie between {low:g} and {high:g}"
+        if low == 0:
+            return "must not be negative"
+        lower = f"more than {above:g}" if above is not None else f"at least {low:g}" if low is not None else ""
+        upper = f"less than {below:g}" if below is not None else f"at most {high:g}" if high is not None else ""
+        return "must be " + " and ".join(filter(None, (lower, upper)))
 
 
 def options_of(cls: type[Any], *, skip: Iterable[str] = ()) -> list[Option]:
@@ -117,7 +125,7 @@ def _option(each: Field[Any], kind: Any) -> Option:
         kind,
         None if default is REQUIRED else default,
         about.get("help", ""),
-        **{name: about.get(name) for name in ("short", "metavar", "low", "high", "above")},
+        **{name: about.get(name) for name in ("short", "metavar", "low", "high", "above", "below")},
         positional=about.get("positional", False),
         required=default is REQUIRED,
     )

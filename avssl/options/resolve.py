@@ -111,9 +111,23 @@ def read(given: Mapping[str, Any], known: Mapping[str, Option], where: str, sour
             found[name] = converted(value, option.type)
         except (ValueError, OverflowError):
             raise UserError(where + refusal(option, value, source)) from None
-        if rule := option.refusal(found[name]):
-            raise UserError(f"{where}{called(option, source)} ({_short(found[name])}) {rule}")
+        _check_bounds(option, found[name], where, source)
     return found
+
+
+def check_bounds(options: Any) -> None:
+    """Refuse an instance of an options dataclass with a number out of its option's bounds, however it was made.
+
+    Raises:
+        UserError: names the flag, the value and what it must be.
+    """
+    for option in options_of(type(options)):
+        _check_bounds(option, getattr(options, option.name), "", "flag")
+
+
+def _check_bounds(option: Option, value: Any, where: str, source: Source) -> None:
+    if rule := option.refusal(value):
+        raise UserError(f"{where}{called(option, source)} ({_short(value)}) {rule}")
 
 
 def refusal(option: Option, value: Any, source: Source) -> str:

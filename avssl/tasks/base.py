@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from torch import Tensor, nn
 
 from avssl.media.facts import Facts, Media
-from avssl.options import option as option  # noqa: PLC0414  offered to tasks from here, too
+from avssl.options import check_bounds
+from avssl.options import option as option  # noqa: PLC0414  tasks of one's own take it from here
 from avssl.samplers.keys import Key
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Task(ABC):
     """The logged measure that training and validation share and :meth:`chance_loss` speaks of; curves show it."""
 
     def __init__(self, options: Any) -> None:
+        check_bounds(options)
         self.options = options
         self.training = True
         """False in :meth:`held_out` copies: no augmentation, puzzles drawn in the plain published way."""

@@ -16,9 +16,10 @@ from avssl.media.facts import Facts
 from avssl.networks.encoder import ImageEncoder, image_encoder
 from avssl.networks.tower import Norm
 from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.options import option
 from avssl.samplers.pictures import Cropping
 from avssl.samplers.whole_pictures import unusable
-from avssl.tasks.base import Answers, Batch, Losses, Task, option
+from avssl.tasks.base import Answers, Batch, Losses, Task
 
 
 @dataclass(frozen=True)

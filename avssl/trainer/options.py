@@ -6,26 +6,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 from avssl.errors import UserError
-from avssl.options import option
+from avssl.options import check_bounds, option
 
 
 @dataclass(frozen=True)
 class TrainOptions:
     """How to train: everything that is not the puzzle's own."""
 
-    steps: int | None = option(None, "how many optimizer steps to train")
-    epochs: float | None = option(None, "how many passes over the data, instead of --steps")
+    steps: int | None = option(None, "how many optimizer steps to train", above=0)
+    epochs: float | None = option(None, "how many passes over the data, instead of --steps", above=0)
     minutes: float | None = option(
-        None, "how long to train, instead of --steps; not repeatable to the bit, since machines differ"
+        None, "how long to train, instead of --steps; not repeatable to the bit, since machines differ", above=0
     )
-    batch_size: int = option(64, "puzzles in one optimizer step, over all processes")
+    batch_size: int = option(64, "puzzles in one optimizer step, over all processes", above=0)
     accumulate: int = option(
         1,
         "pieces a batch is worked through in, to save memory; a loss over all pairs of the batch "
         "then sees the pairs of a piece only: fewer negatives",
+        above=0,
     )
     seed: int = option(0, "names the initial weights and every puzzle")
-    workers: int = option(1, "loader processes; 0 draws puzzles in the training process")
+    workers: int = option(1, "loader processes; 0 draws puzzles in the training process", low=0)
     on_bad_file: Literal["raise", "skip"] = option(
         "raise", "a file that cannot be read while training: raise stops; skip takes another puzzle, counted"
     )
@@ -36,21 +37,23 @@ class TrainOptions:
     optimizer: Literal["adamw", "adam", "sgd"] = option(
         "adamw", "adamw, adam or sgd (with Nesterov momentum, or --no-nesterov)"
     )
-    learning_rate: float = option(1e-3, "peak learning rate")
-    weight_decay: float = option(1e-4, "weight decay; not applied to biases and norms")
-    momentum: float = option(0.9, "momentum of sgd")
+    learning_rate: float = option(1e-3, "peak learning rate", above=0)
+    weight_decay: float = option(1e-4, "weight decay; not applied to biases and norms", low=0)
+    momentum: float = option(0.9, "momentum of sgd", low=0)
     nesterov: bool = option(True, "sgd: Nesterov momentum instead of plain momentum")
     schedule: Literal["cosine", "constant", "step"] = option("cosine", "learning rate after warm-up")
-    step_at: tuple[float, ...] = option((0.5, 0.75), "schedule step: the shares of training after which the rate drops")
+    step_at: tuple[float, ...] = option(
+        (0.5, 0.75), "schedule step: the shares of training after which the rate drops", above=0, below=1
+    )
     step_factor: float = option(0.1, "schedule step: what the rate is multiplied by there")
-    warmup_steps: int = option(50, "steps of linear warm-up; at most a fifth of a training counted in steps")
-    clip_norm: float | None = option(None, "clip the gradient to this norm")
+    warmup_steps: int = option(50, "steps of linear warm-up; at most a fifth of a training counted in steps", low=0)
+    clip_norm: float | None = option(None, "clip the gradient to this norm", above=0)
     compile: bool = option(False, "torch.compile the network")
     channels_last: bool = option(True, "store maps channels-last: faster convolutions")
-    log_every: int = option(10, "steps between lines of metrics.jsonl")
-    validate_every: int = option(100, "steps between validations on held-out data")
-    validation_puzzles: int = option(256, "held-out puzzles in each validation")
-    checkpoint_every: int = option(100, "steps between checkpoints")
+    log_every: int = option(10, "steps between lines of metrics.jsonl", above=0)
+    validate_every: int = option(100, "steps between validations on held-out data", above=0)
+    validation_puzzles: int = option(256, "held-out puzzles in each validation", low=0)
+    checkpoint_every: int = option(100, "steps between checkpoints", above=0)
     keep: Literal["last", "best"] = option("last", "the network at the end of training, or the best one in validation")
     best_by: Literal["loss", "accuracy"] = option(
         "loss", "what makes a validation the best: the least loss or the greatest accuracy"
@@ -66,14 +69,4 @@ class TrainOptions:
         if len(budgets) != 1:
             said = "none is given" if not budgets else f"--{' and --'.join(budgets)} are given"
             raise UserError(f"say how long to train with one of --steps, --epochs and --minutes; {said}")
-        for name in (budgets[0], "batch_size", "accumulate", "learning_rate", "log_every", "validate_every"):
-            self._require(name, getattr(self, name) > 0, "must be more than 0")
-        self._require("checkpoint_every", self.checkpoint_every > 0, "must be more than 0")
-        for name in ("workers", "weight_decay", "warmup_steps", "validation_puzzles", "momentum"):
-            self._require(name, getattr(self, name) >= 0, "must not be negative")
-        self._require("clip_norm", self.clip_norm is None or self.clip_norm > 0, "must be more than 0")
-        self._require("step_at", all(0 < share < 1 for share in self.step_at), "must be shares between 0 and 1")
-
-    def _require(self, name: str, holds: bool, rule: str) -> None:
-        if not holds:
-            raise UserError(f"--{name.replace('_', '-')} ({getattr(self, name)}) {rule}")
+        check_bounds(self)

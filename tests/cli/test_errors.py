@@ -155,7 +155,7 @@ def test_a_damaged_config_or_a_checkpoint_of_another_network_is_one_line(avssl: 
         ([*TRAIN, "--steps", "3", "--minutes", "1"], "give one of --steps and --minutes, not both"),
         ([*TRAIN, "--fusion", "l4"], "--fusion wants one of l3, ave, avol, not 'l4'"),
         ([*TRAIN, "--device", "gpu", "--steps", "1", "--out", "OUT", "--data", "CLIPS"], "--device gpu: "),
-        ([*TRAIN, "--test-share", "1.5", "--out", "OUT"], "--test-share (1.5) must lie between 0 and 1"),
+        ([*TRAIN, "--test-share", "1.5", "--out", "OUT"], "--test-share (1.5) must be more than 0 and less than 1"),
         ([*TRAIN, "--control-puzzles", "0"], "--control-puzzles (0) must be at least 1"),
         ([*TRAIN, "--config", "nowhere.yaml"], "no such file: nowhere.yaml"),
         (["show", "av-correspondence", "--count", "0"], "--count (0) must be at least 1"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from avssl.errors import UserError
-from avssl.options import REQUIRED, argument, build, option, options_of, resolve
+from avssl.options import REQUIRED, argument, build, check_bounds, option, options_of, resolve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +103,14 @@ def test_a_type_that_no_flag_can_have_is_the_program_s_fault():
         build(Toy, GIVEN | {"weight": 3})
 
 
+def test_bounds_hold_for_options_that_were_made_directly():
+    with pytest.raises(UserError, match=r"^--share \(1\) must be more than 0 and less than 1$"):
+        check_bounds(Bounded(share=1.0))
+    with pytest.raises(UserError, match=r"^--widths \(4,0\) must be at least 1$"):
+        check_bounds(Bounded(widths=(4, 0)))
+    check_bounds(Bounded())
+
+
 def test_keywords_beat_the_yaml_file_and_drop_their_rivals_there(tmp_path: Path):
     config = tmp_path / "c.yaml"
     config.write_text("side: 32\nrate: 2\ntask: toy\n")
@@ -122,3 +130,10 @@ def test_keywords_beat_the_yaml_file_and_drop_their_rivals_there(tmp_path: Path)
 @dataclass(frozen=True)
 class Config:
     config: str | None = option(None, "a YAML file")
+
+
+@dataclass(frozen=True)
+class Bounded:
+    share: float = option(0.5, "of all", above=0, below=1)
+    widths: tuple[int, ...] = option((4,), "of layers", low=1)
+    side: int | None = option(None, "pixels", high=64)

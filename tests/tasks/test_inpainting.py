@@ -230,7 +230,14 @@ def test_rows_stand_beside_the_plain_fills_of_the_same_holes():
     assert paired.low <= paired.value <= paired.high
 
 
-@pytest.mark.parametrize("options", [{"hole_share": 1.0}, {"hole_share": 0.9, "overlap": 4}, {"overlap": -1}])
-def test_a_hole_that_leaves_nothing_is_refused(options):
-    with pytest.raises(UserError, match="--hole-share"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hole_share": 1.0}, "--hole-share"),
+        ({"hole_share": 0.9, "overlap": 4}, "--hole-share"),
+        ({"overlap": -1}, r"--overlap \(-1\) must not be negative"),
+    ],
+)
+def test_a_hole_that_leaves_nothing_is_refused(options, message):
+    with pytest.raises(UserError, match=message):
         Inpainting(replace(SMALL, **options))

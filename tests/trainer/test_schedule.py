@@ -54,7 +54,7 @@ def test_epochs_become_steps(mix, steps):
         ({"steps": 0}, r"--steps \(0\) must be more than 0"),
         ({"steps": 1, "batch_size": 0}, r"--batch-size \(0\) must be more than 0"),
         ({"steps": 1, "workers": -1}, r"--workers \(-1\) must not be negative"),
-        ({"steps": 1, "step_at": (0.5, 50.0)}, "--step-at .* must be shares between 0 and 1"),
+        ({"steps": 1, "step_at": (0.5, 50.0)}, r"--step-at \(0.5,50\) must be more than 0 and less than 1"),
     ],
 )
 def test_options_that_make_no_sense_are_named(wrong, told):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from avssl.networks.front_end import FrontEndName
 from avssl.networks.fusion import FusionName
 from avssl.networks.tower import Norm
+from avssl.options import option
 from avssl.samplers.correspondence import Alignment, NegativeSounds, Pair
-from avssl.tasks.base import option
 
 if TYPE_CHECKING:
     pass

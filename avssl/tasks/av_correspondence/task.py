@@ -308,9 +308,6 @@ class AVCorrespondence(Task):
 
 
 def _check_weights(options: CorrespondenceOptions) -> None:
-    for name in ("logistic", "contrastive"):
-        if not getattr(options, name) >= 0:
-            raise UserError(f"--{name} ({getattr(options, name)}) must not be negative")
     if options.negatives == "drawn" and options.logistic != 1:
         raise UserError("--logistic weighs two losses of --negatives batch; with --negatives drawn there is only one")
     if options.negatives == "batch" and not options.logistic and not options.contrastive:

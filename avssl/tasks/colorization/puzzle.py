@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.tasks.base import option
+from avssl.options import option
 from avssl.tasks.images import MapEncoderOptions
 
 if TYPE_CHECKING:

@@ -58,9 +58,6 @@ class Colorization(PictureTask):
         super().__init__(options)
         if options.side % options.stride:
             raise UserError(f"--side ({options.side}) must be a multiple of --stride ({options.stride})")
-        for name in ("grid", "sigma", "temperature"):
-            if not getattr(options, name) > 0:
-                raise UserError(f"--{name} ({getattr(options, name)}) must be more than 0")
         self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, Any] = {}
 

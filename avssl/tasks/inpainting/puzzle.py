@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.networks.inpainting import Bottleneck
+from avssl.options import option
 from avssl.samplers.holes import Hole
-from avssl.tasks.base import option
 from avssl.tasks.images import MapEncoderOptions
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.networks.patch_photometry import Normalise
-from avssl.tasks.base import option
+from avssl.options import option
 from avssl.tasks.images import EncoderOptions
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.options import option
 from avssl.samplers.triplets import Ends
-from avssl.tasks.base import option
 from avssl.tasks.images import MapEncoderOptions
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ShuffleLearnOptions(MapEncoderOptions):
         1.0, "seconds of the stretch that is chosen by its motion; the five frames lie in it", low=0.01
     )
     positives: float = option(
-        0.25, "share of triplets in the right order; held-out ones are half and half", low=0, high=1
+        0.25, "share of triplets in the right order; held-out ones are half and half", above=0, below=1
     )
     ends: Ends = option("fixed", "fixed: wrong triplets change the middle frame alone; shuffled: they are wrong orders")
     reverse: float = option(0.5, "share of triplets turned round, which is no change of the answer", low=0, high=1)

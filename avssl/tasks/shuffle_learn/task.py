@@ -227,7 +227,3 @@ def _check(options: ShuffleLearnOptions) -> None:
         if not 0 < getattr(options, low) <= getattr(options, high):
             names = f"--{low.replace('_', '-')} ({getattr(options, low)}) and --{high.replace('_', '-')}"
             raise UserError(f"{names} ({getattr(options, high)}) must be more than 0, the first at most the second")
-    if not 0 < options.positives < 1:
-        raise UserError(f"--positives ({options.positives}) must lie between 0 and 1")
-    if not 0 <= options.reverse <= 1:
-        raise UserError(f"--reverse ({options.reverse}) must lie between 0 and 1")
