@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from avssl.evaluate.core.scores import (
     with_balanced,
 )
 from avssl.evaluate.data.labelled import Division, Indices, Labelled, hold_out
+from avssl.evaluate.probes.choices import FineTune
 from avssl.evaluate.probes.finetune_inputs import Shown
 from avssl.networks.encoder import Encoder, refuse_frozen
 from avssl.samplers.keys import generator
@@ -37,29 +38,6 @@ from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 JUDGED_AT_ONCE = 16
 """Items whose looks go through the network together when it is judged."""
-
-
-@dataclass(frozen=True)
-class FineTune:
-    """The protocol's choices.
-
-    Attributes:
-        steps: of the optimiser, whatever the number of labels.
-        batch_size: items a step.
-        rates: learning rates to choose from.
-        weight_decay: of AdamW.
-        stage: which stage the classifier sits on; None: the last.
-        labels: labelled items a class; 0 stands for all.
-        seeds: how many times all is repeated, with other looks, other labels and another classifier.
-    """
-
-    steps: int = 600
-    batch_size: int = 64
-    rates: Sequence[float] = (1e-3,)
-    weight_decay: float = 0.05
-    stage: str | None = None
-    labels: Sequence[int] = (0,)
-    seeds: int = 1
 
 
 class Classifier(nn.Module):

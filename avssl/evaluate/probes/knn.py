@@ -16,27 +16,23 @@ from numpy.typing import NDArray
 
 from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
+from avssl.evaluate.probes.choices import KNNChoices
 from avssl.evaluate.probes.probing import Array, Learning, Prediction
 
 TEMPERATURE = 0.07
-NEIGHBOURS = (10, 20, 100, 200)
-"""Numbers of neighbours that are tried (DINO)."""
-
 CHUNK = 1024
 """Queries whose similarities to everything are held at once."""
 
 
 @dataclass(frozen=True)
-class KNN:
+class KNN(KNNChoices):
     """The protocol as a probe.
 
     Attributes:
-        neighbours: numbers to choose from.
         temperature: of the votes.
         device: where similarities are computed.
     """
 
-    neighbours: Sequence[int] = NEIGHBOURS
     temperature: float = TEMPERATURE
     device: torch.device | str = "cpu"
 

@@ -9,7 +9,6 @@ is chosen on held-out training data. Items of several moments learn from each an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,27 +19,14 @@ from torch import Tensor, nn
 from avssl.evaluate.core.optimize import minimize_convex
 from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
+from avssl.evaluate.probes.choices import LinearChoices
 from avssl.evaluate.probes.probing import Array, Learning, Prediction
-
-PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5)
-"""Of the mean loss, times |W|²/2; tried from the strongest on, each from the solution before."""
-
-ITERATIONS = 100
-"""The most steps of L-BFGS for each penalty; that few leave a weak penalty short of its optimum, which regularises."""
 
 
 @dataclass(frozen=True)
-class Linear:
-    """The protocol as a probe.
+class Linear(LinearChoices):
+    """The protocol as a probe; ``device`` is where it is computed."""
 
-    Attributes:
-        penalties: L2 penalties to choose from.
-        iterations: the most for each.
-        device: where it is computed.
-    """
-
-    penalties: Sequence[float] = PENALTIES
-    iterations: int = ITERATIONS
     device: torch.device | str = "cpu"
 
     def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction:
@@ -119,7 +105,7 @@ def fit_logistic(
     single: bool,
     *,
     start: Weights | None = None,
-    iterations: int = ITERATIONS,
+    iterations: int = LinearChoices.iterations,
 ) -> Weights:
     """The classifier that minimises the mean cross entropy plus penalty · |weight|² / 2; the bias is free.
 

@@ -9,7 +9,7 @@ as a positive of another; "difficult" ones are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,31 +18,11 @@ from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
 from avssl.evaluate.core.scores import Scores, score_row, with_balanced
 from avssl.evaluate.data.labelled import Indices, Labelled
+from avssl.evaluate.probes.choices import LowShot
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Encoded
 from avssl.evaluate.probes.svm import decide, in_span
 from avssl.samplers.keys import generator
-
-SHOTS = (1, 2, 4, 8, 16, 32, 64, 96)
-"""Positives a class (published)."""
-
-SAMPLES = 5
-COST = 0.5
-
-
-@dataclass(frozen=True)
-class LowShot:
-    """The protocol's choices.
-
-    Attributes:
-        shots: positives a class; those that some class does not have are left out.
-        samples: independent samples of the labels.
-        cost: of the SVMs.
-    """
-
-    shots: Sequence[int] = SHOTS
-    samples: int = SAMPLES
-    cost: float = COST
 
 
 def low_shot(

@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from avssl.evaluate.core.average_precision import Kind, average_precision
 from avssl.evaluate.core.scores import metric_value
 from avssl.evaluate.data.labelled import Indices, source_folds
+from avssl.evaluate.probes.choices import SVMChoices
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Array, Learning, Prediction
-
-COSTS = (0.01, 0.1, 1.0, 10.0)
-"""Tried by default; the published 26 take six times as long."""
 
 PUBLISHED_COSTS = tuple(sorted({10.0**power for power in range(-7, 3)} | {0.5**power for power in range(4, 20)}))
 """10^−7 … 10^2 and 0.5^4 … 0.5^19."""
@@ -31,15 +29,9 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class SVM:
-    """The protocol as a probe.
+class SVM(SVMChoices):
+    """The protocol as a probe; ``precision`` is which average precision the cost of each class is chosen by."""
 
-    Attributes:
-        costs: to choose from, for each class.
-        precision: which average precision they are chosen by.
-    """
-
-    costs: Sequence[float] = COSTS
     precision: Kind = "envelope"
 
     def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction:

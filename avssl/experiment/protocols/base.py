@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from inspect import get_annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -138,21 +138,15 @@ class HeadOptions(ComputeOptions, SplitOptions):
     """Of protocols that train a head on an encoder of pictures, frozen or not."""
 
     encoder: str | None = option(None, _ENCODER)
-    seeds: int = option(1, "how many times all is repeated; three for a claim", low=1)
 
 
 def by_heading(kind: type[Any]) -> dict[str, list[Option]]:
-    """The options of a protocol by the heading of the class that brings each."""
+    """The options of a protocol by the heading of the class that brings each, of others than these the protocol's."""
     found: dict[str, list[Option]] = {}
     for one in options_of(kind):
         first = next(base for base in reversed(kind.__mro__) if one.name in get_annotations(base))
-        found.setdefault(getattr(first, "heading", "options"), []).append(one)
+        found.setdefault(getattr(first, "heading", "the protocol"), []).append(one)
     return found
-
-
-def choices(kind: type[T], options: ProtocolOptions) -> T:
-    """The choices that a protocol's own code asks for: those of its fields that are among the options."""
-    return kind(**{one.name: getattr(options, one.name) for one in fields(kind) if hasattr(options, one.name)})  # type: ignore[arg-type]
 
 
 # --- the evaluation ---------------------------------------------------------------------------------------------

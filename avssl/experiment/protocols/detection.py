@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, choices, log_passed_over
+from avssl.evaluate.transfer.choices import Detect
+from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, log_passed_over
 from avssl.options import option
 from avssl.system.console import log, progress
 
@@ -28,20 +29,12 @@ avssl evaluate detection --run runs/rotation --data VOCdevkit/VOC2007 --finetune
 
 
 @dataclass(frozen=True)
-class Options(HeadOptions):
+class Options(Detect, HeadOptions):
     heading = "the protocol"
     needs_data = "--data D, pictures with boxes, laid out as VOC or COCO"
 
     data: str | None = option(None, "pictures with boxes: a folder laid out as VOC or COCO, or COCO's JSON")
     draws: int = option(2000, "draws of pictures for the intervals", low=1)
-    finetune: bool = option(False, "the encoder learns too")
-    steps: int = option(600, "steps of the optimizer", low=1)
-    batch_size: int = option(4, "pictures a step", low=1)
-    rate: float = option(1e-3, "the highest learning rate of AdamW", above=0)
-    stage: str | None = option(None, "stage of the encoder (default: the last with a stride of 16 at most)")
-    side: int = option(320, "pixels to which the shorter side of a picture is scaled", low=32)
-    anchors: tuple[float, ...] = option((32.0, 64.0, 128.0, 256.0), "sides of the anchors in those pixels", above=0)
-    flip: bool = option(True, "mirror half of the pictures in training")
 
     def check(self) -> None:
         if not self.anchors:
@@ -54,7 +47,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.evaluate.transfer.detection.box_precision import coco_evaluation
     from avssl.evaluate.transfer.detection.box_sets import open_boxes
     from avssl.evaluate.transfer.detection.picture import draw_detections
-    from avssl.evaluate.transfer.detection.protocol import Detect, detect
+    from avssl.evaluate.transfer.detection.protocol import detect
     from avssl.evaluate.transfer.detection.rows import detection_rows, seen_classes
 
     device = options.torch_device()
@@ -65,9 +58,8 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     _log_part(test, "to evaluate on")
     encoder = subject.image_encoder(options.encoder)
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
-    chosen = choices(Detect, options)
     with progress("training", "steps") as on_progress:
-        found = detect(starts, train, test, chosen, options.seed, device=device, log=log, on_progress=on_progress)
+        found = detect(starts, train, test, options, options.seed, device=device, log=log, on_progress=on_progress)
     called = f"{name}-finetuned" if options.finetune else name
     protocol = f"{called}, {options.steps} steps of {options.batch_size}, {options.side} px"
     context = subject.context(protocol, options.seed, test.listed, options.draws)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.experiment.protocols.base import Outcome, Subject, choices
+from avssl.evaluate.probes.choices import FineTune
+from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import (
     DATA,
     LabelledOptions,
@@ -34,16 +35,9 @@ avssl evaluate finetune --run runs/av --data esc10.csv --folds fold"""
 
 
 @dataclass(frozen=True)
-class Options(LabelledOptions):
+class Options(FineTune, LabelledOptions):
     heading = "the protocol"
 
-    steps: int = option(600, "steps of the optimizer, whatever the number of labels", low=1)
-    batch_size: int = option(64, "items a step", low=2)
-    rates: tuple[float, ...] = option((1e-3,), "learning rates; of several the best on held-out training data", above=0)
-    weight_decay: float = option(0.05, "of AdamW")
-    stage: str | None = option(None, "the stage that the classifier sits on (default: the last)")
-    labels: tuple[int, ...] = option((0,), "labelled items a class, 0 for all: 20,100,0 is a curve", low=0)
-    seeds: int = option(1, "how many times all is repeated; three for a claim", low=1)
     moments: int | None = option(
         None, "frames of a video, or windows of a sound, to evaluate on (default: 3 and 10)", low=1
     )
@@ -62,14 +56,14 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate by fine-tuning."""
     from avssl.evaluate.core.result_charts import draw_labels
     from avssl.evaluate.data.encoders import random_twin
-    from avssl.evaluate.probes.finetune import FineTune, fine_tune_rows
+    from avssl.evaluate.probes.finetune import fine_tune_rows
 
     device = options.torch_device()
     encoder, data = encoder_and_data(options, subject)
     context = subject.context(name, options.seed, len(data.test))
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     data, shown = _shown(encoder, data, options)
-    rows = fine_tune_rows(starts, data, shown, choices(FineTune, options), context, device=device, log=log)
+    rows = fine_tune_rows(starts, data, shown, options, context, device=device, log=log)
     if encoder.role == "audio":
         rows.append(_mfcc_row(data, context))
     return labelled_outcome(name, rows, options, subject, data, draw_labels)

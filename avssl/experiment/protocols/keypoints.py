@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from avssl.errors import UserError
-from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, choices
+from avssl.evaluate.transfer.choices import Pose
+from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject
 from avssl.options import option
 from avssl.system.console import log
 
@@ -29,7 +30,7 @@ avssl evaluate keypoints --run runs/rotation --data lsp/joints.mat --seeds 3"""
 
 
 @dataclass(frozen=True)
-class Options(HeadOptions):
+class Options(Pose, HeadOptions):
     heading = "the protocol"
     needs_data = "--data D, annotated people"
 
@@ -38,13 +39,6 @@ class Options(HeadOptions):
     pictures: str | None = option(None, "folder of the pictures (default: images/ beside the annotations)")
     unit: Literal["torso", "head"] | None = option(None, "of errors (default: head where head boxes are known)")
     alpha: float | None = option(None, "threshold in units (default: torso 0.2, head 0.5)", low=0.01)
-    finetune: bool = option(False, "the encoder learns too")
-    steps: int = option(600, "steps of the optimizer", low=1)
-    batch_size: int = option(32, "people a step", low=2)
-    rates: tuple[float, ...] = option((3e-3, 1e-3), "learning rates; the best on held-out training people", above=0)
-    weight_decay: float = option(0.01, "of AdamW")
-    width: int = option(64, "channels of the head", low=1)
-    stages: tuple[str, ...] | None = option(None, "only these stages (default: all)", metavar="A,B,…")
     side: int | None = option(None, "pixels of a person's square (default: what the encoder was trained on)")
     turn: float = option(30.0, "degrees by which people are turned in training, either way")
     flip: bool = option(True, "mirror half of the people in training")
@@ -61,7 +55,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, evaluated_people
     from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
     from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseAugmentation, PoseInputs
-    from avssl.evaluate.transfer.keypoints.protocol import Pose, evaluate_keypoints
+    from avssl.evaluate.transfer.keypoints.protocol import evaluate_keypoints
 
     device = options.torch_device()
     encoder = subject.image_encoder(options.encoder)
@@ -72,9 +66,8 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     how = "fine-tuned" if options.finetune else "frozen"
     protocol = f"{name}, {how}, {options.steps} steps, {looks.side} px"
     context = subject.context(protocol, options.seed, judged.listed)
-    chosen = choices(Pose, options)
     found = evaluate_keypoints(
-        encoder, looks, train, judged, chosen, context, seeds=options.seeds, device=device, log=log
+        encoder, looks, train, judged, options, context, seeds=options.seeds, device=device, log=log
     )
 
     def draw(outcome: Outcome, path: Path) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avssl.errors import UserError
+from avssl.evaluate.probes.choices import KNNChoices
 from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import DATA, ProbeOptions, features_of, probe_outcome
-from avssl.options import option
 
 WHAT = f"""How well do nearest neighbours in the features of each stage tell the label? Beside the same network with
 random weights, the pixels (of sounds: MFCCs), shuffled labels and chance. Votes are weighted with
@@ -19,11 +19,7 @@ avssl evaluate knn --run runs/av --data esc10.csv --folds fold"""
 
 
 @dataclass(frozen=True)
-class Options(ProbeOptions):
-    heading = "the protocol"
-
-    neighbours: tuple[int, ...] = option((10, 20, 100, 200), "numbers of neighbours to choose from", low=1)
-
+class Options(KNNChoices, ProbeOptions):
     def check(self) -> None:
         super().check()
         if not self.neighbours:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avssl.errors import UserError
+from avssl.evaluate.probes.choices import LinearChoices
 from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import DATA, ProbeOptions, features_of, probe_outcome
-from avssl.options import option
 
 WHAT = f"""How much of the label can be read off the frozen features of each stage by a linear classifier? Beside the
 same network with random weights, the pixels (of sounds: MFCCs), shuffled labels and chance; with the drop from the
@@ -21,12 +21,7 @@ avssl evaluate linear --run runs/av --data esc10.csv --folds fold --source-colum
 
 
 @dataclass(frozen=True)
-class Options(ProbeOptions):
-    heading = "the protocol"
-
-    penalties: tuple[float, ...] = option((1e-2, 1e-3, 1e-4, 1e-5), "L2 penalties to choose from", above=0)
-    iterations: int = option(100, "the most steps of L-BFGS for each penalty", low=1)
-
+class Options(LinearChoices, ProbeOptions):
     def check(self) -> None:
         super().check()
         if not self.penalties:

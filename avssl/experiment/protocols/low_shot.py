@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avssl.errors import UserError
-from avssl.experiment.protocols.base import Outcome, Subject, choices
+from avssl.evaluate.probes.choices import LowShot
+from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import DATA, ProbeOptions, features_of, labelled_outcome
-from avssl.options import option
 from avssl.system.console import log
 
 WHAT = f"""What a linear SVM on the frozen features of each stage learns from k labelled items a class: the mean of five
@@ -21,13 +21,7 @@ EXAMPLE = (
 
 
 @dataclass(frozen=True)
-class Options(ProbeOptions):
-    heading = "the protocol"
-
-    shots: tuple[int, ...] = option((1, 2, 4, 8, 16, 32, 64, 96), "positives a class", low=1, metavar="K,K,…")
-    samples: int = option(5, "independent samples of the labels", low=1)
-    cost: float = option(0.5, "of the SVMs", above=0)
-
+class Options(LowShot, ProbeOptions):
     def check(self) -> None:
         super().check()
         if not self.shots:
@@ -39,9 +33,8 @@ class Options(ProbeOptions):
 def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate with few labels."""
     from avssl.evaluate.core.result_charts import draw_labels
-    from avssl.evaluate.probes.low_shot import LowShot, low_shot
+    from avssl.evaluate.probes.low_shot import low_shot
 
     probed = features_of(options, subject, name)
-    chosen = choices(LowShot, options)
-    rows = low_shot(probed.encoded, probed.data, chosen, probed.context, stages=options.stages, log=log)
+    rows = low_shot(probed.encoded, probed.data, options, probed.context, stages=options.stages, log=log)
     return labelled_outcome(name, rows, options, subject, probed.data, draw_labels)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, choices, log_passed_over
+from avssl.evaluate.transfer.choices import Normals
+from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, log_passed_over
 from avssl.options import option
 from avssl.system.console import log, progress
 
@@ -30,20 +31,12 @@ avssl evaluate normals --run runs/rotation --data kinect/ --test nyu/ --finetune
 
 
 @dataclass(frozen=True)
-class Options(HeadOptions):
+class Options(Normals, HeadOptions):
     heading = "the protocol"
     needs_data = "--data D, pictures with surface normals"
 
     data: str | None = option(None, "pictures with surface normals: a folder, or a .npz or .mat of arrays")
     draws: int = option(2000, "draws of pictures for the intervals", low=1)
-    finetune: bool = option(False, "the encoder learns too")
-    clusters: int = option(0, "centres that pixels are classified to; 0: unit vectors are regressed", low=0)
-    steps: int = option(400, "steps of the optimizer", low=1)
-    batch_size: int = option(4, "pictures a step", low=1)
-    rate: float = option(2e-3, "the highest learning rate of AdamW", above=0)
-    side: int = option(240, "pixels to which the shorter side of a picture is scaled", low=32)
-    width: int = option(64, "channels of the decoder", low=1)
-    flip: bool = option(True, "mirror half of the pictures in training, x of their normals with them")
 
     def check(self) -> None:
         if self.clusters == 1:
@@ -54,7 +47,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate by surface normals."""
     from avssl.evaluate.data.encoders import random_twin
     from avssl.evaluate.transfer.normals.picture import draw_normals
-    from avssl.evaluate.transfer.normals.protocol import Normals, evaluate_normals
+    from avssl.evaluate.transfer.normals.protocol import evaluate_normals
     from avssl.evaluate.transfer.normals.rows import normal_rows
     from avssl.evaluate.transfer.normals.sets import open_normals
 
@@ -65,10 +58,9 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     _log_part(test, "to evaluate on")
     encoder = subject.image_encoder(options.encoder)
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
-    chosen = choices(Normals, options)
     with progress("training", "steps") as on_progress:
         found = evaluate_normals(
-            starts, train, test, chosen, options.seed, device=device, log=log, on_progress=on_progress
+            starts, train, test, options, options.seed, device=device, log=log, on_progress=on_progress
         )
     called = f"{name}-finetuned" if options.finetune else name
     protocol = f"{called}, {options.steps} steps of {options.batch_size}, {options.side} px"

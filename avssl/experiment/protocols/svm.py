@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avssl.errors import UserError
+from avssl.evaluate.probes.choices import SVMChoices
 from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import DATA, ProbeOptions, features_of, probe_outcome
 from avssl.options import option
@@ -19,10 +20,9 @@ avssl evaluate svm --run runs/rotation --data caltech/ --stages conv3"""
 
 
 @dataclass(frozen=True)
-class Options(ProbeOptions):
+class Options(SVMChoices, ProbeOptions):
     heading = "the protocol"
 
-    costs: tuple[float, ...] = option((0.01, 0.1, 1.0, 10.0), "costs to choose from", above=0)
     published_costs: bool = option(False, "the 26 published costs: six times as long")
 
     def check(self) -> None:

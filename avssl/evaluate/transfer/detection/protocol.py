@@ -18,6 +18,7 @@ from torch import Tensor
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
 from avssl.evaluate.core.progress import Log, OnProgress, no_log
+from avssl.evaluate.transfer.choices import Detect
 from avssl.evaluate.transfer.detection.box_precision import Detections, Floats
 from avssl.evaluate.transfer.detection.box_sets import BoxPicture, BoxSet
 from avssl.media.decoding.images import read_image
@@ -28,36 +29,6 @@ from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 MEASURED = 64
 """Pictures that the scale of the stage is measured on."""
-
-
-@dataclass(frozen=True)
-class Detect:
-    """The protocol's choices.
-
-    Attributes:
-        steps: of the optimiser.
-        batch_size: pictures a step.
-        rate: the highest learning rate.
-        finetune: whether the encoder learns too.
-        stage: which stage the detector sits on; None: the last with a stride of 16 at most.
-        side: pixels to which the shorter side of every picture is scaled.
-        anchors: sides of the anchors in pixels of the scaled picture.
-        width, representation: of the detector's map, and of what describes a proposal.
-        flip: mirror half of the pictures in training.
-        seeds: how many times all is repeated, with another detector and another order.
-    """
-
-    steps: int = 600
-    batch_size: int = 4
-    rate: float = 1e-3
-    finetune: bool = False
-    stage: str | None = None
-    side: int = 320
-    anchors: Sequence[float] = (32, 64, 128, 256)
-    width: int = 128
-    representation: int = 512
-    flip: bool = True
-    seeds: int = 1
 
 
 @dataclass(frozen=True)

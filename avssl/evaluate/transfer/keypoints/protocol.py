@@ -9,7 +9,6 @@ mean place of each joint in the square, over the people learned from.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +20,7 @@ from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
 from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.data.encoders import random_twin
+from avssl.evaluate.transfer.choices import Pose
 from avssl.evaluate.transfer.keypoints.pck import pck_auc
 from avssl.evaluate.transfer.keypoints.people import Floats, Indices, divide
 from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople, Unit, errors_of, mean_pose
@@ -35,29 +35,6 @@ from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 JUDGED_AT_ONCE = 32
 CHOSEN_ON = 0.2
 """Share of the people learned from on which the learning rate is chosen."""
-
-
-@dataclass(frozen=True)
-class Pose:
-    """The protocol's choices.
-
-    Attributes:
-        steps: of the optimiser.
-        batch_size: people a step.
-        rates: learning rates to choose from.
-        finetune: the encoder learns too.
-        weight_decay: of AdamW.
-        width: channels of the head.
-        stages: which of the encoder's the head sits on; None: all.
-    """
-
-    steps: int = 600
-    batch_size: int = 32
-    rates: Sequence[float] = (3e-3, 1e-3)
-    finetune: bool = False
-    weight_decay: float = 0.01
-    width: int = 64
-    stages: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
 from avssl.evaluate.core.progress import Log, OnProgress, no_log
+from avssl.evaluate.transfer.choices import Normals
 from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
 from avssl.networks.encoder import ImageEncoder
@@ -38,33 +39,6 @@ Floats = NDArray[np.float64]
 
 SAMPLED, MEASURED = 20_000, 64
 """Training normals that the centres are made from, and pictures that the scale of the stages is measured on."""
-
-
-@dataclass(frozen=True)
-class Normals:
-    """The protocol's choices.
-
-    Attributes:
-        steps: of the optimiser.
-        batch_size: pictures a step.
-        rate: the highest learning rate.
-        finetune: whether the encoder learns too.
-        clusters: centres that pixels are classified to; 0: regression.
-        side: pixels to which the shorter side of every picture is scaled.
-        width: channels of the decoder.
-        flip: mirror half of the pictures in training; x changes its sign.
-        seeds: how many times all is repeated, with another decoder and another order.
-    """
-
-    steps: int = 400
-    batch_size: int = 4
-    rate: float = 2e-3
-    finetune: bool = False
-    clusters: int = 0
-    side: int = 240
-    width: int = 64
-    flip: bool = True
-    seeds: int = 1
 
 
 @dataclass(frozen=True)
