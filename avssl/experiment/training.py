@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from avssl.errors import UserError
 from avssl.experiment.data import Parts
 from avssl.experiment.options import ControlOptions
-from avssl.media.skip_bad_files import once_a_file
+from avssl.media.skip_bad_files import each_bad_file_once, on_readable
 from avssl.system.console import duration, log
 from avssl.system.files import read_json
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from avssl.trainer.result import FitResult
     from avssl.trainer.run_folder import RunFolder
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Job:
@@ -39,6 +37,7 @@ class Job:
     weight: float = 1.0
 
 
+@each_bad_file_once()
 def train_jobs(
     jobs: Sequence[Job],
     options: TrainOptions,
@@ -63,7 +62,6 @@ def train_jobs(
     from avssl.trainer.starting import encoders_from
 
     several = sharing is not None
-    told = once_a_file(log)
     try:
         _refuse_other_data(folder, jobs, several)
         _write_sources(folder, jobs, several)
@@ -72,14 +70,14 @@ def train_jobs(
         fresh = init is not None and not folder.checkpoints.steps()
         encoders = encoders_from(init, [job.task for job in jobs]) if fresh and init is not None else None
         plans = [TaskPlan(job.task, job.parts.train, job.parts.validation, job.weight) for job in jobs]
-        result = fit(plans, options, folder, sharing=sharing, encoders=encoders, say=told)
+        result = fit(plans, options, folder, sharing=sharing, encoders=encoders)
     except BaseException:  # Ctrl-C and faults of the program, too
         _forget(folder)
         raise
     if folder.writes:
-        _draw(jobs, result, folder, options.on_bad_file == "skip", told)
+        _draw(jobs, result, folder, options.on_bad_file == "skip")
     if control.controls and not judged:
-        _judge(jobs, result, options, control, folder, command, sharing, told)
+        _judge(jobs, result, options, control, folder, command, sharing)
     if folder.writes:
         _report(jobs, folder, several)
 
@@ -167,12 +165,12 @@ def _only_read_otherwise(then: Any, now: dict[str, Any]) -> bool:
 # --- after ------------------------------------------------------------------------------------------------
 
 
-def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool, told: Say) -> None:
+def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool) -> None:
     """``curves.png``, and ``sheet.png`` of held-out puzzles with the network's answers; several tasks in a column."""
     from avssl.report.pictures import save_picture
 
     save_picture(_column([_curves(job.task, result, folder) for job in jobs]), folder.path / "curves.png")
-    save_picture(_column([_sheet(job, result, skip, told) for job in jobs]), folder.path / "sheet.png")
+    save_picture(_column([_sheet(job, result, skip) for job in jobs]), folder.path / "sheet.png")
 
 
 def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
@@ -192,16 +190,15 @@ def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
     return pillow.open(io.BytesIO(path.read_bytes())).convert("RGB")
 
 
-def _sheet(job: Job, result: FitResult, skip: bool, told: Say) -> Image:
+def _sheet(job: Job, result: FitResult, skip: bool) -> Image:
     import torch
 
     from avssl.evaluate.pretext.predictions import distinct, held_out_keys
-    from avssl.media.skip_bad_files import on_readable
 
     network, held_out = result.networks[job.task.name], job.task.held_out()
     media = job.parts.test or job.parts.validation or job.parts.train
     keys = held_out_keys(0, 16)
-    drawn = on_readable(media, lambda part: [held_out.draw(part, key) for key in keys], skip=skip, say=told)
+    drawn = on_readable(media, lambda part: [held_out.draw(part, key) for key in keys], skip=skip)
     puzzles = distinct(held_out, drawn)
     device = next(network.parameters()).device
     batch = {
@@ -236,7 +233,6 @@ def _judge(
     folder: RunFolder,
     command: str,
     sharing: Sharing | None,
-    told: Say,
 ) -> None:
     """Train the controls and write their rows. All processes of a training take part, as their training is shared."""
     from avssl.evaluate.core.training_overlap import marked, seen_in_part
@@ -259,7 +255,6 @@ def _judge(
             pairs=control.control_puzzles,
             device=next(network.parameters()).device,
             command=command,
-            log=told,
         )
         found = marked(found, seen_in_part(job.parts.train, job.parts.test))
         rows += [replace(row, name=f"{row.name}/{job.task.name}") for row in found] if sharing else found

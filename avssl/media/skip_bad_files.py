@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from avssl.errors import MediaError
 from avssl.media.facts import Media
 from avssl.media.selection import Subset
+from avssl.system.console import log
 
 T = TypeVar("T")
 
@@ -32,28 +35,37 @@ class PassedOver(str):
         return (type(self), (str(self), self.path))
 
 
-def once_a_file(say: Callable[[str], None]) -> Callable[[str], None]:
-    """``say``, but of each bad file only the first line: it is met again and again as long as a training lasts."""
-    told: set[str] = set()
-
-    def once(line: str) -> None:
-        if isinstance(line, PassedOver):
-            if line.path in told:
-                return
-            told.add(line.path)
-        say(line)
-
-    return once
+_met: ContextVar[set[str] | None] = ContextVar("met", default=None)
 
 
-def on_readable(media: Media, work: Callable[[Media], T], *, skip: bool, say: Callable[[str], None]) -> T:
+@contextmanager
+def each_bad_file_once() -> Iterator[None]:
+    """Within, each bad file is logged once: it is met again and again as long as a training lasts."""
+    met = _met.get()
+    token = _met.set(set() if met is None else met)
+    try:
+        yield
+    finally:
+        _met.reset(token)
+
+
+def log_bad_file(line: str, path: str) -> None:
+    """Log a line about a bad file, unless it was met before (:func:`each_bad_file_once`)."""
+    met = _met.get()
+    if met is None or path not in met:
+        log(line)
+    if met is not None:
+        met.add(path)
+
+
+def on_readable(media: Media, work: Callable[[Media], T], *, skip: bool, skipped: list[str] | None = None) -> T:
     """``work(media)``; where a file is bad and may be skipped, again without it.
 
     Args:
         media: what is worked on.
         work: a pure function of a collection; it is begun anew with each file that is left out.
         skip: whether bad files may be left out.
-        say: takes a line about each of them.
+        skipped: takes a line about each of them; None: it is logged.
 
     Raises:
         MediaError: a file is bad, and is not to be skipped, or there are too many.
@@ -66,5 +78,9 @@ def on_readable(media: Media, work: Callable[[Media], T], *, skip: bool, say: Ca
             kept = [i for i in range(len(part)) if part.facts(i).path != error.path]
             if not skip or not kept or len(kept) == len(part) or len(media) - len(kept) > most:
                 raise
-            say(PassedOver(f"passed over: {error}", error.path))
+            line = f"passed over: {error}"
+            if skipped is None:
+                log_bad_file(line, error.path)
+            else:
+                skipped.append(line)
             part = Subset(part, np.array(kept, np.int64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,6 @@ def settle_states(
     options: TrainOptions,
     saved: Mapping[str, dict[str, Any]] | None,
     world: World,
-    say: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
     """Give each task what it must know of the training data: as saved, or learned now (by rank 0, for all).
 
@@ -36,7 +35,7 @@ def settle_states(
             if world.writes:
                 for plan in plans:
                     fit = partial(plan.task.fit_statistics, seed=options.seed)
-                    on_readable(plan.train, fit, skip=options.on_bad_file == "skip", say=say)
+                    on_readable(plan.train, fit, skip=options.on_bad_file == "skip")
                 learned = {plan.task.name: plan.task.state() for plan in plans}
         saved = world.broadcast(learned)
         assert saved is not None

@@ -11,13 +11,14 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from avssl.errors import UserError
+from avssl.system.console import log
 from avssl.system.files import remove_unfinished, write_whole
 
 FORMAT = 1
@@ -68,7 +69,7 @@ class Checkpoints:
         self._best_seen[step] = best_step
         self._prune()
 
-    def newest(self, say: Callable[[str], None]) -> dict[str, Any] | None:
+    def newest(self) -> dict[str, Any] | None:
         """The newest checkpoint that can be read, said so where it is not the newest of all; None if there is none.
 
         Raises:
@@ -80,7 +81,7 @@ class Checkpoints:
             try:
                 state = self.load(step)
             except _Damaged as error:
-                say(f"{error}; taking the one before")
+                log(f"{error}; taking the one before")
                 damaged.append(step)
                 continue
             for later in damaged:

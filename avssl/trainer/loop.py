@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.media.skip_bad_files import PassedOver, once_a_file
+from avssl.media.skip_bad_files import each_bad_file_once, log_bad_file
 from avssl.system.console import log
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
@@ -17,7 +17,7 @@ from avssl.trainer.distributed import join, share_batch_statistics
 from avssl.trainer.loader import Fetched, Source, Steps, batches
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Mix, Sharing, TaskPlan, Turns
-from avssl.trainer.progress import Say, Status, Style, show_progress, spoken
+from avssl.trainer.progress import Status, Style, show_progress, spoken
 from avssl.trainer.recording import Recorder, Setting
 from avssl.trainer.result import FitResult
 from avssl.trainer.run_folder import RunFolder, SaveEncoder
@@ -40,7 +40,6 @@ def fit(
     sharing: Sharing | None = None,
     encoders: Mapping[str, nn.Module] | None = None,
     save_encoder: SaveEncoder | None = None,
-    say: Say = log,
     progress: Style = "auto",
 ) -> FitResult:
     """Train tasks, alone or together on shared encoders.
@@ -56,7 +55,6 @@ def fit(
         sharing: how several tasks train together; None: in turn.
         encoders: modules to start from, by role, instead of fresh ones; they are trained in place.
         save_encoder: how encoders are written to the run folder; None: :mod:`avssl.networks.saving`'s way.
-        say: takes each line meant for people; the logger "avssl" by default.
         progress: a bar, lines, nothing, or what suits the terminal.
 
     Raises:
@@ -69,13 +67,12 @@ def fit(
     world = join()
     device = choose_device(options.device, world.local_rank)
     if not world.writes:
-        say, progress = _hush, "none"
-    say = once_a_file(say)
-    setting = Setting(plans, options, run, world, choose_precision(options.precision, device), say)
-    with own_random_state(), watch_signals() as watch:
+        progress = "none"
+    setting = Setting(plans, options, run, world, choose_precision(options.precision, device))
+    with own_random_state(), each_bad_file_once(), watch_signals() as watch:
         training = _Training(setting, sharing or Sharing(), encoders, save_encoder)
         if training.tally.finished:
-            say(f"{run.path if run else 'this run'} is finished: nothing is left to train")
+            log(f"{run.path if run else 'this run'} is finished: nothing is left to train")
         else:
             training.go(progress, watch)
         result = training.result()
@@ -98,7 +95,7 @@ class _Training:
         options, world = setting.options, setting.world
         self._bad_files: set[str] = set()
         saved = self._newest_checkpoint()
-        self.states = settle_states(setting.plans, options, saved and saved["tasks"], world, setting.say)
+        self.states = settle_states(setting.plans, options, saved and saved["tasks"], world)
         self.steps = _plan_steps(setting, sharing.mix)
         self.budget = budget(options, [source.length for source in self.steps.sources], sharing.mix)
         self.encoders, self.networks = self._build(encoders, sharing.own_statistics)
@@ -132,7 +129,7 @@ class _Training:
         status = Status(first, self.budget.steps, self.setting.options.batch_size, share)
         on_gpu = self.setting.precision.device.type == "cuda"
         stream = batches(self.steps, first, self.budget.steps, workers=self.setting.options.workers, pin=on_gpu)
-        bar = show_progress(style, self.setting.say)
+        bar = show_progress(style)
         began = time.monotonic() - self.tally.seconds
         try:
             while share < 1:
@@ -175,7 +172,7 @@ class _Training:
         saved = None
         with self.setting.world.together():
             if self.setting.written:
-                saved = self.setting.written.checkpoints.newest(self.setting.say)
+                saved = self.setting.written.checkpoints.newest()
         return self.setting.world.broadcast(saved)
 
     def _build(
@@ -208,7 +205,7 @@ class _Training:
             self.tally.passed_over += 1
             path = getattr(bad, "path", bad)
             self._bad_files.add(path)
-            self.setting.say(PassedOver(f"passed over, here and wherever it is drawn again: {bad}", path))
+            log_bad_file(f"passed over, here and wherever it is drawn again: {bad}", path)
         drawn = (fetched.step + 1) * self.setting.options.batch_size // self.setting.world.size
         few = len(self._bad_files) <= max(FEW_BAD, BAD_SHARE * sum(len(plan.train) for plan in self.setting.plans))
         if not few and self.tally.passed_over > max(FEW_BAD, BAD_SHARE * drawn):
@@ -231,7 +228,7 @@ class _Training:
     def _stop(self, signal_number: int) -> None:
         self._settle()
         saved = "" if self.setting.run is None else " and saved; the same command continues from there"
-        self.setting.say(f"stopped after step {self.tally.step}{saved}")
+        log(f"stopped after step {self.tally.step}{saved}")
         raise Stopped(signal_number)
 
     def _settle(self) -> None:
@@ -263,7 +260,7 @@ class _Training:
         names = " and ".join(plan.task.name for plan in self.setting.plans)
         length = spoken(60 * options.minutes) if options.minutes else f"{self.budget.steps} steps"
         after = f", continuing after step {self.tally.step}" if self.tally.step else ""
-        self.setting.say(
+        log(
             f"training {names} for {length} of {options.batch_size} puzzles on {precision.device} "
             f"in {precision.name}{after}"
         )
@@ -272,13 +269,11 @@ class _Training:
         waited = 100 * self.tally.waited / max(self.tally.seconds, 1e-9)
         if self._bad_files:
             count = len(self._bad_files)
-            self.setting.say(
+            log(
                 f"passed over {count} bad file{'s' if count > 1 else ''} in {self.tally.passed_over} draws, each "
                 "replaced by another; `avssl index` says what is wrong with each file"
             )
-        self.setting.say(
-            f"trained {self.tally.step} steps in {spoken(self.tally.seconds)}, {waited:.0f} % of it waiting for data"
-        )
+        log(f"trained {self.tally.step} steps in {spoken(self.tally.seconds)}, {waited:.0f} % of it waiting for data")
 
 
 def _plan_steps(setting: Setting, mix: Mix) -> Steps:
@@ -309,7 +304,3 @@ def _loss_weight(plan: TaskPlan, sharing: Sharing) -> float:
 
 def _shape(size: Sequence[int] | None) -> str:
     return "missing" if size is None else " × ".join(map(str, size)) or "one number"
-
-
-def _hush(_: str) -> None:
-    """Ranks that do not write do not speak."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from avssl.system.console import log
 from avssl.system.notebook import NotebookBar, in_notebook
 
-Say = Callable[[str], None]
 Style = Literal["auto", "bar", "lines", "none"]
 
 LINE_EVERY_SECONDS, DRAW_EVERY_SECONDS = 10.0, 0.25
@@ -82,25 +81,32 @@ class Progress(Protocol):
         """Called at the end, whatever the end."""
 
 
-def show_progress(style: Style, say: Say) -> Progress:
+def show_progress(style: Style) -> Progress:
     """ "auto": a bar on a terminal and in a notebook, else lines."""
     if style == "auto":
         style = "bar" if sys.stdout.isatty() or in_notebook() else "lines"
     if style == "bar":
         return _NotebookBar() if in_notebook() else _Bar()
-    return _Lines(say if style == "lines" else lambda _: None)
+    return _Lines() if style == "lines" else _Silence()
 
 
 class _Lines:
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self._said = time.monotonic()
+    def __init__(self) -> None:
+        self._logged = time.monotonic()
 
     def update(self, status: Status) -> None:
         now = time.monotonic()
-        if now - self._said >= LINE_EVERY_SECONDS:
-            self._said = now
-            self._say(status.line())
+        if now - self._logged >= LINE_EVERY_SECONDS:
+            self._logged = now
+            log(status.line())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Silence:
+    def update(self, status: Status) -> None:
+        """Nothing is shown."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from avssl.errors import UserError
+from avssl.system.console import log
 from avssl.trainer.devices import Precision
 from avssl.trainer.distributed import World
 from avssl.trainer.loader import Steps
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan, steps_per_epoch
-from avssl.trainer.progress import Say, Status
+from avssl.trainer.progress import Status
 from avssl.trainer.result import Tally, Window
 from avssl.trainer.run_folder import RunFolder
 from avssl.trainer.stepper import Stepper
@@ -32,7 +33,6 @@ class Setting:
     run: RunFolder | None
     world: World
     precision: Precision
-    say: Say
 
     @property
     def written(self) -> RunFolder | None:
@@ -151,7 +151,7 @@ class Recorder:
             scores.append(1 - line["accuracy"] if by_accuracy else line["loss"])
             sentence = at_chance(task, line) if doubting else None
             if sentence:
-                setting.say(sentence)
+                log(sentence)
         self._doubted |= doubting
         return self._is_best(sum(scores) / len(scores))
 

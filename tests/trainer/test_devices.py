@@ -32,7 +32,7 @@ def test_bf16_is_chosen_where_the_processor_computes_it(known, flags, name, monk
 
 def test_bf16_trains_in_bf16_and_keeps_weights_in_float32():
     asked = TrainOptions(steps=3, batch_size=8, workers=0, precision="bf16")
-    result = fit(toy_plans(), asked, say=lambda _: None)
+    result = fit(toy_plans(), asked)
     assert {weight.dtype for weight in result.networks["toy"].parameters()} == {torch.float32}
     with choose_precision("bf16", CPU).autocast():
         assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.bfloat16

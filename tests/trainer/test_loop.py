@@ -26,7 +26,7 @@ def options(**more):
 
 
 def quiet(plans, asked, **more):
-    return fit(plans, asked, progress="none", say=lambda _: None, **more)
+    return fit(plans, asked, progress="none", **more)
 
 
 def test_a_toy_is_learned():
@@ -196,16 +196,15 @@ def test_weights_that_are_no_numbers_are_not_saved_over_good_ones(tmp_path):
         assert run.checkpoints.steps() == [2]
 
 
-def test_a_task_that_stays_at_chance_is_told_so_and_one_that_learns_is_not():
-    said = []
-    fit(toy_plans(learnable=False), options(validate_every=5, validation_puzzles=128), say=said.append)
-    sentences = [line for line in said if "still at chance" in line]
+def test_a_task_that_stays_at_chance_is_told_so_and_one_that_learns_is_not(caplog):
+    fit(toy_plans(learnable=False), options(validate_every=5, validation_puzzles=128))
+    sentences = [line for line in caplog.messages if "still at chance" in line]
     assert len(sentences) == 2, "past the middle and at the end"
     assert sentences[0].startswith("toy is still at chance after 10 steps: accuracy 0.")
     assert "chance 0.500) on 128 held-out puzzles" in sentences[0]
-    said.clear()
-    fit(toy_plans(), options(steps=120, batch_size=16, learning_rate=0.02), say=said.append)
-    assert not any("chance" in line for line in said)
+    caplog.clear()
+    fit(toy_plans(), options(steps=120, batch_size=16, learning_rate=0.02))
+    assert not any("chance" in line for line in caplog.messages)
 
 
 def test_the_best_weights_are_kept_where_asked():
@@ -244,12 +243,12 @@ def test_minutes_are_kept():
     assert result.steps > 3
 
 
-def test_progress_is_told_in_lines_with_what_matters(monkeypatch):
+def test_progress_is_told_in_lines_with_what_matters(monkeypatch, caplog):
     from avssl.trainer import progress
 
     monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", 0.0)
-    said = []
-    fit(toy_plans(), options(), say=said.append)
+    fit(toy_plans(), options())
+    said = caplog.messages
     assert said[0].startswith("training toy for 20 steps of 8 puzzles on cpu in ")
     line = next(line for line in said if line.startswith("step 12/20"))
     for part in ("loss ", "accuracy ", "steps/s", "puzzles/s", "waiting for data", "left"):
@@ -269,8 +268,7 @@ def test_too_many_bad_files_end_even_a_training_that_skips_them():
         quiet(toy_plans(bad=tuple(np.arange(5, 25))), options(on_bad_file="skip"))
 
 
-def test_one_bad_file_is_one_line_however_often_it_is_drawn():
-    said = []
-    fit(toy_plans(bad=(7,)), options(on_bad_file="skip", steps=60, validation_puzzles=0), say=said.append)
-    assert len([line for line in said if "toy-7.mp4" in line]) == 1
-    assert [line for line in said if line.startswith("passed over 1 bad file in ")]
+def test_one_bad_file_is_one_line_however_often_it_is_drawn(caplog):
+    fit(toy_plans(bad=(7,)), options(on_bad_file="skip", steps=60, validation_puzzles=0))
+    assert len([line for line in caplog.messages if "toy-7.mp4" in line]) == 1
+    assert [line for line in caplog.messages if line.startswith("passed over 1 bad file in ")]

@@ -84,10 +84,10 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(number, status, undi
     assert (folder / "final.txt").read_text() == (undisturbed / "final.txt").read_text()
 
 
-def test_a_finished_run_says_so_and_trains_nothing(undisturbed, capsys):
+def test_a_finished_run_says_so_and_trains_nothing(undisturbed, caplog):
     before = (undisturbed / "metrics.jsonl").read_text()
     assert train(undisturbed, {**OPTIONS, "workers": 0}, {}, 2) == 0
-    assert "is finished: nothing is left to train" in capsys.readouterr().out
+    assert "is finished: nothing is left to train" in caplog.text
     assert (undisturbed / "metrics.jsonl").read_text() == before
 
 
@@ -105,12 +105,12 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(undisturbed, tmp_p
     assert lines_but_times(folder) == lines_but_times(undisturbed)
 
 
-def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_is_taken(tmp_path):
-    options, said = TrainOptions(**OPTIONS, workers=0), []
+def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_is_taken(tmp_path, caplog):
+    options = TrainOptions(**OPTIONS, workers=0)
 
     def go():
         with RunFolder(tmp_path / "run", {"train": options}) as run:
-            result = fit(toy_plans(), options, run, save_encoder=save_toy_encoder, say=said.append)
+            result = fit(toy_plans(), options, run, save_encoder=save_toy_encoder)
         return weights_digest(result.networks)
 
     first = go()
@@ -118,10 +118,10 @@ def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_is_taken(tmp_pat
     whole = newest.read_bytes()
     for damaged in (whole[: len(whole) // 2], whole[:2000] + b"\xff" * 2000 + whole[4000:], b""):
         newest.write_bytes(damaged)
-        said.clear()
+        caplog.clear()
         assert go() == first
-        assert f"{newest} is damaged" in said[0] and "taking the one before" in said[0]
-        assert "continuing after step" in said[1]
+        assert f"{newest} is damaged" in caplog.messages[0] and "taking the one before" in caplog.messages[0]
+        assert "continuing after step" in caplog.messages[1]
 
 
 def test_when_no_checkpoint_can_be_read_nothing_is_removed_and_the_way_out_is_told(tmp_path):

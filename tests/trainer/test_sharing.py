@@ -37,7 +37,7 @@ class DarkToy(OtherToy):
 def toys(sharing, other=DarkToy, **options):
     wanted = ToyOptions(batch_norm=True, dropout=0.0, **options)
     plans = [TaskPlan(kind(wanted), ToyMedia(), ToyMedia(60)) for kind in (Toy, other)]
-    return fit(plans, OPTIONS, sharing=sharing, say=lambda _: None)
+    return fit(plans, OPTIONS, sharing=sharing)
 
 
 @pytest.mark.parametrize("mix", ["alternating", "joint"])
@@ -60,7 +60,7 @@ def test_in_evaluation_statistics_of_its_own_fit_a_task_and_mixed_ones_do_not():
     accuracy = {}
     for own in (True, False):
         plans = [TaskPlan(kind(wanted), ToyMedia(), ToyMedia(60)) for kind in (Toy, DarkToy)]
-        history = fit(plans, options, sharing=Sharing(own_statistics=own), say=lambda _: None).history
+        history = fit(plans, options, sharing=Sharing(own_statistics=own)).history
         accuracy[own] = min(line["accuracy"] for line in history if line["split"] == "val")
     assert accuracy[True] > 0.85 and accuracy[False] < accuracy[True] - 0.1, accuracy
 
@@ -84,7 +84,7 @@ def test_losses_are_divided_by_what_knowing_nothing_costs():
     for by_chance in (False, True):
         plans = [TaskPlan(Toy(ToyOptions(dropout=0.0)), ToyMedia())]
         once = replace(OPTIONS, steps=1, optimizer="sgd", learning_rate=1.0, momentum=0.0, weight_decay=0.0)
-        network = fit(plans, once, sharing=Sharing(by_chance=by_chance), say=lambda _: None).networks["toy"]
+        network = fit(plans, once, sharing=Sharing(by_chance=by_chance)).networks["toy"]
         gradients[by_chance] = network[-1].weight.grad
     torch.testing.assert_close(gradients[True] * plans[0].task.chance_loss(), gradients[False])
 
@@ -116,7 +116,7 @@ def test_a_harmonised_encoder_sees_a_picture_and_its_grey_copy_alike_and_is_rebu
 
 def first_run(folder):
     with RunFolder(folder, {}) as run:
-        return fit([TaskPlan(ShuffleLearn(SMALL), ToyVideos())], replace(OPTIONS, steps=2), run, say=lambda _: None)
+        return fit([TaskPlan(ShuffleLearn(SMALL), ToyVideos())], replace(OPTIONS, steps=2), run)
 
 
 def test_a_training_starts_from_the_encoders_of_another_run(tmp_path):
@@ -125,7 +125,7 @@ def test_a_training_starts_from_the_encoders_of_another_run(tmp_path):
     given = encoders_from(tmp_path / "first", [task])
     assert given["vision"].config.side == 48, "what it is fed may be another size"
     torch.testing.assert_close(given["vision"].state_dict(), first.encoders["vision"].state_dict())
-    result = fit([TaskPlan(task, ToyVideos())], replace(OPTIONS, steps=1), encoders=given, say=lambda _: None)
+    result = fit([TaskPlan(task, ToyVideos())], replace(OPTIONS, steps=1), encoders=given)
     assert result.encoders["vision"] is given["vision"]
 
 

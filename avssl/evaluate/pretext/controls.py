@@ -10,13 +10,13 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from avssl.evaluate.core.progress import Log
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import FEW, SHARE, t_interval
 from avssl.evaluate.pretext.predictions import accuracy_row, held_out_keys, predict
 from avssl.media.facts import Media
 from avssl.media.skip_bad_files import on_readable
 from avssl.samplers.keys import generator
+from avssl.system.console import log
 from avssl.tasks.base import Task
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
@@ -61,7 +61,6 @@ def run_controls(
     pairs: int = 1024,
     device: torch.device | str = "cpu",
     command: str = "",
-    log: Log = print,
 ) -> list[ResultRow]:
     """Train each control of ``task`` for ``steps`` steps and judge all on held-out puzzles.
 
@@ -82,7 +81,7 @@ def run_controls(
     def evaluated(part: Media) -> list[ResultRow]:
         return evaluate_trained(task, judged, part, pairs=pairs, seed=options.seed, device=device, command=command)
 
-    rows = on_readable(test, evaluated, skip=skip, say=log)
+    rows = on_readable(test, evaluated, skip=skip)
     if not steps:
         return rows
     for name, variant in task.controls().items():
@@ -99,12 +98,12 @@ def run_controls(
         def trained(
             seed: int, name: str = name, variant: Task = variant, brief: TrainOptions = brief
         ) -> list[ResultRow]:
-            network = fit([TaskPlan(variant, train)], replace(brief, seed=seed), None, say=log).networks[variant.name]
+            network = fit([TaskPlan(variant, train)], replace(brief, seed=seed), None).networks[variant.name]
 
             def control(part: Media) -> list[ResultRow]:
                 return _judge_control(name, variant, network, part, pairs, options.seed, device, command)
 
-            return on_readable(test, control, skip=skip, say=log)
+            return on_readable(test, control, skip=skip)
 
         found = trained(options.seed)
         if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):

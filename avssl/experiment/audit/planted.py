@@ -26,6 +26,7 @@ from avssl.experiment.audit.findings import Finding, Verdict
 from avssl.experiment.audit.marks import Leak, Plant, leak_for
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
+from avssl.system.console import quiet
 from avssl.tasks.base import Answers, Batch, Task
 from avssl.tasks.colorization import Colorization
 from avssl.tasks.inpainting import Inpainting
@@ -96,7 +97,8 @@ def caught(name: str, control: Task, drawn: Drawn, *, steps: int = STEPS, leak: 
         precision="fp32",
         warmup_steps=steps // 6,
     )
-    network = fit([TaskPlan(marked, drawn.train)], options, None, say=_nothing, progress="none").networks[control.name]
+    with quiet():
+        network = fit([TaskPlan(marked, drawn.train)], options, None, progress="none").networks[control.name]
     row = _judged(name, marked, network, drawn)
     assert row.chance is not None
     words = leak.words
@@ -171,7 +173,3 @@ def _nearer(task: Task, found: Predictions) -> NDArray[np.bool_]:
     errors = [((answer - truth).square() * asked).sum((1, 2, 3)) for answer in (said, nothing)]
     nearer: NDArray[np.bool_] = (errors[0] < errors[1]).numpy()
     return nearer
-
-
-def _nothing(line: str) -> None:
-    """The page tells what there is to tell."""

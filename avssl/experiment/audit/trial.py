@@ -65,7 +65,7 @@ def tried(
         in_memory(Subset(media, items)),
         lambda part: _tried(task, part, tested, fast, seed, steps),
         skip=True,
-        say=passed_over.append,
+        skipped=passed_over,
     )
     trial.notes += passed_over
     return trial

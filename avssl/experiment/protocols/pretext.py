@@ -55,7 +55,6 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
         pairs=options.puzzles,
         device=choose_device(options.device),
         command=subject.command,
-        log=log,
     )
     # What a run has learned from is no held-out figure of it: the file of those stays as it is.
     meaning = verdict(marked(rows, seen))
