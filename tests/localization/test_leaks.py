@@ -151,7 +151,7 @@ def test_tars_are_compared_by_their_members_and_other_bytes_are_refused_in_one_l
     assert "1 items of" in out
     (tmp_path / "weights.bin").write_bytes(bytes(range(256)))
     assert leaks(tmp_path / "weights.bin", tmp_path / "test.tar") == 2
-    assert capsys.readouterr().err.strip().endswith("is no list of names: it is not text")
+    assert capsys.readouterr().err.strip().endswith("cannot be read as a list of names: it is not text")
 
 
 @pytest.mark.realdata

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree
 
 from avssl.errors import UserError
 from avssl.evaluate.data.joins import joined
+from avssl.evaluate.data.reading import read_lines, read_xml
 from avssl.media.facts import Media
 
 UCF_FOLDER, HMDB_FOLDER = "ucfTrainTestlist", "testTrainMulti_7030_splits"
@@ -33,7 +33,7 @@ def action_lists(folder: str | Path, number: int) -> Marks:
     for split in ("train", "test"):
         file = place / f"{split}list{number:02d}.txt"
         if file.is_file():
-            marks |= {line.split()[0]: split for line in _lines(file)}
+            marks |= {line.split()[0]: split for line in read_lines(file)}
     if marks:
         return marks
     files = sorted(place.glob(f"*_test_split{number}.txt"))
@@ -43,7 +43,7 @@ def action_lists(folder: str | Path, number: int) -> Marks:
         )
     for file in files:
         folder_name = file.name.removesuffix(f"_test_split{number}.txt")
-        for line in _lines(file):
+        for line in read_lines(file):
             name, _, flag = line.strip().rpartition(" ")
             if flag not in ("0", "1", "2"):
                 raise UserError(f"{file}: {line!r} does not end in 0, 1 or 2 as the lists of HMDB51 do")
@@ -119,7 +119,7 @@ def voc_list(folder: str | Path, *names: str) -> list[Path]:
     for name in names:
         file = place / "ImageSets" / "Main" / f"{name}.txt"
         if file.is_file():
-            return [place / "JPEGImages" / f"{line.split()[0]}.jpg" for line in _lines(file)]
+            return [place / "JPEGImages" / f"{line.split()[0]}.jpg" for line in read_lines(file)]
     raise UserError(f"{folder} has no list {' or '.join(names)} in ImageSets/Main")
 
 
@@ -139,10 +139,7 @@ def voc_truths(folder: str | Path, pictures: Sequence[Path]) -> dict[str, dict[s
     truths: dict[str, dict[str, int]] = {}
     for picture in pictures:
         file = voc_annotation(folder, picture)
-        try:
-            root = ElementTree.parse(file).getroot()
-        except (OSError, ElementTree.ParseError) as error:
-            raise UserError(f"{file} cannot be read as an annotation of VOC ({error})") from None
+        root = read_xml(file, "an annotation of VOC")
         row: dict[str, int] = {}
         for one in root.iter("object"):
             name = (one.findtext("name") or "").strip()
@@ -150,10 +147,3 @@ def voc_truths(folder: str | Path, pictures: Sequence[Path]) -> dict[str, dict[s
             row[name] = 1 if sure or row.get(name) == 1 else -1
         truths[str(picture.absolute())] = row
     return truths
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read as a list ({error})") from None

@@ -14,17 +14,16 @@ item left without a box stays: its overlap is 0, it is counted as empty truth, a
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
-from xml.etree import ElementTree
 
 from avssl.errors import UserError
 from avssl.evaluate.data.joins import ByName
+from avssl.evaluate.data.reading import read_json_of, read_text, read_xml
 from avssl.evaluate.localization.metrics import Box, Numbers, consensus, rasterise, union
 from avssl.evaluate.localization.protocols import SIDE
 
@@ -167,13 +166,7 @@ def read_entries(path: str | Path) -> list[str]:
     Raises:
         UserError: it cannot be read, or names nothing.
     """
-    place = Path(path)
-    try:
-        text = place.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is no list of names: it is not text") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read as a list of names ({error})") from None
+    text = read_text(path, "a list of names")
     rows = [row for row in csv.reader(text.splitlines()) if row and row[0].strip()]
     column = 0
     if rows and rows[0][0].strip().lower() in _HEADERS:
@@ -221,12 +214,7 @@ def read_negatives(path: str | Path, positives: Sequence[Item]) -> list[Item]:
     Raises:
         UserError: the columns are not ``video,audio,label``.
     """
-    place = Path(path)
-    try:
-        with place.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as a list of negatives ({error})") from None
+    rows = list(csv.DictReader(read_text(path, "a list of negatives").splitlines()))
     if not rows or not {"video", "audio"} <= rows[0].keys():
         raise UserError(f"{path}: negatives have the columns video,audio,label")
     labels = {item.picture: item.label for item in positives}
@@ -249,12 +237,7 @@ FLICKR_SIDE = 256
 
 
 def _json_list(path: Path) -> list[Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such annotation file") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UserError(f"{path}: no annotation file that is known (JSON list, or a folder of XML): {error}") from None
+    value = read_json_of(path, "annotations (a JSON list, or a folder of XML)")
     if not isinstance(value, list) or not value:
         raise UserError(f"{path}: an annotation file is a list of records, and this is none")
     return value
@@ -324,13 +307,13 @@ def _is3(record: dict[str, Any]) -> Item:
 def _flickr(folder: Path) -> list[Item]:
     items = []
     for path in sorted(folder.glob("*.xml")):
+        root = read_xml(path, "an annotation of Flickr-SoundNet")
         try:
-            root = ElementTree.parse(path).getroot()
             # Of a <bbox> the first child names the annotator, the others are left, top, right, bottom.
             boxes = [[int(child.text or "") for child in list(one)[1:5]] for one in root.iter("bbox")]
             made = tuple(_box(values) for values in boxes)
-        except (ElementTree.ParseError, ValueError, OSError) as error:
-            raise UserError(f"{path}: cannot be read as an annotation of Flickr-SoundNet ({error})") from None
+        except ValueError as error:
+            raise UserError(f"{path} cannot be read as an annotation of Flickr-SoundNet ({error})") from None
         items.append(Item(path.stem, made, FLICKR_SIDE, path.stem, path.stem, path.stem, agreed=True))
     if not items:
         raise UserError(f"{folder}: no annotation (*.xml) is in this folder")

@@ -54,7 +54,7 @@ def test_flickr_annotators_agree_or_weigh_one_half(tmp_path: Path) -> None:
     [
         ("{}", "list of records"),
         ("[{}]", "neither file and bbox"),
-        ("nonsense", "no annotation file"),
+        ("nonsense", "cannot be read as annotations"),
         ('[{"file": "a", "bbox": [[1, 2, 3]]}]', "record 0"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from avssl.errors import UserError
+from avssl.evaluate.data.reading import read_json_of, read_xml
 from avssl.evaluate.data.split_files import is_voc, voc_annotation, voc_list
 from avssl.evaluate.transfer.detection.box_precision import Truth
 from avssl.media.decoding.images import still_size
@@ -158,8 +158,8 @@ def _numbered(part: _Part, classes: Sequence[str]) -> BoxSet:
 def _voc_scene(folder: Path, picture: Path) -> _Named:
     """VOC's corners are numbers of pixels from 1 on that belong to the box: pixel 1 reaches from 0 to 1."""
     file = voc_annotation(folder, picture)
+    root = read_xml(file, "an annotation of VOC")
     try:
-        root = ElementTree.parse(file).getroot()
         named = (root.findtext("filename") or "").strip()
         if not picture.is_file() and (picture.parent / named).is_file():
             picture = picture.parent / named  # a set made by others may hold PNGs
@@ -173,7 +173,7 @@ def _voc_scene(folder: Path, picture: Path) -> _Named:
             scene.names.append(_text(one, "name"))
             scene.ignored.append((one.findtext("difficult") or "0").strip() not in ("0", ""))
             scene.crowd.append(False)
-    except (OSError, ElementTree.ParseError, ValueError) as error:
+    except ValueError as error:
         raise UserError(f"{file} cannot be read as an annotation of VOC ({error})") from None
     return scene
 
@@ -199,22 +199,22 @@ def _coco_file(place: Path, parts: Sequence[str]) -> Path:
 
 
 def _coco_scenes(file: Path) -> list[_Named]:
+    value: dict[str, Any] = read_json_of(file, "instances of COCO")
     try:
-        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        names = {one["id"]: str(one["name"]) for one in told["categories"]}
-        folder = _coco_pictures(file, [one["file_name"] for one in told["images"]])
+        names = {one["id"]: str(one["name"]) for one in value["categories"]}
+        folder = _coco_pictures(file, [one["file_name"] for one in value["images"]])
         scenes = {
             one["id"]: _Named(folder / one["file_name"], int(one["width"]), int(one["height"]), [], [], [], [])
-            for one in told["images"]
+            for one in value["images"]
         }
-        for one in told["annotations"]:
+        for one in value["annotations"]:
             x, y, width, height = map(float, one["bbox"])
             scene, crowd = scenes[one["image_id"]], bool(one.get("iscrowd", 0))
             scene.boxes.append((x, y, x + width, y + height))
             scene.names.append(names[one["category_id"]])
             scene.ignored.append(crowd)
             scene.crowd.append(crowd)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"{file} cannot be read as instances of COCO ({what})") from None
     return list(scenes.values())

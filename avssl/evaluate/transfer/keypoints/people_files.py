@@ -10,7 +10,6 @@ All but COCO count pixels from 1 (they were made in Matlab) and are shifted to 0
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
+from avssl.evaluate.data.reading import import_h5py, read_json_of, read_text
 from avssl.evaluate.transfer.keypoints.mpii import mpii_mat, mpii_records
 from avssl.evaluate.transfer.keypoints.people import Floats, People, Skeleton, distance, joint_square, square, together
-from avssl.installation import install_hint
 
 FLIC = Skeleton(
     "FLIC",
@@ -133,7 +132,7 @@ def _read(file: Path, pictures: Path | None) -> People:
 
 
 def _json(file: Path, pictures: Path | None) -> People:
-    value = json.loads(file.read_text(encoding="utf-8"))
+    value = read_json_of(file, "annotated people")
     if isinstance(value, list):
         return mpii_records(value, _folder(file, pictures, value[0]["image"] if value else ""), file)
     return _coco(value, file, pictures)
@@ -177,14 +176,11 @@ def _flic_mat(examples: Sequence[Mapping[str, Any]], file: Path, pictures: Path 
 
 
 def _flic_h5(file: Path, pictures: Path | None) -> People:
-    try:
-        import h5py
-    except ImportError:
-        raise UserError(f"reading {file} needs h5py: {install_hint('keypoints')}") from None
+    h5py = import_h5py(file, "keypoints")
     listed = file.with_name(f"{file.stem}_images.txt")
     if not listed.is_file():
         raise UserError(f"{listed}, which names the pictures of {file.name}, is missing")
-    names = listed.read_text(encoding="utf-8").split()
+    names = read_text(listed, "a list of pictures").split()
     with h5py.File(file) as held:
         part, normalize = np.asarray(held["part"], float), np.asarray(held["normalize"], float)
         visible = np.asarray(held["visible"], float) if "visible" in held else np.ones(part.shape[:2])
@@ -211,13 +207,17 @@ def _lsp(stored: NDArray[Any], file: Path, pictures: Path | None) -> People:
         raise UserError(f"{file}: joints is {stored.shape}; LSP's is 3 × 14 × people, LSP-extended's 14 × 3 × people")
     listed = file.with_name("images.txt")
     folder = pictures or file.parent / "images"
-    names = _words(listed) if listed.is_file() else sorted(one.name for one in folder.glob("*.jpg"))
+    names = (
+        read_text(listed, "a list of pictures").split()
+        if listed.is_file()
+        else sorted(one.name for one in folder.glob("*.jpg"))
+    )
     if len(names) != len(joints):
         raise UserError(f"{file} holds {len(joints)} people, but there are {len(names)} pictures in {folder}")
     splits: list[str | None] = [None] * len(names)
     lists = {word: file.with_name(f"{word}.txt") for word in ("train", "test")}
     if all(one.is_file() for one in lists.values()):
-        marks = {name: word for word, one in lists.items() for name in _words(one)}
+        marks = {name: word for word, one in lists.items() for name in read_text(one, "a list of pictures").split()}
         splits = [marks.get(name) for name in names]
     elif len(names) == 2 * LSP_TRAIN:
         splits = [*("train",) * LSP_TRAIN, *("test",) * LSP_TRAIN]
@@ -288,7 +288,3 @@ def _check_pictures(people: People, file: Path) -> None:
             f"{len(missing)} of the {count} pictures of {file} are missing, such as {missing[0]}; say where they are "
             f"with --pictures FOLDER"
         )
-
-
-def _words(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").split()

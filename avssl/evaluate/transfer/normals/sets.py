@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
-from avssl.installation import install_hint
+from avssl.evaluate.data.reading import read_array, read_lines, read_variables
 from avssl.media.decoding.images import read_image
 
 Part = Literal["train", "test"]
@@ -142,7 +142,7 @@ def _open(place: Path, part: Part) -> tuple[NormalSet, bool]:
 def _chosen(folder: Path, part: Part, names: Sequence[str]) -> set[str] | None:
     """Names that a list beside the pictures gives to the part; None without a list."""
     if (folder / "splits.mat").is_file():
-        numbers = {int(n) for n in np.ravel(_variables(folder / "splits.mat")[f"{part}Ndxs"])}
+        numbers = {int(n) for n in np.ravel(_arrays(folder / "splits.mat")[f"{part}Ndxs"])}
         return {name for name in names if name.isdigit() and int(name) in numbers}
     if all((folder / f"{one}.txt").is_file() for one in ("train", "test")):
         lists = {one: _stems(folder / f"{one}.txt") for one in ("train", "test")}
@@ -156,11 +156,10 @@ def _chosen(folder: Path, part: Part, names: Sequence[str]) -> set[str] | None:
 def _stems(file: Path) -> set[str]:
     """The names of a list, without suffix; pictures lie in one folder, so folders may not tell them apart."""
     named: dict[str, str] = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            entry, stem = line.strip(), Path(line.strip()).stem
-            if named.setdefault(stem, entry) != entry:
-                raise UserError(f"{file}: {named[stem]} and {entry} have one name, {stem}, and could be confused")
+    for entry in read_lines(file):
+        stem = Path(entry).stem
+        if named.setdefault(stem, entry) != entry:
+            raise UserError(f"{file}: {named[stem]} and {entry} have one name, {stem}, and could be confused")
     return set(named)
 
 
@@ -257,9 +256,9 @@ def _normals_of(file: Path) -> NDArray[Any]:
     if file.suffix.lower() == ".png":
         return read_image(str(file))
     if file.suffix.lower() == ".npy":
-        values = _loaded(file)
+        values = read_array(file)
     else:
-        variables = _variables(file)
+        variables = _arrays(file)
         planes = [_named(variables, (name,)) for name in ("nx", "ny", "nz")]
         if all(plane is not None for plane in planes):
             values = np.stack([np.asarray(plane) for plane in planes])
@@ -286,7 +285,7 @@ class _Array(Protocol):
 def _array_file(file: Path) -> NormalSet:
     if file.suffix.lower() not in (".npz", ".mat"):
         raise UserError(f"{file} is no folder, and no .npz or .mat with arrays of pictures and normals")
-    variables = _variables(file)
+    variables = _arrays(file)
     pictures, normals, valid = (_named(variables, names) for names in (PICTURES, NORMALS, VALID))
     if pictures is None or normals is None:
         raise UserError(f"{file} wants arrays 'images' and 'normals'; it has: {', '.join(variables) or 'none'}")
@@ -336,38 +335,5 @@ def _named(variables: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((variables[name] for name in names if name in variables), None)
 
 
-def _loaded(file: Path) -> Any:
-    try:
-        return np.load(file, allow_pickle=False)  # what is loaded must not run code
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{file} cannot be read as an array of numbers ({error})") from None
-
-
-def _variables(file: Path) -> Mapping[str, Any]:
-    """The arrays of an .npz or .mat by name; of MATLAB 7.3 they are read only when asked for."""
-    if file.suffix.lower() == ".npz":
-        archive = _loaded(file)
-        return {name: archive[name] for name in archive.files}
-    if not _is_hdf5(file):
-        from scipy.io import loadmat  # slow to import
-
-        try:
-            return {name: one for name, one in loadmat(file).items() if not name.startswith("__")}
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"{file} cannot be read as MATLAB's ({error})") from None
-    try:
-        import h5py
-    except ImportError:
-        raise UserError(f"{file} is of MATLAB 7.3, which needs h5py: {install_hint('normals')}") from None
-    opened = h5py.File(file, "r")
-    return {name: one for name, one in opened.items() if isinstance(one, h5py.Dataset)}
-
-
-def _is_hdf5(file: Path) -> bool:
-    """By the signature, which MATLAB puts after a header of 512 bytes."""
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(520)
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror})") from None
-    return any(start[k : k + 8] == b"\x89HDF\r\n\x1a\n" for k in (0, 512))
+def _arrays(file: Path) -> Mapping[str, Any]:
+    return read_variables(file, "normals")
