@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from media.made import Recipe, make
 
-from avssl.media.containers.ebml import elements
+from avssl.media.containers.matroska import elements
 from avssl.media.indexing.inspect import inspect
 
 FILM = Recipe("mp4", frames=50, sound_seconds=2.0)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from av.packet import Packet
 from av.stream import Stream
 
+from avssl.media.containers.mapped import Data
+
 HEADS_WITHIN = 8
 """Packets of which one must begin with a header, if they do at all."""
 
@@ -62,6 +64,13 @@ def begins_a_recording(codec: str, data: memoryview) -> bool:
         bits = int.from_bytes(data[: 1 << 10], "big")
         return any(_ENCODERS.search((bits >> shift).to_bytes(len(data[: 1 << 10]), "big")) for shift in range(8))
     return codec == "aac" and _ENCODERS.search(data) is not None
+
+
+def id3_end(data: Data) -> int:
+    """Where a tag in front of the sound ends (ID3v2.4, 3.1); 0 where there is none."""
+    if data[:3] != b"ID3" or len(data) < 10:
+        return 0
+    return 10 + (data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9])
 
 
 @dataclass(slots=True)

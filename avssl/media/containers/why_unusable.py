@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import struct
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import av.logging
 from av.container import InputContainer
 
-from avssl.media.containers import ebml
+from avssl.media.containers import asf, matroska, mpegts
+from avssl.media.containers.mapped import Data, mapped
+from avssl.media.containers.mp4 import Box, boxes
 
 ENCRYPTED = "encrypted"
 SEGMENT = "a segment without its initialization (init) segment"
@@ -24,17 +23,8 @@ _MOST_BYTES = 1 << 24
 _BOXES = (b"ftyp", b"styp", b"moof", b"moov", b"sidx", b"emsg", b"prft")
 """With which an MP4 file or a segment of one may begin."""
 
-_TS_PACKET = 188
-_TS_TABLES = (0, 1, 0x1FFF)
-"""Packet identifiers that are never scrambled: tables and padding (ISO/IEC 13818-1, table 2-3)."""
-
-# ASF specification 01.20.06: 10.8 (content encryption) and 10.9 (extended content encryption), as they lie in a file.
-_ASF_START = bytes.fromhex("3026b2758e66cf11")
-_ASF_ENCRYPTION = (
-    bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"),
-    bytes.fromhex("14e68a292226174cb935dae07ee9289c"),
-)
-_EBML, _CLUSTER = ebml.EBML.to_bytes(4, "big"), ebml.CLUSTER.to_bytes(4, "big")
+_EBML, _CLUSTER = matroska.EBML.to_bytes(4, "big"), matroska.CLUSTER.to_bytes(4, "big")
+_PROTECTED = (b"encv", b"enca", b"drms", b"drmi")
 
 _WITHOUT_DECODER = {
     "ac4": "AC-4",
@@ -47,37 +37,32 @@ _WITHOUT_DECODER = {
 """What people call the codecs that FFmpeg can name but not decode."""
 
 
-def obstacle(path: str) -> str | None:
+def why_unusable(path: str) -> str | None:
     """What, other than damage, keeps a file from being read: one of the words above, or None.
 
     Asked of files that cannot be used; looks at the bytes alone.
     """
     if not os.access(path, os.R_OK):
         return None
-    with Path(path).open("rb") as file:
-        head = file.read(512)
-        if head[4:8] in _BOXES:
-            return _of_mp4(file)
-        if head.startswith((_EBML, _CLUSTER)):
-            return _of_matroska(path, head)
-        if head.startswith(_ASF_START):
-            return _of_asf(file, head)
-        if head[:1] == b"G" and head[_TS_PACKET : _TS_PACKET + 1] == b"G":
-            return _of_transport_stream(file)
+    with mapped(path) as data:
+        if data[4:8] in _BOXES:
+            return _of_mp4(data)
+        if data[:4] in (_EBML, _CLUSTER):
+            return _of_matroska(data)
+        if data[:8] == asf.HEADER[:8]:
+            return ENCRYPTED if asf.is_encrypted(data) else None
+        if data[:1] == b"G" == data[mpegts.PACKET_BYTES : mpegts.PACKET_BYTES + 1]:
+            return ENCRYPTED if mpegts.is_encrypted(data[:_MOST_BYTES]) else None
     return None
 
 
 def is_encrypted_mp4(path: str) -> bool:
     """Whether an MP4 file says so of one of its streams, though some packets may decode: the bits may happen to fit."""
-    with Path(path).open("rb") as file:
-        for name, start, size in _boxes(file):
-            if name == b"moov":
-                file.seek(start)
-                contents = file.read(min(size, _MOST_BYTES))
-                # A protected entry must hold these two (ISO/IEC 14496-12, 8.12); four bytes alone may be a number.
-                protected = all(mark in contents for mark in (b"sinf", b"frma"))
-                return protected and any(mark in contents for mark in (b"encv", b"enca", b"drms", b"drmi"))
-    return False
+    with mapped(path) as data:
+        contents = next((_contents(data, box) for box in boxes(data) if box.name == b"moov"), b"")
+    # A protected entry must hold these two (ISO/IEC 14496-12, 8.12); four bytes alone may be a number.
+    protected = all(mark in contents for mark in (b"sinf", b"frma"))
+    return protected and any(mark in contents for mark in _PROTECTED)
 
 
 def without_decoder(container: InputContainer) -> str | None:
@@ -105,65 +90,25 @@ def _described(container: InputContainer) -> str:
         av.logging.set_level(before)
 
 
-def _of_mp4(file: BinaryIO) -> str | None:
+def _of_mp4(data: Data) -> str | None:
     """ISO/IEC 14496-12: 8.12 (protected sample entries), 8.8 (fragments)."""
-    names, contents = [], b""
-    for name, start, size in _boxes(file):
-        names.append(name)
-        if name == b"moov":
-            file.seek(start)
-            contents = file.read(min(size, _MOST_BYTES))
-    if any(mark in contents for mark in (b"encv", b"enca", b"drms", b"drmi", b"pssh")) or b"pssh" in names:
+    found = list(boxes(data))
+    names = {box.name for box in found}
+    contents = next((_contents(data, box) for box in reversed(found) if box.name == b"moov"), b"")
+    if any(mark in contents for mark in (*_PROTECTED, b"pssh")) or b"pssh" in names:
         return ENCRYPTED
     if b"moov" not in names:
         return SEGMENT if b"moof" in names else None
-    if b"mvex" in contents and b"moof" not in names and b"mdat" not in names:
-        return INIT
-    return None
+    return INIT if b"mvex" in contents and not names & {b"moof", b"mdat"} else None
 
 
-def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """The outermost boxes: (type, start, size)."""
-    start, end = 0, file.seek(0, 2)
-    while start < end:
-        file.seek(start)
-        head = file.read(16)
-        if len(head) < 8:
-            return
-        size, name = struct.unpack(">I4s", head[:8])
-        if size == 1 and len(head) == 16:
-            size = struct.unpack(">Q", head[8:])[0]
-        size = end - start if size == 0 else size
-        if size < 8:
-            return
-        yield name, start, size
-        start += size
+def _contents(data: Data, box: Box) -> bytes:
+    return data[box.start : min(box.end, box.start + _MOST_BYTES)]
 
 
-def _of_matroska(path: str, head: bytes) -> str | None:
-    if head.startswith(_CLUSTER):
+def _of_matroska(data: Data) -> str | None:
+    if data[:4] == _CLUSTER:
         return SEGMENT
-    if ebml.is_encrypted(path):
+    if matroska.is_encrypted(data):
         return ENCRYPTED
-    return INIT if ebml.is_init_segment(path) else None
-
-
-def _of_asf(file: BinaryIO, head: bytes) -> str | None:
-    """Whether the header holds an object about encryption. Its length follows its mark of 16 bytes."""
-    file.seek(0)
-    header = file.read(min(_MOST_BYTES, int.from_bytes(head[16:24], "little")))
-    return ENCRYPTED if any(mark in header for mark in _ASF_ENCRYPTION) else None
-
-
-def _of_transport_stream(file: BinaryIO) -> str | None:
-    """transport_scrambling_control of the packets that hold something. ISO/IEC 13818-1, 2.4.3.3."""
-    file.seek(0)
-    data = file.read(_MOST_BYTES)
-    scrambled = clear = 0
-    for at in range(0, len(data) - _TS_PACKET + 1, _TS_PACKET):
-        if data[at] != 0x47:
-            return None
-        if ((data[at + 1] & 31) << 8 | data[at + 2]) not in _TS_TABLES and data[at + 3] & 0x10:
-            scrambled += data[at + 3] >> 6 != 0
-            clear += data[at + 3] >> 6 == 0
-    return ENCRYPTED if scrambled > clear else None
+    return INIT if matroska.is_init_segment(data) else None

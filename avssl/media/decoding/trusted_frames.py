@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 
 import av
@@ -10,11 +9,10 @@ from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from avssl.media.containers.h26x import is_b_picture, is_idr
+
 INDEXED = {"mp4", "matroska", "avi", "asf"}
 """Containers that themselves say where decoding can begin."""
-
-MOST_HEADER_BYTES = 4096
-"""Parameter sets and messages before the first slice of a picture may take as much as this."""
 
 LONGEST_DELAY = 32
 """A decoder of H.264 holds back 16 pictures at most."""
@@ -103,7 +101,7 @@ class _Trust:
         """Packets that the container calls key frames."""
         self._key: int | None = None if _is_told_key(packet) else first - 1
         self._damaged: list[int] = []
-        self._is_cut = self._leading_are_grey and not _is_idr(packet)
+        self._is_cut = self._leading_are_grey and not is_idr(packet)
         self._whole_after_all: set[int] = set()
         self._in_doubt: set[int] = set()
         """Packets of which the decoder reported an error, in a group that may ask for pictures before a cut to be
@@ -121,7 +119,7 @@ class _Trust:
             self._marked.add(place)
             self._is_cut &= place == self._first
         if self._follows_first_key and place > self._first:
-            self._follows_first_key = _is_b_picture(packet)
+            self._follows_first_key = is_b_picture(packet)
 
     def failed(self, place: int, packet: Packet[VideoStream]) -> bool:
         """Note a packet that cannot be decoded. Answers False for one that is not missed."""
@@ -181,37 +179,3 @@ class _Trust:
         if pts is None or self._first_pts is None or at <= self._first:
             return False
         return pts < self._first_pts
-
-
-def _is_idr(packet: Packet[VideoStream]) -> bool:
-    """Whether all before an H.264 picture can be forgotten. ITU-T H.264, 7.4.1 and annex B; ISO/IEC 14496-15, 5.3."""
-    data, extra = bytes(packet), packet.stream.codec_context.extradata or b""
-    if extra[:1] != b"\1":
-        return re.search(rb"\x00\x00\x01[\x05\x25\x45\x65]", data) is not None
-    width, at = (extra[4] & 3) + 1, 0
-    while at + width < len(data):
-        if data[at + width] & 31 == 5:
-            return True
-        at += width + int.from_bytes(data[at : at + width], "big")
-    return False
-
-
-def _is_b_picture(packet: Packet[VideoStream]) -> bool:
-    """Whether the first slice of an H.264 picture is of a B type. ITU-T H.264, 7.3.3, 7.4.3 and annex B."""
-    data = bytes(packet)[:MOST_HEADER_BYTES]
-    at = data.find(b"\0\0\1")
-    while at >= 0 and at + 12 < len(data):
-        if data[at + 3] & 31 == 1:  # a slice of a picture that is no IDR
-            bits = int.from_bytes(data[at + 4 : at + 12], "big")
-            _, used = _exp_golomb(bits, 0)
-            return _exp_golomb(bits, used)[0] in (1, 6)
-        at = data.find(b"\0\0\1", at + 3)
-    return False
-
-
-def _exp_golomb(bits: int, used: int) -> tuple[int, int]:
-    """A number of this code in 64 bits, of which some are used up: (number, bits used up after it). 9.1 there."""
-    left = bits & ((1 << 64 - used) - 1)
-    zeros = 64 - used - left.bit_length()
-    used += 2 * zeros + 1
-    return (left >> max(64 - used, 0)) - 1, min(used, 63)

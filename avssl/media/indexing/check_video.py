@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import MediaError
 from avssl.media.containers.demux import Deadline, opened, packets
-from avssl.media.containers.joined_files import rate_change
+from avssl.media.containers.h26x import rate_change
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.pictures import Painter, shown_size
 from avssl.media.decoding.trusted_frames import decoded

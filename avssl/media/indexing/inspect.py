@@ -15,8 +15,6 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.containers.behind import end_of_file, flac_frame_is_followed
-from avssl.media.containers.chain import broken_place
 from avssl.media.containers.demux import (
     FROM_THE_FILE,
     NOT_MEDIA_FORMATS,
@@ -27,10 +25,16 @@ from avssl.media.containers.demux import (
     picture_stream,
     sound_stream,
 )
-from avssl.media.containers.endings import COMPLETE_SECONDS, Ending, ending_of
-from avssl.media.containers.joined_files import another_film_follows, second_beginning, streams_are_joined
-from avssl.media.containers.truncation import what_is_missing, why_not_opened
-from avssl.media.containers.why_unusable import ENCRYPTED, is_encrypted_mp4, obstacle, without_decoder
+from avssl.media.containers.mpegts import another_film_follows, are_joined
+from avssl.media.containers.sound_endings import COMPLETE_SECONDS, Ending, ending_of, flac_frame_is_followed
+from avssl.media.containers.structure import (
+    broken_place,
+    end_of_file,
+    second_beginning,
+    what_is_missing,
+    why_not_opened,
+)
+from avssl.media.containers.why_unusable import ENCRYPTED, is_encrypted_mp4, why_unusable, without_decoder
 from avssl.media.decoding.clock import Clock
 from avssl.media.facts import SHORT_SECONDS, Kind, Unusable
 from avssl.media.indexing.check_image import check_image
@@ -82,7 +86,7 @@ def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60
     """
     found = _looked_at(path, decode_check, Deadline(path, timeout_seconds))
     if found.reason is not None and found.reason.startswith(MAY_BE_WHOLE):
-        return Inspection(obstacle(path) or found.reason)
+        return Inspection(why_unusable(path) or found.reason)
     return found
 
 
@@ -259,7 +263,7 @@ def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero
     if pictures is not None and container.format.name == "mpegts" and another_film_follows(path, pictures.id):
         raise Unusable(f"joined: another stream begins in it at {tracks[0].seconds(tracks[0].end_ticks) - zero:.2f} s")
     broken = [track.broken_seconds for track in tracks if track.broken_seconds is not None]
-    if broken and container.format.name == "mpegts" and streams_are_joined(path):
+    if broken and container.format.name == "mpegts" and are_joined(path):
         raise Unusable(f"joined: another stream begins in it at {max(broken) - zero:.2f} s")
 
 

@@ -9,7 +9,8 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from avssl.media.containers.truncation import boxes
+from avssl.media.containers.mapped import mapped
+from avssl.media.containers.mp4 import boxes
 from avssl.media.facts import Unusable
 from avssl.media.indexing.check_image import are_many_jpegs
 
@@ -37,9 +38,9 @@ def must_not_be_heif(path: str) -> None:
     Raises:
         Unusable: it is a HEIF file without a movie: pictures (HEIC from phones, AVIF).
     """
-    with Path(path).open("rb") as file:
-        head = file.read(256)
-        if head[4:8] != b"ftyp" or {b"moov", b"moof"} & {name for name, _, _ in boxes(file)}:
+    with mapped(path) as data:
+        head = data[:256]
+        if head[4:8] != b"ftyp" or {b"moov", b"moof"} & {box.name for box in boxes(data)}:
             return
     size = min(struct.unpack(">I", head[:4])[0], len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]

@@ -9,7 +9,6 @@ FFmpeg draws what it can; Pillow reports the damage.
 
 from __future__ import annotations
 
-import re
 import struct
 import warnings
 from typing import Any, cast
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avssl.media.containers.demux import STRICT, Deadline, opened, packets, stream_at
+from avssl.media.containers.h26x import base_slices
 from avssl.media.decoding.clock import Clock
 
 CODECS = ("vp8", "vp9")
@@ -33,7 +33,6 @@ _OTHER_ENDS, _OTHER_BYTES = 4, 32
 decoder makes another picture, or none."""
 _SMALLEST_SLICE = 400
 """Bytes; smaller ones are left alone."""
-_MOST_SLICES = 4
 MOST_FRAMES = 600
 """Of a GIF, that are looked at."""
 
@@ -84,7 +83,7 @@ def key_goes_astray(path: str, clock: Clock, key_seconds: float, deadline: Deadl
             return False
         data, context = bytes(packet), stream.codec_context
         if context.codec.name == "hevc":
-            slices = _slices(data, context.extradata or b"")
+            slices = base_slices(data, context.extradata or b"")
         else:
             has_index = bool(data) and data[-1] >> 5 == 0b110  # VP9: of several frames
             slices = [] if has_index else [(0, len(data.rstrip(b"\0")))]
@@ -176,28 +175,3 @@ def _alone(context: VideoCodecContext, data: bytes) -> list[VideoFrame]:
         return [*decoder.decode(cast("Packet[VideoStream]", av.Packet(data))), *decoder.decode(None)]
     except av.FFmpegError:
         return []
-
-
-def _slices(data: bytes, extradata: bytes) -> list[tuple[int, int]]:
-    """Where the first slices of an HEVC packet begin and end, without zeros that pad them.
-
-    ITU-T H.265: 7.4.2.2 (types below 32), annex B (start codes); ISO/IEC 14496-15, 8.3.2 (lengths).
-    """
-    units: list[tuple[int, int]] = []
-    if extradata[:1] == b"\1" and len(extradata) > 21:
-        width, at = (extradata[21] & 3) + 1, 0
-        while at + width < len(data):
-            start = at + width
-            at = start + int.from_bytes(data[at:start], "big")
-            units.append((start, min(at, len(data))))
-    else:
-        starts = [match.end() for match in re.finditer(b"\0\0\1", data)]
-        units = list(zip(starts, [*(start - 3 for start in starts[1:]), len(data)], strict=True))
-    # Of the base layer: a second view and transparency, which may follow, are not decoded.
-    slices = [(start, end) for start, end in units if end - start > 2 and _is_base_slice(data[start : start + 2])]
-    return [(start, start + len(data[start:end].rstrip(b"\0\3"))) for start, end in slices[:_MOST_SLICES]]
-
-
-def _is_base_slice(head: bytes) -> bool:
-    """Going by the two bytes with which a unit begins: forbidden bit, type (6), layer (6), … ITU-T H.265, 7.3.1.2."""
-    return head[0] >> 1 < 32 and not head[0] & 1 and not head[1] >> 3

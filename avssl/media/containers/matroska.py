@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
+
+from avssl.media.containers.mapped import Data
 
 EBML, SEGMENT, CLUSTER, TRACKS = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1654AE6B
 _CRC, _VOID, _TIMESTAMP, _INFO, _SCALE = 0xBF, 0xEC, 0xE7, 0x1549A966, 0x2AD7B1
@@ -28,7 +28,7 @@ class Element(NamedTuple):
     is_open: bool
 
 
-def elements(data: bytes | mmap.mmap, start: int, end: int) -> Iterator[Element]:
+def elements(data: Data, start: int, end: int) -> Iterator[Element]:
     """The elements that lie between two places; ends where there is none."""
     while start < end:
         id_length = 9 - data[start].bit_length()
@@ -45,49 +45,84 @@ def elements(data: bytes | mmap.mmap, start: int, end: int) -> Iterator[Element]
         start = after
 
 
-def is_encrypted(path: str) -> bool:
-    """Whether blocks of any track are encrypted."""
-    with _mapped(path) as data:
-        found = [segment for segment in elements(data, 0, len(data)) if segment.id == SEGMENT]
-        for wanted in _ENCRYPTION:
-            found = [part for parent in found for part in _parts(data, parent, wanted)]
-        return bool(found)
+def end(data: Data) -> int:
+    """The byte behind the last element that belongs to the file."""
+    at = 0
+    for part in elements(data, 0, len(data)):
+        if part.id not in (EBML, SEGMENT, _VOID, _CRC):
+            break
+        at = part.end
+    return at
 
 
-def is_init_segment(path: str) -> bool:
-    """Whether it is a whole table of contents, and no media."""
-    with _mapped(path) as data:
-        segment = next((element for element in elements(data, 0, len(data)) if element.id == SEGMENT), None)
-        if segment is None or segment.end > len(data):
-            return False
-        parts = list(elements(data, segment.content, segment.end))
-        named = {part.id for part in parts}
-        return TRACKS in named and CLUSTER not in named and parts[-1].end <= len(data)
+def segment_end(data: Data) -> int | None:
+    """Where the segment ends by its own size; None where it does not say."""
+    segment = _segment(data)
+    return None if segment is None or segment.is_open else segment.end
 
 
-def first_damage(path: str) -> float | None:
-    """Where elements stop following each other, or a checksum is wrong: seconds after the first cluster, or None."""
-    with _mapped(path) as data:
-        for segment in elements(data, 0, len(data)):
-            if segment.id == SEGMENT:
-                return _first_damage(data, segment._replace(end=min(segment.end, len(data))))
+def second_beginning(data: Data) -> int | None:
+    """Where the head of another file lies behind the segment, or inside one without a size."""
+    seen = False
+    for part in elements(data, 0, len(data)):
+        if part.id == EBML and seen:
+            return part.start
+        seen = seen or part.id == SEGMENT
+        if part.id == SEGMENT and part.is_open:
+            return _head_in_live_stream(data, part.content)
     return None
+
+
+def is_encrypted(data: Data) -> bool:
+    """Whether blocks of any track are encrypted."""
+    found = [segment for segment in elements(data, 0, len(data)) if segment.id == SEGMENT]
+    for wanted in _ENCRYPTION:
+        found = [part for parent in found for part in _parts(data, parent, wanted)]
+    return bool(found)
+
+
+def is_init_segment(data: Data) -> bool:
+    """Whether it is a whole table of contents, and no media."""
+    segment = _segment(data)
+    if segment is None or segment.end > len(data):
+        return False
+    parts = list(elements(data, segment.content, segment.end))
+    named = {part.id for part in parts}
+    return TRACKS in named and CLUSTER not in named and parts[-1].end <= len(data)
+
+
+def first_damage(data: Data) -> float | None:
+    """Where elements stop following each other, or a checksum is wrong: seconds after the first cluster, or None."""
+    segment = _segment(data)
+    return None if segment is None else _first_damage(data, segment._replace(end=min(segment.end, len(data))))
 
 
 # --- how ------------------------------------------------------------------------------------------------------
 
 
-def _mapped(path: str) -> mmap.mmap:
-    with Path(path).open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+def _segment(data: Data) -> Element | None:
+    return next((element for element in elements(data, 0, len(data)) if element.id == SEGMENT), None)
 
 
-def _parts(data: mmap.mmap, parent: Element, wanted: int) -> list[Element]:
+def _head_in_live_stream(data: Data, start: int) -> int | None:
+    """In a segment without a size, whose clusters may have none either, all lies in one row."""
+    while True:
+        for part in elements(data, start, len(data)):
+            if part.id == EBML:
+                return part.start
+            if part.id == CLUSTER and part.is_open:
+                start = part.content
+                break
+        else:
+            return None
+
+
+def _parts(data: Data, parent: Element, wanted: int) -> list[Element]:
     end = min(parent.end, len(data))
     return [part for part in elements(data, parent.content, end) if part.id == wanted and part.end <= end]
 
 
-def _first_damage(data: mmap.mmap, segment: Element) -> float | None:
+def _first_damage(data: Data, segment: Element) -> float | None:
     scale, first, last = 1_000_000, None, 0
     start = segment.content
     for part in elements(data, segment.content, segment.end):
@@ -109,7 +144,7 @@ def _first_damage(data: mmap.mmap, segment: Element) -> float | None:
     return (last - (first or 0)) * scale / 1e9
 
 
-def _is_whole(data: mmap.mmap, part: Element) -> bool:
+def _is_whole(data: Data, part: Element) -> bool:
     first = next(elements(data, part.content, part.end), None)
     if first is not None and first.id == _CRC and first.end - first.content == 4:
         told = int.from_bytes(data[first.content : first.end], "little")
@@ -126,9 +161,9 @@ def _is_whole(data: mmap.mmap, part: Element) -> bool:
     return at == part.end
 
 
-def _timestamp(data: mmap.mmap, cluster: Element, otherwise: int) -> int:
+def _timestamp(data: Data, cluster: Element, otherwise: int) -> int:
     return next((_number(data, told) for told in _parts(data, cluster, _TIMESTAMP)), otherwise)
 
 
-def _number(data: mmap.mmap, element: Element) -> int:
+def _number(data: Data, element: Element) -> int:
     return int.from_bytes(data[element.content : element.end], "big")

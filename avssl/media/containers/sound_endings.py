@@ -6,21 +6,21 @@ Others append tags, line breaks or whole files. Players play all of these, and a
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from av.container import InputContainer
 
-from avssl.media.containers.frame_headers import Frames, head_of
+from avssl.media.containers.frame_headers import Frames, head_of, id3_end
+from avssl.media.containers.mapped import Data, mapped
+from avssl.media.containers.riff import chunks
 
 ID3V1_BYTES = 128
 XING_SLACK_BYTES = 2048
 XING_SLACK_SHARE = 0.02
 """By so much more than there is an MP3 file may claim: tags were taken off, a stream was cut between frames."""
 COMPLETE_SECONDS = 0.05
+_SMALLEST_FLAC_FRAME = 8
 _BARE = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "sbc", "gsm"}
 """Nothing but frames."""
 
@@ -49,17 +49,29 @@ def ending_of(path: str, container: InputContainer, frames: Frames, codec: str) 
         frames: what its packets say.
     """
     names = set(container.format.name.split(","))
-    size = Path(path).stat().st_size
     claim_of = next((reader for name, reader in _CLAIMS.items() if name in names), None)
-    with Path(path).open("rb") as file:
+    with mapped(path) as data:
         if claim_of is not None:
-            ending = _by_claim(claim := claim_of(file), size)
+            ending = _by_claim(claim := claim_of(data), len(data))
             return ending._replace(sound_bytes=claim.size) if claim and ending.has_junk and "au" in names else ending
-        missing = _missing_of_mp3(file, size) if "mp3" in names else None
-        behind = names & _BARE and _has_tail(file, size, frames, codec)
+        missing = _missing_of_mp3(data) if "mp3" in names else None
+        behind = bool(names & _BARE) and _has_tail(data, frames, codec)
     if frames.ends_short:
         missing = missing or "the last packet is incomplete"
-    return Ending(has_junk=frames.junk_behind or frames.ends_long or bool(behind), missing=missing)
+    return Ending(has_junk=frames.junk_behind or frames.ends_long or behind, missing=missing)
+
+
+def flac_frame_is_followed(packet: bytes) -> bool:
+    """Whether a frame of FLAC is over before the bytes are: it ends with a CRC-16 of itself (RFC 9639, 9.3).
+
+    Up to two zeros behind it may as well be the sum.
+    """
+    total, ends_before, zero_since = 0, False, 0
+    for place, value in enumerate(packet):
+        ends_before |= total == 0 and place >= _SMALLEST_FLAC_FRAME
+        total = (total << 8 & 0xFF00) ^ _CRC_16[total >> 8 ^ value]
+        zero_since = place + 1 if total else zero_since
+    return ends_before and (total != 0 or len(packet) - zero_since > 3)
 
 
 def stands_for_unknown(size: int) -> bool:
@@ -88,45 +100,28 @@ class _Claim(NamedTuple):
     """Where all that belongs to the file ends."""
 
 
-def _chunks(file: BinaryIO, start: int, head: str) -> Iterator[tuple[bytes, int, int]]:
-    """Chunks of a file made of them: (name, where its content begins, size)."""
-    length = struct.calcsize(head)
-    whole = file.seek(0, os.SEEK_END)
-    while 0 <= start < whole:
-        file.seek(start)
-        data = file.read(length)
-        if len(data) < length:
-            return
-        name, size = struct.unpack(head, data)
-        yield name, start + length, size
-        start += length + size + (size & 1 if head != ">4sq" else 0)
-
-
-def _wav_claim(file: BinaryIO) -> _Claim | None:
+def _wav_claim(data: Data) -> _Claim | None:
     """RIFF and its forms for more than 4 GB (EBU Tech 3306)."""
-    head = file.read(12)
-    riff, long_size = struct.unpack("<I", head[4:8])[0], None
-    for name, start, size in _chunks(file, 12, "<4sI"):
-        if name == b"ds64":
-            file.seek(start)
-            riff, long_size = struct.unpack("<QQ", file.read(16))
-        if name == b"data":
-            size_told = long_size if size == 0xFFFFFFFF and long_size is not None else size
-            return _Claim(start, size_told, 0 if stands_for_unknown(riff) else riff + 8)
+    riff, long_size = struct.unpack_from("<I", data, 4)[0], None
+    for chunk in chunks(data, 12):
+        if chunk.name == b"ds64":
+            riff, long_size = struct.unpack_from("<QQ", data, chunk.content)
+        if chunk.name == b"data":
+            size = long_size if chunk.size == 0xFFFFFFFF and long_size is not None else chunk.size
+            return _Claim(chunk.content, size, 0 if stands_for_unknown(riff) else riff + 8)
     return None
 
 
-def _aiff_claim(file: BinaryIO) -> _Claim | None:
-    whole = struct.unpack(">I", file.read(8)[4:])[0] + 8
-    return next(
-        (_Claim(start, size, whole) for name, start, size in _chunks(file, 12, ">4sI") if name == b"SSND"), None
-    )
+def _aiff_claim(data: Data) -> _Claim | None:
+    whole = struct.unpack_from(">I", data, 4)[0] + 8
+    sound = (_Claim(chunk.content, chunk.size, whole) for chunk in chunks(data, 12, ">4sI") if chunk.name == b"SSND")
+    return next(sound, None)
 
 
-def _caf_claim(file: BinaryIO) -> _Claim | None:
+def _caf_claim(data: Data) -> _Claim | None:
     end = 0
     claim: _Claim | None = None
-    for name, start, size in _chunks(file, 8, ">4sq"):
+    for name, _, start, size in chunks(data, 8, ">4sq"):
         if name == b"data" and size < 0:  # −1: to the end of the file
             return None
         if claim is None and name == b"data":
@@ -136,43 +131,44 @@ def _caf_claim(file: BinaryIO) -> _Claim | None:
     return claim and claim._replace(whole=end)
 
 
-def _au_claim(file: BinaryIO) -> _Claim | None:
-    start, size = struct.unpack(">II", file.read(12)[4:])
+def _au_claim(data: Data) -> _Claim | None:
+    start, size = struct.unpack_from(">II", data, 4)
     return None if size == 0xFFFFFFFF else _Claim(start, size)
 
 
 _CLAIMS = {"wav": _wav_claim, "aiff": _aiff_claim, "caf": _caf_claim, "au": _au_claim}
 
 
-def _has_tail(file: BinaryIO, size: int, frames: Frames, codec: str) -> bool:
+def _has_tail(data: Data, frames: Frames, codec: str) -> bool:
     """Whether bytes follow the last frame; in MP3 the old tag of 128 bytes belongs there."""
-    if not frames.end or size <= frames.end:
-        return False
-    file.seek(frames.end)
-    tail = file.read(ID3V1_BYTES + 1)
-    if codec.endswith("gsm") and tail[0] >> 4 == 13:
-        return False  # a frame that was cut
+    tail = data[frames.end : frames.end + ID3V1_BYTES + 1] if frames.end else b""
+    if not tail or (codec.endswith("gsm") and tail[0] >> 4 == 13):
+        return False  # or a frame that was cut
     return not (codec.startswith("mp") and len(tail) == ID3V1_BYTES and tail.startswith(b"TAG"))
 
 
-def _missing_of_mp3(file: BinaryIO, size: int) -> str | None:
+def _missing_of_mp3(data: Data) -> str | None:
     """What is missing by the count that encoders put into the first frame (Xing's header)."""
-    head = file.read(10)
-    start = 0
-    if head.startswith(b"ID3") and len(head) == 10:
-        start = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
-    file.seek(start)
-    first = file.read(64)
-    if head_of("mp3", memoryview(first)) is None:
-        return None
+    start = id3_end(data)
+    first = data[start : start + 64]
     at = max(first.find(b"Xing"), first.find(b"Info"))
-    if at < 0 or len(first) < at + 16:
+    if head_of("mp3", memoryview(first)) is None or at < 0 or len(first) < at + 16:
         return None
-    flags = struct.unpack(">I", first[at + 4 : at + 8])[0]
+    flags = struct.unpack_from(">I", first, at + 4)[0]
     if not flags & 2:
         return None
-    place = at + 8 + 4 * (flags & 1)
-    claimed = struct.unpack(">I", first[place : place + 4])[0]
-    if start + claimed - size > XING_SLACK_BYTES + XING_SLACK_SHARE * claimed:
-        return f"{start + claimed - size} of {start + claimed} bytes are missing"
+    end = start + struct.unpack_from(">I", first, at + 8 + 4 * (flags & 1))[0]
+    if end - len(data) > XING_SLACK_BYTES + XING_SLACK_SHARE * (end - start):
+        return f"{end - len(data)} of {end} bytes are missing"
     return None
+
+
+def _crc_16(value: int) -> int:
+    """A row of the table for the polynomial x^16 + x^15 + x^2 + 1."""
+    value <<= 8
+    for _ in range(8):
+        value = value << 1 ^ (0x18005 if value & 0x8000 else 0)
+    return value
+
+
+_CRC_16 = [_crc_16(value) for value in range(256)]

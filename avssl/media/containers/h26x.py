@@ -1,0 +1,130 @@
+"""What packets of H.264 and HEVC say of their pictures, read without decoding.
+
+Sources: ITU-T H.264 and H.265 (annexes B: start codes), ISO/IEC 14496-15, 5.3 and 8.3.2 (lengths instead of them).
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import cast
+
+import av
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from avssl.media.containers.demux import Deadline, opened, packets, stream_at
+
+MOST_HEADER_BYTES = 4096
+"""Parameter sets and messages before the first slice of a picture may take as much as this."""
+_MOST_SLICES = 4
+_RATE_HEADERS = {
+    "h264": re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67].*?(?=\x00\x00\x01|\Z)", re.DOTALL),
+    "hevc": re.compile(rb"\x00\x00\x01[\x40\x42]\x01.*?(?=\x00\x00\x01|\Z)", re.DOTALL),
+}
+"""Parameter sets that tell the rate, by the name of the format (ITU-T H.264 and H.265, 7.3.1.2 and annexes B and E).
+In MPEG-1 and MPEG-2 video FFmpeg keeps one clock over a change, and motion JPEG says nothing of a rate."""
+
+
+def units(data: bytes, length_bytes: int) -> list[tuple[int, int]]:
+    """Where the units of a packet lie: (start, end).
+
+    Args:
+        length_bytes: of the length before each unit; 0 where they are parted by start codes.
+    """
+    if not length_bytes:
+        starts = [match.end() for match in re.finditer(b"\0\0\1", data)]
+        return list(zip(starts, [*(start - 3 for start in starts[1:]), len(data)], strict=True))
+    found, at = [], 0
+    while at + length_bytes < len(data):
+        start = at + length_bytes
+        at = start + int.from_bytes(data[at:start], "big")
+        found.append((start, min(at, len(data))))
+    return found
+
+
+def is_idr(packet: Packet[VideoStream]) -> bool:
+    """Whether all before an H.264 picture can be forgotten (7.4.1)."""
+    data, extra = bytes(packet), packet.stream.codec_context.extradata or b""
+    if extra[:1] != b"\1":
+        return re.search(rb"\x00\x00\x01[\x05\x25\x45\x65]", data) is not None
+    return any(data[start] & 31 == 5 for start, _ in units(data, (extra[4] & 3) + 1))
+
+
+def is_b_picture(packet: Packet[VideoStream]) -> bool:
+    """Whether the first slice of an H.264 picture is of a B type (7.3.3, 7.4.3), going by start codes."""
+    data = bytes(packet)[:MOST_HEADER_BYTES]
+    for start, _ in units(data, 0):
+        if start + 9 < len(data) and data[start] & 31 == 1:  # a slice of a picture that is no IDR
+            bits = int.from_bytes(data[start + 1 : start + 9], "big")
+            _, used = _exp_golomb(bits, 0)
+            return _exp_golomb(bits, used)[0] in (1, 6)
+    return False
+
+
+def base_slices(data: bytes, extradata: bytes) -> list[tuple[int, int]]:
+    """Where the first slices of an HEVC packet begin and end, without zeros that pad them (7.4.2.2: types below 32)."""
+    has_lengths = extradata[:1] == b"\1" and len(extradata) > 21
+    found = units(data, (extradata[21] & 3) + 1 if has_lengths else 0)
+    # Of the base layer: a second view and transparency, which may follow, are not decoded.
+    slices = [(start, end) for start, end in found if end - start > 2 and _is_base_slice(data[start : start + 2])]
+    return [(start, start + len(data[start:end].rstrip(b"\0\3"))) for start, end in slices[:_MOST_SLICES]]
+
+
+def rate_change(path: str, index: int, deadline: Deadline) -> str | None:
+    """That the pictures of a bare stream change their rate, in words with the time; None if they do not.
+
+    Such a stream has no clock but the rate in its headers: where it changes, another film begins.
+
+    Args:
+        index: of the stream of pictures.
+
+    Raises:
+        MediaError: the deadline has passed.
+        av.FFmpegError: the file cannot be read.
+    """
+    with opened(path, deadline) as container:
+        headers = _RATE_HEADERS.get(container.format.name)
+        if headers is None:
+            return None
+        stream = stream_at(container, index, VideoStream, path)
+        rate, known = None, None
+        for pictures, packet in enumerate(packets(container, deadline, stream)):
+            data = bytes(packet)
+            found = headers.findall(data)
+            if found and found != known:
+                known = found
+                told = _rate_in(stream.codec_context.codec.name, data)
+                if rate and told and told != rate:
+                    words = f"the rate of its pictures changes from {float(rate):g} to {float(told):g} a second"
+                    return f"joined: {words} at {float(pictures / rate):.2f} s"
+                rate = told or rate
+    return None
+
+
+# --- how ------------------------------------------------------------------------------------------------------
+
+
+def _is_base_slice(head: bytes) -> bool:
+    """Going by the two bytes with which a unit begins: forbidden bit, type (6), layer (6), … ITU-T H.265, 7.3.1.2."""
+    return head[0] >> 1 < 32 and not head[0] & 1 and not head[1] >> 3
+
+
+def _exp_golomb(bits: int, used: int) -> tuple[int, int]:
+    """A number of this code in 64 bits, of which some are used up: (number, bits used up after it). H.264, 9.1."""
+    left = bits & ((1 << 64 - used) - 1)
+    zeros = 64 - used - left.bit_length()
+    used += 2 * zeros + 1
+    return (left >> max(64 - used, 0)) - 1, min(used, 63)
+
+
+def _rate_in(codec: str, data: bytes) -> Fraction | None:
+    """What a decoder reads from a packet with headers and a picture."""
+    decoder = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
+    decoder.thread_count = 1
+    try:
+        decoder.decode(cast("Packet[VideoStream]", av.Packet(data)))
+    except av.FFmpegError:
+        return None
+    return decoder.framerate or None
