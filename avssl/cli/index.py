@@ -19,7 +19,6 @@ from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
 from avssl.system.console import duration, log
 from avssl.system.files import write_json
-from avssl.system.progress import telling
 
 SHORT_LIST = 100
 """So many files or fewer are all listed; of more only those that are flagged, unless --all asks."""
@@ -61,8 +60,7 @@ def run(argv: Sequence[str]) -> None:
         raise
     offer_tables(options.data)
     if isinstance(media, Prepared):
-        with telling(None) as tell:
-            log(f"{media.folder}: {verify(media, quick=options.quick, tell=tell).words()}")
+        log(f"{media.folder}: {verify(media, quick=options.quick, progress=True).words()}")
     summary = summarize(media)
     print_summary(summary)
     print_files(media, summary, everything=options.all)

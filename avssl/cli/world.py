@@ -38,7 +38,7 @@ def run(argv: Sequence[str]) -> None:
     settings, options = values.build(Settings), values.build(WorldOptions)
     out, began = Path(options.out), time.monotonic()
     with progress("generating", "clips") as on_progress:
-        generate(out, settings, workers=options.workers, progress=on_progress)
+        generate(out, settings, workers=options.workers, on_progress=on_progress)
     count = settings.train + settings.validation + settings.test
     took = duration(time.monotonic() - began)
     log(f"{out}: {count} clips of {settings.seconds:.1f} s, {size(folder_size(out))}, in {took}")

@@ -70,7 +70,7 @@ def localization_world() -> Path:
             count = CLIPS.train + CLIPS.validation + CLIPS.test
             log(f"generating {count} clips once, about three minutes on two cores, in {folder}")
             with progress("generating", "clips") as on_progress:
-                generate(folder, CLIPS, progress=on_progress)
+                generate(folder, CLIPS, on_progress=on_progress)
     return folder
 
 

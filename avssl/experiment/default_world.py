@@ -27,7 +27,7 @@ def default_world() -> Path:
             count = settings.train + settings.validation + settings.test
             log(f"no --data: generating {count} clips once, about three minutes on two cores, in {folder}")
             with progress("generating", "clips") as on_progress:
-                generate(folder, settings, progress=on_progress)
+                generate(folder, settings, on_progress=on_progress)
     return folder
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.options import REQUIRED, argument, build, option
-from avssl.system.console import progress
 
 if TYPE_CHECKING:
     from avssl.localization.demo import Shown
@@ -78,4 +77,4 @@ def localized(options: LocalizeOptions) -> Shown:
     localizer = open_localizer(folder, choose_device(options.device))
     if options.threshold is not None:
         localizer.threshold = options.threshold
-    return show_scene(scene, localizer, Path(options.output), bar=progress, per_second=options.per_second, run=folder)
+    return show_scene(scene, localizer, Path(options.output), per_second=options.per_second, run=folder)

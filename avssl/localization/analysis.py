@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from avssl.localization.localizer import Localizer, is_silent
 from avssl.localization.scenes import Scene
 from avssl.localization.spreading import peak_of, spread
+from avssl.system.console import Progress
 
-Told = Callable[[int, int], None]
 BATCH = 16
 LARGEST = 512
 """Pixels of the longer side of pictures that are decoded for the network; it scales them down itself."""
@@ -67,12 +66,12 @@ class Analysis:
         return np.asarray(1 / (1 + np.exp(-np.clip(self.scores - self.threshold, -60, 60))))
 
 
-def analyse(scene: Scene, localizer: Localizer, per_second: float, told: Told) -> Analysis:
+def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: Progress) -> Analysis:
     """One pass through the scene with steady memory: what is kept is the maps, some 20 MB an hour.
 
     Args:
         per_second: maps a second at most; never more than there are frames.
-        told: called with the moments done and all.
+        on_progress: called with the maps done and all.
     """
     numbers = _moments(scene.times, per_second)
     scale = min(1.0, LARGEST / max(scene.width, scene.height))
@@ -85,7 +84,7 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, told: Told) -
         if len(pending) == BATCH or len(maps) + len(pending) == len(numbers):
             _analyse_some(scene, localizer, pending, maps, levels)
             pending = []
-            told(len(maps), len(numbers))
+            on_progress(len(maps), len(numbers))
     if pending:
         _analyse_some(scene, localizer, pending, maps, levels)
     together = np.stack(maps)

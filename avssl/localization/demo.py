@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +11,13 @@ from typing import Any
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.localization.analysis import Analysis, Told, analyse
+from avssl.localization.analysis import Analysis, analyse
 from avssl.localization.drawing import TraceStrip, heat_over, key_moments, moments_strip
 from avssl.localization.localizer import Localizer
 from avssl.localization.scenes import Scene
 from avssl.localization.writing import movie
+from avssl.system.console import Progress, progress
 from avssl.system.files import whole_file, write_whole
-
-Bar = Callable[[str, str], AbstractContextManager[Told]]
-"""A progress bar by (what is done, of which things)."""
 
 SMALLEST, LARGEST = 320, 960
 """Pixels of the output's longer side: small pictures are enlarged, large ones reduced."""
@@ -43,28 +39,25 @@ class Shown:
     heard_share: float
 
 
-def show_scene(
-    scene: Scene, localizer: Localizer, out: Path, *, bar: Bar, per_second: float = 8.0, run: str = ""
-) -> Shown:
+def show_scene(scene: Scene, localizer: Localizer, out: Path, *, per_second: float = 8.0, run: str = "") -> Shown:
     """Write the video, and beside it ``.json`` and ``.png``.
 
     Args:
         scene: what is shown.
         localizer: the model.
         out: the video to write, ``.mp4``.
-        bar: makes a progress bar.
         per_second: maps a second.
         run: name of the model, for the JSON.
 
     Raises:
         UserError: the disk is full or not writable; then no partial file is left.
     """
-    with bar("listening", "moments") as told:
-        analysis = analyse(scene, localizer, per_second, told)
+    with progress("listening", "maps") as on_progress:
+        analysis = analyse(scene, localizer, per_second, on_progress)
     size = output_size(scene.width, scene.height)
     strip = TraceStrip(analysis, scene.seconds, size[0], strip_height(size))
-    with bar("drawing", "frames") as told:
-        _write(scene, analysis, size, strip, out, told)
+    with progress("drawing", "frames") as on_progress:
+        _write(scene, analysis, size, strip, out, on_progress)
     facts, moments = out.with_suffix(".json"), out.with_suffix(".png")
     with whole_file(facts, "w") as file:
         json.dump(as_json(scene, analysis, run), file, indent=1, allow_nan=False)
@@ -134,7 +127,9 @@ def strip_height(size: tuple[int, int]) -> int:
 # --- how --------------------------------------------------------------------------------------------------
 
 
-def _write(scene: Scene, analysis: Analysis, size: tuple[int, int], strip: TraceStrip, out: Path, told: Told) -> None:
+def _write(
+    scene: Scene, analysis: Analysis, size: tuple[int, int], strip: TraceStrip, out: Path, on_progress: Progress
+) -> None:
     times = scene.times
     ends = np.append(times[1:], max(scene.seconds, times[-1] + 1e-3))
     fps = len(times) / max(scene.seconds, 1e-3)
@@ -145,7 +140,7 @@ def _write(scene: Scene, analysis: Analysis, size: tuple[int, int], strip: Trace
             region, score, heard = analysis.at(seconds)
             shown = heat_over(picture, region, score - analysis.threshold, heard)
             writer.show(np.concatenate([shown, strip.at(seconds, heard)]), seconds, float(ends[number]))
-            told(number + 1, len(times))
+            on_progress(number + 1, len(times))
 
 
 def _write_moments(scene: Scene, analysis: Analysis, size: tuple[int, int], path: Path) -> None:

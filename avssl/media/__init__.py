@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from avssl.media.prepared.read import Prepared
     from avssl.media.prepared.write import ensure_prepared, prepare
     from avssl.media.selection import Subset
+    from avssl.system.console import Progress
     from avssl.system.files import cache_folder
-    from avssl.system.progress import Progress
 
 __all__ = [
     "Facts",
@@ -41,7 +41,7 @@ _LAZY = {
     "Facts": "media.facts",
     "Media": "media.facts",
     "Prepared": "media.prepared.read",
-    "Progress": "system.progress",
+    "Progress": "system.console",
     "Rejected": "media.facts",
     "Subset": "media.selection",
     "Summary": "media.indexing.summary",

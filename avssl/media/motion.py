@@ -21,9 +21,9 @@ from avssl.errors import MediaError
 from avssl.media.facts import Media
 from avssl.media.selection import digest_of
 from avssl.media.sources.view import underlying
+from avssl.system.console import ShowProgress, counting
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
 from avssl.system.process_pool import Lost, each
-from avssl.system.progress import Clockwork, Tell, telling
 
 SIDE = 32
 """Pixels of the side of the grey pictures that are compared."""
@@ -53,7 +53,7 @@ def motion_curve(media: Media, i: int) -> NDArray[np.float32]:
     return _curves(base).curve(item)
 
 
-def measure_motion(media: Media, progress: Tell | bool | None = None) -> None:
+def measure_motion(media: Media, progress: ShowProgress = None) -> None:
     """Measure the motion of every item of the collection that ``media`` is (a part of), unless that was done before.
 
     Args:
@@ -66,10 +66,10 @@ def measure_motion(media: Media, progress: Tell | bool | None = None) -> None:
     folder = _folder(base)
     if read_json(folder / "motion.json") is not None:
         return
-    with locked(folder.parent), telling(progress) as tell:
+    with locked(folder.parent):
         if read_json(folder / "motion.json") is not None:  # another process has measured it meanwhile
             return
-        _write(list(_measured(base, tell)), folder)
+        _write(list(_measured(base, progress)), folder)
 
 
 # --- how ------------------------------------------------------------------------------------------------
@@ -121,16 +121,16 @@ class _Job:
     items: range
 
 
-def _measured(base: Media, tell: Tell) -> Iterator[NDArray[np.float32]]:
+def _measured(base: Media, progress: ShowProgress) -> Iterator[NDArray[np.float32]]:
     count = len(base)
     jobs = [_Job(base, range(at, min(at + _ITEMS_A_JOB, count))) for at in range(0, count, _ITEMS_A_JOB)]
-    clock = Clockwork("measuring motion", count, tell)
     answers: dict[int, list[NDArray[np.float32]]] = {}
-    for place, answer in each(_measure, jobs, None if count >= _WORTH_PROCESSES else 0, _patience):
-        items = jobs[place].items
-        # A job whose process was lost is no reason to end a run: whoever reads those files will hear of it.
-        answers[place] = [_NOTHING for _ in items] if isinstance(answer, Lost) else answer
-        clock.step(len(items))
+    with counting("measuring motion", count, "items", progress) as done:
+        for place, answer in each(_measure, jobs, None if count >= _WORTH_PROCESSES else 0, _patience):
+            items = jobs[place].items
+            # A job whose process was lost is no reason to end a run: whoever reads those files will hear of it.
+            answers[place] = [_NOTHING for _ in items] if isinstance(answer, Lost) else answer
+            done(len(items))
     for place in range(len(jobs)):
         yield from answers[place]
 

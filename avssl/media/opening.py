@@ -14,7 +14,7 @@ from avssl.media.indexing.index import index_home, indexed
 from avssl.media.indexing.listing import SPLITS, Listing, Source, list_files, list_folder, list_tar
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, was_prepared
 from avssl.media.selection import Subset
-from avssl.system.progress import Tell, telling
+from avssl.system.console import ShowProgress
 
 
 def open_media(
@@ -25,7 +25,7 @@ def open_media(
     index: str | os.PathLike[str] | None = None,
     again: bool = False,
     workers: int | None = None,
-    progress: Tell | bool | None = None,
+    progress: ShowProgress = None,
 ) -> Collection | Prepared | Subset:
     """Open a collection of videos, images or sounds.
 
@@ -47,7 +47,8 @@ def open_media(
         again: look at every file again, also where nothing changed.
         workers: processes that look at files; None takes the cores there are; 0 looks in this process, where
             a crash of a decoder is not survived.
-        progress: a function of one :class:`Progress`; None shows a line if stderr is a terminal; False nothing.
+        progress: a function that is called with (done, total); False shows nothing; None or True shows a bar, or where
+            there is no terminal a line every ten seconds.
 
     Raises:
         NothingUsable: no file of it can be used; a UserError that names each with its reason.
@@ -57,8 +58,7 @@ def open_media(
     if prepared is not None:
         return _only(prepared, split, data)
     listing = list_source(data, source_column)
-    with telling(progress) as tell:
-        table, looked_at = indexed(listing, index_home(listing, index), workers, tell, again=again)
+    table, looked_at = indexed(listing, index_home(listing, index), workers, progress, again=again)
     return _only(Collection(table, looked_at), split, data)
 
 

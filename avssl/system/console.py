@@ -1,4 +1,4 @@
-"""What is said while something is done: lines by the logger "avssl", progress on stderr.
+"""For the person who waits: lines by the logger "avssl", and how far it is on stderr.
 
 A program of one's own turns the lines off, or elsewhere, as it does with any library:
 ``logging.getLogger("avssl").setLevel("WARNING")``. Where nothing listens they are printed on stdout.
@@ -11,15 +11,23 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any, Literal
 
 from avssl.system.notebook import NotebookBar, in_notebook
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while something long goes on."""
 
+ShowProgress = Progress | bool | None
+"""A function to call instead of showing it; False shows nothing; None or True a bar on a terminal and in a notebook,
+elsewhere a line every ten seconds."""
+
+Style = Literal["auto", "bar", "lines", "none"]
+
+LINE_EVERY_SECONDS, DRAW_EVERY_SECONDS = 10.0, 0.25
 
 LOGGER = logging.getLogger("avssl")
 
@@ -72,40 +80,80 @@ class _Stdout(logging.Handler):
         print(record.getMessage(), flush=True)  # sys.stdout as it is now: notebooks and tests replace it
 
 
+class Bar:
+    """Shows a share and a text, at no cost where nothing is due.
+
+    Args:
+        style: "auto" is a bar on a terminal and in a notebook, else lines.
+        write_line: takes the lines; stderr if None.
+    """
+
+    def __init__(self, style: Style = "auto", write_line: Callable[[str], None] | None = None) -> None:
+        self._write_line = write_line or _to_stderr
+        self._bar: Any = None
+        if style == "bar" or (style == "auto" and (in_notebook() or sys.stderr.isatty())):
+            self._bar = NotebookBar() if in_notebook() else _TerminalBar()
+        self._every = DRAW_EVERY_SECONDS if self._bar else LINE_EVERY_SECONDS if style != "none" else float("inf")
+        # A bar is there at once, a line only where the work turns out to be long.
+        self._next = time.monotonic() + (0.0 if self._bar else self._every)
+
+    def update(self, share: float, text: Callable[[], str], line: Callable[[], str] | None = None) -> None:
+        """Show that ``share`` (0 to 1) is done, with what ``text`` says; as a line with what ``line`` says."""
+        now = time.monotonic()
+        if now < self._next and not (self._bar and share >= 1):
+            return
+        self._next = now + self._every
+        if self._bar:
+            self._bar.update(share, text())
+        else:
+            self._write_line((line or text)())
+
+    def close(self) -> None:
+        """Take it away."""
+        if self._bar:
+            self._bar.close()
+
+
 @contextmanager
-def progress(what: str, unit: str = "files") -> Iterator[Progress]:
-    """A bar on a terminal and in a notebook; elsewhere a line now and then, so that a log is not flooded."""
-    if in_notebook():
-        cell = NotebookBar()
-        try:
-            yield lambda done, total: cell.update(done / max(total, 1), f"{what}: {done} of {total} {unit}")
-        finally:
-            cell.close()
+def progress(what: str, unit: str = "files", shown: ShowProgress = None) -> Iterator[Progress]:
+    """A function to call with (done, total), which shows them with the time left.
+
+    Args:
+        what: is being done ("preparing").
+        unit: of what.
+        shown: how.
+    """
+    if callable(shown):
+        yield shown
         return
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
+    bar = Bar("none" if shown is False else "auto")
+    began = time.monotonic()
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-        with Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        return
-    yield _Lines(what, unit)
+    def update(done: int, total: int) -> None:
+        def text() -> str:
+            left = (time.monotonic() - began) / done * (total - done) if done else 0
+            return f"{what}: {done} of {total} {unit}" + (f", {duration(left)} left" if left else "")
+
+        bar.update(done / max(total, 1), text)
+
+    try:
+        yield update
+    finally:
+        bar.close()
 
 
-class _Lines:
-    SECONDS = 10.0
+@contextmanager
+def counting(what: str, total: int, unit: str = "files", shown: ShowProgress = None) -> Iterator[Callable[[int], None]]:
+    """:func:`progress` for whoever does not count: a function to call with how many more are done."""
+    done = 0
+    with progress(what, unit, shown) as on_progress:
 
-    def __init__(self, what: str, unit: str) -> None:
-        self._what, self._unit = what, unit
-        self._next = time.monotonic() + self.SECONDS
+        def step(count: int = 1) -> None:
+            nonlocal done
+            done += count
+            on_progress(done, total)
 
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + self.SECONDS
-            print(f"{self._what}: {done} of {total} {self._unit}", file=sys.stderr, flush=True)
+        yield step
 
 
 def size(count: int) -> str:
@@ -131,3 +179,32 @@ def duration(seconds: float) -> str:
 def folder_size(folder: Path) -> int:
     """Bytes of all files below a folder; 0 if there is none."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+class _TerminalBar:
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.errors import LiveError
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar = RichProgress(
+            BarColumn(bar_width=8),
+            TextColumn("{task.description}", markup=False),
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # else lines would miss the file that they are sent to
+        )
+        self._row = self._bar.add_task("starting", total=1.0)
+        with suppress(LiveError):  # within another bar it is that one which is seen
+            self._bar.start()
+
+    def update(self, share: float, text: str) -> None:
+        self._bar.update(self._row, completed=share, description=text)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

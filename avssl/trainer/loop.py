@@ -10,14 +10,14 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.media.skip_bad_files import each_bad_file_once, log_bad_file
-from avssl.system.console import log
+from avssl.system.console import Bar, Style, duration, log
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
 from avssl.trainer.distributed import join, share_batch_statistics
 from avssl.trainer.loader import Fetched, Source, Steps, batches
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Mix, Sharing, TaskPlan, Turns
-from avssl.trainer.progress import Status, Style, show_progress, spoken
+from avssl.trainer.progress import Status
 from avssl.trainer.recording import Recorder, Setting
 from avssl.trainer.result import FitResult
 from avssl.trainer.run_folder import RunFolder, SaveEncoder
@@ -124,12 +124,12 @@ class _Training:
 
     def go(self, style: Style, watch: Watch) -> None:
         """Train to the end of the budget, or until a signal comes."""
-        self._say_beginning()
+        self._log_beginning()
         first, share = self.tally.step, self.budget.share(self.tally.step, self.tally.seconds)
         status = Status(first, self.budget.steps, self.setting.options.batch_size, share)
         on_gpu = self.setting.precision.device.type == "cuda"
         stream = batches(self.steps, first, self.budget.steps, workers=self.setting.options.workers, pin=on_gpu)
-        bar = show_progress(style)
+        bar = Bar(style, log)
         began = time.monotonic() - self.tally.seconds
         try:
             while share < 1:
@@ -142,13 +142,13 @@ class _Training:
                 turns = sorted({piece.plan for piece in fetched.pieces})
                 self.recorder.after_step(turns, share, bool(stopped), status)
                 status.step, status.share = self.tally.step, share
-                bar.update(status)
+                bar.update(share, status.short, status.line)
                 if stopped and share < 1:
                     self._stop(int(stopped))
         finally:
             bar.close()
             stream.close()
-        self._say_end()
+        self._log_end()
 
     def result(self) -> FitResult:
         """Choose the weights that are kept, write the encoders, and hand all over."""
@@ -255,17 +255,17 @@ class _Training:
                 parts[f"{name}-{plan.task.name}" if own else name] = part
         return parts
 
-    def _say_beginning(self) -> None:
+    def _log_beginning(self) -> None:
         options, precision = self.setting.options, self.setting.precision
         names = " and ".join(plan.task.name for plan in self.setting.plans)
-        length = spoken(60 * options.minutes) if options.minutes else f"{self.budget.steps} steps"
+        length = duration(60 * options.minutes) if options.minutes else f"{self.budget.steps} steps"
         after = f", continuing after step {self.tally.step}" if self.tally.step else ""
         log(
             f"training {names} for {length} of {options.batch_size} puzzles on {precision.device} "
             f"in {precision.name}{after}"
         )
 
-    def _say_end(self) -> None:
+    def _log_end(self) -> None:
         waited = 100 * self.tally.waited / max(self.tally.seconds, 1e-9)
         if self._bad_files:
             count = len(self._bad_files)
@@ -273,7 +273,7 @@ class _Training:
                 f"passed over {count} bad file{'s' if count > 1 else ''} in {self.tally.passed_over} draws, each "
                 "replaced by another; `avssl index` says what is wrong with each file"
             )
-        log(f"trained {self.tally.step} steps in {spoken(self.tally.seconds)}, {waited:.0f} % of it waiting for data")
+        log(f"trained {self.tally.step} steps in {duration(self.tally.seconds)}, {waited:.0f} % of it waiting for data")
 
 
 def _plan_steps(setting: Setting, mix: Mix) -> Steps:

@@ -36,7 +36,7 @@ def generate(
     settings: Settings | None = None,
     *,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> None:
     """Make a world in the folder ``out``, or continue one that was begun there with the same settings.
@@ -46,7 +46,7 @@ def generate(
             ``clip_00000.json`` …, and ``world.json`` with all settings.
         settings: what the world is made of.
         workers: processes; by default one for each core.
-        progress: called with the clips done and the clips of the whole world.
+        on_progress: called with the clips done and the clips of the whole world.
         options: instead of ``settings``, fields of :class:`Settings` that are not as by default.
 
     Raises:
@@ -54,7 +54,7 @@ def generate(
     """
     from avssl.world.build import build
 
-    build(Path(out), settings or built(Settings, options), workers, progress)
+    build(Path(out), settings or built(Settings, options), workers, on_progress)
 
 
 def is_finished(out: Path, settings: Settings) -> bool:

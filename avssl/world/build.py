@@ -26,7 +26,7 @@ _STALE_SECONDS = 600.0
 """A younger file may be another process's work."""
 
 
-def build(out: Path, settings: Settings, workers: int | None = None, progress: Progress | None = None) -> None:
+def build(out: Path, settings: Settings, workers: int | None = None, on_progress: Progress | None = None) -> None:
     """Write the world of ``settings`` to the folder ``out``; continue it if it was begun there before.
 
     Args:
@@ -34,14 +34,14 @@ def build(out: Path, settings: Settings, workers: int | None = None, progress: P
             and ``world.json`` with the settings.
         settings: what the world holds.
         workers: processes; by default one for each core; 0 or 1 makes everything in this process.
-        progress: called with the clips done and the clips of the whole world.
+        on_progress: called with the clips done and the clips of the whole world.
 
     Raises:
         UserError: if ``out`` holds something else, or cannot be written to.
     """
     try:
         processes = spare_cores() if workers is None else max(workers, 1)
-        _build(out, settings, processes, progress or (lambda done, total: None))
+        _build(out, settings, processes, on_progress or (lambda done, total: None))
     except OSError as error:
         raise UserError(f"{out}: the world cannot be written: {error.strerror or error}") from error
 
@@ -56,17 +56,17 @@ def clip_path(out: Path, split: str, index: int) -> Path:
     return out / split / f"clip_{index:05d}.mp4"
 
 
-def _build(out: Path, settings: Settings, workers: int, progress: Progress) -> None:
+def _build(out: Path, settings: Settings, workers: int, on_progress: Progress) -> None:
     _claim(out, settings)
     names = [(split, index) for split in SPLITS for index in range(settings.count(split))]
     missing = [name for name in names if not _is_made(out, name)]
     done = len(names) - len(missing)
-    progress(done, len(names))
+    on_progress(done, len(names))
     portion = max(1, min(_PORTION, len(missing) // (4 * workers)))
     portions = [missing[start : start + portion] for start in range(0, len(missing), portion)]
     for made in _made(out, settings, portions, min(workers, len(portions))):
         done += made
-        progress(done, len(names))
+        on_progress(done, len(names))
     write_json(out / "world.json", _description(settings, complete=True))
 
 

@@ -244,9 +244,9 @@ def test_minutes_are_kept():
 
 
 def test_progress_is_told_in_lines_with_what_matters(monkeypatch, caplog):
-    from avssl.trainer import progress
+    from avssl.system import console
 
-    monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(console, "LINE_EVERY_SECONDS", 0.0)
     fit(toy_plans(), options())
     said = caplog.messages
     assert said[0].startswith("training toy for 20 steps of 8 puzzles on cpu in ")

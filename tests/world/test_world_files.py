@@ -93,7 +93,7 @@ def test_an_interrupted_world_is_continued(world: Path, tmp_path: Path, monkeypa
     before = {path: path.stat().st_mtime_ns for path in out.rglob("clip_*")}
     assert len(before) == 6
     told: list[tuple[int, int]] = []
-    generate(out, workers=1, progress=lambda done, total: told.append((done, total)), **SMALL)
+    generate(out, workers=1, on_progress=lambda done, total: told.append((done, total)), **SMALL)
     assert files_of(out) == files_of(world)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert told[0] == (3, 6) and told[-1] == (6, 6)

@@ -141,7 +141,7 @@ def near_duplicates(train: Media, test: Media) -> list[Twins]:
     from avssl.media.sources.trace_cache import traces_of
 
     both = Both(train, test)
-    traces = traces_of(both, None, lambda step: None)
+    traces = traces_of(both, None, False)
     nearest: dict[int, tuple[int, int]] = {}
     for a, b in candidates([trace.grey for trace in traces]):
         if a < len(train) <= b:

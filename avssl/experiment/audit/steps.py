@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from avssl.system.console import Progress
 
 if TYPE_CHECKING:
     from avssl.tasks.base import Task
-
-Told = Callable[[int, int], None]
-"""Called with how many steps are done and how many there are: tenths of seconds of work, as it was guessed before."""
 
 _SECONDS = {"sources": 0.1, "measuring": 0.05, "shortcuts": 8.0, "planting": 5.0}
 """What a step of each stage takes on one core, about."""
@@ -19,18 +17,18 @@ class Steps:
     """Progress of the whole audit.
 
     Args:
-        tell: takes it.
+        on_progress: called with the work done and all, in tenths of a second as guessed before.
         task: whose shortcuts and controls are tried, if any.
         items: of all data.
         measured: how many of them are measured.
         fast: whether no leak is planted.
     """
 
-    def __init__(self, tell: Told | None, task: Task | None, items: int, measured: int, fast: bool) -> None:
+    def __init__(self, on_progress: Progress | None, task: Task | None, items: int, measured: int, fast: bool) -> None:
         from avssl.evaluate.pretext.shortcuts import known_count
         from avssl.experiment.audit.planted import can_be_planted
 
-        self._tell = tell
+        self._on_progress = on_progress
         controls = 0 if task is None or fast or not can_be_planted(task) else len(task.controls()) + 1
         self._total = {
             "sources": items,
@@ -44,8 +42,8 @@ class Steps:
     def done(self, stage: str, count: int | None = None) -> None:
         """So many steps of a stage are done; all of it if None."""
         self._done[stage] = self._total[stage] if count is None else min(count, self._total[stage])
-        if self._tell is not None:
-            self._tell(self._work(self._done), self._work(self._total))
+        if self._on_progress is not None:
+            self._on_progress(self._work(self._done), self._work(self._total))
 
     def finish(self) -> None:
         """All is done."""

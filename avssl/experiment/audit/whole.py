@@ -18,7 +18,7 @@ from avssl.experiment.audit.findings import Finding, Findings
 from avssl.experiment.audit.page import as_json, html
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
 from avssl.experiment.audit.screen import lines
-from avssl.experiment.audit.steps import Steps, Told
+from avssl.experiment.audit.steps import Steps
 from avssl.experiment.audit_options import ITEMS
 from avssl.media.facts import Media
 from avssl.media.indexing.summary import common_root, summarize
@@ -26,7 +26,7 @@ from avssl.media.selection import Subset
 from avssl.media.sources import find_sources, with_sources
 from avssl.media.sources.both import Both
 from avssl.samplers.keys import generator
-from avssl.system.progress import Progress
+from avssl.system.console import Progress
 
 if TYPE_CHECKING:
     from avssl.tasks.base import Task
@@ -61,7 +61,7 @@ def audit(
     items: int = ITEMS,
     seed: int = 0,
     names: tuple[str, str | None] | None = None,
-    on_progress: Told | None = None,
+    on_progress: Progress | None = None,
 ) -> Audit:
     """Audit data: duplicates and sources, leakage between parts, cues for identity, and with a task its shortcuts.
 
@@ -85,8 +85,8 @@ def audit(
     both: Media = own if theirs is None else Both(own, theirs)
     steps = Steps(on_progress, made, len(both), min(items, len(both)), fast)
 
-    def looked(step: Progress) -> None:
-        steps.done("sources", len(both) * step.done // max(step.total, 1))
+    def looked(done: int, total: int) -> None:
+        steps.done("sources", len(both) * done // max(total, 1))
 
     evidence = find_sources(both, progress=looked)
     found = evidence if sources == evidence.mode else find_sources(both, sources, progress=looked)

@@ -27,8 +27,8 @@ from avssl.media.indexing.listing import Entry, Listing, times_of
 from avssl.media.indexing.reasons import grouped
 from avssl.media.indexing.transient_errors import may_pass
 from avssl.media.selection import digest_of
+from avssl.system.console import ShowProgress, counting
 from avssl.system.files import cache_folder, locked, whole_folder
-from avssl.system.progress import Clockwork, Tell
 from avssl.version import __version__
 
 KEPT_SECONDS = 7 * 24 * 3600
@@ -51,7 +51,9 @@ def index_home(listing: Listing, told: str | os.PathLike[str] | None) -> Path:
     return cache_folder() / "index" / f"{Path(listing.root).name or 'root'}-{digest_of(listing.root)[:12]}"
 
 
-def indexed(listing: Listing, home: Path, workers: int | None, tell: Tell, *, again: bool = False) -> tuple[Table, int]:
+def indexed(
+    listing: Listing, home: Path, workers: int | None, progress: ShowProgress, *, again: bool = False
+) -> tuple[Table, int]:
     """The index of a listing: opened if it is there, else made; only files that are new or changed are looked at.
 
     A file whose trouble may pass (no right to read it, a time-out, a disk that is away) is looked at anew each time.
@@ -75,7 +77,7 @@ def indexed(listing: Listing, home: Path, workers: int | None, tell: Tell, *, ag
         if standing is not None:
             with suppress(OSError):  # the index of somebody else, or on a disk that is read-only
                 os.utime(standing.folder)
-            if not verdicts.look_again(standing, workers, tell):
+            if not verdicts.look_again(standing, workers, progress):
                 return standing, verdicts.looked_at
         if not again:
             for table in _newest(home):
@@ -83,7 +85,7 @@ def indexed(listing: Listing, home: Path, workers: int | None, tell: Tell, *, ag
         # A new name each time: a worker may have an earlier index of the same files open, and opens it by its name.
         folder = home / f"{name}-{_next_number(home, name)}"
         with whole_folder(folder) as partial, TableWriter(partial) as writer:
-            verdicts.complete(writer, workers, tell)
+            verdicts.complete(writer, workers, progress)
             _write(listing, verdicts, writer)
         _remove_old(home, folder)
     return Table(folder), verdicts.looked_at
@@ -116,13 +118,13 @@ class _Verdicts:
         self._earlier: list[tuple[_File, dict[str, Any], NDArray[np.float64], NDArray[np.float64]]] = []
         self._fresh: dict[_File, Inspection] = {}
 
-    def look_again(self, table: Table, workers: int | None, tell: Tell) -> bool:
+    def look_again(self, table: Table, workers: int | None, progress: ShowProgress) -> bool:
         """Look at the files whose trouble may have passed since this index; whether anything is otherwise now."""
         other_readers = table.header["readers"] != _readers()
         doubtful = [*table.header["passing"], *(table.header["refused"] if other_readers else ())]
         before = {tuple(file): reason for *file, reason in doubtful}
         files = [file for file in self._wanted if file in before]
-        for file, inspection in self._look_at(files, workers, tell):
+        for file, inspection in self._look_at(files, workers, progress):
             self._fresh[file] = inspection
         changed = any(inspection.reason != before[file] for file, inspection in self._fresh.items())
         return changed or (other_readers and bool(files))
@@ -144,28 +146,30 @@ class _Verdicts:
                     del self._wanted[file]
                     self._earlier.append((file, item["found"], times, keys))
 
-    def complete(self, writer: TableWriter, workers: int | None, tell: Tell) -> None:
+    def complete(self, writer: TableWriter, workers: int | None, progress: ShowProgress) -> None:
         """Look at every file that is not known yet."""
         for file, found, times, keys in self._earlier:
             self.usable[file] = _Usable(found, writer.add_times(times), writer.add_times(keys))
         for file, inspection in self._fresh.items():
             self._judge(file, inspection, writer)
         unknown = [file for file in self._wanted if file not in self._fresh]
-        for file, inspection in self._look_at(unknown, workers, tell):
+        for file, inspection in self._look_at(unknown, workers, progress):
             self._judge(file, inspection, writer)
 
-    def _look_at(self, files: list[_File], workers: int | None, tell: Tell) -> Iterator[tuple[_File, Inspection]]:
+    def _look_at(
+        self, files: list[_File], workers: int | None, progress: ShowProgress
+    ) -> Iterator[tuple[_File, Inspection]]:
         self.looked_at += len(files)
         targets = []
         for file in files:
             entry = self._wanted[file]
             tar = self.listing.root if entry.offset >= 0 else ""
             targets.append(Target(self.listing.path(entry), entry.size, entry.offset, tar))
-        clockwork = Clockwork("looking at files", len(files), tell)
-        for place, inspection in examine(targets, workers, clockwork.step):
-            file, target = files[place], targets[place]
-            same = file[3:] == times_of(target.tar or target.path)
-            yield file, inspection if same or inspection.passing else Inspection(CHANGING, passing=True)
+        with counting("looking at files", len(files), "files", progress) as done:
+            for place, inspection in examine(targets, workers, done):
+                file, target = files[place], targets[place]
+                same = file[3:] == times_of(target.tar or target.path)
+                yield file, inspection if same or inspection.passing else Inspection(CHANGING, passing=True)
 
     def _judge(self, file: _File, inspection: Inspection, writer: TableWriter) -> None:
         if inspection.reason is None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from avssl.media.indexing.item_table import file_crc
 from avssl.media.prepared.read import Prepared
+from avssl.system.console import ShowProgress, counting
 from avssl.system.process_pool import spare_cores
-from avssl.system.progress import Clockwork, Tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Verified:
         return f"the {self.by} of {count} are correct"
 
 
-def verify(prepared: Prepared, *, quick: bool = False, tell: Tell = lambda step: None) -> Verified:
+def verify(prepared: Prepared, *, quick: bool = False, progress: ShowProgress = False) -> Verified:
     """Compare all of a prepared set with its checksums.
 
     Args:
         quick: only sizes, which were compared when it was opened.
-        tell: takes the progress.
+        progress: as in ``avssl.open``.
 
     Raises:
         UserError: a part is damaged; the first is named, with how many more there are.
@@ -45,20 +45,20 @@ def verify(prepared: Prepared, *, quick: bool = False, tell: Tell = lambda step:
     size = sum(path.stat().st_size for path, *_ in shards)
     if not prepared.has_checksums:
         prepared.verify_index()
-        clockwork = Clockwork("comparing items", len(prepared), tell)
-        for i in range(0 if not quick else len(prepared), len(prepared)):
-            prepared.verify_item(i)
-            clockwork.step()
+        with counting("comparing", len(prepared), "items", progress) as done:
+            for i in range(0 if not quick else len(prepared), len(prepared)):
+                prepared.verify_item(i)
+                done(1)
         return Verified(len(shards), size, "no checksums")
     if quick:
         return Verified(len(shards), size, "sizes")
     prepared.verify_index()
-    clockwork = Clockwork("comparing checksums", len(shards), tell)
     bad = []
-    for path, right in _compared([(path, crc) for path, _, crc in shards]):
-        clockwork.step()
-        if not right:
-            bad.append(path.name)
+    with counting("comparing checksums", len(shards), "shards", progress) as done:
+        for path, right in _compared([(path, crc) for path, _, crc in shards]):
+            done(1)
+            if not right:
+                bad.append(path.name)
     if bad:
         more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise prepared.damaged(f"{bad[0]} has changed since it was written{more}")

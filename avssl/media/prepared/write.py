@@ -20,9 +20,9 @@ from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, shar
 from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
 from avssl.media.prepared.verify import verify
 from avssl.media.selection import Subset, digest_of
+from avssl.system.console import ShowProgress, counting
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
 from avssl.system.process_pool import Lost, each
-from avssl.system.progress import Clockwork, Tell, telling
 
 SHARD_BYTES = 256 * 2**20
 """A shard grows no larger than about this, the size that readers of WebDataset are happy with."""
@@ -45,7 +45,7 @@ def prepare(
     jpeg_quality: int = Settings.jpeg_quality,
     shard_size: int | None = None,
     workers: int | None = None,
-    progress: Tell | bool | None = None,
+    progress: ShowProgress = None,
 ) -> Prepared:
     """Write a prepared set: see :mod:`avssl.media.prepared.read` for what it holds.
 
@@ -70,9 +70,9 @@ def prepare(
         raise UserError("only media read from files can be prepared; these are prepared already")
     settings = Settings(side, fps, rate, jpeg_quality)
     folder = Path(out).expanduser().absolute()
-    with _ours(folder, media, settings, shard_size), telling(progress) as tell:
+    with _ours(folder, media, settings, shard_size):
         if not is_prepared(folder):
-            _write(media, folder, settings, shard_size, workers, tell)
+            _write(media, folder, settings, shard_size, workers, progress)
             return Prepared(folder)
         verify(prepared := Prepared(folder))
     return prepared
@@ -87,7 +87,7 @@ def ensure_prepared(
     *,
     fps: float | None = None,
     workers: int | None = None,
-    progress: Tell | bool | None = None,
+    progress: ShowProgress = None,
 ) -> Media:
     """The same media prepared in the cache, if that is worth it and fits; else ``media`` itself. Says which.
 
@@ -119,10 +119,10 @@ def ensure_prepared(
         say(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(free)} are free in {home.parent}")
         return media
     waiting = partial(say, f"another process is preparing these items in {home}; waiting for it")
-    with _ours(home, media, settings, None, waiting), telling(progress) as tell:
+    with _ours(home, media, settings, None, waiting):
         if not is_prepared(home):
             say(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
-            _write(media, home, settings, None, workers, tell)
+            _write(media, home, settings, None, workers, progress)
     return Prepared(home)
 
 
@@ -193,14 +193,15 @@ def _write(
     settings: Settings,
     shard_size: int | None,
     workers: int | None,
-    tell: Tell,
+    progress: ShowProgress,
 ) -> None:
     size = shard_size or _shard_size(media, settings)
     jobs = [
         Job(media.subset(range(first, min(first + size, len(media)))), first, shard, folder, settings, {})
         for shard, first in enumerate(range(0, len(media), size))
     ]
-    _write_shards(jobs, len(media), workers, tell)
+    with counting("preparing", len(media), "items", progress) as done:
+        _write_shards(jobs, workers, done)
     _merge(folder, media, settings, len(jobs))
 
 
@@ -209,12 +210,11 @@ def _shard_size(media: Media, settings: Settings) -> int:
     return max(min(by_bytes, len(media) // SHARDS_AT_LEAST), 1)
 
 
-def _write_shards(jobs: list[Job], items: int, workers: int | None, tell: Tell) -> None:
-    clockwork = Clockwork("preparing", items, tell)
+def _write_shards(jobs: list[Job], workers: int | None, done: Callable[[int], None]) -> None:
     waiting = []
     for job in jobs:
         if _is_whole(job):
-            clockwork.step(len(job.media))
+            done(len(job.media))
         else:
             shutil.rmtree(part_folder(job.folder, job.shard), ignore_errors=True)
             waiting.append(job)
@@ -223,13 +223,13 @@ def _write_shards(jobs: list[Job], items: int, workers: int | None, tell: Tell) 
         if isinstance(answer, Lost):
             again.append(waiting[place])
         else:
-            clockwork.step(len(waiting[place].media))
+            done(len(waiting[place].media))
     for job in again:
         refused = _who_crashes(job, workers)
         for _, answer in each(write_shard, [replace(job, refused=refused)], workers, _patience):
             if isinstance(answer, Lost):
                 raise UserError(f"{shard_name(job.shard)} cannot be written: {answer.reason}")
-        clockwork.step(len(job.media))
+        done(len(job.media))
 
 
 def _is_whole(job: Job) -> bool:

@@ -22,13 +22,13 @@ from avssl.media.sources.names import name_groups
 from avssl.media.sources.source_groups import Likeness, Sources, Unions
 from avssl.media.sources.trace_cache import traces_of
 from avssl.media.sources.traces import Trace
-from avssl.system.progress import Tell, telling
+from avssl.system.console import ShowProgress
 
 MODES = ("content", "names", "none")
 
 
 def find_sources(
-    media: Media, mode: str = "content", *, progress: Tell | bool | None = None, workers: int | None = None
+    media: Media, mode: str = "content", *, progress: ShowProgress = None, workers: int | None = None
 ) -> Sources:
     """Find out which items were cut from one source.
 
@@ -62,8 +62,7 @@ def find_sources(
         groups.append(_likeness("names", items, paths, "names of parts of one source"))
         unions.join(items)
     if mode == "content":
-        with telling(progress) as tell:
-            traces = traces_of(media, workers, tell)
+        traces = traces_of(media, workers, progress)
         alike = [*by_looks_of_names(named, traces), *_by_content(media, facts, traces)]
     else:
         alike = [Alike("names", items, LIKELY, False) for items in named.likely]
@@ -83,7 +82,7 @@ def sources_in_both(
     test: Media,
     mode: str = "content",
     *,
-    progress: Tell | bool | None = None,
+    progress: ShowProgress = None,
     workers: int | None = None,
 ) -> tuple[Likeness, ...]:
     """What two collections that were named apart have in common: groups with items of both.

@@ -18,9 +18,9 @@ from avssl.media.selection import digest_of
 from avssl.media.sources.both import Both
 from avssl.media.sources.traces import FORMAT, SOUND_SECONDS, Trace, measure
 from avssl.media.sources.view import underlying
+from avssl.system.console import ShowProgress, counting
 from avssl.system.database import cached_database
 from avssl.system.process_pool import Lost, each
-from avssl.system.progress import Clockwork, Tell
 
 NOTHING = Trace(
     np.zeros((0, 24, 24), np.uint8),
@@ -38,7 +38,7 @@ _WORTH_PROCESSES = 64
 _CHECK = 8
 
 
-def traces_of(media: Media, workers: int | None, tell: Tell) -> list[Trace]:
+def traces_of(media: Media, workers: int | None, progress: ShowProgress) -> list[Trace]:
     """The trace of each item, from the cache where it is known; of what cannot be read an empty one."""
     keys = [_key(media, i) for i in range(len(media))]
     found: dict[int, Trace] = {}
@@ -48,7 +48,7 @@ def traces_of(media: Media, workers: int | None, tell: Tell) -> list[Trace]:
             if known is not None:
                 found[i] = known
         missing = [i for i in range(len(media)) if i not in found]
-        for items, traces in _measured(media, missing, workers, tell):
+        for items, traces in _measured(media, missing, workers, progress):
             fresh = []
             for i, trace in zip(items, traces, strict=True):
                 found[i] = trace or NOTHING
@@ -71,17 +71,17 @@ class _Job:
 
 
 def _measured(
-    media: Media, items: Sequence[int], workers: int | None, tell: Tell
+    media: Media, items: Sequence[int], workers: int | None, progress: ShowProgress
 ) -> Iterator[tuple[tuple[int, ...], list[Trace | None]]]:
     if not items:
         return
     jobs = [_Job(media, tuple(items[at : at + _ITEMS_A_JOB])) for at in range(0, len(items), _ITEMS_A_JOB)]
-    clock = Clockwork("looking for shared sources", len(items), tell)
-    for place, answer in each(_measure, jobs, workers if len(items) >= _WORTH_PROCESSES else 0, _patience):
-        job = jobs[place]
-        # A job whose process was lost is no reason to end a run: whoever reads those files will hear of it.
-        yield job.items, [None] * len(job.items) if isinstance(answer, Lost) else answer
-        clock.step(len(job.items))
+    with counting("looking for shared sources", len(items), "items", progress) as done:
+        for place, answer in each(_measure, jobs, workers if len(items) >= _WORTH_PROCESSES else 0, _patience):
+            job = jobs[place]
+            # A job whose process was lost is no reason to end a run: whoever reads those files will hear of it.
+            yield job.items, [None] * len(job.items) if isinstance(answer, Lost) else answer
+            done(len(job.items))
 
 
 def _measure(job: _Job) -> list[Trace | None]:

@@ -1,0 +1,55 @@
+"""How far it is, for people and for programs."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from avssl.system import console
+from avssl.system.console import counting, duration, progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is_and_what_is_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 100, 4))  # asked once by every update, once more where a line is due
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    with progress("preparing", "clips") as on_progress:
+        for done in range(1, 5):
+            on_progress(done, 5)
+    assert capsys.readouterr() == ("", "preparing: 2 of 5 clips, 18.0 s left\npreparing: 4 of 5 clips, 6.0 s left\n")
+
+
+def test_on_a_terminal_it_is_a_bar_that_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    with progress("preparing", "[clips]") as on_progress, progress("within", "that") as within:
+        within(1, 2)
+        on_progress(4, 4)
+    shown = terminal.getvalue()
+    assert "preparing: 4 of 4 [clips]" in shown and "━" in shown
+    assert shown.endswith("\x1b[2K")
+
+
+def test_a_function_is_called_with_what_is_done_and_all_and_nothing_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "LINE_EVERY_SECONDS", 0.0)
+    calls: list[tuple[int, int]] = []
+    with counting("preparing", 8, shown=lambda done, total: calls.append((done, total))) as more:
+        more(3)
+        more(5)
+    with counting("preparing", 8, shown=False) as more:
+        more(8)
+    assert calls == [(3, 8), (8, 8)]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_durations_are_read_at_a_glance() -> None:
+    assert [duration(seconds) for seconds in (4.2, 200, 7500)] == ["4.2 s", "3 min 20 s", "2 h 5 min"]
