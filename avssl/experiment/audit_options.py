@@ -20,14 +20,12 @@ ITEMS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditOptions:
+class AuditOptions(data_sources.SourceOptions):
     """Which data are audited, for which task, and where the result goes."""
 
     data: str = argument("folder of videos or images, CSV, tar of images, prepared set, torchvision:NAME:FOLDER")
     task: str | None = option(None, "pretext task whose shortcuts and controls are tested; takes its options, too")
     test: str | None = option(None, "held-out data (default: the splits of DATA, or what training would hold out)")
-    sources: str = option(data_sources.DEFAULT, data_sources.HELP)
-    source_column: str | None = option(None, "the same as --sources COLUMN")
     json: str | None = option(None, "also write the audit to this file", metavar="FILE")
     html: str | None = option(None, "also write one HTML page", metavar="FILE")
     fast: bool = option(False, "skip the planted leaks, which train the controls")
@@ -47,8 +45,7 @@ def audited(options: AuditOptions, task: Task | None) -> Audit:
     """
     from avssl.experiment.audit import audit  # loads torch: not for help
 
-    mode = data_sources.asked(options.sources, options.source_column)
-    column = data_sources.column_of(mode, options.data)
+    column = data_sources.column_of(options.mode, options.data)
     media, test = open_source(options.data, column), None
     if options.test is not None:
         is_table = Path(options.test).suffix.lower() in (".csv", ".tsv")
@@ -58,7 +55,7 @@ def audited(options: AuditOptions, task: Task | None) -> Audit:
             media,
             task,
             test,
-            sources=mode,
+            sources=options.mode,
             fast=options.fast,
             items=options.items,
             seed=options.seed,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from avssl.errors import UserError
+from avssl.options import option
 from avssl.system.console import log
 
 if TYPE_CHECKING:
@@ -22,6 +23,25 @@ HELP = (
 )
 BEFORE = "none"
 """Of a run that was made before sources were found: its config has no such option."""
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How sources are found in the data of a command that does not train."""
+
+    heading: ClassVar[str] = "options"
+
+    sources: str = option(DEFAULT, HELP)
+    source_column: str | None = option(None, "the same as --sources COLUMN")
+
+    @property
+    def mode(self) -> str:
+        """The mode or the column that was asked for.
+
+        Raises:
+            UserError: the two contradict each other.
+        """
+        return asked(self.sources, self.source_column)
 
 
 @dataclass(frozen=True)

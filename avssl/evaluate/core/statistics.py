@@ -15,8 +15,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avssl.evaluate.choices import BootstrapChoices
+
 Z95 = 1.959964
-DRAWS = 2000
+DRAWS = BootstrapChoices.draws
 FEW = 30
 """Below so many clusters an interval is the wider of two, and a sentence about it hedges."""
 

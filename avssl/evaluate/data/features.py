@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.evaluate.choices import FeatureChoices, Pool
 from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.data.encoders import weights_digest
 from avssl.media.facts import Facts, Media
@@ -33,11 +34,8 @@ FORMAT = 1
 BATCH = 64
 """Pictures or windows of sound that go through the encoder together."""
 
-NUMBERS = 9600
-"""The most features a stage is pooled to: with it square maps of 64, 192, 384, 256, 512, 1024 and 2048 channels become
-12, 7, 5, 6, 4, 3 and 2 places wide, as published (RotNet, DeepCluster, and the FAIR benchmark of 2019)."""
-
-Pool = Literal["max", "average"]
+NUMBERS = FeatureChoices.numbers
+"""The most features a stage is pooled to."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,12 @@ class Taking:
 
     Attributes:
         moments: frames of a video, or windows of a sound, at equal distances; of an image always one.
-        pool: how a map is brought to the grid: the maximum (RotNet, L3-Net) or the mean (DeepCluster).
+        pool: how a map is brought to the grid.
         numbers: the most features a stage.
     """
 
     moments: int = 1
-    pool: Pool = "max"
+    pool: Pool = FeatureChoices.pool
     numbers: int = NUMBERS
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from avssl.errors import UserError
-from avssl.experiment import sources
 from avssl.options import Option, option, options_of
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Architecture = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
-Pool = Literal["max", "average"]
 
 # --- options ----------------------------------------------------------------------------------------------------
 
@@ -83,14 +81,6 @@ class SplitOptions(EncoderOptions):
     @property
     def place(self) -> str | None:
         return self.test or self.data
-
-
-@dataclass(frozen=True)
-class SourceOptions(ProtocolOptions):
-    """How sources are found in the data."""
-
-    sources: str = option(sources.DEFAULT, sources.HELP)
-    source_column: str | None = option(None, "the same as --sources COLUMN")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
+from avssl.evaluate.choices import BootstrapChoices
 from avssl.evaluate.transfer.choices import Detect
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, log_passed_over
 from avssl.options import option
@@ -29,12 +30,11 @@ avssl evaluate detection --run runs/rotation --data VOCdevkit/VOC2007 --finetune
 
 
 @dataclass(frozen=True)
-class Options(Detect, HeadOptions):
+class Options(Detect, BootstrapChoices, HeadOptions):
     heading = "the protocol"
     needs_data = "--data D, pictures with boxes, laid out as VOC or COCO"
 
     data: str | None = option(None, "pictures with boxes: a folder laid out as VOC or COCO, or COCO's JSON")
-    draws: int = option(2000, "draws of pictures for the intervals", low=1)
 
     def check(self) -> None:
         if not self.anchors:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
+from avssl.evaluate.choices import BootstrapChoices
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, Protocol, protocol
 from avssl.experiment.protocols.base import Architecture, Beside, ComputeOptions, Outcome, RunOptions, Subject
 from avssl.options import option
@@ -38,7 +39,7 @@ avssl evaluate localization --run runs/mine --data VGG-SS/ --annotations vggss.j
 
 
 @dataclass(frozen=True)
-class Options(ComputeOptions, RunOptions):
+class Options(BootstrapChoices, ComputeOptions, RunOptions):
     needs_run = ""
 
     run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
@@ -55,7 +56,6 @@ class Options(ComputeOptions, RunOptions):
     )
     set_threshold: bool = option(False, "fit the run's threshold again (avssl localize uses it)")
     moments: int = option(2, "moments of each clip of the world", low=1)
-    draws: int = option(2000, "draws of the bootstrap", low=1)
 
     def check(self) -> None:
         for name in self.protocol or ():

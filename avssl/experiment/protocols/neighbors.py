@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from avssl.errors import UserError
+from avssl.evaluate.choices import PoolChoices
 from avssl.experiment.data import of_split, open_sourced
 from avssl.experiment.protocols.base import (
     Beside,
@@ -15,12 +16,11 @@ from avssl.experiment.protocols.base import (
     ComputeOptions,
     EncoderOptions,
     Outcome,
-    Pool,
-    SourceOptions,
     Subject,
     fitting_encoder,
     label_of,
 )
+from avssl.experiment.sources import SourceOptions
 from avssl.options import option
 from avssl.system.console import log, progress
 
@@ -45,7 +45,7 @@ avssl evaluate neighbors --run runs/relative-position --data photos/ --what patc
 
 
 @dataclass(frozen=True)
-class Options(ComputeOptions, SourceOptions, BesideOptions, EncoderOptions):
+class Options(ComputeOptions, SourceOptions, PoolChoices, BesideOptions, EncoderOptions):
     heading = "the protocol"
     needs_data = "--data D, media"
 
@@ -58,7 +58,6 @@ class Options(ComputeOptions, SourceOptions, BesideOptions, EncoderOptions):
     queries: int = option(8, "how many are drawn; figures are of all items", low=1)
     each: int = option(3, "frames of a video, patches of a picture, or windows of a sound", low=1)
     patch: float = option(0.25, "side of a patch, as a share of the picture's shorter side", above=0, high=1)
-    pool: Pool = option("max", "how maps are pooled")
     places: bool = option(False, "compare where in the map things are, too, instead of one feature a channel")
 
     def check(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
+from avssl.evaluate.choices import BootstrapChoices
 from avssl.evaluate.transfer.choices import Normals
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, log_passed_over
 from avssl.options import option
@@ -31,12 +32,11 @@ avssl evaluate normals --run runs/rotation --data kinect/ --test nyu/ --finetune
 
 
 @dataclass(frozen=True)
-class Options(Normals, HeadOptions):
+class Options(Normals, BootstrapChoices, HeadOptions):
     heading = "the protocol"
     needs_data = "--data D, pictures with surface normals"
 
     data: str | None = option(None, "pictures with surface normals: a folder, or a .npz or .mat of arrays")
-    draws: int = option(2000, "draws of pictures for the intervals", low=1)
 
     def check(self) -> None:
         if self.clusters == 1:

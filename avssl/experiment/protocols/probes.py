@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
+from avssl.evaluate.choices import FeatureChoices
 from avssl.experiment.data import open_both, open_sourced, sourced
 from avssl.experiment.protocols.base import (
     Beside,
     BesideOptions,
     ComputeOptions,
     Outcome,
-    Pool,
-    SourceOptions,
     SplitOptions,
     Subject,
     fitting_encoder,
     label_of,
 )
+from avssl.experiment.sources import SourceOptions
 from avssl.options import option
 from avssl.system.console import log, progress
 
@@ -62,15 +62,13 @@ class LabelledOptions(ComputeOptions, SourceOptions, SplitOptions):
 
 
 @dataclass(frozen=True)
-class ProbeOptions(LabelledOptions, BesideOptions):
+class ProbeOptions(LabelledOptions, FeatureChoices, BesideOptions):
     """Of protocols that learn from frozen features."""
 
     heading = "features"
 
     stages: tuple[str, ...] | None = option(None, "only these stages (default: all)", metavar="A,B,…")
     moments: int | None = option(None, "frames of a video, or windows of a sound (default: 3 and 10)", low=1)
-    pool: Pool = option("max", "how maps are pooled")
-    numbers: int = option(9600, "the most features that a stage is pooled to; published: about 9,000", low=1)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avssl.errors import UserError
+from avssl.evaluate.choices import BootstrapChoices
 from avssl.experiment import sources as data_sources
 from avssl.experiment.data import of_split, open_sourced
-from avssl.experiment.protocols.base import Beside, ComputeOptions, Outcome, RunOptions, SourceOptions, Subject
+from avssl.experiment.protocols.base import Beside, ComputeOptions, Outcome, RunOptions, Subject
+from avssl.experiment.sources import SourceOptions
 from avssl.options import option
 from avssl.system.console import progress
 from avssl.system.files import whole_file
@@ -23,7 +25,7 @@ avssl evaluate retrieval --run runs/mine --data world/ -o results/world"""
 
 
 @dataclass(frozen=True)
-class Options(ComputeOptions, SourceOptions, RunOptions):
+class Options(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
     heading = "the protocol"
     needs_run = "--run RUN, the folder of a run of av-correspondence"
     needs_data = "--data D, held-out clips with sound"
@@ -32,7 +34,6 @@ class Options(ComputeOptions, SourceOptions, RunOptions):
     data: str | None = option(None, "held-out clips with sound (of a folder with splits: its test part)")
     moments: int = option(1, "moments of each clip", low=1)
     queries: int = option(8, "queries each way on the page", low=1)
-    draws: int = option(2000, "draws of the bootstrap", low=1)
 
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:
@@ -62,13 +63,12 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
             file.write(retrieval_page(media, moments, found["trained"], shown, title, queries=options.queries))
         return True
 
-    mode = data_sources.asked(options.sources, options.source_column)
     clips = f"{len(moments.items)} moments of {len(set(moments.sources))} sources"
     return Outcome(
         name=name,
         rows=retrieval_rows(found, moments, context),
         title=f"{subject} on {clips} of {options.data}",
         place=options.data,
-        seen=subject.seen(media, options.data, mode if mode in data_sources.MODES else "names"),
+        seen=subject.seen(media, options.data, options.mode if options.mode in data_sources.MODES else "names"),
         beside=[Beside("page", ".html", write_page)],
     )
