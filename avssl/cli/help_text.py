@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from avssl.options import Option
 from avssl.options.kinds import choices, is_bool, is_list
 
-WIDTH, NARROWEST, FLAGS = 110, 50, 30
+WIDTH, NARROWEST, FLAGS = 110, 64, 30
 """Characters: of a line where the terminal is wider, of one where it is narrower, and before the help."""
 
-LONGEST_CHOICES = 60
+LONGEST_CHOICES = 40
 """Characters of a list of values that stands behind its option; a longer one goes into the help."""
 
 

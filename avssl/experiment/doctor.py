@@ -28,9 +28,11 @@ TOOLS = {"pytest": "make test", "ruff": "make lint"}
 EXTRAS = {
     "webdataset": "reading prepared shards with other tools",
     "export": "avssl export FILE.onnx",
+    "pandas": "results of a run as a frame",
     "parquet": "avssl embed -o FILE.parquet",
     "keypoints": "FLIC as prepared in HDF5",
     "normals": "arrays of MATLAB 7.3",
+    "timm": "encoders of timm: --vision timm:NAME",
     "detection": "COCO's average precision",
 }
 """Extra of pyproject.toml → what it is for."""

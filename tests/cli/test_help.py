@@ -7,13 +7,16 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from small_runs import Said
 
 import avssl
 from avssl.cli.main import COMMANDS
+from avssl.experiment.doctor import EXTRAS
 from avssl.installation import install_hint
 
 Call = Callable[..., Said]
@@ -79,6 +82,18 @@ def test_every_command_explains_itself_with_an_example(avssl: Call, command: str
     assert all(len(line) <= 120 for line in said.out.splitlines())
 
 
+@pytest.mark.parametrize("width", [64, 80, 100])
+@pytest.mark.parametrize("command", ["prepare", "train av-correspondence", "evaluate linear", "report"])
+def test_options_are_laid_out_as_wide_as_the_terminal_is(
+    avssl: Call, monkeypatch: pytest.MonkeyPatch, command: str, width: int
+):
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = avssl(*command.split(), "--help").out
+    lines = text.split("example:")[0].splitlines()
+    assert all(len(line) <= width for line in lines[2:])
+    assert max(map(len, lines)) > 0.9 * width
+
+
 def test_every_option_of_a_task_has_help(avssl: Call):
     from dataclasses import fields
 
@@ -103,6 +118,12 @@ def test_doctor_says_versions_devices_decoders_and_places(avssl: Call):
     for part in ("torch", "cores", "h264", "aac", "cache", "free here", "--precision auto is", "a tone of 1000 Hz"):
         assert part in said.out
     assert said.out.splitlines()[-1].startswith("All readers returned what was written")
+
+
+def test_doctor_knows_what_every_extra_is_for():
+    project = Path(avssl.__file__).parent.parent / "pyproject.toml"
+    extras = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(EXTRAS) == extras.keys() - {"test", "lint", "mutants", "docs", "examples"}
 
 
 def test_doctor_names_the_reader_that_does_not_work(avssl: Call, monkeypatch: pytest.MonkeyPatch):
