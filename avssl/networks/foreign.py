@@ -96,7 +96,7 @@ class TimmTrunk(ForeignTrunk):
             found = {"pretrained": True, "num_classes": 0 if head is None else len(head)}
             overlay = {"state_dict": dict(state), "num_classes": found["num_classes"], "label_offset": 0}
             found["pretrained_cfg_overlay"] = overlay
-        self.sized = False
+        self.sized, self.normed = False, True
         try:
             self.net = self._made(timm, name, side, found | dict(arguments or {}))
         except (RuntimeError, KeyError, ValueError) as error:  # torch's and timm's words about weights
@@ -110,9 +110,9 @@ class TimmTrunk(ForeignTrunk):
         about = self.net.feature_info
         self.names = [one["module"].replace(".", "-") for one in about]
         self.channels = about[-1]["num_chs"]
-        if self.sized:
-            self.patches = {name: one["reduction"] for name, one in zip(self.names, about, strict=True)}
-            self.multiple = max(self.patches.values())
+        cells = {name: one["reduction"] for name, one in zip(self.names, about, strict=True)}
+        if self.sized and (getattr(self.net, "dynamic_img_size", False) or len(set(cells.values())) == 1):
+            self.patches, self.multiple = cells, max(cells.values())
             _check_side(name, side, self.multiple)
 
     def _made(self, timm: Any, name: str, side: int, arguments: dict[str, Any]) -> Any:
@@ -131,9 +131,12 @@ class TimmTrunk(ForeignTrunk):
     def _maps(self, x: Tensor, last: int | None) -> list[Tensor]:
         try:
             maps: list[Tensor] = self.net.forward_intermediates(
-                self.filled(x), indices=last, norm=True, output_fmt="NCHW", intermediates_only=True
+                self.filled(x), indices=last, norm=self.normed, output_fmt="NCHW", intermediates_only=True
             )
-        except AssertionError as error:  # timm's words about the size of a picture
+        except AssertionError as error:  # timm's words, mostly about the size of a picture
+            if self.normed and "norm" in str(error):  # Hiera normalises no stages
+                self.normed = False
+                return self._maps(x, last)
             raise UserError(f"this network of timm takes pictures of one size alone: {error}") from None
         return maps
 
