@@ -273,9 +273,9 @@ def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
             if several:
                 end = f"/{job.task.name}"
                 own = [replace(row, name=row.name.removesuffix(end)) for row in rows if row.name.endswith(end)]
-                _print_table(own, job, f"{job.task.name}, held out")
+                _log_table(own, job, f"{job.task.name}, held out")
             else:
-                _print_table(rows, job, "Held out")
+                _log_table(rows, job, "Held out")
     log(f"in {folder.path}:")
     if path.exists():
         log("  results/controls.json   the rows of the table")
@@ -285,14 +285,14 @@ def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
     log("  config.yaml             every option; metrics.jsonl, tensorboard/, checkpoints/ beside it")
 
 
-def _print_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
+def _log_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
     from avssl.evaluate.pretext.controls import verdict
-    from avssl.report.tables import print_rows
+    from avssl.report.tables import rows_text
 
     test = job.parts.test
     sources = len({test.facts(i).source for i in range(len(test))}) if test else 0
     if any(row.seen for row in rows):  # test items of sources that were trained on are not held out
         title = title.replace("held out", "test part").replace("Held out", "Test part")
-    print_rows(list(rows), f"{title}: {len(test)} items of {sources} sources" if test else title)
+    log(rows_text(rows, f"{title}: {len(test)} items of {sources} sources" if test else title))
     if meaning := verdict(rows):
         log(meaning)

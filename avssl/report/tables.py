@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import math
 import sys
 from collections.abc import Container, Sequence
@@ -50,10 +51,12 @@ class _Console(Console):
         raise BrokenPipeError(errno.EPIPE, "the reader of the pipe has gone")
 
 
-def console(file: IO[str] | None = None) -> Console:
-    """Where tables go: coloured on a terminal, wide and plain elsewhere."""
+def console(file: IO[str] | None = None, width: int | None = None) -> Console:
+    """Where tables go: coloured on a terminal, wide and plain elsewhere, where no ``width`` is given."""
     file = sys.stdout if file is None else file
-    return _Console(file=file, highlight=False, width=None if file.isatty() else PIPE_WIDTH, soft_wrap=False)
+    if width is None and not file.isatty():
+        width = PIPE_WIDTH
+    return _Console(file=file, highlight=False, width=width, soft_wrap=False)
 
 
 def plain_table(
@@ -82,7 +85,16 @@ def plain_table(
     return table
 
 
-def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None = None) -> None:
+def rows_text(rows: Sequence[ResultRow], title: str = "") -> str:
+    """The table of :func:`print_rows` as text for the log, as wide as the terminal on which it may be shown."""
+    text = io.StringIO()
+    print_rows(rows, title, text, Console().width if sys.stdout.isatty() else None)
+    return text.getvalue().removesuffix("\n")
+
+
+def print_rows(
+    rows: Sequence[ResultRow], title: str = "", file: IO[str] | None = None, width: int | None = None
+) -> None:
     """Each row with its interval, chance and number; a mark where the interval holds chance.
 
     What all notes begin with is said once, above; on a narrow terminal the notes stand below the figures.
@@ -103,7 +115,10 @@ def print_rows(rows: Sequence[ResultRow], title: str = "", file: IO[str] | None 
         for row in rows
     ]
     headers = ["", "metric", "value", "95 % interval", "chance", "N", ""]
-    screen, heading = console(file), "; ".join(part for part in (title, "" if common in title else common) if part)
+    screen, heading = (
+        console(file, width),
+        "; ".join(part for part in (title, "" if common in title else common) if part),
+    )
     beside = [[*own, note] for own, note in zip(cells, notes, strict=True)]
     wide = plain_table([*headers, ""], beside, heading, right=range(2, 6))
     if _width(wide, screen) <= screen.width:

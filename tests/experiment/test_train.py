@@ -148,13 +148,16 @@ def test_a_folder_without_a_run_is_told() -> None:
 
 
 def test_the_lines_go_to_the_logger_and_can_be_silenced(
-    clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    options = {**TINY, "controls": False, "steps": 1}
+    options = {**TINY, "steps": 1}
     with caplog.at_level(logging.INFO, "avssl"):
         avssl.train("av-correspondence", clips, tmp_path / "loud", **options)
     assert any("trained 1 steps" in line for line in caplog.messages)
+    assert any("95 % interval" in line and "untrained" in line for line in caplog.messages)
     caplog.clear()
+    capfd.readouterr()
     with caplog.at_level(logging.WARNING, "avssl"):
         avssl.train("av-correspondence", clips, tmp_path / "quiet", **options)
     assert not caplog.messages
+    assert capfd.readouterr() == ("", "")
