@@ -15,7 +15,7 @@ from toy_pictures import ToyPictures, noise
 from avssl.errors import UserError
 from avssl.evaluate.pretext.colorization import evaluate, evaluate_control
 from avssl.evaluate.pretext.picture_metrics import colorfulness
-from avssl.evaluate.pretext.predictions import distinct, held_out_keys
+from avssl.evaluate.pretext.predictions import HeldOut, distinct, held_out_keys
 from avssl.networks.colorization import Colours
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.samplers.keys import Key
@@ -161,14 +161,14 @@ def test_the_control_is_taught_the_colours_of_other_pictures_and_judged_on_true_
     assert "colours_of" in batch_of(control, media) and torch.isfinite(
         control.loss(network, batch_of(control, media)).loss
     )
-    rows = evaluate_control(control, {"shuffled-labels": network}, media, pairs=6, seed=0)
+    rows = evaluate_control(control, {"shuffled-labels": network}, HeldOut(media, 6))
     assert {row.metric for row in rows} == {"ab-rmse", "colorfulness", "balanced-accuracy"}
 
 
 def test_rows_of_a_network_with_both_heads_stand_beside_grey_and_truth():
     media = ToyPictures(6, noise)
     task, network = made(media)
-    rows = evaluate(task, {"trained": network, "untrained": network}, media, pairs=100, seed=0)
+    rows = evaluate(task, {"trained": network, "untrained": network}, HeldOut(media, 100))
     by = {(row.name, row.metric): row for row in rows}
     for name in ("regression", "classification-mean", "classification", "grey", "mean-colour", "untrained"):
         assert by[name, "ab-rmse"].low <= by[name, "ab-rmse"].value <= by[name, "ab-rmse"].high

@@ -11,6 +11,7 @@ from toy_pictures import ToyPictures, noise, ramp
 
 from avssl.errors import UserError
 from avssl.evaluate.pretext.inpainting import evaluate, evaluate_control
+from avssl.evaluate.pretext.predictions import HeldOut
 from avssl.samplers.keys import Key
 from avssl.tasks.inpainting import Inpainting, InpaintingOptions
 
@@ -214,14 +215,14 @@ def test_the_control_is_taught_the_content_of_other_pictures_and_judged_on_true_
     assert np.array_equal(
         control.held_out().draw(media, Key(0, 0, 3)).frame, task.held_out().draw(media, Key(0, 0, 3)).frame
     )
-    rows = evaluate_control(control, {"shuffled-labels": network}, media, pairs=8, seed=0)
+    rows = evaluate_control(control, {"shuffled-labels": network}, HeldOut(media, 8))
     assert [(row.name, row.metric) for row in rows] == [("shuffled-labels", "psnr")]
 
 
 def test_rows_stand_beside_the_plain_fills_of_the_same_holes():
     media = ToyPictures(8, ramp)
     task, network = made(media)
-    rows = evaluate(task, {"trained": network, "untrained": network}, media, pairs=100, seed=0)
+    rows = evaluate(task, {"trained": network, "untrained": network}, HeldOut(media, 100))
     by = {(row.name, row.metric): row for row in rows}
     assert by["border-fill", "psnr"].value > by["mean-fill", "psnr"].value > by["training-mean", "psnr"].value
     assert by["trained", "psnr"].n == 8 and by["untrained", "psnr"].value == by["trained", "psnr"].value

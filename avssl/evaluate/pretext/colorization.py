@@ -15,17 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.statistics import mean_of
 from avssl.evaluate.pretext.picture_metrics import balanced_accuracy, bin_counts, colorfulness, squared_ab_error
-from avssl.evaluate.pretext.predictions import batches, held_out_keys
+from avssl.evaluate.pretext.predictions import HeldOut, batches
 from avssl.media.facts import Media
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.networks.dense import resized
@@ -65,24 +64,12 @@ class _Tally:
             self.error.setdefault(name, []).append(squared_ab_error(ab.cpu().numpy(), truth.cpu().numpy()))
 
 
-def evaluate(
-    task: Colorization,
-    networks: dict[str, nn.Module],
-    media: Media,
-    *,
-    pairs: int,
-    seed: int,
-    device: torch.device | str = "cpu",
-    command: str = "",
-) -> list[ResultRow]:
-    """Rows of each network (by name) and of what needs none, on the same held-out pictures.
-
-    Args:
-        pairs: how many pictures; of a collection of images no more than there are.
-    """
+def evaluate(task: Colorization, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
+    """Rows of each network (by name) and of what needs none, on the same held-out pictures: of a collection of images
+    no more than there are."""
     task = task.held_out()
-    tallies, floor, clusters = _painted(task, networks, media, pairs, seed, device)
-    row = partial(Context(PROTOCOL, seed, command).sums_row, clusters=clusters)
+    tallies, floor, clusters = _painted(task, networks, held_out)
+    row = partial(held_out.context(PROTOCOL).sums_row, clusters=clusters)
     rows: list[ResultRow] = []
     if "trained" in networks:
         rows += _decoded_rows(tallies["trained"], floor, row)
@@ -92,12 +79,9 @@ def evaluate(
     return [replace(row, note=_of_bins(task, row)) if row.name == "trained" else row for row in rows]
 
 
-def evaluate_control(
-    task: Colorization, networks: dict[str, nn.Module], media: Media, **options: Any
-) -> list[ResultRow]:
+def evaluate_control(task: Colorization, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
     """The rows of a control alone."""
-    rows = evaluate(task, networks, media, **options)
-    return [row for row in rows if row.name.split("/")[0] in networks]
+    return [row for row in evaluate(task, networks, held_out) if row.name.split("/")[0] in networks]
 
 
 # --- how ------------------------------------------------------------------------------------------------
@@ -114,16 +98,12 @@ def _of_bins(task: Colorization, row: ResultRow) -> str:
 
 @torch.no_grad()
 def _painted(
-    task: Colorization,
-    networks: dict[str, nn.Module],
-    media: Media,
-    pairs: int,
-    seed: int,
-    device: torch.device | str,
+    task: Colorization, networks: dict[str, nn.Module], held_out: HeldOut
 ) -> tuple[dict[str, _Tally], _Tally, list[str]]:
     """What each network paints, what the floors paint, and the source of each picture."""
     tallies, floor, clusters = {name: _Tally() for name in networks}, _Tally(), []
-    keys = held_out_keys(seed, how_many(media, pairs))
+    media, device = held_out.media, held_out.device
+    keys = held_out.keys(how_many(media, held_out.puzzles))
     for puzzles, batch in batches(task, list(networks.values()), media, keys, device=device, size=32):
         clusters += [task.clusters(puzzle)[0] for puzzle in puzzles]
         lab = rgb_to_lab(batch["frames"])

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import ModuleType
 
 import torch
 from torch import nn
 
-from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.statistics import FEW, SHARE, t_interval
-from avssl.evaluate.pretext.predictions import accuracy_row, held_out_keys, predict
+from avssl.evaluate.pretext.predictions import HeldOut, accuracy_row
 from avssl.media.facts import Media
 from avssl.media.skip_bad_files import on_readable
 from avssl.samplers.keys import generator
@@ -30,7 +30,7 @@ PROTOCOLS = {
 }
 """Task → the module that judges it; a task that is not here and has classes is judged by plain accuracy.
 
-``evaluate(task, networks, media, *, pairs, seed, device, command)`` gives the rows of each network by name, and of
+``evaluate(task, networks, held_out)`` gives the rows of each network by name, and of
 what needs no network (a ceiling, the constant answer). ``evaluate_control``, where there is one, takes the same and
 judges a control; without it a control's accuracy is taken.
 """
@@ -47,6 +47,7 @@ NOTES = {
 
 
 SHUFFLED = "shuffled-labels"
+Evaluate = Callable[[Task, dict[str, nn.Module], HeldOut], list[ResultRow]]
 _MORE_NETWORKS = 3
 
 
@@ -76,12 +77,12 @@ def run_controls(
         rows named "trained", "untrained" and by the task's controls; the trained network's first.
     """
     skip = options.on_bad_file == "skip"
-    judged = {"trained": network, "untrained": untrained(task, options.seed)}
+    networks = {"trained": network, "untrained": untrained(task, options.seed)}
 
-    def evaluated(part: Media) -> list[ResultRow]:
-        return evaluate_trained(task, judged, part, pairs=pairs, seed=options.seed, device=device, command=command)
+    def held_out(part: Media) -> HeldOut:
+        return HeldOut(part, pairs, options.seed, device, command)
 
-    rows = on_readable(test, evaluated, skip=skip)
+    rows = on_readable(test, lambda part: evaluate_trained(task, networks, held_out(part)), skip=skip)
     if not steps:
         return rows
     for name, variant in task.controls().items():
@@ -99,11 +100,7 @@ def run_controls(
             seed: int, name: str = name, variant: Task = variant, brief: TrainOptions = brief
         ) -> list[ResultRow]:
             network = fit([TaskPlan(variant, train)], replace(brief, seed=seed), None).networks[variant.name]
-
-            def control(part: Media) -> list[ResultRow]:
-                return _judge_control(name, variant, network, part, pairs, options.seed, device, command)
-
-            return on_readable(test, control, skip=skip)
+            return on_readable(test, lambda part: evaluate_control(variant, {name: network}, held_out(part)), skip=skip)
 
         found = trained(options.seed)
         if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):
@@ -114,65 +111,29 @@ def run_controls(
     return [replace(row, note=row.note or NOTES.get(row.name, "")) for row in rows]
 
 
-def evaluate_trained(
-    task: Task,
-    networks: dict[str, nn.Module],
-    test: Media,
-    *,
-    pairs: int,
-    seed: int,
-    device: torch.device | str = "cpu",
-    command: str = "",
-) -> list[ResultRow]:
+def evaluate_trained(task: Task, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
     """The rows of a task's own protocol, or plain held-out accuracy."""
-    protocol = _protocol(task)
-    if protocol is not None:
-        found: list[ResultRow] = protocol.evaluate(
-            task, networks, test, pairs=pairs, seed=seed, device=device, command=command
-        )
-        return found
-    rows = []
-    for name, network in networks.items():
-        rows += judge_one(name, task, network, test, pairs, seed, device, command)
-    return rows
+    evaluate: Evaluate = getattr(_protocol(task), "evaluate", held_out_accuracy)
+    return evaluate(task, networks, held_out)
 
 
-def _judge_control(
-    name: str,
-    task: Task,
-    network: nn.Module,
-    test: Media,
-    pairs: int,
-    seed: int,
-    device: torch.device | str,
-    command: str,
-) -> list[ResultRow]:
-    own = getattr(_protocol(task), "evaluate_control", None)
-    if own is None:
-        return judge_one(name, task, network, test, pairs, seed, device, command)
-    rows: list[ResultRow] = own(task, {name: network}, test, pairs=pairs, seed=seed, device=device, command=command)
-    return rows
+def evaluate_control(task: Task, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
+    """The rows of a control by the task's own protocol, or plain held-out accuracy."""
+    evaluate: Evaluate = getattr(_protocol(task), "evaluate_control", held_out_accuracy)
+    return evaluate(task, networks, held_out)
+
+
+def held_out_accuracy(task: Task, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
+    """The held-out accuracy of each network; none of a task without classes."""
+    if task.classes is None:
+        return []
+    found = zip(networks, held_out.predictions(task, networks), strict=True)
+    context, chance = held_out.context(task.name), 1 / task.classes
+    return [accuracy_row(name, predictions, context, chance=chance) for name, predictions in found]
 
 
 def _protocol(task: Task) -> ModuleType | None:
     return importlib.import_module(PROTOCOLS[task.name]) if task.name in PROTOCOLS else None
-
-
-def judge_one(
-    name: str,
-    task: Task,
-    network: nn.Module,
-    test: Media,
-    pairs: int,
-    seed: int,
-    device: torch.device | str,
-    command: str,
-) -> list[ResultRow]:
-    """The held-out accuracy of one network."""
-    if task.classes is None:
-        return []
-    found = predict(task.held_out(), [network], test, held_out_keys(seed, pairs), device=device)[0]
-    return [accuracy_row(name, found, Context(task.name, seed, command), chance=1 / task.classes)]
 
 
 def mean_row(rows: Sequence[ResultRow]) -> ResultRow:

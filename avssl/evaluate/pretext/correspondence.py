@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from avssl.evaluate.core.rows import Context, ResultRow
-from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, held_out_keys, predict
+from avssl.evaluate.pretext.predictions import HeldOut, Predictions, accuracy_row
 from avssl.media.facts import Media
 from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondencePuzzle
 from avssl.tasks.base import Answers
@@ -62,35 +62,22 @@ def pair_truth(media: Media, puzzle: CorrespondencePuzzle, seconds: float) -> Pa
     return PairTruth(puzzle.label, visible, sounding, other)
 
 
-def evaluate(
-    task: AVCorrespondence,
-    networks: dict[str, nn.Module],
-    media: Media,
-    *,
-    pairs: int,
-    seed: int,
-    device: torch.device | str = "cpu",
-    command: str = "",
-) -> list[ResultRow]:
-    """Rows of each network (by name) on the same ``pairs`` held-out pairs.
+def evaluate(task: AVCorrespondence, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
+    """Rows of each network (by name) on the same held-out pairs.
 
     The world and labelled data add rows of their own; three times as many pairs are drawn there, so that enough
     are left of each kind.
     """
-    task = task.held_out()
-    labelled = media.facts(0).label is not None
+    media, seconds = held_out.media, task.options.seconds
     world = media.annotation(0) is not None
-    keys = held_out_keys(seed, pairs * (3 if world or labelled else 1))
-    seconds = task.options.seconds
-    found = predict(
-        task, list(networks.values()), media, keys, device=device, keep=lambda p: pair_truth(media, p, seconds)
-    )
-    context = Context(PROTOCOL, seed, command)
+    times = 3 if world or media.facts(0).label is not None else 1
+    found = held_out.predictions(task, networks, times=times, keep=lambda p: pair_truth(media, p, seconds))
+    context = held_out.context(PROTOCOL)
     rows: list[ResultRow] = []
     for name, predictions in zip(networks, found, strict=True):
-        rows += _rows(name, predictions, pairs, context)
+        rows += _rows(name, predictions, held_out.puzzles, context)
     if world and found:
-        rows += _rows("ceiling", _oracle(found[0]), pairs, context, "knows the kinds and nothing else")
+        rows += _rows("ceiling", _oracle(found[0]), held_out.puzzles, context, "knows the kinds and nothing else")
     return rows
 
 

@@ -8,19 +8,16 @@ picture), ``training-mean`` (the training pictures' mean) and ``border-fill`` (h
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.statistics import mean_of
 from avssl.evaluate.pretext.colorization import how_many
 from avssl.evaluate.pretext.picture_metrics import psnr
-from avssl.evaluate.pretext.predictions import batches, held_out_keys
-from avssl.media.facts import Media
+from avssl.evaluate.pretext.predictions import HeldOut, batches
 from avssl.samplers.holes import filled_by, filled_from_rim
 from avssl.tasks.inpainting import Inpainting, InpaintingPuzzle
 
@@ -33,23 +30,11 @@ NOTES = {
 }
 
 
-def evaluate(
-    task: Inpainting,
-    networks: dict[str, nn.Module],
-    media: Media,
-    *,
-    pairs: int,
-    seed: int,
-    device: torch.device | str = "cpu",
-    command: str = "",
-) -> list[ResultRow]:
-    """Rows of each network (by name) and of the fills, on the same held-out pictures and holes.
-
-    Args:
-        pairs: how many pictures; of a collection of images no more than there are.
-    """
-    context = Context(PROTOCOL, seed, command)
-    found, clusters = _psnr_of(task.held_out(), networks, media, pairs, seed, device)
+def evaluate(task: Inpainting, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
+    """Rows of each network (by name) and of the fills, on the same held-out pictures and holes: of a collection of
+    images no more than there are."""
+    context = held_out.context(PROTOCOL)
+    found, clusters = _psnr_of(task.held_out(), networks, held_out)
     ones = np.ones(len(clusters))
 
     def row(name: str, metric: str, values: NDArray[np.float64], note: str) -> ResultRow:
@@ -62,24 +47,20 @@ def evaluate(
     return rows
 
 
-def evaluate_control(task: Inpainting, networks: dict[str, nn.Module], media: Media, **options: Any) -> list[ResultRow]:
+def evaluate_control(task: Inpainting, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
     """The rows of a control alone."""
-    return [row for row in evaluate(task, networks, media, **options) if row.name in networks]
+    return [row for row in evaluate(task, networks, held_out) if row.name in networks]
 
 
 @torch.no_grad()
 def _psnr_of(
-    task: Inpainting,
-    networks: dict[str, nn.Module],
-    media: Media,
-    pairs: int,
-    seed: int,
-    device: torch.device | str,
+    task: Inpainting, networks: dict[str, nn.Module], held_out: HeldOut
 ) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
     """The PSNR of each picture by network and by fill, and the source of each picture."""
     found: dict[str, list[float]] = {name: [] for name in (*networks, *NOTES)}
     clusters: list[str] = []
-    keys = held_out_keys(seed, how_many(media, pairs))
+    media, device = held_out.media, held_out.device
+    keys = held_out.keys(how_many(media, held_out.puzzles))
     for puzzles, batch in batches(task, list(networks.values()), media, keys, device=device):
         clusters += [task.clusters(puzzle)[0] for puzzle in puzzles]
         for name, network in networks.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,40 @@ class Predictions:
     def correct(self) -> Tensor:
         """(n,) whether the highest score is the true class."""
         return self.answers.scores.argmax(1) == self.answers.truth
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out puzzles that networks are evaluated on.
+
+    Attributes:
+        media: that they are drawn from.
+        puzzles: how many.
+        seed: of the draw.
+        device: where the networks run.
+        command: what repeats it, for the rows.
+    """
+
+    media: Media
+    puzzles: int
+    seed: int = 0
+    device: torch.device | str = "cpu"
+    command: str = ""
+
+    def context(self, protocol: str) -> Context:
+        """What the rows share."""
+        return Context(protocol, self.seed, self.command)
+
+    def keys(self, count: int | None = None) -> list[Key]:
+        """The keys of so many puzzles; of all if None."""
+        return held_out_keys(self.seed, self.puzzles if count is None else count)
+
+    def predictions(
+        self, task: Task, networks: Mapping[str, nn.Module], *, times: int = 1, keep: Callable[[Any], Any] | None = None
+    ) -> list[Predictions]:
+        """See :func:`predict`, on ``times`` as many puzzles of the task as it is held out."""
+        keys = self.keys(self.puzzles * times)
+        return predict(task.held_out(), list(networks.values()), self.media, keys, device=self.device, keep=keep)
 
 
 def held_out_keys(seed: int, count: int) -> list[Key]:

@@ -14,8 +14,7 @@ from torch import nn
 
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import auc, auc_interval
-from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, held_out_keys, predict
-from avssl.media.facts import Media
+from avssl.evaluate.pretext.predictions import HeldOut, Predictions, accuracy_row, predict
 from avssl.media.selection import Subset
 from avssl.tasks.base import Answers
 from avssl.tasks.shuffle_learn import ShuffleLearn
@@ -26,44 +25,25 @@ SPACINGS = (0.08, 0.12, 0.16, 0.2, 0.3, 0.4)
 _DRAWS = 1000
 
 
-def evaluate(
-    task: ShuffleLearn,
-    networks: dict[str, nn.Module],
-    media: Media,
-    *,
-    pairs: int,
-    seed: int,
-    device: torch.device | str = "cpu",
-    command: str = "",
-) -> list[ResultRow]:
+def evaluate(task: ShuffleLearn, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
     """Rows "auc" and "accuracy" of each network on the same triplets, the majority class, and the curve over spacing.
 
     The curve is drawn for the first network, on half as many triplets at each spacing; clips too short for one are
     left out there (``n_listed`` and ``n_used`` count clips), and a spacing for which none is left has no row.
     """
-    context = Context(PROTOCOL, seed, command)
-    found = _predictions(task, networks, media, pairs, seed, device)
+    context = held_out.context(PROTOCOL)
+    found = held_out.predictions(task, networks)
     rows = _rows(networks, found, context)
     rows.append(_majority(found[0], context))
     name, network = next(iter(networks.items()))
     for spacing in SPACINGS:
-        rows += _spaced(task, name, network, media, spacing, max(pairs // 2, 1), device, context)
+        rows += _spaced(task, name, network, held_out, spacing, context)
     return rows
 
 
-def evaluate_control(
-    task: ShuffleLearn,
-    networks: dict[str, nn.Module],
-    media: Media,
-    *,
-    pairs: int,
-    seed: int,
-    device: torch.device | str = "cpu",
-    command: str = "",
-) -> list[ResultRow]:
+def evaluate_control(task: ShuffleLearn, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
     """Rows "auc" and "accuracy" of a control, on the triplets that the trained network is evaluated on."""
-    found = _predictions(task, networks, media, pairs, seed, device)
-    return _rows(networks, found, Context(PROTOCOL, seed, command))
+    return _rows(networks, held_out.predictions(task, networks), held_out.context(PROTOCOL))
 
 
 def auc_row(name: str, predictions: Predictions, context: Context, *, metric: str = "auc", **more: Any) -> ResultRow:
@@ -78,12 +58,6 @@ def auc_row(name: str, predictions: Predictions, context: Context, *, metric: st
 
 
 # --- how ------------------------------------------------------------------------------------------------
-
-
-def _predictions(
-    task: ShuffleLearn, networks: dict[str, nn.Module], media: Media, pairs: int, seed: int, device: torch.device | str
-) -> list[Predictions]:
-    return predict(task.held_out(), list(networks.values()), media, held_out_keys(seed, pairs), device=device)
 
 
 def _rows(networks: dict[str, nn.Module], found: list[Predictions], context: Context) -> list[ResultRow]:
@@ -104,21 +78,15 @@ def _majority(predictions: Predictions, context: Context) -> ResultRow:
 
 
 def _spaced(
-    task: ShuffleLearn,
-    name: str,
-    network: nn.Module,
-    media: Media,
-    spacing: float,
-    count: int,
-    device: torch.device | str,
-    context: Context,
+    task: ShuffleLearn, name: str, network: nn.Module, held_out: HeldOut, spacing: float, context: Context
 ) -> list[ResultRow]:
-    variant = task.held_out().spaced(spacing)
+    variant, media = task.held_out().spaced(spacing), held_out.media
     usable = [i for i in range(len(media)) if variant.unusable(media.facts(i)) is None]
     if not usable:
         return []
     part = Subset(media, np.array(usable))
-    predictions = predict(variant, [network], part, held_out_keys(context.seed, count), device=device)[0]
+    keys = held_out.keys(max(held_out.puzzles // 2, 1))
+    predictions = predict(variant, [network], part, keys, device=held_out.device)[0]
     note = f"neighbouring frames {spacing:g} s apart"
     metric = f"auc-{spacing:.2f}s"
     return [auc_row(name, predictions, context, metric=metric, listed=len(media), used=len(usable), note=note)]

@@ -28,12 +28,12 @@ def told(monkeypatch, values):
         seeds.append(options.seed)
         return SimpleNamespace(networks={"puzzle": None})
 
-    def judged(name, *_):
-        value = next(scores)
+    def scored(_task, networks, _held_out):
+        (name,), value = networks, next(scores)
         return [ResultRow(name, "accuracy", value, value - 0.01, value + 0.01, 8000, 0.25, "test", 0)]
 
     monkeypatch.setattr(controls, "fit", fit)
-    monkeypatch.setattr(controls, "_judge_control", judged)
+    monkeypatch.setattr(controls, "evaluate_control", scored)
     monkeypatch.setattr(controls, "evaluate_trained", lambda *_, **__: [])
     monkeypatch.setattr(controls, "untrained", lambda *_: None)
     rows = controls.run_controls(Puzzle(), None, [], [], TrainOptions(), steps=5)

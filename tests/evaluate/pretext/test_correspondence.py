@@ -10,6 +10,7 @@ import avssl
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.pretext.controls import untrained, verdict
 from avssl.evaluate.pretext.correspondence import PairTruth, evaluate
+from avssl.evaluate.pretext.predictions import HeldOut
 from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
 from avssl.world import generate
 
@@ -38,7 +39,7 @@ def test_in_the_world_every_network_stands_beside_an_oracle_that_knows_the_kinds
     generate(tmp_path / "world", train=1, validation=0, test=12, size=64, frames=40, workers=1)
     media = avssl.open(tmp_path / "world", split="test", progress=False, workers=0)
     task = AVCorrespondence(CorrespondenceOptions(width=4, side=32, bands=16))
-    rows = evaluate(task, {"untrained": untrained(task, 0)}, media, pairs=64, seed=0)
+    rows = evaluate(task, {"untrained": untrained(task, 0)}, HeldOut(media, 64))
     found = {(row.name, row.metric): row for row in rows}
     metrics = {"accuracy", "accuracy-one-visible", "accuracy-absent-kind"}
     assert set(found) == {(name, metric) for name in ("untrained", "ceiling") for metric in metrics}
