@@ -15,13 +15,13 @@ import avssl
 from avssl.errors import MediaError
 from avssl.media.containers import demux as container
 from avssl.media.containers.demux import Deadline
-from avssl.system import process_pool as lanes
+from avssl.system import process_pool
 from avssl.system.process_pool import Lost, _Watch, each
 
 SPIN = "[None for _ in iter(int, 1)]"
 SLEEP = "__import__('time').sleep(60)"
 SLOW = (
-    "[(__import__('avssl.system.process_pool').media.lanes.progressed(), [None for _ in range(10**5)]) and 0 "
+    "[(__import__('avssl.system.process_pool').system.process_pool.progressed(), [None for _ in range(10**5)]) and 0 "
     "for _ in iter(lambda t=__import__('time').process_time()+1.2: __import__('time').process_time() > t, True)][:1]"
 )
 
@@ -158,4 +158,4 @@ def _hanging_on(name: str, real: Any) -> Any:
 
 
 def test_saying_that_it_gets_on_outside_of_a_worker_does_nothing() -> None:
-    lanes.progressed()
+    process_pool.progressed()
