@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def train(
 ) -> Run:
     """Train a pretext task, or several on the same encoders, and the controls that say what the figure is worth.
 
-    Divides the data by source, prepares them, trains, judges the network and its controls on held-out puzzles, draws
+    Divides the data by source, prepares them, trains, evaluates the network and its controls on held-out puzzles, draws
     sheet and curves, and writes all of it into the folder of the run, as ``avssl train`` does. The same call again
     continues a run that was stopped.
 
@@ -67,6 +68,11 @@ def train(
         UserError: an option that is not there or makes no sense; data of which nothing can be used; a run in ``out``
             that was begun with other options or data.
     """
+    if data is not None and not isinstance(data, str | PathLike):
+        raise UserError(
+            "avssl.train wants the name of the data, so that the config.yaml of the run can repeat it; a collection "
+            "that is open already goes into avssl.PuzzleDataset"
+        )
     places = {"data": data, "out": out, "init": init, "config": config}
     asked = {name: str(place) for name, place in places.items() if place is not None} | options
     if not isinstance(task, str | Task) or task == MULTI_TASK:

@@ -1,4 +1,4 @@
-"""What every training of the command line does with its data: fit, controls, pictures, and where all that lies."""
+"""What every training does with its data: fit, controls, pictures, and where all that lies."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def train_jobs(
     sharing: Sharing | None = None,
     init: str | None = None,
 ) -> None:
-    """Train the jobs in a run folder, then judge and draw each.
+    """Train the jobs in a run folder, then evaluate and draw each.
 
     Args:
         sharing: how several tasks train together; None of a single one, whose rows then have plain names.
@@ -65,7 +65,7 @@ def train_jobs(
     try:
         _refuse_other_data(folder, jobs, several)
         _write_sources(folder, jobs, several)
-        judged = _is_judged(folder)
+        evaluated = _has_controls(folder)
         # A run that has saved something goes on from there, whatever became of the run it began from.
         fresh = init is not None and not folder.checkpoints.steps()
         encoders = encoders_from(init, [job.task for job in jobs]) if fresh and init is not None else None
@@ -76,8 +76,8 @@ def train_jobs(
         raise
     if folder.writes:
         _draw(jobs, result, folder, options.on_bad_file == "skip")
-    if control.controls and not judged:
-        _judge(jobs, result, options, control, folder, command, sharing)
+    if control.controls and not evaluated:
+        _evaluate(jobs, result, options, control, folder, command, sharing)
     if folder.writes:
         _report(jobs, folder, several)
 
@@ -95,7 +95,7 @@ def _forget(folder: RunFolder) -> None:
             shutil.rmtree(folder.path / name, ignore_errors=True)
 
 
-def _is_judged(folder: RunFolder) -> bool:
+def _has_controls(folder: RunFolder) -> bool:
     """Whether the controls' rows are there and whole; damaged ones are made again."""
     from avssl.evaluate.core.rows import read_rows
 
@@ -225,7 +225,7 @@ def _column(pictures: Sequence[Image]) -> Image:
     return whole
 
 
-def _judge(
+def _evaluate(
     jobs: Sequence[Job],
     result: FitResult,
     options: TrainOptions,

@@ -28,8 +28,8 @@ def facts_table(facts: Mapping[str, object]) -> Markup:
 
 def section(title: str, *parts: object) -> Markup:
     """Parts below each other, under a line."""
-    inner = Markup("").join(Markup("<div>{}</div>").format(part) for part in parts if part)
-    return Markup("<div><b>{}</b>{}</div>").format(title, inner)
+    inner = Markup("").join(Markup("<div>{}</div>").format(_readable(part)) for part in parts if part)
+    return Markup("<div><b>{}</b>{}</div>").format(_readable(title), inner)
 
 
 def thumbnail(pixels: NDArray[np.uint8], height: int) -> Markup:
@@ -65,4 +65,9 @@ def waveform(samples: NDArray[np.float32], width: int = 480, height: int = 60) -
 
 
 def _cells(cells: Sequence[object], tag: str) -> Markup:
-    return Markup("").join(Markup("<{0}>{1}</{0}>").format(Markup(tag), cell) for cell in cells)
+    return Markup("").join(Markup("<{0}>{1}</{0}>").format(Markup(tag), _readable(cell)) for cell in cells)
+
+
+def _readable(cell: object) -> object:
+    """Names of files need not be UTF-8, a page must be."""
+    return cell if isinstance(cell, Markup) else str(cell).encode("utf-8", "replace").decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ class Page(HTMLParser):
 
 def page(thing: Any) -> Page:
     """The thing as a notebook shows it; nothing in it is of another kind than our own."""
-    found = Page(str(thing._repr_html_()))
+    text = str(thing._repr_html_())
+    assert text.encode()  # a page is UTF-8, whatever the names of files are
+    found = Page(text)
     assert set(found.tags) <= HARMLESS
     assert all(address.startswith("data:image/") for address in found.pictures)
     return found
@@ -51,6 +54,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Any:
     write_clip(folder / HOSTILE, 1)
     write_clip(folder / "silent.mp4", 2, sound=False)
     (folder / "<b>bad.mp4").write_bytes(b"nothing")
+    (folder / os.fsdecode(b"no-utf8-\xff.mp4")).write_bytes(b"nothing")
     return avssl.open(folder, progress=False)
 
 
@@ -70,7 +74,7 @@ def test_a_collection_gives_items_by_number_slice_and_iteration(media: Any) -> N
 
 def test_a_collection_is_a_table_with_pictures_and_names_what_is_unusable(media: Any) -> None:
     found = page(media)
-    assert found.text.startswith("2 items (2 videos); 1 files not usable")
+    assert found.text.startswith("2 items (2 videos); 2 files not usable")
     assert HOSTILE in found.text and "<b>bad.mp4" in found.text
     assert len(found.pictures) == 2
 

@@ -113,6 +113,7 @@ def test_several_tasks_train_on_one_encoder(clips: Path, tmp_path: Path) -> None
     assert run.config["weights"] == [1.0, 0.5]
     assert run.config["relative-position"]["width"] == 4, "the first task builds the encoder"
     assert {line["task"] for line in run.history} == {"rotation", "relative-position"}
+    assert run.continue_().tasks == run.tasks  # finished: nothing is left to train
     with pytest.raises(UserError, match="two tasks or more"):
         avssl.train(["rotation"], clips, tmp_path / "one", steps=1)
 
@@ -131,6 +132,11 @@ def test_a_wrong_option_is_told_in_a_line(clips: Path, tmp_path: Path, options: 
         avssl.train("av-correspondence", clips, tmp_path / "run", **options)
     assert said in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_open_collection_is_refused_as_no_config_could_name_it(clips: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="wants the name of the data"):
+        avssl.train("rotation", avssl.open(clips, progress=False), tmp_path / "run", steps=1)
 
 
 def test_a_task_is_made_by_its_options_and_refuses_others() -> None:
