@@ -86,7 +86,7 @@ lint: install-dev  ## ruff, mypy and the import contract: under a minute
 docs: install-dev  ## the documentation site, into build/site: under a minute
 	$(call timed,mkdocs: pages$(comma) links$(comma) docstrings,NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet)
 
-format: install-dev  ## let ruff mend what it can
+format: install-dev  ## format and fix with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

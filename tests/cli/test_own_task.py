@@ -41,7 +41,7 @@ def call(own: Path, *words: str | Path, file: str = "upside_down.py") -> subproc
 def test_it_is_named_in_the_help_without_being_imported(own: Path):
     said = call(own, "train", "--help")
     assert said.returncode == 0
-    assert "Was this picture put upside down?" in said.stdout
+    assert "Was this picture turned upside down?" in said.stdout
 
 
 def test_it_is_trained_judged_and_shown_from_the_command_line(own: Path):

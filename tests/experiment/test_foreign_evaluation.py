@@ -17,7 +17,7 @@ from avssl.errors import UserError
 from avssl.networks.exporting import Portable, exported
 from avssl.networks.front_end import FrontEndConfig
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "judge_timm.py"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "evaluate_timm.py"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_a_script_of_less_than_twenty_lines_evaluates_a_network_of_timm_beside_a
     torch.manual_seed(0)
     save_file(timm.create_model("test_efficientnet").state_dict(), tmp_path / "weights.safetensors")
     words = [write_run(tmp_path / "run"), pictures, "timm:test_efficientnet", tmp_path / "weights.safetensors"]
-    monkeypatch.setattr(sys, "argv", ["judge_timm.py", *map(str, words)])
+    monkeypatch.setattr(sys, "argv", ["evaluate_timm.py", *map(str, words)])
     runpy.run_path(str(EXAMPLE))
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert {"trained", "random", "timm:test_efficientnet", "pixels"} <= set(names)

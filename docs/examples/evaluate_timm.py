@@ -1,6 +1,6 @@
 """A network of timm beside a run: nearest neighbours in the features of both, on the same labelled pictures.
 
-python judge_timm.py runs/rotation photos/ timm:vit_small_patch16_224.dino weights.safetensors
+python evaluate_timm.py runs/rotation photos/ timm:vit_small_patch16_224.dino weights.safetensors
 """
 
 import sys
