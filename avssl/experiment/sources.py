@@ -108,16 +108,16 @@ def of_config(config: Mapping[str, Any]) -> str:
 
 def find(media: Media, test: Media | None, mode: str) -> FoundSources:
     """Find the sources of the data, and of test data together with them; says what was put together."""
+    from avssl.media.selection import Concatenated
     from avssl.media.sources import Sources as Found
     from avssl.media.sources import find_sources
-    from avssl.media.sources.both import Both
 
     if test is None:
         found = find_sources(media, mode)
         _log(found, media)
         return FoundSources(found)
-    whole = find_sources(Both(media, test), mode)
-    _log(whole, Both(media, test))
+    whole = find_sources(Concatenated(media, test), mode)
+    _log(whole, Concatenated(media, test))
     count = len(media)
     shared = tuple(group for group in whole.groups if group.items[0] < count <= group.items[-1])
     copies = {media.facts(i).path for group in shared if group.rule == "bytes" for i in group.items if i < count}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from avssl.errors import MediaError
 from avssl.media.facts import Media
-from avssl.media.selection import digest_of
-from avssl.media.sources.view import underlying
-from avssl.system.console import ShowProgress, counting
+from avssl.media.measuring import measured
+from avssl.media.selection import digest_of, stamp_of
+from avssl.media.sources.sourced import underlying
+from avssl.system.console import ShowProgress
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
-from avssl.system.process_pool import Lost, each
 
 SIDE = 32
 """Pixels of the side of the grey pictures that are compared."""
 FORMAT = 1
 """Raised whenever the same frames would give another curve."""
 
-_ITEMS_A_JOB = 16
-_WORTH_PROCESSES = 64
-"""Fewer items are measured here: starting processes would take longer."""
 _FRAMES_AT_ONCE = 64
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -69,7 +64,7 @@ def measure_motion(media: Media, progress: ShowProgress = None) -> None:
     with locked(folder.parent):
         if read_json(folder / "motion.json") is not None:  # another process has measured it meanwhile
             return
-        _write(list(_measured(base, progress)), folder)
+        _write(_measured(base, progress), folder)
 
 
 # --- how ------------------------------------------------------------------------------------------------
@@ -103,8 +98,7 @@ def _curves(base: Media) -> _Curves:
 
 
 def _folder(base: Media) -> Path:
-    stamp = str(getattr(base, "stamp", ""))
-    return cache_folder() / "motion" / digest_of(base.fingerprint, stamp, f"{FORMAT} {len(base)}")
+    return cache_folder() / "motion" / digest_of(base.fingerprint, stamp_of(base), f"{FORMAT} {len(base)}")
 
 
 def _write(curves: list[NDArray[np.float32]], folder: Path) -> None:
@@ -115,49 +109,29 @@ def _write(curves: list[NDArray[np.float32]], folder: Path) -> None:
         write_json(unfinished / "motion.json", {"format": FORMAT, "side": SIDE, "items": len(curves)})
 
 
-@dataclass(frozen=True)
-class _Job:
-    media: Media
-    items: range
-
-
-def _measured(base: Media, progress: ShowProgress) -> Iterator[NDArray[np.float32]]:
-    count = len(base)
-    jobs = [_Job(base, range(at, min(at + _ITEMS_A_JOB, count))) for at in range(0, count, _ITEMS_A_JOB)]
-    answers: dict[int, list[NDArray[np.float32]]] = {}
-    with counting("measuring motion", count, "items", progress) as done:
-        for place, answer in each(_measure, jobs, None if count >= _WORTH_PROCESSES else 0, _patience):
-            items = jobs[place].items
-            # A job whose process was lost is no reason to end a run: whoever reads those files will hear of it.
-            answers[place] = [_NOTHING for _ in items] if isinstance(answer, Lost) else answer
-            done(len(items))
-    for place in range(len(jobs)):
-        yield from answers[place]
-
-
-def _measure(job: _Job) -> list[NDArray[np.float32]]:
-    return [_curve(job.media, i) for i in job.items]
-
-
-def _patience(job: _Job) -> float:
-    return 120.0 + sum(job.media.facts(i).duration_seconds for i in job.items)
-
-
-_NOTHING = np.zeros(0, np.float32)
+def _measured(base: Media, progress: ShowProgress) -> list[NDArray[np.float32]]:
+    curves = [np.zeros(0, np.float32)] * len(base)
+    for items, answers in measured(
+        base,
+        range(len(base)),
+        _curve,
+        what="measuring motion",
+        patience=lambda i: base.facts(i).duration_seconds,
+        workers=None,
+        progress=progress,
+    ):
+        for i, curve in zip(items, answers, strict=True):
+            curves[i] = curves[i] if curve is None else curve
+    return curves
 
 
 def _curve(media: Media, i: int) -> NDArray[np.float32]:
-    if not media.facts(i).has_video:
-        return _NOTHING
     values: list[float] = []
     before: NDArray[np.float32] | None = None
-    try:
-        for picture in _small_frames(media, i):
-            grey = picture @ _LUMA
-            values.append(0.0 if before is None else float(np.abs(grey - before).mean()) / 255)
-            before = grey
-    except MediaError:
-        return _NOTHING
+    for picture in _small_frames(media, i) if media.facts(i).has_video else ():
+        grey = picture @ _LUMA
+        values.append(0.0 if before is None else float(np.abs(grey - before).mean()) / 255)
+        before = grey
     return np.array(values, np.float32)
 
 

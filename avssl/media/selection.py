@@ -1,9 +1,10 @@
-"""Parts of a collection: some of its items, in some order, at no cost."""
+"""Parts and unions of collections, and views of them: collections themselves, at no cost."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -92,8 +93,36 @@ class Selectable:
         return Subset(self, np.flatnonzero(~chosen)), Subset(self, np.flatnonzero(chosen))
 
 
-class View(Selectable):
-    """Items of another collection, seen otherwise: a subclass says what differs, all else is the base's."""
+class Delegating(Selectable):
+    """Items of other collections: a subclass says of which (:meth:`origin`) and what differs; all else is theirs."""
+
+    def origin(self, i: int) -> tuple[Media, int]:
+        """The collection that item ``i`` is read from, and its number there."""
+        raise NotImplementedError
+
+    def facts(self, i: int) -> Facts:
+        media, item = self.origin(i)
+        return media.facts(item)
+
+    def frame_times(self, i: int) -> NDArray[np.float64]:
+        media, item = self.origin(i)
+        return media.frame_times(item)
+
+    def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
+        media, item = self.origin(i)
+        return media.frames(item, times)
+
+    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
+        media, item = self.origin(i)
+        return media.audio(item, start_seconds, duration_seconds, rate)
+
+    def annotation(self, i: int) -> dict[str, Any] | None:
+        media, item = self.origin(i)
+        return media.annotation(item)
+
+
+class View(Delegating):
+    """The items of one other collection, seen otherwise."""
 
     def __init__(self, base: Media) -> None:
         self.base = base
@@ -112,26 +141,10 @@ class View(Selectable):
     @property
     def stamp(self) -> str:
         """As of the base collection: changes with the files it was made from."""
-        return str(getattr(self.base, "stamp", ""))
+        return stamp_of(self.base)
 
-    def facts(self, i: int) -> Facts:
-        return self.base.facts(self._there(i))
-
-    def frame_times(self, i: int) -> NDArray[np.float64]:
-        return self.base.frame_times(self._there(i))
-
-    def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
-        return self.base.frames(self._there(i), times)
-
-    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
-        return self.base.audio(self._there(i), start_seconds, duration_seconds, rate)
-
-    def annotation(self, i: int) -> dict[str, Any] | None:
-        return self.base.annotation(self._there(i))
-
-    def _there(self, i: int) -> int:
-        """The number that item ``i`` has in the base."""
-        return i
+    def origin(self, i: int) -> tuple[Media, int]:
+        return self.base, i
 
 
 class Subset(View):
@@ -157,8 +170,47 @@ class Subset(View):
     def stamp(self) -> str:
         return digest_of(super().stamp, self.indices.astype("<i8").tobytes())
 
-    def _there(self, i: int) -> int:
-        return int(self.indices[i])
+    def origin(self, i: int) -> tuple[Media, int]:
+        return self.base, int(self.indices[i])
+
+
+class Concatenated(Delegating):
+    """The items of two collections, the second's after the first's.
+
+    A source that is merely the file's name within its folder becomes the path.
+    """
+
+    def __init__(self, first: Media, second: Media) -> None:
+        self.first, self.second = first, second
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    @property
+    def rejected(self) -> Sequence[Rejected]:
+        return [*self.first.rejected, *self.second.rejected]
+
+    @property
+    def fingerprint(self) -> str:
+        return digest_of(self.first.fingerprint, self.second.fingerprint)
+
+    @property
+    def stamp(self) -> str:
+        """Changes with the files of either."""
+        return digest_of(stamp_of(self.first), stamp_of(self.second))
+
+    def origin(self, i: int) -> tuple[Media, int]:
+        return (self.first, i) if i < len(self.first) else (self.second, i - len(self.first))
+
+    def facts(self, i: int) -> Facts:
+        facts = super().facts(i)
+        is_named = facts.source and not facts.path.endswith(facts.source)
+        return facts if is_named else replace(facts, source=facts.path)
+
+
+def stamp_of(media: Media) -> str:
+    """A text that changes when any of the files of a collection is written anew; "" where there is none."""
+    return str(getattr(media, "stamp", ""))
 
 
 def digest_of(*parts: str | bytes) -> str:

@@ -136,11 +136,11 @@ class Twins:
 def near_duplicates(train: Media, test: Media) -> list[Twins]:
     """Test items of which a picture is a copy of one of a training item, scaled, saved again or mirrored: the nearest
     training item of each. Five pictures of a video are compared; plain ones say nothing."""
-    from avssl.media.sources.both import Both
+    from avssl.media.selection import Concatenated
     from avssl.media.sources.image_similarity import bits_apart, candidates
     from avssl.media.sources.trace_cache import traces_of
 
-    both = Both(train, test)
+    both = Concatenated(train, test)
     traces = traces_of(both, None, False)
     nearest: dict[int, tuple[int, int]] = {}
     for a, b in candidates([trace.grey for trace in traces]):

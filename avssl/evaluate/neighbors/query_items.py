@@ -77,8 +77,8 @@ class QueryItems(View):
         """The entries of these numbers, in this order."""
         return QueryItems(self.base, [self.entries[i] for i in chosen], self.patch)
 
-    def _there(self, i: int) -> int:
-        return self.entries[i].item
+    def origin(self, i: int) -> tuple[Media, int]:
+        return self.base, self.entries[i].item
 
     def sources(self) -> list[str]:
         """What each entry was cut from."""

@@ -12,9 +12,8 @@ from PIL import Image
 
 from avssl.experiment.audit.findings import Finding
 from avssl.media.facts import Facts, Media, Rejected
-from avssl.media.selection import Subset, View, digest_of
+from avssl.media.selection import Concatenated, Subset, View, digest_of
 from avssl.media.sources import find_sources
-from avssl.media.sources.both import Both
 from avssl.samplers.keys import generator
 
 COPIED = 12
@@ -36,7 +35,7 @@ def copies_found(media: Media, test: NDArray[np.int64], seed: int) -> Finding | 
         return None
     chosen = np.sort(generator(seed, "copied").permutation(test)[:COPIED])
     originals = Subset(media, chosen)
-    found = find_sources(Both(Copies(originals), originals), progress=False, workers=0)
+    found = find_sources(Concatenated(Copies(originals), originals), progress=False, workers=0)
     count = len(chosen)
     hits = sum(found.names[i] == found.names[count + i] for i in range(count))
     suspected = sum(

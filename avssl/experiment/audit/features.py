@@ -22,8 +22,8 @@ from avssl.errors import MediaError
 from avssl.media.containers.demux import Deadline, opened
 from avssl.media.facts import Facts, Media
 from avssl.media.prepared.read import Prepared
-from avssl.media.sources.both import Both
-from avssl.media.sources.view import underlying
+from avssl.media.selection import Concatenated
+from avssl.media.sources.sourced import underlying
 
 Matrix = NDArray[np.float64]
 
@@ -150,8 +150,8 @@ def _asked(pictures: Sequence[object], sounds: Sequence[object]) -> list[int]:
 def _is_prepared(media: Media, i: int) -> bool:
     """Whether the item was decoded and stored anew, so that its file tells nothing of how it was made."""
     base, i = underlying(media, i)
-    while isinstance(base, Both):
-        base, i = underlying(*base.part(i))
+    while isinstance(base, Concatenated):
+        base, i = underlying(*base.origin(i))
     return isinstance(base, Prepared)
 
 

@@ -22,9 +22,8 @@ from avssl.experiment.audit.steps import Steps
 from avssl.experiment.audit_options import ITEMS
 from avssl.media.facts import Media
 from avssl.media.indexing.summary import common_root, summarize
-from avssl.media.selection import Subset
+from avssl.media.selection import Concatenated, Subset
 from avssl.media.sources import find_sources, with_sources
-from avssl.media.sources.both import Both
 from avssl.samplers.keys import generator
 from avssl.system.console import Progress
 
@@ -82,7 +81,7 @@ def audit(
     began = time.monotonic()
     made = _task(task)
     own, theirs = _opened(data), None if test is None else _test_part(_opened(test))
-    both: Media = own if theirs is None else Both(own, theirs)
+    both: Media = own if theirs is None else Concatenated(own, theirs)
     steps = Steps(on_progress, made, len(both), min(items, len(both)), fast)
 
     def looked(done: int, total: int) -> None:

@@ -19,7 +19,7 @@ from avssl.media.indexing.summary import common_root
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, shard_name, was_prepared
 from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
 from avssl.media.prepared.verify import verify
-from avssl.media.selection import Subset, digest_of
+from avssl.media.selection import Subset, digest_of, stamp_of
 from avssl.system.console import ShowProgress, counting
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
 from avssl.system.process_pool import Lost, each
@@ -83,7 +83,7 @@ def ensure_prepared(
     side: int | None,
     rate: int | None,
     budget_bytes: int,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     *,
     fps: float | None = None,
     workers: int | None = None,
@@ -98,7 +98,7 @@ def ensure_prepared(
     Args:
         side, rate, fps, workers, progress: as in :func:`prepare`.
         budget_bytes: the most that the preparation may take on disk.
-        say: takes one line of text for the person.
+        log: takes one line of text.
 
     Raises:
         UserError: the cache cannot be written.
@@ -109,19 +109,19 @@ def ensure_prepared(
     home = cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{_key(media, settings)[:16]}"
     standing = _standing(home)
     if standing is not None:
-        say(f"reading {len(media)} items as prepared before, in {home}")
+        log(f"reading {len(media)} items as prepared before, in {home}")
         return standing
     needed, free = estimated_bytes(media, settings), _free_bytes(home)
     if needed > budget_bytes:
-        say(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(budget_bytes)} are allowed")
+        log(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(budget_bytes)} are allowed")
         return media
     if needed > 0.9 * free:
-        say(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(free)} are free in {home.parent}")
+        log(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(free)} are free in {home.parent}")
         return media
-    waiting = partial(say, f"another process is preparing these items in {home}; waiting for it")
+    waiting = partial(log, f"another process is preparing these items in {home}; waiting for it")
     with _ours(home, media, settings, None, waiting):
         if not is_prepared(home):
-            say(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
+            log(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
             _write(media, home, settings, None, workers, progress)
     return Prepared(home)
 
@@ -288,8 +288,7 @@ def _merge(folder: Path, media: Media, settings: Settings, shards: int) -> None:
 
 
 def _key(media: Media, settings: Settings) -> str:
-    stamp = str(getattr(media, "stamp", ""))
-    return digest_of(media.fingerprint, stamp, repr(settings))
+    return digest_of(media.fingerprint, stamp_of(media), repr(settings))
 
 
 def _from_files(media: Collection | Subset) -> bool:

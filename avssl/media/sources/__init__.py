@@ -9,6 +9,6 @@ Only near-certainty groups: a wrong group costs negatives and test data. What is
 
 from avssl.media.sources.finding import find_sources, sources_in_both
 from avssl.media.sources.source_groups import Likeness, Sources
-from avssl.media.sources.view import Sourced, with_sources
+from avssl.media.sources.sourced import Sourced, with_sources
 
 __all__ = ["Likeness", "Sourced", "Sources", "find_sources", "sources_in_both", "with_sources"]

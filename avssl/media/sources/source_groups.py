@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 _HOW = {
     "told": "as told",
@@ -99,30 +102,23 @@ def _listed(paths: Sequence[str]) -> str:
     return shown + (" …" if len(paths) > _SHOWN else "")
 
 
-class Unions:
-    """Items put together step by step (disjoint sets)."""
+def joined(count: int, groups: Iterable[Sequence[int]]) -> NDArray[np.int32]:
+    """Which set each of ``count`` items is in once the items of each group are put together. (count,)"""
+    pairs = np.array([(group[0], i) for group in groups for i in group[1:]], np.int32).reshape(-1, 2)
+    if not len(pairs):
+        return np.arange(count, dtype=np.int32)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def __init__(self, count: int) -> None:
-        self._parent = list(range(count))
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    sets: NDArray[np.int32] = connected_components(graph, directed=False)[1]
+    return sets
 
-    def root(self, i: int) -> int:
-        while self._parent[i] != i:
-            self._parent[i] = self._parent[self._parent[i]]
-            i = self._parent[i]
-        return i
 
-    def join(self, items: Iterable[int]) -> None:
-        """Put these items into one set; the smallest number stands for it."""
-        roots = {self.root(i) for i in items}
-        if roots:
-            first = min(roots)
-            for other in roots:
-                self._parent[other] = first
-
-    def names(self, told: Sequence[str]) -> tuple[str, ...]:
-        """A name for each item: the most frequent told name of its set, of equal ones the first in order."""
-        counts: dict[int, Counter[str]] = {}
-        for i, name in enumerate(told):
-            counts.setdefault(self.root(i), Counter())[name] += 1
-        named = {root: min(names, key=lambda name: (-names[name], name)) for root, names in counts.items()}
-        return tuple(named[self.root(i)] for i in range(len(told)))
+def names_of(sets: NDArray[np.int32], given: Sequence[str]) -> tuple[str, ...]:
+    """A name for each item: the most frequent given name of its set, of equally frequent ones the first in order."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for number, name in zip(sets.tolist(), given, strict=True):
+        counts[number][name] += 1
+    named = {number: min(names, key=lambda name: (-names[name], name)) for number, names in counts.items()}
+    return tuple(named[number] for number in sets.tolist())

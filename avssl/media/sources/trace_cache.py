@@ -5,22 +5,18 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zipfile
-from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from avssl.errors import MediaError
 from avssl.media.facts import Facts, Media
-from avssl.media.selection import digest_of
-from avssl.media.sources.both import Both
+from avssl.media.measuring import measured
+from avssl.media.selection import Concatenated, digest_of, stamp_of
+from avssl.media.sources.sourced import underlying
 from avssl.media.sources.traces import FORMAT, SOUND_SECONDS, Trace, measure
-from avssl.media.sources.view import underlying
-from avssl.system.console import ShowProgress, counting
+from avssl.system.console import ShowProgress
 from avssl.system.database import cached_database
-from avssl.system.process_pool import Lost, each
 
 NOTHING = Trace(
     np.zeros((0, 24, 24), np.uint8),
@@ -32,9 +28,6 @@ NOTHING = Trace(
 )
 """Of what cannot be read."""
 
-_ITEMS_A_JOB = 16
-_WORTH_PROCESSES = 64
-"""Fewer items are measured here: starting processes would take longer."""
 _CHECK = 8
 
 
@@ -48,7 +41,15 @@ def traces_of(media: Media, workers: int | None, progress: ShowProgress) -> list
             if known is not None:
                 found[i] = known
         missing = [i for i in range(len(media)) if i not in found]
-        for items, traces in _measured(media, missing, workers, progress):
+        for items, traces in measured(
+            media,
+            missing,
+            measure,
+            what="looking for shared sources",
+            patience=lambda i: 2 * SOUND_SECONDS,
+            workers=workers,
+            progress=progress,
+        ):
             fresh = []
             for i, trace in zip(items, traces, strict=True):
                 found[i] = trace or NOTHING
@@ -61,50 +62,13 @@ def traces_of(media: Media, workers: int | None, progress: ShowProgress) -> list
     return [found[i] for i in range(len(media))]
 
 
-# --- measuring --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Job:
-    media: Media
-    items: tuple[int, ...]
-
-
-def _measured(
-    media: Media, items: Sequence[int], workers: int | None, progress: ShowProgress
-) -> Iterator[tuple[tuple[int, ...], list[Trace | None]]]:
-    if not items:
-        return
-    jobs = [_Job(media, tuple(items[at : at + _ITEMS_A_JOB])) for at in range(0, len(items), _ITEMS_A_JOB)]
-    with counting("looking for shared sources", len(items), "items", progress) as done:
-        for place, answer in each(_measure, jobs, workers if len(items) >= _WORTH_PROCESSES else 0, _patience):
-            job = jobs[place]
-            # A job whose process was lost is no reason to end a run: whoever reads those files will hear of it.
-            yield job.items, [None] * len(job.items) if isinstance(answer, Lost) else answer
-            done(len(job.items))
-
-
-def _measure(job: _Job) -> list[Trace | None]:
-    found: list[Trace | None] = []
-    for i in job.items:
-        try:
-            found.append(measure(job.media, i))
-        except MediaError:
-            found.append(None)
-    return found
-
-
-def _patience(job: _Job) -> float:
-    return 120.0 + 2 * SOUND_SECONDS * len(job.items)
-
-
 # --- the cache --------------------------------------------------------------------------------------------
 
 
 def _key(media: Media, i: int) -> bytes:
     """What an item's trace is kept under: the file with its size and time, else the collection and the number."""
-    while isinstance(base := underlying(media, i)[0], Both):
-        media, i = base.part(underlying(media, i)[1])
+    while isinstance(base := underlying(media, i)[0], Concatenated):
+        media, i = base.origin(underlying(media, i)[1])
     base, number = underlying(media, i)
     facts = base.facts(number)
     return digest_of(str(FORMAT), _state(base, facts), _shape(facts)).encode()
@@ -117,7 +81,7 @@ def _state(base: Media, facts: Facts) -> str:
         with suppress(OSError):  # a member of a tar is no file
             stat = Path(facts.path).stat()
             return f"{facts.path}\0{stat.st_size}\0{stat.st_mtime_ns}"
-    return f"{base.fingerprint}\0{getattr(base, 'stamp', '')}\0{facts.path}"
+    return f"{base.fingerprint}\0{stamp_of(base)}\0{facts.path}"
 
 
 def _shape(facts: Facts) -> str:

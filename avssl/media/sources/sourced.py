@@ -25,9 +25,7 @@ def with_sources(media: Media, sources: Sources) -> Media:
 def underlying(media: Media, i: int = 0) -> tuple[Media, int]:
     """The collection that parts and views of it were made from, and the number that item ``i`` has there."""
     while isinstance(media, (Subset, Sourced)):
-        if isinstance(media, Subset) and len(media):
-            i = int(media.indices[i])
-        media = media.base
+        media, i = media.origin(i) if len(media) else (media.base, i)
     return media, i
 
 
