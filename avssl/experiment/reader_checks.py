@@ -60,7 +60,7 @@ def _frames() -> NDArray[np.uint8]:
 
 
 def _write(clip: Path) -> str:
-    from avssl.world.files import write_video
+    from avssl.world.mp4 import write_video
 
     tone = 0.5 * np.sin(2 * np.pi * TONE_HZ * np.arange(RATE * SECONDS) / RATE)
     write_video(clip, _frames(), FPS, tone.astype(np.float32), RATE)

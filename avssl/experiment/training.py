@@ -57,9 +57,9 @@ def train_jobs(
     Raises:
         UserError: as :func:`avssl.trainer.loop.fit`; other data than the run began with; encoders of another make.
     """
+    from avssl.trainer.initial_encoders import encoders_from
     from avssl.trainer.loop import fit
     from avssl.trainer.plan import TaskPlan
-    from avssl.trainer.starting import encoders_from
 
     several = sharing is not None
     try:

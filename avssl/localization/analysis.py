@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.localization.localizer import Localizer, is_silent
+from avssl.localization.regions import peak_of, spread
 from avssl.localization.scenes import Scene
-from avssl.localization.spreading import peak_of, spread
 from avssl.system.console import Progress
 
 BATCH = 16

@@ -14,8 +14,8 @@ from avssl.errors import UserError
 from avssl.localization.analysis import Analysis, analyse
 from avssl.localization.drawing import TraceStrip, heat_over, key_moments, moments_strip
 from avssl.localization.localizer import Localizer
+from avssl.localization.movie import movie
 from avssl.localization.scenes import Scene
-from avssl.localization.writing import movie
 from avssl.system.console import Progress, progress
 from avssl.system.files import whole_file, write_whole
 

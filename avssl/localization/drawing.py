@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from avssl.localization.analysis import Analysis
-from avssl.localization.spreading import peak_of
+from avssl.localization.regions import peak_of
 
 Picture = NDArray[np.uint8]
 

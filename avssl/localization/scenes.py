@@ -1,11 +1,10 @@
-"""What the demo shows: a video with its sound, or a picture with a sound file, behind one face."""
+"""What the demo shows: a video with its sound, or a picture with a sound file."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,71 +20,44 @@ STILL_FPS = 10.0
 """Frames a second of a picture that is shown while a sound is played."""
 
 
-class Scene(Protocol):
-    """Frames at their times, and the sound on the same clock. Pictures are uint8 (height, width, 3)."""
+class Scene:
+    """A video, or a picture or video with the sound of another file; frames and sound are on one clock.
 
-    name: str
-    width: int
-    height: int
-    seconds: float
-    """From the first frame to the end of pictures and sound."""
-    times: NDArray[np.float64]
-    audio_rate: int
+    Args:
+        pictures: one video or picture.
+        sounds: one file with sound, both from their beginnings; the video itself if None.
 
-    def frames(self, wanted: Sequence[int], size: tuple[int, int]) -> Iterator[tuple[int, Picture]]:
-        """The frames of these numbers (ascending) in one pass, scaled to (width, height)."""
-        ...
+    Attributes:
+        seconds: from the first frame to the end; of a video without its own sound the video's.
+        times: of the frames, (n,).
 
-    def sound(self, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
-        """A stretch of sound, mono, (samples,); zeros where there is none."""
-        ...
+    Raises:
+        UserError: no pictures, or no sound; what to give instead.
+    """
 
-
-class VideoScene:
-    """One video."""
-
-    def __init__(self, media: Collection, item: int = 0) -> None:
-        facts = media.facts(item)
-        if facts.kind == "sound":
-            raise UserError(
-                f"{facts.path} has no pictures; give a video, or a picture with --sound {Path(facts.path).name}"
-            )
-        if facts.kind == "image":
-            raise UserError(f"{facts.path} is a picture; give its sound with --sound FILE")
-        if not facts.has_sound:
-            raise UserError(f"{facts.path} has no sound, so there is nothing to find; --sound FILE gives it one")
-        self._media, self._item = media, item
-        self.name, self.width, self.height = facts.path, facts.width, facts.height
-        self.times = media.frame_times(item)
-        self.seconds = max(facts.duration_seconds, facts.audio_end_seconds)
-        self.audio_rate = facts.audio_rate
-
-    def frames(self, wanted: Sequence[int], size: tuple[int, int]) -> Iterator[tuple[int, Picture]]:
-        return self._media.all_frames(self._item, wanted, size)
-
-    def sound(self, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
-        return self._media.audio(self._item, start_seconds, duration_seconds, rate)
-
-
-class DubbedScene:
-    """A picture or a video with the sound of another file, both from their beginnings."""
-
-    def __init__(self, pictures: Collection, sounds: Collection) -> None:
-        facts, heard = pictures.facts(0), sounds.facts(0)
-        if facts.kind == "sound":
-            raise UserError(f"{facts.path} has no pictures; give a picture or a video")
-        if not heard.has_sound:
-            raise UserError(f"{heard.path} has no sound")
-        self._pictures, self._sounds = pictures, sounds
-        self.name, self.width, self.height = facts.path, facts.width, facts.height
+    def __init__(self, pictures: Collection, sounds: Collection | None = None) -> None:
+        facts = pictures.facts(0)
         self._still = facts.kind == "image"
-        end = heard.audio_end_seconds
-        self.seconds = end if self._still else facts.duration_seconds
-        count = max(math.ceil(end * STILL_FPS), 1)
-        self.times = np.arange(count) / STILL_FPS if self._still else pictures.frame_times(0)
-        self.audio_rate = heard.audio_rate
+        if facts.kind == "sound":
+            with_sound = f", or a picture with --sound {Path(facts.path).name}" if sounds is None else " or a picture"
+            raise UserError(f"{facts.path} has no pictures; give a video{with_sound}")
+        if sounds is None and self._still:
+            raise UserError(f"{facts.path} is a picture; give its sound with --sound FILE")
+        heard = (sounds or pictures).facts(0)
+        if not heard.has_sound:
+            mend = ", so there is nothing to find; --sound FILE gives it one" if sounds is None else ""
+            raise UserError(f"{heard.path} has no sound{mend}")
+        self._pictures, self._sounds = pictures, sounds or pictures
+        self.name, self.width, self.height = facts.path, facts.width, facts.height
+        self.audio_rate, end = heard.audio_rate, heard.audio_end_seconds
+        if self._still:
+            self.seconds, self.times = end, np.arange(max(math.ceil(end * STILL_FPS), 1)) / STILL_FPS
+        else:
+            self.seconds = facts.duration_seconds if sounds else max(facts.duration_seconds, end)
+            self.times = pictures.frame_times(0)
 
     def frames(self, wanted: Sequence[int], size: tuple[int, int]) -> Iterator[tuple[int, Picture]]:
+        """The frames of these numbers (ascending) in one pass, uint8 (height, width, 3), scaled to (width, height)."""
         if not self._still:
             yield from self._pictures.all_frames(0, wanted, size)
             return
@@ -94,6 +66,7 @@ class DubbedScene:
             yield number, picture
 
     def sound(self, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
+        """A stretch of sound, mono, (samples,); zeros where there is none."""
         return self._sounds.audio(0, start_seconds, duration_seconds, rate)
 
 
@@ -103,9 +76,7 @@ def open_scene(path: str | Path, sound: str | Path | None = None) -> Scene:
     Raises:
         UserError: a file that cannot be used, without pictures or without sound; one line.
     """
-    if sound is None:
-        return VideoScene(_one(path))
-    return DubbedScene(_one(path), _one(sound))
+    return Scene(_one(path), None if sound is None else _one(sound))
 
 
 def _one(path: str | Path) -> Collection:

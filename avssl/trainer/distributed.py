@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from avssl.errors import UserError
 T = TypeVar("T")
 
 BUCKET_ELEMENTS = 1 << 23
-"""Numbers in one all-reduce: 32 MB, large enough for the wire, small enough beside the weights."""
+"""Elements in one all-reduce: 32 MB, large enough for the wire, small enough beside the weights."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class World:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
-    words: Any = None
-    """The process group for words between processes (on the CPU, whatever carries the gradients)."""
+    objects: Any = None
+    """The process group for plain values (on the CPU, whatever carries the gradients)."""
 
     @property
     def writes(self) -> bool:
@@ -42,46 +42,45 @@ class World:
         return self.rank == 0
 
     def broadcast(self, value: T) -> T:
-        """What rank 0 says, on every rank."""
+        """The value of rank 0, on every rank."""
         if self.size == 1:
             return value
         box = [value if self.rank == 0 else None]
-        dist.broadcast_object_list(box, src=0, group=self.words)
+        dist.broadcast_object_list(box, src=0, group=self.objects)
         return box[0]  # type: ignore[return-value]
 
     def greatest(self, *values: float) -> list[float]:
         """The greatest of each value over the ranks."""
-        if self.size == 1:
-            return list(values)
-        box = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(box, dist.ReduceOp.MAX, group=self.words)
-        return [float(value) for value in box]
+        return self._reduced(values, dist.ReduceOp.MAX)
 
     def total(self, values: Sequence[float]) -> list[float]:
         """The sum of each value over the ranks."""
-        if self.size == 1:
-            return list(values)
+        return self._reduced(values, dist.ReduceOp.SUM)
+
+    def _reduced(self, values: Sequence[float], how: Any) -> list[float]:
         box = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(box, group=self.words)
-        return [float(value) for value in box]
+        if self.size > 1:
+            dist.all_reduce(box, how, group=self.objects)
+        return box.tolist()
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its mean over the ranks; every rank names the same tensors in the same order."""
-        if self.size == 1:
-            return
-        for bucket in _buckets(tensors):
-            flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            dist.all_reduce(flat)
-            _spread(flat.div_(self.size), bucket)
+        self._in_buckets(tensors, lambda flat: (dist.all_reduce(flat), flat.div_(self.size)))
 
     def copy_from_first(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by that of rank 0."""
+        self._in_buckets(tensors, lambda flat: dist.broadcast(flat, src=0))
+
+    def _in_buckets(self, tensors: Sequence[Tensor], change: Callable[[Tensor], Any]) -> None:
         if self.size == 1:
             return
         for bucket in _buckets(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            dist.broadcast(flat, src=0)
-            _spread(flat, bucket)
+            change(flat)
+            with torch.no_grad():
+                pieces = torch.split(flat, [each.numel() for each in bucket])
+                for tensor, piece in zip(bucket, pieces, strict=True):
+                    tensor.copy_(piece.view_as(tensor))
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -108,11 +107,11 @@ def join() -> World:
     if size == 1 and not dist.is_initialized():
         return World()
     if not dist.is_initialized():
-        # Gradients by NCCL where they are on GPUs, by gloo where they are not; words always by gloo.
+        # Gradients by NCCL where they are on GPUs, by gloo where they are not; plain values always by gloo.
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         atexit.register(_leave)
     local_rank = int(os.environ.get("LOCAL_RANK", dist.get_rank()))
-    return World(dist.get_rank(), dist.get_world_size(), local_rank, _words_group())
+    return World(dist.get_rank(), dist.get_world_size(), local_rank, _objects_group())
 
 
 def _leave() -> None:
@@ -136,7 +135,7 @@ def share_batch_statistics(networks: nn.Module, device: torch.device, world: Wor
 _groups: list[Any] = []
 
 
-def _words_group() -> Any:
+def _objects_group() -> Any:
     if not _groups:
         _groups.append(dist.new_group(backend="gloo"))
     return _groups[0]
@@ -155,10 +154,3 @@ def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
                 bucket = []
         if bucket:
             yield bucket
-
-
-def _spread(flat: Tensor, tensors: Sequence[Tensor]) -> None:
-    with torch.no_grad():
-        pieces = torch.split(flat, [each.numel() for each in tensors])
-        for tensor, piece in zip(tensors, pieces, strict=True):
-            tensor.copy_(piece.view_as(tensor))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shlex
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from avssl.installation import installed_version
 from avssl.system.process_pool import spare_cores
 
 PACKAGES = ("avssl", "torch", "torchvision", "torchaudio", "av", "librosa", "soxr", "numpy", "pillow", "safetensors")
@@ -25,7 +25,7 @@ def describe_environment() -> dict[str, Any]:
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": shlex.join(sys.argv),
         "git": _git_revision(),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: installed_version(name) for name in PACKAGES}},
         "machine": {
             "system": platform.platform(),
             "processor": torch.cpu.get_capabilities().get("cpu_name", platform.processor())
@@ -37,13 +37,6 @@ def describe_environment() -> dict[str, Any]:
         },
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _git_revision() -> str | None:

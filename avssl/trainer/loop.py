@@ -17,13 +17,13 @@ from avssl.trainer.distributed import join, share_batch_statistics
 from avssl.trainer.loader import Fetched, Source, Steps, batches
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Mix, Sharing, TaskPlan, Turns
-from avssl.trainer.progress import Status
-from avssl.trainer.recording import Recorder, Setting
+from avssl.trainer.recorder import Recorder, Setting
 from avssl.trainer.result import FitResult
 from avssl.trainer.run_folder import RunFolder, SaveEncoder
 from avssl.trainer.schedule import budget, learning_rate
 from avssl.trainer.seeds import hashed, own_random_state
 from avssl.trainer.signals import Stopped, Watch, watch_signals
+from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
 
 BAD_SHARE = 0.1

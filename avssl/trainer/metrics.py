@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from avssl.system.files import write_whole, writing
 
 if TYPE_CHECKING:
-    from avssl.trainer.events import EventFile
+    from avssl.trainer.tensorboard_events import EventFile
 
 _NOT_MEASURES = {"step", "epoch", "split", "task"}
 
@@ -69,7 +69,7 @@ class MetricsLog:
 
     def _log_to_tensorboard(self, line: dict[str, Any]) -> None:
         if self._events is None:
-            from avssl.trainer.events import EventFile  # TensorBoard takes a second to import
+            from avssl.trainer.tensorboard_events import EventFile  # TensorBoard takes a second to import
 
             self._events = EventFile(self._tensorboard, self._purge_step)
         measures = {name: value for name, value in line.items() if name not in _NOT_MEASURES}

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from avssl.errors import UserError
+from avssl.trainer.batch_files import files_of_batch, in_short
 from avssl.trainer.loader import Steps
 from avssl.trainer.plan import named
 from avssl.trainer.stepper import Outcome
-from avssl.trainer.tracing import files_of_batch, in_short
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from avssl.system.console import Progress
 from avssl.system.files import remove_unfinished, write_json, write_whole
 from avssl.system.process_pool import Lost, each, progressed, spare_cores
 from avssl.world.clip import make_clip
-from avssl.world.files import write_video
+from avssl.world.mp4 import write_video
 from avssl.world.settings import SPLITS, Settings
 from avssl.world.truth import truth_bytes
 
@@ -27,18 +27,7 @@ _STALE_SECONDS = 600.0
 
 
 def build(out: Path, settings: Settings, workers: int | None = None, on_progress: Progress | None = None) -> None:
-    """Write the world of ``settings`` to the folder ``out``; continue it if it was begun there before.
-
-    Args:
-        out: the folder: ``train/``, ``validation/``, ``test/`` with ``clip_00000.mp4`` and ``clip_00000.json`` …,
-            and ``world.json`` with the settings.
-        settings: what the world holds.
-        workers: processes; by default one for each core; 0 or 1 makes everything in this process.
-        on_progress: called with the clips done and the clips of the whole world.
-
-    Raises:
-        UserError: if ``out`` holds something else, or cannot be written to.
-    """
+    """Write a world, as :func:`avssl.world.generate` says; 0 or 1 ``workers`` make everything in this process."""
     try:
         processes = spare_cores() if workers is None else max(workers, 1)
         _build(out, settings, processes, on_progress or (lambda done, total: None))

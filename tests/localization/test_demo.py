@@ -17,7 +17,7 @@ import avssl
 from avssl.cli.main import main
 from avssl.errors import UserError
 from avssl.localization.analysis import Analysis
-from avssl.localization.spreading import peak_of
+from avssl.localization.regions import peak_of
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS

@@ -15,11 +15,11 @@ from avssl.networks.per_task_batchnorm import with_own_statistics
 from avssl.networks.saving import load_module
 from avssl.networks.vision import VisionConfig, VisionEncoder
 from avssl.tasks.shuffle_learn import ShuffleLearn, ShuffleLearnOptions
+from avssl.trainer.initial_encoders import encoders_from
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Sharing, TaskPlan
 from avssl.trainer.run_folder import RunFolder
-from avssl.trainer.starting import encoders_from
 
 # In fp32: a machine that computes bf16 rounds a loss and its multiple differently.
 OPTIONS = TrainOptions(steps=6, batch_size=8, workers=0, warmup_steps=0, precision="fp32")

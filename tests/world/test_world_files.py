@@ -17,7 +17,7 @@ from PIL import Image
 from avssl.errors import UserError
 from avssl.world import Settings, build, contact_sheet, generate, is_finished, read_truth
 from avssl.world.clip import make_clip
-from avssl.world.files import write_video
+from avssl.world.mp4 import write_video
 
 SMALL = {"train": 3, "validation": 1, "test": 2, "size": 64, "frames": 20}
 

@@ -17,9 +17,9 @@ from avssl.trainer.distributed import World
 from avssl.trainer.loader import Steps
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan, steps_per_epoch
-from avssl.trainer.progress import Status
 from avssl.trainer.result import Tally, Window
 from avssl.trainer.run_folder import RunFolder
+from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
 from avssl.trainer.validation import Validation, at_chance
 
