@@ -1,4 +1,4 @@
-"""What a run was trained on, and how much of it is among the items that it is judged on."""
+"""What a run was trained on, and how much of it is among the items that it is evaluated on."""
 
 from __future__ import annotations
 
@@ -16,28 +16,25 @@ if TYPE_CHECKING:
     from avssl.media.facts import Media
 
 
-def seen_by(run: str | Path, judged: Media, name: str, mode: str = "names") -> Seen:
-    """How much of what a run is evaluated on its encoders learned from; logs it where they did.
+def seen_by(run: str | Path | None, data: Media | Sequence[str | Path], name: str | None, mode: str = "names") -> Seen:
+    """How much of the data the encoders of a run learned from; logs it where they did. Nothing where there is no run.
 
     Args:
         run: the folder of the run, of one task or of several.
-        judged: what it is judged on, from ``name``.
+        data: what it is evaluated on, from ``name``; or files that are no collection (pictures with boxes or joints).
         mode: how sources that are in both are found; the same files are found by their bytes in any case.
     """
-    from avssl.evaluate.core.training_overlap import seen_in
+    from avssl.evaluate.core.training_overlap import Seen, seen_files, seen_in
 
-    return _most(run, name, lambda part: seen_in(part, judged, mode))
-
-
-def files_seen_by(run: str | Path, paths: Sequence[str | Path], name: str) -> Seen:
-    """The same of files that are no collection (pictures with boxes, joints or normals)."""
-    from avssl.evaluate.core.training_overlap import Seen, seen_files
-
-    ours = [str(path) for path in paths]
-    return _most(run, name, lambda part: Seen(sum(seen_files(part, ours)), len(ours)))
+    if run is None:
+        return Seen()
+    if not isinstance(data, Sequence):
+        return _most(run, name, lambda part: seen_in(part, data, mode))
+    files = [str(path) for path in data]
+    return _most(run, name, lambda part: Seen(sum(seen_files(part, files)), len(files)))
 
 
-def _most(run: str | Path, name: str, of_part: Callable[[Media], Seen]) -> Seen:
+def _most(run: str | Path, name: str | None, of_part: Callable[[Media], Seen]) -> Seen:
     from avssl.evaluate.core.training_overlap import Seen
 
     try:

@@ -22,26 +22,24 @@ _PLAIN = ("train", "test", "val", "valid", "validation", "data", "images", "vide
 """Names of folders that say nothing alone: the folder above is named, too."""
 
 
-def places(
-    run: str | Path | None, output: str | None, name: str, judged: str | None, *, own: bool = False
-) -> list[Path]:
+def places(run: str | Path | None, output: str | None, name: str, data: str | None, *, own: bool = False) -> list[Path]:
     """Where the results of an evaluation belong, each a path without suffix.
 
-    In the folder of -o they are NAME. In the run's ``results/`` the first data that are judged are NAME, too, and
+    In the folder of -o they are NAME. In the run's ``results/`` the first data are NAME, too, and
     further data NAME-DATA, so that no other figures are written over; the same data are written over their own.
 
     Args:
         run: its folder; None where there is none.
         output: the folder of -o; None where it was not given.
         name: of the protocol, with its variant ("neighbors-sounds").
-        judged: the data that were judged; None of a run's own held-out part.
+        data: what was evaluated on; None of a run's own held-out part.
         own: whether NAME belongs to the run's own held-out part, so that all other data are NAME-DATA.
     """
     found = [] if output is None else [Path(output) / name]
     if run is not None:
         results = Path(run) / "results"
         if not found or results.resolve() != Path(output or ".").resolve():
-            found.append(results / _name_within(results, name, judged, own))
+            found.append(results / _name_within(results, name, data, own))
     return sorted(dict.fromkeys(found))
 
 
@@ -65,38 +63,38 @@ def write(outcome: Outcome, run: str | Path | None, output: str | None) -> None:
             log(f"{beside.what} in {path}")
 
 
-def write_rows(rows: Sequence[ResultRow], stems: Iterable[Path], judged: str | None) -> list[Path]:
-    """Write the rows, which then say what data were judged; returns the files."""
-    data = "" if judged is None else absolute_source(judged)
+def write_rows(rows: Sequence[ResultRow], stems: Iterable[Path], data: str | None) -> list[Path]:
+    """Write the rows, which then say what they are of; returns the files."""
+    place = "" if data is None else absolute_source(data)
     files = [stem.with_name(f"{stem.name}.json") for stem in stems]
     for file in files:
         with whole_file(file, "w") as open_file:
-            json.dump([asdict(replace(row, data=data)) for row in rows], open_file, indent=1)
+            json.dump([asdict(replace(row, data=place)) for row in rows], open_file, indent=1)
     return files
 
 
 # --- how ------------------------------------------------------------------------------------------------
 
 
-def _name_within(folder: Path, name: str, judged: str | None, own: bool) -> str:
-    if judged is None:
+def _name_within(folder: Path, name: str, data: str | None, own: bool) -> str:
+    if data is None:
         return name
-    data = absolute_source(judged)
-    named = f"{name}-{data_name(data)}"
+    place = absolute_source(data)
+    named = f"{name}-{data_name(place)}"
     candidates = [] if own else [name]
     candidates += [named, *(f"{named}-{number}" for number in range(2, 1000))]
-    return next(one for one in candidates if _data_of(folder / f"{one}.json") in (None, data))
+    return next(one for one in candidates if _data_of(folder / f"{one}.json") in (None, place))
 
 
-def data_name(judged: str) -> str:
+def data_name(data: str) -> str:
     """How data are called in the name of a file: "cifar10" of ``…/cifar10.csv``, "lab-test" of ``…/lab/test``."""
-    place = Path(judged)
+    place = Path(data)
     words = [place.stem] if place.stem.lower() not in _PLAIN else [place.parent.name, place.stem]
     return re.sub(r"[^\w.]+", "-", "-".join(word for word in words if word)).strip("-") or "data"
 
 
 def _data_of(file: Path) -> str | None:
-    """The data that a file of rows judged; None where there is no file, "" where it does not say."""
+    """The data that a file of rows is of; None where there is no file, "" where it does not say."""
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -104,12 +102,11 @@ def _data_of(file: Path) -> str | None:
     except (OSError, ValueError):
         return ""
     first = rows[0] if isinstance(rows, list) and rows and isinstance(rows[0], dict) else {}
-    told = str(first.get("data") or "")
-    return told or _told_by(str(first.get("command") or ""))
+    return str(first.get("data") or "") or _data_in(str(first.get("command") or ""))
 
 
-def _told_by(command: str) -> str:
-    """The data that a command judged: rows from before they said so."""
+def _data_in(command: str) -> str:
+    """The data in a command: of rows from before they said so themselves."""
     try:
         words = shlex.split(command)
     except ValueError:

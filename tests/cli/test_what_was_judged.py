@@ -67,7 +67,7 @@ def test_judged_sources_that_a_division_also_learns_from_are_told(avssl: Call, t
     words = ("evaluate", "knn", "--run", run, "--stages", "conv1", "--data", tmp_path / "t.csv", "--folds", "fold")
     said = avssl(*words, "--sources", "film")
     assert said.status == 0, said.err
-    assert "fold 0: 12 of the 12 judged sources are also in the training part (s0 …)" in said.out
+    assert "fold 0: 12 of the 12 evaluated sources are also in the training part (s0 …)" in said.out
     assert "also in the training part" not in avssl(*words, "--sources", "none").out
 
 

@@ -32,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ResultRow("trained", "iou", threshold, 0, 2, 3, None, "test", 0)
     ]
     monkeypatch.setattr(world, "evaluate_world", judged)
-    monkeypatch.setattr("avssl.experiment.learned.seen_by", lambda *_: Seen())
+    monkeypatch.setattr("avssl.experiment.protocols.localization.seen_by", lambda *_: Seen())
     return folder
 
 

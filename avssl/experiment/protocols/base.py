@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from avssl.evaluate.core.rows import Context, ResultRow
     from avssl.evaluate.core.training_overlap import Seen
-    from avssl.media.facts import Media
     from avssl.networks.encoder import Encoder, ImageEncoder
 
 T = TypeVar("T")
@@ -193,20 +192,6 @@ class Subject:
 
         made = Context(protocol, seed, self.command, listed)
         return made if draws is None else replace(made, draws=draws)
-
-    def seen(self, media: Media, place: str | None, mode: str = "names") -> Seen:
-        """What of the data the run learned from, see :func:`avssl.experiment.learned.seen_by`."""
-        from avssl.evaluate.core.training_overlap import Seen
-        from avssl.experiment.learned import seen_by
-
-        return Seen() if self.run is None else seen_by(self.run, media, str(place), mode)
-
-    def seen_files(self, paths: Sequence[str | Path], place: str | None) -> Seen:
-        """The same of files that are no collection."""
-        from avssl.evaluate.core.training_overlap import Seen
-        from avssl.experiment.learned import files_seen_by
-
-        return Seen() if self.run is None else files_seen_by(self.run, paths, str(place))
 
 
 LIBRARIES = ("timm", "torchvision")

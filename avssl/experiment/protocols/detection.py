@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from avssl.errors import UserError
 from avssl.evaluate.choices import BootstrapChoices
 from avssl.evaluate.transfer.choices import Detect
+from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, log_passed_over
 from avssl.options import option
 from avssl.system.console import log, progress
@@ -74,7 +75,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
         rows=detection_rows(found, test, seen_classes(train), context),
         title=f"{subject} on {len(test.scenes)} pictures of {options.place}",
         place=options.place,
-        seen=subject.seen_files([scene.picture for scene in test.scenes], options.place),
+        seen=seen_by(subject.run, [scene.picture for scene in test.scenes], options.place),
         beside=[Beside("picture", ".png", draw)],
     )
 

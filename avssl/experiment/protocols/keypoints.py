@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from avssl.errors import UserError
 from avssl.evaluate.transfer.choices import Pose
+from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject
 from avssl.options import option
 from avssl.system.console import log
@@ -60,26 +61,27 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     device = options.torch_device()
     encoder = subject.image_encoder(options.encoder)
     people, train, test, how = _people(options)
-    judged = evaluated_people(people, test, choose_unit(people.part(test), options.unit, options.alpha))
-    log(f"{len(people)} people of {people.skeleton.name}: {len(train)} learned from, {len(judged.items)} judged, {how}")
+    chosen = evaluated_people(people, test, choose_unit(people.part(test), options.unit, options.alpha))
+    division = f"{len(train)} learned from, {len(chosen.items)} evaluated, {how}"
+    log(f"{len(people)} people of {people.skeleton.name}: {division}")
     looks = PoseInputs(people, options.side or encoder.side, PoseAugmentation(options.turn, flip=options.flip))
     how = "fine-tuned" if options.finetune else "frozen"
     protocol = f"{name}, {how}, {options.steps} steps, {looks.side} px"
-    context = subject.context(protocol, options.seed, judged.listed)
+    context = subject.context(protocol, options.seed, chosen.listed)
     found = evaluate_keypoints(
-        encoder, looks, train, judged, options, context, seeds=options.seeds, device=device, log=log
+        encoder, looks, train, chosen, options, context, seeds=options.seeds, device=device, log=log
     )
 
     def draw(outcome: Outcome, path: Path) -> bool:
-        draw_keypoints(path, outcome.heading, looks, judged, found.points, found.errors)
+        draw_keypoints(path, outcome.heading, looks, chosen, found.points, found.errors)
         return True
 
     return Outcome(
         name=f"{name}-finetuned" if options.finetune else name,
         rows=found.rows,
-        title=f"{subject} on {len(judged.items)} people of {options.place}",
+        title=f"{subject} on {len(chosen.items)} people of {options.place}",
         place=options.place,
-        seen=subject.seen_files(sorted({people.pictures[i] for i in judged.items}), options.place),
+        seen=seen_by(subject.run, sorted({people.pictures[i] for i in chosen.items}), options.place),
         beside=[Beside("picture", ".png", draw)],
     )
 

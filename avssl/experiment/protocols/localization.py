@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from avssl.errors import UserError
 from avssl.evaluate.choices import BootstrapChoices
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, Protocol, protocol
+from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Architecture, Beside, ComputeOptions, Outcome, RunOptions, Subject
 from avssl.options import option
 from avssl.system.console import log
@@ -105,7 +106,7 @@ def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], co
     threshold = _threshold(options, localizer, validation, place)
     models = _models(localizer, options.seed, discs=True)
     rows = evaluate_world(test, models, chosen, context, threshold, options.moments, sure=localizer)
-    seen = subject.seen(test, str(place))
+    seen = seen_by(subject.run, test, str(place))
     clips = "clips" if seen else "held-out clips"
     return Outcome("", rows, f"{options.run} on {len(test)} {clips} of {place}", seen=seen)
 
@@ -267,7 +268,7 @@ def _score_run(
             log(f"{name}: {len(maps.alone)} items left out, no sound of another class is there")
         rows += rows_of(name, scores, chosen, context, note)
     found = {place for item in items for place in (test.places[item.name].picture, test.places[item.name].sound)}
-    seen = subject.seen(Subset(test.media, np.array(sorted(found))), options.data)
+    seen = seen_by(subject.run, Subset(test.media, np.array(sorted(found))), options.data)
     return Scored(items, rows, missing, seen)
 
 

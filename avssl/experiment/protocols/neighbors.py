@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from avssl.errors import UserError
 from avssl.evaluate.choices import PoolChoices
 from avssl.experiment.data import of_split, open_sourced
+from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import (
     Beside,
     BesideOptions,
@@ -108,7 +109,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
         rows=rows,
         title=f"{subject}: neighbours of {len(query_items)} {what} of {options.data}",
         place=options.data,
-        seen=subject.seen(media, options.data),
+        seen=seen_by(subject.run, media, options.data),
         notes=[] if rows else ["no labels and no truth beside the files: a picture, and no figures"],
         beside=_pictures(options, encoders, found, query_items, labels, _ONE[what]),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from avssl.errors import UserError
 from avssl.experiment import sources as data_sources
 from avssl.experiment.data import DataOptions, fast, of_split, open_source, parts_of, usable
+from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Outcome, OutputOptions, RunOptions, Subject
 from avssl.options import option
 from avssl.system.console import log, quiet
@@ -85,4 +86,4 @@ def _held_out(run: TrainedTask, data: str | None, subject: Subject) -> tuple[Med
     media = data_sources.carried(found, files, fast(files, run.task, from_plain(DataOptions, run.config)))
     media = usable(media, run.task, data)
     test = of_split(media, "test") or media
-    return test, subject.seen(test, data, data_sources.DEFAULT)
+    return test, seen_by(subject.run, test, data, data_sources.DEFAULT)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from avssl.errors import UserError
 from avssl.evaluate.choices import FeatureChoices
 from avssl.experiment.data import open_both, open_sourced, sourced
+from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import (
     Beside,
     BesideOptions,
@@ -130,7 +131,7 @@ def labelled_outcome(
         rows=rows,
         title=f"{subject} on {len(data.test)} items of {options.place}",
         place=options.place,
-        seen=subject.seen(_evaluated_media(data), options.place),
+        seen=seen_by(subject.run, _evaluated_media(data), options.place),
         beside=[Beside("picture", ".png", lambda outcome, path: draw(outcome.rows, path, outcome.heading))],
     )
 
@@ -225,8 +226,8 @@ def _log_shared(data: Labelled) -> None:
         predicted = {data.sources[i] for i in division.test}
         if shared := sorted(learned & predicted):
             log(
-                f"{division.name}: {len(shared)} of the {len(predicted)} judged sources are also in the training part "
-                f"({Path(shared[0]).name} …): these figures say nothing about new sources"
+                f"{division.name}: {len(shared)} of the {len(predicted)} evaluated sources are also in the training "
+                f"part ({Path(shared[0]).name} …): these figures say nothing about new sources"
             )
 
 

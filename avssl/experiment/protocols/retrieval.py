@@ -9,6 +9,7 @@ from avssl.errors import UserError
 from avssl.evaluate.choices import BootstrapChoices
 from avssl.experiment import sources as data_sources
 from avssl.experiment.data import of_split, open_sourced
+from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Beside, ComputeOptions, Outcome, RunOptions, Subject
 from avssl.experiment.sources import SourceOptions
 from avssl.options import option
@@ -69,6 +70,6 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
         rows=retrieval_rows(found, moments, context),
         title=f"{subject} on {clips} of {options.data}",
         place=options.data,
-        seen=subject.seen(media, options.data, options.mode if options.mode in data_sources.MODES else "names"),
+        seen=seen_by(subject.run, media, options.data, options.mode if options.mode in data_sources.MODES else "names"),
         beside=[Beside("page", ".html", write_page)],
     )
