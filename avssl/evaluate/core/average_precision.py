@@ -1,4 +1,4 @@
-"""Average precision, of which there are three: it must be said which."""
+"""Average precision, of which there are three: name which."""
 
 from __future__ import annotations
 

@@ -57,9 +57,9 @@ class ResultRow:
         n_listed, n_used: how many items there were, and how many the figure uses.
         empty_truth: items without a truth; where they are used they count as failures.
         ties: mean share of values that tie where a threshold cuts.
-        seen, sources: sources of the judged data that were trained on, and how many those data have; 0 and 0 where
+        seen, sources: sources of the evaluated data that were trained on, and how many those data have; 0 and 0 where
             none was.
-        data: the place of the data that were judged; empty of a run's own held-out part.
+        data: the place of the data that were evaluated; empty of a run's own held-out part.
     """
 
     name: str

@@ -39,7 +39,7 @@ def metric_name(single: bool, precision: Kind = "envelope") -> str:
 def score_row(
     name: str, scores: Scores, data: Labelled, items: NDArray[np.int64], context: Context, note: str = ""
 ) -> ResultRow:
-    """The figure of some judged items, see :func:`metric_value`.
+    """The figure of some evaluated items, see :func:`metric_value`.
 
     Args:
         scores: of the items, in their order.
@@ -66,7 +66,7 @@ def score_row(
 
 
 def balanced_row(row: ResultRow, scores: Scores, data: Labelled, items: NDArray[np.int64]) -> ResultRow:
-    """The balanced accuracy beside an accuracy: the mean of the accuracies of the classes that are judged.
+    """The balanced accuracy beside an accuracy: the mean of the accuracies of the classes that are evaluated.
 
     Its chance is 1 / (classes present), whatever their shares.
 
@@ -84,13 +84,13 @@ def balanced_row(row: ResultRow, scores: Scores, data: Labelled, items: NDArray[
 
 
 def with_balanced(rows: Sequence[tuple[ResultRow, Scores]], data: Labelled) -> list[ResultRow]:
-    """Rows of the judged items, and behind them, where an item has one label, the balanced accuracy of each."""
+    """Rows of the evaluated items, and behind them, where an item has one label, the balanced accuracy of each."""
     plain = [row for row, _ in rows]
     return plain + [balanced_row(row, scores, data, data.test) for row, scores in rows if data.single]
 
 
 def chance_level(data: Labelled, items: NDArray[np.int64], context: Context) -> float:
-    """The share of the commonest class among the judged items, which saying nothing but that class scores.
+    """The share of the commonest class among the evaluated items, which saying nothing but that class scores.
 
     Of several labels an item the mAP of shuffled scores (the mean of ten), near the mean prevalence.
     """
@@ -98,19 +98,19 @@ def chance_level(data: Labelled, items: NDArray[np.int64], context: Context) -> 
         return float(np.bincount(data.labels[items]).max() / len(items))
     rng = generator(context.seed, "chance", len(items))
     targets = data.targets[items]
-    said = [rng.random((len(items), len(data.classes)), np.float32) for _ in range(10)]
-    return float(np.mean([mean_average_precision(scores, targets, context.precision) for scores in said]))
+    drawn = [rng.random((len(items), len(data.classes)), np.float32) for _ in range(10)]
+    return float(np.mean([mean_average_precision(scores, targets, context.precision) for scores in drawn]))
 
 
 def majority_rows(data: Labelled, context: Context) -> list[ResultRow]:
     """Always saying the class that is most frequent in what is learned from; none where an item has several labels."""
     if not data.single:
         return []
-    said: list[Scores] = []
+    constant: list[Scores] = []
     for division in data.divisions:
         counts = data.targets[division.train].sum(0).astype(np.float32)
-        said.append(np.repeat(counts[None], len(division.test), axis=0))
-    scores, note = np.concatenate(said), "always the most frequent class of the training part"
+        constant.append(np.repeat(counts[None], len(division.test), axis=0))
+    scores, note = np.concatenate(constant), "always the most frequent class of the training part"
     return with_balanced([(score_row("majority", scores, data, data.test, context, note), scores)], data)
 
 

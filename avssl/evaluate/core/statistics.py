@@ -321,7 +321,7 @@ def widened(value: float, *intervals: tuple[float, float, float]) -> tuple[float
 
     Args:
         value: the figure.
-        intervals: (value, low, high) of each reason alone, such as over repetitions and over the judged items.
+        intervals: (value, low, high) of each reason alone, such as over repetitions and over the evaluated items.
     """
     below = math.sqrt(sum((middle - low) ** 2 for middle, low, _ in intervals))
     above = math.sqrt(sum((high - middle) ** 2 for middle, _, high in intervals))

@@ -1,4 +1,4 @@
-"""How much of the judged data was trained on: the same files under any name, and other parts of a source."""
+"""How much of the evaluated data was trained on: the same files under any name, and other parts of a source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avssl.system.digests import copies
 
 @dataclass(frozen=True)
 class Seen:
-    """What of the judged data was trained on.
+    """What of the evaluated data was trained on.
 
     Attributes:
         items, of_items: items whose very file was trained on, and how many there are.
@@ -36,12 +36,12 @@ class Seen:
         return f"{self.sources} of the {self.of_sources} sources were trained on" if self.sources else ""
 
 
-def seen_in_part(train: Media, judged: Media) -> Seen:
+def seen_in_part(train: Media, evaluated: Media) -> Seen:
     """Of two parts of one collection, whose sources have the same names."""
-    return _seen(train, judged, {_source(train, i) for i in range(len(train))}, set())
+    return _seen(train, evaluated, {_source(train, i) for i in range(len(train))}, set())
 
 
-def seen_in(train: Media, judged: Media, mode: str = "names") -> Seen:
+def seen_in(train: Media, evaluated: Media, mode: str = "names") -> Seen:
     """Of two collections that were opened apart: by path, by bytes, and by the sources that are found in both.
 
     Args:
@@ -52,17 +52,17 @@ def seen_in(train: Media, judged: Media, mode: str = "names") -> Seen:
     """
     from avssl.media.sources import sources_in_both
 
-    shared = {i - len(train) for group in sources_in_both(train, judged, mode) for i in group.items}
-    return _seen(train, judged, set(), shared)
+    shared = {i - len(train) for group in sources_in_both(train, evaluated, mode) for i in group.items}
+    return _seen(train, evaluated, set(), shared)
 
 
-def seen_items(train: Media, judged: Media) -> list[bool]:
-    """Of each judged item whether its file was trained on, see :func:`seen_files`."""
-    return seen_files(train, [judged.facts(i).path for i in range(len(judged))])
+def seen_items(train: Media, evaluated: Media) -> list[bool]:
+    """Of each evaluated item whether its file was trained on, see :func:`seen_files`."""
+    return seen_files(train, [evaluated.facts(i).path for i in range(len(evaluated))])
 
 
 def seen_files(train: Media, ours: Sequence[str]) -> list[bool]:
-    """Of each judged file whether it was trained on: the same place, or the same bytes under another name."""
+    """Of each evaluated file whether it was trained on: the same place, or the same bytes under another name."""
     theirs = [train.facts(i).path for i in range(len(train))]
     places = {os.path.realpath(path) for path in theirs}
     known = {path for group in copies(dict.fromkeys([*theirs, *ours])) if not places.isdisjoint(_real(group))
@@ -71,7 +71,7 @@ def seen_files(train: Media, ours: Sequence[str]) -> list[bool]:
 
 
 def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
-    """Rows that say what of the judged data was trained on: in the split, in the note, and in figures.
+    """Rows that say what of the evaluated data was trained on: in the split, in the note, and in figures.
 
     Rows of items that were learned from are of the split "train".
     """
@@ -92,11 +92,11 @@ def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
 # --- how --------------------------------------------------------------------------------------------------
 
 
-def _seen(train: Media, judged: Media, sources: set[str], shared: set[int]) -> Seen:
-    same = seen_items(train, judged)
-    names = [_source(judged, i) for i in range(len(judged))]
+def _seen(train: Media, evaluated: Media, sources: set[str], shared: set[int]) -> Seen:
+    same = seen_items(train, evaluated)
+    names = [_source(evaluated, i) for i in range(len(evaluated))]
     known = {name for i, name in enumerate(names) if same[i] or i in shared or name in sources}
-    return Seen(sum(same), len(judged), len(known), len(set(names)))
+    return Seen(sum(same), len(evaluated), len(known), len(set(names)))
 
 
 def _source(media: Media, i: int) -> str:

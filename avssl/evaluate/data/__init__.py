@@ -1,1 +1,1 @@
-"""What is judged: labelled media, published split files, encoders of a run, features of their stages."""
+"""What is evaluated: labelled media, published split files, encoders of a run, features of their stages."""

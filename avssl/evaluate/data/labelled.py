@@ -1,4 +1,4 @@
-"""Labelled media for the protocols: what is true of each item, and which items are learned from and judged on.
+"""Labelled media for the protocols: what is true of each item, and which items are learned from and evaluated on.
 
 A truth is a row of ``targets``: 1 for a class that the item is of, 0 for one that it is not, −1 for one that must not
 count (VOC's "difficult"). With one label an item, each row holds a single 1.
@@ -26,7 +26,7 @@ HELD_OUT_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Division:
-    """Numbers of the items that are learned from and of those that are judged on."""
+    """Numbers of the items that are learned from and of those that are evaluated on."""
 
     name: str
     train: Indices
@@ -63,7 +63,7 @@ class Labelled:
 
     @property
     def test(self) -> Indices:
-        """All items that are judged on, in the order of the divisions."""
+        """All items that are evaluated on, in the order of the divisions."""
         return np.concatenate([division.test for division in self.divisions])
 
     def locate(self, item: int) -> tuple[Media, int]:
@@ -92,7 +92,7 @@ def labelled(
 
     Args:
         media: what is learned from.
-        test: what is judged on; items that are in both, under whatever name, are not learned from.
+        test: what is evaluated on; items that are in both, under whatever name, are not learned from.
         folds: the fold of each item of ``media``.
         splits: "train" or "test" for each item, instead of the items' own splits.
         sources: what each item was cut from, instead of the items' own sources.
@@ -173,8 +173,8 @@ def _from_labels(labels: Sequence[str | None], separator: str | None) -> tuple[T
             f"{missing} of {len(labels)} items have no label; labels are the names of sub-folders, or a column "
             f"'label' of a CSV"
         )
-    told = [[label] if separator is None else label.split(separator) for label in labels if label is not None]
-    several = [[name.strip() for name in names if name.strip()] for names in told]
+    listed = [[label] if separator is None else label.split(separator) for label in labels if label is not None]
+    several = [[name.strip() for name in names if name.strip()] for names in listed]
     classes = tuple(sorted({name for names in several for name in names}))
     if len(classes) < 2:
         raise UserError(f"all items have the label {classes[0]!r}; there must be two classes at least")
@@ -207,7 +207,7 @@ def _by_split(splits: Sequence[str | None], targets: Targets, sources: Sequence[
 
 def _check(division: Division, targets: Targets, classes: Sequence[str]) -> None:
     if not len(division.test):
-        raise UserError("nothing is left to judge on; give held-out data with --test")
+        raise UserError("nothing is left to evaluate on; give held-out data with --test")
     if not len(division.train):
         raise UserError("nothing is left to learn from: --test holds all of --data")
     known = (targets[division.train] == 1).any(0)

@@ -269,8 +269,8 @@ def _records(path: Path, records: list[Any]) -> list[Item]:
 
 def _written(record: Any) -> tuple[str, str]:
     """Folder and name of a record's picture, as they are written."""
-    told = record.get("file", record.get("image", "")) if isinstance(record, dict) else ""
-    name = str(told).strip().replace("\\", "/")
+    written = record.get("file", record.get("image", "")) if isinstance(record, dict) else ""
+    name = str(written).strip().replace("\\", "/")
     folder = str(PurePosixPath(name).parent)
     return ("" if folder == "." else folder), clip_name(stem_of(name))
 

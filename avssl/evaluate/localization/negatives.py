@@ -53,7 +53,7 @@ def negative_rows(
         return []
     cious = np.asarray(scores.cious[name])[:, 0]
     clusters = [item.cluster for item in items]
-    listed = len(positives) + sum(not told.negative for told in test.left_out)
+    listed = len(positives) + sum(not item.negative for item in test.left_out)
     ours: dict[str, Any] = {"protocol": name, "listed": listed}
     rows = [
         mean_row("trained/logits", f"iou/{name}", cious, clusters, context, note=note, **ours),
@@ -66,19 +66,19 @@ def negative_rows(
         known = ~np.isnan(areas)
         if known.any():
             owners = [cluster for cluster, there in zip(clusters, known, strict=True) if there]
-            said = note if kind == "silence" else f"{note}; {DRAWN} draws for each picture"
+            words = note if kind == "silence" else f"{note}; {DRAWN} draws for each picture"
             if not known.all():
-                said += f"; {int((~known).sum())} pictures left out: no sound of another class"
+                words += f"; {int((~known).sum())} pictures left out: no sound of another class"
             for metric, values in (("pia", areas), ("auc-n", terms)):
-                rows.append(mean_row(called, f"{metric}/{name}", values[known], owners, context, note=said, **ours))
+                rows.append(mean_row(called, f"{metric}/{name}", values[known], owners, context, note=words, **ours))
         outside.append(1 - areas)
         within.append(terms)
     if all((~np.isnan(values)).any() for values in outside):
         for metric, first, others in (("f-loc", cious, outside), ("f-auc", metrics.auc_terms(cious), within)):
             table = np.stack([first, *others], axis=1)
             value, low, high = _harmonic(table, clusters, context.draws)
-            told = replace(rows[0], metric=f"{metric}/{name}", value=value, low=low, high=high)
-            rows.append(replace(told, method="bootstrap"))
+            mean = replace(rows[0], metric=f"{metric}/{name}", value=value, low=low, high=high)
+            rows.append(replace(mean, method="bootstrap"))
     return rows
 
 

@@ -1,10 +1,10 @@
-"""Localization judged on the generated world, where it is known who sounds when and where.
+"""Localization evaluated on the generated world, where it is known who sounds when and where.
 
 Moments are drawn from held-out clips in which exactly one kind is heard and is in the picture. "trained" and
 "untrained" rows are of clips with two or three objects of which one sounds. Further rows:
 
     swap        another object of the same picture is given the sound of its kind, from another clip: the truth moves
-    swap/other  the sound of a kind that is not in the picture, judged on the old truth: must fall to the blind rows
+    swap/other  the sound of a kind that is not in the picture, evaluated on the old truth: must fall to the blind rows
     silence     noise floor, mains hum and room noise instead of the sound; "rejected" is the share of which the map
                 says that nothing is heard
     off-screen  on-screen sound against the sound of a kind that is not in the picture: area under the ROC curve
@@ -261,21 +261,21 @@ def _rejections(world: World, model: MapMaker, context: Context, threshold: floa
     moments = world.moments
     clips = [moment.path for moment in moments]
     sure = np.asarray(largest(world.maps(model, moments, world.own(moments))))
-    said = f"largest logit below {threshold:.2f}: nothing in the picture is heard"
-    note = f"sounding clips; {said}"
+    rule = f"largest logit below {threshold:.2f}: nothing in the picture is heard"
+    note = f"sounding clips; {rule}"
     rows = [mean_row("trained", "false-silence", (sure < threshold).astype(float), clips, context, note=note)]
     together: list[float] = []
     for what in SILENCES:
         scores = np.asarray(largest(world.maps(model, moments, world.silences(moments, what))))
         rejected = (scores < threshold).astype(float)
         together += list(rejected)
-        rows.append(mean_row(f"silence/{what}", "rejected", rejected, clips, context, note=said))
+        rows.append(mean_row(f"silence/{what}", "rejected", rejected, clips, context, note=rule))
     rows.append(mean_row("silence", "rejected", together, clips * len(SILENCES), context, note=", ".join(SILENCES)))
     foreign = [(moment, wave) for moment in moments if (wave := world.absent(moment)) is not None]
     if foreign:
         off = np.asarray(largest(world.maps(model, [m for m, _ in foreign], [wave for _, wave in foreign])))
         rows.append(_roc_row(sure, clips, off, [m.path for m, _ in foreign], context))
-        note = f"the sound of a kind that is not in the picture; {said}"
+        note = f"the sound of a kind that is not in the picture; {rule}"
         paths = [m.path for m, _ in foreign]
         rows.append(mean_row("off-screen", "rejected", (off < threshold).astype(float), paths, context, note=note))
     return rows

@@ -48,8 +48,8 @@ class QueryItems(View):
 
     @property
     def fingerprint(self) -> str:
-        told = [f"{entry.item} {entry.seconds!r} {entry.corner!r}" for entry in self.entries]
-        return digest_of(self.base.fingerprint, repr(self.patch), *told)
+        parts = [f"{entry.item} {entry.seconds!r} {entry.corner!r}" for entry in self.entries]
+        return digest_of(self.base.fingerprint, repr(self.patch), *parts)
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -1,4 +1,4 @@
-"""What is known of frames and sounds of the generated world, so that it can be said what neighbours share.
+"""What is known of frames and sounds of the generated world, to measure what neighbours share.
 
 Only of clips with one object, where there is no question whose kind and place are meant.
 
@@ -67,11 +67,11 @@ def known_items(query_items: QueryItems, what: What, seconds: float = 1.0) -> Kn
     """
     of: Callable[[QueryItems, int], dict[str, Any] | None]
     of = _frame if what == "frames" else lambda items, i: _sound(items, i, seconds)
-    told = {i: facts for i in range(len(query_items)) if (facts := of(query_items, i)) is not None}
-    known = query_items.only(list(told))
+    known_facts = {i: facts for i in range(len(query_items)) if (facts := of(query_items, i)) is not None}
+    known = query_items.only(list(known_facts))
     if len(set(known.sources())) < 2:
         raise UserError("the clips of this world with one object are too few; see avssl world --help, --preset single")
-    rows = list(told.values())
+    rows = list(known_facts.values())
     attributes = _frame_attributes(rows) if what == "frames" else _sound_attributes(rows)
     return KnownItems(known, attributes, [str(row["kind"]) for row in rows])
 
@@ -168,8 +168,8 @@ def _sound_attributes(rows: Sequence[Mapping[str, Any]]) -> list[Attribute]:
 
 
 def _category(name: str, rows: Sequence[Mapping[str, Any]]) -> Attribute:
-    told = [str(row[name]) for row in rows]
-    return Attribute(name, np.unique(told, return_inverse=True)[1].astype(np.float64)[:, None], category=True)
+    names = [str(row[name]) for row in rows]
+    return Attribute(name, np.unique(names, return_inverse=True)[1].astype(np.float64)[:, None], category=True)
 
 
 def _column(name: str, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:

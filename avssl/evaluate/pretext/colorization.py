@@ -131,7 +131,7 @@ def _paint(tally: _Tally, name: str, lab: Tensor, ab: Tensor) -> None:
 
 
 def how_many(media: Media, asked: int) -> int:
-    """Held-out pictures to judge: of images each once, of videos (any frame of them) as many as asked."""
+    """Held-out pictures to evaluate: of images each once, of videos (any frame of them) as many as asked."""
     return asked if any_moves(media) else min(asked, len(media))
 
 

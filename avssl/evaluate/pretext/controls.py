@@ -1,4 +1,4 @@
-"""Controls: what must stay at chance, trained on the same puzzles and judged on the same held-out ones."""
+"""Controls: what must stay at chance, trained on the same puzzles and evaluated on the same held-out ones."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ PROTOCOLS = {
     "colorization": "avssl.evaluate.pretext.colorization",
     "inpainting": "avssl.evaluate.pretext.inpainting",
 }
-"""Task → the module that judges it; a task that is not here and has classes is judged by plain accuracy.
+"""Task → the module that evaluates it; a task that is not here and has classes is evaluated by plain accuracy.
 
 ``evaluate(task, networks, held_out)`` gives the rows of each network by name, and of
 what needs no network (a ceiling, the constant answer). ``evaluate_control``, where there is one, takes the same and
-judges a control; without it a control's accuracy is taken.
+evaluates a control; without it a control's accuracy is taken.
 """
 
 NOTES = {
@@ -63,12 +63,12 @@ def run_controls(
     device: torch.device | str = "cpu",
     command: str = "",
 ) -> list[ResultRow]:
-    """Train each control of ``task`` for ``steps`` steps and judge all on held-out puzzles.
+    """Train each control of ``task`` for ``steps`` steps and evaluate all on held-out puzzles.
 
     Args:
         task: as trained, with its statistics.
         network: as trained.
-        train, test: what the controls learn from, and what all are judged on.
+        train, test: what the controls learn from, and what all are evaluated on.
         options: of the training; the controls take the same batches, rate and seed.
         steps: optimizer steps of each control; 0 trains none of them.
         pairs: held-out puzzles.

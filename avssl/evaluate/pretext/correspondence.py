@@ -1,7 +1,7 @@
 """Audio-visual correspondence on held-out clips, with the negatives of each kind apart.
 
 "accuracy": negatives from any other clip. Where the truth of the generated world lies beside the clips, it is used
-to judge (never to train): "accuracy-absent-kind" takes negatives whose sounding kinds are not in the picture, and
+to evaluate (never to train): "accuracy-absent-kind" takes negatives whose sounding kinds are not in the picture, and
 positives whose sounding kind is; "accuracy-one-visible" takes pairs whose picture shows one object. The rows named
 "ceiling" are an oracle that knows which kinds are seen and heard and nothing else: 1 − 1/(2K) for one visible object
 of K kinds. Where items have labels, "accuracy-other-label" takes negatives of another label.

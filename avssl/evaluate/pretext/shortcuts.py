@@ -59,7 +59,7 @@ def known_count(task: Task) -> int:
     return _COUNTS.get(task.name, 0)
 
 
-_PROBE_EPOCH = -3  # puzzles of its own, neither of training nor of judging
+_PROBE_EPOCH = -3  # puzzles of its own, neither of training nor of evaluation
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Probed:
 
 
 def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int = 0) -> Probed:
-    """Fit a linear classifier on the cue of half of the pictures, and judge it on the puzzles of the other half.
+    """Fit a linear classifier on the cue of half of the pictures, and evaluate it on the puzzles of the other half.
 
     Args:
         task: a ``held_out()`` copy, whose puzzles have one answer each, or one in training, where what is done to
@@ -96,8 +96,8 @@ def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int 
     fitted_on = torch.tensor([order[cluster[0]] % 2 == 0 for cluster in clusters])
     classifier = _fitted(features[fitted_on], label[fitted_on], task.classes, seed)
     right = (classifier(features[~fitted_on]).argmax(1) == label[~fitted_on]).tolist()
-    judged = [cluster for cluster, fitted in zip(clusters, fitted_on.tolist(), strict=True) if not fitted]
-    low, high = accuracy_interval([float(hit) for hit in right], judged)
+    evaluated = [cluster for cluster, fitted in zip(clusters, fitted_on.tolist(), strict=True) if not fitted]
+    low, high = accuracy_interval([float(hit) for hit in right], evaluated)
     return Probed(sum(right) / len(right), low, high, len(right), 1 / task.classes)
 
 

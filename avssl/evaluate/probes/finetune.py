@@ -1,9 +1,9 @@
 """Fine-tuning: the whole encoder and a linear classifier learn from labels, beside the same network from scratch.
 
 The classifier sits on the mean over places of one stage, standardised by a batch norm without scale and shift. AdamW,
-a warm-up over a tenth of the steps, then half a cosine to zero; the last step is judged. Both starts are given the same
-items, looks and steps; of several learning rates each start takes its own best on held-out training data. With several
-numbers of labels a class the rows are a curve.
+a warm-up over a tenth of the steps, then half a cosine to zero; the last step is evaluated. Both starts are given the
+same items, looks and steps; of several learning rates each start takes its own best on held-out training data. With
+several numbers of labels a class the rows are a curve.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from avssl.networks.encoder import Encoder, refuse_frozen
 from avssl.samplers.keys import generator
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
-JUDGED_AT_ONCE = 16
-"""Items whose looks go through the network together when it is judged."""
+BATCH = 16
+"""Items whose looks go through the network together when it is evaluated."""
 
 
 class Classifier(nn.Module):
@@ -85,10 +85,10 @@ def fine_tune_rows(
             for name, start in starts.items():
                 scores = []
                 for division in divisions:
-                    said, told = _judged(start, data, division, shown, choices, seed, device)
-                    scores.append(said)
-                    value = metric_value(said, data.targets[division.test], data.single)
-                    log(f"{name}, {_of(count)}, seed {seed}, {division.name}: {value:.3f} ({told})")
+                    predicted, chosen = _evaluated(start, data, division, shown, choices, seed, device)
+                    scores.append(predicted)
+                    value = metric_value(predicted, data.targets[division.test], data.single)
+                    log(f"{name}, {_of(count)}, seed {seed}, {division.name}: {value:.3f} ({chosen})")
                 found[name].append(np.concatenate(scores))
         rows += _rows(found, data, count, context)
     return rows + majority_rows(data, context)
@@ -126,8 +126,8 @@ def predict(network: Classifier, items: Indices, shown: Shown, single: bool) -> 
     """The shares of the classes in each item, the mean over its looks: (items, classes)."""
     device = network.linear.weight.device
     found: list[Scores] = []
-    for first in range(0, len(items), JUDGED_AT_ONCE):
-        looks = [shown.judged(int(i)) for i in items[first : first + JUDGED_AT_ONCE]]
+    for first in range(0, len(items), BATCH):
+        looks = [shown.evaluation(int(i)) for i in items[first : first + BATCH]]
         logits = network(torch.from_numpy(np.concatenate(looks)).to(device))
         shares = logits.softmax(1) if single else logits.sigmoid()
         found += [np.asarray(part.mean(0).cpu().numpy()) for part in shares.split([len(look) for look in looks])]
@@ -137,7 +137,7 @@ def predict(network: Classifier, items: Indices, shown: Shown, single: bool) -> 
 # --- how --------------------------------------------------------------------------------------------------------
 
 
-def _judged(
+def _evaluated(
     start: Encoder,
     data: Labelled,
     division: Division,
@@ -146,7 +146,7 @@ def _judged(
     seed: int,
     device: torch.device | str,
 ) -> tuple[Scores, str]:
-    """Scores of the judged items, and which learning rate was taken."""
+    """Scores of the evaluated items, and which learning rate was taken."""
     rate = choices.rates[0]
     if len(choices.rates) > 1:
         rest, held = hold_out(division.train, data.targets, data.sources, seed=seed)
@@ -165,7 +165,7 @@ def _judged(
 def _classifier(start: Encoder, data: Labelled, shown: Shown, stage: str | None, item: int) -> Classifier:
     encoder = copy.deepcopy(start).cpu().eval()
     with torch.no_grad():
-        maps = encoder.stages(torch.from_numpy(shown.judged(item)))
+        maps = encoder.stages(torch.from_numpy(shown.evaluation(item)))
     stage = stage or list(maps)[-1]
     if stage not in maps:
         raise UserError(f"the encoder has no stage called {stage!r}; it has: {', '.join(maps)}")

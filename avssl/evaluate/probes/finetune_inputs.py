@@ -1,4 +1,4 @@
-"""What a network that is fine-tuned is shown of an item: a random look in training, fixed ones when it is judged."""
+"""What a network that is fine-tuned is shown of an item: a random look in training, fixed ones when it is evaluated."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Shown(Protocol):
         """One look at an item, drawn anew each time: (3, side, side) uint8, or (samples,) float32."""
         ...
 
-    def judged(self, item: int) -> NDArray[Any]:
+    def evaluation(self, item: int) -> NDArray[Any]:
         """The fixed looks at an item whose scores are averaged: (moments, …)."""
         ...
 
 
 class Pictures:
-    """Random squares of a random frame, mirrored half of the time; judged by the centre square of fixed frames.
+    """Random squares of a random frame, mirrored half of the time; evaluated by the centre square of fixed frames.
 
     Args:
         data: the items.
         encoder: gives the side.
-        moments: frames of a video that are judged.
+        moments: frames of a video that are evaluated.
         crop_low: the smallest square in training, as a share of the shorter side.
         flip: whether mirrored pictures are of the same class.
     """
@@ -50,14 +50,14 @@ class Pictures:
         crop = random_crop(rng, frame.shape[1], frame.shape[2], self._low, 1.0, self._flip)
         return cut(frame, crop, self._encoder.side)
 
-    def judged(self, item: int) -> NDArray[Any]:
+    def evaluation(self, item: int) -> NDArray[Any]:
         media, i = self._data.locate(item)
         moments = 1 if media.facts(i).kind == "image" else self._moments
         return inputs(self._encoder, media, i, moments)
 
 
 class Sounds:
-    """A random window of a sound; judged by windows at equal distances. Sounds are decoded once if they fit."""
+    """A random window of a sound; evaluated by windows at equal distances. Sounds are decoded once if they fit."""
 
     def __init__(self, data: Labelled, encoder: WaveformEncoder, moments: int) -> None:
         self._data, self._encoder, self._moments = data, encoder, moments
@@ -71,7 +71,7 @@ class Sounds:
         start = float(rng.uniform(first, last)) if last > first else (first + last) / 2
         return self._window(item, media, i, facts, start)
 
-    def judged(self, item: int) -> NDArray[np.float32]:
+    def evaluation(self, item: int) -> NDArray[np.float32]:
         media, i = self._data.locate(item)
         facts = media.facts(i)
         starts = window_starts(facts, self._encoder.seconds, self._moments)

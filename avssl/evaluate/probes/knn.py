@@ -102,6 +102,6 @@ def votes(
         weights = ((near - near[:, :1]) / temperature).exp().nan_to_num(0.0)
         for k in neighbours:
             some = weights[:, :k]
-            said = torch.einsum("qk,qkc->qc", some, truth[places[:, :k]])
-            found[k].append((said / some.sum(1, keepdim=True).clamp_min(1e-12)).cpu().numpy())
+            summed = torch.einsum("qk,qkc->qc", some, truth[places[:, :k]])
+            found[k].append((summed / some.sum(1, keepdim=True).clamp_min(1e-12)).cpu().numpy())
     return {k: np.concatenate(pieces) for k, pieces in found.items()}

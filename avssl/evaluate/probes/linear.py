@@ -3,7 +3,7 @@
 Features are standardised by the training part (a batch norm without scale and shift, as RotNet and the FAIR benchmark
 put before the classifier) and divided by √features, so that one range of penalties suits every stage. The problem is
 convex and solved by L-BFGS, so there is neither learning rate nor schedule nor a best epoch to choose; the L2 penalty
-is chosen on held-out training data. Items of several moments learn from each and average what is said of each.
+is chosen on held-out training data. Items of several moments learn from each and average their predictions.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Linear(LinearChoices):
         weights = None
         for penalty in sorted(self.penalties, reverse=True):
             weights = fit_logistic(rows, truth, penalty, single, start=weights, iterations=self.iterations)
-            said = self._predict(weights, scale, choose.features, single)
-            figures[penalty] = metric_value(said, choose.targets, single)
+            predicted = self._predict(weights, scale, choose.features, single)
+            figures[penalty] = metric_value(predicted, choose.targets, single)
         del rows
         best = max(figures, key=lambda penalty: figures[penalty])
         scale = Scale.of(learning.features)

@@ -2,7 +2,7 @@
 
 As :mod:`avssl.evaluate.probes.svm`, but with one cost for all: the published script takes the cost with the best mean
 on the test set, here it is fixed beforehand. A row's value is the mean over the samples; its interval is for other
-samples and other judged items alike, and the samples' range is in its note. What is a negative of a class was drawn
+samples and other evaluated items alike, and the samples' range is in its note. What is a negative of a class was drawn
 as a positive of another; "difficult" ones are left out.
 """
 
@@ -52,14 +52,14 @@ def low_shot(
             found: dict[int, list[Scores]] = {}
             for k, items in draws:
                 known, asked = in_span(units[items], units[division.test])
-                said = np.stack(
+                scores = np.stack(
                     [
                         decide(known[truth >= 0], truth[truth >= 0] > 0, asked, choices.cost)
                         for truth in data.targets[items].T
                     ],
                     axis=1,
                 )
-                found.setdefault(k, []).append(said)
+                found.setdefault(k, []).append(scores)
             label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
             some = [row for k, each in found.items() for row in _rows(label, k, each, data, context)]
             log(f"{label}: " + ", ".join(f"{row.metric} {row.value:.3f}" for row in some[:: 1 + data.single]))
@@ -82,6 +82,6 @@ def _samples(
 
 def _rows(name: str, k: int, found: Sequence[Scores], data: Labelled, context: Context) -> list[ResultRow]:
     """The mean over the samples of the labels: of the metric, and where items have one label of balanced accuracy."""
-    each = [with_balanced([(score_row(name, said, data, data.test, context), said)], data) for said in found]
+    each = [with_balanced([(score_row(name, scores, data, data.test, context), scores)], data) for scores in found]
     means = [mean_of_repeats(rows, "samples") for rows in zip(*each, strict=True)]
     return [replace(row, metric=f"{row.metric}-{k}-a-class") for row in means]

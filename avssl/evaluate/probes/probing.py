@@ -120,7 +120,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one stage: the scores of all judged items, and the figure on held-out training data."""
+    """What came of one stage: the scores of all evaluated items, and the figure on held-out training data."""
 
     encoder: str
     stage: str
@@ -161,7 +161,7 @@ def probe_all(
 def probe_stage(
     one: Encoded, stage: str, data: Labelled, probe: Probe, context: Context, shuffle: int | None = None
 ) -> Outcome:
-    """Learn and judge on each division in turn.
+    """Learn and evaluate on each division in turn.
 
     Args:
         shuffle: learn from labels that were permuted among the items of the training part, in this way.
@@ -173,12 +173,12 @@ def probe_stage(
     for number, division in enumerate(data.divisions):
         truth = data if shuffle is None else _permuted(data, division.train, context.seed, shuffle, number)
         learning = Learning(features[division.train], truth, division.train, context.seed)
-        said = probe(learning, features[division.test], division.test)
-        scores.append(said.scores)
-        held_out.append(said.held_out)
-        chosen.append(said.chosen)
-    told = ", ".join(dict.fromkeys(chosen))
-    return Outcome(one.name, stage, np.concatenate(scores), float(np.mean(held_out)), told)
+        prediction = probe(learning, features[division.test], division.test)
+        scores.append(prediction.scores)
+        held_out.append(prediction.held_out)
+        chosen.append(prediction.chosen)
+    choice = ", ".join(dict.fromkeys(chosen))
+    return Outcome(one.name, stage, np.concatenate(scores), float(np.mean(held_out)), choice)
 
 
 def fold_note(scores: Scores, data: Labelled) -> str:
@@ -225,11 +225,11 @@ def _best(outcomes: Sequence[Outcome]) -> Outcome:
 
 def _shuffled(one: Encoded, stage: str, data: Labelled, probe: Probe, context: Context) -> list[ResultRow]:
     """The mean over several shuffles: where classes lie apart, one shuffle labels a whole class right by luck."""
-    said = [probe_stage(one, stage, data, probe, context, shuffle).scores for shuffle in range(SHUFFLES)]
+    permuted = [probe_stage(one, stage, data, probe, context, shuffle).scores for shuffle in range(SHUFFLES)]
     note = f"{one.name}/{stage}, labels of the training part permuted, {SHUFFLES} times: must be at chance"
     each = [
         with_balanced([(score_row("shuffled-labels", scores, data, data.test, context, note), scores)], data)
-        for scores in said
+        for scores in permuted
     ]
     return [mean_of_repeats(rows, "shuffles") for rows in zip(*each, strict=True)]
 

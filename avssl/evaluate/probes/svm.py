@@ -2,7 +2,7 @@
 
 One SVM a class: squared hinge, L2, dual, 2000 iterations at most, tolerance 1e-4, positives weighing twice as much,
 features L2-normalised. The cost of each class is the one with the best average precision in three folds of the training
-part. Training keeps items marked "difficult" (−1) as negatives; judging leaves them out.
+part. Training keeps items marked "difficult" (−1) as negatives; evaluation leaves them out.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class SVM(SVMChoices):
             cost, apart[:, k] = self._choose(known, truth, folds)
             scores[:, k] = decide(known, truth > 0, others, cost)
             chosen.append(cost)
-        said = f"cost {np.median(chosen):.2g} (median of the classes')"
-        return Prediction(scores, metric_value(apart, learning.targets, data.single, self.precision), said)
+        note = f"cost {np.median(chosen):.2g} (median of the classes')"
+        return Prediction(scores, metric_value(apart, learning.targets, data.single, self.precision), note)
 
     def _choose(
         self, rows: Vectors, truth: NDArray[np.int8], folds: Sequence[tuple[Indices, Indices]]
@@ -59,16 +59,16 @@ class SVM(SVMChoices):
         """The cost with the best AP over folds, and what each row is given by the SVM that has not seen it."""
         best: tuple[float, float, Vectors] | None = None
         for cost in self.costs:
-            said = np.zeros(len(rows), np.float32)
+            predicted = np.zeros(len(rows), np.float32)
             values: list[float] = []
             for rest, fold in folds:
-                said[fold] = decide(rows[rest], truth[rest] > 0, rows[fold], cost)
+                predicted[fold] = decide(rows[rest], truth[rest] > 0, rows[fold], cost)
                 sure = truth[fold] >= 0
-                values.append(average_precision(said[fold][sure], truth[fold][sure], self.precision))
+                values.append(average_precision(predicted[fold][sure], truth[fold][sure], self.precision))
             there = [value for value in values if not np.isnan(value)]  # a fold may hold none of a rare class
             value = float(np.mean(there)) if there else 0.0
             if best is None or value > best[0]:
-                best = value, cost, said
+                best = value, cost, predicted
         assert best is not None
         return best[1], best[2]
 

@@ -81,8 +81,8 @@ def _npz(blocks: Iterable[Block], path: Path, about: Mapping[str, str]) -> int:
             _member(archive, "image", "<f4", (rows, EMBEDDING), _pieces(image))
             _member(archive, "audio", "<f4", (rows, EMBEDDING), _pieces(audio))
             for key, value in about.items():
-                told = np.array(value)
-                _member(archive, key, told.dtype.str, (), [told.tobytes()])
+                array = np.array(value)
+                _member(archive, key, array.dtype.str, (), [array.tobytes()])
     return rows
 
 

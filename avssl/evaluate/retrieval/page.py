@@ -83,14 +83,14 @@ def _relation(moments: Moments, query: int, k: int) -> str:
     return "kind" if moments.kinds[query] & moments.kinds[k] else "other"
 
 
-def _card(media: Media, moments: Moments, query: int, k: int, relation: str, said: str) -> str:
+def _card(media: Media, moments: Moments, query: int, k: int, relation: str, caption: str) -> str:
     facts = media.facts(moments.items[k])
     kinds = ", ".join(sorted(moments.kinds[k])) or facts.path.rsplit("/", 1)[-1]
     place = f"{facts.path.rsplit('/', 1)[-1]} at {moments.seconds[k]:.1f} s"
     frame = _data("image/jpeg", _jpeg(media.frames(moments.items[k], [moments.seconds[k]])[0]))
     return (
         f'<figure class="{relation}"><img src="{frame}" alt="{escape(place)}" title="{escape(place)}">'
-        f"<figcaption>{escape(said)} {escape(kinds)}</figcaption>"
+        f"<figcaption>{escape(caption)} {escape(kinds)}</figcaption>"
         f'<button type="button" data-sound="{k}" aria-label="play {escape(place)}">&#9654; play</button></figure>'
     )
 

@@ -102,7 +102,7 @@ def test_windows_of_a_kept_sound_are_those_of_its_file(tmp_path):
     media = avssl.open(table, workers=0)
     data = labelled(media, folds=column_of(table, media, "fold"))
     shown = Sounds(data, audio_encoder(), 3)
-    judged = shown.judged(0)
+    judged = shown.evaluation(0)
     assert judged.shape == (3, 4000)
     np.testing.assert_allclose(judged[1], media.audio(0, 0.5, 0.5, 8000), atol=1e-3)
     drawn = shown.training(0, generator("a"))

@@ -79,7 +79,7 @@ def test_pictures_that_cannot_be_used_and_boxes_without_area_are_named(tmp_path)
         (lambda voc, coco: _wrote(voc, "Annotations/test000.xml", "<annotation>"), "cannot be read as an annotation"),
         (lambda voc, coco: _wrote(voc, "Annotations/test000.xml", "<annotation/>"), "it has no size/width"),
         (lambda voc, coco: _wrote(coco, "annotations/instances_val2017.json", "{}"), "it has no 'categories'"),
-        (lambda voc, coco: coco / "annotations" / "instances_train2017.json", "give what is judged with --test"),
+        (lambda voc, coco: coco / "annotations" / "instances_train2017.json", "give held-out data with --test"),
         (lambda voc, coco: _wrote(voc, "ImageSets/Main/test.txt", ""), "no picture of 0 has an object to find"),
     ],
 )

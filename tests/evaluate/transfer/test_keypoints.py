@@ -65,7 +65,7 @@ def _centre(plane):
 
 
 def test_a_joint_is_where_its_dot_is_in_the_judged_look(two_dots):
-    frame = PoseInputs(two_dots, 96).judged(np.array([0]))[0].numpy().astype(float)
+    frame = PoseInputs(two_dots, 96).evaluation(np.array([0]))[0].numpy().astype(float)
     for k in range(2):
         np.testing.assert_allclose(_centre(frame[k]) / 96, two_dots.in_box[0, k], atol=0.002)
     np.testing.assert_allclose(two_dots.from_box(two_dots.in_box), two_dots.joints)

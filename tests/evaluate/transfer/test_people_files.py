@@ -139,7 +139,7 @@ def test_mpii_records_with_head_boxes_beside_them(tmp_path):
     savemat(tmp_path / "annot" / "gt_valid.mat", {"headboxes_src": boxes, "pos_gt_src": truth, "jnt_missing": 1 - seen})
     people = open_people(tmp_path)
     np.testing.assert_allclose(people.head, [50, 10])
-    assert [people.skeleton.joints[k] for k in range(16) if k not in people.skeleton.judged] == ["pelvis", "thorax"]
+    assert [people.skeleton.joints[k] for k in range(16) if k not in people.skeleton.evaluated] == ["pelvis", "thorax"]
 
     savemat(tmp_path / "annot" / "gt_valid.mat", {"headboxes_src": boxes, "pos_gt_src": truth + 50})
     with pytest.raises(UserError, match="holds other people"):

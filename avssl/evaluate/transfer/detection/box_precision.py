@@ -124,20 +124,22 @@ def voc_outcomes(
     return outcomes
 
 
-def voc_matched(said: Sequence[Detections], truths: Sequence[Truth], classes: int, bar: float = 0.5) -> list[Matched]:
+def voc_matched(
+    detections: Sequence[Detections], truths: Sequence[Truth], classes: int, bar: float = 0.5
+) -> list[Matched]:
     """Of each class, matched as :func:`voc_outcomes`. Continuous boxes become VOC's, which count pixels from 1."""
     found: list[Matched] = []
     for k in range(classes):
         scores, pictures, outcomes, positives = [], [], [], []
-        for number, (one, true) in enumerate(zip(said, truths, strict=True)):
+        for number, (one, true) in enumerate(zip(detections, truths, strict=True)):
             mine, theirs = one.labels == k, true.labels == k
             corner = np.array([1, 1, 0, 0], np.float64)
-            told = one.scores[mine].astype(np.float64)
+            own = one.scores[mine].astype(np.float64)
             outcomes.append(
-                voc_outcomes(one.boxes[mine] + corner, told, true.boxes[theirs] + corner, true.ignored[theirs], bar)
+                voc_outcomes(one.boxes[mine] + corner, own, true.boxes[theirs] + corner, true.ignored[theirs], bar)
             )
-            scores.append(told)
-            pictures.append(np.full(len(told), number))
+            scores.append(own)
+            pictures.append(np.full(len(own), number))
             positives.append(int((theirs & ~true.ignored).sum()))
         every, outcome = np.concatenate(scores), np.concatenate(outcomes)
         order = np.argsort(-every, kind="stable")
@@ -154,18 +156,18 @@ def voc_matched(said: Sequence[Detections], truths: Sequence[Truth], classes: in
     return found
 
 
-def coco_matched(said: Sequence[Detections], truths: Sequence[Truth], classes: int) -> list[Matched]:
+def coco_matched(detections: Sequence[Detections], truths: Sequence[Truth], classes: int) -> list[Matched]:
     """Of each class, matched by pycocotools at COCO's ten bars, objects of all sizes, 100 detections a picture.
 
     Raises:
         UserError: pycocotools is not installed.
     """
-    evaluation = coco_evaluation(said, truths, classes)
+    evaluation = coco_evaluation(detections, truths, classes)
     found: list[Matched] = []
     for k in range(classes):
-        parts = evaluation.evalImgs[k * len(said) : (k + 1) * len(said)]
+        parts = evaluation.evalImgs[k * len(detections) : (k + 1) * len(detections)]
         there = [(number, part) for number, part in enumerate(parts) if part is not None]
-        positives = np.zeros(len(said), np.int64)
+        positives = np.zeros(len(detections), np.int64)
         for number, part in there:
             positives[number] = int((np.asarray(part["gtIgnore"]) == 0).sum())
         none: Floats = np.zeros((len(COCO_BARS), 0))
@@ -218,7 +220,7 @@ def coco_precision(matched: Matched, weights: ArrayLike | None = None) -> Floats
     return _areas(matched, weights, area)
 
 
-def coco_evaluation(said: Sequence[Detections], truths: Sequence[Truth], classes: int) -> Any:
+def coco_evaluation(detections: Sequence[Detections], truths: Sequence[Truth], classes: int) -> Any:
     """A ``pycocotools.cocoeval.COCOeval`` that has matched, pictures numbered from 1 and classes from 0.
 
     Raises:
@@ -229,10 +231,10 @@ def coco_evaluation(said: Sequence[Detections], truths: Sequence[Truth], classes
         from pycocotools.cocoeval import COCOeval
     except ImportError:
         raise UserError(f"COCO's average precision needs pycocotools: {install_hint('detection')}") from None
-    pictures = [{"id": number} for number in range(1, len(said) + 1)]
+    pictures = [{"id": number} for number in range(1, len(detections) + 1)]
     categories = [{"id": k, "name": str(k)} for k in range(classes)]
     objects = [one for number, true in enumerate(truths, 1) for one in _as_coco(number, true)]
-    results = [one for number, told in enumerate(said, 1) for one in _as_results(number, told)]
+    results = [one for number, own in enumerate(detections, 1) for one in _as_results(number, own)]
     for number, one in enumerate(objects, 1):
         one["id"] = number  # 0 would read as "not matched"
     for number, one in enumerate(results, 1):
@@ -270,8 +272,8 @@ def _as_coco(number: int, true: Truth) -> list[dict[str, Any]]:
     return found
 
 
-def _as_results(number: int, told: Detections) -> list[dict[str, Any]]:
-    rows = zip(told.boxes.tolist(), told.labels.tolist(), told.scores.tolist(), strict=True)
+def _as_results(number: int, own: Detections) -> list[dict[str, Any]]:
+    rows = zip(own.boxes.tolist(), own.labels.tolist(), own.scores.tolist(), strict=True)
     return [
         {
             "image_id": number,

@@ -17,7 +17,7 @@ from avssl.evaluate.transfer.detection.box_precision import Truth
 from avssl.media.decoding.images import still_size
 
 TRAIN, TEST = ("trainval", "train"), ("test", "val")
-"""Parts of VOC and COCO that are learned from and judged on; the first that is there."""
+"""Parts of VOC and COCO that are learned from and evaluated on; the first that is there."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class BoxSet:
 
 
 def open_boxes(data: str | Path, test: str | Path | None = None) -> tuple[BoxSet, BoxSet]:
-    """What is learned from and what is judged on, with the same classes in the same order.
+    """What is learned from and what is evaluated on, with the same classes in the same order.
 
     Args:
         data: a folder laid out as VOC (``JPEGImages``, ``Annotations``, ``ImageSets/Main``) or as COCO
@@ -64,16 +64,16 @@ def open_boxes(data: str | Path, test: str | Path | None = None) -> tuple[BoxSet
         UserError: it is neither, an annotation is damaged, or a part has no object to find.
     """
     if test is None and Path(data).is_file():
-        raise UserError(f"{data} is one part only; give what is judged with --test")
+        raise UserError(f"{data} is one part only; give held-out data with --test")
     parts = [_read(Path(data), TRAIN), _read(Path(test or data), TEST if test is None else (*TEST, *TRAIN))]
     classes = tuple(sorted({name for part in parts for scene in part.scenes for name in scene.names}))
     if not classes:
         raise UserError(f"{data} holds no box that can be used")
-    train, judged = (_numbered(part, classes) for part in parts)
-    for part, place in ((train, data), (judged, test or data)):
+    train, evaluated = (_numbered(part, classes) for part in parts)
+    for part, place in ((train, data), (evaluated, test or data)):
         if not any((~truth.ignored).any() for truth in part.truths):
             raise UserError(f"{place}: no picture of {part.listed} has an object to find that can be used")
-    return train, judged
+    return train, evaluated
 
 
 # --- how --------------------------------------------------------------------------------------------------------
@@ -121,8 +121,12 @@ def _unusable(scene: _Named) -> str | None:
     size = still_size(str(scene.picture))
     if size is None:
         return "not a picture that can be read"
-    told = (scene.width, scene.height)
-    return None if size == told else f"{size[0]}×{size[1]} pixels, but its annotation says {told[0]}×{told[1]}"
+    annotated = (scene.width, scene.height)
+    return (
+        None
+        if size == annotated
+        else f"{size[0]}×{size[1]} pixels, but its annotation says {annotated[0]}×{annotated[1]}"
+    )
 
 
 def _within(scene: _Named, passed_over: list[str]) -> _Named:

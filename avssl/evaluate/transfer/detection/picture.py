@@ -31,29 +31,29 @@ GREY = "#b8b8b8"
 
 
 def draw_detections(
-    path: Path, title: str, test: BoxSet, said: Mapping[str, Sequence[Detections]], seed: int = 0
+    path: Path, title: str, test: BoxSet, detections: Mapping[str, Sequence[Detections]], seed: int = 0
 ) -> None:
-    """Write a sheet of some judged pictures: their truth, then what each detector says.
+    """Write a sheet of some evaluated pictures: their truth, then what each detector says.
 
     Args:
         path: the PNG; it appears whole.
-        said: by name, of all pictures of ``test``.
+        detections: by name, of all pictures of ``test``.
         seed: of which pictures are shown.
     """
     order = np.random.default_rng(seed).permutation(len(test.scenes))
     rows = []
     for i in sorted(order[:SHOWN].tolist()):
         scene = test.scenes[i]
-        counts = [len(scene.truth.boxes), *(int((one[i].scores >= SURE).sum()) for one in said.values())]
+        counts = [len(scene.truth.boxes), *(int((one[i].scores >= SURE).sum()) for one in detections.values())]
         named = max(counts) <= NAMED
         pictures, lines = [_with_truth(scene, test.classes, named)], [_counted(scene)]
-        for one in said.values():
+        for one in detections.values():
             pictures.append(_with_boxes(scene, one[i], test.classes, named))
             lines.append(_found(scene, one[i]))
         rows.append((pictures, lines))
     note = f"Boxes with a score of {SURE} at least. Grey: objects that do not count (difficult, crowds)."
-    across = 2 if len(said) < 2 else 1
-    save_png(draw_rows(title, note, ["truth", *said], rows, across=across), path)
+    across = 2 if len(detections) < 2 else 1
+    save_png(draw_rows(title, note, ["truth", *detections], rows, across=across), path)
 
 
 def _with_truth(scene: BoxPicture, classes: Sequence[str], named: bool) -> Image.Image:
@@ -65,10 +65,12 @@ def _with_truth(scene: BoxPicture, classes: Sequence[str], named: bool) -> Image
     return _drawn(scene, truth.boxes, [classes[k] for k in truth.labels], colours, named)
 
 
-def _with_boxes(scene: BoxPicture, said: Detections, classes: Sequence[str], named: bool) -> Image.Image:
-    sure = np.flatnonzero(said.scores >= SURE)[::-1]  # the surest on top
-    names = [f"{classes[said.labels[i]]} {said.scores[i]:.2f}" for i in sure]
-    return _drawn(scene, said.boxes[sure], names, [COLOURS[said.labels[i] % len(COLOURS)] for i in sure], named)
+def _with_boxes(scene: BoxPicture, detections: Detections, classes: Sequence[str], named: bool) -> Image.Image:
+    sure = np.flatnonzero(detections.scores >= SURE)[::-1]  # the surest on top
+    names = [f"{classes[detections.labels[i]]} {detections.scores[i]:.2f}" for i in sure]
+    return _drawn(
+        scene, detections.boxes[sure], names, [COLOURS[detections.labels[i] % len(COLOURS)] for i in sure], named
+    )
 
 
 def _drawn(
@@ -91,11 +93,11 @@ def _counted(scene: BoxPicture) -> str:
     return f"{scene.picture.name}, {_several(int((~scene.truth.ignored).sum()), 'object')}"
 
 
-def _found(scene: BoxPicture, said: Detections) -> str:
+def _found(scene: BoxPicture, detections: Detections) -> str:
     """How many truths a sure box of their class lies on."""
-    truth, sure = scene.truth, said.scores >= SURE
-    same = said.labels[sure][:, None] == truth.labels[None]
-    near = same & (iou(said.boxes[sure], truth.boxes) > 0.5)
+    truth, sure = scene.truth, detections.scores >= SURE
+    same = detections.labels[sure][:, None] == truth.labels[None]
+    near = same & (iou(detections.boxes[sure], truth.boxes) > 0.5)
     found = int(near.any(0)[~truth.ignored].sum()) if len(near) else 0
     return f"{found} of {int((~truth.ignored).sum())} found, {_several(int(sure.sum()), 'box')}"
 

@@ -1,7 +1,7 @@
-"""Detection: Faster R-CNN on an encoder, frozen or not, learns from pictures with boxes and is judged on others.
+"""Detection: Faster R-CNN on an encoder, frozen or not, learns from pictures with boxes and is evaluated on others.
 
-AdamW, a warm-up over a tenth of the steps, then half a cosine to zero; the last step is judged. Both starts are given
-the same pictures in the same order. Rows are made by :mod:`avssl.evaluate.transfer.detection.rows`.
+AdamW, a warm-up over a tenth of the steps, then half a cosine to zero; the last step is evaluated. Both starts are
+given the same pictures in the same order. Rows are made by :mod:`avssl.evaluate.transfer.detection.rows`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MEASURED = 64
 
 @dataclass(frozen=True)
 class Found:
-    """What the detectors of each start say of the judged pictures, a list for each seed, and what is said blindly."""
+    """Detections of each start in the evaluated pictures, a list for each seed, and those of the blind baseline."""
 
     starts: Mapping[str, Sequence[Sequence[Detections]]]
     blind: Sequence[Detections]
@@ -66,7 +66,7 @@ def detect(
             backbone = network.backbone
             how = "fine-tuned" if choices.finetune else "frozen"
             notes[name] = f"{how}, {backbone.stage}, stride {backbone.geometry.stride}"
-            log(f"{name}, seed {one}: {sum(len(said.boxes) for said in found[name][-1])} detections")
+            log(f"{name}, seed {one}: {sum(len(each.boxes) for each in found[name][-1])} detections")
     return Found(found, blind_boxes(train, test), notes)
 
 

@@ -74,11 +74,13 @@ def seen_classes(train: BoxSet) -> list[bool]:
 
 
 def _figures(
-    said: Sequence[Detections], truths: Sequence[Truth], classes: int, weights: NDArray[np.int64]
+    detections: Sequence[Detections], truths: Sequence[Truth], classes: int, weights: NDArray[np.int64]
 ) -> dict[str, tuple[float, Floats]]:
     """The mean over classes of each metric, and of each draw of pictures."""
     by_metric: dict[str, list[Floats]] = {metric: [] for metric in METRICS}
-    for coco, voc in zip(coco_matched(said, truths, classes), voc_matched(said, truths, classes), strict=True):
+    for coco, voc in zip(
+        coco_matched(detections, truths, classes), voc_matched(detections, truths, classes), strict=True
+    ):
         bars = coco_precision(coco, weights)
         by_metric["ap"].append(bars.mean(0))
         by_metric["ap50"].append(bars[0])

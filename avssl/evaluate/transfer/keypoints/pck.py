@@ -1,8 +1,8 @@
 """PCK, PCKh and the area under them, as pure functions of arrays.
 
-An error is the distance between where a joint is said and where it is, in units of the person: the size of the torso
-(PCK; FLIC), or 0.6 of the diagonal of the head box (PCKh; MPII). A joint that is not annotated is NaN and excluded,
-not failed; so is a person without a unit.
+An error is the distance between where a joint is predicted and where it is, in units of the person: the size of the
+torso (PCK; FLIC), or 0.6 of the diagonal of the head box (PCKh; MPII). A joint that is not annotated is NaN and
+excluded, not failed; so is a person without a unit.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ AUC_STEP = 0.01
 _SLACK = 1e-9  # a distance of exactly α units counts, whatever its last bit
 
 
-def errors_in_units(said: Floats, truth: Floats, unit: Floats) -> Floats:
+def errors_in_units(predicted: Floats, truth: Floats, unit: Floats) -> Floats:
     """Distances divided by the unit of each person: (people, joints); NaN where joint or unit is missing.
 
     Args:
-        said: (people, joints, 2), in the same coordinates as ``truth`` (mind where a data set begins to count).
+        predicted: (people, joints, 2), in the same coordinates as ``truth`` (mind where a data set begins to count).
         truth: (people, joints, 2); NaN where a joint is not annotated.
         unit: (people,) in the same pixels; NaN, 0 or below where there is none.
 
     Raises:
-        ValueError: something that is said is not finite, or the shapes differ.
+        ValueError: a prediction is not finite, or the shapes differ.
     """
-    if said.shape != truth.shape or len(unit) != len(truth):
-        raise ValueError(f"said {said.shape}, truth {truth.shape} and unit {unit.shape} do not fit together")
-    if not np.isfinite(said).all():
-        raise ValueError("a joint must be said to be somewhere; a coordinate is not finite")
+    if predicted.shape != truth.shape or len(unit) != len(truth):
+        raise ValueError(f"said {predicted.shape}, truth {truth.shape} and unit {unit.shape} do not fit together")
+    if not np.isfinite(predicted).all():
+        raise ValueError("a prediction is not finite")
     size = np.where(unit > 0, unit, np.nan)
-    return np.asarray(np.linalg.norm(said - truth, axis=-1) / size[:, None])
+    return np.asarray(np.linalg.norm(predicted - truth, axis=-1) / size[:, None])
 
 
 def head_unit(diagonal: Floats) -> Floats:

@@ -30,7 +30,7 @@ class Skeleton:
         joints: their names, in order; of a pair "left …" and "right …".
         limbs: pairs of joints between which a line is drawn.
         torso: the two joints whose distance is the size of the torso.
-        left_out: joints that are learned but not judged.
+        left_out: joints that are learned but not evaluated.
     """
 
     name: str
@@ -48,8 +48,8 @@ class Skeleton:
         return [self.joints.index(name) if name in self.joints else k for k, name in enumerate(other)]
 
     @property
-    def judged(self) -> list[int]:
-        """Numbers of the joints that are judged."""
+    def evaluated(self) -> list[int]:
+        """Numbers of the joints that are evaluated."""
         return [k for k, name in enumerate(self.joints) if name not in self.left_out]
 
 
@@ -114,7 +114,7 @@ def together(parts: Sequence[People], splits: Sequence[str]) -> People:
     """
     first = parts[0]
     if any(part.skeleton.joints != first.skeleton.joints for part in parts):
-        raise UserError("the parts that are learned from and judged on have other joints; give two of one data set")
+        raise UserError("the parts that are learned from and evaluated on have other joints; give two of one data set")
     return People(
         first.skeleton,
         tuple(name for part in parts for name in part.pictures),
@@ -128,7 +128,7 @@ def together(parts: Sequence[People], splits: Sequence[str]) -> People:
 
 
 def divide(people: People, share: float = 0.25, seed: int = 0) -> tuple[Indices, Indices, str]:
-    """People to learn from, people to judge on, and how they were told apart.
+    """People to learn from, people to evaluate on, and how they were told apart.
 
     By the data set's own split if it has both parts; else a share of the groups, none of which is in both; of a single
     group (one film), a share of its pictures.

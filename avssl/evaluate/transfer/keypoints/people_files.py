@@ -271,7 +271,7 @@ def _people(
 
 
 def _folder(file: Path, pictures: Path | None, name: str) -> Path:
-    """Where the pictures of a file are: where it was said, or the first likely folder that holds this one."""
+    """Where the pictures of a file are: the folder given, or the first likely folder that holds this one."""
     if pictures is not None:
         return pictures
     subset = file.stem.rpartition("_")[2]  # COCO: person_keypoints_val2017 → val2017

@@ -1,4 +1,4 @@
-"""Who is judged on keypoints, in which unit, and the errors of what is said of them."""
+"""Who is evaluated on keypoints, in which unit, and the errors of predictions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def choose_unit(people: People, name: str | None = None, alpha: float | None = N
     unit = Unit(name, alpha or (0.5 if name == "head" else 0.2))
     if not (unit.pixels(people) > 0).any():
         what = "head box (MPII: in gt_NAME.mat or the .mat)" if name == "head" else "torso (left shoulder, right hip)"
-        raise UserError(f"none of the {len(people)} people judged has a {what}; try another --unit")
+        raise UserError(f"none of the {len(people)} people evaluated has a {what}; try another --unit")
     return unit
 
 
@@ -56,7 +56,7 @@ class EvaluatedPeople:
 
     Attributes:
         people: all of them.
-        items: numbers of those that are judged.
+        items: numbers of those that are evaluated.
         unit: what errors are measured in.
         listed: how many there were, with those dropped for want of a unit.
     """
@@ -72,40 +72,40 @@ class EvaluatedPeople:
 
     @property
     def joints(self) -> list[str]:
-        """Names of the judged joints."""
-        return [self.people.skeleton.joints[k] for k in self.people.skeleton.judged]
+        """Names of the evaluated joints."""
+        return [self.people.skeleton.joints[k] for k in self.people.skeleton.evaluated]
 
     @property
     def note(self) -> str:
         """What was dropped, in words."""
-        missing = int(np.isnan(self.people.joints[self.items][:, self.people.skeleton.judged, 0]).sum())
+        missing = int(np.isnan(self.people.joints[self.items][:, self.people.skeleton.evaluated, 0]).sum())
         dropped = self.listed - len(self.items)
         what = "head box" if self.unit.name == "head" else "torso"
         return f"{missing} joints not annotated; {dropped} people without {what} or joints dropped"
 
 
 def evaluated_people(people: People, items: Indices, unit: Unit) -> EvaluatedPeople:
-    """Those of some people that have a unit and a joint to be judged.
+    """Those of some people that have a unit and a joint to be evaluated.
 
     Raises:
         UserError: nobody has.
     """
     able = unit.pixels(people)[items] > 0
-    able &= np.isfinite(people.joints[items][:, people.skeleton.judged, 0]).any(1)
+    able &= np.isfinite(people.joints[items][:, people.skeleton.evaluated, 0]).any(1)
     if not able.any():
-        raise UserError(f"none of the {len(items)} people judged has what {unit.metric} is measured in; try --unit")
+        raise UserError(f"none of the {len(items)} people evaluated has what {unit.metric} is measured in; try --unit")
     return EvaluatedPeople(people, items[able], unit, len(items))
 
 
-def errors_of(points: Floats, judged: EvaluatedPeople) -> Floats:
-    """Errors of what is said of the judged people, in units: (people, judged joints).
+def errors_of(points: Floats, evaluated: EvaluatedPeople) -> Floats:
+    """Errors of predictions for the evaluated people, in units: (people, evaluated joints).
 
     Args:
         points: (people, joints, 2), shares 0..1 of their squares.
     """
-    people, items, joints = judged.people, judged.items, judged.people.skeleton.judged
-    said = people.from_box(points, items)[:, joints]
-    return errors_in_units(said, people.joints[items][:, joints], judged.unit.pixels(people)[items])
+    people, items, joints = evaluated.people, evaluated.items, evaluated.people.skeleton.evaluated
+    predicted = people.from_box(points, items)[:, joints]
+    return errors_in_units(predicted, people.joints[items][:, joints], evaluated.unit.pixels(people)[items])
 
 
 def mean_pose(people: People, items: Indices) -> Floats:

@@ -1,4 +1,4 @@
-"""A picture of keypoints: held-out people with the skeleton that was said beside the true one, and PCK over α."""
+"""A picture of keypoints: held-out people with the predicted skeleton beside the true one, and PCK over α."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = 8
-TRUE, SAID = "#ffffff", "#ff8c1a"
+TRUE, PREDICTED = "#ffffff", "#ff8c1a"
 
 
 def draw_keypoints(
     path: Path,
     title: str,
-    looks: PoseInputs,
-    judged: EvaluatedPeople,
+    inputs: PoseInputs,
+    evaluated: EvaluatedPeople,
     points: Floats,
     errors: Mapping[str, Floats],
 ) -> None:
@@ -33,10 +33,10 @@ def draw_keypoints(
     Args:
         path: the PNG; it appears whole.
         title: a line above.
-        looks: the people as the network saw them.
-        judged: which of them were judged.
-        points: what the first start said of those, (people, joints, 2) as shares of their squares.
-        errors: by name, errors (people, judged joints) in units; the first is that of ``points``.
+        inputs: the people as the network saw them.
+        evaluated: which of them were evaluated.
+        points: predictions of the first start for those, (people, joints, 2) as shares of their squares.
+        errors: by name, errors (people, evaluated joints) in units; the first is that of ``points``.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -50,10 +50,10 @@ def draw_keypoints(
     grid = figure.add_gridspec(2, columns + 1, width_ratios=[1.9] * columns + [4.4])
     for k, person in enumerate(shown):
         axes = figure.add_subplot(grid[k // columns, k % columns])
-        _person(axes, looks, judged, int(person), points[person], first[person])
-    _curves(figure.add_subplot(grid[:, columns]), errors, judged)
+        _person(axes, inputs, evaluated, int(person), points[person], first[person])
+    _curves(figure.add_subplot(grid[:, columns]), errors, evaluated)
     figure.supxlabel(
-        "white: true, orange: said; from the best to the worst of the people judged, with their share of joints right",
+        "white: truth, orange: prediction; from the best to the worst of the people, with their share of joints right",
         fontsize=8.5, color=INK, x=0.01, ha="left",
     )  # fmt: skip
     save_figure(figure, path)
@@ -67,16 +67,16 @@ def _spread(errors: Floats) -> list[int]:
 
 
 def _person(
-    axes: Axes, looks: PoseInputs, judged: EvaluatedPeople, person: int, points: Floats, errors: Floats
+    axes: Axes, inputs: PoseInputs, evaluated: EvaluatedPeople, person: int, points: Floats, errors: Floats
 ) -> None:
-    item = judged.items[person]
-    skeleton = looks.people.skeleton
-    frame = looks.judged(judged.items[person : person + 1])[0].numpy().transpose(1, 2, 0)
+    item = evaluated.items[person]
+    skeleton = inputs.people.skeleton
+    frame = inputs.evaluation(evaluated.items[person : person + 1])[0].numpy().transpose(1, 2, 0)
     axes.imshow(frame, extent=(0, 1, 1, 0), interpolation="bilinear")
-    truth = looks.people.in_box[item]
-    for places, colour in ((truth, TRUE), (points, SAID)):
+    truth = inputs.people.in_box[item]
+    for places, colour in ((truth, TRUE), (points, PREDICTED)):
         _skeleton(axes, places, skeleton.limbs, colour)
-    marks = right(errors, judged.unit.alpha)
+    marks = right(errors, evaluated.unit.alpha)
     axes.set_title(f"{np.nansum(marks):.0f} of {np.isfinite(marks).sum()}", fontsize=8.5, color=INK, pad=3)
     axes.set_xlim(0, 1)
     axes.set_ylim(1, 0)
@@ -93,8 +93,8 @@ def _skeleton(axes: Axes, places: Floats, limbs: Sequence[tuple[int, int]], colo
     axes.scatter(across, down, s=9, color=colour, edgecolors="black", linewidths=0.5, zorder=3)
 
 
-def _curves(axes: Axes, errors: Mapping[str, Floats], judged: EvaluatedPeople) -> None:
-    unit = judged.unit
+def _curves(axes: Axes, errors: Mapping[str, Floats], evaluated: EvaluatedPeople) -> None:
+    unit = evaluated.unit
     alphas = thresholds(unit.alpha)
     colours = {"trained": TONES["train"], BLIND: TONES["chance"]}
     for number, (name, found) in enumerate(errors.items()):
@@ -104,7 +104,7 @@ def _curves(axes: Axes, errors: Mapping[str, Floats], judged: EvaluatedPeople) -
         axes.plot(alphas, curve, color=colour, linestyle=style, linewidth=1.8, label=f"{name}  {curve[-1]:.1f} %")
     what = "0.6 of the head box's diagonal" if unit.name == "head" else "sizes of the torso"
     axes.set_xlabel(f"α, in {what}", fontsize=9, color=INK)
-    axes.set_ylabel(f"joints within α, % ({len(judged.items)} people)", fontsize=9, color=INK)
+    axes.set_ylabel(f"joints within α, % ({len(evaluated.items)} people)", fontsize=9, color=INK)
     axes.set_xlim(0, unit.alpha)
     axes.set_ylim(0, 100)
     dress(axes)

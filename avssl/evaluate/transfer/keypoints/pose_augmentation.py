@@ -58,7 +58,7 @@ class PoseInputs:
         self._room = KEPT_BYTES // (3 * (side + 2 * self.margin) ** 2)
         self._picture = lru_cache(maxsize=4)(read_image)  # people of one picture mostly come together
 
-    def judged(self, items: Indices) -> Tensor:
+    def evaluation(self, items: Indices) -> Tensor:
         """The square of each person: uint8 (items, 3, side, side)."""
         inner = slice(self.margin, self.margin + self.side)
         return torch.from_numpy(np.stack([self.canvas(int(i))[:, inner, inner] for i in items]))

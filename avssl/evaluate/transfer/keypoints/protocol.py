@@ -1,9 +1,9 @@
-"""Keypoints: a small head on an encoder learns where the joints of people are, and is judged on other people.
+"""Keypoints: a small head on an encoder learns where the joints of people are, and is evaluated on other people.
 
 The head (:class:`avssl.networks.pose.PoseNetwork`) sits on all stages of the frozen encoder, or the encoder is
-fine-tuned with it. AdamW, a warm-up over a tenth of the steps, then half a cosine to zero; the last step is judged. Of
-several learning rates each start takes its own best by the area under PCK on held-out people to learn from. Blind: the
-mean place of each joint in the square, over the people learned from.
+fine-tuned with it. AdamW, a warm-up over a tenth of the steps, then half a cosine to zero; the last step is evaluated.
+Of several learning rates each start takes its own best by the area under PCK on held-out people to learn from. Blind:
+the mean place of each joint in the square, over the people learned from.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from avssl.networks.pose import PoseNetwork, pose_loss
 from avssl.samplers.keys import generator
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
-JUDGED_AT_ONCE = 32
+BATCH = 32
 CHOSEN_ON = 0.2
 """Share of the people learned from on which the learning rate is chosen."""
 
@@ -43,9 +43,9 @@ class Outcome:
 
     Attributes:
         rows: see :func:`avssl.evaluate.transfer.keypoints.rows.keypoint_rows`.
-        points: what the trained encoder's head said of the judged people with the first seed, (people, joints, 2) as
-            shares of their squares.
-        errors: (people, judged joints) in units, with the first seed: "trained", "random", "mean-pose".
+        points: predictions of the trained encoder's head for the evaluated people with the first seed: (people, joints,
+            2) as shares of their squares.
+        errors: (people, evaluated joints) in units, with the first seed: "trained", "random", "mean-pose".
     """
 
     rows: list[ResultRow]
@@ -55,9 +55,9 @@ class Outcome:
 
 def evaluate_keypoints(
     encoder: ImageEncoder,
-    looks: PoseInputs,
+    inputs: PoseInputs,
     train: Indices,
-    judged: EvaluatedPeople,
+    evaluated: EvaluatedPeople,
     choices: Pose,
     context: Context,
     *,
@@ -68,7 +68,7 @@ def evaluate_keypoints(
     """An encoder, and the same with random weights, each with a head that learns from ``train``.
 
     Args:
-        seeds: how many times all is repeated, with other heads, looks and random weights.
+        seeds: how many times all is repeated, with other heads, inputs and random weights.
         log: called with a line as each is done.
 
     Raises:
@@ -76,24 +76,24 @@ def evaluate_keypoints(
     """
     found: dict[str, list[Floats]] = {"trained": [], "random": []}
     notes: dict[str, str] = {}
-    said: list[Floats] = []
+    predicted: list[Floats] = []
     how = "fine-tuned" if choices.finetune else "frozen"
     for seed in range(context.seed, context.seed + seeds):
         twin = random_twin(encoder, seed)
         for name, start in {"trained": encoder, "random": twin}.items():
-            network, told = learn(start, looks, train, choices, judged.unit, seed, device)
-            said.append(predict(network, looks, judged.items))
-            found[name].append(errors_of(said[-1], judged))
-            notes.setdefault(name, f"{how}, {told}")
-            log(f"{name}, seed {seed}: {told}")
-    blind = errors_of(mean_pose(looks.people, train)[None].repeat(len(judged.items), axis=0), judged)
-    rows = keypoint_rows(found, blind, judged, context, notes)
-    return Outcome(rows, said[0], {name: some[0] for name, some in found.items()} | {BLIND: blind})
+            network, chosen = learn(start, inputs, train, choices, evaluated.unit, seed, device)
+            predicted.append(predict(network, inputs, evaluated.items))
+            found[name].append(errors_of(predicted[-1], evaluated))
+            notes.setdefault(name, f"{how}, {chosen}")
+            log(f"{name}, seed {seed}: {chosen}")
+    blind = errors_of(mean_pose(inputs.people, train)[None].repeat(len(evaluated.items), axis=0), evaluated)
+    rows = keypoint_rows(found, blind, evaluated, context, notes)
+    return Outcome(rows, predicted[0], {name: some[0] for name, some in found.items()} | {BLIND: blind})
 
 
 def learn(
     start: ImageEncoder,
-    looks: PoseInputs,
+    inputs: PoseInputs,
     items: Indices,
     choices: Pose,
     unit: Unit,
@@ -106,22 +106,22 @@ def learn(
         UserError: no such stage, pictures too small for the encoder, or too few people to choose a rate on.
     """
     if len(choices.rates) == 1:
-        return fit(start, looks, items, choices, choices.rates[0], seed, device), f"learning rate {choices.rates[0]:g}"
-    people = looks.people.part(items)
+        return fit(start, inputs, items, choices, choices.rates[0], seed, device), f"learning rate {choices.rates[0]:g}"
+    people = inputs.people.part(items)
     rest, held, _ = divide(replace(people, splits=(None,) * len(people)), CHOSEN_ON, seed)
-    evaluated = EvaluatedPeople(looks.people, items[held], unit, len(held))
+    evaluated = EvaluatedPeople(inputs.people, items[held], unit, len(held))
 
     def score(rate: float) -> float:
-        network = fit(start, looks, items[rest], choices, rate, seed, device)
-        return float(np.nan_to_num(pck_auc(errors_of(predict(network, looks, items[held]), evaluated), unit.alpha)))
+        network = fit(start, inputs, items[rest], choices, rate, seed, device)
+        return float(np.nan_to_num(pck_auc(errors_of(predict(network, inputs, items[held]), evaluated), unit.alpha)))
 
     rate = best_of(choices.rates, score)
-    return fit(start, looks, items, choices, rate, seed, device), f"learning rate {rate:g}"
+    return fit(start, inputs, items, choices, rate, seed, device), f"learning rate {rate:g}"
 
 
 def fit(
     start: ImageEncoder,
-    looks: PoseInputs,
+    inputs: PoseInputs,
     items: Indices,
     choices: Pose,
     rate: float,
@@ -131,12 +131,12 @@ def fit(
     """A network trained from a copy of ``start`` on these people, in eval mode."""
     with own_random_state():
         seed_torch(hashed(seed, "pose-head"))
-        network = _network(start, looks, choices).to(device).train()
+        network = _network(start, inputs, choices).to(device).train()
     size = min(choices.batch_size, max(2, len(items)))
 
     def loss(step: int) -> Tensor:
         chosen = items[batch_of_step(len(items), size, step, seed)]
-        frames, truth = looks.training(chosen, generator(seed, "looks", step), device)
+        frames, truth = inputs.training(chosen, generator(seed, "looks", step), device)
         return pose_loss(network, network(frames), truth)
 
     minimize(network, loss, steps=choices.steps, rate=rate, weight_decay=choices.weight_decay)
@@ -144,12 +144,12 @@ def fit(
 
 
 @torch.no_grad()
-def predict(network: PoseNetwork, looks: PoseInputs, items: Indices) -> Floats:
+def predict(network: PoseNetwork, inputs: PoseInputs, items: Indices) -> Floats:
     """Where the joints of some people are, in shares 0..1 of their squares: (items, joints, 2)."""
     device = next(network.head.parameters()).device
     found = [
-        network.points(network(looks.judged(items[first : first + JUDGED_AT_ONCE]).to(device))).cpu().numpy()
-        for first in range(0, len(items), JUDGED_AT_ONCE)
+        network.points(network(inputs.evaluation(items[first : first + BATCH]).to(device))).cpu().numpy()
+        for first in range(0, len(items), BATCH)
     ]
     return np.concatenate(found).astype(np.float64)
 
@@ -157,12 +157,12 @@ def predict(network: PoseNetwork, looks: PoseInputs, items: Indices) -> Floats:
 # --- how --------------------------------------------------------------------------------------------------------
 
 
-def _network(start: ImageEncoder, looks: PoseInputs, choices: Pose) -> PoseNetwork:
+def _network(start: ImageEncoder, inputs: PoseInputs, choices: Pose) -> PoseNetwork:
     encoder = copy.deepcopy(start).cpu()
-    channels = {name: count for name, (count, _) in stage_channels(encoder, looks.side).items()}
+    channels = {name: count for name, (count, _) in stage_channels(encoder, inputs.side).items()}
     strange = [name for name in choices.stages or () if name not in channels]
     if strange:
         raise UserError(f"the encoder has no stage called {strange[0]!r}; it has: {', '.join(channels)}")
     chosen = {name: count for name, count in channels.items() if choices.stages is None or name in choices.stages}
-    cells = max(16, looks.side // 4)
-    return PoseNetwork(encoder, chosen, len(looks.people.skeleton.joints), cells, choices.width, not choices.finetune)
+    cells = max(16, inputs.side // 4)
+    return PoseNetwork(encoder, chosen, len(inputs.people.skeleton.joints), cells, choices.width, not choices.finetune)

@@ -17,25 +17,25 @@ from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeop
 def keypoint_rows(
     found: Mapping[str, Sequence[Floats]],
     blind: Floats,
-    judged: EvaluatedPeople,
+    evaluated: EvaluatedPeople,
     context: Context,
     notes: Mapping[str, str],
 ) -> list[ResultRow]:
     """The rows: of each start the mean, the area and the joints; then the blind ones; then the first start's gain.
 
-    With one seed an interval is of the judged people; with several a value is the mean over seeds, and there
+    With one seed an interval is of the evaluated people; with several a value is the mean over seeds, and there
     is a row START/seedN each.
 
     Args:
-        found: errors (people, judged joints) of each start, for each seed.
+        found: errors (people, evaluated joints) of each start, for each seed.
         blind: those of the mean pose.
-        judged: whose errors they are.
+        evaluated: whose errors they are.
         context: what all rows share.
         notes: a line on each start.
     """
     rows: list[ResultRow] = []
     for name, runs in found.items():
-        each = [_figures(name, errors, blind, judged, context, notes.get(name, "")) for errors in runs]
+        each = [_figures(name, errors, blind, evaluated, context, notes.get(name, "")) for errors in runs]
         if len(runs) == 1:
             rows += each[0]
             continue
@@ -43,21 +43,21 @@ def keypoint_rows(
             seed = context.seed + k
             rows += [replace(row, name=f"{name}/seed{seed}", seed=seed) for row in some if row.name == name]
         rows += [mean_of_repeats([some[k] for some in each], "seeds") for k in range(len(each[0]))]
-    note = f"the mean place of each joint in the square; {judged.note}"
-    rows += [replace(row, chance=None) for row in _figures(BLIND, blind, blind, judged, context, note)]
+    note = f"the mean place of each joint in the square; {evaluated.note}"
+    rows += [replace(row, chance=None) for row in _figures(BLIND, blind, blind, evaluated, context, note)]
     first, *others = found
     if others:
-        rows.append(_gain(first, found[first][0], others[0], found[others[0]][0], judged, context))
+        rows.append(_gain(first, found[first][0], others[0], found[others[0]][0], evaluated, context))
     return rows
 
 
 def _figures(
-    name: str, errors: Floats, blind: Floats, judged: EvaluatedPeople, context: Context, note: str
+    name: str, errors: Floats, blind: Floats, evaluated: EvaluatedPeople, context: Context, note: str
 ) -> list[ResultRow]:
-    unit = judged.unit
+    unit = evaluated.unit
     marks, areas = right(errors, unit.alpha), joint_areas(errors, unit.alpha)
-    groups, count, curve = judged.groups, len(errors), f"{unit.metric.split('@')[0]}-auc@0..{unit.alpha:g}"
-    context = _of_people(context, judged)
+    groups, count, curve = evaluated.groups, len(errors), f"{unit.metric.split('@')[0]}-auc@0..{unit.alpha:g}"
+    context = _of_people(context, evaluated)
     sizes: dict[str, Any] = {"n": count, "clusters": len(set(groups))}
     about = f"area under PCK for α from 0 to {unit.alpha:g} by {AUC_STEP:g}, divided by {unit.alpha:g}"
     mean, area = pck(errors, unit.alpha), pck_auc(errors, unit.alpha)
@@ -68,7 +68,7 @@ def _figures(
         context.row(name, curve, area, of_area, chance=levels[1], note=about, **sizes),
     ]
     blind_marks = right(blind, unit.alpha)
-    for k, joint in enumerate(judged.joints):
+    for k, joint in enumerate(evaluated.joints):
         there = np.isfinite(errors[:, k])
         if there.any():
             rows.append(
@@ -86,25 +86,27 @@ def _figures(
     return rows
 
 
-def _gain(name: str, ours: Floats, other: str, theirs: Floats, judged: EvaluatedPeople, context: Context) -> ResultRow:
+def _gain(
+    name: str, ours: Floats, other: str, theirs: Floats, evaluated: EvaluatedPeople, context: Context
+) -> ResultRow:
     """How much higher the first figure is on the same people; the bootstrap draws both alike."""
-    alpha = judged.unit.alpha
+    alpha = evaluated.unit.alpha
     difference = right(ours, alpha) - right(theirs, alpha)
-    return _of_people(context, judged).row(
+    return _of_people(context, evaluated).row(
         "gain",
-        f"{judged.unit.metric}-difference",
+        f"{evaluated.unit.metric}-difference",
         float(np.nanmean(difference)),
-        _bootstrap(difference, judged.groups, context, DIFFERENCE),
+        _bootstrap(difference, evaluated.groups, context, DIFFERENCE),
         n=len(ours),
-        clusters=len(set(judged.groups)),
+        clusters=len(set(evaluated.groups)),
         chance=0.0,
         note=f"{name} minus {other}",
     )
 
 
-def _of_people(context: Context, judged: EvaluatedPeople) -> Context:
-    groups = judged.groups
-    return replace(context, unit="group" if len(set(groups)) < len(groups) else "person", listed=judged.listed)
+def _of_people(context: Context, evaluated: EvaluatedPeople) -> Context:
+    groups = evaluated.groups
+    return replace(context, unit="group" if len(set(groups)) < len(groups) else "person", listed=evaluated.listed)
 
 
 def _wilson(marks: Floats, groups: Sequence[str]) -> tuple[float, float]:

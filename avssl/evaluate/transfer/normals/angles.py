@@ -25,16 +25,16 @@ BINS = 9000
 _HEAD = 3 + len(WITHIN)
 
 
-def angles(said: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> Floats:
-    """Degrees between what is said and what is true at each valid pixel: (n,), 0..180.
+def angles(predicted: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> Floats:
+    """Degrees between prediction and truth at each valid pixel: (n,), 0..180.
 
     arccos of the cosine clipped to −1..1, of vectors brought to length 1. A vector of length 0 says nothing: 90.
 
     Args:
-        said, truth: (3, h, w); a truth without length is not valid.
+        predicted, truth: (3, h, w); a truth without length is not valid.
         valid: bool (h, w); all if None.
     """
-    a, b = (np.asarray(one, np.float64).reshape(3, -1) for one in (said, truth))
+    a, b = (np.asarray(one, np.float64).reshape(3, -1) for one in (predicted, truth))
     lengths = np.linalg.norm(b, axis=0)
     kept = lengths > 0
     if valid is not None:

@@ -25,7 +25,7 @@ NO_TRUTH = 235  # pale grey, which no unit vector has
 def draw_normals(
     path: Path, title: str, test: NormalSet, networks: Mapping[str, NormalsNetwork], side: int, seed: int = 0
 ) -> None:
-    """Write a sheet of some judged pictures.
+    """Write a sheet of some evaluated pictures.
 
     Args:
         path: the PNG; it appears whole.
@@ -40,9 +40,9 @@ def draw_normals(
         pictures = [_fitted(picture_of(one.picture), one), _coloured(one.normals, one, one.valid)]
         lines = [test.names[i], f"{100 * one.valid.mean():.0f} % of the pixels have a normal"]
         for network in networks.values():
-            said = predict_normals(network, one, side)
-            off = angles(said, one.normals, one.valid)
-            pictures.append(_coloured(said, one, None))
+            predicted = predict_normals(network, one, side)
+            off = angles(predicted, one.normals, one.valid)
+            pictures.append(_coloured(predicted, one, None))
             lines.append(f"mean {off.mean():.1f}°, median {np.median(off):.1f}°")
         rows.append((pictures, lines))
     note = "Red, green and blue are x, y and z from -1 to 1; pale grey: no truth."

@@ -1,4 +1,4 @@
-"""Surface normals: a small decoder on an encoder learns surface normals, and is judged on other pictures.
+"""Surface normals: a small decoder on an encoder learns surface normals, and is evaluated on other pictures.
 
 The decoder (:class:`avssl.networks.normals.NormalsNetwork`) sits on all stages of the frozen encoder, or the encoder is
 fine-tuned with it. By default it says unit vectors, trained by 1 − cosine: no codebook, and nothing below which its
@@ -43,7 +43,7 @@ SAMPLED, MEASURED = 20_000, 64
 
 @dataclass(frozen=True)
 class NormalTallies:
-    """The rows of sums (pictures, numbers) of each start, for each seed, and of what is said blindly.
+    """The rows of sums (pictures, numbers) of each start, for each seed, and of blind baselines.
 
     Attributes:
         networks: of each start, the first seed's.
@@ -58,7 +58,7 @@ class NormalTallies:
 
 @dataclass(frozen=True)
 class BlindNormals:
-    """What is said without looking: the mean of all training normals, and that of each place, (3,) and (3, h, w)."""
+    """Predictions without looking: the mean of all training normals, and that of each place, (3,) and (3, h, w)."""
 
     constant: NDArray[np.float32]
     mean_map: NDArray[np.float32]
@@ -75,7 +75,7 @@ def evaluate_normals(
     log: Log = no_log,
     on_progress: OnProgress | None = None,
 ) -> NormalTallies:
-    """Train a decoder on each start for each seed and judge it on ``test``.
+    """Train a decoder on each start for each seed and evaluate it on ``test``.
 
     Raises:
         UserError: too few different normals for the clusters, or the loss became NaN.
@@ -138,7 +138,7 @@ def fit_normals(
 
 @torch.no_grad()
 def predict_normals(network: NormalsNetwork, one: NormalPicture, side: int) -> NDArray[np.float32]:
-    """What is said of a picture, unit vectors (3, h, w) at the size of its truth."""
+    """The prediction for a picture: unit vectors (3, h, w) at the size of its truth."""
     device = network.whole.weight.device
     frame = torch.from_numpy(_resized(one.picture, _working_size(one.picture, side)))[None].to(device)
     height, width = one.valid.shape

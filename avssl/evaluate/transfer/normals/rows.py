@@ -1,4 +1,4 @@
-"""Rows of surface normals: ``trained``, ``random``, what is said blindly, and the gain.
+"""Rows of surface normals: ``trained``, ``random``, blind baselines, and the gain.
 
 ``blind/constant`` is one normal for all pixels, the mean over the training pictures; ``blind/mean-map`` the mean normal
 of each place; chance is the better of the two. Intervals: bootstrap over pictures, never over pixels.
@@ -22,15 +22,15 @@ from avssl.evaluate.transfer.normals.sets import NormalSet
 Floats = NDArray[np.float64]
 
 
-def normal_rows(judged: NormalTallies, test: NormalSet, context: Context) -> list[ResultRow]:
-    """Rows of all metrics of each start, of what is said blindly, and of "gain", the first start minus the second.
+def normal_rows(tallies: NormalTallies, test: NormalSet, context: Context) -> list[ResultRow]:
+    """Rows of all metrics of each start, of blind baselines, and of "gain", the first start minus the second.
 
     Of angles less is better, so a gain below 0 is one. With several seeds the value is the mean over seeds, and
     there is a row START/seedN each.
     """
-    blind = {name: _figures(rows, context) for name, rows in judged.blind.items()}
+    blind = {name: _figures(rows, context) for name, rows in tallies.blind.items()}
     chance = {metric: _better(metric, [values[metric][0] for values in blind.values()]) for metric in METRICS}
-    some = next(iter(judged.blind.values()))
+    some = next(iter(tallies.blind.values()))
     context = replace(context, unit="picture")
     sizes: dict[str, Any] = {
         "n": int(some[:, 0].sum()),
@@ -39,9 +39,9 @@ def normal_rows(judged: NormalTallies, test: NormalSet, context: Context) -> lis
         "used": len(test),
     }
     few = f"; only {len(test)} pictures to draw from" if len(test) < 10 else ""
-    starts = {name: [_figures(one, context) for one in runs] for name, runs in judged.starts.items()}
+    starts = {name: [_figures(one, context) for one in runs] for name, runs in tallies.starts.items()}
     rows = rows_of_starts(
-        context, starts, chance, {name: judged.notes[name] + few for name in starts}, _bounds, **sizes
+        context, starts, chance, {name: tallies.notes[name] + few for name in starts}, _bounds, **sizes
     )
     words = {
         "constant": "the mean normal of all training pixels, everywhere",

@@ -81,8 +81,8 @@ class NormalSet:
 
 
 def open_normals(data: str | Path, test: str | Path | None = None) -> tuple[NormalSet, NormalSet]:
-    """What is learned from and what is judged on. Every picture is read once; one that cannot be, or has no pixel with
-    a normal, is passed over.
+    """What is learned from and what is evaluated on. Every picture is read once; one that cannot be, or has no pixel
+    with a normal, is passed over.
 
     Args:
         data, test: places as this module describes; of a place with parts the one that fits is taken.
@@ -92,36 +92,36 @@ def open_normals(data: str | Path, test: str | Path | None = None) -> tuple[Norm
             never divided by chance: neighbouring frames of one scene would be on both sides.
     """
     train, divided = _open(Path(data), "train")
-    judged, _ = _open(Path(data if test is None else test), "test")
+    evaluated, _ = _open(Path(data if test is None else test), "test")
     if test is None and not divided:
         raise UserError(
-            f"{data} has no parts (train/ and test/, train.txt and test.txt, or splits.mat); give what is judged with "
+            f"{data} has no parts (train/ and test/, train.txt and test.txt, or splits.mat); give held-out data with "
             f"--test"
         )
-    train, judged = _looked_at(train), _looked_at(judged)
-    for part, place in ((train, data), (judged, test or data)):
+    train, evaluated = _looked_at(train), _looked_at(evaluated)
+    for part, place in ((train, data), (evaluated, test or data)):
         if not len(part):
             reason = f": {part.passed_over[0]}" if part.passed_over else ""
             raise UserError(f"{place} holds no picture with normals that can be used{reason}")
-    return train, judged
+    return train, evaluated
 
 
 def unit_normals(
-    values: NDArray[Any], told: NDArray[Any] | None = None
+    values: NDArray[Any], mask: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Unit vectors (3, h, w) and where there are any (h, w), from stored numbers.
 
     Args:
         values: (3, h, w); bytes are value / 127.5 − 1.
-        told: (h, w), above 0 where there is truth; by the length of the vectors alone if None.
+        mask: (h, w), above 0 where there is truth; by the length of the vectors alone if None.
     """
     vectors = values.astype(np.float32)
     if values.dtype == np.uint8:
         vectors = vectors / 127.5 - 1
     length = np.linalg.norm(vectors, axis=0)
     valid = np.isfinite(length) & (length > 0.5) & (length < 1.5)  # 128, 128, 128 and 0, 0, 0 stand for no truth
-    if told is not None:
-        valid &= told > 0
+    if mask is not None:
+        valid &= mask > 0
     return np.where(valid, vectors / np.where(valid, length, 1), 0).astype(np.float32), valid
 
 
@@ -232,13 +232,13 @@ def _first(folder: Path, stems: Sequence[str], suffixes: Sequence[str]) -> Path 
 
 
 def _read(files: _Files) -> NormalPicture:
-    picture, told = read_image(str(files.picture)), None
+    picture, mask = read_image(str(files.picture)), None
     if files.valid is not None:
-        told = np.load(files.valid) if files.valid.suffix == ".npy" else read_image(str(files.valid))[0]
+        mask = np.load(files.valid) if files.valid.suffix == ".npy" else read_image(str(files.valid))[0]
     values = _normals_of(files.normals)
-    if told is not None and told.shape != values.shape[1:]:
-        raise MediaError(str(files.valid), f"{told.shape} pixels, but its normals have {values.shape[1:]}")
-    normals, valid = unit_normals(values, told)
+    if mask is not None and mask.shape != values.shape[1:]:
+        raise MediaError(str(files.valid), f"{mask.shape} pixels, but its normals have {values.shape[1:]}")
+    normals, valid = unit_normals(values, mask)
     return _checked(NormalPicture(picture, normals, valid), str(files.normals))
 
 
@@ -292,11 +292,11 @@ def _array_file(file: Path) -> NormalSet:
     picture, counts = _Picker(pictures, file), _Picker(normals, file)
     if len(picture) != len(counts):
         raise UserError(f"{file} holds {len(picture)} pictures and {len(counts)} normals")
-    told = None if valid is None else _Picker(valid, file, planes=False)
+    mask = None if valid is None else _Picker(valid, file, planes=False)
 
     def read(name: str) -> NormalPicture:
         i = int(name) - 1
-        vectors, there = unit_normals(counts(i), None if told is None else told(i))
+        vectors, there = unit_normals(counts(i), None if mask is None else mask(i))
         return _checked(NormalPicture(picture(i).astype(np.uint8), vectors, there), f"{file}, number {name}")
 
     names = tuple(f"{k:04d}" for k in range(1, len(picture) + 1))
