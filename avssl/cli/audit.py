@@ -11,10 +11,10 @@ from avssl.cli.command import Command
 from avssl.experiment.audit_options import AuditOptions, audited
 from avssl.system.console import log
 from avssl.system.files import whole_file, write_json
+from avssl.tasks.registry import get
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import Audit
-    from avssl.tasks.base import Task
 
 WHAT = """Audit data before training: duplicates and sources, what the test part shares with the training part, and
 cheap cues (loudness, hum, borders, grain, encoding) that match pictures with sounds. With --task also each known
@@ -29,9 +29,10 @@ avssl audit train/ --test test/ --task av-correspondence --json audit.json"""
 
 def run(argv: Sequence[str]) -> None:
     """Audit and print."""
-    kind = _task_of(argv)
     command = Command("avssl audit", WHAT, EXAMPLE)
     command.add(AuditOptions)
+    name = command.peek(argv, "task")
+    kind = None if name is None else get(name)  # its options are options of this command
     if kind is not None:
         command.add(kind.Options, f"the puzzle and the network of {kind.name}")
     values = command.parse(argv)
@@ -45,19 +46,6 @@ def run(argv: Sequence[str]) -> None:
         with whole_file(Path(options.html), "w") as page:
             page.write(found.html())
         log(f"page in {options.html}")
-
-
-def _task_of(argv: Sequence[str]) -> type[Task] | None:
-    """The task that is named: its options are options of this command."""
-    from avssl.tasks.registry import get
-
-    words = list(argv)
-    for place, word in enumerate(words):
-        if word == "--task" and place + 1 < len(words):
-            return get(words[place + 1])
-        if word.startswith("--task="):
-            return get(word.partition("=")[2])
-    return None
 
 
 _COLOURS = {

@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from avssl.cli.help_text import help_text
 from avssl.errors import UserError, did_you_mean
-from avssl.options import Option, Values, options_of, resolve
+from avssl.options import Option, Values, options_of, read_yaml, resolve
 from avssl.options.kinds import NO, YES, from_text, is_bool, is_list, wanted
 from avssl.options.resolve import read, refusal
 
 T = TypeVar("T")
+
+
+CONFIG = Option("config", str | None, None, "YAML file of these options; flags override it", metavar="YAML")
+"""What every command with options has, unless its own options have one of this name, which it reads by itself."""
 
 
 class Command:
@@ -43,13 +48,18 @@ class Command:
         self.name = name
         self.summary = summary
         self.example = example
-        self.groups: dict[str, list[Option]] = {"options": []}
+        self._groups: dict[str, list[Option]] = {"options": []}
         self._exclusive = exclusive
         self._section = section
 
     def add(self, options: Iterable[Option] | type[Any], title: str = "options") -> None:
         """Options, or a dataclass of them, listed in the help under ``title``."""
-        self.groups.setdefault(title, []).extend(options_of(options) if isinstance(options, type) else options)
+        self._groups.setdefault(title, []).extend(options_of(options) if isinstance(options, type) else options)
+
+    @property
+    def groups(self) -> dict[str, list[Option]]:
+        """Options by title, as the help lists them."""
+        return self._groups | {"options": [*self._groups["options"], CONFIG]} if self._reads_file else self._groups
 
     @property
     def options(self) -> dict[str, Option]:
@@ -78,7 +88,8 @@ class Command:
         for name in [name for name in given if "." in name]:
             part, _, own = name.partition(".")
             parts.setdefault(part, {})[own] = read({name: given.pop(name)}, known, "", "flag")[name]
-        values = resolve(self.options.values(), given, exclusive=self._exclusive, source="flag")
+        config = CONFIG.name if self._reads_file else None
+        values = resolve(self.options.values(), given, config=config, exclusive=self._exclusive, source="flag")
         values.update(parts)
         values.given |= parts.keys()
         for option in self.options.values():
@@ -87,7 +98,23 @@ class Command:
                 raise UserError(f"{self.name} wants {what}, {option.help}; see {self.name} --help")
         return values
 
+    def peek(self, argv: Sequence[str], name: str) -> str | None:
+        """The value of an option that decides which others there are, before those are known; None if not given."""
+        found: dict[str, str] = {}
+        for place, word in enumerate(argv):
+            flag, equals, value = word.partition("=")
+            if flag in (f"--{name}", CONFIG.flag) and (equals or place + 1 < len(argv)):
+                found[flag[2:]] = value if equals else argv[place + 1]
+        if name not in found and CONFIG.name in found:
+            found |= {str(key): value for key, value in read_yaml(Path(found[CONFIG.name])).items() if key == name}
+        return found.get(name)
+
     # --- how ----------------------------------------------------------------------------------------------
+
+    @property
+    def _reads_file(self) -> bool:
+        own = [option.name for options in self._groups.values() for option in options]
+        return bool(own) and CONFIG.name not in own
 
     def _read(self, argv: Sequence[str], known: dict[str, Option]) -> dict[str, Any]:
         """What was typed, converted, by the options' names; ``known`` gets those of each part that is named."""

@@ -190,6 +190,26 @@ def test_a_wrong_config_is_told_with_its_name(avssl: Call, tmp_path: Path, yaml:
 
 
 @pytest.mark.parametrize(
+    ("command", "yaml", "said"),
+    [
+        (("evaluate", "av-correspondence"), "run: r\npuzzles: 0\n", "own.yaml: puzzles (0) must be at least 1"),
+        (("evaluate", "linear"), "rum: r\n", "own.yaml: no option is called 'rum'; did you mean 'run'?"),
+        (("evaluate", "linear"), "run: r\ndata: nowhere\n", "nowhere: no such file or folder"),
+        (("audit",), "data: clips\ntask: rotaton\n", "no task is called 'rotaton'; did you mean 'rotation'?"),
+        (("audit",), "data: clips\ntask: rotation\nsides: 3\n", "no option is called 'sides'; did you mean 'side'?"),
+        (("embed",), "files: [a.mp4]\nrun: r\n", "wants -o OUT"),
+        (("index",), "data: nowhere\n", "nowhere: no such file or folder"),
+    ],
+)
+def test_every_command_reads_its_options_from_a_file_too(
+    avssl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], yaml: str, said: str
+):
+    monkeypatch.chdir(tmp_path)
+    Path("own.yaml").write_text(yaml)
+    assert said in one_line(avssl(*command, "--config", "own.yaml"))
+
+
+@pytest.mark.parametrize(
     "command", [("show", "av-correspondence"), ("evaluate", "av-correspondence"), ("embed", "a.mp4")]
 )
 def test_a_run_that_is_none_is_told_so(avssl: Call, tmp_path: Path, command: tuple[str, ...]):

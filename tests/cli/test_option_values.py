@@ -165,6 +165,31 @@ def test_help_shows_every_option_with_its_default_and_the_example(capsys: pytest
         assert part in text
 
 
+def test_every_command_takes_its_options_from_a_file_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    command = Command("avssl toy", "A toy.")
+    command.add([Option("files", tuple[str, ...], (), "which", positional=True, required=True)])
+    command.add(Toy, "training")
+    config = tmp_path / "toy.yaml"
+    config.write_text("files: [a, b]\nbatch-size: 5\nflip: off\n")
+    values = command.parse(["--config", str(config), "--batch-size", "6"])
+    assert (values["files"], values["batch_size"], values["flip"]) == (("a", "b"), 6, False)
+    config.write_text("bach_size: 5\n")
+    with pytest.raises(UserError, match="did you mean 'batch_size'"):
+        command.parse(["--config", str(config)])
+    with pytest.raises(SystemExit):
+        command.parse(["--help"])
+    assert "--config YAML" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--optimizer", "sgd"], ["--optimizer=sgd"], ["--config", "{file}"]])
+def test_an_option_that_decides_which_others_there_are_is_seen_first(words: list[str], tmp_path: Path):
+    (tmp_path / "toy.yaml").write_text("optimizer: sgd\n")
+    command = Command("avssl toy", "A toy.")
+    command.add(Toy)
+    assert command.peek([word.format(file=tmp_path / "toy.yaml") for word in words], "optimizer") == "sgd"
+    assert command.peek(["--optimizer"], "optimizer") is None
+
+
 def test_a_flag_with_a_part_s_name_before_it_is_that_part_s():
     def section(name: str) -> list[Option]:
         if name != "second-toy":
