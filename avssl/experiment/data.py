@@ -1,4 +1,4 @@
-"""From ``--data`` and ``--test`` to what a task trains on, is validated on and is judged on."""
+"""From ``--data`` and ``--test`` to what a task trains on, is validated on and is evaluated on."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a task trains on, is validated on, and is judged on; the last two None where there is none.
+    """What a task trains on, is validated on, and is evaluated on; the last two None where there is none.
 
     ``sources``: those of all that was opened, before it was divided.
     """
@@ -168,7 +168,7 @@ def _warn_of_shared(parts: Parts) -> None:
 def held_out_of(run: TrainedTask) -> Media:
     """What a run held out of its own data: its test part, or, of a run that has none, its validation part.
 
-    Divided as the training divided it, so that nothing is judged that was learned from.
+    Divided as the training divided it, so that it is evaluated on nothing that it learned from.
 
     Raises:
         UserError: the run held nothing out.
@@ -202,7 +202,7 @@ def options_of_run(config: Mapping[str, Any]) -> DataOptions:
 
 
 def trained_part(task: Task, options: DataOptions, seed: int, need_test: bool) -> Media:
-    """What a training with these options learns from; nothing is prepared and nothing said."""
+    """What a training with these options learns from; nothing is prepared and nothing logged."""
     with quiet():
         return _divided(opened(task, options, seed, need_test=need_test), lambda media: media).train
 
@@ -240,7 +240,7 @@ def offer_tables(source: str) -> None:
 
 
 def open_sourced(source: str, sources: str, source_column: str | None = None) -> Media:
-    """The media of a place, whose items tell the sources that ``--sources`` asks for."""
+    """The media of a place, whose items name the sources that ``--sources`` asks for."""
     mode = data_sources.asked(sources, source_column)
     media = open_source(source, data_sources.column_of(mode, source))
     return data_sources.carried(data_sources.find(media, None, mode).data, media, media)
@@ -251,15 +251,15 @@ def open_both(source: str, test: str, sources: str, source_column: str | None = 
     mode = data_sources.asked(sources, source_column)
     column = data_sources.column_of(mode, source)
     media = open_source(source, column)
-    judged = open_source(test, column if Path(test).suffix.lower() in (".csv", ".tsv") else None)
-    return sourced(media, judged, mode)
+    tested = open_source(test, column if Path(test).suffix.lower() in (".csv", ".tsv") else None)
+    return sourced(media, tested, mode)
 
 
-def sourced(media: Media, judged: Media, mode: str) -> tuple[Media, Media]:
+def sourced(media: Media, tested: Media, mode: str) -> tuple[Media, Media]:
     """Both collections with the sources that are found in them together."""
-    found = data_sources.find(media, judged, mode)
+    found = data_sources.find(media, tested, mode)
     assert found.test is not None
-    return data_sources.carried(found.data, media, media), data_sources.carried(found.test, judged, judged)
+    return data_sources.carried(found.data, media, media), data_sources.carried(found.test, tested, tested)
 
 
 def absolute_source(source: str) -> str:

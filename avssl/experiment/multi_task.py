@@ -57,11 +57,13 @@ def request_of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], comma
     keep_division(values, out, defaults)
     sections = []
     for name in values["tasks"]:
-        told = made_options(made[name]) if name in made else {}
-        sections.append(_section(kinds.get(name) or get(name), values, told | of_tasks.pop(name, {})))
+        made_as = made_options(made[name]) if name in made else {}
+        sections.append(_section(kinds.get(name) or get(name), values, made_as | of_tasks.pop(name, {})))
     _share_encoder(sections)
     if of_tasks:
-        raise UserError(f"--{min(of_tasks)}.… is said of a task that is not among --tasks {','.join(values['tasks'])}")
+        raise UserError(
+            f"--{min(of_tasks)}.… is an option of a task that is not among --tasks {','.join(values['tasks'])}"
+        )
     options, control = training_options(values)
     for section in sections:
         defaults |= defaults_of(section.kind.Options, section=section.kind.name)
@@ -115,7 +117,7 @@ def _weights(values: Values) -> Sequence[float]:
         raise UserError(f"--tasks names {twice} twice; a training has each task once")
     weights: Sequence[float] = values["weights"] or [1.0] * len(chosen)
     if len(weights) != len(chosen):
-        raise UserError(f"--weights has {len(weights)} numbers for {len(chosen)} tasks; give one a task")
+        raise UserError(f"--weights has {len(weights)} values for {len(chosen)} tasks; give one a task")
     return weights
 
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class ControlOptions:
     """What comes after training."""
 
-    controls: bool = option(True, "train the controls and judge all on held-out puzzles (results/controls.json)")
+    controls: bool = option(True, "train the controls and evaluate all on held-out puzzles (results/controls.json)")
     control_steps: int | None = option(None, "steps of each control (default: half of the training's)", low=0)
-    control_puzzles: int = option(1024, "held-out puzzles that all are judged on", low=1)
+    control_puzzles: int = option(1024, "held-out puzzles that all are evaluated on", low=1)
 
     def check(self) -> None:
         """Refuse values that make no sense.

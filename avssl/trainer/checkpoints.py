@@ -70,7 +70,7 @@ class Checkpoints:
         self._prune()
 
     def newest(self) -> dict[str, Any] | None:
-        """The newest checkpoint that can be read, said so where it is not the newest of all; None if there is none.
+        """The newest checkpoint that can be read, logged where it is not the newest of all; None if there is none.
 
         Raises:
             UserError: there are checkpoints and none can be read.

@@ -1,4 +1,4 @@
-"""Where to compute, and with which numbers."""
+"""Where to compute, and in which precision."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ def _cuda(device: torch.device, local_rank: int) -> torch.device:
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """The numbers of the forward pass; weights and gradients stay float32."""
+    """The precision of the forward pass; weights and gradients stay float32."""
 
     name: str
     device: torch.device
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Within, layers compute with these numbers where that is safe."""
+        """Within, layers compute in this precision where that is safe."""
         return torch.autocast(self.device.type, dtype=DTYPES[self.name], enabled=self.name != "fp32")
 
     def scaler(self) -> GradScaler:
-        """Scales the loss so that fp16 gradients do not vanish; does nothing for other numbers."""
+        """Scales the loss so that fp16 gradients do not vanish; does nothing in other precisions."""
         return GradScaler(self.device.type, enabled=self.name == "fp16")
 
 

@@ -26,7 +26,7 @@ def encoders_from(run: str | Path, tasks: Iterable[Task]) -> dict[str, nn.Module
             encoder of theirs.
 
     Raises:
-        UserError: it holds no encoder that the tasks have, a damaged one, or one of another make; each said in a line.
+        UserError: it holds no encoder that the tasks have, a damaged one, or one of another make; each in a line.
     """
     folder = Path(run) / "encoders"
     if Path(run).is_file() or (Path(run) / "config.json").is_file():
@@ -58,8 +58,8 @@ def _started(encoder: nn.Module, stem: Path, role: str, run: str | Path) -> nn.M
     ours, theirs = _make(encoder), _make(there)
     differing = [name for name in ours if ours[name] != theirs.get(name)]
     if differing:
-        told = ", ".join(f"{name} {theirs.get(name)} there, {ours[name]} here" for name in differing)
-        raise UserError(f"the {role} encoder of {run} is of another make ({told}); give the same options")
+        differences = ", ".join(f"{name} {theirs.get(name)} there, {ours[name]} here" for name in differing)
+        raise UserError(f"the {role} encoder of {run} is of another make ({differences}); give the same options")
     encoder.load_state_dict(there.state_dict())
     return encoder
 

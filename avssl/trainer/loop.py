@@ -58,7 +58,7 @@ def fit(
         progress: a bar, lines, nothing, or what suits the terminal.
 
     Raises:
-        UserError: an option that makes no sense, a bad file, a full disk, a loss that is no number.
+        UserError: an option that makes no sense, a bad file, a full disk, a loss that is NaN or infinite.
         Stopped: a signal ended it; the run folder, if any, holds the step that was reached.
     """
     options.check()

@@ -63,7 +63,7 @@ class MetricsLog:
     def close(self) -> None:
         """Close what is open."""
         if self._events is not None:
-            with suppress(OSError):  # a full disk was told by whoever met it first; metrics.jsonl is the truth
+            with suppress(OSError):  # a full disk was reported by whoever met it first; metrics.jsonl is the truth
                 self._events.close()
             self._events = None
 

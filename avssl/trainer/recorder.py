@@ -194,10 +194,10 @@ def _validations(setting: Setting) -> list[tuple[int, Validation]]:
 
 
 def _refuse_spoilt(weights: Mapping[str, torch.Tensor], step: int) -> None:
-    """A gradient that was no number spoils the weights before any loss shows it: keep the good checkpoint."""
+    """A gradient that was NaN spoils the weights before any loss shows it: keep the good checkpoint."""
     for name, value in weights.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise UserError(
-                f"the weights {name} are no longer numbers after step {step}, which was not saved; "
+                f"the weights {name} are NaN or infinite after step {step}, which was not saved; "
                 "try a lower --learning-rate or --clip-norm 1"
             )

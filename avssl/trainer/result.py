@@ -75,7 +75,7 @@ class Window:
         self.outcomes += [(step, outcome) for outcome in outcomes]
 
     def check(self) -> None:
-        """Stop at a loss that is no number.
+        """Stop at a loss that is NaN or infinite.
 
         Raises:
             UserError: names the task, the step, the files and the keys of the batch.

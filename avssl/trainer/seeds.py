@@ -16,7 +16,7 @@ def hashed(*parts: int | str) -> int:
 
 
 HELD_OUT_SEED = hashed("held-out")
-"""Of the keys of held-out puzzles: the same whatever the run's seed, so that runs are judged on the same puzzles."""
+"""Of the keys of held-out puzzles: the same whatever the run's seed, so that runs are evaluated on the same puzzles."""
 
 
 def seed_torch(seed: int, device: torch.device | None = None) -> None:

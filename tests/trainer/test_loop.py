@@ -191,7 +191,7 @@ def test_weights_that_are_no_numbers_are_not_saved_over_good_ones(tmp_path):
 
     with RunFolder(tmp_path / "run", {}) as run:
         plans = [TaskPlan(Root(ToyOptions()), ToyMedia())]
-        with pytest.raises(UserError, match="are no longer numbers after step 4, which was not saved"):
+        with pytest.raises(UserError, match="are NaN or infinite after step 4, which was not saved"):
             fit(plans, options(checkpoint_every=2), run, save_encoder=save_toy_encoder)
         assert run.checkpoints.steps() == [2]
 
