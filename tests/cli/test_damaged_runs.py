@@ -126,7 +126,7 @@ def test_a_folder_where_a_picture_is_to_be_is_named(
     (run / name).mkdir()
     said = avssl("train", "av-correspondence", "--data", clips, "--out", run, *STEPS)
     assert (said.status, said.err.count("\n")) == (2, 1)
-    assert f"{run / name}: a folder is where a file should be" in said.err
+    assert f"{run / name}: a folder of this name is in the way" in said.err
 
 
 def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(
