@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +20,13 @@ LARGEST = 512
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the maps say over time.
+    """The maps over time.
 
     Attributes:
-        seconds: the moments, ascending, (n,).
+        seconds: their times, ascending, (n,).
         maps: logits, float16 (n, h, w).
         scores: the largest logit of each, (n,).
-        levels_db: loudness of the sound around each moment, RMS in dB of full scale, (n,).
+        levels_db: loudness of the sound around each time, RMS in dB of full scale, (n,).
         heard: whether something in the picture is heard, (n,).
         threshold: of the scores.
     """
@@ -38,7 +39,7 @@ class Analysis:
     threshold: float
 
     def at(self, seconds: float) -> tuple[NDArray[np.float32], float, bool]:
-        """Region, score and verdict at a time: linear between the two moments around it, the verdict of the nearer.
+        """Region, score and verdict at a time: linear between the two maps around it, the verdict of the nearer.
 
         Regions are mixed, not logits: of a thing that has moved in between, both places are likely, while the mean of
         its logits is low at either.
@@ -53,16 +54,16 @@ class Analysis:
         return mixed, float(score), bool(self.heard[high if share >= 0.5 else low])
 
     def peak(self, number: int) -> tuple[float, float]:
-        """Where the region of a moment is likeliest: (x, y) in shares of the picture."""
+        """Where the region of a map is likeliest: (x, y) in shares of the picture."""
         return peak_of(self.region(number))
 
     def region(self, number: int) -> NDArray[np.float32]:
-        """How likely the sound of a moment comes from about each place, (4 h, 4 w), 0..1."""
+        """How likely the sound comes from about each place, (4 h, 4 w), 0..1."""
         region: NDArray[np.float32] = spread(self.maps[number][None])[0]
         return region
 
     def probabilities(self) -> NDArray[np.float64]:
-        """How sure each moment is, 0 to 1, one half at the threshold."""
+        """How sure each map is, 0 to 1, one half at the threshold."""
         return np.asarray(1 / (1 + np.exp(-np.clip(self.scores - self.threshold, -60, 60))))
 
 
@@ -73,20 +74,15 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
         per_second: maps a second at most; never more than there are frames.
         on_progress: called with the maps done and all.
     """
-    numbers = _moments(scene.times, per_second)
+    numbers = _chosen(scene.times, per_second)
     scale = min(1.0, LARGEST / max(scene.width, scene.height))
     size = max(round(scene.width * scale), 1), max(round(scene.height * scale), 1)
     maps: list[NDArray[np.float16]] = []
     levels: list[float] = []
-    pending: list[tuple[int, NDArray[np.uint8]]] = []
-    for pair in scene.frames(numbers, size):
-        pending.append(pair)
-        if len(pending) == BATCH or len(maps) + len(pending) == len(numbers):
-            _analyse_some(scene, localizer, pending, maps, levels)
-            pending = []
-            on_progress(len(maps), len(numbers))
-    if pending:
-        _analyse_some(scene, localizer, pending, maps, levels)
+    frames = scene.frames(numbers, size)
+    while some := list(itertools.islice(frames, BATCH)):
+        _analyse_some(scene, localizer, some, maps, levels)
+        on_progress(len(maps), len(numbers))
     together = np.stack(maps)
     scores = together.reshape(len(together), -1).max(1).astype(np.float64)
     loud = np.asarray(levels)
@@ -100,22 +96,22 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
 def _analyse_some(
     scene: Scene,
     localizer: Localizer,
-    pending: list[tuple[int, NDArray[np.uint8]]],
+    some: list[tuple[int, NDArray[np.uint8]]],
     maps: list[NDArray[np.float16]],
     levels: list[float],
 ) -> None:
     rate, length = localizer.rate, round(localizer.seconds * localizer.rate)
     waves = []
-    for number, _ in pending:
+    for number, _ in some:
         start = float(scene.times[number]) - localizer.seconds / 2
         waves.append(scene.sound(start, localizer.seconds, rate)[:length])
-    frames = np.stack([picture.transpose(2, 0, 1) for _, picture in pending])
+    frames = np.stack([picture.transpose(2, 0, 1) for _, picture in some])
     found = localizer.heat(localizer.seen(frames), localizer.heard(np.stack(waves))[:, 0])
     maps += list(found.astype(np.float16))
     levels += [-np.inf if is_silent(wave) else 10 * float(np.log10(np.mean(np.square(wave)))) for wave in waves]
 
 
-def _moments(times: NDArray[np.float64], per_second: float) -> list[int]:
+def _chosen(times: NDArray[np.float64], per_second: float) -> list[int]:
     """Numbers of frames, no two nearer than 1 / per_second (but for rounding), the first and the last among them."""
     chosen = [0]
     for number in range(1, len(times)):

@@ -1,4 +1,4 @@
-"""The demo: a video in; the same with heat where its sound comes from out, beside it a JSON and a strip of moments."""
+"""The demo: a video in; the same with heat where its sound comes from out, beside it a JSON and a strip of frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from avssl.errors import UserError
 from avssl.localization.analysis import Analysis, analyse
-from avssl.localization.drawing import TraceStrip, heat_over, key_moments, moments_strip
+from avssl.localization.drawing import TraceStrip, frames_strip, heat_over, key_frames
 from avssl.localization.localizer import Localizer
 from avssl.localization.movie import movie
 from avssl.localization.scenes import Scene
@@ -24,12 +24,12 @@ SMALLEST, LARGEST = 320, 960
 STRIP_SHARE = 0.16
 KEY_MOMENTS = 6
 MOST_OF_NOTHING = 0.05
-"""Below this share of moments in which something is heard, the whole video is said to hold nothing."""
+"""Where something is heard less of the time than this, the verdict is that nothing is."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What was written, and what it says in one line."""
+    """What was written, and its verdict in one line."""
 
     scene: str
     video: Path
@@ -144,7 +144,7 @@ def _write(
 
 
 def _write_moments(scene: Scene, analysis: Analysis, size: tuple[int, int], path: Path) -> None:
-    chosen = key_moments(analysis, KEY_MOMENTS)
+    chosen = key_frames(analysis, KEY_MOMENTS)
     numbers = [int(np.searchsorted(scene.times, analysis.seconds[number] - 1e-9)) for number in chosen]
     scale = min(1.0, 320 / max(size))
     small = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
@@ -154,5 +154,5 @@ def _write_moments(scene: Scene, analysis: Analysis, size: tuple[int, int], path
         shown = heat_over(picture, analysis.region(moment), sure, heard)
         pictures.append((shown, float(analysis.seconds[moment]), heard))
     buffer = io.BytesIO()
-    moments_strip(pictures).save(buffer, "PNG")
+    frames_strip(pictures).save(buffer, "PNG")
     write_whole(path, buffer.getvalue())

@@ -1,4 +1,4 @@
-"""What is drawn: heat over a frame, the trace of confidence beneath it, the strip of key moments."""
+"""What is drawn: heat over a frame, the trace of confidence beneath it, the strip of key frames."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def heat_over(picture: Picture, region: NDArray[np.float32], sure: float, heard:
 
 
 class TraceStrip:
-    """The whole trace, drawn once; each frame marks the present moment on a copy.
+    """The whole trace, drawn once; each frame marks its own time on a copy.
 
     Args:
-        analysis: what the maps say over time.
+        analysis: the maps over time.
         seconds: of the whole scene.
         width, height: pixels of the strip.
     """
@@ -67,7 +67,7 @@ class TraceStrip:
         self._ground = self._drawn(analysis)
 
     def at(self, seconds: float, heard: bool) -> Picture:
-        """The strip at a moment: (height, width, 3)."""
+        """The strip at a time: (height, width, 3)."""
         image = self._ground.copy()
         draw = ImageDraw.Draw(image)
         x = self._x(seconds)
@@ -101,8 +101,8 @@ class TraceStrip:
         return image
 
 
-def key_moments(analysis: Analysis, count: int) -> list[int]:
-    """The surest moment of each of ``count`` equal stretches of time."""
+def key_frames(analysis: Analysis, count: int) -> list[int]:
+    """The surest map of each of ``count`` equal stretches of time."""
     edges = np.linspace(analysis.seconds[0], analysis.seconds[-1] + 1e-9, count + 1)
     chosen = []
     for low, high in itertools.pairwise(edges):
@@ -112,8 +112,8 @@ def key_moments(analysis: Analysis, count: int) -> list[int]:
     return chosen or [0]
 
 
-def moments_strip(pictures: list[tuple[Picture, float, bool]]) -> Image.Image:
-    """Pictures of key moments side by side, each with its second and whether something is heard."""
+def frames_strip(pictures: list[tuple[Picture, float, bool]]) -> Image.Image:
+    """Key frames side by side, each with its second and whether something is heard."""
     height, width = pictures[0][0].shape[:2]
     label, gap = max(round(height * 0.1), 14), 6
     sheet = Image.new("RGB", (len(pictures) * (width + gap) + gap, height + label + 2 * gap), GROUND)

@@ -46,9 +46,6 @@ def log(text: str) -> None:
     LOGGER.info(_heading.get() + text)
 
 
-say = log
-
-
 def print_lines() -> None:
     """Print the lines of :func:`log` on stdout, as the command line does."""
     if not any(isinstance(handler, _Stdout) for handler in LOGGER.handlers):

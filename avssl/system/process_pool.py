@@ -194,7 +194,7 @@ class _Process:
             watch.stop()
 
     def cpu_seconds(self) -> float | None:
-        """What the process has worked so far; None where the system does not tell."""
+        """What the process has worked so far; None where the system does not show it."""
         try:
             fields = Path(f"/proc/{self._popen.pid}/stat").read_text().rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -276,7 +276,7 @@ def progressed() -> None:
 
 def _serve() -> None:
     """The life of a process: a function, then jobs, until the other end closes."""
-    # Native libraries may print: keep their words out of the answers.
+    # Native libraries may print: keep that out of the answers.
     to = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     come = sys.stdin.buffer

@@ -1,6 +1,6 @@
 """Checkpoints of a run: written whole, read without running code, the newest and the best kept.
 
-torch loads weights that changed on the disk without a word. So each file, which is a zip, ends with a comment that
+torch loads weights that changed on the disk without complaint. So each file, which is a zip, ends with a comment that
 holds its checksum; in those of earlier versions the checksums of the zip's members are compared.
 """
 
@@ -168,7 +168,7 @@ def _sealed(buffer: io.BytesIO) -> memoryview:
 
 
 def _is_whole(data: bytes) -> bool | None:
-    """Whether a checkpoint is as it was written; None if its zip is whole, but nothing says who wrote it."""
+    """Whether a checkpoint is as it was written; None if its zip is whole, but it has no seal."""
     seal = data[-_SEAL_BYTES:]
     if seal.startswith(_SEAL):
         return seal == _SEAL + f"{zlib.crc32(memoryview(data)[: -_SEAL_BYTES - 2]):08x}".encode()

@@ -67,6 +67,6 @@ class TrainOptions:
         """
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
         if len(budgets) != 1:
-            said = "none is given" if not budgets else f"--{' and --'.join(budgets)} are given"
-            raise UserError(f"say how long to train with one of --steps, --epochs and --minutes; {said}")
+            given = "none is given" if not budgets else f"--{' and --'.join(budgets)} are given"
+            raise UserError(f"say how long to train with one of --steps, --epochs and --minutes; {given}")
         check_bounds(self)

@@ -46,7 +46,7 @@ class FitResult:
 
 @dataclass(slots=True)
 class Tally:
-    """Where a training is: what a checkpoint says beside the weights."""
+    """Where a training is: what a checkpoint holds beside the weights."""
 
     step: int = 0
     seconds: float = 0.0

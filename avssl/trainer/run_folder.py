@@ -137,7 +137,7 @@ class RunFolder:
 
 
 def plain(value: Any) -> Any:
-    """The value as YAML can say it: dataclasses and mappings as dicts, tuples as lists, paths as text."""
+    """The value as YAML can hold it: dataclasses and mappings as dicts, tuples as lists, paths as text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, Mapping):

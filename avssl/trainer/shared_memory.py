@@ -23,7 +23,7 @@ SMALL_BYTES = 2**30
 _FULL = 71
 """Exit status of a worker that met a full memory all the same."""
 
-_WORDS = ("allocate shared memory", "write to file </torch_", "open shared memory", "resize file", "bus error")
+_KNOWN = ("allocate shared memory", "write to file </torch_", "open shared memory", "resize file", "bus error")
 
 
 def must_hold(batch: Any) -> None:
@@ -48,10 +48,10 @@ def end_where_it_fails() -> None:
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
 
 
-def why_a_worker_died(words: str) -> str | None:
-    """A line about what torch says of its workers; None if it speaks of something else."""
-    first = (words.splitlines() or [""])[0]
-    if any(known in words.lower() for known in _WORDS) or f"exit code {_FULL}" in words:
+def why_a_worker_died(message: str) -> str | None:
+    """A line about a message of torch about its workers; None if it is about something else."""
+    first = (message.splitlines() or [""])[0]
+    if any(known in message.lower() for known in _KNOWN) or f"exit code {_FULL}" in message:
         return _full("")
     if not first.startswith("DataLoader worker (pid"):
         return None

@@ -18,7 +18,7 @@ from avssl.trainer.seeds import seed_torch
 
 
 class Outcome(NamedTuple):
-    """What a step says of one task, meaned over its batch: tensors, so that a GPU need not be waited for."""
+    """Loss and measures of one task at a step, means over its batch: tensors, so that a GPU need not be waited for."""
 
     plan: int
     names: tuple[str, ...]
@@ -73,7 +73,7 @@ class Stepper:
         return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` said."""
+        """Continue from what :meth:`state` gave."""
         self._optimizer.load_state_dict(state["optimizer"])
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])

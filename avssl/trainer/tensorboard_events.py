@@ -20,7 +20,7 @@ class EventFile:
 
     Args:
         folder: made if it is not there.
-        purge_step: what earlier files say from this step on is void; None: nothing is.
+        purge_step: what earlier files hold from this step on is void; None: nothing is.
 
     Raises:
         OSError: it cannot be written; so do the methods.

@@ -1,4 +1,4 @@
-"""Randomness by name: the same parts give the same numbers, in any process and in any order."""
+"""Randomness by name: the same parts give the same draws, in any process and in any order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is true of a clip, as its JSON file says it; read for judging, never for training.
+"""What is true of a clip, from its JSON file; read for evaluation, never for training.
 
 A truth is a plain dictionary::
 

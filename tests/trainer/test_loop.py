@@ -158,7 +158,7 @@ def test_a_loss_that_is_no_number_stops_with_task_step_files_and_keys(workers):
 
 
 class Spoilt(Toy):
-    """Its loss is no number in the batch that begins with key 8."""
+    """Its loss is NaN in the batch that begins with key 8."""
 
     name = "spoilt"
 
