@@ -106,7 +106,7 @@ def detector(
         anchors: sides of the anchors in pixels of the scaled picture, each in three shapes.
         frozen: the encoder learns nothing.
         width: channels of the map that proposals are made from.
-        representation: numbers that describe a proposal.
+        representation: features of a proposal.
 
     Raises:
         UserError: no such stage.

@@ -145,14 +145,14 @@ class InpaintingNetwork(nn.Module):
         bottleneck: Bottleneck,
         residual: bool,
         refine: int = 0,
-        judged_side: int = 0,
+        discriminator_side: int = 0,
     ) -> None:
         super().__init__()
         self.vision = vision
         self.residual = residual
         stages = stage_channels(vision, side)
         self.decoder = Decoder(stages, side, widths, norm, skips, bottleneck, refine)
-        self.discriminator = Discriminator(judged_side, widths) if judged_side else None
+        self.discriminator = Discriminator(discriminator_side, widths) if discriminator_side else None
 
     def forward(self, filled: Tensor, hole: Tensor) -> Tensor:
         if not filled.is_floating_point():

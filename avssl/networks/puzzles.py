@@ -43,7 +43,7 @@ class PatchNetwork(nn.Module):
         patches: of a puzzle; what stands first is what the answer is seen from.
         classes: of the answer.
         pool: a patch's map is averaged to ``pool`` × ``pool``, so that what lies where in it is not lost.
-        features: numbers a patch is told by.
+        features: of a patch.
         hidden: widths of fully connected layers over all patches together.
         dropout: share of the features and of the hidden numbers dropped in training.
         affine: whether batch normalisation of the fully connected layers scales and shifts; without it, no

@@ -22,7 +22,7 @@ class TripletNetwork(nn.Module):
         vision: shared by the three frames.
         grid: cells of the map's side that survive pooling; places are what the answer is about, so that pooling over
             the whole map would lose it.
-        features: numbers a frame is told by.
+        features: of a frame.
         layers: fully connected layers to them, as wide; published: 2 (fc6 and fc7).
         hidden: units between the concatenated features and the two classes. 0 is published, and can only add up what
             each frame says alone: with the outer frames fixed it never compares the middle one with them.

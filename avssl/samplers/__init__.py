@@ -1,1 +1,1 @@
-"""Where to look: clips, pairs, frame triplets, patches; all randomness of the data."""
+"""Which clips, pairs, frame triplets and patches make a puzzle; all randomness of the data."""

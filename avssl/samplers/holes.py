@@ -1,4 +1,4 @@
-"""Holes in pictures: where they are, and what they are filled with before a network has a say."""
+"""Holes in pictures: where they are, and fills that need no network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.sparse import linalg
 
 Hole = Literal["centre", "blocks", "region"]
 
-# Blocks and regions, Pathak et al. (2016) and its code: at most, and between which shares, of the picture.
+# Pathak et al. (2016) and its code: blocks cover at most this share of the picture, regions between these two.
 _BLOCKS_SHARE = 0.25
 _REGION_LOW, _REGION_HIGH = 0.2, 0.3
 _REGION_CELLS = 5
@@ -24,7 +24,7 @@ def draw_hole(kind: Hole, side: int, size: int, rng: np.random.Generator) -> NDA
 
     Args:
         kind: "centre", one square of ``size`` pixels in the middle; "blocks", squares of about a third of the size
-            anywhere, overlapping as they will, up to a quarter of the picture; "region", a random shape of 20 to
+            anywhere, overlapping or not, up to a quarter of the picture; "region", a random shape of 20 to
             30 % of the picture.
         rng: not used by "centre".
     """
@@ -51,8 +51,8 @@ def filled_by(picture: NDArray[np.uint8], hole: NDArray[np.bool_], colour: NDArr
 def filled_from_rim(picture: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The picture (3, h, w) with the hole filled harmonically: Laplace's equation with the rim as its boundary.
 
-    The smoothest of fills that meet the rim: each pixel within is the mean of its four neighbours. Beyond the
-    edge of the picture there is nothing to meet.
+    The smoothest fill that is continuous at the rim: each pixel within is the mean of its four neighbours. The edge
+    of the picture is no boundary.
 
     Raises:
         ValueError: there is nothing around the hole.

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 
 class Key(NamedTuple):
-    """The name of one puzzle."""
+    """Identifies one puzzle."""
 
     seed: int
     epoch: int
-    index: int  # type: ignore[assignment]  # the word of the contract; hides tuple.index, which nobody needs here
+    index: int  # type: ignore[assignment]  # the contract's name; hides tuple.index, which is not needed here
 
 
 def generator(*parts: int | str) -> np.random.Generator:

@@ -65,7 +65,7 @@ def lay_grid(rng: np.random.Generator, height: int, width: int, rule: GridRule) 
 
 
 def neighbour_pairs(rows: int, columns: int) -> NDArray[np.int64]:
-    """Every pair of neighbours of a grid in both orders: (n, 3) numbers of the first, the second, and the class."""
+    """Every pair of neighbours of a grid in both orders: (n, 3) index of the first, of the second, and the class."""
     found = []
     for row in range(rows):
         for column in range(columns):
@@ -77,7 +77,7 @@ def neighbour_pairs(rows: int, columns: int) -> NDArray[np.int64]:
 
 
 def of_each_class(rng: np.random.Generator, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """As many pairs (n, 3) of each class as there are of the rarest: a grid has more straight pairs than slanting."""
+    """As many pairs (n, 3) of each class as of the rarest: a grid has more straight pairs than diagonal ones."""
     shuffled = pairs[rng.permutation(len(pairs))]
     counts = np.bincount(pairs[:, 2])
     least = counts[counts > 0].min()
@@ -90,7 +90,7 @@ def cut_patches(picture: NDArray[np.uint8], corners: NDArray[np.int64], patch: i
 
 
 def coarsened(patch: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """A patch (3, p, p) scaled down to ``side`` pixels and up again: what was finer is gone."""
+    """A patch (3, p, p) scaled down to ``side`` pixels and up again, which removes finer detail."""
     image = Image.fromarray(np.ascontiguousarray(patch.transpose(1, 2, 0)))
     small = image.resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(small.resize(image.size, Image.Resampling.BILINEAR)).transpose(2, 0, 1)
@@ -105,8 +105,8 @@ class TileRule:
         cell: pixels of a cell; the square has ``grid * cell`` a side.
         tile: pixels of a tile, which lies anywhere in its cell; published: 64 in cells of 75.
         channel_jitter: pixels by which each colour channel of a tile is moved at most, down and right. It takes of the
-            slack: a tile and its channels stay in the cell, in all cells alike, or where channels are out of line
-            would tell the place.
+            slack: a tile and its channels stay in the cell, in all cells alike; otherwise the
+            misalignment of channels would give the place away.
         centred: put each tile in the middle of its cell instead; edges then continue at a constant distance.
     """
 

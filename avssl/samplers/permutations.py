@@ -15,19 +15,19 @@ from avssl.samplers.keys import generator
 
 @lru_cache(maxsize=4)
 def permutation_set(count: int, tiles: int, seed: int) -> NDArray[np.int64]:
-    """``count`` permutations of ``tiles`` things, chosen greedily: (count, tiles), read-only.
+    """``count`` permutations of ``tiles`` tiles, chosen greedily: (count, tiles), read-only.
 
     The first is drawn at random; then always that which is farthest, by Hamming distance, from the nearest of those
-    chosen; among equals the one with the greatest mean distance, then by a draw. Choosing by the mean alone, as
-    public code does, leaves pairs at distance 2: one swap of two tiles, which nothing may tell where they are plain.
+    chosen; among equals the one with the greatest mean distance, then at random. Choosing by the mean alone, as
+    public code does, leaves pairs at distance 2: one swap of two tiles, which cannot be seen where both are plain.
 
     Args:
         count: 1 to ``tiles``!.
         tiles: 9 of the published jigsaw; 4 for 2 × 2.
-        seed: names the set.
+        seed: of the set.
 
     Raises:
-        UserError: there are not so many.
+        UserError: there are fewer than ``count``.
     """
     check_count(count, tiles)
     total = math.factorial(tiles)
@@ -53,7 +53,7 @@ def permutation_set(count: int, tiles: int, seed: int) -> NDArray[np.int64]:
 
 
 def check_count(count: int, tiles: int) -> None:
-    """UserError, unless a set of ``count`` different permutations of ``tiles`` things can be made."""
+    """UserError, unless a set of ``count`` different permutations of ``tiles`` tiles exists."""
     total = math.factorial(tiles)
     if not 1 <= count <= total:
         raise UserError(f"--permutations ({count}) must lie between 1 and {total}, as {tiles} tiles have no more")

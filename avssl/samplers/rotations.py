@@ -1,4 +1,4 @@
-"""Rotations of a square by quarter turns, counter-clockwise, and the ways in which they go wrong."""
+"""Rotations of a square by quarter turns, counter-clockwise, with and without the shortcuts they can leave."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rotated_by_interpolation(square: NDArray[np.uint8], quarters: int) -> NDArra
     """The same turn as image libraries do it about the pixel in the middle: blurred a little, black at a border.
 
     The middle pixel of an even side lies half a pixel off the centre, so that each turn but the first leaves a
-    black border on sides of its own: the answer can be read there. For showing that, not for training.
+    black border on other sides: a shortcut. For showing it, not for training.
     """
     if quarters % QUARTERS == 0:
         return np.ascontiguousarray(square)

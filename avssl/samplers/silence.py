@@ -1,4 +1,4 @@
-"""Stretches in which nothing is heard but a room: noise of many colours and levels, for training to say "no" to."""
+"""Room noise of many spectra and levels: sounds that belong to no picture, as negatives in training."""
 
 from __future__ import annotations
 

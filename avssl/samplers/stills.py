@@ -23,7 +23,7 @@ class Still(NamedTuple):
 
 
 def draw_still(media: Media, key: Key) -> Still:
-    """The picture of this key: each item once in an epoch; of a video any of its frames, each alike."""
+    """The picture of this key: each item once in an epoch; of a video any of its frames, all equally likely."""
     item = item_of(media, key)
     seconds = 0.0
     if media.facts(item).has_video:

@@ -1,8 +1,8 @@
 """Where the frame triplets of Shuffle & Learn come from (Misra, Zitnick & Hebert 2016, section 3.1).
 
 Five frames a < b < c < d < e are drawn where there is motion. A right triplet is (b, c, d), a wrong one (b, a, d) or
-(b, e, d): b and d are the same in both, so that the outer two say nothing. Half of all are turned round, which is no
-change of the answer: the direction of time is not asked.
+(b, e, d): b and d are the same in both, so that the outer two give nothing away. Half of all are reversed, which does
+not change the label: the direction of time is not part of the question.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class TripletRule:
     Attributes:
         gap_min, tau_max: least and greatest distance of b from c, and of c from d.
         tau_min, reach: least and greatest distance of a from b, and of e from d.
-        window: the stretch that is chosen by its motion and in which the five lie; at least as long as they need.
-        by_motion: whether it is: else any stretch is as good as another.
+        window: length of the segment in which the five lie; at least as long as they need.
+        by_motion: whether the segment is drawn in proportion to its motion, or uniformly.
         positives: share of triplets in the right order.
-        reverse: share of triplets turned round.
+        reverse: share of triplets reversed.
         ends: "fixed", as published; "shuffled", wrong triplets are wrong orders of b, c and d themselves.
     """
 
@@ -47,7 +47,7 @@ class TripletRule:
 
     @property
     def span(self) -> float:
-        """The longest stretch that five frames can need."""
+        """The longest segment that five frames can need."""
         return 2 * (self.tau_max + self.reach)
 
 
@@ -77,8 +77,8 @@ def unusable(facts: Facts, rule: TripletRule) -> str | None:
 def draw_five(media: Media, item: int, rule: TripletRule, rng: np.random.Generator) -> NDArray[np.float64]:
     """The times at which a, b, c, d and e are first shown, ascending. (5,)
 
-    The stretch is chosen by its motion; within it the five lie anywhere. So a wrong middle frame comes from the same
-    stretch as a right one, and does not show more or less motion for being wrong.
+    The segment is chosen by its motion; within it the five lie anywhere. So a wrong middle frame comes from the same
+    segment as a right one, and differs in no other way.
 
     The limits are kept between the times of frames wherever a frame lies within them; where none does, the nearest.
     """
@@ -95,7 +95,7 @@ def draw_five(media: Media, item: int, rule: TripletRule, rng: np.random.Generat
         shown = np.maximum(at, 0)
         if _beyond(times[shown], rule) > 0:
             shown = _stepped(times, int(shown[0]), steps, rule)
-        # At the end of a clip frames may run out; nearly always the first try is good.
+        # At the end of a clip frames may run out; the first try is nearly always good.
         beyond = _beyond(times[shown], rule)
         if beyond < least:
             best, least = shown, beyond
@@ -108,7 +108,7 @@ _TRIES = 16
 
 
 def draw_triplet(rule: TripletRule, rng: np.random.Generator) -> Triplet:
-    """Which of five frames are shown: independent of what is on them."""
+    """Which of five frames are shown: independent of their content."""
     positive = bool(rng.random() < rule.positives)
     coin, turned = bool(rng.integers(2)), bool(rng.random() < rule.reverse)
     if positive:
@@ -128,7 +128,7 @@ def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 def _stretch(
     media: Media, item: int, times: NDArray[np.float64], length: float, by_motion: bool, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Start of a stretch of ``length`` seconds, or of all there is, and how long it is."""
+    """Start and length of a segment of ``length`` seconds, or of the whole clip if it is shorter."""
     whole = float(times[-1] - times[0])
     if whole <= length:
         return float(times[0]), whole

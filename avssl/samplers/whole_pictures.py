@@ -27,7 +27,7 @@ def unusable(facts: Facts) -> str | None:
 
 
 def item_of(media: Media, key: Key) -> int:
-    """The item of a key: each once in an epoch, in an order of its own; indices beyond begin another round."""
+    """The item of a key: each once in an epoch, in a new order; indices beyond begin another round."""
     rounds, place = divmod(key.index, len(media))
     return int(permutation(key.seed, key.epoch * 1_000_003 + rounds, len(media))[place])
 
@@ -43,7 +43,7 @@ def enough_for_statistics(media: Media, most: int = 1024, moving: int = 256) -> 
 
 
 def other_item(media: Media, item: int, rng: np.random.Generator) -> int:
-    """Another item, each alike; the same where there is only one."""
+    """Another item, all equally likely; the same where there is only one."""
     if len(media) == 1:
         return item
     return (item + 1 + int(rng.integers(len(media) - 1))) % len(media)

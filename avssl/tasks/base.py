@@ -37,11 +37,11 @@ class Losses:
 
 @dataclass(slots=True)
 class Answers:
-    """What a network says to a batch of puzzles, beside what is true.
+    """A network's predictions for a batch of puzzles, and the labels.
 
     Attributes:
         scores: (N, classes) logits, or (N, …) predictions where there are no classes; float32.
-        truth: (N,) class numbers, or the targets.
+        truth: (N,) class indices, or the targets.
     """
 
     scores: Tensor
@@ -64,7 +64,7 @@ class Task(ABC):
     classes: ClassVar[int | None] = None
     """Number of classes of the puzzle, where it has classes; chance is 1 / classes if they are balanced."""
     loss_measure: ClassVar[str] = "loss"
-    """The logged measure that training and validation share and :meth:`chance_loss` speaks of; curves show it."""
+    """The logged measure that training and validation share, whose chance is :meth:`chance_loss`; curves show it."""
 
     def __init__(self, options: Any) -> None:
         check_bounds(options)
@@ -72,9 +72,9 @@ class Task(ABC):
         self.training = True
         """False in :meth:`held_out` copies: no augmentation, puzzles drawn in the plain published way."""
         self.shuffled = False
-        """Whether answers drawn at random are taught: the control "shuffled-labels"."""
+        """Whether labels are drawn at random: the control "shuffled-labels"."""
         self.grey = False
-        """Whether the vision encoder sees lightness alone, so that tasks that share it see alike pictures."""
+        """Whether the vision encoder sees lightness alone, so that all tasks that share it see such pictures."""
         self.before: tuple[Task, ...] = ()
         """Tasks named before this one in a training of several: the first that has a role builds its encoder."""
 
@@ -85,23 +85,23 @@ class Task(ABC):
         return None
 
     def fit_statistics(self, media: Media, seed: int) -> None:
-        """Learn what the task needs to know of the training data (spectrogram mean, colour bins).
+        """Compute what the task needs of the training data (spectrogram mean, colour bins).
 
         Called once before training, on training data alone; must depend on ``media`` and ``seed`` only.
-        What it learns is in :meth:`state`.
+        The result is in :meth:`state`.
         """
 
     def needs_statistics(self) -> bool:
-        """Whether :meth:`fit_statistics` is still to be called: :meth:`state` says what a new task's says."""
+        """Whether :meth:`fit_statistics` is still to be called: :meth:`state` is that of a new task."""
         learns = type(self).state is not Task.state
         return learns and self.state() == type(self)(self.options).state()
 
     def state(self) -> dict[str, Any]:
-        """What :meth:`fit_statistics` learned, as JSON can say it. Kept in checkpoints and run folders."""
+        """What :meth:`fit_statistics` computed, as JSON values. Kept in checkpoints and run folders."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` said."""
+        """Restore a :meth:`state`."""
 
     def stored_side(self) -> int | None:
         """Pixels of the shorter side that stored pictures need, so that none is scaled up; None keeps them whole."""
@@ -117,7 +117,7 @@ class Task(ABC):
 
     @abstractmethod
     def draw(self, media: Media, key: Key) -> Any:
-        """The puzzle of this name: a pure function of (options, state, training, media, key). On the CPU."""
+        """The puzzle of this key: a pure function of (options, state, training, media, key). On the CPU."""
 
     @abstractmethod
     def collate(self, puzzles: Sequence[Any]) -> Batch:
@@ -149,7 +149,7 @@ class Task(ABC):
         """Fresh encoders by role ("vision", "audio"). Tasks that train together share those of one role."""
 
     def make_encoders(self) -> dict[str, nn.Module]:
-        """:meth:`encoders`, those shared with tasks before as these build them; seeing grey where it is asked for."""
+        """:meth:`encoders`, those shared with earlier tasks as these build them; with grey input if :attr:`grey`."""
         made = self.encoders()
         for other in reversed(self.before):
             made |= {role: encoder for role, encoder in other.encoders().items() if role in made}
@@ -176,14 +176,14 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
-        """What to minimise on this batch, and what to log. In training and in validation alike."""
+        """The loss on this batch, and measures to log. In training and in validation alike."""
 
     @abstractmethod
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
-        """What the network says to each puzzle of the batch. Called without gradients, in eval mode."""
+        """The network's predictions for the puzzles of the batch. Called without gradients, in eval mode."""
 
     def chance_loss(self) -> float | None:
-        """The loss of a network that knows nothing (ln 2 of a balanced yes or no); None if there is no such."""
+        """The expected loss without any information (ln 2 for two balanced classes); None if it is not known."""
         return None
 
     def controls(self) -> dict[str, Task]:
@@ -197,4 +197,4 @@ class Task(ABC):
 
     @abstractmethod
     def sheet(self, puzzles: Sequence[Any], answers: Answers | None = None) -> Image:
-        """A picture on which a person can do the puzzle; with ``answers`` the network's beside."""
+        """A picture on which a person can do the puzzle; with ``answers`` also the network's predictions."""

@@ -1,4 +1,4 @@
-"""Sheets of cards: a picture, what is true of it and what the network says, one card a puzzle."""
+"""Sheets of cards: a picture, its label and the network's prediction, one card a puzzle."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Card:
 
     Attributes:
         picture: what is seen.
-        truth: in words.
-        said: what the network says, in words; empty for none.
-        right: whether that is true.
-        caption: where it comes from.
+        truth: the label, as text.
+        predicted: the network's prediction, as text; empty for none.
+        right: whether it is right.
+        caption: where the puzzle comes from.
     """
 
     picture: Image.Image
     truth: str
-    said: str = ""
+    predicted: str = ""
     right: bool = True
     caption: str = ""
 
@@ -55,9 +55,9 @@ def draw_cards(title: str, note: str, cards: Sequence[Card], *, width: int = 120
         left = _MARGIN + (number % across) * step[0]
         top = _MARGIN + _TITLE + (number // across) * step[1]
         pen.text((left, top), card.truth, INK, middle)
-        if card.said:
+        if card.predicted:
             after = left + middle.getlength(card.truth + "  ")
-            pen.text((after, top), card.said, YES if card.right else NO, middle)
+            pen.text((after, top), card.predicted, YES if card.right else NO, middle)
         sheet.paste(card.picture, (left, top + _HEAD))
         caption = fitted(card.caption, small, cell[0])
         pen.text((left, top + _HEAD + card.picture.height + 3), caption, PALE, small)
@@ -77,10 +77,10 @@ def fitted(text: str, font: Font, width: float) -> str:
 
 
 def origin(name: str, seconds: float = 0.0) -> str:
-    """Where a puzzle comes from, for a caption: folder, file and moment; what is no UTF-8 as question marks."""
+    """Where a puzzle comes from, for a caption: folder, file and time; what is no UTF-8 as question marks."""
     path = Path(name)
-    moment = f"  {seconds:.2f} s" if seconds else ""
-    return f"{path.parent.name}/{path.name}{moment}".encode("utf-8", "replace").decode()
+    time = f"  {seconds:.2f} s" if seconds else ""
+    return f"{path.parent.name}/{path.name}{time}".encode("utf-8", "replace").decode()
 
 
 def picture_of(pixels: NDArray[np.uint8] | Tensor) -> Image.Image:
@@ -105,7 +105,7 @@ def framed(picture: Image.Image, colour: str, width: int = 3) -> Image.Image:
 
 
 def chosen_class(scores: Tensor) -> tuple[int, float]:
-    """The class that one row of scores names, and its probability."""
+    """The class with the highest of one row of scores, and its probability."""
     probabilities = torch.softmax(scores.float(), 0)
     best = int(probabilities.argmax())
     return best, float(probabilities[best])

@@ -44,7 +44,7 @@ class EncoderOptions:
 
 @dataclass(frozen=True)
 class MapEncoderOptions(EncoderOptions):
-    """The image encoder of tasks that answer by place: its poolings can be left out, so that its map is finer."""
+    """The image encoder of tasks whose answers have a place: its poolings can be left out, so that its map is finer."""
 
     vision: str = option("l3", "vision encoder: l3, small, nin, alexnet, resnet18, resnet34, resnet50, resnet101")
     convs: int = option(1, "convolutions a block of l3 and small", low=1)
@@ -85,7 +85,7 @@ def cropping(side: int, options: CropOptions, flip: bool) -> Cropping:
 
 
 class PictureTask(Task):
-    """A task on pictures with one vision encoder, and shuffled answers as its control."""
+    """A task on pictures with one vision encoder, and permuted labels as its control."""
 
     options: EncoderOptions
 
@@ -108,7 +108,7 @@ class PictureTask(Task):
 
 
 class ClassTask(PictureTask):
-    """A task on pictures that is answered with a class."""
+    """A task on pictures whose answer is a class."""
 
     loss_measure: ClassVar[str] = "class_loss"
 
@@ -138,9 +138,9 @@ def vision_of(encoders: Mapping[str, nn.Module]) -> ImageEncoder:
 
 
 def class_losses(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Losses:
-    """Cross-entropy and accuracy of logits (N, classes) against class numbers (N,).
+    """Cross-entropy and accuracy of logits (N, classes) against class indices (N,).
 
-    The logged ``class_loss`` is without smoothing, so that it compares with the loss at chance.
+    The logged ``class_loss`` is without smoothing, so that it can be compared with the loss at chance.
     """
     loss = nn.functional.cross_entropy(logits.float(), label, label_smoothing=smoothing)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The shortest puzzle of one's own: something is done to a square picture, and which it was is asked."""
+"""The shortest puzzle of one's own: a square picture is changed, and the class is which change it was."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class OnePictureOptions(EncoderOptions):
 
     side: int = option(64, "pixels of the square picture", low=16)
     crop_low: float = option(0.7, "smallest crop in training, as a share of the shorter side", low=0.1, high=1)
-    crop_high: float = option(1.0, "largest crop in training, and the one that is held out", low=0.1, high=1)
-    pool: int = option(4, "places a side at which the head sees the map: where things lie may be the answer", low=1)
+    crop_high: float = option(1.0, "largest crop in training, and the crop of held-out pictures", low=0.1, high=1)
+    pool: int = option(4, "the head sees the map pooled to this many places a side", low=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class OnePictureTask(ClassTask):
     """A task whose puzzle is one square picture. A subclass gives ``name``, ``labels`` and :meth:`puzzle`."""
 
     labels: ClassVar[tuple[str, ...]]
-    """The classes in words."""
+    """Names of the classes."""
     Options: ClassVar[type[Any]] = OnePictureOptions
 
     options: OnePictureOptions
@@ -66,11 +66,11 @@ class OnePictureTask(ClassTask):
 
     @abstractmethod
     def puzzle(self, square: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
-        """The picture that is asked about, and the number of the label that is true of it.
+        """The changed picture, and the index of its label.
 
         Args:
             square: uint8 RGB (3, side, side).
-            rng: the only source of chance; it is the same for the same puzzle.
+            rng: the only source of randomness; it is the same for the same puzzle.
         """
 
     @property

@@ -26,7 +26,7 @@ class PatchPuzzle(Protocol):
 
     @property
     def colours(self) -> NDArray[np.float32]:
-        """(P, 3, 3) what each patch's pixels are multiplied by."""
+        """(P, 3, 3) the colour matrix that each patch's pixels are multiplied by."""
         ...
 
     @property
@@ -36,12 +36,12 @@ class PatchPuzzle(Protocol):
 
     @property
     def chosen(self) -> NDArray[np.int64]:
-        """(M, patches of a puzzle) their numbers, in order."""
+        """(M, patches of a puzzle) their indices, in order."""
         ...
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """(M,) the answers."""
+        """(M,) the labels."""
         ...
 
 
@@ -61,7 +61,7 @@ def draw_noise(rng: np.random.Generator, colours: NDArray[np.float32], side: int
 
 
 def collate_patches(puzzles: Sequence[PatchPuzzle]) -> Batch:
-    """All patches in one row, and the puzzles as numbers in it."""
+    """All patches of a batch in one tensor, and the puzzles as indices into it."""
     firsts = np.cumsum([0, *(len(p.patches) for p in puzzles)])
     batch: Batch = {
         "patches": torch.from_numpy(np.concatenate([p.patches for p in puzzles])),

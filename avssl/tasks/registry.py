@@ -53,10 +53,10 @@ def summary(name: str) -> str:
     if name in _registered:
         return _registered[name].summary
     try:
-        told = ast.get_docstring(ast.parse(_own_files()[name].read_text(encoding="utf-8"))) or ""
+        text = ast.get_docstring(ast.parse(_own_files()[name].read_text(encoding="utf-8"))) or ""
     except (OSError, SyntaxError, ValueError):
         return "(its file cannot be read)"
-    return told.strip().partition("\n")[0]
+    return text.strip().partition("\n")[0]
 
 
 def get(name: str) -> type[Task]:
@@ -76,8 +76,8 @@ def get(name: str) -> type[Task]:
 
 def _own_files() -> dict[str, Path]:
     """The files that ``AVSSL_TASKS`` names, by the name of their task."""
-    told = [Path(part).expanduser().absolute() for part in os.environ.get("AVSSL_TASKS", "").split(os.pathsep) if part]
-    return {path.stem.replace("_", "-"): path for path in told}
+    paths = [Path(part).expanduser().absolute() for part in os.environ.get("AVSSL_TASKS", "").split(os.pathsep) if part]
+    return {path.stem.replace("_", "-"): path for path in paths}
 
 
 def _import_file(name: str, path: Path) -> None:
@@ -92,7 +92,7 @@ def _import_file(name: str, path: Path) -> None:
         sys.path.append(str(path.parent))
     try:
         module = importlib.import_module(path.stem)
-    except Exception as error:  # whatever a file in the making may raise: its writer wants the line, not our stack
+    except Exception as error:  # a user's file may raise anything; its writer needs the line, not our stack
         raise UserError(f"{path} cannot be imported ({type(error).__name__}: {error}); mend it") from error
     if Path(module.__file__ or "").resolve() != path.resolve():
         raise UserError(f"{path} has the name of another module ({module.__file__}); rename it")

@@ -13,7 +13,7 @@ from toy_media import RATE, ToyVideos
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
 from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
-from avssl.tasks.av_correspondence.sheet import told
+from avssl.tasks.av_correspondence.sheet import prediction
 from avssl.tasks.registry import get
 
 SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
@@ -114,8 +114,8 @@ def test_a_batch_without_noise_logs_what_a_batch_with_noise_does():
     network = task.network(task.encoders())
     batches = [batch_of(task, media, 2, epoch) for epoch in range(20)]
     assert {"silence" in batch for batch in batches} == {True, False}
-    told = {frozenset(task.loss(network, batch).measures) for batch in batches}
-    assert told == {frozenset({"accuracy", "binary_loss", "contrastive_loss", "silent_loss"})}
+    measures = {frozenset(task.loss(network, batch).measures) for batch in batches}
+    assert measures == {frozenset({"accuracy", "binary_loss", "contrastive_loss", "silent_loss"})}
 
 
 @pytest.mark.parametrize("fusion", ["l3", "ave", "avol"])
@@ -137,7 +137,7 @@ def test_the_contrastive_objective_can_stand_alone(fusion: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "what"),
+    ("weights", "what"),
     [
         ({"logistic": 0.0, "contrastive": 0.0}, "nothing to learn from"),
         ({"logistic": -1.0}, "must not be negative"),
@@ -145,10 +145,10 @@ def test_the_contrastive_objective_can_stand_alone(fusion: str) -> None:
         ({"logistic": 0.0, "silent_rows": 0.1}, "--silent-rows 0"),
     ],
 )
-def test_weights_that_leave_nothing_are_refused(told: dict[str, object], what: str) -> None:
+def test_weights_that_leave_nothing_are_refused(weights: dict[str, object], what: str) -> None:
     with pytest.raises(UserError, match=what):
-        AVCorrespondence(replace(SMALL, **told))
+        AVCorrespondence(replace(SMALL, **weights))
 
 
 def test_the_sheet_says_how_sure_the_network_is_of_what_it_says():
-    assert [told(p) for p in (0.47, 0.9)] == ["says no (53%)", "says yes (90%)"]
+    assert [prediction(p) for p in (0.47, 0.9)] == ["predicted no (53%)", "predicted yes (90%)"]

@@ -132,7 +132,7 @@ def test_each_side_of_the_game_learns_from_its_own_loss_alone():
     said = network(batch["filled"], batch["hole"]).detach().requires_grad_()
     judge = network.discriminator
     assert judge is not None
-    judged, deceived, _ = task._game(judge, said, truth, hole)
+    judged, deceived, _ = task._adversarial(judge, said, truth, hole)
     judged.backward()
     assert said.grad is None and all(p.grad is not None for p in judge.parameters())
     judge.zero_grad()
@@ -140,7 +140,7 @@ def test_each_side_of_the_game_learns_from_its_own_loss_alone():
     assert all(p.grad is None or not p.grad.any() for p in judge.parameters())
     assert said.grad is not None and not said.grad[~hole.bool().expand_as(said)].any()
     # A step down that gradient: the judge takes more of it for real.
-    first, side = (said.shape[-1] - task._judged_side()) // 2, task._judged_side()
+    first, side = (said.shape[-1] - task._discriminator_side()) // 2, task._discriminator_side()
     window = (..., slice(first, first + side), slice(first, first + side))
     better = said.detach() - 100 * said.grad
     with torch.no_grad():
@@ -155,7 +155,7 @@ def test_where_the_adversary_sees_through_all_it_still_drives_the_network():
     with torch.no_grad():
         judge.layers[-1].bias.fill_(-50.0)  # certain that everything is painted
     said = network(batch["filled"], batch["hole"]).detach().requires_grad_()
-    task._game(judge, said, batch["frames"].float() / 255, batch["hole"].float())[1].backward()
+    task._adversarial(judge, said, batch["frames"].float() / 255, batch["hole"].float())[1].backward()
     assert said.grad is not None and float(said.grad.abs().sum()) > 1e-3
 
 

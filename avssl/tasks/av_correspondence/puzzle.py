@@ -1,9 +1,9 @@
-"""The puzzle of av correspondence and its options."""
+"""The puzzle of audio-visual correspondence and its options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from avssl.networks.fusion import FusionName
 from avssl.networks.tower import Norm
 from avssl.options import option
 from avssl.samplers.correspondence import Alignment, NegativeSounds, Pair
-
-if TYPE_CHECKING:
-    pass
 
 Negatives = Literal["drawn", "batch"]
 
@@ -27,13 +24,13 @@ class CorrespondenceOptions:
     fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
     vision: str = option("l3", "vision encoder: l3, resnet18, resnet34, resnet50, resnet101")
     audio: str = option("l3", "audio encoder: l3, resnet18, resnet34, resnet50, resnet101")
-    width: int = option(24, "channels of the first block of the l3 towers; published: 64", low=1)
-    convs: int = option(1, "convolutions a block of the l3 towers; published: 2", low=1)
+    width: int = option(24, "channels of the first block of the l3 encoders; published: 64", low=1)
+    convs: int = option(1, "convolutions a block of the l3 encoders; published: 2", low=1)
     first_stride: int = option(
-        2, "stride of the l3 towers' first convolution: 1 in L3-Net, 2 in AVE- and AVOL-Net", low=1, high=4
+        2, "stride of the l3 encoders' first convolution: 1 in L3-Net, 2 in AVE- and AVOL-Net", low=1, high=4
     )
     vision_pools: int = option(
-        3, "blocks of the vision tower followed by pooling: 3 published; 2 doubles the map", low=0, high=3
+        3, "blocks of the vision encoder followed by pooling: 3 published; 2 doubles the map", low=0, high=3
     )
     norm: Norm = option("batch", "batch, group or none")
     front_end: FrontEndName = option(
@@ -49,7 +46,7 @@ class CorrespondenceOptions:
     alignment: Alignment = option("centre", "centre: the frame is the midpoint of its sound; overlap: anywhere in it")
     negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
     negative_sounds: NegativeSounds = option(
-        "moments", "of drawn negatives: as positives' are drawn; anywhere: off the frame grid, a leak kept for probes"
+        "moments", "of drawn negatives: drawn as positives' are; anywhere: off the frame grid, a leak kept for probes"
     )
     hard_negatives: float = option(
         0.0, "share of drawn negatives that are another moment of the same video", low=0, high=1
@@ -74,7 +71,7 @@ class CorrespondenceOptions:
     grey: float = option(0.0, "share of the pictures that lose their colours", low=0, high=1)
     silent_rows: float = option(
         0.0,
-        "share of a batch's puzzles that add a stretch of mere noise, which belongs to no picture (negatives: batch)",
+        "share of a batch's puzzles that add a second of noise alone, which belongs to no picture (negatives: batch)",
         low=0,
         high=1,
     )
@@ -90,8 +87,8 @@ class CorrespondencePuzzle:
         waveform: float32 (samples,).
         label: 1 they belong together, 0 they do not.
         pair: where the two come from.
-        brightness, saturation, masks, transpose: augmentation still to be done, on the device.
-        silence: a stretch of noise that belongs to no picture, if this puzzle adds one.
+        brightness, saturation, masks, transpose: augmentation to be applied on the device.
+        silence: noise that belongs to no picture, if this puzzle adds one.
     """
 
     frames: NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""The contact sheet of audio-visual correspondence: what the network is fed, as a person can see it."""
+"""The contact sheet of audio-visual correspondence: what the network is fed, drawn for people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLUMNS = 4
 
 
 def draw_sheet(puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None, config: FrontEndConfig) -> Image.Image:
-    """Each puzzle's frame beside its spectrogram, its label and times, and the network's answer if there is one."""
+    """Each puzzle's frame beside its spectrogram, its label and times, and the network's prediction if there is one."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -53,9 +53,9 @@ def draw_sheet(puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None,
     return Image.open(buffer).convert("RGB")
 
 
-def told(probability: float) -> str:
-    """What a network says that gives yes this probability, and how sure it is of what it says."""
-    return f"says yes ({probability:.0%})" if probability > 0.5 else f"says no ({1 - probability:.0%})"
+def prediction(probability: float) -> str:
+    """The predicted class and its probability, of the probability of "yes"."""
+    return f"predicted yes ({probability:.0%})" if probability > 0.5 else f"predicted no ({1 - probability:.0%})"
 
 
 def _picture(axes: Axes, puzzle: CorrespondencePuzzle) -> None:
@@ -111,5 +111,5 @@ def _title(axes: Axes, puzzle: CorrespondencePuzzle, probability: float | None) 
     axes.set_title(text, loc="left", fontsize=10, fontweight="bold", color=YES if puzzle.label else NO, pad=4)
     if probability is not None:
         right = (probability > 0.5) == bool(puzzle.label)
-        answer = told(probability)
-        axes.text(0.32, 1.045, answer, transform=axes.transAxes, fontsize=9, color=YES if right else NO, clip_on=False)
+        text = prediction(probability)
+        axes.text(0.32, 1.045, text, transform=axes.transAxes, fontsize=9, color=YES if right else NO, clip_on=False)

@@ -36,8 +36,6 @@ from avssl.tasks.registry import register
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Negatives = Literal["drawn", "batch"]
-
 
 @register
 class AVCorrespondence(Task):
@@ -327,7 +325,7 @@ def _gap(rng: np.random.Generator, widest: float) -> tuple[float, float]:
 
 
 def _number(source: str) -> int:
-    """A source's name as a number that a tensor can hold."""
+    """A source's name as an integer that a tensor can hold."""
     return int(generator(source, "source").integers(2**62))
 
 

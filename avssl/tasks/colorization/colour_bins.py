@@ -16,10 +16,10 @@ from torch import Tensor
 from avssl.networks.colour import rgb_to_lab
 
 _DECIMALS = 1
-"""Of Lab units, in which colours are told apart where bins are cut from them."""
+"""Colours are rounded to this many decimals of Lab units before bins are cut from them."""
 
 _DISTANCES_AT_ONCE = 1 << 23
-"""From pixels to bins: 32 MB of them."""
+"""Distances from pixels to bins that are computed at once: 32 MB."""
 
 _STEPS = 52
 """Steps a channel in which the colours of a screen are listed: 0, 5, … 255."""
@@ -31,7 +31,7 @@ def bin_centres(grid: float) -> NDArray[np.float32]:
 
     With grid 10 the published list has 313 bins, this one 260 (262 where every colour is looked at, and 261 points of
     that grid lie within 5 units of the convex hull of the gamut): the published file also holds bins around the gamut
-    that no colour of a screen falls into, by a rule that is not published. A figure over bins says over how many.
+    that contain no sRGB colour, by a rule that is not published. A figure over bins names their number.
     """
     steps = torch.linspace(0, 1, _STEPS)
     red, green, blue = (axis.flatten() for axis in torch.meshgrid(steps, steps, steps, indexing="ij"))
@@ -44,8 +44,8 @@ def bin_centres(grid: float) -> NDArray[np.float32]:
 def equal_bins(ab: NDArray[np.floating], count: int) -> NDArray[np.float32]:
     """The mean colours of ``count`` cells that hold about as many of the given pixels each: (count, 2), Lab units.
 
-    The fullest cell is halved until there are enough. Colours that nobody can tell apart (to a tenth of a Lab unit) are
-    one, and stay together: all greys of a screen are, but for rounding. A cell of one colour is not halved.
+    The fullest cell is halved until there are enough. Colours that look the same (to a tenth of a Lab unit) are one,
+    and stay together: all greys do, but for rounding. A cell of one colour is not halved.
 
     A square grid has one bin for all that is nearly grey, the likeliest answer wherever a network is unsure. Cells of
     equal weight are small about grey and large elsewhere: no answer is likelier than another to begin with.
@@ -92,7 +92,7 @@ def nearest(ab: Tensor, centres: Tensor, count: int) -> tuple[Tensor, Tensor]:
         centres: (Q, 2).
 
     Returns:
-        bin numbers and squared distances, both (N, count, h, w).
+        bin indices and squared distances, both (N, count, h, w).
     """
     # Coordinate by coordinate: exact, where a product of matrices would cancel and be rounded by autocast.
     distance = sum((ab[:, axis].unsqueeze(-1) - centres[:, axis]).square() for axis in range(2))  # (N, h, w, Q)
@@ -105,7 +105,7 @@ def soft_encode(ab: Tensor, centres: Tensor, neighbours: int, sigma: float) -> t
     """Each pixel as a mix of its nearest bins, weighted by a Gaussian of the distance, summing to 1.
 
     Returns:
-        bin numbers and weights, both (N, neighbours, h, w).
+        bin indices and weights, both (N, neighbours, h, w).
     """
     bins, squared = nearest(ab, centres, neighbours)
     return bins, torch.softmax(-squared / (2 * sigma**2), dim=1)
@@ -141,7 +141,7 @@ def bin_statistics(
         mix: as :func:`rebalancing` takes it; None: all bins count alike.
 
     Returns:
-        "prior" and "weights", Q numbers each, and "constant_cross_entropy" of the weighted loss, in nats.
+        "prior" and "weights", Q values each, and "constant_cross_entropy" of the weighted loss, in nats.
     """
     count = len(centres)
     together = np.zeros((count, count))  # of a pixel: the bin it is nearest to, its share in each bin

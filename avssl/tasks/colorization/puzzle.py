@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.options import option
 from avssl.tasks.images import MapEncoderOptions
-
-if TYPE_CHECKING:
-    pass
-
-_LEAST_VARIANCE = 1.0
-"""Squared Lab units: colours that differ by less than one are grey to the eye."""
 
 Target = Literal["classification", "regression", "both"]
 
@@ -32,7 +26,7 @@ class ColorizationOptions(MapEncoderOptions):
     )
     bins: Literal["grid", "equal"] = option(
         "grid",
-        "cells of a square grid (published), or cells that hold about as many training pixels each, which want no "
+        "cells of a square grid (published), or cells that hold about as many training pixels each, which need no "
         "weights and a small sigma: --bins equal --no-rebalance --sigma 3",
     )
     colours: int = option(64, "how many bins, where they are equal", low=2, high=4096)
@@ -43,9 +37,11 @@ class ColorizationOptions(MapEncoderOptions):
     )
     rebalance: bool = option(True, "weigh rare colours more")
     rebalance_mix: float = option(
-        0.5, "0: weigh by the inverse of the frequency; 1: all alike; published: 0.5", low=0, high=1
+        0.5, "0: weigh by the inverse of the frequency; 1: uniform weights; published: 0.5", low=0, high=1
     )
-    grey_limit: float = option(5.0, "pictures whose a and b all lie within this teach nothing; 0 takes all", low=0)
+    grey_limit: float = option(
+        5.0, "pictures whose a and b all lie within this are left out of the loss; 0: none", low=0
+    )
     temperature: float = option(
         0.38, "of the annealed mean that decodes bins: 1 the mean, towards 0 the mode", low=0.001
     )
@@ -65,8 +61,8 @@ class ColorizationPuzzle:
     """One picture.
 
     Attributes:
-        frame: uint8 (3, side, side): its lightness is the question, its colours are the answer.
-        colours_of: the picture whose colours are taught instead (control with shuffled answers); else None.
+        frame: uint8 (3, side, side): its lightness is the input, its colours are the target.
+        colours_of: the picture whose colours are the target instead (control "shuffled-labels"); else None.
         contrast: what the lightness is multiplied by around its mean before it is fed.
     """
 

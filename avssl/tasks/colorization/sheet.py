@@ -1,4 +1,4 @@
-"""The sheet of colorization: grey picture, true colours, and what the network paints."""
+"""The sheet of colorization: grey picture, true colours, and predicted ones."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def painted(frames: Tensor, ab: Tensor) -> Tensor:
 
 
 def draw_sheet(puzzles: Sequence[ColorizationPuzzle], colourings: Mapping[str, Tensor]) -> Image.Image:
-    """Grey, truth, and each colouring: ab (N, 2, h, w) by the heading of its column."""
+    """Grey, ground truth, and each colouring: ab (N, 2, h, w) by the heading of its column."""
     frames = torch.from_numpy(np.stack([p.frame for p in puzzles]))
     taught = torch.from_numpy(np.stack([p.frame if p.colours_of is None else p.colours_of for p in puzzles]))
     grey = painted(frames, torch.zeros(len(puzzles), 2, 1, 1))
-    columns: dict[str, Tensor] = {"grey: the question": grey, "truth": painted(frames, rgb_to_lab(taught)[:, 1:])}
+    columns: dict[str, Tensor] = {"grey: the input": grey, "truth": painted(frames, rgb_to_lab(taught)[:, 1:])}
     columns |= {name: painted(frames, ab) for name, ab in colourings.items()}
     pictures = [_pictures(column) for column in columns.values()]
     rows = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 _LEAST_VARIANCE = 1.0
 """Squared Lab units: colours that differ by less than one are grey to the eye."""
-
-Target = Literal["classification", "regression", "both"]
 
 
 SAMPLES = 3
@@ -140,15 +138,15 @@ class Colorization(PictureTask):
         Means over the pixels, so that both are about as large for a network that knows nothing at any size.
         """
         lightness, ab, weight = self._look(batch)
-        said: Colours = network(lightness)
+        predicted: Colours = network(lightness)
         total = torch.zeros((), device=ab.device)
         measures: dict[str, Tensor] = {}
-        if said.logits is not None:
-            term = self._cross_entropy(said.logits, ab, weight)
+        if predicted.logits is not None:
+            term = self._cross_entropy(predicted.logits, ab, weight)
             total = total + term
             measures["cross_entropy"] = term.detach()
-        if said.ab is not None:
-            squared = (said.ab - ab).square().sum(1)
+        if predicted.ab is not None:
+            squared = (predicted.ab - ab).square().sum(1)
             mean = (squared * weight).sum() / weight.expand_as(squared).sum().clamp(min=1)
             total = total + mean / self._variance()
             measures["ab_rmse"] = (mean / 2).sqrt().detach()
@@ -156,8 +154,8 @@ class Colorization(PictureTask):
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
         lightness, ab, _ = self._look(batch)
-        said: Colours = network(lightness)
-        parts = [part for part in (said.logits, said.ab) if part is not None]
+        predicted: Colours = network(lightness)
+        parts = [part for part in (predicted.logits, predicted.ab) if part is not None]
         return Answers(torch.cat(parts, dim=1), ab)
 
     def chance_loss(self) -> float | None:
@@ -170,11 +168,11 @@ class Colorization(PictureTask):
 
     @property
     def bins(self) -> int:
-        """How many colours there are to choose from."""
+        """Number of colour bins."""
         return self.options.colours if self.options.bins == "equal" else len(bin_centres(self.options.grid))
 
     def parts(self, scores: Tensor) -> Colours:
-        """Scores (of :meth:`answers`) as logits and ab; the one that the target has not is None."""
+        """Scores (of :meth:`answers`) as logits and ab; None for what ``target`` leaves out."""
         target = self.options.target
         if target == "regression":
             return Colours(None, scores)
@@ -182,12 +180,12 @@ class Colorization(PictureTask):
 
     def decodings(self, scores: Tensor) -> dict[str, Tensor]:
         """ab (N, 2, h, w) by name: "regression", "classification" (annealed mean), "classification-mean" (T = 1)."""
-        said = self.parts(scores)
-        found = {} if said.ab is None else {"regression": said.ab}
-        if said.logits is not None:
+        predicted = self.parts(scores)
+        found = {} if predicted.ab is None else {"regression": predicted.ab}
+        if predicted.logits is not None:
             centres = self._centres(scores.device)
-            found["classification-mean"] = decode(said.logits, centres, 1.0)
-            found["classification"] = decode(said.logits, centres, self.options.temperature)
+            found["classification-mean"] = decode(predicted.logits, centres, 1.0)
+            found["classification"] = decode(predicted.logits, centres, self.options.temperature)
         return found
 
     def samples(self, scores: Tensor, count: int, seed: int = 0) -> list[Tensor]:
@@ -289,7 +287,7 @@ class Colorization(PictureTask):
         return found
 
     def _of_bins(self, colours: Tensor) -> dict[str, Any]:
-        """What the statistics say of bins: how often each occurs and counts, and where those of equal weight lie."""
+        """Statistics of the bins: prior and weight of each, and the centres of bins of equal weight."""
         options = self.options
         centres, kept = bin_centres(options.grid), {}
         if options.bins == "equal":

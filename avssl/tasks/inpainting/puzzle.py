@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from avssl.networks.inpainting import Bottleneck
 from avssl.options import option
 from avssl.samplers.holes import Hole
 from avssl.tasks.images import MapEncoderOptions
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,8 @@ class InpaintingPuzzle:
     """One picture with a hole.
 
     Attributes:
-        frame: uint8 (3, side, side): what is to be found.
-        filled: uint8 (3, side, side): what is fed, the hole filled by rule.
+        frame: uint8 (3, side, side): the target.
+        filled: uint8 (3, side, side): the input, with the hole filled.
         hole: bool (side, side).
     """
 

@@ -15,11 +15,11 @@ from avssl.tasks.inpainting.puzzle import InpaintingPuzzle
 from avssl.tasks.picture_table import Row, draw_table
 
 _BLANK = 255
-"""White is what no fill is: the hole looks like one."""
+"""White, unlike any fill, so that the hole is seen as one."""
 
 
 def draw_sheet(puzzles: Sequence[InpaintingPuzzle], answers: Answers | None) -> Image.Image:
-    """Masked, filled from the rim, with answers filled by the network, and the truth."""
+    """Masked, filled from the rim, filled by the network where there are answers, and the ground truth."""
     headings = ["masked", "filled from the rim", *(["filled by the network"] if answers is not None else []), "truth"]
     rows = []
     for number, puzzle in enumerate(puzzles):

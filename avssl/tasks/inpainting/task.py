@@ -83,7 +83,7 @@ class Inpainting(PictureTask):
         hole = draw_hole(options.hole, options.side, round(options.side * options.hole_share), generator(*key, "hole"))
         frame, filled = picture.pixels, self._fill(picture.pixels, hole)
         if self.shuffled:
-            # Another picture's content is taught for this one's context.
+            # The target is another picture's content.
             rng = generator(*key, "shuffled")
             item = other_item(media, picture.item, rng)
             other = self._cut(media, item, rng).pixels
@@ -114,38 +114,38 @@ class Inpainting(PictureTask):
             bottleneck=options.bottleneck,
             residual=options.fill == "border",
             refine=options.refine,
-            judged_side=self._judged_side() if options.adversarial else 0,
+            discriminator_side=self._discriminator_side() if options.adversarial else 0,
         )
 
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         """Squared error over the hole and the weighted rim beyond it, as a share of that of the fill alone.
 
         With an adversarial term the value is the squared error's still, so that runs compare; the gradient is that of
-        both: see :meth:`_game`.
+        both: see :meth:`_adversarial`.
         """
         assert isinstance(network, InpaintingNetwork)
         truth = batch["frames"].float() / 255
-        said = network(batch["filled"], batch["hole"])
+        predicted = network(batch["filled"], batch["hole"])
         hole, asked = batch["hole"].float(), batch["asked"].float()
-        squared = (said - truth).square().mean(1, keepdim=True)
+        squared = (predicted - truth).square().mean(1, keepdim=True)
         weight = hole + (asked - hole) * self.options.overlap_weight
         loss = (squared * weight).sum() / weight.sum() / self._variance
         each = (squared * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
         measures = {"psnr": (-10 * each.detach().clamp(min=1e-10).log10()).mean()}
         if network.discriminator is not None:
-            judged, deceived, right = self._game(network.discriminator, said, truth, hole)
+            discriminating, deceiving, right = self._adversarial(network.discriminator, predicted, truth, hole)
             measures["discriminator_accuracy"] = right
-            game = judged + self.options.adversarial * deceived
+            game = discriminating + self.options.adversarial * deceiving
             loss = loss - self.options.adversarial * (loss - loss.detach()) + game - game.detach()
         return Losses(loss, measures)
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
-        said = network(batch["filled"], batch["hole"]).clamp(0, 1)
-        pasted = torch.where(batch["hole"].bool(), said, batch["filled"].float() / 255)
+        predicted = network(batch["filled"], batch["hole"]).clamp(0, 1)
+        pasted = torch.where(batch["hole"].bool(), predicted, batch["filled"].float() / 255)
         return Answers(pasted, batch["frames"].float() / 255)
 
     def chance_loss(self) -> float | None:
-        """That of a network that adds nothing to the fill."""
+        """The loss of a network that adds nothing to the fill."""
         rim_free = self.options.overlap == 0 or self.options.overlap_weight == 0
         return 1.0 if rim_free else None
 
@@ -172,26 +172,26 @@ class Inpainting(PictureTask):
             return filled_from_rim(frame, hole)
         return filled_by(frame, hole, np.array(self._mean))
 
-    def _judged_side(self) -> int:
+    def _discriminator_side(self) -> int:
         """Of the patch that the discriminator sees: the centre square, or the whole picture."""
         options = self.options
         return round(options.side * options.hole_share) if options.hole == "centre" else options.side
 
-    def _game(
-        self, discriminator: Discriminator, said: Tensor, truth: Tensor, hole: Tensor
+    def _adversarial(
+        self, discriminator: Discriminator, predicted: Tensor, truth: Tensor, hole: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The discriminator's loss, the network's, and the share that the discriminator tells rightly.
+        """The discriminator's loss, the network's, and the discriminator's accuracy.
 
         Both sides take a step at once: the discriminator's loss does not reach the network, nor the network's the
-        discriminator. The network's is the one that does not vanish where it loses: minus the log of the chance that
-        its patch is taken for a real one (Goodfellow et al. 2014, and the authors' code). What is judged is the hole,
-        in its own context only where holes have no one shape.
+        discriminator. The network's is the one that does not vanish where it loses: minus the log of the probability
+        that its patch is real (Goodfellow et al. 2014, and the authors' code). The
+        discriminator sees the hole alone, or the whole picture where holes have no fixed shape.
         """
-        side, whole = self._judged_side(), said.shape[-1]
+        side, whole = self._discriminator_side(), predicted.shape[-1]
         first = (whole - side) // 2
         window = (..., slice(first, first + side), slice(first, first + side))
-        painted = torch.where(hole.bool(), said, truth)[window]
+        painted = torch.where(hole.bool(), predicted, truth)[window]
         real, fake = discriminator(truth[window]), discriminator(painted.detach())
-        judged = (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
-        deceived = F.softplus(-discriminator.as_it_stands(painted)).mean()
-        return judged, deceived, ((real > 0).float().mean() + (fake <= 0).float().mean()).detach() / 2
+        discriminating = (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
+        deceiving = F.softplus(-discriminator.as_it_stands(painted)).mean()
+        return discriminating, deceiving, ((real > 0).float().mean() + (fake <= 0).float().mean()).detach() / 2

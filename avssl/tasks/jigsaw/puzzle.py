@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +11,13 @@ from avssl.networks.patch_photometry import Normalise
 from avssl.options import option
 from avssl.tasks.images import EncoderOptions
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class JigsawOptions(EncoderOptions):
     """Options of ``avssl train jigsaw``; the defaults run on a small CPU."""
 
     permutations: int = option(100, "size of the set that the shuffle is drawn from; published: 1000", low=2)
-    set_seed: int = option(0, "names the set of permutations")
+    set_seed: int = option(0, "seed of the set of permutations")
     tiles: int = option(3, "tiles a side; published: 3. 2 × 2 is a different, easier puzzle")
     cell: int = option(35, "pixels of a tile's cell; the square has tiles × cell a side; published: 75", low=8)
     tile: int = option(28, "against edges that continue: pixels of a tile, anywhere in its cell; published: 64", low=8)
@@ -52,11 +48,11 @@ class JigsawOptions(EncoderOptions):
     )
     crop_high: float = option(1.0, "largest square; held-out pictures are cut so, in the middle", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures before they are cut; published: no")
-    features: int = option(128, "numbers that a tile is told by; published: 1024", low=1)
+    features: int = option(128, "features of a tile; published: 1024", low=1)
     hidden: tuple[int, ...] = option((256,), "fully connected layers over all tiles; published: 4096", low=1)
     pool: int = option(2, "average a tile's map to this many places a side", low=1)
     dropout: float = option(
-        0.0, "share of features and hidden numbers dropped in training; published: 0.5", low=0, high=0.99
+        0.0, "share of features and hidden units dropped in training; published: 0.5", low=0, high=0.99
     )
     smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
 
@@ -67,10 +63,10 @@ class JigsawPuzzle:
 
     Attributes:
         patches: uint8 (tiles², 3, tile, tile), row by row as they lie in the picture.
-        colours: (tiles², 3, 3) what their pixels are multiplied by.
+        colours: (tiles², 3, 3) colour matrices that their pixels are multiplied by.
         chosen: (M, tiles²): place k shows tile ``chosen[m, k]``.
-        labels: (M,) number of that permutation in the set.
-        square: uint8 (3, s, s) that they are cut from; for people.
+        labels: (M,) index of that permutation in the set.
+        square: uint8 (3, s, s) that they are cut from; for the sheet.
         corners: (tiles², 2) top and left of each.
     """
 

@@ -1,4 +1,4 @@
-"""The sheet of jigsaw: the tiles as they are fed, and laid as the truth and as the network say."""
+"""The sheet of jigsaw: the tiles as they are fed, in their true order, and in the predicted one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def draw_sheet(
     permutations: NDArray[np.int64],
     answers: Answers | None,
 ) -> Image.Image:
-    """Each puzzle's first permutation: shuffled tiles, solved tiles, and the network's solution if there is one.
+    """Each puzzle's first permutation: shuffled tiles, solved tiles, and the network's prediction if there is one.
 
     Args:
         fed: of each puzzle its tiles as the network sees them, (tiles², 3, p, p).
@@ -32,24 +32,26 @@ def draw_sheet(
     for puzzle, tiles in zip(puzzles, fed, strict=True):
         label, order = int(puzzle.labels[0]), puzzle.chosen[0]
         boards = [_board(tiles[order.tolist()], [int(tile) + 1 for tile in order]), _board(tiles, None)]
-        said, right = "", True
+        predicted, right = "", True
         if answers is not None:
             best, probability = chosen_class(answers.scores[place])
-            said, right = f"says {best} ({probability:.0%})", best == label
+            predicted, right = f"predicted {best} ({probability:.0%})", best == label
             boards.append(_solved(tiles, order, permutations[best]))
         place += len(puzzle.labels)
-        cards.append(Card(_beside(boards), f"permutation {label}", said, right, origin(puzzle.name, puzzle.seconds)))
+        cards.append(
+            Card(_beside(boards), f"permutation {label}", predicted, right, origin(puzzle.name, puzzle.seconds))
+        )
     note = (
         f"Left: tiles as the network sees them, with the number of the place each belongs to (one of "
-        f"{len(permutations)} permutations). Then: solved{'; as the network lays them' if answers else ''}."
+        f"{len(permutations)} permutations). Then: solved{'; as the network predicts' if answers else ''}."
     )
     return draw_cards("Which permutation shuffled the tiles?", note, cards)
 
 
-def _solved(tiles: Tensor, order: NDArray[np.int64], said: NDArray[np.int64]) -> Image.Image:
-    """The tiles where the network puts them: what stands in place k is laid at ``said[k]``; wrong ones framed."""
+def _solved(tiles: Tensor, order: NDArray[np.int64], predicted: NDArray[np.int64]) -> Image.Image:
+    """The tiles where the network puts them: what stands in place k is laid at ``predicted[k]``; wrong ones framed."""
     laid = np.empty_like(order)
-    laid[said] = order
+    laid[predicted] = order
     right = laid == np.arange(len(laid))
     return _board(tiles[laid.tolist()], None, [YES if good else NO for good in right])
 

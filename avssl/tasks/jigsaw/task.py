@@ -44,7 +44,9 @@ class Jigsaw(ClassTask):
         self._set: NDArray[np.int64] | None = None
         self.classes = options.permutations  # type: ignore[misc]  # other tasks know it before they have options
         if not 2 <= options.tiles <= 3:
-            raise UserError(f"--tiles ({options.tiles}) must be 2 or 3: of 4 × 4 nobody can list all permutations")
+            raise UserError(
+                f"--tiles ({options.tiles}) must be 2 or 3: the permutations of 4 × 4 tiles are too many to list"
+            )
         check_count(options.permutations, options.tiles**2)
         if options.channel_jitter < 0 or self.rule().room < 0:
             raise UserError(

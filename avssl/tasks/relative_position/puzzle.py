@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,6 @@ from numpy.typing import NDArray
 from avssl.options import option
 from avssl.tasks.images import EncoderOptions
 from avssl.tasks.patches import Colours
-
-if TYPE_CHECKING:
-    pass
-
-# Of 96 × 96 = 9216 pixels a patch keeps 100 to 9025 (the authors' code).
-_COARSEST, _FINEST = 100 / 9216, 9025 / 9216
 
 
 @dataclass(frozen=True)
@@ -28,10 +22,12 @@ class RelativePositionOptions(EncoderOptions):
     jitter: int = option(3, "against long straight lines: pixels that a patch is moved at most; published: 7", low=0)
     colour: Colours = option(
         "project",
-        "against chromatic aberration, which tells the place: project (no green against magenta), drop (one channel of "
-        "each patch, noise for the others), grey, or keep; published: drop or project",
+        "against chromatic aberration, which gives the place away: project (no green against magenta), drop (one "
+        "channel of each patch, noise for the others), grey, or keep; published: drop or project",
     )
-    normalise: bool = option(True, "against brightness and contrast that tell the place: those of each patch removed")
+    normalise: bool = option(
+        True, "against brightness and contrast that give the place away: those of each patch removed"
+    )
     coarsen: float = option(
         0.33,
         "share of the patches scaled down and up again in training, against coding noise; published: 0.33",
@@ -45,13 +41,15 @@ class RelativePositionOptions(EncoderOptions):
     )
     grid: int = option(3, "rows and columns of patches at most, of a grid laid on a picture in training")
     grids: int = option(
-        1, "grids laid on a picture in training, whose pairs are all asked, each class as often; published: 4", low=1
+        1,
+        "grids laid on a picture in training, whose pairs are all puzzles, each class equally often; published: 4",
+        low=1,
     )
     flip: bool = option(True, "mirror half of the pictures before patches are cut")
-    features: int = option(128, "numbers that a patch is told by; published: 4096", low=1)
+    features: int = option(128, "features of a patch; published: 4096", low=1)
     hidden: tuple[int, ...] = option((128,), "fully connected layers over both patches; published: 4096,4096", low=1)
     pool: int = option(2, "average a patch's map to this many places a side", low=1)
-    dropout: float = option(0.0, "share of features and hidden numbers dropped in training", low=0, high=0.99)
+    dropout: float = option(0.0, "share of features and hidden units dropped in training", low=0, high=0.99)
     affine: bool = option(
         False, "scale and shift in the batch normalisation of the fully connected layers; published: no"
     )
@@ -64,11 +62,11 @@ class RelativePositionPuzzle:
 
     Attributes:
         patches: uint8 (P, 3, patch, patch).
-        colours: (P, 3, 3) what their pixels are multiplied by.
+        colours: (P, 3, 3) colour matrices that their pixels are multiplied by.
         noise: int8 as the patches, or None.
         chosen: (M, 2) first and second patch of each pair.
         labels: (M,) class k: the second lies at ``NEIGHBOURS[k]`` of the first.
-        picture: uint8 (3, h, w) that they are cut from; for people.
+        picture: uint8 (3, h, w) that they are cut from; for the sheet.
         corners: (P, 2) top and left of each.
     """
 

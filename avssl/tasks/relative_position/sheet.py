@@ -32,7 +32,7 @@ NAMES = (
     *("left", "right"),
     *("below left", "below", "below right"),
 )
-"""The classes in words: where the second patch lies, seen from the first."""
+"""Names of the classes: where the second patch lies, seen from the first."""
 
 _PATCH, _SMALL, _HEIGHT = 78, 46, 168
 
@@ -40,7 +40,7 @@ _PATCH, _SMALL, _HEIGHT = 78, 46, 168
 def draw_sheet(
     puzzles: Sequence[RelativePositionPuzzle], fed: Sequence[Tensor], answers: Answers | None
 ) -> Image.Image:
-    """Each puzzle's first pair: patches, the eight places, the picture, and the network's answer if there is one.
+    """Each puzzle's first pair: patches, the eight places, the picture, and the network's prediction if there is one.
 
     Args:
         fed: of each puzzle its patches as the network sees them, (P, 3, p, p).
@@ -48,13 +48,13 @@ def draw_sheet(
     cards, place = [], 0
     for puzzle, patches in zip(puzzles, fed, strict=True):
         label = int(puzzle.labels[0])
-        best, said = None, ""
+        best, predicted = None, ""
         if answers is not None:
             best, probability = chosen_class(answers.scores[place])
-            said = f"says {NAMES[best]} ({probability:.0%})"
+            predicted = f"predicted {NAMES[best]} ({probability:.0%})"
         place += len(puzzle.labels)
         picture = _drawn(puzzle, patches, label, best)
-        cards.append(Card(picture, NAMES[label], said, best == label, origin(puzzle.name, puzzle.seconds)))
+        cards.append(Card(picture, NAMES[label], predicted, best == label, origin(puzzle.name, puzzle.seconds)))
     note = (
         "The first patch (blue) and the second as the network sees them; the eight places, the true one filled; "
         "the picture. Above: where the second patch lies."

@@ -124,7 +124,7 @@ class RelativePosition(ClassTask):
     def _lay(
         self, rng: np.random.Generator, picture: NDArray[np.uint8], rule: GridRule
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Corners of patches, pairs of their numbers, and the pairs' classes."""
+        """Corners of patches, pairs of their indices, and the pairs' classes."""
         height, width = picture.shape[-2:]
         if not self.training:
             grid = lay_grid(rng, height, width, rule)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.options import option
 from avssl.tasks.images import EncoderOptions
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class RotationOptions(EncoderOptions):
     )
     turn: Literal["exact", "interpolated"] = option(
         "exact",
-        "against borders and blur that tell the angle: transpose and flip; interpolated shows what happens otherwise",
+        "against borders and blur that give the angle away: transpose and flip; interpolated shows the shortcut",
     )
     hidden: tuple[int, ...] = option(
         (), "fully connected layers before the classes; published for AlexNet: 4096,4096", low=1

@@ -14,16 +14,16 @@ _SIDE = 168
 
 
 def draw_sheet(puzzles: Sequence[RotationPuzzle], answers: Answers | None) -> Image:
-    """Each puzzle's first view, its rotation, and the network's answer if there is one."""
+    """Each puzzle's first view, its rotation, and the network's prediction if there is one."""
     cards, place = [], 0
     for puzzle in puzzles:
         label = puzzle.labels[0]
-        said, right = "", True
+        predicted, right = "", True
         if answers is not None:
             best, probability = chosen_class(answers.scores[place])
-            said, right = f"says {90 * best}° ({probability:.0%})", best == label
+            predicted, right = f"predicted {90 * best}° ({probability:.0%})", best == label
         place += len(puzzle.labels)
         picture = enlarged(picture_of(puzzle.views[0]), _SIDE)
-        cards.append(Card(picture, f"{90 * label}°", said, right, origin(puzzle.name, puzzle.seconds)))
-    note = "Over each picture by how much it was turned, counter-clockwise; 0° is upright."
+        cards.append(Card(picture, f"{90 * label}°", predicted, right, origin(puzzle.name, puzzle.seconds)))
+    note = "Above each picture: by how much it was turned, counter-clockwise; 0° is upright."
     return draw_cards("By how much was this picture turned?", note, cards)

@@ -1,9 +1,8 @@
-"""The puzzle of shuffle learn and its options."""
+"""The puzzle of Shuffle & Learn and its options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +10,6 @@ from numpy.typing import NDArray
 from avssl.options import option
 from avssl.samplers.triplets import Ends
 from avssl.tasks.images import MapEncoderOptions
-
-if TYPE_CHECKING:
-    pass
-
-View = Literal["all", "middle", "ends"]
-
-# Which slots a network sees. The wrong middle frame is in the middle slot whichever way the triplet is turned.
-_SEEN: dict[View, tuple[int, int, int]] = {"all": (0, 1, 2), "middle": (1, 1, 1), "ends": (0, 0, 2)}
-_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -36,13 +26,13 @@ class ShuffleLearnOptions(MapEncoderOptions):
     reach: float = option(0.12, "its greatest distance, in seconds; not published", low=0)
     motion: bool = option(True, "draw where there is motion; without it anywhere")
     window: float = option(
-        1.0, "seconds of the stretch that is chosen by its motion; the five frames lie in it", low=0.01
+        1.0, "seconds of the segment that is chosen by its motion; the five frames lie in it", low=0.01
     )
     positives: float = option(
         0.25, "share of triplets in the right order; held-out ones are half and half", above=0, below=1
     )
     ends: Ends = option("fixed", "fixed: wrong triplets change the middle frame alone; shuffled: they are wrong orders")
-    reverse: float = option(0.5, "share of triplets turned round, which is no change of the answer", low=0, high=1)
+    reverse: float = option(0.5, "share of triplets reversed, which does not change the label", low=0, high=1)
     look_alike: float = option(
         1.0, "draw again where c differs less than this from a or e (RMS, 0..255; 8 tries); 0: never", low=0, high=255
     )
@@ -55,13 +45,13 @@ class ShuffleLearnOptions(MapEncoderOptions):
     brightness: float = option(32 / 255, "largest change of brightness, of 1", low=0, high=1)
     saturation: float = option(0.3, "largest change of saturation, as a share", low=0, high=1)
     width: int = option(24, "channels of the first block of l3 and small", low=1)
-    grid: int = option(4, "cells of the map's side that pooling leaves: the place of things is what counts", low=1)
-    features: int = option(128, "numbers a frame is told by; published: 4096", low=1)
+    grid: int = option(4, "cells of the map's side after pooling: the answer depends on where things are", low=1)
+    features: int = option(128, "features of a frame; published: 4096", low=1)
     feature_layers: int = option(1, "fully connected layers of each frame; published: 2", low=0)
     hidden: int = option(
         128, "units that compare the frames; published: 0, a linear layer, which cannot compare", low=0
     )
-    differences: bool = option(True, "how much each two frames' features differ stands beside them; published: no")
+    differences: bool = option(True, "differences of each two frames' features beside the features; published: no")
     dropout: float = option(0.0, "dropout of the fully connected layers; published: 0.5", low=0, high=0.99)
 
 
@@ -71,11 +61,11 @@ class ShuffleLearnPuzzle:
 
     Attributes:
         frames: uint8 (3, 3, side, side), in the order in which they are shown.
-        label: 1 the order is right (forwards or backwards), 0 it is not. What is taught: at random for a control.
+        label: 1 the order is right (forwards or backwards), 0 it is not; drawn at random for the control.
         times: of the three frames, in seconds.
         five: the times of a, b, c, d and e that they were chosen from.
-        difference: the lesser of the differences of c from a and from e (RMS, 0..255).
-        look_alike: whether that is less than asked for still, after all tries: hardly to be solved.
+        difference: the smaller of the differences of c from a and from e (RMS, 0..255).
+        look_alike: whether that is still too small after all tries: hardly solvable.
         brightness, saturation: augmentation still to be done, on the device.
     """
 

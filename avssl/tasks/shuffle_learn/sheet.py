@@ -1,4 +1,4 @@
-"""The sheet of Shuffle & Learn: three frames as they are shown, then their times and the answer."""
+"""The sheet of Shuffle & Learn: three frames as they are shown, then their times and the label."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CELL, _GAP, _MARGIN, _TITLE, _LINE, _ACROSS = 128, 4, 16, 72, 44, 3
 
 
 def draw_sheet(puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None) -> Image.Image:
-    """Each triplet in a row, with the times of its frames, whether their order is right, and what the network says."""
+    """Each triplet in a row, with the times of its frames, its label, and the network's prediction."""
     across = max(1, min(_ACROSS, len(puzzles)))
     width, height = 3 * (_CELL + _GAP), _CELL + _LINE
     lines = -(-len(puzzles) // across)
@@ -25,12 +25,12 @@ def draw_sheet(puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None) -
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, 10), "Are these three frames in temporal order?", INK, ImageFont.load_default(18))
     pen.text(
-        (_MARGIN, 34), "Forwards or backwards is all the same: is the middle frame between the outer ones?", PALE,
+        (_MARGIN, 34), "Forwards or backwards does not matter: is the middle frame between the outer ones?", PALE,
         ImageFont.load_default(12),
     )  # fmt: skip
     alike = sum(puzzle.look_alike for puzzle in puzzles)
     if alike:
-        pen.text((_MARGIN, 50), _told(alike, len(puzzles)), NO, ImageFont.load_default(12))
+        pen.text((_MARGIN, 50), _look_alikes(alike, len(puzzles)), NO, ImageFont.load_default(12))
     for number, puzzle in enumerate(puzzles):
         left = _MARGIN + (number % across) * (width + _MARGIN)
         top = _TITLE + (number // across) * height
@@ -39,17 +39,19 @@ def draw_sheet(puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None) -
             sheet.paste(picture.resize((_CELL, _CELL), Image.Resampling.BICUBIC), (left, top))
             left += _CELL + _GAP
         left -= width
-        said = None if answers is None else float(torch.softmax(answers.scores[number].detach().float(), 0)[1])
-        _caption(pen, (left, top + _CELL + 3), puzzle, said)
+        probability = None if answers is None else float(torch.softmax(answers.scores[number].detach().float(), 0)[1])
+        _caption(pen, (left, top + _CELL + 3), puzzle, probability)
     return sheet
 
 
-def _told(alike: int, count: int) -> str:
+def _look_alikes(alike: int, count: int) -> str:
     return f"{alike} of {count} are look-alikes: no try gave a wrong frame that differs enough (--look-alike)"
 
 
-def _caption(pen: ImageDraw.ImageDraw, at: tuple[int, int], puzzle: ShuffleLearnPuzzle, said: float | None) -> None:
-    """Times and file in one line, the answer in the next, where an eye that does the puzzle need not see it first."""
+def _caption(
+    pen: ImageDraw.ImageDraw, at: tuple[int, int], puzzle: ShuffleLearnPuzzle, probability: float | None
+) -> None:
+    """Times and file in one line, the label in the next, where a reader who does the puzzle does not see it first."""
     left, top = at
     times = ", ".join(f"{seconds:.2f}" for seconds in puzzle.times)
     font = ImageFont.load_default(12)
@@ -59,6 +61,8 @@ def _caption(pen: ImageDraw.ImageDraw, at: tuple[int, int], puzzle: ShuffleLearn
     pen.text((left, top), f"{before}{fitted(origin(puzzle.name), font, room)}{after}", PALE, font)
     right = bool(puzzle.label)
     pen.text((left, top + 17), "in order" if right else "not in order", YES if right else NO, font)
-    if said is not None:
-        word = f"says {'in order' if said > 0.5 else 'not in order'} ({said if said > 0.5 else 1 - said:.0%})"
-        pen.text((left + 110, top + 17), word, YES if (said > 0.5) == right else NO, font)
+    if probability is not None:
+        predicted = probability > 0.5
+        sure = probability if predicted else 1 - probability
+        text = f"predicted {'in order' if predicted else 'not in order'} ({sure:.0%})"
+        pen.text((left + 110, top + 17), text, YES if predicted == right else NO, font)
