@@ -157,8 +157,6 @@ class Collection(Selectable):
                 if number in chosen:
                     yield number - known.window.first, painter.pixels(frame)
 
-    # --- how --------------------------------------------------------------------------------------------
-
     def _item(self, i: int) -> _Known:
         known = self._known.get(i)
         if known is None:

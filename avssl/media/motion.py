@@ -67,9 +67,6 @@ def measure_motion(media: Media, progress: ShowProgress = None) -> None:
         _write(_measured(base, progress), folder)
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 class _Curves:
     """What was measured of a collection, mapped into memory."""
 

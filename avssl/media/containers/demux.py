@@ -74,10 +74,7 @@ class Deadline:
             progressed()
 
     def check(self) -> None:
-        """
-        Raises:
-            MediaError: too much work without progress.
-        """
+        """Raise MediaError after too much work without progress."""
         if threading.get_ident() != self._thread:  # every thread has a clock of its own
             self._begin()
         if time.thread_time() > self._end:

@@ -144,9 +144,6 @@ class Frames:
         return (step + _BACK_SAMPLES & 0xFFFF) > _BACK_SAMPLES + _AHEAD_SAMPLES
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 @dataclass(slots=True)
 class _Padding:
     """Which frames of a constant bit rate have a byte more.

@@ -103,9 +103,6 @@ def rate_change(path: str, index: int, deadline: Deadline) -> str | None:
     return None
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _is_base_slice(head: bytes) -> bool:
     """Going by the two bytes with which a unit begins: forbidden bit, type (6), layer (6), … ITU-T H.265, 7.3.1.2."""
     return head[0] >> 1 < 32 and not head[0] & 1 and not head[1] >> 3

@@ -97,9 +97,6 @@ def first_damage(data: Data) -> float | None:
     return None if segment is None else _first_damage(data, segment._replace(end=min(segment.end, len(data))))
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _segment(data: Data) -> Element | None:
     return next((element for element in elements(data, 0, len(data)) if element.id == SEGMENT), None)
 

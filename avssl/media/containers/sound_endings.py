@@ -79,9 +79,6 @@ def stands_for_unknown(size: int) -> bool:
     return size == 0 or size >= 0xFFFFFF00 or 0x7FFFF000 <= size <= 0x80000100
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _by_claim(claim: _Claim | None, size: int) -> Ending:
     if claim is None or (stands_for_unknown(claim.size) and not 0 < claim.size <= size - claim.start):
         return Ending(has_unknown_length=True)

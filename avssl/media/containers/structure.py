@@ -131,9 +131,6 @@ def what_is_missing(path: str, container: InputContainer, end_seconds: float, en
     return missing or (early and f"damaged: {early}")
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _early_end(container: InputContainer, end_seconds: float) -> str | None:
     """What the container claims to last beyond its last packet, if much."""
     claimed = (container.duration or 0) / 1e6

@@ -77,9 +77,6 @@ def without_decoder(container: InputContainer) -> str | None:
     return None
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _described(container: InputContainer) -> str:
     """FFmpeg's own description of a container, which it gives to its log alone."""
     before = av.logging.get_level()

@@ -96,9 +96,6 @@ def wrong_in_words(sample: float) -> str:
     return "infinity" if math.isinf(sample) else f"a sample of {sample:.3g} (full scale is 1)"
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _names_of_an_own_order(stream: AudioStream) -> list[str]:
     """The names of the channels if they may lie in an order of the file's own, which the decoder then forgets."""
     context = stream.codec_context

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from av.frame import Frame
+from av.packet import Packet
 from numpy.typing import NDArray
 
 SHOWN_TOLERANCE_SECONDS = 1e-6
@@ -94,6 +96,12 @@ class Clock:
             return self.audio_warm_up_seconds
         samples = WARM_UP_FRAMES * (self.audio_frame_samples or USUAL_FRAME_SAMPLES)
         return max(WARM_UP_SECONDS, samples / self.audio_rate)
+
+    def media_seconds(self, item: Packet[Any] | Frame) -> float | None:
+        """Media time of a packet or a frame; None where it has no time stamp."""
+        if item.pts is None or not item.time_base:
+            return None
+        return float(item.pts * item.time_base) - self.origin_seconds
 
     def shown(self, seconds: float) -> int:
         """The number of the frame shown at this time: the last that has begun, the first before the first."""

@@ -140,9 +140,6 @@ def anchor_holds(
     return None if found is None else noisy or bool(np.abs(found - expected).max(initial=0) <= SAME)
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _runs_of(clock: Clock) -> list[Run]:
     return [
         Run(float(start), int(first), int(length), float(stretch)) for start, first, length, stretch in clock.audio_runs

@@ -152,10 +152,7 @@ def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def must_fit(image: Image.Image) -> None:
-    """
-    Raises:
-        Unusable: reading it would take more memory than a picture may.
-    """
+    """Raise Unusable where reading it would take more memory than a picture may."""
     width, height = image.size
     most = MOST_BYTES / _bytes_a_pixel(image)
     if width * height > most:
@@ -168,9 +165,6 @@ def give_memory_back(pixels: int) -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if pixels > LARGE_PIXELS and os.name == "posix" else None
     if trim is not None:  # no other C library has it
         trim(0)
-
-
-# --- how ------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -272,10 +266,7 @@ def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 
 
 def _must_be_shares(image: Image.Image) -> None:
-    """
-    Raises:
-        Unusable: floats that do not lie within 0 and 1.
-    """
+    """Raise Unusable at floats that do not lie within 0 and 1."""
     low, high = 0.0, 0.0
     for _, band in _bands(image):
         values = np.asarray(band)

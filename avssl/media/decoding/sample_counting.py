@@ -115,9 +115,6 @@ def anchors(packets: Packets, ticks: Sequence[int | None]) -> list[tuple[int, in
     return found
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _jumps(ahead: NDArray[np.float64], smallest: float) -> list[int]:
     """Where the difference between stamps and count jumps and stays."""
     steps = np.diff(ahead)

@@ -10,10 +10,8 @@ from itertools import chain, pairwise
 import av
 import numpy as np
 import soxr
-from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.packet import Packet
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
@@ -84,9 +82,6 @@ def read_audio(
     found = samples[margin : margin + count]
     stretch[: len(found)] = found
     return stretch
-
-
-# --- how ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -217,7 +212,7 @@ def chunks_from(
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
-            seconds = _media_seconds(packet, clock)
+            seconds = clock.media_seconds(packet)
             # What comes after the end that is known is no sound: a tag, a line break, anything.
             end = min(wanted[1], clock.audio_end_seconds - clock.audio_tick_seconds)
             if begun and seconds is not None and wanted[0] <= seconds < end:
@@ -227,9 +222,9 @@ def chunks_from(
             continue
         for frame in frames:
             if frame.sample_rate != clock.audio_rate:
-                raise MediaError(deadline.path, "the sound changes its sample rate", _media_seconds(frame, clock))
+                raise MediaError(deadline.path, "the sound changes its sample rate", clock.media_seconds(frame))
             begun = True
-            yield Chunk(mixer.mono(frame), _media_seconds(frame, clock))
+            yield Chunk(mixer.mono(frame), clock.media_seconds(frame))
 
 
 def _collected(chunks: Iterable[Chunk], clock: Clock, start_seconds: float, end_seconds: float) -> list[Run]:
@@ -260,9 +255,3 @@ def _exact(seconds: float, clock: Clock) -> float:
     """The time of a packet's first sample, from its rounded time stamp and the grid on which all packets lie."""
     step = clock.audio_frame_samples / clock.audio_rate
     return clock.audio_anchor_seconds + round((seconds - clock.audio_anchor_seconds) / step) * step
-
-
-def _media_seconds(item: Packet[AudioStream] | AudioFrame, clock: Clock) -> float | None:
-    if item.pts is None or not item.time_base:
-        return None
-    return float(item.pts * item.time_base) - clock.origin_seconds

@@ -121,8 +121,6 @@ class FrameReader:
         if expected < len(self._clock.frame_times):
             raise MediaError(self.path, DAMAGED, self._seconds(expected))
 
-    # --- how --------------------------------------------------------------------------------------------------
-
     def _seconds(self, number: int) -> float:
         return float(self._clock.frame_times[number])
 
@@ -166,7 +164,7 @@ class FrameReader:
         latest = self._seconds(first) + 1e-6
 
         def late(packet: Packet[VideoStream]) -> bool:
-            seconds = self._time_of(packet)
+            seconds = self._clock.media_seconds(packet)
             return key is not None and seconds is not None and seconds > latest
 
         counted, count = self._clock.frames_are_counted, 0
@@ -183,7 +181,7 @@ class FrameReader:
     def _must_fit(self, frame: VideoFrame) -> None:
         known = tuple(self._clock.stored_size)  # a list where it comes from an index
         if known not in ((0, 0), (frame.width, frame.height)):
-            raise MediaError(self.path, size_changes(known, frame), self._time_of(frame))
+            raise MediaError(self.path, size_changes(known, frame), self._clock.media_seconds(frame))
 
     def _at(self, key: int | None) -> tuple[InputContainer, VideoStream]:
         """The file, standing at this key frame, or opened anew."""
@@ -196,14 +194,9 @@ class FrameReader:
             self._container.seek(round(seconds / stream.time_base), stream=stream)
         return self._container, stream
 
-    def _time_of(self, item: Packet[VideoStream] | VideoFrame) -> float | None:
-        if item.pts is None or not item.time_base:
-            return None
-        return float(item.pts * item.time_base) - self._clock.origin_seconds
-
     def _number_of(self, frame: VideoFrame) -> int | None:
         """Which frame of the file this is, by its time; None for one that is not shown."""
-        seconds = self._time_of(frame)
+        seconds = self._clock.media_seconds(frame)
         if seconds is None or not frame.time_base:
             return None
         times = self._clock.frame_times

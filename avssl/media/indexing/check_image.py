@@ -58,9 +58,6 @@ def check_image(path: str, file: BinaryIO | None = None) -> tuple[int, int] | No
     return size
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _checked(path: str, source: BinaryIO, in_a_tar: bool) -> tuple[int, int] | None:
     with opened_image(path, source) as image:
         kind, pixels = image.format or "", image.width * image.height
@@ -106,10 +103,7 @@ def _check_png(file: BinaryIO) -> None:
 
 
 def _check_webp(file: BinaryIO) -> None:
-    """
-    Raises:
-        Unusable: the decoder of a lossy picture goes astray in it. Lossless ones are not looked at (RFC 9649, 2.5).
-    """
+    """Raise Unusable where the decoder of a lossy picture goes astray; lossless ones are not checked."""
     place = file.tell()
     file.seek(12)
     while len(head := file.read(8)) == 8:
@@ -152,10 +146,7 @@ def _check_jpeg(path: str, file: BinaryIO, pixels: int, several: bool) -> tuple[
 
 
 def _decode(path: str, file: _Watched) -> tuple[int, int]:
-    """
-    Raises:
-        Unusable: it cannot be decoded, or is complete before its data end.
-    """
+    """Raise Unusable where it cannot be decoded, or is complete before its data end."""
     with opened_image(path, file) as image:
         height, width = pixels_of(image).shape[1:]
     if file.tell() <= file.pause < file.size:
@@ -223,10 +214,7 @@ def are_many_jpegs(data: bytes) -> bool:
 
 
 def _decode_strictly(data: bytes) -> None:
-    """
-    Raises:
-        Unusable: FFmpeg finds the data damaged.
-    """
+    """Raise Unusable where FFmpeg finds the data damaged."""
     decoder = CodecContext.create("mjpeg", "r")
     decoder.options = {"err_detect": "explode"}
     decoder.thread_count = 1

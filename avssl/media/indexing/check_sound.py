@@ -124,9 +124,6 @@ def check_sound(
     return Sound(clock, first.channels, _loudest(path, clock, deadline) <= SILENCE, joined)
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _frames(container: InputContainer, index: int, deadline: Deadline) -> Iterator[_Frame]:
     """What decodes, from where the container stands; damage is for :func:`read_audio` to find."""
     stream = container.streams[index]
@@ -163,10 +160,7 @@ def _is_bare(stream: AudioStream, track: Track) -> bool:
 
 
 def _must_keep_its_rate(track: Track, origin: float) -> None:
-    """
-    Raises:
-        Unusable: its headers change their rate.
-    """
+    """Raise Unusable where its headers change their rate."""
     for seconds, before, after in track.frames.changes:
         if before.rate != after.rate:
             words = f"the sound changes from {before.rate} to {after.rate} samples a second"

@@ -93,9 +93,6 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
     return Pictures(clock, _duration(clock, stream, track), still, cut)
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 class _Look:
     """One look at the pictures of a file."""
 
@@ -161,10 +158,7 @@ class _Look:
                             self._keep(number, frame)
 
     def must_be_of_its_own_bytes(self, clock: Clock) -> None:
-        """
-        Raises:
-            Unusable: a picture of one of those groups takes more bytes than it has.
-        """
+        """Raise Unusable where a picture of one of those groups takes more bytes than it has."""
         keys = clock.key_times
         places = {0: FIRST_FRAMES, len(keys) // 2: MIDDLE_FRAMES, len(keys) - 1: LAST_FRAMES}
         for key, limit in places.items() if len(keys) and clock.video_seekable else ():
@@ -173,10 +167,7 @@ class _Look:
                 raise Unusable(f"{DAMAGED} at {max(seconds, 0.0):.2f} s")
 
     def must_use_its_bytes(self, clock: Clock) -> None:
-        """
-        Raises:
-            Unusable: one of the key frames that were looked at ends before its bytes do.
-        """
+        """Raise Unusable where one of the key frames that were looked at ends before its bytes do."""
         keys = clock.key_times if clock.video_seekable else clock.key_times[:1]
         for key in sorted({0, len(keys) // 2, len(keys) - 1}) if len(keys) else ():
             if silent_damage.key_goes_astray(self._path, clock, float(keys[key]), self._deadline):

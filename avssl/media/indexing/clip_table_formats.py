@@ -17,20 +17,8 @@ from avssl.errors import UserError
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 VIDEO_SUFFIXES = (
-    ".mp4",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".mov",
-    ".m4v",
-    ".flv",
-    ".mpg",
-    ".mpeg",
-    ".ts",
-    ".3gp",
-    ".wmv",
-    ".ogv",
-)
+    ".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".ts", ".3gp", ".wmv", ".ogv",
+)  # fmt: skip
 SOUND_SUFFIXES = (".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".aac")
 
 COLUMNS = {
@@ -212,9 +200,6 @@ def is_cut_name(stem: str, row: Row) -> bool:
         return False
     ends = cut_stems("", _number(row.get("start")), _number(row.get("end")))
     return any(stem.endswith(end) for end in ends if end != "Y")
-
-
-# --- how ------------------------------------------------------------------------------------------------
 
 
 def _text(path: Path) -> str:

@@ -95,9 +95,6 @@ def of_image(size: tuple[int, int]) -> Inspection:
     return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _looked_at(path: str, thorough: bool, deadline: Deadline) -> Inspection:
     try:
         reason = _why_no_file(path)
@@ -143,11 +140,7 @@ def _audio_visual(path: str, thorough: bool, deadline: Deadline) -> Inspection:
 
 
 def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Deadline) -> Inspection:
-    """
-    Raises:
-        Unusable: with the reason.
-        MediaError: damage was met while reading, or the deadline has passed.
-    """
+    """Raise Unusable with the reason, or MediaError where damage was met or the deadline has passed."""
     if container.format.name in NOT_MEDIA_FORMATS:
         raise Unusable("not media")
     must_be_no_picture(path, container)
@@ -211,12 +204,10 @@ def _end_of(path: str, container: InputContainer, tracks: list[Track]) -> int:
 
 
 def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], ending: Ending, end_byte: int) -> None:
-    """
+    """Raise Unusable where the container says that it is longer than the file, or cannot be read to its end.
+
     Args:
         end_byte: at which the file is over by its own account.
-
-    Raises:
-        Unusable: the container says that it is longer than the file, or cannot be read to its end.
     """
     zero = next((track.seconds(min(track.times)) for track in tracks if track.times), 0.0)
     _must_be_one(path, container, tracks, zero)
@@ -243,12 +234,10 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], en
 
 
 def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero: float) -> None:
-    """
+    """Raise Unusable if it was put together from several files, or its clock jumps.
+
     Args:
         zero: container time of the media's zero.
-
-    Raises:
-        Unusable: it was put together from several files, or its clock jumps.
     """
     alone = container.format.name in ("ogg", "flac") and picture_stream(container) is None
     if alone and not any(track.stopped for track in tracks):
@@ -268,10 +257,7 @@ def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero
 
 
 def _must_make_sense(found: Inspection) -> None:
-    """
-    Raises:
-        Unusable: times that no player could keep.
-    """
+    """Raise Unusable at times that no player could keep."""
     seconds = found.duration_seconds
     if not 0 < seconds < math.inf:
         raise Unusable(f"damaged: its timestamps give a duration of {seconds:.2f} s")
@@ -325,12 +311,10 @@ def _with_sound(
 
 
 def _must_be_all_of_flac(found: Inspection, claimed_seconds: float) -> None:
-    """
+    """Raise Unusable where there is less than it should be.
+
     Args:
         claimed_seconds: by the number of samples in its header, which is exact (RFC 9639, 8.2).
-
-    Raises:
-        Unusable: there is less.
     """
     if found.audio_end_seconds < claimed_seconds - 1e-3:
         raise Unusable(f"truncated: it ends at {found.audio_end_seconds:.2f} s of {claimed_seconds:.2f} s")

@@ -16,20 +16,8 @@ from avssl.media.indexing.inspect import Inspection, inspect, of_image
 from avssl.system.process_pool import Lost, each
 
 IMAGE_SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".png",
-    ".gif",
-    ".webp",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-    ".jp2",
-    ".avif",
-)
+    ".jpg", ".jpeg", ".jpe", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif",
+)  # fmt: skip
 IMAGES_AT_ONCE = 32
 """An image takes less time than handing it to another process, so that several go together."""
 SMALL_BYTES = 1 << 24

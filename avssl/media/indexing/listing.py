@@ -7,7 +7,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -109,17 +109,22 @@ def list_folder(root: Path) -> Listing:
     if not found:
         raise UserError(f"{root}: the folder is empty; give one that holds videos, images or sounds")
     tops = {name.split("/", 1)[0] for name, _ in found if "/" in name}
-    split_folders = bool(tops) and all(top.lower() in SPLITS for top in tops)
+    split_folders = bool(tops) and {top.lower() for top in tops} <= SPLITS.keys()
     listing = Listing(str(root))
     for name, stat in _without_annotations(found):
         if isinstance(stat, str):
             listing.rejected.append(Rejected(str(root / name), stat))
             continue
-        folders = name.split("/")[:-1]
-        split = SPLITS[folders.pop(0).lower()] if split_folders and folders else None
-        label = folders[0] if folders else None
+        label, split = _meaning(name.split("/")[:-1], split_folders)
         listing.entries.append(_entry(name, stat, label=label, split=split, source=name))
     return listing
+
+
+def _meaning(folders: Sequence[str], split_folders: bool) -> tuple[str | None, str | None]:
+    """Label and split by the folders that a file lies in, from the outermost on."""
+    names = list(folders)
+    split = SPLITS[names.pop(0).lower()] if split_folders and names else None
+    return (names[0] if names else None), split
 
 
 _Found = tuple[str, os.stat_result | str]
@@ -218,7 +223,7 @@ def _fill_from_tar(path: Path, stat: os.stat_result, listing: Listing) -> None:
     members = _members(path)
     names = [PurePosixPath(member.name) for member in members]
     tops = {name.parts[0] for name in names if len(name.parts) > 1}
-    split_folders = bool(tops) and all(top.lower() in SPLITS for top in tops)
+    split_folders = bool(tops) and {top.lower() for top in tops} <= SPLITS.keys()
     for member, name in zip(members, names, strict=True):
         if name.is_absolute() or ".." in name.parts:
             listing.rejected.append(Rejected(f"{path}/{member.name}", "its name leads out of the tar"))
@@ -227,21 +232,10 @@ def _fill_from_tar(path: Path, stat: os.stat_result, listing: Listing) -> None:
         elif member.offset_data + member.size > stat.st_size:
             listing.rejected.append(Rejected(f"{path}/{member.name}", "truncated: the tar ends before it does"))
         elif not name.name.startswith("."):
-            folders = list(name.parts[:-1])
-            split = SPLITS[folders.pop(0).lower()] if split_folders and folders else None
-            label = folders[0] if folders else None
-            listing.entries.append(
-                Entry(
-                    str(name),
-                    member.size,
-                    stat.st_mtime_ns,
-                    label,
-                    split,
-                    str(name),
-                    offset=member.offset_data,
-                    changed_ns=stat.st_ctime_ns,
-                )
-            )
+            label, split = _meaning(name.parts[:-1], split_folders)
+            times = {"modified_ns": stat.st_mtime_ns, "changed_ns": stat.st_ctime_ns}
+            entry = Entry(str(name), member.size, **times, label=label, split=split, source=str(name))
+            listing.entries.append(replace(entry, offset=member.offset_data))
 
 
 def _members(path: Path) -> list[tarfile.TarInfo]:

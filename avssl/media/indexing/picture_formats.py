@@ -34,10 +34,7 @@ _READ = {"PNG", "JPEG", "GIF", "WebP", "BMP", "JPEG 2000", "PPM", "PGM", "PBM", 
 
 
 def must_not_be_heif(path: str) -> None:
-    """
-    Raises:
-        Unusable: it is a HEIF file without a movie: pictures (HEIC from phones, AVIF).
-    """
+    """Raise Unusable at a HEIF file without a movie: pictures (HEIC from phones, AVIF)."""
     with mapped(path) as data:
         head = data[:256]
         if head[4:8] != b"ftyp" or {b"moov", b"moof"} & {box.name for box in boxes(data)}:
@@ -50,13 +47,7 @@ def must_not_be_heif(path: str) -> None:
 
 
 def must_be_no_picture(path: str, container: InputContainer) -> None:
-    """
-    Args:
-        container: the file as FFmpeg opened it.
-
-    Raises:
-        Unusable: it is one picture, or a document.
-    """
+    """Raise Unusable if the file, as FFmpeg opened it, is one picture, or a document."""
     with Path(path).open("rb") as file:
         head = file.read(5)
         if head == b"%PDF-":  # FFmpeg finds the JPEGs inside
@@ -71,19 +62,14 @@ def must_be_no_picture(path: str, container: InputContainer) -> None:
 
 
 def must_be_more_than_a_picture(container: InputContainer, stream: VideoStream, packets: int) -> None:
-    """
+    """Raise Unusable at one coded picture of which nothing says how long it is shown: a picture under another name.
+
     Args:
         packets: how many the only stream of the file has.
-
-    Raises:
-        Unusable: it is one coded picture and nothing says how long it is shown: a picture under another name.
     """
     codec, untimed = stream.codec_context.codec, not container.duration and not stream.duration
     if packets == 1 and ((untimed and codec.intra_only) or container.format.name in ("gif", "apng")):
         raise Unusable(f"not supported: a {_named(codec.name)} picture that is damaged or of a rare kind; {CONVERT}")
-
-
-# --- how ------------------------------------------------------------------------------------------------------
 
 
 def _picture_in(container: InputContainer) -> str | None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import av
@@ -44,14 +46,10 @@ def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, dead
         key_seconds: media time of the key frame.
         limit: how many pictures to look at.
     """
-    with opened(path, deadline) as container:
-        stream = stream_at(container, clock.video_stream, VideoStream, path)
-        tick = stream.time_base
-        assert tick is not None  # stream_at sees to it
-        container.seek(round((clock.origin_seconds + key_seconds) / tick), stream=stream)
+    with _at_key(path, clock, key_seconds, deadline) as (stream, source):
         other = _decoder_like(stream.codec_context)
         started = False
-        for packet in packets(container, deadline, stream):
+        for packet in source:
             started = started or packet.is_keyframe
             if not packet.size or limit <= 0:
                 break
@@ -62,7 +60,8 @@ def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, dead
             except av.FFmpegError:
                 break  # whoever reads it will say so
             if not _are_same(frames, _decoded(other, packet)):
-                return float((packet.pts or 0) * tick) - clock.origin_seconds
+                seconds = clock.media_seconds(packet)
+                return -clock.origin_seconds if seconds is None else seconds
             limit -= len(frames)
     return None
 
@@ -73,12 +72,8 @@ def key_goes_astray(path: str, clock: Clock, key_seconds: float, deadline: Deadl
     Args:
         key_seconds: media time of the key frame.
     """
-    with opened(path, deadline) as container:
-        stream = stream_at(container, clock.video_stream, VideoStream, path)
-        tick = stream.time_base
-        assert tick is not None  # stream_at sees to it
-        container.seek(round((clock.origin_seconds + key_seconds) / tick), stream=stream)
-        packet = next((p for p in packets(container, deadline, stream) if p.is_keyframe), None)
+    with _at_key(path, clock, key_seconds, deadline) as (stream, source):
+        packet = next((packet for packet in source if packet.is_keyframe), None)
         if packet is None:
             return False
         data, context = bytes(packet), stream.codec_context
@@ -116,7 +111,16 @@ def damaged_gif_frame(path: str) -> int | None:
     return None
 
 
-# --- how ------------------------------------------------------------------------------------------------------
+@contextmanager
+def _at_key(
+    path: str, clock: Clock, key_seconds: float, deadline: Deadline
+) -> Iterator[tuple[VideoStream, Iterator[Packet[VideoStream]]]]:
+    """The stream of pictures and its packets from this key frame on."""
+    with opened(path, deadline) as container:
+        stream = stream_at(container, clock.video_stream, VideoStream, path)
+        assert stream.time_base is not None  # stream_at sees to it
+        container.seek(round((clock.origin_seconds + key_seconds) / stream.time_base), stream=stream)
+        yield stream, packets(container, deadline, stream)
 
 
 def _goes_astray(context: VideoCodecContext, data: bytes, slices: list[tuple[int, int]]) -> bool:

@@ -126,9 +126,6 @@ def relative(path: str, root: str) -> str:
     return os.path.relpath(path, root) if root and Path(path).is_relative_to(root) else path
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _count(summary: Summary, facts: Facts) -> None:
     summary.usable += 1
     summary.kinds[facts.kind] += 1

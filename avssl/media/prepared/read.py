@@ -15,7 +15,8 @@ import json
 import math
 import mmap
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,8 @@ class Prepared(Selectable):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
+        with self._named_where_damaged():
             self._table = Table(folder / "index")
-        except DamagedTable as error:
-            raise self.damaged(error.what) from error
         self._begin()
         self._shards_must_be_there()
 
@@ -234,10 +233,8 @@ class Prepared(Selectable):
         Raises:
             UserError: it is damaged.
         """
-        try:
+        with self._named_where_damaged():
             self._table.verify()
-        except DamagedTable as error:
-            raise self.damaged(error.what) from error
 
     def verify_item(self, i: int) -> None:
         """What can be seen without checksums: all parts of an item lie in its shard, and its pictures are JPEGs.
@@ -258,7 +255,13 @@ class Prepared(Selectable):
         """That the set as a whole cannot be used."""
         return UserError(f"{self.folder}: this prepared set is damaged ({what}); remove it and prepare it again")
 
-    # --- how --------------------------------------------------------------------------------------------
+    @contextmanager
+    def _named_where_damaged(self) -> Iterator[None]:
+        """Damage of the index is damage of this set."""
+        try:
+            yield
+        except DamagedTable as error:
+            raise self.damaged(error.what) from error
 
     def _item(self, i: int) -> _Known:
         known = self._known.get(i)
@@ -271,11 +274,9 @@ class Prepared(Selectable):
         return known
 
     def _read_item(self, i: int) -> _Known:
-        try:
+        with self._named_where_damaged():
             item = self._table.item(i)
             jpegs, checks = self._table.jpegs(i), self._table.checks(i)
-        except DamagedTable as error:
-            raise self.damaged(error.what) from error
         try:
             facts = Facts(**{**item["facts"], "flags": tuple(item["facts"]["flags"])})
             sound = None if item["sound"] is None else StoredSound(*item["sound"])
@@ -287,10 +288,8 @@ class Prepared(Selectable):
             raise self.damaged(f"line {i + 1} of items.jsonl is not an item") from error
 
     def _times(self, i: int) -> NDArray[np.float64]:
-        try:
+        with self._named_where_damaged():
             return self._table.times(i)
-        except DamagedTable as error:
-            raise self.damaged(error.what) from error
 
     def _stretch(self, known: _Known, sound: StoredSound, first: int, count: int) -> NDArray[np.float32]:
         """``count`` stored samples from number ``first`` on, zeros outside of what is stored."""
@@ -327,10 +326,7 @@ class Prepared(Selectable):
         return MediaError(known.facts.path, reason, seconds)
 
     def _shards_must_be_there(self) -> None:
-        """
-        Raises:
-            UserError: a shard is missing, too short, too long, or one too many.
-        """
+        """Raise UserError where a shard is missing, too short, too long, or one too many."""
         shards = self.shards
         for path, size, _ in shards:
             there = path.stat().st_size if path.is_file() else -1

@@ -192,17 +192,8 @@ def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
 def _wave_header(rate: int, dtype: str, size: int) -> bytes:
     """The 44 bytes before the samples of a mono WAV (RIFF; format 1 is integers, 3 is floats)."""
     width = int(dtype[-1])
-    code = 1 if dtype == "<i2" else 3
-    form = struct.pack("<HHIIHH", code, 1, rate, rate * width, width, 8 * width)
-    return (
-        b"RIFF"
-        + struct.pack("<I", 36 + size)
-        + b"WAVEfmt "
-        + struct.pack("<I", 16)
-        + form
-        + b"data"
-        + struct.pack("<I", size)
-    )
+    form = (1 if dtype == "<i2" else 3, 1, rate, rate * width, width, 8 * width)
+    return struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVEfmt ", 16, *form, b"data", size)
 
 
 class _Tar:

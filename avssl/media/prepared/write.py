@@ -141,9 +141,6 @@ def estimated_bytes(media: Media, settings: Settings) -> int:
     return round(total)
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def _ours(
     folder: Path,

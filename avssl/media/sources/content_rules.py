@@ -132,9 +132,6 @@ def by_hum(traces: Sequence[Trace], sounds_alike: Sequence[Alike]) -> list[Alike
     return [replace(one, sure=one.sure and not any(pair <= set(one.items) for pair in again)) for one in told]
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
-
 def _nearest_is_own(groups: Sequence[tuple[int, ...]], traces: Sequence[Trace]) -> float:
     """The share of items whose nearest in mean looks is of their own group; of a few hundred, if there are more."""
     owner = np.array([k for k, group in enumerate(groups) for _ in group])

@@ -87,9 +87,6 @@ def sources_in_both(
     return tuple(group for group in found.groups if group.items[0] < ours <= group.items[-1])
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _by_content(media: Media, facts: Sequence[Facts], traces: Sequence[Trace]) -> list[Alike]:
     heard = by_sound(media, facts, traces)
     return [*by_bytes(facts), *by_frames(traces), *heard, *by_border(traces), *by_hum(traces, heard)]

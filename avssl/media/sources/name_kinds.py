@@ -51,7 +51,6 @@ def known_sources(names: Sequence[Name]) -> list[Key | None]:
     return known
 
 
-# --- how ------------------------------------------------------------------------------------------------
 _PATTERNS = {
     # v_SoccerJuggling_g23_c01: clips of one group of a class come from one video (Soomro et al. 2012).
     "ucf101": r"(v_[A-Za-z]+_g\d{2})_c\d{2}",
