@@ -27,14 +27,15 @@ class Run:
 
     Args:
         path: the folder.
+        config: what its ``config.yaml`` says, where that is on the disk of another machine only.
 
     Raises:
         UserError: there is no run.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
         self.path = Path(path)
-        self.config = read_config(self.path)
+        self.config = read_config(self.path) if config is None else dict(config)
         """Every option, as ``config.yaml`` has it."""
 
     def __repr__(self) -> str:

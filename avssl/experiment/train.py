@@ -166,7 +166,7 @@ def run_request(request: Request) -> Run:
         train_jobs(
             jobs, request.options, request.control, folder, request.command, sharing=request.sharing, init=request.init
         )
-    return Run(request.out)
+        return Run(request.out, None if folder.writes else request.config)
 
 
 def _folder(request: Request, stack: ExitStack) -> RunFolder:
