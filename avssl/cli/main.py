@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("avssl: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # The reader of a pipe (head, less) has gone: nobody is left to tell. Python must not find out again at exit.
+        # The reader of a pipe (head, less) has gone: nobody is left to read. Python must not find out again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

@@ -11,7 +11,7 @@ from avssl.system.console import log, size
 WHAT = """One HTML page of a run, or of several side by side: curves against chance, controls, sheets, neighbours,
 figures by stage, localization, retrieval and every other result, options and environment, with what
 differs between runs marked. Everything is in the one file: it can be sent, printed, and read on a phone.
-What a run lacks is said, with the command that makes it."""
+What a run lacks is listed, with the command that makes it."""
 EXAMPLE = """avssl report runs/mine
 avssl report runs/rotation runs/jigsaw -o compared.html"""
 

@@ -160,8 +160,8 @@ def _places() -> Rows:
     from avssl.system.files import cache_folder
 
     cache = cache_folder()
-    told = "AVSSL_CACHE" if os.environ.get("AVSSL_CACHE") else "AVSSL_CACHE moves it"
-    rows = [("cache", f"{cache} ({told}): {size(folder_size(cache)) if cache.exists() else 'nothing there yet'}")]
+    moved = "AVSSL_CACHE" if os.environ.get("AVSSL_CACHE") else "AVSSL_CACHE moves it"
+    rows = [("cache", f"{cache} ({moved}): {size(folder_size(cache)) if cache.exists() else 'nothing there yet'}")]
     for name, place in (("free at the cache", cache), ("free here", Path.cwd())):
         free = shutil.disk_usage(_existing(place)).free
         rows.append((name, size(free) + ("" if free > ENOUGH_BYTES else ": little; prepared data may not fit")))

@@ -10,6 +10,7 @@ from avssl.errors import UserError
 from avssl.options import REQUIRED, argument, build, option
 
 if TYPE_CHECKING:
+    from avssl.experiment.run import Run
     from avssl.localization.demo import Shown
 
 
@@ -43,7 +44,9 @@ class LocalizeOptions:
                 raise UserError(f"-o {out} is the input itself; name another file")
 
 
-def localize(video: Any = None, run: Any = None, out: Any = None, **options: Any) -> Shown:
+def localize(
+    video: str | Path | None = None, run: str | Path | Run | None = None, *, out: str | Path, **options: Any
+) -> Shown:
     """Write a video with heat where its sound comes from, and beside it ``.json`` and ``.png``.
 
     Args:
