@@ -233,5 +233,5 @@ def test_from_python_an_option_that_does_not_fit_is_refused(run: Path, tmp_path:
         avssl.localize("in.mp4", run, out=tmp_path / "out.mp4", per_secnd=4)
     with pytest.raises(UserError, match=r"per_second \(0\) must be more than 0 and at most 120"):
         avssl.localize("in.mp4", run, out=tmp_path / "out.mp4", per_second=0)
-    with pytest.raises(UserError, match="must end in .mp4"):
+    with pytest.raises(UserError, match=r"must end in \.mp4"):
         avssl.localize("in.mp4", run, out=tmp_path / "out.gif")
