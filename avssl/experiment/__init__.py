@@ -1,1 +1,4 @@
-"""What is done with data and runs from beginning to end: ``avssl.audit``."""
+"""What a run is from beginning to end: options, data and their parts, fit, controls, pictures, report, evaluation.
+
+The command line and the functions of ``avssl`` are two doors to it.
+"""

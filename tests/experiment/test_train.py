@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 import avssl
+from avssl import tasks
 from avssl.cli.main import main
 from avssl.errors import UserError
 
@@ -132,6 +133,14 @@ def test_a_wrong_option_is_told_in_a_line(clips: Path, tmp_path: Path, options: 
         avssl.train("av-correspondence", clips, tmp_path / "run", **options)
     assert said in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_task_that_bears_the_name_of_another_is_refused(clips: Path, tmp_path: Path) -> None:
+    class Other(tasks.get("rotation")):  # type: ignore[misc]
+        """Of the same name."""
+
+    with pytest.raises(UserError, match="two tasks are called 'rotation'"):
+        avssl.train(Other(Other.Options()), clips, tmp_path / "run", steps=1)
 
 
 def test_an_open_collection_is_refused_as_no_config_could_name_it(clips: Path, tmp_path: Path) -> None:
