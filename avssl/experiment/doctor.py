@@ -114,11 +114,11 @@ def _versions() -> tuple[Rows, list[str]]:
 def _devices() -> Rows:
     import torch
 
+    from avssl.system.process_pool import spare_cores
     from avssl.trainer.devices import computes_bf16
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpu = torch.device("cpu")
-    rows = [("cpu", f"{cores} cores, {torch.get_num_threads()} torch threads, --precision auto is {_auto(cpu)}")]
+    rows = [("cpu", f"{spare_cores()} cores, {torch.get_num_threads()} torch threads, --precision auto is {_auto(cpu)}")]
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
         device = torch.device("cuda", number)

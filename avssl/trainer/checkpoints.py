@@ -85,7 +85,7 @@ class Checkpoints:
                 damaged.append(step)
                 continue
             for later in damaged:
-                self.path(later).rename(f"{self.path(later)}{_DAMAGED}")
+                self.path(later).replace(f"{self.path(later)}{_DAMAGED}")
             self._best_seen = {step: _best_of(state)}
             return state
         if damaged:

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from trainer_toy import save_toy_encoder, toy_plans, train, weights_digest
 
 from avssl.errors import UserError
-from avssl.system.files import write_whole
+from avssl.system.files import UNFINISHED, write_whole
 from avssl.trainer.loop import fit
 from avssl.trainer.metrics import MetricsLog
 from avssl.trainer.options import TrainOptions
@@ -172,6 +172,14 @@ def test_a_file_is_seen_whole_or_not_at_all(tmp_path):
         write_whole(path, b"after" * 100)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_half_written_is_removed_by_the_next(tmp_path):
+    left = [tmp_path / f".config.yaml.0a1b{UNFINISHED}", tmp_path / f"environment.json{UNFINISHED}"]
+    for path in left:
+        path.write_bytes(b"half")
+    with RunFolder(tmp_path, {}):
+        assert not any(path.exists() for path in left)
 
 
 def test_an_error_of_the_users_ends_with_a_line_and_status_2(tmp_path, capsys):

@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from avssl.errors import UserError
+from avssl.system.process_pool import Lost
 from avssl.world import Settings, build, contact_sheet, generate, is_finished, read_truth
 from avssl.world.clip import make_clip
 from avssl.world.mp4 import write_video
@@ -106,6 +108,22 @@ def test_a_clip_without_its_truth_is_made_anew(world: Path, tmp_path: Path) -> N
     (out / "train" / "clip_00002.mp4").write_bytes(b"half")
     generate(out, workers=1, **SMALL)
     assert files_of(out) == files_of(world)
+
+
+def test_a_worker_that_dies_is_one_line_and_the_rerun_continues(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first_lost(function: Callable[[Any], int], jobs: list[Any], workers: int) -> Iterator[tuple[int, int | Lost]]:
+        yield 1, function(jobs[1])
+        yield 0, Lost("ended by signal 9", passing=True)
+
+    monkeypatch.setattr(build, "each", first_lost)
+    with pytest.raises(UserError, match=r"a worker process ended .*signal 9.*with workers=1") as error:
+        generate(tmp_path / "world", workers=2, **SMALL)
+    assert "\n" not in str(error.value)
+    monkeypatch.undo()
+    generate(tmp_path / "world", workers=1, **SMALL)
+    assert files_of(tmp_path / "world") == files_of(world)
 
 
 def test_another_world_is_never_written_over(world: Path) -> None:
