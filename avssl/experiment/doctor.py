@@ -118,7 +118,8 @@ def _devices() -> Rows:
     from avssl.trainer.devices import computes_bf16
 
     cpu = torch.device("cpu")
-    rows = [("cpu", f"{spare_cores()} cores, {torch.get_num_threads()} torch threads, --precision auto is {_auto(cpu)}")]
+    cores = spare_cores()
+    rows = [("cpu", f"{cores} cores, {torch.get_num_threads()} torch threads, --precision auto is {_auto(cpu)}")]
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
         device = torch.device("cuda", number)

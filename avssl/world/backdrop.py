@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import colorsys
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from avssl.world.plan import Color
+from avssl.world.plan import Color, rgb
 from avssl.world.rng import between
 
 THEMES: tuple[str, ...] = ("room", "meadow", "night", "stage", "paper")
@@ -59,8 +58,7 @@ class _Scene:
 
     def color(self, shift: float, saturation: float, value: float) -> Color:
         """A colour whose hue lies ``shift`` turns from the palette's."""
-        parts = colorsys.hsv_to_rgb((self.hue + shift) % 1.0, min(max(saturation, 0.0), 1.0), min(max(value, 0.0), 1.0))
-        return round(255 * parts[0]), round(255 * parts[1]), round(255 * parts[2])
+        return rgb(self.hue + shift, min(max(saturation, 0.0), 1.0), min(max(value, 0.0), 1.0))
 
     def gradient(self, top: float, bottom: float, upper: Color, lower: Color) -> None:
         """A band over the whole width, its colour going from ``upper`` to ``lower``."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avssl.world.kinds import KINDS
-from avssl.world.rng import between, dice, log_between
+from avssl.world.rng import between, generator, log_between
 from avssl.world.settings import Settings
 
 Color = tuple[int, int, int]
@@ -66,7 +66,7 @@ class ClipPlan:
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Randomness of this clip for one purpose, untouched by what other purposes draw."""
-        return dice("world", self.seed, self.split, self.index, purpose)
+        return generator("world", self.seed, self.split, self.index, purpose)
 
 
 def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
@@ -76,9 +76,9 @@ def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
     shares; the first kind of a clip comes from shuffled rounds of all kinds.
     """
     seed = settings.seed
-    offsets = dice("world", seed, split, "shares").random(2)
+    offsets = generator("world", seed, split, "shares").random(2)
     scene = _at_share(settings.scene_shares(), (offsets[0] + index * _GOLDEN) % 1.0)
-    rng = dice("world", seed, split, index, "plan")
+    rng = generator("world", seed, split, index, "plan")
     motion = _at_share(settings.motion_shares(), float(rng.random()))
     visible, sounding, hidden = _cast(scene, rng)
     kinds = _kinds(seed, split, index, visible + hidden, rng)
@@ -117,7 +117,7 @@ def _cast(scene: str, rng: np.random.Generator) -> tuple[int, int, int]:
 def _kinds(seed: int, split: str, index: int, count: int, rng: np.random.Generator) -> list[str]:
     """``count`` different kinds; the first from a shuffled round of all, the others at random."""
     turn, place = divmod(index, len(KINDS))
-    first = int(dice("world", seed, split, "round", turn).permutation(len(KINDS))[place])
+    first = int(generator("world", seed, split, "round", turn).permutation(len(KINDS))[place])
     others = [int(i) for i in rng.permutation(len(KINDS)) if i != first]
     return [KINDS[i] for i in [first, *others][:count]]
 
@@ -139,13 +139,13 @@ def _colors(rng: np.random.Generator) -> tuple[Color, Color, Color]:
     hue = float(rng.random())
     second = hue + float(rng.choice([0.08, 0.33, 0.5, 0.67, 0.92])) + between(rng, -0.04, 0.04)
     return (
-        _rgb(hue, between(rng, 0.62, 0.92), between(rng, 0.72, 0.98)),
-        _rgb(second, between(rng, 0.45, 0.85), between(rng, 0.75, 0.98)),
-        _rgb(hue + between(rng, -0.1, 0.1), between(rng, 0.05, 0.22), between(rng, 0.93, 1.0)),
+        rgb(hue, between(rng, 0.62, 0.92), between(rng, 0.72, 0.98)),
+        rgb(second, between(rng, 0.45, 0.85), between(rng, 0.75, 0.98)),
+        rgb(hue + between(rng, -0.1, 0.1), between(rng, 0.05, 0.22), between(rng, 0.93, 1.0)),
     )
 
 
-def _rgb(hue: float, saturation: float, value: float) -> Color:
+def rgb(hue: float, saturation: float, value: float) -> Color:
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
 

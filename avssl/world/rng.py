@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 
-def dice(*parts: int | str) -> np.random.Generator:
+def generator(*parts: int | str) -> np.random.Generator:
     """A generator that depends on ``parts`` and nothing else."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
