@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from probe_media import vision_encoder, write_pictures, write_run
+from probe_media import audio_encoder, vision_encoder, write_pictures, write_run, write_sounds
 from torch import nn
 
 import avssl
@@ -76,6 +76,11 @@ def test_an_encoder_of_the_wrong_kind_or_none_at_all_is_refused_in_a_line(run: P
         avssl.evaluate("knn", nn.Conv2d(3, 3, 3), pictures)
     with pytest.raises(UserError, match=r"retrieval .* give a run"):
         avssl.evaluate("retrieval", vision_encoder(), pictures)
+    with pytest.raises(UserError, match="l3 takes sound, and the data are pictures"):
+        avssl.evaluate("knn", audio_encoder(), pictures)
+    sounds = write_sounds(run / "sounds")
+    with pytest.raises(UserError, match="torchvision:resnet18 takes pictures, and the data are sound"):
+        avssl.evaluate("linear", audio_encoder(), sounds, folds="fold", beside="torchvision:resnet18")
     with pytest.raises(UserError, match="belongs to no run; leave the other away"):
         avssl.evaluate("knn", run, pictures, encoder="timm:resnet18")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import get_annotations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from avssl.errors import UserError
 from avssl.options import Option, option, options_of
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from avssl.evaluate.core.training_overlap import Seen
     from avssl.networks.encoder import Encoder, ImageEncoder
 
-T = TypeVar("T")
 Architecture = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 
 # --- options ----------------------------------------------------------------------------------------------------
@@ -168,10 +167,7 @@ class Subject:
         if self.encoder is None:
             assert self.run is not None
             return fitting_encoder(self.run, name, role)
-        if self.encoder.role != role:
-            takes, data = ("pictures", "sound") if role == "audio" else ("sound", "pictures")
-            raise UserError(f"{self} takes {takes}, and the data are {data}; take another encoder or other data")
-        return self.encoder, str(self)
+        return of_role(self.encoder, role, str(self)), str(self)
 
     def image_encoder(self, name: str | None) -> ImageEncoder:
         """The encoder of pictures with this name, or the first.
@@ -214,7 +210,7 @@ def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encod
     if of_library(str(run)):
         from avssl.networks.opening import encoder
 
-        return encoder(run), str(run)
+        return of_role(encoder(run), role, str(run)), str(run)
     if name is None:
         fitting = [one for one in encoder_names(Path(run)) if one.split("-")[0] == role]
         if not fitting:
@@ -222,6 +218,18 @@ def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encod
             raise UserError(f"{run} has no encoder of {what}, and the data are {what}; take another run or other data")
         name = role if role in fitting else fitting[0]
     return open_encoder(run, name), name
+
+
+def of_role(encoder: Encoder, role: str, called: str) -> Encoder:
+    """The encoder, which must take what the data are.
+
+    Raises:
+        UserError: it does not.
+    """
+    if encoder.role != role:
+        takes, data = ("pictures", "sound") if role == "audio" else ("sound", "pictures")
+        raise UserError(f"{called} takes {takes}, and the data are {data}; take another encoder or other data")
+    return encoder
 
 
 def label_of(place: str) -> str:
