@@ -15,7 +15,9 @@ from avssl.experiment.data import open_source, usable
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
 from avssl.system import html
+from avssl.system.console import log
 from avssl.tasks.base import Batch, Task
+from avssl.trainer.loader import OnBadFile, Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -65,13 +67,21 @@ class PuzzleDataset(Dataset[Any]):
         epoch: which puzzles of that seed; :meth:`set_epoch` changes it.
         fit: let the task learn what it must know of its training data (the scale of the sound, the frequency of
             colours) from these media. Needed once, before the network is made.
+        on_bad_file: a file that cannot be read: "raise", or "skip" for the puzzle that the trainer takes in its place.
 
     Raises:
         UserError: data of which nothing can be used, or a task that has not learned what it must know of its data.
     """
 
     def __init__(
-        self, task: Task, media: str | Path | Media, seed: int = 0, epoch: int = 0, *, fit: bool = False
+        self,
+        task: Task,
+        media: str | Path | Media,
+        seed: int = 0,
+        epoch: int = 0,
+        *,
+        fit: bool = False,
+        on_bad_file: OnBadFile = "raise",
     ) -> None:
         name = str(media) if isinstance(media, str | Path) else "the collection"
         opened = open_source(str(media)) if isinstance(media, str | Path) else media
@@ -87,7 +97,8 @@ class PuzzleDataset(Dataset[Any]):
             )
         # Shared with the workers of a loader, so that those that stay (persistent_workers) follow set_epoch.
         self._epoch = torch.tensor(epoch).share_memory_()  # type: ignore[no-untyped-call]
-        self._length = task.length(self.media)
+        self._on_bad_file: OnBadFile = on_bad_file
+        self._source = Source(task, self.media, task.length(self.media))
 
     @property
     def epoch(self) -> int:
@@ -99,17 +110,22 @@ class PuzzleDataset(Dataset[Any]):
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
-        return self._length
+        return self._source.length
 
     def __getitem__(self, index: int) -> Any:
         """The puzzle of this index: what ``task.draw`` gives.
 
         Raises:
-            MediaError: its file cannot be read.
+            MediaError: its file cannot be read, and is not to be skipped.
         """
-        if not -self._length <= index < self._length:
-            raise IndexError(f"puzzles are numbered 0 to {self._length - 1}, not {index}")
-        return self.task.draw(self.media, Key(self.seed, self.epoch, int(index) % self._length))
+        count = len(self)
+        if not -count <= index < count:
+            raise IndexError(f"puzzles are numbered 0 to {count - 1}, not {index}")
+        passed_over: list[str] = []
+        puzzle = self._source.draw(Key(self.seed, self.epoch, int(index) % count), self._on_bad_file, passed_over)
+        for line in passed_over:
+            log(f"passed over: {line}")
+        return puzzle
 
     def collate(self, puzzles: Sequence[Any]) -> Batch:
         """Puzzles to a batch, for ``DataLoader(collate_fn=…)``: what ``task.loss`` takes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 import avssl
-from avssl.errors import UserError
+from avssl.errors import MediaError, UserError
 from avssl.trainer.loader import Source, Steps
 from avssl.trainer.plan import Turns
 
@@ -78,6 +79,23 @@ def test_a_task_that_was_never_fitted_is_refused_with_the_way_out(clips: Path) -
         avssl.PuzzleDataset(avssl.task("av-correspondence", **SMALL), clips)
     avssl.PuzzleDataset(avssl.task("rotation", side=32), clips)  # has nothing to learn
     avssl.PuzzleDataset(avssl.task("jigsaw"), clips)
+
+
+def test_a_bad_file_is_raised_or_replaced_as_the_trainer_replaces_it(
+    clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "clips"
+    shutil.copytree(clips, folder)
+    media = avssl.open(folder, progress=False)
+    bad = folder / "03.mp4"
+    bad.write_bytes(bad.read_bytes()[:2000])  # after it was looked at
+    task = avssl.task("rotation", side=32)
+    strict, lenient = avssl.PuzzleDataset(task, media), avssl.PuzzleDataset(task, media, on_bad_file="skip")
+    with pytest.raises(MediaError, match=r"03\.mp4"):
+        [strict[index] for index in range(12)]
+    steps = Steps([Source(task, lenient.media, 12)], Turns([1.0]), seed=0, batch_size=12, on_bad_file="skip")
+    assert same(lenient.collate([lenient[index] for index in range(12)]), steps[0].pieces[0].batch)
+    assert any("03.mp4" in line for line in caplog.messages)
 
 
 def test_an_open_collection_is_taken_and_what_is_of_no_use_is_left_out(clips: Path) -> None:
