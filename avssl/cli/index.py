@@ -64,7 +64,7 @@ def run(argv: Sequence[str]) -> None:
     summary = summarize(media)
     print_summary(summary)
     print_files(media, summary, everything=options.all)
-    opened = getattr(media, "looked_at", None)
+    opened = getattr(media, "inspected", None)
     if opened is not None:
         known = summary.usable + len(summary.rejected) - opened
         before = f"; {known} were known from before" if known > 0 else ""

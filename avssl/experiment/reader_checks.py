@@ -68,9 +68,9 @@ def _write(clip: Path) -> str:
 
 
 def _looked_at(clip: Path) -> str:
-    from avssl.media.indexing.inspect_many import Target, examine
+    from avssl.media.indexing.inspect_many import Target, inspect_many
 
-    ((_, found),) = examine([Target(str(clip), clip.stat().st_size)], 1, lambda done: None)
+    ((_, found),) = inspect_many([Target(str(clip), clip.stat().st_size)], 1, lambda done: None)
     if found.reason is not None:
         raise WrongAnswer(found.reason)
     _must(found.frame_count == FPS * SECONDS, f"{found.frame_count} frames instead of {FPS * SECONDS}")

@@ -50,17 +50,17 @@ CHANGED = "has changed since it was indexed; run the command again"
 class Collection(Selectable):
     """Items of an index, each read from its file when asked. Pickles as the index's name."""
 
-    def __init__(self, table: Table, looked_at: int = 0) -> None:
-        self.looked_at = looked_at
+    def __init__(self, table: Table, inspected: int = 0) -> None:
+        self.inspected = inspected
         """Files that had to be opened to make the index; the others were known from before."""
         self._table = table
         self._known: dict[int, _Known] = {}
 
     def __getstate__(self) -> tuple[Table, int]:
-        return self._table, self.looked_at
+        return self._table, self.inspected
 
     def __setstate__(self, state: tuple[Table, int]) -> None:
-        self._table, self.looked_at = state
+        self._table, self.inspected = state
         self._known = {}
 
     def __len__(self) -> int:

@@ -58,8 +58,8 @@ def open_media(
     if prepared is not None:
         return _only(prepared, split, data)
     listing = list_source(data, source_column)
-    table, looked_at = indexed(listing, index_home(listing, index), workers, progress, again=again)
-    return _only(Collection(table, looked_at), split, data)
+    table, inspected = indexed(listing, index_home(listing, index), workers, progress, again=again)
+    return _only(Collection(table, inspected), split, data)
 
 
 def list_source(source: Source, source_column: str | None = None) -> Listing:

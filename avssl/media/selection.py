@@ -214,7 +214,7 @@ def stamp_of(media: Media) -> str:
 
 
 def digest_of(*parts: str | bytes) -> str:
-    """A short hex digest of some texts and bytes, told apart from each other."""
+    """A short hex digest of some texts and bytes, each with its length."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part

@@ -264,7 +264,7 @@ def _sound_packets(stream: Any, recipe: Recipe) -> list[tuple[float, Any]]:
 # --- what is read of them -------------------------------------------------------------------------------------
 
 
-def looked_at(path: str) -> Inspection:
+def inspected(path: str) -> Inspection:
     """The facts of a made file, which must be usable."""
     found = inspect(path)
     assert found.reason is None

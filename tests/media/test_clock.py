@@ -265,10 +265,10 @@ def test_the_first_sample_that_is_no_number_is_found_with_its_time(codec, kind, 
     good, bad = np.zeros(8, kind), np.zeros(8, kind)
     bad[[2, 5]] = wrong
     packets = [Packet(10 * k, data=one.tobytes(), duration=10) for k, one in enumerate((good, bad, bad))]
-    seconds, _ = track_of(*packets, codec=codec).wrong_number
+    seconds, _ = track_of(*packets, codec=codec).invalid_sample
     assert seconds == pytest.approx((10 + 10 * 2 / 8) / 10)
-    assert track_of(packets[0], codec=codec).wrong_number is None
-    assert track_of(*packets, codec="pcm_s16le").wrong_number is None
+    assert track_of(packets[0], codec=codec).invalid_sample is None
+    assert track_of(*packets, codec="pcm_s16le").invalid_sample is None
 
 
 def test_of_a_file_of_which_nothing_is_known_a_clock_says_nothing():

@@ -280,8 +280,8 @@ def test_a_damaged_index_is_made_again_without_a_word(videos: Path, index: Path,
     media = avssl.open(videos, progress=False, workers=0, index=index)
     assert everything(media) == right
     assert isinstance(media, Collection)
-    assert media.looked_at == 3
-    assert avssl.open(videos, progress=False, workers=0, index=index).looked_at == 0  # type: ignore[union-attr]
+    assert media.inspected == 3
+    assert avssl.open(videos, progress=False, workers=0, index=index).inspected == 0  # type: ignore[union-attr]
 
 
 def test_an_index_mixed_from_two_is_made_again(videos: Path, index: Path, tmp_path: Path) -> None:
@@ -340,23 +340,23 @@ def test_rows_of_a_csv_that_come_and_go_are_counted_each_time(videos: Path, tmp_
 def test_trouble_that_passes_is_not_remembered(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Inspection
 ) -> None:
-    from avssl.media.indexing import inspect_many as examine
+    from avssl.media.indexing import inspect_many
 
-    look = examine.look
+    look = inspect_many.inspect_all
 
-    def troubled(targets: list[examine.Target]) -> list[Inspection]:
+    def troubled(targets: list[inspect_many.Target]) -> list[Inspection]:
         return [trouble if target.path.endswith("b.mp4") else look([target])[0] for target in targets]
 
-    monkeypatch.setattr(examine, "look", troubled)
+    monkeypatch.setattr(inspect_many, "inspect_all", troubled)
     for _ in range(2):  # the second time only that one is looked at, and nothing is written anew
         first = avssl.open(videos, progress=False, workers=0, index=tmp_path)
         assert [reason for _, reason in first.rejected] == [trouble.reason]
-    assert first.looked_at == 1  # type: ignore[union-attr]
+    assert first.inspected == 1  # type: ignore[union-attr]
     assert len(list(tmp_path.glob("*/table.json"))) == 1
-    monkeypatch.setattr(examine, "look", look)
+    monkeypatch.setattr(inspect_many, "inspect_all", look)
     healed = avssl.open(videos, progress=False, workers=0, index=tmp_path)
-    assert (len(healed), list(healed.rejected), healed.looked_at) == (3, [], 1)  # type: ignore[union-attr]
-    assert avssl.open(videos, progress=False, workers=0, index=tmp_path).looked_at == 0  # type: ignore[union-attr]
+    assert (len(healed), list(healed.rejected), healed.inspected) == (3, [], 1)  # type: ignore[union-attr]
+    assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 0  # type: ignore[union-attr]
 
 
 def test_a_verdict_of_an_earlier_version_of_the_decoder_is_not_kept(
@@ -366,10 +366,10 @@ def test_a_verdict_of_an_earlier_version_of_the_decoder_is_not_kept(
     try:
         monkeypatch.setattr("avssl.media.indexing.index._readers", lambda: "av 1")
         avssl.open(videos, progress=False, workers=0, index=tmp_path)
-        assert avssl.open(videos, progress=False, workers=0, index=tmp_path).looked_at == 0  # type: ignore[union-attr]
+        assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 0  # type: ignore[union-attr]
         monkeypatch.setattr("avssl.media.indexing.index._readers", lambda: "av 2")
-        assert avssl.open(videos, progress=False, workers=0, index=tmp_path).looked_at == 1  # type: ignore[union-attr]
-        assert avssl.open(videos, progress=False, workers=0, index=tmp_path).looked_at == 0  # type: ignore[union-attr]
+        assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 1  # type: ignore[union-attr]
+        assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 0  # type: ignore[union-attr]
     finally:
         (videos / "notes.mp4").unlink()
 
@@ -387,21 +387,21 @@ def test_a_file_of_the_same_size_and_forged_time_is_looked_at_anew(videos: Path,
 def test_a_file_that_grows_while_it_is_looked_at_is_rejected_now_and_looked_at_again(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from avssl.media.indexing import inspect_many as examine
+    from avssl.media.indexing import inspect_many
 
-    folder, look = shutil.copytree(videos, tmp_path / "copy"), examine.look
+    folder, look = shutil.copytree(videos, tmp_path / "copy"), inspect_many.inspect_all
 
-    def meanwhile(targets: list[examine.Target]) -> list[Inspection]:
+    def meanwhile(targets: list[inspect_many.Target]) -> list[Inspection]:
         found = look(targets)
         if targets[0].path.endswith("b.mp4"):
             os.utime(targets[0].path, ns=(1, 1))
         return found
 
-    monkeypatch.setattr(examine, "look", meanwhile)
+    monkeypatch.setattr(inspect_many, "inspect_all", meanwhile)
     media = avssl.open(folder, progress=False, workers=0, index=tmp_path / "index")
     reasons = [reason for _, reason in media.rejected]
     assert reasons == ["changed while it was looked at; index again once it is complete"]
-    monkeypatch.setattr(examine, "look", look)
+    monkeypatch.setattr(inspect_many, "inspect_all", look)
     assert len(avssl.open(folder, progress=False, workers=0, index=tmp_path / "index")) == 3
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media.made import MILLISECOND, Recipe, assert_in_time, draw, lateness, looked_at, make, number_in
+from media.made import MILLISECOND, Recipe, assert_in_time, draw, inspected, lateness, make, number_in
 
 import avssl.media.decoding.video as video_module
 from avssl.errors import MediaError
@@ -52,7 +52,7 @@ def every_number(path: str, found: Inspection) -> list[int]:
 )
 def test_b_frames_and_open_groups_are_shown_in_their_order(recipe: Recipe, tmp_path: Path) -> None:
     path = make(tmp_path, recipe)
-    found = looked_at(path)
+    found = inspected(path)
     assert np.allclose(found.frame_times, recipe.times, atol=MILLISECOND)
     assert every_number(path, found) == list(range(recipe.frames))
 
@@ -64,7 +64,7 @@ def test_a_frame_stays_until_the_next_where_the_rate_varies(tmp_path: Path) -> N
         codec = "libvpx-vp9" if suffix == "webm" else "libx264"
         recipe = Recipe(suffix, video=codec, sound=None, frame_seconds=times, tick=Fraction(1, 1000), group=3)
         path = make(tmp_path, recipe, suffix)
-        found = looked_at(path)
+        found = inspected(path)
         assert np.allclose(found.frame_times * 1000, milliseconds)
         asked = [0.0, 0.0399, 0.04, 0.0405, 0.041, 0.4, 0.499, 0.5, 1.19, 1.2, 1.2005, 1.9, 2.0, 99.0, -1.0]
         assert numbers(path, found, asked) == [0, 0, 1, 1, 2, 2, 2, 3, 4, 5, 5, 6, 7, 7, 0]
@@ -72,7 +72,7 @@ def test_a_frame_stays_until_the_next_where_the_rate_varies(tmp_path: Path) -> N
 
 def test_a_microsecond_of_rounding_does_not_show_the_frame_before(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mp4", rate=Fraction(30000, 1001), sound=None))
-    found = looked_at(path)
+    found = inspected(path)
     printed = [float(f"{t:.6f}") for t in found.frame_times]
     assert numbers(path, found, printed) == list(range(40))
 
@@ -81,7 +81,7 @@ def test_pictures_that_only_serve_as_references_are_not_frames(tmp_path: Path) -
     for codec in ("libvpx", "libvpx-vp9"):
         recipe = Recipe("webm", video=codec, b_frames=1, sound=None, frames=60, group=60)
         path = make(tmp_path, recipe, codec)
-        found = looked_at(path)
+        found = inspected(path)
         assert found.frame_count == 60
         assert numbers(path, found, [float(t) for t in found.frame_times]) == list(range(60))
 
@@ -106,7 +106,7 @@ def hidden_first_pictures(folder: Path, hidden: int) -> str:
 @pytest.mark.parametrize("hidden", [7, 20, 23])
 def test_pictures_and_sound_before_the_edit_list_are_not_there(hidden: int, tmp_path: Path) -> None:
     path = hidden_first_pictures(tmp_path, hidden)
-    found = looked_at(path)
+    found = inspected(path)
     assert found.frame_count == 60 - hidden
     assert found.frame_times[0] == 0.0
     assert every_number(path, found) == list(range(hidden, 60))
@@ -123,7 +123,7 @@ def test_the_clock_begins_with_the_first_frame_wherever_the_container_begins(
 ) -> None:
     recipe = Recipe(suffix, video_start=start, sound_start=start, b_frames=2)
     path = make(tmp_path, recipe)
-    found = looked_at(path)
+    found = inspected(path)
     assert found.frame_times[0] == 0.0
     assert numbers(path, found, [0.0, 0.79, 1.0]) == [0, 19, 25]
     assert_in_time(path, found, 0.1, 0.4)
@@ -134,7 +134,7 @@ def test_a_transport_stream_whose_clock_overflows_has_negative_times_and_is_read
     start = Fraction(95_443)
     recipe = Recipe("ts", video_start=start, sound_start=start, frames=60, sound_seconds=2.4)
     path = make(tmp_path, recipe)
-    found = looked_at(path)
+    found = inspected(path)
     assert found.clock.origin_seconds < 1
     assert np.allclose(found.frame_times, recipe.times, atol=1e-4)
     assert every_number(path, found) == list(range(60))
@@ -162,7 +162,7 @@ def test_turned_and_mirrored_pictures_stand_upright(turn: int, mirror: bool, tmp
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    found = looked_at(path)
+    found = inspected(path)
     assert (found.width, found.height) == (96, 48)
     assert numbers(path, found, [0.0]) == [5]
 
@@ -170,7 +170,7 @@ def test_turned_and_mirrored_pictures_stand_upright(turn: int, mirror: bool, tmp
 def test_pixels_that_are_not_square_are_made_so_by_the_width(tmp_path: Path) -> None:
     for suffix, aspect in (("mp4", Fraction(16, 11)), ("mkv", Fraction(1, 2)), ("mov", Fraction(64, 45))):
         path = make(tmp_path, Recipe(suffix, aspect=aspect, sound=None), suffix)
-        found = looked_at(path)
+        found = inspected(path)
         assert (found.width, found.height) == (round(64 * aspect), 48)
         pictures = read_frames(path, found.clock, [0.4])
         assert pictures.shape == (1, 3, 48, round(64 * aspect))
@@ -192,7 +192,7 @@ def test_odd_sizes_keep_every_column_and_row(
 ) -> None:
     recipe = Recipe(suffix, video=codec, pixels=pixels, sound=None, width=width, height=height, frames=12)
     path = make(tmp_path, recipe)
-    found = looked_at(path)
+    found = inspected(path)
     assert (found.width, found.height) == (width, height)
     assert numbers(path, found, [0.0, 0.2]) == [0, 5]
 
@@ -211,7 +211,7 @@ def test_odd_sizes_keep_every_column_and_row(
 def test_any_depth_and_range_gives_the_same_eight_bits(codec: str, pixels: str, tmp_path: Path) -> None:
     suffix = "mov" if codec == "png" else "mkv"
     path = make(tmp_path, Recipe(suffix, video=codec, pixels=pixels, sound=None, frames=10))
-    found = looked_at(path)
+    found = inspected(path)
     picture = read_frames(path, found.clock, [0.2])[0]
     assert picture.dtype == np.uint8
     assert number_in(picture) == 5
@@ -232,7 +232,7 @@ def test_transparent_pixels_of_a_video_lie_on_white(tmp_path: Path) -> None:
         frame.pts, frame.time_base = 0, Fraction(1, 25)
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    found = looked_at(path)
+    found = inspected(path)
     picture = read_frames(path, found.clock, [0.0])[0]
     assert picture[:, 20, 10].tolist() == [255, 255, 255]
     assert picture[:, 20, 50].tolist() == [0, 0, 255]
@@ -243,14 +243,14 @@ def test_transparent_pixels_of_a_video_lie_on_white(tmp_path: Path) -> None:
 
 def test_frames_come_in_the_order_asked_for_however_often(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mp4", b_frames=2, group=5))
-    found = looked_at(path)
+    found = inspected(path)
     assert numbers(path, found, [1.2, 0.0, 1.2, 0.4, 0.4, 0.39]) == [30, 0, 30, 10, 10, 9]
     assert read_frames(path, found.clock, []).shape == (0, 3, 48, 64)
 
 
 def test_all_frames_can_be_had_in_one_pass(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mkv", b_frames=2))
-    found = looked_at(path)
+    found = inspected(path)
     seen = list(iter_frames(path, found.clock))
     assert [time for time, _ in seen] == found.frame_times.tolist()
     assert [number_in(picture) for _, picture in seen] == list(range(40))
@@ -279,20 +279,20 @@ def two_of_each(folder: Path, default: int) -> str:
 @pytest.mark.parametrize("default", [0, 1])
 def test_of_several_streams_the_one_marked_as_default_is_taken(default: int, tmp_path: Path) -> None:
     path = two_of_each(tmp_path, default)
-    assert numbers(path, looked_at(path), [0.2]) == [5 + 100 * default]
+    assert numbers(path, inspected(path), [0.2]) == [5 + 100 * default]
 
 
 @pytest.mark.parametrize("name", ["http:a", "concat:a|b", "%03d", "-", "пёс", "pipe:0", "a b'c"])
 def test_a_name_is_a_name_and_no_address_or_pattern(name: str, tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mp4"), "plain")
     odd = Path(path).rename(tmp_path / f"{name.replace('/', '')}.mp4")
-    found = looked_at(str(odd))
+    found = inspected(str(odd))
     assert numbers(str(odd), found, [0.4]) == [10]
 
 
 def test_a_clock_survives_storing(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mkv", b_frames=2))
-    clock = looked_at(path).clock
+    clock = inspected(path).clock
     numbers_only = json.loads(json.dumps(clock.numbers()))
     stored = Clock(**numbers_only, frame_times=clock.frame_times.copy(), key_times=clock.key_times.copy())
     for other in (stored, pickle.loads(pickle.dumps(clock))):
@@ -308,7 +308,7 @@ def test_far_into_a_long_file_only_one_group_of_pictures_is_read(
 ) -> None:
     recipe = Recipe(suffix, video=codec, sound=None, frames=250, group=10, b_frames=0)
     path = make(tmp_path, recipe)
-    found = looked_at(path)
+    found = inspected(path)
     read: list[int] = []
     plain = video_module.packets
 
@@ -342,10 +342,10 @@ def test_memory_does_not_grow_with_the_length_of_a_file(tmp_path: Path) -> None:
 
 def test_asking_for_what_is_not_there_says_so(tmp_path: Path) -> None:
     silent = make(tmp_path, Recipe("mp4", sound=None), "silent")
-    found = looked_at(silent)
+    found = inspected(silent)
     assert (found.kind, found.audio_rate) == ("video", 0)
     with pytest.raises(MediaError, match=r"silent\.mp4 at 0\.500 s: there is no sound in this file"):
         read_audio(silent, found.clock, 0.5, 1.0, 16_000)
     blind = make(tmp_path, Recipe("m4a", video=None, format="mp4"), "blind")
     with pytest.raises(MediaError, match="there are no pictures in this file"):
-        read_frames(blind, looked_at(blind).clock, [0.0])
+        read_frames(blind, inspected(blind).clock, [0.0])

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.made import MILLISECOND, Recipe, assert_in_time, lateness, looked_at, make, tone
+from media.made import MILLISECOND, Recipe, assert_in_time, inspected, lateness, make, tone
 
 from avssl.media.decoding.sound import read_audio
 
@@ -17,7 +17,7 @@ from avssl.media.decoding.sound import read_audio
 @pytest.mark.parametrize(("suffix", "codec"), [("mp4", "aac"), ("mkv", "flac")])
 def test_sound_of_any_rate_is_read_at_any_rate(rate: int, suffix: str, codec: str, tmp_path: Path) -> None:
     path = make(tmp_path, Recipe(suffix, sound=codec, sound_rate=rate))
-    found = looked_at(path)
+    found = inspected(path)
     assert found.audio_rate == rate
     for asked in (8_000, 24_000, 48_000):
         heard = read_audio(path, found.clock, 0.5, 0.4, asked)
@@ -33,7 +33,7 @@ def test_mono_is_the_mean_of_all_channels_but_the_low_frequency_one(layout: str,
         gains = tuple(float(k == loud) for k in range(channels))
         recipe = Recipe("mkv", video=None, sound="flac", layout=layout, channels=gains, sound_seconds=1.0)
         path = make(tmp_path, recipe, f"{layout}-{loud}")
-        found = looked_at(path)
+        found = inspected(path)
         heard = read_audio(path, found.clock, 0.2, 0.5, 44_100)
         low = av.AudioLayout(layout).channels[loud].name == "LFE"
         full = channels - layout.endswith(".1")
@@ -43,7 +43,7 @@ def test_mono_is_the_mean_of_all_channels_but_the_low_frequency_one(layout: str,
 
 def test_nothing_clips_when_all_channels_are_loud(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mkv", video=None, sound="flac", layout="5.1", channels=(1.9,) * 6))
-    found = looked_at(path)
+    found = inspected(path)
     heard = read_audio(path, found.clock, 0.1, 1.0, 44_100)
     assert 0.9 < np.abs(heard).max() <= 1.0
 
@@ -53,7 +53,7 @@ def test_nothing_clips_when_all_channels_are_loud(tmp_path: Path) -> None:
 def test_sound_that_begins_later_or_earlier_keeps_its_place(suffix: str, later: Fraction, tmp_path: Path) -> None:
     start = Fraction(2, 5)
     path = make(tmp_path, Recipe(suffix, video_start=start, sound_start=start + later, frames=60, sound_seconds=1.5))
-    found = looked_at(path)
+    found = inspected(path)
     # Before the first sample an encoder may have put up to two frames of its own.
     assert -0.05 < found.audio_start_seconds - float(later) < 0.003
     assert_in_time(path, found, float(later) + 0.05, 0.5)
@@ -63,7 +63,7 @@ def test_sound_that_begins_later_or_earlier_keeps_its_place(suffix: str, later: 
 
 def test_there_are_zeros_where_the_sound_has_ended(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mp4", sound_seconds=0.8))
-    found = looked_at(path)
+    found = inspected(path)
     assert found.audio_end_seconds == pytest.approx(0.8, abs=0.03)
     assert found.duration_seconds == pytest.approx(1.6)
     heard = read_audio(path, found.clock, 0.6, 0.8, 44_100)
@@ -75,7 +75,7 @@ def test_there_are_zeros_where_the_sound_has_ended(tmp_path: Path) -> None:
 
 def test_sound_goes_on_after_the_last_frame(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mp4", frames=10, sound_seconds=2.0))
-    found = looked_at(path)
+    found = inspected(path)
     assert found.duration_seconds == pytest.approx(0.4)
     assert_in_time(path, found, 1.2, 0.5)
 
@@ -92,7 +92,7 @@ def test_a_gap_in_the_sound_is_silence_of_its_length(tmp_path: Path) -> None:
                 continue
             packet.stream = streams[packet.stream_index]
             new.mux(packet)
-    found = looked_at(path)
+    found = inspected(path)
     assert_in_time(path, found, 0.3, 0.5)
     assert_in_time(path, found, 2.3, 0.5)
     across = read_audio(path, found.clock, 0.5, 2.0, 44_100)
@@ -114,7 +114,7 @@ def test_a_stretch_is_the_same_whether_read_alone_or_out_of_everything(
     suffix: str, codec: str, within: float, tmp_path: Path
 ) -> None:
     path = make(tmp_path, Recipe(suffix, sound=codec, frames=150, sound_seconds=6.0))
-    found = looked_at(path)
+    found = inspected(path)
     rate = found.audio_rate
     everything = read_audio(path, found.clock, 0.0, 6.0, rate)
     for begin in (10_000, 100_001, 200_123):
@@ -125,7 +125,7 @@ def test_a_stretch_is_the_same_whether_read_alone_or_out_of_everything(
 @pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"])
 def test_every_kind_of_sample_has_full_scale_one(codec: str, tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mkv", video=None, sound=codec, sound_rate=16_000))
-    found = looked_at(path)
+    found = inspected(path)
     assert found.kind == "sound"
     heard = read_audio(path, found.clock, 0.2, 0.5, 16_000)
     assert np.abs(heard - tone(0.2 + np.arange(8_000) / 16_000)).max() < 0.03
@@ -144,7 +144,7 @@ def test_every_kind_of_sample_has_full_scale_one(codec: str, tmp_path: Path) -> 
 def test_a_file_of_sound_alone_begins_with_its_first_sample(suffix: str, codec: str, form: str, tmp_path: Path) -> None:
     rate = 48_000 if codec == "libopus" else 44_100
     path = make(tmp_path, Recipe(suffix, video=None, sound=codec, format=form, sound_rate=rate, sound_seconds=3.0))
-    found = looked_at(path)
+    found = inspected(path)
     assert found.kind == "sound"
     assert (found.frame_count, found.width, found.audio_start_seconds) == (0, 0, 0.0)
     assert found.duration_seconds == pytest.approx(3.0, abs=0.06)
@@ -154,6 +154,6 @@ def test_a_file_of_sound_alone_begins_with_its_first_sample(suffix: str, codec: 
 
 def test_the_number_of_samples_is_the_rounded_product(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mp4"))
-    found = looked_at(path)
+    found = inspected(path)
     for seconds, rate in ((0.0, 8_000), (1 / 3, 22_050), (0.1, 44_101), (0.0001, 8_000), (1.00006, 16_000)):
         assert read_audio(path, found.clock, 0.1, seconds, rate).shape == (round(seconds * rate),)

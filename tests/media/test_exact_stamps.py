@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.made import Recipe, looked_at, make, tone
+from media.made import Recipe, inspected, make, tone
 from numpy.typing import NDArray
 
 from avssl.media.decoding.channels import Mixer
@@ -96,7 +96,7 @@ def test_sound_whose_stamps_stray_is_laid_by_counting(
     suffix: str, codec: str, rate: int, wave: str, plain: Callable[[str, str, int], str], tmp_path: Path
 ) -> None:
     path = restamped(plain(suffix, codec, rate), tmp_path / f"stray.{suffix}", WAVES[wave])
-    found = looked_at(path)
+    found = inspected(path)
     assert found.duration_seconds == pytest.approx(SECONDS, abs=0.06)
     found_at = places(path, found, len(wave))
     late = [at - start for start, at in found_at]
@@ -108,7 +108,7 @@ def test_sound_of_a_clock_that_runs_fast_or_slow_follows_the_stamps(
     share: float, plain: Callable[[str, str, int], str], tmp_path: Path
 ) -> None:
     path = restamped(plain("mkv", "libopus", 48_000), tmp_path / "drift.mkv", lambda t: share * t)
-    found = looked_at(path)
+    found = inspected(path)
     for start, at in places(path, found, 3):
         assert start == pytest.approx(at * (1 + share), abs=2e-3)
 
@@ -121,7 +121,7 @@ def test_a_gap_between_stamps_that_stray_is_silence_of_its_length(
         return (0.4 if seconds > 4 else 0.0) + 0.015 * math.sin(2 * math.pi * seconds / 3)
 
     path = restamped(plain(suffix, codec, rate), tmp_path / f"gap.{suffix}", shift)
-    found = looked_at(path)
+    found = inspected(path)
     assert found.duration_seconds == pytest.approx(SECONDS + 0.4, abs=0.08)
     silent = read_audio(path, found.clock, 3.9, 0.6, rate) == 0
     assert 0.36 < silent.mean() * 0.6 < 0.44
@@ -178,6 +178,6 @@ def test_a_decoder_with_a_memory_is_warm_when_a_stretch_begins(
             frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    found = looked_at(path)
+    found = inspected(path)
     late = [at - start for start, at in places(path, found, 5)]
     assert np.ptp(late) <= 1.5 / rate + 1e-6

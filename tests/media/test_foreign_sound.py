@@ -12,7 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media.made import Recipe, lateness, looked_at, make, tone
+from media.made import Recipe, inspected, lateness, make, tone
 
 from avssl.errors import MediaError
 from avssl.media.decoding.sound import read_audio
@@ -57,7 +57,7 @@ def test_eight_channels_and_more_are_mixed_as_few_are(layout: str, codec: str, s
     form = {"m4a": "mp4", "mkv": "matroska"}.get(suffix, suffix)
     recipe = Recipe(suffix, video=None, sound=codec, format=form, layout=layout, channels=gains, sound_rate=48_000)
     path = make(tmp_path, recipe)
-    found = looked_at(path)
+    found = inspected(path)
     assert found.audio_channels == len(names)
     heard = read_audio(path, found.clock, 0.5, 0.5, 48_000)
     mean = np.mean([gain for gain, name in zip(gains, names, strict=True) if not name.startswith("LFE")])
@@ -88,7 +88,7 @@ def test_channels_in_an_order_of_their_own_are_read(
 ) -> None:
     loud = np.array([(k + 1) / len(labels) for k in range(len(labels))])
     path = caf(tmp_path / "own.caf", labels, np.round(tone_of(1.5)[:, None] * loud * 32767))
-    found = looked_at(path)
+    found = inspected(path)
     assert found.audio_channels == len(labels)
     mean = np.mean([gain for k, gain in enumerate(loud) if k not in left_out])
     for _ in range(3):  # each opening has the layout anew
@@ -112,7 +112,7 @@ def test_a_sample_that_is_no_number_is_found_wherever_it_lies(
     kind: str, sample: float, words: str, tmp_path: Path
 ) -> None:
     samples = tone_of(30.0).astype(kind)  # most of which nobody listens to
-    clock = looked_at(wav(tmp_path / "good.wav", samples)).clock
+    clock = inspected(wav(tmp_path / "good.wav", samples)).clock
     samples[50_000:50_010] = sample
     path = wav(tmp_path / "bad.wav", samples)
     assert inspect(path).reason == inspect(path, decode_check=False).reason == words
@@ -143,7 +143,7 @@ def test_a_wav_written_into_a_pipe_is_as_long_as_it_is(sizes: tuple[int, int], t
     data = bytearray(Path(path).read_bytes())
     data[4:8], data[40:44] = (struct.pack("<I", size) for size in sizes)
     Path(path).write_bytes(data)
-    found = looked_at(path)
+    found = inspected(path)
     assert (found.duration_seconds, found.flags) == (3.0, ("unknown length",))
     assert np.abs(read_audio(path, found.clock, 2.5, 0.5, RATE) - tone_of(3.0)[40_000:]).max() < 1e-3
 
@@ -151,14 +151,14 @@ def test_a_wav_written_into_a_pipe_is_as_long_as_it_is(sizes: tuple[int, int], t
 @pytest.mark.parametrize(("suffix", "at", "form"), [("au", 8, ">I"), ("caf", 0, ">q")])
 def test_other_containers_of_pipes_are_as_long_as_they_are(suffix: str, at: int, form: str, tmp_path: Path) -> None:
     path = make(tmp_path, Recipe(suffix, video=None, sound="pcm_s16be", sound_seconds=3.0, sound_rate=RATE))
-    seconds = looked_at(path).duration_seconds
+    seconds = inspected(path).duration_seconds
     data = bytearray(Path(path).read_bytes())
     at = at or data.index(b"data") + 4
     if suffix == "caf":  # what FFmpeg puts behind the sound
         del data[at + 8 + struct.unpack_from(form, data, at)[0] :]
     data[at : at + struct.calcsize(form)] = b"\xff" * struct.calcsize(form)
     Path(path).write_bytes(data)
-    found = looked_at(path)
+    found = inspected(path)
     assert found.duration_seconds == pytest.approx(seconds, abs=1e-3) and found.flags == ("unknown length",)
 
 
@@ -195,10 +195,10 @@ def test_what_follows_the_last_frame_does_no_harm(tail: bytes, kind: str, tmp_pa
     whole = elementary(tmp_path, kind)
     path = tmp_path / f"sound.{kind}"
     path.write_bytes(whole)
-    plain = looked_at(str(path))
+    plain = inspected(str(path))
     assert plain.flags == ()
     path.write_bytes(whole + tail)
-    found = looked_at(str(path))
+    found = inspected(str(path))
     assert found.flags == ("junk",)
     assert found.duration_seconds == pytest.approx(plain.duration_seconds, abs=0.006)
     for start in (0.4, 2.5, plain.duration_seconds - 0.3):
@@ -213,7 +213,7 @@ def test_what_follows_the_last_frame_does_no_harm(tail: bytes, kind: str, tmp_pa
 def test_the_old_tag_at_the_end_of_an_mp3_is_no_junk(tmp_path: Path) -> None:
     path = tmp_path / "song.mp3"
     path.write_bytes(elementary(tmp_path, "mp3") + b"TAG" + b" " * 125)
-    assert looked_at(str(path)).flags == ()
+    assert inspected(str(path)).flags == ()
 
 
 @pytest.mark.parametrize("kind", ["mp3", "adts", "ac3"])
@@ -234,7 +234,7 @@ def test_two_files_joined_are_one_after_the_other_on_one_clock(kind: str, tmp_pa
     first, second = elementary(tmp_path / "a", kind), elementary(tmp_path, kind, seconds=2.0)
     path = tmp_path / f"joined.{kind}"
     path.write_bytes(first + second)
-    found = looked_at(str(path))
+    found = inspected(str(path))
     assert "joined" in found.flags
     assert found.duration_seconds == pytest.approx(5.0, abs=0.08)
     rate = found.audio_rate
@@ -257,7 +257,7 @@ def test_a_joint_at_which_the_rate_changes_is_refused_and_one_of_channels_is_fla
         r"damaged: the sound changes from 44100 to 22050 samples a second at 3\.\d\d s", inspect(str(path)).reason
     )
     path.write_bytes(first + elementary(tmp_path, kind, layout="stereo"))
-    found = looked_at(str(path))
+    found = inspected(str(path))
     assert "joined" in found.flags and found.duration_seconds == pytest.approx(6.0, abs=0.15)
     heard = read_audio(str(path), found.clock, 4.5, 0.2, 44_100)
     assert abs(lateness(heard, 1.5, 44_100, search_seconds=0.15)) < 0.15
@@ -339,7 +339,7 @@ def test_bytes_behind_bare_samples_are_no_sound(suffix: str, tmp_path: Path) -> 
     path = make(tmp_path, Recipe(suffix, video=None, sound=codec, sound_seconds=3.0, sound_rate=RATE))
     with Path(path).open("ab") as file:
         file.write(TAGS["junk"])
-    found = looked_at(path)
+    found = inspected(path)
     assert (found.duration_seconds, found.audio_end_seconds, found.flags) == (3.0, 3.0, ("junk",))
     assert not read_audio(path, found.clock, 3.0, 0.1, RATE).any()
 
@@ -379,11 +379,11 @@ CONTAINERS = {
 @pytest.mark.parametrize("kind", CONTAINERS)
 def test_a_file_followed_by_bytes_that_are_no_part_of_it_plays_as_without_them(kind: str, tmp_path: Path) -> None:
     path = Path(make(tmp_path, CONTAINERS[kind]))
-    whole, plain = path.read_bytes(), looked_at(str(path))
+    whole, plain = path.read_bytes(), inspected(str(path))
     assert "junk" not in plain.flags
     for tail in (TAGS["line-break"], TAGS["junk"], TAGS["zeros"]):
         path.write_bytes(whole + tail)
-        found = looked_at(str(path))
+        found = inspected(str(path))
         assert found.flags == (*plain.flags, "junk")
         assert (found.frame_count, found.audio_rate) == (plain.frame_count, plain.audio_rate)
         assert found.duration_seconds == pytest.approx(plain.duration_seconds, abs=2e-3)
@@ -392,11 +392,11 @@ def test_a_file_followed_by_bytes_that_are_no_part_of_it_plays_as_without_them(k
 @pytest.mark.parametrize("kind", ["flac", "ogg", "tta", "m4a"])
 def test_the_sound_before_junk_is_what_it_is_without(kind: str, tmp_path: Path) -> None:
     path = Path(make(tmp_path, CONTAINERS[kind]))
-    plain = looked_at(str(path))
+    plain = inspected(str(path))
     start = plain.duration_seconds - 0.3
     expected = read_audio(str(path), plain.clock, start, 0.3, plain.audio_rate)
     path.write_bytes(path.read_bytes() + TAGS["junk"])
-    heard = read_audio(str(path), looked_at(str(path)).clock, start, 0.3, plain.audio_rate)
+    heard = read_audio(str(path), inspected(str(path)).clock, start, 0.3, plain.audio_rate)
     assert np.abs(heard - expected).max() < 1e-3
 
 
@@ -412,9 +412,9 @@ def test_zeros_that_fill_the_last_sector_of_a_disk_are_no_junk(tmp_path: Path) -
     path = Path(make(tmp_path, CONTAINERS["avi"]))
     whole = path.read_bytes()
     path.write_bytes(whole + bytes(-len(whole) % 512))
-    assert looked_at(str(path)).flags == ()
+    assert inspected(str(path)).flags == ()
     path.write_bytes(whole + bytes(-len(whole) % 512 + 512))
-    assert looked_at(str(path)).flags == ("junk",)
+    assert inspected(str(path)).flags == ("junk",)
 
 
 BARE = {
@@ -437,9 +437,9 @@ def test_a_joint_of_bare_sound_is_seen_where_its_bytes_tell(kind: str, seconds: 
     first, second = bare(tmp_path, kind, sound_seconds=seconds + 0.3), bare(tmp_path, kind, sound_seconds=seconds)
     path = tmp_path / f"joined.{BARE[kind].suffix}"
     path.write_bytes(first)
-    assert looked_at(str(path)).flags == ()
+    assert inspected(str(path)).flags == ()
     path.write_bytes(first + second)
-    found = looked_at(str(path))
+    found = inspected(str(path))
     assert found.flags == ("joined",)
     assert found.duration_seconds == pytest.approx(2 * seconds + 0.3, abs=0.1)
 
@@ -453,7 +453,7 @@ def test_a_joint_of_bare_sound_at_which_rate_or_channels_change_is_always_seen(k
         inspect(str(path)).reason
     )
     path.write_bytes(bare(tmp_path, kind) + bare(tmp_path, kind, layout="stereo"))
-    assert looked_at(str(path)).flags == ("joined",)
+    assert inspected(str(path)).flags == ("joined",)
 
 
 @pytest.mark.parametrize("kind", ["eac3", "sbc", "latm"])
@@ -461,7 +461,7 @@ def test_what_follows_bare_sound_is_junk(kind: str, tmp_path: Path) -> None:
     whole, path = bare(tmp_path, kind), tmp_path / f"junk.{BARE[kind].suffix}"
     for tail in (b"\n", TAGS["junk"]):
         path.write_bytes(whole + tail)
-        found = looked_at(str(path))
+        found = inspected(str(path))
         assert found.flags == ("junk",) and found.duration_seconds == pytest.approx(1.6, abs=0.05)
 
 

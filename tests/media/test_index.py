@@ -67,7 +67,7 @@ def test_the_summary_counts_what_is_there(videos: Path) -> None:
 def test_unchanged_files_are_not_looked_at_again(videos: Path) -> None:
     first = avssl.open(videos, progress=False, workers=0)
     again = avssl.open(videos, progress=False, workers=0)
-    assert (first.looked_at, again.looked_at) == (5, 0)
+    assert (first.inspected, again.inspected) == (5, 0)
     assert again.fingerprint == first.fingerprint
     assert list(again.rejected) == list(first.rejected)
 
@@ -78,7 +78,7 @@ def test_only_what_changed_or_came_is_looked_at(videos: Path) -> None:
     (videos / "notes.txt").write_text("still no video")
     (videos / "mute.mkv").unlink()
     media = avssl.open(videos, progress=False, workers=0)
-    assert media.looked_at == 2
+    assert media.inspected == 2
     assert [Path(media.facts(i).path).name for i in range(len(media))] == ["came.mp4", "good.mp4"]
     assert media.fingerprint != before.fingerprint
     assert media.frames(1, [0.5]).tolist() == before.frames(0, [0.5]).tolist()
@@ -108,7 +108,7 @@ def test_one_process_or_two_find_the_same(videos: Path, tmp_path: Path) -> None:
 
 def test_the_index_is_kept_where_told(videos: Path, tmp_path: Path) -> None:
     avssl.open(videos, progress=False, workers=0, index=tmp_path / "here")
-    assert avssl.open(videos, progress=False, workers=0, index=tmp_path / "here").looked_at == 0
+    assert avssl.open(videos, progress=False, workers=0, index=tmp_path / "here").inspected == 0
     assert list((tmp_path / "here").glob("*/table.json"))
 
 

@@ -36,7 +36,7 @@ and a TIFF may have tags that FFmpeg does not know ("explode" minds)."""
 
 S = TypeVar("S", bound=Stream)
 
-# PyAV 18 raises at metadata that are not UTF-8 unless told otherwise; PyAV 19 lost the argument and never raises.
+# PyAV 18 raises at metadata that are not UTF-8 unless asked not to; PyAV 19 lost the argument and never raises.
 _LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
@@ -82,7 +82,7 @@ class Deadline:
 
 
 def strictness(codec: str) -> str:
-    """What a decoder of this name is told to take for damage (FFmpeg's option "err_detect")."""
+    """What a decoder of this name takes for damage (FFmpeg's option "err_detect")."""
     return _LESS_STRICT.get(codec, STRICT)
 
 
@@ -147,7 +147,7 @@ def packets_of_all(container: InputContainer, deadline: Deadline, *streams: Stre
 def readable(source: Iterator[Packet[S]], enough_seconds: float = -math.inf) -> Iterator[Packet[S]]:
     """The packets up to where the container cannot be read on, if that is not before ``enough_seconds``.
 
-    Bytes that belong to no packet may follow the last; a look at the whole file has told what they are.
+    Bytes that belong to no packet may follow the last; they were checked when the file was indexed.
 
     Args:
         enough_seconds: container time.
@@ -220,6 +220,6 @@ def _was_raised_in_pyav(error: Exception) -> bool:
     return trace is not None and trace.tb_frame.f_code.co_filename.startswith("av/")
 
 
-def in_words(error: Exception) -> str:
-    """What FFmpeg or the system says, without its numbers and the path."""
+def error_text(error: Exception) -> str:
+    """The message of FFmpeg or of the system, without its numbers and the path."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

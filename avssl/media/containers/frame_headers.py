@@ -34,7 +34,7 @@ class Head(NamedTuple):
     """What the header of a frame of sound says."""
 
     size: int
-    """Bytes of the frame, its header included; 0 where the header does not say."""
+    """Bytes of the frame, its header included; 0 where the header leaves it open."""
     rate: int
     """Samples a second."""
     channels: int
@@ -224,7 +224,7 @@ def _adts(data: memoryview) -> Head | None:
 
 
 def _ac3(data: memoryview) -> Head | None:
-    """ETSI TS 102 366, 4.4.1 and 4.4.2; the enhanced kind is told by its number (annex E)."""
+    """ETSI TS 102 366, 4.4.1 and 4.4.2; the enhanced kind has a number of its own (annex E)."""
     if data[0] != 0x0B or data[1] != 0x77:
         return None
     if data[5] >> 3 > 10:

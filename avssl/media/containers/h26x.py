@@ -1,4 +1,4 @@
-"""What packets of H.264 and HEVC say of their pictures, read without decoding.
+"""Headers of H.264 and HEVC pictures, read without decoding.
 
 Sources: ITU-T H.264 and H.265 (annexes B: start codes), ISO/IEC 14496-15, 5.3 and 8.3.2 (lengths instead of them).
 """
@@ -23,7 +23,7 @@ _RATE_HEADERS = {
     "h264": re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67].*?(?=\x00\x00\x01|\Z)", re.DOTALL),
     "hevc": re.compile(rb"\x00\x00\x01[\x40\x42]\x01.*?(?=\x00\x00\x01|\Z)", re.DOTALL),
 }
-"""Parameter sets that tell the rate, by the name of the format (ITU-T H.264 and H.265, 7.3.1.2 and annexes B and E).
+"""Parameter sets that hold the rate, by the name of the format (ITU-T H.264 and H.265, 7.3.1.2 and annexes B and E).
 In MPEG-1 and MPEG-2 video FFmpeg keeps one clock over a change, and motion JPEG says nothing of a rate."""
 
 
@@ -95,11 +95,11 @@ def rate_change(path: str, index: int, deadline: Deadline) -> str | None:
             found = headers.findall(data)
             if found and found != known:
                 known = found
-                told = _rate_in(stream.codec_context.codec.name, data)
-                if rate and told and told != rate:
-                    words = f"the rate of its pictures changes from {float(rate):g} to {float(told):g} a second"
+                found_rate = _rate_in(stream.codec_context.codec.name, data)
+                if rate and found_rate and found_rate != rate:
+                    words = f"the rate of its pictures changes from {float(rate):g} to {float(found_rate):g} a second"
                     return f"joined: {words} at {float(pictures / rate):.2f} s"
-                rate = told or rate
+                rate = found_rate or rate
     return None
 
 

@@ -1,4 +1,4 @@
-"""The elements of a Matroska or WebM file, and whether they follow each other as they say (RFC 8794, RFC 9559)."""
+"""Matroska and WebM: elements, and whether they follow each other as their lengths say (RFC 8794, RFC 9559)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ENCRYPTION = (TRACKS, 0xAE, 0x6D80, 0x6240, 0x5035)
 
 
 class Element(NamedTuple):
-    """One element; ``end`` is that of its parent where the element does not say (a live stream)."""
+    """One element; ``end`` is that of its parent where the element leaves it open (a live stream)."""
 
     id: int
     start: int
@@ -56,7 +56,7 @@ def end(data: Data) -> int:
 
 
 def segment_end(data: Data) -> int | None:
-    """Where the segment ends by its own size; None where it does not say."""
+    """Where the segment ends by its own size; None where it is left open."""
     segment = _segment(data)
     return None if segment is None or segment.is_open else segment.end
 
@@ -130,7 +130,7 @@ def _first_damage(data: Data, segment: Element) -> float | None:
             last = _timestamp(data, part, last)
             first = last if first is None else first
         if part.id == _INFO:
-            scale = next((_number(data, told) for told in _parts(data, part, _SCALE)), scale)
+            scale = next((_number(data, part) for part in _parts(data, part, _SCALE)), scale)
         if part.id == CLUSTER and part.is_open:
             return None  # a live stream: clusters lie in each other's place, and carry no checksums
         if not _is_whole(data, part):
@@ -144,9 +144,9 @@ def _first_damage(data: Data, segment: Element) -> float | None:
 def _is_whole(data: Data, part: Element) -> bool:
     first = next(elements(data, part.content, part.end), None)
     if first is not None and first.id == _CRC and first.end - first.content == 4:
-        told = int.from_bytes(data[first.content : first.end], "little")
+        checksum = int.from_bytes(data[first.content : first.end], "little")
         with memoryview(data) as view:
-            if zlib.crc32(view[first.end : part.end]) != told:
+            if zlib.crc32(view[first.end : part.end]) != checksum:
                 return False
     if part.id != CLUSTER:
         return True
@@ -159,7 +159,7 @@ def _is_whole(data: Data, part: Element) -> bool:
 
 
 def _timestamp(data: Data, cluster: Element, otherwise: int) -> int:
-    return next((_number(data, told) for told in _parts(data, cluster, _TIMESTAMP)), otherwise)
+    return next((_number(data, part) for part in _parts(data, cluster, _TIMESTAMP)), otherwise)
 
 
 def _number(data: Data, element: Element) -> int:

@@ -1,7 +1,7 @@
 """How a file of sound ends: at its end, in the middle of a packet, or with bytes that are no sound.
 
 Programs that write into a pipe cannot come back to fill in the length, and leave a number there that no file has.
-Others append tags, line breaks or whole files. Players play all of these, and a flag tells.
+Others append tags, line breaks or whole files. Players play all of these; the file gets a flag.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def ending_of(path: str, container: InputContainer, frames: Frames, codec: str) 
     """How a file of sound ends.
 
     Args:
-        frames: what its packets say.
+        frames: what the headers of its packets show.
     """
     names = set(container.format.name.split(","))
     claim_of = next((reader for name, reader in _CLAIMS.items() if name in names), None)

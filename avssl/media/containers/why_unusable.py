@@ -68,10 +68,10 @@ def is_encrypted_mp4(path: str) -> bool:
 def without_decoder(container: InputContainer) -> str | None:
     """The first stream of pictures or sound that FFmpeg knows and cannot decode: "no decoder for …"."""
     for line in _described(container).splitlines():
-        told = re.search(r"Stream #0:(\d+).*?: (?:Video|Audio): (\w+)[^(,]*(?:\(([^/()]+) / )?", line)
-        if told is None or container.streams[int(told[1])].codec_context is not None:
+        match = re.search(r"Stream #0:(\d+).*?: (?:Video|Audio): (\w+)[^(,]*(?:\(([^/()]+) / )?", line)
+        if match is None or container.streams[int(match[1])].codec_context is not None:
             continue
-        codec, tag = told[2], (told[3] or "").strip()
+        codec, tag = match[2], (match[3] or "").strip()
         name = _WITHOUT_DECODER.get(tag.lower()) or _WITHOUT_DECODER.get(codec) or ("" if codec == "none" else codec)
         return f"no decoder for {name} ({tag})" if name and tag else f"no decoder for {name or tag or 'what is in it'}"
     return None

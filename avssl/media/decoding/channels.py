@@ -81,7 +81,7 @@ class Mixer:
         return data.reshape(-1, count).T if form.is_packed else data
 
 
-def first_wrong(samples: NDArray[np.floating]) -> int | None:
+def first_invalid_sample(samples: NDArray[np.floating]) -> int | None:
     """The place of the first sample that is not a number, infinite or absurdly large; None if all can be heard."""
     sizes = np.abs(samples)
     if not len(sizes) or sizes.max() <= LOUDEST:  # a maximum with something that is no number is none
@@ -89,8 +89,8 @@ def first_wrong(samples: NDArray[np.floating]) -> int | None:
     return int(np.argmin(sizes <= LOUDEST))
 
 
-def wrong_in_words(sample: float) -> str:
-    """What is said of a sample that cannot be heard."""
+def describe_invalid_sample(sample: float) -> str:
+    """A sample that cannot be heard, in words."""
     if math.isnan(sample):
         return "not a number"
     return "infinity" if math.isinf(sample) else f"a sample of {sample:.3g} (full scale is 1)"

@@ -61,7 +61,7 @@ class Clock:
     audio_frame_samples: int = 0
     """Samples in every packet of sound where this is the same for all of them and they follow without a gap, or 0."""
     audio_anchor_seconds: float = 0.0
-    """Media time at which a packet begins, finer than the container's time stamps tell; with
+    """Media time at which a packet begins, finer than the container's time stamps; with
     ``audio_frame_samples`` it gives the time of every sample."""
     audio_warm_up_seconds: float = 0.0
     """How much sound must be decoded before a stretch, where it is more than usual; 0: the usual."""
@@ -77,7 +77,7 @@ class Clock:
     of the file. Empty where no frame is marked so. (k,)"""
 
     def numbers(self) -> dict[str, Any]:
-        """All but the arrays, as JSON can say it."""
+        """All but the arrays, for JSON."""
         arrays = ("frame_times", "key_times")
         return {name: getattr(self, name) for name in self.__slots__ if name not in arrays}
 

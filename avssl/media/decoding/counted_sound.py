@@ -15,9 +15,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 from avssl.errors import MediaError
-from avssl.media.containers.demux import Deadline, in_words, opened, packets, readable, stream_at
+from avssl.media.containers.demux import Deadline, error_text, opened, packets, readable, stream_at
 from avssl.media.containers.frame_headers import Frames
-from avssl.media.decoding.channels import Mixer, Mono, first_wrong, wrong_in_words
+from avssl.media.decoding.channels import Mixer, Mono, describe_invalid_sample, first_invalid_sample
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.sample_counting import Packets, Run
 
@@ -54,7 +54,7 @@ class Count:
         return Packets(np.array(self.seconds), np.array(self.before, np.int64), self.samples, self.rate)
 
 
-def count_through(path: str, index: int, deadline: Deadline) -> Count:
+def decode_and_count(path: str, index: int, deadline: Deadline) -> Count:
     """Decode all sound of this stream once.
 
     What cannot be decoded before the first samples is forgiven, as is what comes after the last, if it is little.
@@ -74,7 +74,7 @@ def count_through(path: str, index: int, deadline: Deadline) -> Count:
             try:
                 frames = [frame for frame in packet.decode() if frame.samples]
             except av.FFmpegError as error:
-                trouble = _seconds(packet), f"the sound cannot be decoded ({in_words(error)})"
+                trouble = _seconds(packet), f"the sound cannot be decoded ({error_text(error)})"
                 undecoded, earliest = undecoded + 1, earliest or trouble
                 if count.rate and failed is None:
                     failed = trouble
@@ -158,9 +158,9 @@ def _take(count: Count, frame: AudioFrame, mixer: Mixer, *, first: bool) -> None
     if first:
         count.heads.append(samples[:PROBE_SAMPLES].copy())
     if frame.format.packed.name in ("flt", "dbl") and count.trouble is None:
-        wrong = first_wrong(samples)
+        wrong = first_invalid_sample(samples)
         if wrong is not None:
-            count.trouble = _seconds(frame) + wrong / frame.sample_rate, wrong_in_words(float(samples[wrong]))
+            count.trouble = _seconds(frame) + wrong / frame.sample_rate, describe_invalid_sample(float(samples[wrong]))
     count.samples += len(samples)
 
 
@@ -225,7 +225,7 @@ def _counting(
                 frames = packet.decode()
             except av.FFmpegError as error:
                 if number and number >= first - clock.audio_rate:
-                    words = f"the sound there cannot be decoded ({in_words(error)})"
+                    words = f"the sound there cannot be decoded ({error_text(error)})"
                     raise MediaError(path, words, _seconds(packet) - clock.origin_seconds) from error
                 continue
             if frames and packet.pts is not None and packet.pts in counts and packet.pts >= warm:

@@ -133,7 +133,7 @@ def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
     """The upright picture, uint8 RGB (3, height, width), of an image that was opened.
 
     Raises:
-        Unusable: it is too large, or what its numbers mean is not said.
+        Unusable: it is too large, or the meaning of its values is not known.
     """
     must_fit(image)
     bits, negative = _depth(image)

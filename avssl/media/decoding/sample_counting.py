@@ -71,7 +71,7 @@ class Run:
         return self.start_seconds + self.length * (1 + self.stretch) / rate
 
 
-def laid(packets: Packets, tick_seconds: float) -> tuple[list[Run], float | None]:
+def placed_runs(packets: Packets, tick_seconds: float) -> tuple[list[Run], float | None]:
     """Where the samples belong, and the stamp before which another recording begins (None: there is only one)."""
     stamped = np.flatnonzero(~np.isnan(packets.ticks))
     if not len(stamped):
@@ -79,7 +79,7 @@ def laid(packets: Packets, tick_seconds: float) -> tuple[list[Run], float | None
     seconds, before = packets.ticks[stamped], packets.before[stamped]
     ahead = seconds - before / packets.rate
     cuts = _jumps(ahead, max(SMALLEST_GAP_SECONDS, 1.5 * tick_seconds))
-    joint: float | None = None
+    restart: float | None = None
     shift = 0.0
     runs: list[Run] = []
     for low, high in zip([0, *cuts], [*cuts, len(ahead)], strict=True):
@@ -90,11 +90,11 @@ def laid(packets: Packets, tick_seconds: float) -> tuple[list[Run], float | None
         if runs:
             end = runs[-1].end_seconds(packets.rate)
             if start < end - RESTART_SECONDS:
-                joint = end if joint is None else joint
+                restart = end if restart is None else restart
                 shift += end - start
                 start = end
         runs.append(Run(start, first, last - first, stretch))
-    return runs, joint
+    return runs, restart
 
 
 def anchors(packets: Packets, ticks: Sequence[int | None]) -> list[tuple[int, int]]:
@@ -120,7 +120,7 @@ def _jumps(ahead: NDArray[np.float64], smallest: float) -> list[int]:
     steps = np.diff(ahead)
     usually = float(np.median(steps)) if len(steps) else 0.0
     if usually < -smallest:
-        return []  # stamps that stand still tell nothing
+        return []  # stamps that stand still are of no use
     if usually > smallest:
         return (np.flatnonzero(np.abs(steps) > smallest) + 1).tolist()  # every packet lacks some of its sound
     found: list[int] = []

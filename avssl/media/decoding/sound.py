@@ -18,13 +18,13 @@ from avssl.errors import MediaError
 from avssl.media.containers.demux import (
     READ_TIMEOUT_SECONDS,
     Deadline,
-    in_words,
+    error_text,
     opened,
     packets,
     readable,
     stream_at,
 )
-from avssl.media.decoding.channels import Mixer, Mono, first_wrong, wrong_in_words
+from avssl.media.decoding.channels import Mixer, Mono, describe_invalid_sample, first_invalid_sample
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.counted_sound import read_counted
 
@@ -72,10 +72,10 @@ def read_audio(
     try:
         samples = stored(path, clock, first_seconds, native, Deadline(path, timeout_seconds))
     except (av.FFmpegError, OSError) as error:
-        raise MediaError(path, in_words(error), start_seconds) from error
-    wrong = first_wrong(samples)
+        raise MediaError(path, error_text(error), start_seconds) from error
+    wrong = first_invalid_sample(samples)
     if wrong is not None:
-        raise MediaError(path, wrong_in_words(float(samples[wrong])), first_seconds + wrong / clock.audio_rate)
+        raise MediaError(path, describe_invalid_sample(float(samples[wrong])), first_seconds + wrong / clock.audio_rate)
     if rate != clock.audio_rate:
         samples = soxr.resample(samples, clock.audio_rate, rate, quality="HQ")
     stretch = np.zeros(count, np.float32)
@@ -217,7 +217,7 @@ def chunks_from(
             end = min(wanted[1], clock.audio_end_seconds - clock.audio_tick_seconds)
             if begun and seconds is not None and wanted[0] <= seconds < end:
                 raise MediaError(
-                    deadline.path, f"the sound there cannot be decoded ({in_words(error)})", seconds
+                    deadline.path, f"the sound there cannot be decoded ({error_text(error)})", seconds
                 ) from error
             continue
         for frame in frames:

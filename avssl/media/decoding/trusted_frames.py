@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from avssl.media.containers.h26x import is_b_picture, is_idr
 
 INDEXED = {"mp4", "matroska", "avi", "asf"}
-"""Containers that themselves say where decoding can begin."""
+"""Containers with an index of where decoding can begin."""
 
 LONGEST_DELAY = 32
 """A decoder of H.264 holds back 16 pictures at most."""
@@ -38,35 +38,35 @@ def decoded(
         from_key: pass over packets before the first key frame: decoders draw grey pictures from them.
         late: asked of the first packet that is used; if it answers yes, there are no frames.
     """
-    trust: _Trust | None = None
+    tracker: _DamageTracker | None = None
     waiting: list[tuple[int, VideoFrame | Packet[VideoStream]]] = []
     for place, packet in enumerate(source):
-        if trust is None:
-            if packet.size and from_key and not _is_told_key(packet):
+        if tracker is None:
+            if packet.size and from_key and not _is_marked_key(packet):
                 continue
             if packet.size and late is not None and late(packet):
                 return
-            trust = _Trust(place, packet)
-        trust.takes(place, packet)
+            tracker = _DamageTracker(place, packet)
+        tracker.takes(place, packet)
         try:
             frames = packet.decode()
         except av.FFmpegError:
             frames = []
-            if trust.failed(place, packet):
+            if tracker.failed(place, packet):
                 waiting.append((place, packet))
         if packet.is_discard and packet.is_keyframe:
-            trust.stands_on(place)  # an edit list hides the frame itself
+            tracker.stands_on(place)  # an edit list hides the frame itself
         for frame in frames:
-            trust.shows(frame)
+            tracker.shows(frame)
             waiting.append((place, frame))
-        if not trust.is_undecided or len(waiting) > LONGEST_DELAY:
-            yield from trust.judged(waiting)
+        if not tracker.is_undecided or len(waiting) > LONGEST_DELAY:
+            yield from tracker.decided(waiting)
             waiting.clear()
-    if trust is not None:
-        yield from trust.judged(waiting)
+    if tracker is not None:
+        yield from tracker.decided(waiting)
 
 
-def _is_told_key(packet: Packet[VideoStream]) -> bool:
+def _is_marked_key(packet: Packet[VideoStream]) -> bool:
     """Whether the packet or the index of the container says that decoding can begin here.
 
     FFmpeg takes the mark from a packet in which it finds no picture, the first one of a damaged file for example.
@@ -83,7 +83,7 @@ def _is_told_key(packet: Packet[VideoStream]) -> bool:
     return False
 
 
-class _Trust:
+class _DamageTracker:
     """Which of the frames that a decoder gives are whole. Frames and packets go by their place in decoding order.
 
     A frame stands on all that was decoded since the newest key frame that was shown before it: those that are
@@ -99,7 +99,7 @@ class _Trust:
         """In a stream without times: whether only pictures that may be shown before the first have come after it."""
         self._marked = {first}
         """Packets that the container calls key frames."""
-        self._key: int | None = None if _is_told_key(packet) else first - 1
+        self._key: int | None = None if _is_marked_key(packet) else first - 1
         self._damaged: list[int] = []
         self._is_cut = self._leading_are_grey and not is_idr(packet)
         self._whole_after_all: set[int] = set()
@@ -139,7 +139,7 @@ class _Trust:
             self._in_doubt.remove(frame.opaque)
             self._whole_after_all.add(frame.opaque)
 
-    def judged(
+    def decided(
         self, waiting: Iterable[tuple[int, VideoFrame | Packet[VideoStream]]]
     ) -> Iterator[tuple[VideoFrame | Packet[VideoStream], bool]]:
         """What came out, or failed, when these packets went in, with whether it is whole."""

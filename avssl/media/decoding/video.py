@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.containers.demux import READ_TIMEOUT_SECONDS, Deadline, in_words, opened, packets, stream_at
+from avssl.media.containers.demux import READ_TIMEOUT_SECONDS, Deadline, error_text, opened, packets, stream_at
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.pictures import Painter
 from avssl.media.decoding.trusted_frames import decoded
@@ -148,7 +148,7 @@ class FrameReader:
                 if number >= last:
                     return
         except (av.FFmpegError, OSError) as error:
-            raise MediaError(self.path, in_words(error), self._seconds(wanted[0])) from error
+            raise MediaError(self.path, error_text(error), self._seconds(wanted[0])) from error
 
     def numbered(self, key: int | None, first: int = 0) -> Iterator[tuple[int | None, VideoFrame, bool]]:
         """What decoding from a key frame (None: the start) gives, in the order shown: (number, frame, whole).

@@ -92,10 +92,10 @@ def _check_png(file: BinaryIO) -> None:
         sum_, left = zlib.crc32(name), length
         while left and (data := file.read(min(left, _AT_ONCE))):
             sum_, left = zlib.crc32(data, sum_), left - len(data)
-        told = file.read(4)
-        if left or len(told) < 4:
+        checksum = file.read(4)
+        if left or len(checksum) < 4:
             break  # truncated: the decoder will say so
-        if struct.unpack(">I", told)[0] != sum_:
+        if struct.unpack(">I", checksum)[0] != sum_:
             raise Unusable(f"damaged: a chunk of this PNG ({name.decode('ascii')}) has a wrong checksum")
         if name == b"IEND":
             break
@@ -117,9 +117,9 @@ def _check_webp(file: BinaryIO) -> None:
 
 
 def _check_jpeg(path: str, file: BinaryIO, pixels: int, several: bool) -> tuple[int, int] | None:
-    """libjpeg goes on where the data make no sense, and Pillow does not say so. Two things give damage away:
+    """libjpeg goes on where the data make no sense, and Pillow does not report it. Two things give damage away:
 
-    FFmpeg's decoder, told to be strict, meets a code that does not exist, or the end of the data too early; or the
+    FFmpeg's decoder, set to be strict, meets a code that does not exist, or the end of the data too early; or the
     picture is full while more than a few bytes are left (some cameras write a few too many). Damage that leaves the
     number of codes as it was is seen by nobody. Of 1,318 damaged files (bits, bytes, 16 zeros, cuts) 257 were off by
     more than 12 levels on average: these two found 214 of them, libjpeg's warnings 232; in 3,634 sound ones nothing.

@@ -18,8 +18,8 @@ from av.container import InputContainer
 from avssl.media.containers.demux import Deadline, opened, packets, readable
 from avssl.media.decoding.channels import Mixer
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.counted_sound import Count, anchor_holds, count_through
-from avssl.media.decoding.sample_counting import anchors, laid
+from avssl.media.decoding.counted_sound import Count, anchor_holds, decode_and_count
+from avssl.media.decoding.sample_counting import anchors, placed_runs
 from avssl.media.decoding.sound import read_audio
 from avssl.media.facts import Unusable
 from avssl.media.indexing.packet_scan import Track, even_grid
@@ -93,8 +93,8 @@ def check_sound(
     if not RATES[0] <= first.rate <= RATES[1]:
         raise Unusable(f"damaged: its sound has an impossible sample rate of {first.rate} Hz")
     origin = clock.origin_seconds if clock.has_video else track.seconds(first.ticks)
-    if track.wrong_number is not None:
-        raise Unusable(f"damaged: {track.wrong_number[1]} at {track.wrong_number[0] - origin:.2f} s")
+    if track.invalid_sample is not None:
+        raise Unusable(f"damaged: {track.invalid_sample[1]} at {track.invalid_sample[0] - origin:.2f} s")
     clock = replace(
         clock,
         origin_seconds=origin,
@@ -109,12 +109,14 @@ def check_sound(
     joined = track.frames.are_joined or bool(track.frames.changes)
     if not thorough:
         return Sound(clock, first.channels, False, joined)
-    told = clock.audio_frame_samples and track.codec.startswith(FORGETFUL_CODECS) and not track.frames.are_joined
+    stamps_suffice = (
+        clock.audio_frame_samples and track.codec.startswith(FORGETFUL_CODECS) and not track.frames.are_joined
+    )
     bare = _is_bare(stream, track)
-    if bare or (told and not _may_hide_wrong_numbers(stream)):
+    if bare or (stamps_suffice and not _may_hide_wrong_numbers(stream)):
         clock = _with_true_end(path, clock, track, deadline, bare=bare)
     else:
-        clock, restarts = _laid_by_counting(path, clock, stream, track, deadline)
+        clock, restarts = _placed_by_counting(path, clock, stream, track, deadline)
         joined |= restarts
     lasts = clock.audio_end_seconds - clock.audio_start_seconds
     if bare and lasts * clock.audio_rate > Path(path).stat().st_size:  # a sample takes a byte at least
@@ -172,7 +174,7 @@ def _may_hide_wrong_numbers(stream: AudioStream) -> bool:
     return stream.codec_context.codec.name == "wavpack" and stream.codec_context.format.packed.name == "flt"
 
 
-def _laid_by_counting(
+def _placed_by_counting(
     path: str, clock: Clock, stream: AudioStream, track: Track, deadline: Deadline
 ) -> tuple[Clock, bool]:
     """The clock with the place of every sample, and whether another recording begins in the middle.
@@ -180,7 +182,7 @@ def _laid_by_counting(
     Raises:
         Unusable: a part cannot be decoded, is of another rate or no number, or recordings are joined below pictures.
     """
-    count = count_through(path, stream.index, deadline)
+    count = decode_and_count(path, stream.index, deadline)
     origin = clock.origin_seconds
     if count.trouble is not None:
         raise Unusable(f"damaged: {count.trouble[1]} at {count.trouble[0] - origin:.2f} s")
@@ -189,9 +191,9 @@ def _laid_by_counting(
     counted = count.packets
     if set(stream.container.format.name.split(",")) & COUNTING_FORMATS:
         counted.ticks[1:] = math.nan  # made up by counting packets, undecodable ones too
-    runs, joint = laid(counted, float(track.tick))
-    if joint is not None and clock.has_video:
-        raise Unusable(f"damaged: two recordings are joined, the second begins at {joint - origin:.2f} s")
+    runs, restart = placed_runs(counted, float(track.tick))
+    if restart is not None and clock.has_video:
+        raise Unusable(f"damaged: two recordings are joined, the second begins at {restart - origin:.2f} s")
     if not clock.has_video:
         origin = runs[0].start_seconds
     places = [(run.start_seconds - origin, run.first, run.length, run.stretch) for run in runs]
@@ -204,7 +206,7 @@ def _laid_by_counting(
         audio_runs=places,
         audio_anchors=anchors(counted, count.packet_ticks),
     )
-    restarts = joint is not None or count.changes_channels
+    restarts = restart is not None or count.changes_channels
     for seconds in WARM_UPS_SECONDS:
         clock = replace(clock, audio_warm_up_seconds=seconds)
         if _can_begin_anywhere(path, clock, count, deadline, noisy=track.codec in NOISY_CODECS):

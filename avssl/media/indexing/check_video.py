@@ -1,4 +1,4 @@
-"""Whether the pictures of a file really decode, and when each is shown where the packets alone do not tell."""
+"""Whether the pictures of a file really decode, and when each is shown where packets alone do not show it."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
         Unusable: nothing decodes, or damage was met.
         MediaError: the deadline has passed.
     """
-    look = _Look(path, stream, track, deadline)
+    check = _PictureCheck(path, stream, track, deadline)
     if track.untimed or (stream.container.format.name == "avi" and track.is_delayed):
         # AVI knows no presentation times; what FFmpeg makes up where frames may be reordered is late or worse.
         change = rate_change(path, stream.index, deadline)
         if change:
             raise Unusable(change)
-        clock = look.counted()
+        clock = check.counted()
     else:
-        clock = look.timed(thorough)
+        clock = check.timed(thorough)
         if thorough and track.codec == "gif":
             number = silent_damage.damaged_gif_frame(path)
             if number is not None:
@@ -81,19 +81,19 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
                     f"{DAMAGED} at {float(clock.frame_times[min(number, len(clock.frame_times) - 1)]):.2f} s"
                 )
         if thorough and track.codec in silent_damage.CODECS:
-            look.must_be_of_its_own_bytes(clock)
+            check.must_be_of_its_own_bytes(clock)
         if thorough and track.codec in ("hevc", *silent_damage.CODECS):
-            look.must_use_its_bytes(clock)
+            check.must_use_its_bytes(clock)
     count, lasts = len(clock.frame_times), float(clock.frame_times[-1])
     if lasts * FASTEST < count - 1:
         raise Unusable(f"damaged: its timestamps give {(count - 1) / max(lasts, 1e-9):.0f} pictures a second")
-    still = len(clock.frame_times) < 2 or (thorough and look.is_still)
+    still = len(clock.frame_times) < 2 or (thorough and check.is_still)
     before_first = clock.origin_seconds - track.tick / 2
     cut = not clock.frames_are_counted and any(track.seconds(ticks) < before_first for ticks in track.times)
     return Pictures(clock, _duration(clock, stream, track), still, cut)
 
 
-class _Look:
+class _PictureCheck:
     """One look at the pictures of a file."""
 
     def __init__(self, path: str, stream: VideoStream, track: Track, deadline: Deadline) -> None:
@@ -279,8 +279,8 @@ def _duration(clock: Clock, stream: VideoStream, track: Track) -> float:
     by_time = dict(zip(track.times, track.durations, strict=True))
     ticks = by_time.get(round((clock.origin_seconds + last) / track.tick), 0)
     if ticks and not clock.frames_are_counted:
-        told, usual = track.seconds(ticks), float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-        return last + (told if told >= usual / 2 else usual)
+        stated, usual = track.seconds(ticks), float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        return last + (stated if stated >= usual / 2 else usual)
     if len(times) > 1:
         return last + last / (len(times) - 1)
     return float(1 / (stream.average_rate or Fraction(25)))

@@ -113,8 +113,10 @@ def read_table(path: Path) -> ClipTable:
                 columns, is_row = _columns(cells, comments, delimiter)
                 if not is_row:
                     continue
-            told = dict(zip(columns, cells, strict=False))
-            rows.append(Row(len(comments) + reader.line_num, told, any(cell.strip() for cell in cells[len(columns) :])))
+            values = dict(zip(columns, cells, strict=False))
+            rows.append(
+                Row(len(comments) + reader.line_num, values, any(cell.strip() for cell in cells[len(columns) :]))
+            )
     except csv.Error as error:
         raise UserError(f"{path}: line {reader.line_num} cannot be read as a row ({error})") from error
     columns = columns or []
@@ -248,9 +250,9 @@ def _columns(cells: Sequence[str], comments: Sequence[str], delimiter: str) -> t
     known = {name for names in COLUMNS.values() for name in names}
     if not known & set(names):
         for line in reversed(comments):
-            told = [_plain(name) for name in line.split(delimiter)]
-            if set(told) & {*COLUMNS["path"], *COLUMNS["video"]}:
-                return told, True
+            values = [_plain(name) for name in line.split(delimiter)]
+            if set(values) & {*COLUMNS["path"], *COLUMNS["video"]}:
+                return values, True
         if len(cells) >= 4 and _YOUTUBE.fullmatch(cells[0].strip()) and _number(cells[1]) is not None:
             kind = "audioset" if _number(cells[2]) is not None else "vggsound"
             return list(_HEADLESS[kind]), True

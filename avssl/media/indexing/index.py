@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from avssl.errors import NothingUsable, UserError
 from avssl.media.facts import Facts, Rejected
 from avssl.media.indexing.inspect import Inspection
-from avssl.media.indexing.inspect_many import Target, examine
+from avssl.media.indexing.inspect_many import Target, inspect_many
 from avssl.media.indexing.item_table import FORMAT, DamagedTable, Span, Table, TableWriter
 from avssl.media.indexing.listing import Entry, Listing, times_of
 from avssl.media.indexing.reasons import grouped
-from avssl.media.indexing.transient_errors import may_pass
+from avssl.media.indexing.transient_errors import is_transient
 from avssl.media.selection import digest_of
 from avssl.system.console import ShowProgress, counting
 from avssl.system.files import cache_folder, locked, whole_folder
@@ -44,10 +44,10 @@ FOUND = ("kind", "duration_seconds", "width", "height", "frame_count", "frame_ra
 """Those of ``Facts`` that come from looking into the file."""
 
 
-def index_home(listing: Listing, told: str | os.PathLike[str] | None) -> Path:
-    """The folder that holds the indexes of this data: where told, else in the cache."""
-    if told is not None:
-        return Path(told).expanduser().absolute()
+def index_home(listing: Listing, folder: str | os.PathLike[str] | None) -> Path:
+    """The folder that holds the indexes of this data: this one if given, else in the cache."""
+    if folder is not None:
+        return Path(folder).expanduser().absolute()
     return cache_folder() / "index" / f"{Path(listing.root).name or 'root'}-{digest_of(listing.root)[:12]}"
 
 
@@ -72,13 +72,13 @@ def indexed(
     name = digest_of(f"{FORMAT} {LOOK}", listing.digest())
     # Of several processes that open the same data at the same time, one looks and the others wait for it.
     with locked(home):
-        standing = None if again else _standing(home, name)
+        existing = None if again else _existing(home, name)
         verdicts = _Verdicts(listing)
-        if standing is not None:
+        if existing is not None:
             with suppress(OSError):  # the index of somebody else, or on a disk that is read-only
-                os.utime(standing.folder)
-            if not verdicts.look_again(standing, workers, progress):
-                return standing, verdicts.looked_at
+                os.utime(existing.folder)
+            if not verdicts.recheck(existing, workers, progress):
+                return existing, verdicts.inspected
         if not again:
             for table in _newest(home):
                 verdicts.take_over(table)
@@ -88,7 +88,7 @@ def indexed(
             verdicts.complete(writer, workers, progress)
             _write(listing, verdicts, writer)
         _remove_old(home, folder)
-    return Table(folder), verdicts.looked_at
+    return Table(folder), verdicts.inspected
 
 
 # --- verdicts -------------------------------------------------------------------------------------------
@@ -113,18 +113,18 @@ class _Verdicts:
         self.refused: dict[_File, str] = {}
         self.passing: set[_File] = set()
         """Those of ``refused`` whose trouble may pass."""
-        self.looked_at = 0
+        self.inspected = 0
         self._wanted = {entry.file: entry for entry in listing.entries}
         self._earlier: list[tuple[_File, dict[str, Any], NDArray[np.float64], NDArray[np.float64]]] = []
         self._fresh: dict[_File, Inspection] = {}
 
-    def look_again(self, table: Table, workers: int | None, progress: ShowProgress) -> bool:
+    def recheck(self, table: Table, workers: int | None, progress: ShowProgress) -> bool:
         """Look at the files whose trouble may have passed since this index; whether anything is otherwise now."""
         other_readers = table.header["readers"] != _readers()
         doubtful = [*table.header["passing"], *(table.header["refused"] if other_readers else ())]
         before = {tuple(file): reason for *file, reason in doubtful}
         files = [file for file in self._wanted if file in before]
-        for file, inspection in self._look_at(files, workers, progress):
+        for file, inspection in self._inspect(files, workers, progress):
             self._fresh[file] = inspection
         changed = any(inspection.reason != before[file] for file, inspection in self._fresh.items())
         return changed or (other_readers and bool(files))
@@ -151,38 +151,38 @@ class _Verdicts:
         for file, found, times, keys in self._earlier:
             self.usable[file] = _Usable(found, writer.add_times(times), writer.add_times(keys))
         for file, inspection in self._fresh.items():
-            self._judge(file, inspection, writer)
+            self._keep(file, inspection, writer)
         unknown = [file for file in self._wanted if file not in self._fresh]
-        for file, inspection in self._look_at(unknown, workers, progress):
-            self._judge(file, inspection, writer)
+        for file, inspection in self._inspect(unknown, workers, progress):
+            self._keep(file, inspection, writer)
 
-    def _look_at(
+    def _inspect(
         self, files: list[_File], workers: int | None, progress: ShowProgress
     ) -> Iterator[tuple[_File, Inspection]]:
-        self.looked_at += len(files)
+        self.inspected += len(files)
         targets = []
         for file in files:
             entry = self._wanted[file]
             tar = self.listing.root if entry.offset >= 0 else ""
             targets.append(Target(self.listing.path(entry), entry.size, entry.offset, tar))
         with counting("looking at files", len(files), "files", progress) as done:
-            for place, inspection in examine(targets, workers, done):
+            for place, inspection in inspect_many(targets, workers, done):
                 file, target = files[place], targets[place]
                 same = file[3:] == times_of(target.tar or target.path)
                 yield file, inspection if same or inspection.passing else Inspection(CHANGING, passing=True)
 
-    def _judge(self, file: _File, inspection: Inspection, writer: TableWriter) -> None:
+    def _keep(self, file: _File, inspection: Inspection, writer: TableWriter) -> None:
         if inspection.reason is None:
             self.usable[file] = _usable(inspection, writer)
             return
         self.refused[file] = inspection.reason
-        if inspection.passing or may_pass(inspection.reason):
+        if inspection.passing or is_transient(inspection.reason):
             self.passing.add(file)
 
 
 @cache
 def _readers() -> str:
-    """What said that a file cannot be read; a later version may read it."""
+    """The versions of what reads files; a later one may read what was refused."""
     return f"avssl {__version__}, av {version('av')}, Pillow {version('pillow')}"
 
 
@@ -279,7 +279,7 @@ def facts_of(item: dict[str, Any], path: str) -> Facts:
 # --- earlier indexes ------------------------------------------------------------------------------------
 
 
-def _standing(home: Path, name: str) -> Table | None:
+def _existing(home: Path, name: str) -> Table | None:
     """The latest index of these very files that is whole; damaged ones are removed."""
     for folder in sorted(home.glob(f"{name}-*"), key=_number, reverse=True):
         table = _opened(folder)

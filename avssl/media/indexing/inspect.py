@@ -19,7 +19,7 @@ from avssl.media.containers.demux import (
     FROM_THE_FILE,
     NOT_MEDIA_FORMATS,
     Deadline,
-    in_words,
+    error_text,
     is_files_own,
     opened,
     picture_stream,
@@ -84,7 +84,7 @@ def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60
             and there are no flags "silent" and "still".
         timeout_seconds: after this the file is given up, with that as the reason.
     """
-    found = _looked_at(path, decode_check, Deadline(path, timeout_seconds))
+    found = _inspected(path, decode_check, Deadline(path, timeout_seconds))
     if found.reason is not None and found.reason.startswith(MAY_BE_WHOLE):
         return Inspection(why_unusable(path) or found.reason)
     return found
@@ -95,7 +95,7 @@ def of_image(size: tuple[int, int]) -> Inspection:
     return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
 
 
-def _looked_at(path: str, thorough: bool, deadline: Deadline) -> Inspection:
+def _inspected(path: str, thorough: bool, deadline: Deadline) -> Inspection:
     try:
         reason = _why_no_file(path)
         if reason is not None:
@@ -103,7 +103,7 @@ def _looked_at(path: str, thorough: bool, deadline: Deadline) -> Inspection:
         size = check_image(path)
         if size is not None:
             return of_image(size)
-        return _audio_visual(path, thorough, deadline)
+        return _inspect_media(path, thorough, deadline)
     except Unusable as unusable:
         return Inspection(str(unusable))
     except MediaError as error:
@@ -114,7 +114,7 @@ def _looked_at(path: str, thorough: bool, deadline: Deadline) -> Inspection:
         if not is_files_own(error):
             error.add_note(f"while looking at {path}")
             raise
-        return Inspection(f"unreadable: {in_words(error)}")
+        return Inspection(f"unreadable: {error_text(error)}")
     except Exception as error:
         error.add_note(f"while looking at {path}")
         raise
@@ -130,16 +130,16 @@ def _why_no_file(path: str) -> str | None:
     return "empty file" if Path(path).stat().st_size == 0 else None
 
 
-def _audio_visual(path: str, thorough: bool, deadline: Deadline) -> Inspection:
+def _inspect_media(path: str, thorough: bool, deadline: Deadline) -> Inspection:
     must_not_be_heif(path)
     try:
         with opened(path, deadline) as container:
-            return _look_at(path, container, thorough, deadline)
+            return _inspect_container(path, container, thorough, deadline)
     except av.FFmpegError as error:
-        return Inspection(why_not_opened(path, in_words(error)))
+        return Inspection(why_not_opened(path, error_text(error)))
 
 
-def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Deadline) -> Inspection:
+def _inspect_container(path: str, container: InputContainer, thorough: bool, deadline: Deadline) -> Inspection:
     """Raise Unusable with the reason, or MediaError where damage was met or the deadline has passed."""
     if container.format.name in NOT_MEDIA_FORMATS:
         raise Unusable("not media")
@@ -180,7 +180,7 @@ def _look_at(path: str, container: InputContainer, thorough: bool, deadline: Dea
 
 
 def _ending(path: str, container: InputContainer, sound: AudioStream | None, track: Track | None) -> Ending:
-    """How a file of sound ends; of others the containers themselves tell."""
+    """How a file of sound ends; of others :func:`what_is_missing` shows it."""
     if sound is None or track is None or picture_stream(container) is not None:
         return Ending()
     ending = ending_of(path, container, track.frames, track.codec)

@@ -37,14 +37,14 @@ class Target(NamedTuple):
     tar: str = ""
 
 
-def examine(
+def inspect_many(
     targets: Sequence[Target], workers: int | None, done: Callable[[int], None]
 ) -> Iterator[tuple[int, Inspection]]:
     """Look at each target: (its place in ``targets``, what was found), in the order of finishing.
 
     Args:
         workers: processes; None takes the cores there are, 0 works in this process.
-        done: told how many more are finished.
+        done: called with how many more are finished.
     """
     alone: list[int] = []
     for places, found in _examined(targets, _portions(targets), workers):
@@ -62,7 +62,7 @@ def _examined(
     targets: Sequence[Target], portions: Sequence[list[int]], workers: int | None
 ) -> Iterator[tuple[list[int], list[Inspection] | Lost]]:
     jobs = [[targets[place] for place in portion] for portion in portions]
-    for job, found in each(look, jobs, workers, lambda job: HANGS_AFTER_SECONDS):
+    for job, found in each(inspect_all, jobs, workers, lambda job: HANGS_AFTER_SECONDS):
         yield portions[job], found
 
 
@@ -88,25 +88,25 @@ def _portions(targets: Sequence[Target]) -> list[list[int]]:
     return [*portions, images] if images else portions
 
 
-def look(targets: Sequence[Target]) -> list[Inspection]:
+def inspect_all(targets: Sequence[Target]) -> list[Inspection]:
     """What is found in each of these. Never raises for a bad file."""
-    return [inspect(target.path) if target.offset < 0 else _look_in_tar(target) for target in targets]
+    return [inspect(target.path) if target.offset < 0 else _inspect_member(target) for target in targets]
 
 
-def _look_in_tar(target: Target) -> Inspection:
+def _inspect_member(target: Target) -> Inspection:
     if target.size == 0:
         return Inspection("empty file")
     try:
         with member(target.tar, target.offset, target.size) as file:
             size = check_image(target.path, file)
-            return _look_outside(target, file) if size is None else of_image(size)
+            return _inspect_copy(target, file) if size is None else of_image(size)
     except Unusable as unusable:
         return Inspection(str(unusable))
     except OSError as error:
         return Inspection(f"unreadable: {error.strerror or error}")
 
 
-def _look_outside(target: Target, file: BinaryIO) -> Inspection:
+def _inspect_copy(target: Target, file: BinaryIO) -> Inspection:
     """Why a member is no image, by the same look at it as at a file."""
     file.seek(0)
     with tempfile.NamedTemporaryFile(suffix=PurePosixPath(target.path).suffix) as copy:

@@ -64,15 +64,15 @@ class Listing:
 
     @property
     def entries(self) -> list[Entry]:
-        self._be_filled()
+        self._fill_once()
         return self._entries
 
     @property
     def rejected(self) -> list[Rejected]:
-        self._be_filled()
+        self._fill_once()
         return self._rejected
 
-    def _be_filled(self) -> None:
+    def _fill_once(self) -> None:
         if self._fill is not None:
             fill, self._fill = self._fill, None
             fill(self)
@@ -82,7 +82,7 @@ class Listing:
         return str(Path(self.root) / entry.name)
 
     def digest(self) -> str:
-        """Hex digest that changes when any entry is added, removed, changed, or told other things about."""
+        """Hex digest that changes when any entry is added, removed, changed, or described otherwise."""
         state = hashlib.blake2b(f"{self.root}\0{self._seal}".encode("utf-8", "surrogateescape"), digest_size=16)
         for entry in self.entries if not self._seal else ():
             parts = [getattr(entry, name) for name in Entry.__slots__]
@@ -186,7 +186,7 @@ def list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     return listing
 
 
-def add_file(listing: Listing, name: str, **told: str | float | None) -> None:
+def add_file(listing: Listing, name: str, **known: str | float | None) -> None:
     path = Path(listing.root) / name
     try:
         stat = path.stat()
@@ -196,12 +196,12 @@ def add_file(listing: Listing, name: str, **told: str | float | None) -> None:
     if not path.is_file():
         listing.rejected.append(Rejected(str(path), "a folder, not a file"))
         return
-    source = told.pop("source", None) or name
-    listing.entries.append(_entry(name, stat, source=str(source), **told))
+    source = known.pop("source", None) or name
+    listing.entries.append(_entry(name, stat, source=str(source), **known))
 
 
-def _entry(name: str, stat: os.stat_result, **told: Any) -> Entry:
-    return Entry(name, stat.st_size, stat.st_mtime_ns, changed_ns=stat.st_ctime_ns, **told)
+def _entry(name: str, stat: os.stat_result, **known: Any) -> Entry:
+    return Entry(name, stat.st_size, stat.st_mtime_ns, changed_ns=stat.st_ctime_ns, **known)
 
 
 def _missing(error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""What the packets of a file say, without decoding: when frames are shown and where decoding can begin."""
+"""What the packets of a file show without decoding: when frames are shown and where decoding can begin."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
-from avssl.media.containers.demux import Deadline, in_words, packets_of_all
+from avssl.media.containers.demux import Deadline, error_text, packets_of_all
 from avssl.media.containers.frame_headers import Frames
-from avssl.media.decoding.channels import FLOAT_CODECS, first_wrong, wrong_in_words
+from avssl.media.decoding.channels import FLOAT_CODECS, describe_invalid_sample, first_invalid_sample
 
 _UNSET_TICK = Fraction(1, 1_000_000)
 
@@ -38,7 +38,7 @@ class Track:
     sizes: list[int] = field(default_factory=list)
     """Of the same packets, in bytes."""
     places: array[int] = field(default_factory=partial(array, "q"))
-    """Where packets lie in the file, and when they are shown: byte, ticks, byte, …, of those that say both."""
+    """Where packets lie in the file, and when they are shown: byte, ticks, byte, …, of those that have both."""
     decoding_times: list[int | None] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
     """Presentation times of those among them at which decoding can begin."""
@@ -55,14 +55,14 @@ class Track:
     ends_broken: bool = False
     """Whether the last of them is incomplete."""
     stopped: str | None = None
-    """What FFmpeg said when it could not read on."""
+    """FFmpeg's error where it could not read on."""
     jump: tuple[float, float] | None = None
     """Between which container times the clock of the packets goes back, or far ahead, for the first time."""
     _before: tuple[int, int] | None = None
     """Decoding time and duration of the packet before."""
     frames: Frames = field(default_factory=Frames)
-    """What the headers of its packets say, where it is sound whose packets have some."""
-    wrong_number: tuple[float, str] | None = None
+    """The headers of its packets, where it is sound whose packets have some."""
+    invalid_sample: tuple[float, str] | None = None
     """Of sound stored as floats: the container time of the first sample that cannot be heard, and what it is."""
 
     def take(self, packet: Packet[Stream]) -> None:
@@ -70,8 +70,8 @@ class Track:
         self.ends_broken = packet.is_corrupt
         if packet.is_corrupt and self.broken_seconds is None:
             self.broken_seconds = self.seconds(packet.dts if packet.dts is not None else packet.pts or 0)
-        if self.codec in FLOAT_CODECS and self.wrong_number is None:
-            self._look_at_floats(packet)
+        if self.codec in FLOAT_CODECS and self.invalid_sample is None:
+            self._check_floats(packet)
         if not self.frames.take(self.codec, packet):
             return
         self.has_keys |= packet.is_keyframe
@@ -90,13 +90,13 @@ class Track:
             if packet.is_keyframe:
                 self.keys.append(packet.pts)
 
-    def _look_at_floats(self, packet: Packet[Stream]) -> None:
+    def _check_floats(self, packet: Packet[Stream]) -> None:
         kind = np.dtype(FLOAT_CODECS[self.codec])
         samples = np.frombuffer(memoryview(packet), kind, count=packet.size // kind.itemsize)
-        wrong = first_wrong(samples)
+        wrong = first_invalid_sample(samples)
         if wrong is not None:
             ticks = (packet.pts or 0) + (packet.duration or 0) * wrong / len(samples)
-            self.wrong_number = (float(ticks * self.tick), wrong_in_words(float(samples[wrong])))
+            self.invalid_sample = (float(ticks * self.tick), describe_invalid_sample(float(samples[wrong])))
 
     def _follow(self, ticks: int, duration: int) -> None:
         if self._before is not None and self.jump is None:
@@ -140,12 +140,12 @@ def scan(container: InputContainer, deadline: Deadline, *streams: Stream) -> dic
                 tracks[packet.stream_index].take(packet)
     except av.FFmpegError as error:
         for track in tracks.values():
-            track.stopped = in_words(error)
+            track.stopped = error_text(error)
     return tracks
 
 
 def even_grid(times: NDArray[np.float64], step_seconds: float, tick_seconds: float) -> float | None:
-    """Where packets of one length begin, finer than their time stamps tell.
+    """Where packets of one length begin, finer than their time stamps.
 
     If all time stamps are an even grid rounded to ticks, the grid can be found to a fraction of a tick: each
     stamp narrows down where it lies.

@@ -25,7 +25,7 @@ def kind_of(reason: str) -> str:
 
 
 def grouped(reasons: Iterable[str]) -> Counter[str]:
-    """How often there is each kind of reason; a kind of which all are alike is told with its figures."""
+    """How often there is each kind of reason; a kind of which all are alike keeps its figures."""
     members: dict[str, list[str]] = {}
     for reason in reasons:
         members.setdefault(kind_of(reason), []).append(reason)

@@ -67,7 +67,7 @@ class Summary:
         return lines
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as JSON can say it."""
+        """Everything, for JSON."""
         figures = {name: getattr(self, name) for name in self.__slots__}
         figures["odd"] = [line._asdict() for line in self.odd]
         figures["rejected"] = [line._asdict() for line in self.rejected]
@@ -114,9 +114,9 @@ def in_words(facts: Facts) -> str:
 
 def common_root(media: Media) -> str:
     """The folder that holds all files of a collection, the rejected ones too."""
-    told = getattr(getattr(media, "base", media), "root", None)
-    if told is not None:
-        return str(told)
+    root = getattr(getattr(media, "base", media), "root", None)
+    if root is not None:
+        return str(root)
     folders = {str(Path(media.facts(i).path).parent) for i in range(len(media))}
     return os.path.commonpath(folders) if folders else ""
 

@@ -23,7 +23,7 @@ _WORDS = (
 )
 
 
-def may_pass(reason: str) -> bool:
-    """Whether a file may be found otherwise another time, going by the words in which its trouble was told."""
+def is_transient(reason: str) -> bool:
+    """Whether a file may be found otherwise another time, going by the text of its error."""
     words = reason.lower()
     return any(known in words for known in _WORDS)

@@ -107,10 +107,10 @@ def ensure_prepared(
     if not isinstance(media, (Collection, Subset)) or not _from_files(media) or not _is_worth_it(media, settings):
         return media
     home = cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{_key(media, settings)[:16]}"
-    standing = _standing(home)
-    if standing is not None:
+    existing = _existing(home)
+    if existing is not None:
         log(f"reading {len(media)} items as prepared before, in {home}")
-        return standing
+        return existing
     needed, free = estimated_bytes(media, settings), _free_bytes(home)
     if needed > budget_bytes:
         log(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(budget_bytes)} are allowed")
@@ -158,7 +158,7 @@ def _ours(
         yield
 
 
-def _standing(home: Path) -> Prepared | None:
+def _existing(home: Path) -> Prepared | None:
     """A preparation in the cache; a damaged one is removed, and made again like any that is missing."""
     if not is_prepared(home):
         if was_prepared(home) and not is_unfinished(home):

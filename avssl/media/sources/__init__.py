@@ -1,6 +1,6 @@
 """Which items were cut from one source, so that they are never on both sides of a split.
 
-found = find_sources(media)                  # by what is told, names, bytes, frames, sound, borders and hums
+found = find_sources(media)                  # by given sources, names, bytes, frames, sound, borders and hums
 media = with_sources(media, found)           # the same items, whose facts(i).source is the one found
 print("\\n".join(found.lines()))
 

@@ -15,7 +15,7 @@ from avssl.media.facts import Facts, Media
 from avssl.media.sources import audio_landmarks as sounds
 from avssl.media.sources import image_similarity as pictures
 from avssl.media.sources.borders import distinctive
-from avssl.media.sources.image_similarity import same_frames, same_picture, says_something, thumbnail
+from avssl.media.sources.image_similarity import has_detail, same_frames, same_picture, thumbnail
 from avssl.media.sources.names import NameGroups
 from avssl.media.sources.traces import Trace, sound_of
 from avssl.system.digests import copies
@@ -128,8 +128,8 @@ def by_hum(traces: Sequence[Trace], sounds_alike: Sequence[Alike]) -> list[Alike
     groups = _clusters(
         having, lambda i: (int(traces[i].tones[0] // SAME_TONE_HZ),), lambda a, b: _same_hum(traces[a], traces[b])
     )
-    told = _few(groups, len(traces), "hum", lambda i: f"a steady tone of {float(traces[i].tones[0]):.1f} Hz")
-    return [replace(one, sure=one.sure and not any(pair <= set(one.items) for pair in again)) for one in told]
+    found = _few(groups, len(traces), "hum", lambda i: f"a steady tone of {float(traces[i].tones[0]):.1f} Hz")
+    return [replace(one, sure=one.sure and not any(pair <= set(one.items) for pair in again)) for one in found]
 
 
 def _nearest_is_own(groups: Sequence[tuple[int, ...]], traces: Sequence[Trace]) -> float:
@@ -190,7 +190,7 @@ def _same_moments(media: Media, facts: Sequence[Facts], a: int, b: int, shift: f
     same = 0
     for k, one in enumerate(ours):
         others = theirs[k * len(STRAY_SECONDS) : (k + 1) * len(STRAY_SECONDS)]
-        same += says_something(one[0]) and any(same_picture(*one, *other) for other in others)
+        same += has_detail(one[0]) and any(same_picture(*one, *other) for other in others)
     return same >= 2
 
 

@@ -23,9 +23,9 @@ NEAR_RMS = 4.0
 NEAR_COLOUR = 14.0
 """Levels of a colour channel, mean over the coarse thumbnails."""
 CONTRAST = 14.0
-"""Grey levels (standard deviation): plainer pictures say nothing."""
+"""Grey levels (standard deviation): plainer pictures are not compared."""
 DETAIL = 4
-"""Places of the spectrum with a good part of the strongest's energy: simpler pictures (a ramp, a title) say nothing."""
+"""Places of the spectrum with a good part of the strongest's energy; simpler pictures (a ramp) are not compared."""
 _NEIGHBOURS = 6
 
 
@@ -39,7 +39,7 @@ def thumbnail(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.u
     return np.asarray(small.convert("L")), np.round(coarse).astype(np.uint8)
 
 
-def says_something(grey: NDArray[np.uint8]) -> bool:
+def has_detail(grey: NDArray[np.uint8]) -> bool:
     """Whether a thumbnail (24, 24) has enough in it to be known again."""
     if float(grey.std()) < CONTRAST:
         return False
@@ -74,7 +74,7 @@ def bits_apart(
     """
     found = []
     for one, its_colour in zip(grey, colour, strict=True):
-        for flip in (False, True) if says_something(one) else ():
+        for flip in (False, True) if has_detail(one) else ():
             theirs = mirrored(other) if flip else other
             their_colour = mirrored(other_colour) if flip else other_colour
             found += [
@@ -98,8 +98,8 @@ def candidates(pictures: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[int, int
     """
     buckets: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     for item, thumbnails in enumerate(pictures):
-        telling = [grey for grey in thumbnails if says_something(grey)]
-        for grey in telling:
+        distinct = [grey for grey in thumbnails if has_detail(grey)]
+        for grey in distinct:
             for bits in {_bits(grey), _bits(grey[:, ::-1])}:
                 for band in range(4):
                     buckets[band, bits >> (16 * band) & 0xFFFF].append((bits, item))
@@ -131,8 +131,8 @@ def same_frames(
             pairs = list(zip(range(len(grey)), range(len(other)), strict=True))
         else:
             pairs = [(i, j) for i in range(len(grey)) for j in range(len(other))]
-        telling = [i for i in range(len(grey)) if says_something(grey[i])]
-        same = [i for i, j in pairs if i in telling and same_picture(grey[i], colour[i], theirs[j], their_colour[j])]
+        distinct = [i for i in range(len(grey)) if has_detail(grey[i])]
+        same = [i for i, j in pairs if i in distinct and same_picture(grey[i], colour[i], theirs[j], their_colour[j])]
         if len(same) >= min(len(grey), len(other)) or len(_different([grey[i] for i in same])) >= 3:
             return True
     return False

@@ -1,4 +1,4 @@
-"""Names of known kinds, which tell what an item was cut from."""
+"""Names of known kinds, which hold the source of an item."""
 
 from __future__ import annotations
 

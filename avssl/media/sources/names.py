@@ -1,4 +1,4 @@
-"""What file names say about sources.
+"""Sources by file names.
 
 Names of known kinds (YouTube ids with times, VoxCeleb, UCF101, HMDB51, ESC-50, UrbanSound8K, chapters of cameras)
 name their source. Else a stem with a part number (``v067_p1``, ``clip-003_part2``) names one, where the names of the
@@ -37,7 +37,7 @@ def name_groups(paths: Sequence[str], seconds: Sequence[float] | None = None) ->
 
     Args:
         paths: of all items; names are judged by what the others are called.
-        seconds: how long each item is, 0 where it is not known: names that tell a start and an end must be as long.
+        seconds: how long each item is, 0 where it is not known: names with a start and an end must be as long.
     """
     names = [Name.of(path) for path in paths]
     lengths = [0.0] * len(paths) if seconds is None else list(seconds)
@@ -189,9 +189,9 @@ _CLOCKS = re.compile(rf"{_BEFORE}{_CLOCK}{_BETWEEN}{_CLOCK}[)\]]?")
 
 
 def _by_times(names: Sequence[Name], lengths: Sequence[float], items: list[int]) -> _Family:
-    """``film_10_20``, ``0001_American_Beauty_00.00.51.926-00.00.54.129``: if the items are as long as is said."""
+    """``film_10_20``, ``0001_American_Beauty_00.00.51.926-00.00.54.129``, for items as long as that."""
     stems: dict[str, list[int]] = defaultdict(list)
-    told = []
+    fit = []
     for i in items:
         found = _CLOCKS.fullmatch(names[i].stem)
         if found is not None:
@@ -203,10 +203,10 @@ def _by_times(names: Sequence[Name], lengths: Sequence[float], items: list[int])
                 continue
             start, end = float(found["start"]), float(found["end"])
         fits = any(abs((end - start) * unit - lengths[i]) <= max(0.3, 0.1 * lengths[i]) for unit in (1, 0.001))
-        told.append(end > start and lengths[i] > 0 and fits)
-        if told[-1]:
+        fit.append(end > start and lengths[i] > 0 and fits)
+        if fit[-1]:
             stems[found["stem"]].append(i)
-    if not told or sum(told) < 0.8 * len(told) or len(stems) < 2:
+    if not fit or sum(fit) < 0.8 * len(fit) or len(stems) < 2:
         return _Family("times", {}, False)
     return _Family("times", stems, True)
 

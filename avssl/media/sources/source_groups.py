@@ -68,7 +68,7 @@ class Sources:
 
     def lines(self) -> list[str]:
         """One line about what was put together, and one for each kind of weaker likeness; none if all are apart."""
-        said = []
+        lines = []
         if self.groups:
             named: dict[str, list[Likeness]] = {}
             for group in self.groups:
@@ -78,20 +78,20 @@ class Sources:
                 f"({_listed(groups[0].paths)})"
                 for rule, groups in named.items()
             ]
-            told = "told" in named
-            kept = "keeps to what is told" if told else "keeps each file separate"
+            is_given = "told" in named
+            kept = "keeps to what is told" if is_given else "keeps each file separate"
             way_out = "" if self._is_told() else f"; --sources none {kept}"
-            said.append(f"{len(self.names)} items from {self.count} sources: {', '.join(grouped)}{way_out}")
+            lines.append(f"{len(self.names)} items from {self.count} sources: {', '.join(grouped)}{way_out}")
         weaker: dict[str, list[Likeness]] = {}
         for warning in self.warnings:
             weaker.setdefault(warning.rule, []).append(warning)
         for rule, warnings in weaker.items():
             items = {i for warning in warnings for i in warning.items}
-            said.append(
+            lines.append(
                 f"{len(items)} items may share a source, kept apart: {warnings[0].words} ({_listed(warnings[0].paths)})"
                 + (f" and {len(warnings) - 1} more by {rule}" if len(warnings) > 1 else "")
             )
-        return said
+        return lines
 
     def _is_told(self) -> bool:
         return all(group.rule in ("told", "file") for group in self.groups)

@@ -1,4 +1,4 @@
-"""A collection whose facts tell the sources that were found."""
+"""A collection with the sources that were found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of an item to tell what it was cut from: a few pictures, and the first seconds of its sound.
+"""What is measured of an item to find what it was cut from: a few pictures, and the first seconds of its sound.
 
 Five frames and at most twenty seconds of sound are read of an item, however long it is.
 """
