@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from avssl.evaluate.core.result_charts import run_tone
 from avssl.evaluate.core.rows import ResultRow
-from avssl.report.run_parts import RunParts
 from avssl.report.tables import beside_chance, figure_text, interval_text, is_share
 
 
@@ -73,19 +72,18 @@ LONG = 30
 """Of a table with more rows than this, each metric is folded behind its headline."""
 
 
-def bar_table(runs: Sequence[RunParts], found: Sequence[tuple[RunParts, Sequence[ResultRow]]]) -> BarTable:
+def bar_table(found: Sequence[tuple[str, Sequence[ResultRow]]]) -> BarTable:
     """The table of some rows of each run.
 
     Args:
-        runs: all runs of the report: with one alone, rows need no letter.
-        found: rows by run; not empty.
+        found: (letter of the run, its rows); not empty. Of one run alone the letter is empty.
     """
     kinds = list(dict.fromkeys(_kind(row) for _, rows in found for row in rows))
     several = len({(protocol, split) for _, protocol, split in kinds}) > 1
-    groups = [_group(runs, found, kind, several) for kind in kinds]
+    groups = [_group(found, kind, several) for kind in kinds]
     commands = [
-        (run.letter if len(runs) > 1 else "", command)
-        for run, rows in found
+        (letter, command)
+        for letter, rows in found
         for command in dict.fromkeys(row.command for row in rows if row.command)
     ]
     seeds = sorted({row.seed for _, rows in found for row in rows})
@@ -99,18 +97,13 @@ def _kind(row: ResultRow) -> tuple[str, str, str]:
     return row.metric, row.protocol, row.split
 
 
-def _group(
-    runs: Sequence[RunParts],
-    found: Sequence[tuple[RunParts, Sequence[ResultRow]]],
-    kind: tuple[str, str, str],
-    several: bool,
-) -> Group:
-    here = [(run, row) for run, rows in found for row in rows if _kind(row) == kind]
+def _group(found: Sequence[tuple[str, Sequence[ResultRow]]], kind: tuple[str, str, str], several: bool) -> Group:
+    here = [(letter, row) for letter, rows in found for row in rows if _kind(row) == kind]
     low, high = _axis([row for _, row in here])
     cells = []
     for name in dict.fromkeys(row.name for _, row in here):
-        same = [(run, row) for run, row in here if row.name == name]
-        cells += [_cell(run, row, len(runs) > 1, (low, high), k == 0) for k, (run, row) in enumerate(same)]
+        same = [(letter, row) for letter, row in here if row.name == name]
+        cells += [_cell(letter, row, (low, high), k == 0) for k, (letter, row) in enumerate(same)]
     metric, protocol, split = kind
     share = is_share(metric)
     about = " · ".join(word for word in (protocol, split) if word) if several else ""
@@ -141,7 +134,7 @@ def _round_above(value: float) -> float:
     return round(math.ceil(value / step - 1e-9) * step, 12)
 
 
-def _cell(run: RunParts, row: ResultRow, several: bool, axis: tuple[float, float], first: bool) -> Cell:
+def _cell(letter: str, row: ResultRow, axis: tuple[float, float], first: bool) -> Cell:
     low, high = axis
 
     def place(value: float | None) -> float | None:
@@ -157,8 +150,8 @@ def _cell(run: RunParts, row: ResultRow, several: bool, axis: tuple[float, float
     known = math.isfinite(row.low) and math.isfinite(row.high)
     return Cell(
         name=row.name,
-        letter=run.letter if several else "",
-        tone=run_tone(run.letter) if several else "train" if row.name.split("/")[0] == "trained" else "other-3",
+        letter=letter,
+        tone=run_tone(letter) if letter else "train" if row.name.split("/")[0] == "trained" else "other-3",
         value=text(row.value),
         interval=interval_text(row) if known else "",
         chance=chance,

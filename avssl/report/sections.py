@@ -160,13 +160,13 @@ def _section(
         if not there and several and (run.hears or not protocol.hears):
             way = f": {protocol.command.replace('RUN', str(run.path))}" if protocol.command else ""
             missing.append((run.letter, f"{run.name} has none{way}"))
-    found = [(run, run.rows[name]) for run in runs if name in run.rows]
+    found = [(run.letter if several else "", run.rows[name]) for run in runs if name in run.rows]
     return Section(
         key=name,
         title=protocol.title,
         about=protocol.about,
         charts=[chart] if chart else [],
-        table=bar_table(runs, found) if found else None,
+        table=bar_table(found) if found else None,
         facts=[(run.letter if several else "", _facts(run.facts[name])) for run in runs if name in run.facts],
         pictures=shown,
         links=links,

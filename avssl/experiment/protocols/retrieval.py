@@ -39,10 +39,10 @@ class Options(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate by retrieval."""
-    from avssl.evaluate.retrieval.page import retrieval_page
     from avssl.evaluate.retrieval.protocol import embed_moments, find_moments, retrieval_rows
     from avssl.localization.untrained import untrained
     from avssl.networks.model import load
+    from avssl.report.retrieval_page import retrieval_page
 
     if subject.run is None or options.data is None:
         raise UserError("retrieval wants the encoders of pictures and of sound of one run; give a run")

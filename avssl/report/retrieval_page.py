@@ -1,0 +1,117 @@
+"""What retrieval finds, as one self-contained page: frames that one sees, sounds that one plays, no network needed."""
+
+from __future__ import annotations
+
+import base64
+import io
+import wave
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.retrieval.protocol import Embedded, Moments
+from avssl.media.facts import Media
+from avssl.report.bars import bar_table
+from avssl.report.page import environment
+from avssl.version import __version__
+
+SIDE = 176
+"""The longer side of a frame on the page, in pixels."""
+
+RATE = 16000
+SECONDS = 2.0
+"""Of sound around a moment that can be played."""
+
+
+def retrieval_page(
+    media: Media,
+    moments: Moments,
+    embedded: Embedded,
+    rows: Sequence[ResultRow],
+    title: str,
+    *,
+    queries: int = 8,
+    found: int = 5,
+) -> str:
+    """The page as HTML: some queries each way with what is nearest to them, and the table of figures.
+
+    Args:
+        embedded: of the trained model.
+        rows: the figures.
+        title: a line above.
+        queries: moments, at equal distances through the collection.
+        found: nearest ones that are shown of each.
+    """
+    chosen = np.unique(np.linspace(0, len(moments.items) - 1, min(queries, len(moments.items))).round().astype(int))
+    likeness = embedded.image @ embedded.sound.T
+    used: set[int] = set()
+    sections = [
+        (heading, [_row(media, moments, int(q), scores[q], found, used) for q in chosen])
+        for heading, scores in (("From a picture to sounds", likeness), ("From a sound to pictures", likeness.T))
+    ]
+    sounds = {str(k): _data("audio/wav", wav(_sound(media, moments, k), RATE)) for k in sorted(used)}
+    template = environment().get_template("retrieval.html")
+    return template.render(
+        title=title, sections=sections, table=bar_table([("", rows)]), sounds=sounds, version=__version__
+    )
+
+
+def wav(waveform: NDArray[np.float32], rate: int) -> bytes:
+    """Mono sound, full scale ±1, as a WAV file of 16 bits."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.clip(waveform, -1, 1) * 32767).astype("<i2").tobytes())
+    return buffer.getvalue()
+
+
+def _row(
+    media: Media, moments: Moments, query: int, scores: NDArray[np.float64], found: int, used: set[int]
+) -> list[dict[str, object]]:
+    """The query and what is nearest to it, as the template wants them."""
+    nearest = np.argsort(-scores, kind="stable")[:found]
+    used.update([query, *map(int, nearest)])
+    cards = [_card(media, moments, query, "query", "")]
+    for place, k in enumerate(map(int, nearest), start=1):
+        cards.append(_card(media, moments, k, _relation(moments, query, k), f"{place}. {scores[k]:.2f}"))
+    return cards
+
+
+def _relation(moments: Moments, query: int, k: int) -> str:
+    if moments.sources[query] == moments.sources[k]:
+        return "partner"
+    return "kind" if moments.kinds[query] & moments.kinds[k] else "other"
+
+
+def _card(media: Media, moments: Moments, k: int, relation: str, rank: str) -> dict[str, object]:
+    facts = media.facts(moments.items[k])
+    name = facts.path.rsplit("/", 1)[-1]
+    return {
+        "relation": relation,
+        "rank": rank,
+        "kinds": ", ".join(sorted(moments.kinds[k])) or name,
+        "place": f"{name} at {moments.seconds[k]:.1f} s",
+        "frame": _data("image/jpeg", _jpeg(media.frames(moments.items[k], [moments.seconds[k]])[0])),
+        "sound": k,
+    }
+
+
+def _sound(media: Media, moments: Moments, k: int) -> NDArray[np.float32]:
+    return media.audio(moments.items[k], moments.seconds[k] - SECONDS / 2, SECONDS, RATE)
+
+
+def _jpeg(frame: NDArray[np.uint8]) -> bytes:
+    picture = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
+    picture.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
