@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import copy
 
-import torch
-
 from avssl.networks.model import Model
 from avssl.networks.untrained import reset_weights
 from avssl.samplers.keys import generator
+from avssl.trainer.seeds import own_random_state, seed_torch
 
 
 def untrained(model: Model, seed: int) -> Model:
     """A copy of a model with fresh weights that depend on the seed alone; the spectrogram's statistics are kept."""
     fresh = copy.deepcopy(model)
-    state = torch.random.get_rng_state()
-    try:
-        torch.manual_seed(int(generator(seed, "untrained").integers(2**62)))
+    with own_random_state():
+        seed_torch(int(generator(seed, "untrained").integers(2**62)), model.device)
         reset_weights(fresh)
-    finally:
-        torch.random.set_rng_state(state)
     return fresh.eval()

@@ -32,7 +32,7 @@ def must_hold(batch: Any) -> None:
     Raises:
         UserError: there is none.
     """
-    wanted = _tensor_bytes(batch)
+    wanted = tensor_bytes(batch)
     patience = time.monotonic() + PATIENCE_SECONDS
     while (room := _room()) is not None:
         total, free = room
@@ -83,11 +83,12 @@ def _room() -> tuple[int, int] | None:
     return place.f_blocks * place.f_frsize, place.f_bavail * place.f_frsize
 
 
-def _tensor_bytes(value: Any) -> int:
+def tensor_bytes(value: Any) -> int:
+    """Bytes of all tensors in a batch."""
     if isinstance(value, torch.Tensor):
         return value.nbytes
     if isinstance(value, Mapping):
-        return sum(map(_tensor_bytes, value.values()))
+        return sum(map(tensor_bytes, value.values()))
     if isinstance(value, (tuple, list)):
-        return sum(map(_tensor_bytes, value))
+        return sum(map(tensor_bytes, value))
     return 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import Dataset
 
 from avssl.errors import UserError
@@ -22,6 +22,7 @@ from avssl.trainer.loader import OnBadFile, Source, load
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import run_on_keys
 from avssl.trainer.seeds import HELD_OUT_SEED, seed_torch
+from avssl.trainer.shared_memory import tensor_bytes
 
 KEPT_BYTES = 1 << 29
 """Held-out batches are drawn once and kept in memory up to this size (512 MB); larger sets are drawn each time."""
@@ -72,7 +73,7 @@ class Validation:
     def _batches(self) -> Iterable[tuple[int, Batch]]:
         if self._kept is not None:
             return self._kept
-        if _bytes(self._data[0][1]) * len(self._data) > KEPT_BYTES:
+        if tensor_bytes(self._data[0][1]) * len(self._data) > KEPT_BYTES:
             return self._draw()
         self._kept = list(self._draw())
         return self._kept
@@ -143,7 +144,3 @@ def _means(sums: dict[str, float]) -> dict[str, float]:
         low, high = interval(right, answered)
         means |= {"accuracy": right / answered, "low": low, "high": high}
     return {"loss": means.pop("loss"), **means, "n": count}
-
-
-def _bytes(batch: Batch) -> int:
-    return sum(value.nbytes for value in batch.values() if isinstance(value, Tensor))

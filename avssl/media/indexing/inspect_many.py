@@ -109,10 +109,11 @@ def _inspect_member(target: Target) -> Inspection:
 def _inspect_copy(target: Target, file: BinaryIO) -> Inspection:
     """Why a member is no image, by the same look at it as at a file."""
     file.seek(0)
-    with tempfile.NamedTemporaryFile(suffix=PurePosixPath(target.path).suffix) as copy:
-        shutil.copyfileobj(file, copy)
-        copy.flush()
-        found = inspect(copy.name)
+    with tempfile.TemporaryDirectory(prefix="avssl-") as folder:
+        copy = Path(folder) / f"member{PurePosixPath(target.path).suffix}"
+        with copy.open("wb") as written:  # closed before it is looked at, as Windows wants
+            shutil.copyfileobj(file, written)
+        found = inspect(str(copy))
     if found.reason is None:
         return Inspection(f"not supported: a {found.kind} in a tar; unpack the tar")
     return Inspection("not an image") if found.reason == "not media" else found
