@@ -16,7 +16,7 @@ AB_SCALE = 20.0
 
 @dataclass(slots=True)
 class Colours:
-    """What the network says of a batch: where there is no such head, None.
+    """Predictions for a batch; None where there is no such head.
 
     Attributes:
         logits: (N, bins, h, w).
@@ -32,7 +32,7 @@ class ColorizationNetwork(nn.Module):
 
     Args:
         vision: fed the lightness on all three channels, so that tasks on coloured pictures can share it.
-        side: of the pictures, in pixels; ``map_side`` that of the answer.
+        side: of the pictures, in pixels; ``map_side`` that of the predictions.
         width: channels of the head; ``depth`` 3×3 convolutions of it.
         bins: colours to choose from; 0 builds no classification head.
         regression: whether there is a regression head.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avssl.errors import UserError
-from avssl.networks.encoder import ImageEncoder, device_of
+from avssl.networks.encoder import ImageEncoder, device_of, freeze
 from avssl.networks.tower import Norm, normalisation
 
 
@@ -46,13 +47,37 @@ def convolution(channels: int, out: int, norm: Norm) -> nn.Sequential:
     )
 
 
+class EncoderHead(nn.Module):
+    """A head on an encoder, which is used as it is, not copied.
+
+    Args:
+        encoder: of pictures.
+        frozen: it learns nothing and stays in eval mode.
+    """
+
+    def __init__(self, encoder: ImageEncoder, frozen: bool) -> None:
+        super().__init__()
+        self.encoder, self.frozen = freeze(encoder, frozen), frozen
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def stages(self, frames: Tensor) -> Mapping[str, Tensor]:
+        """The encoder's maps by stage, with gradients only where it learns."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self.encoder.stages(frames)
+
+
 class Hypercolumn(nn.Module):
-    """Maps of all stages at one size: each through a 1×1 convolution, resized, and added.
+    """Maps of all stages at one size: each through a 1×1 convolution, resized, and added; normalisation, ReLU.
 
     Adding after a linear map is concatenating before one (Hariharan et al., Hypercolumns, 2015), for less memory.
     The mean of the deepest map is added everywhere, so that each pixel knows what the picture is of.
 
-    Input: maps by stage. Output: (N, ``width``, ``side``, ``side``).
+    Input: maps by stage, and the size (height, width) where it is not ``side`` squared. Output: (N, ``width``, h, w).
     """
 
     def __init__(self, channels: Mapping[str, int], width: int, side: int, norm: Norm) -> None:
@@ -63,12 +88,12 @@ class Hypercolumn(nn.Module):
         self.whole = nn.Linear(channels[last], width)
         self.after = nn.Sequential(normalisation(norm, width), nn.ReLU(inplace=True))
 
-    def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
-        size = (self.side, self.side)
+    def forward(self, maps: Mapping[str, Tensor], size: tuple[int, int] | None = None) -> Tensor:
+        size = size or (self.side, self.side)
         out: Tensor | int = 0
         for name, project in self.project.items():
             # The cheaper order: a map that grows is projected while it is small.
-            grows = maps[name].shape[-1] < self.side
+            grows = maps[name].shape[-1] < size[1]
             out = out + (resized(project(maps[name]), size) if grows else project(resized(maps[name], size)))
         whole = self.whole(maps[name].mean((2, 3)))
         done: Tensor = self.after(out + whole[:, :, None, None])

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.networks.encoder import ImageEncoder, freeze
+from avssl.networks.dense import EncoderHead
+from avssl.networks.encoder import ImageEncoder
 from avssl.networks.geometry import Geometry, geometries, padded_to
 from avssl.networks.scales import Standardise, stage_scales
 
@@ -23,13 +24,13 @@ RATIOS = (0.5, 1.0, 2.0)
 """Height by width of the anchors, as published."""
 
 LEAST_SCORE = 0.01
-"""Detections below it are not told; torchvision's 0.05 silences whole classes where examples are few."""
+"""Detections of a lower score are left out; torchvision's 0.05 leaves out whole classes where examples are few."""
 
 Target = dict[str, Tensor]
 """``boxes`` (n, 4) as x0, y0, x1, y1 in pixels of the picture, and ``labels`` (n,) from 1 on."""
 
 
-class EncoderBackbone(nn.Module):
+class EncoderBackbone(EncoderHead):
     """One stage of an encoder as torchvision's detectors want it: ``out_channels``, and cell i at pixel i · stride.
 
     The picture's border is repeated outwards before the encoder sees it, by as much as the stage's receptive fields
@@ -51,13 +52,12 @@ class EncoderBackbone(nn.Module):
     def __init__(
         self, encoder: ImageEncoder, stage: str | None = None, out_channels: int = 128, *, frozen: bool = True
     ) -> None:
-        super().__init__()
+        super().__init__(encoder, frozen)
         known = geometries(encoder)
         self.stage = _default_stage(known) if stage is None else stage
         if self.stage not in known:
             raise UserError(f"the encoder has no stage called {stage!r}; it has: {', '.join(known)}")
         self.geometry = known[self.stage]
-        self.encoder, self.frozen = freeze(encoder, frozen), frozen
         channels = self.geometry.channels
         self.norm = Standardise((torch.zeros(channels), torch.ones(channels)))
         self.mix = nn.Sequential(nn.Conv2d(channels, out_channels, 1), nn.ReLU(inplace=True))
@@ -68,16 +68,9 @@ class EncoderBackbone(nn.Module):
         scale = stage_scales(self.encoder, pictures)[self.stage]
         self.norm = Standardise(scale).to(self.norm.get_buffer("mean").device)
 
-    def train(self, mode: bool = True) -> EncoderBackbone:
-        super().train(mode)
-        if self.frozen:
-            self.encoder.eval()
-        return self
-
     def forward(self, x: Tensor) -> Tensor:
         stride = self.geometry.stride
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            maps = self.encoder.stages(padded_to(x, self.geometry))[self.stage]
+        maps = self.stages(padded_to(x, self.geometry))[self.stage]
         maps = maps[:, :, : x.shape[2] // stride, : x.shape[3] // stride]
         out: Tensor = self.mix(self.norm(maps))
         return out
@@ -98,7 +91,7 @@ def detector(
 
     In training it takes a list of pictures (3, h, w), float 0..1, and a list of :data:`Target`, and returns its four
     losses by name; in eval mode it takes pictures and returns ``boxes``, ``labels`` and ``scores`` of each. Smaller
-    than torchvision's in every part that learns, since what is judged is the encoder.
+    than torchvision's in every part that learns, since it is the encoder that is evaluated.
 
     Args:
         classes: number of classes, without the background.

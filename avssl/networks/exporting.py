@@ -1,7 +1,7 @@
 """Encoders as files that need no avssl: ONNX, torch.export, or weights in torchvision's names.
 
 Each file is read back from its own bytes and compared with the module on inputs of several kinds and two batch sizes
-before anybody writes it; one that gives other numbers is refused. The front end goes along: what is exported takes
+before anybody writes it; one that gives other values is refused. The front end goes along: what is exported takes
 uint8 frames, or a waveform.
 """
 
@@ -36,8 +36,8 @@ class Exported:
 
     Attributes:
         data: what to write.
-        difference: the largest between a number of the file's and the module's.
-        largest: the largest number of the module's, beside which the difference is to be seen.
+        difference: the largest between a value of the file's and the module's.
+        largest: the largest value of the module's, beside which the difference is to be seen.
         usage: lines of Python that read the file, called FILE in them.
     """
 
@@ -103,7 +103,7 @@ def exported(module: Portable, form: Format, facts: dict[str, Any], suffix: str 
 
     Raises:
         UserError: a package is missing, there is no torchvision name for the architecture, or the file would give
-            other numbers than the module.
+            other values than the module.
     """
     module = module.cpu().eval()
     if form == "torchvision":

@@ -18,7 +18,7 @@ Bottleneck = Literal["channel-wise", "dense", "none"]
 class ChannelwiseConnection(nn.Module):
     """A fully connected layer of each channel for itself, then a 1×1 convolution (Pathak et al. 2016, section 3.1).
 
-    It takes what the context says to the hole: m n⁴ weights for m channels of n × n, not m² n⁴. Added to its input.
+    It carries the context into the hole: m n⁴ weights for m channels of n × n, not m² n⁴. Added to its input.
     """
 
     def __init__(self, channels: int, side: int) -> None:
@@ -72,7 +72,7 @@ class Decoder(nn.Module):
             self.bottleneck = ChannelwiseConnection(channels, deepest)
         elif bottleneck == "dense":
             self.bottleneck = DenseConnection(channels, deepest, 4 * widths)
-        # Of stages of one size the deepest joins: the others would say less about the same places.
+        # Of stages of one size the deepest joins: the others know less of the same places.
         sizes = {size: name for name, (_, size) in stages.items() if size > deepest}
         self.sizes = sorted(sizes)
         self.names = [sizes[size] if skips else "" for size in self.sizes]
@@ -82,13 +82,13 @@ class Decoder(nn.Module):
             self.steps.append(convolution(channels + (stages[name][0] if name else 0) + 1, out, norm))
             channels = out
         self.side = side
-        # What is missing is smooth, so the last convolution works at the finest map's size and says several pixels.
+        # What is missing is smooth, so the last convolution works at the finest map's size and predicts several pixels.
         finest = max([deepest, *self.sizes])
         self.factor = side // finest if side % finest == 0 else 1
         self.joins = skips
         self.last = nn.Conv2d(channels + (4 if skips else 1), 3 * self.factor**2, 3, padding=1)
         with torch.no_grad():
-            self.last.weight.mul_(0.1)  # the first answer is close to what it is added to
+            self.last.weight.mul_(0.1)  # the first prediction is close to what it is added to
             assert self.last.bias is not None
             self.last.bias.zero_()
         self.refine = _Refinement(widths, refine, norm) if refine else None
@@ -101,12 +101,12 @@ class Decoder(nn.Module):
             x = step(torch.cat([*parts, maps[name]] if name else parts, dim=1))
         joining = fed if self.joins else hole
         fine = self.last(torch.cat([x, resized(joining, (x.shape[-2], x.shape[-1]))], dim=1))
-        said = resized(nn.functional.pixel_shuffle(fine, self.factor), (self.side, self.side))
-        return said if self.refine is None else self.refine(said, fed)
+        predicted = resized(nn.functional.pixel_shuffle(fine, self.factor), (self.side, self.side))
+        return predicted if self.refine is None else self.refine(predicted, fed)
 
 
 class _Refinement(nn.Module):
-    """Looks at what is said and at what is fed, pixel by pixel, and corrects it: (N, 3, side, side) to the same."""
+    """Corrects the prediction pixel by pixel, with the input beside it: (N, 3, side, side) to the same."""
 
     def __init__(self, width: int, depth: int, norm: Norm) -> None:
         super().__init__()
@@ -118,17 +118,16 @@ class _Refinement(nn.Module):
             assert self.last.bias is not None
             self.last.bias.zero_()
 
-    def forward(self, said: Tensor, fed: Tensor) -> Tensor:
-        out: Tensor = said + self.last(self.layers(torch.cat([said, fed], dim=1)))
+    def forward(self, predicted: Tensor, fed: Tensor) -> Tensor:
+        out: Tensor = predicted + self.last(self.layers(torch.cat([predicted, fed], dim=1)))
         return out
 
 
 class InpaintingNetwork(nn.Module):
     """A picture with its hole filled by rule, to what was in the hole.
 
-    With ``residual`` the answer is the fill plus what the decoder says, which suits a fill that meets the rim; else it
-    is what the decoder says, so that it may go on from the context across the rim. Only the hole and a rim of it are
-    ever asked.
+    With ``residual`` the prediction is the fill plus the decoder's output, which suits a fill that meets the rim; else
+    the output alone, so that it may go on from the context across the rim. Only the hole and a rim of it count.
 
     Input: filled (N, 3, side, side) uint8 or 0..1, hole (N, 1, side, side) 0 or 1. Output: (N, 3, side, side), on the
     scale 0..1 but not cut off there.
@@ -164,10 +163,10 @@ class InpaintingNetwork(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Says of a patch whether it is real: (N, 3, side, side) on 0..1 to logits (N,).
+    """Whether a patch is real: (N, 3, side, side) on 0..1 to logits (N,).
 
     4×4 convolutions of stride 2 down to 4 pixels (Pathak et al. 2016). It sees the patch and not what lies around
-    it: with the context it would tell by the seam. Group normalisation, as real and painted patches come apart.
+    it: with the context it would go by the seam. Group normalisation, as real and painted patches come apart.
     """
 
     def __init__(self, side: int, width: int) -> None:
@@ -184,7 +183,7 @@ class Discriminator(nn.Module):
         return logits[:, 0]
 
     def as_it_stands(self, patches: Tensor) -> Tensor:
-        """The same numbers, whose gradient reaches the patches and not the weights."""
+        """The same logits, whose gradient reaches the patches and not the weights."""
         weights = {name: weight.detach() for name, weight in self.named_parameters()}
         logits: Tensor = torch.func.functional_call(self, weights, (patches,))
         return logits

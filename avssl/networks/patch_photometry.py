@@ -1,4 +1,4 @@
-"""What patches are fed as: colours that tell no place, and mean and contrast that tell no neighbour."""
+"""How patches are fed: with colours that give away no place, and a mean and contrast that give away no neighbour."""
 
 from __future__ import annotations
 

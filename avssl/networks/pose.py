@@ -1,4 +1,4 @@
-"""From the maps of an encoder to where the joints of a person are: a heatmap a joint, and its centre of mass."""
+"""Keypoints from the maps of an encoder: a heatmap for each joint, and its centre of mass."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from avssl.networks.dense import Hypercolumn, convolution
-from avssl.networks.encoder import ImageEncoder, freeze
+from avssl.networks.dense import EncoderHead, Hypercolumn, convolution
+from avssl.networks.encoder import ImageEncoder
 
 
-class PoseNetwork(nn.Module):
+class PoseNetwork(EncoderHead):
     """An encoder and a small head: stages standardised, gathered at one size, two convolutions, a heatmap a joint.
 
     The place of a joint is the mean of the heatmap's cells, weighted by its softmax (integral regression, Sun et al.
@@ -20,7 +20,7 @@ class PoseNetwork(nn.Module):
     Input: frames (N, 3, side, side), uint8 0..255 or float 0..1. Output: logits (N, joints, cells, cells).
 
     Args:
-        encoder: of pictures; its own object, not copied.
+        encoder: of pictures; used as it is, not copied.
         channels: of each stage that is used, in order of depth.
         joints: how many.
         cells: rows and columns of a heatmap.
@@ -31,30 +31,22 @@ class PoseNetwork(nn.Module):
     def __init__(
         self, encoder: ImageEncoder, channels: Mapping[str, int], joints: int, cells: int, width: int, frozen: bool
     ) -> None:
-        super().__init__()
-        self.encoder, self.frozen, self.cells = encoder, frozen, cells
+        super().__init__(encoder, frozen)
+        self.cells = cells
         self.norms = nn.ModuleDict({name: nn.BatchNorm2d(count, affine=False) for name, count in channels.items()})
         self.gather = Hypercolumn(channels, width, cells, "batch")
         self.head = nn.Sequential(convolution(width, width, "batch"), nn.Conv2d(width, joints, 1))
-        freeze(encoder, frozen)
-
-    def train(self, mode: bool = True) -> PoseNetwork:
-        super().train(mode)
-        if self.frozen:
-            self.encoder.eval()
-        return self
 
     def forward(self, frames: Tensor) -> Tensor:
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            maps = self.encoder.stages(frames)
+        maps = self.stages(frames)
         logits: Tensor = self.head(self.gather({name: norm(maps[name]) for name, norm in self.norms.items()}))
         return logits
 
     def points(self, logits: Tensor) -> Tensor:
         """Where each joint is, x and y as shares 0..1 of the picture: (N, joints, 2)."""
         shares = logits.flatten(2).softmax(2).view_as(logits)
-        middles = cell_middles(self.cells, logits.device)
-        return torch.stack([shares.sum(2) @ middles, shares.sum(3) @ middles], dim=-1)
+        centres = cell_centres(self.cells, logits.device)
+        return torch.stack([shares.sum(2) @ centres, shares.sum(3) @ centres], dim=-1)
 
 
 def pose_loss(network: PoseNetwork, logits: Tensor, truth: Tensor) -> Tensor:
@@ -68,14 +60,14 @@ def pose_loss(network: PoseNetwork, logits: Tensor, truth: Tensor) -> Tensor:
     inside = ((truth >= 0) & (truth <= 1)).all(-1)
     if not inside.any():
         return logits.sum() * 0
-    middles = cell_middles(network.cells, logits.device)
+    centres = cell_centres(network.cells, logits.device)
     places = truth[inside]  # (joints there, 2)
-    bumps = torch.exp(-((middles - places[..., None]) ** 2) * network.cells**2 / 2)
-    wanted = bumps[:, 1, :, None] * bumps[:, 0, None, :]
-    wanted = wanted / wanted.sum((1, 2), keepdim=True)
-    entropy = -(wanted.flatten(1) * logits[inside].flatten(1).log_softmax(1)).sum(1).mean()
-    apart = torch.linalg.vector_norm(network.points(logits)[inside] - places, dim=-1).mean()
-    loss: Tensor = entropy + POINT_WEIGHT * apart
+    gaussians = torch.exp(-((centres - places[..., None]) ** 2) * network.cells**2 / 2)
+    target = gaussians[:, 1, :, None] * gaussians[:, 0, None, :]
+    target = target / target.sum((1, 2), keepdim=True)
+    entropy = -(target.flatten(1) * logits[inside].flatten(1).log_softmax(1)).sum(1).mean()
+    distance = torch.linalg.vector_norm(network.points(logits)[inside] - places, dim=-1).mean()
+    loss: Tensor = entropy + POINT_WEIGHT * distance
     return loss
 
 
@@ -83,6 +75,6 @@ POINT_WEIGHT = 10.0
 """Of the distance, in sides of the picture: a tenth of the side weighs as much as one nat of the heatmap."""
 
 
-def cell_middles(cells: int, device: torch.device) -> Tensor:
-    """Middles of the cells along an axis, as shares 0..1: (cells,)."""
+def cell_centres(cells: int, device: torch.device) -> Tensor:
+    """Centres of the cells along an axis, as shares 0..1: (cells,)."""
     return (torch.arange(cells, device=device) + 0.5) / cells

@@ -43,9 +43,9 @@ class PatchNetwork(nn.Module):
         patches: of a puzzle; what stands first is what the answer is seen from.
         classes: of the answer.
         pool: a patch's map is averaged to ``pool`` × ``pool``, so that what lies where in it is not lost.
-        features: of a patch.
+        features: dimensions of a patch's features.
         hidden: widths of fully connected layers over all patches together.
-        dropout: share of the features and of the hidden numbers dropped in training.
+        dropout: share of the features and of the hidden units dropped in training.
         affine: whether batch normalisation of the fully connected layers scales and shifts; without it, no
             layer can be silenced, which is how relative position stopped learning in its authors' hands.
     """
@@ -78,14 +78,14 @@ class PatchNetwork(nn.Module):
 
         Args:
             patches: (T, 3, p, p) of all puzzles.
-            chosen: (N, patches) numbers of the patches that make up each puzzle, in their order.
+            chosen: (N, patches) indices of the patches that make up each puzzle, in their order.
 
         Returns:
             logits (N, classes).
         """
         maps = self.vision(patches.contiguous(memory_format=torch.channels_last))
-        told = self.patch(self.pool(maps).flatten(1))
-        logits: Tensor = self.head(told[chosen].flatten(1))
+        features = self.patch(self.pool(maps).flatten(1))
+        logits: Tensor = self.head(features[chosen].flatten(1))
         return logits
 
 

@@ -22,13 +22,13 @@ class TripletNetwork(nn.Module):
         vision: shared by the three frames.
         grid: cells of the map's side that survive pooling; places are what the answer is about, so that pooling over
             the whole map would lose it.
-        features: of a frame.
+        features: dimensions of a frame's features.
         layers: fully connected layers to them, as wide; published: 2 (fc6 and fc7).
         hidden: units between the concatenated features and the two classes. 0 is published, and can only add up what
-            each frame says alone: with the outer frames fixed it never compares the middle one with them.
-        differences: beside the three frames' features stand how much each two of them differ, number by number. The
-            answer is about distances (of three places on a way the outer ones are farthest apart), and a few hundred
-            steps do not teach a network to subtract.
+            each frame shows alone: with the outer frames fixed it never compares the middle one with them.
+        differences: beside the three frames' features stand the absolute differences of each two of them. The answer is
+            about distances (of three places on a way the outer ones are farthest apart), and a few hundred steps do not
+            teach a network to subtract.
         dropout: in the fully connected layers; published: 0.5.
         norm: of the fully connected layers: "batch", "group" (layer norm) or "none".
 
@@ -73,10 +73,10 @@ class TripletNetwork(nn.Module):
         if self.training:
             flat = jitter_colours(flat, batch["brightness"].flatten(), batch["saturation"].flatten())
         maps = self.vision(flat)  # (3 N, C, h, w)
-        told = self.each(self.pool(maps).flatten(1)).view(n, 3, -1)
+        features = self.each(self.pool(maps).flatten(1)).view(n, 3, -1)
         if self.differences:
-            told = torch.cat([told, (told - told.roll(1, dims=1)).abs()], dim=1)
-        logits: Tensor = self.together(told.flatten(1))
+            features = torch.cat([features, (features - features.roll(1, dims=1)).abs()], dim=1)
+        logits: Tensor = self.together(features.flatten(1))
         return logits.float()
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from avssl.networks.colorization import AB_SCALE, ColorizationNetwork
 from avssl.networks.normals import NormalsNetwork
-from avssl.networks.pose import POINT_WEIGHT, PoseNetwork, cell_middles, pose_loss
+from avssl.networks.pose import POINT_WEIGHT, PoseNetwork, cell_centres, pose_loss
 from avssl.networks.puzzles import PatchNetwork, PictureNetwork
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
 from avssl.networks.vision import VisionConfig, VisionEncoder
@@ -153,7 +153,7 @@ def pose_network(cells=4, frozen=True):
 
 
 def test_a_joint_lies_at_the_middle_of_its_heat():
-    assert cell_middles(4, torch.device("cpu")).tolist() == [0.125, 0.375, 0.625, 0.875]
+    assert cell_centres(4, torch.device("cpu")).tolist() == [0.125, 0.375, 0.625, 0.875]
     network = pose_network()
     logits = torch.full((1, 2, 4, 4), -50.0)
     logits[0, 0, 1, 3] = 0  # row 1, column 3

@@ -139,7 +139,7 @@ def fit_normals(
 @torch.no_grad()
 def predict_normals(network: NormalsNetwork, one: NormalPicture, side: int) -> NDArray[np.float32]:
     """The prediction for a picture: unit vectors (3, h, w) at the size of its truth."""
-    device = network.whole.weight.device
+    device = network.gather.whole.weight.device
     frame = torch.from_numpy(_resized(one.picture, _working_size(one.picture, side)))[None].to(device)
     height, width = one.valid.shape
     return np.asarray(network.normals(network(frame), (height, width))[0].float().cpu().numpy())
