@@ -13,8 +13,9 @@ from typing import Any
 
 class _Room(ModuleType):
     # As soon as a module of it is imported, the package is what ``avssl.evaluate`` names.
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        return import_module("avssl.experiment.protocols").evaluate(*args, **options)
+    def __call__(self, protocol: str, run_or_encoder: Any = None, data: Any = None, **options: Any) -> Any:
+        """See :func:`avssl.experiment.protocols.evaluate`."""
+        return import_module("avssl.experiment.protocols").evaluate(protocol, run_or_encoder, data, **options)
 
 
 sys.modules[__name__].__class__ = _Room
