@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from avssl.evaluate.core.result_charts import run_tone
-from avssl.evaluate.core.rows import ResultRow
-from avssl.report.tables import beside_chance, figure_text, interval_text, is_share
+from avssl.evaluate.core.rows import ResultRow, is_share
+from avssl.report.tables import beside_chance, figure_text, interval_text
 
 
 @dataclass(frozen=True)

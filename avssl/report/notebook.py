@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from avssl.evaluate.core.rows import ResultRow
-from avssl.report.tables import beside_chance, figure_text, interval_text, is_share
+from avssl.evaluate.core.rows import ResultRow, is_share
+from avssl.report.tables import beside_chance, figure_text, interval_text
 from avssl.system import html
 
 WIDTH, HEIGHT = 160, 14

@@ -16,29 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from avssl.evaluate.core.rows import ResultRow
-
-SHARES = (
-    "accuracy",
-    "balanced-accuracy",
-    "success",
-    "recall",
-    "top",
-    "pointing",
-    "ciou",
-    "iiou",
-    "inside",
-    "rejected",
-    "precision@",
-    "false-silence",
-    "locacc",
-    "pck",
-    "ap",
-    "voc07",
-    "voc12",
-    "within",
-)
-"""How metrics begin that are shares, shown as per cent."""
+from avssl.evaluate.core.rows import ResultRow, is_share
 
 PIPE_WIDTH = 400
 """Columns where there is no terminal to ask: lines in a log stay whole."""
@@ -147,11 +125,6 @@ def _shared_note(notes: Sequence[str]) -> tuple[str, list[str]]:
     if len(notes) < 2 or not first or any(note.partition("; ")[0] != first for note in notes):
         return "", list(notes)
     return first, [note.partition("; ")[2] for note in notes]
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric is a share, shown as per cent."""
-    return metric.startswith(SHARES)
 
 
 def figure_text(value: float, metric: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 from avssl.evaluate.core.charts import Chart, Level, Line, write_charts
 from avssl.evaluate.core.result_charts import run_tone
+from avssl.evaluate.core.rows import is_share
 from avssl.report.history import smoothed
 from avssl.report.run_parts import RunParts, TaskLevels
-from avssl.report.tables import is_share
 
 Logged = Mapping[str, Any]
 """One line of ``metrics.jsonl``."""

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avssl.evaluate.core.charts import Chart, Level, Line, write_charts
-from avssl.evaluate.core.rows import ResultRow
+from avssl.evaluate.core.rows import ResultRow, is_share
 
 COMPANY = ("majority", "shuffled-labels", "gain", "drop")
 """Rows of a probe that are no line of their own in a chart: they lie at chance, or are differences."""
-
-SHARES = ("accuracy", "balanced-accuracy")
 
 Runs = Mapping[str, Sequence[ResultRow]]
 """The rows of each run by its letter; of one run alone the letter is empty."""
@@ -64,8 +62,7 @@ def depth_chart(runs: Runs) -> Chart | None:
     if not lines:
         return None
     levels = list(dict.fromkeys(levels))
-    share = metric.startswith(SHARES)
-    return Chart(f"{metric} by stage", lines, levels, share=share, names=stages, from_zero=True)
+    return Chart(f"{metric} by stage", lines, levels, share=is_share(metric), names=stages, from_zero=True)
 
 
 def labels_chart(runs: Runs) -> Chart | None:
@@ -99,8 +96,7 @@ def labels_chart(runs: Runs) -> Chart | None:
             lines += _encoder_lines(letter, encoder, encoders, points)
     chance = {row.chance for _, row, _ in found if row.chance is not None}
     levels = [Level("chance", value) for value in sorted(chance)]
-    share = metric.startswith(SHARES)
-    return Chart(f"{metric} over labels a class", lines, levels, share=share, names=names, from_zero=True)
+    return Chart(f"{metric} over labels a class", lines, levels, share=is_share(metric), names=names, from_zero=True)
 
 
 # --- how ------------------------------------------------------------------------------------------------------

@@ -35,6 +35,34 @@ Figures = Mapping[str, tuple[float, Draws]]
 """Of each metric its value, and the same of each draw of a bootstrap, (draws,)."""
 
 
+SHARES = (
+    "accuracy",
+    "balanced-accuracy",
+    "success",
+    "recall",
+    "top",
+    "pointing",
+    "ciou",
+    "iiou",
+    "inside",
+    "rejected",
+    "precision@",
+    "false-silence",
+    "locacc",
+    "pck",
+    "ap",
+    "voc07",
+    "voc12",
+    "within",
+)
+"""How metrics begin that are shares, shown as per cent."""
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share, shown as per cent."""
+    return metric.startswith(SHARES)
+
+
 @dataclass(frozen=True)
 class ResultRow:
     """A figure with its company.
