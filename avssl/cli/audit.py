@@ -21,7 +21,7 @@ cheap cues (loudness, hum, borders, grain, encoding) that match pictures with so
 shortcut of the task, with and without its countermeasure, and whether its controls catch a planted leak.
 Takes a minute or two for a hundred clips; --fast skips the planted leaks.
 
-Verdicts: ok (at chance), leak, warning (check by hand), too few (sources to tell); planted leaks: caught or blind."""
+Verdicts: ok (at chance), leak, warning (check by hand), too few (sources to decide); planted leaks: caught or blind."""
 EXAMPLE = """avssl audit videos/
 avssl audit videos/ --task av-correspondence --html audit.html
 avssl audit train/ --test test/ --task av-correspondence --json audit.json"""

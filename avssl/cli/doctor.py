@@ -9,7 +9,7 @@ from avssl.experiment.doctor import examine_installation
 from avssl.report.tables import console, plain_table
 from avssl.system.console import log
 
-WHAT = """Say what this installation has: versions, devices, precision, decoders, the cache and its size,
+WHAT = """Report what this installation has: versions, devices, precision, decoders, the cache and its size,
 free disk space, and what is missing for what. Writes a small clip to a temporary folder and reads it
 back with every reader that a training would use. Ends with status 2 where something does not work."""
 

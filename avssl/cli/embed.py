@@ -9,10 +9,10 @@ from avssl.cli.command import parsed
 from avssl.experiment.embed import EmbedOptions, embed_files
 from avssl.system.console import log
 
-WHAT = """Turn files into vectors with the encoders of a run of av-correspondence: the frame shown at each moment, and
-the sound around it, into the space where the two meet. OUT is a NumPy .npz or a Parquet file with a row a moment:
+WHAT = """Turn files into vectors with the encoders of a run of av-correspondence: the frame shown at each time, and
+the sound around it, into the space where the two meet. OUT is a NumPy .npz or a Parquet file with a row for each time:
 
-  path     the file                          seconds  the moment
+  path     the file                          seconds  the time
   image    (rows, 128) float32               audio    (rows, 128) float32
 
 Rows of files without pictures or without sound hold NaN there (in Parquet null). Rows are written as they are made:

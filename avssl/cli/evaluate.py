@@ -12,9 +12,7 @@ from avssl.experiment.protocols.base import by_heading
 from avssl.experiment.results import write
 from avssl.system.console import log
 
-WHAT = (
-    """Evaluate a finished run: rows with interval, chance and number, beside the same network with random weights."""
-)
+WHAT = """Evaluate a finished run: rows with interval, chance and N, beside the same network with random weights."""
 EXAMPLE = """  avssl evaluate av-correspondence --run runs/mine
   avssl evaluate linear --run runs/mine --data photos/ -o results/photos"""
 

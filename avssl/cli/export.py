@@ -16,7 +16,7 @@ WHAT = """Write an encoder of a run as a file that can be used without avssl:
 
 ONNX and torch.export carry the front end: they take uint8 frames (N, 3, side, side), or a waveform (N, samples) at
 the encoder's rate, any N, and give the last map (N, C, h, w); with --embedding the 128-d vector (N, 128) of a run of
-av-correspondence. What is written is read back and compared with the module first; the largest difference is shown."""
+av-correspondence. The file is read back and compared with the module first; the largest difference is printed."""
 EXAMPLE = """avssl export runs/rotation -o resnet18.safetensors
 avssl export runs/av --encoder audio --embedding -o audio.onnx
 avssl export runs/multi --encoder vision-jigsaw -o jigsaw.pt2"""

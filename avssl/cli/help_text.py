@@ -65,7 +65,7 @@ def _example(text: str) -> str:
 
 
 def _wrapped(summary: str, width: int) -> list[str]:
-    """Paragraphs; one with a line that does not fit is filled anew, but not a table or an example."""
+    """Paragraphs; one with a line that does not fit is wrapped again, but not a table or an example."""
     paragraphs = summary.strip().split("\n\n")
     return [
         text

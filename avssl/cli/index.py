@@ -24,8 +24,8 @@ SHORT_LIST = 100
 """So many files or fewer are all listed; of more only those that are flagged, unless --all asks."""
 
 
-WHAT = """Look at every file of DATA once, in parallel: what can be used, what cannot and why, what is odd.
-The index is kept, so that the next look is instant; a file that changed is looked at again.
+WHAT = """Look at every file of DATA once, in parallel: what can be used, what cannot and why, what is unusual.
+The index is kept, so that the next time is instant; a file that changed is looked at again.
 All checksums of a prepared set are compared.
 
 Flags: silent (the sound is), still (the picture does not move), short (under a second), junk (bytes after

@@ -9,9 +9,9 @@ from avssl.experiment.localize import LocalizeOptions, localized
 from avssl.system.console import log
 
 WHAT = """Show where the sound of a video comes from: the video with its own sound, heat over each frame, and beneath
-it a trace of confidence over time. Beside OUT.mp4 go OUT.json (peaks and scores of the maps) and OUT.png
-(key moments). When nothing that is heard is in the picture it says so instead of pointing.
-Without --run it takes a model of the generated world, which knows eight drawn kinds of things and no
+it a curve of confidence over time. Beside OUT.mp4 go OUT.json (peaks and scores of the maps) and OUT.png
+(selected frames). Where nothing in the picture is heard, the video says so and shows no heat.
+Without --run it takes a model of the generated world, which knows eight kinds of generated objects and no
 others; without VIDEO a held-out clip of that world."""
 EXAMPLE = """avssl localize -o heat.mp4
 avssl localize clip.mp4 -o heat.mp4
@@ -22,4 +22,4 @@ def run(argv: Sequence[str]) -> None:
     """Localize."""
     shown = localized(parsed(argv, LocalizeOptions, "avssl localize", WHAT, EXAMPLE))
     log(f"{shown.scene}: {shown.verdict}")
-    log(f"{shown.video}, {shown.facts.name} with peaks and scores, {shown.moments.name} with key moments")
+    log(f"{shown.video}, {shown.facts.name} with peaks and scores, {shown.moments.name} with selected frames")

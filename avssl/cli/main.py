@@ -18,16 +18,16 @@ from avssl.system.console import print_lines
 COMMANDS = {
     "index": "what is in a folder of media; each unusable file with its reason",
     "audit": "duplicates, shared sources, leaks and shortcuts in data",
-    "world": "generate clips with their truth",
+    "world": "generate clips with their ground truth",
     "prepare": "decode once into shards that training reads fast",
-    "show": "a sheet on which a person can do the puzzle",
+    "show": "draw puzzles on a sheet, for people to solve",
     "train": "train a pretext task, and its controls",
     "evaluate": "figures of a finished run",
     "embed": "files to 128-d embeddings with a finished run",
     "export": "an encoder as a file for torchvision, ONNX or torch.export, checked",
-    "localize": "a video with heat where its sound comes from",
+    "localize": "overlay a video with heat where its sound comes from",
     "report": "one HTML page of a run, or of several side by side",
-    "doctor": "what this installation has, and what is missing for what",
+    "doctor": "what this installation has, and which features lack a package",
 }
 """Name → one line of help; each is a module of :mod:`avssl.cli` with ``run(argv)``, imported when it is asked for."""
 
@@ -39,7 +39,7 @@ commands:
 {commands}
 
 options:
-  -h, --help     show this; after a command, what it takes
+  -h, --help     show this; after a command, its options
   --version      the version
 
 first steps:
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("avssl: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # The reader of a pipe (head, less) has gone: nobody is left to read. Python must not find out again at exit.
+        # The reader of a pipe (head, less) has gone: Python must not try to write to it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -132,7 +132,7 @@ _DISK = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
     errno.EFBIG: "the file is larger than is allowed here (ulimit -f); raise the limit and run the same command again",
-    errno.EACCES: "no right to read or write there; choose another place",
+    errno.EACCES: "no permission to read or write there; choose another place",
     errno.EROFS: "the disk is read-only; choose another place",
     errno.EISDIR: "a folder is where a file should be; move it away",
     errno.ENOTDIR: "a file is where a folder should be; move it away",

@@ -15,9 +15,9 @@ from avssl.report.tables import console, plain_table
 from avssl.system.console import duration, folder_size, log, size
 
 WHAT = """Decode every file of DATA once, in order and in parallel, into OUT: plain WebDataset tar shards (JPEG
-frames, PCM sound, a JSON an item) with a memory-mapped index. Wherever data are named, OUT can be named
-instead, and reads hundreds of pairs a second. Training prepares into the cache by itself; this command is
-for sets that do not fit there, or that are to be kept. An interrupted run goes on where it was."""
+frames, PCM sound, a JSON an item) with a memory-mapped index. OUT can be given wherever data
+are, and is read at hundreds of pairs a second. Training prepares into the cache by itself; this command is for sets
+that do not fit there, or that are to be kept. An interrupted run continues."""
 EXAMPLE = """avssl prepare videos/ prepared/ --side 144
 avssl train av-correspondence --data prepared/"""
 

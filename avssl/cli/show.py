@@ -16,7 +16,7 @@ from avssl.system.console import log
 
 WHAT = """Draw puzzles as the network is fed them, on a sheet for people:
 can you do the puzzle, and is there a shortcut?
-With --run the puzzles are held-out ones, with the trained network's answers beside the truth."""
+With --run the puzzles are held-out ones, with the trained network's predictions beside the labels."""
 EXAMPLE = """  avssl show {task} -o sheet.png
   avssl show {task} --data videos/ --count 32
   avssl show {task} --data videos/ --run runs/mine -o answers.png"""

@@ -18,7 +18,7 @@ from avssl.trainer.options import TrainOptions
 if TYPE_CHECKING:
     from avssl.tasks.base import Task
 
-WHAT = """Train a pretext task, then the controls that say whether the figure can be believed.
+WHAT = """Train a pretext task, then the controls that show whether its accuracy can be trusted.
 The same command again continues a run that was stopped (Ctrl-C saves), or says that it is finished."""
 EXAMPLE = """  avssl train {task} --minutes 5                     on clips it generates, into runs/{task}
   avssl train {task} --data videos/ --out runs/mine --minutes 20

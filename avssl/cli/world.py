@@ -14,8 +14,8 @@ from avssl.world import contact_sheet, generate
 from avssl.world.settings import Settings
 
 WHAT = """Generate short clips of objects that fall, bounce, swing and collide, and sound when they do: ordinary
-video files, each with its truth beside it (boxes, kinds, who sounds when). Train, validation and test
-clips apart. The same seed makes the same world. An interrupted world goes on where it was."""
+video files, each with its ground truth in a JSON file (boxes, kinds, what sounds when), in training, validation
+and test parts. The same seed makes the same world. An interrupted world is continued."""
 EXAMPLE = """avssl world clips/
 avssl world clips/ --train 200 --test 50 --seed 1 --preset localization"""
 

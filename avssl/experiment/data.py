@@ -81,7 +81,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Opened:
-    """Data that a task was found to have use for, as their files are: see :func:`opened` and :func:`prepared`."""
+    """Data that a task can use, before they are prepared: see :func:`opened` and :func:`prepared`."""
 
     task: Task
     options: DataOptions
@@ -108,7 +108,7 @@ def gather(task: Task, options: DataOptions, seed: int, *, need_test: bool = Tru
 
 
 def opened(task: Task, options: DataOptions, seed: int, *, need_test: bool = True) -> Opened:
-    """The first half of :func:`gather`: all that can be wrong with the data, before hours of preparing them."""
+    """The first half of :func:`gather`: everything that can be wrong with the data, before hours of preparing them."""
     options.check()
     mode = options.sources_asked if options.data is not None or options.test is not None else "none"  # our own clips
     column = data_sources.column_of(mode, options.data)
@@ -152,7 +152,7 @@ def _divided(found: Opened, made: Callable[[Media], Media]) -> Parts:
 
 
 def _warn_of_shared(parts: Parts) -> None:
-    """Say it where the data's own splits, or test data named apart, ask for what was trained on."""
+    """Log it where the data's own splits, or separate test data, contain sources that were trained on."""
     if parts.test is None:
         return
     trained = {parts.train.facts(i).source for i in range(len(parts.train))}
@@ -161,7 +161,7 @@ def _warn_of_shared(parts: Parts) -> None:
         first = Path(parts.test.facts(shared[0]).path).name
         log(
             f"{len(shared)} of the {len(parts.test)} test items come from sources in the training data ({first} …): "
-            "these figures say nothing about new sources"
+            "these figures do not show how it does on new sources"
         )
 
 
@@ -230,7 +230,7 @@ def open_source(source: str | None, source_column: str | None = None) -> Media:
 
 
 def offer_tables(source: str) -> None:
-    """Say which tables in a folder of files speak of these files; none is used unasked."""
+    """Log which tables in a folder list its files; none is used unasked."""
     from avssl.media.indexing.clip_tables import offered_tables
     from avssl.media.prepared.read import is_prepared
 
@@ -293,7 +293,7 @@ def usable(media: Media, task: Task, name: str) -> Subset:
     if not kept:
         raise UserError(f"{task.name} can use none of the {len(media)} items in {name}: {listed}")
     if counts:
-        log(f"{task.name} passes over {len(media) - len(kept)} of {len(media)} items in {name}: {listed}")
+        log(f"{task.name} leaves out {len(media) - len(kept)} of {len(media)} items in {name}: {listed}")
     return Subset(media, np.array(kept))
 
 
@@ -373,7 +373,7 @@ def _without_splits(media: Subset) -> Subset:
 
 
 def _without_items(media: Subset, test: Subset, copies: Collection[str]) -> Subset:
-    """What is not among the test data: the same file in both must not be learned and then asked."""
+    """What is not among the test data: a file in both must not be trained on."""
     theirs = {test.facts(i).path for i in range(len(test))} | set(copies)
     kept = [i for i in range(len(media)) if media.facts(i).path not in theirs]
     if not kept:

@@ -92,7 +92,7 @@ class PuzzleDataset(Dataset[Any]):
             task.fit_statistics(self.media, seed)
         elif task.needs_statistics():
             raise UserError(
-                f"{task.name} has learned nothing of its training data yet: say PuzzleDataset(…, fit=True) of the "
+                f"{task.name} has no statistics of its training data yet: use PuzzleDataset(…, fit=True) on the "
                 "training part, or take the task of a run: avssl.Run(path).trained().task"
             )
         # Shared with the workers of a loader, so that those that stay (persistent_workers) follow set_epoch.

@@ -32,7 +32,7 @@ RECIPE: dict[str, Any] = {
 
 
 def default_run() -> Path:
-    """The run to localize with: trained once into the cache, on clips of several things and on mere noise.
+    """The run to localize with: trained once into the cache, on clips of several objects and on noise alone.
 
     The run of ``make quickstart`` would not do: of clips with one thing each, and of no noise, a network learns neither
     to choose nor to say that nothing is heard.
@@ -79,7 +79,7 @@ def _train(run: Path, clips: Path) -> None:
 
     train("av-correspondence", clips, run, controls=False, **RECIPE)
     if not can_localize(run):
-        raise UserError(f"the training in {run} was stopped; the same command goes on with it")
+        raise UserError(f"the training in {run} was stopped; the same command continues it")
 
 
 def _fit_threshold(run: Path, clips: Path) -> None:

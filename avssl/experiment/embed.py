@@ -44,6 +44,6 @@ def embed_files(options: EmbedOptions, command: str = "") -> tuple[int, int]:
     for path, reason in media.rejected:
         log(f"not usable: {path}: {reason}")
     about = {"avssl": __version__, "command": command}
-    with progress("embedding", "moments") as on_progress:
+    with progress("embedding", "rows") as on_progress:
         rows = write_embeddings(embed(model, media, options.hop, on_progress), target, about)
     return rows, len(media)

@@ -44,7 +44,7 @@ class ExportOptions:
         """
         suffix = Path(self.output).suffix
         if self.format is None and suffix not in FORMATS:
-            raise UserError(f"{self.output}: a file is named {', '.join(FORMATS)}; or say --format")
+            raise UserError(f"{self.output}: the suffix must be one of {', '.join(FORMATS)}; or give --format")
         form = self.format or FORMATS[suffix]
         if form == "torchvision" and self.embedding:
             raise UserError("torchvision's networks have no 128-d embedding; write it as .onnx or .pt2")

@@ -40,15 +40,15 @@ def _most(run: str | Path, name: str | None, of_part: Callable[[Media], Seen]) -
     try:
         parts = [of_part(part) for part in training_media(run)]
     except UserError as error:
-        log(f"cannot tell whether {run} learned from what is in {name}: {error}")
+        log(f"cannot check whether {run} was trained on items in {name}: {error}")
         return Seen()
     seen = max(parts, key=lambda one: (one.items, one.sources))
     if seen.items:
-        log(f"{run} learned from {seen.items} of the {seen.of_items} items in {name}: these figures are not held-out")
+        log(f"{run} was trained on {seen.items} of the {seen.of_items} items in {name}: these figures are not held-out")
     elif seen.sources:
         log(
-            f"{seen.sources} of the {seen.of_sources} sources in {name} were trained on by {run}: these figures say "
-            "nothing about new sources"
+            f"{seen.sources} of the {seen.of_sources} sources in {name} were trained on by {run}: these figures do "
+            "not show how it does on new sources"
         )
     return seen
 

@@ -1,4 +1,4 @@
-"""Where the sound of a video comes from, shown: a video with heat, a JSON of peaks and scores, a picture of moments."""
+"""Where the sound of a video comes from: a video with heat, a JSON of peaks and scores, a picture of some frames."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LocalizeOptions:
     output: str = option(REQUIRED, "the video to write, .mp4", short="-o", metavar="OUT.mp4")
     run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
     sound: str | None = option(None, "sound of another file instead", metavar="FILE")
-    threshold: float | None = option(None, "logit from which something counts as heard (default: the run's)")
+    threshold: float | None = option(None, "smallest logit that counts as heard (default: the run's)")
     per_second: float = option(8.0, "maps a second", above=0, high=120)
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
 

@@ -101,7 +101,7 @@ def _divided(asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[s
 
 
 def made_options(options: Any) -> dict[str, Any]:
-    """What the options of a task that is made already say, where that is not the default."""
+    """The options of a task that is made already, where they are not the default."""
     return {f.name: value for f in fields(options) if (value := getattr(options, f.name)) != f.default}
 
 
@@ -139,14 +139,14 @@ def _section(kind: type[Task], values: Values, asked: Mapping[str, Any]) -> Sect
 
 
 ENCODER = ("vision", "width", "convs", "blocks", "first_stride", "vision_pools")
-"""Options that say how a vision encoder is built, and nothing else but in tasks that hear, too."""
+"""Options that only shape the vision encoder; in tasks with sound most of them shape both encoders."""
 
 
 def _share_encoder(sections: Sequence[Section]) -> None:
-    """Give later tasks the first one's options of the encoder that they share; refuse it where they say otherwise."""
+    """Give later tasks the first one's options of the encoder that they share; refuse others."""
     first = sections[0]
     for section in sections[1:]:
-        hears = "audio" in section.values or "audio" in first.values  # there most of them shape two encoders
+        hears = "audio" in section.values or "audio" in first.values  # there most of them shape both encoders
         for name in ENCODER[:1] if hears else ENCODER:
             if name not in section.values or name not in first.values:
                 continue
@@ -156,7 +156,7 @@ def _share_encoder(sections: Sequence[Section]) -> None:
                 flag, task, other = name.replace("_", "-"), section.kind.name, first.kind.name
                 raise UserError(
                     f"--{task}.{flag} {own}: the encoder is shared, and {other}, named first, builds it with "
-                    f"--{flag} {built}; say --{other}.{flag} {own}, or leave it out"
+                    f"--{flag} {built}; give --{other}.{flag} {own}, or leave it out"
                 )
 
 

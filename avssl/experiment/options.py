@@ -50,15 +50,15 @@ class MultiTaskOptions:
     weights: tuple[float, ...] = option(
         (),
         "one a task: alternating tasks take turns in this proportion, joint losses are multiplied by it; "
-        "without it all are alike",
+        "by default all weigh the same",
     )
     statistics: Literal["own", "shared"] = option(
         "own",
         "running statistics of a shared encoder's batch norms: each task's own, or mixed over all, "
         "which fit none in evaluation; encoders with norm group have none",
     )
-    all_grey: bool = option(False, "every task's pictures in grey, so that those with colour look like those without")
-    by_chance: bool = option(True, "divide each loss by what knowing nothing costs, so that all start near 1")
+    all_grey: bool = option(False, "every task's pictures in grey, so that all tasks see the same kind of input")
+    by_chance: bool = option(True, "divide each loss by its value at chance, so that all start near 1")
 
 
 DEFAULT_STEPS = 1000

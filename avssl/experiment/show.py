@@ -1,4 +1,4 @@
-"""Puzzles on a sheet for people, as the network is fed them; of a run with the network's answers."""
+"""Puzzles on a sheet for people, as the network is fed them; of a run with the network's predictions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ShowOptions:
     """Which puzzles are shown."""
 
     data: str | None = option(None, "as avssl train takes it; nothing: generated clips", metavar="DATA")
-    run: str | None = option(None, "a finished run: its options, and its answers", metavar="RUN")
+    run: str | None = option(None, "a finished run: its options, and its predictions", metavar="RUN")
     output: str = option("sheet.png", "where the picture goes", short="-o", metavar="PNG")
     count: int = option(16, "how many puzzles", low=1)
     seed: int = option(0, "another seed, other puzzles")
@@ -74,7 +74,7 @@ def _puzzles(task: Task, options: ShowOptions) -> Sheet:
 
 
 def _answers(name: str, path: str, options: ShowOptions) -> Sheet:
-    """Held-out puzzles with what the network says."""
+    """Held-out puzzles with the network's predictions."""
     import torch
 
     from avssl.evaluate.data.load_run import open_run

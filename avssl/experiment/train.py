@@ -44,7 +44,7 @@ def train(
     command: str | None = None,
     **options: Any,
 ) -> Run:
-    """Train a pretext task, or several on the same encoders, and the controls that say what the figure is worth.
+    """Train a pretext task, or several on the same encoders, and the controls that show what the accuracy is worth.
 
     Divides the data by source, prepares them, trains, evaluates the network and its controls on held-out puzzles, draws
     sheet and curves, and writes all of it into the folder of the run, as ``avssl train`` does. The same call again

@@ -279,7 +279,7 @@ def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
     log(f"in {folder.path}:")
     if path.exists():
         log("  results/controls.json   the rows of the table")
-    log("  sheet.png, curves.png   held-out puzzles with the network's answers; how training went")
+    log("  sheet.png, curves.png   held-out puzzles with predictions; loss and accuracy over the steps")
     if (Path(folder.path) / "encoders").is_dir():
         log(f"  encoders/               in Python: avssl.load({str(folder.path)!r})")
     log("  config.yaml             every option; metrics.jsonl, tensorboard/, checkpoints/ beside it")

@@ -127,18 +127,18 @@ def test_figures_of_what_a_run_learned_from_are_not_called_held_out(
     (tmp_path / "link").symlink_to(clips)
     words = ("evaluate", "av-correspondence", "--run", finished, "-o", tmp_path / "out", "--puzzles", "4", "--data")
     honest = avssl(*words, tmp_path / "new")
-    assert "learned from" not in honest.out and "held-out" in honest.out
+    assert "trained on" not in honest.out and "held-out" in honest.out
     before = (finished / "results" / "av-correspondence.json").read_bytes()
     trained_on = json.loads((finished / "data.json").read_text())["train"]["items"]
     for place in (clips, tmp_path / "link"):
         said = avssl(*words, place)
-        assert f"learned from {trained_on} of the {len(list(clips.iterdir()))} items in {place}" in said.out
+        assert f"trained on {trained_on} of the {len(list(clips.iterdir()))} items in {place}" in said.out
         assert "test sources were trained on: this is not a held-out figure" in said.out
         rest = said.out.replace("are not held-out", "").replace("not a held-out figure", "")
         assert "held-out" not in rest.lower()
     assert (finished / "results" / "av-correspondence.json").read_bytes() == before
     for row in read_rows(tmp_path / "out" / "av-correspondence-train.json"):
-        assert row.split == "train" and row.note.startswith(f"learned from {trained_on} of the ")
+        assert row.split == "train" and row.note.startswith(f"trained on {trained_on} of the ")
 
 
 def test_where_the_data_of_a_run_are_gone_nothing_is_made_to_compare_with(
@@ -151,12 +151,12 @@ def test_where_the_data_of_a_run_are_gone_nothing_is_made_to_compare_with(
     config = yaml.safe_load((run / "config.yaml").read_text())
     words = ("evaluate", "av-correspondence", "--run", run, "--puzzles", "4", "--data", tmp_path / "new")
     (run / "config.yaml").write_text(yaml.safe_dump({**config, "data": str(tmp_path / "gone")}))
-    assert f"cannot tell whether {run} learned from what is in {tmp_path / 'new'}" in avssl(*words).out
+    assert f"cannot check whether {run} was trained on items in {tmp_path / 'new'}" in avssl(*words).out
     (run / "config.yaml").write_text(yaml.safe_dump({**config, "data": None}))
     monkeypatch.setattr("avssl.experiment.default_world.generate", lambda *_, **__: pytest.fail("made a world"))
     monkeypatch.setenv("AVSSL_CACHE", str(tmp_path / "empty"))
     said = avssl(*words)
-    assert said.status == 0 and "cannot tell" in said.out and "the generated clips are not in" in said.out
+    assert said.status == 0 and "cannot check" in said.out and "the generated clips are not in" in said.out
 
 
 def test_embed_writes_a_row_a_moment_with_nan_where_there_is_nothing(

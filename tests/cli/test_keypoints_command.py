@@ -42,7 +42,7 @@ def test_rows_and_picture_are_written(avssl, a_run, people, tmp_path):
     assert row["command"].startswith("avssl evaluate keypoints --run")
     assert Image.open(tmp_path / "keypoints.png").width > 600
     assert (a_run / "results" / "keypoints.json").is_file()
-    assert "17 people of COCO: 12 learned from, 5 evaluated, the data set's own split" in said.out
+    assert "17 people of COCO: 12 for training, 5 evaluated, the data set's own split" in said.out
 
 
 def test_fine_tuning_has_results_of_its_own(avssl, a_run, people, tmp_path):

@@ -26,13 +26,13 @@ def test_what_judges_items_of_the_training_says_so(avssl: Call, clips: Path, fin
     learned = json.loads((finished / "data.json").read_text())["train"]["items"]
     said = avssl("evaluate", protocol, "--run", finished, "--data", copied, "-o", tmp_path)
     assert said.status == 0, said.err
-    assert f"learned from {learned} of the 12 items in {copied}: these figures are not held-out" in said.out
+    assert f"trained on {learned} of the 12 items in {copied}: these figures are not held-out" in said.out
     for row in read_rows(tmp_path / f"{protocol}.json"):
-        assert row.split == "train" and row.note.startswith(f"learned from {learned} of the 12 items")
+        assert row.split == "train" and row.note.startswith(f"trained on {learned} of the 12 items")
     for number in range(3):
         write_clip(tmp_path / "new" / f"{number}.mp4", 30 + number)
     fresh = avssl("evaluate", protocol, "--run", finished, "--data", tmp_path / "new", "-o", tmp_path)
-    assert "learned from" not in fresh.out
+    assert "trained on" not in fresh.out
     assert {row.split for row in read_rows(tmp_path / f"{protocol}.json")} <= {"test"}
 
 

@@ -131,7 +131,7 @@ def test_items_that_the_task_cannot_use_are_dropped_and_counted(caplog: pytest.L
     task = SimpleNamespace(name="toy", unusable=lambda facts: "odd" if facts.path.endswith("1.mp4") else None)
     kept = usable(Videos([None] * 12), task, "videos/")  # type: ignore[arg-type]
     assert len(kept) == 10
-    assert caplog.messages == ["toy passes over 2 of 12 items in videos/: 2 × odd"]
+    assert caplog.messages == ["toy leaves out 2 of 12 items in videos/: 2 × odd"]
 
 
 def test_data_of_which_the_task_can_use_nothing_are_refused():

@@ -30,9 +30,9 @@ class Seen:
 
     @property
     def words(self) -> str:
-        """What a row's note says: "learned from 24 of the 32 items"; empty where nothing was."""
+        """What a row's note says: "trained on 24 of the 32 items"; empty where nothing was."""
         if self.items:
-            return f"learned from {self.items} of the {self.of_items} items"
+            return f"trained on {self.items} of the {self.of_items} items"
         return f"{self.sources} of the {self.of_sources} sources were trained on" if self.sources else ""
 
 

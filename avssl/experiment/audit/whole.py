@@ -185,7 +185,7 @@ def _usable(media: Media, task: Task | None, own: int, apart: bool, notes: list[
         what = "of the data can be trained on" if task is None else f"can be used by {task.name}"
         raise UserError(f"none of the {len(media)} items {what}; avssl index says what they are")
     if passed and task is not None:
-        notes.append(f"{task.name} passes over {passed} of {len(media)} items")
+        notes.append(f"{task.name} leaves out {passed} of {len(media)} items")
     return np.array(kept, np.int64)
 
 

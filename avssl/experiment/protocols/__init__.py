@@ -41,11 +41,11 @@ PROTOCOLS = PRETEXT | {
     "svm": "linear SVMs on frozen features, as VOC07 classification is evaluated",
     "low-shot": "linear SVMs from few labels",
     "finetune": "the whole encoder learns from labels, beside the same network from scratch",
-    "keypoints": "where the joints of people are, by a small head: PCK, PCKh and the area under it",
+    "keypoints": "joints of people, by a small head: PCK, PCKh and the area under it",
     "neighbors": "what is nearest to frames, patches or sounds, as a picture; in the world, what neighbours share",
     "detection": "objects and their boxes, by Faster R-CNN on an encoder: AP, AP50, AP75, VOC07",
     "normals": "surface normals, by a small decoder on an encoder: angles in degrees",
-    "retrieval": "from pictures to sounds and back, with a page on which one sees and hears it",
+    "retrieval": "sounds for pictures and pictures for sounds, with a page to see and hear them",
 }
 """All protocols, with one line of help each."""
 

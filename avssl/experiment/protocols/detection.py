@@ -17,9 +17,9 @@ from avssl.system.console import log, progress
 if TYPE_CHECKING:
     from avssl.evaluate.transfer.detection.box_sets import BoxSet
 
-WHAT = """Does an encoder help to say which objects are where? Faster R-CNN on one stage of the frozen encoder (or, with
+WHAT = """Does an encoder help to detect objects? Faster R-CNN on one stage of the frozen encoder (or, with
 --finetune, the encoder with it) learns from pictures with boxes and is evaluated on others, beside the same encoder
-with random weights and boxes that are said without looking. AP, AP50 and AP75 are COCO's, by pycocotools; voc07-map is
+with random weights and boxes predicted without the picture. AP, AP50 and AP75 are COCO's, by pycocotools; voc07-map is
 that of VOC's eleven points, voc12-map the area under its curve.
 
 --data is a folder laid out as Pascal VOC (JPEGImages, Annotations, ImageSets/Main) or as COCO

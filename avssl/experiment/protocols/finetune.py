@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from avssl.networks.encoder import Encoder
 
 WHAT = f"""What does a pretext task save when there are labels? The whole encoder and a linear classifier learn from
-labels, beside the same network from scratch, with the same items, steps and looks; for sounds beside a linear
+labels, beside the same network from scratch, with the same items, steps and augmentation; for sounds beside a linear
 classifier on statistics of MFCCs. With several numbers of labels a class the rows are a curve.
 
 {DATA}"""
@@ -47,9 +47,9 @@ class Options(FineTune, LabelledOptions):
     def check(self) -> None:
         super().check()
         if not self.rates:
-            raise UserError("--rates wants numbers above 0, such as 1e-3")
+            raise UserError("--rates takes values above 0, such as 1e-3")
         if not self.labels:
-            raise UserError("--labels wants numbers of items a class, 0 for all")
+            raise UserError("--labels takes counts of items a class, 0 for all")
 
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:

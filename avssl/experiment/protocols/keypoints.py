@@ -16,10 +16,10 @@ from avssl.system.console import log
 if TYPE_CHECKING:
     from avssl.evaluate.transfer.keypoints.people import People
 
-WHAT = """Does an encoder help to say where the joints of a person are? A small head on all stages of the frozen encoder
+WHAT = """Does an encoder help to find the joints of a person? A small head on all stages of the frozen encoder
 (or, with --finetune, the encoder with it) learns a heatmap a joint on people whose joints are annotated, and is
-evaluated on others, beside the same encoder with random weights and the mean pose, which does not look. PCK is the
-share of joints within α torso sizes of the truth (FLIC, LSP, COCO: 0.2), PCKh within α times 0.6 of the head box's
+evaluated on others, beside the same encoder with random weights and the mean pose, which ignores the picture. PCK is
+the share of joints within α torso sizes of the truth (FLIC, LSP, COCO: 0.2), PCKh within α times 0.6 of the head box's
 diagonal (MPII: 0.5); with the area under the curve up to α, and each joint.
 
 --data is an annotation file or its folder: FLIC (examples.mat, or train.h5 and valid.h5), MPII (the .mat, or train.json
@@ -46,7 +46,7 @@ class Options(Pose, HeadOptions):
 
     def check(self) -> None:
         if not self.rates:
-            raise UserError("--rates wants numbers above 0, such as 1e-3")
+            raise UserError("--rates takes values above 0, such as 1e-3")
         if self.alpha is not None and abs(100 * self.alpha - round(100 * self.alpha)) > 1e-9:
             raise UserError(f"--alpha ({self.alpha:g}) must be a multiple of 0.01, such as 0.2")
 

@@ -9,7 +9,7 @@ from avssl.evaluate.probes.choices import KNNChoices
 from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import DATA, ProbeOptions, features_of, probe_outcome
 
-WHAT = f"""How well do nearest neighbours in the features of each stage tell the label? Beside the same network with
+WHAT = f"""How well do nearest neighbours in the features of each stage predict the label? Beside the same network with
 random weights, the pixels (of sounds: MFCCs), shuffled labels and chance. Votes are weighted with
 exp(similarity / 0.07); k and the best stage are chosen on held-out training data.
 
@@ -23,7 +23,7 @@ class Options(KNNChoices, ProbeOptions):
     def check(self) -> None:
         super().check()
         if not self.neighbours:
-            raise UserError("--neighbours wants numbers of at least 1, such as 10,20,100,200")
+            raise UserError("--neighbours takes integers of at least 1, such as 10,20,100,200")
 
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:

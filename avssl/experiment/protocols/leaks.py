@@ -41,7 +41,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     found = compare(names_of(train), names_of(test))
     log(f"{train}: {found.train} names; {test}: {found.test} names")
     if found.by_path:
-        log("file names repeat across folders or are mere numbers: names are paths within each set")
+        log("file names repeat across folders or are only numbers: names are paths within each set")
     log(_counted(found.clips, found.test, "have the same path in both" if found.by_path else "are in both"))
     result: dict[str, object] = {
         "lists": [train, test],

@@ -25,7 +25,7 @@ class Options(LinearChoices, ProbeOptions):
     def check(self) -> None:
         super().check()
         if not self.penalties:
-            raise UserError("--penalties wants numbers above 0, such as 1e-2,1e-4")
+            raise UserError("--penalties takes values above 0, such as 1e-2,1e-4")
 
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:

@@ -29,7 +29,7 @@ WHAT = f"""Where does the sound come from? Maps against boxes, with intervals ov
 
   --run R                                   on the generated world: held-out clips, audio swaps, silence
   --run R --data D --annotations F          on VGG-SS, Flickr-SoundNet, IS3 (videos, or frames and sounds, by name)
-  --maps M --annotations F                  anybody's maps: an .npz or a folder of .npy, an array a name
+  --maps M --annotations F                  maps of any model: an .npz or a folder of .npy, an array a name
   --annotations F                           the blind rows alone
 
 Annotations: vggss.json, synthetic3240_bbox.json (IS3; VPO and AVSBench boxes alike), a folder of Flickr-SoundNet's XML.
@@ -56,7 +56,7 @@ class Options(BootstrapChoices, ComputeOptions, RunOptions):
         None, "which protocols; all for every one (default: ours)", metavar="A,B,…"
     )
     set_threshold: bool = option(False, "fit the run's threshold again (avssl localize uses it)")
-    moments: int = option(2, "moments of each clip of the world", low=1)
+    moments: int = option(2, "frames of each clip of the world, each with the second of sound around it", low=1)
 
     def check(self) -> None:
         for name in self.protocol or ():
@@ -175,7 +175,7 @@ def _on_annotations(options: Options, subject: Subject, chosen: Sequence[Protoco
     else:
         scored = Scored(truth.items)
     rows = list(scored.rows) if scored.seen is None else marked(scored.rows, scored.seen)
-    log("blind rows: what scores without looking or listening")
+    log("blind rows: baselines without picture or sound")
     rows += blind_rows(scored.items, plain, context, train, [name for name, _ in scored.missing])
     source = options.maps or options.run or "nothing"
     kept = options.output is not None or options.run is not None

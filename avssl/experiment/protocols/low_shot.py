@@ -25,7 +25,7 @@ class Options(LowShot, ProbeOptions):
     def check(self) -> None:
         super().check()
         if not self.shots:
-            raise UserError("--shots wants numbers of at least 1, such as 1,4,16")
+            raise UserError("--shots takes integers of at least 1, such as 1,4,16")
         if self.folds is not None:
             raise UserError("avssl evaluate low-shot has one part to evaluate on; give --test instead of --folds")
 

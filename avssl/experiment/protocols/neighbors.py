@@ -98,7 +98,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     sources = query_items.sources()
     log(f"{len(query_items)} {what} of {len(set(sources))} sources")
     found = _found(encoders, query_items, sources, options)
-    pooling = f"{options.pool} pooling {'to 9,600 numbers' if options.places else 'over the map'}"
+    pooling = f"{options.pool} pooling {'to 9,600 features' if options.places else 'over the map'}"
     context = subject.context(f"{name} of {what}, {pooling}", options.seed, len(query_items))
     notes = {label: one.note for label, one in encoders.items()}
     rows = [] if labels is None else precision_rows(found, labels, sources, context, notes)

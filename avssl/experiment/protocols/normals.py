@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 WHAT = """Does an encoder help to predict surface normals? A small decoder on all stages of the frozen encoder (or, with
 --finetune, the encoder with it) learns one unit vector a pixel and is evaluated on other pictures, beside the same
-encoder with random weights and two answers that do not look: one normal for all pixels, and the mean normal of each
-place. Mean, median and root mean square of the angle in degrees, and the shares of pixels within 11.25, 22.5 and 30
-degrees, over all valid pixels of all pictures. By default the decoder regresses; --clusters 40 classifies pixels to
+encoder with random weights and two baselines without the picture: one normal for all pixels, and the mean normal of
+each place. Mean, median and root mean square of the angle in degrees, and the shares of pixels within 11.25, 22.5 and
+30 degrees, over all valid pixels of all pictures. By default the decoder regresses; --clusters 40 classifies pixels to
 centres, as the benchmark of Goyal et al. 2019 does.
 
 --data is a folder with NAME_image.jpg, NAME_normal.png and NAME_valid.png, or with folders images/, normals/ and

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from avssl.evaluate.data.load_run import TrainedTask
     from avssl.media.facts import Media
 
-WHAT = """Evaluate a finished run on held-out data: rows with interval, chance and number, beside the untrained
+WHAT = """Evaluate a finished run on held-out data: rows with interval, chance and N, beside the untrained
 network."""
 EXAMPLE = """avssl evaluate av-correspondence --run runs/mine
 avssl evaluate av-correspondence --run runs/mine --data other-videos/ -o results/other"""

@@ -54,7 +54,7 @@ class LabelledOptions(ComputeOptions, SourceOptions, SplitOptions):
     folds: str | None = option(None, "column of the CSV that holds the fold of each item", metavar="COLUMN")
     lists: str | None = option(None, "folder with the split lists of UCF101 or HMDB51", metavar="FOLDER")
     split: int = option(1, "which of the three splits of --lists")
-    separator: str | None = option(None, "what stands between several labels of an item, such as '|'")
+    separator: str | None = option(None, "separator of several labels of an item, such as '|'")
 
     def check(self) -> None:
         given = [f"--{name}" for name in ("test", "folds", "lists") if getattr(self, name) is not None]
@@ -109,7 +109,7 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
         else:
             baseline = [pixels(part, taking.moments, on_progress) for part in data.parts]
     found.append(Encoded(baseline[0].name, baseline))
-    pooling = f"{taking.pool} pooling to {taking.numbers} numbers"
+    pooling = f"{taking.pool} pooling to {taking.numbers} features"
     return Probed(found, data, subject.context(f"{protocol}, {pooling}", options.seed, len(data.test)))
 
 
@@ -155,7 +155,7 @@ def encoder_and_data(options: LabelledOptions, subject: Subject) -> tuple[Encode
         if not kept:
             raise UserError(f"the encoder {name} can take none of the {len(part)} items in {options.data}")
         if len(kept) < len(part):
-            log(f"{len(part) - len(kept)} of {len(part)} items have nothing for the encoder {name}; passed over")
+            log(f"{len(part) - len(kept)} of {len(part)} items have no input for the encoder {name}; left out")
         parts.append(_part(part, kept))
     data = _labelled(options, parts)
     divisions = f", {len(data.divisions)} folds" if len(data.divisions) > 1 else ""
@@ -209,7 +209,7 @@ def _labelled(options: LabelledOptions, parts: Sequence[Media]) -> Labelled:
     if not listed:
         raise UserError(f"none of the {len(media)} videos in {options.data} is in the lists in {options.lists}")
     if len(listed) < len(media):
-        log(f"{len(media) - len(listed)} videos are in neither list of split {options.split}; passed over")
+        log(f"{len(media) - len(listed)} videos are in neither list of split {options.split}; left out")
     return labelled(
         _part(media, listed),
         splits=[str(splits[i]) for i in listed],
@@ -227,7 +227,7 @@ def _log_shared(data: Labelled) -> None:
         if shared := sorted(learned & predicted):
             log(
                 f"{division.name}: {len(shared)} of the {len(predicted)} evaluated sources are also in the training "
-                f"part ({Path(shared[0]).name} …): these figures say nothing about new sources"
+                f"part ({Path(shared[0]).name} …): these figures do not show how it does on new sources"
             )
 
 

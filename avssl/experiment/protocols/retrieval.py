@@ -1,4 +1,4 @@
-"""From pictures to sounds and back, with a page on which one sees and hears it."""
+"""Retrieval of sounds for pictures and of pictures for sounds, with a page to see and hear it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from avssl.options import option
 from avssl.system.console import progress
 from avssl.system.files import whole_file
 
-WHAT = """Does the space where picture and sound meet bring together what belongs together? From the frame of each
-moment to the sounds of all of them, and back: recall at 1, 5 and 10, median rank and nDCG@30, beside the same network
+WHAT = """Does the space where picture and sound meet bring together what belongs together? From each frame
+to the sounds of all of them, and back: recall at 1, 5 and 10, median rank and nDCG@30, beside the same network
 with random weights, shuffled pairs and chance. retrieval.html shows what is nearest, to be seen and played.
 
 Relevant for nDCG is what has the label of the query (in the generated world: a sounding kind in common)."""
@@ -33,7 +33,7 @@ class Options(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
 
     run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
     data: str | None = option(None, "held-out clips with sound (of a folder with splits: its test part)")
-    moments: int = option(1, "moments of each clip", low=1)
+    moments: int = option(1, "frames of each clip, each with the second of sound around it", low=1)
     queries: int = option(8, "queries each way on the page", low=1)
 
 
@@ -64,7 +64,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
             file.write(retrieval_page(media, moments, found["trained"], shown, title, queries=options.queries))
         return True
 
-    clips = f"{len(moments.items)} moments of {len(set(moments.sources))} sources"
+    clips = f"{len(moments.items)} pairs of {len(set(moments.sources))} sources"
     return Outcome(
         name=name,
         rows=retrieval_rows(found, moments, context),

@@ -28,7 +28,7 @@ class Options(SVMChoices, ProbeOptions):
     def check(self) -> None:
         super().check()
         if not self.costs:
-            raise UserError("--costs wants numbers above 0, such as 0.1,1,10")
+            raise UserError("--costs takes values above 0, such as 0.1,1,10")
 
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:

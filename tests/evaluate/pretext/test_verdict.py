@@ -62,7 +62,7 @@ def test_test_sources_that_were_trained_on_come_first():
     assert "Held-out" not in verdict(rows)
     assert all(one.note == "12 of the 20 sources were trained on" and one.split == "test" for one in rows)
     learned = marked([row("trained", 0.8)], Seen(24, 32, 12, 16))[0]
-    assert (learned.split, learned.note) == ("train", "learned from 24 of the 32 items")
+    assert (learned.split, learned.note) == ("train", "trained on 24 of the 32 items")
     assert marked([row("trained", 0.8)], Seen(0, 32, 0, 16)) == [row("trained", 0.8)]
 
 
@@ -86,7 +86,7 @@ def test_a_copy_under_another_name_is_an_item_that_was_learned_from(tmp_path: Pa
     assert seen_items(train, test) == [True, True, True, False]
     seen = seen_in(train, test)
     assert (seen.items, seen.of_items, seen.sources, seen.of_sources) == (3, 4, 3, 4)
-    assert seen.words == "learned from 3 of the 4 items"
+    assert seen.words == "trained on 3 of the 4 items"
 
 
 class Others(ToyVideos):
