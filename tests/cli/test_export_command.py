@@ -62,7 +62,7 @@ def test_torchvisions_weights_by_the_suffix(avssl, tmp_path):
     [
         ((), "avssl export wants RUN"),
         (("{run}",), "wants -o FILE"),
-        (("{run}", "-o", "a.bin"), "a.bin: the suffix must be one of .safetensors, .pth, .onnx, .pt2; or give --format"),
+        (("{run}", "-o", "a.bin"), "the suffix must be one of .safetensors, .pth, .onnx, .pt2; or give --format"),
         (("{run}", "-o", "a.bin", "--format", "tflite"), "--format wants one of torchvision, onnx, torch-export"),
         (("{run}", "-o", "a.pth"), "torchvision has no network like the encoder 'small'"),
         (("{run}", "-o", "a.pth", "--embedding"), "torchvision's networks have no 128-d embedding"),
