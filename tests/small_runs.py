@@ -39,7 +39,7 @@ def write_clip(path: Path, number: int = 0, seconds: float = 2.0, sound: bool = 
                 container.mux(packet)
 
 
-class Said(NamedTuple):
+class Result(NamedTuple):
     """How a command ended."""
 
     status: int

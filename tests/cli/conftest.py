@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_runs import TINY, Said, write_clip
+from small_runs import TINY, Result, write_clip
 
 from avssl.cli.main import main
 from avssl.system import console as screen
@@ -19,13 +19,13 @@ def no_lines_of_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def avssl(capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """Call the command line here; returns its exit status and what it said."""
+def avssl(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Call the command line here; returns its exit status and what it printed."""
 
-    def call(*words: str | Path) -> Said:
+    def call(*words: str | Path) -> Result:
         capfd.readouterr()
         status = main([str(word) for word in words])
-        return Said(status, *capfd.readouterr())
+        return Result(status, *capfd.readouterr())
 
     return call
 

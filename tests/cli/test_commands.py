@@ -12,14 +12,14 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from small_runs import TINY, Said, write_clip
+from small_runs import TINY, Result, write_clip
 
 import avssl as package
 from avssl.evaluate.core.rows import read_rows
 from avssl.evaluate.data.load_run import open_run
 from avssl.report.history import read_metrics
 
-Call = Callable[..., Said]
+Call = Callable[..., Result]
 TRAIN = ("train", "av-correspondence")
 
 
@@ -51,8 +51,8 @@ def test_what_was_learned_can_be_loaded(finished: Path):
 
 def test_the_saved_config_repeats_the_run(avssl: Call, finished: Path, tmp_path: Path):
     again = tmp_path / "again"
-    said = avssl(*TRAIN, "--config", finished / "config.yaml", "--out", again)
-    assert said.status == 0
+    result = avssl(*TRAIN, "--config", finished / "config.yaml", "--out", again)
+    assert result.status == 0
     first, second = open_run(finished), open_run(again)
     weights = second.network.state_dict()
     assert all(np.array_equal(value, weights[name]) for name, value in first.network.state_dict().items())
@@ -75,18 +75,18 @@ def test_of_a_run_that_keeps_its_best_the_best_is_judged(avssl: Call, clips: Pat
 
 def test_a_finished_run_is_said_to_be_finished_and_its_table_printed_again(avssl: Call, finished: Path):
     before = (finished / "results" / "controls.json").stat().st_mtime_ns
-    said = avssl(*TRAIN, "--config", finished / "config.yaml", "--out", finished)
-    assert said.status == 0
-    assert "is finished" in said.out
-    assert "shuffled-labels" in said.out
+    result = avssl(*TRAIN, "--config", finished / "config.yaml", "--out", finished)
+    assert result.status == 0
+    assert "is finished" in result.out
+    assert "shuffled-labels" in result.out
     assert (finished / "results" / "controls.json").stat().st_mtime_ns == before
 
 
 def test_a_run_of_other_options_is_not_continued(avssl: Call, clips: Path, finished: Path):
     before = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
-    said = avssl(*TRAIN, "--data", clips, "--out", finished, "--steps", "3", *TINY)
-    assert said.status == 2
-    assert "holds a run with other options: steps (there 2, now 3)" in said.err
+    result = avssl(*TRAIN, "--data", clips, "--out", finished, "--steps", "3", *TINY)
+    assert result.status == 2
+    assert "holds a run with other options: steps (there 2, now 3)" in result.err
     after = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
     assert after == before
 
@@ -103,17 +103,17 @@ def test_the_config_of_a_run_holds_every_option_as_a_plain_value(finished: Path)
 def test_show_draws_a_sheet_and_with_a_run_its_answers(avssl: Call, clips: Path, finished: Path, tmp_path: Path):
     for name, words in (("puzzles", ()), ("answers", ("--run", finished))):
         target = tmp_path / f"{name}.png"
-        said = avssl("show", "av-correspondence", "--data", clips, "-o", target, "--count", "4", *words)
-        assert said.status == 0
-        assert f"{target}: 4 puzzles of av-correspondence" in said.out
+        result = avssl("show", "av-correspondence", "--data", clips, "-o", target, "--count", "4", *words)
+        assert result.status == 0
+        assert f"{target}: 4 puzzles of av-correspondence" in result.out
     with Image.open(tmp_path / "puzzles.png") as plain, Image.open(tmp_path / "answers.png") as told:
         assert plain.width > 400
         assert told.tobytes() != plain.tobytes()
 
 
 def test_evaluate_writes_rows_where_told_and_in_the_run(avssl: Call, finished: Path, tmp_path: Path):
-    said = avssl("evaluate", "av-correspondence", "--run", finished, "-o", tmp_path, "--puzzles", "8")
-    assert said.status == 0
+    result = avssl("evaluate", "av-correspondence", "--run", finished, "-o", tmp_path, "--puzzles", "8")
+    assert result.status == 0
     rows = read_rows(tmp_path / "av-correspondence.json")
     assert {"trained", "untrained"} <= {row.name for row in rows}
     assert rows == read_rows(finished / "results" / "av-correspondence.json")
@@ -131,10 +131,10 @@ def test_figures_of_what_a_run_learned_from_are_not_called_held_out(
     before = (finished / "results" / "av-correspondence.json").read_bytes()
     trained_on = json.loads((finished / "data.json").read_text())["train"]["items"]
     for place in (clips, tmp_path / "link"):
-        said = avssl(*words, place)
-        assert f"trained on {trained_on} of the {len(list(clips.iterdir()))} items in {place}" in said.out
-        assert "test sources were trained on: this is not a held-out figure" in said.out
-        rest = said.out.replace("are not held-out", "").replace("not a held-out figure", "")
+        result = avssl(*words, place)
+        assert f"trained on {trained_on} of the {len(list(clips.iterdir()))} items in {place}" in result.out
+        assert "test sources were trained on: this is not a held-out figure" in result.out
+        rest = result.out.replace("are not held-out", "").replace("not a held-out figure", "")
         assert "held-out" not in rest.lower()
     assert (finished / "results" / "av-correspondence.json").read_bytes() == before
     for row in read_rows(tmp_path / "out" / "av-correspondence-train.json"):
@@ -155,8 +155,8 @@ def test_where_the_data_of_a_run_are_gone_nothing_is_made_to_compare_with(
     (run / "config.yaml").write_text(yaml.safe_dump({**config, "data": None}))
     monkeypatch.setattr("avssl.experiment.default_world.generate", lambda *_, **__: pytest.fail("made a world"))
     monkeypatch.setenv("AVSSL_CACHE", str(tmp_path / "empty"))
-    said = avssl(*words)
-    assert said.status == 0 and "cannot check" in said.out and "the generated clips are not in" in said.out
+    result = avssl(*words)
+    assert result.status == 0 and "cannot check" in result.out and "the generated clips are not in" in result.out
 
 
 def test_embed_writes_a_row_a_moment_with_nan_where_there_is_nothing(
@@ -164,8 +164,8 @@ def test_embed_writes_a_row_a_moment_with_nan_where_there_is_nothing(
 ):
     write_clip(tmp_path / "mute.mp4", sound=False)
     target = tmp_path / "out.npz"
-    said = avssl("embed", clips / "00.mp4", tmp_path / "mute.mp4", "--run", finished, "-o", target, "--hop", "0.5")
-    assert said.status == 0
+    result = avssl("embed", clips / "00.mp4", tmp_path / "mute.mp4", "--run", finished, "-o", target, "--hop", "0.5")
+    assert result.status == 0
     found = np.load(target)
     assert found["image"].shape == found["audio"].shape == (8, 128)
     mute = np.char.endswith(found["path"], "mute.mp4")
@@ -181,9 +181,9 @@ def test_index_names_every_file_with_a_word_about_it(avssl: Call, tmp_path: Path
     write_clip(folder / "mute.mp4", sound=False)
     (folder / "bad.mp4").write_bytes(b"nothing of the kind" * 50)
     (folder / "empty.mp4").write_bytes(b"")
-    said = avssl("index", folder, "--json", tmp_path / "summary.json", "--to", tmp_path / "index")
-    assert said.status == 0
-    lines = {line.split()[0]: line for line in said.out.splitlines() if ".mp4" in line}
+    result = avssl("index", folder, "--json", tmp_path / "summary.json", "--to", tmp_path / "index")
+    assert result.status == 0
+    lines = {line.split()[0]: line for line in result.out.splitlines() if ".mp4" in line}
     assert "unusable" in lines["bad.mp4"]
     assert "unusable" in lines["empty.mp4"]
     assert "no sound" in lines["mute.mp4"]
@@ -195,26 +195,26 @@ def test_index_names_every_file_with_a_word_about_it(avssl: Call, tmp_path: Path
         "bad.mp4": False,
         "empty.mp4": False,
     }
-    assert "looked at 4 files" in said.out
+    assert "looked at 4 files" in result.out
     assert "looked at" in avssl("index", folder, "--to", tmp_path / "index").out
 
 
 def test_prepared_data_can_be_named_wherever_data_are(avssl: Call, clips: Path, tmp_path: Path):
-    said = avssl("prepare", clips, tmp_path / "prepared", "--side", "32", "--rate", "8000", "--workers", "0")
-    assert said.status == 0
-    assert "12 items" in said.out
+    result = avssl("prepare", clips, tmp_path / "prepared", "--side", "32", "--rate", "8000", "--workers", "0")
+    assert result.status == 0
+    assert "12 items" in result.out
     assert avssl("index", tmp_path / "prepared").status == 0
-    said = avssl(
+    result = avssl(
         *TRAIN, "--data", tmp_path / "prepared", "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY
     )
-    assert said.status == 0
+    assert result.status == 0
     assert not (tmp_path / "run" / "results" / "controls.json").exists()
 
 
 def test_a_world_is_generated_with_its_splits_and_its_sheet(avssl: Call, tmp_path: Path):
     counts = ("--train", "2", "--validation", "1", "--test", "1", "--frames", "12", "--size", "32")
-    said = avssl("world", tmp_path / "world", *counts, "--workers", "1", "--sheet", tmp_path / "sheet.png")
-    assert said.status == 0
-    assert "4 clips of 0.5 s" in said.out
+    result = avssl("world", tmp_path / "world", *counts, "--workers", "1", "--sheet", tmp_path / "sheet.png")
+    assert result.status == 0
+    assert "4 clips of 0.5 s" in result.out
     assert (tmp_path / "sheet.png").exists()
     assert "3: train (2), test (1), validation (1)" in avssl("index", tmp_path / "world").out

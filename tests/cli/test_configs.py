@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_runs import Said, write_clip
+from small_runs import Result, write_clip
 
 from avssl.tasks import names
 
-Call = Callable[..., Said]
+Call = Callable[..., Result]
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = [
     pytest.param(path, id=f"{path.parent.name}/{path.stem}", marks=[pytest.mark.slow] * (path.parent.name == "paper"))
@@ -56,6 +56,6 @@ def test_a_config_opens_with_its_command_and_trains_a_step(avssl: Call, listed_c
     assert f"--config configs/{path.parent.name}/{path.name}" in header(path)
     task = task_of(path)
     assert task in names() or task == "multi-task"
-    said = avssl("train", task, "--config", path, "--data", listed_clips, "--out", tmp_path / "run", *BRIEF)
-    assert said.status == 0, said.err
+    result = avssl("train", task, "--config", path, "--data", listed_clips, "--out", tmp_path / "run", *BRIEF)
+    assert result.status == 0, result.err
     assert (tmp_path / "run" / "metrics.jsonl").stat().st_size > 0

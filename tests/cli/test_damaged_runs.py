@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mutate import mutate
-from small_runs import TINY, Said
+from small_runs import TINY, Result
 
 import avssl as package
 from avssl.errors import UserError
@@ -87,32 +87,32 @@ IN_A_READER: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("what", IN_A_READER)
 def test_a_damaged_run_is_one_line_where_it_is_read(
-    avssl: Callable[..., Said], run: Path, clips: Path, tmp_path: Path, what: str
+    avssl: Callable[..., Result], run: Path, clips: Path, tmp_path: Path, what: str
 ) -> None:
     damage, command = IN_A_READER[what]
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     damage(run)
     assert before != {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}, "nothing was damaged"
     if command == "evaluate":
-        said = avssl("evaluate", "av-correspondence", "--run", run, "--data", clips, "--puzzles", "8")
+        result = avssl("evaluate", "av-correspondence", "--run", run, "--data", clips, "--puzzles", "8")
     else:
-        said = avssl("embed", clips / "00.mp4", "--run", run, "-o", tmp_path / "out.npz")
+        result = avssl("embed", clips / "00.mp4", "--run", run, "-o", tmp_path / "out.npz")
         with pytest.raises(UserError, match=r"^[^\n]+$"):
             package.load(run)
-    assert said.status == 2
-    assert said.err.startswith("avssl: ")
-    assert said.err.count("\n") == 1
+    assert result.status == 2
+    assert result.err.startswith("avssl: ")
+    assert result.err.count("\n") == 1
 
 
-def test_a_run_goes_on_in_spite_of_damaged_notes(avssl: Callable[..., Said], run: Path, clips: Path) -> None:
+def test_a_run_goes_on_in_spite_of_damaged_notes(avssl: Callable[..., Result], run: Path, clips: Path) -> None:
     """What a run writes for people is passed over where it is damaged; what it needs comes from its checkpoint."""
     lines = (run / "metrics.jsonl").read_bytes()
     (run / "metrics.jsonl").write_bytes(b'null\n[1, 2]\n{"step": "x"}\n' + lines + b'{"step": 2, "los\xff')
     (run / "environment.json").write_text("{")
     (run / "results" / "controls.json").write_text("null")
     (run / "tasks" / "av-correspondence.json").write_text("null")
-    said = avssl("train", "av-correspondence", "--data", clips, "--out", run, *STEPS)
-    assert said.status == 0, said.err
+    result = avssl("train", "av-correspondence", "--data", clips, "--out", run, *STEPS)
+    assert result.status == 0, result.err
     assert (run / "metrics.jsonl").read_bytes() == lines
     assert json.loads((run / "tasks" / "av-correspondence.json").read_text())
     assert json.loads((run / "environment.json").read_text())["versions"]
@@ -120,17 +120,17 @@ def test_a_run_goes_on_in_spite_of_damaged_notes(avssl: Callable[..., Said], run
 
 @pytest.mark.parametrize("name", ["sheet.png", "curves.png"])
 def test_a_folder_where_a_picture_is_to_be_is_named(
-    avssl: Callable[..., Said], run: Path, clips: Path, name: str
+    avssl: Callable[..., Result], run: Path, clips: Path, name: str
 ) -> None:
     (run / name).unlink()
     (run / name).mkdir()
-    said = avssl("train", "av-correspondence", "--data", clips, "--out", run, *STEPS)
-    assert (said.status, said.err.count("\n")) == (2, 1)
-    assert f"{run / name}: a folder of this name is in the way" in said.err
+    result = avssl("train", "av-correspondence", "--data", clips, "--out", run, *STEPS)
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert f"{run / name}: a folder of this name is in the way" in result.err
 
 
 def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(
-    avssl: Callable[..., Said], run: Path, finished: Path, clips: Path
+    avssl: Callable[..., Result], run: Path, finished: Path, clips: Path
 ) -> None:
     torch.save([1, 2], _newest(run))
     assert avssl("train", "av-correspondence", "--data", clips, "--out", run, *STEPS).status == 0

@@ -15,23 +15,23 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
-from small_runs import TINY, Said, write_clip
+from small_runs import TINY, Result, write_clip
 
 from avssl import __version__
 from avssl.cli.index import SHORT_LIST
 from avssl.cli.main import main
 
-Call = Callable[..., Said]
+Call = Callable[..., Result]
 TRAIN = ("train", "av-correspondence")
 
 
-def one_line(said: Said) -> str:
+def one_line(result: Result) -> str:
     """The line, if that is how it ended."""
-    assert said.status == 2
-    assert "Traceback" not in said.out + said.err
-    lines = [line for line in said.err.splitlines() if line.startswith("avssl: ")]
-    assert len(lines) == 1, said.err
-    assert said.err.strip().endswith(lines[0])
+    assert result.status == 2
+    assert "Traceback" not in result.out + result.err
+    lines = [line for line in result.err.splitlines() if line.startswith("avssl: ")]
+    assert len(lines) == 1, result.err
+    assert result.err.strip().endswith(lines[0])
     return lines[0]
 
 
@@ -66,10 +66,10 @@ def test_where_nothing_can_be_used_the_index_names_every_file_with_its_reason(
     (tmp_path / "deep" / "a.mp4").write_bytes(b"")
     for number in range(SHORT_LIST):
         (tmp_path / f"{number}.txt").write_text("hello")
-    said = avssl("index", tmp_path, "--workers", "0", *more)
-    assert f"none of its {SHORT_LIST + 1} files can be used" in one_line(said)
+    result = avssl("index", tmp_path, "--workers", "0", *more)
+    assert f"none of its {SHORT_LIST + 1} files can be used" in one_line(result)
     named = dict(
-        line.split(maxsplit=1) for line in said.out.splitlines() if line.split()[:1] and "." in line.split()[0]
+        line.split(maxsplit=1) for line in result.out.splitlines() if line.split()[:1] and "." in line.split()[0]
     )
     assert {name: reason.strip() for name, reason in named.items()} == {
         "deep/a.mp4": "empty file",
@@ -105,8 +105,8 @@ def test_nothing_is_prepared_unless_all_data_are_of_use(avssl: Call, tmp_path: P
         ((*TRAIN, "--data", clips, "--test", tmp_path / "nowhere"), "no such file or folder"),
         ((*several, "--av-correspondence.data", silent), "av-correspondence can use none of the 6 items"),
     ):
-        said = avssl(*words, *out)
-        assert told in one_line(said) and "prepar" not in said.out
+        result = avssl(*words, *out)
+        assert told in one_line(result) and "prepar" not in result.out
 
 
 def test_a_damaged_config_or_a_checkpoint_of_another_network_is_one_line(avssl: Call, finished: Path, tmp_path: Path):
@@ -123,7 +123,7 @@ def test_a_damaged_config_or_a_checkpoint_of_another_network_is_one_line(avssl: 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["trian"], "no command is called 'trian'; did you mean 'train'?"),
         (["av-correspondence"], "did you mean 'avssl train av-correspondence'"),
@@ -164,15 +164,15 @@ def test_a_damaged_config_or_a_checkpoint_of_another_network_is_one_line(avssl: 
     ],
 )
 def test_a_wrong_word_is_told_with_the_way_out(
-    avssl: Call, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+    avssl: Call, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ):
     monkeypatch.chdir(tmp_path)
     places = {"OUT": str(tmp_path / "run"), "CLIPS": str(clips)}
-    assert said in one_line(avssl(*[places.get(word, word) for word in words]))
+    assert message in one_line(avssl(*[places.get(word, word) for word in words]))
 
 
 @pytest.mark.parametrize(
-    ("yaml", "said"),
+    ("yaml", "message"),
     [
         ("step: 3\n", "no option is called 'step'; did you mean 'steps'?"),
         ("steps: few\n", "steps wants a whole number or null, not 'few'"),
@@ -180,17 +180,17 @@ def test_a_wrong_word_is_told_with_the_way_out(
         ("data: !!python/object/apply:os.system [ls]\n", "is refused: options are plain values"),
     ],
 )
-def test_a_wrong_config_is_told_with_its_name(avssl: Call, tmp_path: Path, yaml: str, said: str):
+def test_a_wrong_config_is_told_with_its_name(avssl: Call, tmp_path: Path, yaml: str, message: str):
     config = tmp_path / "wrong.yaml"
     config.write_text(yaml)
     line = one_line(avssl(*TRAIN, "--config", config, "--out", tmp_path / "run"))
     assert "wrong.yaml" in line
-    assert said in line
+    assert message in line
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("command", "yaml", "said"),
+    ("command", "yaml", "message"),
     [
         (("evaluate", "av-correspondence"), "run: r\npuzzles: 0\n", "own.yaml: puzzles (0) must be at least 1"),
         (("evaluate", "linear"), "rum: r\n", "own.yaml: no option is called 'rum'; did you mean 'run'?"),
@@ -202,11 +202,11 @@ def test_a_wrong_config_is_told_with_its_name(avssl: Call, tmp_path: Path, yaml:
     ],
 )
 def test_every_command_reads_its_options_from_a_file_too(
-    avssl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], yaml: str, said: str
+    avssl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], yaml: str, message: str
 ):
     monkeypatch.chdir(tmp_path)
     Path("own.yaml").write_text(yaml)
-    assert said in one_line(avssl(*command, "--config", "own.yaml"))
+    assert message in one_line(avssl(*command, "--config", "own.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -237,9 +237,9 @@ def test_a_run_of_a_version_that_read_files_otherwise_goes_on_and_says_so(avssl:
         part["fingerprint"] = "0" * 32
     (run / "data.json").write_text(json.dumps(told))
     clips = yaml.safe_load((run / "config.yaml").read_text())["data"]
-    said = avssl(*TRAIN, "--data", clips, "--out", run, "--steps", "2", *TINY)
-    assert said.status == 0, said.err
-    assert "read these files slightly differently" in said.out
+    result = avssl(*TRAIN, "--data", clips, "--out", run, "--steps", "2", *TINY)
+    assert result.status == 0, result.err
+    assert "read these files slightly differently" in result.out
     assert json.loads((run / "data.json").read_text())["train"]["fingerprint"] != "0" * 32
 
 
@@ -300,8 +300,8 @@ def test_names_with_dollars_or_stray_bytes_are_trained_on_and_drawn(avssl: Call,
         (tmp_path / "clips").mkdir(exist_ok=True)
         (tmp_path / "clip.mp4").rename(tmp_path / "clips" / os.fsdecode(name))
     command = (*TRAIN, "--data", tmp_path / "clips", "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
-    said = avssl(*command)
-    assert said.status == 0, said.err
+    result = avssl(*command)
+    assert result.status == 0, result.err
     assert (tmp_path / "run" / "sheet.png").exists()
 
 
@@ -322,8 +322,8 @@ def test_a_full_disk_while_saving_ends_in_one_line_and_the_rerun_continues(avssl
         line = one_line(avssl(*command))
     assert "cannot write" in line
     assert not list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
-    said = avssl(*command)
-    assert said.status == 0
+    result = avssl(*command)
+    assert result.status == 0
     assert (tmp_path / "run" / "results" / "controls.json").exists()
 
 
@@ -342,10 +342,10 @@ def test_a_fault_of_the_program_shows_its_traceback_and_names_itself(avssl: Call
         raise ZeroDivisionError("of nothing")
 
     monkeypatch.setattr("avssl.cli.doctor.run", broken)
-    said = avssl("doctor")
-    assert said.status == 1
-    assert said.err.startswith("Traceback")
-    assert f"internal error of avssl {__version__}: ZeroDivisionError: of nothing;" in said.err.splitlines()[-1]
+    result = avssl("doctor")
+    assert result.status == 1
+    assert result.err.startswith("Traceback")
+    assert f"internal error of avssl {__version__}: ZeroDivisionError: of nothing;" in result.err.splitlines()[-1]
     monkeypatch.setenv("AVSSL_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         main(["doctor"])

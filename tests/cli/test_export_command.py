@@ -27,19 +27,19 @@ def test_the_encoder_that_is_named_is_the_one_exported(avssl, several, tmp_path)
     frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), np.uint8))
     model = package.load(several)
     for name, flags in (("vision", ()), ("vision-jigsaw", ("--encoder", "vision-jigsaw"))):
-        said = avssl("export", several, "-o", tmp_path / f"{name}.pt2", *flags)
-        assert (said.status, said.err) == (0, "")
-        assert f"encoder {name}, architecture small, side 32" in said.out
-        assert "takes frames, uint8 (N, 3, 32, 32); gives map" in said.out
-        assert "largest difference to the module: 0" in said.out
-        assert f"torch.export.load('{name}.pt2').module()" in said.out
+        result = avssl("export", several, "-o", tmp_path / f"{name}.pt2", *flags)
+        assert (result.status, result.err) == (0, "")
+        assert f"encoder {name}, architecture small, side 32" in result.out
+        assert "takes frames, uint8 (N, 3, 32, 32); gives map" in result.out
+        assert "largest difference to the module: 0" in result.out
+        assert f"torch.export.load('{name}.pt2').module()" in result.out
     assert torch.equal(_read(tmp_path / "vision.pt2")(frames), model.vision(frames))
     assert not torch.equal(_read(tmp_path / "vision-jigsaw.pt2")(frames), model.vision(frames))
 
 
 def test_the_128_numbers_of_a_run_of_correspondence(avssl, finished, tmp_path):
-    said = avssl("export", finished, "--encoder", "audio", "--embedding", "-o", tmp_path / "audio.pt2")
-    assert (said.status, said.err) == (0, "")
+    result = avssl("export", finished, "--encoder", "audio", "--embedding", "-o", tmp_path / "audio.pt2")
+    assert (result.status, result.err) == (0, "")
     model = package.load(finished)
     front_end = model.audio_encoder.config.front_end
     sound = torch.randn(2, round(front_end.rate * front_end.seconds))
@@ -49,9 +49,9 @@ def test_the_128_numbers_of_a_run_of_correspondence(avssl, finished, tmp_path):
 def test_torchvisions_weights_by_the_suffix(avssl, tmp_path):
     run = write_run(tmp_path / "run")
     save_module(VisionEncoder(VisionConfig("alexnet", side=64)).eval(), run / "encoders" / "vision")
-    said = avssl("export", run, "-o", tmp_path / "alexnet.pth")
-    assert (said.status, said.err) == (0, "")
-    assert "net.load_state_dict(torch.load('alexnet.pth'))" in said.out
+    result = avssl("export", run, "-o", tmp_path / "alexnet.pth")
+    assert (result.status, result.err) == (0, "")
+    assert "net.load_state_dict(torch.load('alexnet.pth'))" in result.out
     assert set(torch.load(tmp_path / "alexnet.pth")) == {
         f"features.{k}.{part}" for k in (0, 3, 6, 8, 10) for part in ("weight", "bias")
     }
@@ -74,9 +74,9 @@ def test_torchvisions_weights_by_the_suffix(avssl, tmp_path):
 )
 def test_what_is_wrong_is_said_in_one_line(avssl, several, tmp_path, monkeypatch, words, line):
     monkeypatch.chdir(tmp_path)
-    said = avssl("export", *(word.format(run=several) for word in words))
-    assert said.status == 2
-    assert said.err.startswith("avssl: ")
-    assert line in said.err
-    assert said.err.count("\n") == 1
+    result = avssl("export", *(word.format(run=several) for word in words))
+    assert result.status == 2
+    assert result.err.startswith("avssl: ")
+    assert line in result.err
+    assert result.err.count("\n") == 1
     assert not list(tmp_path.iterdir())

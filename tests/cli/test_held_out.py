@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_runs import TINY, Said
+from small_runs import TINY, Result
 
 from avssl.errors import UserError
 from avssl.evaluate.data.load_run import from_plain, open_run
@@ -16,7 +16,7 @@ from avssl.experiment.data import DataOptions, gather, held_out_of
 from avssl.media.facts import Media
 from avssl.media.indexing.index import indexed
 
-Call = Callable[..., Said]
+Call = Callable[..., Result]
 
 
 def paths(media: Media) -> set[str]:
@@ -34,8 +34,8 @@ def test_what_a_run_is_judged_on_was_not_trained_on(
     parts = gather(run.task, from_plain(DataOptions, run.config), 0, need_test=flag == "--controls")
     assert not paths(held_out_of(run)) & paths(parts.train)
     assert any("validation part" in line for line in caplog.messages) is (flag == "--no-controls")
-    said = avssl("evaluate", "av-correspondence", "--run", out, "--puzzles", 8)
-    assert said.status == 0, said.err
+    result = avssl("evaluate", "av-correspondence", "--run", out, "--puzzles", 8)
+    assert result.status == 0, result.err
     assert avssl("show", "av-correspondence", "--run", out, "--count", 2, "-o", tmp_path / "a.png").status == 0
 
 
@@ -65,10 +65,10 @@ def test_a_file_that_breaks_after_it_was_indexed_costs_itself_alone(
     monkeypatch.setattr("avssl.media.opening.indexed", broken_at_once)
     words = ("train", "av-correspondence", "--data", videos, "--steps", 2, *TINY)
     shutil.copytree(clips, videos)
-    said = avssl(*words, "--out", tmp_path / "skip", "--on-bad-file", "skip")
-    assert said.status == 0, said.err
-    assert "passed over: " in said.out
+    result = avssl(*words, "--out", tmp_path / "skip", "--on-bad-file", "skip")
+    assert result.status == 0, result.err
+    assert "passed over: " in result.out
     shutil.rmtree(videos)
     shutil.copytree(clips, videos)
-    said = avssl(*words, "--out", tmp_path / "raise")
-    assert said.status == 2 and ("03.mp4" in said.err or "08.mp4" in said.err)
+    result = avssl(*words, "--out", tmp_path / "raise")
+    assert result.status == 2 and ("03.mp4" in result.err or "08.mp4" in result.err)

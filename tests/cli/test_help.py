@@ -12,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_runs import Said
+from small_runs import Result
 
 import avssl
 from avssl.cli.main import COMMANDS
 from avssl.experiment.doctor import EXTRAS
 from avssl.installation import install_hint
 
-Call = Callable[..., Said]
+Call = Callable[..., Result]
 
 HEAVY = ("torch", "av", "librosa", "matplotlib", "scipy", "pymunk")
 
@@ -66,20 +66,20 @@ def test_the_package_offers_what_it_says():
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
 def test_the_overview_names_every_command(avssl: Call, words: list[str]):
-    said = avssl(*words)
-    assert said.status == 0
+    result = avssl(*words)
+    assert result.status == 0
     for name, summary in COMMANDS.items():
-        assert f"{name} " in said.out
-        assert summary in said.out
+        assert f"{name} " in result.out
+        assert summary in result.out
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "train av-correspondence", "show av-correspondence"])
 def test_every_command_explains_itself_with_an_example(avssl: Call, command: str):
-    said = avssl(*command.split(), "--help")
-    assert said.status == 0
-    assert said.out.startswith(f"usage: avssl {command}")
-    assert f"avssl {command}" in said.out.split("example:")[1]
-    assert all(len(line) <= 120 for line in said.out.splitlines())
+    result = avssl(*command.split(), "--help")
+    assert result.status == 0
+    assert result.out.startswith(f"usage: avssl {command}")
+    assert f"avssl {command}" in result.out.split("example:")[1]
+    assert all(len(line) <= 120 for line in result.out.splitlines())
 
 
 @pytest.mark.parametrize("width", [64, 80, 100])
@@ -113,11 +113,11 @@ def test_the_version_is_said(avssl: Call):
 
 
 def test_doctor_says_versions_devices_decoders_and_places(avssl: Call):
-    said = avssl("doctor")
-    assert said.status == 0, said.err
+    result = avssl("doctor")
+    assert result.status == 0, result.err
     for part in ("torch", "cores", "h264", "aac", "cache", "free here", "--precision auto is", "a tone of 1000 Hz"):
-        assert part in said.out
-    assert said.out.splitlines()[-1].startswith("All readers returned what was written")
+        assert part in result.out
+    assert result.out.splitlines()[-1].startswith("All readers returned what was written")
 
 
 def test_doctor_knows_what_every_extra_is_for():
@@ -133,10 +133,10 @@ def test_doctor_names_the_reader_that_does_not_work(avssl: Call, monkeypatch: py
         raise TypeError("open() got an unexpected keyword argument")
 
     monkeypatch.setattr("avssl.media.containers.demux.av.open", changed)
-    said = avssl("doctor")
-    assert said.status == 2
-    assert "does not work here: " in said.err
-    assert "frames and sound of a video" in said.err
+    result = avssl("doctor")
+    assert result.status == 2
+    assert "does not work here: " in result.err
+    assert "frames and sound of a video" in result.err
 
 
 def test_doctor_says_that_a_version_is_outside_the_tested_range(avssl: Call, monkeypatch: pytest.MonkeyPatch):

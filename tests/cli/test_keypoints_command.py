@@ -33,8 +33,8 @@ def _rows(place: Path) -> dict[tuple[str, str], dict]:
 
 def test_rows_and_picture_are_written(avssl, a_run, people, tmp_path):
     words = ("--data", people / "person_keypoints.json", "--test", people / "test.json", "-o", tmp_path, *FEW)
-    said = avssl("evaluate", "keypoints", "--run", a_run, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "keypoints", "--run", a_run, *words)
+    assert (result.status, result.err) == (0, "")
     rows = _rows(tmp_path / "keypoints.json")
     assert {("trained", "pck@0.2"), ("random", "pck@0.2"), ("mean-pose", "pck@0.2")} <= set(rows)
     row = rows["trained", "pck@0.2"]
@@ -42,13 +42,13 @@ def test_rows_and_picture_are_written(avssl, a_run, people, tmp_path):
     assert row["command"].startswith("avssl evaluate keypoints --run")
     assert Image.open(tmp_path / "keypoints.png").width > 600
     assert (a_run / "results" / "keypoints.json").is_file()
-    assert "17 people of COCO: 12 for training, 5 evaluated, the data set's own split" in said.out
+    assert "17 people of COCO: 12 for training, 5 evaluated, the data set's own split" in result.out
 
 
 def test_fine_tuning_has_results_of_its_own(avssl, a_run, people, tmp_path):
     words = ("--data", people / "test.json", "-o", tmp_path, "--finetune", "--side", 48, *FEW)
-    said = avssl("evaluate", "keypoints", "--run", a_run, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "keypoints", "--run", a_run, *words)
+    assert (result.status, result.err) == (0, "")
     rows = _rows(tmp_path / "keypoints-finetuned.json")
     assert rows["trained", "pck@0.2"]["protocol"] == "keypoints, fine-tuned, 2 steps, 48 px"
 
@@ -68,25 +68,25 @@ def test_fine_tuning_has_results_of_its_own(avssl, a_run, people, tmp_path):
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(avssl, a_run, people, words, line):
-    said = avssl("evaluate", "keypoints", *(word.format(run=a_run, people=people) for word in words))
-    assert said.status == 2
-    assert said.err.startswith("avssl: ")
-    assert line in said.err
-    assert said.err.count("\n") == 1
+    result = avssl("evaluate", "keypoints", *(word.format(run=a_run, people=people) for word in words))
+    assert result.status == 2
+    assert result.err.startswith("avssl: ")
+    assert line in result.err
+    assert result.err.count("\n") == 1
 
 
 def test_help_names_the_formats(avssl):
-    said = avssl("evaluate", "keypoints", "--help")
-    assert said.status == 0
-    assert "gt_valid.mat" in said.out
+    result = avssl("evaluate", "keypoints", "--help")
+    assert result.status == 0
+    assert "gt_valid.mat" in result.out
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize(("name", "judged", "metric"), [("lsp_extended", 25, "pck@0.2"), ("coco", None, "pck@0.2")])
 def test_real_people_end_to_end(avssl, a_run, shared_data, tmp_path, name, judged, metric):
     words = ("--data", shared_data / "keypoints" / name, "-o", tmp_path, *FEW)
-    said = avssl("evaluate", "keypoints", "--run", a_run, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "keypoints", "--run", a_run, *words)
+    assert (result.status, result.err) == (0, "")
     row = _rows(tmp_path / "keypoints.json")["trained", metric]
     assert judged is None or row["n_listed"] == judged
     assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
@@ -102,8 +102,8 @@ def test_real_mpii_end_to_end_with_head_boxes_about_neck_and_head_top(avssl, a_r
     corners = joints[:, [8, 9]].transpose(1, 2, 0)
     savemat(tmp_path / "gt_valid.mat", {"headboxes_src": corners, "pos_gt_src": joints.transpose(1, 2, 0)})
     words = ("--data", tmp_path / "valid.json", "--pictures", folder / "images", "-o", tmp_path, *FEW)
-    said = avssl("evaluate", "keypoints", "--run", a_run, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "keypoints", "--run", a_run, *words)
+    assert (result.status, result.err) == (0, "")
     rows = _rows(tmp_path / "keypoints.json")
     assert rows["trained", "pckh@0.5"]["n"] == 2
     assert not any("pelvis" in name or "thorax" in name for name, _ in rows)
@@ -125,8 +125,10 @@ def test_real_flic_joints_on_made_pictures_end_to_end(avssl, a_run, shared_data,
         drawn[name] = draw_dots(before, joints, colours, radius=9)
     for name, picture in drawn.items():
         picture.save(name, quality=80)
-    said = avssl("evaluate", "keypoints", "--run", a_run, "--data", file, "--pictures", tmp_path, "-o", tmp_path, *FEW)
-    assert (said.status, said.err) == (0, "")
+    result = avssl(
+        "evaluate", "keypoints", "--run", a_run, "--data", file, "--pictures", tmp_path, "-o", tmp_path, *FEW
+    )
+    assert (result.status, result.err) == (0, "")
     row = _rows(tmp_path / "keypoints.json")["trained", "pck@0.2"]
     assert row["unit"] == "group"  # people of one film are not independent
-    assert "groups held out" in said.out
+    assert "groups held out" in result.out

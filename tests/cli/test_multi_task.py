@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_runs import Said
+from small_runs import Result
 
 from avssl.cli.main import main
 from avssl.evaluate.core.rows import read_rows
 from avssl.report.history import read_metrics
 
-Call = Callable[..., Said]
+Call = Callable[..., Result]
 TRAIN = ("train", "multi-task")
 TINY = {
     "rotation": {"width": 4, "side": 32, "blocks": 2, "norm": "group"},
@@ -61,16 +61,16 @@ def test_each_of_its_tasks_can_be_shown_and_evaluated(avssl: Call, together: Pat
 
 
 def test_the_same_command_again_says_that_it_is_finished(avssl: Call, together: Path):
-    said = avssl(*TRAIN, "--config", together / "config.yaml", "--out", together)
-    assert said.status == 0
-    assert "is finished" in said.out
+    result = avssl(*TRAIN, "--config", together / "config.yaml", "--out", together)
+    assert result.status == 0
+    assert "is finished" in result.out
 
 
 def test_flags_with_a_task_s_name_override_its_section(avssl: Call, clips: Path, tmp_path: Path):
     config = write_config(tmp_path / "config.yaml", clips, ["rotation", "shuffle-learn"], steps=1, controls=False)
     out = tmp_path / "run"
-    said = avssl(*TRAIN, "--config", config, "--out", out, "--rotation.flip", "off", "--shuffle-learn.grid", "1")
-    assert said.status == 0, said.err
+    result = avssl(*TRAIN, "--config", config, "--out", out, "--rotation.flip", "off", "--shuffle-learn.grid", "1")
+    assert result.status == 0, result.err
     saved = yaml.safe_load((out / "config.yaml").read_text())
     assert saved["rotation"]["flip"] == "off"
     assert saved["shuffle-learn"]["grid"] == 1
@@ -79,13 +79,13 @@ def test_flags_with_a_task_s_name_override_its_section(avssl: Call, clips: Path,
 
 def test_it_starts_from_the_encoders_of_another_run(avssl: Call, clips: Path, together: Path, tmp_path: Path):
     config = write_config(tmp_path / "config.yaml", clips, ["rotation", "shuffle-learn"], steps=1, controls=False)
-    said = avssl(*TRAIN, "--config", config, "--out", tmp_path / "run", "--init", together)
-    assert said.status == 0, said.err
+    result = avssl(*TRAIN, "--config", config, "--out", tmp_path / "run", "--init", together)
+    assert result.status == 0, result.err
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["init"] == str(together)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--tasks", "rotation"), "two tasks or more"),
         (("--tasks", "rotation,rotaton"), "rotaton"),
@@ -95,12 +95,12 @@ def test_it_starts_from_the_encoders_of_another_run(avssl: Call, clips: Path, to
     ],
 )
 def test_what_cannot_be_trained_together_is_told_in_a_line(
-    avssl: Call, clips: Path, tmp_path: Path, words: tuple[str, ...], said: str
+    avssl: Call, clips: Path, tmp_path: Path, words: tuple[str, ...], message: str
 ):
-    told = avssl(*TRAIN, *words, "--data", clips, "--out", tmp_path / "run")
-    assert told.status == 2
-    assert said in told.err
-    assert len(told.err.strip().splitlines()) == 1
+    result = avssl(*TRAIN, *words, "--data", clips, "--out", tmp_path / "run")
+    assert result.status == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -118,9 +118,9 @@ def test_a_control_has_the_encoder_that_the_task_was_trained_on(together: Path):
 
 def test_what_is_said_of_a_shared_encoder_must_be_what_builds_it(avssl: Call, clips: Path, tmp_path: Path):
     config = write_config(tmp_path / "c.yaml", clips, ["rotation", "shuffle-learn"])
-    said = avssl(*TRAIN, "--config", config, "--out", tmp_path / "run", "--shuffle-learn.width", "9")
-    assert said.status == 2
-    assert "--shuffle-learn.width 9: the encoder is shared, and rotation" in said.err
-    said = avssl("show", "multi-task", "--run", tmp_path)
-    assert said.status == 2
-    assert "a task at a time" in said.err
+    result = avssl(*TRAIN, "--config", config, "--out", tmp_path / "run", "--shuffle-learn.width", "9")
+    assert result.status == 2
+    assert "--shuffle-learn.width 9: the encoder is shared, and rotation" in result.err
+    result = avssl("show", "multi-task", "--run", tmp_path)
+    assert result.status == 2
+    assert "a task at a time" in result.err

@@ -36,8 +36,8 @@ def _rows(place: Path) -> dict[tuple[str, str], dict]:
 def test_pictures_with_labels_beside_random_weights_and_another_run(avssl, run, pictures, tmp_path):
     other = write_run(tmp_path / "other")
     words = ("--beside", f"{other},{other}", "--stage", "conv1", "--neighbours", 3, "--queries", 4)
-    said = avssl("evaluate", "neighbors", "--run", run, "--data", pictures, "-o", tmp_path, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "neighbors", "--run", run, "--data", pictures, "-o", tmp_path, *words)
+    assert (result.status, result.err) == (0, "")
     rows = _rows(tmp_path / "neighbors.json")
     assert [name for name, _ in rows] == ["trained", "random", "other", "other-2", "gain"]
     row = rows["trained", "precision@3"]
@@ -56,8 +56,8 @@ def test_supervised_weights_stand_beside_where_they_are_given(avssl, run, tmp_pa
     torch.save(models.resnet18().state_dict(), tmp_path / "resnet18.pth")
     few = write_pictures(tmp_path / "few", each=2)
     words = ("--supervised", tmp_path / "resnet18.pth", "--neighbours", 2, "--queries", 2)
-    said = avssl("evaluate", "neighbors", "--run", run, "--data", few, "-o", tmp_path, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "neighbors", "--run", run, "--data", few, "-o", tmp_path, *words)
+    assert (result.status, result.err) == (0, "")
     rows = _rows(tmp_path / "neighbors.json")
     assert rows["supervised", "precision@2"]["note"] == "stage layer4"
     assert rows["trained", "precision@2"]["note"] == "stage conv2"
@@ -67,8 +67,10 @@ def test_patches_and_sounds_have_files_of_their_own(avssl, run, pictures, tmp_pa
     sounds = write_sounds(tmp_path / "sounds", each=4)
     for data, what in ((pictures, "patches"), (sounds, "sounds")):
         asked = ("--what", what) if what == "patches" else ()
-        said = avssl("evaluate", "neighbors", "--run", run, "--data", data, "-o", tmp_path / "out", "--each", 1, *asked)
-        assert (said.status, said.err) == (0, "")
+        result = avssl(
+            "evaluate", "neighbors", "--run", run, "--data", data, "-o", tmp_path / "out", "--each", 1, *asked
+        )
+        assert (result.status, result.err) == (0, "")
         assert ("trained", "precision@5") in _rows(tmp_path / "out" / f"neighbors-{what}.json")
         assert Image.open(tmp_path / "out" / f"neighbors-{what}.png").width > 600
 
@@ -106,14 +108,14 @@ def test_in_the_world_neighbours_are_asked_what_they_share(avssl, run, world, tm
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(avssl, run, pictures, words, line):
-    said = avssl("evaluate", "neighbors", *(word.format(run=run, data=pictures) for word in words))
-    assert said.status == 2
-    assert line in said.err
-    assert said.err.count("\n") == 1
-    assert said.err.startswith("avssl: ")
+    result = avssl("evaluate", "neighbors", *(word.format(run=run, data=pictures) for word in words))
+    assert result.status == 2
+    assert line in result.err
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("avssl: ")
 
 
 def test_help_says_what_neighbours_are_for(avssl):
-    said = avssl("evaluate", "neighbors", "--help")
-    assert said.status == 0
-    assert "never from the query's own source" in said.out
+    result = avssl("evaluate", "neighbors", "--help")
+    assert result.status == 0
+    assert "never from the query's own source" in result.out

@@ -39,16 +39,16 @@ def call(own: Path, *words: str | Path, file: str = "upside_down.py") -> subproc
 
 
 def test_it_is_named_in_the_help_without_being_imported(own: Path):
-    said = call(own, "train", "--help")
-    assert said.returncode == 0
-    assert "Was this picture turned upside down?" in said.stdout
+    result = call(own, "train", "--help")
+    assert result.returncode == 0
+    assert "Was this picture turned upside down?" in result.stdout
 
 
 def test_it_is_trained_judged_and_shown_from_the_command_line(own: Path):
     run = own / "run"
     words = ("train", "upside-down", "--data", "photos", "--out", run, "--steps", "40", "--learning-rate", "0.01")
-    said = call(own, *words, *BRIEF, "--control-puzzles", "64", "--workers", "1", "--warmup-steps", "0")
-    assert said.returncode == 0, said.stderr
+    result = call(own, *words, *BRIEF, "--control-puzzles", "64", "--workers", "1", "--warmup-steps", "0")
+    assert result.returncode == 0, result.stderr
     rows = {row["name"]: row for row in json.loads((run / "results" / "controls.json").read_text())}
     assert {"trained", "untrained", "shuffled-labels"} <= set(rows)
     assert rows["trained"]["value"] > 0.9
@@ -60,22 +60,22 @@ def test_it_is_trained_judged_and_shown_from_the_command_line(own: Path):
 
 def test_it_shares_an_encoder_with_a_built_in_task(own: Path):
     tasks = ("--tasks", "upside-down,rotation", "--data", "photos", "--steps", "2", "--workers", "0", "--no-controls")
-    said = call(own, "train", "multi-task", *tasks, "--batch-size", "4", "--out", own / "both")
-    assert said.returncode == 0, said.stderr
+    result = call(own, "train", "multi-task", *tasks, "--batch-size", "4", "--out", own / "both")
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (None, "there is no such file"),
         ("raise ValueError('half done')", "cannot be imported (ValueError: half done)"),
         ("'''Nothing in here.'''", "registers no task 'wrong'"),
     ],
 )
-def test_a_file_that_is_no_task_is_told_in_a_line(own: Path, text: str | None, said: str):
+def test_a_file_that_is_no_task_is_told_in_a_line(own: Path, text: str | None, message: str):
     if text is not None:
         (own / "wrong.py").write_text(text)
-    told = call(own, "train", "wrong", file="wrong.py")
-    assert told.returncode == 2
-    assert said in told.stderr
-    assert "Traceback" not in told.stderr
+    result = call(own, "train", "wrong", file="wrong.py")
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

@@ -39,8 +39,8 @@ def _rows(place: Path) -> dict[str, dict]:
 @pytest.mark.parametrize("protocol", ["knn", "linear", "svm"])
 def test_a_probe_writes_rows_and_the_curve_over_depth(avssl, pictures, several, tmp_path, protocol):
     flags = ("--iterations", 10) if protocol == "linear" else ("--costs", "1") if protocol == "svm" else ()
-    said = avssl("evaluate", protocol, "--run", several, "--data", pictures, "-o", tmp_path, *flags)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", protocol, "--run", several, "--data", pictures, "-o", tmp_path, *flags)
+    assert (result.status, result.err) == (0, "")
     rows = _rows(tmp_path / f"{protocol}.json")
     assert {"trained/conv1", "random/conv2", "trained", "random", "pixels", "gain", "drop", "majority"} <= set(rows)
     assert rows["trained"]["n"] == 18
@@ -49,13 +49,13 @@ def test_a_probe_writes_rows_and_the_curve_over_depth(avssl, pictures, several, 
     assert rows["pixels"]["value"] > 0.6
     assert (tmp_path / f"{protocol}.png").is_file()
     assert (several / "results" / f"{protocol}.json").is_file()
-    assert "encoder vision of" in said.out
+    assert "encoder vision of" in result.out
 
 
 def test_low_shot_counts_labels(avssl, pictures, several, tmp_path):
     words = ("--shots", "1,4", "--samples", 2, "--stages", "conv2")
-    said = avssl("evaluate", "low-shot", "--run", several, "--data", pictures, "-o", tmp_path, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "low-shot", "--run", several, "--data", pictures, "-o", tmp_path, *words)
+    assert (result.status, result.err) == (0, "")
     rows = json.loads((tmp_path / "low-shot.json").read_text())
     assert {row["name"] for row in rows} == {"trained/conv2", "random/conv2", "pixels"}
     few = {"accuracy-1-a-class", "accuracy-4-a-class"}
@@ -64,19 +64,19 @@ def test_low_shot_counts_labels(avssl, pictures, several, tmp_path):
 
 def test_sounds_are_heard_by_the_audio_encoder_in_folds_beside_mfccs(avssl, sounds, several, tmp_path):
     words = ("--folds", "fold", "--moments", 2, "--iterations", 10)
-    said = avssl("evaluate", "linear", "--run", several, "--data", sounds, "-o", tmp_path, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "linear", "--run", several, "--data", sounds, "-o", tmp_path, *words)
+    assert (result.status, result.err) == (0, "")
     rows = _rows(tmp_path / "linear.json")
     assert rows["trained"]["n"] == 12
     assert rows["mfcc"]["value"] == 1.0
-    assert "encoder audio of" in said.out
+    assert "encoder audio of" in result.out
 
 
 def test_the_encoder_of_one_task_of_several_and_another_run_beside(avssl, pictures, several, tmp_path):
     other = write_run(tmp_path / "other")
     words = ("--encoder", "vision-jigsaw", "--beside", other, "--neighbours", "3")
-    said = avssl("evaluate", "knn", "--run", several, "--data", pictures, "-o", tmp_path, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "knn", "--run", several, "--data", pictures, "-o", tmp_path, *words)
+    assert (result.status, result.err) == (0, "")
     assert {"trained/conv1", "other/conv1"} <= set(_rows(tmp_path / "knn.json"))
 
 
@@ -98,25 +98,25 @@ def test_the_encoder_of_one_task_of_several_and_another_run_beside(avssl, pictur
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(avssl, pictures, several, words, line):
-    said = avssl("evaluate", *(word.format(run=several, data=pictures) for word in words))
-    assert said.status == 2
-    assert said.err.startswith("avssl: ")
-    assert line in said.err
-    assert said.err.count("\n") == 1
+    result = avssl("evaluate", *(word.format(run=several, data=pictures) for word in words))
+    assert result.status == 2
+    assert result.err.startswith("avssl: ")
+    assert line in result.err
+    assert result.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("protocol", ["knn", "linear", "svm", "low-shot"])
 def test_help_says_what_a_probe_does(avssl, protocol):
-    said = avssl("evaluate", protocol, "--help")
-    assert said.status == 0
-    assert f"avssl evaluate {protocol}" in said.out
-    assert "--folds" in said.out
+    result = avssl("evaluate", protocol, "--help")
+    assert result.status == 0
+    assert f"avssl evaluate {protocol}" in result.out
+    assert "--folds" in result.out
 
 
 def test_finetune_stands_beside_the_same_network_from_scratch(avssl, pictures, several, tmp_path):
     words = ("--steps", 2, "--batch-size", 4, "--labels", "2,0")
-    said = avssl("evaluate", "finetune", "--run", several, "--data", pictures, "-o", tmp_path, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "finetune", "--run", several, "--data", pictures, "-o", tmp_path, *words)
+    assert (result.status, result.err) == (0, "")
     rows = json.loads((tmp_path / "finetune.json").read_text())
     assert {row["name"] for row in rows} == {"trained", "random", "gain", "majority"}
     assert (tmp_path / "finetune.png").is_file()
@@ -125,6 +125,6 @@ def test_finetune_stands_beside_the_same_network_from_scratch(avssl, pictures, s
 
 def test_finetune_of_sounds_stands_beside_mfccs(avssl, sounds, several, tmp_path):
     words = ("--steps", 2, "--batch-size", 4, "--folds", "fold", "--moments", 1)
-    said = avssl("evaluate", "finetune", "--run", several, "--data", sounds, "-o", tmp_path, *words)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "finetune", "--run", several, "--data", sounds, "-o", tmp_path, *words)
+    assert (result.status, result.err) == (0, "")
     assert {"trained", "random", "mfcc"} <= set(_rows(tmp_path / "finetune.json"))

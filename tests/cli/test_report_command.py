@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from browser import opened
-from small_runs import Said
+from small_runs import Result
 
-Call = Callable[..., Said]
+Call = Callable[..., Result]
 
 
 def test_a_run_is_reported_and_its_retrieval_heard_from_there(avssl: Call, finished: Path, clips: Path, tmp_path: Path):
@@ -19,9 +19,9 @@ def test_a_run_is_reported_and_its_retrieval_heard_from_there(avssl: Call, finis
             result.unlink()
     assert avssl("evaluate", "retrieval", "--run", run, "--data", clips, "--draws", 20).status == 0
     page = tmp_path / "report.html"
-    said = avssl("report", run, "-o", page)
-    assert (said.status, said.err) == (0, "")
-    assert said.out.startswith(f"{page}: 1 run, ")
+    outcome = avssl("report", run, "-o", page)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.startswith(f"{page}: 1 run, ")
     with opened(page) as shown:
         widths = shown.picture_widths()
         assert len(widths) == 1
@@ -40,9 +40,9 @@ def test_without_a_place_the_page_lies_in_the_run_or_here(avssl: Call, tmp_path:
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.yaml").write_text("task: rotation\n")
     monkeypatch.chdir(tmp_path)
-    said = avssl("report", "one")
-    assert said.status == 0
-    assert "one: environment.json is not there" in said.out
+    result = avssl("report", "one")
+    assert result.status == 0
+    assert "one: environment.json is not there" in result.out
     assert (tmp_path / "one" / "report.html").read_text().startswith("<!doctype html>")
     assert avssl("report", "one", "two").status == 0
     assert "two" in (tmp_path / "report.html").read_text()
@@ -58,8 +58,8 @@ def test_what_a_user_can_cause_is_one_line(avssl: Call, tmp_path: Path):
         ((tmp_path / "run", "-o", "page.pdf"), "-o page.pdf must end in .html"),
         ((tmp_path / "run", "-o", tmp_path / "run" / "config.yaml" / "page.html"), "page.html"),
     ):
-        said = avssl("report", *words)
-        assert said.status == 2
-        assert line in said.err
-        assert len(said.err.strip().splitlines()) == 1
+        result = avssl("report", *words)
+        assert result.status == 2
+        assert line in result.err
+        assert len(result.err.strip().splitlines()) == 1
     assert not list(tmp_path.rglob("*.html"))

@@ -9,8 +9,8 @@ from probe_media import write_run
 
 
 def test_retrieval_writes_rows_both_ways_and_a_page(avssl, finished, clips, tmp_path):
-    said = avssl("evaluate", "retrieval", "--run", finished, "--data", clips, "-o", tmp_path, "--draws", 50)
-    assert (said.status, said.err) == (0, "")
+    result = avssl("evaluate", "retrieval", "--run", finished, "--data", clips, "-o", tmp_path, "--draws", 50)
+    assert (result.status, result.err) == (0, "")
     rows = {(row["name"], row["metric"]): row for row in json.loads((tmp_path / "retrieval.json").read_text())}
     for name in ("trained", "random", "shuffled-pairs"):
         for way in ("image-to-sound", "sound-to-image"):
@@ -23,6 +23,6 @@ def test_retrieval_writes_rows_both_ways_and_a_page(avssl, finished, clips, tmp_
 
 def test_a_run_without_sound_is_refused(avssl, clips, tmp_path):
     run = write_run(tmp_path / "run")
-    said = avssl("evaluate", "retrieval", "--run", run, "--data", clips)
-    assert said.status == 2
-    assert "no space where picture and sound meet" in said.err
+    result = avssl("evaluate", "retrieval", "--run", run, "--data", clips)
+    assert result.status == 2
+    assert "no space where picture and sound meet" in result.err

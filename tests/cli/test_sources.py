@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_runs import Said
+from small_runs import Result
 
 from avssl import tasks
 from avssl.errors import UserError
@@ -114,7 +114,7 @@ def test_test_data_of_sources_that_are_trained_on_are_named(
 
 
 def test_a_run_keeps_which_items_belong_together_and_how_that_was_found(
-    cuts: Path, tmp_path: Path, avssl: Callable[..., Said]
+    cuts: Path, tmp_path: Path, avssl: Callable[..., Result]
 ):
     train = ("train", "rotation", "--data", cuts, "--sources", "names", "--out", tmp_path / "run", "--no-controls")
     small = ("--width", "4", "--batch-size", "4", "--workers", "0", "--no-prepare", "--validation-puzzles", "4")

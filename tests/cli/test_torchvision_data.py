@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from small_runs import Said
+from small_runs import Result
 
 from avssl.errors import UserError
 from avssl.experiment.data import open_source
 from avssl.experiment.torchvision_data import open_torchvision
 
-Call = Callable[..., Said]
+Call = Callable[..., Result]
 
 
 def write_mnist(root: Path, train: int = 8, test: int = 4) -> np.ndarray:
@@ -68,11 +68,11 @@ def test_what_is_not_there_is_one_line(tmp_path: Path):
 
 def test_a_run_on_them_keeps_their_name_and_place(avssl: Call, tmp_path: Path):
     write_mnist(tmp_path / "data")
-    said = avssl(
+    result = avssl(
         *("train", "rotation", "--data", f"torchvision:MNIST:{tmp_path / 'data'}", "--out", tmp_path / "run"),
         *("--steps", "1", "--batch-size", "2", "--width", "4", "--workers", "0", "--validation-puzzles", "2"),
         *("--control-puzzles", "4", "--control-steps", "1", "--validation-share", "0.4"),
     )
-    assert said.status == 0, said.err
+    assert result.status == 0, result.err
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert config["data"] == f"torchvision:MNIST:{tmp_path / 'data'}"

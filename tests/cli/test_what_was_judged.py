@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from probe_media import write_pictures, write_run
-from small_runs import Said, write_clip
+from small_runs import Result, write_clip
 
 from avssl.evaluate.core.rows import ResultRow, read_rows
 from avssl.experiment.results import data_name, places, write_rows
 
-Call = Callable[..., Said]
+Call = Callable[..., Result]
 
 
 @pytest.mark.parametrize("protocol", ["retrieval", "neighbors"])
@@ -24,9 +24,9 @@ def test_what_judges_items_of_the_training_says_so(avssl: Call, clips: Path, fin
     for number, clip in enumerate(sorted(clips.iterdir())):
         shutil.copy(clip, copied / f"copy{number:02d}.mp4")
     learned = json.loads((finished / "data.json").read_text())["train"]["items"]
-    said = avssl("evaluate", protocol, "--run", finished, "--data", copied, "-o", tmp_path)
-    assert said.status == 0, said.err
-    assert f"trained on {learned} of the 12 items in {copied}: these figures are not held-out" in said.out
+    result = avssl("evaluate", protocol, "--run", finished, "--data", copied, "-o", tmp_path)
+    assert result.status == 0, result.err
+    assert f"trained on {learned} of the 12 items in {copied}: these figures are not held-out" in result.out
     for row in read_rows(tmp_path / f"{protocol}.json"):
         assert row.split == "train" and row.note.startswith(f"trained on {learned} of the 12 items")
     for number in range(3):
@@ -43,13 +43,13 @@ def test_two_data_sets_have_files_of_their_own_and_titles_name_what_was_judged(a
     write_pictures(tmp_path / "photos", each=8, seed=2)
     words = ("evaluate", "knn", "--run", run, "--stages", "conv1")
     lab = ("--data", tmp_path / "lab/train", "--test", tmp_path / "lab/test")
-    said = avssl(*words, *lab)
-    assert said.status == 0, said.err
-    assert f"on 12 items of {tmp_path / 'lab/test'}" in said.out
-    assert f"items of {tmp_path / 'lab/train'}" not in said.out
+    result = avssl(*words, *lab)
+    assert result.status == 0, result.err
+    assert f"on 12 items of {tmp_path / 'lab/test'}" in result.out
+    assert f"items of {tmp_path / 'lab/train'}" not in result.out
     first = (run / "results/knn.json").read_bytes()
-    said = avssl(*words, "--data", tmp_path / "photos")
-    assert f"rows in {run / 'results/knn-photos.json'}" in said.out
+    result = avssl(*words, "--data", tmp_path / "photos")
+    assert f"rows in {run / 'results/knn-photos.json'}" in result.out
     assert (run / "results/knn.json").read_bytes() == first and (run / "results/knn-photos.png").is_file()
     assert {row.data for row in read_rows(run / "results/knn-photos.json")} == {str(tmp_path / "photos")}
     assert f"rows in {run / 'results/knn.json'}" in avssl(*words, *lab).out, "the same data have the same file"
@@ -65,9 +65,9 @@ def test_judged_sources_that_a_division_also_learns_from_are_told(avssl: Call, t
     rows = [f"{file.relative_to(tmp_path)},{file.parent.name},{k % 2},s{k // 2}" for k, file in enumerate(files)]
     (tmp_path / "t.csv").write_text("path,label,fold,film\n" + "\n".join(rows) + "\n")
     words = ("evaluate", "knn", "--run", run, "--stages", "conv1", "--data", tmp_path / "t.csv", "--folds", "fold")
-    said = avssl(*words, "--sources", "film")
-    assert said.status == 0, said.err
-    assert "fold 0: 12 of the 12 evaluated sources are also in the training part (s0 …)" in said.out
+    result = avssl(*words, "--sources", "film")
+    assert result.status == 0, result.err
+    assert "fold 0: 12 of the 12 evaluated sources are also in the training part (s0 …)" in result.out
     assert "also in the training part" not in avssl(*words, "--sources", "none").out
 
 

@@ -120,7 +120,7 @@ def test_several_tasks_train_on_one_encoder(clips: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"stepz": 3}, "no option is called 'stepz'; did you mean 'steps'"),
         ({"steps": "few"}, "steps wants a whole number or None, not 'few'"),
@@ -128,10 +128,12 @@ def test_several_tasks_train_on_one_encoder(clips: Path, tmp_path: Path) -> None
         ({"steps": 1, "minutes": 1}, "give one of steps and minutes, not both"),
     ],
 )
-def test_a_wrong_option_is_told_in_a_line(clips: Path, tmp_path: Path, options: dict[str, object], said: str) -> None:
+def test_a_wrong_option_is_told_in_a_line(
+    clips: Path, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
     with pytest.raises(UserError) as caught:
         avssl.train("av-correspondence", clips, tmp_path / "run", **options)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 

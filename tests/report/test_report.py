@@ -160,7 +160,7 @@ def test_what_a_run_lacks_is_said_with_the_command_that_makes_it(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("results/controls.json", '[{"name": ', "results/controls.json is damaged (line 1): it is no JSON"),
         ("results/controls.json", b"\xff\xfe\x00", "results/controls.json is damaged: it is no JSON"),
@@ -186,12 +186,12 @@ def test_what_a_run_lacks_is_said_with_the_command_that_makes_it(tmp_path: Path)
         ("localized.json", "{", "localized.json is damaged"),
     ],
 )
-def test_damage_costs_a_line_and_nothing_else(tmp_path: Path, name: str, content: str | bytes, said: str):
+def test_damage_costs_a_line_and_nothing_else(tmp_path: Path, name: str, content: str | bytes, message: str):
     folder = write_made_run(tmp_path / "run")
     (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     page, _ = report(folder)
     text = words(page).replace("&#34;", '"')
-    assert said in text
+    assert message in text
     assert "learning_rate" in text
     assert "nan" not in text.lower()
 

@@ -191,7 +191,7 @@ def test_the_network_sees_tiles_in_the_order_shown():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"cell": 14, "tile": 13, "channel_jitter": 2}, r"--tile \(13\) and --channel-jitter \(2"),
         ({"channel_jitter": -1}, r"--channel-jitter \(-1"),
@@ -199,8 +199,8 @@ def test_the_network_sees_tiles_in_the_order_shown():
         ({"permutations": 25, "tiles": 2}, "between 1 and 24"),
     ],
 )
-def test_a_jigsaw_that_cannot_be_cut_is_refused(options, said):
-    with pytest.raises(UserError, match=said):
+def test_a_jigsaw_that_cannot_be_cut_is_refused(options, message):
+    with pytest.raises(UserError, match=message):
         Jigsaw(JigsawOptions(**options))
 
 

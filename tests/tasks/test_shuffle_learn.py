@@ -138,14 +138,14 @@ def test_swapping_frames_changes_the_answer_and_differences_need_no_order(differ
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"gap_min": 0.2, "tau_max": 0.1}, "gap-min"),
         ({"positives": 0.0}, "positives"),
     ],
 )
-def test_options_that_make_no_puzzle_are_refused(options, said):
-    with pytest.raises(UserError, match=said):
+def test_options_that_make_no_puzzle_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
         task_of(**options)
 
 

@@ -110,7 +110,7 @@ def test_the_localization_preset_has_twice_as_many_clips_of_several_objects() ->
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"preset": "nothing"}, "preset"),
         ({"size": 33}, "size"),
@@ -123,8 +123,8 @@ def test_the_localization_preset_has_twice_as_many_clips_of_several_objects() ->
         ({"motions": {"bounce": -1.0, "fall": 2.0}}, "0 or more"),
     ],
 )
-def test_settings_that_make_no_world_are_refused_in_a_line(values: dict[str, object], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_settings_that_make_no_world_are_refused_in_a_line(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         Settings(**values)  # type: ignore[arg-type]
 
 
