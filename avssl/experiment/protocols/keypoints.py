@@ -62,7 +62,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     encoder = subject.image_encoder(options.encoder)
     people, train, test, how = _people(options)
     chosen = evaluated_people(people, test, choose_unit(people.part(test), options.unit, options.alpha))
-    division = f"{len(train)} learned from, {len(chosen.items)} evaluated, {how}"
+    division = f"{len(train)} for training, {len(chosen.items)} evaluated, {how}"
     log(f"{len(people)} people of {people.skeleton.name}: {division}")
     looks = PoseInputs(people, options.side or encoder.side, PoseAugmentation(options.turn, flip=options.flip))
     how = "fine-tuned" if options.finetune else "frozen"
