@@ -14,6 +14,7 @@ from avssl.media.facts import Facts, Media
 from avssl.options import check_bounds
 from avssl.options import option as option  # noqa: PLC0414  tasks of one's own take it from here
 from avssl.samplers.keys import Key
+from avssl.samplers.pictures import Cropping
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -104,12 +105,17 @@ class Task(ABC):
         """Restore a :meth:`state`."""
 
     def stored_side(self) -> int | None:
-        """Pixels of the shorter side that stored pictures need, so that none is scaled up; None keeps them whole."""
-        return None
+        """Pixels of the shorter side that stored pictures need, so that none is scaled up; None keeps them whole.
+
+        Unless a task says otherwise, what its options ``side``, ``crop_low`` and ``crop_high`` ask for, if it has them.
+        """
+        side = getattr(self.options, "side", None)
+        low, high = (float(getattr(self.options, name, 1.0)) for name in ("crop_low", "crop_high"))
+        return None if side is None else Cropping(int(side), low, high).stored_side()
 
     def sound_rate(self) -> int | None:
-        """Samples a second of the sound that the task hears; None where it hears none."""
-        return None
+        """Samples a second of the sound that the task hears: its option ``rate``; None where it has none."""
+        return getattr(self.options, "rate", None)
 
     def length(self, media: Media) -> int:
         """Puzzles in one epoch. Keys of an epoch have index 0 … length - 1."""

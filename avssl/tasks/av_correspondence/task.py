@@ -56,12 +56,6 @@ class AVCorrespondence(Task):
         self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, float] = {}
 
-    def stored_side(self) -> int | None:
-        return self._cropping.stored_side()
-
-    def sound_rate(self) -> int | None:
-        return self.options.rate
-
     # --- data -------------------------------------------------------------------------------------------
 
     def unusable(self, facts: Facts) -> str | None:

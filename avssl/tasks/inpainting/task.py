@@ -54,9 +54,6 @@ class Inpainting(PictureTask):
     def input_side(self) -> int:
         return self.options.side
 
-    def stored_side(self) -> int | None:
-        return self._cropping.stored_side()
-
     # --- data -------------------------------------------------------------------------------------------
 
     def fit_statistics(self, media: Media, seed: int) -> None:

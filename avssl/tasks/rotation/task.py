@@ -49,9 +49,6 @@ class Rotation(ClassTask):
     def smoothing(self) -> float:
         return self.options.smoothing
 
-    def stored_side(self) -> int | None:
-        return self._cropping.stored_side()
-
     # --- data -------------------------------------------------------------------------------------------
 
     def draw(self, media: Media, key: Key) -> RotationPuzzle:

@@ -58,9 +58,6 @@ class ShuffleLearn(PictureTask):
     def input_side(self) -> int:
         return self.options.side
 
-    def stored_side(self) -> int | None:
-        return self._cropping.stored_side()
-
     # --- data -------------------------------------------------------------------------------------------
 
     def unusable(self, facts: Facts) -> str | None:
