@@ -14,6 +14,7 @@ import avssl
 from avssl.errors import UserError
 from avssl.evaluate.data.load_run import open_run
 from avssl.localization.localizer import open_localizer
+from avssl.networks.exporting import Portable, exported
 
 timm = pytest.importorskip("timm", reason="the extra [timm] is not installed")
 
@@ -92,3 +93,12 @@ def test_a_side_that_patches_do_not_fit_and_a_file_that_is_frozen_are_refused_be
         train("rotation", data, tmp_path / "run", side=40)
     with pytest.raises(UserError, match="ONNX file is frozen"):
         train("rotation", data, tmp_path / "run", vision="encoder.onnx")
+
+
+def test_two_tasks_share_a_vit_though_their_pictures_are_of_two_sizes_and_it_is_exported(data, tmp_path):
+    common = {name: value for name, value in COMMON.items() if name != "vision"}
+    own = {"rotation": {"side": 32, "vision": VIT}, "colorization": {"side": 48, "vision": VIT, "head_width": 8}}
+    run = avssl.train(list(own), data / "pictures", tmp_path / "run", mix="joint", **common, **own)
+    assert sorted(run.encoders) == ["vision", "vision-colorization"]
+    made = exported(Portable(run.encoders["vision"]), "torch-export", {})
+    assert made.difference < 1e-4 * made.largest
