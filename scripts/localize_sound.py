@@ -1,6 +1,6 @@
 """Where does the sound of a video come from?   python scripts/localize_sound.py VIDEO -o OUT.mp4 [--run RUN]
 
-The same as ``avssl localize``; ``--help`` tells the options.
+The same as ``avssl localize``; ``--help`` lists the options.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ WIDEST = 4
 """A picture is given to the network at most so many times as long as it is wide; beyond that it is squeezed."""
 
 SILENT_DB = -90.0
-"""Sound quieter than this (RMS, dB of full scale) is digital silence: nothing is heard, whatever a network says."""
+"""Sound quieter than this (RMS, dB of full scale) is digital silence: nothing is heard, whatever a network predicts."""
 
 
 class Localizer:
@@ -33,7 +33,7 @@ class Localizer:
         threshold: the logit from which something counts as heard in the picture.
 
     Raises:
-        UserError: the model cannot say where a sound comes from.
+        UserError: the model has no map (its fusion is not avol).
     """
 
     def __init__(self, model: Model, threshold: float = 0.0) -> None:

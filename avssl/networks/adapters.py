@@ -67,7 +67,7 @@ class ModuleEncoder(nn.Module):
         return next(reversed(self.stages(x).values()))
 
     def describe(self) -> dict[str, Any]:
-        """What tells this encoder from others: a digest of what it gives, since a function cannot be written down."""
+        """Identifies this encoder: a digest of its output, since a function cannot be serialised."""
         state = hashlib.blake2b(digest_size=16)
         for name, one in self._on_example().items():
             state.update(name.encode())

@@ -35,7 +35,7 @@ class Encoder(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """``type`` and ``config``, plain values: with the weights they say all that the encoder is."""
+        """``type`` and ``config``, plain values: with the weights they define the encoder completely."""
         ...
 
     # What torch.nn.Module brings along; called, an encoder gives its last map.

@@ -124,7 +124,7 @@ class FrontEnd(nn.Module):
         """The log-spectrogram before mean and std: (N, bands, frames)."""
         name = self.config.name
         with torch.autocast(waveform.device.type, enabled=False):
-            # Single precision cannot tell what lies 80 dB of amplitude below the loudest; Apple's GPUs know no other.
+            # Single precision cannot resolve 80 dB of amplitude below the loudest; Apple's GPUs have no other.
             exact = name.startswith(("openl3-training", "openl3-release")) and waveform.device.type != "mps"
             kind = torch.float64 if exact else torch.float32
             waveform = nn.functional.pad(waveform.to(kind), self.padding(waveform.shape[-1]))

@@ -129,12 +129,12 @@ def onnx_encoder(
         samples = shape[1] if isinstance(shape[1], int) else None
         seconds = seconds or float(facts.get("seconds", 0)) or (samples / rate if samples and rate else 0.0)
         if not rate or not seconds:
-            raise UserError(f"{path} takes waveforms; say rate=… and seconds=…")
+            raise UserError(f"{path} takes waveforms; give rate=… and seconds=…")
         return OnnxSounds(net, rate=rate, seconds=seconds).eval()
     fixed = shape[2] if len(shape) == 4 and isinstance(shape[2], int) else 0
     side = side or int(facts.get("side", 0)) or fixed
     if len(shape) != 4 or not side:
-        raise UserError(f"{path} takes inputs {tuple(shape)}, not pictures (N, 3, side, side); or say side=…")
+        raise UserError(f"{path} takes inputs {tuple(shape)}, not pictures (N, 3, side, side); or give side=…")
     plain = net.input.type == "tensor(uint8)"
     mean, std = (mean or ((0.0,) * 3 if plain else MEAN)), (std or ((1.0,) * 3 if plain else STD))
     return OnnxImages(net, side=side, mean=mean, std=std).eval()
@@ -143,7 +143,7 @@ def onnx_encoder(
 def permuted(encoder: ImageModule | WaveformModule) -> None:
     """Permute the entries of each weight of an ONNX encoder in place, from torch's global random state.
 
-    Constants and vectors, such as biases and statistics of batch norms, stay: what is lost is what the weights say.
+    Constants and vectors, such as biases and statistics of batch norms, stay: only what the weights learned is lost.
 
     Raises:
         UserError: the package onnx is missing.

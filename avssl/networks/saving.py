@@ -72,7 +72,7 @@ def load_module(stem: Path) -> nn.Module:
 
 
 def describe(stem: Path) -> dict[str, Any]:
-    """What ``stem.json`` says of a module: its type, its config, and by "beside" the modules that lie with it.
+    """What ``stem.json`` holds of a module: its type, its config, and by "beside" the modules that lie with it.
 
     Raises:
         UserError: it is missing or damaged.

@@ -8,7 +8,7 @@ from torch import nn
 
 @torch.no_grad()
 def reset_weights(module: nn.Module) -> None:
-    """Draw all weights anew from torch's global random state.
+    """Initialise all weights again from torch's global random state.
 
     Convolutions of pictures are drawn He-normal, other layers as they draw themselves. Parameters that belong to no
     such layer (the class token and the positions of a ViT) have their values permuted: their mean and spread stay, and

@@ -104,7 +104,7 @@ def foreign_trunk(config: VisionConfig, state: State | None = None) -> ForeignTr
         return TimmTrunk(name, config.side, config.arguments, state)
     if library == "torchvision":
         return TorchvisionTrunk(name, config.side, state)
-    raise UserError(f"no networks are taken from {library!r}; say timm:NAME or torchvision:NAME")
+    raise UserError(f"no networks are taken from {library!r}; give timm:NAME or torchvision:NAME")
 
 
 def _trunk(config: VisionConfig) -> VisionTrunk | ForeignTrunk:

@@ -29,7 +29,7 @@ class Protocol:
 PROTOCOLS = {
     "controls": Protocol(
         "Controls",
-        "The trained network on held-out puzzles, beside what must stay at chance. A control above chance says that "
+        "The trained network on held-out puzzles, beside what must stay at chance. A control above chance means that "
         "the puzzle gives its answer away.",
         expected=True,
     ),
@@ -48,7 +48,7 @@ PROTOCOLS = {
     ),
     "knn": Protocol(
         "k nearest neighbours by stage",
-        "How well the nearest neighbours in the frozen features of each stage tell the label.",
+        "How well the nearest neighbours in the frozen features of each stage predict the label.",
         "avssl evaluate knn --run RUN --data D",
         chart="depth",
     ),

@@ -97,7 +97,7 @@ def _letter(number: int) -> str:
 
 
 def _short_names(folders: Sequence[Path]) -> list[str]:
-    """The last parts of each path, as many as tell all of them apart."""
+    """The last parts of each path, as many as distinguish all of them."""
     for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
         names = ["/".join(folder.parts[-depth:]) for folder in folders]
         if len(set(names)) == len(names):
@@ -134,7 +134,7 @@ def _read_run(folder: Path, name: str, letter: str) -> RunParts:
 
 
 def _read_json(path: Path, folder: Path, faults: list[str]) -> Any:
-    """What a JSON file says; None with a line about it if it cannot be read."""
+    """The content of a JSON file; None with a line about it if it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -207,7 +207,7 @@ def _levels(folder: Path, faults: list[str]) -> dict[str, TaskLevels]:
 
 
 def _demos(folder: Path, faults: list[str]) -> dict[Path, Mapping[str, Any]]:
-    """Strips of moments that ``avssl localize`` wrote into the run, with what it said."""
+    """Strips of frames that ``avssl localize`` wrote into the run, with their verdict."""
     found: dict[Path, Mapping[str, Any]] = {}
     for picture in [*sorted(folder.glob("*.png")), *sorted((folder / "results").glob("*.png"))]:
         beside = picture.with_suffix(".json")

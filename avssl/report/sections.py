@@ -21,7 +21,7 @@ from avssl.report.run_parts import RunParts
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture of a run, and what is said below it."""
+    """A picture of a run, and its caption."""
 
     letter: str
     picture: Picture
@@ -145,7 +145,7 @@ def _section(
                 shown += pictures.show(
                     run, path, f"{Path(str(told.get('file', path))).name}: {told['verdict']}", *_film(path, page)
                 )
-            elif chart is None or path.stem != name:  # a chart says what the picture of this name does, and more
+            elif chart is None or path.stem != name:  # a chart shows what the picture of this name does, and more
                 shown += pictures.show(run, path, path.stem)
         beside = run.path / "results" / f"{name}.html"
         if beside.exists():
@@ -176,7 +176,7 @@ def _section(
 
 
 def _verdicts(runs: Sequence[RunParts]) -> list[tuple[str, str]]:
-    """What the controls of each run say; of several tasks one sentence a task."""
+    """What the controls of each run show; of several tasks one sentence a task."""
     found = []
     for run in runs:
         rows = run.rows.get("controls", [])

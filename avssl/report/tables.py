@@ -75,7 +75,7 @@ def print_rows(
 ) -> None:
     """Each row with its interval, chance and number; a mark where the interval holds chance.
 
-    What all notes begin with is said once, above; on a narrow terminal the notes stand below the figures.
+    The common beginning of all notes stands once, above; on a narrow terminal the notes stand below the figures.
     """
     if not rows:
         return

@@ -79,7 +79,7 @@ def training_chart(
         points = {split: _points(lines, measure, split) for split in ("train", "val")}
         name = f"{letter} {{}}".lstrip()
         train, val = (run_tone(letter), run_tone(letter)) if letter else ("train", "val")
-        if len(points["train"]) >= 20:  # below that a smoothed line says nothing that the points do not
+        if len(points["train"]) >= 20:  # below that a smoothed line shows nothing that the points do not
             if not letter:
                 drawn.append(Line("training", train, points["train"], style="pale"))
             mean = smoothed(y for _, y in points["train"])

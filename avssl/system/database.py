@@ -1,4 +1,4 @@
-"""A small database in the cache, for what can be computed again: made anew if damaged, done without if unavailable."""
+"""A small database in the cache, for what can be computed again: made again if damaged, done without if unavailable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cached_database(name: str, create: str, probe: str) -> Iterator[sqlite3.Conn
     """
     place = cache_folder() / name
     cache = _connected(place, create, probe)
-    if cache is None and place.is_file():  # damaged: made anew
+    if cache is None and place.is_file():  # damaged: made again
         with suppress(OSError):
             place.unlink()
         cache = _connected(place, create, probe)

@@ -26,7 +26,7 @@ class NotebookBar:
         self._handle: Any = show({"text/plain": ""}, raw=True, display_id=True)
 
     def update(self, share: float | None, text: str) -> None:
-        """Show how much is done, from 0 to 1 (None: nobody knows), and the text."""
+        """Show how much is done, from 0 to 1 (None: unknown), and the text."""
         value = "" if share is None else f' value="{share:.4f}"'
         html = f'<progress{value} style="width: 12em"></progress> {escape(text)}'
         self._handle.update({"text/html": html, "text/plain": text}, raw=True)

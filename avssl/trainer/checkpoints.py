@@ -89,7 +89,7 @@ class Checkpoints:
             self._best_seen = {step: _best_of(state)}
             return state
         if damaged:
-            raise UserError(f"no checkpoint in {self.folder} can be read; remove the run folder to start anew")
+            raise UserError(f"no checkpoint in {self.folder} can be read; remove the run folder to start again")
         return None
 
     def last(self) -> dict[str, Any] | None:

@@ -87,7 +87,7 @@ class World:
         """Where the block fails for one rank, every rank leaves with an error instead of waiting for ever.
 
         Raises:
-            UserError: the rank's own, or one that says that another process failed.
+            UserError: the rank's own, or one that another process failed.
         """
         error: UserError | None = None
         try:
@@ -98,7 +98,7 @@ class World:
         if error is not None:
             raise error
         if failed:
-            raise UserError("stopped, because another process of this training could not go on; it says why")
+            raise UserError("stopped, because another process of this training failed; see its message")
 
 
 def join() -> World:

@@ -211,7 +211,7 @@ class _Training:
         if not few and self.tally.passed_over > max(FEW_BAD, BAD_SHARE * drawn):
             raise UserError(
                 f"{len(self._bad_files)} files could not be read in drawing {drawn} puzzles; "
-                "`avssl index` says what is wrong with each file"
+                "`avssl index` lists what is wrong with each file"
             )
 
     def _train(self, fetched: Fetched, share: float) -> None:

@@ -68,5 +68,5 @@ class TrainOptions:
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
         if len(budgets) != 1:
             given = "none is given" if not budgets else f"--{' and --'.join(budgets)} are given"
-            raise UserError(f"say how long to train with one of --steps, --epochs and --minutes; {given}")
+            raise UserError(f"give one of --steps, --epochs and --minutes; {given}")
         check_bounds(self)

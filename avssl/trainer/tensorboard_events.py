@@ -28,7 +28,7 @@ class EventFile:
 
     def __init__(self, folder: Path, purge_step: int | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        # The name must sort by time and hold "tfevents"; a run started anew in the same second appends to it.
+        # The name must sort by time and hold "tfevents"; a run started again in the same second appends to it.
         self._file = (folder / f"events.out.tfevents.{int(time.time()):010d}.avssl").open("ab")
         self._records = RecordWriter(self._file)
         self._write(Event(file_version="brain.Event:2"))

@@ -119,5 +119,5 @@ def _read(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete the folder to make the world anew") from None
+        raise UserError(f"{path}: cannot be read ({error}); delete the folder to make the world again") from None
     return content if isinstance(content, dict) else {}

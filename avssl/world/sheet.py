@@ -60,7 +60,7 @@ def draw_sheet(paths: list[Path], out: Path) -> None:
         place = (_MARGIN + column * (_WIDTH + _MARGIN), _MARGIN + row * (_HEIGHT + _MARGIN))
         sheet.paste(_card(_read(path)), place)
     packed = io.BytesIO()
-    # A palette keeps the file small; at this many colours nobody sees the difference.
+    # A palette keeps the file small; at this many colours the difference is invisible.
     sheet.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3).save(packed, "PNG", optimize=True)
     write_whole(out, packed.getvalue())
 

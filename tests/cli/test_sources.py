@@ -90,7 +90,7 @@ def test_a_column_of_the_table_is_taken_alone(cuts: Path, caplog: pytest.LogCapt
         + "\n"
     )
     parts_of(DataOptions(data=str(cuts / "two.csv"), sources="names", prepare=False))
-    assert "; --sources none keeps to what is told" in " ".join(caplog.messages)
+    assert "; --sources none keeps to the given sources" in " ".join(caplog.messages)
     with pytest.raises(UserError, match="--sources room: is none of content, names, none"):
         parts_of(DataOptions(data=str(cuts), sources="room"))
     with pytest.raises(UserError, match="contradict each other"):

@@ -83,7 +83,7 @@ def test_what_is_taught_is_caught_where_it_is_seen_and_without_that_shuffled_ans
 
 
 def test_a_control_that_sees_nothing_of_the_leak_is_blind():
-    # A mark in the picture says nothing to a control that only hears.
+    # A mark in the picture is invisible to a control that only hears.
     task = made("av-correspondence")
     drawn = drawn_of(task, ToyVideos(32))
     found = caught("audio-only", task.controls()["audio-only"], drawn, leak=Leak(mark, "a mark"))

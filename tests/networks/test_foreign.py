@@ -76,7 +76,7 @@ def test_a_cnn_of_timm_gives_its_stages():
     [
         ("timm:vit_smal_patch16_224", "did you mean .*vit_small_patch16_224"),
         ("torchvision:vit_b_61", "did you mean .*vit_b_16"),
-        ("timn:resnet18", "say timm:NAME or torchvision:NAME"),
+        ("timn:resnet18", "give timm:NAME or torchvision:NAME"),
         (VIT, "patches of 16 px, so that their side must be 48 or 64 px"),
     ],
 )

@@ -119,7 +119,7 @@ def test_a_file_that_is_bad_for_one_of_two_processes_ends_both_with_its_name(tmp
     assert finished(two) == [2, 2]
     said = (tmp_path / "log0").read_text() + (tmp_path / "log1").read_text()
     assert "avssl: toy-5.mp4 at 0.100 s: truncated" in said
-    assert "stopped, because another process of this training could not go on" in said
+    assert "stopped, because another process of this training failed" in said
     assert "Traceback" not in said
 
 

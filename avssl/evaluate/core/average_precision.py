@@ -58,7 +58,7 @@ def map_interval(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """95 % interval of mAP: whole clusters drawn again, each class's AP computed anew (see ``interval_of_draws``).
+    """95 % interval of mAP: clusters resampled, each class's AP computed again (see ``interval_of_draws``).
 
     A class that has no positive in a draw is left out of that draw's mean.
     """

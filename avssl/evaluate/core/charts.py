@@ -106,7 +106,7 @@ class Chart:
 
 
 def write_charts(charts: Sequence[Sequence[Chart | None]], path: Path, title: str = "") -> None:
-    """Write charts in rows as one PNG, which appears whole; None leaves a place that says so.
+    """Write charts in rows as one PNG, written atomically; None leaves an empty place with a note.
 
     Raises:
         UserError: no space, or no right to write.
@@ -141,7 +141,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 def svg_of(chart: Chart) -> str:
     """The chart as an SVG element for a page: text in the page's letters, colours as ``var(--TONE)``.
 
-    The attribute ``data-hover`` holds, as JSON, where the points are and what is said of each: "left", "right" and
+    The attribute ``data-hover`` holds, as JSON, where the points are and the text of each: "left", "right" and
     "width" in the SVG's own pixels; "lines" with "name", "tone" and "points" [x, y, place, value].
     """
     import matplotlib as mpl

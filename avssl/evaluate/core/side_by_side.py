@@ -1,4 +1,4 @@
-"""Rows of pictures under common headings: what is true beside what each network says."""
+"""Rows of pictures under common headings: ground truth beside each network's predictions."""
 
 from __future__ import annotations
 

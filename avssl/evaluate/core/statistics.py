@@ -366,6 +366,6 @@ def auc_interval(
     def of(chosen: NDArray[np.float64]) -> float:
         places = chosen.astype(np.int64)
         found = auc(predicted[places], true[places])
-        return 0.5 if math.isnan(found) else found  # a draw of one class says nothing
+        return 0.5 if math.isnan(found) else found  # a resample with one class only has no AUC
 
     return cluster_bootstrap(np.arange(len(predicted)), clusters, of, draws=draws, seed=seed, bounds=SHARE)

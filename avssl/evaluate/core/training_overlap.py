@@ -30,7 +30,7 @@ class Seen:
 
     @property
     def words(self) -> str:
-        """What a row's note says: "trained on 24 of the 32 items"; empty where nothing was."""
+        """The note of a row: "trained on 24 of the 32 items"; empty where nothing was."""
         if self.items:
             return f"trained on {self.items} of the {self.of_items} items"
         return f"{self.sources} of the {self.of_sources} sources were trained on" if self.sources else ""
@@ -71,7 +71,7 @@ def seen_files(train: Media, ours: Sequence[str]) -> list[bool]:
 
 
 def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
-    """Rows that say what of the evaluated data was trained on: in the split, in the note, and in figures.
+    """Rows marked with what of the evaluated data was trained on: in the split, in the note, and in figures.
 
     Rows of items that were learned from are of the split "train".
     """

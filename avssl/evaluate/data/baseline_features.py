@@ -1,4 +1,4 @@
-"""Features that nobody learned, as a control beside encoders: a small picture, or statistics of a sound's MFCCs."""
+"""Hand-made features, as a baseline beside encoders: a small picture, or statistics of a sound's MFCCs."""
 
 from __future__ import annotations
 

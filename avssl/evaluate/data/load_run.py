@@ -96,7 +96,7 @@ def _refuse_changed(folder: Path, config: Mapping[str, Any], checkpoint: Mapping
     """The config and what the tasks learned of their data must be those that the checkpoint was trained with.
 
     Raises:
-        UserError: a file has changed since. (Checkpoints of earlier versions do not tell of their config.)
+        UserError: a file has changed since. (Checkpoints of earlier versions do not contain a digest of their config.)
     """
     then = checkpoint.get("config")
     if isinstance(then, dict):

@@ -99,7 +99,7 @@ def column_of(table: str | Path, media: Media, column: str) -> list[str]:
             facts.path,
             os.path.relpath(facts.path, Path(table).absolute().parent),
         ):  # an empty cell
-            raise UserError(f"{table} says nothing of {facts.path} in its column {column!r}")
+            raise UserError(f"{table} has no value for {facts.path} in its column {column!r}")
         values.append(facts.source)
     return values
 

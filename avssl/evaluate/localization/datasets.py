@@ -52,7 +52,7 @@ class _Named:
         """The number of the first medium of this name; None if there is none.
 
         Raises:
-            UserError: several files of one kind have the name, and nothing says which is meant.
+            UserError: several files of one kind have the name.
         """
         found = [self._numbers[k] for k in self._index.find(name)]
         for kind in {self._facts[i].kind for i in found}:

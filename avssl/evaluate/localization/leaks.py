@@ -135,7 +135,7 @@ class Twins:
 
 def near_duplicates(train: Media, test: Media) -> list[Twins]:
     """Test items of which a picture is a copy of one of a training item, scaled, saved again or mirrored: the nearest
-    training item of each. Five pictures of a video are compared; plain ones say nothing."""
+    training item of each. Five pictures of a video are compared; plain ones are ignored."""
     from avssl.media.selection import Concatenated
     from avssl.media.sources.image_similarity import bits_apart, candidates
     from avssl.media.sources.trace_cache import traces_of
@@ -201,7 +201,7 @@ def _digests(place: Path, wanted: set[str]) -> dict[str, str]:
 
 
 def _numbered(paths: Sequence[str]) -> bool:
-    """Whether files in folders are called by mere numbers."""
+    """Whether the names of files in folders are only numbers."""
     return any(stem_of(path).isdigit() and PurePosixPath(_plain(path)).parent.name for path in paths)
 
 

@@ -114,12 +114,12 @@ def tied_share(m: Map, k: int) -> float:
 
 
 def area(truth: Map) -> int:
-    """Pixels of which the truth says anything: |G|."""
+    """Pixels inside the ground truth: |G|."""
     return int(np.count_nonzero(truth > 0))
 
 
 def is_constant(m: Map) -> bool:
-    """Whether the map says nothing: one value everywhere."""
+    """Whether the map is constant: one value everywhere."""
     return bool(m.max() == m.min())
 
 

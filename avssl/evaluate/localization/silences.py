@@ -1,6 +1,6 @@
 """Stretches in which nothing sounds, of kinds that training does not draw.
 
-Training learns to say "nothing" from steady coloured Gaussian noise (:mod:`avssl.samplers.silence`). What is evaluated
+Training learns to reject steady coloured Gaussian noise (:mod:`avssl.samplers.silence`). What is evaluated
 is of another make: a converter's quantised noise, mains hum with its harmonics, and a room whose modes ring and whose
 ventilation swells.
 """

@@ -251,7 +251,7 @@ def _swaps(world: World, model: MapMaker, chosen: Sequence[protocols.Protocol], 
         note = "the sound of a kind that is not in the picture, on the old truth"
         rows += _score("swap/other", [moment.item() for moment, _ in foreign], found, chosen, context, note)
     found = world.maps(model, world.several, world.silences(world.several, "zeros"))
-    note = "digital silence; what is left is what the picture alone says"
+    note = "digital silence: the map depends on the picture alone"
     rows += _score("silence", [moment.item() for moment in world.several], found, chosen, context, note)
     return rows
 

@@ -61,7 +61,7 @@ def draw_grid(
     *,
     across: int = 2,
 ) -> None:
-    """Each query with a line of neighbours for each encoder; a frame says whether they have the query's label.
+    """Each query with a line of neighbours for each encoder; the frame's colour shows whether they have its label.
 
     Args:
         queries: numbers of items.

@@ -104,7 +104,7 @@ def run_controls(
 
         found = trained(options.seed)
         if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):
-            log(f"control {name}: not at chance, perhaps by luck; {_MORE_NETWORKS} more will tell")
+            log(f"control {name}: not at chance, perhaps by chance variation; training {_MORE_NETWORKS} more")
             more = [trained(generator(options.seed, name, k).integers(2**31).item()) for k in range(_MORE_NETWORKS)]
             found = [mean_row(each) for each in zip(found, *more, strict=True)]
         rows += found
@@ -139,7 +139,7 @@ def _protocol(task: Task) -> ModuleType | None:
 def mean_row(rows: Sequence[ResultRow]) -> ResultRow:
     """The mean of one figure over networks, with Student's interval for the mean of such networks.
 
-    A network taught random answers is a random function, and what it says is no accident of sampling: over many
+    A network trained on random labels is a random function, and its deviation is no accident of sampling: over many
     puzzles it may lie above or below chance by more than the interval over puzzles. Their mean may not.
     """
     values = [row.value for row in rows]
@@ -164,7 +164,7 @@ def untrained(task: Task, seed: int) -> nn.Module:
 
 
 def verdict(rows: Sequence[ResultRow]) -> str:
-    """What was learned, on how many sources that rests, and whether a control says that the puzzle leaks.
+    """What was learned, on how many sources that rests, and whether a control shows that the puzzle leaks.
 
     It begins with what spoils the figure: test sources that were trained on. Below ``FEW`` sources it hedges, and
     says of controls at chance that they could not tell: no more is claimed of them than their intervals allow.
@@ -184,8 +184,8 @@ def _seen(trained: ResultRow) -> str:
     if not trained.seen:
         return ""
     return (
-        f"{trained.seen} of the {trained.sources} test sources were trained on: this is not a held-out figure and says "
-        "nothing about new sources."
+        f"{trained.seen} of the {trained.sources} test sources were trained on: this is not a held-out figure and does "
+        "not show how it does on new sources."
     )
 
 
@@ -203,7 +203,7 @@ def _learned(trained: ResultRow) -> str:
 
 
 def _leaks(trained: ResultRow, controls: Sequence[ResultRow]) -> str:
-    """What the controls say; nothing is claimed of one that could not have told a leak."""
+    """What the controls show; nothing is claimed of one that could not have shown a leak."""
     leaks = [row.name for row in controls if _beats_chance(row)]
     if leaks:
         return f"Beware: {' and '.join(leaks)} beat chance, so the puzzle leaks its answer."
@@ -214,7 +214,7 @@ def _leaks(trained: ResultRow, controls: Sequence[ResultRow]) -> str:
     if any(_few(row) for row in [trained, *controls]):
         return f"No control beats chance, but these are too few sources to tell whether {what}."
     blind = [
-        f"{row.name} by up to {row.high - (row.chance or 0):.0%}" for row in controls if not _could_tell(row, trained)
+        f"{row.name} by up to {row.high - (row.chance or 0):.0%}" for row in controls if not _could_show(row, trained)
     ]
     if blind:
         return f"No control beats chance, but {' and '.join(blind)} might: too few sources to tell whether {what}."
@@ -225,7 +225,7 @@ def _few(row: ResultRow) -> bool:
     return row.unit != "network" and 0 < row.clusters < FEW
 
 
-def _could_tell(control: ResultRow, trained: ResultRow) -> bool:
+def _could_show(control: ResultRow, trained: ResultRow) -> bool:
     """Whether the interval of a control at chance leaves less than half of what was learned to a leak.
 
     Where nothing is known to be learned there is nothing to be explained by one.

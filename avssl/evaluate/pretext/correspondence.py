@@ -27,7 +27,7 @@ PROTOCOL = "av-correspondence"
 
 @dataclass(frozen=True)
 class PairTruth:
-    """What the truth says of a pair: for the world the kinds, for labelled clips whether the labels differ."""
+    """The ground truth of a pair: for the world the kinds, for labelled clips whether the labels differ."""
 
     label: int
     visible: frozenset[str] | None
@@ -36,7 +36,7 @@ class PairTruth:
 
     @property
     def tells(self) -> bool:
-        """Whether the kinds tell the answer: a positive's sound is of something seen, a negative's of nothing seen."""
+        """Whether the kinds decide the label: a positive's sound is of something seen, a negative's of nothing seen."""
         if self.visible is None or not self.sounding:
             return False
         seen = self.sounding & self.visible

@@ -55,7 +55,7 @@ def seams(task: Any, batch: Batch) -> Tensor:
 
 
 def aberration(task: Any, batch: Batch) -> Tensor:
-    """By how much green is moved against red and blue in each patch: a lens tells so where in the picture it lies."""
+    """By how much green is moved against red and blue in each patch: for a lens it depends on the place."""
     first, second = _pairs(task, batch)
     moves = [_movement(patch[:, 1], (patch[:, 0] + patch[:, 2]) / 2) for patch in (first, second)]
     # Where a patch lies goes with where it moves its colours, and the answer with the difference of the two.
@@ -63,7 +63,7 @@ def aberration(task: Any, batch: Batch) -> Tensor:
 
 
 def levels(task: Any, batch: Batch) -> Tensor:
-    """Mean of each colour, and contrast, of each patch of a puzzle: what light and shade tell of the place."""
+    """Mean of each colour, and contrast, of each patch of a puzzle: light and shade depend on the place."""
     patches = task.fed(batch)
     told = torch.cat([patches.mean((2, 3)), patches.std((1, 2, 3))[:, None]], 1)
     return told[batch["chosen"]].flatten(1)
@@ -146,7 +146,7 @@ def brightening(task: Any, batch: Batch) -> Tensor:
 
 
 def sharpness(task: Any, batch: Batch) -> Tensor:
-    """By how much each two frames, as they are fed, differ in sharpness: a codec's traces tell its place in time."""
+    """By how much each two frames, as they are fed, differ in sharpness: a codec's traces reveal its place in time."""
     grey = blurred(batch["frames"], task.options.blur).float().mean(2)
     level = (grey[..., 1:] - grey[..., :-1]).abs().mean((2, 3))
     apart = torch.stack([level[:, 1] - level[:, 0], level[:, 1] - level[:, 2], level[:, 0] - level[:, 2]], 1)

@@ -252,7 +252,7 @@ _COUNTS = {"av-correspondence": 2, "shuffle-learn": 3, "rotation": 2, "relative-
 def _fitted(features: Tensor, label: Tensor, classes: int, seed: int) -> nn.Module:
     """Multinomial logistic regression on standardised features, with a little decay."""
     mean, std = features.mean(0), features.std(0)
-    # A cue that is the same in all puzzles up to rounding tells nothing; scaled up it would be noise to fit.
+    # A cue that is the same in all puzzles up to rounding is no cue; scaled up it would be noise to fit.
     std = torch.where(std > 1e-4, std, torch.full_like(std, torch.inf))
     generator = torch.Generator().manual_seed(seed)
     linear = nn.Linear(features.shape[1], classes)

@@ -21,7 +21,7 @@ class Shown(Protocol):
     """Items as the network sees them."""
 
     def training(self, item: int, rng: np.random.Generator) -> NDArray[Any]:
-        """One look at an item, drawn anew each time: (3, side, side) uint8, or (samples,) float32."""
+        """One augmented view of an item, drawn again each time: (3, side, side) uint8, or (samples,) float32."""
         ...
 
     def evaluation(self, item: int) -> NDArray[Any]:

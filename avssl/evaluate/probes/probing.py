@@ -73,7 +73,7 @@ class Learning:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a probe says of the items it is asked about.
+    """A probe's predictions of items.
 
     Attributes:
         scores: (items, classes).
@@ -224,7 +224,7 @@ def _best(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _shuffled(one: Encoded, stage: str, data: Labelled, probe: Probe, context: Context) -> list[ResultRow]:
-    """The mean over several shuffles: where classes lie apart, one shuffle labels a whole class right by luck."""
+    """The mean over several shuffles: where classes lie apart, one shuffle may label a whole class right by chance."""
     permuted = [probe_stage(one, stage, data, probe, context, shuffle).scores for shuffle in range(SHUFFLES)]
     note = f"{one.name}/{stage}, labels of the training part permuted, {SHUFFLES} times: must be at chance"
     each = [

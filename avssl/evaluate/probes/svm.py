@@ -74,7 +74,7 @@ class SVM(SVMChoices):
 
 
 def decide(known: Vectors, positive: NDArray[np.bool_], asked: Vectors, cost: float) -> Vectors:
-    """What the SVM of one class says of others: its signed distance, (asked,).
+    """The scores of the SVM of one class for other items: signed distances, (asked,).
 
     Args:
         known: (n, d).

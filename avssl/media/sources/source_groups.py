@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _HOW = {
-    "told": "as told",
+    "told": "as given",
     "file": "cut from one file",
     "names": "by name",
     "bytes": "by identical bytes",
@@ -30,7 +30,7 @@ class Likeness:
 
     Attributes:
         rule: "told", "file", "names", "bytes", "frames", "sound", "border" or "hum".
-        items: their numbers in the collection, ascending.
+        items: their indices in the collection, ascending.
         paths: their files, in the same order.
         words: the evidence, for people.
     """
@@ -79,8 +79,8 @@ class Sources:
                 for rule, groups in named.items()
             ]
             is_given = "told" in named
-            kept = "keeps to what is told" if is_given else "keeps each file separate"
-            way_out = "" if self._is_told() else f"; --sources none {kept}"
+            kept = "keeps to the given sources" if is_given else "keeps each file separate"
+            way_out = "" if self._is_given() else f"; --sources none {kept}"
             lines.append(f"{len(self.names)} items from {self.count} sources: {', '.join(grouped)}{way_out}")
         weaker: dict[str, list[Likeness]] = {}
         for warning in self.warnings:
@@ -93,7 +93,7 @@ class Sources:
             )
         return lines
 
-    def _is_told(self) -> bool:
+    def _is_given(self) -> bool:
         return all(group.rule in ("told", "file") for group in self.groups)
 
 

@@ -80,7 +80,7 @@ def test_folds_of_files_of_one_name_in_several_folders_are_those_of_their_own_ro
     assert found == [told["/".join(Path(media.facts(i).path).parts[-2:])] for i in range(len(media))]
     assert column_of(tmp_path / "t.csv", media.subset([20, 3]), "fold") == [found[20], found[3]]
     (tmp_path / "t.csv").write_text("path,label,fold\n" + "\n".join(rows[:-1]) + f"\n{names[-1]},cow,\n")
-    with pytest.raises(avssl.UserError, match=r"says nothing of .*cow/0007.png"):
+    with pytest.raises(avssl.UserError, match=r"has no value for .*cow/0007.png"):
         column_of(tmp_path / "t.csv", avssl.open(tmp_path / "t.csv", workers=0), "fold")
 
 

@@ -32,7 +32,7 @@ COCO_DETECTIONS = 100
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector says of a picture.
+    """The detections of a picture.
 
     Attributes:
         boxes: float (n, 4), pixels, continuous: the first pixel reaches from 0 to 1.
@@ -239,7 +239,7 @@ def coco_evaluation(detections: Sequence[Detections], truths: Sequence[Truth], c
         one["id"] = number  # 0 would read as "not matched"
     for number, one in enumerate(results, 1):
         one["id"] = number
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells of each of its steps
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints each of its steps
         sets = []
         for annotations in (objects, results):
             made = COCO()

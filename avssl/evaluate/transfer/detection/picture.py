@@ -33,7 +33,7 @@ GREY = "#b8b8b8"
 def draw_detections(
     path: Path, title: str, test: BoxSet, detections: Mapping[str, Sequence[Detections]], seed: int = 0
 ) -> None:
-    """Write a sheet of some evaluated pictures: their truth, then what each detector says.
+    """Write a sheet of some evaluated pictures: ground truth, then each detector's predictions.
 
     Args:
         path: the PNG; it appears whole.

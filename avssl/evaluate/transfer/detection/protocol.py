@@ -114,7 +114,7 @@ def fit(
 
 @torch.no_grad()
 def predict(network: Any, scenes: Sequence[BoxPicture]) -> list[Detections]:
-    """What a detector says of each picture; one at a time, so that the answer does not hang on the others' sizes."""
+    """The detections of each picture; one at a time, so that they do not depend on the sizes of the others."""
     device = next(network.parameters()).device
     found: list[Detections] = []
     for scene in scenes:

@@ -35,7 +35,9 @@ def errors_in_units(predicted: Floats, truth: Floats, unit: Floats) -> Floats:
         ValueError: a prediction is not finite, or the shapes differ.
     """
     if predicted.shape != truth.shape or len(unit) != len(truth):
-        raise ValueError(f"said {predicted.shape}, truth {truth.shape} and unit {unit.shape} do not fit together")
+        raise ValueError(
+            f"predictions {predicted.shape}, truth {truth.shape} and unit {unit.shape} do not fit together"
+        )
     if not np.isfinite(predicted).all():
         raise ValueError("a prediction is not finite")
     size = np.where(unit > 0, unit, np.nan)

@@ -128,7 +128,7 @@ def together(parts: Sequence[People], splits: Sequence[str]) -> People:
 
 
 def divide(people: People, share: float = 0.25, seed: int = 0) -> tuple[Indices, Indices, str]:
-    """People to learn from, people to evaluate on, and how they were told apart.
+    """People to learn from, people to evaluate on, and how they were divided.
 
     By the data set's own split if it has both parts; else a share of the groups, none of which is in both; of a single
     group (one film), a share of its pictures.

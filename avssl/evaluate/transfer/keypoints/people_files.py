@@ -201,7 +201,7 @@ def _lsp(stored: NDArray[Any], file: Path, pictures: Path | None) -> People:
     if stored.shape[:2] == (14, 3):  # extended: joints that are not labelled are 0, 0, 0
         table = stored.transpose(2, 0, 1).astype(float)
         joints = np.where(table[..., 2:] > 0, table[..., :2], np.nan)
-    elif stored.shape[:2] == (3, 14):  # all joints are labelled; the third row says which are hidden
+    elif stored.shape[:2] == (3, 14):  # all joints are labelled; the third row marks the hidden ones
         joints = stored.transpose(2, 1, 0)[..., :2].astype(float)
     else:
         raise UserError(f"{file}: joints is {stored.shape}; LSP's is 3 × 14 × people, LSP-extended's 14 × 3 × people")
@@ -285,6 +285,6 @@ def _check_pictures(people: People, file: Path) -> None:
     if missing:
         count = len(set(people.pictures))
         raise UserError(
-            f"{len(missing)} of the {count} pictures of {file} are missing, such as {missing[0]}; say where they are "
+            f"{len(missing)} of the {count} pictures of {file} are missing, such as {missing[0]}; name their folder "
             f"with --pictures FOLDER"
         )

@@ -40,7 +40,7 @@ def choose_unit(people: People, name: str | None = None, alpha: float | None = N
     """The unit of this name; by itself the head box where any is known, with α = 0.5 (MPII), else the torso, 0.2.
 
     Raises:
-        UserError: nobody has it.
+        UserError: no person has it.
     """
     name = name or ("head" if np.isfinite(people.head).any() else "torso")
     unit = Unit(name, alpha or (0.5 if name == "head" else 0.2))
@@ -88,7 +88,7 @@ def evaluated_people(people: People, items: Indices, unit: Unit) -> EvaluatedPeo
     """Those of some people that have a unit and a joint to be evaluated.
 
     Raises:
-        UserError: nobody has.
+        UserError: no person has one.
     """
     able = unit.pixels(people)[items] > 0
     able &= np.isfinite(people.joints[items][:, people.skeleton.evaluated, 0]).any(1)

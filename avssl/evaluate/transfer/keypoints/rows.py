@@ -111,7 +111,7 @@ def _of_people(context: Context, evaluated: EvaluatedPeople) -> Context:
 
 def _wilson(marks: Floats, groups: Sequence[str]) -> tuple[float, float]:
     """Of the share of joints that are right: Wilson's on their effective number; on that of groups where all are alike,
-    since then nothing says how much the joints of a person, or the people of a film, tell the same."""
+    since then the correlation between the joints of a person, or the people of a film, is unknown."""
     return accuracy_interval(marks[np.isfinite(marks)], [(group,) for group in _members(marks, groups)])
 
 

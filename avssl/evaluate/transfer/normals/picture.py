@@ -1,4 +1,4 @@
-"""Surface normals as colours: the picture, what is true, and what each decoder says."""
+"""Surface normals as colours: the picture, the ground truth, and each decoder's prediction."""
 
 from __future__ import annotations
 

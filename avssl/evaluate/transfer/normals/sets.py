@@ -154,7 +154,7 @@ def _chosen(folder: Path, part: Part, names: Sequence[str]) -> set[str] | None:
 
 
 def _stems(file: Path) -> set[str]:
-    """The names of a list, without suffix; pictures lie in one folder, so folders may not tell them apart."""
+    """The names of a list, without suffix; pictures lie in one folder, so folders do not distinguish them."""
     named: dict[str, str] = {}
     for entry in read_lines(file):
         stem = Path(entry).stem
