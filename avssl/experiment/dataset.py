@@ -124,7 +124,7 @@ class PuzzleDataset(Dataset[Any]):
         passed_over: list[str] = []
         puzzle = self._source.draw(Key(self.seed, self.epoch, int(index) % count), self._on_bad_file, passed_over)
         for line in passed_over:
-            log(f"passed over: {line}")
+            log(f"skipped: {line}")
         return puzzle
 
     def collate(self, puzzles: Sequence[Any]) -> Batch:

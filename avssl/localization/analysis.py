@@ -58,17 +58,17 @@ class Analysis:
         return peak_of(self.region(number))
 
     def region(self, number: int) -> NDArray[np.float32]:
-        """How likely the sound comes from about each place, (4 h, 4 w), 0..1."""
+        """Probability that the sound comes from near each place, (4 h, 4 w), 0..1."""
         region: NDArray[np.float32] = spread(self.maps[number][None])[0]
         return region
 
     def probabilities(self) -> NDArray[np.float64]:
-        """How sure each map is, 0 to 1, one half at the threshold."""
+        """Confidence of each map, 0 to 1, one half at the threshold."""
         return np.asarray(1 / (1 + np.exp(-np.clip(self.scores - self.threshold, -60, 60))))
 
 
 def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: Progress) -> Analysis:
-    """One pass through the scene with steady memory: what is kept is the maps, some 20 MB an hour.
+    """One pass through the scene in constant memory but for the maps, about 20 MB an hour.
 
     Args:
         per_second: maps a second at most; never more than there are frames.
@@ -112,7 +112,7 @@ def _analyse_some(
 
 
 def _chosen(times: NDArray[np.float64], per_second: float) -> list[int]:
-    """Numbers of frames, no two nearer than 1 / per_second (but for rounding), the first and the last among them."""
+    """Indices of frames, no two nearer than 1 / per_second (but for rounding), the first and the last among them."""
     chosen = [0]
     for number in range(1, len(times)):
         if times[number] - times[chosen[-1]] >= 1 / per_second - 1e-3:

@@ -24,7 +24,7 @@ SMALLEST, LARGEST = 320, 960
 STRIP_SHARE = 0.16
 KEY_MOMENTS = 6
 MOST_OF_NOTHING = 0.05
-"""Where something is heard less of the time than this, the verdict is that nothing is."""
+"""If something is heard for a smaller share of the time than this, the verdict is that nothing is."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is drawn: heat over a frame, the trace of confidence beneath it, the strip of key frames."""
+"""What is drawn: heat over a frame, the curve of confidence beneath it, the strip of key frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Picture = NDArray[np.uint8]
 GROUND, GRID, INK = (18, 20, 28), (70, 76, 92), (226, 229, 238)
 TRACE, HEARD, PRESENT = (255, 170, 64), (74, 54, 30), (255, 255, 255)
 STRONGEST = 0.62
-"""Most that the heat hides of the picture."""
+"""Largest opacity of the heat."""
 NOTHING = "nothing in the picture is heard"
 
 
@@ -51,7 +51,7 @@ def heat_over(picture: Picture, region: NDArray[np.float32], sure: float, heard:
 
 
 class TraceStrip:
-    """The whole trace, drawn once; each frame marks its own time on a copy.
+    """The whole curve, drawn once; each frame marks its own time on a copy.
 
     Args:
         analysis: the maps over time.
@@ -102,7 +102,7 @@ class TraceStrip:
 
 
 def key_frames(analysis: Analysis, count: int) -> list[int]:
-    """The surest map of each of ``count`` equal stretches of time."""
+    """The most confident map of each of ``count`` equal segments."""
     edges = np.linspace(analysis.seconds[0], analysis.seconds[-1] + 1e-9, count + 1)
     chosen = []
     for low, high in itertools.pairwise(edges):

@@ -19,7 +19,7 @@ from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model, load
 
 WIDEST = 4
-"""A picture is given to the network at most so many times as long as it is wide; beyond that it is squeezed."""
+"""Largest aspect ratio that is given to the network; longer pictures are squeezed."""
 
 SILENT_DB = -90.0
 """Sound quieter than this (RMS, dB of full scale) is digital silence: nothing is heard, whatever a network predicts."""
@@ -47,7 +47,7 @@ class Localizer:
 
     @property
     def seconds(self) -> float:
-        """How much sound the network hears at once."""
+        """Length of the network's input sound."""
         return self._audio.seconds
 
     @property
@@ -124,7 +124,7 @@ def open_localizer(run: str | Path, device: str | torch.device = "cpu") -> Local
 
 
 def is_silent(waveform: NDArray[np.float32]) -> bool:
-    """Whether a stretch of sound (samples,) is digital silence."""
+    """Whether a sound (samples,) is digital silence."""
     power = float(np.mean(np.square(waveform, dtype=np.float64))) if waveform.size else 0.0
     return power <= 10 ** (SILENT_DB / 10)
 

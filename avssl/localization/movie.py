@@ -1,4 +1,4 @@
-"""Writing a video that plays in a browser: H.264, yuv420p, AAC, the index in front; whole or not at all."""
+"""Writing a video that plays in a browser: H.264, yuv420p, AAC, the index in front; written atomically."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Sound = Callable[[float, float, int], NDArray[np.float32]]
 
 
 class MovieWriter:
-    """Frames at their times, and a sound that is asked for as the pictures go on.
+    """Frames at their times, and a sound that is read as frames are written.
 
     Args:
         container: open for writing.
@@ -96,7 +96,7 @@ class MovieWriter:
 def movie(
     path: Path, size: tuple[int, int], fps: float, seconds: float, sound: Sound, stored_rate: int
 ) -> Iterator[MovieWriter]:
-    """A movie that appears under its name only when the block has ended well.
+    """A movie that appears under its name only if the block ends without an error.
 
     Raises:
         UserError: no space, no right to write, or a read-only disk; then nothing is left behind.

@@ -1,4 +1,4 @@
-"""From logits to the region that a map speaks of.
+"""From logits to the region of a map.
 
 A network that answers by the maximum over places needs one place to be sure: its logits peak on the parts that tell a
 kind best, and below the peak their order says little of where the rest of the thing lies. As probabilities all places
@@ -23,7 +23,7 @@ CELLS = 1.0
 
 
 def spread(logits: NDArray[np.floating], cells: float = CELLS) -> NDArray[np.float32]:
-    """Logits (N, h, w) to how likely the sound comes from about each place: (N, 4 h, 4 w), 0..1."""
+    """Logits (N, h, w) to the probability that the sound comes from near each place: (N, 4 h, 4 w), 0..1."""
     likely = expit(np.asarray(logits, np.float32))
     fine = zoom(likely, (1, FINER, FINER), order=1, mode="nearest", grid_mode=True)
     out: NDArray[np.float32] = gaussian_filter(fine, (0, FINER * cells, FINER * cells), mode="nearest")
@@ -51,7 +51,7 @@ class Regions:
 
 
 class PeakDiscs(Regions):
-    """Nearness to the peak and nothing else: what knowing one point is worth where things are compact."""
+    """Nearness to the peak and nothing else: a baseline, as one point is worth much where objects are compact."""
 
     def maps(
         self, frames: NDArray[np.uint8], waveforms: NDArray[np.float32], picture: Picture = "whole"

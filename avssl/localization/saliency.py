@@ -1,4 +1,4 @@
-"""A visual prior that hears nothing: the activation of a supervised torchvision network, as published beside maps.
+"""A visual prior without sound: the activation of a supervised torchvision network, as published beside maps.
 
 EZ-VSL calls it object-guided localization (OGL): the mean |activation| of a ResNet-18 trained on ImageNet before its
 last pooling, mixed with the model's map as 0.4 · map + 0.6 · saliency, both scaled to 0..1.
@@ -23,7 +23,7 @@ MAP_WEIGHT = 0.4
 
 
 class Saliency:
-    """Maps of what a network trained on labels finds remarkable; the sound is not listened to.
+    """Activation maps of a network trained on labels; the sound is ignored.
 
     Args:
         weights: a file of torchvision's weights for the architecture (``torch.save`` of a state dict).

@@ -84,5 +84,5 @@ def _one(path: str | Path) -> Collection:
         raise UserError(f"{path} is a folder; name one video")
     media = open_media(path, progress=False)
     if isinstance(media, Prepared | Subset) or len(media) != 1:
-        raise UserError(f"{path} is no single file; name one video, or one picture with --sound FILE")
+        raise UserError(f"{path} is not a single file; name one video, or one picture with --sound FILE")
     return media

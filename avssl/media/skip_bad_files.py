@@ -17,7 +17,7 @@ from avssl.system.console import log
 T = TypeVar("T")
 
 FEW = 10
-"""Bad files that are passed over in any collection; beyond them a tenth of its items. More are no accident."""
+"""Bad files that are skipped in any collection; beyond them a tenth of its items. More are no accident."""
 
 
 class PassedOver(str):
@@ -78,7 +78,7 @@ def on_readable(media: Media, work: Callable[[Media], T], *, skip: bool, skipped
             kept = [i for i in range(len(part)) if part.facts(i).path != error.path]
             if not skip or not kept or len(kept) == len(part) or len(media) - len(kept) > most:
                 raise
-            line = f"passed over: {error}"
+            line = f"skipped: {error}"
             if skipped is None:
                 log_bad_file(line, error.path)
             else:

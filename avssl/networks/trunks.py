@@ -1,4 +1,4 @@
-"""Vision trunks: torchvision's AlexNet and ResNets, the Network-in-Network of RotNet, and a residual tower for CPUs.
+"""Vision trunks: torchvision's AlexNet and ResNets, RotNet's Network-in-Network, and a small residual CNN for CPUs.
 
 Each maps (N, 3, H, W) to (N, ``channels``, h, w), and ``stages(x)`` names the map of each of its stages.
 """
@@ -114,7 +114,7 @@ class ResidualBlock(nn.Module):
 
 
 class SmallTrunk(Trunk):
-    """A tower as L3's with ways around its later convolutions: more accurate for its price where pictures are small.
+    """L3's tower with residual connections around its later convolutions: more accurate at its cost on small pictures.
 
     Args:
         width: channels of the first block; each block doubles them.

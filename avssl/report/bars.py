@@ -24,7 +24,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of one run, in words and as a bar."""
+    """One figure of one run, as text and as a bar."""
 
     name: str
     letter: str

@@ -1,4 +1,4 @@
-"""What a training has logged, ``metrics.jsonl``."""
+"""The log of a training, ``metrics.jsonl``."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 160, 14
 
 
 def rows_html(rows: Sequence[ResultRow], files: Sequence[str] = ()) -> Markup:
-    """A row a result: value, interval, chance, number, and where it lies between nothing and all.
+    """A row a result: value, interval, chance, N, and a bar from 0 to 1.
 
     Args:
         rows: the results.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST = 400
-"""Characters of a value; longer ones are cut, as they are data rather than facts."""
+"""Characters of a value; longer ones are cut."""
 
 
 @dataclass(frozen=True)

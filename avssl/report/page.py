@@ -95,7 +95,7 @@ def _contents(curves: bool, sheets: bool, sections: Sequence[Section], absent: b
 
 
 def _card(run: RunParts, several: bool) -> dict[str, Any]:
-    """What stands at the head of the page about a run."""
+    """The head of the page of a run."""
     config = run.config
     tasks = config.get("tasks") if config["task"] == "multi-task" else None
     facts = [("task", " + ".join(map(str, tasks)) if isinstance(tasks, list) else str(config["task"]))]

@@ -1,4 +1,4 @@
-"""Pictures put into a page, as light as they can be without looking worse."""
+"""Pictures in a page, as small as they can be without looking worse."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIGHT = 60_000
 """Bytes below which a file is taken as it is."""
 
 WIDEST = 2000
-"""Pixels; wider pictures are reduced to it, more does no screen show."""
+"""Pixels; wider pictures are reduced to it, since no screen shows more."""
 
 QUALITY = 88
 

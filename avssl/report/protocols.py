@@ -54,7 +54,7 @@ PROTOCOLS = {
     ),
     "svm": Protocol("Support vector machines by stage", "Linear SVMs on frozen features.", chart="depth"),
     "low-shot": Protocol(
-        "Few labels", "Linear SVMs on frozen features, learned from few labels a class.", chart="labels"
+        "Few labels", "Linear SVMs on frozen features, trained on few labels a class.", chart="labels"
     ),
     "finetune": Protocol(
         "Fine-tuning",

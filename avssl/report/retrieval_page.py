@@ -1,4 +1,4 @@
-"""What retrieval finds, as one self-contained page: frames that one sees, sounds that one plays, no network needed."""
+"""What retrieval finds, as one self-contained page: frames to see and sounds to play, without network access."""
 
 from __future__ import annotations
 

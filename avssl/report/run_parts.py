@@ -19,7 +19,7 @@ ROW_NEEDS = ("name", "metric", "value", "low", "high", "n", "split", "seed")
 
 @dataclass(frozen=True)
 class TaskLevels:
-    """Of a task of the run: the measure that its curves show first, and what knowing nothing gives by measure."""
+    """Of a task of the run: the measure that its curves show first, and the chance level of each measure."""
 
     loss: str = "loss"
     chance: Mapping[str, float] = field(default_factory=dict)

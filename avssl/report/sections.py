@@ -1,4 +1,4 @@
-"""The sections of the report about results: a chart where there is one, the table, pictures, links, and what lacks."""
+"""The sections of the report about results: chart, table, pictures and links of each, and what is missing."""
 
 from __future__ import annotations
 

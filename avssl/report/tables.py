@@ -23,7 +23,7 @@ PIPE_WIDTH = 400
 
 
 class _Console(Console):
-    """Leaves it to the command line what to do when the reader of a pipe has gone; rich would end with status 1."""
+    """Leaves a closed pipe to the command line; rich would end with status 1."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError(errno.EPIPE, "the reader of the pipe has gone")
@@ -73,7 +73,7 @@ def rows_text(rows: Sequence[ResultRow], title: str = "") -> str:
 def print_rows(
     rows: Sequence[ResultRow], title: str = "", file: IO[str] | None = None, width: int | None = None
 ) -> None:
-    """Each row with its interval, chance and number; a mark where the interval holds chance.
+    """Each row with its interval, chance and N; a mark where the interval includes chance.
 
     The common beginning of all notes stands once, above; on a narrow terminal the notes stand below the figures.
     """
@@ -135,13 +135,13 @@ def figure_text(value: float, metric: str) -> str:
 
 
 def interval_text(row: ResultRow) -> str:
-    """Both ends; of older runs' ranges of repetitions, which are no intervals, that they are ranges."""
+    """Both ends; ranges of repetitions, which older runs have instead of intervals, are marked as such."""
     ends = f"{figure_text(row.low, row.metric)} – {figure_text(row.high, row.metric)}"
     return f"range {ends}" if row.method == "range" else ends
 
 
 def beside_chance(row: ResultRow) -> str:
-    """ "at chance" where the interval holds chance, else "above" or "below"; nothing without a chance or interval."""
+    """ "at chance" where the interval includes chance, else "above" or "below"; empty without chance or interval."""
     if row.chance is None or math.isnan(row.value) or row.method == "range":
         return ""
     if row.holds_chance:

@@ -1,4 +1,4 @@
-"""How a training went: loss, accuracy and other measures, training and validation, beside chance."""
+"""Curves of a training: loss, accuracy and other measures, training and validation, beside chance."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def in_short(paths: Sequence[str]) -> str:
 
 
 class _Witness:
-    """Media that write down which items are read; in all else the media that they stand for."""
+    """Media that record which items are read; otherwise the media that they wrap."""
 
     def __init__(self, media: Media) -> None:
         self._media = media

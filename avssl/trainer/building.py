@@ -24,7 +24,7 @@ def settle_states(
     saved: Mapping[str, dict[str, Any]] | None,
     world: World,
 ) -> dict[str, dict[str, Any]]:
-    """Give each task what it must know of the training data: as saved, or learned now (by rank 0, for all).
+    """Give each task its statistics of the training data: as saved, or computed now (by rank 0, for all).
 
     Returns:
         each task's state by the task's name.
@@ -88,7 +88,7 @@ def build(
 
 
 def make_optimizer(networks: nn.Module, options: TrainOptions, device: torch.device) -> torch.optim.Optimizer:
-    """The optimizer of ``options`` over all weights that learn; no decay on biases, norms and other 1-D weights."""
+    """The optimizer of ``options`` over all trainable weights; no decay on biases, norms and other 1-D weights."""
     learning = [weight for weight in networks.parameters() if weight.requires_grad]
     if not learning:
         raise UserError("nothing to train: every weight of the networks is frozen")
@@ -98,7 +98,7 @@ def make_optimizer(networks: nn.Module, options: TrainOptions, device: torch.dev
     ]
     groups = [group for group in groups if group["params"]]
     if options.optimizer == "sgd":
-        # Not fused: torch's fused SGD cannot take a head's first step after the others had theirs.
+        # Not fused: torch's fused SGD fails when a head takes its first step later than others.
         nesterov = options.nesterov and options.momentum > 0
         return torch.optim.SGD(groups, options.learning_rate, momentum=options.momentum, nesterov=nesterov)
     kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam

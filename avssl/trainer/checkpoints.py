@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written whole, read without running code, the newest and the best kept.
+"""Checkpoints of a run: written atomically, read without running code; the newest and the best are kept.
 
 torch loads weights that changed on the disk without complaint. So each file, which is a zip, ends with a comment that
 holds its checksum; in those of earlier versions the checksums of the zip's members are compared.
@@ -81,7 +81,7 @@ class Checkpoints:
             try:
                 state = self.load(step)
             except _Damaged as error:
-                log(f"{error}; taking the one before")
+                log(f"{error}; using the one before")
                 damaged.append(step)
                 continue
             for later in damaged:
@@ -93,7 +93,7 @@ class Checkpoints:
         return None
 
     def last(self) -> dict[str, Any] | None:
-        """The newest of all, for whoever only reads the run; None if there is none.
+        """The newest of all, for readers of the run; None if there is none.
 
         Raises:
             UserError: it cannot be read. (The one before would give other figures than the run has.)
@@ -122,7 +122,7 @@ class Checkpoints:
             state: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except MemoryError:
             raise
-        except Exception as error:  # whatever the unpickler stumbles over in bytes that are not what was written
+        except Exception as error:  # damaged bytes can make the unpickler raise anything
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise _Damaged(f"checkpoint {path} is damaged ({reason})") from None
         if not isinstance(state, dict) or "format" not in state:
@@ -159,7 +159,7 @@ def _sealed(buffer: io.BytesIO) -> memoryview:
     data = buffer.getbuffer()
     record = bytes(data[-22:])
     if record[:4] != _ARCHIVE_END or record[20:] != b"\0\0":
-        return data  # not as torch writes it today; then as an earlier version's
+        return data  # torch wrote another kind of file: left without a checksum, like those of earlier versions
     crc = zlib.crc32(data[:-2])
     del data
     buffer.seek(-2, io.SEEK_END)

@@ -93,7 +93,7 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 def _cpu_flags() -> set[str]:
-    """The CPU's flags, where the system lists them: ARM has "bf16" under "Features", which torch does not ask."""
+    """The CPU's flags, where the system lists them: ARM has "bf16" under "Features", which torch does not check."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:

@@ -28,7 +28,7 @@ BUCKET_ELEMENTS = 1 << 23
 
 @dataclass(frozen=True)
 class World:
-    """The processes of this training. Of a single process every method is free."""
+    """The processes of this training. With a single process every method does nothing."""
 
     rank: int = 0
     size: int = 1
@@ -115,7 +115,7 @@ def join() -> World:
 
 
 def _leave() -> None:
-    """End the groups and their threads while the interpreter stands: threads that it finds at its end may abort it."""
+    """End the groups and their threads before the interpreter exits: threads still running then may abort it."""
     dist.destroy_process_group()
     _groups.clear()
     gc.collect()

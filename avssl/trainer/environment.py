@@ -43,7 +43,7 @@ def _git_revision() -> str | None:
     """ "1234abc…", with "+changes" where files differ from it."""
     root, revision = _git("rev-parse", "--show-toplevel"), _git("rev-parse", "HEAD")
     if not root or not revision or Path(root).resolve() != Path(__file__).resolve().parents[2]:
-        return None  # no checkout, or somebody else's, in which this package is installed
+        return None  # no checkout, or that of another project in which this package is installed
     return f"{revision}+changes" if _git("status", "--porcelain", "--untracked-files=no") else revision
 
 

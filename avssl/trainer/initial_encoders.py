@@ -15,7 +15,7 @@ from avssl.networks.weights import load_weights
 from avssl.tasks.base import Task
 
 _MAY_DIFFER = ("side", "grey")
-"""What an encoder is fed, not what it is made of."""
+"""Options of an encoder's input, not of its architecture."""
 
 
 def encoders_from(run: str | Path, tasks: Iterable[Task]) -> dict[str, nn.Module]:
@@ -59,7 +59,7 @@ def _started(encoder: nn.Module, stem: Path, role: str, run: str | Path) -> nn.M
     differing = [name for name in ours if ours[name] != theirs.get(name)]
     if differing:
         differences = ", ".join(f"{name} {theirs.get(name)} there, {ours[name]} here" for name in differing)
-        raise UserError(f"the {role} encoder of {run} is of another make ({differences}); give the same options")
+        raise UserError(f"the {role} encoder of {run} has another architecture ({differences}); give the same options")
     encoder.load_state_dict(there.state_dict())
     return encoder
 

@@ -27,12 +27,12 @@ _WORKERS_START = "fork" if sys.platform == "linux" else None
 OnBadFile = Literal["raise", "skip"]
 
 REPLACEMENTS = 8
-"""Tries to replace a puzzle whose file is bad; so many bad ones in a row are no accident."""
+"""Tries to replace a puzzle whose file is bad; that many bad ones in a row are not a coincidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A task with what it reads; ``length`` is the task's own for that media, asked once."""
+    """A task with its media; ``length`` is the task's for that media, computed once."""
 
     task: Task
     media: Media
@@ -72,7 +72,7 @@ class Piece(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """All that a step works on in this process, and the bad files that were passed over for it."""
+    """All that a step works on in this process, and the bad files that were skipped for it."""
 
     step: int
     pieces: tuple[Piece, ...]

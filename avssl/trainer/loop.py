@@ -1,4 +1,4 @@
-"""The loop that every task is trained by."""
+"""The training loop of every task."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
 
 BAD_SHARE = 0.1
-"""Bad files that --on-bad-file skip bears, as a share of the files and of the puzzles drawn; more are no accident."""
+"""Bad files that --on-bad-file skip tolerates, as a share of the files and of the puzzles drawn."""
 FEW_BAD = 10
-"""So many are borne in any case."""
+"""This many are tolerated in any case."""
 
 
 def fit(
@@ -151,7 +151,7 @@ class _Training:
         self._log_end()
 
     def result(self) -> FitResult:
-        """Choose the weights that are kept, write the encoders, and hand all over."""
+        """Choose the weights that are kept, write the encoders, and return the result."""
         self._settle()
         tally = self.tally
         return FitResult(
@@ -205,7 +205,7 @@ class _Training:
             self.tally.passed_over += 1
             path = getattr(bad, "path", bad)
             self._bad_files.add(path)
-            log_bad_file(f"passed over, here and wherever it is drawn again: {bad}", path)
+            log_bad_file(f"skipped, here and wherever it is drawn again: {bad}", path)
         drawn = (fetched.step + 1) * self.setting.options.batch_size // self.setting.world.size
         few = len(self._bad_files) <= max(FEW_BAD, BAD_SHARE * sum(len(plan.train) for plan in self.setting.plans))
         if not few and self.tally.passed_over > max(FEW_BAD, BAD_SHARE * drawn):
@@ -270,7 +270,7 @@ class _Training:
         if self._bad_files:
             count = len(self._bad_files)
             log(
-                f"passed over {count} bad file{'s' if count > 1 else ''} in {self.tally.passed_over} draws, each "
+                f"skipped {count} bad file{'s' if count > 1 else ''} in {self.tally.passed_over} draws, each "
                 "replaced by another; `avssl index` says what is wrong with each file"
             )
         log(f"trained {self.tally.step} steps in {duration(self.tally.seconds)}, {waited:.0f} % of it waiting for data")
@@ -281,7 +281,7 @@ def _plan_steps(setting: Setting, mix: Mix) -> Steps:
     for plan in setting.plans:
         length = plan.task.length(plan.train)
         if length < 1:
-            raise UserError(f"{plan.task.name} finds nothing to train on in its data")
+            raise UserError(f"{plan.task.name} has no items to train on")
         sources.append(Source(plan.task, plan.train, length))
     turns, options, world = Turns([plan.weight for plan in setting.plans], mix), setting.options, setting.world
     return Steps(
@@ -297,7 +297,7 @@ def _plan_steps(setting: Setting, mix: Mix) -> Steps:
 
 
 def _loss_weight(plan: TaskPlan, sharing: Sharing) -> float:
-    """What the task's loss is multiplied by. Asked after its statistics are known: its chance may depend on them."""
+    """The factor of the task's loss. Called after its statistics are known: its chance may depend on them."""
     chance = plan.task.chance_loss() if sharing.by_chance else None
     return (plan.weight if sharing.mix == "joint" else 1.0) / (chance or 1.0)
 

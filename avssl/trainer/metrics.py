@@ -1,4 +1,4 @@
-"""What a run logs: lines of JSON, which are the truth, and TensorBoard beside them."""
+"""What a run logs: lines of JSON, and TensorBoard beside them. Where the two differ, the JSON is right."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MetricsLog:
         self._events: EventFile | None = None
 
     def lines(self) -> list[dict[str, Any]]:
-        """The whole lines that are there; what a killed process or a damaged disk left of others is passed over."""
+        """The whole lines that are there; what a killed process or a damaged disk left of others is skipped."""
         try:
             texts = self._path.read_bytes().split(b"\n")
         except (FileNotFoundError, IsADirectoryError):
@@ -63,7 +63,7 @@ class MetricsLog:
     def close(self) -> None:
         """Close what is open."""
         if self._events is not None:
-            with suppress(OSError):  # a full disk was reported by whoever met it first; metrics.jsonl is the truth
+            with suppress(OSError):  # a full disk was reported where it was met first; metrics.jsonl is complete
                 self._events.close()
             self._events = None
 

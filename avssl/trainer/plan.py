@@ -57,7 +57,7 @@ class Turn(NamedTuple):
 
 
 class Turns:
-    """Whose turn it is at each step.
+    """Which task trains at each step.
 
     Alternating: one task a step; the task that is furthest behind its share comes next, the first among
     equals. Joint: a batch of every task at every step.
@@ -127,7 +127,7 @@ def run_on_keys(seed: int, first: int, count: int, length: int) -> list[Key]:
 
 
 def named(keys: Sequence[Key]) -> str:
-    """Keys as a person reads them: "seed 0, epoch 3, index 128 to 191"."""
+    """Keys as text: "seed 0, epoch 3, index 128 to 191"."""
     first, last = keys[0], keys[-1]
     if first.epoch != last.epoch:
         return f"seed {first.seed}, epoch {first.epoch} index {first.index} to epoch {last.epoch} index {last.index}"

@@ -41,7 +41,7 @@ class Setting:
 
 
 class Recorder:
-    """Keeps account of one training.
+    """Keeps the books of one training.
 
     Attributes:
         tally: where the training is; whoever trains moves ``step``, ``seconds`` and ``waited`` on.
@@ -70,7 +70,7 @@ class Recorder:
         self._best_weights: dict[str, Any] | None = None
 
     def after_step(self, turns: Sequence[int], share: float, stopped: bool, status: Status) -> None:
-        """Write down what is due.
+        """Write what is due.
 
         Args:
             turns: the numbers of the plans that this step trained.
@@ -138,7 +138,7 @@ class Recorder:
     # --- validation -------------------------------------------------------------------------------------
 
     def _validate(self, share: float, status: Status) -> bool:
-        """Measure every task on its held-out puzzles; returns whether they never were better."""
+        """Measure every task on its held-out puzzles; returns whether this is the best validation so far."""
         setting, doubting = self._setting, share >= 1 or (share >= 0.5 and not self._doubted)
         scores = []
         for plan, validation in self._validations:
@@ -194,7 +194,7 @@ def _validations(setting: Setting) -> list[tuple[int, Validation]]:
 
 
 def _refuse_spoilt(weights: Mapping[str, torch.Tensor], step: int) -> None:
-    """A gradient that was NaN spoils the weights before any loss shows it: keep the good checkpoint."""
+    """A NaN gradient spoils the weights before any loss shows it: keep the good checkpoint."""
     for name, value in weights.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise UserError(

@@ -1,4 +1,4 @@
-"""What a training leaves behind, and what it writes down while it goes."""
+"""The result of a training, and its state while it runs."""
 
 from __future__ import annotations
 

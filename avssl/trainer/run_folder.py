@@ -106,7 +106,7 @@ class RunFolder:
                 save(encoder, folder / role)
 
     def close(self) -> None:
-        """Give the folder free."""
+        """Release the folder."""
         self.metrics.close()
         if self._unlock is not None:
             self._unlock()
@@ -129,7 +129,9 @@ class RunFolder:
         """The first start's facts, and those of each that continued it under "continued"."""
         now = describe_environment()
         if (self.path / "config.yaml").exists():
-            first = read_json(self.path / "environment.json")  # None where it is damaged: then this start is the first
+            first = read_json(
+                self.path / "environment.json"
+            )  # None where it is damaged: then this start counts as the first
             continued = (first or {}).get("continued", [])
             if first is not None:
                 now = {**first, "continued": [*(continued if isinstance(continued, list) else []), now]}

@@ -1,4 +1,4 @@
-"""Seeds of torch: hashed from what they are for, so that nothing depends on what was drawn before."""
+"""Seeds of torch: hashed from their purpose, so that nothing depends on what was drawn before."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 10.0
 SMALL_BYTES = 2**30
 """Containers come with 64 MB; where there is less than this, it is named among the suspects."""
 _FULL = 71
-"""Exit status of a worker that met a full memory all the same."""
+"""Exit status of a worker that ran into a full memory all the same."""
 
 _KNOWN = ("allocate shared memory", "write to file </torch_", "open shared memory", "resize file", "bus error")
 

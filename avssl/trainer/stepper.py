@@ -18,7 +18,7 @@ from avssl.trainer.seeds import seed_torch
 
 
 class Outcome(NamedTuple):
-    """Loss and measures of one task at a step, means over its batch: tensors, so that a GPU need not be waited for."""
+    """Loss and measures of one task at a step, means over its batch: tensors, so that nothing waits for the GPU."""
 
     plan: int
     names: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The generated world: short clips whose truth is known, written as ordinary video files.
+"""The generated world: short clips with known ground truth, written as ordinary video files.
 
 ``generate(out)`` makes one; :mod:`avssl.world.truth` reads what is true of a clip.
 """

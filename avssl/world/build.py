@@ -20,7 +20,7 @@ from avssl.world.truth import truth_bytes
 Name = tuple[str, int]
 
 _PORTION = 16
-"""Clips that a worker makes before it reports; fewer where there are few, so that all have work to the end."""
+"""Clips that a worker makes before it reports; fewer in small worlds, so that all workers are busy to the end."""
 
 _STALE_SECONDS = 600.0
 """A younger file may be another process's work."""
@@ -41,7 +41,7 @@ def is_finished(out: Path, settings: Settings) -> bool:
 
 
 def clip_path(out: Path, split: str, index: int) -> Path:
-    """Where a clip lies; its truth lies beside it with the suffix ``.json``."""
+    """Path of a clip; its ground truth has the suffix ``.json``."""
     return out / split / f"clip_{index:05d}.mp4"
 
 
@@ -60,7 +60,7 @@ def _build(out: Path, settings: Settings, workers: int, on_progress: Progress) -
 
 
 def _made(out: Path, settings: Settings, portions: list[list[Name]], workers: int) -> Iterator[int]:
-    """Make all portions; yields the number of clips in each as it is finished."""
+    """Make all chunks; yields the number of clips in each as it is finished."""
     for _, made in each(partial(_make, out, settings), portions, workers if workers > 1 else 0):
         if isinstance(made, Lost):
             raise UserError(

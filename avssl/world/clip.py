@@ -17,7 +17,7 @@ from avssl.world.sound import Mix, Source, mix
 
 @dataclass(frozen=True)
 class Clip:
-    """What is written to the disk.
+    """The content of a clip's files.
 
     Attributes:
         frames: RGB, uint8 (n, size, size, 3).

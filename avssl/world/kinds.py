@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 KINDS: tuple[str, ...] = ("bell", "drum", "guitar", "trumpet", "maracas", "xylophone", "frog", "bird")
-"""The only thing that ties picture and sound together; in the order of their numbers."""
+"""The only thing that ties picture and sound together; in the order of their indices."""

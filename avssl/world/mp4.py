@@ -1,4 +1,4 @@
-"""Clips as ordinary video files (H.264 and AAC in MP4), written whole or not at all."""
+"""Clips as ordinary video files (H.264 and AAC in MP4), written atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a clip will show and sound like, decided before anything moves: a pure function of its name."""
+"""What a clip will show and sound like, decided before anything moves: a pure function of settings, split and index."""
 
 from __future__ import annotations
 

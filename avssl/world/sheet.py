@@ -1,4 +1,4 @@
-"""A contact sheet of a world: frames over time, the sound beneath them, and what is true."""
+"""A contact sheet of a world: frames over time, the sound beneath them, and the ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is true of a clip, from its JSON file; read for evaluation, never for training.
+"""The ground truth of a clip, from its JSON file; read for evaluation, never for training.
 
 A truth is a plain dictionary::
 

@@ -67,7 +67,7 @@ def test_a_file_that_breaks_after_it_was_indexed_costs_itself_alone(
     shutil.copytree(clips, videos)
     result = avssl(*words, "--out", tmp_path / "skip", "--on-bad-file", "skip")
     assert result.status == 0, result.err
-    assert "passed over: " in result.out
+    assert "skipped: " in result.out
     shutil.rmtree(videos)
     shutil.copytree(clips, videos)
     result = avssl(*words, "--out", tmp_path / "raise")

@@ -257,7 +257,7 @@ def test_progress_is_told_in_lines_with_what_matters(monkeypatch, caplog):
 
 
 def test_an_empty_data_set_and_a_task_named_twice_are_told():
-    with pytest.raises(UserError, match="toy finds nothing to train on"):
+    with pytest.raises(UserError, match="toy has no items to train on"):
         quiet([TaskPlan(Toy(ToyOptions()), ToyMedia(0))], options(), encoders={})
     with pytest.raises(UserError, match="'toy' is named twice"):
         quiet(toy_plans() + toy_plans(), options())
@@ -271,4 +271,4 @@ def test_too_many_bad_files_end_even_a_training_that_skips_them():
 def test_one_bad_file_is_one_line_however_often_it_is_drawn(caplog):
     fit(toy_plans(bad=(7,)), options(on_bad_file="skip", steps=60, validation_puzzles=0))
     assert len([line for line in caplog.messages if "toy-7.mp4" in line]) == 1
-    assert [line for line in caplog.messages if line.startswith("passed over 1 bad file in ")]
+    assert [line for line in caplog.messages if line.startswith("skipped 1 bad file in ")]

@@ -120,7 +120,7 @@ def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_is_taken(tmp_pat
         newest.write_bytes(damaged)
         caplog.clear()
         assert go() == first
-        assert f"{newest} is damaged" in caplog.messages[0] and "taking the one before" in caplog.messages[0]
+        assert f"{newest} is damaged" in caplog.messages[0] and "using the one before" in caplog.messages[0]
         assert "continuing after step" in caplog.messages[1]
 
 

@@ -131,7 +131,9 @@ def test_a_training_starts_from_the_encoders_of_another_run(tmp_path):
 
 def test_a_run_that_cannot_be_started_from_is_told_in_a_line(tmp_path):
     first_run(tmp_path / "first")
-    with pytest.raises(UserError, match=r"vision encoder of .*first is of another make \(width 4 there, 8 here\)"):
+    with pytest.raises(
+        UserError, match=r"vision encoder of .*first has another architecture \(width 4 there, 8 here\)"
+    ):
         encoders_from(tmp_path / "first", [ShuffleLearn(replace(SMALL, width=8))])
     with pytest.raises(UserError, match=r"nowhere holds no encoders to start from; --init wants the folder of a run"):
         encoders_from(tmp_path / "nowhere", [ShuffleLearn(SMALL)])

@@ -43,7 +43,7 @@ def score_row(
 
     Args:
         scores: of the items, in their order.
-        items: their numbers.
+        items: their indices.
     """
     targets = data.targets[items]
     clusters = [data.sources[i] for i in items]
@@ -73,7 +73,7 @@ def balanced_row(row: ResultRow, scores: Scores, data: Labelled, items: NDArray[
     Args:
         row: the accuracy of the same items.
         scores: of the items, in their order.
-        items: their numbers.
+        items: their indices.
     """
     truth = data.labels[items]
     correct, kinds = scores.argmax(1) == truth, np.unique(truth)
@@ -90,7 +90,7 @@ def with_balanced(rows: Sequence[tuple[ResultRow, Scores]], data: Labelled) -> l
 
 
 def chance_level(data: Labelled, items: NDArray[np.int64], context: Context) -> float:
-    """The share of the commonest class among the evaluated items, which saying nothing but that class scores.
+    """The share of the commonest class among the evaluated items, the score of always predicting that class.
 
     Of several labels an item the mAP of shuffled scores (the mean of ten), near the mean prevalence.
     """
@@ -103,7 +103,7 @@ def chance_level(data: Labelled, items: NDArray[np.int64], context: Context) -> 
 
 
 def majority_rows(data: Labelled, context: Context) -> list[ResultRow]:
-    """Always saying the class that is most frequent in what is learned from; none where an item has several labels."""
+    """Always predicting the most frequent class of the training part; none where an item has several labels."""
     if not data.single:
         return []
     constant: list[Scores] = []

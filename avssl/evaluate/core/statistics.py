@@ -179,7 +179,7 @@ def touching(values: ArrayLike, first: ArrayLike, second: ArrayLike, count: int)
 
     Args:
         values: of pairs, of any shape.
-        first, second: numbers of the clusters of a pair's two items, of that shape.
+        first, second: indices of the clusters of a pair's two items, of that shape.
         count: how many clusters there are.
     """
     x = np.asarray(values, np.float64).ravel()

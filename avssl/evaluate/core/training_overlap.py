@@ -73,7 +73,7 @@ def seen_files(train: Media, ours: Sequence[str]) -> list[bool]:
 def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
     """Rows marked with what of the evaluated data was trained on: in the split, in the note, and in figures.
 
-    Rows of items that were learned from are of the split "train".
+    Rows of items that were trained on have the split "train".
     """
     if not seen:
         return list(rows)

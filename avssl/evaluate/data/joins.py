@@ -67,7 +67,7 @@ class ByName:
             self._by_last.setdefault(parts[-1], []).append(i)
 
     def find(self, name: str) -> list[int]:
-        """Numbers of the things that a name could mean: where it has folders, those that lie in such."""
+        """Indices of the entries that a name could mean: where it has folders, those that lie in such."""
         wanted = self._of(name)
         near = self._by_last.get(wanted[-1], [])
         return near if len(wanted) == 1 else [i for i in near if _ends(self._parts[i], wanted)]

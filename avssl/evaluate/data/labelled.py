@@ -1,6 +1,6 @@
-"""Labelled media for the protocols: what is true of each item, and which items are learned from and evaluated on.
+"""Labelled media for the protocols: the targets of each item, and which items are for training and for evaluation.
 
-A truth is a row of ``targets``: 1 for a class that the item is of, 0 for one that it is not, −1 for one that must not
+A row of ``targets`` has 1 for a class that the item is of, 0 for one that it is not, −1 for one that must not
 count (VOC's "difficult"). With one label an item, each row holds a single 1.
 """
 
@@ -26,7 +26,7 @@ HELD_OUT_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Division:
-    """Numbers of the items that are learned from and of those that are evaluated on."""
+    """Indices of the training items and of those that are evaluated."""
 
     name: str
     train: Indices
@@ -35,7 +35,7 @@ class Division:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Items with their truth.
+    """Items with their targets.
 
     Attributes:
         parts: the media; items are counted through them.
@@ -91,8 +91,8 @@ def labelled(
     The test part is ``test``; else each fold in turn; else the split "test" of the media; else a fifth of the sources.
 
     Args:
-        media: what is learned from.
-        test: what is evaluated on; items that are in both, under whatever name, are not learned from.
+        media: the training data.
+        test: the data that are evaluated; items that are in both, under whatever name, are not trained on.
         folds: the fold of each item of ``media``.
         splits: "train" or "test" for each item, instead of the items' own splits.
         sources: what each item was cut from, instead of the items' own sources.
@@ -131,7 +131,7 @@ def hold_out(
     """(rest, held out) of some items: a share of each class, and no source in both.
 
     Args:
-        indices: numbers of the items, (n,).
+        indices: of the items, (n,).
         targets: of all items.
         sources: of all items.
     """
@@ -209,7 +209,7 @@ def _check(division: Division, targets: Targets, classes: Sequence[str]) -> None
     if not len(division.test):
         raise UserError("nothing is left to evaluate on; give held-out data with --test")
     if not len(division.train):
-        raise UserError("nothing is left to learn from: --test holds all of --data")
+        raise UserError("nothing is left to train on: --test holds all of --data")
     known = (targets[division.train] == 1).any(0)
     lost = [name for name, there in zip(classes, known, strict=True) if not there]
     if lost and (targets[division.test][:, ~known] == 1).any():

@@ -71,7 +71,7 @@ def read_array(file: str | Path) -> Any:
     try:
         return np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{file} cannot be read as an array of numbers ({error})") from None
+        raise UserError(f"{file} cannot be read as a numeric array ({error})") from None
 
 
 def read_variables(file: Path, extra: str) -> Mapping[str, Any]:

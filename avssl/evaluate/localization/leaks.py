@@ -31,7 +31,7 @@ class Leaks:
         train, test: how many names each has.
         clips: test names that are also in train.
         videos: test names whose source video has another or the same clip in train.
-        by_path: whether names are paths within their set, since file names repeat or are mere numbers.
+        by_path: whether names are paths within their set, since file names repeat or are only numbers.
     """
 
     train: int
@@ -67,7 +67,7 @@ def compare(train: Sequence[str], test: Sequence[str]) -> Leaks:
     """Names of two sets, compared as clips and as source videos (YouTube id, UCF101 group, ESC-50 recording).
 
     Files of one name in several folders of a set (``chair/0001.jpg``, ``cup/0001.jpg``) are different things: where
-    there are such, or where files in folders of both sets are called by mere numbers, names are the paths within both
+    there are such, or where files in folders of both sets have only numbers for names, names are the paths within both
     sets. A name that is an id of one of the kinds above stands for itself wherever it lies.
     """
     by_path = _repeats(train) or _repeats(test) or (_numbered(train) and _numbered(test))

@@ -49,7 +49,7 @@ class MapFile:
         """The map of an item, (h, w); None if there is none.
 
         Raises:
-            UserError: the file is damaged, or holds something else than numbers; or several maps have this name.
+            UserError: the file is damaged, or is not numeric; or several maps have this name.
         """
         found = self._index.find(item.name)
         if len(found) > 1:

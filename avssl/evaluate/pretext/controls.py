@@ -68,7 +68,7 @@ def run_controls(
     Args:
         task: as trained, with its statistics.
         network: as trained.
-        train, test: what the controls learn from, and what all are evaluated on.
+        train, test: what the controls are trained on, and what all are evaluated on.
         options: of the training; the controls take the same batches, rate and seed.
         steps: optimizer steps of each control; 0 trains none of them.
         pairs: held-out puzzles.

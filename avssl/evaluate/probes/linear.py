@@ -3,7 +3,7 @@
 Features are standardised by the training part (a batch norm without scale and shift, as RotNet and the FAIR benchmark
 put before the classifier) and divided by √features, so that one range of penalties suits every stage. The problem is
 convex and solved by L-BFGS, so there is neither learning rate nor schedule nor a best epoch to choose; the L2 penalty
-is chosen on held-out training data. Items of several moments learn from each and average their predictions.
+is chosen on held-out training data. Items of several frames or windows train on each and average their predictions.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Scale:
 
     @staticmethod
     def of(features: Array) -> Scale:
-        """From what is learned from; features that never change become 0."""
+        """Of the training part; features that never change become 0."""
         mean = features.mean((0, 1), dtype=np.float64)
         deviation = features.std((0, 1), dtype=np.float64)
         factor = np.where(deviation > 1e-7 * (1 + np.abs(mean)), 1 / np.maximum(deviation, 1e-30), 0.0)

@@ -7,7 +7,7 @@ encoder, of the same architecture with random weights, and of whatever else stan
     trained, random               the stage that is best on held-out training data, which its note names
     gain                          trained minus random, on the same items
     drop                          trained: the best of the earlier stages minus the last; below 0 there is no drop
-    shuffled-labels               the probe of the best stage learned from shuffled labels: must fall to chance
+    shuffled-labels               the probe of the best stage trained on permuted labels: must fall to chance
     majority                      always the most frequent class
 
 Beside each accuracy stands a row "balanced-accuracy", the mean of the classes' accuracies.
@@ -87,7 +87,7 @@ class Prediction:
 
 
 class Probe(Protocol):
-    """A way to learn from features: chooses its parameters on a part of ``learning``, then scores ``asked``."""
+    """A way to train on features: chooses its parameters on a part of ``learning``, then scores ``asked``."""
 
     def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction: ...
 

@@ -304,10 +304,10 @@ class Outcome:
 
 
 def log_passed_over(lines: Sequence[str], shown: int = 5) -> None:
-    """Log the first of what was passed over, and how many more there are."""
+    """Log the first that were skipped, and how many more there are."""
     from avssl.system.console import log
 
     for line in lines[:shown]:
-        log(f"passed over: {line}")
+        log(f"skipped: {line}")
     if len(lines) > shown:
-        log(f"passed over: {len(lines) - shown} more")
+        log(f"skipped: {len(lines) - shown} more")

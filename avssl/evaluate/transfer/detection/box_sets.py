@@ -17,7 +17,7 @@ from avssl.evaluate.transfer.detection.box_precision import Truth
 from avssl.media.decoding.images import still_size
 
 TRAIN, TEST = ("trainval", "train"), ("test", "val")
-"""Parts of VOC and COCO that are learned from and evaluated on; the first that is there."""
+"""Names of training and test parts in VOC and COCO; the first that is there is used."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class BoxSet:
 
 
 def open_boxes(data: str | Path, test: str | Path | None = None) -> tuple[BoxSet, BoxSet]:
-    """What is learned from and what is evaluated on, with the same classes in the same order.
+    """The training and the test part, with the same classes in the same order.
 
     Args:
         data: a folder laid out as VOC (``JPEGImages``, ``Annotations``, ``ImageSets/Main``) or as COCO

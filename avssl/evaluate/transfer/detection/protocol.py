@@ -81,7 +81,7 @@ def fit(
 ) -> Any:
     """A detector trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU).
 
-    Objects that are ignored are not learned from.
+    Ignored objects are not trained on.
     """
     with own_random_state():
         seed_torch(hashed(seed, "detector"), torch.device(device))

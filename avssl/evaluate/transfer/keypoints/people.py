@@ -114,7 +114,7 @@ def together(parts: Sequence[People], splits: Sequence[str]) -> People:
     """
     first = parts[0]
     if any(part.skeleton.joints != first.skeleton.joints for part in parts):
-        raise UserError("the parts that are learned from and evaluated on have other joints; give two of one data set")
+        raise UserError("the training and the test part have different joints; give two parts of one data set")
     return People(
         first.skeleton,
         tuple(name for part in parts for name in part.pictures),
@@ -128,7 +128,7 @@ def together(parts: Sequence[People], splits: Sequence[str]) -> People:
 
 
 def divide(people: People, share: float = 0.25, seed: int = 0) -> tuple[Indices, Indices, str]:
-    """People to learn from, people to evaluate on, and how they were divided.
+    """Training people, people to evaluate on, and how they were divided.
 
     By the data set's own split if it has both parts; else a share of the groups, none of which is in both; of a single
     group (one film), a share of its pictures.

@@ -2,8 +2,8 @@
 
 The head (:class:`avssl.networks.pose.PoseNetwork`) sits on all stages of the frozen encoder, or the encoder is
 fine-tuned with it. AdamW, a warm-up over a tenth of the steps, then half a cosine to zero; the last step is evaluated.
-Of several learning rates each start takes its own best by the area under PCK on held-out people to learn from. Blind:
-the mean place of each joint in the square, over the people learned from.
+Of several learning rates each start takes its own best by the area under PCK on a held-out part of the training people.
+Blind: the mean place of each joint in the square, over the training people.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 BATCH = 32
 CHOSEN_ON = 0.2
-"""Share of the people learned from on which the learning rate is chosen."""
+"""Share of the training people on which the learning rate is chosen."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def learn(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> tuple[PoseNetwork, str]:
-    """A network that has learned from these people, with the best of the learning rates, and which one it was.
+    """A network trained on these people, with the best of the learning rates, and which one it was.
 
     Raises:
         UserError: no such stage, pictures too small for the encoder, or too few people to choose a rate on.

@@ -213,9 +213,7 @@ def _shown(one: NormalPicture, size: tuple[int, int], mirrored: bool) -> tuple[T
     """A picture in training at that size, and the truth of every other pixel: normals are picked, never mixed."""
     a, b = one.picture.shape[2] / one.picture.shape[1], size[1] / size[0]
     if abs(a / b - 1) > 0.02:
-        raise UserError(
-            f"pictures of {one.picture.shape[1:]} pixels and of the shape of {size} cannot be learned from together"
-        )
+        raise UserError(f"pictures of {one.picture.shape[1:]} pixels and of the shape of {size} cannot be in one batch")
     at = _nearest(one.valid.shape, (size[0] // FINEST, size[1] // FINEST))
     picture, normals, valid = _resized(one.picture, size), one.normals[:, at[0], at[1]], one.valid[at[0], at[1]]
     if mirrored:

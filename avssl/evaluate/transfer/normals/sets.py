@@ -81,7 +81,7 @@ class NormalSet:
 
 
 def open_normals(data: str | Path, test: str | Path | None = None) -> tuple[NormalSet, NormalSet]:
-    """What is learned from and what is evaluated on. Every picture is read once; one that cannot be, or has no pixel
+    """The training and the test part. Every picture is read once; one that cannot be, or has no pixel
     with a normal, is passed over.
 
     Args:
