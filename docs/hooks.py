@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """``commands.md``, from the parsers."""
-    files.append(File.generated(config, "commands.md", content=reference()))
+    """``reference/commands.md``, from the parsers."""
+    files.append(File.generated(config, "reference/commands.md", content=reference()))
     return files
 
 

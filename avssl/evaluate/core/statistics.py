@@ -221,7 +221,8 @@ def accuracy_interval(correct: ArrayLike, clusters: Sequence[Sequence[object]]) 
     if n == 0:
         return 0.0, 1.0
     p = float(x.mean())
-    names = [frozenset(map(str, c)) for c in clusters]
+    # In the order given, not that of hashed names: the last digit of a sum must not differ from process to process.
+    names = [tuple(dict.fromkeys(map(str, c))) for c in clusters]
     shared: dict[str, list[int]] = {}
     for i, cluster in enumerate(names):
         for name in cluster:
@@ -234,8 +235,8 @@ def accuracy_interval(correct: ArrayLike, clusters: Sequence[Sequence[object]]) 
     residual = x - p
     variance = 0.0
     for i, cluster in enumerate(names):
-        related = {j for name in cluster for j in shared[name]}
-        variance += float(residual[i] * residual[list(related)].sum())
+        related = sorted({j for name in cluster for j in shared[name]})
+        variance += float(residual[i] * residual[related].sum())
     independent = float((residual**2).sum())
     low, high = _wilson_share(p, n / max(1.0, variance / independent))
     if sources < FEW:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -224,3 +228,17 @@ def test_the_area_under_roc_is_the_share_of_pairs_in_order_ties_counting_half(le
     assert auc_interval(scores, np.ones(60), range(60)) == (0.0, 1.0)
     low, high = auc_interval(scores, truth, range(60), draws=200)
     assert 0 <= low < auc(scores, truth) < high <= 1
+
+
+def test_the_interval_is_the_same_in_every_process_however_names_are_hashed():
+    script = (
+        "import numpy as np; from avssl.evaluate.core.statistics import accuracy_interval as interval\n"
+        "rng = np.random.default_rng(1)\n"
+        "pairs = [(f'a{i}', f'b{j}') for i, j in rng.integers(12, size=(200, 2))]\n"
+        "print(*(repr(end) for end in interval(rng.random(200) < 0.6, pairs)))"
+    )
+    found = {
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=env).stdout
+        for env in ({**os.environ, "PYTHONHASHSEED": str(seed)} for seed in range(6))
+    }
+    assert len(found) == 1
