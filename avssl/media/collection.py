@@ -18,15 +18,12 @@ from avssl.media.decoding.images import read_image
 from avssl.media.decoding.pictures import Painter
 from avssl.media.decoding.sound import read_audio
 from avssl.media.decoding.video import FrameReader, read_frames
-from avssl.media.facts import Facts, Rejected
+from avssl.media.facts import Facts
 from avssl.media.indexing.index import facts_of
 from avssl.media.indexing.inspect_many import member
 from avssl.media.indexing.item_table import Table
-from avssl.media.segment import Window, facts_in, window_of
-from avssl.media.selection import Selectable
-
-REMEMBERED = 64
-"""Items whose facts are kept at hand: a puzzle asks several things of the same item."""
+from avssl.media.segment import Segment, segment_facts, segment_of
+from avssl.media.table_media import TableMedia
 
 PASS_SECONDS = 24 * 3600.0
 """A pass through a whole file may take as long as this; single reads are given up much sooner."""
@@ -38,7 +35,7 @@ class _Known:
 
     facts: Facts
     clock: Clock
-    window: Window
+    segment: Segment
     offset: int
     size: int
     modified_ns: int
@@ -47,24 +44,13 @@ class _Known:
 CHANGED = "has changed since it was indexed; run the command again"
 
 
-class Collection(Selectable):
+class Collection(TableMedia[_Known]):
     """Items of an index, each read from its file when asked. Pickles as the index's name."""
 
     def __init__(self, table: Table, inspected: int = 0) -> None:
         self.inspected = inspected
         """Files that had to be opened to make the index; the others were known from before."""
-        self._table = table
-        self._known: dict[int, _Known] = {}
-
-    def __getstate__(self) -> tuple[Table, int]:
-        return self._table, self.inspected
-
-    def __setstate__(self, state: tuple[Table, int]) -> None:
-        self._table, self.inspected = state
-        self._known = {}
-
-    def __len__(self) -> int:
-        return len(self._table)
+        super().__init__(table)
 
     def __repr__(self) -> str:
         return f"<{len(self)} items of {self.root}, {len(self._table.header['rejected'])} rejected>"
@@ -75,27 +61,16 @@ class Collection(Selectable):
         return str(self._table.header["root"])
 
     @property
-    def rejected(self) -> Sequence[Rejected]:
-        return [Rejected(*pair) for pair in self._table.header["rejected"]]
-
-    @property
-    def fingerprint(self) -> str:
-        return str(self._table.header["fingerprint"])
-
-    @property
     def stamp(self) -> str:
         """Hex digest that changes when any of the files is written anew."""
         return str(self._table.header["stamp"])
 
-    def facts(self, i: int) -> Facts:
-        return self._item(i).facts
-
     def frame_times(self, i: int) -> NDArray[np.float64]:
         known = self._item(i)
         times = self._table.times(i)
-        if known.window.is_whole:
+        if known.segment.is_whole:
             return times
-        return times[known.window.first : known.window.stop] - known.window.zero_seconds
+        return times[known.segment.first : known.segment.stop] - known.segment.zero_seconds
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         known = self._unchanged(i, times[0] if len(times) else None)
@@ -104,17 +79,17 @@ class Collection(Selectable):
             return picture if len(times) == 1 else np.repeat(picture, len(times), axis=0)
         if not known.facts.has_video:
             raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
-        if known.window.is_whole:
+        if known.segment.is_whole:
             return read_frames(known.facts.path, known.clock, times)
-        there = known.window.zero_seconds + np.asarray(times, np.float64)
+        there = known.segment.zero_seconds + np.asarray(times, np.float64)
         return read_frames(known.facts.path, known.clock, _within(there, known).tolist())
 
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
         known = self._unchanged(i, start_seconds)
         path, clock = known.facts.path, known.clock
-        if known.window.is_whole or not known.facts.has_sound:
+        if known.segment.is_whole or not known.facts.has_sound:
             return read_audio(path, clock, start_seconds, duration_seconds, rate)
-        samples = read_audio(path, clock, start_seconds + known.window.zero_seconds, duration_seconds, rate)
+        samples = read_audio(path, clock, start_seconds + known.segment.zero_seconds, duration_seconds, rate)
         # What lies outside of a stretch belongs to another item.
         samples[: max(round((known.facts.audio_start_seconds - start_seconds) * rate), 0)] = 0
         samples[max(round((known.facts.audio_end_seconds - start_seconds) * rate), 0) :] = 0
@@ -150,22 +125,12 @@ class Collection(Selectable):
             yield from ((number, _scaled(self._image(known), size)) for number in wanted)
             return
         painter = Painter(*size, known.facts.path)
-        chosen = {number + known.window.first for number in wanted}
+        chosen = {number + known.segment.first for number in wanted}
         with FrameReader(known.facts.path, known.clock, Deadline(known.facts.path, PASS_SECONDS)) as reader:
-            source = reader.all_frames() if known.window.is_whole else reader.frames(sorted(chosen))
+            source = reader.all_frames() if known.segment.is_whole else reader.frames(sorted(chosen))
             for number, frame in source:
                 if number in chosen:
-                    yield number - known.window.first, painter.pixels(frame)
-
-    def _item(self, i: int) -> _Known:
-        known = self._known.get(i)
-        if known is None:
-            if not 0 <= i < len(self):
-                raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {i}")
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            known = self._known[i] = self._read_item(i)
-        return known
+                    yield number - known.segment.first, painter.pixels(frame)
 
     def _unchanged(self, i: int, seconds: float | None) -> _Known:
         """Item ``i``, about to be read.
@@ -185,11 +150,13 @@ class Collection(Selectable):
     def _read_item(self, i: int) -> _Known:
         item = self._table.item(i)
         times = self._table.times(i)
-        window = window_of(times, item["start_seconds"], item["duration_seconds"])
+        segment = segment_of(times, item["start_seconds"], item["duration_seconds"])
         whole = facts_of(item, str(Path(self.root) / item["name"]))
-        frames = len(times[window.first : window.stop])
+        frames = len(times[segment.first : segment.stop])
         clock = Clock(**item["found"]["clock"], frame_times=times, key_times=self._table.keys(i))
-        return _Known(facts_in(whole, window, frames), clock, window, item["offset"], item["size"], item["modified_ns"])
+        return _Known(
+            segment_facts(whole, segment, frames), clock, segment, item["offset"], item["size"], item["modified_ns"]
+        )
 
     def _image(self, known: _Known) -> NDArray[np.uint8]:
         if known.offset < 0:
@@ -203,7 +170,7 @@ class Collection(Selectable):
 
 def _within(there: NDArray[np.float64], known: _Known) -> NDArray[np.float64]:
     """Times in the file, held inside the stretch: before its first frame the first, after its last the last."""
-    times = known.clock.frame_times[known.window.first : known.window.stop]
+    times = known.clock.frame_times[known.segment.first : known.segment.stop]
     return np.clip(there, times[0], times[-1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,18 +31,11 @@ class InMemory(View):
 
     def __init__(self, base: Media) -> None:
         super().__init__(base)
-        self._begin()
-
-    def __getstate__(self) -> Media:
-        return self.base
-
-    def __setstate__(self, state: Media) -> None:
-        self.base = state
-        self._begin()
-
-    def _begin(self) -> None:
         self._facts: dict[int, Facts] = {}
         self._pictures: dict[int, NDArray[np.uint8]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_facts": {}, "_pictures": {}}
 
     @property
     def stamp(self) -> str:

@@ -12,8 +12,8 @@ from avssl.media.facts import SHORT_SECONDS, Facts
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Where an item lies in its file. ``Window()`` is the whole file."""
+class Segment:
+    """Where an item lies in its file. ``Segment()`` is the whole file."""
 
     zero_seconds: float = 0.0
     """The item's zero on the file's clock: the moment at which the frame shown at the start is first shown."""
@@ -26,40 +26,40 @@ class Window:
 
     @property
     def is_whole(self) -> bool:
-        return self == Window()
+        return self == Segment()
 
 
-def window_of(times: NDArray[np.float64], start_seconds: float | None, duration_seconds: float | None) -> Window:
-    """The window of a stretch.
+def segment_of(times: NDArray[np.float64], start_seconds: float | None, duration_seconds: float | None) -> Segment:
+    """The segment of a stretch.
 
     Args:
         times: when each frame of the file is first shown. (n,)
         start_seconds, duration_seconds: as asked for, on the file's clock; None: from zero, to the end.
     """
     if start_seconds is None and duration_seconds is None:
-        return Window()
+        return Segment()
     start = start_seconds or 0.0
     end = None if duration_seconds is None else start + duration_seconds
     if not len(times):
-        return Window(start, end)
+        return Segment(start, end)
     first = max(int(np.searchsorted(times, start + SHOWN_TOLERANCE_SECONDS, side="right")) - 1, 0)
     stop = len(times)
     if end is not None:
         stop = max(int(np.searchsorted(times, end - SHOWN_TOLERANCE_SECONDS, side="left")), first + 1)
-    return Window(float(times[first]), end, first, stop)
+    return Segment(float(times[first]), end, first, stop)
 
 
-def facts_in(whole: Facts, window: Window, frames: int) -> Facts:
+def segment_facts(whole: Facts, segment: Segment, frames: int) -> Facts:
     """The facts of a stretch, from those of its file.
 
     Args:
         frames: how many frames the stretch has.
     """
-    if window.is_whole:
+    if segment.is_whole:
         return whole
-    zero = window.zero_seconds
-    end = whole.duration_seconds if window.end_seconds is None else min(window.end_seconds, whole.duration_seconds)
-    sound_end = whole.audio_end_seconds if window.end_seconds is None else window.end_seconds
+    zero = segment.zero_seconds
+    end = whole.duration_seconds if segment.end_seconds is None else min(segment.end_seconds, whole.duration_seconds)
+    sound_end = whole.audio_end_seconds if segment.end_seconds is None else segment.end_seconds
     sound = (max(whole.audio_start_seconds - zero, 0.0), min(whole.audio_end_seconds, sound_end) - zero)
     flags = tuple(flag for flag in whole.flags if flag != "short")
     if end - zero < SHORT_SECONDS - 1e-3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
@@ -76,9 +77,7 @@ class Selectable:
         if not 0 < fraction < 1:
             raise ValueError(f"fraction ({fraction}) must lie between 0 and 1")
         sources = [self.facts(i).source for i in range(len(self))]
-        counts: dict[str, int] = {}
-        for source in sources:
-            counts[source] = counts.get(source, 0) + 1
+        counts = Counter(sources)
         if len(counts) < 2:
             raise UserError(f"cannot hold out a part of {len(self)} items that all come from one source")
         held_out: set[str] = set()

@@ -16,7 +16,7 @@ from avssl.media.decoding.clock import Clock
 from avssl.media.facts import Facts
 from avssl.media.indexing import packet_scan as scan
 from avssl.media.indexing.packet_scan import Track, even_grid
-from avssl.media.segment import Window, facts_in, window_of
+from avssl.media.segment import Segment, segment_facts, segment_of
 
 TIMES = np.array([0.0, 0.04, 0.5, 0.52, 1.2])
 
@@ -56,9 +56,9 @@ def test_a_clock_has_what_it_has_a_stream_of():
 )
 @settings(max_examples=200)
 def test_a_window_holds_the_frame_shown_at_its_start_and_all_that_begin_before_its_end(start, duration):
-    window = window_of(TIMES, start, duration)
+    window = segment_of(TIMES, start, duration)
     if start is None and duration is None:
-        assert window == Window() and window.is_whole
+        assert window == Segment() and window.is_whole
         return
     begin = start or 0.0
     shown = Clock(frame_times=TIMES).shown(begin)
@@ -73,45 +73,45 @@ def test_a_window_holds_the_frame_shown_at_its_start_and_all_that_begin_before_i
 
 
 def test_a_frame_that_begins_where_a_window_ends_is_not_in_it():
-    assert window_of(TIMES, 0.0, 0.5).stop == 2
-    assert window_of(TIMES, 0.0, 0.5 + 0.5e-6).stop == 2, "nor one that begins within a microsecond of it"
-    assert window_of(TIMES, 0.0, 0.5 + 2e-6).stop == 3
-    assert Window() == Window(0.0, None, 0, None)
-    assert window_of(TIMES, 0.04, 0.001) == Window(0.04, 0.041, 1, 2)
-    assert window_of(np.zeros(0), 2.0, 3.0) == Window(2.0, 5.0)
-    assert window_of(np.zeros(0), 2.0, None) == Window(2.0, None)
-    assert window_of(np.zeros(0), None, 3.0) == Window(0.0, 3.0)
+    assert segment_of(TIMES, 0.0, 0.5).stop == 2
+    assert segment_of(TIMES, 0.0, 0.5 + 0.5e-6).stop == 2, "nor one that begins within a microsecond of it"
+    assert segment_of(TIMES, 0.0, 0.5 + 2e-6).stop == 3
+    assert Segment() == Segment(0.0, None, 0, None)
+    assert segment_of(TIMES, 0.04, 0.001) == Segment(0.04, 0.041, 1, 2)
+    assert segment_of(np.zeros(0), 2.0, 3.0) == Segment(2.0, 5.0)
+    assert segment_of(np.zeros(0), 2.0, None) == Segment(2.0, None)
+    assert segment_of(np.zeros(0), None, 3.0) == Segment(0.0, 3.0)
 
 
 WHOLE = Facts("a.mp4", "video", 10.0, 64, 48, 250, 25.0, 8000, 2, -0.5, 9.0, "cat", "train", "a", ("still", "short"))
 
 
 def test_facts_of_a_stretch_are_counted_from_its_own_zero():
-    part = facts_in(WHOLE, Window(2.0, 5.0, 50, 125), 75)
+    part = segment_facts(WHOLE, Segment(2.0, 5.0, 50, 125), 75)
     assert (part.duration_seconds, part.frame_count, part.frame_rate) == (3.0, 75, 25.0)
     assert (part.audio_start_seconds, part.audio_end_seconds) == (0.0, 3.0)
     assert part.flags == ("still",), "three seconds are not short"
     assert (part.path, part.label, part.source, part.audio_rate) == ("a.mp4", "cat", "a", 8000)
-    assert facts_in(WHOLE, Window(), 250) is WHOLE
+    assert segment_facts(WHOLE, Segment(), 250) is WHOLE
 
 
 def test_a_stretch_ends_with_its_file_and_has_no_sound_where_the_file_has_none():
-    last = facts_in(WHOLE, Window(8.0, 15.0, 200, 250), 50)
+    last = segment_facts(WHOLE, Segment(8.0, 15.0, 200, 250), 50)
     assert (last.duration_seconds, last.audio_start_seconds, last.audio_end_seconds) == (2.0, 0.0, 1.0)
-    open_end = facts_in(WHOLE, Window(8.0, None, 200, 250), 50)
+    open_end = segment_facts(WHOLE, Segment(8.0, None, 200, 250), 50)
     assert (open_end.duration_seconds, open_end.audio_end_seconds) == (2.0, 1.0)
-    mute = facts_in(WHOLE, Window(9.2, 9.9, 230, 247), 17)
+    mute = segment_facts(WHOLE, Segment(9.2, 9.9, 230, 247), 17)
     assert (mute.audio_rate, mute.audio_channels, mute.audio_start_seconds, mute.audio_end_seconds) == (0, 0, 0.0, 0.0)
     late = replace(WHOLE, audio_start_seconds=3.0)
-    assert facts_in(late, Window(2.0, 5.0, 50, 125), 75).audio_start_seconds == 1.0
-    assert not facts_in(late, Window(2.0, 3.0, 50, 75), 25).has_sound
-    assert facts_in(replace(WHOLE, audio_rate=0), Window(2.0, 5.0, 50, 125), 75).audio_end_seconds == 0.0
+    assert segment_facts(late, Segment(2.0, 5.0, 50, 125), 75).audio_start_seconds == 1.0
+    assert not segment_facts(late, Segment(2.0, 3.0, 50, 75), 25).has_sound
+    assert segment_facts(replace(WHOLE, audio_rate=0), Segment(2.0, 5.0, 50, 125), 75).audio_end_seconds == 0.0
 
 
 @pytest.mark.parametrize(("end", "short"), [(2.9, True), (2.9995, False), (3.0, False), (3.5, False)])
 def test_a_stretch_of_less_than_a_second_is_short(end, short):
-    assert ("short" in facts_in(WHOLE, Window(2.0, end, 50, 70), 20).flags) is short
-    assert facts_in(WHOLE, Window(2.0, 2.04, 50, 51), 1).frame_rate == 25.0, "of one frame there is no other rate"
+    assert ("short" in segment_facts(WHOLE, Segment(2.0, end, 50, 70), 20).flags) is short
+    assert segment_facts(WHOLE, Segment(2.0, 2.04, 50, 51), 1).frame_rate == 25.0, "of one frame there is no other rate"
 
 
 # --- packets ------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 
@@ -64,20 +64,35 @@ def read_audio(
     end_seconds = start_seconds + count / rate
     if not count or start_seconds >= clock.audio_end_seconds or end_seconds <= clock.audio_start_seconds:
         return np.zeros(count, np.float32)
-    # The stretch is widened by whole samples of the rate asked for, and placed on the nearest stored sample.
-    margin = math.ceil(MARGIN_SAMPLES * rate / min(rate, clock.audio_rate))
-    first_seconds = start_seconds - margin / rate
-    native = round((count + 2 * margin) / rate * clock.audio_rate)
     stored = read_counted if clock.audio_runs else _stored_samples
-    try:
-        samples = stored(path, clock, first_seconds, native, Deadline(path, timeout_seconds))
-    except (av.FFmpegError, OSError) as error:
-        raise MediaError(path, error_text(error), start_seconds) from error
-    wrong = first_invalid_sample(samples)
-    if wrong is not None:
-        raise MediaError(path, describe_invalid_sample(float(samples[wrong])), first_seconds + wrong / clock.audio_rate)
-    if rate != clock.audio_rate:
-        samples = soxr.resample(samples, clock.audio_rate, rate, quality="HQ")
+
+    def samples_from(first_seconds: float, number: int) -> Mono:
+        try:
+            samples = stored(path, clock, first_seconds, number, Deadline(path, timeout_seconds))
+        except (av.FFmpegError, OSError) as error:
+            raise MediaError(path, error_text(error), start_seconds) from error
+        wrong = first_invalid_sample(samples)
+        if wrong is not None:
+            seconds = first_seconds + wrong / clock.audio_rate
+            raise MediaError(path, describe_invalid_sample(float(samples[wrong])), seconds)
+        return samples
+
+    return resampled(samples_from, clock.audio_rate, start_seconds, count, rate)
+
+
+def resampled(
+    samples_from: Callable[[float, int], Mono], stored_rate: int, start_seconds: float, count: int, rate: int
+) -> Mono:
+    """``count`` samples at this rate from ``start_seconds`` on.
+
+    Args:
+        samples_from: gives so many samples as stored from the one nearest to a time on.
+    """
+    # The stretch is widened by whole samples of the rate asked for, and placed on the nearest stored sample.
+    margin = math.ceil(MARGIN_SAMPLES * rate / min(rate, stored_rate))
+    samples = samples_from(start_seconds - margin / rate, round((count + 2 * margin) / rate * stored_rate))
+    if rate != stored_rate:
+        samples = soxr.resample(samples, stored_rate, rate, quality="HQ")
     stretch = np.zeros(count, np.float32)
     found = samples[margin : margin + count]
     stretch[: len(found)] = found

@@ -24,8 +24,7 @@ from avssl.media.indexing.inspect import Inspection
 from avssl.media.indexing.inspect_many import Target, inspect_many
 from avssl.media.indexing.item_table import FORMAT, DamagedTable, Span, Table, TableWriter
 from avssl.media.indexing.listing import Entry, Listing, times_of
-from avssl.media.indexing.reasons import grouped
-from avssl.media.indexing.transient_errors import is_transient
+from avssl.media.indexing.reasons import grouped, is_transient
 from avssl.media.selection import digest_of
 from avssl.system.console import ShowProgress, counting
 from avssl.system.files import cache_folder, locked, whole_folder

@@ -12,7 +12,6 @@ the first format have no checksums.
 from __future__ import annotations
 
 import json
-import math
 import mmap
 import zlib
 from collections.abc import Iterator, Sequence
@@ -27,14 +26,12 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError, UserError
 from avssl.media.decoding.clock import SHOWN_TOLERANCE_SECONDS
 from avssl.media.decoding.jpeg import decode_jpeg
-from avssl.media.decoding.sound import MARGIN_SAMPLES
-from avssl.media.facts import Facts, Rejected
+from avssl.media.decoding.sound import resampled
+from avssl.media.facts import Facts
 from avssl.media.indexing.item_table import DamagedTable, Table
-from avssl.media.selection import Selectable
+from avssl.media.table_media import TableMedia
 from avssl.system.files import read_json
 
-REMEMBERED = 256
-"""Items whose facts are kept at hand."""
 OPEN_SHARDS = 256
 """Shards kept mapped at once; each holds a file descriptor, of which a process has about a thousand."""
 
@@ -101,33 +98,26 @@ def was_prepared(folder: Path) -> bool:
     )
 
 
-class Prepared(Selectable):
+class Prepared(TableMedia[_Known]):
     """A prepared set, opened. Pickles as the name of its folder.
+
+    ``facts`` are those of the originals, but size, frame count, sound rate and channels as stored.
 
     Raises:
         UserError: it was prepared by another version of avssl, or a part of it is missing, cut or damaged.
     """
 
+    remembered = 256
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._shards: dict[int, NDArray[np.uint8]] = {}
         with self._named_where_damaged():
-            self._table = Table(folder / "index")
-        self._begin()
+            super().__init__(Table(folder / "index"))
         self._shards_must_be_there()
 
-    def __getstate__(self) -> tuple[Path, Table]:
-        return self.folder, self._table
-
-    def __setstate__(self, state: tuple[Path, Table]) -> None:
-        self.folder, self._table = state
-        self._begin()
-
-    def _begin(self) -> None:
-        self._known: dict[int, _Known] = {}
-        self._shards: dict[int, NDArray[np.uint8]] = {}
-
-    def __len__(self) -> int:
-        return len(self._table)
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_shards": {}}
 
     def __repr__(self) -> str:
         return f"<{len(self)} prepared items in {self.folder}, {len(self._table.header['rejected'])} rejected>"
@@ -150,18 +140,6 @@ class Prepared(Selectable):
     def settings(self) -> dict[str, Any]:
         """How it was prepared: side, fps, rate, jpeg_quality."""
         return dict(self._table.header["prepared"])
-
-    @property
-    def rejected(self) -> Sequence[Rejected]:
-        return [Rejected(*pair) for pair in self._table.header["rejected"]]
-
-    @property
-    def fingerprint(self) -> str:
-        return str(self._table.header["fingerprint"])
-
-    def facts(self, i: int) -> Facts:
-        """As of the original, but size, frame count, sound rate and channels as stored."""
-        return self._item(i).facts
 
     def frame_times(self, i: int) -> NDArray[np.float64]:
         return self._times(i)
@@ -199,19 +177,14 @@ class Prepared(Selectable):
         if known.sound is None:
             raise MediaError(known.facts.path, "there is no sound in this file", start_seconds)
         count = round(duration_seconds * rate)
-        stored = known.sound.rate
-        if rate == stored:
-            return self._stretch(known, known.sound, round(start_seconds * rate), count)
-        import soxr
+        sound = known.sound
+        if rate == sound.rate:
+            return self._stretch(known, sound, round(start_seconds * rate), count)
 
-        # Widened by whole samples of the rate asked for, as when reading the file itself.
-        margin = math.ceil(MARGIN_SAMPLES * rate / min(rate, stored))
-        first = round((start_seconds - margin / rate) * stored)
-        wide = self._stretch(known, known.sound, first, round((count + 2 * margin) / rate * stored))
-        found = soxr.resample(wide, stored, rate, quality="HQ")[margin : margin + count]
-        result = np.zeros(count, np.float32)
-        result[: len(found)] = found
-        return result
+        def samples_from(first_seconds: float, number: int) -> NDArray[np.float32]:
+            return self._stretch(known, sound, round(first_seconds * sound.rate), number)
+
+        return resampled(samples_from, sound.rate, start_seconds, count, rate)
 
     def annotation(self, i: int) -> dict[str, Any] | None:
         known = self._item(i)
@@ -262,16 +235,6 @@ class Prepared(Selectable):
             yield
         except DamagedTable as error:
             raise self.damaged(error.what) from error
-
-    def _item(self, i: int) -> _Known:
-        known = self._known.get(i)
-        if known is None:
-            if not 0 <= i < len(self):
-                raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {i}")
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            known = self._known[i] = self._read_item(i)
-        return known
 
     def _read_item(self, i: int) -> _Known:
         with self._named_where_damaged():

@@ -153,7 +153,9 @@ class _Item:
         count = max(int(np.ceil(facts.audio_end_seconds * rate)) - first, 0)
         samples = np.concatenate([np.zeros(0, np.float32), *_stretches(self.job.media, self.i, first, count, rate)])
         loud = bool(count) and float(np.abs(samples).max()) > 1.0
-        data, dtype = (samples.astype("<f4"), "<f4") if loud else (_int16(samples), "<i2")
+        data, dtype = (
+            (samples.astype("<f4"), "<f4") if loud else (np.rint(samples * np.float32(32767)).astype("<i2"), "<i2")
+        )
         header, stored = _wave_header(rate, dtype, data.nbytes), data.tobytes()
         start = self.tar.add(f"{self.key}.wav", header + stored)
         blocks = [zlib.crc32(stored[begin : begin + SOUND_BLOCK]) for begin in range(0, len(stored), SOUND_BLOCK)]
@@ -182,11 +184,6 @@ def _stretches(media: Media, i: int, first: int, count: int, rate: int) -> list[
     return [
         media.audio(i, (first + done) / rate, min(step, count - done) / rate, rate) for done in range(0, count, step)
     ]
-
-
-def _int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    whole: NDArray[np.int16] = np.rint(samples * np.float32(32767)).astype("<i2")
-    return whole
 
 
 def _wave_header(rate: int, dtype: str, size: int) -> bytes:
