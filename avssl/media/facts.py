@@ -19,7 +19,7 @@ SHORT_SECONDS = 1.0
 class Facts:
     """One usable item. All times are seconds on the item's own clock.
 
-    Zero of the clock is the moment at which the first frame is shown; sound that starts earlier has
+    Zero of the clock is the time at which the first frame is shown; sound that starts earlier has
     negative times. A file of sound alone starts with its first sample.
     """
 
@@ -92,7 +92,7 @@ class Media(Protocol):
         ...
 
     def frame_times(self, i: int) -> NDArray[np.float64]:
-        """The moment at which each frame of item ``i`` is first shown, ascending, the first 0.0. (n,)"""
+        """The time at which each frame of item ``i`` is first shown, ascending, the first 0.0. (n,)"""
         ...
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:

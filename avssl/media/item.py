@@ -40,7 +40,7 @@ class Item:
 
     @property
     def frame_times(self) -> NDArray[np.float64]:
-        """The moment at which each frame is first shown, seconds, the first 0.0. (n,)"""
+        """The time at which each frame is first shown, seconds, the first 0.0. (n,)"""
         return self.media.frame_times(self.index)
 
     def frames(self, times: Sequence[float] = (0.0,)) -> NDArray[np.uint8]:

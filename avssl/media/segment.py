@@ -16,7 +16,7 @@ class Segment:
     """Where an item lies in its file. ``Segment()`` is the whole file."""
 
     zero_seconds: float = 0.0
-    """The item's zero on the file's clock: the moment at which the frame shown at the start is first shown."""
+    """The item's zero on the file's clock: the time at which the frame shown at the start is first shown."""
     end_seconds: float | None = None
     """Where the stretch ends on the file's clock; None: with the file."""
     first: int = 0

@@ -71,12 +71,12 @@ def test_a_stamp_is_astray_if_the_next_comes_back_to_the_run():
     run = Run(RATE, begins=0.0)
     run.add(ramp(0, 100), 0.0, keep=True, tick=1e-3)
     lost, back, on = Chunk(ramp(100, 100), 0.15), Chunk(ramp(200, 100), 0.2), Chunk(ramp(200, 100), 0.25)
-    assert run.is_astray(lost, back, 1e-3)
-    assert not run.is_astray(lost, on, 1e-3), "both have gone on: a gap"
-    assert not run.is_astray(Chunk(ramp(100, 100), 0.1), back, 1e-3), "it is where it should be"
-    assert not run.is_astray(lost, None, 1e-3), "nothing comes after it"
-    assert not run.is_astray(lost, Chunk(ramp(200, 100), None), 1e-3)
-    assert not run.is_astray(Chunk(ramp(100, 100), None), back, 1e-3)
+    assert run.has_wrong_stamp(lost, back, 1e-3)
+    assert not run.has_wrong_stamp(lost, on, 1e-3), "both have gone on: a gap"
+    assert not run.has_wrong_stamp(Chunk(ramp(100, 100), 0.1), back, 1e-3), "it is where it should be"
+    assert not run.has_wrong_stamp(lost, None, 1e-3), "nothing comes after it"
+    assert not run.has_wrong_stamp(lost, Chunk(ramp(200, 100), None), 1e-3)
+    assert not run.has_wrong_stamp(Chunk(ramp(100, 100), None), back, 1e-3)
 
 
 def test_chunks_that_follow_are_one_run_and_a_gap_begins_another():

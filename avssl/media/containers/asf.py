@@ -47,7 +47,7 @@ def end(data: Data) -> int:
 
 
 def claimed_end(data: Data) -> int | None:
-    """How long the file is by its own account; None in a broadcast (3.2)."""
+    """The size of the file by its header; None in a broadcast (3.2)."""
     at = data.find(_FILE, 0, 1 << 16)
     if at < 0 or at + 92 > len(data) or data[at + 88] & 1:
         return None

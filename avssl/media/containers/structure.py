@@ -52,7 +52,7 @@ def why_not_opened(path: str, words: str) -> str:
 
 
 def end_of_file(path: str, format_names: set[str]) -> int:
-    """The byte at which a file is over by its own account; its size where it gives none.
+    """The byte at which a file ends by its own headers; its size where they leave it open.
 
     What follows (tags, line breaks, padding of downloads) is passed over by players.
 
@@ -89,7 +89,7 @@ def broken_place(path: str, format_names: set[str], end: int) -> int | None:
     There FFmpeg looks for the next one that it can make sense of, and does not report what it passed over.
 
     Args:
-        end: where the file is over by its own account; junk may follow.
+        end: where the file ends by its own headers; junk may follow.
     """
     find = _checks_of(format_names).broken_place
     if find is None:
@@ -104,7 +104,7 @@ def what_is_missing(path: str, container: InputContainer, end_seconds: float, en
 
     Args:
         end_seconds: where the last packet ends, container time.
-        end: the byte at which the file is over by its own account; junk may follow.
+        end: the byte at which the file ends by its own headers; junk may follow.
     """
     names = set(container.format.name.split(","))
     early = _early_end(container, end_seconds) if names & {"flv", "flac", "matroska", "asf"} else None
@@ -113,7 +113,7 @@ def what_is_missing(path: str, container: InputContainer, end_seconds: float, en
         if end < size and "asf" in names:
             early = None  # FFmpeg then takes the duration from the size of the file
         if names & {"mp4", "mov"}:
-            # A data box may claim too much and harm nobody; what counts is where the samples lie.
+            # A data box may claim too much without harm; what counts is where the samples lie.
             samples_end = max((e.pos + e.size for s in container.streams for e in s.index_entries), default=0)
             missing = mp4.missing_index(data) or _short_of(samples_end, size)
         elif "matroska" in names:

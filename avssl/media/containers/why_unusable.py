@@ -18,7 +18,7 @@ SEGMENT = "a segment without its initialization (init) segment"
 INIT = "an initialization (init) segment without its media"
 
 _MOST_BYTES = 1 << 24
-"""Of a table of contents, or of the beginning of a file, nobody needs to read more."""
+"""The most that is read of a table of contents, or of the beginning of a file."""
 
 _BOXES = (b"ftyp", b"styp", b"moof", b"moov", b"sidx", b"emsg", b"prft")
 """With which an MP4 file or a segment of one may begin."""

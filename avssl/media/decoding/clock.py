@@ -66,7 +66,7 @@ class Clock:
     audio_warm_up_seconds: float = 0.0
     """How much sound must be decoded before a stretch, where it is more than usual; 0: the usual."""
     audio_runs: Sequence[Sequence[float]] = ()
-    """Where samples are laid by counting: start in media time, number of the first sample, samples, stretch of each
+    """Where samples are placed by counting: start in media time, number of the first sample, samples, stretch of each
     :class:`avssl.media.decoding.sample_counting.Run`. Empty where the stamps of packets are the clock."""
     audio_anchors: Sequence[Sequence[int]] = ()
     """Packets at which a reader can begin to count: (stamp in ticks of the stream, samples before)."""

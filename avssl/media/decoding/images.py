@@ -67,7 +67,7 @@ def read_image(path: str, file: BinaryIO | None = None) -> NDArray[np.uint8]:
     Args:
         file: where to read it from, if not from ``path`` (a member of a tar).
 
-    Transparent pixels are laid on white; of 16 bits the upper eight are kept; floats are taken to run from 0
+    Transparent pixels are blended with white; of 16 bits the upper eight are kept; floats are taken to run from 0
     (black) to 1 (white); of several pages the first counts.
 
     Raises:

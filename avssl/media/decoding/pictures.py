@@ -44,7 +44,7 @@ class Painter:
     """Turns frames of one stream into pictures of one size, uint8 (3, height, width).
 
     Colours follow the matrix and range that the frame names, ITU-R BT.601 where it names none (FFmpeg's
-    convention); high dynamic range is not tone-mapped. Transparent pixels are laid on white. Interlaced
+    convention); high dynamic range is not tone-mapped. Transparent pixels are blended with white. Interlaced
     frames are not separated.
 
     Args:
@@ -100,7 +100,7 @@ def shown_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
 
 
 def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGBA (h, w, 4) laid on white: RGB (h, w, 3)."""
+    """RGBA (h, w, 4) blended with white: RGB (h, w, 3)."""
     colour, alpha = pixels[..., :3].astype(np.uint16), pixels[..., 3:].astype(np.uint16)
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
@@ -131,5 +131,5 @@ def turn_of(frame: VideoFrame) -> Turn:
 
 def _pixel_aspect(stream: VideoStream) -> Fraction:
     aspect = stream.sample_aspect_ratio
-    # Nonsense in a header (0, or a pixel ten times as wide as high) is no wish of anybody's.
+    # Nonsense in a header (0, or a pixel ten times as wide as high) is ignored.
     return aspect if aspect and Fraction(1, 10) <= aspect <= 10 else Fraction(1)

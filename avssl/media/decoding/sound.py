@@ -1,4 +1,4 @@
-"""The sound between two moments: seek, decode a little more than was asked for, mix to mono, resample."""
+"""The sound between two times: seek, decode a little more than was asked for, mix to mono, resample."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Run:
         """Whether a frame with this time stamp continues the run."""
         return abs(seconds - self.end_seconds) <= max(JITTER_SECONDS, 1.5 * tick)
 
-    def is_astray(self, chunk: Chunk, following: Chunk | None, tick: float) -> bool:
+    def has_wrong_stamp(self, chunk: Chunk, following: Chunk | None, tick: float) -> bool:
         """Whether a chunk's time stamp is wrong: it leaves the run, and the next comes back to it.
 
         FFmpeg stamps Vorbis in Ogg so where long blocks give way to short ones.
@@ -165,7 +165,7 @@ def _stored_samples(path: str, clock: Clock, start_seconds: float, count: int, d
 
 
 def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, deadline: Deadline) -> list[Run]:
-    """All sound between two moments, as runs.
+    """All sound between two times, as runs.
 
     Raises:
         MediaError: sound in between cannot be decoded.
@@ -212,7 +212,7 @@ def chunks_from(
     wanted: tuple[float, float],
     deadline: Deadline,
 ) -> Iterator[Chunk]:
-    """The decoded sound from this moment (None: the start of the file) on.
+    """The decoded sound from this time (None: the start of the file) on.
 
     Raises:
         MediaError: sound inside the wanted stretch cannot be decoded.
@@ -249,7 +249,7 @@ def _collected(chunks: Iterable[Chunk], clock: Clock, start_seconds: float, end_
         assert chunk is not None
         run = runs[-1] if runs else None
         seconds = chunk.seconds
-        if run is not None and seconds is not None and run.is_astray(chunk, following, clock.audio_tick_seconds):
+        if run is not None and seconds is not None and run.has_wrong_stamp(chunk, following, clock.audio_tick_seconds):
             seconds = None
         elif run is None or (seconds is not None and not run.follows(seconds, clock.audio_tick_seconds)):
             if seconds is None:

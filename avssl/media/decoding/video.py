@@ -1,4 +1,4 @@
-"""Frames of a file by the moment at which they are shown: seek, decode forward, keep what was asked for."""
+"""Frames of a file by the time at which they are shown: seek, decode forward, keep what was asked for."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class FrameReader:
                 for number, frame in self._pass(missing, attempt):
                     missing.remove(number)
                     yield number, frame
-                # Damage is no better from further back, but pictures after an open group may speak of those before it.
+                # Damage is no better from further back, but pictures after an open group may refer to those before it.
                 damaged += self._damage_seen
                 if not missing or damaged > 1:
                     break
@@ -176,7 +176,7 @@ class FrameReader:
                 yield count if counted else self._number_of(item), item, whole
                 count += 1
             elif counted:
-                return  # nobody knows how many frames are missing here
+                return  # it is unknown how many frames are missing here
 
     def _must_fit(self, frame: VideoFrame) -> None:
         known = tuple(self._clock.stored_size)  # a list where it comes from an index

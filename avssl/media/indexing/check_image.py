@@ -15,7 +15,7 @@ from av.packet import Packet
 from avssl.media.containers.demux import Deadline, opened
 from avssl.media.decoding.images import NoImage, give_memory_back, is_animated, must_fit, opened_image, pixels_of
 from avssl.media.facts import Unusable
-from avssl.media.indexing.silent_damage import vp8_goes_astray
+from avssl.media.indexing.silent_damage import vp8_is_damaged
 
 _PNG_CHECKED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
 """Chunks without which the pictures are others; libpng, too, only warns of damage in the rest."""
@@ -36,7 +36,7 @@ _ODD_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
 def check_image(path: str, file: BinaryIO | None = None) -> tuple[int, int] | None:
     """(width, height) as shown of an image, decoded to its end; None for what is none, and for moving ones.
 
-    Damage is found as far as a file gives itself away: PNG has checksums; of JPEG see :func:`_check_jpeg`.
+    Damage is found as far as the format allows: PNG has checksums; of JPEG see :func:`_check_jpeg`.
 
     Args:
         file: where to read it from, if not from ``path`` (a member of a tar).
@@ -103,13 +103,13 @@ def _check_png(file: BinaryIO) -> None:
 
 
 def _check_webp(file: BinaryIO) -> None:
-    """Raise Unusable where the decoder of a lossy picture goes astray; lossless ones are not checked."""
+    """Raise Unusable where a lossy picture ends elsewhere than its data; lossless ones are not checked."""
     place = file.tell()
     file.seek(12)
     while len(head := file.read(8)) == 8:
         name, size = struct.unpack("<4sI", head)
         if name == b"VP8 ":
-            if vp8_goes_astray(file.read(size)):
+            if vp8_is_damaged(file.read(size)):
                 raise Unusable("damaged: the WebP data cannot be decoded to the end")
             break
         file.seek(size + (size & 1), io.SEEK_CUR)
@@ -121,7 +121,7 @@ def _check_jpeg(path: str, file: BinaryIO, pixels: int, several: bool) -> tuple[
 
     FFmpeg's decoder, set to be strict, meets a code that does not exist, or the end of the data too early; or the
     picture is full while more than a few bytes are left (some cameras write a few too many). Damage that leaves the
-    number of codes as it was is seen by nobody. Of 1,318 damaged files (bits, bytes, 16 zeros, cuts) 257 were off by
+    number of codes as it was stays unseen. Of 1,318 damaged files (bits, bytes, 16 zeros, cuts) 257 were off by
     more than 12 levels on average: these two found 214 of them, libjpeg's warnings 232; in 3,634 sound ones nothing.
 
     Args:

@@ -35,7 +35,21 @@ RATES = (1_000, 6_000_000)
 SEEK_SHARES = (0.25, 0.5, 0.75)
 SEEK_PACKETS = 4
 """Where in the file, and at how many packets, it is seen whether seeking leads to the right place."""
-FORGETFUL_CODECS = ("aac", "ac3", "alac", "dca", "eac3", "flac", "libopus", "mp1", "mp2", "mp3", "opus", "pcm_", "tta")
+SHORT_MEMORY = (
+    "aac",
+    "ac3",
+    "alac",
+    "dca",
+    "eac3",
+    "flac",
+    "libopus",
+    "mp1",
+    "mp2",
+    "mp3",
+    "opus",
+    "pcm_",
+    "tta",
+)
 """How their names begin. What these decoders give depends on a few packets before at most: the usual warm-up does.
 Of all others (speech codecs, ADPCM, …) it is measured on each file."""
 WARM_UPS_SECONDS = (0.0, 0.5, 2.0)
@@ -109,9 +123,7 @@ def check_sound(
     joined = track.frames.are_joined or bool(track.frames.changes)
     if not thorough:
         return Sound(clock, first.channels, False, joined)
-    stamps_suffice = (
-        clock.audio_frame_samples and track.codec.startswith(FORGETFUL_CODECS) and not track.frames.are_joined
-    )
+    stamps_suffice = clock.audio_frame_samples and track.codec.startswith(SHORT_MEMORY) and not track.frames.are_joined
     bare = _is_bare(stream, track)
     if bare or (stamps_suffice and not _may_hide_wrong_numbers(stream)):
         clock = _with_true_end(path, clock, track, deadline, bare=bare)
@@ -233,7 +245,7 @@ def _with_true_end(path: str, clock: Clock, track: Track, deadline: Deadline, *,
         bare: as :func:`_is_bare` says: packets may begin anywhere.
     """
     known = set(track.times)
-    if not bare and not _finds_back(path, clock.audio_stream, track, deadline):
+    if not bare and not _seeks_right(path, clock.audio_stream, track, deadline):
         clock = replace(clock, audio_seekable=False)
     target = track.end_ticks - round(2 * clock.warm_up_seconds / track.tick)
     tail: deque[_Frame] = deque(maxlen=1)
@@ -257,7 +269,7 @@ def _with_true_end(path: str, clock: Clock, track: Track, deadline: Deadline, *,
     return replace(clock, audio_end_seconds=end, audio_seekable=seekable)
 
 
-def _finds_back(path: str, index: int, track: Track, deadline: Deadline) -> bool:
+def _seeks_right(path: str, index: int, track: Track, deadline: Deadline) -> bool:
     """Whether packets met after a seek are those that had these stamps when the file was read through."""
     known = dict(zip(track.times, track.sizes, strict=True))
     with opened(path, deadline) as container:

@@ -81,9 +81,9 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
                     f"{DAMAGED} at {float(clock.frame_times[min(number, len(clock.frame_times) - 1)]):.2f} s"
                 )
         if thorough and track.codec in silent_damage.CODECS:
-            check.must_be_of_its_own_bytes(clock)
+            check.must_not_read_beyond_its_bytes(clock)
         if thorough and track.codec in ("hevc", *silent_damage.CODECS):
-            check.must_use_its_bytes(clock)
+            check.must_read_its_bytes(clock)
     count, lasts = len(clock.frame_times), float(clock.frame_times[-1])
     if lasts * FASTEST < count - 1:
         raise Unusable(f"damaged: its timestamps give {(count - 1) / max(lasts, 1e-9):.0f} pictures a second")
@@ -157,7 +157,7 @@ class _PictureCheck:
                         if number % THUMBNAIL_STEP == 0:
                             self._keep(number, frame)
 
-    def must_be_of_its_own_bytes(self, clock: Clock) -> None:
+    def must_not_read_beyond_its_bytes(self, clock: Clock) -> None:
         """Raise Unusable where a picture of one of those groups takes more bytes than it has."""
         keys = clock.key_times
         places = {0: FIRST_FRAMES, len(keys) // 2: MIDDLE_FRAMES, len(keys) - 1: LAST_FRAMES}
@@ -166,11 +166,11 @@ class _PictureCheck:
             if seconds is not None:
                 raise Unusable(f"{DAMAGED} at {max(seconds, 0.0):.2f} s")
 
-    def must_use_its_bytes(self, clock: Clock) -> None:
+    def must_read_its_bytes(self, clock: Clock) -> None:
         """Raise Unusable where one of the key frames that were looked at ends before its bytes do."""
         keys = clock.key_times if clock.video_seekable else clock.key_times[:1]
         for key in sorted({0, len(keys) // 2, len(keys) - 1}) if len(keys) else ():
-            if silent_damage.key_goes_astray(self._path, clock, float(keys[key]), self._deadline):
+            if silent_damage.key_frame_is_damaged(self._path, clock, float(keys[key]), self._deadline):
                 raise Unusable(f"{DAMAGED} at {max(float(keys[key]), 0.0):.2f} s")
 
     # Times from decoding everything.

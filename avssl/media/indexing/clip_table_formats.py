@@ -154,7 +154,7 @@ class Files:
 
 
 def file_of(row: Row, files: Files) -> tuple[Path | None, bool, str]:
-    """The file that a row by video id speaks of.
+    """The file that a row by video id means.
 
     Names with the seconds in them (``ID_000030``, ``ID_000030_000040``, ``ID_30_40``, ``ID_30.000_40.000``,
     ``ID_30000_40000`` in milliseconds) and AudioSet's ``YID`` hold that stretch alone; ``ID`` holds the whole video.

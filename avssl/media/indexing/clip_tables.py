@@ -135,7 +135,7 @@ def _seconds(row: Row, column: str) -> float | None:
 
 
 def offered_tables(folder: Path) -> list[str]:
-    """A line about each table in a folder that speaks of the files there: whoever opens the folder may want that."""
+    """A line about each table in a folder that lists its files: one may want to open that instead."""
     tables = [path for path in sorted(folder.iterdir()) if path.is_file() and is_table(path)]
     if not tables:
         return []

@@ -120,8 +120,8 @@ class _Verdicts:
     def recheck(self, table: Table, workers: int | None, progress: ShowProgress) -> bool:
         """Look at the files whose trouble may have passed since this index; whether anything is otherwise now."""
         other_readers = table.header["readers"] != _readers()
-        doubtful = [*table.header["passing"], *(table.header["refused"] if other_readers else ())]
-        before = {tuple(file): reason for *file, reason in doubtful}
+        uncertain = [*table.header["passing"], *(table.header["refused"] if other_readers else ())]
+        before = {tuple(file): reason for *file, reason in uncertain}
         files = [file for file in self._wanted if file in before]
         for file, inspection in self._inspect(files, workers, progress):
             self._fresh[file] = inspection

@@ -207,7 +207,7 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], en
     """Raise Unusable where the container says that it is longer than the file, or cannot be read to its end.
 
     Args:
-        end_byte: at which the file is over by its own account.
+        end_byte: at which the file ends by its own headers.
     """
     zero = next((track.seconds(min(track.times)) for track in tracks if track.times), 0.0)
     _must_be_one(path, container, tracks, zero)
@@ -241,7 +241,7 @@ def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero
     """
     alone = container.format.name in ("ogg", "flac") and picture_stream(container) is None
     if alone and not any(track.stopped for track in tracks):
-        return  # recordings one after the other are nothing odd in these: they are laid by counting
+        return  # recordings one after the other are normal in these: they are placed by counting
     joined = second_beginning(path, set(container.format.name.split(",")))
     if joined:
         raise Unusable(joined)

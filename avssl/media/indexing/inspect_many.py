@@ -30,7 +30,7 @@ class Target(NamedTuple):
     """A file, or a member of a tar."""
 
     path: str
-    """Of the file; of a member the path under which it is spoken of."""
+    """Of the file; of a member the path that names it in messages."""
     size: int
     offset: int = -1
     """Where a member begins in the tar; -1 for a file."""

@@ -66,7 +66,7 @@ def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, dead
     return None
 
 
-def key_goes_astray(path: str, clock: Clock, key_seconds: float, deadline: Deadline) -> bool:
+def key_frame_is_damaged(path: str, clock: Clock, key_seconds: float, deadline: Deadline) -> bool:
     """Whether a key frame of HEVC, VP8 or VP9 ends, for its decoder, long before its bytes do.
 
     Args:
@@ -82,16 +82,16 @@ def key_goes_astray(path: str, clock: Clock, key_seconds: float, deadline: Deadl
         else:
             has_index = bool(data) and data[-1] >> 5 == 0b110  # VP9: of several frames
             slices = [] if has_index else [(0, len(data.rstrip(b"\0")))]
-        return _goes_astray(context, data, slices)
+        return _ignores_its_end(context, data, slices)
 
 
-def vp8_goes_astray(data: bytes) -> bool:
+def vp8_is_damaged(data: bytes) -> bool:
     """The same of a picture of VP8 alone (WebP): whether it needs more bytes than it has, or leaves some unused."""
     context = av.CodecContext.create("vp8", "r")
     frames = _alone(context, data)
     if frames and not _are_same(frames, _alone(context, data + _ADDED)):
         return True
-    return _goes_astray(context, data, [(0, len(data.rstrip(b"\0")))])
+    return _ignores_its_end(context, data, [(0, len(data.rstrip(b"\0")))])
 
 
 def damaged_gif_frame(path: str) -> int | None:
@@ -123,7 +123,7 @@ def _at_key(
         yield stream, packets(container, deadline, stream)
 
 
-def _goes_astray(context: VideoCodecContext, data: bytes, slices: list[tuple[int, int]]) -> bool:
+def _ignores_its_end(context: VideoCodecContext, data: bytes, slices: list[tuple[int, int]]) -> bool:
     frames = _alone(context, data)
     for start, end in slices if frames else ():
         if end - start < _SMALLEST_SLICE:

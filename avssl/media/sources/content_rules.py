@@ -35,7 +35,7 @@ MAINS_HZ = (50.0, 60.0)
 """Their multiples hum everywhere."""
 ALIGNED_MOMENTS = 3
 STRAY_SECONDS = (0.0, -0.1, -0.05, 0.05, 0.1)
-"""A picture is looked for so far from its moment: copies with fewer frames a second show it earlier or later."""
+"""A picture is looked for so far from its time: copies with fewer frames a second show it earlier or later."""
 LIKELY = "names that may be of parts of one source"
 LOOKED_AT, LOOKS_AGREE = 5, 0.7
 """Groups that names must make at least, and the share of their items that must look most like their own group."""
@@ -90,7 +90,7 @@ def by_frames(traces: Sequence[Trace]) -> list[Alike]:
 
 
 def by_sound(media: Media, facts: Sequence[Facts], traces: Sequence[Trace]) -> list[Alike]:
-    """Items with one recording. Of videos the pictures must agree, too, at the same moments: music is used again."""
+    """Items with one recording. Of videos the pictures must agree, too, at the same times: music is used again."""
     found = []
     waves = _Waves(media)
     for a, b, _, offset in sounds.candidates([t.peaks for t in traces], [t.times for t in traces]):
