@@ -8,7 +8,7 @@ at the time it should have tells by how much it is off.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -19,7 +19,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.media.containers.demux import Deadline
+from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.pictures import Painter
 from avssl.media.decoding.sound import read_audio
+from avssl.media.decoding.video import FrameReader
 from avssl.media.indexing.inspect import Inspection, inspect
 
 MILLISECOND = 1e-3
@@ -275,3 +279,11 @@ def assert_in_time(path: str, found: Inspection, start: float, seconds: float, w
     """The sound of a stretch is where its tone says that it belongs."""
     heard = read_audio(path, found.clock, start, seconds, found.audio_rate)
     assert abs(lateness(heard, start, found.audio_rate)) < within
+
+
+def iter_frames(path: str, clock: Clock) -> Iterator[tuple[float, np.ndarray]]:
+    """Every frame in the order shown, decoded once: (media time, uint8 RGB (3, height, width))."""
+    with FrameReader(path, clock, Deadline(path)) as reader:
+        painter = Painter(clock.width, clock.height, path)
+        for number, frame in reader.all_frames():
+            yield float(clock.frame_times[number]), painter.paint(frame)

@@ -8,13 +8,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.made import Recipe, draw, make
+from media.made import Recipe, draw, iter_frames, make
 from numpy.typing import NDArray
 from PIL import Image
 
 from avssl.errors import MediaError
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.video import iter_frames, read_frames
+from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import inspect
 
 LEVELS = 12

@@ -12,9 +12,12 @@ from PIL import Image
 from scipy.signal import butter, sosfiltfilt
 
 from avssl.errors import MediaError
+from avssl.media.containers.demux import Deadline, opened
+from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.sound import read_audio
 from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import Inspection, inspect
+from avssl.media.indexing.packet_scan import scan
 
 
 def compare(path: str, found: Inspection, asked: int = 3) -> None:
@@ -97,7 +100,18 @@ def test_recordings_read_as_a_plain_decode_shows_them(shared_data: Path) -> None
 def test_a_corrupted_file_is_read_up_to_its_damage(shared_data: Path) -> None:
     path = str(shared_data / "media" / "corrupted.mp4")
     assert inspect(path).reason is not None
-    clock = inspect(path, decode_check=False).clock
+    with opened(path, Deadline(path)) as container:
+        stream = container.streams.video[0]
+        track = scan(container, Deadline(path), stream)[stream.index]
+    first = min(track.times)
+    clock = Clock(
+        origin_seconds=track.seconds(first),
+        video_stream=stream.index,
+        width=stream.width,
+        height=stream.height,
+        frame_times=np.array([track.seconds(ticks - first) for ticks in sorted(track.times)]),
+        key_times=np.array([track.seconds(ticks - first) for ticks in sorted(track.keys)]),
+    )
     assert read_frames(path, clock, [0.0, 1.5]).any()
     with pytest.raises(MediaError, match=r"corrupted\.mp4 at 4\.000 s: damaged: its pictures cannot be decoded"):
         read_frames(path, clock, [4.0])

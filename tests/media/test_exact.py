@@ -12,13 +12,13 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media.made import MILLISECOND, Recipe, assert_in_time, draw, inspected, lateness, make, number_in
+from media.made import MILLISECOND, Recipe, assert_in_time, draw, inspected, iter_frames, lateness, make, number_in
 
 import avssl.media.decoding.video as video_module
 from avssl.errors import MediaError
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.sound import read_audio
-from avssl.media.decoding.video import iter_frames, read_frames
+from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import Inspection, inspect
 
 
@@ -329,7 +329,7 @@ def test_memory_does_not_grow_with_the_length_of_a_file(tmp_path: Path) -> None:
             "mkv", frames=4 * seconds, rate=Fraction(4), sound="pcm_s16le", sound_rate=48_000, sound_seconds=seconds
         )
         path = make(tmp_path, recipe, f"{seconds}")
-        found = inspect(path, decode_check=False)
+        found = inspect(path)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for start in np.linspace(1, seconds - 2, 8):
             read_frames(path, found.clock, [float(start)])

@@ -115,7 +115,7 @@ def test_a_sample_that_is_no_number_is_found_wherever_it_lies(
     clock = inspected(wav(tmp_path / "good.wav", samples)).clock
     samples[50_000:50_010] = sample
     path = wav(tmp_path / "bad.wav", samples)
-    assert inspect(path).reason == inspect(path, decode_check=False).reason == words
+    assert inspect(path).reason == words
     # Whoever reads there with what is known of an earlier file of this name is stopped, too.
     assert np.abs(read_audio(path, clock, 2.5, 0.5, 8_000)).max() <= 0.6
     with pytest.raises(MediaError, match=r"at 3\.125 s: (not a number|infinity|a sample of 1e\+30)"):

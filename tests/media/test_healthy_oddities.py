@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media.made import Recipe, draw, make, number_in
+from media.made import Recipe, draw, iter_frames, make, number_in
 
-from avssl.media.decoding.video import iter_frames, read_frames
+from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import Inspection, inspect
 
 

@@ -60,15 +60,6 @@ def test_the_facts_of_a_good_file_are_found(tmp_path: Path) -> None:
     assert np.array_equal(found.frame_times, np.arange(45) / 15)
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
-def test_without_the_decode_check_the_times_are_the_same(suffix: str, tmp_path: Path) -> None:
-    path = make(tmp_path, Recipe(suffix, b_frames=2))
-    quick, thorough = inspect(path, decode_check=False), inspect(path)
-    assert quick.reason is None
-    assert np.array_equal(quick.frame_times, thorough.frame_times)
-    assert np.array_equal(read_frames(path, quick.clock, [0.5]), read_frames(path, thorough.clock, [0.5]))
-
-
 def test_silence_is_flagged(tmp_path: Path) -> None:
     loud = make(tmp_path, Recipe("mkv", sound="flac"), "loud")
     quiet = make(tmp_path, Recipe("mkv", sound="flac", channels=(0.0,)), "quiet")

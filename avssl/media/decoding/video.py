@@ -47,23 +47,6 @@ def read_frames(
     return result
 
 
-def iter_frames(
-    path: str, clock: Clock, *, timeout_seconds: float = READ_TIMEOUT_SECONDS
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Every frame in the order shown, decoded once: (media time, uint8 RGB (3, height, width)).
-
-    Args:
-        timeout_seconds: for the whole file, the caller's own work between two frames included.
-
-    Raises:
-        MediaError: the file has no pictures, or one of them cannot be decoded.
-    """
-    with FrameReader(path, clock, Deadline(path, timeout_seconds)) as reader:
-        painter = Painter(clock.width, clock.height, path)
-        for number, frame in reader.all_frames():
-            yield float(clock.frame_times[number]), painter.paint(frame)
-
-
 def size_changes(known: tuple[int, ...], frame: VideoFrame) -> str:
     """That a frame is not as large as the others of its file."""
     return f"joined: the size of its pictures changes from {known[0]}×{known[1]} to {frame.width}×{frame.height}"

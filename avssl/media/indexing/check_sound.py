@@ -85,15 +85,12 @@ class _Frame:
     channels: int
 
 
-def check_sound(
-    path: str, clock: Clock, stream: AudioStream, track: Track, *, thorough: bool, deadline: Deadline
-) -> Sound:
+def check_sound(path: str, clock: Clock, stream: AudioStream, track: Track, *, deadline: Deadline) -> Sound:
     """Adds the sound to a clock that has the pictures, or makes a clock of sound alone.
 
     Args:
         stream: the stream in an open container, which is not read from.
         track: its packets.
-        thorough: listen to stretches from the beginning to the end.
 
     Raises:
         Unusable: nothing decodes, or a sample is not a number.
@@ -121,8 +118,6 @@ def check_sound(
     )
     _must_keep_its_rate(track, origin)
     joined = track.frames.are_joined or bool(track.frames.changes)
-    if not thorough:
-        return Sound(clock, first.channels, False, joined)
     stamps_suffice = clock.audio_frame_samples and track.codec.startswith(SHORT_MEMORY) and not track.frames.are_joined
     bare = _is_bare(stream, track)
     if bare or (stamps_suffice and not _may_hide_wrong_numbers(stream)):

@@ -50,7 +50,7 @@ class Pictures:
     """Pictures before the first one that there is cannot be decoded: the file was cut out of a stream."""
 
 
-def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bool, deadline: Deadline) -> Pictures:
+def check_pictures(path: str, stream: VideoStream, track: Track, *, deadline: Deadline) -> Pictures:
     """Finds the time of every frame, and decodes some.
 
     The times come from the packets (no decoding) if what decodes agrees with them; if not, from decoding the
@@ -59,7 +59,6 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
     Args:
         stream: the stream in an open container, which is not read from.
         track: its packets.
-        thorough: look at groups of pictures at the beginning, in the middle and at the end; else at one frame.
 
     Raises:
         Unusable: nothing decodes, or damage was met.
@@ -73,21 +72,20 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, thorough: bo
             raise Unusable(change)
         clock = check.counted()
     else:
-        clock = check.timed(thorough)
-        if thorough and track.codec == "gif":
+        clock = check.timed()
+        if track.codec == "gif":
             number = silent_damage.damaged_gif_frame(path)
             if number is not None:
-                raise Unusable(
-                    f"{DAMAGED} at {float(clock.frame_times[min(number, len(clock.frame_times) - 1)]):.2f} s"
-                )
-        if thorough and track.codec in silent_damage.CODECS:
+                number = min(number, len(clock.frame_times) - 1)
+                raise Unusable(f"{DAMAGED} at {clock.frame_times[number]:.2f} s")
+        if track.codec in silent_damage.CODECS:
             check.must_not_read_beyond_its_bytes(clock)
-        if thorough and track.codec in ("hevc", *silent_damage.CODECS):
+        if track.codec in ("hevc", *silent_damage.CODECS):
             check.must_read_its_bytes(clock)
     count, lasts = len(clock.frame_times), float(clock.frame_times[-1])
     if lasts * FASTEST < count - 1:
         raise Unusable(f"damaged: its timestamps give {(count - 1) / max(lasts, 1e-9):.0f} pictures a second")
-    still = len(clock.frame_times) < 2 or (thorough and check.is_still)
+    still = len(clock.frame_times) < 2 or check.is_still
     before_first = clock.origin_seconds - track.tick / 2
     cut = not clock.frames_are_counted and any(track.seconds(ticks) < before_first for ticks in track.times)
     return Pictures(clock, _duration(clock, stream, track), still, cut)
@@ -114,18 +112,16 @@ class _PictureCheck:
 
     # Times from the packets, trusted as far as decoding agrees with them.
 
-    def timed(self, thorough: bool) -> Clock:
+    def timed(self) -> Clock:
         ticks = sorted(set(self._track.times))
         seen: list[int | None] = []
-        for frame in self._from_start(FIRST_FRAMES if thorough else 1):
+        for frame in self._from_start(FIRST_FRAMES):
             self._keep(len(seen), frame)
             seen.append(frame.pts)
         first = 0 if seen[0] not in ticks else ticks.index(seen[0])
         if seen != ticks[first : first + len(seen)] or len(ticks) < len(self._track.times):
             return self._by_decoding()
         clock = self._clock(ticks[first:])
-        if not thorough:
-            return clock
         if not self._seeks_well(clock, len(seen)):
             return replace(self._by_decoding(), video_seekable=False)
         self._check_later_groups(clock, len(seen))

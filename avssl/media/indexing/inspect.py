@@ -75,16 +75,13 @@ class Inspection:
         return self.clock.frame_times
 
 
-def inspect(path: str, *, decode_check: bool = True, timeout_seconds: float = 60.0) -> Inspection:
+def inspect(path: str, *, timeout_seconds: float = 60.0) -> Inspection:
     """Looks at a file: reads all its packets, decodes samples of it. No bad file raises; a fault of this program does.
 
     Args:
-        decode_check: decode groups of pictures and stretches of sound at the beginning, in the middle and at
-            the end. Without it only the first picture and the first sound are decoded, damage goes unseen,
-            and there are no flags "silent" and "still".
         timeout_seconds: after this the file is given up, with that as the reason.
     """
-    found = _inspected(path, decode_check, Deadline(path, timeout_seconds))
+    found = _inspected(path, Deadline(path, timeout_seconds))
     if found.reason is not None and found.reason.startswith(MAY_BE_WHOLE):
         return Inspection(why_unusable(path) or found.reason)
     return found
@@ -95,7 +92,7 @@ def of_image(size: tuple[int, int]) -> Inspection:
     return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
 
 
-def _inspected(path: str, thorough: bool, deadline: Deadline) -> Inspection:
+def _inspected(path: str, deadline: Deadline) -> Inspection:
     try:
         reason = _why_no_file(path)
         if reason is not None:
@@ -103,7 +100,7 @@ def _inspected(path: str, thorough: bool, deadline: Deadline) -> Inspection:
         size = check_image(path)
         if size is not None:
             return of_image(size)
-        return _inspect_media(path, thorough, deadline)
+        return _inspect_media(path, deadline)
     except Unusable as unusable:
         return Inspection(str(unusable))
     except MediaError as error:
@@ -130,16 +127,16 @@ def _why_no_file(path: str) -> str | None:
     return "empty file" if Path(path).stat().st_size == 0 else None
 
 
-def _inspect_media(path: str, thorough: bool, deadline: Deadline) -> Inspection:
+def _inspect_media(path: str, deadline: Deadline) -> Inspection:
     must_not_be_heif(path)
     try:
         with opened(path, deadline) as container:
-            return _inspect_container(path, container, thorough, deadline)
+            return _inspect_container(path, container, deadline)
     except av.FFmpegError as error:
         return Inspection(why_not_opened(path, error_text(error)))
 
 
-def _inspect_container(path: str, container: InputContainer, thorough: bool, deadline: Deadline) -> Inspection:
+def _inspect_container(path: str, container: InputContainer, deadline: Deadline) -> Inspection:
     """Raise Unusable with the reason, or MediaError where damage was met or the deadline has passed."""
     if container.format.name in NOT_MEDIA_FORMATS:
         raise Unusable("not media")
@@ -164,10 +161,10 @@ def _inspect_container(path: str, container: InputContainer, thorough: bool, dea
 
     found = Inspection(kind="sound")
     if pictures is not None and picture_track is not None and picture_track.packets:
-        found = _with_pictures(path, pictures, picture_track, thorough, deadline)
+        found = _with_pictures(path, pictures, picture_track, deadline)
     if sound is not None and sound_track is not None and sound_track.times:
-        found = _with_sound(path, found, sound, sound_track, thorough, deadline)
-        if thorough and container.format.name == "flac" and not found.clock.has_video and container.duration:
+        found = _with_sound(path, found, sound, sound_track, deadline)
+        if container.format.name == "flac" and not found.clock.has_video and container.duration:
             _must_be_all_of_flac(found, container.duration / 1e6)
         if ending.sound_bytes and sound.codec_context.bit_rate:
             found = _ending_at(found, 8 * ending.sound_bytes / sound.codec_context.bit_rate)
@@ -277,8 +274,8 @@ def _why_nothing(container: InputContainer) -> str:
     return "no video and no sound"
 
 
-def _with_pictures(path: str, stream: VideoStream, track: Track, thorough: bool, deadline: Deadline) -> Inspection:
-    seen = check_pictures(path, stream, track, thorough=thorough, deadline=deadline)
+def _with_pictures(path: str, stream: VideoStream, track: Track, deadline: Deadline) -> Inspection:
+    seen = check_pictures(path, stream, track, deadline=deadline)
     count = len(seen.clock.frame_times)
     return Inspection(
         kind="video",
@@ -292,10 +289,8 @@ def _with_pictures(path: str, stream: VideoStream, track: Track, thorough: bool,
     )
 
 
-def _with_sound(
-    path: str, found: Inspection, stream: AudioStream, track: Track, thorough: bool, deadline: Deadline
-) -> Inspection:
-    heard = check_sound(path, found.clock, stream, track, thorough=thorough, deadline=deadline)
+def _with_sound(path: str, found: Inspection, stream: AudioStream, track: Track, deadline: Deadline) -> Inspection:
+    heard = check_sound(path, found.clock, stream, track, deadline=deadline)
     clock = heard.clock
     alone = not clock.has_video
     return replace(

@@ -129,9 +129,7 @@ def scan(container: InputContainer, deadline: Deadline, *streams: Stream) -> dic
         MediaError: the deadline has passed.
     """
     tracks = {
-        s.index: Track(
-            Fraction(s.time_base or Fraction(1, 1_000_000)), s.codec_context.codec.name if s.codec_context else ""
-        )
+        s.index: Track(s.time_base or _UNSET_TICK, s.codec_context.codec.name if s.codec_context else "")
         for s in streams
     }
     try:
