@@ -103,12 +103,11 @@ def test_a_corrupted_file_is_read_up_to_its_damage(shared_data: Path) -> None:
     with opened(path, Deadline(path)) as container:
         stream = container.streams.video[0]
         track = scan(container, Deadline(path), stream)[stream.index]
+        video = {"video_stream": stream.index, "width": stream.width, "height": stream.height}
     first = min(track.times)
     clock = Clock(
         origin_seconds=track.seconds(first),
-        video_stream=stream.index,
-        width=stream.width,
-        height=stream.height,
+        **video,
         frame_times=np.array([track.seconds(ticks - first) for ticks in sorted(track.times)]),
         key_times=np.array([track.seconds(ticks - first) for ticks in sorted(track.keys)]),
     )
