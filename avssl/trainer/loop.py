@@ -271,7 +271,7 @@ class _Training:
             count = len(self._bad_files)
             log(
                 f"skipped {count} bad file{'s' if count > 1 else ''} in {self.tally.passed_over} draws, each "
-                "replaced by another; `avssl index` says what is wrong with each file"
+                "replaced by another; `avssl index` lists what is wrong with each file"
             )
         log(f"trained {self.tally.step} steps in {duration(self.tally.seconds)}, {waited:.0f} % of it waiting for data")
 

@@ -264,7 +264,7 @@ def test_an_empty_data_set_and_a_task_named_twice_are_told():
 
 
 def test_too_many_bad_files_end_even_a_training_that_skips_them():
-    with pytest.raises(UserError, match=r"\d+ files could not be read in drawing \d+ puzzles; `avssl index` says"):
+    with pytest.raises(UserError, match=r"\d+ files could not be read in drawing \d+ puzzles; `avssl index` lists"):
         quiet(toy_plans(bad=tuple(np.arange(5, 25))), options(on_bad_file="skip"))
 
 

@@ -53,7 +53,7 @@ def test_a_network_by_luck_off_chance_is_told_from_a_leak_by_the_mean_of_four(mo
     assert row.holds_chance
     assert row.method == "t"
     assert "mean of 4 networks" in row.note
-    assert any("perhaps by luck" in line for line in caplog.messages)
+    assert any("perhaps by chance variation" in line for line in caplog.messages)
 
 
 def test_a_leak_stays_a_leak(monkeypatch):
