@@ -63,7 +63,7 @@ def test_the_saved_config_repeats_the_run(avssl: Call, finished: Path, tmp_path:
     assert values[0] == values[1]
 
 
-def test_of_a_run_that_keeps_its_best_the_best_is_judged(avssl: Call, clips: Path, tmp_path: Path):
+def test_of_a_run_that_keeps_its_best_the_best_is_evaluated(avssl: Call, clips: Path, tmp_path: Path):
     out = tmp_path / "best"
     brief = ("--steps", "3", "--validate-every", "1", "--keep", "best", "--no-controls", *TINY)
     assert avssl(*TRAIN, "--data", clips, "--out", out, *brief).status == 0
@@ -73,7 +73,7 @@ def test_of_a_run_that_keeps_its_best_the_best_is_judged(avssl: Call, clips: Pat
     assert all(torch.equal(value, opened[name]) for name, value in best["networks"].items())
 
 
-def test_a_finished_run_is_said_to_be_finished_and_its_table_printed_again(avssl: Call, finished: Path):
+def test_a_finished_run_is_reported_finished_and_its_table_printed_again(avssl: Call, finished: Path):
     before = (finished / "results" / "controls.json").stat().st_mtime_ns
     result = avssl(*TRAIN, "--config", finished / "config.yaml", "--out", finished)
     assert result.status == 0
@@ -111,7 +111,7 @@ def test_show_draws_a_sheet_and_with_a_run_its_answers(avssl: Call, clips: Path,
         assert told.tobytes() != plain.tobytes()
 
 
-def test_evaluate_writes_rows_where_told_and_in_the_run(avssl: Call, finished: Path, tmp_path: Path):
+def test_evaluate_writes_rows_where_asked_and_in_the_run(avssl: Call, finished: Path, tmp_path: Path):
     result = avssl("evaluate", "av-correspondence", "--run", finished, "-o", tmp_path, "--puzzles", "8")
     assert result.status == 0
     rows = read_rows(tmp_path / "av-correspondence.json")

@@ -45,7 +45,7 @@ def test_fine_tuned_rows_have_a_file_of_their_own(avssl, tmp_path):
         (("--run", "{run}", "--data", "{run}"), "laid out neither as VOC"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(avssl, tmp_path, words, line):
+def test_what_is_wrong_is_reported_in_one_line(avssl, tmp_path, words, line):
     run, data = write_run(tmp_path / "run", "multi-task", ("vision", "audio")), write_voc(tmp_path / "data")
     result = avssl("evaluate", "detection", *(word.format(run=run, data=data) for word in words))
     assert result.status == 2

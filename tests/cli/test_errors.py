@@ -46,7 +46,7 @@ def test_an_empty_folder_is_named(avssl: Call, tmp_path: Path):
     assert "empty: the folder is empty" in line
 
 
-def test_a_folder_of_junk_is_told_why_none_of_it_can_be_used(avssl: Call, tmp_path: Path):
+def test_a_folder_of_junk_is_reported_with_reasons_why_none_of_it_can_be_used(avssl: Call, tmp_path: Path):
     junk = tmp_path / "junk"
     junk.mkdir()
     (junk / "a.mp4").write_bytes(b"no video at all" * 100)
@@ -163,7 +163,7 @@ def test_a_damaged_config_or_a_checkpoint_of_another_network_is_one_line(avssl: 
         (["train", "jigsaw", "--permutations", "1", "--out", "OUT"], "--permutations (1) must be at least 2"),
     ],
 )
-def test_a_wrong_word_is_told_with_the_way_out(
+def test_a_wrong_word_is_reported_with_the_way_out(
     avssl: Call, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ):
     monkeypatch.chdir(tmp_path)
@@ -180,7 +180,7 @@ def test_a_wrong_word_is_told_with_the_way_out(
         ("data: !!python/object/apply:os.system [ls]\n", "is refused: options are plain values"),
     ],
 )
-def test_a_wrong_config_is_told_with_its_name(avssl: Call, tmp_path: Path, yaml: str, message: str):
+def test_a_wrong_config_is_reported_with_its_name(avssl: Call, tmp_path: Path, yaml: str, message: str):
     config = tmp_path / "wrong.yaml"
     config.write_text(yaml)
     line = one_line(avssl(*TRAIN, "--config", config, "--out", tmp_path / "run"))
@@ -212,7 +212,7 @@ def test_every_command_reads_its_options_from_a_file_too(
 @pytest.mark.parametrize(
     "command", [("show", "av-correspondence"), ("evaluate", "av-correspondence"), ("embed", "a.mp4")]
 )
-def test_a_run_that_is_none_is_told_so(avssl: Call, tmp_path: Path, command: tuple[str, ...]):
+def test_a_run_that_is_none_is_refused_as_such(avssl: Call, tmp_path: Path, command: tuple[str, ...]):
     (tmp_path / "folder").mkdir()
     output = ("-o", tmp_path / "out.npz") if command[0] == "embed" else ()
     assert "nowhere is" in one_line(avssl(*command, *output, "--run", tmp_path / "nowhere"))
@@ -274,7 +274,7 @@ def test_a_value_that_makes_no_sense_is_refused_before_the_data_are_opened(avssl
     assert not (tmp_path / "run").exists()
 
 
-def test_a_batch_without_a_negative_and_a_single_source_are_told_so(avssl: Call, clips: Path, tmp_path: Path):
+def test_a_batch_without_a_negative_and_a_single_source_are_refused_as_such(avssl: Call, clips: Path, tmp_path: Path):
     command = (*TRAIN, "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
     assert "give a --batch-size of two or more" in one_line(avssl(*command, "--data", clips, "--batch-size", "1"))
     write_clip(tmp_path / "one" / "0.mp4")

@@ -72,7 +72,7 @@ def test_torchvisions_weights_by_the_suffix(avssl, tmp_path):
         (("nowhere", "-o", "a.pt2"), "nowhere is no folder"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(avssl, several, tmp_path, monkeypatch, words, line):
+def test_what_is_wrong_is_reported_in_one_line(avssl, several, tmp_path, monkeypatch, words, line):
     monkeypatch.chdir(tmp_path)
     result = avssl("export", *(word.format(run=several) for word in words))
     assert result.status == 2

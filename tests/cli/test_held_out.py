@@ -24,7 +24,7 @@ def paths(media: Media) -> set[str]:
 
 
 @pytest.mark.parametrize("flag", ["--controls", "--no-controls"])
-def test_what_a_run_is_judged_on_was_not_trained_on(
+def test_what_a_run_is_evaluated_on_was_not_trained_on(
     avssl: Call, clips: Path, tmp_path: Path, flag: str, caplog: pytest.LogCaptureFixture
 ):
     out = tmp_path / "run"

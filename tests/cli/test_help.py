@@ -106,7 +106,7 @@ def test_every_option_of_a_task_has_help(avssl: Call):
             assert field.metadata["help"]
 
 
-def test_the_version_is_said(avssl: Call):
+def test_the_version_is_printed(avssl: Call):
     import avssl as package
 
     assert avssl("--version").out == f"avssl {package.__version__}\n"

@@ -67,7 +67,7 @@ def test_fine_tuning_has_results_of_its_own(avssl, a_run, people, tmp_path):
         (("--run", "{run}", "--data", "{people}", "--pictures", "nowhere"), "pictures"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(avssl, a_run, people, words, line):
+def test_what_is_wrong_is_reported_in_one_line(avssl, a_run, people, words, line):
     result = avssl("evaluate", "keypoints", *(word.format(run=a_run, people=people) for word in words))
     assert result.status == 2
     assert result.err.startswith("avssl: ")

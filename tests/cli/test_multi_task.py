@@ -94,7 +94,7 @@ def test_it_starts_from_the_encoders_of_another_run(avssl: Call, clips: Path, to
         (("--tasks", "rotation,jigsaw", "--jigsaw.sid", "32"), "sid"),
     ],
 )
-def test_what_cannot_be_trained_together_is_told_in_a_line(
+def test_what_cannot_be_trained_together_is_reported_in_a_line(
     avssl: Call, clips: Path, tmp_path: Path, words: tuple[str, ...], message: str
 ):
     result = avssl(*TRAIN, *words, "--data", clips, "--out", tmp_path / "run")
@@ -116,7 +116,7 @@ def test_a_control_has_the_encoder_that_the_task_was_trained_on(together: Path):
     assert shapes[0] == shapes[1]
 
 
-def test_what_is_said_of_a_shared_encoder_must_be_what_builds_it(avssl: Call, clips: Path, tmp_path: Path):
+def test_options_of_a_shared_encoder_must_be_what_builds_it(avssl: Call, clips: Path, tmp_path: Path):
     config = write_config(tmp_path / "c.yaml", clips, ["rotation", "shuffle-learn"])
     result = avssl(*TRAIN, "--config", config, "--out", tmp_path / "run", "--shuffle-learn.width", "9")
     assert result.status == 2

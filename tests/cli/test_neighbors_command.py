@@ -107,7 +107,7 @@ def test_in_the_world_neighbours_are_asked_what_they_share(avssl, run, world, tm
         (("--run", "{run}", "--data", "{data}", "--supervised", "no.pth"), "no.pth: no such file"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(avssl, run, pictures, words, line):
+def test_what_is_wrong_is_reported_in_one_line(avssl, run, pictures, words, line):
     result = avssl("evaluate", "neighbors", *(word.format(run=run, data=pictures) for word in words))
     assert result.status == 2
     assert line in result.err

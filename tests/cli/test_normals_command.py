@@ -46,7 +46,7 @@ def test_fine_tuned_rows_with_centres_have_a_file_of_their_own(avssl, tmp_path):
         (("--run", "{run}", "--data", "{data}", "--rate", "0"), "--rate (0) must be more than 0"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(avssl, tmp_path, words, line):
+def test_what_is_wrong_is_reported_in_one_line(avssl, tmp_path, words, line):
     run, data = write_run(tmp_path / "run"), write_surfaces(tmp_path / "data")
     result = avssl("evaluate", "normals", *(word.format(run=run, data=data) for word in words))
     assert result.status == 2

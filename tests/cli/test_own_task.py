@@ -44,7 +44,7 @@ def test_it_is_named_in_the_help_without_being_imported(own: Path):
     assert "Was this picture turned upside down?" in result.stdout
 
 
-def test_it_is_trained_judged_and_shown_from_the_command_line(own: Path):
+def test_it_is_trained_evaluated_and_shown_from_the_command_line(own: Path):
     run = own / "run"
     words = ("train", "upside-down", "--data", "photos", "--out", run, "--steps", "40", "--learning-rate", "0.01")
     result = call(own, *words, *BRIEF, "--control-puzzles", "64", "--workers", "1", "--warmup-steps", "0")
@@ -72,7 +72,7 @@ def test_it_shares_an_encoder_with_a_built_in_task(own: Path):
         ("'''Nothing in here.'''", "registers no task 'wrong'"),
     ],
 )
-def test_a_file_that_is_no_task_is_told_in_a_line(own: Path, text: str | None, message: str):
+def test_a_file_that_is_no_task_is_reported_in_a_line(own: Path, text: str | None, message: str):
     if text is not None:
         (own / "wrong.py").write_text(text)
     result = call(own, "train", "wrong", file="wrong.py")

@@ -97,7 +97,7 @@ def test_the_encoder_of_one_task_of_several_and_another_run_beside(avssl, pictur
         (("low-shot", "--run", "{run}", "--data", "{data}", "--shots", "500"), "has only 15 items"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(avssl, pictures, several, words, line):
+def test_what_is_wrong_is_reported_in_one_line(avssl, pictures, several, words, line):
     result = avssl("evaluate", *(word.format(run=several, data=pictures) for word in words))
     assert result.status == 2
     assert result.err.startswith("avssl: ")

@@ -116,7 +116,7 @@ def test_options_of_the_task_are_options_of_the_command(made, tmp_path):
     assert found["rotation: borders left by interpolation"] == "leak"
 
 
-def test_a_task_that_there_is_not_is_said_in_one_line(made, capsys):
+def test_a_task_that_there_is_not_is_reported_in_one_line(made, capsys):
     assert main(["audit", str(made / "unlike"), "--task", "rotatoin"]) == 2
     assert "did you mean 'rotation'?" in capsys.readouterr().err
 

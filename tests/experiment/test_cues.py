@@ -54,7 +54,7 @@ def test_what_chance_leaves_is_rarely_called_a_leak():
     assert leaks <= 2
 
 
-def test_few_sources_are_too_few_to_tell():
+def test_few_sources_are_too_few_to_decide():
     rng = np.random.default_rng(2)
     assert verdicts(matching(cues(rng.normal(size=(6, 3)), rng.normal(size=(6, 3))))) == {"too few"}
 
@@ -89,7 +89,7 @@ def test_files_of_one_folder_are_compared_with_files_of_that_folder():
     assert found[0].verdict == "ok"
 
 
-def test_a_cue_that_tells_sources_is_a_leak_only_where_a_source_is_in_two_parts():
+def test_a_cue_that_identifies_sources_is_a_leak_only_where_a_source_is_in_two_parts():
     rng = np.random.default_rng(6)
     source = np.repeat(np.arange(30), 2)
     found = cues(rng.normal(size=(30, 3))[source], rng.normal(size=(60, 3)), [f"s{k}" for k in source])

@@ -128,7 +128,7 @@ def test_several_tasks_train_on_one_encoder(clips: Path, tmp_path: Path) -> None
         ({"steps": 1, "minutes": 1}, "give one of steps and minutes, not both"),
     ],
 )
-def test_a_wrong_option_is_told_in_a_line(
+def test_a_wrong_option_is_reported_in_a_line(
     clips: Path, tmp_path: Path, options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UserError) as caught:
@@ -159,7 +159,7 @@ def test_a_task_is_made_by_its_options_and_refuses_others() -> None:
         avssl.task("av-corespondence")
 
 
-def test_a_folder_without_a_run_is_told() -> None:
+def test_a_folder_without_a_run_is_reported() -> None:
     with pytest.raises(UserError, match="is no folder"):
         avssl.Run("runs/nowhere")
 

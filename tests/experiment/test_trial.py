@@ -91,7 +91,7 @@ def test_a_control_that_sees_nothing_of_the_leak_is_blind():
     assert found.low <= 0.5
 
 
-def test_of_three_test_sources_no_control_can_rise_above_chance_and_that_is_said():
+def test_of_three_test_sources_no_control_can_rise_above_chance_and_that_is_reported():
     task = made("rotation")
     found = caught("shuffled-labels", task.controls()["shuffled-labels"], drawn_of(task, Textures(12)))
     assert found.value > 0.8

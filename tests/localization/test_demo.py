@@ -134,7 +134,7 @@ def test_what_comes_out_plays_in_a_browser_as_long_as_what_went_in(
     assert not list(tmp_path.glob(".*"))
 
 
-def test_the_json_and_the_strip_say_what_the_maps_said(run: Path, tmp_path: Path) -> None:
+def test_the_json_and_the_strip_agree_with_the_maps(run: Path, tmp_path: Path) -> None:
     write_clip(tmp_path / "in.mp4", STEADY, 2.0)
     command = ["localize", str(tmp_path / "in.mp4"), "-o", str(tmp_path / "out.mp4"), "--run", str(run)]
     assert main([*command, "--threshold", "-1000"]) == 0

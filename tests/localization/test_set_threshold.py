@@ -49,6 +49,6 @@ def test_a_run_without_a_threshold_is_given_one_and_keeps_it(run: Path, capsys: 
     assert "threshold 0.30, fitted on 9 clips of somewhere: kept" in said and "--set-threshold" in said
 
 
-def test_asked_for_it_is_fitted_anew(run: Path):
+def test_asked_for_it_is_fitted_again(run: Path):
     write_threshold(run, 0.3, "9 clips of somewhere")
     assert judge(run, "--set-threshold") == 0 and read_threshold(run) == 1.5

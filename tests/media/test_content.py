@@ -32,7 +32,7 @@ def test_copies_are_found_whatever_their_names(tmp_path: Path) -> None:
     assert copies([*paths, str(tmp_path / "vanished.mp4")]) == [[paths[0], paths[1], paths[4]]]
 
 
-def test_a_file_written_anew_with_the_same_size_and_time_has_a_new_digest(tmp_path: Path) -> None:
+def test_a_file_written_again_with_the_same_size_and_time_has_a_new_digest(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"first")
     stat = path.stat()
@@ -44,7 +44,7 @@ def test_a_file_written_anew_with_the_same_size_and_time_has_a_new_digest(tmp_pa
 
 
 @pytest.mark.parametrize("damage", [b"", b"SQLite format 3\0" + b"junk" * 500, b"null"])
-def test_a_damaged_cache_of_digests_is_made_anew(tmp_path: Path, cache: Path, damage: bytes) -> None:
+def test_a_damaged_cache_of_digests_is_made_again(tmp_path: Path, cache: Path, damage: bytes) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"first")
     right = content_digests([str(path)])

@@ -374,7 +374,7 @@ def test_a_verdict_of_an_earlier_version_of_the_decoder_is_not_kept(
         (videos / "notes.mp4").unlink()
 
 
-def test_a_file_of_the_same_size_and_forged_time_is_looked_at_anew(videos: Path, tmp_path: Path) -> None:
+def test_a_file_of_the_same_size_and_forged_time_is_looked_at_again(videos: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(videos, tmp_path / "copy")
     avssl.open(folder, progress=False, workers=0, index=tmp_path / "index")
     stat = (folder / "b.mp4").stat()
@@ -405,7 +405,7 @@ def test_a_file_that_grows_while_it_is_looked_at_is_rejected_now_and_looked_at_a
     assert len(avssl.open(folder, progress=False, workers=0, index=tmp_path / "index")) == 3
 
 
-def test_again_looks_at_everything_anew(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_again_looks_at_everything_again(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         assert main(["index", str(videos), "--to", str(tmp_path), "--workers", "0"]) == 0
     assert "looked at 0 files" in "".join(capsys.readouterr())

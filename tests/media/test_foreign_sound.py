@@ -263,7 +263,7 @@ def test_a_joint_at_which_the_rate_changes_is_refused_and_one_of_channels_is_fla
     assert abs(lateness(heard, 1.5, 44_100, search_seconds=0.15)) < 0.15
 
 
-def test_a_rate_that_changes_where_no_header_tells_is_seen_all_the_same(tmp_path: Path) -> None:
+def test_a_rate_that_changes_where_no_header_shows_it_is_seen_all_the_same(tmp_path: Path) -> None:
     parts = [
         Path(make(tmp_path, Recipe("flac", video=None, sound="flac", sound_rate=rate), f"{rate}"))
         for rate in (44_100, 22_050)
@@ -433,7 +433,7 @@ def bare(folder: Path, kind: str, **other: Any) -> bytes:
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [("adts", 1), ("latm", 1), ("mp2", 4), ("mp3", 4), ("ac3", 5)])
-def test_a_joint_of_bare_sound_is_seen_where_its_bytes_tell(kind: str, seconds: float, tmp_path: Path) -> None:
+def test_a_joint_of_bare_sound_is_seen_where_its_bytes_show_it(kind: str, seconds: float, tmp_path: Path) -> None:
     first, second = bare(tmp_path, kind, sound_seconds=seconds + 0.3), bare(tmp_path, kind, sound_seconds=seconds)
     path = tmp_path / f"joined.{BARE[kind].suffix}"
     path.write_bytes(first)
@@ -478,7 +478,7 @@ def test_a_byte_more_now_and_then_is_the_rule_of_a_bit_rate_that_holds() -> None
     assert breaks(regular[:510] + regular[:490]) == 1
 
 
-def test_the_time_in_the_headers_of_truehd_begins_anew_at_a_joint_and_wavers_before_it() -> None:
+def test_the_time_in_the_headers_of_truehd_begins_again_at_a_joint_and_wavers_before_it() -> None:
     from avssl.media.containers.frame_headers import Frames
 
     def unit(samples: int) -> av.Packet:

@@ -84,7 +84,7 @@ def test_after_a_seek_in_a_program_stream_packets_count_from_the_second_unit_on(
     assert [packet.name for packet in video._settled(iter([packets[0], packets[-1]]))] == ["end"]
 
 
-def test_a_frame_of_another_size_is_told_unless_no_size_is_known():
+def test_a_frame_of_another_size_is_reported_unless_no_size_is_known():
     frame = SimpleNamespace(width=8, height=6, pts=1, time_base=Fraction(1, 2))
     reader(stored_size=(8, 6))._must_fit(frame)
     reader(stored_size=[8, 6])._must_fit(frame)

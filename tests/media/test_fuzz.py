@@ -22,7 +22,7 @@ def test_the_originals_are_of_twelve_containers_at_least(originals: list[Origina
     assert len({original.name.rpartition(".")[2] for original in originals}) >= 12
 
 
-def test_a_picture_of_another_scene_is_told_from_all_of_the_original(originals: list[Original]):
+def test_a_picture_of_another_scene_is_distinguished_from_all_of_the_original(originals: list[Original]):
     whole = next(original for original in originals if original.name == "h264.mp4")
     other = scene(3, 96, 64)[::-1].transpose(2, 0, 1)
     assert distance(whole.pictures[7], whole.pictures) == 0

@@ -106,13 +106,13 @@ def test_one_process_or_two_find_the_same(videos: Path, tmp_path: Path) -> None:
     assert list(together.rejected) == list(alone.rejected)
 
 
-def test_the_index_is_kept_where_told(videos: Path, tmp_path: Path) -> None:
+def test_the_index_is_kept_where_asked(videos: Path, tmp_path: Path) -> None:
     avssl.open(videos, progress=False, workers=0, index=tmp_path / "here")
     assert avssl.open(videos, progress=False, workers=0, index=tmp_path / "here").inspected == 0
     assert list((tmp_path / "here").glob("*/table.json"))
 
 
-def test_progress_is_told_to_the_end(videos: Path, tmp_path: Path) -> None:
+def test_progress_is_reported_to_the_end(videos: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     avssl.open(videos, progress=lambda done, total: calls.append((done, total)), workers=0, index=tmp_path / "index")
     assert calls[-1] == (5, 5)

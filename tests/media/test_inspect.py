@@ -127,7 +127,7 @@ def test_a_cover_picture_makes_no_video_of_a_song(tmp_path: Path) -> None:
 # --- why it cannot be used ------------------------------------------------------------------------------------
 
 
-def test_what_is_no_file_at_all_is_said(tmp_path: Path) -> None:
+def test_what_is_no_file_at_all_is_reported(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "folder.mp4").mkdir()
     os.mkfifo(tmp_path / "pipe.mp4")
@@ -262,7 +262,7 @@ TRUE_WORDS = {
 
 
 @pytest.mark.parametrize(("told_ms", "seconds"), [(1, 1.0), (16, 1.0), (20, 29 / 30 + 0.02), (50, 29 / 30 + 0.05)])
-def test_a_last_frame_that_is_said_to_be_over_at_once_lasts_like_the_others(
+def test_a_last_frame_that_is_declared_over_at_once_lasts_like_the_others(
     told_ms: int, seconds: float, tmp_path: Path
 ) -> None:
     path, tick = str(tmp_path / "last.mp4"), Fraction(1, 3000)

@@ -169,7 +169,7 @@ def test_the_digest_changes_with_every_file(tmp_path: Path) -> None:
         (lambda folder: tar_of(folder / "a.tar"), "the tar is empty"),
     ],
 )
-def test_what_cannot_be_listed_is_said_in_one_line(tmp_path: Path, make: object, words: str) -> None:
+def test_what_cannot_be_listed_is_reported_in_one_line(tmp_path: Path, make: object, words: str) -> None:
     source = make(tmp_path)  # type: ignore[operator]
     with pytest.raises(UserError) as caught:
         list_source(source).entries

@@ -290,7 +290,7 @@ def test_a_shard_cut_short_is_an_error_that_says_so(raw: Media, tmp_path: Path) 
 # --- by itself ------------------------------------------------------------------------------------------
 
 
-def test_media_are_prepared_once_into_the_cache_and_it_is_said(raw: Media) -> None:
+def test_media_are_prepared_once_into_the_cache_and_it_is_reported(raw: Media) -> None:
     said: list[str] = []
     first = ensure_prepared(raw, 40, 16_000, 10**9, said.append, workers=0, progress=False)
     again = ensure_prepared(raw, 40, 16_000, 10**9, said.append, workers=0, progress=False)
@@ -309,13 +309,13 @@ def test_small_images_are_read_as_they_are(tmp_path: Path) -> None:
     assert ensure_prepared(media, 40, 16_000, 10**9, pytest.fail) is media
 
 
-def test_what_does_not_fit_is_read_from_the_files_and_it_is_said(raw: Media) -> None:
+def test_what_does_not_fit_is_read_from_the_files_and_it_is_reported(raw: Media) -> None:
     said: list[str] = []
     assert ensure_prepared(raw, 44, 16_000, 1000, said.append) is raw
     assert said[0].startswith("not prepared: that would take about")
 
 
-def test_a_changed_file_is_prepared_anew(tmp_path: Path) -> None:
+def test_a_changed_file_is_prepared_again(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mp4", frames=25, sound_seconds=1.0), "a")
     said: list[str] = []
     for _ in range(2):

@@ -109,7 +109,7 @@ def test_a_stretch_is_decoded_no_further_than_it_reaches_and_kept_from_where_it_
     assert run.end_seconds == pytest.approx(0.8) and run.skipped == 500
 
 
-def test_packets_on_a_grid_tell_the_exact_place_whatever_their_stamps_are_rounded_to():
+def test_packets_on_a_grid_give_the_exact_place_whatever_their_stamps_are_rounded_to():
     clock = Clock(
         audio_stream=0,
         audio_rate=RATE,
@@ -181,7 +181,7 @@ def test_as_many_samples_as_the_rounded_product(duration, rate, count):
     assert len(read_audio("nowhere.wav", CLOCK, -5.0, duration, rate)) == count
 
 
-def test_a_sample_that_is_no_number_is_told_with_its_time(monkeypatch):
+def test_a_sample_that_is_no_number_is_reported_with_its_time(monkeypatch):
     stored = np.zeros(1512, np.float32)
     stored[700] = np.nan
     monkeypatch.setattr(sound, "_stored_samples", lambda *_: stored.copy())
@@ -206,7 +206,7 @@ def test_a_stretch_is_widened_by_whole_samples_on_both_sides_for_the_resampler(r
     assert np.abs(found - expected).max() < 0.01, "the sound at its time, whatever the rate"
 
 
-def test_what_a_container_cannot_give_is_told_with_the_start_of_the_stretch(monkeypatch):
+def test_what_a_container_cannot_give_is_reported_with_the_start_of_the_stretch(monkeypatch):
     def fails(*_):
         raise OSError(5, "gone")
 

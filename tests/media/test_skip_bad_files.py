@@ -21,7 +21,7 @@ def reading(bad: set[str]):
     return work
 
 
-def test_bad_files_are_left_out_and_told():
+def test_bad_files_are_left_out_and_reported():
     media, told = ToyVideos(8), []
     bad = {media.facts(i).path for i in (2, 5)}
     assert on_readable(media, reading(bad), skip=True, skipped=told) == 6
@@ -40,7 +40,7 @@ def test_many_bad_files_are_no_accident():
         on_readable(media, reading({media.facts(i).path for i in range(FEW + 1)}), skip=True)
 
 
-def test_a_file_that_is_met_again_and_again_is_told_once(caplog):
+def test_a_file_that_is_met_again_and_again_is_reported_once(caplog):
     with each_bad_file_once():
         log_bad_file("a.mp4 at 1 s: gone", "a.mp4")
         with each_bad_file_once():  # a part of the same work

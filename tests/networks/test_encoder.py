@@ -106,7 +106,7 @@ def test_features_of_any_module_are_taken_of_pictures_and_of_sounds(tmp_path):
     assert stage_features(hears, sounds, cache=tmp_path / "cache").stage("features").shape[0] == 2
 
 
-def test_what_a_module_gives_is_what_tells_it_from_others():
+def test_what_a_module_gives_is_what_identifies_it():
     net = convolutions()
     one = avssl.encoder(net, side=SIDE, features=lambda net, x: net(x))
     same = avssl.encoder(copy.deepcopy(net), side=SIDE, features=lambda net, x: net(x))

@@ -165,7 +165,7 @@ def test_a_resnet_that_hears_has_torchvisions_names_too():
         (lambda: _vision("alexnet", "group", 64), "has group normalisation"),
     ],
 )
-def test_what_has_no_name_in_torchvision_is_said_so(encoder, reason):
+def test_what_has_no_name_in_torchvision_is_refused(encoder, reason):
     with pytest.raises(UserError, match=reason):
         exported(Portable(encoder()), "torchvision", {})
 

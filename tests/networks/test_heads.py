@@ -217,7 +217,7 @@ def test_the_loss_of_normals_is_one_minus_the_cosine_at_valid_pixels_or_the_entr
 
 
 @torch.no_grad()
-def test_normals_are_said_at_half_the_size_as_unit_vectors():
+def test_normals_are_predicted_at_half_the_size_as_unit_vectors():
     network = normals_network().eval()
     raw = network(frames(2)[:, :, :, :24])
     assert raw.shape == (2, 3, 16, 12)
@@ -231,7 +231,7 @@ def test_normals_are_said_at_half_the_size_as_unit_vectors():
 
 
 @torch.no_grad()
-def test_colours_are_said_from_lightness_by_the_heads_that_were_asked_for():
+def test_colours_are_predicted_from_lightness_by_the_heads_that_were_asked_for():
     common = {"side": SIDE, "map_side": 8, "width": 6, "depth": 2, "norm": "group"}
     both = ColorizationNetwork(encoder(), **common, bins=5, regression=True).eval()
     lightness = 100 * torch.rand(2, 1, SIDE, SIDE)

@@ -68,7 +68,7 @@ def test_sounds_that_mean_nothing_are_refused(model, waveform, rate, error, word
     assert "\n" not in str(found.value)
 
 
-def test_the_rate_must_be_said(model):
+def test_the_rate_must_be_given(model):
     with pytest.raises(TypeError, match="rate"):
         model.audio(SOUND)
 

@@ -85,7 +85,7 @@ def test_ave_starts_with_near_meaning_same_and_has_a_finite_gradient_at_distance
     assert torch.isfinite(vector.grad).all()
 
 
-def test_colours_are_jittered_as_told_and_masks_cover_what_they_name():
+def test_colours_are_jittered_as_asked_and_masks_cover_what_they_name():
     frames = torch.rand(2, 3, 4, 4)
     same = jitter_colours(frames, torch.zeros(2), torch.ones(2))
     assert torch.allclose(same, frames, atol=1e-6)

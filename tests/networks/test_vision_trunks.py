@@ -20,7 +20,7 @@ def encoder(name: str, **options) -> VisionEncoder:
 
 @pytest.mark.parametrize("name", LIGHT)
 @pytest.mark.parametrize("norm", ["batch", "group", "none"])
-def test_every_encoder_names_its_maps_and_the_norm_is_as_told(name, norm):
+def test_every_encoder_names_its_maps_and_the_norm_is_as_asked(name, norm):
     vision = encoder(name, norm=norm)
     frames = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     with torch.no_grad():

@@ -144,7 +144,7 @@ def test_several_runs_stand_side_by_side_and_their_differences_first(made: Path,
     ]
 
 
-def test_what_a_run_lacks_is_said_with_the_command_that_makes_it(tmp_path: Path):
+def test_what_a_run_lacks_is_listed_with_the_command_that_makes_it(tmp_path: Path):
     (tmp_path / "encoders").mkdir()
     (tmp_path / "config.yaml").write_text("task: av-correspondence\n")
     for name in ("vision", "audio"):
@@ -205,7 +205,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, made: Path):
         read_runs([made, made / ".." / made.name])
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path: Path):
+def test_runs_of_one_name_are_distinguished(tmp_path: Path):
     folders = [tmp_path / place / "run" for place in ("here", "there")]
     for folder in folders:
         folder.mkdir(parents=True)
@@ -305,7 +305,7 @@ def test_the_axis_of_bars_says_where_it_begins_and_ends(metric: str, value: floa
     assert 0 <= group.cells[0].bar.low <= group.cells[0].bar.high <= 100
 
 
-def test_below_chance_is_said_to_be_below():
+def test_below_chance_is_reported_below():
     assert beside_chance(row("a", 0.3)) == "above"
     assert beside_chance(row("a", 0.26)) == "at chance"
     assert beside_chance(row("a", 2.0, "median-rank", 13.0)) == "below"

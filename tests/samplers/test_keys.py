@@ -15,7 +15,7 @@ def test_what_a_key_draws_is_the_same_in_every_version():
     assert permutation(0, 1, 8).tolist() == [0, 6, 1, 7, 2, 3, 5, 4]
 
 
-def test_parts_are_told_apart_by_value_place_and_number():
+def test_parts_are_distinguished_by_value_place_and_number():
     parts = [(0,), (1,), (-1,), (0, 0), (0, 1), (1, 0), (10,), (1, "0"), ("a", "b"), ("ab",), ("a", "b", ""), ()]
     drawn = [generator(*some).integers(2**62) for some in parts]
     assert len(set(drawn)) == len(parts) - 1

@@ -37,7 +37,7 @@ from avssl.samplers.stills import draw_still, with_pixels, with_short_side
     jitter=st.integers(0, 5),
     more=st.tuples(st.integers(0, 60), st.integers(0, 60)),
 )
-def test_patches_lie_inside_and_their_gaps_are_as_told(seed, patch, gap, jitter, more):
+def test_patches_lie_inside_and_their_gaps_are_as_asked(seed, patch, gap, jitter, more):
     rule = GridRule(patch, gap, jitter)
     height, width = rule.side(2) + more[0], rule.side(2) + more[1]
     grid = lay_grid(np.random.default_rng(seed), height, width, rule)
@@ -74,7 +74,7 @@ def test_a_picture_too_small_for_two_patches_is_refused():
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 999), cell=st.integers(6, 20), slack=st.integers(2, 5), channels=st.integers(0, 2))
-def test_tiles_lie_in_their_cells_and_channels_are_moved_no_farther_than_told(seed, cell, slack, channels):
+def test_tiles_lie_in_their_cells_and_channels_are_moved_no_farther_than_asked(seed, cell, slack, channels):
     rule = TileRule(3, cell, cell - slack, channels)
     rows = np.repeat(np.arange(3 * cell, dtype=np.uint8)[None, :, None], 3 * cell, axis=2)
     square = np.repeat(rows, 3, axis=0)  # each pixel is its row

@@ -74,7 +74,7 @@ def test_a_boxed_picture_lies_in_the_middle_of_black(height, width):
         assert after - before in (0, 1)
 
 
-def test_turns_by_interpolation_are_the_same_turns_blurred_with_black_on_sides_that_tell_which():
+def test_turns_by_interpolation_are_the_same_turns_blurred_with_black_on_sides_that_give_it_away():
     y, x = np.mgrid[0:40, 0:40]
     smooth = np.stack([60 + 4 * x, 60 + 4 * y, 90 + x + y]).astype(np.uint8)
     assert np.array_equal(rotated_by_interpolation(smooth, 0), smooth)

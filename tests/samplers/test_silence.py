@@ -35,7 +35,7 @@ def test_without_the_option_a_batch_is_what_it_was() -> None:
     assert "silence" not in held_out.collate([held_out.draw(media, key) for key in keys])
 
 
-def test_training_with_silent_rows_says_no_to_noise() -> None:
+def test_training_with_silent_rows_rejects_noise() -> None:
     task = AVCorrespondence(CorrespondenceOptions(**SMALL, silent_rows=0.5))  # type: ignore[arg-type]
     media = ToyVideos()
     torch.manual_seed(0)

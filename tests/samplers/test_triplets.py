@@ -99,7 +99,7 @@ def test_outer_frames_are_b_and_d_whatever_the_answer_and_half_are_turned():
     assert wrong[0] / sum(wrong.values()) == pytest.approx(0.5, abs=0.05)
 
 
-def test_without_fixed_ends_the_outer_frames_tell():
+def test_without_fixed_ends_the_outer_frames_give_the_answer_away():
     drawn = [draw_triplet(replace(RULE, ends="shuffled"), generator("order", n)) for n in range(200)]
     assert all({one.slots[0], one.slots[2]} != {1, 3} for one in drawn if one.label == 0)
 
@@ -116,7 +116,7 @@ def test_differences_do_not_wrap_around():
         ({"gap_min": 0.04}, "frames 0.0789 s apart"),
     ],
 )
-def test_clips_that_cannot_give_a_triplet_are_passed_over_with_the_reason(change, why):
+def test_clips_that_cannot_give_a_triplet_are_skipped_with_the_reason(change, why):
     said = unusable(ToyVideos().facts(0), replace(RULE, **change))
     assert said is not None and said.startswith(why)
     assert unusable(ToyVideos().facts(0), RULE) is None

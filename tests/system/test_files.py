@@ -39,7 +39,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
 
-def test_only_what_lies_in_the_cache_is_told_how_to_move_the_cache(
+def test_only_what_lies_in_the_cache_is_reported_with_the_way_to_move_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AVSSL_CACHE", str(tmp_path / "cache"))

@@ -72,7 +72,7 @@ def test_a_puzzle_of_several_frames_has_a_finite_loss():
     assert torch.isfinite(task.loss(network, batch).loss)
 
 
-def test_controls_hear_or_see_alone_and_are_judged_on_true_labels():
+def test_controls_hear_or_see_alone_and_are_evaluated_on_true_labels():
     task, media = AVCorrespondence(SMALL), ToyVideos()
     controls = task.controls()
     assert set(controls) == {"vision-only", "audio-only", "shuffled-labels"}
@@ -150,5 +150,5 @@ def test_weights_that_leave_nothing_are_refused(weights: dict[str, object], what
         AVCorrespondence(replace(SMALL, **weights))
 
 
-def test_the_sheet_says_how_sure_the_network_is_of_what_it_says():
+def test_the_sheet_shows_the_predicted_class_and_its_probability():
     assert [prediction(p) for p in (0.47, 0.9)] == ["predicted no (53%)", "predicted yes (90%)"]

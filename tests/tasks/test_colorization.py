@@ -151,7 +151,7 @@ def test_the_best_constant_answer_has_the_loss_that_is_called_chance(target):
     assert float(task.loss(constant, batch).loss.detach()) == pytest.approx(task.chance_loss(), rel=0.01)
 
 
-def test_the_control_is_taught_the_colours_of_other_pictures_and_judged_on_true_ones():
+def test_the_control_is_taught_the_colours_of_other_pictures_and_evaluated_on_true_ones():
     media = ToyPictures(6, noise)
     task, network = made(media)
     control = task.controls()["shuffled-labels"]

@@ -92,7 +92,7 @@ def test_answers_are_pasted_into_the_picture():
 
 
 @pytest.mark.parametrize("hole", ["centre", "region"])
-def test_the_adversary_learns_to_tell_and_the_network_is_driven_the_other_way(hole):
+def test_the_adversary_learns_to_discriminate_and_the_network_is_driven_the_other_way(hole):
     media = ToyPictures(8, noise)
     task, network = made(media, adversarial=0.001, hole=hole)
     plain, _ = made(media, hole=hole)
@@ -205,7 +205,7 @@ def test_a_weighted_overlap_narrows_the_seam():
     assert found[3] < 0.9 * found[0], found
 
 
-def test_the_control_is_taught_the_content_of_other_pictures_and_judged_on_true_ones():
+def test_the_control_is_taught_the_content_of_other_pictures_and_evaluated_on_true_ones():
     media = ToyPictures(8, noise)
     task, network = made(media)
     control = task.controls()["shuffled-labels"]

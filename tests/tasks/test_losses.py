@@ -92,7 +92,7 @@ def inpainting(**more):
     return task, network, batch, said
 
 
-def test_what_is_painted_is_judged_in_the_hole_and_by_its_weight_on_the_rim():
+def test_what_is_painted_is_evaluated_in_the_hole_and_by_its_weight_on_the_rim():
     task, network, batch, said = inpainting(overlap=2, overlap_weight=10.0, adversarial=0.0)
     losses = task.loss(network, batch)
     truth = batch["frames"].float() / 255

@@ -73,7 +73,7 @@ def test_look_alikes_are_drawn_again():
     assert least[4.0] >= 4.0
 
 
-def test_look_alikes_that_stay_are_told():
+def test_look_alikes_that_stay_are_reported():
     class Still(ToyVideos):
         """Only the first half of the clips moves."""
 
@@ -97,7 +97,7 @@ def test_controls_see_the_middle_frame_alone_or_the_outer_two():
         assert np.array_equal(batch["frames"][0].numpy(), puzzle.frames[slots])
 
 
-def test_shuffled_labels_are_taught_but_not_judged():
+def test_shuffled_labels_are_taught_but_not_evaluated():
     control, media = task_of().controls()["shuffled-labels"], MovingBar()
     taught = [p.label for p in puzzles(control, media, 200)]
     true = [p.times[1] == sorted(p.times)[1] for p in puzzles(control, media, 200)]

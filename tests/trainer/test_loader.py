@@ -53,7 +53,7 @@ def test_ranks_and_pieces_are_contiguous_parts_of_the_batch():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_bad_file_is_told_with_its_name_and_time_whichever_process_met_it(workers):
+def test_a_bad_file_is_reported_with_its_name_and_time_whichever_process_met_it(workers):
     data = Steps(sources(Toy(ToyOptions()), bad=[3]), Turns([1]), seed=0, batch_size=4)
     with pytest.raises(MediaError) as told:
         drawn(data, workers=workers)
@@ -84,7 +84,7 @@ class Dying(Toy):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_worker_that_was_killed_is_told_in_a_line():
+def test_a_worker_that_was_killed_is_reported_in_a_line():
     data = Steps(sources(Dying(ToyOptions())), Turns([1]), seed=0, batch_size=4)
     with pytest.raises(UserError, match=r"DataLoader worker \(pid.*; out of memory\? try fewer --workers") as told:
         drawn(data, workers=1)
@@ -196,7 +196,7 @@ def test_a_replacement_keeps_seed_and_epoch_and_differs_from_key_to_key():
     assert again == found[2 * 12 + 5]
 
 
-def test_each_bad_file_passed_over_is_told_until_too_many_are_in_a_row():
+def test_each_bad_file_skipped_is_reported_until_too_many_are_in_a_row():
     (source,) = sources(Toy(ToyOptions()), bad=range(20))
     passed_over: list[str] = []
     with pytest.raises(UserError, match=f"{REPLACEMENTS + 1} files in a row"):
@@ -209,7 +209,7 @@ def test_each_bad_file_passed_over_is_told_until_too_many_are_in_a_row():
         good.draw(Key(0, 0, 3), "raise", passed_over)
 
 
-def test_batches_go_on_for_ever_unless_told_where_to_end():
+def test_batches_go_on_for_ever_unless_asked_where_to_end():
     endless = batches(steps(), 98, None, workers=0, pin=False)
     assert [next(endless).step for _ in range(4)] == [98, 99, 100, 101]
     assert [fetched.step for fetched in batches(steps(), 3, 5, workers=0, pin=False)] == [3, 4]

@@ -120,7 +120,7 @@ def test_weights_that_are_given_are_trained_on():
     assert result.encoders["vision"] is given and weights_digest({"given": given}) != before
 
 
-def test_frozen_weights_stay_and_nothing_to_train_is_told():
+def test_frozen_weights_stay_and_nothing_to_train_is_reported():
     given = Toy(ToyOptions()).encoders()["vision"].requires_grad_(False)
     before = weights_digest({"given": given})
     quiet(toy_plans(), options(steps=3), encoders={"vision": given})
@@ -196,7 +196,7 @@ def test_weights_that_are_no_numbers_are_not_saved_over_good_ones(tmp_path):
         assert run.checkpoints.steps() == [2]
 
 
-def test_a_task_that_stays_at_chance_is_told_so_and_one_that_learns_is_not(caplog):
+def test_a_task_that_stays_at_chance_is_reported_and_one_that_learns_is_not(caplog):
     fit(toy_plans(learnable=False), options(validate_every=5, validation_puzzles=128))
     sentences = [line for line in caplog.messages if "still at chance" in line]
     assert len(sentences) == 2, "past the middle and at the end"
@@ -243,7 +243,7 @@ def test_minutes_are_kept():
     assert result.steps > 3
 
 
-def test_progress_is_told_in_lines_with_what_matters(monkeypatch, caplog):
+def test_progress_is_reported_in_lines_with_what_matters(monkeypatch, caplog):
     from avssl.system import console
 
     monkeypatch.setattr(console, "LINE_EVERY_SECONDS", 0.0)
@@ -256,7 +256,7 @@ def test_progress_is_told_in_lines_with_what_matters(monkeypatch, caplog):
     assert said[-1].startswith("trained 20 steps in ")
 
 
-def test_an_empty_data_set_and_a_task_named_twice_are_told():
+def test_an_empty_data_set_and_a_task_named_twice_are_reported():
     with pytest.raises(UserError, match="toy has no items to train on"):
         quiet([TaskPlan(Toy(ToyOptions()), ToyMedia(0))], options(), encoders={})
     with pytest.raises(UserError, match="'toy' is named twice"):

@@ -66,7 +66,7 @@ def test_epochs_laid_end_to_end_name_each_place_once(length, first, count):
     assert run_on_keys(5, first, count, length)[: len(expected)] == expected
 
 
-def test_batches_of_an_epoch_follow_one_another_and_what_fills_none_is_passed_over():
+def test_batches_of_an_epoch_follow_one_another_and_what_fills_none_is_skipped():
     found = [[key[1:] for key in batch_keys(0, batch, 7, 3)] for batch in range(4)]
     assert found == [
         [(0, 0), (0, 1), (0, 2)],
@@ -90,7 +90,7 @@ def test_a_plan_walked_backwards_is_the_same_plan():
     assert [turn.batch for (turn,) in order if turn.plan == 0] == list(range(9))
 
 
-def test_a_task_counts_once_and_is_not_validated_unless_it_is_told():
+def test_a_task_counts_once_and_is_not_validated_unless_asked():
     task, media = object(), object()
     plan = TaskPlan(task, media)
     assert (plan.task, plan.train, plan.validation, plan.weight) == (task, media, None, 1.0)

@@ -91,7 +91,7 @@ def test_a_finished_run_says_so_and_trains_nothing(undisturbed, caplog):
     assert (undisturbed / "metrics.jsonl").read_text() == before
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_anew(undisturbed, tmp_path, start_training):
+def test_a_run_killed_before_its_first_checkpoint_begins_again(undisturbed, tmp_path, start_training):
     folder, log = tmp_path / "run", tmp_path / "log"
     options = {**OPTIONS, "workers": 0}
     process = start_training(log, folder, options, SLOWLY, 2)
@@ -105,7 +105,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(undisturbed, tmp_p
     assert lines_but_times(folder) == lines_but_times(undisturbed)
 
 
-def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_is_taken(tmp_path, caplog):
+def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_is_taken(tmp_path, caplog):
     options = TrainOptions(**OPTIONS, workers=0)
 
     def go():
@@ -124,7 +124,7 @@ def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_is_taken(tmp_pat
         assert "continuing after step" in caplog.messages[1]
 
 
-def test_when_no_checkpoint_can_be_read_nothing_is_removed_and_the_way_out_is_told(tmp_path):
+def test_when_no_checkpoint_can_be_read_nothing_is_removed_and_the_way_out_is_reported(tmp_path):
     options = TrainOptions(**{**OPTIONS, "steps": 7}, workers=0)
     with RunFolder(tmp_path / "run", {}) as run:
         fit(toy_plans(), options, run, save_encoder=save_toy_encoder)

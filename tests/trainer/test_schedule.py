@@ -30,7 +30,7 @@ def test_warm_up_is_at_most_a_fifth_of_the_steps():
     assert rates(TrainOptions(learning_rate=1.0, warmup_steps=50, schedule="constant"), 20)[4:] == [1.0] * 16
 
 
-def test_a_stepwise_rate_drops_where_told():
+def test_a_stepwise_rate_drops_where_asked():
     options = TrainOptions(learning_rate=1.0, warmup_steps=0, schedule="step", step_at=(0.5, 0.75), step_factor=0.1)
     assert rates(options, 8) == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
 

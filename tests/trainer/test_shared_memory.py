@@ -71,7 +71,7 @@ def test_a_batch_that_cannot_be_handed_over_ends_in_a_line_and_not_in_waiting(
         ("mat1 and mat2 shapes cannot be multiplied", None),
     ],
 )
-def test_what_torch_says_of_its_workers_is_told_in_words_of_use(words: str, line: str | None) -> None:
+def test_what_torch_says_of_its_workers_is_reported_in_words_of_use(words: str, line: str | None) -> None:
     told = shared_memory.why_a_worker_died(words)
     assert (told is None) == (line is None)
     assert line is None or line in str(told)

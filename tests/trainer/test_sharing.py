@@ -129,7 +129,7 @@ def test_a_training_starts_from_the_encoders_of_another_run(tmp_path):
     assert result.encoders["vision"] is given["vision"]
 
 
-def test_a_run_that_cannot_be_started_from_is_told_in_a_line(tmp_path):
+def test_a_run_that_cannot_be_started_from_is_reported_in_a_line(tmp_path):
     first_run(tmp_path / "first")
     with pytest.raises(
         UserError, match=r"vision encoder of .*first has another architecture \(width 4 there, 8 here\)"

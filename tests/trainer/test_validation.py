@@ -19,7 +19,7 @@ def line(**figures):
     return {"step": 9, "n": 256, **figures}
 
 
-def test_chance_is_judged_by_accuracy_where_there_are_classes_and_by_the_loss_elsewhere():
+def test_chance_is_measured_by_accuracy_where_there_are_classes_and_by_the_loss_elsewhere():
     task = Toy(ToyOptions())
     assert "accuracy 0.510 (0.450 to 0.570" in at_chance(task, line(loss=0.7, accuracy=0.51, low=0.45, high=0.57))
     overfitted = line(loss=1.5, accuracy=0.75, low=0.69, high=0.80)

@@ -101,7 +101,7 @@ def test_an_interrupted_world_is_continued(world: Path, tmp_path: Path, monkeypa
     assert told[0] == (3, 6) and told[-1] == (6, 6)
 
 
-def test_a_clip_without_its_truth_is_made_anew(world: Path, tmp_path: Path) -> None:
+def test_a_clip_without_its_truth_is_made_again(world: Path, tmp_path: Path) -> None:
     out = tmp_path / "world"
     generate(out, workers=1, **SMALL)
     (out / "train" / "clip_00002.json").unlink()

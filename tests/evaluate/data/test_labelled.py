@@ -28,7 +28,7 @@ def pictures(tmp_path_factory):
     return avssl.open(write_pictures(tmp_path_factory.mktemp("pictures"), each=10), workers=0)
 
 
-def test_without_a_test_part_a_fifth_of_each_class_is_judged(pictures):
+def test_without_a_test_part_a_fifth_of_each_class_is_evaluated(pictures):
     data = labelled(pictures)
     (division,) = data.divisions
     assert data.classes == ("blue", "green", "red")
@@ -56,7 +56,7 @@ def test_copies_of_test_items_under_other_names_are_not_learned_from(pictures, t
     assert not {0, 10, 20} & set(division.train.tolist()) and len(division.train) == len(pictures) - 3
 
 
-def test_folds_of_a_csv_are_judged_in_turn(tmp_path):
+def test_folds_of_a_csv_are_evaluated_in_turn(tmp_path):
     table = write_sounds(tmp_path / "s", each=4, folds=2)
     media = avssl.open(table, workers=0)
     data = labelled(media, folds=column_of(table, media, "fold"))

@@ -172,7 +172,7 @@ def blind(items: Sequence[Item], names: Sequence[str], rows: Sequence[str]) -> d
     return by_metric(row for name in rows for row in rows_of(name, scores[name](), chosen, replace(CONTEXT, draws=20)))
 
 
-def test_the_rows_judged_below_are_those_of_the_command() -> None:
+def test_the_rows_evaluated_below_are_those_of_the_command() -> None:
     rules = ["ez-vsl", "ssl-align-adaptive"]
     whole = by_metric(blind_rows(some_items(), [protocol(name) for name in rules], replace(CONTEXT, draws=20)))
     some = blind(some_items(), rules, ["blind/centre-disc", "blind/mean-map", "blind/whole-image", "ceiling"])

@@ -173,7 +173,7 @@ def test_patches_are_cut_from_the_frame_and_stay_within_their_source(pictures):
     assert np.array_equal(corners.frames(1, [0.0])[0], whole[:, -8:, -8:])
 
 
-def test_spots_are_told_apart_by_place_moment_and_size(pictures):
+def test_spots_are_distinguished_by_place_moment_and_size(pictures):
     one = [QueryItem(0, 0.0, (0.5, 0.5))]
     digests = {
         QueryItems(pictures, one, 0.25).fingerprint,

@@ -46,7 +46,7 @@ def test_a_control_at_chance_is_trained_once(monkeypatch):
 
 
 @pytest.mark.parametrize("values", [(0.29, 0.21, 0.27, 0.24), (0.21, 0.29, 0.27, 0.24)])
-def test_a_network_by_luck_off_chance_is_told_from_a_leak_by_the_mean_of_four(monkeypatch, caplog, values):
+def test_a_network_off_chance_by_accident_is_distinguished_from_a_leak_by_the_mean_of_four(monkeypatch, caplog, values):
     (row,), seeds = told(monkeypatch, values)
     assert len(set(seeds)) == 4
     assert row.value == pytest.approx(0.2525)

@@ -29,7 +29,7 @@ BELL, DRUM, BOTH = frozenset({"bell"}), frozenset({"drum"}), frozenset({"bell", 
         (0, None, BELL, False),  # no truth there
     ],
 )
-def test_kinds_tell_the_answer_where_the_sound_is_of_something_seen_or_of_nothing_seen(
+def test_kinds_decide_the_label_where_the_sound_is_of_something_seen_or_of_nothing_seen(
     label: int, visible: frozenset[str] | None, sounding: frozenset[str], tells: bool
 ) -> None:
     assert PairTruth(label, visible, sounding, None).tells is tells
@@ -60,11 +60,11 @@ def test_a_control_that_beats_chance_is_named_as_a_leak() -> None:
     assert "vision-only" not in said
 
 
-def test_controls_at_chance_are_said_to_be_so() -> None:
+def test_controls_at_chance_are_reported_so() -> None:
     said = verdict([row("trained", 0.8), row("untrained", 0.55), row("vision-only", 0.51)])
     assert "80.0% (77.0% to 83.0%) is above chance" in said
     assert "No control beats chance" in said
 
 
-def test_a_network_that_learned_nothing_is_said_to_have_learned_nothing() -> None:
+def test_a_network_that_learned_nothing_is_reported_as_such() -> None:
     assert "is NOT above chance" in verdict([row("trained", 0.52)])

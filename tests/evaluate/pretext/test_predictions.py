@@ -52,7 +52,7 @@ class Names(list):
         (inpainting, inpainting.Inpainting(InpaintingOptions(side=32)), Textures(6)),
     ],
 )
-def test_what_is_measured_of_training_data_before_the_start_is_no_puzzle_of_training_or_judging(
+def test_what_is_measured_of_training_data_before_the_start_is_no_puzzle_of_training_or_evaluation(
     module, task, media, monkeypatch
 ):
     names = Names()
@@ -63,7 +63,7 @@ def test_what_is_measured_of_training_data_before_the_start_is_no_puzzle_of_trai
     assert not set(names) & set(held_out_keys(0, 600))
 
 
-def test_a_shortcut_is_looked_for_in_puzzles_that_are_neither_trained_nor_judged_nor_measured_on(monkeypatch):
+def test_a_shortcut_is_looked_for_in_puzzles_that_are_neither_trained_nor_evaluated_nor_measured_on(monkeypatch):
     names = Names()
     monkeypatch.setattr(shortcuts, "Key", names)
     shortcuts.probe(Rotation(RotationOptions(side=32)).held_out(), Textures(6), cues.borders, puzzles=24)
@@ -141,5 +141,5 @@ def test_an_accuracy_is_of_the_puzzles_chosen_and_its_interval_knows_their_sourc
     assert (some.low, some.high) == accuracy_interval([1, 1, 0], [names[i] for i in (0, 1, 4)])
 
 
-def test_puzzles_that_come_round_exactly_alike_are_told_once():
+def test_puzzles_that_come_round_exactly_alike_count_once():
     assert distinct(Numbered(), [3, 1, 3, 2, 1]) == [3, 1, 2]

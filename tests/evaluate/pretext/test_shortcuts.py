@@ -42,7 +42,7 @@ def test_a_rotation_by_interpolation_is_read_off_the_borders_and_an_exact_one_is
     assert not probe(rotation(), pictures, cues.borders).leaks
 
 
-def test_black_bars_tell_the_rotation_of_a_picture_that_is_not_cut_square_first():
+def test_black_bars_give_away_the_rotation_of_a_picture_that_is_not_cut_square_first():
     pictures = Textures(1000, size=(80, 120))
     told = probe(rotation(square=False), pictures, cues.borders)
     assert 0.4 < told.accuracy < 0.6  # upright or lying; not which of the two
@@ -73,7 +73,7 @@ def test_long_lines_line_up_unless_patches_are_jittered():
     assert probe(relative_position(jitter=4), Lines(), cues.lines(reach=8)).accuracy > 0.33
 
 
-def test_light_from_above_tells_the_place_unless_patches_are_normalised():
+def test_light_from_above_gives_away_the_place_unless_patches_are_normalised():
     pictures = Textures(light=120)
     assert probe(relative_position(normalise=False), pictures, cues.levels).accuracy > 0.25
     assert not probe(relative_position(), pictures, cues.levels).leaks
@@ -81,13 +81,13 @@ def test_light_from_above_tells_the_place_unless_patches_are_normalised():
     assert not probe(jigsaw(), pictures, cues.levels).leaks
 
 
-def test_strong_gradients_tell_the_place_unless_patches_have_one_contrast():
+def test_strong_gradients_give_away_the_place_unless_patches_have_one_contrast():
     pictures = Textures(contrast_below=0.6)
     assert probe(relative_position(normalise=False), pictures, cues.gradients).accuracy > 0.25
     assert not probe(relative_position(), pictures, cues.gradients).leaks
 
 
-def test_coding_noise_tells_the_place_unless_patches_are_coarsened():
+def test_coding_noise_gives_away_the_place_unless_patches_are_coarsened():
     noisy = Textures(grain=2.5, noise_below=10)
     told = {}
     for share in (0.0, 0.33, 1.0):  # of training puzzles: only these are coarsened
@@ -99,7 +99,7 @@ def test_coding_noise_tells_the_place_unless_patches_are_coarsened():
 
 
 @pytest.mark.parametrize("colour", ["project", "drop", "grey"])
-def test_a_lens_that_moves_green_tells_the_place_unless_colours_are_taken_away(colour):
+def test_a_lens_that_moves_green_gives_away_the_place_unless_colours_are_taken_away(colour):
     pictures = Textures(grain=2.5, aberration=0.04)
     assert probe(relative_position(colour="keep"), pictures, cues.aberration).accuracy > 0.3
     assert not probe(relative_position(colour=colour), pictures, cues.aberration).leaks
@@ -112,7 +112,7 @@ def test_tiles_fit_together_unless_they_lie_anywhere_in_their_cells():
     assert probe(jigsaw(centred=False, tile=18), pictures, cues.tile_seams, puzzles=240).accuracy < 0.25
 
 
-def test_channels_out_of_line_tell_no_place():
+def test_channels_out_of_line_give_no_place_away():
     sizes = {"tile": 26, "channel_jitter": 2}
     lens = Textures(grain=2.5, aberration=0.04)  # more out of line towards the corners: that the probe would find
     assert probe(jigsaw(**sizes), lens, cues.misalignment, puzzles=512).accuracy > 0.3
@@ -120,7 +120,7 @@ def test_channels_out_of_line_tell_no_place():
         assert not probe(jigsaw(**one), Textures(), cues.misalignment, puzzles=512).leaks
 
 
-def test_a_lens_tells_the_permutation_unless_all_puzzles_are_grey_or_projected():
+def test_a_lens_gives_away_the_permutation_unless_all_puzzles_are_grey_or_projected():
     lens = Textures(grain=2.5, aberration=0.04)
 
     def told(**options):
@@ -199,25 +199,25 @@ def phase(task, batch):
     return folded.amax((1, 3))
 
 
-def test_outer_frames_tell_wrong_orders_unless_they_are_the_same_in_right_ones():
+def test_outer_frames_give_wrong_orders_away_unless_they_are_the_same_in_right_ones():
     media = Drifts(40, seconds=4.0)
     assert probe(shuffle_learn(ends="shuffled"), media, cues.outer_change, puzzles=400).accuracy > 0.8
     assert not probe(shuffle_learn(ends="fixed"), media, cues.outer_change, puzzles=400).leaks
 
 
-def test_the_direction_of_time_tells_wrong_orders_unless_half_are_turned_round():
+def test_the_direction_of_time_gives_wrong_orders_away_unless_half_are_turned_round():
     media = Brightens(40, seconds=4.0)
     assert probe(shuffle_learn(reverse=0.0), media, cues.brightening, puzzles=400).accuracy > 0.65
     assert not probe(shuffle_learn(), media, cues.brightening, puzzles=400).leaks
 
 
-def test_sharpness_that_falls_from_key_frames_tells_the_order_unless_frames_are_blurred():
+def test_sharpness_that_falls_from_key_frames_gives_away_the_order_unless_frames_are_blurred():
     media = KeyFrames(40, seconds=4.0)
     assert probe(shuffle_learn(), media, cues.sharpness, puzzles=400).accuracy > 0.65
     assert not probe(shuffle_learn(blur=1.0), media, cues.sharpness, puzzles=400).leaks
 
 
-def test_loudness_tells_negatives_that_another_routine_has_drawn():
+def test_loudness_gives_negatives_away_that_another_routine_has_drawn():
     media = QuietHalf(40, seconds=6.0)
     careless = correspondence(negative_sounds="anywhere", min_loudness_db=-25.0)
     assert probe(careless, media, cues.loudness, puzzles=400).accuracy > 0.65

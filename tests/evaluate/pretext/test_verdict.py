@@ -34,7 +34,7 @@ def test_it_says_on_how_many_sources_it_rests():
 
 
 @pytest.mark.parametrize("sources", [2, 12, 29])
-def test_below_thirty_sources_it_hedges_and_says_that_controls_could_not_tell(sources):
+def test_below_thirty_sources_it_hedges_and_says_that_controls_could_not_decide(sources):
     controls = [row("vision-only", 0.51, sources=sources), row("audio-only", 0.49, sources=sources)]
     said = verdict([row("trained", 0.8, sources=sources), *controls])
     assert f"on only {sources} sources seems to be above chance (50%): with so few sources a hint, not a proof." in said

@@ -59,7 +59,7 @@ def test_a_vector_is_the_normalised_mean_over_moments():
     np.testing.assert_allclose(vectors(features), [[0.6, 0.8], [0, 0]], atol=1e-6)
 
 
-def test_a_query_is_never_judged_by_items_of_its_own_source():
+def test_a_query_is_never_evaluated_by_items_of_its_own_source():
     # Two clips a source, alike but for noise; their labels are at random. Whoever may look at the other clip is right.
     rng = np.random.default_rng(0)
     labels = np.repeat(rng.integers(0, 2, 60), 2)

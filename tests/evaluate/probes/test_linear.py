@@ -90,7 +90,7 @@ def test_what_can_be_read_off_is_read_off_and_the_rest_is_at_chance(probe, singl
     assert (tmp_path / "depth.png").stat().st_size > 5000
 
 
-def test_folds_are_judged_together():
+def test_folds_are_evaluated_together():
     data = _data()
     thirds = np.array_split(np.arange(240), 3)
     divisions = tuple(Division(str(k), np.setdiff1d(np.arange(240), third), third) for k, third in enumerate(thirds))
@@ -100,7 +100,7 @@ def test_folds_are_judged_together():
     assert "; folds 0.9" in named["trained"].note
 
 
-def test_too_little_to_choose_on_is_said():
+def test_too_little_to_choose_on_is_reported():
     data = _data(items=9)
     first = np.unique(data.labels, return_index=True)[1]
     data = replace(data, divisions=(Division("test", first, np.setdiff1d(np.arange(9), first)),))

@@ -46,7 +46,7 @@ def test_rows_lie_a_hop_apart_from_half_a_hop_on():
     assert moments(_facts(2.0), None) == [1.0]
 
 
-def test_a_row_is_what_the_model_says_of_that_moment(model, media):
+def test_a_row_is_the_output_of_the_model_at_that_time(model, media):
     blocks = list(embed(model, media, 0.5))
     assert [Path(block.path).name for block in blocks] == ["a.mp4", "b.mp4"]
     expected = model.image(media.frames(0, [0.75])), model.audio(media.audio(0, 0.5, 0.5, 8000)[None], 8000)

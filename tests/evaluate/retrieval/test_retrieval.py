@@ -310,7 +310,7 @@ class Halves:
 
 
 @pytest.mark.parametrize("fusion", ["l3", "ave", "avol"])
-def test_moments_are_embedded_with_the_sound_around_them_and_with_what_the_network_itself_says(fusion):
+def test_moments_are_embedded_with_the_sound_around_them_and_with_the_output_of_the_network_itself(fusion):
     media, told = ToyVideos(35), []
     moments, model = find_moments(media, 2), Halves(fusion)
     found = embed_moments(model, media, moments, lambda done, total: told.append((done, total)))

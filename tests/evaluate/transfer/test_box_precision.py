@@ -110,7 +110,7 @@ def test_coco_by_hand():
     assert coco_precision(matched)[0, 0] == pytest.approx((51 + 50 * 2 / 3) / 101)
 
 
-def test_said_as_it_is_scores_one_and_said_wrongly_none():
+def test_right_predictions_score_one_and_wrong_ones_none():
     truths = [truth([[3, 4, 20, 30]], [0]), truth([[0, 0, 9, 9], [20, 20, 40, 40]], [1, 0])]
     perfect = [said(one.boxes, one.labels, [0.9] * len(one.boxes)) for one in truths]
     other = [said(one.boxes, 1 - one.labels, [0.9] * len(one.boxes)) for one in truths]

@@ -83,7 +83,7 @@ def test_pictures_that_cannot_be_used_and_boxes_without_area_are_named(tmp_path)
         (lambda voc, coco: _wrote(voc, "ImageSets/Main/test.txt", ""), "no picture of 0 has an object to find"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_one_line(tmp_path, spoil, line):
+def test_what_cannot_be_read_is_reported_in_one_line(tmp_path, spoil, line):
     place = spoil(write_voc(tmp_path / "voc"), write_coco(tmp_path / "coco"))
     with pytest.raises(UserError, match=line) as error:
         open_boxes(place)
@@ -95,7 +95,7 @@ def _wrote(folder, name, text):
     return folder
 
 
-def test_a_file_of_coco_alone_with_another_to_judge_on(tmp_path):
+def test_a_file_of_coco_alone_with_another_to_evaluate_on(tmp_path):
     annotations = write_coco(tmp_path / "coco") / "annotations"
     train, test = open_boxes(annotations / "instances_train2017.json", annotations / "instances_val2017.json")
     assert (len(train.scenes), len(test.scenes)) == (6, 4)

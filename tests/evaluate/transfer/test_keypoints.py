@@ -64,7 +64,7 @@ def _centre(plane):
     return np.array([(columns * plane).sum(), (rows * plane).sum()]) / plane.sum() + 0.5
 
 
-def test_a_joint_is_where_its_dot_is_in_the_judged_look(two_dots):
+def test_a_joint_is_where_its_dot_is_in_the_evaluated_look(two_dots):
     frame = PoseInputs(two_dots, 96).evaluation(np.array([0]))[0].numpy().astype(float)
     for k in range(2):
         np.testing.assert_allclose(_centre(frame[k]) / 96, two_dots.in_box[0, k], atol=0.002)

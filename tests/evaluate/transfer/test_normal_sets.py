@@ -106,7 +106,7 @@ def test_sub_folders_are_parts_and_a_folder_without_parts_wants_a_test(tmp_path)
         open_normals(folder / "train")
 
 
-def test_pictures_that_cannot_be_used_are_passed_over_before_anything_is_learned(tmp_path):
+def test_pictures_that_cannot_be_used_are_skipped_before_anything_is_learned(tmp_path):
     folder = write_surfaces(tmp_path / "made", train=6)
     there = folder / "train"
     (there / "0002_image.png").unlink()
@@ -137,7 +137,7 @@ def test_pictures_that_cannot_be_used_are_passed_over_before_anything_is_learned
         (lambda f: _saved(f, images=np.zeros((2, 4, 4)), normals=_zeros(2)), "not that of pictures"),
     ],
 )
-def test_what_does_not_fit_is_said_in_one_line(tmp_path, spoil, line):
+def test_what_does_not_fit_is_reported_in_one_line(tmp_path, spoil, line):
     place = spoil(write_surfaces(tmp_path / "made"))
     with pytest.raises(UserError, match=line) as error:
         open_normals(place)

@@ -63,7 +63,7 @@ def test_normals_of_shaded_surfaces_are_learned_on_a_frozen_encoder(surfaces, tm
 
 
 @pytest.mark.parametrize("name", ["small", "l3", "alexnet", "resnet18"])
-def test_an_encoder_of_any_kind_says_unit_vectors_at_the_size_of_the_truth(surfaces, name):
+def test_an_encoder_of_any_kind_predicts_unit_vectors_at_the_size_of_the_truth(surfaces, name):
     train, _ = surfaces
     few = Normals(steps=1, batch_size=1, side=96 if name.startswith("alexnet") else 48, width=8)
     said = predict_normals(fit_normals(encoder(name=name), train, few, 0), train[0], few.side)

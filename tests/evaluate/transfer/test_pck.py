@@ -92,7 +92,7 @@ def test_the_eleventh_threshold_is_a_tenth():
         thresholds(0.25, 0.1)
 
 
-def test_what_is_said_must_be_finite_and_of_the_same_shape():
+def test_predictions_must_be_finite_and_of_the_same_shape():
     with pytest.raises(ValueError, match="not finite"):
         errors_in_units(np.full((1, 1, 2), NAN), np.zeros((1, 1, 2)), np.ones(1))
     with pytest.raises(ValueError, match="do not fit"):

@@ -187,7 +187,7 @@ def test_mpii_as_published(tmp_path):
 # --- LSP, COCO --------------------------------------------------------------------------------------------------
 
 
-def test_lsp_and_its_extension_are_told_apart(tmp_path):
+def test_lsp_and_its_extension_are_distinguished(tmp_path):
     for name in ("lsp", "extended"):
         _pictures(tmp_path / name / "images", "im1.jpg", "im2.jpg")
     places = np.arange(56, dtype=float).reshape(2, 14, 2) + 1
@@ -232,7 +232,7 @@ def test_coco_counts_pixels_from_0_and_boxes_from_the_edge(tmp_path):
 # --- what goes wrong --------------------------------------------------------------------------------------------
 
 
-def test_what_is_wrong_with_a_file_is_said(tmp_path):
+def test_what_is_wrong_with_a_file_is_reported(tmp_path):
     with pytest.raises(UserError, match="no such file or folder"):
         open_people(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"holds no annotations of FLIC \(examples.mat"):
@@ -287,7 +287,7 @@ def test_real_coco(shared_data):
 
 
 @pytest.mark.realdata
-def test_real_flic_in_both_forms_tells_the_same_joints(shared_data, tmp_path):
+def test_real_flic_in_both_forms_gives_the_same_joints(shared_data, tmp_path):
     folder = shared_data / "keypoints" / "flic"
     for name in (folder / "valid_images.txt").read_text().split():
         (tmp_path / name).touch()  # the pictures are not to be had; here only the annotations are read

@@ -37,14 +37,14 @@ def test_division_keeps_what_was_found_to_belong_together():
     assert len(view.filter(lambda facts: facts.source == "s4")) == 3
 
 
-def test_media_that_tell_these_sources_already_stay_as_they_are():
+def test_media_that_know_these_sources_already_stay_as_they_are():
     media = ToyVideos(4)
     assert with_sources(media, find_sources(media, "none")) is media
     with pytest.raises(ValueError, match="sources of 2 items do not fit"):
         with_sources(media, found(["a", "b"]))
 
 
-def test_what_was_found_is_said_in_one_line():
+def test_what_was_found_is_reported_in_one_line():
     named = Likeness("names", (0, 1), ("x/v067_p1.mp4", "x/v067_p2.mp4"), "names of parts of one source")
     alike = Likeness("bytes", (2, 3), ("x/a.mp4", "x/b.mp4"), "the same bytes")
     sources = Sources(("v", "v", "a", "a", "c"), "content", (named, alike), ())

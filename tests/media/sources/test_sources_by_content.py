@@ -51,7 +51,7 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_border_or_a_hum_of_its_own_tells_a_source(identities: Path):
+def test_a_border_or_a_hum_of_its_own_identifies_a_source(identities: Path):
     sources = found_in(identities)
     assert sources.count == 10
     assert {group.rule for group in sources.groups} == {"border", "hum"}

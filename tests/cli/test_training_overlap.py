@@ -1,4 +1,4 @@
-"""Results tell what data were judged, and what of them was learned from; no other data's figures are written over."""
+"""Results name the data that were evaluated, and what of them was trained on; no data set overwrites another's figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Call = Callable[..., Result]
 
 
 @pytest.mark.parametrize("protocol", ["retrieval", "neighbors"])
-def test_what_judges_items_of_the_training_says_so(avssl: Call, clips: Path, finished: Path, tmp_path: Path, protocol):
+def test_what_evaluates_training_items_says_so(avssl: Call, clips: Path, finished: Path, tmp_path: Path, protocol):
     copied = tmp_path / "copied"  # the same bytes under other names
     copied.mkdir()
     for number, clip in enumerate(sorted(clips.iterdir())):
@@ -36,7 +36,7 @@ def test_what_judges_items_of_the_training_says_so(avssl: Call, clips: Path, fin
     assert {row.split for row in read_rows(tmp_path / f"{protocol}.json")} <= {"test"}
 
 
-def test_two_data_sets_have_files_of_their_own_and_titles_name_what_was_judged(avssl: Call, tmp_path: Path):
+def test_two_data_sets_have_files_of_their_own_and_titles_name_what_was_evaluated(avssl: Call, tmp_path: Path):
     run = write_run(tmp_path / "run", "rotation", ("vision",))
     write_pictures(tmp_path / "lab" / "train", each=8)
     write_pictures(tmp_path / "lab" / "test", each=4, seed=1)
@@ -58,7 +58,7 @@ def test_two_data_sets_have_files_of_their_own_and_titles_name_what_was_judged(a
     assert "by stage: photos" in page.read_text()
 
 
-def test_judged_sources_that_a_division_also_learns_from_are_told(avssl: Call, tmp_path: Path):
+def test_evaluated_sources_that_a_division_also_learns_from_are_reported(avssl: Call, tmp_path: Path):
     run = write_run(tmp_path / "run", "rotation", ("vision",))
     write_pictures(tmp_path / "photos", each=8)
     files = sorted((tmp_path / "photos").rglob("*.png"))
