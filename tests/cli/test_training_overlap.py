@@ -1,4 +1,4 @@
-"""Results name the data that were evaluated, and what of them was trained on; no data set overwrites another's figures."""
+"""Results name the data that were evaluated, and what of them was trained on; each data set has files of its own."""
 
 from __future__ import annotations
 
