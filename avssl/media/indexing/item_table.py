@@ -199,7 +199,7 @@ class Table:
         """The JSON object of item ``i``."""
         self._open()
         start, count = self._rows[i, _LINE : _LINE + 2].tolist()
-        line = self._lines[start : start + count].tobytes()
+        line = self._arrays["items.jsonl"][start : start + count].tobytes()
         if self.has_checksums and zlib.crc32(line) != int(self._rows[i, _CRC]):
             raise self._damaged("items.jsonl has changed")
         try:
@@ -212,32 +212,26 @@ class Table:
 
     def times(self, i: int) -> NDArray[np.float64]:
         """Frame times of item ``i``, a read-only view. (n,)"""
-        self._open()
-        return self._guarded(i, self._span(i, _TIMES, self._times), 1, "times.f64")
+        return self._part(i, "times.f64", _TIMES, 1)
 
     def keys(self, i: int) -> NDArray[np.float64]:
         """Key times of item ``i``, a read-only view. (k,)"""
-        self._open()
-        return self._guarded(i, self._span(i, _KEYS, self._times), 2, "times.f64")
+        return self._part(i, "times.f64", _KEYS, 2)
 
     def jpegs(self, i: int) -> NDArray[np.int64]:
         """Places and sizes of all JPEGs of item ``i``. (n, 2)"""
-        self._open()
-        return self._guarded(i, self._span(i, _TIMES, self._jpegs), 3, "jpegs.i64")
+        return self._part(i, "jpegs.i64", _TIMES, 3)
 
     def checks(self, i: int) -> NDArray[np.uint32]:
         """Checksums of what item ``i`` consists of; none in a table of format 1."""
         self._open()
-        if not self.has_checksums:
-            return _NO_CHECKS
-        return self._guarded(i, self._span(i, _CHECKS, self._checks), 4, "checks.u32")
+        return self._part(i, "checks.u32", _CHECKS, 4) if self.has_checksums else _NO_CHECKS
 
-    def _span(self, i: int, column: int, array: NDArray[Any]) -> NDArray[Any]:
+    def _part(self, i: int, name: str, column: int, number: int) -> NDArray[Any]:
+        """What lies of item ``i`` in a file, once its checksum, the ``number``-th of its row, has been compared."""
+        self._open()
         start, count = self._rows[i, column : column + 2].tolist()
-        return array[start : start + count]
-
-    def _guarded(self, i: int, part: NDArray[Any], number: int, name: str) -> NDArray[Any]:
-        """This part, once its checksum has been compared."""
+        part = self._arrays[name][start : start + count]
         if self.has_checksums and not self._seen[i, number - 1]:
             if zlib.crc32(_raw(part, part.dtype.str)) != int(self._rows[i, _CRC + number]):
                 raise self._damaged(f"{name} has changed")
@@ -260,10 +254,7 @@ class Table:
         if len(arrays["rows.i64"]) % columns or len(arrays["jpegs.i64"]) % 2:
             raise self._damaged("rows.i64 or jpegs.i64 is truncated")
         self._rows: NDArray[np.int64] = arrays["rows.i64"].reshape(-1, columns)
-        self._lines: NDArray[np.uint8] = arrays["items.jsonl"]
-        self._times: NDArray[np.float64] = arrays["times.f64"]
-        self._jpegs: NDArray[np.int64] = arrays["jpegs.i64"].reshape(-1, 2)
-        self._checks: NDArray[np.uint32] = arrays["checks.u32"]
+        self._arrays = {**arrays, "jpegs.i64": arrays["jpegs.i64"].reshape(-1, 2)}
         self._seen = np.zeros((len(self._rows), 4), bool)
         if not self.has_checksums:
             self._rows_must_fit()
@@ -284,14 +275,14 @@ class Table:
 
     def _rows_must_fit(self) -> None:
         """Without checksums this much can be seen: no row leads out of a file, and no line is left over."""
-        rows = self._rows
+        rows, sizes = self._rows, {name: len(array) for name, array in self._arrays.items()}
         if not len(rows):
             raise self._damaged("rows.i64 is empty")
-        for column, size in ((_LINE, len(self._lines)), (_TIMES, len(self._times)), (_KEYS, len(self._times))):
+        for column, name in ((_LINE, "items.jsonl"), (_TIMES, "times.f64"), (_KEYS, "times.f64")):
             start, count = rows[:, column], rows[:, column + 1]
-            if start.min() < 0 or count.min() < 0 or start.max() > size or int((start + count).max()) > size:
+            if min(start.min(), count.min()) < 0 or max(start.max(), (start + count).max()) > sizes[name]:
                 raise self._damaged("rows.i64 points outside the other files")
-        if int(rows[:, _LINE + 1].sum()) != len(self._lines) or len(self._jpegs) != len(self._times):
+        if int(rows[:, _LINE + 1].sum()) != sizes["items.jsonl"] or sizes["jpegs.i64"] != sizes["times.f64"]:
             raise self._damaged("its files do not match")
 
     def _damaged(self, what: str) -> DamagedTable:
