@@ -10,8 +10,8 @@ from typing import Any
 from avssl.errors import UserError
 from avssl.experiment.data import DataOptions
 from avssl.experiment.options import COMMON, MULTI_TASK, MultiTaskOptions, absolute, defaults_of
+from avssl.experiment.request import AnyTask, Part, Request, known, repeat_command, request_of_one
 from avssl.experiment.settle import keep_division, settle, training_options, values_of
-from avssl.experiment.train import AnyTask, Part, Request, known, repeat_command
 from avssl.options import Values, options_of, resolve
 from avssl.tasks.base import Task
 from avssl.tasks.registry import get, names
@@ -29,6 +29,15 @@ class Section:
         """As the section of ``config.yaml``."""
         own_data = sorted({f.name for f in fields(DataOptions)} & self.values.given)
         return absolute(values_of(self.values, self.kind.Options, also=own_data))
+
+
+def request_of(task: AnyTask | Sequence[AnyTask], asked: Mapping[str, Any], command: str | None = None) -> Request:
+    """The training of one task, or of several where a list is given or "multi-task" is named."""
+    if task == MULTI_TASK:
+        return request_of_several((), asked, command)
+    if isinstance(task, str | Task):
+        return request_of_one(task, asked, command)
+    return request_of_several(task, asked, command)
 
 
 def request_of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], command: str | None = None) -> Request:

@@ -103,9 +103,11 @@ class Run:
 
     def continue_(self) -> Run:
         """Train on where it stopped; the controls, too, if they are not there yet. Nothing where it is finished."""
-        from avssl.experiment.train import train
+        from avssl.experiment.multi_task import request_of
+        from avssl.experiment.training import run_request
 
-        return train(self.config["task"], out=self.path, config=self.path / "config.yaml")
+        asked = {"out": str(self.path), "config": str(self.path / "config.yaml")}
+        return Run(self.path, run_request(request_of(self.config["task"], asked)))
 
     def _repr_html_(self) -> str:
         last = self.history[-1:] or [{}]

@@ -6,15 +6,17 @@ import io
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
-from avssl.experiment.data import Parts
-from avssl.experiment.options import ControlOptions
+from avssl.experiment.data import Parts, opened, prepared
+from avssl.experiment.options import ControlOptions, open_folder
+from avssl.experiment.request import Request
 from avssl.media.skip_bad_files import each_bad_file_once, on_readable
-from avssl.system.console import duration, log
+from avssl.system.console import duration, headed, log
 from avssl.system.files import read_json
 
 if TYPE_CHECKING:
@@ -296,3 +298,41 @@ def _log_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
     log(rows_text(rows, f"{title}: {len(test)} items of {sources} sources" if test else title))
     if meaning := verdict(rows):
         log(meaning)
+
+
+def run_request(request: Request) -> dict[str, Any] | None:
+    """Train it: open the folder, make the data ready, fit, evaluate, draw, report.
+
+    Returns:
+        the config of the run, where another process writes its folder; else None: it is there.
+    """
+    with ExitStack() as stack:
+        # A run that is there is compared with what is asked before hours of preparing data; a new one only
+        # begins once the data are known to be good.
+        there = (request.out / "config.yaml").exists()
+        folder = _folder(request, stack) if there else None
+        jobs = _jobs(request)
+        folder = folder or _folder(request, stack)
+        train_jobs(
+            jobs, request.options, request.control, folder, request.command, sharing=request.sharing, init=request.init
+        )
+        return None if folder.writes else dict(request.config)
+
+
+def _folder(request: Request, stack: ExitStack) -> RunFolder:
+    return open_folder(request.out, dict(request.config), stack, dict(request.defaults))
+
+
+def _jobs(request: Request) -> list[Job]:
+    """Each task with its data, prepared as for the task alone, once all are known to have what they want."""
+    several = request.sharing is not None
+    seed, need_test = request.options.seed, request.control.controls
+    found = []
+    for part in request.parts:
+        with headed(part.task.name if several else ""):
+            found.append(opened(part.task, part.data, seed, need_test=need_test))
+    jobs = []
+    for part, one in zip(request.parts, found, strict=True):
+        with headed(part.task.name if several else ""):
+            jobs.append(Job(part.task, prepared(one), part.weight))
+    return jobs
