@@ -128,6 +128,7 @@ def test_figures_of_what_a_run_learned_from_are_not_called_held_out(
     words = ("evaluate", "av-correspondence", "--run", finished, "-o", tmp_path / "out", "--puzzles", "4", "--data")
     honest = avssl(*words, tmp_path / "new")
     assert "trained on" not in honest.out and "held-out" in honest.out
+    avssl("evaluate", "av-correspondence", "--run", finished, "--puzzles", "4")
     before = (finished / "results" / "av-correspondence.json").read_bytes()
     trained_on = json.loads((finished / "data.json").read_text())["train"]["items"]
     for place in (clips, tmp_path / "link"):
