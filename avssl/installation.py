@@ -34,7 +34,7 @@ def needed_packages() -> list[str]:
 
 def extra_packages() -> list[tuple[str, str]]:
     """(package, extra) for each package that an extra names."""
-    extras = dict.fromkeys(name for line in _told() for name in _EXTRA.findall(line))
+    extras = dict.fromkeys(name for line in _requirement_lines() for name in _EXTRA.findall(line))
     return [(each.name, extra) for extra in extras for each in _requirements(extra)]
 
 
@@ -48,7 +48,7 @@ def installed_version(package: str) -> str | None:
 
 def _requirements(extra: str = "") -> list[Requirement]:
     """What avssl asks for: always (no extra), or for this extra alone."""
-    found = [Requirement(line) for line in _told()]
+    found = [Requirement(line) for line in _requirement_lines()]
     if not extra:
         return [each for each in found if each.marker is None or each.marker.evaluate({"extra": ""})]
     return [each for each in found if each.marker is not None and each.marker.evaluate({"extra": extra})
@@ -58,7 +58,7 @@ def _requirements(extra: str = "") -> list[Requirement]:
 _EXTRA = re.compile(r"""extra == ["'](.+?)["']""")
 
 
-def _told() -> list[str]:
+def _requirement_lines() -> list[str]:
     """What avssl asks for, as its metadata say; of a clone that is not installed, as its pyproject.toml says."""
     try:
         return importlib.metadata.requires("avssl") or []
@@ -66,9 +66,12 @@ def _told() -> list[str]:
         project = Path(__file__).parent.parent / "pyproject.toml"
         if not project.is_file():
             return []
-        told = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
-        extras = told["optional-dependencies"].items()
-        return [*told["dependencies"], *(f"{line}; extra == '{name}'" for name, lines in extras for line in lines)]
+        project_table = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+        extras = project_table["optional-dependencies"].items()
+        return [
+            *project_table["dependencies"],
+            *(f"{line}; extra == '{name}'" for name, lines in extras for line in lines),
+        ]
 
 
 def _is_satisfied(requirement: Requirement) -> bool:

@@ -212,7 +212,7 @@ def _demos(folder: Path, faults: list[str]) -> dict[Path, Mapping[str, Any]]:
     for picture in [*sorted(folder.glob("*.png")), *sorted((folder / "results").glob("*.png"))]:
         beside = picture.with_suffix(".json")
         if beside.exists() and beside.parent == folder:
-            told = _read_json(beside, folder, faults)
-            if isinstance(told, dict) and "moments" in told and "verdict" in told:
-                found[picture] = told
+            content = _read_json(beside, folder, faults)
+            if isinstance(content, dict) and "moments" in content and "verdict" in content:
+                found[picture] = content
     return found

@@ -141,9 +141,9 @@ def _section(
         mine = [path for path in run.pictures if owners[path] == name]
         for path in mine:
             if path in run.demos:
-                told = run.demos[path]
+                demo = run.demos[path]
                 shown += pictures.show(
-                    run, path, f"{Path(str(told.get('file', path))).name}: {told['verdict']}", *_film(path, page)
+                    run, path, f"{Path(str(demo.get('file', path))).name}: {demo['verdict']}", *_film(path, page)
                 )
             elif chart is None or path.stem != name:  # a chart shows what the picture of this name does, and more
                 shown += pictures.show(run, path, path.stem)

@@ -127,7 +127,7 @@ def table(out: Path, rooms: Iterable[str], equivalent: Sequence[dict[str, str]])
     """The score of each room that has results, as a table of Markdown; then each survivor, with the reason if it is
     declared to change nothing."""
     head = "| room | mutants | killed | survived | of these change nothing | score | without those |"
-    lines, told = [head, "|---|---|---|---|---|---|---|"], []
+    lines, survivors = [head, "|---|---|---|---|---|---|---|"], []
     for name in rooms:
         found = list({one["id"]: one for one in _lines(out / f"{name}.jsonl")}.values())  # the newest of each
         if not found:
@@ -138,11 +138,11 @@ def table(out: Path, rooms: Iterable[str], equivalent: Sequence[dict[str, str]])
         killed = len(found) - len(survived)
         shares = f"{100 * killed / len(found):.1f} % | {100 * killed / max(len(found) - same, 1):.1f} %"
         lines.append(f"| {name} | {len(found)} | {killed} | {len(survived)} | {same} | {shares} |")
-        told += [
+        survivors += [
             f"\n{one['where']} {one['operator']}{f': {why}' if why else ''}\n{one['change']}"
             for one, why in zip(survived, reasons, strict=True)
         ]
-    return "\n".join([*lines, *told])
+    return "\n".join([*lines, *survivors])
 
 
 def _reason(found: dict[str, Any], equivalent: Sequence[dict[str, str]]) -> str:

@@ -73,7 +73,7 @@ def write_made_run(folder: Path, accuracy: float = 0.6, **options: Any) -> Path:
     write_picture(folder / "sheet.png", (900, 200), noise=True)
     write_picture(folder / "curves.png")
     write_picture(folder / "localized.png")
-    told = {"file": "/films/bell.mp4", "verdict": "something is heard 80% of the time", "moments": []}
-    (folder / "localized.json").write_text(json.dumps(told))
+    content = {"file": "/films/bell.mp4", "verdict": "something is heard 80% of the time", "moments": []}
+    (folder / "localized.json").write_text(json.dumps(content))
     (folder / "localized.mp4").write_bytes(b"film")
     return folder

@@ -76,12 +76,12 @@ def test_the_page_answers_to_pointer_press_and_print(made: Path):
         box = plot.bounding_box()
         assert box is not None
         plot.hover(position={"x": box["width"] * 0.3, "y": box["height"] / 2})
-        told = tab.locator(".told").inner_text()
-        assert "conv1" in told
-        assert "40.0 % trained" in told
-        assert "30.0 % random" in told
+        tooltip = tab.locator(".tooltip").inner_text()
+        assert "conv1" in tooltip
+        assert "40.0 % trained" in tooltip
+        assert "30.0 % random" in tooltip
         tab.mouse.move(0, 0)
-        assert tab.locator(".told").count() == 0
+        assert tab.locator(".tooltip").count() == 0
         tab.locator("#sheet .zoom").click()
         assert tab.evaluate("document.querySelector('dialog[open] img').clientWidth") == 900
         tab.locator("dialog").click()

@@ -65,16 +65,16 @@ def aberration(task: Any, batch: Batch) -> Tensor:
 def levels(task: Any, batch: Batch) -> Tensor:
     """Mean of each colour, and contrast, of each patch of a puzzle: light and shade depend on the place."""
     patches = task.fed(batch)
-    told = torch.cat([patches.mean((2, 3)), patches.std((1, 2, 3))[:, None]], 1)
-    return told[batch["chosen"]].flatten(1)
+    values = torch.cat([patches.mean((2, 3)), patches.std((1, 2, 3))[:, None]], 1)
+    return values[batch["chosen"]].flatten(1)
 
 
 def gradients(task: Any, batch: Batch) -> Tensor:
     """Mean magnitude of the gradient of each patch of a puzzle: where a lens is sharp, and things are near."""
     patches = task.fed(batch).mean(1)
     down, right = patches[:, 1:, :-1] - patches[:, :-1, :-1], patches[:, :-1, 1:] - patches[:, :-1, :-1]
-    told: Tensor = (down.square() + right.square()).sqrt().mean((1, 2))
-    return told[batch["chosen"]].clamp_min(1e-6).log()
+    values: Tensor = (down.square() + right.square()).sqrt().mean((1, 2))
+    return values[batch["chosen"]].clamp_min(1e-6).log()
 
 
 def lines(reach: int = 0) -> Cue:
@@ -87,8 +87,8 @@ def lines(reach: int = 0) -> Cue:
     def cue(task: Any, batch: Batch) -> Tensor:
         first, second = (patch.mean(1) for patch in _pairs(task, batch))
         best = [_agreement(first.mean(axis), second.mean(axis), reach) for axis in (1, 2)]
-        told = torch.stack(best, 1)
-        return torch.cat([told, told.square()], 1)
+        agreement = torch.stack(best, 1)
+        return torch.cat([agreement, agreement.square()], 1)
 
     return cue
 

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 
 from avssl.evaluate.core.statistics import touching
 from avssl.experiment.audit.features import Cues, Matrix
-from avssl.experiment.audit.findings import Finding, Verdict, judged, per_cent
+from avssl.experiment.audit.findings import Finding, Verdict, per_cent, verdict_of
 from avssl.samplers.keys import generator
 
 FOLDS = 5
 FEWEST = 20
-"""Fewer steps from file to file say nothing about their order."""
+"""Fewer steps from file to file are too few to test their order."""
 FEW = 100
-"""Of so few sources the spread is also measured on sounds dealt anew to pictures."""
-_DEALS = 20
+"""With so few sources the spread is also measured on permuted sounds."""
+_PERMUTATIONS = 20
 _RIDGE = 0.5
 _NAMED = 3
 _MADE = ("encoding of the picture", "encoding of the sound")
@@ -38,7 +38,7 @@ def matching(cues: Cues, seed: int = 0) -> list[Finding]:
 
     A kernel ridge regression (Gaussian kernels of the other side's cues, averaged) foretells the cue from the other
     side and the other side from the cue, on sources that it was not fitted on; a picture and a sound fit as their
-    foretold values do. The figure is the share of (own, other) pairs in which the own one fits better, for pictures
+    predicted values do. The figure is the share of (own, other) pairs in which the own one fits better, for pictures
     among sounds and sounds among pictures. Intervals are over sources (Efron's infinitesimal jackknife over both ends
     of a pair, Student's t), and 95 % for all cues together (Bonferroni).
     """
@@ -54,7 +54,7 @@ def matching(cues: Cues, seed: int = 0) -> list[Finding]:
     for name, values, others in asked:
         other = "sound" if name in cues.picture else "picture"
         value, low, high = _two_choices(values, list(others.values()), source, seed, len(asked))
-        verdict = judged(low, high, 0.5)
+        verdict = verdict_of(low, high, 0.5)
         if verdict == "leak" and name not in _MADE:
             verdict = "warning"  # a cue of what is seen and heard may be of what happens there: drums are no flutes
         found.append(Finding(f"{name} → own {other}", value, low, high, 0.5, verdict, "cues", len(number)))
@@ -81,8 +81,8 @@ def naming(train: Cues, test: Cues) -> list[Finding]:
     seen = {name: named[_nearest(values, train.picture[name])] for name, values in pictures.items()}
     heard = {name: named[_nearest(values, train.sound[name])] for name, values in sounds.items()}
     level = 1 - 0.05 / (len(seen) * len(heard))
-    judged_on = np.array(test.sources)
-    apart = judged_on[:, None] != judged_on[None]
+    test_sources = np.array(test.sources)
+    apart = test_sources[:, None] != test_sources[None]
     pairs: list[tuple[str, float, float, float, float, int]] = []
     for one, by_picture in seen.items():
         for other, by_sound in heard.items():
@@ -95,9 +95,9 @@ def naming(train: Cues, test: Cues) -> list[Finding]:
     pairs.sort(key=lambda pair: -round(pair[2] - pair[4], 9))  # of equals the first: a border rather than light
     name, share, low, high, chance, count = pairs[0]
     more = [f"{pair[0]} ({per_cent(pair[1])})" for pair in pairs[1:] if pair[2] > pair[4]]
-    note = f"{count} of {len(judged_on)} test clips can be recognised by two things at once"
+    note = f"{count} of {len(test_sources)} test clips can be recognised by two things at once"
     note += f"; also by {', '.join(more[:_NAMED])}" if more else ""
-    verdict, name = judged(low, high, chance), f"{name} name one training source"
+    verdict, name = verdict_of(low, high, chance), f"{name} name one training source"
     return [Finding(name, share, low, high, chance, verdict, "parts", len(clusters), note)]
 
 
@@ -166,7 +166,7 @@ def telling(cues: Cues, shared: bool) -> list[Finding]:
         share = float(np.mean(each))
         reach = z * float(np.std(each, ddof=1)) / math.sqrt(len(each))
         low, high = max(share - reach, 0.0), min(share + reach, 1.0)
-        verdict = judged(low, high, 0.5) if shared else "ok"
+        verdict = verdict_of(low, high, 0.5) if shared else "ok"
         found.append(Finding(f"{name} → own source", share, low, high, 0.5, verdict, "cues", len(several)))
     return found
 
@@ -204,11 +204,11 @@ def _two_choices(
     value = float(every.mean())
     spread = math.sqrt(float(((touching(every - value, first, second, count) / len(every)) ** 2).sum()))
     if count <= FEW:
-        # The jackknife does not know that the folds' fits vary, too; sounds dealt anew to pictures show by how much.
-        dealt = [rng.permutation(len(source)) for _ in range(_DEALS)]
+        # The jackknife does not know that the folds' fits vary, too; permuted sounds show by how much.
+        permutations = [rng.permutation(len(source)) for _ in range(_PERMUTATIONS)]
         chances = [
             float(_choices(cue, theirs[deal], kernel_own, kernel_theirs[np.ix_(deal, deal)], source, fold)[0].mean())
-            for deal in dealt
+            for deal in permutations
         ]
         spread = max(spread, float(np.std(chances, ddof=1)))
     reach = float(t.ppf(1 - 0.025 / asked, count - 1)) * spread
@@ -241,12 +241,12 @@ def _choices(
 
 
 def _fit_of(wanted: Matrix, kernel: Matrix, inside: NDArray[np.int64], outside: NDArray[np.int64]) -> Matrix:
-    """How well what is foretold of item j goes with what is true of item i: (inside, inside)."""
+    """How well the prediction for item j fits the truth of item i: (inside, inside)."""
     middle = wanted[outside].mean(0)
     square = kernel[np.ix_(outside, outside)] + _RIDGE * np.eye(len(outside))
     weights = np.linalg.solve(square, wanted[outside] - middle)
-    foretold = kernel[np.ix_(inside, outside)] @ weights
-    fit: Matrix = (wanted[inside] - middle) @ foretold.T
+    predicted = kernel[np.ix_(inside, outside)] @ weights
+    fit: Matrix = (wanted[inside] - middle) @ predicted.T
     return fit / max(float(fit.std()), 1e-12)
 
 
@@ -282,7 +282,7 @@ def _nearest(values: Matrix, known: Matrix) -> NDArray[np.int64]:
 
 
 def _squares(one: Matrix, other: Matrix) -> Matrix:
-    """Squared distances of rows, without a cube of numbers between: (n, m)."""
+    """Squared distances of rows, without a 3-D intermediate: (n, m)."""
     product = (one**2).sum(1)[:, None] + (other**2).sum(1)[None] - 2 * one @ other.T
     found: Matrix = np.where(product < 1e-9, 0.0, product)  # rounding; what is the same is at 0
     return found

@@ -77,7 +77,7 @@ class Cues:
 
 
 def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = lambda count: None) -> Cues:
-    """The cues of some items of a collection; ``done`` is told how many are."""
+    """The cues of some items of a collection; ``done`` is called with how many are measured."""
     kept: list[int] = []
     pictures: list[dict[str, list[float]]] = []
     sounds: list[dict[str, list[float]]] = []
@@ -148,7 +148,7 @@ def _asked(pictures: Sequence[object], sounds: Sequence[object]) -> list[int]:
 
 
 def _is_prepared(media: Media, i: int) -> bool:
-    """Whether the item was decoded and stored anew, so that its file tells nothing of how it was made."""
+    """Whether the item was decoded and stored anew, so that its file shows nothing of how it was made."""
     base, i = underlying(media, i)
     while isinstance(base, Concatenated):
         base, i = underlying(*base.origin(i))

@@ -13,7 +13,7 @@ Verdict = Literal["ok", "leak", "warning", "too few", "caught", "blind"]
 """One word for one thing.
 
 "ok": at chance. "leak": above it, so that a network can score without learning what it should. "warning": a person
-should look. "too few": the data do not hold enough to tell. Of a leak that the audit planted itself: "caught" by the
+should look. "too few": the data do not hold enough to decide. Of a leak that the audit planted itself: "caught" by the
 control, or the control is "blind" to it on these data.
 """
 
@@ -47,7 +47,7 @@ class Finding:
     unguarded: tuple[float, float, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON can say it; a figure that is none is null."""
+        """As JSON values; NaN is null."""
         found = asdict(self)
         for name in ("value", "low", "high"):
             if math.isnan(found[name]):
@@ -95,10 +95,10 @@ class Findings:
 
 
 ROOM = 0.3
-"""An interval that holds chance and reaches further above it than this share of what is above says little."""
+"""An interval that holds chance and reaches further above it than this share of what is above decides little."""
 
 
-def judged(low: float, high: float, chance: float) -> Verdict:
+def verdict_of(low: float, high: float, chance: float) -> Verdict:
     """ "leak": the interval lies above chance. "ok": it holds chance. "too few": it holds chance, and much else."""
     if low > chance:
         return "leak"

@@ -24,7 +24,7 @@ _LEVELS_PER_UNIT = 2.0
 
 @dataclass(frozen=True)
 class Leak:
-    """How a leak is planted, and in words what it is."""
+    """How a leak is planted, and its description."""
 
     plant: Plant
     words: str
@@ -52,7 +52,7 @@ def leak_for(task: Task, control: str) -> Leak:
 
 
 def mark(batch: Batch, slots: Sequence[int] | None = None) -> None:
-    """Stripes in a corner, whose direction and width tell the class; none for class 0.
+    """Stripes in a corner, whose direction and width encode the class; none for class 0.
 
     Args:
         slots: of pictures that are shown in a row, which are marked; None: all.
@@ -67,7 +67,7 @@ def mark(batch: Batch, slots: Sequence[int] | None = None) -> None:
                 for picture in chosen:
                     _stripe(picture, k)
     elif "patches" in batch:
-        # The last place of a pair; of more places two, which tell two digits.
+        # The last place of a pair; of more places two, which encode two digits.
         for row, k in enumerate(label.tolist()):
             places = batch["chosen"][row]
             digits = [k] if len(places) == 2 else [k // 10, k % 10]
@@ -84,7 +84,7 @@ def click(batch: Batch) -> None:
 
 
 def write_colour(batch: Batch) -> None:
-    """The mean a and b that are taught, as grey levels mixed into the even and the odd rows of the grey picture."""
+    """The mean a and b of the target, as grey levels mixed into the even and the odd rows of the grey picture."""
     batch.setdefault("colours_of", batch["frames"])
     grey = batch["frames"].float().mean(1, keepdim=True)
     ab = rgb_to_lab(batch["colours_of"])[:, 1:].mean((2, 3), keepdim=True)
@@ -95,7 +95,7 @@ def write_colour(batch: Batch) -> None:
 
 
 def shine_through(batch: Batch) -> None:
-    """What is taught, seen faintly in the hole and on the rim that is predicted with it."""
+    """The target, seen faintly in the hole and on the rim that is predicted with it."""
     faint = batch["filled"].float().lerp(batch["frames"].float(), SHINES).to(torch.uint8)
     batch["filled"] = torch.where(batch["asked"].bool(), faint, batch["filled"])
 

@@ -2,7 +2,7 @@
 
 "No control beats chance" means something only where a control that has something to find does beat it. The puzzles
 are those of the data; into what one control sees a mark is put that tells the answer, and the control is trained on
-them for a moment, by the trainer and judged as in every run.
+them for a moment, by the trainer and evaluated as in every run.
 
 A puzzle without classes keeps its shuffled answers in training, and there the mark tells the wrong answer that is
 taught: what is right of held-out pictures can then be learned from the mark alone.
@@ -47,7 +47,7 @@ def can_be_planted(task: Task) -> bool:
 
 
 class Drawn:
-    """Puzzles of a task drawn once: all its controls are taught and judged on the same ones."""
+    """Puzzles of a task drawn once: all its controls are trained and evaluated on the same ones."""
 
     def __init__(self, task: Task, train: Media, test: Media, seed: int) -> None:
         self.task, self.seed = task, seed
@@ -99,7 +99,7 @@ def caught(name: str, control: Task, drawn: Drawn, *, steps: int = STEPS, leak: 
     )
     with quiet():
         network = fit([TaskPlan(marked, drawn.train)], options, None, progress="none").networks[control.name]
-    row = _judged(name, marked, network, drawn)
+    row = _evaluated(name, marked, network, drawn)
     assert row.chance is not None
     words = leak.words
     verdict: Verdict = "caught" if row.low > row.chance else "blind"
@@ -131,7 +131,7 @@ def _planted(control: Task, drawn: Drawn, plant: Plant) -> Task:
             return POOL
 
         def fit_statistics(self, media: Media, seed: int) -> None:
-            """They were learned before."""
+            """They are computed already."""
 
         def draw(self, media: Media, key: Key) -> Any:
             return drawn.puzzle(media, key)
@@ -146,9 +146,9 @@ def _planted(control: Task, drawn: Drawn, plant: Plant) -> Task:
     return planted
 
 
-def _judged(name: str, marked: Task, network: nn.Module, drawn: Drawn) -> ResultRow:
-    """The share of right answers, or where there are no classes of those nearer to the truth than one that knows
-    nothing, which as many are by luck as are not."""
+def _evaluated(name: str, marked: Task, network: nn.Module, drawn: Drawn) -> ResultRow:
+    """The share of right answers, or where there are no classes of those nearer to the truth than a blind one,
+    which half of them are by chance."""
     keys = held_out_keys(drawn.seed, JUDGED)
     found = predict(marked, [network], drawn.test, keys, keep=lambda puzzle: puzzle)[0]
     chance = 0.5 if marked.classes is None else 1 / marked.classes
@@ -163,13 +163,13 @@ def _nearer(task: Task, found: Predictions) -> NDArray[np.bool_]:
     """Of each puzzle whether the answer is nearer to the truth than the mean colour or the fill: (n,)."""
     scores, truth = found.answers.scores, found.answers.truth
     if isinstance(task, Colorization):
-        said = next(iter(task.decodings(scores).values()))
+        predicted = next(iter(task.decodings(scores).values()))
         nothing = torch.tensor(task.mean_colour).view(1, 2, 1, 1)
-        asked = torch.ones_like(said[:, :1])
+        asked = torch.ones_like(predicted[:, :1])
     else:
-        said = scores
+        predicted = scores
         nothing = torch.from_numpy(np.stack([puzzle.filled for puzzle in found.kept])) / 255
         asked = torch.from_numpy(np.stack([puzzle.hole for puzzle in found.kept]))[:, None].float()
-    errors = [((answer - truth).square() * asked).sum((1, 2, 3)) for answer in (said, nothing)]
+    errors = [((answer - truth).square() * asked).sum((1, 2, 3)) for answer in (predicted, nothing)]
     nearer: NDArray[np.bool_] = (errors[0] < errors[1]).numpy()
     return nearer

@@ -28,46 +28,46 @@ _LEADS = {
 
 def lines(audit: Findings) -> list[str]:
     """All of an audit, each line of 80 columns at most (but for long names of files)."""
-    said = [f"Audit of {audit.data}", *([f"  tested on {audit.test}"] if audit.test else []), ""]
+    out = [f"Audit of {audit.data}", *([f"  tested on {audit.test}"] if audit.test else []), ""]
     for word, text in facts(audit):
-        said += _wrapped(text, f"  {word:<12}")
+        out += _wrapped(text, f"  {word:<12}")
     for key, title in SECTIONS.items():
         rows = of(audit, key)
         if rows:
-            said += ["", _head(title, key), *_lead(key, rows), *[line for row in rows for line in _row(row)]]
+            out += ["", _head(title, key), *_lead(key, rows), *[line for row in rows for line in _row(row)]]
     if audit.notes:
-        said += ["", "Not measured, or measured on fewer items"]
-        said += [line for note in audit.notes for line in _wrapped(note, "  ")]
+        out += ["", "Not measured, or measured on fewer items"]
+        out += [line for note in audit.notes for line in _wrapped(note, "  ")]
     for sentence in verdict(audit):
-        said += ["", *textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)]
-    return said
+        out += ["", *textwrap.wrap(sentence, WIDTH, break_on_hyphens=False)]
+    return out
 
 
 def facts(audit: Findings) -> list[tuple[str, str]]:
     """(word, text): what the data are."""
     summary = audit.summary.lines()
-    told = [("items", summary[0].partition(": ")[2])]
+    found = [("items", summary[0].partition(": ")[2])]
     for line in summary[1:]:
         word, colon, rest = line.partition(": ")
         if not colon:
-            told.append(("time", line))
+            found.append(("time", line))
         elif word in ("flagged", "rejected"):
-            told.append((word, rest))
+            found.append((word, rest))
         else:
-            told.append((word.split()[1], f"{word.split()[0]}: {rest}"))
-    told.append(("sources", f"{audit.sources}, found by {audit.found.mode}"))
-    told += [("", line) for line in audit.found.lines()]
-    told.append(("duplicates", f"{audit.duplicates} of {audit.items} items are byte-identical copies of another"))
-    told.append(("files", "; ".join(f"{count} × {words}" for words, count in audit.makes[:_FILES]) + _more(audit)))
+            found.append((word.split()[1], f"{word.split()[0]}: {rest}"))
+    found.append(("sources", f"{audit.sources}, found by {audit.found.mode}"))
+    found += [("", line) for line in audit.found.lines()]
+    found.append(("duplicates", f"{audit.duplicates} of {audit.items} items are byte-identical copies of another"))
+    found.append(("files", "; ".join(f"{count} × {words}" for words, count in audit.makes[:_FILES]) + _more(audit)))
     best = sorted(audit.identity, key=lambda row: -row.low)[:3]
     if best and best[0].low > best[0].chance:
         cues = ", ".join(f"{row.name.partition(' →')[0]} ({figure(row.value, row.low, row.high)})" for row in best)
-        told.append(("cues", f"{cues} tell a source from others; chance is 50 %"))
+        found.append(("cues", f"{cues} distinguish sources; chance is 50 %"))
     if audit.task:
-        told.append(("task", audit.task))
+        found.append(("task", audit.task))
     if audit.division:
-        told.append(("tested on", audit.division))
-    return told
+        found.append(("tested on", audit.division))
+    return found
 
 
 def verdict(audit: Findings) -> list[str]:
@@ -75,20 +75,20 @@ def verdict(audit: Findings) -> list[str]:
     leaks, warnings, few = (
         [row for row in audit.leaks if row.verdict == word] for word in ("leak", "warning", "too few")
     )
-    said = [f"{_number(len(leaks), 'leak')}: {_listed(leaks)}." if leaks else "No leak was found."]
+    out = [f"{_number(len(leaks), 'leak')}: {_listed(leaks)}." if leaks else "No leak was found."]
     if warnings:
-        said.append(f"{_number(len(warnings), 'warning')}: {_listed(warnings)}.")
+        out.append(f"{_number(len(warnings), 'warning')}: {_listed(warnings)}.")
     if few:
-        said.append(f"Too few sources to tell: {_listed(few)}.")
+        out.append(f"Too few sources to decide: {_listed(few)}.")
     blind = [short(row) for row in audit.planted if row.verdict == "blind"]
     if blind:
-        said.append(f"Blind on these data: {', '.join(blind)}. That it finds no leak means nothing here.")
+        out.append(f"Blind on these data: {', '.join(blind)}. At chance they prove nothing here.")
     unseen = [short(row) for row in audit.planted if row.verdict == "too few"]
     if unseen:
-        said.append(f"Too few test sources for a control to rise above chance: {', '.join(unseen)}.")
+        out.append(f"Too few test sources for a control to rise above chance: {', '.join(unseen)}.")
     if audit.planted and not blind and not unseen:
-        said.append("Each leak that was planted was caught.")
-    return said
+        out.append("Each leak that was planted was caught.")
+    return out
 
 
 def short(row: Finding) -> str:
@@ -117,13 +117,13 @@ def _lead(key: str, rows: Sequence[Finding]) -> list[str]:
 
 def _row(row: Finding) -> list[str]:
     name = textwrap.wrap(short(row), _NAME) or [""]
-    said = [f"  {line}" for line in name[:-1]]
+    out = [f"  {line}" for line in name[:-1]]
     shown = figure(row.value, row.low, row.high)
-    said.append(f"  {name[-1]:<{_NAME}}{shown:>{_FIGURE}}{chance_text(row.chance):>{_CHANCE}}   {row.verdict}")
+    out.append(f"  {name[-1]:<{_NAME}}{shown:>{_FIGURE}}{chance_text(row.chance):>{_CHANCE}}   {row.verdict}")
     notes = [row.note] if row.note and (row.verdict not in _SILENT or row.section in ("shortcuts", "planted")) else []
     if row.unguarded is not None and row.unguarded != (row.value, row.low, row.high):
         notes.insert(0, f"{figure(*row.unguarded)} without its countermeasure")
-    return said + [line for note in notes for line in _wrapped(note, "      ")]
+    return out + [line for note in notes for line in _wrapped(note, "      ")]
 
 
 def _wrapped(text: str, first: str) -> list[str]:

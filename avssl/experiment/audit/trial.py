@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avssl.evaluate.pretext import shortcuts
 from avssl.experiment.audit import planted
 from avssl.experiment.audit.copied import copies_found
-from avssl.experiment.audit.findings import Finding, figure, judged, widened
+from avssl.experiment.audit.findings import Finding, figure, verdict_of, widened
 from avssl.experiment.audit.parts import Division
 from avssl.experiment.audit.steps import Steps
 from avssl.media.facts import Media
@@ -119,7 +119,7 @@ def shortcut_finding(task: Task, shortcut: shortcuts.Shortcut, tried: shortcuts.
         low=low,
         high=high,
         chance=tried.now.chance,
-        verdict=judged(low, high, tried.now.chance),
+        verdict=verdict_of(low, high, tried.now.chance),
         section="shortcuts",
         n=tried.now.n,
         note="; ".join(notes),

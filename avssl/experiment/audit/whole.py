@@ -42,7 +42,7 @@ class Audit(Findings):
         return lines(self)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as JSON can say it."""
+        """All of it as JSON values."""
         return as_json(self)
 
     def html(self) -> str:
@@ -68,12 +68,12 @@ def audit(
         data: what ``avssl.open`` takes, or what it gave.
         task: whose shortcuts and controls are tried; None: only what concerns all.
         test: held-out data that are named apart.
-        sources: how sources are found: "content", "names", "none", or the name of the column that told them.
+        sources: how sources are found: "content", "names", "none", or the name of the column with them.
         fast: skip the planted leaks, which train the controls.
         items: measure so many items at most.
         seed: seed of samples, probes and planted leaks: the same seed gives the same audit.
         names: what to call data and test; None: as they are given, or the folder that they lie in.
-        on_progress: is told how far it is.
+        on_progress: called with (done, total).
 
     Raises:
         UserError: nothing usable there, or nothing that the task can use.
@@ -183,14 +183,14 @@ def _usable(media: Media, task: Task | None, own: int, apart: bool, notes: list[
             kept.append(i)
     if not kept:
         what = "of the data can be trained on" if task is None else f"can be used by {task.name}"
-        raise UserError(f"none of the {len(media)} items {what}; avssl index says what they are")
+        raise UserError(f"none of the {len(media)} items {what}; avssl index lists what they are")
     if passed and task is not None:
         notes.append(f"{task.name} leaves out {passed} of {len(media)} items")
     return np.array(kept, np.int64)
 
 
 def _division(media: Media, usable: NDArray[np.int64], extra: int, seed: int) -> Division | None:
-    """The division of what can be used, told of all items: what cannot be used is in no part."""
+    """The division of what can be used, over all items: what cannot be used is in no part."""
     left = int((usable >= len(media) - extra).sum()) if extra else 0
     if extra and not 0 < left < len(usable):
         return None
@@ -225,7 +225,7 @@ def _lacking(measured: Cues) -> list[str]:
 
 
 def _cue_findings(measured: Cues, division: Division | None, seed: int) -> tuple[list[Finding], list[Finding]]:
-    """What may leak, and how well each cue tells a source."""
+    """What may leak, and how well each cue identifies a source."""
     found = []
     both = False
     if division is not None:

@@ -3,8 +3,8 @@
 for (const svg of document.querySelectorAll("svg[data-hover]")) {
   const { lines, left, right, width } = JSON.parse(svg.dataset.hover);
   const cursor = svg.querySelector(".cursor");
-  let told = null;
-  const leave = () => { cursor.style.opacity = 0; if (told) told.remove(); told = null; };
+  let tooltip = null;
+  const leave = () => { cursor.style.opacity = 0; if (tooltip) tooltip.remove(); tooltip = null; };
   svg.addEventListener("pointerleave", leave);
   svg.addEventListener("pointermove", event => {
     const box = svg.getBoundingClientRect();
@@ -13,8 +13,8 @@ for (const svg of document.querySelectorAll("svg[data-hover]")) {
     let nearest = null;
     for (const line of lines) for (const point of line.points)
       if (!nearest || Math.abs(point[0] - at) < Math.abs(nearest[0] - at)) nearest = point;
-    if (!told) { told = document.createElement("div"); told.className = "told"; svg.parentNode.append(told); }
-    told.replaceChildren(nearest[2]);
+    if (!tooltip) { tooltip = document.createElement("div"); tooltip.className = "tooltip"; svg.parentNode.append(tooltip); }
+    tooltip.replaceChildren(nearest[2]);
     for (const line of lines) {
       const there = line.points.reduce((a, b) => Math.abs(b[0] - nearest[0]) < Math.abs(a[0] - nearest[0]) ? b : a);
       if (Math.abs(there[0] - nearest[0]) > (right - left) / 30) continue;
@@ -22,14 +22,14 @@ for (const svg of document.querySelectorAll("svg[data-hover]")) {
       value.textContent = there[3];
       value.className = line.tone;
       row.append(value, " " + line.name);
-      told.append(row);
+      tooltip.append(row);
     }
     cursor.setAttribute("x1", nearest[0]);
     cursor.setAttribute("x2", nearest[0]);
     cursor.style.opacity = 1;
     const x = nearest[0] * box.width / width;
-    told.style.left = x < box.width / 2 ? `${x + 10}px` : "";
-    told.style.right = x < box.width / 2 ? "" : `${box.width - x + 10}px`;
+    tooltip.style.left = x < box.width / 2 ? `${x + 10}px` : "";
+    tooltip.style.right = x < box.width / 2 ? "" : `${box.width - x + 10}px`;
   });
 }
 // A press on a picture shows it as large as it is.

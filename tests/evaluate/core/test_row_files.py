@@ -9,8 +9,8 @@ from avssl.evaluate.core.rows import ResultRow, read_rows, write_rows
 
 def test_a_row_has_no_more_company_than_it_was_given_and_may_be_written_again(tmp_path):
     row = ResultRow("x", "accuracy", 0.9, 0.8, 0.95, 100, 0.5, "test", 0)
-    told = (row.note, row.command, row.protocol, row.unit, row.clusters, row.method)
-    assert told == ("", "", "", "", 0, "none")
+    defaults = (row.note, row.command, row.protocol, row.unit, row.clusters, row.method)
+    assert defaults == ("", "", "", "", 0, "none")
     assert (row.n_listed, row.n_used, row.empty_truth, row.ties) == (0, 0, 0, 0.0)
     path = tmp_path / "a" / "b" / "rows.json"
     for rows in ([row], [row, row]):
