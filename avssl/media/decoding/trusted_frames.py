@@ -47,23 +47,23 @@ def decoded(
             if packet.size and late is not None and late(packet):
                 return
             tracker = _DamageTracker(place, packet)
-        tracker.takes(place, packet)
+        tracker.note_packet(place, packet)
         try:
             frames = packet.decode()
         except av.FFmpegError:
             frames = []
-            if tracker.failed(place, packet):
+            if tracker.note_failure(place, packet):
                 waiting.append((place, packet))
         if packet.is_discard and packet.is_keyframe:
-            tracker.stands_on(place)  # an edit list hides the frame itself
+            tracker.note_whole_key(place)  # an edit list hides the frame itself
         for frame in frames:
-            tracker.shows(frame)
+            tracker.note_frame(frame)
             waiting.append((place, frame))
-        if not tracker.is_undecided or len(waiting) > LONGEST_DELAY:
-            yield from tracker.decided(waiting)
+        if not tracker.is_uncertain or len(waiting) > LONGEST_DELAY:
+            yield from tracker.released(waiting)
             waiting.clear()
     if tracker is not None:
-        yield from tracker.decided(waiting)
+        yield from tracker.released(waiting)
 
 
 def _is_marked_key(packet: Packet[VideoStream]) -> bool:
@@ -103,16 +103,16 @@ class _DamageTracker:
         self._damaged: list[int] = []
         self._is_cut = self._leading_are_grey and not is_idr(packet)
         self._whole_after_all: set[int] = set()
-        self._in_doubt: set[int] = set()
+        self._uncertain: set[int] = set()
         """Packets of which the decoder reported an error, in a group that may ask for pictures before a cut to be
         forgotten (memory management control operations). FFmpeg calls this an error, but only after the picture, which
         comes out later and is not called corrupt."""
 
     @property
-    def is_undecided(self) -> bool:
-        return bool(self._in_doubt)
+    def is_uncertain(self) -> bool:
+        return bool(self._uncertain)
 
-    def takes(self, place: int, packet: Packet[VideoStream]) -> None:
+    def note_packet(self, place: int, packet: Packet[VideoStream]) -> None:
         """Note a packet that is to be decoded."""
         packet.opaque = place
         if packet.is_keyframe:
@@ -121,30 +121,30 @@ class _DamageTracker:
         if self._follows_first_key and place > self._first:
             self._follows_first_key = is_b_picture(packet)
 
-    def failed(self, place: int, packet: Packet[VideoStream]) -> bool:
+    def note_failure(self, place: int, packet: Packet[VideoStream]) -> bool:
         """Note a packet that cannot be decoded. Answers False for one that is not missed."""
         if self._is_leading(place, packet.pts):
             return False
         if self._follows_first_key and place > self._first:
             return False
         if self._is_cut and place > self._first:
-            self._in_doubt.add(place)
+            self._uncertain.add(place)
         else:
             self._damaged.append(place)
         return True
 
-    def shows(self, frame: VideoFrame) -> None:
+    def note_frame(self, frame: VideoFrame) -> None:
         """Note a frame that came out."""
-        if frame.opaque in self._in_doubt and not frame.is_corrupt:
-            self._in_doubt.remove(frame.opaque)
+        if frame.opaque in self._uncertain and not frame.is_corrupt:
+            self._uncertain.remove(frame.opaque)
             self._whole_after_all.add(frame.opaque)
 
-    def decided(
+    def released(
         self, waiting: Iterable[tuple[int, VideoFrame | Packet[VideoStream]]]
     ) -> Iterator[tuple[VideoFrame | Packet[VideoStream], bool]]:
         """What came out, or failed, when these packets went in, with whether it is whole."""
-        self._damaged += self._in_doubt
-        self._in_doubt.clear()
+        self._damaged += self._uncertain
+        self._uncertain.clear()
         for place, item in waiting:
             if isinstance(item, VideoFrame):
                 whole = self.is_whole(place, item)
@@ -163,12 +163,12 @@ class _DamageTracker:
             self._damaged.append(at)
         damaged = at in self._damaged
         if not damaged and (frame.key_frame or (at in self._marked and frame.pict_type in _INDEPENDENT)):
-            self.stands_on(at)
+            self.note_whole_key(at)
         if leading and self._key is None:
             return not self._damaged
         return self._key is not None and not any(self._key < other <= at for other in self._damaged)
 
-    def stands_on(self, place: int) -> None:
+    def note_whole_key(self, place: int) -> None:
         """A picture that needs no other has been decoded whole, and all that is shown from now on was made from it."""
         self._key = place
         self._damaged = [other for other in self._damaged if other > place]

@@ -107,7 +107,9 @@ class _Item:
         self.facts = job.media.facts(i)
         self.key = f"{job.first + i:09d}"
         self.settings = job.settings
-        self.base, self.number = _origin(job.media, i)
+        base, self.number = job.media.origin(i) if isinstance(job.media, Subset) else (job.media, i)
+        assert isinstance(base, Collection)
+        self.base = base
 
     def write(self, table: TableWriter) -> None:
         times, jpegs, checks = self._pictures()
@@ -169,14 +171,6 @@ class _Item:
         if sound is not None:
             facts = replace(facts, audio_rate=sound.rate, audio_channels=1)
         return replace(facts, width=width, height=height)
-
-
-def _origin(media: Collection | Subset, i: int) -> tuple[Collection, int]:
-    """The collection that reads an item, and its number there."""
-    if isinstance(media, Subset):
-        assert isinstance(media.base, Collection)
-        return media.base, int(media.indices[i])
-    return media, i
 
 
 def _stretches(media: Media, i: int, first: int, count: int, rate: int) -> list[NDArray[np.float32]]:
