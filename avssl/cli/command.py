@@ -95,7 +95,7 @@ class Command:
         for option in self.options.values():
             if option.required and not values.get(option.name):
                 what = option.name.upper() if option.positional else f"{option.short or option.flag} {option.shown}"
-                raise UserError(f"{self.name} wants {what}, {option.help}; see {self.name} --help")
+                raise UserError(f"{self.name} needs {what}, {option.help}; see {self.name} --help")
         return values
 
     def peek(self, argv: Sequence[str], name: str) -> str | None:
@@ -199,7 +199,7 @@ def _next_value(option: Option, rest: deque[str]) -> str:
         # 0 and 1 may be a file's name: they count as a no and a yes only in --flag=0.
         return rest.popleft() if rest and rest[0].lower() in (YES | NO) - {"0", "1"} else "true"
     if not rest or rest[0].startswith("--"):
-        raise UserError(f"{option.flag} wants {wanted(option.type)} after it")
+        raise UserError(f"{option.flag} needs {wanted(option.type)} after it")
     return rest.popleft()
 
 

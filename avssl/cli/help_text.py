@@ -43,7 +43,7 @@ def help_text(name: str, summary: str, example: str, groups: Mapping[str, Sequen
 
 
 def listing(name: str, place: str, what: str, known: Mapping[str, str], example: str) -> str:
-    """The help of a command that wants one of several names first.
+    """The help of a command that needs one of several names first.
 
     Args:
         name: the command's.

@@ -32,4 +32,4 @@ def split_task(
         known = {name: summary(name) for name in names()} | dict(more or {})
         print(listing(command, "TASK", what, known, example), end="")
         raise SystemExit(0)
-    raise UserError(f"{command} wants the name of a task first ({', '.join(names())}), not {words[0]}")
+    raise UserError(f"{command} needs the name of a task first ({', '.join(names())}), not {words[0]}")

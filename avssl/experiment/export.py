@@ -101,10 +101,10 @@ def _module(options: ExportOptions) -> tuple[Portable, dict[str, Any]]:
     if options.embedding:
         role = encoder.role
         if name not in (role, f"{role}-av-correspondence"):
-            raise UserError(f"the encoder {name!r} has no 128-d embedding; --embedding wants --encoder {role}")
+            raise UserError(f"the encoder {name!r} has no 128-d embedding; --embedding needs --encoder {role}")
         model = load(run)
         if model.fusion is None:
-            raise UserError(f"{run} has no 128-d embedding; --embedding wants a run of avssl train av-correspondence")
+            raise UserError(f"{run} has no 128-d embedding; --embedding needs a run of avssl train av-correspondence")
         fusion = model.fusion
         own = model.audio_encoder if isinstance(encoder, AudioEncoder) else model.vision
         assert own is not None

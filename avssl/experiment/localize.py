@@ -35,7 +35,7 @@ class LocalizeOptions:
         out = Path(self.output)
         if self.sound is not None and self.video is None:
             raise UserError(
-                "--sound wants a picture or a video to go with: avssl localize photo.jpg --sound bark.wav -o …"
+                "--sound needs a picture or a video to go with: avssl localize photo.jpg --sound bark.wav -o …"
             )
         if out.suffix.lower() != ".mp4":
             raise UserError(f"-o {out} must end in .mp4")

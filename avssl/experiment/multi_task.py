@@ -103,7 +103,7 @@ def _divided(asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[s
         if task is None:
             own[name] = value
         elif not isinstance(value, Mapping):
-            raise UserError(f"{name} wants the options of that task, such as {name}={{'side': 64}}, not {value!r}")
+            raise UserError(f"{name} needs the options of that task, such as {name}={{'side': 64}}, not {value!r}")
         else:
             of_tasks[task] = dict(value)
     return own, of_tasks
@@ -118,7 +118,7 @@ def _weights(values: Values) -> Sequence[float]:
     chosen: tuple[str, ...] = values["tasks"]
     if len(chosen) < 2:
         raise UserError(
-            f"avssl train {MULTI_TASK} wants two tasks or more, such as --tasks shuffle-learn,av-correspondence; "
+            f"avssl train {MULTI_TASK} needs two tasks or more, such as --tasks shuffle-learn,av-correspondence; "
             f"there are {', '.join(names())}"
         )
     twice = next((name for name in chosen if chosen.count(name) > 1), None)
@@ -136,7 +136,7 @@ def _section(kind: type[Task], values: Values, asked: Mapping[str, Any]) -> Sect
     written = values.get(kind.name.replace("-", "_"))
     path = Path(values["config"] or "")
     if written is not None and not isinstance(written, Mapping):
-        raise UserError(f"{path}: {kind.name} wants lines of the form 'option: value' below it")
+        raise UserError(f"{path}: {kind.name} needs lines of the form 'option: value' below it")
     try:
         found = resolve(own.values(), asked, section=None if written is None else (path, written))
     except UserError as error:

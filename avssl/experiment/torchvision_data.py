@@ -33,7 +33,7 @@ def named(source: str) -> tuple[str, str]:
     """
     name, _, folder = source.removeprefix(PREFIX).partition(":")
     if not name or not folder:
-        raise UserError(f"{source}: wants torchvision:NAME:FOLDER, such as torchvision:CIFAR10:/data/cifar")
+        raise UserError(f"{source}: needs torchvision:NAME:FOLDER, such as torchvision:CIFAR10:/data/cifar")
     return name, folder
 
 
@@ -57,7 +57,7 @@ def open_torchvision(source: str) -> TorchvisionImages:
         raise UserError(f"torchvision has no data set {name!r}{did_you_mean(name, sorted(kinds), '')}")
     root = Path(folder).expanduser().absolute()
     if not root.is_dir():
-        raise UserError(f"{root} is no folder; {source} wants the folder that holds the files of {name}")
+        raise UserError(f"{root} is no folder; {source} needs the folder that holds the files of {name}")
     parts = _parts(getattr(datasets, name), root)
     media = TorchvisionImages(f"{PREFIX}{name}", parts)
     if not len(media):

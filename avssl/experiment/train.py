@@ -50,7 +50,7 @@ def train(
     """
     if data is not None and not isinstance(data, str | PathLike):
         raise UserError(
-            "avssl.train wants the name of the data, so that the config.yaml of the run can repeat it; a collection "
+            "avssl.train needs the name of the data, so that the config.yaml of the run can repeat it; a collection "
             "that is open already goes into avssl.PuzzleDataset"
         )
     places = {"data": data, "out": out, "init": init, "config": config}

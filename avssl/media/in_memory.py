@@ -52,7 +52,7 @@ class InMemory(View):
         """As the base gives them; of one time a view that must not be written to."""
         picture = self._pictures.get(i)
         if picture is None:
-            # Laid out colours last, as whoever cuts or scales wants it; the view costs nothing.
+            # Laid out colours last, as whoever cuts or scales needs it; the view costs nothing.
             decoded = np.ascontiguousarray(self.base.frames(i, [0.0]).transpose(0, 2, 3, 1))
             decoded.flags.writeable = False
             picture = decoded.transpose(0, 3, 1, 2)

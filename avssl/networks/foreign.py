@@ -304,5 +304,5 @@ def _timm(name: str) -> Any:
     try:
         import timm
     except ImportError:
-        raise UserError(f"timm:{name} wants the package timm: {install_hint('timm')}") from None
+        raise UserError(f"timm:{name} needs the package timm: {install_hint('timm')}") from None
     return timm

@@ -152,7 +152,7 @@ def permuted(encoder: ImageModule | WaveformModule) -> None:
         import onnx
         from onnx import numpy_helper
     except ImportError:
-        raise UserError(f"the random network beside an ONNX file wants onnx: {install_hint('export')}") from None
+        raise UserError(f"the random network beside an ONNX file needs onnx: {install_hint('export')}") from None
     net = encoder.net
     assert isinstance(net, OnnxNetwork)
     model = onnx.load_model_from_string(net.data)

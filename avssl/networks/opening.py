@@ -114,13 +114,13 @@ def _of_module(
         return net.eval()
     if role == "vision":
         if side is None:
-            raise UserError("avssl.encoder(module) wants side=…, the pixels of the square pictures that it takes")
+            raise UserError("avssl.encoder(module) needs side=…, the pixels of the square pictures that it takes")
         return ImageModule(net, features, side=side, mean=mean or MEAN, std=std or STD).eval()
     if front_end is not None:
         config = front_end if isinstance(front_end, FrontEndConfig) else front_end.config
         rate, seconds = rate or config.rate, config.seconds
     if rate is None:
-        raise UserError("avssl.encoder(module, role='audio') wants rate=…, the samples a second that it takes")
+        raise UserError("avssl.encoder(module, role='audio') needs rate=…, the samples a second that it takes")
     return WaveformModule(net, features, rate=rate, seconds=seconds or 1.0, front_end=front_end).eval()
 
 

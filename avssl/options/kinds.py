@@ -29,7 +29,7 @@ def wanted(kind: Any, null: str = "") -> str:
     if get_origin(kind) is Literal:
         text = f"one of {', '.join(map(str, get_args(kind)))}"
     elif is_list(kind):
-        text = f"{_PLURAL.get(get_args(kind)[0], 'values')} with commas between"
+        text = f"{_PLURAL.get(get_args(kind)[0], 'values')} separated by commas"
     elif _is_mapping(kind):
         text = "names with numbers, such as {a: 1, b: 2}"
     else:
@@ -62,7 +62,7 @@ def is_bool(kind: Any) -> bool:
 
 
 def is_list(kind: Any) -> bool:
-    """Whether the option takes several values with commas between."""
+    """Whether the option takes several values separated by commas."""
     return get_origin(without_none(kind)[0]) in (tuple, list)
 
 

@@ -134,7 +134,7 @@ def refusal(option: Option, value: Any, source: Source) -> str:
     """The words for a value that cannot be one of its option's type: what is wanted, and what may be meant."""
     near = did_you_mean(str(value), choices(option.type), "")
     null = "" if is_bool(option.type) else _NULL[source]
-    return f"{called(option, source)} wants {wanted(option.type, null)}, not {value!r}{near}"
+    return f"{called(option, source)} needs {wanted(option.type, null)}, not {value!r}{near}"
 
 
 def called(option: Option, source: Source) -> str:
@@ -150,7 +150,7 @@ def require_all(options: Iterable[Option], values: Mapping[str, Any], who: str) 
     """
     for option in options:
         if option.required and values.get(option.name) is None:
-            raise UserError(f"{who} wants {option.name}: {option.help}")
+            raise UserError(f"{who} needs {option.name}: {option.help}")
 
 
 def _by_name(there: Mapping[Any, Any], known: Iterable[str], path: Path) -> dict[str, Any]:

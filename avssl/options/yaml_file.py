@@ -32,7 +32,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UserError(f"{path}: wants lines of the form 'option: value'")
+        raise UserError(f"{path}: needs lines of the form 'option: value'")
     return value
 
 

@@ -73,7 +73,7 @@ def wav(waveform: NDArray[np.float32], rate: int) -> bytes:
 def _row(
     media: Media, moments: Moments, query: int, scores: NDArray[np.float64], found: int, used: set[int]
 ) -> list[dict[str, object]]:
-    """The query and what is nearest to it, as the template wants them."""
+    """The query and what is nearest to it, as the template needs them."""
     nearest = np.argsort(-scores, kind="stable")[:found]
     used.update([query, *map(int, nearest)])
     cards = [_card(media, moments, query, "query", "")]

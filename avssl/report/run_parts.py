@@ -78,7 +78,7 @@ def read_runs(paths: Sequence[str | Path]) -> list[RunParts]:
     seen: set[Path] = set()
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"{folder} is no folder; avssl report wants folders of runs, such as runs/quickstart")
+            raise UserError(f"{folder} is no folder; avssl report needs folders of runs, such as runs/quickstart")
         if folder.resolve() in seen:
             raise UserError(f"{folder} is given twice; give each run once")
         seen.add(folder.resolve())

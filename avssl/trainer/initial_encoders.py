@@ -32,7 +32,7 @@ def encoders_from(run: str | Path, tasks: Iterable[Task]) -> dict[str, nn.Module
     if Path(run).is_file() or (Path(run) / "config.json").is_file():
         return _with_weights(Path(run), tasks)
     if not folder.is_dir():
-        raise UserError(f"{run} holds no encoders to start from; --init wants the folder of a run, such as runs/first")
+        raise UserError(f"{run} holds no encoders to start from; --init needs the folder of a run, such as runs/first")
     found: dict[str, nn.Module] = {}
     wanted: set[str] = set()
     for task in tasks:

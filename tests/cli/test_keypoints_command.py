@@ -56,10 +56,10 @@ def test_fine_tuning_has_results_of_its_own(avssl, a_run, people, tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ((), "wants --run RUN"),
-        (("--run", "{run}"), "wants --data D"),
+        ((), "needs --run RUN"),
+        (("--run", "{run}"), "needs --data D"),
         (("--run", "{run}", "--data", "{people}", "--encoder", "audio"), "--encoder audio hears"),
-        (("--run", "{run}", "--data", "{people}", "--unit", "legs"), "--unit wants one of torso, head"),
+        (("--run", "{run}", "--data", "{people}", "--unit", "legs"), "--unit needs one of torso, head"),
         (("--run", "{run}", "--data", "{people}", "--unit", "head"), "has a head box"),
         (("--run", "{run}", "--data", "{people}", "--alpha", "0.123"), "must be a multiple of 0.01"),
         (("--run", "{run}", "--data", "{people}", "--stages", "conv9", "--steps", "1"), "it has: conv1, conv2"),

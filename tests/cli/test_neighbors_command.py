@@ -96,9 +96,9 @@ def test_in_the_world_neighbours_are_asked_what_they_share(avssl, run, world, tm
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ((), "wants --run RUN"),
-        (("--run", "{run}"), "wants --data D"),
-        (("--run", "{run}", "--data", "{data}", "--what", "smells"), "--what wants one of frames, patches, sounds"),
+        ((), "needs --run RUN"),
+        (("--run", "{run}"), "needs --data D"),
+        (("--run", "{run}", "--data", "{data}", "--what", "smells"), "--what needs one of frames, patches, sounds"),
         (("--run", "{run}", "--data", "{data}", "--stage", "conv9"), "it has: conv1, conv2"),
         (("--run", "{run}", "--data", "{data}", "--neighbours", "30"), "ask for fewer with --neighbours"),
         (("--run", "{run}", "--data", "{data}", "--what", "sounds"), "has sound"),

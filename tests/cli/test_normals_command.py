@@ -37,8 +37,8 @@ def test_fine_tuned_rows_with_centres_have_a_file_of_their_own(avssl, tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ((), "wants --run RUN"),
-        (("--run", "{run}"), "wants --data D"),
+        ((), "needs --run RUN"),
+        (("--run", "{run}"), "needs --data D"),
         (("--run", "{run}", "--data", "{data}", "--clusters", "1"), "--clusters (1) must be 0"),
         (("--run", "{run}", "--data", "{data}", "--side", "8"), "--side (8) must be at least 32"),
         (("--run", "{run}", "--data", "{data}/train"), "has no parts"),

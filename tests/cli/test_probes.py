@@ -83,8 +83,8 @@ def test_the_encoder_of_one_task_of_several_and_another_run_beside(avssl, pictur
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("knn",), "wants --run RUN"),
-        (("linear", "--run", "{run}"), "wants --data D"),
+        (("knn",), "needs --run RUN"),
+        (("linear", "--run", "{run}"), "needs --data D"),
         (("linear", "--run", "{run}", "--data", "{data}", "--encoder", "vison"), "did you mean 'vision'?"),
         (("linear", "--run", "{run}", "--data", "{data}", "--stages", "conv9"), "it has: conv1, conv2"),
         (("linear", "--run", "nowhere", "--data", "{data}"), "nowhere is no folder"),
@@ -93,7 +93,7 @@ def test_the_encoder_of_one_task_of_several_and_another_run_beside(avssl, pictur
             "give one of --test and --folds",
         ),
         (("knn", "--run", "{run}", "--data", "{data}", "--folds", "fold"), "is no CSV"),
-        (("knn", "--run", "{run}", "--data", "{data}", "--pool", "median"), "--pool wants one of max, average"),
+        (("knn", "--run", "{run}", "--data", "{data}", "--pool", "median"), "--pool needs one of max, average"),
         (("low-shot", "--run", "{run}", "--data", "{data}", "--shots", "500"), "has only 15 items"),
     ],
 )

@@ -52,8 +52,8 @@ def test_what_a_user_can_cause_is_one_line(avssl: Call, tmp_path: Path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text("task: rotation\n")
     for words, line in (
-        ((), "avssl report wants RUN"),
-        ((tmp_path / "nowhere",), "is no folder; avssl report wants folders of runs"),
+        ((), "avssl report needs RUN"),
+        ((tmp_path / "nowhere",), "is no folder; avssl report needs folders of runs"),
         ((tmp_path,), "holds no run (there is no config.yaml in it)"),
         ((tmp_path / "run", "-o", "page.pdf"), "-o page.pdf must end in .html"),
         ((tmp_path / "run", "-o", tmp_path / "run" / "config.yaml" / "page.html"), "page.html"),

@@ -123,8 +123,8 @@ def test_several_tasks_train_on_one_encoder(clips: Path, tmp_path: Path) -> None
     ("options", "message"),
     [
         ({"stepz": 3}, "no option is called 'stepz'; did you mean 'steps'"),
-        ({"steps": "few"}, "steps wants a whole number or None, not 'few'"),
-        ({"fusion": "l4"}, "fusion wants one of l3, ave, avol, not 'l4'"),
+        ({"steps": "few"}, "steps needs a whole number or None, not 'few'"),
+        ({"fusion": "l4"}, "fusion needs one of l3, ave, avol, not 'l4'"),
         ({"steps": 1, "minutes": 1}, "give one of steps and minutes, not both"),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_task_that_bears_the_name_of_another_is_refused(clips: Path, tmp_path:
 
 
 def test_an_open_collection_is_refused_as_no_config_could_name_it(clips: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="wants the name of the data"):
+    with pytest.raises(UserError, match="needs the name of the data"):
         avssl.train("rotation", avssl.open(clips, progress=False), tmp_path / "run", steps=1)
 
 

@@ -81,9 +81,9 @@ def test_features_that_are_no_tensor_are_refused_in_one_line():
         avssl.encoder(convolutions(), side=SIDE, features=lambda net, x: {"map": None})
     with pytest.raises(UserError, match="shape \\(2,\\)"):
         avssl.encoder(convolutions(), side=SIDE, features=lambda net, x: net(x).mean((1, 2, 3)))
-    with pytest.raises(UserError, match="wants side="):
+    with pytest.raises(UserError, match="needs side="):
         avssl.encoder(convolutions())
-    with pytest.raises(UserError, match="wants rate="):
+    with pytest.raises(UserError, match="needs rate="):
         avssl.encoder(nn.Identity(), role="audio")
 
 

@@ -88,7 +88,7 @@ def test_what_is_no_encoder_is_refused_in_one_line(name, why):
 
 def test_without_timm_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(UserError, match="wants the package timm: pip install"):
+    with pytest.raises(UserError, match="needs the package timm: pip install"):
         encoder(VIT)
 
 

@@ -67,23 +67,23 @@ def test_a_value_becomes_one_of_its_option_s_type(name: str, value: object, buil
     [
         ("sied", 3, "no option is called 'sied'; did you mean 'side'?"),
         ("entirely_else", 3, "no option is called 'entirely_else'"),
-        ("side", "many", "side wants a whole number or None, not 'many'"),
-        ("side", 8.5, "side wants a whole number or None, not 8.5"),
-        ("side", True, "side wants a whole number or None, not True"),
+        ("side", "many", "side needs a whole number or None, not 'many'"),
+        ("side", 8.5, "side needs a whole number or None, not 8.5"),
+        ("side", True, "side needs a whole number or None, not True"),
         ("side", 7, "side (7) must be at least 8"),
-        ("rate", None, "rate wants a number, not None"),
-        ("rate", True, "rate wants a number, not True"),
+        ("rate", None, "rate needs a number, not None"),
+        ("rate", True, "rate needs a number, not True"),
         ("rate", 0.0, "rate (0) must be more than 0 and at most 10"),
         ("rate", float("nan"), "rate (nan) must be more than 0 and at most 10"),
         ("workers", -3, "workers (-3) must not be negative"),
-        ("erase", "befor", "erase wants one of before, off, not 'befor'; did you mean 'before'?"),
-        ("erase", True, "erase wants one of before, off, not True"),
-        ("level", True, "level wants one of 1, 2, not True"),
-        ("flip", "yes", "flip wants true or false, not 'yes'"),
-        ("data", 3, "data wants text, not 3"),
-        ("widths", [3, "x"], "widths wants whole numbers with commas between, not [3, 'x']"),
-        ("widths", {"a": 1}, "widths wants whole numbers with commas between, not {'a': 1}"),
-        ("shares", [1], "shares wants names with numbers, such as {a: 1, b: 2} or None, not [1]"),
+        ("erase", "befor", "erase needs one of before, off, not 'befor'; did you mean 'before'?"),
+        ("erase", True, "erase needs one of before, off, not True"),
+        ("level", True, "level needs one of 1, 2, not True"),
+        ("flip", "yes", "flip needs true or false, not 'yes'"),
+        ("data", 3, "data needs text, not 3"),
+        ("widths", [3, "x"], "widths needs whole numbers separated by commas, not [3, 'x']"),
+        ("widths", {"a": 1}, "widths needs whole numbers separated by commas, not {'a': 1}"),
+        ("shares", [1], "shares needs names with numbers, such as {a: 1, b: 2} or None, not [1]"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_says_what_is_wanted(name: str, value: object, message: str):
@@ -95,7 +95,7 @@ def test_a_wrong_value_is_one_line_that_says_what_is_wanted(name: str, value: ob
 def test_an_option_that_must_be_given_is_asked_for():
     with pytest.raises(UserError) as caught:
         build(Toy, {"data": "clips/"})
-    assert str(caught.value) == "Toy wants run: a finished run"
+    assert str(caught.value) == "Toy needs run: a finished run"
 
 
 def test_a_type_that_no_flag_can_have_is_the_program_s_fault():

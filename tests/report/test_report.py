@@ -197,7 +197,7 @@ def test_damage_costs_a_line_and_nothing_else(tmp_path: Path, name: str, content
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, made: Path):
-    with pytest.raises(UserError, match="is no folder; avssl report wants folders of runs"):
+    with pytest.raises(UserError, match="is no folder; avssl report needs folders of runs"):
         read_runs([tmp_path / "nowhere"])
     with pytest.raises(UserError, match=r"holds no run \(there is no config.yaml in it\)"):
         read_runs([made, tmp_path])

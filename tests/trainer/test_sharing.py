@@ -135,7 +135,7 @@ def test_a_run_that_cannot_be_started_from_is_reported_in_a_line(tmp_path):
         UserError, match=r"vision encoder of .*first has another architecture \(width 4 there, 8 here\)"
     ):
         encoders_from(tmp_path / "first", [ShuffleLearn(replace(SMALL, width=8))])
-    with pytest.raises(UserError, match=r"nowhere holds no encoders to start from; --init wants the folder of a run"):
+    with pytest.raises(UserError, match=r"nowhere holds no encoders to start from; --init needs the folder of a run"):
         encoders_from(tmp_path / "nowhere", [ShuffleLearn(SMALL)])
     (tmp_path / "first" / "encoders" / "vision.json").unlink()
     with pytest.raises(UserError, match=r"first has no vision encoder to start from"):

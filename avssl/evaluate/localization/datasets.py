@@ -131,7 +131,7 @@ class TestMedia:
 
 
 class ModelMaps:
-    """A model's map of each item, as a protocol wants its picture and sound. Batches do not matter: one at a time.
+    """A model's map of each item, as a protocol needs its picture and sound. Batches do not matter: one at a time.
 
     Args:
         sound: the item's own, another class's, silence or noise.

@@ -35,7 +35,7 @@ class MapFile:
                     self._names = list(arrays.files)
                 self._arrays = np.load(self.path, allow_pickle=False)
             except FileNotFoundError:
-                raise UserError(f"{path}: no such file; --maps wants an .npz or a folder of .npy") from None
+                raise UserError(f"{path}: no such file; --maps needs an .npz or a folder of .npy") from None
             except (OSError, ValueError, AttributeError, zipfile.BadZipFile):
                 raise UserError(f"{path} cannot be read as an .npz of maps, an array a name") from None
         if not self._names:

@@ -46,7 +46,7 @@ class Protocol:
         normalisation: of the upsampled map. It changes no rule that compares with the map's own values.
         rule: which pixels are predicted.
         threshold: of the rule "absolute".
-        strict: whether "absolute" wants more than the threshold (vssl_eval) or as much (ACL, SLAVC).
+        strict: whether "absolute" needs more than the threshold (vssl_eval) or as much (ACL, SLAVC).
         bars: of the area under the success curve.
         extended: negatives count too: AP, max-F1, LocAcc.
         groups: what IIoU and IAUC take together: the entries of one "picture", or those of one "clip" where the

@@ -18,7 +18,7 @@ from avssl.evaluate.localization.metrics import Map, Mask, Numbers
 from avssl.evaluate.localization.protocols import ACL_BARS, SIDE, Protocol, normalise, predict, upsample
 
 Maps = Callable[[Item, Protocol], "Map | None"]
-"""The raw map of an item as a protocol wants its picture and sound; None where there is none."""
+"""The raw map of an item as a protocol needs its picture and sound; None where there is none."""
 
 
 CHANCE = {"inside": 0.5}

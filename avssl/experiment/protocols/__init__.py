@@ -94,7 +94,7 @@ def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: 
         (options.needs_data, getattr(options, "data", None)),
     ):
         if what and not given:
-            raise UserError(f"avssl evaluate {name} wants {what}")
+            raise UserError(f"avssl evaluate {name} needs {what}")
     options.check()
     protocol = get(name)
     if of_library(named):

@@ -179,7 +179,7 @@ class Subject:
 
         found, called = self.encoder_of("vision", name)
         if not is_image_encoder(found):
-            raise UserError(f"--encoder {called} hears; this protocol wants an encoder of pictures")
+            raise UserError(f"--encoder {called} is of sound; this protocol needs an encoder of pictures")
         return found
 
     def context(self, protocol: str, seed: int, listed: int, draws: int | None = None) -> Context:

@@ -39,7 +39,7 @@ class Options(Detect, BootstrapChoices, HeadOptions):
 
     def check(self) -> None:
         if not self.anchors:
-            raise UserError("--anchors wants sides in pixels, such as 16,32,64")
+            raise UserError("--anchors needs sides in pixels, such as 16,32,64")
 
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:

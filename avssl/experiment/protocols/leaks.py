@@ -65,7 +65,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
         log("names and bytes were compared; --frames also compares pictures, sound, borders and hums")
     if options.frames:
         if not media:
-            raise UserError("--frames wants two folders of media (or tars), not lists")
+            raise UserError("--frames needs two folders of media (or tars), not lists")
         from avssl.media import open_media
 
         twins = near_duplicates(open_media(train), open_media(test))

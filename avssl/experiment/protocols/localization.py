@@ -63,11 +63,11 @@ class Options(BootstrapChoices, ComputeOptions, RunOptions):
             if name != "all":
                 protocol(name)
         if self.annotations is None and self.maps is not None:
-            raise UserError("--maps wants --annotations F, the boxes that the maps are compared with")
+            raise UserError("--maps needs --annotations F, the boxes that the maps are compared with")
         if self.annotations is None and self.run is None:
-            raise UserError("avssl evaluate localization wants --run RUN, or --maps M, and --annotations F")
+            raise UserError("avssl evaluate localization needs --run RUN, or --maps M, and --annotations F")
         if self.annotations is not None and self.run is not None and self.maps is None and self.data is None:
-            raise UserError("--run with --annotations wants --data D, the folder of the annotated media")
+            raise UserError("--run with --annotations needs --data D, the folder of the annotated media")
 
     @property
     def place(self) -> str | None:

@@ -45,7 +45,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.report.retrieval_page import retrieval_page
 
     if subject.run is None or options.data is None:
-        raise UserError("retrieval wants the encoders of pictures and of sound of one run; give a run")
+        raise UserError("retrieval needs the encoders of pictures and of sound of one run; give a run")
     device = options.torch_device()
     model = load(subject.run)
     media = open_sourced(options.data, options.sources, options.source_column)

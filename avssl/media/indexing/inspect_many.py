@@ -111,7 +111,7 @@ def _inspect_copy(target: Target, file: BinaryIO) -> Inspection:
     file.seek(0)
     with tempfile.TemporaryDirectory(prefix="avssl-") as folder:
         copy = Path(folder) / f"member{PurePosixPath(target.path).suffix}"
-        with copy.open("wb") as written:  # closed before it is looked at, as Windows wants
+        with copy.open("wb") as written:  # closed before it is looked at, as Windows needs
             shutil.copyfileobj(file, written)
         found = inspect(str(copy))
     if found.reason is None:

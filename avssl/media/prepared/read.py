@@ -150,7 +150,7 @@ class Prepared(TableMedia[_Known]):
         if not len(shown):
             raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
         at = np.searchsorted(shown, np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
-        # Laid out as decoded, colours last: whoever cuts or scales wants it so, and the view costs nothing.
+        # Laid out as decoded, colours last: whoever cuts or scales needs it so, and the view costs nothing.
         result = np.empty((len(times), known.facts.height, known.facts.width, 3), np.uint8)
         decoded: dict[int, int] = {}
         for row, frame in enumerate(np.maximum(at, 0).tolist()):

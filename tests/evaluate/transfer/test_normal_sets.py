@@ -129,7 +129,7 @@ def test_pictures_that_cannot_be_used_are_skipped_before_anything_is_learned(tmp
     [
         (lambda f: f / "train" / "0001_image.png", "is no folder"),
         (lambda f: f.parent, "holds no normals"),
-        (lambda f: _saved(f, images=_zeros(2)), "wants arrays 'images' and 'normals'; it has: images"),
+        (lambda f: _saved(f, images=_zeros(2)), "needs arrays 'images' and 'normals'; it has: images"),
         (
             lambda f: _saved(f, images=np.zeros((2, 4, 4, 3)), normals=np.zeros((3, 4, 4, 3))),
             "2 pictures and 3 normals",

@@ -288,7 +288,7 @@ def _array_file(file: Path) -> NormalSet:
     variables = _arrays(file)
     pictures, normals, valid = (_named(variables, names) for names in (PICTURES, NORMALS, VALID))
     if pictures is None or normals is None:
-        raise UserError(f"{file} wants arrays 'images' and 'normals'; it has: {', '.join(variables) or 'none'}")
+        raise UserError(f"{file} needs arrays 'images' and 'normals'; it has: {', '.join(variables) or 'none'}")
     picture, counts = _Picker(pictures, file), _Picker(normals, file)
     if len(picture) != len(counts):
         raise UserError(f"{file} holds {len(picture)} pictures and {len(counts)} normals")
