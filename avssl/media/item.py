@@ -18,7 +18,7 @@ from avssl.system import html
 SHOWN = 8
 """Items that a collection shows of itself."""
 HEARD_SECONDS, HEARD_RATE = 30.0, 8000
-"""Of a longer sound only the beginning is drawn; at this rate nobody sees a difference."""
+"""Of a longer sound only the beginning is drawn; at this rate the difference is invisible."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def checked_waveform(waveform: Any, rate: Any, device: torch.device) -> Tensor:
     """Waveforms of floats (N, samples), about −1..1, as float32.
 
     Raises:
-        TypeError: they are no floats, or the rate is no number.
+        TypeError: they are not floats, or the rate is not a number.
         ValueError: another shape, samples far outside −1..1, or a rate that is none.
     """
     x = _tensor(waveform, "waveform", device)

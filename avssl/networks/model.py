@@ -62,7 +62,7 @@ class Model(nn.Module):
 
         Raises:
             UserError: a sample is not a number, or infinite.
-            TypeError: no floats, or a rate that is no number.
+            TypeError: not floats, or a rate that is not a number.
             ValueError: another shape, samples far outside −1..1, or a rate below 1000.
         """
         x = checked_waveform(waveform, rate, self.device)

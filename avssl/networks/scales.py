@@ -1,7 +1,7 @@
 """The scale of an encoder's maps, measured once and then fixed.
 
 A batch norm would standardise by the pictures that happen to be learned from together, a group norm each picture by
-itself: both hide how bright or how strong a picture as a whole is, which dense answers hang on.
+itself: both hide how bright or how strong a picture as a whole is, which dense predictions depend on.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _make(file: str, source: str, fault: _Fault) -> Mutant | None:
 def _operators() -> Iterator[tuple[str, Operator]]:
     provider = OperatorProvider()
     for name in provider:
-        if not name.startswith("Variable"):  # need to be told which variable
+        if not name.startswith("Variable"):  # need the name of a variable
             yield name, provider[name]()
     for name, own in OWN.items():
         yield name, own()

@@ -261,7 +261,7 @@ def test_a_byte_belongs_to_the_last_packet_that_begins_before_it():
 
 @pytest.mark.parametrize(("codec", "kind"), [("pcm_f32le", "<f4"), ("pcm_f64be", ">f8")])
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_the_first_sample_that_is_no_number_is_found_with_its_time(codec, kind, wrong):
+def test_the_first_sample_that_is_not_finite_is_found_with_its_time(codec, kind, wrong):
     good, bad = np.zeros(8, kind), np.zeros(8, kind)
     bad[[2, 5]] = wrong
     packets = [Packet(10 * k, data=one.tobytes(), duration=10) for k, one in enumerate((good, bad, bad))]

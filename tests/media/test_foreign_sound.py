@@ -1,4 +1,4 @@
-"""Sound as other programs leave it: many channels, samples that are no numbers, odd headers, joints and junk."""
+"""Sound as other programs leave it: many channels, samples that are not finite, odd headers, joints and junk."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_channels_in_an_order_of_their_own_are_read(
         (1e30, "damaged: a sample of 1e+30 (full scale is 1) at 3.12 s"),
     ],
 )
-def test_a_sample_that_is_no_number_is_found_wherever_it_lies(
+def test_a_sample_that_is_not_finite_is_found_wherever_it_lies(
     kind: str, sample: float, words: str, tmp_path: Path
 ) -> None:
     samples = tone_of(30.0).astype(kind)  # most of which nobody listens to
@@ -122,7 +122,7 @@ def test_a_sample_that_is_no_number_is_found_wherever_it_lies(
         read_audio(path, clock, 3.0, 0.5, 8_000)
 
 
-def test_the_moment_of_a_sample_that_is_no_number_is_on_the_clock_of_the_pictures(tmp_path: Path) -> None:
+def test_the_time_of_a_sample_that_is_not_finite_is_on_the_clock_of_the_pictures(tmp_path: Path) -> None:
     start = Fraction(2)
     recipe = Recipe("mkv", sound="pcm_f32le", video_start=start, sound_start=start, channels=(np.nan,))
     assert inspect(make(tmp_path, recipe)).reason == "damaged: not a number at 0.00 s"

@@ -181,7 +181,7 @@ def test_as_many_samples_as_the_rounded_product(duration, rate, count):
     assert len(read_audio("nowhere.wav", CLOCK, -5.0, duration, rate)) == count
 
 
-def test_a_sample_that_is_no_number_is_reported_with_its_time(monkeypatch):
+def test_a_sample_that_is_not_finite_is_reported_with_its_time(monkeypatch):
     stored = np.zeros(1512, np.float32)
     stored[700] = np.nan
     monkeypatch.setattr(sound, "_stored_samples", lambda *_: stored.copy())

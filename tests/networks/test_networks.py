@@ -106,7 +106,7 @@ def save_run(folder, norm="batch"):
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
-def test_a_sound_with_a_sample_that_is_no_number_is_refused(wrong, tmp_path):
+def test_a_sound_with_a_sample_that_is_not_finite_is_refused(wrong, tmp_path):
     save_run(tmp_path)
     sound = np.zeros((3, 8000), np.float32)
     sound[2, 700] = wrong

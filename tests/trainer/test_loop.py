@@ -147,7 +147,7 @@ def test_no_decay_on_biases_and_norms():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_loss_that_is_no_number_stops_with_task_step_files_and_keys(workers):
+def test_a_loss_that_is_nan_stops_with_task_step_files_and_keys(workers):
     asked = options(workers=workers, log_every=7)
     with pytest.raises(UserError) as told:
         quiet(toy_plans(explode_at=24), asked)
@@ -168,14 +168,14 @@ class Spoilt(Toy):
 
 
 @pytest.mark.parametrize("mix", ["alternating", "joint"])
-def test_of_several_tasks_the_files_named_are_those_of_the_task_whose_loss_is_no_number(mix):
+def test_of_several_tasks_the_files_named_are_those_of_the_task_whose_loss_is_nan(mix):
     media = Subset(ToyMedia(80), np.arange(40, 80))
     plans = [*toy_plans(), TaskPlan(Spoilt(ToyOptions()), media)]
     with pytest.raises(UserError, match=r"^the loss of spoilt is NaN at step \d; files in that batch: toy-48, toy-49"):
         quiet(plans, options(workers=1, steps=8), sharing=Sharing(mix=mix))
 
 
-def test_weights_that_are_no_numbers_are_not_saved_over_good_ones(tmp_path):
+def test_weights_that_are_nan_are_not_saved_over_good_ones(tmp_path):
     from trainer_toy import save_toy_encoder
 
     from avssl.trainer.run_folder import RunFolder

@@ -170,7 +170,7 @@ def shared_rows(
             distance = attribute.distances(each, one.places)
             ratio = float(distance.mean()) / mean
             value, moves = shared[name] = 1 - ratio, -(_moves(distance, one, group) - ratio * scale) / mean
-            note = _told(attribute, float(distance.mean()), mean)
+            note = _note(attribute, float(distance.mean()), mean)
             reach = influence_interval(value, moves, (1 - most, 1.0))
             rows.append(_row(f"{name}/{attribute.name}", "shared", value, reach, 0.0, context, sources, note))
         if {"trained", "random"} <= shared.keys():
@@ -212,7 +212,7 @@ def _moves(values: Floats, found: Found, group: NDArray[np.int64]) -> Floats:
     return touching(values - values.mean(), queries, group[found.places], int(group.max()) + 1) / values.size
 
 
-def _told(attribute: Attribute, near: float, random: float) -> str:
+def _note(attribute: Attribute, near: float, random: float) -> str:
     if attribute.category:
         return f"the same in {100 * (1 - near):.1f} % of neighbours, in {100 * (1 - random):.1f} % of random items"
     unit = f" {attribute.unit}" if attribute.unit else ""

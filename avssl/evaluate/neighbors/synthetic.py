@@ -8,7 +8,7 @@ Only of clips with one object, where there is no question whose kind and place a
     size        root of the box's area, in octaves      loudness    of the window, in dB
     pose        box's width to height, in octaves,      hits        how many of them lie in the window
                 beside what is usual for the kind       motion      bounce, swing, struck, …
-    colour      of its body, in CIE Lab                 background  nobody can hear it: must be at chance
+    colour      of its body, in CIE Lab                 background  inaudible: must be at chance
     background  theme of the place
     motion      bounce, swing, struck, …: how things move in this clip
     velocity    of the middle of the box, in sides a second

@@ -25,7 +25,7 @@ RULES = {
     "frames": "near-identical frames",
     "sound": "near-identical sound",
     "file": "stretches of one file",
-    "told": "same source, as the table says",
+    "told": "same source, in the table",
     "names": "same source, by name",
     "border": "same border",
     "hum": "same hum",

@@ -68,7 +68,7 @@ class Drawn:
         return self._known[place]
 
     def prepare(self, done: Callable[[int], None] = lambda count: None) -> None:
-        """Draw all of them; ``done`` is told how many are."""
+        """Draw all of them; ``done`` is called with how many are drawn."""
         for count, index in enumerate(range(POOL), 1):
             self.puzzle(self.train, Key(self.seed, 0, index))
             done(count)

@@ -84,7 +84,7 @@ class Mixer:
 def first_invalid_sample(samples: NDArray[np.floating]) -> int | None:
     """The place of the first sample that is not a number, infinite or absurdly large; None if all can be heard."""
     sizes = np.abs(samples)
-    if not len(sizes) or sizes.max() <= LOUDEST:  # a maximum with something that is no number is none
+    if not len(sizes) or sizes.max() <= LOUDEST:  # a maximum with NaN in it is NaN
         return None
     return int(np.argmin(sizes <= LOUDEST))
 

@@ -53,7 +53,7 @@ def read_audio(
     after it ends and in gaps.
 
     Raises:
-        MediaError: the file has no sound, the stretch cannot be decoded, or a sample in it is no number.
+        MediaError: the file has no sound, the stretch cannot be decoded, or a sample in it is NaN or infinite.
         ValueError: a negative duration or a rate that is not positive.
     """
     if duration_seconds < 0 or rate <= 0:

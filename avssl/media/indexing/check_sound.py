@@ -187,7 +187,7 @@ def _placed_by_counting(
     """The clock with the place of every sample, and whether another recording begins in the middle.
 
     Raises:
-        Unusable: a part cannot be decoded, is of another rate or no number, or recordings are joined below pictures.
+        Unusable: a part cannot be decoded, is of another rate or not finite, or recordings are joined below pictures.
     """
     count = decode_and_count(path, stream.index, deadline)
     origin = clock.origin_seconds

@@ -31,7 +31,7 @@ from avssl.system.files import cache_folder, locked, whole_folder
 from avssl.version import __version__
 
 KEPT_SECONDS = 7 * 24 * 3600
-"""Indexes of earlier states of the data that nobody has opened for this long are removed."""
+"""Indexes of earlier states of the data that were not opened for this long are removed."""
 
 LOOK = 3
 """Raised whenever a look at the same file may find something else; files are then looked at anew."""
@@ -74,7 +74,7 @@ def indexed(
         existing = None if again else _existing(home, name)
         verdicts = _Verdicts(listing)
         if existing is not None:
-            with suppress(OSError):  # the index of somebody else, or on a disk that is read-only
+            with suppress(OSError):  # the index of another user, or on a read-only disk
                 os.utime(existing.folder)
             if not verdicts.recheck(existing, workers, progress):
                 return existing, verdicts.inspected

@@ -117,7 +117,7 @@ def test_windows_of_a_sound_too_short_lie_round_its_middle():
     assert window_starts(facts, 0.5, 2) == pytest.approx([-0.15, -0.15])
 
 
-def test_an_encoder_that_gives_no_numbers_is_refused(pictures, tmp_path: Path):
+def test_an_encoder_whose_features_are_not_finite_is_refused(pictures, tmp_path: Path):
     encoder = vision_encoder()
     with torch.no_grad():
         next(iter(encoder.trunk.parameters())).fill_(float("nan"))

@@ -276,9 +276,9 @@ def test_rows_of_retrieval_stand_with_chance_sources_and_gallery():
 def test_shuffled_pairs_are_partners_of_another_source_each_once():
     moments = _moments(24, 3)
     for seed in range(5):
-        dealt = _permuted(moments, seed)
-        assert not (dealt & moments.same_source).any()
-        assert (dealt.sum(0) == 2).all() and (dealt.sum(1) == 2).all()
+        permuted = _permuted(moments, seed)
+        assert not (permuted & moments.same_source).any()
+        assert (permuted.sum(0) == 2).all() and (permuted.sum(1) == 2).all()
     assert not np.array_equal(_permuted(moments, 0), _permuted(moments, 1))
     _, _, rows = _rows()
     shuffled = rows["shuffled-pairs/image-to-sound", "recall@1"]
