@@ -76,7 +76,7 @@ def opened(path: Path, size: tuple[int, int] = DESKTOP, **settings: Any) -> Iter
 
 def _listen(page: Opened, address: str) -> None:
     tab, faults = page.tab, page.faults
-    tab.on("console", lambda said: faults.append(f"console: {said.text}") if said.type == "error" else None)
+    tab.on("console", lambda message: faults.append(f"console: {message.text}") if message.type == "error" else None)
     tab.on("pageerror", lambda error: faults.append(f"script: {error}"))
     own = (address, "data:", "blob:")
 

@@ -39,8 +39,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data: ``AVSSL_SHARED_DATA``, or ``../shared/data`` beside the repository."""
-    told = os.environ.get("AVSSL_SHARED_DATA")
-    folder = Path(told) if told else REPOSITORY.parent / "shared" / "data"
+    found = os.environ.get("AVSSL_SHARED_DATA")
+    folder = Path(found) if found else REPOSITORY.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; AVSSL_SHARED_DATA names another place")
     return folder

@@ -87,10 +87,10 @@ def write_coco(folder: Path, train: int = 6, test: int = 4, seed: int = 0) -> Pa
                         "iscrowd": 0,
                     }
                 )
-        told = {
+        found = {
             "images": images,
             "annotations": annotations,
             "categories": [{"id": number, "name": name} for name, number in numbers.items()],
         }
-        (folder / "annotations" / f"instances_{part}.json").write_text(json.dumps(told))
+        (folder / "annotations" / f"instances_{part}.json").write_text(json.dumps(found))
     return folder

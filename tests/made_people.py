@@ -48,8 +48,8 @@ def write_people(folder: Path, count: int = 30, seed: int = 0, name: str = "pers
         )
     skeleton = [[1, 2], [1, 3], [2, 4], [3, 4]]
     category = {"id": 1, "name": "person", "keypoints": list(JOINTS), "skeleton": skeleton}
-    told = {"images": images, "annotations": people, "categories": [category]}
-    (folder / name).write_text(json.dumps(told))
+    found = {"images": images, "annotations": people, "categories": [category]}
+    (folder / name).write_text(json.dumps(found))
     return folder / name
 
 

@@ -29,9 +29,9 @@ def mutate(folder: Path, seed: int) -> str:
     for _ in range(100):
         before = path.read_bytes() if path.is_file() else None
         action = dice.choice(_actions(path))
-        told = action(path, files, dice)
-        if told and (not path.is_file() or path.read_bytes() != before or told.startswith("added")):
-            return f"{path.relative_to(folder)}: {told}"
+        found = action(path, files, dice)
+        if found and (not path.is_file() or path.read_bytes() != before or found.startswith("added")):
+            return f"{path.relative_to(folder)}: {found}"
     raise AssertionError(f"nothing could be done to {path}")
 
 

@@ -14,7 +14,7 @@ SIDE, FPS, RATE = 40, 12.5, 8000
 
 
 class ToyVideos:
-    """``count`` videos; video n is a plain colour and a tone, both told by ``n % kinds``, with noise on top."""
+    """``count`` videos; video n is a plain colour and a tone, both determined by ``n % kinds``, with noise on top."""
 
     rejected: Sequence[Rejected] = ()
 

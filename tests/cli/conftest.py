@@ -14,7 +14,7 @@ from avssl.system import console as screen
 
 @pytest.fixture(autouse=True)
 def no_lines_of_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Progress is told by the clock: on a busy machine it would stand among what a test compares."""
+    """Progress depends on the clock: on a busy machine its lines would be among what a test compares."""
     monkeypatch.setattr(screen, "LINE_EVERY_SECONDS", float("inf"))
 
 

@@ -106,9 +106,9 @@ def test_show_draws_a_sheet_and_with_a_run_its_answers(avssl: Call, clips: Path,
         result = avssl("show", "av-correspondence", "--data", clips, "-o", target, "--count", "4", *words)
         assert result.status == 0
         assert f"{target}: 4 puzzles of av-correspondence" in result.out
-    with Image.open(tmp_path / "puzzles.png") as plain, Image.open(tmp_path / "answers.png") as told:
+    with Image.open(tmp_path / "puzzles.png") as plain, Image.open(tmp_path / "answers.png") as refusal:
         assert plain.width > 400
-        assert told.tobytes() != plain.tobytes()
+        assert refusal.tobytes() != plain.tobytes()
 
 
 def test_evaluate_writes_rows_where_asked_and_in_the_run(avssl: Call, finished: Path, tmp_path: Path):
@@ -189,8 +189,8 @@ def test_index_names_every_file_with_a_word_about_it(avssl: Call, tmp_path: Path
     assert "unusable" in lines["empty.mp4"]
     assert "no sound" in lines["mute.mp4"]
     assert "48×48" in lines["good.mp4"]
-    told = json.loads((tmp_path / "summary.json").read_text())
-    assert {each["path"]: each["usable"] for each in told["files"]} == {
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert {each["path"]: each["usable"] for each in found["files"]} == {
         "good.mp4": True,
         "mute.mp4": True,
         "bad.mp4": False,

@@ -100,13 +100,13 @@ def test_nothing_is_prepared_unless_all_data_are_of_use(avssl: Call, tmp_path: P
         write_clip(tmp_path / "silent" / f"{number}.mp4", number, sound=False)
     clips, silent, out = tmp_path / "clips", tmp_path / "silent", ("--out", tmp_path / "run", "--steps", "1")
     several = ("train", "multi-task", "--tasks", "rotation,av-correspondence", "--rotation.data", silent)
-    for words, told in (
+    for words, found in (
         ((*TRAIN, "--data", clips, "--test", silent), "can use none of the 6 items"),
         ((*TRAIN, "--data", clips, "--test", tmp_path / "nowhere"), "no such file or folder"),
         ((*several, "--av-correspondence.data", silent), "av-correspondence can use none of the 6 items"),
     ):
         result = avssl(*words, *out)
-        assert told in one_line(result) and "prepar" not in result.out
+        assert found in one_line(result) and "prepar" not in result.out
 
 
 def test_a_damaged_config_or_a_checkpoint_of_another_network_is_one_line(avssl: Call, finished: Path, tmp_path: Path):
@@ -231,11 +231,11 @@ def test_data_that_changed_since_the_run_began_are_refused(avssl: Call, tmp_path
 def test_a_run_of_a_version_that_read_files_otherwise_goes_on_and_says_so(avssl: Call, finished: Path, tmp_path: Path):
     """As many items, another fingerprint, and no word of how files were looked at: as an earlier version wrote it."""
     run = Path(shutil.copytree(finished, tmp_path / "run"))
-    told = json.loads((run / "data.json").read_text())
-    for part in told.values():
+    found = json.loads((run / "data.json").read_text())
+    for part in found.values():
         part.pop("look", None)
         part["fingerprint"] = "0" * 32
-    (run / "data.json").write_text(json.dumps(told))
+    (run / "data.json").write_text(json.dumps(found))
     clips = yaml.safe_load((run / "config.yaml").read_text())["data"]
     result = avssl(*TRAIN, "--data", clips, "--out", run, "--steps", "2", *TINY)
     assert result.status == 0, result.err

@@ -1,4 +1,4 @@
-"""What is shown and judged of a run was never learned from."""
+"""What is shown and evaluated of a run was never trained on."""
 
 from __future__ import annotations
 

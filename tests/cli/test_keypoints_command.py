@@ -82,13 +82,13 @@ def test_help_names_the_formats(avssl):
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(("name", "judged", "metric"), [("lsp_extended", 25, "pck@0.2"), ("coco", None, "pck@0.2")])
-def test_real_people_end_to_end(avssl, a_run, shared_data, tmp_path, name, judged, metric):
+@pytest.mark.parametrize(("name", "evaluated", "metric"), [("lsp_extended", 25, "pck@0.2"), ("coco", None, "pck@0.2")])
+def test_real_people_end_to_end(avssl, a_run, shared_data, tmp_path, name, evaluated, metric):
     words = ("--data", shared_data / "keypoints" / name, "-o", tmp_path, *FEW)
     result = avssl("evaluate", "keypoints", "--run", a_run, *words)
     assert (result.status, result.err) == (0, "")
     row = _rows(tmp_path / "keypoints.json")["trained", metric]
-    assert judged is None or row["n_listed"] == judged
+    assert evaluated is None or row["n_listed"] == evaluated
     assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
 
 

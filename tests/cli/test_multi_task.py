@@ -46,9 +46,9 @@ def test_picture_video_and_sound_share_one_image_encoder(together: Path):
     tasks = {"rotation", "shuffle-learn", "av-correspondence"}
     assert {line["task"] for line in read_metrics(together / "metrics.jsonl") if line["split"] == "train"} == tasks
     rows = read_rows(together / "results" / "controls.json")
-    told = {row.name for row in rows}
+    found = {row.name for row in rows}
     for task in tasks:
-        assert {f"{name}/{task}" for name in ("trained", "untrained", "shuffled-labels")} <= told
+        assert {f"{name}/{task}" for name in ("trained", "untrained", "shuffled-labels")} <= found
     assert list((together / "encoders").glob("vision*.safetensors"))
     assert list((together / "encoders").glob("audio*.safetensors"))
 

@@ -1,4 +1,4 @@
-"""Options: flags, YAML keys, defaults, and what is said of a wrong one."""
+"""Options: flags, YAML keys, defaults, and the message about a wrong one."""
 
 from __future__ import annotations
 

@@ -137,9 +137,9 @@ def test_a_folder_of_cuts_is_never_divided_within_a_video(shared_data: Path, tmp
     media = open_media(tmp_path, progress=False)
     sources = find_sources(media, progress=False)
     assert sources.count == len({path.stem[:4] for path in videos})
-    told = with_sources(media, sources)
+    found = with_sources(media, sources)
     for seed in range(20):
-        rest, held_out = told.split_by_source(0.3, seed)
+        rest, held_out = found.split_by_source(0.3, seed)
         assert not stems(rest) & stems(held_out)
 
 

@@ -80,7 +80,7 @@ def test_names_of_data_never_fall_together(tmp_path: Path):
         write_rows([row], stems, data)
         found.append(stems[0].name)
     assert found == ["linear", "linear-photos", "linear-photos-2", "linear-photos"]
-    # A run's own held-out figures keep their name, whatever was judged before them.
+    # A run's own held-out figures keep their name, whatever was evaluated before them.
     assert places(tmp_path, None, "rotation", "/a/x/photos", own=True)[0].name == "rotation-photos"
     assert places(tmp_path, None, "rotation", None, own=True)[0].name == "rotation"
     assert [stem.name for stem in places(tmp_path, str(tmp_path / "o"), "linear", "/d")] == ["linear", "linear-d"]

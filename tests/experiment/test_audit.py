@@ -50,8 +50,8 @@ def test_the_same_clips_in_one_folder_are_of_twenty_sources_known_by_border_and_
     assert not leaks(found)  # a training keeps them together
     parted = avssl.audit(tmp_path / "all", sources="none")
     assert {"same border", "same hum", "border and hum name one training source"} <= set(leaks(parted))
-    told = "\n".join(found.lines())
-    assert "by the same border" in told and "by the same hum" in told
+    result = "\n".join(found.lines())
+    assert "by the same border" in result and "by the same hum" in result
     warned = [row.name for row in found.leaks if row.verdict == "warning"]
     assert "shared sources if split file by file" in warned
 

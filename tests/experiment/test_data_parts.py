@@ -1,4 +1,4 @@
-"""From --data and --test to what is trained on, validated on and judged on."""
+"""From --data and --test to what is trained on, validated on and evaluated on."""
 
 from __future__ import annotations
 

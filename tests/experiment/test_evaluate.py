@@ -95,9 +95,9 @@ def test_an_encoder_of_the_wrong_kind_or_none_at_all_is_refused_in_a_line(run: P
     ],
 )
 def test_options_are_those_of_the_command_and_checked_alike(run: Path, pictures: Path, options, line):
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refusal:
         avssl.evaluate("knn", run, pictures, **options)
-    assert line in str(told.value) and "\n" not in str(told.value)
+    assert line in str(refusal.value) and "\n" not in str(refusal.value)
 
 
 def test_what_two_folders_share_comes_without_a_run(pictures: Path, tmp_path: Path):

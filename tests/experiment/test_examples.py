@@ -66,9 +66,9 @@ def test_a_training_is_read_without_the_command_line(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = run("train_and_read", clips, tmp_path / "run")
-    said = capsys.readouterr().out
+    message = capsys.readouterr().out
     assert isinstance(found["run"], avssl.Run)
-    assert "untrained" in said and "conv3 (1, 128, 16, 16)" in said
+    assert "untrained" in message and "conv3 (1, 128, 16, 16)" in message
     assert (tmp_path / "run" / "answers.png").exists()
 
 

@@ -16,9 +16,9 @@ def test_it_is_imported_in_a_tenth_of_a_second_without_torch() -> None:
     for _ in range(3):  # the quickest of three: the machine may be busy
         code = f"import avssl, sys; print([name for name in {HEAVY} if name in sys.modules])"
         words = [sys.executable, "-X", "importtime", "-c", code]
-        said = subprocess.run(words, capture_output=True, text=True, check=True)
-        assert said.stdout.strip() == "[]"
-        line = next(line for line in said.stderr.splitlines() if re.search(r"\| avssl$", line))
+        message = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert message.stdout.strip() == "[]"
+        line = next(line for line in message.stderr.splitlines() if re.search(r"\| avssl$", line))
         best = min(best, int(line.split("|")[1]) / 1e6)
     assert best < 0.1
 

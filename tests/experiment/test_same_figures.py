@@ -1,6 +1,6 @@
 """The same seed gives the same figures, whatever was rebuilt: short runs of every task against recorded ones.
 
-How to record them anew is said in ``short_runs.py``.
+``short_runs.py`` explains how to record them again.
 """
 
 from __future__ import annotations

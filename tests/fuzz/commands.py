@@ -59,12 +59,12 @@ def what_is_wrong(words: list[str]) -> str:
     """Run a command here; what is wrong with how it ended, or nothing."""
     from avssl.cli.main import main
 
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+    message = io.StringIO()
+    with contextlib.redirect_stderr(message), contextlib.redirect_stdout(io.StringIO()):
         status = main(words)
-    lines = [line for line in said.getvalue().splitlines() if line.startswith("avssl: ")]
-    if "Traceback" in said.getvalue() or status not in (0, 2):
-        return f"status {status}: {said.getvalue()[-600:]}"
+    lines = [line for line in message.getvalue().splitlines() if line.startswith("avssl: ")]
+    if "Traceback" in message.getvalue() or status not in (0, 2):
+        return f"status {status}: {message.getvalue()[-600:]}"
     if status == 2 and len(lines) != 1:
-        return f"status 2 and {len(lines)} lines: {said.getvalue()[-300:]}"
+        return f"status 2 and {len(lines)} lines: {message.getvalue()[-300:]}"
     return ""

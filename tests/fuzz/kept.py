@@ -33,7 +33,7 @@ class Kept:
 
 
 Answer = tuple[int, str]
-"""(status, what was said or a digest of what was made)."""
+"""(status, the message or a digest of what was made)."""
 
 
 def over_kept(home: Path, sets: int, runs: int, seed: int, workers: int | None) -> int:
@@ -51,8 +51,8 @@ def over_kept(home: Path, sets: int, runs: int, seed: int, workers: int | None) 
             bad += 1
             print(f"  {job.what} {job.seed}: LOST: {found.reason}")
             continue
-        done, told = found
-        for reader, (status, words) in told:
+        done, result = found
+        for reader, (status, words) in result:
             fate = _fate(status, words, right[job.what][reader])
             counts[f"{job.what}: {fate}"] += 1
             if fate not in ("right", "one line"):
@@ -79,8 +79,8 @@ def make_kept(home: Path) -> None:
         ["prepare", clips, str(home / "set"), "--side", "48", "--shard-size", "3"],
         [*TRAIN, "--data", clips, "--out", str(home / "run"), *TINY],
     ):
-        status, told = _called(words)
-        assert status == 0, told
+        status, found = _called(words)
+        assert status == 0, found
 
 
 def answers(job: Kept) -> tuple[str, list[tuple[str, Answer]]]:
@@ -149,25 +149,25 @@ def _called(words: list[str], keep: bool = True) -> Answer:
     """Run a command here: its status, and the line of its error, or nothing where it went well."""
     from avssl.cli.main import main
 
-    said, out = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(out):
+    message, out = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stderr(message), contextlib.redirect_stdout(out):
         status = main(words)
     if status == 0:
         return 0, out.getvalue() if keep else ""
     if status == 2:
-        return 2, "\n".join(line for line in said.getvalue().splitlines() if line.startswith("avssl: "))
-    return status, said.getvalue()
+        return 2, "\n".join(line for line in message.getvalue().splitlines() if line.startswith("avssl: "))
+    return status, message.getvalue()
 
 
 def _made(words: list[str], path: Path) -> Answer:
-    status, told = _called(words, keep=False)
-    return status, told if status else hashlib.blake2b(path.read_bytes()).hexdigest()
+    status, found = _called(words, keep=False)
+    return status, found if status else hashlib.blake2b(path.read_bytes()).hexdigest()
 
 
 def _embedded(words: list[str], out: Path) -> Answer:
-    status, told = _called([*words, "-o", str(out / "e.npz")], keep=False)
+    status, found = _called([*words, "-o", str(out / "e.npz")], keep=False)
     if status:
-        return status, told
+        return status, found
     rows = np.load(out / "e.npz")
     return 0, json.dumps([zlib.crc32(np.nan_to_num(rows[name]).tobytes()) for name in ("image", "audio", "seconds")])
 

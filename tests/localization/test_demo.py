@@ -138,8 +138,8 @@ def test_the_json_and_the_strip_agree_with_the_maps(run: Path, tmp_path: Path) -
     write_clip(tmp_path / "in.mp4", STEADY, 2.0)
     command = ["localize", str(tmp_path / "in.mp4"), "-o", str(tmp_path / "out.mp4"), "--run", str(run)]
     assert main([*command, "--threshold", "-1000"]) == 0
-    told = json.loads((tmp_path / "out.json").read_text())
-    moments = told["moments"]
+    found = json.loads((tmp_path / "out.json").read_text())
+    moments = found["moments"]
     assert moments[0]["seconds"] == 0
     assert moments[-1]["seconds"] == pytest.approx(1.96)
     heard = [m for m in moments if m["level_db"] is not None]

@@ -60,10 +60,10 @@ def test_copies_under_other_names_are_found_by_their_bytes(
         with tarfile.open(test, "w") as archive:
             archive.add(tmp_path / "test", arcname=".")
     assert main(["evaluate", "leaks", str(tmp_path / "train"), str(test), "-o", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert "0 of 25 are in both" in said
-    assert f"24 of 25 are byte for byte a file of {tmp_path / 'train'} (96.0%): holiday_a.png = one0.png" in said
-    assert "--frames also compares pictures, sound, borders and hums" in said
+    predicted = capsys.readouterr().out
+    assert "0 of 25 are in both" in predicted
+    assert f"24 of 25 are byte for byte a file of {tmp_path / 'train'} (96.0%): holiday_a.png = one0.png" in predicted
+    assert "--frames also compares pictures, sound, borders and hums" in predicted
     copies = json.loads((tmp_path / "leaks.json").read_text())["copies"]
     assert len(copies) == 24 and copies["holiday_c.png"] == "one2.png"
 
@@ -104,8 +104,8 @@ def test_numbers_that_every_class_uses_are_no_leak_and_the_same_picture_in_its_c
     picture(tmp_path / "test/cup/0001.png", 102)
     (tmp_path / "test/cup/0002.png").write_bytes((tmp_path / "train/cup/0002.png").read_bytes())
     assert leaks(tmp_path / "train", tmp_path / "test", "-o", tmp_path) == 0
-    assert "2 of 4 have the same path in both (50.0%): cup/0001, cup/0002" in (said := capsys.readouterr().out)
-    assert "1 of these 2 are the same file, byte for byte; the others may share a number only" in said
+    assert "2 of 4 have the same path in both (50.0%): cup/0001, cup/0002" in (predicted := capsys.readouterr().out)
+    assert "1 of these 2 are the same file, byte for byte; the others may share a number only" in predicted
     assert json.loads((tmp_path / "leaks.json").read_text())["same_bytes"] == ["cup/0002"]
 
 
@@ -119,8 +119,8 @@ def test_sources_that_only_a_border_and_a_hum_give_away_are_found(
             wave = noises(seed, 2.0) + hum(83.7 + 31 * source, 2.0)
             write(tmp_path / part / f"{seed}.mp4", bordered(scene(seed, 16), colour), wave)
     assert leaks(tmp_path / "train", tmp_path / "test", "--frames") == 0
-    assert "6 of the 6 items of" in (said := capsys.readouterr().out)
-    assert "share a source with the other set (6 by border" in said
+    assert "6 of the 6 items of" in (predicted := capsys.readouterr().out)
+    assert "share a source with the other set (6 by border" in predicted
 
 
 def test_ids_stand_for_themselves_in_any_folder() -> None:

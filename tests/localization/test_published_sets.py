@@ -1,4 +1,4 @@
-"""A run judged on media of a published set: found by name, missing ones named, one at a time."""
+"""A run evaluated on media of a published set: found by name, missing ones named, one at a time."""
 
 from __future__ import annotations
 

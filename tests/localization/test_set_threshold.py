@@ -28,10 +28,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("avssl.media.open_media", lambda *_, **__: [0, 1, 2])
     monkeypatch.setattr(world, "is_world", lambda _: True)
     monkeypatch.setattr(world, "threshold_of", lambda *_: 1.5)
-    judged = lambda test, models, chosen, context, threshold, *_, **__: [  # noqa: E731
+    evaluated = lambda test, models, chosen, context, threshold, *_, **__: [  # noqa: E731
         ResultRow("trained", "iou", threshold, 0, 2, 3, None, "test", 0)
     ]
-    monkeypatch.setattr(world, "evaluate_world", judged)
+    monkeypatch.setattr(world, "evaluate_world", evaluated)
     monkeypatch.setattr("avssl.experiment.protocols.localization.seen_by", lambda *_: Seen())
     return folder
 
@@ -45,8 +45,8 @@ def test_a_run_without_a_threshold_is_given_one_and_keeps_it(run: Path, capsys: 
     assert "avssl localize now uses it" in capsys.readouterr().out
     write_threshold(run, 0.3, "9 clips of somewhere")
     assert judge(run) == 0 and read_threshold(run) == 0.3
-    said = capsys.readouterr().out
-    assert "threshold 0.30, fitted on 9 clips of somewhere: kept" in said and "--set-threshold" in said
+    predicted = capsys.readouterr().out
+    assert "threshold 0.30, fitted on 9 clips of somewhere: kept" in predicted and "--set-threshold" in predicted
 
 
 def test_asked_for_it_is_fitted_again(run: Path):

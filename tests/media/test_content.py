@@ -1,4 +1,4 @@
-"""Files are told apart by their bytes, and no digest outlives the bytes it was taken of."""
+"""Files are distinguished by their bytes, and no digest outlives the bytes it was taken of."""
 
 import hashlib
 import os

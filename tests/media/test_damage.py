@@ -238,10 +238,10 @@ def test_a_damaged_preparation_in_the_cache_is_made_again(videos: Path) -> None:
     right = everything(first)
     for name in ("index/rows.i64", "index/table.json", "shard-000000.tar"):
         os.truncate(first.folder / name, 4)
-        said: list[str] = []
-        again = ensure_prepared(media, 24, RATE, 10**9, said.append, workers=0, progress=False)
+        message: list[str] = []
+        again = ensure_prepared(media, 24, RATE, 10**9, message.append, workers=0, progress=False)
         assert everything(again) == right
-        assert said[0].startswith("preparing")
+        assert message[0].startswith("preparing")
 
 
 # --- the index in the cache -----------------------------------------------------------------------------

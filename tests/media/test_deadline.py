@@ -74,7 +74,7 @@ def test_a_job_that_says_that_it_gets_on_is_not_given_up() -> None:
 
 @pytest.fixture
 def worked(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """This thread's CPU time, as told."""
+    """This thread's CPU time, as set."""
     clock = SimpleNamespace(seconds=0.0)
     monkeypatch.setattr(container.time, "thread_time", lambda: clock.seconds)
     return clock

@@ -55,9 +55,9 @@ def test_a_decoder_that_takes_other_arguments_ends_the_command_and_names_itself(
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     assert main(["index", str(tmp_path / "clip.mp4"), "--workers", "1"]) == 1
-    said = capfd.readouterr().err
-    assert "internal error of avssl" in said.splitlines()[-1]
-    assert "unexpected keyword argument" in said.splitlines()[-1]
-    assert f"while looking at {tmp_path / 'clip.mp4'}" in said
+    message = capfd.readouterr().err
+    assert "internal error of avssl" in message.splitlines()[-1]
+    assert "unexpected keyword argument" in message.splitlines()[-1]
+    assert f"while looking at {tmp_path / 'clip.mp4'}" in message
     with pytest.raises(TypeError, match="unexpected keyword"):
         open_media(tmp_path, workers=1, progress=False)

@@ -32,10 +32,10 @@ def test_a_picture_of_another_scene_is_distinguished_from_all_of_the_original(or
 
 def test_damaged_files_neither_crash_nor_hang_nor_give_wrong_pictures(originals: list[Original], tmp_path: Path):
     found = run_jobs(make_jobs(originals, tmp_path, FILES, seed=1), workers=1)
-    judged = [(job, answer) for job, answer in found if isinstance(answer, Judged)]
-    assert len(judged) == FILES, [answer for _, answer in found if not isinstance(answer, Judged)]
-    assert not [(job.path, job.done, answer) for job, answer in judged if answer.fate == "WRONG FACTS"]
-    wrong = [(job.path, job.done, answer) for job, answer in judged if answer.fate == "WRONG PICTURE"]
+    evaluated = [(job, answer) for job, answer in found if isinstance(answer, Judged)]
+    assert len(evaluated) == FILES, [answer for _, answer in found if not isinstance(answer, Judged)]
+    assert not [(job.path, job.done, answer) for job, answer in evaluated if answer.fate == "WRONG FACTS"]
+    wrong = [(job.path, job.done, answer) for job, answer in evaluated if answer.fate == "WRONG PICTURE"]
     # A flipped bit of a coefficient is another coefficient: the long run measures how often nothing tells.
     assert len([path for path, _, _ in wrong if not path.endswith(SILENT)]) <= 2, wrong
-    assert {"refused", "right"} <= {answer.fate for _, answer in judged}
+    assert {"refused", "right"} <= {answer.fate for _, answer in evaluated}

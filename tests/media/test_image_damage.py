@@ -105,8 +105,8 @@ def test_every_byte_of_a_png_that_matters_is_under_its_checksum(tmp_path: Path) 
     sum_at = data.index(b"IDAT") + 4 + struct.unpack(">I", data[data.index(b"IDAT") - 4 : data.index(b"IDAT")])[0]
     damaged = bytearray(data)
     damaged[sum_at] ^= 1
-    told = reason(tmp_path / "sum.png", bytes(damaged))
-    assert told == "damaged: a chunk of this PNG (IDAT) has a wrong checksum"
+    found = reason(tmp_path / "sum.png", bytes(damaged))
+    assert found == "damaged: a chunk of this PNG (IDAT) has a wrong checksum"
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"])

@@ -78,8 +78,8 @@ def test_numbers_without_a_known_black_and_white_are_refused_for_that(name: str,
     write, reason = REFUSED[name]
     path = tmp_path / f"{name}.tiff"
     path.write_bytes(write())
-    told = inspect(str(path)).reason
-    assert told is not None and told.startswith("not supported: ") and reason in told
+    found = inspect(str(path)).reason
+    assert found is not None and found.startswith("not supported: ") and reason in found
 
 
 def test_a_colour_that_stands_for_transparent_lies_on_white(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def test_two_transport_streams_are_called_joined_in_media_time_and_no_data_missi
     for second in (first, later):
         reason = str(inspect(joined(tmp_path, first, second)).reason)
         assert reason.startswith("joined: ")
-        told = [float(word) for word in reason.split() if word.replace(".", "").isdigit()]
-        assert told[0] == pytest.approx(2.0, abs=0.25), reason
+        found = [float(word) for word in reason.split() if word.replace(".", "").isdigit()]
+        assert found[0] == pytest.approx(2.0, abs=0.25), reason
 
 
 def test_lost_packets_of_a_transport_stream_are_missing_data_in_media_time(tmp_path: Path) -> None:

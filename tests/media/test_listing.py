@@ -40,8 +40,8 @@ def test_the_first_sub_folder_is_the_label(tmp_path: Path) -> None:
 
 def test_sub_folders_named_as_splits_are_splits(tmp_path: Path) -> None:
     listing = list_source(put(tmp_path, "train/cat/a.jpg", "val/cat/b.jpg", "test/c.jpg"))
-    told = {entry.name: (entry.split, entry.label) for entry in listing.entries}
-    assert told == {
+    found = {entry.name: (entry.split, entry.label) for entry in listing.entries}
+    assert found == {
         "train/cat/a.jpg": ("train", "cat"),
         "val/cat/b.jpg": ("validation", "cat"),
         "test/c.jpg": ("test", None),

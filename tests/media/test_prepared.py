@@ -291,15 +291,15 @@ def test_a_shard_cut_short_is_an_error_that_says_so(raw: Media, tmp_path: Path) 
 
 
 def test_media_are_prepared_once_into_the_cache_and_it_is_reported(raw: Media) -> None:
-    said: list[str] = []
-    first = ensure_prepared(raw, 40, 16_000, 10**9, said.append, workers=0, progress=False)
-    again = ensure_prepared(raw, 40, 16_000, 10**9, said.append, workers=0, progress=False)
+    message: list[str] = []
+    first = ensure_prepared(raw, 40, 16_000, 10**9, message.append, workers=0, progress=False)
+    again = ensure_prepared(raw, 40, 16_000, 10**9, message.append, workers=0, progress=False)
     assert isinstance(first, Prepared)
     assert isinstance(again, Prepared)
     assert again.folder == first.folder
-    assert [line.split(" ")[0] for line in said] == ["preparing", "reading"]
-    assert ensure_prepared(first, 40, 16_000, 10**9, said.append) is first
-    other = ensure_prepared(raw.subset([0, 2]), 40, 16_000, 10**9, said.append, workers=0, progress=False)  # type: ignore[attr-defined]
+    assert [line.split(" ")[0] for line in message] == ["preparing", "reading"]
+    assert ensure_prepared(first, 40, 16_000, 10**9, message.append) is first
+    other = ensure_prepared(raw.subset([0, 2]), 40, 16_000, 10**9, message.append, workers=0, progress=False)  # type: ignore[attr-defined]
     assert (len(other), isinstance(other, Prepared)) == (2, True)
 
 
@@ -310,18 +310,18 @@ def test_small_images_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_read_from_the_files_and_it_is_reported(raw: Media) -> None:
-    said: list[str] = []
-    assert ensure_prepared(raw, 44, 16_000, 1000, said.append) is raw
-    assert said[0].startswith("not prepared: that would take about")
+    message: list[str] = []
+    assert ensure_prepared(raw, 44, 16_000, 1000, message.append) is raw
+    assert message[0].startswith("not prepared: that would take about")
 
 
 def test_a_changed_file_is_prepared_again(tmp_path: Path) -> None:
     path = make(tmp_path, Recipe("mp4", frames=25, sound_seconds=1.0), "a")
-    said: list[str] = []
+    message: list[str] = []
     for _ in range(2):
-        ensure_prepared(avssl.open(path, progress=False, workers=0), 32, 16_000, 10**9, said.append, workers=0)
+        ensure_prepared(avssl.open(path, progress=False, workers=0), 32, 16_000, 10**9, message.append, workers=0)
         os.utime(path, ns=(1, 1))
-    assert [line.split(" ")[0] for line in said] == ["preparing", "preparing"]
+    assert [line.split(" ")[0] for line in message] == ["preparing", "preparing"]
 
 
 def test_the_estimate_of_the_disk_is_of_the_right_size(raw: Media, prepared: Prepared) -> None:

@@ -22,10 +22,10 @@ def reading(bad: set[str]):
 
 
 def test_bad_files_are_left_out_and_reported():
-    media, told = ToyVideos(8), []
+    media, found = ToyVideos(8), []
     bad = {media.facts(i).path for i in (2, 5)}
-    assert on_readable(media, reading(bad), skip=True, skipped=told) == 6
-    assert sorted(told) == sorted(f"skipped: {path} at 1.000 s: truncated" for path in bad)
+    assert on_readable(media, reading(bad), skip=True, skipped=found) == 6
+    assert sorted(found) == sorted(f"skipped: {path} at 1.000 s: truncated" for path in bad)
 
 
 def test_without_leave_the_first_bad_file_ends_it():

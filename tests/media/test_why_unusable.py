@@ -67,9 +67,9 @@ def test_an_asf_file_whose_header_speaks_of_encryption_is_called_encrypted(tmp_p
     path = Path(make(tmp_path, replace(FILM, suffix="wmv", format="asf", video="wmv2", sound=None)))
     data = bytearray(path.read_bytes())
     length = int.from_bytes(data[16:24], "little")
-    told = bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e") + struct.pack("<Q", 40) + bytes(16)
-    data[16:24] = struct.pack("<Q", length + len(told))
-    data[length:length] = told
+    found = bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e") + struct.pack("<Q", 40) + bytes(16)
+    data[16:24] = struct.pack("<Q", length + len(found))
+    data[length:length] = found
     data[length + 1000 :] = np.random.default_rng(1).bytes(len(data) - length - 1000)
     path.write_bytes(bytes(data))
     assert inspect(str(path)).reason == "encrypted"

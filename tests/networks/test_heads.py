@@ -63,8 +63,8 @@ def test_each_puzzle_is_answered_from_its_own_patches_in_their_order():
     logits = network(patches, chosen)
     assert logits.shape == (3, 8)
     for row, (first, second) in zip(logits, chosen.tolist(), strict=True):
-        told = [network.patch(network.vision(patches[k : k + 1]).mean((2, 3))) for k in (first, second)]
-        torch.testing.assert_close(row, network.head(torch.cat(told, dim=1))[0], atol=1e-5, rtol=1e-5)
+        found = [network.patch(network.vision(patches[k : k + 1]).mean((2, 3))) for k in (first, second)]
+        torch.testing.assert_close(row, network.head(torch.cat(found, dim=1))[0], atol=1e-5, rtol=1e-5)
     assert not torch.allclose(logits[0], logits[1]), "what stands first counts"
 
 
@@ -176,8 +176,8 @@ def test_the_loss_of_joints_by_hand():
         wanted = torch.tensor(bump) / sum(map(sum, bump))
         shares = logits[person, joint].flatten().softmax(0).view(4, 4)
         entropies.append(-(wanted * shares.log()).sum())
-        said = [(shares.sum(0) * torch.tensor(middles)).sum(), (shares.sum(1) * torch.tensor(middles)).sum()]
-        distances.append(math.hypot(float(said[0]) - x, float(said[1]) - y))
+        predicted = [(shares.sum(0) * torch.tensor(middles)).sum(), (shares.sum(1) * torch.tensor(middles)).sum()]
+        distances.append(math.hypot(float(predicted[0]) - x, float(predicted[1]) - y))
     expected = float(sum(entropies)) / 2 + POINT_WEIGHT * sum(distances) / 2
     assert float(pose_loss(network, logits, truth)) == pytest.approx(expected, rel=1e-4)
     nobody = pose_loss(network, logits.requires_grad_(), torch.full((2, 2, 2), nan))
@@ -209,9 +209,9 @@ def test_the_loss_of_normals_is_one_minus_the_cosine_at_valid_pixels_or_the_entr
     centres = torch.eye(3)
     cosines, entropies = [], []
     for n, y, x in valid.nonzero().tolist():
-        said, true = raw[n, :, y, x], truth[n, :, y, x]
-        cosines.append(float(said @ true / said.norm()))
-        entropies.append(-float(said.log_softmax(0)[int(true.argmax())]))
+        predicted, true = raw[n, :, y, x], truth[n, :, y, x]
+        cosines.append(float(predicted @ true / predicted.norm()))
+        entropies.append(-float(predicted.log_softmax(0)[int(true.argmax())]))
     assert float(normals_network().loss(raw, truth, valid)) == pytest.approx(1 - sum(cosines) / 4, rel=1e-5)
     assert float(normals_network(centres).loss(raw, truth, valid)) == pytest.approx(sum(entropies) / 4, rel=1e-5)
 
@@ -221,9 +221,9 @@ def test_normals_are_predicted_at_half_the_size_as_unit_vectors():
     network = normals_network().eval()
     raw = network(frames(2)[:, :, :, :24])
     assert raw.shape == (2, 3, 16, 12)
-    said = network.normals(raw, (32, 24))
-    assert said.shape == (2, 3, 32, 24)
-    torch.testing.assert_close(said.norm(dim=1), torch.ones(2, 32, 24))
+    predicted = network.normals(raw, (32, 24))
+    assert predicted.shape == (2, 3, 32, 24)
+    torch.testing.assert_close(predicted.norm(dim=1), torch.ones(2, 32, 24))
     axes = normals_network(torch.eye(3))
     sure = torch.full((1, 3, 4, 4), -40.0)
     sure[:, 1] = 40
@@ -235,11 +235,11 @@ def test_colours_are_predicted_from_lightness_by_the_heads_that_were_asked_for()
     common = {"side": SIDE, "map_side": 8, "width": 6, "depth": 2, "norm": "group"}
     both = ColorizationNetwork(encoder(), **common, bins=5, regression=True).eval()
     lightness = 100 * torch.rand(2, 1, SIDE, SIDE)
-    said = both(lightness)
-    assert said.logits.shape == (2, 5, 8, 8) and said.ab.shape == (2, 2, 8, 8)
+    predicted = both(lightness)
+    assert predicted.logits.shape == (2, 5, 8, 8) and predicted.ab.shape == (2, 2, 8, 8)
     features = both.head(both.gather(both.vision.stages((lightness / 100).repeat(1, 3, 1, 1))))
-    torch.testing.assert_close(said.logits, both.classify(features))
-    torch.testing.assert_close(said.ab, 20 * both.regress(features))
+    torch.testing.assert_close(predicted.logits, both.classify(features))
+    torch.testing.assert_close(predicted.ab, 20 * both.regress(features))
     assert AB_SCALE == 20
     one = ColorizationNetwork(encoder(), **common, bins=0, regression=True, dropout=0.5)
     assert one(lightness).logits is None and one(lightness).ab is not None

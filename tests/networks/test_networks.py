@@ -160,10 +160,10 @@ def test_damaged_encoders_give_one_line(tmp_path, damage):
 def test_an_unknown_part_is_refused(tmp_path):
     save_run(tmp_path)
     path = tmp_path / "encoders" / "fusion.json"
-    told = {
+    found = {
         name: value for name, value in json.loads(path.read_text()).items() if name not in ("seal", "weights_crc32")
     }
-    path.write_text(json.dumps({**told, "type": "os.system"}))
+    path.write_text(json.dumps({**found, "type": "os.system"}))
     with pytest.raises(UserError, match="not known"):
         load_module(path.with_suffix(""))
 

@@ -65,8 +65,8 @@ def test_patches_are_fed_as_they_are_or_with_the_mean_and_contrast_of_natural_pi
     patches[3] = 77  # plain: not scaled up beyond two grey levels
     noise = rng.integers(-127, 128, patches.shape, dtype=np.int8) if noisy else None
     colour = np.stack([KEEP, GREY, PROJECTION, KEEP])
-    told = torch.from_numpy(noise) if noisy else None
-    found = fed_patches(torch.from_numpy(patches), torch.from_numpy(colour), told, normalise).numpy()
+    result = torch.from_numpy(noise) if noisy else None
+    found = fed_patches(torch.from_numpy(patches), torch.from_numpy(colour), result, normalise).numpy()
     for n in range(4):
         x = np.einsum("ij,jhw->ihw", colour[n].astype(np.float64), patches[n] / 255)
         grain = noise[n] / 254 / 255 if noisy else 0  # ±127 is half a grey level

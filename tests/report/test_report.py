@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another run that has logged and was judged, and no more."""
+    """Another run that has logged and was evaluated, and no more."""
     folder = write_made_run(tmp_path_factory.mktemp("runs") / "second", 0.4, learning_rate=0.02, seed=1)
     for path in [folder / "sheet.png", *folder.glob("localized.*"), *(folder / "results").glob("*")]:
         if path.name != "controls.json":

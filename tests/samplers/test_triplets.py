@@ -117,8 +117,8 @@ def test_differences_do_not_wrap_around():
     ],
 )
 def test_clips_that_cannot_give_a_triplet_are_skipped_with_the_reason(change, why):
-    said = unusable(ToyVideos().facts(0), replace(RULE, **change))
-    assert said is not None and said.startswith(why)
+    message = unusable(ToyVideos().facts(0), replace(RULE, **change))
+    assert message is not None and message.startswith(why)
     assert unusable(ToyVideos().facts(0), RULE) is None
 
 

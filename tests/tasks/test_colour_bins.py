@@ -120,9 +120,9 @@ def test_samples_follow_the_distribution_and_keep_a_picture_in_one_piece():
     logits = share.log().view(1, 4, 1, 1).expand(1, 4, 2, 2)
     drawn = [sample(logits, CENTRES, 0.02, np.random.default_rng(seed))[0] for seed in range(600)]
     assert all(torch.equal(ab, ab[:, :1, :1].expand_as(ab)) for ab in drawn)
-    said = [tuple(round(float(v) / 20) for v in ab[:, 0, 0]) for ab in drawn]
+    predicted = [tuple(round(float(v) / 20) for v in ab[:, 0, 0]) for ab in drawn]
     for number, (a, b) in enumerate([(0, 0), (1, 0), (0, 1)]):
-        assert abs(said.count((a, b)) / 600 - float(share[number])) < 0.06
+        assert abs(predicted.count((a, b)) / 600 - float(share[number])) < 0.06
 
 
 def test_the_best_constant_answer_to_an_even_mix_costs_its_entropy():

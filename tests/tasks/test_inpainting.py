@@ -61,8 +61,8 @@ def test_the_loss_weighs_the_rim_beyond_the_hole_and_is_a_mean_over_pixels():
     task, network = made(media, overlap=2, overlap_weight=10.0)
     batch = batch_of(task, media)
     with torch.no_grad():
-        said = network(batch["filled"], batch["hole"])
-    squared = (said - batch["frames"].float() / 255).square().mean(1).numpy()
+        predicted = network(batch["filled"], batch["hole"])
+    squared = (predicted - batch["frames"].float() / 255).square().mean(1).numpy()
     inner, outer = np.zeros((32, 32)), np.zeros((32, 32))
     inner[8:24, 8:24] = 1
     outer[6:26, 6:26] = 1
@@ -129,22 +129,22 @@ def test_each_side_of_the_game_learns_from_its_own_loss_alone():
     task, network = made(media, adversarial=weight)
     batch = batch_of(task, media)
     hole, truth = batch["hole"].float(), batch["frames"].float() / 255
-    said = network(batch["filled"], batch["hole"]).detach().requires_grad_()
+    predicted = network(batch["filled"], batch["hole"]).detach().requires_grad_()
     judge = network.discriminator
     assert judge is not None
-    judged, deceived, _ = task._adversarial(judge, said, truth, hole)
-    judged.backward()
-    assert said.grad is None and all(p.grad is not None for p in judge.parameters())
+    evaluated, deceived, _ = task._adversarial(judge, predicted, truth, hole)
+    evaluated.backward()
+    assert predicted.grad is None and all(p.grad is not None for p in judge.parameters())
     judge.zero_grad()
     deceived.backward()
     assert all(p.grad is None or not p.grad.any() for p in judge.parameters())
-    assert said.grad is not None and not said.grad[~hole.bool().expand_as(said)].any()
+    assert predicted.grad is not None and not predicted.grad[~hole.bool().expand_as(predicted)].any()
     # A step down that gradient: the judge takes more of it for real.
-    first, side = (said.shape[-1] - task._discriminator_side()) // 2, task._discriminator_side()
+    first, side = (predicted.shape[-1] - task._discriminator_side()) // 2, task._discriminator_side()
     window = (..., slice(first, first + side), slice(first, first + side))
-    better = said.detach() - 100 * said.grad
+    better = predicted.detach() - 100 * predicted.grad
     with torch.no_grad():
-        assert judge(better[window]).mean() > judge(said[window]).mean()
+        assert judge(better[window]).mean() > judge(predicted[window]).mean()
 
 
 def test_where_the_adversary_sees_through_all_it_still_drives_the_network():
@@ -154,9 +154,9 @@ def test_where_the_adversary_sees_through_all_it_still_drives_the_network():
     assert judge is not None
     with torch.no_grad():
         judge.layers[-1].bias.fill_(-50.0)  # certain that everything is painted
-    said = network(batch["filled"], batch["hole"]).detach().requires_grad_()
-    task._adversarial(judge, said, batch["frames"].float() / 255, batch["hole"].float())[1].backward()
-    assert said.grad is not None and float(said.grad.abs().sum()) > 1e-3
+    predicted = network(batch["filled"], batch["hole"]).detach().requires_grad_()
+    task._adversarial(judge, predicted, batch["frames"].float() / 255, batch["hole"].float())[1].backward()
+    assert predicted.grad is not None and float(predicted.grad.abs().sum()) > 1e-3
 
 
 def test_refinement_corrects_hardly_anything_at_first_and_learns():
@@ -166,9 +166,9 @@ def test_refinement_corrects_hardly_anything_at_first_and_learns():
     correcting = network.decoder.refine
     assert correcting is not None
     with torch.no_grad():
-        said = network(batch["filled"], batch["hole"])
+        predicted = network(batch["filled"], batch["hole"])
         network.decoder.refine = None
-        apart = (network(batch["filled"], batch["hole"]) - said).abs()
+        apart = (network(batch["filled"], batch["hole"]) - predicted).abs()
     assert 0 < float(apart.mean()) < 0.01  # of a range of 1
     network.decoder.refine = correcting
     task.loss(network.train(), batch).loss.backward()

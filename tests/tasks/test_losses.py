@@ -87,13 +87,13 @@ def inpainting(**more):
         "hole": hole,
         "asked": asked,
     }
-    said = torch.rand(2, 3, 32, 32, generator=rng).requires_grad_()
-    network.forward = lambda filled, hole: said
-    return task, network, batch, said
+    predicted = torch.rand(2, 3, 32, 32, generator=rng).requires_grad_()
+    network.forward = lambda filled, hole: predicted
+    return task, network, batch, predicted
 
 
 def test_what_is_painted_is_evaluated_in_the_hole_and_by_its_weight_on_the_rim():
-    task, network, batch, said = inpainting(overlap=2, overlap_weight=10.0, adversarial=0.0)
+    task, network, batch, predicted = inpainting(overlap=2, overlap_weight=10.0, adversarial=0.0)
     losses = task.loss(network, batch)
     truth = batch["frames"].float() / 255
     total = weights = 0.0
@@ -102,7 +102,7 @@ def test_what_is_painted_is_evaluated_in_the_hole_and_by_its_weight_on_the_rim()
         inside = []
         for y in range(32):
             for x in range(32):
-                error = float((said[n, :, y, x].detach() - truth[n, :, y, x]).square().mean())
+                error = float((predicted[n, :, y, x].detach() - truth[n, :, y, x]).square().mean())
                 weight = 1.0 if batch["hole"][n, 0, y, x] else 10.0 if batch["asked"][n, 0, y, x] else 0.0
                 total, weights = total + weight * error, weights + weight
                 if weight == 1.0:
@@ -116,29 +116,29 @@ def test_what_is_painted_is_evaluated_in_the_hole_and_by_its_weight_on_the_rim()
 def test_an_adversarial_term_changes_the_gradient_and_not_the_value():
     share = 0.25
     plain, _, batch, _ = inpainting(overlap=0, overlap_weight=0.0, adversarial=0.0)
-    task, network, batch, said = inpainting(overlap=0, overlap_weight=0.0, adversarial=share)
+    task, network, batch, predicted = inpainting(overlap=0, overlap_weight=0.0, adversarial=share)
     losses = task.loss(network, batch)
     truth = batch["frames"].float() / 255
     network.discriminator.zero_grad()
     hole = batch["hole"].float()
-    mean = ((said - truth).square().mean(1, keepdim=True) * hole).sum() / hole.sum() / 0.04
+    mean = ((predicted - truth).square().mean(1, keepdim=True) * hole).sum() / hole.sum() / 0.04
     assert float(losses.loss.detach()) == pytest.approx(float(mean.detach()), rel=1e-4)
     assert plain.loss_measure == "loss"
     losses.loss.backward()
-    found, said.grad = said.grad.clone(), None
+    found, predicted.grad = predicted.grad.clone(), None
     weights = [one.grad.clone() for one in network.discriminator.parameters()]
-    painted = torch.where(hole.bool(), said, truth)[..., 8:24, 8:24]
+    painted = torch.where(hole.bool(), predicted, truth)[..., 8:24, 8:24]
     real, fake = (network.discriminator(x) for x in (truth[..., 8:24, 8:24], painted))
     softplus = torch.nn.functional.softplus
     ((1 - share) * mean + share * softplus(-fake).mean()).backward()
-    torch.testing.assert_close(said.grad, found, rtol=1e-3, atol=1e-7)
+    torch.testing.assert_close(predicted.grad, found, rtol=1e-3, atol=1e-7)
     network.discriminator.zero_grad()
     real, fake = (network.discriminator(x.detach()) for x in (truth[..., 8:24, 8:24], painted))
     ((softplus(-real).mean() + softplus(fake).mean()) / 2).backward()
     for one, grad in zip(network.discriminator.parameters(), weights, strict=True):
         torch.testing.assert_close(one.grad, grad, rtol=1e-3, atol=1e-7)
-    told = ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
-    assert float(losses.measures["discriminator_accuracy"]) == pytest.approx(float(told))
+    result = ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
+    assert float(losses.measures["discriminator_accuracy"]) == pytest.approx(float(result))
 
 
 def test_what_adds_nothing_to_the_fill_costs_one_unless_the_rim_is_asked_for():
@@ -152,10 +152,10 @@ def test_what_adds_nothing_to_the_fill_costs_one_unless_the_rim_is_asked_for():
 
 
 def test_answers_are_pasted_into_the_hole_alone():
-    task, network, batch, said = inpainting(overlap=0)
+    task, network, batch, predicted = inpainting(overlap=0)
     answers = task.answers(network, batch)
     inside = batch["hole"].bool().expand(-1, 3, -1, -1)
-    assert torch.equal(answers.scores[inside], said[inside])
+    assert torch.equal(answers.scores[inside], predicted[inside])
     assert torch.equal(answers.scores[~inside], (batch["filled"].float() / 255)[~inside])
     assert torch.equal(answers.truth, batch["frames"].float() / 255)
 
@@ -170,10 +170,10 @@ def colorization(target, **more):
 
 def test_the_squared_error_of_colours_is_over_that_of_the_mean_colour_and_grey_pictures_do_not_count():
     task, batch, rng = colorization("regression", grey_limit=1.0, sampling="nearest")
-    said = 20 * torch.randn(3, 2, 4, 4, generator=rng)
-    losses = task.loss(lambda _: Colours(None, said), batch)
+    predicted = 20 * torch.randn(3, 2, 4, 4, generator=rng)
+    losses = task.loss(lambda _: Colours(None, predicted), batch)
     ab = rgb_to_lab(batch["frames"])[:, 1:, ::4, ::4]
-    mean = np.mean([float((said[n] - ab[n]).square().sum(0).mean()) for n in (0, 1)])
+    mean = np.mean([float((predicted[n] - ab[n]).square().sum(0).mean()) for n in (0, 1)])
     assert float(losses.loss) == pytest.approx(mean / 800, rel=1e-4), "twice 20 squared, as long as nothing is known"
     assert float(losses.measures["ab_rmse"]) == pytest.approx(math.sqrt(mean / 2), rel=1e-4)
     assert task.chance_loss() is None
@@ -182,8 +182,8 @@ def test_the_squared_error_of_colours_is_over_that_of_the_mean_colour_and_grey_p
 def test_the_entropy_of_colours_is_that_of_their_shares_of_the_nearest_bins():
     task, batch, rng = colorization("both", grey_limit=1.0, sampling="nearest", neighbours=1)
     bins = task.bins
-    logits, said = torch.randn(3, bins, 4, 4, generator=rng), torch.zeros(3, 2, 4, 4)
-    losses = task.loss(lambda _: Colours(logits, said), batch)
+    logits, predicted = torch.randn(3, bins, 4, 4, generator=rng), torch.zeros(3, 2, 4, 4)
+    losses = task.loss(lambda _: Colours(logits, predicted), batch)
     ab = rgb_to_lab(batch["frames"])[:, 1:, ::4, ::4]
     nearest = task.bins_of(ab)
     each = [
@@ -192,8 +192,8 @@ def test_the_entropy_of_colours_is_that_of_their_shares_of_the_nearest_bins():
     assert float(losses.measures["cross_entropy"]) == pytest.approx(np.mean(each), rel=1e-4)
     squared = np.mean([float(ab[n].square().sum(0).mean()) for n in (0, 1)])
     assert float(losses.loss) == pytest.approx(np.mean(each) + squared / 800, rel=1e-4)
-    answers = task.answers(lambda _: Colours(logits, said), batch)
-    assert torch.equal(answers.scores, torch.cat([logits, said], dim=1))
+    answers = task.answers(lambda _: Colours(logits, predicted), batch)
+    assert torch.equal(answers.scores, torch.cat([logits, predicted], dim=1))
     torch.testing.assert_close(answers.truth, ab)
 
 
@@ -209,8 +209,8 @@ def test_what_is_learned_from_the_training_pictures_scales_the_loss():
     task, batch, rng = colorization("both", grey_limit=0.0, sampling="mean", neighbours=1)
     weights = torch.rand(task.bins, generator=rng)
     task.load_state({"variance": 100.0, "mean_ab": [1.0, 2.0], "weights": weights.tolist()})
-    logits, said = torch.randn(3, task.bins, 4, 4, generator=rng), torch.zeros(3, 2, 4, 4)
-    losses = task.loss(lambda _: Colours(logits, said), batch)
+    logits, predicted = torch.randn(3, task.bins, 4, 4, generator=rng), torch.zeros(3, 2, 4, 4)
+    losses = task.loss(lambda _: Colours(logits, predicted), batch)
     ab = torch.nn.functional.avg_pool2d(rgb_to_lab(batch["frames"])[:, 1:], 4)
     nearest = task.bins_of(ab)
     places = [(n, y, x) for n in range(3) for y in range(4) for x in range(4)]  # grey ones count, too

@@ -156,8 +156,8 @@ def _fingerprints(name: str, more: dict[str, Any]):
     batch = task.collate([task.draw(media, key) for key in keys])
     yield digest(batch)
     held_out = task.held_out()
-    judged = held_out.collate([held_out.draw(media, key) for key in keys])
-    yield digest(judged)
+    evaluated = held_out.collate([held_out.draw(media, key) for key in keys])
+    yield digest(evaluated)
     torch.manual_seed(0)
     network = task.network(task.encoders())
     yield digest([(key, tuple(value.shape)) for key, value in network.state_dict().items()])
@@ -167,7 +167,7 @@ def _fingerprints(name: str, more: dict[str, Any]):
     gradient = [float(one.grad.sum()) for one in network.parameters() if one.grad is not None]
     yield digest([float(losses.loss.detach()), losses.measures, gradient])
     if hasattr(task, "decodings"):
-        yield digest(task.decodings(held_out.answers(network.eval(), judged).scores))
+        yield digest(task.decodings(held_out.answers(network.eval(), evaluated).scores))
 
 
 def digest(value: Any) -> str:

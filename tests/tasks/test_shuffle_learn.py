@@ -102,8 +102,8 @@ def test_shuffled_labels_are_taught_but_not_evaluated():
     taught = [p.label for p in puzzles(control, media, 200)]
     true = [p.times[1] == sorted(p.times)[1] for p in puzzles(control, media, 200)]
     assert np.mean(np.array(taught) == np.array(true)) < 0.75
-    judged = puzzles(control.held_out(), media, 50)
-    assert all(p.label == (p.times[1] == sorted(p.times)[1]) for p in judged)
+    evaluated = puzzles(control.held_out(), media, 50)
+    assert all(p.label == (p.times[1] == sorted(p.times)[1]) for p in evaluated)
 
 
 def test_measures_do_not_depend_on_the_share_of_right_orders():

@@ -117,10 +117,10 @@ def test_a_signal_to_one_of_two_processes_stops_and_saves_both(tmp_path, start_t
 def test_a_file_that_is_bad_for_one_of_two_processes_ends_both_with_its_name(tmp_path, start_two):
     two = start_two(tmp_path / "log", tmp_path / "run", OPTIONS, {"bad": [5]})
     assert finished(two) == [2, 2]
-    said = (tmp_path / "log0").read_text() + (tmp_path / "log1").read_text()
-    assert "avssl: toy-5.mp4 at 0.100 s: truncated" in said
-    assert "stopped, because another process of this training failed" in said
-    assert "Traceback" not in said
+    message = (tmp_path / "log0").read_text() + (tmp_path / "log1").read_text()
+    assert "avssl: toy-5.mp4 at 0.100 s: truncated" in message
+    assert "stopped, because another process of this training failed" in message
+    assert "Traceback" not in message
 
 
 def test_a_batch_that_cannot_be_divided_is_refused():

@@ -55,10 +55,10 @@ def test_ranks_and_pieces_are_contiguous_parts_of_the_batch():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_bad_file_is_reported_with_its_name_and_time_whichever_process_met_it(workers):
     data = Steps(sources(Toy(ToyOptions()), bad=[3]), Turns([1]), seed=0, batch_size=4)
-    with pytest.raises(MediaError) as told:
+    with pytest.raises(MediaError) as refusal:
         drawn(data, workers=workers)
-    assert str(told.value) == "toy-3.mp4 at 0.100 s: truncated"
-    assert told.value.seconds == 0.1
+    assert str(refusal.value) == "toy-3.mp4 at 0.100 s: truncated"
+    assert refusal.value.seconds == 0.1
 
 
 def test_a_bad_file_that_may_be_skipped_is_replaced_by_its_key_alone_and_counted():
@@ -86,9 +86,9 @@ class Dying(Toy):
 
 def test_a_worker_that_was_killed_is_reported_in_a_line():
     data = Steps(sources(Dying(ToyOptions())), Turns([1]), seed=0, batch_size=4)
-    with pytest.raises(UserError, match=r"DataLoader worker \(pid.*; out of memory\? try fewer --workers") as told:
+    with pytest.raises(UserError, match=r"DataLoader worker \(pid.*; out of memory\? try fewer --workers") as refusal:
         drawn(data, workers=1)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refusal.value)
 
 
 class WithHandle(ToyMedia):
@@ -178,9 +178,9 @@ def test_each_piece_is_the_ranks_own_part_of_the_batch_and_pieces_weigh_alike(ra
 
 @pytest.mark.parametrize(("batch_size", "size", "accumulate"), [(6, 4, 1), (6, 1, 4), (8, 2, 3), (12, 5, 1)])
 def test_a_batch_that_cannot_be_divided_evenly_is_refused(batch_size, size, accumulate):
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refusal:
         Steps(sources(Toy(ToyOptions())), Turns([1]), 0, batch_size, accumulate, 0, size)
-    assert str(told.value) == (
+    assert str(refusal.value) == (
         f"--batch-size ({batch_size}) must be a multiple of {size * accumulate}: "
         f"{size} processes times --accumulate {accumulate}"
     )

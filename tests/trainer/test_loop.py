@@ -149,9 +149,9 @@ def test_no_decay_on_biases_and_norms():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loss_that_is_nan_stops_with_task_step_files_and_keys(workers):
     asked = options(workers=workers, log_every=7)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refusal:
         quiet(toy_plans(explode_at=24), asked)
-    assert str(told.value) == (
+    assert str(refusal.value) == (
         "the loss of toy is infinite at step 4; files in that batch: toy-24, toy-25, toy-26 … (and 5 more); "
         "its keys: seed 0, epoch 0, index 24 to 31; look at these, or try a lower --learning-rate or --clip-norm 1"
     )
@@ -248,12 +248,12 @@ def test_progress_is_reported_in_lines_with_what_matters(monkeypatch, caplog):
 
     monkeypatch.setattr(console, "LINE_EVERY_SECONDS", 0.0)
     fit(toy_plans(), options())
-    said = caplog.messages
-    assert said[0].startswith("training toy for 20 steps of 8 puzzles on cpu in ")
-    line = next(line for line in said if line.startswith("step 12/20"))
+    message = caplog.messages
+    assert message[0].startswith("training toy for 20 steps of 8 puzzles on cpu in ")
+    line = next(line for line in message if line.startswith("step 12/20"))
     for part in ("loss ", "accuracy ", "steps/s", "puzzles/s", "waiting for data", "left"):
         assert part in line
-    assert said[-1].startswith("trained 20 steps in ")
+    assert message[-1].startswith("trained 20 steps in ")
 
 
 def test_an_empty_data_set_and_a_task_named_twice_are_reported():

@@ -96,9 +96,9 @@ def test_tensorboard_forgets_the_steps_that_are_trained_again(tmp_path):
 
 def test_the_same_command_may_have_other_workers_but_no_other_options(run):
     RunFolder(run.path, {"task": {"width": 8}, "train": {**vars(OPTIONS), "workers": 2}}).close()
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refusal:
         RunFolder(run.path, {"task": {"width": 16}, "train": {**vars(OPTIONS), "seed": 7}})
-    assert "task.width (there 8, now 16), train.seed (there 0, now 7)" in str(told.value)
+    assert "task.width (there 8, now 16), train.seed (there 0, now 7)" in str(refusal.value)
     assert len(json.loads((run.path / "environment.json").read_text())["continued"]) == 1
 
 
@@ -157,9 +157,9 @@ def test_a_full_disk_while_saving_loses_nothing(run, tmp_path, monkeypatch):
         monkeypatch.setattr(again.checkpoints, "save", save_on_a_full_disk)
         with pytest.raises(
             UserError, match=r"cannot write .*step-00000012.pt: the file grows larger than .*; choose another"
-        ) as told:
+        ) as refusal:
             go(again)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(refusal.value)
         assert [path.name for path in again.checkpoints.folder.iterdir()] == ["step-00000006.pt"]
     with RunFolder(tmp_path / "run", {}) as again:
         assert weights_digest(go(again).networks) == weights_digest(run.result.networks)

@@ -47,7 +47,7 @@ def test_epochs_become_steps(mix, steps):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({}, "give one of --steps, --epochs and --minutes; none is given"),
         ({"steps": 3, "minutes": 1.0}, "--steps and --minutes are given"),
@@ -57,8 +57,8 @@ def test_epochs_become_steps(mix, steps):
         ({"steps": 1, "step_at": (0.5, 50.0)}, r"--step-at \(0.5,50\) must be more than 0 and less than 1"),
     ],
 )
-def test_options_that_make_no_sense_are_named(wrong, told):
-    with pytest.raises(UserError, match=told):
+def test_options_that_make_no_sense_are_named(wrong, message):
+    with pytest.raises(UserError, match=message):
         TrainOptions(**wrong).check()
 
 

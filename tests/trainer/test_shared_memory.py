@@ -1,4 +1,4 @@
-"""Shared memory that is full is said by name, in one line, and nobody waits for ever."""
+"""Shared memory that is full is named, in one line, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def test_a_batch_that_cannot_be_handed_over_ends_in_a_line_and_not_in_waiting(
     ],
 )
 def test_what_torch_says_of_its_workers_is_reported_in_words_of_use(words: str, line: str | None) -> None:
-    told = shared_memory.why_a_worker_died(words)
-    assert (told is None) == (line is None)
-    assert line is None or line in str(told)
+    found = shared_memory.why_a_worker_died(words)
+    assert (found is None) == (line is None)
+    assert line is None or line in str(found)
 
 
 @linux

@@ -94,11 +94,11 @@ def test_an_interrupted_world_is_continued(world: Path, tmp_path: Path, monkeypa
     monkeypatch.undo()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("clip_*")}
     assert len(before) == 6
-    told: list[tuple[int, int]] = []
-    generate(out, workers=1, on_progress=lambda done, total: told.append((done, total)), **SMALL)
+    found: list[tuple[int, int]] = []
+    generate(out, workers=1, on_progress=lambda done, total: found.append((done, total)), **SMALL)
     assert files_of(out) == files_of(world)
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert told[0] == (3, 6) and told[-1] == (6, 6)
+    assert found[0] == (3, 6) and found[-1] == (6, 6)
 
 
 def test_a_clip_without_its_truth_is_made_again(world: Path, tmp_path: Path) -> None:

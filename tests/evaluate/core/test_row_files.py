@@ -1,4 +1,4 @@
-"""Result rows: what stands in them if nothing is told, when they are at chance, and their files."""
+"""Result rows: their defaults, when they are at chance, and their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features are computed once, are those of the encoder, and are told apart by weights, data and choices."""
+"""Features are computed once, are those of the encoder, and are distinguished by weights, data and choices."""
 
 from __future__ import annotations
 

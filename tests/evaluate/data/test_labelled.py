@@ -1,4 +1,4 @@
-"""Which items are learned from and judged on, and what is true of them."""
+"""Which items are for training and for evaluation, and their targets."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_folds_of_files_of_one_name_in_several_folders_are_those_of_their_own_ro
     (tmp_path / "t.csv").write_text("path,label,fold\n" + "\n".join(rows) + "\n")
     media = avssl.open(tmp_path / "t.csv", workers=0)
     found = column_of(tmp_path / "t.csv", media, "fold")
-    told = dict(zip(names, folds, strict=True))
-    assert found == [told["/".join(Path(media.facts(i).path).parts[-2:])] for i in range(len(media))]
+    result = dict(zip(names, folds, strict=True))
+    assert found == [result["/".join(Path(media.facts(i).path).parts[-2:])] for i in range(len(media))]
     assert column_of(tmp_path / "t.csv", media.subset([20, 3]), "fold") == [found[20], found[3]]
     (tmp_path / "t.csv").write_text("path,label,fold\n" + "\n".join(rows[:-1]) + f"\n{names[-1]},cow,\n")
     with pytest.raises(avssl.UserError, match=r"has no value for .*cow/0007.png"):

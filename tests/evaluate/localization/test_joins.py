@@ -45,8 +45,8 @@ def test_maps_are_found_by_name_and_folder(annotations, tmp_path, kind):
         found = MapFile(tmp_path / "maps")
     assert len(found) == 3 and not found.unknown(items)
     for item in items:
-        told = found(item)
-        assert told is not None and ciou(told > 0, item.truth()) == 1
+        result = found(item)
+        assert result is not None and ciou(result > 0, item.truth()) == 1
 
 
 def test_a_map_that_could_be_of_several_items_is_of_none_and_twice_the_name_is_refused(annotations, tmp_path):

@@ -1,4 +1,4 @@
-"""Items of one source are no independent evidence, whichever figure they are judged by."""
+"""Items of one source are no independent evidence, whichever figure they are in."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def labelled(targets, sources, single):
 
 
 def row_interval(make):
-    """The interval of a row of judged items: ``make`` takes scores, others' scores, data and numbers of the items."""
+    """The interval of a row of evaluated items: ``make`` takes scores, others' scores, data and indices."""
 
     def interval(names, each):
         row = make(each(SCORES), each(OTHERS), labelled(each(TARGETS), names, False), np.arange(len(names)))

@@ -1,4 +1,4 @@
-"""Neighbours are the nearest of other sources; what they share is told as it is, by hand and on made features."""
+"""Neighbours are the nearest of other sources; what they share is measured correctly, by hand and on made features."""
 
 from __future__ import annotations
 
@@ -273,14 +273,14 @@ def test_what_is_known_of_a_frame_is_what_its_truth_says():
     known = known_items(QueryItems(clips, [QueryItem(i, 0.5) for i in range(5)]), "frames")
     assert [entry.item for entry in known.query_items.entries] == [0, 1, 2]  # one object, in the picture
     assert known.kinds == ["bell", "bell", "drum"]
-    told = {attribute.name: attribute for attribute in known.attributes}
-    assert told["place"].values[0] == pytest.approx([0.3, 0.25])
-    assert told["velocity"].values == pytest.approx(np.array([[0.2, 0], [0, 0], [0, 0]]))
-    assert told["size"].distances(np.array(1), np.array(2)) == pytest.approx(1)  # twice as wide and high: an octave
+    found = {attribute.name: attribute for attribute in known.attributes}
+    assert found["place"].values[0] == pytest.approx([0.3, 0.25])
+    assert found["velocity"].values == pytest.approx(np.array([[0.2, 0], [0, 0], [0, 0]]))
+    assert found["size"].distances(np.array(1), np.array(2)) == pytest.approx(1)  # twice as wide and high: an octave
     # One and none octave wider than high, for the same kind; what all of a kind have in common is no pose.
-    assert told["pose"].values[:, 0] == pytest.approx([0.5, -0.5, 0])
-    assert told["background"].distances(np.array([0, 0]), np.array([1, 2])).tolist() == [0, 1]
-    assert told["colour"].values[0] == pytest.approx([53.2, 80.1, 67.2], abs=0.3)  # red in CIE Lab
+    assert found["pose"].values[:, 0] == pytest.approx([0.5, -0.5, 0])
+    assert found["background"].distances(np.array([0, 0]), np.array([1, 2])).tolist() == [0, 1]
+    assert found["colour"].values[0] == pytest.approx([53.2, 80.1, 67.2], abs=0.3)  # red in CIE Lab
 
 
 def test_what_is_known_of_a_sound_is_what_its_truth_says():
@@ -292,10 +292,10 @@ def test_what_is_known_of_a_sound_is_what_its_truth_says():
     )
     known = known_items(QueryItems(clips, [QueryItem(i, 0.5) for i in range(3)]), "sounds", seconds=0.5)
     assert known.kinds == ["bell", "drum"]
-    told = {attribute.name: attribute.values[:, 0].tolist() for attribute in known.attributes}
-    assert told["hits"] == [1, 0]
-    assert told["pitch"] == pytest.approx([np.log2(440)] * 2)
-    assert told["loudness"] == pytest.approx([-20, -20], abs=1e-3)
+    found = {attribute.name: attribute.values[:, 0].tolist() for attribute in known.attributes}
+    assert found["hits"] == [1, 0]
+    assert found["pitch"] == pytest.approx([np.log2(440)] * 2)
+    assert found["loudness"] == pytest.approx([-20, -20], abs=1e-3)
 
 
 def test_a_world_without_lone_objects_is_refused():

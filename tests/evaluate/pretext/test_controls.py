@@ -20,7 +20,7 @@ class Puzzle:
         return {"shuffled-labels": self}
 
 
-def told(monkeypatch, values):
+def control_row(monkeypatch, values):
     """The rows of a control whose networks, one after the other, score ``values``."""
     scores, seeds = iter(values), []
 
@@ -41,13 +41,13 @@ def told(monkeypatch, values):
 
 
 def test_a_control_at_chance_is_trained_once(monkeypatch):
-    (row,), seeds = told(monkeypatch, [0.252])
+    (row,), seeds = control_row(monkeypatch, [0.252])
     assert (row.value, row.method, len(seeds)) == (0.252, "none", 1)
 
 
 @pytest.mark.parametrize("values", [(0.29, 0.21, 0.27, 0.24), (0.21, 0.29, 0.27, 0.24)])
 def test_a_network_off_chance_by_accident_is_distinguished_from_a_leak_by_the_mean_of_four(monkeypatch, caplog, values):
-    (row,), seeds = told(monkeypatch, values)
+    (row,), seeds = control_row(monkeypatch, values)
     assert len(set(seeds)) == 4
     assert row.value == pytest.approx(0.2525)
     assert row.holds_chance
@@ -57,7 +57,7 @@ def test_a_network_off_chance_by_accident_is_distinguished_from_a_leak_by_the_me
 
 
 def test_a_leak_stays_a_leak(monkeypatch):
-    (row,), _ = told(monkeypatch, [0.40, 0.43, 0.39, 0.41])
+    (row,), _ = control_row(monkeypatch, [0.40, 0.43, 0.39, 0.41])
     assert row.low > 0.25
     trained = ResultRow("trained", "accuracy", 0.7, 0.69, 0.71, 8000, 0.25, "test", 0)
     assert "Beware: shuffled-labels" in controls.verdict([trained, row])

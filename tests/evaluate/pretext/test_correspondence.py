@@ -1,4 +1,4 @@
-"""Correspondence judged with the truth of the generated world, and what the controls are said to mean."""
+"""Correspondence evaluated with the truth of the generated world, and what the controls are said to mean."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def row(name: str, value: float, margin: float = 0.03) -> ResultRow:
 
 
 def test_a_control_that_beats_chance_is_named_as_a_leak() -> None:
-    said = verdict([row("trained", 0.8), row("vision-only", 0.51), row("audio-only", 0.6)])
-    assert "Beware: audio-only beat chance" in said
-    assert "vision-only" not in said
+    predicted = verdict([row("trained", 0.8), row("vision-only", 0.51), row("audio-only", 0.6)])
+    assert "Beware: audio-only beat chance" in predicted
+    assert "vision-only" not in predicted
 
 
 def test_controls_at_chance_are_reported_so() -> None:
-    said = verdict([row("trained", 0.8), row("untrained", 0.55), row("vision-only", 0.51)])
-    assert "80.0% (77.0% to 83.0%) is above chance" in said
-    assert "No control beats chance" in said
+    predicted = verdict([row("trained", 0.8), row("untrained", 0.55), row("vision-only", 0.51)])
+    assert "80.0% (77.0% to 83.0%) is above chance" in predicted
+    assert "No control beats chance" in predicted
 
 
 def test_a_network_that_learned_nothing_is_reported_as_such() -> None:

@@ -13,9 +13,9 @@ from avssl.evaluate.pretext.picture_metrics import balanced_accuracy, bin_counts
 
 def test_the_error_is_a_mean_over_both_channels_and_all_pixels():
     truth = np.zeros((2, 2, 1, 2))
-    said = truth.copy()
-    said[0, 0, 0, 0] = 4.0  # one of four numbers is off by 4: 16 / 4
-    assert squared_ab_error(said, truth).tolist() == [4.0, 0.0]
+    predicted = truth.copy()
+    predicted[0, 0, 0, 0] = 4.0  # one of four numbers is off by 4: 16 / 4
+    assert squared_ab_error(predicted, truth).tolist() == [4.0, 0.0]
 
 
 def test_colourfulness_of_two_halves_is_what_the_formula_says():
@@ -29,8 +29,8 @@ def test_colourfulness_of_two_halves_is_what_the_formula_says():
 
 def test_balanced_accuracy_counts_every_bin_alike():
     truth = np.array([[[0, 0, 0, 1]]])
-    said = np.array([[[0, 0, 1, 1]]])
-    correct, total = bin_counts(said, truth, 3)
+    predicted = np.array([[[0, 0, 1, 1]]])
+    correct, total = bin_counts(predicted, truth, 3)
     assert correct.tolist() == [[2, 1, 0]] and total.tolist() == [[3, 1, 0]]
     assert balanced_accuracy(correct, total)[0] == pytest.approx((2 / 3 + 1) / 2)
     assert balanced_accuracy(correct, total, 3)[0] == pytest.approx((2 / 3 + 1) / 3)  # a third bin, not in this sample
@@ -40,13 +40,13 @@ def test_balanced_accuracy_counts_every_bin_alike():
 
 def test_psnr_sees_the_hole_alone():
     truth = np.full((3, 4, 4), 100.0)
-    said = truth.copy()
+    predicted = truth.copy()
     hole = np.zeros((4, 4), bool)
     hole[1:3, 1:3] = True
-    said[:, ~hole] = 0  # what is outside does not count
-    assert psnr(said, truth, hole) == 100.0
-    said[:, hole] = 110
-    assert psnr(said, truth, hole) == pytest.approx(10 * math.log10(255**2 / 100))
+    predicted[:, ~hole] = 0  # what is outside does not count
+    assert psnr(predicted, truth, hole) == 100.0
+    predicted[:, hole] = 110
+    assert psnr(predicted, truth, hole) == pytest.approx(10 * math.log10(255**2 / 100))
 
 
 def test_differences_are_paired_and_pictures_of_one_source_stay_together():
@@ -62,11 +62,11 @@ def test_differences_are_paired_and_pictures_of_one_source_stay_together():
 
 def test_bins_are_counted_for_each_picture_by_itself():
     rng = np.random.default_rng(0)
-    truth, said = rng.integers(0, 5, (2, 4, 3, 6))
-    correct, total = bin_counts(said, truth, 5)
+    truth, predicted = rng.integers(0, 5, (2, 4, 3, 6))
+    correct, total = bin_counts(predicted, truth, 5)
     for n in range(4):
         for k in range(5):
             assert total[n, k] == (truth[n] == k).sum()
-            assert correct[n, k] == ((truth[n] == k) & (said[n] == k)).sum()
+            assert correct[n, k] == ((truth[n] == k) & (predicted[n] == k)).sum()
     shares = [[c / t for c, t in zip(cs, ts, strict=True) if t] for cs, ts in zip(correct, total, strict=True)]
     assert balanced_accuracy(correct, total) == pytest.approx([np.mean(one) for one in shares])

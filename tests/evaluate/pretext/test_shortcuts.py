@@ -44,8 +44,8 @@ def test_a_rotation_by_interpolation_is_read_off_the_borders_and_an_exact_one_is
 
 def test_black_bars_give_away_the_rotation_of_a_picture_that_is_not_cut_square_first():
     pictures = Textures(1000, size=(80, 120))
-    told = probe(rotation(square=False), pictures, cues.borders)
-    assert 0.4 < told.accuracy < 0.6  # upright or lying; not which of the two
+    found = probe(rotation(square=False), pictures, cues.borders)
+    assert 0.4 < found.accuracy < 0.6  # upright or lying; not which of the two
     assert not probe(rotation(), pictures, cues.borders).leaks
 
 
@@ -66,9 +66,9 @@ class Lines(Textures):
 
 
 def test_long_lines_line_up_unless_patches_are_jittered():
-    told = {jitter: probe(relative_position(jitter=jitter), Lines(), cues.lines()) for jitter in (0, 4)}
-    assert told[0].accuracy > 0.33  # beside, above or below, or neither
-    assert told[4].accuracy < 0.2
+    found = {jitter: probe(relative_position(jitter=jitter), Lines(), cues.lines()) for jitter in (0, 4)}
+    assert found[0].accuracy > 0.33  # beside, above or below, or neither
+    assert found[4].accuracy < 0.2
     # Jitter moves the lines, no more: who tries all moves finds them.
     assert probe(relative_position(jitter=4), Lines(), cues.lines(reach=8)).accuracy > 0.33
 
@@ -89,13 +89,13 @@ def test_strong_gradients_give_away_the_place_unless_patches_have_one_contrast()
 
 def test_coding_noise_gives_away_the_place_unless_patches_are_coarsened():
     noisy = Textures(grain=2.5, noise_below=10)
-    told = {}
+    found = {}
     for share in (0.0, 0.33, 1.0):  # of training puzzles: only these are coarsened
         training = RelativePosition(replace(relative_position().options, coarsen=share))
-        told[share] = probe(training, noisy, cues.gradients, puzzles=256)
-    assert told[0.0].low > 0.18
-    assert told[0.0].accuracy > told[0.33].accuracy > told[1.0].accuracy  # closed in its share
-    assert not told[1.0].leaks
+        found[share] = probe(training, noisy, cues.gradients, puzzles=256)
+    assert found[0.0].low > 0.18
+    assert found[0.0].accuracy > found[0.33].accuracy > found[1.0].accuracy  # closed in its share
+    assert not found[1.0].leaks
 
 
 @pytest.mark.parametrize("colour", ["project", "drop", "grey"])
@@ -123,15 +123,15 @@ def test_channels_out_of_line_give_no_place_away():
 def test_a_lens_gives_away_the_permutation_unless_all_puzzles_are_grey_or_projected():
     lens = Textures(grain=2.5, aberration=0.04)
 
-    def told(**options):
+    def found(**options):
         return probe(jigsaw(**options), lens, cues.tile_aberration, puzzles=512)
 
-    assert told(channel_jitter=0).accuracy > 0.9
+    assert found(channel_jitter=0).accuracy > 0.9
     # Moving channels adds noise to the cue and takes nothing away; a share of puzzles closes it in that share.
-    assert told(channel_jitter=1).accuracy > 0.9
-    assert 0.6 < told(grey=0.3).accuracy < 0.85
-    assert not told(grey=1.0).leaks
-    assert not told(projection=1.0).leaks
+    assert found(channel_jitter=1).accuracy > 0.9
+    assert 0.6 < found(grey=0.3).accuracy < 0.85
+    assert not found(grey=1.0).leaks
+    assert not found(projection=1.0).leaks
 
 
 def test_mirroring_after_the_turn_makes_two_answers_the_same():

@@ -26,8 +26,8 @@ CONTROLS = (row("vision-only", 0.51), row("audio-only", 0.49))
 
 
 def test_it_says_on_how_many_sources_it_rests():
-    said = verdict([row("trained", 0.8), *CONTROLS])
-    assert said == (
+    predicted = verdict([row("trained", 0.8), *CONTROLS])
+    assert predicted == (
         "Held-out accuracy 80.0% (77.0% to 83.0%) on 100 sources is above chance (50%). "
         "No control beats chance: neither modality alone gives the answer away."
     )
@@ -36,24 +36,27 @@ def test_it_says_on_how_many_sources_it_rests():
 @pytest.mark.parametrize("sources", [2, 12, 29])
 def test_below_thirty_sources_it_hedges_and_says_that_controls_could_not_decide(sources):
     controls = [row("vision-only", 0.51, sources=sources), row("audio-only", 0.49, sources=sources)]
-    said = verdict([row("trained", 0.8, sources=sources), *controls])
-    assert f"on only {sources} sources seems to be above chance (50%): with so few sources a hint, not a proof." in said
-    assert "too few sources to tell whether one modality alone gives the answer away" in said
-    assert "neither" not in said and "is above chance" not in said
+    predicted = verdict([row("trained", 0.8, sources=sources), *controls])
+    assert (
+        f"on only {sources} sources seems to be above chance (50%): with so few sources a hint, not a proof."
+        in predicted
+    )
+    assert "too few sources to tell whether one modality alone gives the answer away" in predicted
+    assert "neither" not in predicted and "is above chance" not in predicted
     nothing = verdict([row("trained", 0.51, sources=sources), *controls])
     assert "is NOT shown to be above chance (50%): so few sources can hide what was learned." in nothing
 
 
 def test_controls_that_could_hide_half_of_what_was_learned_clear_nothing():
-    said = verdict([row("trained", 0.64), row("vision-only", 0.51, reach=0.08), row("audio-only", 0.49)])
-    assert "No control beats chance, but vision-only by up to 9% might: too few sources to tell" in said
-    assert "neither" not in said
+    predicted = verdict([row("trained", 0.64), row("vision-only", 0.51, reach=0.08), row("audio-only", 0.49)])
+    assert "No control beats chance, but vision-only by up to 9% might: too few sources to tell" in predicted
+    assert "neither" not in predicted
     assert "neither modality" in verdict([row("trained", 0.8), row("vision-only", 0.51, reach=0.08)])
 
 
 def test_a_leak_is_named_however_few_sources_there_are():
-    said = verdict([row("trained", 0.8, sources=12), row("vision-only", 0.7, sources=12)])
-    assert "Beware: vision-only beat chance, so the puzzle leaks its answer." in said
+    predicted = verdict([row("trained", 0.8, sources=12), row("vision-only", 0.7, sources=12)])
+    assert "Beware: vision-only beat chance, so the puzzle leaks its answer." in predicted
 
 
 def test_test_sources_that_were_trained_on_come_first():

@@ -1,4 +1,4 @@
-"""Fine-tuning learns, is repeatable, leaves its start as it was, and is judged beside the same network from scratch."""
+"""Fine-tuning learns, is repeatable, leaves its start unchanged, and is compared with the same network from scratch."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def test_windows_of_a_kept_sound_are_those_of_its_file(tmp_path):
     media = avssl.open(table, workers=0)
     data = labelled(media, folds=column_of(table, media, "fold"))
     shown = Sounds(data, audio_encoder(), 3)
-    judged = shown.evaluation(0)
-    assert judged.shape == (3, 4000)
-    np.testing.assert_allclose(judged[1], media.audio(0, 0.5, 0.5, 8000), atol=1e-3)
+    evaluated = shown.evaluation(0)
+    assert evaluated.shape == (3, 4000)
+    np.testing.assert_allclose(evaluated[1], media.audio(0, 0.5, 0.5, 8000), atol=1e-3)
     drawn = shown.training(0, generator("a"))
     assert drawn.shape == (4000,)
     assert not np.array_equal(drawn, shown.training(0, generator("b")))

@@ -22,14 +22,14 @@ def _with_similarities(*similarities):
     return np.array([[s, np.sqrt(1 - s * s)] for s in similarities], np.float32)
 
 
-@pytest.mark.parametrize(("similarities", "said"), [((0.90, 0.88, 0.87), 1), ((0.90, 0.80, 0.70), 0)])
-def test_near_neighbours_are_outvoted_only_by_several_nearly_as_near(similarities, said):
+@pytest.mark.parametrize(("similarities", "predicted"), [((0.90, 0.88, 0.87), 1), ((0.90, 0.80, 0.70), 0)])
+def test_near_neighbours_are_outvoted_only_by_several_nearly_as_near(similarities, predicted):
     targets = np.array([[1, 0], [0, 1], [0, 1]], np.float32)
     asked = np.array([[1, 0]], np.float32)
     found = votes(_with_similarities(*similarities), targets, asked, (3,))[3][0]
     weights = np.exp(np.array(similarities) / TEMPERATURE)
     assert found == pytest.approx([weights[0] / weights.sum(), weights[1:].sum() / weights.sum()], rel=1e-4)
-    assert found.argmax() == said
+    assert found.argmax() == predicted
 
 
 @pytest.mark.parametrize("k", [1, 5, 20])
@@ -70,8 +70,8 @@ def test_a_query_is_never_evaluated_by_items_of_its_own_source():
     learning = Learning(features[known].astype(np.float32), data, known)
 
     def right(learning):
-        said = KNN(neighbours=(1,))(learning, features[asked].astype(np.float32), asked)
-        return float((said.scores.argmax(1) == labels[asked]).mean())
+        predicted = KNN(neighbours=(1,))(learning, features[asked].astype(np.float32), asked)
+        return float((predicted.scores.argmax(1) == labels[asked]).mean())
 
     assert right(learning) < 0.75
     apart = replace(data, sources=tuple(map(str, range(120))))

@@ -30,10 +30,10 @@ class Noise:
 
 @pytest.fixture
 def cats_and_dogs() -> Labelled:
-    """180 cats and 20 dogs, of which a fifth of each is judged."""
+    """180 cats and 20 dogs, of which a fifth of each is evaluated."""
     labels = np.array([0] * CATS + [1] * DOGS)
-    judged = np.arange(CATS + DOGS) % 5 == 0
-    division = Division("a held-out fifth", np.flatnonzero(~judged), np.flatnonzero(judged))
+    evaluated = np.arange(CATS + DOGS) % 5 == 0
+    division = Division("a held-out fifth", np.flatnonzero(~evaluated), np.flatnonzero(evaluated))
     sources = tuple(str(i) for i in range(CATS + DOGS))
     return Labelled((), np.eye(2, dtype=np.int8)[labels], ("cat", "dog"), True, sources, (division,))
 

@@ -311,10 +311,10 @@ class Halves:
 
 @pytest.mark.parametrize("fusion", ["l3", "ave", "avol"])
 def test_moments_are_embedded_with_the_sound_around_them_and_with_the_output_of_the_network_itself(fusion):
-    media, told = ToyVideos(35), []
+    media, result = ToyVideos(35), []
     moments, model = find_moments(media, 2), Halves(fusion)
-    found = embed_moments(model, media, moments, lambda done, total: told.append((done, total)))
-    assert told[-1] == (70, 70) and told[0][0] < 70
+    found = embed_moments(model, media, moments, lambda done, total: result.append((done, total)))
+    assert result[-1] == (70, 70) and result[0][0] < 70
     assert [len(found.image), len(found.sound), *found.own.shape] == [70] * 4
     for k in (0, 33, 69):
         item, time = moments.items[k], moments.seconds[k]

@@ -35,7 +35,7 @@ def truth(boxes, labels, ignored=None, crowd=None) -> Truth:
     )
 
 
-def said(boxes, labels, scores) -> Detections:
+def detections(boxes, labels, scores) -> Detections:
     return Detections(
         np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64), np.array(scores, np.float32)
     )
@@ -112,8 +112,8 @@ def test_coco_by_hand():
 
 def test_right_predictions_score_one_and_wrong_ones_none():
     truths = [truth([[3, 4, 20, 30]], [0]), truth([[0, 0, 9, 9], [20, 20, 40, 40]], [1, 0])]
-    perfect = [said(one.boxes, one.labels, [0.9] * len(one.boxes)) for one in truths]
-    other = [said(one.boxes, 1 - one.labels, [0.9] * len(one.boxes)) for one in truths]
+    perfect = [detections(one.boxes, one.labels, [0.9] * len(one.boxes)) for one in truths]
+    other = [detections(one.boxes, 1 - one.labels, [0.9] * len(one.boxes)) for one in truths]
     for k in (0, 1):
         assert coco_precision(coco_matched(perfect, truths, 2)[k]) == pytest.approx(1)
         assert voc_precision(voc_matched(perfect, truths, 2)[k]) == pytest.approx(1)
@@ -123,8 +123,8 @@ def test_right_predictions_score_one_and_wrong_ones_none():
 
 def test_an_ignored_object_is_neither_found_nor_missed():
     truths = [truth([[0, 0, 20, 20], [40, 40, 60, 60]], [0, 0], ignored=[False, True])]
-    told = [said([[40, 40, 60, 60], [0, 0, 20, 20]], [0, 0], [0.9, 0.8])]
-    (coco,), (voc,) = coco_matched(told, truths, 1), voc_matched(told, truths, 1)
+    found = [detections([[40, 40, 60, 60], [0, 0, 20, 20]], [0, 0], [0.9, 0.8])]
+    (coco,), (voc,) = coco_matched(found, truths, 1), voc_matched(found, truths, 1)
     assert coco.positives.tolist() == voc.positives.tolist() == [1]
     assert coco_precision(coco) == pytest.approx(1)
     assert voc_precision(voc) == pytest.approx(1)
@@ -138,7 +138,7 @@ def random_pictures(seed: int, pictures: int = 10, classes: int = 3) -> tuple[li
         corner = rng.uniform(0, 60, (count, 2))
         return np.concatenate([corner, corner + rng.uniform(5, 40, (count, 2))], 1)
 
-    told, truths = [], []
+    found, truths = [], []
     for _ in range(pictures):
         true, labels = boxes(int(rng.integers(0, 7))), None
         labels = rng.integers(0, classes, len(true))
@@ -147,15 +147,15 @@ def random_pictures(seed: int, pictures: int = 10, classes: int = 3) -> tuple[li
         anywhere = boxes(int(rng.integers(0, 8)))
         all_boxes = np.concatenate([true + rng.normal(0, 2, true.shape), true + rng.normal(0, 4, true.shape), anywhere])
         names = np.concatenate([labels, labels, rng.integers(0, classes, len(anywhere))])
-        told.append(said(all_boxes, names, rng.random(len(all_boxes)).round(1)))
-    return told, truths
+        found.append(detections(all_boxes, names, rng.random(len(all_boxes)).round(1)))
+    return found, truths
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_coco_is_what_pycocotools_computes(seed):
-    told, truths = random_pictures(seed)
-    ours = np.stack([coco_precision(one)[:, 0] for one in coco_matched(told, truths, 3)], axis=1)
-    evaluation = coco_evaluation(told, truths, 3)
+    found, truths = random_pictures(seed)
+    ours = np.stack([coco_precision(one)[:, 0] for one in coco_matched(found, truths, 3)], axis=1)
+    evaluation = coco_evaluation(found, truths, 3)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.accumulate()
     theirs = evaluation.eval["precision"][:, :, :, 0, 0].mean(1)  # bars × classes
@@ -165,26 +165,26 @@ def test_coco_is_what_pycocotools_computes(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_picture_that_counts_twice_is_two_pictures(seed):
-    told, truths = random_pictures(seed, pictures=6, classes=1)
+    found, truths = random_pictures(seed, pictures=6, classes=1)
     weights = np.random.default_rng(seed).integers(0, 4, (5, 6))
-    (voc,) = voc_matched(told, truths, 1)
+    (voc,) = voc_matched(found, truths, 1)
     drawn_voc, area = voc_precision(voc, "eleven-point", weights), voc_precision(voc, "envelope", weights)
     for draw, counts in enumerate(weights):
         many = [k for k, count in enumerate(counts) for _ in range(count)]
-        again_told, again_truths = [told[k] for k in many], [truths[k] for k in many]
+        again_told, again_truths = [found[k] for k in many], [truths[k] for k in many]
         (again,) = voc_matched(again_told, again_truths, 1)
         assert drawn_voc[0, draw] == pytest.approx(voc_precision(again)[0, 0], nan_ok=True)
         assert area[0, draw] == pytest.approx(voc_precision(again, "envelope")[0, 0], nan_ok=True)
 
 
 def test_of_distinct_scores_a_picture_that_counts_twice_is_two_for_coco_too():
-    told, truths = random_pictures(4, pictures=6, classes=1)
+    found, truths = random_pictures(4, pictures=6, classes=1)
     rng = np.random.default_rng(0)
-    told = [said(one.boxes, one.labels, rng.random(len(one.boxes))) for one in told]
-    (coco,) = coco_matched(told, truths, 1)
+    found = [detections(one.boxes, one.labels, rng.random(len(one.boxes))) for one in found]
+    (coco,) = coco_matched(found, truths, 1)
     counts = [2, 0, 1, 3, 1, 0]
     many = [k for k, count in enumerate(counts) for _ in range(count)]
-    (again,) = coco_matched([told[k] for k in many], [truths[k] for k in many], 1)
+    (again,) = coco_matched([found[k] for k in many], [truths[k] for k in many], 1)
     drawn = coco_precision(coco, [[1] * 6, counts])  # draws are lifted above each other, and that may round
     np.testing.assert_allclose(drawn[:, 1], coco_precision(again)[:, 0], atol=1e-9)
     assert drawn[0, 1] != pytest.approx(drawn[0, 0])
@@ -213,19 +213,19 @@ def test_the_overlap_of_any_two_boxes_is_that_of_their_pixels():
 
 @pytest.mark.parametrize("box", [[5, 2, 9, 60], [5, 2, 70, 6], [0, 0, 2, 2]])
 def test_boxes_of_any_shape_are_found(box):
-    truths, told = [truth([box], [0])], [said([box], [0], [0.9])]
-    assert coco_precision(coco_matched(told, truths, 1)[0]) == pytest.approx(1)
-    assert voc_precision(voc_matched(told, truths, 1)[0]) == pytest.approx(1)
+    truths, found = [truth([box], [0])], [detections([box], [0], [0.9])]
+    assert coco_precision(coco_matched(found, truths, 1)[0]) == pytest.approx(1)
+    assert voc_precision(voc_matched(found, truths, 1)[0]) == pytest.approx(1)
 
 
 def test_precision_of_many_draws_is_that_of_each_alone():
     rng = np.random.default_rng(1)
     truths = [truth([[0, 0, 20, 20]], [0]) for _ in range(6)]
-    told = [said([[k, 0, 20 + k, 20]], [0], [0.9 - 0.1 * k]) for k in range(6)]
+    found = [detections([[k, 0, 20 + k, 20]], [0], [0.9 - 0.1 * k]) for k in range(6)]
     weights = rng.integers(0, 3, (7, 6))
     for matched, precision in (
-        (coco_matched(told, truths, 1)[0], coco_precision),
-        (voc_matched(told, truths, 1)[0], voc_precision),
+        (coco_matched(found, truths, 1)[0], coco_precision),
+        (voc_matched(found, truths, 1)[0], voc_precision),
     ):
         together = precision(matched, weights=weights)
         alone = [precision(matched, weights=row[None])[:, 0] for row in weights]

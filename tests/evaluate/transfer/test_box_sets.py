@@ -45,9 +45,9 @@ def test_difficult_objects_and_crowds_do_not_count(tmp_path):
     truth = open_boxes(folder)[1].truths[0]
     assert (truth.ignored.tolist(), truth.crowd.tolist()) == ([True], [False])
     file = write_coco(tmp_path / "coco") / "annotations" / "instances_val2017.json"
-    told = json.loads(file.read_text())
-    told["annotations"][0]["iscrowd"] = 1
-    file.write_text(json.dumps(told))
+    found = json.loads(file.read_text())
+    found["annotations"][0]["iscrowd"] = 1
+    file.write_text(json.dumps(found))
     truth = open_boxes(tmp_path / "coco")[1].truths[0]
     assert (truth.ignored[0], truth.crowd[0]) == (True, True)
 

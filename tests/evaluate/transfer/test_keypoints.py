@@ -76,11 +76,11 @@ def test_a_joint_moves_with_its_dot_and_changes_sides_in_a_mirror(two_dots):
     swapped = 0
     for number in range(12):
         frames, truth = looks.training(np.array([0]), np.random.default_rng(number))
-        frame, said = frames[0].numpy(), truth[0].numpy()
+        frame, predicted = frames[0].numpy(), truth[0].numpy()
         centres = np.stack([_centre(frame[k]) / 96 for k in range(2)])
-        mirrored = np.abs(centres[::-1] - said).max() < np.abs(centres - said).max()
+        mirrored = np.abs(centres[::-1] - predicted).max() < np.abs(centres - predicted).max()
         swapped += mirrored
-        np.testing.assert_allclose(centres[::-1] if mirrored else centres, said, atol=0.005)
+        np.testing.assert_allclose(centres[::-1] if mirrored else centres, predicted, atol=0.005)
     assert 0 < swapped < 12
 
 
@@ -106,12 +106,12 @@ def test_the_mean_pose_does_not_look(people):
 
 def test_a_small_made_problem_is_learned_to_near_perfection(people):
     train, test, _ = divide(people)
-    judged = evaluated_people(people, test, choose_unit(people))
+    evaluated = evaluated_people(people, test, choose_unit(people))
     start, looks = vision_encoder(), PoseInputs(people, 48, PLAIN)
     before = weights_digest(start)
     network = fit(start, looks, train, Pose(steps=80, batch_size=16, width=16), 1e-2)
-    found = pck(errors_of(predict(network, looks, judged.items), judged), 0.2)
-    blind = pck(errors_of(mean_pose(people, train)[None].repeat(len(judged.items), 0), judged), 0.2)
+    found = pck(errors_of(predict(network, looks, evaluated.items), evaluated), 0.2)
+    blind = pck(errors_of(mean_pose(people, train)[None].repeat(len(evaluated.items), 0), evaluated), 0.2)
     assert found > 0.95
     assert blind < 0.35
     assert weights_digest(start) == before
@@ -141,11 +141,17 @@ def test_rows_have_interval_chance_control_and_what_was_dropped(people, tmp_path
     torso[40] = np.nan
     some = replace(people, torso=torso)
     test = np.arange(36, 50)
-    judged = evaluated_people(some, test, choose_unit(some))
+    evaluated = evaluated_people(some, test, choose_unit(some))
     looks = PoseInputs(some, 32)
     choices = Pose(steps=2, batch_size=4, width=8, rates=(1e-2, 1e-3))
     outcome = evaluate_keypoints(
-        vision_encoder(), looks, np.arange(36), judged, choices, Context("test", command="avssl …", draws=50), seeds=2
+        vision_encoder(),
+        looks,
+        np.arange(36),
+        evaluated,
+        choices,
+        Context("test", command="avssl …", draws=50),
+        seeds=2,
     )
     rows = {(row.name, row.metric): row for row in outcome.rows}
     mean = rows["trained", "pck@0.2"]
@@ -157,23 +163,24 @@ def test_rows_have_interval_chance_control_and_what_was_dropped(people, tmp_path
     assert "learning rate" in mean.note
     assert "1 people without torso" in rows["mean-pose", "pck@0.2"].note
     nose = rows["trained/nose", "pck@0.2"]
-    assert nose.n == np.isfinite(some.joints[judged.items][:, 4, 0]).sum() < 13
+    assert nose.n == np.isfinite(some.joints[evaluated.items][:, 4, 0]).sum() < 13
     assert {("random", "pck-auc@0..0.2"), ("gain", "pck@0.2-difference"), ("mean-pose/nose", "pck@0.2")} <= set(rows)
-    draw_keypoints(tmp_path / "k.png", "test", looks, judged, outcome.points, outcome.errors)
+    draw_keypoints(tmp_path / "k.png", "test", looks, evaluated, outcome.points, outcome.errors)
     assert Image.open(tmp_path / "k.png").width > 600
 
 
 def test_errors_by_hand_become_rows_by_hand(people):
-    judged = evaluated_people(people, np.arange(4), choose_unit(people))
+    evaluated = evaluated_people(people, np.arange(4), choose_unit(people))
     errors = np.full((4, 5), 0.1)
     errors[0], errors[1, 1:] = 0.3, np.nan  # 5 wrong of 16
     blind = np.where(np.isnan(errors), np.nan, 1.0)
-    rows = {row.name: row for row in keypoint_rows({"trained": [errors]}, blind, judged, Context("t", draws=50), {})}
+    rows = {row.name: row for row in keypoint_rows({"trained": [errors]}, blind, evaluated, Context("t", draws=50), {})}
     assert rows["trained/left-shoulder"].value == 0.75
     assert rows["trained/nose"].value == pytest.approx(2 / 3)
     assert rows["trained/nose"].method == "wilson"
     figures = {
-        row.metric: row for row in keypoint_rows({"trained": [errors]}, blind, judged, Context("t", draws=50), {})[:2]
+        row.metric: row
+        for row in keypoint_rows({"trained": [errors]}, blind, evaluated, Context("t", draws=50), {})[:2]
     }
     assert figures["pck@0.2"].value == pytest.approx(11 / 16)
     assert figures["pck@0.2"].chance == 0
@@ -181,8 +188,8 @@ def test_errors_by_hand_become_rows_by_hand(people):
 
 
 def test_where_all_is_right_the_interval_is_that_of_so_many_people(people):
-    judged = evaluated_people(people, np.arange(10), choose_unit(people))
-    row = keypoint_rows({"trained": [np.zeros((10, 5))]}, np.ones((10, 5)), judged, Context("t", draws=50), {})[0]
+    evaluated = evaluated_people(people, np.arange(10), choose_unit(people))
+    row = keypoint_rows({"trained": [np.zeros((10, 5))]}, np.ones((10, 5)), evaluated, Context("t", draws=50), {})[0]
     assert (row.value, row.method) == (1, "wilson")
     assert (row.low, row.high) == pytest.approx((0.7225, 1), abs=1e-4)
 

@@ -33,11 +33,11 @@ def test_axes_in_another_order_or_with_another_sign_are_seen(truth):
 
 
 def test_angles_by_hand():
-    said = np.array([[1, 0, 0], [0, 2, 0], [1, 1, 0], [0, 0, 0]], float).T.reshape(3, 2, 2)
+    predicted = np.array([[1, 0, 0], [0, 2, 0], [1, 1, 0], [0, 0, 0]], float).T.reshape(3, 2, 2)
     true = np.array([[1, 0, 0], [1, 0, 0], [3, 0, 0], [0, 0, 1]], float).T.reshape(3, 2, 2)
-    np.testing.assert_allclose(angles(said, true), [0, 90, 45, 90])
-    np.testing.assert_allclose(angles(said, true, [[True, False], [True, False]]), [0, 45])
-    assert len(angles(said, np.zeros_like(true))) == 0  # a truth without length is none
+    np.testing.assert_allclose(angles(predicted, true), [0, 90, 45, 90])
+    np.testing.assert_allclose(angles(predicted, true, [[True, False], [True, False]]), [0, 45])
+    assert len(angles(predicted, np.zeros_like(true))) == 0  # a truth without length is none
 
 
 def test_bars_are_strict_and_figures_are_pooled_over_pixels():

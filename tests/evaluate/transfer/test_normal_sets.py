@@ -1,4 +1,4 @@
-"""Normals are read the same from every layout; what does not fit is said in one line."""
+"""Normals are read the same from every layout; what does not fit is reported in one line."""
 
 from __future__ import annotations
 

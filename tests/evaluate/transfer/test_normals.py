@@ -48,9 +48,9 @@ def test_normals_of_shaded_surfaces_are_learned_on_a_frozen_encoder(surfaces, tm
     start = encoder()
     before = weights_digest(start)
     choices = replace(SMALL, clusters=clusters, steps=steps, rate=rate)
-    judged = evaluate_normals({"trained": start}, train, test, choices)
-    rows = {(row.name, row.metric): row for row in normal_rows(judged, test, Context("t", draws=200))}
-    assert weights_digest(start) == weights_digest(judged.networks["trained"].encoder) == before
+    evaluated = evaluate_normals({"trained": start}, train, test, choices)
+    rows = {(row.name, row.metric): row for row in normal_rows(evaluated, test, Context("t", draws=200))}
+    assert weights_digest(start) == weights_digest(evaluated.networks["trained"].encoder) == before
     trained = rows["trained", "angle-mean"]
     assert trained.value < limit
     assert rows["trained", "within-30"].value > 0.97
@@ -58,7 +58,7 @@ def test_normals_of_shaded_surfaces_are_learned_on_a_frozen_encoder(surfaces, tm
     assert trained.chance == min(blind, rows["blind/mean-map", "angle-mean"].value) > 20
     assert trained.high < 12 and trained.clusters == 12 and trained.unit == "picture"
     assert trained.n == sum(int(one.valid.sum()) for one in test)
-    draw_normals(tmp_path / "sheet.png", "surfaces", test, judged.networks, 48)
+    draw_normals(tmp_path / "sheet.png", "surfaces", test, evaluated.networks, 48)
     assert (tmp_path / "sheet.png").stat().st_size > 20_000
 
 
@@ -66,9 +66,9 @@ def test_normals_of_shaded_surfaces_are_learned_on_a_frozen_encoder(surfaces, tm
 def test_an_encoder_of_any_kind_predicts_unit_vectors_at_the_size_of_the_truth(surfaces, name):
     train, _ = surfaces
     few = Normals(steps=1, batch_size=1, side=96 if name.startswith("alexnet") else 48, width=8)
-    said = predict_normals(fit_normals(encoder(name=name), train, few, 0), train[0], few.side)
-    assert said.shape == train[0].normals.shape
-    np.testing.assert_allclose(np.linalg.norm(said, axis=0), 1, atol=1e-5)
+    predicted = predict_normals(fit_normals(encoder(name=name), train, few, 0), train[0], few.side)
+    assert predicted.shape == train[0].normals.shape
+    np.testing.assert_allclose(np.linalg.norm(predicted, axis=0), 1, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_decoder_and_a_fine_tuned_encoder_learns(surfaces):
@@ -87,8 +87,8 @@ def test_the_same_seed_gives_the_same_decoder_and_a_fine_tuned_encoder_learns(su
 def test_rows_have_the_gain_of_each_metric_and_the_range_of_seeds(surfaces):
     train, test = surfaces
     few = Normals(steps=1, batch_size=2, side=48, width=8, seeds=2)
-    judged = evaluate_normals({"trained": encoder(0), "random": encoder(1)}, train, test, few)
-    rows = {(row.name, row.metric): row for row in normal_rows(judged, test, Context("t", draws=50))}
+    evaluated = evaluate_normals({"trained": encoder(0), "random": encoder(1)}, train, test, few)
+    rows = {(row.name, row.metric): row for row in normal_rows(evaluated, test, Context("t", draws=50))}
     for metric in ("angle-mean", "angle-median", "angle-rmse", "within-11.25", "within-22.5", "within-30"):
         row = rows["trained", metric]
         seeds = [rows[f"trained/seed{k}", metric].value for k in (0, 1)]

@@ -53,8 +53,8 @@ def test_a_head_box_of_30_by_40_is_a_unit_of_30_pixels():
     diagonal = np.array([math.hypot(30, 40)])
     np.testing.assert_allclose(head_unit(diagonal), [30])
     truth = np.zeros((1, 3, 2))
-    said = np.array([[[15, 0], [0, 15.1], [9, 12]]])  # 15, 15.1 and 15 pixels away
-    errors = errors_in_units(said, truth, head_unit(diagonal))
+    predicted = np.array([[[15, 0], [0, 15.1], [9, 12]]])  # 15, 15.1 and 15 pixels away
+    errors = errors_in_units(predicted, truth, head_unit(diagonal))
     np.testing.assert_allclose(pck_by_joint(errors, 0.5), [1, 0, 1])
 
 

@@ -215,11 +215,11 @@ def test_lsp_and_its_extension_are_distinguished(tmp_path):
 
 def test_coco_counts_pixels_from_0_and_boxes_from_the_edge(tmp_path):
     file = write_people(tmp_path, 4)
-    told = json.loads(file.read_text())
-    told["annotations"][1]["iscrowd"] = 1
-    told["annotations"][2]["keypoints"] = [0] * 15
-    told["annotations"][0] |= {"bbox": [10, 20, 8, 16], "keypoints": [12, 24, 2, 0, 0, 0, 1, 2, 1, 12, 34, 2, 0, 0, 0]}
-    file.write_text(json.dumps(told))
+    found = json.loads(file.read_text())
+    found["annotations"][1]["iscrowd"] = 1
+    found["annotations"][2]["keypoints"] = [0] * 15
+    found["annotations"][0] |= {"bbox": [10, 20, 8, 16], "keypoints": [12, 24, 2, 0, 0, 0, 1, 2, 1, 12, 34, 2, 0, 0, 0]}
+    file.write_text(json.dumps(found))
     people = open_people(file)
     assert len(people) == 2
     np.testing.assert_array_equal(people.joints[0, [0, 2]], [[12, 24], [1, 2]])
