@@ -26,7 +26,7 @@ def help_text(name: str, summary: str, example: str, groups: Mapping[str, Sequen
         groups: options by title.
         width: of a line at most; None is the terminal's, or :data:`WIDTH` where there is none.
     """
-    width = width or max(NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
+    width = width or terminal_width()
     placed = [option for options in groups.values() for option in options if option.positional]
     parts = [f"usage: {' '.join([name, *map(_place, placed), '[options]'])}", *_wrapped(summary, width)]
     if placed:
@@ -52,12 +52,29 @@ def listing(name: str, place: str, what: str, known: Mapping[str, str], example:
         known: the names, with a line of help each.
         example: lines that can be typed.
     """
-    width = max(map(len, known))
-    lines = "\n".join(f"  {each:{width}}   {help}" for each, help in known.items())
+    width = terminal_width()
+    indent = max(map(len, known)) + 5
+    lines = [
+        textwrap.fill(
+            f"  {each:{indent - 2}}{help}",
+            width,
+            subsequent_indent=" " * indent,
+            break_on_hyphens=False,
+        )
+        for each, help in known.items()
+    ]
     return (
-        f"usage: {name} {place} [options]\n\n{what}\n\n{place.lower()}s:\n{lines}\n\n"
+        "\n\n".join([f"usage: {name} {place} [options]", *_wrapped(what, width), f"{place.lower()}s:"])
+        + "\n"
+        + "\n".join(lines)
+        + "\n\n"
         f"{name} {place} --help lists the options of a {place.lower()}\n\n{_example(example)}\n"
     )
+
+
+def terminal_width() -> int:
+    """Characters of a line: the terminal's, within bounds; :data:`WIDTH` where there is none."""
+    return max(NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
 
 
 def _example(text: str) -> str:

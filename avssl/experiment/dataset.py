@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 class PuzzleModel(nn.Module):
     """A task's network with its loss: a batch goes in by name, the loss and what is worth logging come out::
 
-        model(**data.collate([data[0], data[1]]))  # {"loss": …, "accuracy": …}, scalars; the loss has a gradient
+        model(data.collate([data[0], data[1]]))  # {"loss": …, "accuracy": …}, scalars; the loss has a gradient
+
+    A batch may also come as keywords, as Hugging Face's Trainer passes it: ``model(**batch)``.
 
     Make it when the task knows its statistics, see :class:`PuzzleDataset`.
 
@@ -40,13 +42,15 @@ class PuzzleModel(nn.Module):
 
     def __init__(self, task: Task) -> None:
         super().__init__()
+        if not isinstance(task, Task):
+            raise UserError("PuzzleModel wants a task that is made, such as the .task of a PuzzleDataset")
         self.task = task
         self.encoders = task.make_encoders()
         self.network = task.network(self.encoders)
 
-    def forward(self, **batch: Any) -> dict[str, Tensor]:
-        """The loss of a batch of ``collate``, and the task's measures, detached."""
-        losses = self.task.loss(self.network, batch)
+    def forward(self, batch: Batch | None = None, /, **fields: Any) -> dict[str, Tensor]:
+        """The loss of a batch of ``collate``, or of its fields, and the task's measures, detached."""
+        losses = self.task.loss(self.network, fields if batch is None else batch)
         return {"loss": losses.loss} | {name: value for name, value in losses.measures.items() if name != "loss"}
 
 
@@ -83,6 +87,9 @@ class PuzzleDataset(Dataset[Any]):
         fit: bool = False,
         on_bad_file: OnBadFile = "raise",
     ) -> None:
+        if not isinstance(task, Task):
+            made = f"avssl.task({task!r})" if isinstance(task, str) else 'such as avssl.task("rotation")'
+            raise UserError(f"PuzzleDataset wants a task that is made: {made}")
         name = str(media) if isinstance(media, str | Path) else "the collection"
         opened = open_source(str(media)) if isinstance(media, str | Path) else media
         self.task = task

@@ -12,6 +12,7 @@ from avssl.errors import UserError
 from avssl.evaluate.core.rows import ResultRow, read_rows
 from avssl.installation import install_hint
 from avssl.report.notebook import rows_html
+from avssl.report.tables import rows_text
 
 if TYPE_CHECKING:
     import pandas
@@ -47,6 +48,12 @@ class Results(list[ResultRow]):
         """The rows of one file: ``run.results.of("controls")``."""
         chosen = [row for row, name in zip(self, self.files, strict=True) if name == file]
         return Results(chosen, [file] * len(chosen))
+
+    def __repr__(self) -> str:
+        """A table, as wide as the terminal."""
+        return rows_text(self) if self else "no rows"
+
+    __str__ = __repr__
 
     def _repr_html_(self) -> str:
         return rows_html(self, self.files)

@@ -79,6 +79,11 @@ def encoder(
         return _with_colours(found, mean or about.get("mean"), std or about.get("std"))
     if weights is not None:
         raise UserError(f"weights fit a network that is named timm:NAME or torchvision:NAME, not {spec}")
+    if not place.is_dir():
+        raise UserError(
+            f"no encoder is called {str(spec)!r}; give timm:NAME, torchvision:NAME, FILE.onnx, the folder of a run, or "
+            "a torch module"
+        )
     return _of_run(place, role)
 
 

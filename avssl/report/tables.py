@@ -109,9 +109,9 @@ def print_rows(
         if _width(narrow, screen) <= screen.width:
             break
     screen.print(Text(heading, "bold"), narrow, sep="\n\n", end="\n\n")
-    for row, note in zip(rows, notes, strict=True):
-        if note:
-            screen.print(Padding(Text(f"{row.name}: {note}"), (0, 0, 0, 2)))
+    below = [f"{row.name}: {note}" for row, note in zip(rows, notes, strict=True) if note]
+    for line in dict.fromkeys(below):  # a network with several metrics has its note once
+        screen.print(Padding(Text(line), (0, 0, 0, 2)))
 
 
 def _width(table: Table, screen: Console) -> int:

@@ -63,6 +63,7 @@ def test_an_encoder_stands_beside_random_weights_and_nothing_is_written(
     rows = avssl.evaluate("knn", vision_encoder(), pictures, neighbours=3)
     assert {"trained/conv1", "random/conv1", "trained", "random", "pixels", "gain"} <= {row.name for row in rows}
     assert not list((tmp_path / "empty").iterdir())
+    assert {row.command for row in rows} == {""}, "no command line names an object"
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 6, 3, 2, 1))
     out = tmp_path / "out"

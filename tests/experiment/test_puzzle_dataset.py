@@ -107,3 +107,16 @@ def test_an_open_collection_is_taken_and_what_is_of_no_use_is_left_out(clips: Pa
         some[3]
     with pytest.raises(UserError, match="no such file or folder"):
         avssl.PuzzleDataset(avssl.task("rotation"), clips / "nowhere")
+
+
+def test_a_model_takes_a_batch_whole_or_as_keywords(data: avssl.PuzzleDataset) -> None:
+    model = avssl.PuzzleModel(data.task).eval()
+    batch = data.collate([data[0], data[1]])
+    assert torch.equal(model(batch)["loss"], model(**batch)["loss"])
+
+
+def test_the_name_of_a_task_is_refused_where_a_task_is_wanted(clips: Path) -> None:
+    with pytest.raises(UserError, match=r"avssl\.task\('rotation'\)"):
+        avssl.PuzzleDataset("rotation", clips)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="wants a task that is made"):
+        avssl.PuzzleModel("rotation")  # type: ignore[arg-type]

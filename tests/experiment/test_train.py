@@ -15,6 +15,7 @@ import avssl
 from avssl import tasks
 from avssl.cli.main import main
 from avssl.errors import UserError
+from avssl.experiment.result_list import Results
 
 TINY = {
     **{"width": 4, "side": 32, "bands": 16, "batch_size": 4, "workers": 0, "prepare": False, "validation_puzzles": 4},
@@ -66,6 +67,13 @@ def test_the_run_gives_its_results_history_encoders_and_pictures(trained: avssl.
     assert set(run.encoders["vision"].state_dict()) == set(load_file(run.path / "encoders" / "vision.safetensors"))
     assert run.sheet().width > 100 and run.curves().width > 100
     assert run.trained().steps == 2
+
+
+def test_results_print_as_a_table(trained: avssl.Run) -> None:
+    lines = str(trained.results).splitlines()
+    assert len([line for line in lines if line.startswith(" untrained ")]) == 1
+    assert "95 % interval" in lines[1] and "ResultRow" not in repr(trained.results)
+    assert str(Results()) == "no rows"
 
 
 def test_results_are_a_frame_where_pandas_is(trained: avssl.Run) -> None:

@@ -50,6 +50,11 @@ def test_the_encoders_of_a_run_and_any_module_keep_one_protocol():
     assert not isinstance(nn.Linear(2, 2), Encoder)
 
 
+def test_a_name_that_is_no_encoder_is_refused_with_what_there_is():
+    with pytest.raises(UserError, match=r"no encoder is called 'resnett'; give timm:NAME, .* the folder of a run"):
+        avssl.encoder("resnett")
+
+
 def test_a_module_is_given_normalised_pictures_and_says_its_stages():
     net = convolutions()
     encoder = avssl.encoder(net, side=SIDE, features=lambda net, x: {"first": net[0](x), "last.one": net(x)})

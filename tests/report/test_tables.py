@@ -45,6 +45,12 @@ def test_on_a_terminal_of_80_columns_no_figure_and_no_name_is_broken(before: str
     assert sum(SEEN in line for line in lines) == (1 if before else 0)
 
 
+def test_on_a_narrow_terminal_the_note_of_a_network_with_several_metrics_stands_once():
+    file = io.StringIO()
+    print_rows(rows("") + rows(""), "Held out", file, width=80)
+    assert file.getvalue().count("vision-only: sees the picture, hears nothing") == 1
+
+
 def test_a_log_keeps_each_row_with_its_note_on_one_line_and_says_once_what_all_notes_say():
     file = io.StringIO()
     print_rows(rows(SEEN + "; "), "Held out", file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -142,6 +143,8 @@ def evaluate(
         encoder = _encoder(run_or_encoder)
     made = build(get(protocol).Options, asked, f"avssl.evaluate({protocol!r}, …): ")
     outcome = outcome_of(protocol, made, encoder=encoder)
+    if encoder is not None:  # no command line can name an object
+        outcome = replace(outcome, rows=[replace(row, command="") for row in outcome.rows])
     write(outcome, getattr(made, "run", None), made.output)
     return Results(outcome.rows, [outcome.name] * len(outcome.rows))
 
