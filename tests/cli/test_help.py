@@ -83,7 +83,9 @@ def test_every_command_explains_itself_with_an_example(avssl: Call, command: str
 
 
 @pytest.mark.parametrize("width", [64, 80, 100])
-@pytest.mark.parametrize("command", ["prepare", "train", "train av-correspondence", "evaluate", "evaluate linear", "report"])
+@pytest.mark.parametrize(
+    "command", ["prepare", "train", "train av-correspondence", "evaluate", "evaluate linear", "report"]
+)
 def test_options_are_laid_out_as_wide_as_the_terminal_is(
     avssl: Call, monkeypatch: pytest.MonkeyPatch, command: str, width: int
 ):

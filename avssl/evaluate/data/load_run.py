@@ -142,7 +142,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         UserError: there is no run.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; --run needs the folder of a run, such as runs/quickstart")
+        raise UserError(f"{folder} is no folder; give the folder of a run, such as runs/quickstart")
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError:
