@@ -51,16 +51,16 @@ class MediaError(UserError):
         return (type(self), (self.path, self.reason, self.seconds))
 
 
-def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+def did_you_mean(name: object, known: Iterable[str], otherwise: str | None = None) -> str:
     """The end of an error about a name that there is not: "; did you mean 'rotation'?".
 
     Args:
-        name: what was asked for.
+        name: what was asked for, of whatever type.
         known: what there is.
         otherwise: what is said where nothing is near; by default all that there is, for "" nothing.
     """
     there = list(known)
-    near = difflib.get_close_matches(name, there, n=1)
+    near = difflib.get_close_matches(str(name), there, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
     if otherwise is None:

@@ -85,15 +85,17 @@ class Option:
 
     def refusal(self, value: Any) -> str | None:
         """What a value must be that lies outside the bounds ("must be at least 1"); None if it lies within."""
-        if value is None or not self.bounded:
+        if value is None:
             return None
         numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else (value,)
-        return None if all(map(self._within, numbers)) else self._rule()
+        # NaN compares as neither too small nor too large.
+        if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+            return "must be finite" if self.high is None and self.below is None else self._rule()
+        return None if not self.bounded or all(map(self._within, numbers)) else self._rule()
 
     def _within(self, number: float) -> bool:
         return (
-            math.isfinite(number)  # NaN compares as neither too small nor too large
-            and (self.low is None or number >= self.low)
+            (self.low is None or number >= self.low)
             and (self.above is None or number > self.above)
             and (self.high is None or number <= self.high)
             and (self.below is None or number < self.below)

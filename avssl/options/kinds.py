@@ -103,6 +103,8 @@ def converted(value: Any, kind: Any) -> Any:
         ValueError: it cannot be one.
     """
     kind, optional = without_none(kind)
+    if hasattr(value, "tolist"):  # arrays and scalars of numpy, torch and pandas as what they hold
+        value = value.tolist()
     if value is None and optional:
         return None
     if get_origin(kind) is Literal:
@@ -127,7 +129,10 @@ def _bool(value: Any) -> bool:
 def _int(value: Any) -> int:
     if isinstance(value, bool) or not (isinstance(value, str) or hasattr(value, "__index__")):
         raise ValueError(value)
-    return int(value)
+    number = int(value)
+    if abs(number) >= 2**64:  # no size, count or seed
+        raise OverflowError(value)
+    return number
 
 
 def _float(value: Any) -> float:
@@ -159,7 +164,7 @@ def _choice(value: Any, known: Sequence[Any]) -> Any:
 def _list(value: Any, kind: Any) -> Any:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",")] if value else []
-    elif not isinstance(value, Sequence):
+    elif not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
         value = [value]
     return get_origin(kind)(converted(each, get_args(kind)[0]) for each in value)
 

@@ -27,6 +27,8 @@ class Toy:
     widths: tuple[int, ...] = option((4,), "of layers")
     shares: Mapping[str, float] | None = option(None, "by name")
     weight: int | float | None = None
+    slope: float = 1.0
+    length: float = option(1.0, "seconds", above=0)
 
 
 GIVEN: dict[str, Any] = {"data": "clips/", "run": "runs/a"}
@@ -43,6 +45,10 @@ def test_what_is_not_given_keeps_its_default():
         ("side", np.int64(32), 32),
         ("side", "32", 32),
         ("side", None, None),
+        ("side", np.array(32), 32),
+        ("flip", np.True_, True),
+        ("widths", np.array([3, 4]), (3, 4)),
+        ("widths", np.array([], int), ()),
         ("rate", 2, 2.0),
         ("rate", np.float32(0.5), 0.5),
         ("rate", "1e-1", 0.1),
@@ -75,6 +81,13 @@ def test_a_value_becomes_one_of_its_option_s_type(name: str, value: object, buil
         ("rate", True, "rate needs a number, not True"),
         ("rate", 0.0, "rate (0) must be more than 0 and at most 10"),
         ("rate", float("nan"), "rate (nan) must be more than 0 and at most 10"),
+        ("side", np.array([32]), "side wants a whole number or None, not array([32])"),
+        ("side", 10**400, f"side wants a whole number or None, not {10**400}"),
+        ("side", np.float64(32.5), "side wants a whole number or None, not np.float64(32.5)"),
+        ("slope", float("nan"), "slope (nan) must be finite"),
+        ("length", float("inf"), "length (inf) must be finite"),
+        (3, 4, "no option is called 3"),
+        ("widths", b"ab", "widths wants whole numbers with commas between, not b'ab'"),
         ("workers", -3, "workers (-3) must not be negative"),
         ("erase", "befor", "erase needs one of before, off, not 'befor'; did you mean 'before'?"),
         ("erase", True, "erase needs one of before, off, not True"),
@@ -86,7 +99,7 @@ def test_a_value_becomes_one_of_its_option_s_type(name: str, value: object, buil
         ("shares", [1], "shares needs names with numbers, such as {a: 1, b: 2} or None, not [1]"),
     ],
 )
-def test_a_wrong_value_is_one_line_that_says_what_is_wanted(name: str, value: object, message: str):
+def test_a_wrong_value_is_one_line_that_says_what_is_wanted(name: Any, value: object, message: str):
     with pytest.raises(UserError) as caught:
         build(Toy, GIVEN | {name: value}, "here: ")
     assert str(caught.value) == f"here: {message}"
