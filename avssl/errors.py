@@ -39,12 +39,13 @@ class MediaError(UserError):
         seconds: the moment that was asked for on the media's clock, if there was one.
     """
 
-    def __init__(self, path: str, reason: str, seconds: float | None = None) -> None:
+    # A reason by default: torch's loader raises what a worker met anew, from its text alone.
+    def __init__(self, path: str, reason: str = "", seconds: float | None = None) -> None:
         self.path = path
         self.reason = reason
         self.seconds = seconds
         moment = "" if seconds is None else f" at {seconds:.3f} s"
-        super().__init__(f"{path}{moment}: {reason}")
+        super().__init__(f"{path}{moment}: {reason}" if reason else path)
 
     def __reduce__(self) -> tuple[type[MediaError], tuple[str, str, float | None]]:
         # Pickled with its own arguments, so that it survives the way back from a loader worker.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, get_args
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +74,8 @@ class PuzzleDataset(Dataset[Any]):
         on_bad_file: a file that cannot be read: "raise", or "skip" for the puzzle that the trainer takes in its place.
 
     Raises:
-        UserError: data of which nothing can be used, or a task that has not learned what it must know of its data.
+        UserError: data of which nothing can be used, a task that has not learned what it must know of its data, or an
+            argument of another type.
     """
 
     def __init__(
@@ -90,11 +91,12 @@ class PuzzleDataset(Dataset[Any]):
         if not isinstance(task, Task):
             made = f"avssl.task({task!r})" if isinstance(task, str) else 'such as avssl.task("rotation")'
             raise UserError(f"PuzzleDataset wants a task that is made: {made}")
+        _refuse_other_types(media, seed, on_bad_file)
         name = str(media) if isinstance(media, str | Path) else "the collection"
         opened = open_source(str(media)) if isinstance(media, str | Path) else media
         self.task = task
         self.media = usable(opened, task, name)
-        self.seed = seed
+        self.seed = int(seed)
         if fit:
             task.fit_statistics(self.media, seed)
         elif task.needs_statistics():
@@ -147,7 +149,24 @@ class PuzzleDataset(Dataset[Any]):
         return self.task.sheet([self[index]])
 
     def _repr_html_(self) -> str:
-        return html.section(repr(self)[1:-1], html.picture(self.sheet()))
+        try:
+            cards: object = html.picture(self.sheet())
+        except UserError as error:  # a file that has gone must not fill the cell with a traceback
+            cards = str(error)
+        return html.section(repr(self)[1:-1], cards)
 
     def __repr__(self) -> str:
         return f"<{len(self)} puzzles of {self.task.name}, seed {self.seed}, epoch {self.epoch}>"
+
+
+def _refuse_other_types(media: object, seed: object, on_bad_file: object) -> None:
+    """What would else fail far from its cause, or draw other puzzles than were meant."""
+    if not (isinstance(media, str | Path) or hasattr(media, "facts")):
+        raise UserError(
+            f"PuzzleDataset needs the name of data or an open collection, not {type(media).__name__}; "
+            "avssl.open(…) makes one of a list of files"
+        )
+    if not isinstance(seed, SupportsIndex) or isinstance(seed, bool):
+        raise UserError(f"seed needs a whole number, not {seed!r}")
+    if on_bad_file not in get_args(OnBadFile):
+        raise UserError(f"on_bad_file needs one of {', '.join(get_args(OnBadFile))}, not {on_bad_file!r}")

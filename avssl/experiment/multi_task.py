@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,10 @@ def request_of(task: AnyTask | Sequence[AnyTask], asked: Mapping[str, Any], comm
         return request_of_several((), asked, command)
     if isinstance(task, str | Task):
         return request_of_one(task, asked, command)
-    return request_of_several(task, asked, command)
+    several = list(task) if isinstance(task, Iterable) else [task]
+    if not isinstance(task, Iterable) or not all(isinstance(one, str | Task) for one in several):
+        raise UserError(f"the name of a task is wanted, one made by avssl.task, or a list of these, not {task!r}")
+    return request_of_several(several, asked, command)
 
 
 def request_of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], command: str | None = None) -> Request:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avssl.errors import UserError
 from avssl.evaluate.data.load_run import config_of_task, open_run, read_config
 from avssl.experiment.options import MULTI_TASK
 from avssl.experiment.result_list import Results
@@ -112,18 +113,22 @@ class Run:
     def _repr_html_(self) -> str:
         last = self.history[-1:] or [{}]
         steps = f", {last[0]['step']} steps" if last[0] else ", no step logged yet"
-        curves = html.picture(self.curves()) if (self.path / "curves.png").exists() else ""
+        try:
+            curves: object = html.picture(self.curves()) if (self.path / "curves.png").exists() else ""
+        except UserError as error:
+            curves = str(error)
         return html.section(f"{' and '.join(self.tasks)} in {self.path}{steps}", curves, rows_html(self.results))
 
     def _picture(self, name: str) -> Image:
         from PIL import Image
 
-        from avssl.errors import UserError
-
         if not (self.path / name).exists():
             raise UserError(f"{self.path} has no {name} yet; it is drawn when a training ends")
-        with Image.open(self.path / name) as picture:
-            return picture.convert("RGB")
+        try:
+            with Image.open(self.path / name) as picture:
+                return picture.convert("RGB")
+        except OSError:
+            raise UserError(f"{self.path / name} is damaged; the command of the training draws it again") from None
 
 
 class Encoders(Mapping[str, "Encoder"]):

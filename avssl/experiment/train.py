@@ -54,6 +54,6 @@ def train(
             "that is open already goes into avssl.PuzzleDataset"
         )
     places = {"data": data, "out": out, "init": init, "config": config}
-    asked = {name: str(place) for name, place in places.items() if place is not None} | options
+    asked = {name: place for name, place in places.items() if place is not None} | options
     request = request_of(task, asked, command)
     return Run(request.out, run_request(request))

@@ -17,7 +17,7 @@ from avssl.experiment.options import ControlOptions, open_folder
 from avssl.experiment.request import Request
 from avssl.media.skip_bad_files import each_bad_file_once, on_readable
 from avssl.system.console import duration, headed, log
-from avssl.system.files import read_json
+from avssl.system.files import read_json, writing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -309,7 +309,8 @@ def run_request(request: Request) -> dict[str, Any] | None:
     with ExitStack() as stack:
         # A run that is there is compared with what is asked before hours of preparing data; a new one only
         # begins once the data are known to be good.
-        there = (request.out / "config.yaml").exists()
+        with writing(request.out):  # a name that is too long shows here
+            there = (request.out / "config.yaml").exists()
         folder = _folder(request, stack) if there else None
         jobs = _jobs(request)
         folder = folder or _folder(request, stack)

@@ -146,7 +146,10 @@ def _float(value: Any) -> float:
 def _str(value: Any) -> str:
     if not isinstance(value, str | os.PathLike):
         raise ValueError(value)
-    return os.fspath(value)
+    text = os.fspath(value)
+    if not isinstance(text, str) or "\0" in text:  # no system has such a name
+        raise ValueError(value)
+    return text
 
 
 _SCALARS = {bool: _bool, int: _int, float: _float, str: _str}

@@ -71,7 +71,7 @@ def whole_path(path: Path) -> Iterator[Path]:
     partial = _partial(path)
     with writing(path):
         try:
-            _make_folder(path.parent)
+            make_folder(path.parent)
             yield partial
             _sync(partial)
             partial.replace(path)
@@ -83,8 +83,9 @@ def whole_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """:func:`whole_path`, opened."""
-    with whole_path(path) as partial, partial.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+    """:func:`whole_path`, opened; text is UTF-8, names that are not are written with JSON's own escapes."""
+    as_text = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
+    with whole_path(path) as partial, partial.open(mode, **as_text) as file:  # type: ignore[call-overload]
         yield file
 
 
@@ -106,7 +107,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     partial = _partial(path)
     with writing(path):
         try:
-            _make_folder(partial)
+            make_folder(partial)
             yield partial
             for file in partial.iterdir():
                 _sync(file)
@@ -145,7 +146,7 @@ def locked(folder: Path, waiting: Callable[[], None] | None = None) -> Iterator[
         UserError: no space, no right to write, or a read-only disk.
     """
     with writing(folder):
-        _make_folder(folder)
+        make_folder(folder)
         lock = FileLock(folder / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -234,8 +235,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _make_folder(folder: Path) -> None:
-    """
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there yet.
+
     Raises:
         UserError: the system makes no folders there (/proc, a drive that is not there).
     """

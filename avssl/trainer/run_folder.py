@@ -14,7 +14,16 @@ import yaml
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.system.files import UNFINISHED, read_json, remove_unfinished, take_lock, write_json, write_whole, writing
+from avssl.system.files import (
+    UNFINISHED,
+    make_folder,
+    read_json,
+    remove_unfinished,
+    take_lock,
+    write_json,
+    write_whole,
+    writing,
+)
 from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.distributed import is_writer
 from avssl.trainer.environment import describe_environment
@@ -62,7 +71,7 @@ class RunFolder:
         self._unlock: Callable[[], None] | None = None
         if self.writes:
             with writing(self.path):
-                self.path.mkdir(parents=True, exist_ok=True)
+                make_folder(self.path)
                 _refuse_something_else(self.path)
                 self._unlock = take_lock(self.path / _LOCK)
             if self._unlock is None:

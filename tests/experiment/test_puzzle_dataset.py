@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, DistributedSampler
 
 import avssl
@@ -120,3 +121,29 @@ def test_the_name_of_a_task_is_refused_where_a_task_is_wanted(clips: Path) -> No
         avssl.PuzzleDataset("rotation", clips)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="wants a task that is made"):
         avssl.PuzzleModel("rotation")  # type: ignore[arg-type]
+
+
+def test_a_bad_file_that_a_worker_meets_can_be_caught_as_any_other(tmp_path: Path) -> None:
+    for name in "ab":
+        Image.new("RGB", (40, 40), (9, 9, 9)).save(tmp_path / f"{name}.png")
+    data = avssl.PuzzleDataset(avssl.task("rotation", side=32), tmp_path)
+    (tmp_path / "a.png").write_bytes(b"junk")
+    with pytest.raises(MediaError, match=r"a\.png.*changed since it was indexed"):
+        list(DataLoader(data, 2, collate_fn=data.collate, num_workers=1))
+    assert "changed since it was indexed" in data._repr_html_()  # a cell shows the line, not a traceback
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"media": None}, "needs the name of data or an open collection, not NoneType"),
+        ({"media": ["a.png"]}, "not list; avssl.open"),
+        ({"seed": "3"}, "seed needs a whole number, not '3'"),
+        ({"seed": 1.5}, "seed needs a whole number, not 1.5"),
+        ({"on_bad_file": "ignore"}, "on_bad_file needs one of raise, skip, not 'ignore'"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_where_it_is_given(clips: Path, change: dict[str, Any], message: str):
+    asked: dict[str, Any] = {"task": avssl.task("rotation"), "media": clips} | change
+    with pytest.raises(UserError, match=message):
+        avssl.PuzzleDataset(**asked)

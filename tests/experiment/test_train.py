@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -186,3 +187,28 @@ def test_the_lines_go_to_the_logger_and_can_be_silenced(
         avssl.train("av-correspondence", clips, tmp_path / "quiet", **options)
     assert not caplog.messages
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("task", [None, 3, avssl.task, ["rotation", None], Path("rotation")])
+def test_what_is_no_task_is_refused_in_one_line(task: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the name of a task is wanted, one made by avssl.task, or a list of these"):
+        avssl.train(task, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("place", ["out", "init", "config"])
+def test_a_place_that_is_no_name_is_refused_not_written_to(place: str) -> None:
+    for value in (3, ["runs/a"], "runs/a\0b"):
+        with pytest.raises(UserError, match=f"^{place} needs text or None, not "):
+            avssl.train("rotation", **{place: value})
+
+
+@pytest.mark.parametrize(
+    ("out", "message"), [("x" * 300, "this name is too long"), ("/proc/avssl/run", "nothing can be made there")]
+)
+def test_a_place_where_no_run_can_be_is_refused_in_one_line(
+    out: str, message: str, clips: Path, tmp_path: Path
+) -> None:
+    if out.startswith("/proc") and not Path("/proc").is_dir():
+        pytest.skip("no /proc")
+    with pytest.raises(UserError, match=message):
+        avssl.train("rotation", clips, tmp_path / out, steps=1, side=32, workers=0, device="cpu", controls=False)

@@ -31,6 +31,12 @@ def colours(path: Path) -> set[tuple[int, ...]]:
         return {tuple(pixel) for pixel in np.asarray(image.convert("RGB")).reshape(-1, 3)}
 
 
+@pytest.mark.parametrize("title", ["caf\udce9", "a$_$b"])
+def test_a_name_that_is_no_utf_8_or_holds_dollars_can_be_a_title(tmp_path: Path, title: str):
+    draw_curves(lines(), tmp_path / "curves.png", title=title)
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
 def test_curves_show_training_validation_and_chance(tmp_path: Path):
     draw_curves(lines(), tmp_path / "curves.png", chance={"loss": math.log(2), "accuracy": 0.5}, title="toy")
     assert {(0x2F, 0x6F, 0xAD), (0xC4, 0x50, 0x1B), (0x7C, 0x85, 0x92)} <= colours(tmp_path / "curves.png")

@@ -13,7 +13,7 @@ import pytest
 
 from avssl.errors import UserError
 from avssl.system import files
-from avssl.system.files import UNFINISHED, remove_unfinished, take_lock, whole_path, write_whole
+from avssl.system.files import UNFINISHED, read_json, remove_unfinished, take_lock, whole_path, write_json, write_whole
 
 
 def fail_to_sync(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
@@ -103,3 +103,10 @@ def test_a_forked_worker_that_outlives_its_process_holds_no_lock(tmp_path: Path)
             free()
         finally:
             os.kill(worker, 9)
+
+
+def test_json_keeps_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")
+    write_json(tmp_path / "a.json", {"file": name, "title": "é"})
+    assert read_json(tmp_path / "a.json") == {"file": name, "title": "é"}
+    assert "é" in (tmp_path / "a.json").read_text(encoding="utf-8")

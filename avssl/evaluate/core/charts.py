@@ -113,7 +113,8 @@ def write_charts(charts: Sequence[Sequence[Chart | None]], path: Path, title: st
     """
     figure, axes = _figure(len(charts), len(charts[0]), 110, (5.6, 3.9))
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
+        readable = title.encode("utf-8", "replace").decode()  # a name need not be UTF-8, what is drawn must
+        figure.suptitle(readable, parse_math=False, x=0.01, ha="left", fontsize=11, color=INK)
     for row, places in zip(charts, axes, strict=True):
         for chart, place in zip(row, places, strict=True):
             if chart is None:

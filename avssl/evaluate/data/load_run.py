@@ -151,6 +151,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder / 'config.yaml'} cannot be read; copy it again from the run") from None
     if not isinstance(config, dict) or not isinstance(config.get("task"), str):
         raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no task")
+    several = config.get("tasks", [])
+    if config["task"] == "multi-task" and not (several and isinstance(several, list)):
+        raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no tasks")
     return config
 
 
