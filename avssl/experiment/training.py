@@ -312,12 +312,32 @@ def run_request(request: Request) -> dict[str, Any] | None:
         with writing(request.out):  # a name that is too long shows here
             there = (request.out / "config.yaml").exists()
         folder = _folder(request, stack) if there else None
+        _refuse_early(request, begun=there)
         jobs = _jobs(request)
         folder = folder or _folder(request, stack)
         train_jobs(
             jobs, request.options, request.control, folder, request.command, sharing=request.sharing, init=request.init
         )
         return None if folder.writes else dict(request.config)
+
+
+def _refuse_early(request: Request, begun: bool) -> None:
+    """Refuse a device, a network or weights that are not there before data are prepared, which may take hours.
+
+    Raises:
+        UserError: as the training itself.
+    """
+    from avssl.trainer.devices import choose_precision, named_device
+    from avssl.trainer.initial_encoders import encoders_from
+    from avssl.trainer.seeds import own_random_state
+
+    choose_precision(request.options.precision, named_device(request.options.device))
+    tasks = [part.task for part in request.parts]
+    with own_random_state():
+        for task in tasks:
+            task.make_encoders()
+        if request.init is not None and not begun:
+            encoders_from(request.init, tasks)
 
 
 def _folder(request: Request, stack: ExitStack) -> RunFolder:

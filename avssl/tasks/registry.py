@@ -71,7 +71,8 @@ def get(name: str) -> type[Task]:
         _import_file(name, _own_files()[name])
     if name in _registered:
         return _registered[name]
-    raise UserError(f"no task is called {name!r}{did_you_mean(name, names())}")
+    hint = f"there are: {', '.join(names())}; files of your own tasks are named in AVSSL_TASKS"
+    raise UserError(f"no task is called {name!r}{did_you_mean(name, names(), hint)}")
 
 
 def _own_files() -> dict[str, Path]:

@@ -19,13 +19,23 @@ _KNOWN = "use auto, cpu, cuda, cuda:1 or mps"
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The device of this name; "auto" is a CUDA GPU if there is one, else the CPU.
+    """The device of this name, made ready; "auto" is a CUDA GPU if there is one, else the CPU.
 
     Of several processes on one machine each takes the GPU of its own local rank.
 
     Raises:
         UserError: there is no such device.
     """
+    device = named_device(name, local_rank)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        # TF32 in what stays fp32 under autocast: 10 bits of mantissa, as bf16 has 7.
+        torch.set_float32_matmul_precision("high")
+    return device
+
+
+def named_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device of :func:`choose_device`, untouched."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -47,9 +57,6 @@ def _cuda(device: torch.device, local_rank: int) -> torch.device:
     index = local_rank if device.index is None else device.index
     if index >= torch.cuda.device_count():
         raise UserError(f"--device cuda:{index}: this machine has {torch.cuda.device_count()}, counted from 0")
-    torch.cuda.set_device(index)
-    # TF32 in what stays fp32 under autocast: 10 bits of mantissa, as bf16 has 7.
-    torch.set_float32_matmul_precision("high")
     return torch.device("cuda", index)
 
 

@@ -274,6 +274,25 @@ def test_a_value_that_makes_no_sense_is_refused_before_the_data_are_opened(avssl
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--vision alexnett", "did you mean 'alexnet'?"),
+        ("--vision timn:vit_tiny", "give timm:NAME or torchvision:NAME"),
+        ("--device tpu", "no such device"),
+        ("--precision fp16 --device cpu", "use bf16 or fp32"),
+        ("--init nowhere", "nowhere holds no encoders to start from"),
+    ],
+)
+def test_a_network_or_device_that_is_not_there_is_refused_before_the_data_are_opened(
+    avssl: Call, tmp_path: Path, words: str, message: str
+):
+    data = tmp_path / "never-opened"
+    line = one_line(avssl("train", "rotation", "--data", data, "--out", tmp_path / "run", "--steps", "1", *words.split()))
+    assert message in line
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_batch_without_a_negative_and_a_single_source_are_refused_as_such(avssl: Call, clips: Path, tmp_path: Path):
     command = (*TRAIN, "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
     assert "give a --batch-size of two or more" in one_line(avssl(*command, "--data", clips, "--batch-size", "1"))
