@@ -15,5 +15,5 @@ for epoch in range(2):
     data.set_epoch(epoch)  # other puzzles of the same videos
     for batch in DataLoader(data, batch_size=4, collate_fn=data.collate):
         optimizer.zero_grad()
-        model(**batch)["loss"].backward()
+        model(batch)["loss"].backward()
         optimizer.step()

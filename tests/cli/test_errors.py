@@ -287,8 +287,8 @@ def test_a_value_that_makes_no_sense_is_refused_before_the_data_are_opened(avssl
 def test_a_network_or_device_that_is_not_there_is_refused_before_the_data_are_opened(
     avssl: Call, tmp_path: Path, words: str, message: str
 ):
-    data = tmp_path / "never-opened"
-    line = one_line(avssl("train", "rotation", "--data", data, "--out", tmp_path / "run", "--steps", "1", *words.split()))
+    places = ("--data", tmp_path / "never-opened", "--out", tmp_path / "run")
+    line = one_line(avssl("train", "rotation", *places, "--steps", "1", *words.split()))
     assert message in line
     assert not (tmp_path / "run").exists()
 
