@@ -75,10 +75,16 @@ class ModuleEncoder(nn.Module):
         return {"type": "module", "config": {"name": type(self.net).__name__, "features": state.hexdigest()}}
 
     def _on_example(self) -> OrderedDict[str, Tensor]:
-        training = self.training
+        training, example = self.training, self.example()
         try:
             with torch.no_grad():
-                return self.eval().stages(self.example().to(device_of(self)))
+                return self.eval().stages(example.to(device_of(self)))
+        except RuntimeError as error:  # torch's word for shapes that do not fit
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"{type(self.net).__name__} does not take an input of shape {tuple(example.shape)}: {reason}; "
+                "features=lambda module, x: … can reshape it"
+            ) from None
         finally:
             self.train(training)
 

@@ -55,6 +55,11 @@ def test_a_name_that_is_no_encoder_is_refused_with_what_there_is():
         avssl.encoder("resnett")
 
 
+def test_a_module_that_does_not_take_what_it_is_given_is_refused_with_the_shape_and_the_way_out():
+    with pytest.raises(UserError, match=r"Conv1d does not take an input of shape \(2, 8000\): .*; features=lambda"):
+        avssl.encoder(nn.Conv1d(1, 4, 80, 40), role="audio", rate=8000)
+
+
 def test_a_module_is_given_normalised_pictures_and_says_its_stages():
     net = convolutions()
     encoder = avssl.encoder(net, side=SIDE, features=lambda net, x: {"first": net[0](x), "last.one": net(x)})
