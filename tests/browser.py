@@ -52,6 +52,18 @@ class Opened:
         return max(found, 0)
 
 
+    def becomes(self, condition: str, seconds: float = 20) -> bool:
+        """Whether an expression of JavaScript comes true in time.
+
+        Not Playwright's wait_for_function, which needs the eval that the pages' policy forbids.
+        """
+        for _ in range(round(seconds * 10)):
+            if self.tab.evaluate(condition):
+                return True
+            self.tab.wait_for_timeout(100)
+        return False
+
+
 @contextmanager
 def opened(path: Path, size: tuple[int, int] = DESKTOP, **settings: Any) -> Iterator[Opened]:
     """Open an HTML file; ``settings`` are those of a Playwright context (``color_scheme="dark"``)."""

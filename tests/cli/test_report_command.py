@@ -31,7 +31,7 @@ def test_a_run_is_reported_and_its_retrieval_heard_from_there(avssl: Call, finis
         shown.tab.click("#retrieval a")
         assert min(shown.picture_widths()) > 0
         shown.tab.locator("button[data-sound]").first.click()
-        shown.tab.wait_for_function("player.currentTime > 0.1 && !player.paused", timeout=20_000)
+        assert shown.becomes("player.currentTime > 0.1 && !player.paused")
     assert shown.faults == []
 
 

@@ -145,11 +145,7 @@ def test_the_page_opens_in_a_browser_and_its_sound_plays(page, tmp_path):
         widths = shown.picture_widths()
         button = shown.tab.locator("button[data-sound]").first
         button.click()
-        for _ in range(200):  # not wait_for_function: the page's policy forbids eval, which that needs
-            if shown.tab.evaluate("player.currentTime > 0.1 && player.duration > 1 && !player.paused"):
-                break
-            shown.tab.wait_for_timeout(100)
-        assert shown.tab.evaluate("player.currentTime > 0.1")
+        assert shown.becomes("player.currentTime > 0.1 && player.duration > 1 && !player.paused")
         assert "playing" in button.get_attribute("class")
         button.click()
         assert shown.tab.evaluate("player.paused")
