@@ -51,7 +51,6 @@ class Opened:
         found: int = self.tab.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         return max(found, 0)
 
-
     def becomes(self, condition: str, seconds: float = 20) -> bool:
         """Whether an expression of JavaScript comes true in time.
 
