@@ -6,6 +6,7 @@ import errno
 import io
 import math
 import sys
+import textwrap
 from collections.abc import Container, Sequence
 from typing import IO
 
@@ -20,6 +21,9 @@ from avssl.evaluate.core.rows import ResultRow, is_share
 
 PIPE_WIDTH = 400
 """Columns where there is no terminal to ask: lines in a log stay whole."""
+
+SHORTEST = 8
+"""Characters of a line of a metric that is broken at its hyphens; in less rich breaks all columns as it can."""
 
 
 class _Console(Console):
@@ -102,16 +106,29 @@ def print_rows(
     if _width(wide, screen) <= screen.width:
         screen.print(wide)
         return
-    narrow = plain_table(headers, cells, right=range(2, 6))
-    narrow.show_edge = False
-    for gap in (1, 0):
-        narrow.padding = (0, gap, 0, 0)
-        if _width(narrow, screen) <= screen.width:
-            break
+    narrow = _narrow_table(headers, cells, screen)
     screen.print(Text(heading, "bold"), narrow, sep="\n\n", end="\n\n")
     below = [f"{row.name}: {note}" for row, note in zip(rows, notes, strict=True) if note]
     for line in dict.fromkeys(below):  # a network with several metrics has its note once
         screen.print(Padding(Text(line), (0, 0, 0, 2)))
+
+
+def _narrow_table(headers: Sequence[str], cells: Sequence[Sequence[str]], screen: Console) -> Table:
+    """The figures close together; where they still do not fit, metrics break at their hyphens."""
+
+    def table(rows: Sequence[Sequence[str]], gap: int) -> Table:
+        made = plain_table(headers, rows, right=range(2, 6))
+        made.show_edge, made.padding = False, (0, gap, 0, 0)
+        return made
+
+    for gap in (1, 0):
+        excess = _width(table(cells, gap), screen) - screen.width
+        if excess <= 0:
+            return table(cells, gap)
+    room = max(len(own[1]) for own in cells) - excess
+    if room < SHORTEST:
+        return table(cells, 0)
+    return table([[own[0], "\n".join(textwrap.wrap(own[1], room)), *own[2:]] for own in cells], 0)
 
 
 def _width(table: Table, screen: Console) -> int:

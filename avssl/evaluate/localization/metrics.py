@@ -130,7 +130,18 @@ def ciou(predicted: Mask, truth: Map) -> float:
     """Σ of the truth inside the prediction / (Σ of the truth + predicted pixels where the truth is 0).
 
     The IoU for a binary truth. An empty truth with an empty prediction, 0/0, is 0 here; published code gives NaN.
+
+    Args:
+        predicted: (h, w).
+        truth: (h, w), 0..1.
+
+    Raises:
+        ValueError: their shapes differ.
     """
+    if predicted.shape != truth.shape:
+        raise ValueError(
+            f"the prediction is {predicted.shape} and the truth {truth.shape}; enlarge the map to the truth's size first"
+        )
     within = truth[predicted]
     inside = float(within.sum())
     whole = float(truth.sum()) + len(within) - int(np.count_nonzero(within))

@@ -103,6 +103,11 @@ def test_nothing_to_hit_is_no_hit_and_no_miss() -> None:
     assert metrics.ciou(np.ones((4, 4), bool), np.zeros((4, 4))) == 0.0
 
 
+def test_a_map_coarser_than_the_truth_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ValueError, match=r"\(14, 14\) and the truth \(224, 224\); enlarge the map"):
+        metrics.ciou(np.ones((14, 14), bool), np.ones((224, 224)))
+
+
 def test_a_map_that_is_not_finite_is_refused() -> None:
     for bad in (np.nan, np.inf):
         m = GRID.copy()
