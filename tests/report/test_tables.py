@@ -55,9 +55,9 @@ def test_on_a_narrow_terminal_a_long_metric_breaks_at_its_hyphens():
     file = io.StringIO()
     long = ResultRow("trained", "accuracy-one-visible", 0.531, 0.43, 1.0, 3072, 0.5, "test", 0)
     print_rows([long, *rows("")], "Held out", file, width=80)
-    lines = [line.split() for line in file.getvalue().splitlines()]
-    assert ["trained", "accuracy-one-", *"53.1 % 43.0 % – 100.0 % 50.0 % 3072 at chance".split()] in lines
-    assert ["visible"] in lines
+    lines = [" ".join(line.split()) for line in file.getvalue().splitlines()]
+    assert "trained accuracy-one- 53.1 % 43.0 % – 100.0 % 50.0 % 3072 at chance" in lines
+    assert "visible" in lines
 
 
 def test_a_log_keeps_each_row_with_its_note_on_one_line_and_says_once_what_all_notes_say():

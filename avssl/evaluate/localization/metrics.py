@@ -140,7 +140,7 @@ def ciou(predicted: Mask, truth: Map) -> float:
     """
     if predicted.shape != truth.shape:
         raise ValueError(
-            f"the prediction is {predicted.shape} and the truth {truth.shape}; enlarge the map to the truth's size first"
+            f"the prediction is {predicted.shape} and the truth {truth.shape}; enlarge the map first"
         )
     within = truth[predicted]
     inside = float(within.sum())
