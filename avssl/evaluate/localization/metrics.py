@@ -139,9 +139,7 @@ def ciou(predicted: Mask, truth: Map) -> float:
         ValueError: their shapes differ.
     """
     if predicted.shape != truth.shape:
-        raise ValueError(
-            f"the prediction is {predicted.shape} and the truth {truth.shape}; enlarge the map first"
-        )
+        raise ValueError(f"the prediction is {predicted.shape} and the truth {truth.shape}; enlarge the map first")
     within = truth[predicted]
     inside = float(within.sum())
     whole = float(truth.sum()) + len(within) - int(np.count_nonzero(within))
