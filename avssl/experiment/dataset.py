@@ -88,10 +88,7 @@ class PuzzleDataset(Dataset[Any]):
         fit: bool = False,
         on_bad_file: OnBadFile = "raise",
     ) -> None:
-        if not isinstance(task, Task):
-            made = f"avssl.task({task!r})" if isinstance(task, str) else 'such as avssl.task("rotation")'
-            raise UserError(f"PuzzleDataset wants a task that is made: {made}")
-        _refuse_other_types(media, seed, on_bad_file)
+        _refuse_other_types(task, media, seed, on_bad_file)
         name = str(media) if isinstance(media, str | Path) else "the collection"
         opened = open_source(str(media)) if isinstance(media, str | Path) else media
         self.task = task
@@ -159,8 +156,11 @@ class PuzzleDataset(Dataset[Any]):
         return f"<{len(self)} puzzles of {self.task.name}, seed {self.seed}, epoch {self.epoch}>"
 
 
-def _refuse_other_types(media: object, seed: object, on_bad_file: object) -> None:
+def _refuse_other_types(task: object, media: object, seed: object, on_bad_file: object) -> None:
     """What would else fail far from its cause, or draw other puzzles than were meant."""
+    if not isinstance(task, Task):
+        made = f"avssl.task({task!r})" if isinstance(task, str) else 'such as avssl.task("rotation")'
+        raise UserError(f"PuzzleDataset needs a task that is made: {made}")
     if not (isinstance(media, str | Path) or hasattr(media, "facts")):
         raise UserError(
             f"PuzzleDataset needs the name of data or an open collection, not {type(media).__name__}; "
