@@ -119,7 +119,7 @@ def test_a_model_takes_a_batch_whole_or_as_keywords(data: avssl.PuzzleDataset) -
 def test_the_name_of_a_task_is_refused_where_a_task_is_wanted(clips: Path) -> None:
     with pytest.raises(UserError, match=r"avssl\.task\('rotation'\)"):
         avssl.PuzzleDataset("rotation", clips)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="wants a task that is made"):
+    with pytest.raises(UserError, match="needs a task that is made"):
         avssl.PuzzleModel("rotation")  # type: ignore[arg-type]
 
 
