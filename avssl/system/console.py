@@ -37,13 +37,18 @@ _muted: ContextVar[bool] = ContextVar("muted", default=False)
 
 def log(text: str) -> None:
     """A line for the person who waits; of several processes only the first speaks."""
-    if os.environ.get("RANK", "0") != "0" or _muted.get():
+    if _silent():
         return
     if not LOGGER.hasHandlers():
         print_lines()
     if LOGGER.level == logging.NOTSET:  # else the root's level, WARNING, holds
         LOGGER.setLevel(logging.INFO)
     LOGGER.info(_heading.get() + text)
+
+
+def _silent() -> bool:
+    """Of several processes the first speaks, and none while :func:`quiet` holds."""
+    return os.environ.get("RANK", "0") != "0" or _muted.get()
 
 
 def print_lines() -> None:
@@ -123,7 +128,7 @@ def progress(what: str, unit: str = "files", shown: ShowProgress = None) -> Iter
     if callable(shown):
         yield shown
         return
-    bar = Bar("none" if shown is False else "auto")
+    bar = Bar("none" if shown is False or _silent() else "auto")
     began = time.monotonic()
 
     def update(done: int, total: int) -> None:

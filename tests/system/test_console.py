@@ -26,6 +26,17 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is_and_what_is_l
     assert capsys.readouterr() == ("", "preparing: 2 of 5 clips, 18.0 s left\npreparing: 4 of 5 clips, 6.0 s left\n")
 
 
+def test_of_several_processes_only_the_first_shows_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "LINE_EVERY_SECONDS", 0.0)
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        with progress("preparing") as on_progress:
+            on_progress(2, 2)
+    assert capsys.readouterr().err == "preparing: 2 of 2 files\n"
+
+
 def test_on_a_terminal_it_is_a_bar_that_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", terminal := Terminal())

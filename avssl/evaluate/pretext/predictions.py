@@ -13,6 +13,7 @@ from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
+from avssl.system.console import counting
 from avssl.tasks.base import Answers, Task
 
 # Held-out puzzles have an epoch of their own, so that no training key names the same puzzle.
@@ -108,14 +109,16 @@ def predict(
     truth: list[Tensor] = []
     clusters: list[tuple[str, ...]] = []
     kept: list[Any] = []
-    for puzzles, batch in batches(task, networks, media, keys, device=device, size=batch_size):
-        clusters += [task.clusters(puzzle) for puzzle in puzzles]
-        if keep is not None:
-            kept += [keep(puzzle) for puzzle in puzzles]
-        for network, mine in zip(networks, scores, strict=True):
-            answers = task.answers(network, batch)
-            mine.append(answers.scores.float().cpu())
-        truth.append(answers.truth.cpu())
+    with counting("evaluating", len(keys), "puzzles") as done:
+        for puzzles, batch in batches(task, networks, media, keys, device=device, size=batch_size):
+            clusters += [task.clusters(puzzle) for puzzle in puzzles]
+            if keep is not None:
+                kept += [keep(puzzle) for puzzle in puzzles]
+            for network, mine in zip(networks, scores, strict=True):
+                answers = task.answers(network, batch)
+                mine.append(answers.scores.float().cpu())
+            truth.append(answers.truth.cpu())
+            done(len(puzzles))
     together = torch.cat(truth)
     return [Predictions(Answers(torch.cat(mine), together), clusters, kept) for mine in scores]
 

@@ -143,3 +143,10 @@ def test_an_accuracy_is_of_the_puzzles_chosen_and_its_interval_knows_their_sourc
 
 def test_puzzles_that_come_round_exactly_alike_count_once():
     assert distinct(Numbered(), [3, 1, 3, 2, 1]) == [3, 1, 2]
+
+
+def test_a_long_evaluation_shows_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr("avssl.system.console.LINE_EVERY_SECONDS", 0.0)
+    predict(Numbered(), [nn.Identity()], None, held_out_keys(5, 10), batch_size=5)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["evaluating: 5 of 10 puzzles", "evaluating: 10 of 10 puzzles"]
