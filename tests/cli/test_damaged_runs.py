@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from small_runs import TINY, Result
 
 import avssl as package
 from avssl.errors import UserError
+from avssl.trainer.recorder import Recorder
+from avssl.trainer.signals import Stopped
 
 STEPS = ("--steps", "2", *TINY)
 
@@ -136,6 +140,28 @@ def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(
     assert avssl("train", "av-correspondence", "--data", clips, "--out", run, *STEPS).status == 0
     for there, here in zip(_weights(finished), _weights(run), strict=True):
         assert torch.equal(there, here)
+
+
+def test_a_run_that_was_stopped_is_evaluated_as_far_as_it_went(
+    avssl: Callable[..., Result], run: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(run)
+    monkeypatch.setattr(Recorder, "after_step", _interrupted(Recorder.after_step))
+    options = {"steps": 9, "side": 32, "width": 4, "batch_size": 4, "workers": 0, "prepare": False, "controls": False}
+    with pytest.raises(Stopped):
+        package.train("rotation", clips, run, **options)
+    assert avssl("evaluate", "rotation", "--run", run, "--data", clips, "--puzzles", "8").status == 0
+
+
+def _interrupted(after_step: Callable[..., None]) -> Callable[..., None]:
+    signals = iter([signal.SIGINT])  # a second one ends the process at once
+
+    def interrupt(*args: object) -> None:
+        for number in signals:
+            os.kill(os.getpid(), number)
+        after_step(*args)
+
+    return interrupt
 
 
 def _weights(run: Path) -> list[torch.Tensor]:

@@ -67,7 +67,8 @@ def open_run(path: str | Path, task_name: str | None = None) -> TrainedTask:
         raise UserError(f"{folder} has saved nothing yet; let it train on with: avssl train {name} --out {folder} …")
     _refuse_changed(folder, whole, checkpoint)
     tally = checkpoint["tally"]
-    if not tally["finished"] and any((folder / "encoders").glob("*.json")):  # written when a training is finished
+    # Encoders are also written when a training is stopped; the curves are drawn only when it is finished.
+    if not tally["finished"] and (folder / "curves.png").exists():
         raise UserError(
             f"the last checkpoint of {folder} is missing: its training is finished, and the newest there is of "
             f"step {tally['step']}; copy checkpoints/ again from the run, or continue with: avssl train {name} …"
