@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from avssl.experiment import sources as data_sources
 from avssl.experiment.data import open_source
+from avssl.experiment.options import AUDITED_ITEMS
 from avssl.options import argument, option
 from avssl.system.console import progress
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import Audit
     from avssl.tasks.base import Task
-
-ITEMS = 1000
-"""So many items are measured; of more a sample, drawn from the seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +27,7 @@ class AuditOptions(data_sources.SourceOptions):
     json: str | None = option(None, "also write the audit to this file", metavar="FILE")
     html: str | None = option(None, "also write one HTML page", metavar="FILE")
     fast: bool = option(False, "skip the planted leaks, which train the controls")
-    items: int = option(ITEMS, "measure at most N items, a sample if there are more", low=1)
+    items: int = option(AUDITED_ITEMS, "measure at most N items, a sample if there are more", low=1)
     seed: int = option(0, "seed of samples, probes and planted leaks")
 
 

@@ -61,6 +61,9 @@ class MultiTaskOptions:
     by_chance: bool = option(True, "divide each loss by its value at chance, so that all start near 1")
 
 
+AUDITED_ITEMS = 1000
+"""Of so many items an audit measures all, of more a sample drawn from its seed."""
+
 DEFAULT_STEPS = 1000
 """Of a training for which no --steps, --epochs or --minutes is given."""
 

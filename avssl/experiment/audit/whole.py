@@ -19,7 +19,7 @@ from avssl.experiment.audit.page import as_json, html
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
 from avssl.experiment.audit.screen import lines
 from avssl.experiment.audit.steps import Steps
-from avssl.experiment.audit_options import ITEMS
+from avssl.experiment.options import AUDITED_ITEMS
 from avssl.media.facts import Media
 from avssl.media.indexing.summary import common_root, summarize
 from avssl.media.selection import Concatenated, Subset
@@ -57,7 +57,7 @@ def audit(
     *,
     sources: str = "content",
     fast: bool = False,
-    items: int = ITEMS,
+    items: int = AUDITED_ITEMS,
     seed: int = 0,
     names: tuple[str, str | None] | None = None,
     on_progress: Progress | None = None,
