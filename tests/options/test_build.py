@@ -87,7 +87,7 @@ def test_a_value_becomes_one_of_its_option_s_type(name: str, value: object, buil
         ("slope", float("nan"), "slope (nan) must be finite"),
         ("length", float("inf"), "length (inf) must be finite"),
         (3, 4, "no option is called 3"),
-        ("widths", b"ab", "widths needs whole numbers with commas between, not b'ab'"),
+        ("widths", b"ab", "widths needs whole numbers separated by commas, not b'ab'"),
         ("workers", -3, "workers (-3) must not be negative"),
         ("erase", "befor", "erase needs one of before, off, not 'befor'; did you mean 'before'?"),
         ("erase", True, "erase needs one of before, off, not True"),
