@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, Protocol, Self, TypeGuard, runtime_checkable
 
 import torch
@@ -172,3 +173,47 @@ def refuse_frozen(encoder: Encoder) -> None:
 
 def _name(module: object) -> str:
     return f"{type(module).__module__}.{type(module).__qualname__}"
+
+
+def check_encoder(encoder: ImageEncoder | WaveformEncoder) -> None:
+    """Try an encoder that others wrote on two inputs of zeros, in eval mode.
+
+    Raises:
+        UserError: its ``stages`` are not maps (N, C, h, w) by name, the same names each time.
+    """
+    who = f"{type(encoder).__name__}.stages"
+    pictures = is_image_encoder(encoder)
+    shape = (3, encoder.side, encoder.side) if pictures else (_samples(waveform_encoder(encoder)),)
+    zeros = torch.zeros(2, *shape, device=device_of(encoder))
+    with torch.no_grad(), in_eval_mode(encoder):
+        first, again = encoder.stages(zeros), encoder.stages(zeros)
+    if not isinstance(first, Mapping) or not first:
+        raise UserError(f"{who} must give maps by name, such as {{'conv5': …}}, not {type(first).__name__}")
+    for name, one in first.items():
+        if not isinstance(name, str) or not name or set(name) & set("/\\\0"):
+            raise UserError(f"{who} names a stage {name!r}; a name is text without slashes, since files bear it")
+        found = tuple(one.shape) if isinstance(one, Tensor) else type(one).__name__
+        if not isinstance(one, Tensor) or one.ndim != 4 or len(one) != 2 or not one.numel() or one.is_complex():
+            raise UserError(
+                f"{who} must give real maps (N, C, h, w); of 2 inputs {name!r} is {found}; avssl.encoder(module, "
+                "features=…) makes maps of tokens and vectors"
+            )
+    if list(first) != list(again):
+        raise UserError(f"{who} must name the same stages each time, not {list(first)} and then {list(again)}")
+
+
+def _samples(encoder: WaveformEncoder) -> int:
+    return round(encoder.rate * encoder.seconds)
+
+
+@contextmanager
+def in_eval_mode(encoder: object) -> Iterator[None]:
+    """Eval mode within the block; after it each part is in the mode it had, as a training around it needs."""
+    modes = [(part, part.training) for part in encoder.modules()] if isinstance(encoder, nn.Module) else []
+    if isinstance(encoder, nn.Module):
+        encoder.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training

@@ -51,11 +51,10 @@ class OnnxNetwork(nn.Module):
             import onnxruntime
         except ImportError:
             raise UserError(f"{called}: to read ONNX onnxruntime is missing: {install_hint('export')}") from None
-        from onnxruntime.capi import onnxruntime_pybind11_state as states
-
         try:
             self.session = onnxruntime.InferenceSession(self.data, providers=["CPUExecutionProvider"])
-        except (states.Fail, states.InvalidProtobuf, states.InvalidGraph, states.NotImplemented) as error:
+            self.session.get_inputs(), self.session.get_outputs()  # names that damage made no UTF-8 show here
+        except _failures() as error:
             raise UserError(f"{called} is no ONNX file that onnxruntime runs: {str(error).splitlines()[0]}") from None
 
     @property
@@ -72,7 +71,11 @@ class OnnxNetwork(nn.Module):
             fed = fed.astype(np.float16)
         only_one = self.input.shape[0] == 1  # exported without a batch dimension that may vary
         batches = [fed[k : k + 1] for k in range(len(fed))] if only_one else [fed]
-        found = [self.session.run(self.outputs, {self.input.name: one}) for one in batches]
+        try:
+            found = [self.session.run(self.outputs, {self.input.name: one}) for one in batches]
+        except _failures() as error:
+            shape, first = tuple(fed.shape), str(error).splitlines()[0]
+            raise UserError(f"{self.name} does not compute an input of the shape {shape}: {first}") from None
         arrays = (np.concatenate(parts) for parts in zip(*found, strict=True))
         tensors = (torch.from_numpy(one).float().to(x.device) for one in arrays)
         return OrderedDict(zip(self.outputs, tensors, strict=True))
@@ -87,6 +90,14 @@ class OnnxNetwork(nn.Module):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._open(self.name)
         self.input = self.session.get_inputs()[0]
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises of a file or an input."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    return (UnicodeDecodeError, *(getattr(states, name) for name in names))
 
 
 class OnnxImages(ImageModule):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import SupportsIndex
 
 import torch
 from torch import nn
@@ -120,7 +121,9 @@ def _of_module(
     if role == "vision":
         if side is None:
             raise UserError("avssl.encoder(module) needs side=…, the pixels of the square pictures that it takes")
-        return ImageModule(net, features, side=side, mean=mean or MEAN, std=std or STD).eval()
+        if not isinstance(side, SupportsIndex) or int(side) < 1:
+            raise UserError(f"side needs a whole number of pixels, not {side!r}")
+        return ImageModule(net, features, side=int(side), mean=mean or MEAN, std=std or STD).eval()
     if front_end is not None:
         config = front_end if isinstance(front_end, FrontEndConfig) else front_end.config
         rate, seconds = rate or config.rate, config.seconds

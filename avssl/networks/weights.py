@@ -46,7 +46,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             found: Any = load_file(file)
         else:
             found = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, ValueError) as error:
+    except pickle.UnpicklingError:  # torch's own words advise to run the code
+        raise UserError(f"{path} holds no weights that can be read without running code") from None
+    except (SafetensorError, RuntimeError, OSError, EOFError, LookupError, ValueError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path} holds no weights that can be read without running code: {first}") from None
     for name in NESTED:
@@ -54,9 +56,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             found = found[name]
     if not isinstance(found, dict) or not found or not all(isinstance(one, Tensor) for one in found.values()):
         raise UserError(f"{path} holds no weights; they are tensors by name, as state_dict() gives them")
-    if all(name.startswith("module.") for name in found):  # saved from under DataParallel
-        found = {name.removeprefix("module."): one for name, one in found.items()}
-    return {str(name): one for name, one in found.items()}
+    tensors: dict[str, Tensor] = {str(name): one for name, one in found.items()}
+    if all(name.startswith("module.") for name in tensors):  # saved from under DataParallel
+        tensors = {name.removeprefix("module."): one for name, one in tensors.items()}
+    return tensors
 
 
 def load_weights(encoder: VisionEncoder, path: str | Path) -> VisionEncoder:

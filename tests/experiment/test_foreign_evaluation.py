@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from probe_media import vision_encoder, write_pictures, write_run, write_sounds
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 import avssl
 from avssl.errors import UserError
@@ -76,3 +78,59 @@ def test_a_module_of_spectrograms_is_probed_on_sounds(tmp_path):
     sounds = write_sounds(tmp_path / "sounds", each=6)
     rows = avssl.evaluate("linear", hears, sounds, folds="fold", iterations=3)
     assert {"trained", "random", "mfcc"} <= {row.name for row in rows}
+
+
+class Foreign(nn.Module):
+    """An encoder of somebody else's, with one convolution."""
+
+    role, channels, side = "vision", 4, 32
+
+    def __init__(self, give: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.give, self.conv = give, nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Dropout(0.5))
+        self.calls = 0
+
+    def stages(self, x: Tensor) -> Any:
+        self.calls += 1
+        return self.give(self.conv(x.float()))
+
+    def describe(self) -> dict[str, Any]:
+        return {"type": "foreign", "config": {}}
+
+
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (lambda maps: {"c": maps.mean((2, 3))}, r"maps \(N, C, h, w\); of 2 inputs 'c' is \(2, 4\)"),
+        (lambda maps: {"c": maps[:1]}, r"of 2 inputs 'c' is \(1, 4,"),
+        (lambda maps: {"c": maps[..., :0]}, r"'c' is \(2, 4, 15, 0\)"),
+        (lambda maps: {"c": maps.numpy()}, "'c' is ndarray"),
+        (lambda maps: maps, "must give maps by name, .* not Tensor"),
+        (lambda maps: {}, "must give maps by name"),
+        (lambda maps: {"a/../b": maps}, "a name is text without slashes"),
+        (lambda maps: {f"c{id(maps)}": maps}, "must name the same stages each time"),
+    ],
+)
+def test_an_encoder_whose_stages_are_no_maps_is_refused_before_anything_is_read(
+    give: Callable[[Tensor], Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        avssl.evaluate("linear", Foreign(give), data="nowhere")  # type: ignore[arg-type]
+
+
+def test_an_encoder_in_training_is_evaluated_in_eval_mode_and_trained_on(pictures: Path) -> None:
+    encoder = Foreign(lambda maps: {"c": maps}).train()
+    encoder.conv[0].eval()  # frozen by its owner
+    options: dict[str, Any] = {"penalties": [0.1], "iterations": 2, "device": "cpu"}
+    first, second = (
+        [row.value for row in avssl.evaluate("linear", encoder, data=pictures, **options)]  # type: ignore[arg-type]
+        for _ in range(2)
+    )
+    assert first == second  # no dropout
+    assert encoder.training and encoder.conv[1].training and not encoder.conv[0].training
+
+
+def test_a_run_and_an_encoder_at_once_are_refused(pictures: Path) -> None:
+    encoder = Foreign(lambda maps: {"c": maps})
+    with pytest.raises(UserError, match="a run or an encoder, not both"):
+        avssl.evaluate("linear", encoder, data=pictures, run="runs/a")  # type: ignore[arg-type]

@@ -139,3 +139,17 @@ def test_a_run_is_opened_by_its_role(tmp_path):
     assert is_image_encoder(avssl.encoder(run)) and is_waveform_encoder(avssl.encoder(run, role="audio"))
     with pytest.raises(UserError, match="has no audio encoder"):
         avssl.encoder(write_run(tmp_path / "seen"), role="audio")
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "message"),
+    [
+        (nn.Conv2d(1, 4, 3), {"side": SIDE}, r"^Conv2d does not take an input of shape \(2, 3, 32, 32\): "),
+        (convolutions(), {"side": 0}, "^side needs a whole number of pixels, not 0$"),
+        (convolutions(), {"side": "32"}, "^side needs a whole number of pixels, not '32'$"),
+        (convolutions(), {"side": float("nan")}, "^side needs a whole number of pixels, not nan$"),
+    ],
+)
+def test_what_a_module_cannot_take_is_one_line(module, options, message):
+    with pytest.raises(UserError, match=message):
+        avssl.encoder(module, **options)

@@ -246,3 +246,9 @@ def test_heads_for_boxes_joints_and_normals_stand_on_a_vit():
     channels = {name: count for name, (count, _) in stage_channels(vit, 64).items()}
     assert PoseNetwork(vit, channels, 3, 16, 8, frozen=True)(squares).shape == (2, 3, 16, 16)
     assert NormalsNetwork(vit, stage_scales(vit, [pictures]), 8)(pictures).shape == (2, 3, 32, 48)
+
+
+def test_weights_whose_names_are_numbers_are_those_of_another_network(tmp_path):
+    torch.save({1: torch.zeros(2)}, tmp_path / "weights.pt")
+    with pytest.raises(UserError, match=r"weights\.pt"):
+        avssl.encoder("torchvision:resnet18", weights=tmp_path / "weights.pt")

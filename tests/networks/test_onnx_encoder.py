@@ -97,3 +97,13 @@ def test_it_is_refused_where_an_encoder_learns_and_so_is_what_is_no_onnx_file(se
         with pytest.raises(UserError, match=why) as caught:
             avssl.encoder(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+def test_damage_to_an_onnx_file_is_one_line(seeing, tmp_path):
+    data = seeing.read_bytes()
+    broken = tmp_path / "broken.onnx"
+    name = onnx.load_model_from_string(data).graph.input[0].name.encode()
+    for damaged in (b"", data[:100], data[: len(data) // 2], data.replace(name, b"\xf1" + name[1:]), bytes(300)):
+        broken.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"broken\.onnx"):
+            avssl.encoder(broken)

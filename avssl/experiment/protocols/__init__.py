@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import shlex
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -142,20 +143,33 @@ def evaluate(
     elif run_or_encoder is not None:
         encoder = _encoder(run_or_encoder)
     made = build(get(protocol).Options, asked, f"avssl.evaluate({protocol!r}, …): ")
-    outcome = outcome_of(protocol, made, encoder=encoder)
+    if encoder is not None and getattr(made, "run", None):
+        raise UserError("give a run or an encoder, not both")
+    with _as_it_was(encoder):
+        outcome = outcome_of(protocol, made, encoder=encoder)
     if encoder is not None:  # no command line can name an object
         outcome = replace(outcome, rows=[replace(row, command="") for row in outcome.rows])
     write(outcome, getattr(made, "run", None), made.output)
     return Results(outcome.rows, [outcome.name] * len(outcome.rows))
 
 
-def _encoder(module: object) -> Encoder:
-    from avssl.networks.encoder import is_image_encoder, is_waveform_encoder
+def _as_it_was(encoder: Encoder | None) -> AbstractContextManager[None]:
+    """After an evaluation an encoder is in the mode it had: it may be in training."""
+    if encoder is None:
+        return nullcontext()
+    from avssl.networks.encoder import in_eval_mode
 
-    if not (is_image_encoder(module) or is_waveform_encoder(module)):
+    return in_eval_mode(encoder)
+
+
+def _encoder(module: object) -> Encoder:
+    from avssl.networks.encoder import check_encoder, is_image_encoder, is_waveform_encoder
+
+    if isinstance(module, type) or not (is_image_encoder(module) or is_waveform_encoder(module)):
         raise UserError(
             f"{type(module).__name__} is neither a run nor an encoder; avssl.encoder(module, side=224) makes one of it"
         )
+    check_encoder(module)
     return module
 
 
