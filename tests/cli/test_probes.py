@@ -83,7 +83,10 @@ def test_the_encoder_of_one_task_of_several_and_another_run_beside(avssl, pictur
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("knn",), "needs --run RUN"),
+        (
+            ("knn",),
+            "needs --run RUN, the folder of a finished run; or --encoder timm:NAME, torchvision:NAME or FILE.onnx",
+        ),
         (("linear", "--run", "{run}"), "needs --data D"),
         (("linear", "--run", "{run}", "--data", "{data}", "--encoder", "vison"), "did you mean 'vision'?"),
         (("linear", "--run", "{run}", "--data", "{data}", "--stages", "conv9"), "it has: conv1, conv2"),

@@ -67,6 +67,8 @@ _ENCODER = "vision, audio, vision-TASK of the run; or instead of a run timm:NAME
 class EncoderOptions(RunOptions):
     """Of protocols that evaluate one encoder of a run."""
 
+    needs_run = "--run RUN, the folder of a finished run; or --encoder timm:NAME, torchvision:NAME or FILE.onnx"
+
     encoder: str | None = option(None, _ENCODER + " (default: what fits)")
 
 
