@@ -123,6 +123,8 @@ def _one_line(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in _DISK:
         name = error.filename2 or error.filename  # of a rename the second is the one that the user knows
         return (f"{name}: " if name else "") + _DISK[error.errno]
+    if isinstance(error, ModuleNotFoundError) and error.name in ("torch", "torchvision"):
+        return f"the package {error.name} is not installed, which this command needs; pip install {error.name}"
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
         return "the GPU's memory is full; try a smaller --batch-size, or --accumulate 2"
     return None

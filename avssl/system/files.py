@@ -216,6 +216,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _partial(path: Path) -> Path:
+    if not path.name:  # "", "." and "/"
+        raise UserError(f"cannot write {path}: a folder of this name is in the way; give the name of a file")
     return path.with_name(f".{path.name}.{uuid4().hex[:8]}{UNFINISHED}")
 
 

@@ -400,3 +400,14 @@ def test_a_reader_of_the_list_that_has_gone_is_no_error(tmp_path: Path):
     ended = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_without_torch_a_command_that_needs_it_says_so_in_one_line(monkeypatch, capsys):
+    def missing(argv):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("avssl.cli.train.run", missing)
+    assert main(["train", "rotation"]) == 2
+    assert capsys.readouterr().err == (
+        "avssl: the package torch is not installed, which this command needs; pip install torch\n"
+    )

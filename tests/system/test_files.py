@@ -110,3 +110,9 @@ def test_json_keeps_names_that_are_no_utf_8(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"file": name, "title": "é"})
     assert read_json(tmp_path / "a.json") == {"file": name, "title": "é"}
     assert "é" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_what_names_no_file_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(UserError, match="give the name of a file"):
+        write_whole(Path(name), b"x")
