@@ -64,7 +64,8 @@ def audio_encoder(seed: int = 0) -> AudioEncoder:
 def write_run(folder: Path, task: str = "rotation", names: tuple[str, ...] = ("vision",)) -> Path:
     """A run folder with encoders under these names, each with weights of its own."""
     (folder / "encoders").mkdir(parents=True)
-    (folder / "config.yaml").write_text(f"task: {task}\n")
+    several = "tasks: [rotation, jigsaw]\n" if task == "multi-task" else ""
+    (folder / "config.yaml").write_text(f"task: {task}\n{several}")
     for seed, name in enumerate(names, start=5):
         made = audio_encoder(seed) if name.startswith("audio") else vision_encoder(seed)
         save_module(made, folder / "encoders" / name)
