@@ -43,7 +43,7 @@ class PuzzleModel(nn.Module):
     def __init__(self, task: Task) -> None:
         super().__init__()
         if not isinstance(task, Task):
-            raise UserError("PuzzleModel wants a task that is made, such as the .task of a PuzzleDataset")
+            raise UserError("PuzzleModel needs a task that is made, such as the .task of a PuzzleDataset")
         self.task = task
         self.encoders = task.make_encoders()
         self.network = task.network(self.encoders)

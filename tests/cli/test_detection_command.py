@@ -41,7 +41,7 @@ def test_fine_tuned_rows_have_a_file_of_their_own(avssl, tmp_path):
         (("--run", "{run}", "--data", "{data}", "--stage", "conv9"), "it has: conv1, conv2"),
         (("--run", "{run}", "--data", "{data}", "--anchors", "0,3"), "--anchors (0,3) must be more than 0"),
         (("--run", "{run}", "--data", "{data}", "--steps", "0"), "--steps (0) must be at least 1"),
-        (("--run", "{run}", "--data", "{data}", "--encoder", "audio"), "hears"),
+        (("--run", "{run}", "--data", "{data}", "--encoder", "audio"), "is of sound"),
         (("--run", "{run}", "--data", "{run}"), "laid out neither as VOC"),
     ],
 )

@@ -58,7 +58,7 @@ def test_fine_tuning_has_results_of_its_own(avssl, a_run, people, tmp_path):
     [
         ((), "needs --run RUN"),
         (("--run", "{run}"), "needs --data D"),
-        (("--run", "{run}", "--data", "{people}", "--encoder", "audio"), "--encoder audio hears"),
+        (("--run", "{run}", "--data", "{people}", "--encoder", "audio"), "--encoder audio is of sound"),
         (("--run", "{run}", "--data", "{people}", "--unit", "legs"), "--unit needs one of torso, head"),
         (("--run", "{run}", "--data", "{people}", "--unit", "head"), "has a head box"),
         (("--run", "{run}", "--data", "{people}", "--alpha", "0.123"), "must be a multiple of 0.01"),

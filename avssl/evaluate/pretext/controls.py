@@ -82,7 +82,7 @@ def run_controls(
     def held_out(part: Media) -> HeldOut:
         return HeldOut(part, pairs, options.seed, device, command)
 
-    log(f"evaluating on {len(test)} held-out items, beside random weights")
+    log(f"evaluating on {len(test)} items, beside random weights")
     rows = on_readable(test, lambda part: evaluate_trained(task, networks, held_out(part)), skip=skip)
     if not steps:
         return rows
