@@ -48,8 +48,8 @@ install: $(VENV)/.installed  ## the package and what it needs
 
 install-dev: $(VENV)/.installed-dev  ## the same with the tools of test and lint
 
-test: install-dev  ## environment, install, pytest: under ten minutes on two cores
-	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; under ten minutes on two cores,\
+test: install-dev  ## environment, install, pytest: about ten minutes on two idle cores
+	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; about ten minutes on two idle cores,\
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=15 $(PYTEST_ARGS))
 
 test-oldest: $(VENV)-oldest/.installed  ## the lowest versions that pyproject.toml allows: environment, tests; about ten minutes

@@ -287,3 +287,20 @@ def iter_frames(path: str, clock: Clock) -> Iterator[tuple[float, np.ndarray]]:
         painter = Painter(clock.width, clock.height, path)
         for number, frame in reader.all_frames():
             yield float(clock.frame_times[number]), painter.paint(frame)
+
+
+TAILS = {
+    "line-break": b"\n",
+    "junk": np.random.default_rng(5).integers(0, 255, 400, np.uint8).tobytes(),
+    "zeros": bytes(5_000),
+    "id3v2": b"ID3\x04\0\0\0\0\0\x1eTIT2\0\0\0\x14\0\0\x03a title of some sort",
+    "ape": b"APETAGEX\xd0\x07\0\0\x20\0\0\0\0\0\0\0\0\0\0\x80" + bytes(8),
+    "lyrics3": b"LYRICSBEGIN[00:02]la la la000022LYRICS200",
+}
+"""What stands behind the last frame of files of sound."""
+
+
+def packet(data: bytes) -> av.Packet:
+    made = av.Packet(data)
+    made.pts, made.time_base = 0, Fraction(1, 44_100)
+    return made
