@@ -103,7 +103,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(call timed,Installing avssl and the tools of test and lint into $(VENV); two to six minutes the first time,\
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test$(comma)lint$(comma)docs$(comma)examples]')
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test$(comma)test-large$(comma)lint$(comma)docs$(comma)examples]')
 	@touch $@ $(VENV)/.installed
 
 $(VENV)-oldest/.installed: pyproject.toml | $(UV)
