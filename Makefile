@@ -8,19 +8,22 @@ PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 FUZZ_ARGS ?= --files 2000 --folders 10 --sets 300 --runs 300
 MUTANTS ?=
+BENCH ?=
 
 BIN := $(VENV)/bin
 RUN := runs/quickstart
 CONFIG := configs/small/av-correspondence-world.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart install install-dev test test-oldest test-newest test-newest-av lint format coverage mutants fuzz docs clean
+.PHONY: help quickstart install install-dev test test-oldest test-newest test-newest-av lint format coverage mutants fuzz bench bench-gpu docs clean
 
 # Both ends of what pyproject.toml allows are proved in environments of their own. UV resolves to the lowest versions,
 # which pip cannot; where there is none, pip brings it.
 UV ?= $(shell command -v uv || echo $(VENV)-tools/bin/uv)
 OLDEST_PYTHON ?= $(PYTHON)
 NEWEST_PYTHON ?= $(shell .ci/newest-python $(PYTHON))
+# One process, one thread: CPU seconds of several would not compare.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 ENDS := tests/media tests/samplers tests/networks tests/trainer tests/cli
 
 # $(call timed,what it is and how long it takes,command): says what begins, runs it, says how long it took.
@@ -76,6 +79,14 @@ mutants: $(VENV)/.installed-mutants  ## would the tests notice faults? six rooms
 fuzz: install-dev  ## 2,000 damaged files, folders of them for all commands, 300 prepared sets and 300 runs: half an hour
 	$(call timed,Damaging and reading files; about half an hour on two cores,\
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ_ARGS))
+
+bench: $(VENV)/.installed-bench  ## what reading, preparing and a step cost, beside peers; BENCH=NAME: one script
+	@for script in $(or $(BENCH:%=benchmarks/%.py),$(filter-out benchmarks/gpu_%,$(wildcard benchmarks/*.py))); do \
+	printf '\n== %s\n' "$$script"; $(ONE_THREAD) $(BIN)/python $$script || exit $$?; done
+
+bench-gpu: $(VENV)/.installed  ## steps on a CUDA device beside a bare loop on tensors in its memory
+	@for script in $(or $(BENCH:%=benchmarks/%.py),$(wildcard benchmarks/gpu_*.py)); do \
+	printf '\n== %s\n' "$$script"; $(BIN)/python $$script || exit $$?; done
 
 lint: install-dev  ## ruff, mypy and the import contract: under a minute
 	$(call timed,ruff: faults,$(BIN)/ruff check .)
@@ -135,6 +146,12 @@ $(VENV)-tools/bin/uv:
 $(VENV)/.installed-mutants: pyproject.toml constraints.txt $(VENV)/.installed-dev
 	$(call timed,Installing cosmic-ray into $(VENV); some seconds,\
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test$(comma)mutants]')
+	@touch $@
+
+# With the readers that avssl is compared with.
+$(VENV)/.installed-bench: pyproject.toml constraints.txt $(VENV)/.installed
+	$(call timed,Installing the peers of the benchmarks into $(VENV); some seconds,\
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]')
 	@touch $@
 
 $(BIN)/python:
