@@ -90,9 +90,6 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
     return Analysis(scene.times[numbers[: len(maps)]], together, scores, loud, heard, localizer.threshold)
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
-
 def _analyse_some(
     scene: Scene,
     localizer: Localizer,

@@ -124,9 +124,6 @@ def strip_height(size: tuple[int, int]) -> int:
     return max(round(max(size[0], size[1] / 2) * STRIP_SHARE / 2) * 2, 48)
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
-
 def _write(
     scene: Scene, analysis: Analysis, size: tuple[int, int], strip: TraceStrip, out: Path, on_progress: Progress
 ) -> None:

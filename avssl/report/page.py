@@ -76,9 +76,6 @@ def environment() -> Environment:
     return found
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _sheets(runs: Sequence[RunParts], pictures: Pictures) -> list[Shown]:
     there = [run for run in runs if (run.path / "sheet.png").exists()]
     return [one for run in there for one in pictures.show(run, run.path / "sheet.png", f"sheet of {run.name}")]

@@ -89,9 +89,6 @@ def read_runs(paths: Sequence[str | Path]) -> list[RunParts]:
     ]
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _letter(number: int) -> str:
     return chr(ord("A") + number) if number < 26 else f"A{number - 25}"
 

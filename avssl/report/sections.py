@@ -104,9 +104,6 @@ def missing_parts(runs: Sequence[RunParts]) -> list[str]:
     return lines
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _demos(runs: Sequence[RunParts]) -> bool:
     return any(run.demos for run in runs)
 

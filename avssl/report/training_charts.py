@@ -95,9 +95,6 @@ def training_chart(
     return Chart(title, drawn, [Level("chance", value) for value in levels], share=is_share(measure))
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _other_measures(runs: Iterable[Sequence[Logged]], main: Sequence[str]) -> list[str]:
     """Logged measures but the main ones, in order of appearance; one that repeats another throughout is left out."""
     values: dict[str, list[Any]] = {name: [] for name in main}

@@ -179,8 +179,6 @@ def apart(heights: Sequence[float], lowest: float, distance: float) -> list[floa
     return placed
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
 _PNG, _SVG = 8.5, 11.0
 """Points of the letters; an SVG of 470 pixels is drawn at 72 dots an inch."""
 

@@ -99,9 +99,6 @@ def labels_chart(runs: Runs) -> Chart | None:
     return Chart(f"{metric} over labels a class", lines, levels, share=is_share(metric), names=names, from_zero=True)
 
 
-# --- how ------------------------------------------------------------------------------------------------------
-
-
 def _write(chart: Chart | None, path: Path, title: str) -> bool:
     if chart is not None:
         write_charts([[chart]], path, title)

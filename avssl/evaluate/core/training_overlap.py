@@ -89,9 +89,6 @@ def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
     ]
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
-
 def _seen(train: Media, evaluated: Media, sources: set[str], shared: set[int]) -> Seen:
     same = seen_items(train, evaluated)
     names = [_source(evaluated, i) for i in range(len(evaluated))]

@@ -227,8 +227,6 @@ def read_negatives(path: str | Path, positives: Sequence[Item]) -> list[Item]:
     return made
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
 _HEADERS = {"file", "filename", "path", "video", "class", "clip", "name", "image"}
 _YOUTUBE = 11
 _ESC50 = re.compile(r"[1-5]-(\d+)-[A-Z]-\d{1,2}")

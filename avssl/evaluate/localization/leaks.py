@@ -151,9 +151,6 @@ def near_duplicates(train: Media, test: Media) -> list[Twins]:
     return [Twins(both.facts(a).path, both.facts(b).path, bits) for b, (bits, a) in sorted(nearest.items())]
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
-
 def _media(paths: Iterable[str]) -> list[str]:
     return sorted(path for path in paths if PurePosixPath(path).suffix.lower() in MEDIA_SUFFIXES)
 

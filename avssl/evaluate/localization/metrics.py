@@ -255,9 +255,6 @@ def extended_max_f1(positive: ArrayLike, cious: ArrayLike, confidences: ArrayLik
     return max(harmonic_mean(float(p), float(r)) for p, r in zip(precision, recall, strict=True))
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
-
 def _curve(positive: ArrayLike, cious: ArrayLike, confidences: ArrayLike, bars: Numbers) -> tuple[Numbers, Numbers]:
     precision, recall = [], []
     for bar in bars:

@@ -82,9 +82,6 @@ def negative_rows(
     return rows
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
-
 def _areas(
     test: TestMedia, model: MapMaker, items: list[Item], kind: Sound, protocol: Protocol
 ) -> tuple[Numbers, Numbers]:

@@ -141,9 +141,6 @@ def mean_interval(values: Numbers, clusters: Sequence[str], draws: int) -> tuple
     return low, high, "bootstrap" if values.min() < values.max() else "wilson"
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
-
 def _check(raw: Map, item: Item) -> None:
     if raw.ndim != 2 or not raw.size:
         raise UserError(f"the map of {item.name} has the shape {raw.shape}; a map is (height, width)")

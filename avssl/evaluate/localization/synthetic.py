@@ -214,9 +214,6 @@ def evaluate_world(
     return rows + blind_rows(items, chosen, context)
 
 
-# --- how --------------------------------------------------------------------------------------------------
-
-
 def _score(
     name: str,
     items: Sequence[Item],

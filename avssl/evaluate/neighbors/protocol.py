@@ -194,9 +194,6 @@ def mean_distances(attribute: Attribute, sources: Sequence[str]) -> Floats:
     return np.concatenate(means)
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
     return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64)
 

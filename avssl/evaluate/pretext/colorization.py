@@ -84,9 +84,6 @@ def evaluate_control(task: Colorization, networks: dict[str, nn.Module], held_ou
     return [row for row in evaluate(task, networks, held_out) if row.name.split("/")[0] in networks]
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _of_bins(task: Colorization, row: ResultRow) -> str:
     """Which bins a balanced accuracy is over: the published list is another, longer one than its own rule gives."""
     if row.metric != "balanced-accuracy":

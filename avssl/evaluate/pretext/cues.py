@@ -176,9 +176,6 @@ def on_frames(frame_rate: float) -> Cue:
     return cue
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _pairs(task: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     chosen = task.fed(batch)[batch["chosen"]]
     return chosen[:, 0], chosen[:, 1]

@@ -164,9 +164,6 @@ class Prober:
         return self._variants[key]
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _remembering(task: Task) -> Task:
     """The task, which draws each puzzle once."""
     kind = type(task)

@@ -57,9 +57,6 @@ def auc_row(name: str, predictions: Predictions, context: Context, *, metric: st
     )
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _rows(networks: dict[str, nn.Module], found: list[Predictions], context: Context) -> list[ResultRow]:
     rows = []
     for name, predictions in zip(networks, found, strict=True):

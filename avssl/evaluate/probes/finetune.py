@@ -134,9 +134,6 @@ def predict(network: Classifier, items: Indices, shown: Shown, single: bool) -> 
     return np.stack(found)
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _evaluated(
     start: Encoder,
     data: Labelled,

@@ -105,9 +105,6 @@ def _parquet(blocks: Iterable[Block], path: Path, about: Mapping[str, str]) -> i
     return rows
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _filled(rows: Rows | None, count: int) -> Rows:
     return np.full((count, EMBEDDING), np.nan, "<f4") if rows is None else np.ascontiguousarray(rows, "<f4")
 

@@ -184,9 +184,6 @@ def part(cues: Cues, chosen: NDArray[np.bool_]) -> Cues:
     )
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _two_choices(
     cue: Matrix, others: Sequence[Matrix], source: NDArray[np.int64], seed: int, asked: int
 ) -> tuple[float, float, float]:

@@ -138,9 +138,6 @@ def make_of(facts: Facts) -> Make:
         return Make(suffix)
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _asked(pictures: Sequence[object], sounds: Sequence[object]) -> list[int]:
     """Which of the items have both picture and sound; if none has, which have a picture; else which have sound."""
     both = [place for place, (seen, heard) in enumerate(zip(pictures, sounds, strict=True)) if seen and heard]

@@ -100,9 +100,6 @@ def shine_through(batch: Batch) -> None:
     batch["filled"] = torch.where(batch["asked"].bool(), faint, batch["filled"])
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _of(slots: Sequence[int] | None, count: int) -> Sequence[int]:
     return range(count) if slots is None else [slot for slot in slots if -count <= slot < count] or [0]
 

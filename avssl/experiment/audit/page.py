@@ -87,9 +87,6 @@ def as_json(audit: Findings) -> dict[str, Any]:
     return plain
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _together(found: Likeness, root: str) -> tuple[str, list[str], int]:
     """Why, the first files within the data's folder, and how many there are."""
     return found.words, [relative(path, root) for path in found.paths[:_LISTED]], len(found.paths)

@@ -119,9 +119,6 @@ def caught(name: str, control: Task, drawn: Drawn, *, steps: int = STEPS, leak: 
     )
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _planted(control: Task, drawn: Drawn, plant: Plant) -> Task:
     """The control on drawn puzzles, with a leak: held-out ones, so that no augmentation hides the mark."""
     kind = type(control)

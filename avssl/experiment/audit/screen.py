@@ -102,9 +102,6 @@ def of(audit: Findings, section: str) -> list[Finding]:
     return [row for row in (*audit.leaks, *audit.planted) if row.section == section]
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _head(title: str, key: str) -> str:
     value = "with (95 %)" if key == "shortcuts" else "share" if key == "parts" else "share (95 %)"
     return f"{title:<{_NAME + 2}}{value:>{_FIGURE}}{'chance':>{_CHANCE}}"

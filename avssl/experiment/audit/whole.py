@@ -141,9 +141,6 @@ def audit(
     )
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _task(task: str | Task | None) -> Task | None:
     if not isinstance(task, str):
         return task

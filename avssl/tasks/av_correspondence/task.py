@@ -56,8 +56,6 @@ class AVCorrespondence(Task):
         self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, float] = {}
 
-    # --- data -------------------------------------------------------------------------------------------
-
     def unusable(self, facts: Facts) -> str | None:
         return unusable(facts, self.options.seconds)
 
@@ -132,8 +130,6 @@ class AVCorrespondence(Task):
 
     def clusters(self, puzzle: CorrespondencePuzzle) -> tuple[str, ...]:
         return puzzle.sources
-
-    # --- learning ---------------------------------------------------------------------------------------
 
     def encoders(self) -> dict[str, nn.Module]:
         options = self.options
@@ -250,8 +246,6 @@ class AVCorrespondence(Task):
 
     def sheet(self, puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, answers, self._front_end())
-
-    # --- how --------------------------------------------------------------------------------------------
 
     def _variant(
         self,

@@ -63,8 +63,6 @@ class Colorization(PictureTask):
     def input_side(self) -> int:
         return self.options.side
 
-    # --- data -------------------------------------------------------------------------------------------
-
     def fit_statistics(self, media: Media, seed: int) -> None:
         """How often each bin occurs, the mean colour, and what a constant answer costs."""
         colours = self._training_colours(media, seed)
@@ -111,8 +109,6 @@ class Colorization(PictureTask):
         if other:
             batch["colours_of"] = torch.from_numpy(np.stack(other))
         return batch
-
-    # --- learning ---------------------------------------------------------------------------------------
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options
@@ -210,8 +206,6 @@ class Colorization(PictureTask):
         a, b = self._statistics.get("mean_ab", (0.0, 0.0))
         return float(a), float(b)
 
-    # --- people -----------------------------------------------------------------------------------------
-
     def sheet(self, puzzles: Sequence[ColorizationPuzzle], answers: Answers | None = None) -> Image:
         if answers is None:
             return draw_sheet(puzzles, {})
@@ -225,8 +219,6 @@ class Colorization(PictureTask):
         if self.options.target != "regression":
             colourings |= {f"sample {k}": ab for k, ab in enumerate(self.samples(scores, SAMPLES), start=1)}
         return draw_sheet(puzzles, colourings)
-
-    # --- how --------------------------------------------------------------------------------------------
 
     def _look(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Of a batch the lightness that is fed (N, 1, side, side), the colours asked for (N, 2, h, w), and (N, 1, 1):

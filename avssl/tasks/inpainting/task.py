@@ -54,8 +54,6 @@ class Inpainting(PictureTask):
     def input_side(self) -> int:
         return self.options.side
 
-    # --- data -------------------------------------------------------------------------------------------
-
     def fit_statistics(self, media: Media, seed: int) -> None:
         """Mean colour of the training pictures, and how far the holes' pixels are from what is fed there."""
         plain = self.held_out()
@@ -96,8 +94,6 @@ class Inpainting(PictureTask):
             "hole": torch.from_numpy(np.stack([p.hole for p in puzzles]))[:, None].to(torch.uint8),
             "asked": torch.from_numpy(np.stack(asked))[:, None].to(torch.uint8),
         }
-
-    # --- learning ---------------------------------------------------------------------------------------
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options
@@ -151,12 +147,8 @@ class Inpainting(PictureTask):
         """Mean colour of the training pictures, 0..255."""
         return self._mean
 
-    # --- people -----------------------------------------------------------------------------------------
-
     def sheet(self, puzzles: Sequence[InpaintingPuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, answers)
-
-    # --- how --------------------------------------------------------------------------------------------
 
     def _picture(self, media: Media, key: Key) -> Picture:
         return self._cut(media, item_of(media, key), generator(*key, "picture"))

@@ -62,8 +62,6 @@ class Jigsaw(ClassTask):
     def smoothing(self) -> float:
         return self.options.smoothing
 
-    # --- data -------------------------------------------------------------------------------------------
-
     def fit_statistics(self, media: Media, seed: int) -> None:
         """Nothing of the data is learned: the set of permutations is made here once, so that workers need not."""
         self._set = self.permutations
@@ -111,8 +109,6 @@ class Jigsaw(ClassTask):
     def collate(self, puzzles: Sequence[JigsawPuzzle]) -> Batch:
         return collate_patches(puzzles)
 
-    # --- learning ---------------------------------------------------------------------------------------
-
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         vision, options = vision_of(encoders), self.options
         return PatchNetwork(
@@ -136,8 +132,6 @@ class Jigsaw(ClassTask):
     def sheet(self, puzzles: Sequence[JigsawPuzzle], answers: Answers | None = None) -> Image:
         tiles = [self.fed(self.collate([puzzle])) for puzzle in puzzles]
         return draw_sheet(puzzles, tiles, self.permutations, answers)
-
-    # --- how --------------------------------------------------------------------------------------------
 
     def _colour(self, rng: np.random.Generator) -> Colours:
         """Of all tiles of a puzzle alike."""

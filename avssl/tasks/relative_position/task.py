@@ -66,8 +66,6 @@ class RelativePosition(ClassTask):
     def smoothing(self) -> float:
         return self.options.smoothing
 
-    # --- data -------------------------------------------------------------------------------------------
-
     def draw(self, media: Media, key: Key) -> RelativePositionPuzzle:
         options = self.options
         still = draw_still(media, key)
@@ -93,8 +91,6 @@ class RelativePosition(ClassTask):
     def collate(self, puzzles: Sequence[RelativePositionPuzzle]) -> Batch:
         return collate_patches(puzzles)
 
-    # --- learning ---------------------------------------------------------------------------------------
-
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         vision, options = vision_of(encoders), self.options
         return PatchNetwork(
@@ -118,8 +114,6 @@ class RelativePosition(ClassTask):
 
     def sheet(self, puzzles: Sequence[RelativePositionPuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, [self.fed(self.collate([puzzle])) for puzzle in puzzles], answers)
-
-    # --- how --------------------------------------------------------------------------------------------
 
     def _lay(
         self, rng: np.random.Generator, picture: NDArray[np.uint8], rule: GridRule

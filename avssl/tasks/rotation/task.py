@@ -49,8 +49,6 @@ class Rotation(ClassTask):
     def smoothing(self) -> float:
         return self.options.smoothing
 
-    # --- data -------------------------------------------------------------------------------------------
-
     def draw(self, media: Media, key: Key) -> RotationPuzzle:
         still = draw_still(media, key)
         rng = generator(*key, "rotation")
@@ -75,8 +73,6 @@ class Rotation(ClassTask):
             "label": torch.tensor([label for p in puzzles for label in p.labels]),
         }
 
-    # --- learning ---------------------------------------------------------------------------------------
-
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         return PictureNetwork(vision_of(encoders), QUARTERS, self.options.hidden, self.options.pool)
 
@@ -86,8 +82,6 @@ class Rotation(ClassTask):
 
     def sheet(self, puzzles: Sequence[RotationPuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, answers)
-
-    # --- how --------------------------------------------------------------------------------------------
 
     def _square(self, still: Still, rng: np.random.Generator) -> NDArray[np.uint8]:
         """The picture before it is turned: square, and mirrored where that is to be done before."""

@@ -58,8 +58,6 @@ class ShuffleLearn(PictureTask):
     def input_side(self) -> int:
         return self.options.side
 
-    # --- data -------------------------------------------------------------------------------------------
-
     def unusable(self, facts: Facts) -> str | None:
         return unusable(facts, self.rule())
 
@@ -121,8 +119,6 @@ class ShuffleLearn(PictureTask):
             "saturation": torch.tensor([p.saturation for p in puzzles]),
         }
 
-    # --- learning ---------------------------------------------------------------------------------------
-
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options, vision = self.options, vision_of(encoders)
         return TripletNetwork(
@@ -174,12 +170,8 @@ class ShuffleLearn(PictureTask):
         options = replace(self.options, gap_min=seconds, tau_max=seconds, tau_min=seconds, reach=seconds)
         return self.variant(options=options)
 
-    # --- people -----------------------------------------------------------------------------------------
-
     def sheet(self, puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, answers)
-
-    # --- how --------------------------------------------------------------------------------------------
 
     def _five(
         self, media: Media, item: int, key: Key, rule: TripletRule

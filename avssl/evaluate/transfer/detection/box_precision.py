@@ -253,8 +253,6 @@ def coco_evaluation(detections: Sequence[Detections], truths: Sequence[Truth], c
     return evaluation
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
 _ALL_SIZES = 1e10  # pycocotools' upper end of "all"
 
 

@@ -76,9 +76,6 @@ def open_boxes(data: str | Path, test: str | Path | None = None) -> tuple[BoxSet
     return train, evaluated
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Named:
     """A scene whose classes are still names."""

@@ -141,9 +141,6 @@ def blind_boxes(train: BoxSet, test: BoxSet) -> list[Detections]:
     return [Detections((shares * size).astype(np.float32), labels, scores / scores.sum()) for size in sizes]
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _picture(scene: BoxPicture, device: torch.device | str) -> Tensor:
     picture = read_image(str(scene.picture))
     if picture.shape[1:] != (scene.height, scene.width):

@@ -70,9 +70,6 @@ def seen_classes(train: BoxSet) -> list[bool]:
     return [_there(train.truths, k) for k in range(len(train.classes))]
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _figures(
     detections: Sequence[Detections], truths: Sequence[Truth], classes: int, weights: NDArray[np.int64]
 ) -> dict[str, tuple[float, Floats]]:

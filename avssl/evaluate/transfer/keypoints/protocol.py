@@ -154,9 +154,6 @@ def predict(network: PoseNetwork, inputs: PoseInputs, items: Indices) -> Floats:
     return np.concatenate(found).astype(np.float64)
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _network(start: ImageEncoder, inputs: PoseInputs, choices: Pose) -> PoseNetwork:
     encoder = copy.deepcopy(start).cpu()
     channels = {name: count for name, (count, _) in stage_channels(encoder, inputs.side).items()}

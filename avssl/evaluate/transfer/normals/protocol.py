@@ -181,9 +181,6 @@ def normal_centres(train: NormalSet, clusters: int, seed: int) -> NDArray[np.flo
     return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True), np.float32)
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _tallied(test: NormalSet, predict: Callable[[NormalPicture], NDArray[np.float32]]) -> Floats:
     return np.stack([tally(angles(predict(one), one.normals, one.valid)) for one in test])
 

@@ -125,9 +125,6 @@ def unit_normals(
     return np.where(valid, vectors / np.where(valid, length, 1), 0).astype(np.float32), valid
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _open(place: Path, part: Part) -> tuple[NormalSet, bool]:
     """The part of a place, and whether it has parts; if it has none all of it."""
     if place.is_dir() and all((place / name).is_dir() for name in ("train", "test")):
