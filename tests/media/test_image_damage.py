@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import struct
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from media.made_images import PNG_START, png_bytes
@@ -92,6 +94,34 @@ def test_most_damage_that_changes_a_jpeg_visibly_is_found(tmp_path: Path) -> Non
     # The rest keeps as many codes as there were, with other values: no decoder can tell it from a picture.
     assert visible >= 25
     assert found / visible > 0.75
+
+
+def test_a_jpeg_with_less_data_than_its_picture_needs_or_more_before_a_restart_is_damaged(tmp_path: Path) -> None:
+    data = jpeg(quality=90)
+    at = data.index(b"\xff\xda") + 14 + 211
+    assert reason(tmp_path / "hole.jpg", data[:at] + data[at + 16 :]) == "damaged: its JPEG data do not fit its picture"
+    data = jpeg(**JPEGS["restarts"])
+    at = data.index(b"\xff\xd2")
+    words = reason(tmp_path / "more.jpg", data[:at] + bytes(range(1, 40)) + data[at:])
+    assert words == "damaged: its JPEG data do not fit its picture"
+
+
+def test_a_picture_of_motion_jpeg_whose_data_end_early_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "film.avi"
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10, options={"qmin": "2", "qmax": "2"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for _ in range(12):
+            small = rng.integers(0, 256, (8, 12, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(small.repeat(8, 0).repeat(8, 1), "rgb24")))
+        container.mux(stream.encode(None))
+    data = path.read_bytes()
+    start = [match.start() for match in re.finditer(b"\xff\xd8\xff", data)][3]
+    end = data.index(b"\xff\xd9", start)
+    hole = data.index(b"\xff\xda", start) + 34
+    path.write_bytes(data[:hole] + data[hole + 16 : end + 2] + bytes(16) + data[end + 2 :])
+    assert inspect(str(path)).reason == "damaged: its pictures cannot be decoded at 0.30 s"
 
 
 def test_every_byte_of_a_png_that_matters_is_under_its_checksum(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ try:
     import simplejpeg  # type: ignore[import-not-found, import-untyped, unused-ignore]
 except ImportError:
     simplejpeg = None
+
+
+_HARMLESS = re.compile(r"extraneous bytes before marker 0x(?!d[0-7])")
+"""Bytes between segments, or before the end (some cameras write a few): no picture is made from them."""
 
 
 def decode_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -31,6 +36,19 @@ def decode_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
             return np.asarray(image.convert("RGB"))
     except OSError as error:
         raise ValueError(str(error)) from error
+
+
+def jpeg_is_damaged(data: bytes) -> bool:
+    """Whether libjpeg warns of a JPEG's data: too few, too many before a restart marker, or a code that is none.
+
+    It goes on nevertheless, and others do not report it. Damage that leaves the number of codes as it was stays unseen.
+    """
+    try:
+        simplejpeg.decode_jpeg(data, "gray", min_factor=8)  # an eighth of the size: all codes are read all the same
+    except ValueError as error:
+        words = str(error)
+        return words.startswith("Corrupt JPEG data") and not _HARMLESS.search(words)
+    return False
 
 
 def encode_jpeg(picture: NDArray[np.uint8], quality: int, full_colour: bool) -> bytes:

@@ -10,6 +10,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from avssl.media.containers.h26x import is_b_picture, is_idr
+from avssl.media.decoding.jpeg import jpeg_is_damaged
 
 INDEXED = {"mp4", "matroska", "avi", "asf"}
 """Containers with an index of where decoding can begin."""
@@ -48,15 +49,12 @@ def decoded(
                 return
             tracker = _DamageTracker(place, packet)
         tracker.note_packet(place, packet)
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            frames = []
-            if tracker.note_failure(place, packet):
-                waiting.append((place, packet))
+        frames = _frames(packet)
+        if frames is None and tracker.note_failure(place, packet):
+            waiting.append((place, packet))
         if packet.is_discard and packet.is_keyframe:
             tracker.note_whole_key(place)  # an edit list hides the frame itself
-        for frame in frames:
+        for frame in frames or ():
             tracker.note_frame(frame)
             waiting.append((place, frame))
         if not tracker.is_uncertain or len(waiting) > LONGEST_DELAY:
@@ -64,6 +62,17 @@ def decoded(
             waiting.clear()
     if tracker is not None:
         yield from tracker.released(waiting)
+
+
+def _frames(packet: Packet[VideoStream]) -> list[VideoFrame] | None:
+    """What comes out when a packet goes in; None where its data are damaged."""
+    # FFmpeg fills what is missing in a JPEG with grey and reports nothing.
+    if packet.stream.codec_context.codec.name == "mjpeg" and packet.size and jpeg_is_damaged(bytes(packet)):
+        return None
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return None
 
 
 def _is_marked_key(packet: Packet[VideoStream]) -> bool:
