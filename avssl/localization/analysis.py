@@ -72,7 +72,6 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
 
     Args:
         per_second: maps a second at most; never more than there are frames.
-        on_progress: called with the maps done and all.
     """
     numbers = _chosen(scene.times, per_second)
     scale = min(1.0, LARGEST / max(scene.width, scene.height))

@@ -43,8 +43,6 @@ def show_scene(scene: Scene, localizer: Localizer, out: Path, *, per_second: flo
     """Write the video, and beside it ``.json`` and ``.png``.
 
     Args:
-        scene: what is shown.
-        localizer: the model.
         out: the video to write, ``.mp4``.
         per_second: maps a second.
         run: name of the model, for the JSON.

@@ -41,7 +41,6 @@ def retrieval_page(
     Args:
         embedded: of the trained model.
         rows: the figures.
-        title: a line above.
         queries: moments, at equal distances through the collection.
         found: nearest ones that are shown of each.
     """

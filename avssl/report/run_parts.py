@@ -30,7 +30,6 @@ class RunParts:
     """What a run folder holds.
 
     Attributes:
-        path: the folder.
         name: what the report calls it: the shortest end of the path that no other run has.
         letter: "A" for the first run of the report, and so on.
         config: every option.

@@ -49,7 +49,6 @@ def plain_table(
     Args:
         headers: one a column.
         rows: texts; they are shown as they are, markup is not read.
-        title: a line above.
         right: numbers of the columns that are aligned on the right (figures).
     """
     table = Table(

@@ -49,9 +49,7 @@ def draw_curves(
 
     Args:
         lines: of ``metrics.jsonl``.
-        path: the PNG; it appears whole.
         chance: the level of knowing nothing by measure ("loss", "accuracy"); drawn as a dashed line.
-        title: a line above.
         loss: the measure of the first chart.
     """
     tasks = list(dict.fromkeys(str(line["task"]) for line in lines)) or [""]

@@ -106,11 +106,7 @@ class Chart:
 
 
 def write_charts(charts: Sequence[Sequence[Chart | None]], path: Path, title: str = "") -> None:
-    """Write charts in rows as one PNG, written atomically; None leaves an empty place with a note.
-
-    Raises:
-        UserError: no space, or no right to write.
-    """
+    """Write charts in rows as one PNG, written atomically; None leaves an empty place with a note."""
     figure, axes = _figure(len(charts), len(charts[0]), 110, (5.6, 3.9))
     if title:
         readable = title.encode("utf-8", "replace").decode()  # a name need not be UTF-8, what is drawn must
@@ -130,11 +126,7 @@ def write_charts(charts: Sequence[Sequence[Chart | None]], path: Path, title: st
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure of matplotlib as PNG, whole or not at all.
-
-    Raises:
-        UserError: no space, or no right to write.
-    """
+    """Write a figure of matplotlib as PNG, whole or not at all."""
     with whole_file(path) as file:
         figure.savefig(file, format="png", facecolor="white")
 

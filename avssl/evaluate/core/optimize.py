@@ -38,7 +38,6 @@ def minimize(
         network: in train mode.
         loss: a scalar; all that is random in it must depend on the step.
         rate: the highest learning rate.
-        on_progress: called with (done, steps).
 
     Raises:
         Diverged: the loss is NaN or infinite.

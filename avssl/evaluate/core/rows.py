@@ -204,7 +204,6 @@ class Context:
 
         Args:
             drawn: (draws,).
-            bounds: smallest and largest value that the figure can have.
             other: as of :meth:`row`.
         """
         interval = interval_of_draws(value, drawn, clusters, bounds)
@@ -307,7 +306,6 @@ def mean_of_repeats(rows: Sequence[ResultRow], what: str, bounds: Bounds | None 
     Args:
         rows: the figure of each repetition with its interval over the items.
         what: is repeated, for the note: "seeds".
-        bounds: smallest and largest value that the figure can have.
     """
     values = [row.value for row in rows]
     value = float(np.mean(values))

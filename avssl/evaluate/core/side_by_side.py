@@ -53,11 +53,7 @@ def draw_rows(title: str, note: str, headings: Sequence[str], rows: Sequence[Row
 
 
 def save_png(picture: Image.Image, path: Path) -> None:
-    """Write it whole or not at all.
-
-    Raises:
-        UserError: no space, or no right to write.
-    """
+    """Write it whole or not at all."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     with whole_file(path) as file:

@@ -113,9 +113,6 @@ def cluster_bootstrap(
         values: (n,) or (n, k), one row an item.
         clusters: n names; items of one name are not independent.
         statistic: of the values drawn; the mean of (n,) if None.
-        draws: how many times to draw.
-        seed: fixed, so that an evaluation is repeatable.
-        bounds: smallest and largest value that the figure can have.
     """
     x = np.asarray(values, dtype=np.float64)
     member, count = cluster_numbers(clusters)
@@ -147,9 +144,6 @@ def sums_interval(
         columns: (n, k), one row an item.
         clusters: n names; items of one name are not independent.
         statistic: of sums (m, k) to figures (m,).
-        draws: how many times to draw.
-        seed: fixed, so that an evaluation is repeatable.
-        bounds: smallest and largest value that the figure can have.
     """
     member, count = cluster_numbers(clusters)
     totals = np.zeros((count, columns.shape[1]))
@@ -195,7 +189,6 @@ def influence_interval(value: float, influence: ArrayLike, bounds: Bounds | None
 
     Args:
         influence: (clusters,) derivative of the figure by the weight of a cluster, which is 1.
-        bounds: smallest and largest value that the figure can have.
     """
     moves = np.asarray(influence, np.float64)
     reach = _t95(max(len(moves) - 1, 1)) * math.sqrt(float((moves**2).sum()))

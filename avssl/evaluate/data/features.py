@@ -88,9 +88,7 @@ def stage_features(
     Args:
         encoder: of pictures or of sound; put into eval mode.
         media: what to take; all items must have what the encoder takes (see :func:`taken_by`).
-        device: where the encoder runs.
         cache: another place than the user's cache.
-        on_progress: called with (done, total) items.
 
     Raises:
         UserError: the encoder gives features that are not finite, or the disk is full.

@@ -37,7 +37,6 @@ def blind_rows(
         items: those that were scored, so that all rows stand on the same; negatives count in the protocols that take
             them.
         protocols: as for the model.
-        context: of every row.
         train: items whose truths make the mean map; without them two halves of the test set serve each other.
         missing: names of listed items that were not scored: counted in ``n_listed``.
     """

@@ -68,8 +68,6 @@ def draw_grid(
         found: neighbours by what the encoder is called; what follows a colon or a comma goes to a line of its own.
         thumbnail: picture of an item.
         labels: of all items, where there are any.
-        path: the PNG; it appears whole.
-        title: a line above.
         across: queries beside each other.
     """
     k = next(iter(found.values())).places.shape[1]
@@ -150,8 +148,6 @@ def draw_shared(rows: Sequence[ResultRow], path: Path, title: str, words: Mappin
 
     Args:
         rows: those of the metric "shared", named ENCODER/ATTRIBUTE.
-        path: the PNG; it appears whole.
-        title: a line above.
         words: what an encoder is called in the legend, by its name in the rows.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -74,7 +74,6 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
     Args:
         vectors: unit vectors (n, d).
         sources: what each item was cut from; items of one source are never neighbours.
-        device: where likeness is computed.
 
     Raises:
         UserError: there are not k other sources.
@@ -118,7 +117,6 @@ def precision_rows(
         found: by the name of the row.
         labels: one an item.
         sources: what each item was cut from.
-        notes: by the name of the row.
     """
     k = next(iter(found.values())).places.shape[1]
     label, group = _numbered(labels), _numbered(sources)

@@ -30,7 +30,6 @@ class KNN(KNNChoices):
 
     Attributes:
         temperature: of the votes.
-        device: where similarities are computed.
     """
 
     temperature: float = TEMPERATURE

@@ -143,7 +143,6 @@ def probe_all(
     Args:
         encoded: encoders with their features: "trained" first, "random" among them.
         stages: only these; all if None.
-        log: takes a line about each stage.
     """
     rows: list[tuple[ResultRow, Scores]] = []
     outcomes: dict[str, list[Outcome]] = {}

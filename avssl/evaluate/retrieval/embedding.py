@@ -52,7 +52,6 @@ def embed(
         model: as ``avssl.load`` gives it.
         media: what to embed.
         hop: seconds between rows of one item; None takes the middle of each.
-        on_progress: called with (done, total) moments.
 
     Raises:
         UserError: the model has no space where picture and sound meet.

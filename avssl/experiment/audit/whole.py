@@ -73,7 +73,6 @@ def audit(
         items: measure so many items at most.
         seed: seed of samples, probes and planted leaks: the same seed gives the same audit.
         names: what to call data and test; None: as they are given, or the folder that they lie in.
-        on_progress: called with (done, total).
 
     Raises:
         UserError: nothing usable there, or nothing that the task can use.

@@ -36,9 +36,7 @@ def draw_detections(
     """Write a sheet of some evaluated pictures: ground truth, then each detector's predictions.
 
     Args:
-        path: the PNG; it appears whole.
         detections: by name, of all pictures of ``test``.
-        seed: of which pictures are shown.
     """
     order = np.random.default_rng(seed).permutation(len(test.scenes))
     rows = []

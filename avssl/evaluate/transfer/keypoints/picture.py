@@ -31,8 +31,6 @@ def draw_keypoints(
     """Write the picture.
 
     Args:
-        path: the PNG; it appears whole.
-        title: a line above.
         inputs: the people as the network saw them.
         evaluated: which of them were evaluated.
         points: predictions of the first start for those, (people, joints, 2) as shares of their squares.

@@ -69,7 +69,6 @@ def evaluate_keypoints(
 
     Args:
         seeds: how many times all is repeated, with other heads, inputs and random weights.
-        log: called with a line as each is done.
 
     Raises:
         UserError: no such stage, pictures too small for the encoder, or too few people to choose a rate on.

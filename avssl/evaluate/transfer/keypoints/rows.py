@@ -30,7 +30,6 @@ def keypoint_rows(
         found: errors (people, evaluated joints) of each start, for each seed.
         blind: those of the mean pose.
         evaluated: whose errors they are.
-        context: what all rows share.
         notes: a line on each start.
     """
     rows: list[ResultRow] = []

@@ -28,10 +28,8 @@ def draw_normals(
     """Write a sheet of some evaluated pictures.
 
     Args:
-        path: the PNG; it appears whole.
         networks: by name.
         side: pixels to which the shorter side of a picture is scaled before a network sees it.
-        seed: of which pictures are shown.
     """
     chosen = sorted(np.random.default_rng(seed).permutation(len(test))[:SHOWN].tolist())
     rows = []
