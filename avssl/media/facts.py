@@ -56,6 +56,11 @@ class Facts:
     def has_sound(self) -> bool:
         return self.audio_rate > 0
 
+    @property
+    def source_or_path(self) -> str:
+        """The source; of a file that names none, the file itself."""
+        return self.source or self.path
+
 
 class Rejected(NamedTuple):
     """A file that cannot be used, and why."""

@@ -59,7 +59,7 @@ class Task(ABC):
     name: ClassVar[str]
     """As on the command line: "av-correspondence"."""
     summary: ClassVar[str]
-    """One line for ``avssl train --help``."""
+    """One line for ``avssl train --help``; of built-in tasks the registry has it, which imports none of them."""
     Options: ClassVar[type[Any]]
     """A frozen dataclass; every field is a flag and a YAML key, its ``metadata["help"]`` the help."""
     classes: ClassVar[int | None] = None

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -91,12 +91,12 @@ def cropping(side: int, options: CropOptions, flip: bool) -> Cropping:
 class PictureTask(Task):
     """A task on pictures with one vision encoder, and permuted labels as its control."""
 
-    options: EncoderOptions
+    options: Any
 
     @property
-    @abstractmethod
     def input_side(self) -> int:
-        """Pixels of the square that the encoder is fed."""
+        """Pixels of the square that the encoder is fed: the option ``side``, unless a task says otherwise."""
+        return int(self.options.side)
 
     def unusable(self, facts: Facts) -> str | None:
         return unusable(facts)
@@ -122,8 +122,8 @@ class ClassTask(PictureTask):
 
     @property
     def smoothing(self) -> float:
-        """Label smoothing of the loss."""
-        return 0.0
+        """Label smoothing of the loss: the option of that name, if the task has it."""
+        return float(getattr(self.options, "smoothing", 0.0))
 
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         return class_losses(self.logits(network, batch), batch["label"], self.smoothing)

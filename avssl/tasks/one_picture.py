@@ -73,10 +73,6 @@ class OnePictureTask(ClassTask):
             rng: the only source of randomness; it is the same for the same puzzle.
         """
 
-    @property
-    def input_side(self) -> int:
-        return self.options.side
-
     def stored_side(self) -> int | None:
         return self._cropping.stored_side()
 
@@ -88,7 +84,7 @@ class OnePictureTask(ClassTask):
             label = int(generator(*key, "shuffled").integers(len(self.labels)))
         facts = media.facts(still.item)
         return OnePicturePuzzle(
-            np.ascontiguousarray(frame), int(label), facts.path, facts.source or facts.path, still.seconds
+            np.ascontiguousarray(frame), int(label), facts.path, facts.source_or_path, still.seconds
         )
 
     def collate(self, puzzles: Sequence[OnePicturePuzzle]) -> Batch:

@@ -1,17 +1,20 @@
-"""What the tasks on patches share: their colours against shortcuts, their batches, their network's input."""
+"""What the tasks on patches share: their colours against shortcuts, their batches, their network and its input."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from avssl.networks.patch_photometry import GREY, KEEP, PROJECTION, Normalise, fed_patches, keep_channel
+from avssl.networks.puzzles import PatchNetwork
 from avssl.tasks.base import Batch
+from avssl.tasks.images import ClassTask, vision_of
 
 Colours = Literal["project", "drop", "grey", "keep"]
 
@@ -60,23 +63,54 @@ def draw_noise(rng: np.random.Generator, colours: NDArray[np.float32], side: int
     return noise
 
 
-def collate_patches(puzzles: Sequence[PatchPuzzle]) -> Batch:
-    """All patches of a batch in one tensor, and the puzzles as indices into it."""
-    firsts = np.cumsum([0, *(len(p.patches) for p in puzzles)])
-    batch: Batch = {
-        "patches": torch.from_numpy(np.concatenate([p.patches for p in puzzles])),
-        "colours": torch.from_numpy(np.concatenate([p.colours for p in puzzles])),
-        "chosen": torch.from_numpy(
-            np.concatenate([p.chosen + first for p, first in zip(puzzles, firsts, strict=False)])
-        ),
-        "label": torch.from_numpy(np.concatenate([p.labels for p in puzzles])),
-    }
-    if any(p.noise is not None for p in puzzles):
-        noises = [np.zeros(p.patches.shape, np.int8) if p.noise is None else p.noise for p in puzzles]
-        batch["noise"] = torch.from_numpy(np.concatenate(noises))
-    return batch
+class PatchTask(ClassTask):
+    """A task whose puzzles are patches of one picture, put together in some way."""
 
+    @property
+    @abstractmethod
+    def normalise(self) -> Normalise:
+        """What is removed of each patch before the encoder sees it."""
 
-def fed(batch: Batch, normalise: Normalise) -> Tensor:
-    """The patches of a batch as the encoder is fed them: float (T, 3, p, p) on the scale of pictures 0..1."""
-    return fed_patches(batch["patches"], batch["colours"], batch.get("noise"), normalise)
+    def patch_network(
+        self, encoders: Mapping[str, nn.Module], patches: int, classes: int, affine: bool = True
+    ) -> nn.Module:
+        """A :class:`PatchNetwork` as large as the task's options say."""
+        options = self.options
+        return PatchNetwork(
+            vision_of(encoders),
+            patches,
+            classes,
+            pool=options.pool,
+            features=options.features,
+            hidden=options.hidden,
+            dropout=options.dropout,
+            affine=affine,
+        )
+
+    def collate(self, puzzles: Sequence[PatchPuzzle]) -> Batch:
+        """All patches of a batch in one tensor, and the puzzles as indices into it."""
+        firsts = np.cumsum([0, *(len(p.patches) for p in puzzles)])
+        batch: Batch = {
+            "patches": torch.from_numpy(np.concatenate([p.patches for p in puzzles])),
+            "colours": torch.from_numpy(np.concatenate([p.colours for p in puzzles])),
+            "chosen": torch.from_numpy(
+                np.concatenate([p.chosen + first for p, first in zip(puzzles, firsts, strict=False)])
+            ),
+            "label": torch.from_numpy(np.concatenate([p.labels for p in puzzles])),
+        }
+        if any(p.noise is not None for p in puzzles):
+            noises = [np.zeros(p.patches.shape, np.int8) if p.noise is None else p.noise for p in puzzles]
+            batch["noise"] = torch.from_numpy(np.concatenate(noises))
+        return batch
+
+    def fed(self, batch: Batch) -> Tensor:
+        """The patches of a batch as the encoder is fed them: float (T, 3, p, p) on the scale of pictures 0..1."""
+        return fed_patches(batch["patches"], batch["colours"], batch.get("noise"), self.normalise)
+
+    def fed_each(self, puzzles: Sequence[PatchPuzzle]) -> list[Tensor]:
+        """Of each puzzle its patches as the encoder is fed them."""
+        return [self.fed(self.collate([puzzle])) for puzzle in puzzles]
+
+    def logits(self, network: nn.Module, batch: Batch) -> Tensor:
+        scores: Tensor = network(self.fed(batch), batch["chosen"])
+        return scores

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from avssl.tasks.cards import fitted
+from avssl.tasks.cards import INK, PALE, PAPER, fitted, font
 
-INK, PALE, PAPER = "#222222", "#777777", "white"
 _GAP, _MARGIN, _TITLE, _HEADING, _CAPTION = 4, 14, 44, 22, 17
 
 
@@ -29,13 +28,9 @@ def draw_table(title: str, headings: Sequence[str], rows: Sequence[Row], *, cell
     across = max(1, min(across, len(rows)))
     lines = -(-len(rows) // across)
     height = cell + _CAPTION + _GAP
-    size = (
-        2 * _MARGIN + across * width + (across - 1) * 2 * _MARGIN,
-        _TITLE + _HEADING + lines * height + _MARGIN,
-    )
-    large, small, tiny = (ImageFont.load_default(points) for points in (18, 13, 11))
-    size = (max(size[0], 2 * _MARGIN + round(large.getlength(title))), size[1])
-    sheet = Image.new("RGB", size, PAPER)
+    large, small, tiny = font(18), font(13), font(11)
+    wide = max(2 * _MARGIN * across + across * width, 2 * _MARGIN + round(large.getlength(title)))
+    sheet = Image.new("RGB", (wide, _TITLE + _HEADING + lines * height + _MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, 12), title, INK, large)
     for column in range(across):
@@ -45,10 +40,9 @@ def draw_table(title: str, headings: Sequence[str], rows: Sequence[Row], *, cell
     for number, row in enumerate(rows):
         top = _TITLE + _HEADING + (number // across) * height
         left = _MARGIN + (number % across) * (width + 2 * _MARGIN)
-        for picture in row.pictures:
+        for column, picture in enumerate(row.pictures):
             image = Image.fromarray(np.ascontiguousarray(picture))
-            sheet.paste(image.resize((cell, cell), Image.Resampling.BICUBIC), (left, top))
-            left += cell + _GAP
-        left = _MARGIN + (number % across) * (width + 2 * _MARGIN)
+            place = (left + column * (cell + _GAP), top)
+            sheet.paste(image.resize((cell, cell), Image.Resampling.BICUBIC), place)
         pen.text((left, top + cell + 2), fitted(row.caption, tiny, width), PALE, tiny)
     return sheet

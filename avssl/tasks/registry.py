@@ -33,11 +33,13 @@ _registered: dict[str, type[Task]] = {}
 
 
 def register(task: type[Task]) -> type[Task]:
-    """Class decorator: makes a task known by its ``name``."""
+    """Class decorator: makes a task known by its ``name``, and gives a built-in one its ``summary``."""
     known = _registered.get(task.name)
     if known is not None and known.__qualname__ != task.__qualname__:
         raise ValueError(f"two tasks are called {task.name!r}: {known.__qualname__} and {task.__qualname__}")
     _registered[task.name] = task
+    if task.name in BUILT_IN:
+        task.summary = BUILT_IN[task.name][1]
     return task
 
 

@@ -38,7 +38,7 @@ class Seen:
 
 def seen_in_part(train: Media, evaluated: Media) -> Seen:
     """Of two parts of one collection, whose sources have the same names."""
-    return _seen(train, evaluated, {_source(train, i) for i in range(len(train))}, set())
+    return _seen(train, evaluated, {train.facts(i).source_or_path for i in range(len(train))}, set())
 
 
 def seen_in(train: Media, evaluated: Media, mode: str = "names") -> Seen:
@@ -91,14 +91,9 @@ def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
 
 def _seen(train: Media, evaluated: Media, sources: set[str], shared: set[int]) -> Seen:
     same = seen_items(train, evaluated)
-    names = [_source(evaluated, i) for i in range(len(evaluated))]
+    names = [evaluated.facts(i).source_or_path for i in range(len(evaluated))]
     known = {name for i, name in enumerate(names) if same[i] or i in shared or name in sources}
     return Seen(sum(same), len(evaluated), len(known), len(set(names)))
-
-
-def _source(media: Media, i: int) -> str:
-    facts = media.facts(i)
-    return facts.source or facts.path
 
 
 def _real(paths: Iterable[str]) -> set[str]:

@@ -107,7 +107,7 @@ def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = la
         sound["encoding of the sound"] = _sound_make(everywhere, their_makes)
     return Cues(
         np.array([kept[place] for place in asked], np.int64),
-        [facts.source or facts.path for facts in everywhere],
+        [facts.source_or_path for facts in everywhere],
         _scaled(picture),
         _scaled(sound),
         kinds,

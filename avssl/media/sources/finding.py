@@ -46,7 +46,7 @@ def find_sources(
     mode = "content" if mode == "auto" else mode
     facts = [media.facts(i) for i in range(len(media))]
     paths = [one.path for one in facts]
-    given = [one.source or one.path for one in facts]
+    given = [one.source_or_path for one in facts]
     groups = _given_groups(given, paths)
     if mode not in MODES:
         return Sources(tuple(given), mode, tuple(groups), ())

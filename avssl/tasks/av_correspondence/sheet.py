@@ -13,11 +13,11 @@ from PIL import Image
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.tasks.av_correspondence.puzzle import CorrespondencePuzzle
 from avssl.tasks.base import Answers
+from avssl.tasks.cards import INK, NO, YES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-YES, NO, INK = "#1a7f4b", "#b3432b", "#222222"
 _COLUMNS = 4
 
 

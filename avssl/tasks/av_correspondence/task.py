@@ -42,7 +42,6 @@ class AVCorrespondence(Task):
     """The task. Label 1 is "they belong together"."""
 
     name: ClassVar[str] = "av-correspondence"
-    summary: ClassVar[str] = "do this frame and this second of sound belong together?"
     Options: ClassVar[type[Any]] = CorrespondenceOptions
     classes: ClassVar[int | None] = 2
     loss_measure: ClassVar[str] = "binary_loss"
@@ -61,7 +60,7 @@ class AVCorrespondence(Task):
 
     def fit_statistics(self, media: Media, seed: int) -> None:
         facts = (media.facts(i) for i in range(len(media)))
-        if len({found.source or found.path for found in facts}) < 2:
+        if len({found.source_or_path for found in facts}) < 2:
             raise UserError("a negative is the sound of another source: give videos of two sources at least")
         front_end = FrontEnd(self._front_end())
         count = min(128, len(media))
@@ -105,7 +104,7 @@ class AVCorrespondence(Task):
             label=int(generator(*key, "shuffled").integers(2)) if self.shuffled else pair.label,
             pair=pair,
             names=(facts[0].path, facts[1].path),
-            sources=(facts[0].source or facts[0].path, facts[1].source or facts[1].path),
+            sources=(facts[0].source_or_path, facts[1].source_or_path),
             brightness=brightness,
             saturation=saturation,
             masks=masks,

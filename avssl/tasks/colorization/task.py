@@ -47,7 +47,6 @@ class Colorization(PictureTask):
     """The task. Scores are logits over bins and ab, along one axis: see :meth:`parts`."""
 
     name: ClassVar[str] = "colorization"
-    summary: ClassVar[str] = "which colours does this grey picture have?"
     Options: ClassVar[type[Any]] = ColorizationOptions
 
     options: ColorizationOptions
@@ -58,10 +57,6 @@ class Colorization(PictureTask):
             raise UserError(f"--side ({options.side}) must be a multiple of --stride ({options.stride})")
         self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, Any] = {}
-
-    @property
-    def input_side(self) -> int:
-        return self.options.side
 
     def fit_statistics(self, media: Media, seed: int) -> None:
         """How often each bin occurs, the mean colour, and what a constant answer costs."""
@@ -96,7 +91,7 @@ class Colorization(PictureTask):
             colours_of=colours,
             contrast=1 + float(rng.uniform(-options.contrast, options.contrast)) if self.training else 1.0,
             name=facts.path,
-            source=facts.source or facts.path,
+            source=facts.source_or_path,
             seconds=picture.seconds,
         )
 

@@ -32,9 +32,7 @@ class Inpainting(PictureTask):
     """The task. Scores are whole pictures (N, 3, side, side) on 0..1: as fed, with the prediction in the hole."""
 
     name: ClassVar[str] = "inpainting"
-    summary: ClassVar[str] = "what was in the hole?"
     Options: ClassVar[type[Any]] = InpaintingOptions
-    loss_measure: ClassVar[str] = "loss"
 
     options: InpaintingOptions
 
@@ -50,17 +48,13 @@ class Inpainting(PictureTask):
         self._mean = (127.5, 127.5, 127.5)
         self._variance = 1.0
 
-    @property
-    def input_side(self) -> int:
-        return self.options.side
-
     def fit_statistics(self, media: Media, seed: int) -> None:
         """Mean colour of the training pictures, and how far the holes' pixels are from what is fed there."""
         plain = self.held_out()
         count = enough_for_statistics(media)
         pictures = [plain._picture(media, Key(seed, -1, index)).pixels for index in range(count)]
         self._mean = tuple(float(m) for m in np.mean([p.mean((1, 2)) for p in pictures], axis=0))  # type: ignore[assignment]
-        plain = self.held_out()
+        plain = self.held_out()  # a copy made before the mean was known would fill the holes without it
         puzzles = [plain.draw(media, Key(seed, -1, index)) for index in range(count)]
         errors = [np.square((p.frame.astype(float) - p.filled.astype(float))[:, p.hole] / 255).mean() for p in puzzles]
         self._variance = max(float(np.mean(errors)), 1e-6)
@@ -84,7 +78,7 @@ class Inpainting(PictureTask):
             other = self._cut(media, item, rng).pixels
             frame = np.where(grown(hole, options.overlap), other, frame)
         facts = media.facts(picture.item)
-        return InpaintingPuzzle(frame, filled, hole, facts.path, facts.source or facts.path, picture.seconds)
+        return InpaintingPuzzle(frame, filled, hole, facts.path, facts.source_or_path, picture.seconds)
 
     def collate(self, puzzles: Sequence[InpaintingPuzzle]) -> Batch:
         asked = [grown(p.hole, self.options.overlap) for p in puzzles]

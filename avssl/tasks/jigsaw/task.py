@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from avssl.errors import UserError
 from avssl.media.facts import Media
-from avssl.networks.puzzles import PatchNetwork
+from avssl.networks.patch_photometry import Normalise
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.patches import TileRule, cut_tiles
 from avssl.samplers.permutations import check_count, permutation_set
 from avssl.samplers.stills import draw_still
-from avssl.tasks.base import Answers, Batch
-from avssl.tasks.images import ClassTask, cropping, vision_of
+from avssl.tasks.base import Answers
+from avssl.tasks.images import cropping
 from avssl.tasks.jigsaw.puzzle import JigsawOptions, JigsawPuzzle
 from avssl.tasks.jigsaw.sheet import draw_sheet
-from avssl.tasks.patches import Colours, collate_patches, draw_colours, fed
+from avssl.tasks.patches import Colours, PatchTask, draw_colours
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 
 
 @register
-class Jigsaw(ClassTask):
+class Jigsaw(PatchTask):
     """The task. Class k: place i shows tile ``permutations[k][i]``."""
 
     name: ClassVar[str] = "jigsaw"
-    summary: ClassVar[str] = "which permutation shuffled the nine tiles?"
     Options: ClassVar[type[Any]] = JigsawOptions
 
     options: JigsawOptions
@@ -59,8 +58,8 @@ class Jigsaw(ClassTask):
         return self.options.tile
 
     @property
-    def smoothing(self) -> float:
-        return self.options.smoothing
+    def normalise(self) -> Normalise:
+        return self.options.normalise
 
     def fit_statistics(self, media: Media, seed: int) -> None:
         """Nothing of the data is learned: the set of permutations is made here once, so that workers need not."""
@@ -103,35 +102,14 @@ class Jigsaw(ClassTask):
         if self.shuffled:
             labels = generator(*key, "shuffled").integers(options.permutations, size=count)
         facts = media.facts(still.item)
-        source = facts.source or facts.path
+        source = facts.source_or_path
         return JigsawPuzzle(patches, colours, chosen, labels, square, corners, facts.path, source, still.seconds)
 
-    def collate(self, puzzles: Sequence[JigsawPuzzle]) -> Batch:
-        return collate_patches(puzzles)
-
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        vision, options = vision_of(encoders), self.options
-        return PatchNetwork(
-            vision,
-            options.tiles**2,
-            options.permutations,
-            pool=options.pool,
-            features=options.features,
-            hidden=options.hidden,
-            dropout=options.dropout,
-        )
-
-    def fed(self, batch: Batch) -> Tensor:
-        """The tiles as the encoder sees them: float (T, 3, tile, tile)."""
-        return fed(batch, self.options.normalise)
-
-    def logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        scores: Tensor = network(self.fed(batch), batch["chosen"])
-        return scores
+        return self.patch_network(encoders, self.options.tiles**2, self.options.permutations)
 
     def sheet(self, puzzles: Sequence[JigsawPuzzle], answers: Answers | None = None) -> Image:
-        tiles = [self.fed(self.collate([puzzle])) for puzzle in puzzles]
-        return draw_sheet(puzzles, tiles, self.permutations, answers)
+        return draw_sheet(puzzles, self.fed_each(puzzles), self.permutations, answers)
 
     def _colour(self, rng: np.random.Generator) -> Colours:
         """Of all tiles of a puzzle alike."""

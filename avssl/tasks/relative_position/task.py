@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from avssl.errors import UserError
 from avssl.media.facts import Media
-from avssl.networks.puzzles import PatchNetwork
+from avssl.networks.patch_photometry import Normalise
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.patches import (
     NEIGHBOURS,
@@ -24,9 +24,8 @@ from avssl.samplers.patches import (
     of_each_class,
 )
 from avssl.samplers.stills import draw_still, with_pixels
-from avssl.tasks.base import Answers, Batch
-from avssl.tasks.images import ClassTask, vision_of
-from avssl.tasks.patches import collate_patches, draw_colours, draw_noise, fed
+from avssl.tasks.base import Answers
+from avssl.tasks.patches import PatchTask, draw_colours, draw_noise
 from avssl.tasks.registry import register
 from avssl.tasks.relative_position.puzzle import RelativePositionOptions, RelativePositionPuzzle
 from avssl.tasks.relative_position.sheet import draw_sheet
@@ -39,11 +38,10 @@ _COARSEST, _FINEST = 100 / 9216, 9025 / 9216
 
 
 @register
-class RelativePosition(ClassTask):
+class RelativePosition(PatchTask):
     """The task. Classes 0 to 7: the places around the first patch, row by row."""
 
     name: ClassVar[str] = "relative-position"
-    summary: ClassVar[str] = "where does the second patch lie, seen from the first?"
     Options: ClassVar[type[Any]] = RelativePositionOptions
     classes: ClassVar[int | None] = len(NEIGHBOURS)
 
@@ -63,8 +61,8 @@ class RelativePosition(ClassTask):
         return self.options.patch
 
     @property
-    def smoothing(self) -> float:
-        return self.options.smoothing
+    def normalise(self) -> Normalise:
+        return "patch" if self.options.normalise else "off"
 
     def draw(self, media: Media, key: Key) -> RelativePositionPuzzle:
         options = self.options
@@ -83,37 +81,16 @@ class RelativePosition(ClassTask):
         if self.shuffled:
             labels = generator(*key, "shuffled").integers(len(NEIGHBOURS), size=len(labels))
         facts = media.facts(still.item)
-        source = facts.source or facts.path
+        source = facts.source_or_path
         return RelativePositionPuzzle(
             patches, colours, noise, chosen, labels, picture, corners, facts.path, source, still.seconds
         )
 
-    def collate(self, puzzles: Sequence[RelativePositionPuzzle]) -> Batch:
-        return collate_patches(puzzles)
-
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        vision, options = vision_of(encoders), self.options
-        return PatchNetwork(
-            vision,
-            2,
-            len(NEIGHBOURS),
-            pool=options.pool,
-            features=options.features,
-            hidden=options.hidden,
-            dropout=options.dropout,
-            affine=options.affine,
-        )
-
-    def fed(self, batch: Batch) -> Tensor:
-        """The patches as the encoder sees them: float (T, 3, patch, patch)."""
-        return fed(batch, "patch" if self.options.normalise else "off")
-
-    def logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        scores: Tensor = network(self.fed(batch), batch["chosen"])
-        return scores
+        return self.patch_network(encoders, 2, len(NEIGHBOURS), affine=self.options.affine)
 
     def sheet(self, puzzles: Sequence[RelativePositionPuzzle], answers: Answers | None = None) -> Image:
-        return draw_sheet(puzzles, [self.fed(self.collate([puzzle])) for puzzle in puzzles], answers)
+        return draw_sheet(puzzles, self.fed_each(puzzles), answers)
 
     def _lay(
         self, rng: np.random.Generator, picture: NDArray[np.uint8], rule: GridRule

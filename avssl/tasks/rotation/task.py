@@ -31,7 +31,6 @@ class Rotation(ClassTask):
     """The task. Class k: turned by k · 90 degrees, counter-clockwise."""
 
     name: ClassVar[str] = "rotation"
-    summary: ClassVar[str] = "by how many quarters was this picture turned?"
     Options: ClassVar[type[Any]] = RotationOptions
     classes: ClassVar[int | None] = QUARTERS
 
@@ -40,14 +39,6 @@ class Rotation(ClassTask):
     def __init__(self, options: RotationOptions) -> None:
         super().__init__(options)
         self._cropping = cropping(options.side, options, flip=options.flip == "before")
-
-    @property
-    def input_side(self) -> int:
-        return self.options.side
-
-    @property
-    def smoothing(self) -> float:
-        return self.options.smoothing
 
     def draw(self, media: Media, key: Key) -> RotationPuzzle:
         still = draw_still(media, key)
@@ -65,7 +56,7 @@ class Rotation(ClassTask):
         if self.shuffled:
             labels = tuple(int(label) for label in generator(*key, "shuffled").integers(QUARTERS, size=len(turns)))
         facts = media.facts(still.item)
-        return RotationPuzzle(views, labels, facts.path, facts.source or facts.path, still.seconds)
+        return RotationPuzzle(views, labels, facts.path, facts.source_or_path, still.seconds)
 
     def collate(self, puzzles: Sequence[RotationPuzzle]) -> Batch:
         return {

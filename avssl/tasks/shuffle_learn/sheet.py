@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from avssl.tasks.base import Answers
-from avssl.tasks.cards import fitted, origin
+from avssl.tasks.cards import INK, NO, PALE, PAPER, YES, fitted, font, origin, picture_of
 from avssl.tasks.shuffle_learn.puzzle import ShuffleLearnPuzzle
 
-YES, NO, INK, PALE, PAPER = "#1a7f4b", "#b3432b", "#222222", "#777777", "white"
 _CELL, _GAP, _MARGIN, _TITLE, _LINE, _ACROSS = 128, 4, 16, 72, 44, 3
 
 
@@ -23,29 +21,25 @@ def draw_sheet(puzzles: Sequence[ShuffleLearnPuzzle], answers: Answers | None) -
     lines = -(-len(puzzles) // across)
     sheet = Image.new("RGB", (across * (width + _MARGIN) + _MARGIN, _TITLE + lines * height + _MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_MARGIN, 10), "Are these three frames in temporal order?", INK, ImageFont.load_default(18))
-    pen.text(
-        (_MARGIN, 34), "Forwards or backwards does not matter: is the middle frame between the outer ones?", PALE,
-        ImageFont.load_default(12),
-    )  # fmt: skip
+    pen.text((_MARGIN, 10), "Are these three frames in temporal order?", INK, font(18))
+    question = "Forwards or backwards does not matter: is the middle frame between the outer ones?"
+    pen.text((_MARGIN, 34), question, PALE, font(12))
     alike = sum(puzzle.look_alike for puzzle in puzzles)
     if alike:
-        pen.text((_MARGIN, 50), _look_alikes(alike, len(puzzles)), NO, ImageFont.load_default(12))
+        note = (
+            f"{alike} of {len(puzzles)} are look-alikes: no try gave a wrong frame that differs enough (--look-alike)"
+        )
+        pen.text((_MARGIN, 50), note, NO, font(12))
     for number, puzzle in enumerate(puzzles):
         left = _MARGIN + (number % across) * (width + _MARGIN)
         top = _TITLE + (number // across) * height
         for frame in puzzle.frames:
-            picture = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
-            sheet.paste(picture.resize((_CELL, _CELL), Image.Resampling.BICUBIC), (left, top))
+            sheet.paste(picture_of(frame).resize((_CELL, _CELL), Image.Resampling.BICUBIC), (left, top))
             left += _CELL + _GAP
         left -= width
         probability = None if answers is None else float(torch.softmax(answers.scores[number].detach().float(), 0)[1])
         _caption(pen, (left, top + _CELL + 3), puzzle, probability)
     return sheet
-
-
-def _look_alikes(alike: int, count: int) -> str:
-    return f"{alike} of {count} are look-alikes: no try gave a wrong frame that differs enough (--look-alike)"
 
 
 def _caption(
@@ -54,15 +48,15 @@ def _caption(
     """Times and file in one line, the label in the next, where a reader who does the puzzle does not see it first."""
     left, top = at
     times = ", ".join(f"{seconds:.2f}" for seconds in puzzle.times)
-    font = ImageFont.load_default(12)
+    small = font(12)
     alike = "   look-alike" if puzzle.look_alike else ""
     before, after = f"{times} s   ", alike
-    room = 3 * (_CELL + _GAP) - font.getlength(before + after)
-    pen.text((left, top), f"{before}{fitted(origin(puzzle.name), font, room)}{after}", PALE, font)
+    room = 3 * (_CELL + _GAP) - small.getlength(before + after)
+    pen.text((left, top), f"{before}{fitted(origin(puzzle.name), small, room)}{after}", PALE, small)
     right = bool(puzzle.label)
-    pen.text((left, top + 17), "in order" if right else "not in order", YES if right else NO, font)
+    pen.text((left, top + 17), "in order" if right else "not in order", YES if right else NO, small)
     if probability is not None:
         predicted = probability > 0.5
         sure = probability if predicted else 1 - probability
         text = f"predicted {'in order' if predicted else 'not in order'} ({sure:.0%})"
-        pen.text((left + 110, top + 17), text, YES if predicted == right else NO, font)
+        pen.text((left + 110, top + 17), text, YES if predicted == right else NO, small)

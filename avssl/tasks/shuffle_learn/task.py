@@ -41,7 +41,6 @@ class ShuffleLearn(PictureTask):
     """The task. Label 1 is "in order": (b, c, d) or (d, c, b)."""
 
     name: ClassVar[str] = "shuffle-learn"
-    summary: ClassVar[str] = "are these three frames in temporal order?"
     Options: ClassVar[type[Any]] = ShuffleLearnOptions
     classes: ClassVar[int | None] = 2
     loss_measure: ClassVar[str] = "balanced_loss"
@@ -53,10 +52,6 @@ class ShuffleLearn(PictureTask):
         _check(options)
         self._cropping = cropping(options.side, options, options.flip)
         self.view: View = "all"
-
-    @property
-    def input_side(self) -> int:
-        return self.options.side
 
     def unusable(self, facts: Facts) -> str | None:
         return unusable(facts, self.rule())
@@ -105,7 +100,7 @@ class ShuffleLearn(PictureTask):
             difference=least,
             look_alike=least < options.look_alike,
             name=facts.path,
-            source=facts.source or facts.path,
+            source=facts.source_or_path,
             brightness=tuple(np.resize(brightness, 3).tolist()),
             saturation=tuple(np.resize(saturation, 3).tolist()),
         )
