@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from avssl.errors import UserError
 from avssl.experiment.data import open_source, usable
 from avssl.media.facts import Media
+from avssl.media.skip_bad_files import PassedOver
 from avssl.samplers.keys import Key
 from avssl.system import html
 from avssl.system.console import log
@@ -127,7 +128,7 @@ class PuzzleDataset(Dataset[Any]):
         count = len(self)
         if not -count <= index < count:
             raise IndexError(f"puzzles are numbered 0 to {count - 1}, not {index}")
-        passed_over: list[str] = []
+        passed_over: list[PassedOver] = []
         puzzle = self._source.draw(Key(self.seed, self.epoch, int(index) % count), self._on_bad_file, passed_over)
         for line in passed_over:
             log(f"skipped: {line}")

@@ -1,8 +1,6 @@
-"""One differentiable all-gather, for losses that need every pair of the global batch."""
+"""Rows of all processes, for losses that need every pair of the global batch."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -18,22 +16,6 @@ def gather_with_gradient(x: Tensor) -> Tensor:
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return x
-    out: Tensor = _Gather.apply(x)  # type: ignore[no-untyped-call]
-    return out
+    from torch.distributed.nn.functional import all_gather
 
-
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.rows = x.shape[0]
-        x = x.contiguous()
-        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, x)
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        gradient = gradients[0].contiguous()
-        dist.all_reduce(gradient)
-        first = dist.get_rank() * ctx.rows
-        return gradient[first : first + ctx.rows]
+    return torch.cat(all_gather(x))  # type: ignore[no-untyped-call]

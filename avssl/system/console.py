@@ -7,7 +7,6 @@ A program of one's own turns the lines off, or elsewhere, as it does with any li
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avssl.system.notebook import NotebookBar, in_notebook
+from avssl.system.ranks import is_writer
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) while something long goes on."""
@@ -48,7 +48,7 @@ def log(text: str) -> None:
 
 def _silent() -> bool:
     """Of several processes the first speaks, and none while :func:`quiet` holds."""
-    return os.environ.get("RANK", "0") != "0" or _muted.get()
+    return not is_writer() or _muted.get()
 
 
 def print_lines() -> None:

@@ -1,7 +1,7 @@
 """Several processes, one training: started by ``torchrun``, joined here.
 
-The ranks work on slices of one batch and average their gradients, so that two processes take the steps
-that one would take. Only rank 0 writes.
+The ranks work on slices of one batch and average their gradients (torch's DistributedDataParallel does, in
+:mod:`avssl.trainer.stepper`), so that two processes take the steps that one would take. Only rank 0 writes.
 """
 
 from __future__ import annotations
@@ -12,18 +12,22 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.system.ranks import processes
 
 T = TypeVar("T")
 
-BUCKET_ELEMENTS = 1 << 23
-"""Elements in one all-reduce: 32 MB, large enough for the wire, small enough beside the weights."""
+OTHER_FAILED = "stopped, because another process of this training failed; see its message"
+
+_PATIENCE = timedelta(days=1)
+"""How long a rank waits for a plain value: rank 0 may measure its data for hours while the others wait. A rank that
+died is noticed at once, as its connections close."""
 
 
 @dataclass(frozen=True)
@@ -49,38 +53,39 @@ class World:
         dist.broadcast_object_list(box, src=0, group=self.objects)
         return box[0]  # type: ignore[return-value]
 
+    def gathered(self, values: Sequence[T]) -> list[T]:
+        """The values of all ranks, in rank order."""
+        if self.size == 1:
+            return list(values)
+        box: list[Any] = [None] * self.size
+        dist.all_gather_object(box, list(values), group=self.objects)
+        return [value for part in box for value in part]
+
     def greatest(self, *values: float) -> list[float]:
         """The greatest of each value over the ranks."""
-        return self._reduced(values, dist.ReduceOp.MAX)
+        return self._reduced(values, dist.ReduceOp.MAX)()
+
+    def greatest_soon(self, values: Callable[[], Sequence[float]]) -> Callable[[], Sequence[float]]:
+        """:meth:`greatest` in two halves: sent now, and waited for when the returned function is called.
+
+        A process alone has nobody to send to: its values are those of the later moment.
+        """
+        return values if self.size == 1 else self._reduced(values(), dist.ReduceOp.MAX)
 
     def total(self, values: Sequence[float]) -> list[float]:
         """The sum of each value over the ranks."""
-        return self._reduced(values, dist.ReduceOp.SUM)
+        return self._reduced(values, dist.ReduceOp.SUM)()
 
-    def _reduced(self, values: Sequence[float], how: Any) -> list[float]:
+    def _reduced(self, values: Sequence[float], how: Any) -> Callable[[], list[float]]:
         box = torch.tensor(values, dtype=torch.float64)
-        if self.size > 1:
-            dist.all_reduce(box, how, group=self.objects)
-        return box.tolist()
+        work = dist.all_reduce(box, how, group=self.objects, async_op=True) if self.size > 1 else None
 
-    def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its mean over the ranks; every rank names the same tensors in the same order."""
-        self._in_buckets(tensors, lambda flat: (dist.all_reduce(flat), flat.div_(self.size)))
+        def arrived() -> list[float]:
+            if work is not None:
+                work.wait()
+            return box.tolist()
 
-    def copy_from_first(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by that of rank 0."""
-        self._in_buckets(tensors, lambda flat: dist.broadcast(flat, src=0))
-
-    def _in_buckets(self, tensors: Sequence[Tensor], change: Callable[[Tensor], Any]) -> None:
-        if self.size == 1:
-            return
-        for bucket in _buckets(tensors):
-            flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            change(flat)
-            with torch.no_grad():
-                pieces = torch.split(flat, [each.numel() for each in bucket])
-                for tensor, piece in zip(bucket, pieces, strict=True):
-                    tensor.copy_(piece.view_as(tensor))
+        return arrived
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -98,17 +103,46 @@ class World:
         if error is not None:
             raise error
         if failed:
-            raise UserError("stopped, because another process of this training failed; see its message")
+            raise UserError(OTHER_FAILED)
+
+    @contextmanager
+    def ending_with_others(self) -> Iterator[None]:
+        """Within, a rank that is left alone ends in one line: a process that failed or was killed answers no more.
+
+        Raises:
+            UserError: another process ended while this one waited for it.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.size == 1 or not _left_alone(error):
+                raise
+            raise UserError(OTHER_FAILED) from None
 
 
-def join() -> World:
-    """This process's place among those that torchrun started; alone, where it started none."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 and not dist.is_initialized():
+def join(device: str) -> World:
+    """This process's place among those that torchrun started; alone, where it started none.
+
+    Args:
+        device: what ``--device`` asked for: gradients travel by NCCL between GPUs, by gloo between CPUs.
+
+    Raises:
+        UserError: the processes do not find each other, or the device cannot be shared by several.
+    """
+    if processes() == 1 and not dist.is_initialized():
         return World()
     if not dist.is_initialized():
-        # Gradients by NCCL where they are on GPUs, by gloo where they are not; plain values always by gloo.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        if device == "mps":
+            raise UserError("--device mps: several processes train on --device cpu or on CUDA GPUs")
+        on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+        try:
+            dist.init_process_group("nccl" if on_gpu else "gloo")
+        except (dist.DistError, ValueError) as error:  # ValueError: a variable that torchrun sets is missing
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"the {processes()} processes of this training did not find each other ({reason}); start them by "
+                "torchrun, with one --rdzv-endpoint for all machines"
+            ) from None
         atexit.register(_leave)
     local_rank = int(os.environ.get("LOCAL_RANK", dist.get_rank()))
     return World(dist.get_rank(), dist.get_world_size(), local_rank, _objects_group())
@@ -121,15 +155,9 @@ def _leave() -> None:
     gc.collect()
 
 
-def is_writer() -> bool:
-    """Whether this process is the one that writes; answers before the processes have joined."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def share_batch_statistics(networks: nn.Module, device: torch.device, world: World) -> None:
-    """Batch norms over the whole batch on CUDA; on the CPU they see their rank's slice, as torch has no other."""
-    if world.size > 1 and device.type == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(networks)  # type: ignore[no-untyped-call]
+def _left_alone(error: RuntimeError) -> bool:
+    """Whether a collective failed because another process is gone: torch has no type of its own for what gloo says."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 _groups: list[Any] = []
@@ -137,20 +165,5 @@ _groups: list[Any] = []
 
 def _objects_group() -> Any:
     if not _groups:
-        _groups.append(dist.new_group(backend="gloo"))
+        _groups.append(dist.new_group(backend="gloo", timeout=_PATIENCE))
     return _groups[0]
-
-
-def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Tensors of one type, together at most about BUCKET_ELEMENTS."""
-    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-        bucket: list[Tensor] = []
-        for tensor in tensors:
-            if tensor.dtype != dtype:
-                continue
-            bucket.append(tensor)
-            if sum(each.numel() for each in bucket) >= BUCKET_ELEMENTS:
-                yield bucket
-                bucket = []
-        if bucket:
-            yield bucket

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shlex
 import subprocess
@@ -15,6 +14,7 @@ import torch
 
 from avssl.installation import installed_version
 from avssl.system.process_pool import spare_cores
+from avssl.system.ranks import processes
 
 PACKAGES = ("avssl", "torch", "torchvision", "torchaudio", "av", "librosa", "soxr", "numpy", "pillow", "safetensors")
 
@@ -35,7 +35,7 @@ def describe_environment() -> dict[str, Any]:
             "torch_threads": torch.get_num_threads(),
             "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         },
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "processes": processes(),
     }
 
 

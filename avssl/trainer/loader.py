@@ -38,7 +38,7 @@ class Source:
     media: Media
     length: int
 
-    def draw(self, key: Key, on_bad_file: OnBadFile, passed_over: list[str]) -> Any:
+    def draw(self, key: Key, on_bad_file: OnBadFile, passed_over: list[PassedOver]) -> Any:
         """The puzzle of this key; where its file is bad and may be skipped, that of a key hashed from it.
 
         Args:
@@ -76,7 +76,7 @@ class Fetched(NamedTuple):
 
     step: int
     pieces: tuple[Piece, ...]
-    passed_over: tuple[str, ...]
+    passed_over: tuple[PassedOver, ...]
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,11 @@ class Steps(Dataset[Fetched]):
         ]
 
     def __getitem__(self, step: int) -> Fetched:
-        passed_over: list[str] = []
+        passed_over: list[PassedOver] = []
         pieces = tuple(self._pieces(step, passed_over))
         return Fetched(step, pieces, tuple(passed_over))
 
-    def _pieces(self, step: int, passed_over: list[str]) -> Iterator[Piece]:
+    def _pieces(self, step: int, passed_over: list[PassedOver]) -> Iterator[Piece]:
         mine = self.batch_size // self.size
         count = mine // self.accumulate
         for plan, keys in self.keys(step):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.media.skip_bad_files import each_bad_file_once, log_bad_file
+from avssl.media.skip_bad_files import PassedOver, each_bad_file_once, log_bad_file
+from avssl.networks.synced_batchnorm import share_batch_statistics
 from avssl.system.console import Bar, Style, duration, log
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
-from avssl.trainer.distributed import join, share_batch_statistics
+from avssl.trainer.distributed import OTHER_FAILED, join
 from avssl.trainer.loader import Fetched, Source, Steps, batches
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Mix, Sharing, TaskPlan, Turns
@@ -64,21 +65,44 @@ def fit(
     options.check()
     if not plans:
         raise ValueError("fit needs at least one task")
-    world = join()
+    world = join(options.device)
     device = choose_device(options.device, world.local_rank)
     if not world.writes:
         progress = "none"
     setting = Setting(plans, options, run, world, choose_precision(options.precision, device))
-    with own_random_state(), each_bad_file_once(), watch_signals() as watch:
+    with own_random_state(), each_bad_file_once(), watch_signals() as watch, world.ending_with_others():
         training = _Training(setting, sharing or Sharing(), encoders, save_encoder)
         if training.tally.finished:
             log(f"{run.path if run else 'this run'} is finished: nothing is left to train")
         else:
             training.go(progress, watch)
         result = training.result()
-        if watch.number:  # it came during the last step
-            raise Stopped(watch.number)
+        (number,) = world.greatest(watch.number)
+        if number:  # it came during the last step
+            raise Stopped(int(number))
         return result
+
+
+class _News(NamedTuple):
+    """The most of any rank before a step: its batch failed, bad files in it, the signal that came, seconds so far."""
+
+    failed: bool
+    passed_over: int
+    signal: int
+    seconds: float
+
+
+class _Drawn(NamedTuple):
+    """A rank's part of the next batch (None: there is none, or an error), and what the ranks say of theirs."""
+
+    fetched: Fetched | None
+    error: UserError | None
+    greatest: Callable[[], Sequence[float]]
+
+    def news(self) -> _News:
+        """Wait for what the ranks said."""
+        failed, passed_over, signal, seconds = self.greatest()
+        return _News(bool(failed), int(passed_over), int(signal), seconds)
 
 
 class _Training:
@@ -132,19 +156,24 @@ class _Training:
         bar = Bar(style, log)
         began = time.monotonic() - self.tally.seconds
         try:
+            drawn = self._draw(stream, status, watch, began)
+            news = drawn.news()
             while share < 1:
-                fetched = self._fetch(stream, status)
-                stopped, seconds = self.setting.world.greatest(watch.number, time.monotonic() - began)
-                self._train(fetched, self.budget.share(self.tally.step, seconds))
+                fetched = self._agreed(drawn, news)
+                # The next batch comes before this one is trained: while it trains, the ranks hear from each other
+                # whether all have the next, and none waits in a step that another cannot take.
+                drawn = self._draw(stream, status, watch, began)
+                self._train(fetched, share)
+                news = drawn.news()
                 self.tally.seconds = time.monotonic() - began
-                share = self.budget.share(self.tally.step, seconds)
+                share = self.budget.share(self.tally.step, news.seconds)
                 self.tally.finished = share >= 1
                 turns = sorted({piece.plan for piece in fetched.pieces})
-                self.recorder.after_step(turns, share, bool(stopped), status)
+                self.recorder.after_step(turns, share, bool(news.signal), status)
                 status.step, status.share = self.tally.step, share
                 bar.update(share, status.short, status.line)
-                if stopped and share < 1:
-                    self._stop(int(stopped))
+                if news.signal and share < 1:
+                    self._stop(news.signal)
         finally:
             bar.close()
             stream.close()
@@ -180,9 +209,9 @@ class _Training:
     ) -> tuple[dict[str, nn.Module], nn.ModuleDict]:
         options, device = self.setting.options, self.setting.precision.device
         encoders, networks = build(self.setting.plans, options.seed, given, own_statistics=own_statistics)
-        share_batch_statistics(networks, device, self.setting.world)
+        if self.setting.world.size > 1:
+            share_batch_statistics(networks, device)
         to_device([networks, *encoders.values()], device, options.channels_last)
-        self.setting.world.copy_from_first(list(networks.state_dict().values()))
         if options.compile:
             for network in networks.values():
                 network.compile()
@@ -190,23 +219,42 @@ class _Training:
 
     # --- a step -----------------------------------------------------------------------------------------
 
-    def _fetch(self, stream: Iterator[Fetched], status: Status) -> Fetched:
+    def _draw(self, stream: Iterator[Fetched], status: Status, watch: Watch, began: float) -> _Drawn:
+        """The next batch, if there is one; what the other ranks must know of it is on its way to them."""
+        fetched: Fetched | None = None
+        error: UserError | None = None
         before = time.monotonic()
-        with self.setting.world.together():
-            fetched = next(stream)
-            self._count_bad(fetched)
+        try:
+            fetched = next(stream, None)
+        except UserError as caught:
+            error = caught
         waited = time.monotonic() - before
         self.tally.waited += waited
         status.waited_seconds += waited
-        return fetched
+        passed_over = len(fetched.passed_over) if fetched else 0
 
-    def _count_bad(self, fetched: Fetched) -> None:
-        for bad in fetched.passed_over:
+        def own() -> tuple[float, ...]:
+            return error is not None, passed_over, watch.number, time.monotonic() - began
+
+        return _Drawn(fetched, error, self.setting.world.greatest_soon(own))
+
+    def _agreed(self, drawn: _Drawn, news: _News) -> Fetched:
+        """The drawn batch, where every rank has one."""
+        if drawn.error is not None:
+            raise drawn.error
+        if news.failed:
+            raise UserError(OTHER_FAILED)
+        assert drawn.fetched is not None
+        if news.passed_over:
+            self._count_bad(drawn.fetched.step, self.setting.world.gathered(drawn.fetched.passed_over))
+        return drawn.fetched
+
+    def _count_bad(self, step: int, passed_over: Sequence[PassedOver]) -> None:
+        for bad in passed_over:
             self.tally.passed_over += 1
-            path = getattr(bad, "path", bad)
-            self._bad_files.add(path)
-            log_bad_file(f"skipped, here and wherever it is drawn again: {bad}", path)
-        drawn = (fetched.step + 1) * self.setting.options.batch_size // self.setting.world.size
+            self._bad_files.add(bad.path)
+            log_bad_file(f"skipped, here and wherever it is drawn again: {bad}", bad.path)
+        drawn = (step + 1) * self.setting.options.batch_size
         few = len(self._bad_files) <= max(FEW_BAD, BAD_SHARE * sum(len(plan.train) for plan in self.setting.plans))
         if not few and self.tally.passed_over > max(FEW_BAD, BAD_SHARE * drawn):
             raise UserError(

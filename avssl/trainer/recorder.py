@@ -112,8 +112,10 @@ class Recorder:
 
     def _log_training(self, status: Status) -> None:
         waited = self.window.waited_share(self.tally)
+        found = self.window.means(self._setting.world)
         with self._setting.world.together():
-            for plan, means in self.window.means().items():
+            self.window.check()
+            for plan, means in found.items():
                 if self.tally.passed_over:
                     means["passed_over"] = self.tally.passed_over
                 self._log(plan, "train", means, waited)

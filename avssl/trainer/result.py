@@ -12,6 +12,7 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.trainer.batch_files import files_of_batch, in_short
+from avssl.trainer.distributed import World
 from avssl.trainer.loader import Steps
 from avssl.trainer.plan import named
 from avssl.trainer.stepper import Outcome
@@ -93,21 +94,24 @@ class Window:
         self.checked = len(self.outcomes)
 
     def restart(self, tally: Tally) -> None:
-        """Count the time from here."""
+        """Begin anew here."""
+        self.outcomes, self.checked = [], 0
         self.seconds_before, self.waited_before = tally.seconds, tally.waited
 
     def waited_share(self, tally: Tally) -> float:
         """The share of the time since :meth:`restart` that was spent waiting for data."""
         return (tally.waited - self.waited_before) / max(tally.seconds - self.seconds_before, 1e-9)
 
-    def means(self) -> dict[int, dict[str, float]]:
-        """Per task the means over its steps since the last call; the window is empty then."""
-        self.check()
+    def means(self, world: World) -> dict[int, dict[str, float]]:
+        """Per task the means over its steps since :meth:`restart`, and over the ranks."""
         groups: dict[int, list[Outcome]] = {}
         for _, outcome in self.outcomes:
             groups.setdefault(outcome.plan, []).append(outcome)
-        self.outcomes, self.checked = [], 0
-        return {plan: _mean(group) for plan, group in sorted(groups.items())}
+        means = {plan: _mean(group) for plan, group in sorted(groups.items())}
+        if world.size > 1:
+            totals = iter(world.total([value for figures in means.values() for value in figures.values()]))
+            means = {plan: {name: next(totals) / world.size for name in own} for plan, own in means.items()}
+        return means
 
 
 def _spoken(loss: float) -> str:

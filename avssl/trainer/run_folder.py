@@ -24,8 +24,8 @@ from avssl.system.files import (
     write_whole,
     writing,
 )
+from avssl.system.ranks import is_writer
 from avssl.trainer.checkpoints import PARTS, Checkpoints
-from avssl.trainer.distributed import is_writer
 from avssl.trainer.environment import describe_environment
 from avssl.trainer.metrics import MetricsLog
 

@@ -1,13 +1,16 @@
-"""One optimizer step: forward, backward, average over the processes, clip, update."""
+"""One optimizer step: forward, backward with the average over the processes, clip, update."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from avssl.tasks.base import Batch
 from avssl.trainer.building import make_optimizer
 from avssl.trainer.devices import Precision, moved
 from avssl.trainer.distributed import World
@@ -18,7 +21,10 @@ from avssl.trainer.seeds import seed_torch
 
 
 class Outcome(NamedTuple):
-    """Loss and measures of one task at a step, means over its batch: tensors, so that nothing waits for the GPU."""
+    """Loss and measures of one task at a step, means over this rank's part of its batch.
+
+    Tensors, so that nothing waits for the GPU.
+    """
 
     plan: int
     names: tuple[str, ...]
@@ -44,15 +50,16 @@ class Stepper:
         precision: Precision,
         world: World,
     ) -> None:
-        self.networks = networks
-        self._plans = plans
+        self._networks = networks
         self._loss_weights = loss_weights
         self._options = options
         self._precision = precision
-        self._world = world
+        self._losses = losses = _Losses(networks, plans)
+        # Heads are idle in the steps of other tasks, so unused weights are looked for. torch then also keeps its
+        # buckets as they were first: the sums of a restarted training are those of an undisturbed one to the bit.
+        self._parallel = DistributedDataParallel(losses, find_unused_parameters=True) if world.size > 1 else None
         self._optimizer = make_optimizer(networks, options, precision.device)
         self._scaler = precision.scaler()
-        self._with_gradient: dict[int, list[nn.Parameter]] = {}
 
     def step(self, fetched: Fetched, learning_rate: float, seed: int) -> list[Outcome]:
         """Train one step; ``seed`` (of the step and rank) is all that dropout depends on."""
@@ -60,9 +67,11 @@ class Stepper:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.zero_grad(set_to_none=True)  # heads that are idle in this step keep no gradient at all
-        outcomes = _joined([self._work(piece) for piece in fetched.pieces], fetched.pieces)
-        if self._world.size > 1:
-            self._share(outcomes)
+        *earlier, last = fetched.pieces
+        with nullcontext() if self._parallel is None else self._parallel.no_sync():
+            worked = [self._work(piece) for piece in earlier]
+        worked.append(self._work(last))  # the gradients of all pieces travel during this backward pass
+        outcomes = _joined(worked, fetched.pieces)
         self._clip()
         self._scaler.step(self._optimizer)
         self._scaler.update()
@@ -80,40 +89,35 @@ class Stepper:
 
     def _work(self, piece: Piece) -> Outcome:
         """Forward and backward of one piece; its gradient adds to what is there."""
-        task = self._plans[piece.plan].task
         batch = moved(piece.batch, self._precision.device, self._options.channels_last)
         with self._precision.autocast():
-            losses = task.loss(self.networks[task.name], batch)
+            loss, measures = (self._parallel or self._losses)(piece.plan, batch)
         weight = piece.share * self._loss_weights[piece.plan]
-        self._scaler.scale(losses.loss if weight == 1 else losses.loss * weight).backward()  # type: ignore[no-untyped-call]
-        names = sorted(losses.measures)
-        values = [losses.loss.detach(), *(losses.measures[name].detach() for name in names)]
+        self._scaler.scale(loss if weight == 1 else loss * weight).backward()
+        names = sorted(measures)
+        values = [loss.detach(), *(measures[name].detach() for name in names)]
         return Outcome(piece.plan, ("loss", *names), torch.stack([value.float() for value in values]))
-
-    def _share(self, outcomes: list[Outcome]) -> None:
-        """Average gradients and figures over the ranks, and make their batch statistics those of rank 0."""
-        weights = [weight for outcome in outcomes for weight in self._learning(outcome.plan)]
-        weights = list(dict.fromkeys(weights))
-        for weight in weights:
-            if weight.grad is None:
-                weight.grad = torch.zeros_like(weight)
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self._world.average([*gradients, *(outcome.values for outcome in outcomes)])
-        self._world.copy_from_first(list(self.networks.buffers()))
-
-    def _learning(self, plan: int) -> list[nn.Parameter]:
-        """The weights that this task's loss reaches, for any rank; agreed on when the task is first met."""
-        if plan not in self._with_gradient:
-            mine = list(self.networks[self._plans[plan].task.name].parameters())
-            reached = self._world.greatest(*(float(weight.grad is not None) for weight in mine))
-            self._with_gradient[plan] = [weight for weight, hit in zip(mine, reached, strict=True) if hit]
-        return self._with_gradient[plan]
 
     def _clip(self) -> None:
         if self._options.clip_norm is None:
             return
         self._scaler.unscale_(self._optimizer)
-        torch.nn.utils.clip_grad_norm_(self.networks.parameters(), self._options.clip_norm)
+        torch.nn.utils.clip_grad_norm_(self._networks.parameters(), self._options.clip_norm)
+
+
+class _Losses(nn.Module):
+    """All networks as the one module whose forward pass is a task's loss, as DistributedDataParallel wants it."""
+
+    def __init__(self, networks: nn.ModuleDict, plans: Sequence[TaskPlan]) -> None:
+        super().__init__()
+        self._networks = networks
+        self._tasks = [plan.task for plan in plans]
+
+    def forward(self, plan: int, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a plan's batch, and its measures."""
+        task = self._tasks[plan]
+        losses = task.loss(self._networks[task.name], batch)
+        return losses.loss, losses.measures
 
 
 def _joined(outcomes: Sequence[Outcome], pieces: Sequence[Piece]) -> list[Outcome]:

@@ -68,10 +68,15 @@ def same(one, two):
     return True
 
 
-@pytest.mark.parametrize("mix", ["alternating", "joint"])
-def test_two_processes_equal_one_gradients_included_with_two_tasks_on_one_encoder(mix, tmp_path, start_two):
-    two = start_two(tmp_path / "log", tmp_path / "two", OPTIONS, NO_DROPOUT, 2, mix)
-    assert train(tmp_path / "one", OPTIONS, NO_DROPOUT, 2, mix) == 0
+@pytest.mark.parametrize(
+    ("mix", "norm", "accumulate"), [("alternating", "batch", 1), ("joint", "batch", 1), ("joint", "group", 2)]
+)
+def test_two_processes_equal_one_gradients_included_with_two_tasks_on_one_encoder(
+    mix, norm, accumulate, tmp_path, start_two
+):
+    toy, options = {**NO_DROPOUT, "batch_norm": norm == "batch"}, {**OPTIONS, "accumulate": accumulate}
+    two = start_two(tmp_path / "log", tmp_path / "two", options, toy, 2, mix)
+    assert train(tmp_path / "one", options, toy, 2, mix) == 0
     assert finished(two) == [0, 0], (tmp_path / "log0").read_text()
     assert same(tmp_path / "one", tmp_path / "two")
     assert (tmp_path / "log1").read_text() == "", "only rank 0 speaks"

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +178,11 @@ def train_and_exit(log, environment, *arguments):
     os.environ.update(environment)
     with Path(log).open("a") as file:
         sys.stdout = sys.stderr = file
-        sys.exit(train(*arguments))
+        try:
+            sys.exit(train(*arguments))
+        except Exception:
+            traceback.print_exc()  # into the log, where the test finds it
+            raise
 
 
 if __name__ == "__main__":
