@@ -60,7 +60,7 @@ def run(argv: Sequence[str]) -> None:
         raise
     offer_tables(options.data)
     if isinstance(media, Prepared):
-        log(f"{media.folder}: {verify(media, quick=options.quick, progress=True).words()}")
+        log(f"{media.name}: {verify(media, quick=options.quick, progress=True).words()}")
     summary = summarize(media)
     print_summary(summary)
     print_files(media, summary, everything=options.all)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from avssl.media.facts import Media
 from avssl.media.selection import Subset
 from avssl.options import check_bounds, option
 from avssl.system.console import log, quiet
+from avssl.system.remote import is_remote
 
 if TYPE_CHECKING:
     from avssl.evaluate.data.load_run import TrainedTask
@@ -31,8 +32,8 @@ class DataOptions:
 
     data: str | None = option(
         None,
-        "folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set, or "
-        "torchvision:NAME:FOLDER; nothing: generated clips, made once and kept in the cache",
+        "folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set (also s3://, gs://, "
+        "hf://, https://), or torchvision:NAME:FOLDER; nothing: generated clips, made once and kept in the cache",
     )
     test: str | None = option(
         None, "held-out data for the controls; else the test split of --data, or a part of it by source"
@@ -50,6 +51,14 @@ class DataOptions:
         None, "pixels of the shorter side of prepared pictures (default: what the task needs)", low=8
     )
     prepare_gb: float = option(20.0, "the most that preparing may take on the disk", low=0)
+    order: Literal["auto", "items", "shards"] = option(
+        "auto",
+        "of an epoch: items, any may come next; shards (of a prepared set), shuffled shards, the items of "
+        "--shard-window of them shuffled, so that each is read once; auto: shards where the set lies elsewhere",
+    )
+    shard_window: int = option(
+        8, "order shards: how many shards are read together; other items, as negatives, come from the same", low=1
+    )
 
     def check(self) -> None:
         """Refuse values that make no sense.
@@ -129,6 +138,7 @@ def prepared(found: Opened) -> Parts:
     """The second half of :func:`gather`."""
     parts = _divided(found, lambda media: fast(media, found.task, found.options))
     _warn_of_shared(parts)
+    parts = replace(parts, train=ordered(parts.train, found.task, found.options))
     counts = [
         (len(part), name)
         for name, part in zip(SPLITS, (parts.train, parts.validation, parts.test), strict=True)
@@ -266,6 +276,8 @@ def absolute_source(source: str) -> str:
     """The same data whatever folder a command is typed in: as a run's config keeps it."""
     if torchvision_data.is_torchvision(source):
         return torchvision_data.absolute(source)
+    if is_remote(source):
+        return source
     return str(Path(source).expanduser().absolute())
 
 
@@ -278,6 +290,21 @@ def fast(media: Media, task: Task, options: DataOptions) -> Media:
         return in_memory(media)
     side = options.prepare_side or task.stored_side()
     return in_memory(ensure_prepared(media, side, task.sound_rate(), int(options.prepare_gb * 1e9), log))
+
+
+def ordered(media: Media, task: Task, options: DataOptions) -> Media:
+    """The media with their epochs in the order that is asked for.
+
+    Raises:
+        UserError: by shards, and they are not stored in shards.
+    """
+    from avssl.samplers.order import ByShards, stored_in
+
+    by_shards = options.order == "shards"
+    if options.order == "auto":
+        stored = stored_in(media)
+        by_shards = stored is not None and stored[0].is_remote
+    return ByShards(media, options.shard_window, task.length(media)) if by_shards else media
 
 
 def usable(media: Media, task: Task, name: str) -> Subset:

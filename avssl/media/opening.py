@@ -15,6 +15,7 @@ from avssl.media.indexing.listing import SPLITS, Listing, Source, list_files, li
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, was_prepared
 from avssl.media.selection import Subset
 from avssl.system.console import ShowProgress
+from avssl.system.remote import is_remote
 
 
 def open_media(
@@ -36,10 +37,11 @@ def open_media(
     Args:
         data: a folder (searched to its depths; the first sub-folder is the label, unless the sub-folders are
             named train, validation or val, test: those are splits); a CSV (``path[,label,split,start,duration,
-            source]``, paths relative to it); a tar of images (``CLASS/NAME``); a prepared set; one file; or a
-            list of files. A CSV may call its columns ``file``, ``filename`` or ``clip`` for the path, ``kind``
-            or ``class`` for the label, and ``source_video`` for the source. With ``start`` an item is a stretch
-            of its file, whose zero is the frame shown at that second.
+            source]``, paths relative to it); a tar of images (``CLASS/NAME``); a prepared set, on this disk or
+            elsewhere (``s3://``, ``gs://``, ``hf://``, ``https://``); one file; or a list of files. A CSV may call its
+            columns ``file``, ``filename`` or ``clip`` for the path, ``kind`` or ``class`` for the label, and
+            ``source_video`` for the source. With ``start`` an item is a stretch of its file, whose zero is the frame
+            shown at that second.
         split: only the items of this split ("train", "validation", "test").
         source_column: the column of a CSV that says what an item was cut from; items of one source are never on
             both sides of a division. By default ``source`` or ``source_video``, else each file is its own.
@@ -54,6 +56,10 @@ def open_media(
         NothingUsable: no file of it can be used; a UserError that names each with its reason.
         UserError: nothing there, nothing in it, or nothing of this split.
     """
+    if isinstance(data, str) and is_remote(data):
+        from avssl.media.prepared.remote import open_remote
+
+        return _only(open_remote(data), split, data)
     prepared = _prepared(data)
     if prepared is not None:
         return _only(prepared, split, data)
@@ -75,6 +81,8 @@ def list_source(source: Source, source_column: str | None = None) -> Listing:
     if source_column is not None and not _is_table(source):
         raise UserError(f"{source}: is no CSV; a column of sources ({source_column!r}) is only there in a CSV")
     if not isinstance(source, (str, os.PathLike)):
+        for name in filter(is_remote, source):
+            raise UserError(f"{name}: of what lies elsewhere one prepared set is read at a time; give its URL alone")
         return list_files(source)
     path = Path(source).expanduser()
     if not path.exists():

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
-from avssl.samplers.keys import Key, generator, permutation
+from avssl.samplers.keys import Key, generator
+from avssl.samplers.order import ByShards, Companions, companions, item_of
 
 Alignment = Literal["centre", "overlap"]
 NegativeSounds = Literal["moments", "anywhere"]
@@ -128,10 +129,7 @@ def loudness_db(sound: NDArray[np.float32]) -> float:
 
 def draw_pair(media: Media, key: Key, rule: PairRule) -> Pair:
     """The pair of this key. Each item gives the frame once in an epoch; indices beyond begin another round."""
-    rounds, place = divmod(key.index, len(media))
-    # A new order each round; within a round consecutive indices are different items, so that in a batch of
-    # positives one video is not another's negative twice.
-    item = int(permutation(key.seed, key.epoch * 1_000_003 + rounds, len(media))[place])
+    item = item_of(media, key)
     rng = generator(*key, "pair")
     positive = rule.positives_only or bool(rng.integers(2))
     frame = draw_moment(media, item, rule, rng)
@@ -142,7 +140,7 @@ def draw_pair(media: Media, key: Key, rule: PairRule) -> Pair:
         if other is not None:
             return Pair(frame, other, 0)
     sound_of = _anywhere if rule.negative_sounds == "anywhere" else draw_moment
-    return Pair(frame, sound_of(media, _other_item(media, item, rng), rule, rng), 0)
+    return Pair(frame, sound_of(media, _other_item(media, key, item, rng), rule, rng), 0)
 
 
 def _anywhere(media: Media, item: int, rule: PairRule, rng: np.random.Generator) -> Moment:
@@ -152,19 +150,24 @@ def _anywhere(media: Media, item: int, rule: PairRule, rng: np.random.Generator)
     return Moment(item, start + rule.seconds / 2, start, media.audio(item, start, rule.seconds, rule.rate))
 
 
-def _other_item(media: Media, item: int, rng: np.random.Generator) -> int:
-    """An item of another source, all equally likely; with one source only, another item."""
-    count = len(media)
-    if count == 1:
-        return item
+def _other_item(media: Media, key: Key, item: int, rng: np.random.Generator) -> int:
+    """An item of another source, all equally likely: of the whole set, or of the same window of shards.
+
+    Where all of a window is of one source it is of the whole set; where that is, too, another item.
+    """
     source = media.facts(item).source
+    whole = Companions(range(len(media)), item)
     other = item
-    for _ in range(64):
-        other = (item + 1 + int(rng.integers(count - 1))) % count
-        if media.facts(other).source != source:
-            return other
-    others = [i for i in range(count) if media.facts(i).source != source]  # one source has nearly all items
-    return others[int(rng.integers(len(others)))] if others else other
+    for items, at in (companions(media, key, item), whole) if isinstance(media, ByShards) else (whole,):
+        count = len(items)
+        for _ in range(64 if count > 1 else 0):
+            other = int(items[(at + 1 + int(rng.integers(count - 1))) % count])
+            if media.facts(other).source != source:
+                return other
+        others = [i for i in items if media.facts(i).source != source]  # one source has nearly all items
+        if others:
+            return int(others[int(rng.integers(len(others)))])
+    return other
 
 
 def _other_moment(media: Media, moment: Moment, rule: PairRule, rng: np.random.Generator) -> Moment | None:

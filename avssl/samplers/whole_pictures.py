@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
-from avssl.samplers.keys import Key, permutation
+from avssl.samplers.keys import Key
+from avssl.samplers.order import companions
+from avssl.samplers.order import item_of as item_of  # noqa: PLC0414  tasks of one's own take it from here
 from avssl.samplers.pictures import Cropping
 
 
@@ -26,12 +28,6 @@ def unusable(facts: Facts) -> str | None:
     return "sound, not a picture" if facts.kind == "sound" else None
 
 
-def item_of(media: Media, key: Key) -> int:
-    """The item of a key: each once in an epoch, in a new order; indices beyond begin another round."""
-    rounds, place = divmod(key.index, len(media))
-    return int(permutation(key.seed, key.epoch * 1_000_003 + rounds, len(media))[place])
-
-
 def any_moves(media: Media) -> bool:
     """Whether there is a video, of which any frame may be drawn; of images there are no more than items."""
     return any(media.facts(i).has_video for i in range(len(media)))
@@ -42,11 +38,12 @@ def enough_for_statistics(media: Media, most: int = 1024, moving: int = 256) -> 
     return min(most, max(len(media), moving) if any_moves(media) else len(media))
 
 
-def other_item(media: Media, item: int, rng: np.random.Generator) -> int:
-    """Another item, all equally likely; the same where there is only one."""
-    if len(media) == 1:
+def other_item(media: Media, item: int, rng: np.random.Generator, key: Key) -> int:
+    """Another item than the key's own, all that may stand beside it equally likely; the same where it is alone."""
+    items, at = companions(media, key, item)
+    if len(items) == 1:
         return item
-    return (item + 1 + int(rng.integers(len(media) - 1))) % len(media)
+    return int(items[(at + 1 + int(rng.integers(len(items) - 1))) % len(items)])
 
 
 def draw_picture(media: Media, item: int, cropping: Cropping, rng: np.random.Generator, *, augment: bool) -> Picture:

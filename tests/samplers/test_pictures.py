@@ -107,11 +107,11 @@ def test_items_come_once_a_round_and_each_round_and_epoch_in_an_order_of_its_own
 def test_another_item_is_any_other_one():
     media = Textures(6)
     for item in range(6):
-        drawn = [other_item(media, item, generator("other", item, n)) for n in range(600)]
+        drawn = [other_item(media, item, generator("other", item, n), Key(0, 0, n)) for n in range(600)]
         counts = np.bincount(drawn, minlength=6)
         assert counts[item] == 0
         assert np.delete(counts, item) == pytest.approx(120, abs=50)
-    assert other_item(Textures(1), 0, generator("other")) == 0
+    assert other_item(Textures(1), 0, generator("other"), Key(0, 0, 0)) == 0
 
 
 def test_what_is_measured_before_training_looks_at_each_image_once_and_at_some_frames_of_few_videos():

@@ -247,7 +247,7 @@ class Table:
         if header["format"] not in READ_FORMATS:
             raise UserError(f"{self.folder}: made by another version of avssl; remove it, then it is made again")
         self._header = header
-        if self.has_checksums and header.pop("seal", None) != _seal(header):
+        if self.has_checksums and not is_sealed(header):
             raise self._damaged("table.json has changed")
         arrays = {name: self._array(name, np.dtype(dtype)) for name, dtype in _FILES.items()}
         columns = _ROW if self.has_checksums else _ROW_WITHOUT_CHECKSUMS
@@ -300,6 +300,12 @@ def file_crc(path: Path) -> int:
         while piece := file.read(_PIECE_BYTES):
             crc = zlib.crc32(piece, crc)
     return crc
+
+
+def is_sealed(header: Mapping[str, Any]) -> bool:
+    """Whether the header of a table is as it was written; a table of format 1 has no seal."""
+    rest = {name: value for name, value in header.items() if name != "seal"}
+    return header.get("seal") == _seal(rest)
 
 
 def _seal(header: Mapping[str, Any]) -> str:

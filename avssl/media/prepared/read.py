@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import mmap
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from avssl.media.decoding.clock import SHOWN_TOLERANCE_SECONDS
 from avssl.media.decoding.jpeg import decode_jpeg
 from avssl.media.decoding.sound import resampled
 from avssl.media.facts import Facts
-from avssl.media.indexing.item_table import DamagedTable, Table
+from avssl.media.indexing.item_table import DamagedTable, Table, file_crc
 from avssl.media.table_media import TableMedia
 from avssl.system.files import read_json
 
@@ -108,6 +109,9 @@ class Prepared(TableMedia[_Known]):
     """
 
     remembered = 256
+    open_shards = OPEN_SHARDS
+    is_remote = False
+    """Whether its shards lie elsewhere, so that how many are read matters."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -120,7 +124,12 @@ class Prepared(TableMedia[_Known]):
         return {**super().__getstate__(), "_shards": {}}
 
     def __repr__(self) -> str:
-        return f"<{len(self)} prepared items in {self.folder}, {len(self._table.header['rejected'])} rejected>"
+        return f"<{len(self)} prepared items in {self.name}, {len(self._table.header['rejected'])} rejected>"
+
+    @property
+    def name(self) -> str:
+        """As the set was named."""
+        return str(self.folder)
 
     @property
     def has_checksums(self) -> bool:
@@ -199,6 +208,36 @@ class Prepared(TableMedia[_Known]):
             raise self._bad(known, "description")
         annotation: dict[str, Any] | None = described.get("annotation")
         return annotation
+
+    def shard_numbers(self) -> NDArray[np.int32]:
+        """The shard that each item lies in. (n,) Items lie in the order of the shards, so that few lines are read."""
+        numbers = np.zeros(len(self), np.int32)
+        begin = 0
+        while begin < len(self):
+            shard = self._item(begin).shard
+            end = bisect_right(range(len(self)), shard, begin, key=lambda i: self._item(i).shard)
+            numbers[begin:end] = shard
+            begin = end
+        return numbers
+
+    def expect(self, now: Sequence[int], later: Sequence[int]) -> None:
+        """Shards that are about to be read, and those that will be after them. On this disk that changes nothing."""
+
+    def must_hold(self, count: int, shards: Sequence[int]) -> None:
+        """Raise UserError where ``count`` of these shards cannot be at hand together; on this disk all are."""
+
+    def verify_sizes(self) -> None:
+        """Compare the sizes of all shards with the index.
+
+        Raises:
+            UserError: one is missing or has another.
+        """
+        self._shards_must_be_there()
+
+    def is_right(self, number: int) -> bool:
+        """Whether all of a shard is as its checksum says."""
+        path, _, crc = self.shards[number]
+        return file_crc(path) == crc
 
     def verify_index(self) -> None:
         """Read the whole index and compare its checksums.
@@ -304,7 +343,7 @@ class Prepared(TableMedia[_Known]):
     def _bytes(self, known: _Known, start: int, size: int) -> NDArray[np.uint8]:
         shard = self._shards.get(known.shard)
         if shard is None:
-            if len(self._shards) >= OPEN_SHARDS:
+            if len(self._shards) >= self.open_shards:
                 self._shards.clear()
             shard = self._shards[known.shard] = self._mapped(known)
         if start < 0 or size < 0 or start + size > len(shard):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-from avssl.media.indexing.item_table import file_crc
 from avssl.media.prepared.read import Prepared
 from avssl.system.console import ShowProgress, counting
 from avssl.system.process_pool import spare_cores
@@ -35,27 +32,32 @@ def verify(prepared: Prepared, *, quick: bool = False, progress: ShowProgress = 
     """Compare all of a prepared set with its checksums.
 
     Args:
-        quick: only sizes, which were compared when it was opened.
+        quick: only sizes.
         progress: as in ``avssl.open``.
 
     Raises:
         UserError: a part is damaged; the first is named, with how many more there are.
     """
     shards = prepared.shards
-    size = sum(path.stat().st_size for path, *_ in shards)
     if not prepared.has_checksums:
+        size = sum(path.stat().st_size for path, *_ in shards)
         prepared.verify_index()
         with counting("comparing", len(prepared), "items", progress) as done:
             for i in range(0 if not quick else len(prepared), len(prepared)):
                 prepared.verify_item(i)
                 done(1)
         return Verified(len(shards), size, "no checksums")
+    size = sum(length for _, length, _ in shards)
     if quick:
+        prepared.verify_sizes()
         return Verified(len(shards), size, "sizes")
     prepared.verify_index()
     bad = []
-    with counting("comparing checksums", len(shards), "shards", progress) as done:
-        for path, right in _compared([(path, crc) for path, _, crc in shards]):
+    with (
+        counting("comparing checksums", len(shards), "shards", progress) as done,
+        ThreadPoolExecutor(min(spare_cores(), 4)) as pool,
+    ):
+        for (path, *_), right in zip(shards, pool.map(prepared.is_right, range(len(shards))), strict=True):
             done(1)
             if not right:
                 bad.append(path.name)
@@ -63,8 +65,3 @@ def verify(prepared: Prepared, *, quick: bool = False, progress: ShowProgress = 
         more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise prepared.damaged(f"{bad[0]} has changed since it was written{more}")
     return Verified(len(shards), size, "checksums")
-
-
-def _compared(shards: list[tuple[Path, int]]) -> Iterator[tuple[Path, bool]]:
-    with ThreadPoolExecutor(min(spare_cores(), 4)) as pool:
-        yield from pool.map(lambda shard: (shard[0], file_crc(shard[0]) == shard[1]), shards)

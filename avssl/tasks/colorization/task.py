@@ -83,7 +83,7 @@ class Colorization(PictureTask):
         colours = None
         if self.shuffled:
             theirs = generator(*key, "shuffled")
-            other = other_item(media, item, theirs)
+            other = other_item(media, item, theirs, key)
             colours = draw_picture(media, other, self._cropping, theirs, augment=self.training).pixels
         facts = media.facts(item)
         return ColorizationPuzzle(

@@ -74,7 +74,7 @@ class Inpainting(PictureTask):
         if self.shuffled:
             # The target is another picture's content.
             rng = generator(*key, "shuffled")
-            item = other_item(media, picture.item, rng)
+            item = other_item(media, picture.item, rng, key)
             other = self._cut(media, item, rng).pixels
             frame = np.where(grown(hole, options.overlap), other, frame)
         facts = media.facts(picture.item)

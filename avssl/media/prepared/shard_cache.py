@@ -1,0 +1,205 @@
+"""Whole shards of remote sets on this disk: fetched once, compared with their checksums, the least recently used out.
+
+    CACHE/remote/SET/index/…             the index of a set, named by its content
+    CACHE/remote/SET/shard-000000.tar …  those of its shards that are here
+
+Any number of processes, and any number of sets, share it. A shard appears by rename once all of it is here and its
+checksum is right; of several processes that want one, one fetches it and the others wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import disk_usage
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from avssl.errors import UserError
+from avssl.system.files import UNFINISHED, cache_folder, locked, make_folder, remove_unfinished, writing
+
+LIMIT_GB = "AVSSL_CACHE_GB"
+"""Variable that bounds the shards of all remote sets together."""
+DEFAULT_GB = 50.0
+
+PIECE_BYTES = 16 * 2**20
+"""A shard is fetched in pieces, so that of one that is cut only a piece is fetched again."""
+PIECES_AT_ONCE = 4
+"""One connection to an object store gives about 100 MB/s, a few together what the network gives."""
+
+WHOLE_TRIES = 3
+_KEPT_FREE_BYTES = 256 * 2**20
+_DEAD_AFTER_SECONDS = 3600
+"""What is being fetched and was not written to for longer than all tries take was left by a killed process."""
+
+ReadRange = Callable[[str, int, int], bytes]
+"""(name, first byte, number of bytes) → exactly these bytes."""
+
+
+def limit_bytes() -> int:
+    """How much all shards together may take, as ``AVSSL_CACHE_GB`` says.
+
+    Raises:
+        UserError: it says no number above 0.
+    """
+    text = os.environ.get(LIMIT_GB) or str(DEFAULT_GB)
+    try:
+        gigabytes = float(text)
+    except ValueError:
+        gigabytes = 0.0
+    if not 0 < gigabytes < 1e9:
+        raise UserError(f"{LIMIT_GB} needs a number of gigabytes above 0, not {text!r}")
+    return round(gigabytes * 1e9)
+
+
+def remote_cache() -> Path:
+    """Where all remote sets have their folders."""
+    return cache_folder() / "remote"
+
+
+class ShardCache:
+    """The shards of one set that are on this disk.
+
+    Args:
+        folder: of the set, in :func:`remote_cache`.
+        read: reads a part of a shard where the set lies.
+    """
+
+    def __init__(self, folder: Path, read: ReadRange) -> None:
+        self.folder = folder
+        self._read = read
+
+    def holds(self, name: str, size: int) -> bool:
+        """Whether a shard is here, whole."""
+        try:
+            return (self.folder / name).stat().st_size == size
+        except OSError:
+            return False
+
+    def use(self, name: str) -> Path:
+        """The file of a shard, which from now on counts as the one used last.
+
+        Raises:
+            FileNotFoundError: it is not here, or no longer.
+        """
+        path = self.folder / name
+        os.utime(path)
+        return path
+
+    def remove(self, name: str) -> None:
+        """Remove a shard, where it is here."""
+        _removed(self.folder / name)
+
+    def fetch(self, name: str, size: int, crc: int, *, wait: bool = True) -> bool:
+        """Fetch a shard, unless it is here.
+
+        Args:
+            size, crc: what the index says of it.
+            wait: for another process that is fetching it; else False is returned then.
+
+        Raises:
+            UserError: it is not to be had, comes wrong again and again, or finds no room.
+        """
+        if self.holds(name, size):
+            return True
+        with writing(self.folder):
+            make_folder(self.folder)
+        with self._alone(name, wait) as alone:
+            if not alone:
+                return False
+            if not self.holds(name, size):
+                self._fetch(name, size, crc)
+        return True
+
+    def _fetch(self, name: str, size: int, crc: int) -> None:
+        for leftover in self.folder.glob(f".{name}.*{UNFINISHED}"):  # of a killed process: the lock is ours
+            _removed(leftover)
+        for _ in range(WHOLE_TRIES):
+            partial = self.folder / f".{name}.{uuid4().hex[:8]}{UNFINISHED}"
+            try:
+                self._make_room(partial, size)
+                with writing(self.folder / name):
+                    found = self._download(name, partial, size)
+                    if found == crc:
+                        # Not synced: what a power cut leaves has another size, or is found when it is read.
+                        partial.replace(self.folder / name)
+                        return
+            finally:
+                partial.unlink(missing_ok=True)
+        raise UserError(
+            f"{name} comes with other bytes than the index of its set says, {WHOLE_TRIES} times in a row: it is "
+            "damaged there, or of another preparation; copy the set there again"
+        )
+
+    def _download(self, name: str, partial: Path, size: int) -> int:
+        """Write all pieces in order; the checksum of what was written."""
+        crc = 0
+        places = range(0, size, PIECE_BYTES)
+        pool = ThreadPoolExecutor(min(PIECES_AT_ONCE, max(len(places), 1)), "avssl-fetch")
+        try:
+            with partial.open("r+b") as file:
+                for data in pool.map(lambda at: self._read(name, at, min(PIECE_BYTES, size - at)), places):
+                    file.write(data)
+                    crc = zlib.crc32(data, crc)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return crc
+
+    def _make_room(self, partial: Path, size: int) -> None:
+        """Remove the shards that were not used for longest until there is room, and take it."""
+        root, limit = self.folder.parent, limit_bytes()
+        if size > limit:
+            raise UserError(
+                f"{partial.parent}: a shard of {size / 1e9:.2g} GB does not fit into a cache of {limit / 1e9:.2g} GB; "
+                f"raise {LIMIT_GB}"
+            )
+        with locked(root), writing(partial):
+            for folder in root.iterdir():
+                if folder.is_dir():
+                    remove_unfinished(folder, _DEAD_AFTER_SECONDS)
+            coming = sum(state.st_size for state in map(_stat, root.glob(f"*/.shard-*{UNFINISHED}")) if state)
+            there = [
+                (state.st_mtime, state.st_size, path) for path in root.glob("*/shard-*.tar") if (state := _stat(path))
+            ]
+            total = coming + sum(length for _, length, _ in there)
+            for _, length, path in sorted(there):
+                if total + size <= limit and disk_usage(root).free >= size + _KEPT_FREE_BYTES:
+                    break
+                # Who reads it keeps its mapping; Windows does not remove what is mapped, then the next one goes.
+                if _removed(path):
+                    total -= length
+            with partial.open("wb") as file:
+                file.truncate(size)
+
+    @contextmanager
+    def _alone(self, name: str, wait: bool) -> Iterator[bool]:
+        lock = FileLock(self.folder / f".{name}.lock")
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:  # another process removed it
+        return None
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        return False
+    return True

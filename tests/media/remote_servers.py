@@ -1,0 +1,169 @@
+"""Servers on loopback that misbehave when they are asked to: of a folder, or in front of another server."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+EXPIRED = Answer(
+    400,
+    {"Content-Type": "application/xml"},
+    b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>",
+)
+BUSY = Answer(503, {"Content-Type": "text/plain"}, b"slow down")
+FORBIDDEN = Answer(403, {"Content-Type": "text/plain"}, b"no")
+
+
+class Server(ThreadingHTTPServer):
+    """Counts what is asked for; ``faults`` are used up by the requests whose path holds their name.
+
+    Faults: "busy" (503), "cut" (half of the body, then the end), "wrong" (other bytes of the same length), "slow",
+    "expired", "forbidden", "hang up" (no answer at all).
+
+    Args:
+        folder: whose files are served, with ranges.
+        upstream: host and port of a server that is asked instead.
+        bytes_a_second: of all answers together; None sends as fast as it can.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self, folder: Path | None = None, upstream: tuple[str, int] | None = None, bytes_a_second: float | None = None
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder, self.upstream, self.bytes_a_second = folder, upstream, bytes_a_second
+        self.asked: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        self.faults: list[tuple[str, str]] = []
+        self.always: list[tuple[str, str]] = []
+        self.ranges = True
+        self.lock = threading.Lock()
+        self.free_at = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def fault(self, path: str) -> str:
+        with self.lock:
+            for kind, name in self.always:
+                if name in path:
+                    return kind
+            for place, (kind, name) in enumerate(self.faults):
+                if name in path:
+                    del self.faults[place]
+                    return kind
+        return ""
+
+    def wait_for(self, size: int) -> None:
+        """As long as so many bytes take over the line that all answers share."""
+        if self.bytes_a_second is None:
+            return
+        with self.lock:
+            self.free_at = max(self.free_at, time.monotonic()) + size / self.bytes_a_second
+            until = self.free_at
+        time.sleep(max(until - time.monotonic(), 0))
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hung up is no error of ours."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        name = unquote(urlsplit(self.path).path).rsplit("/", 1)[-1]
+        with self.server.lock:
+            self.server.asked[name] += 1
+        fault = self.server.fault(self.path)
+        if fault == "hang up":
+            self.close_connection = True
+            return
+        if fault == "slow":
+            time.sleep(0.3)
+        answer = {"busy": BUSY, "expired": EXPIRED, "forbidden": FORBIDDEN}.get(fault) or self._right()
+        body = bytes(byte ^ 1 for byte in answer.body) if fault == "wrong" else answer.body
+        self.send_response(answer.status)
+        for header, value in answer.headers.items():
+            self.send_header(header, value)
+        if "Content-Length" not in answer.headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if fault == "cut":
+            body, self.close_connection = body[: len(body) // 2], True
+        for begin in range(0, len(body), 1 << 16):
+            piece = body[begin : begin + (1 << 16)]
+            self.server.wait_for(len(piece))
+            self.wfile.write(piece)
+        with self.server.lock:
+            self.server.sent[name] += len(body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+    def _right(self) -> Answer:
+        return self._from_folder() if self.server.folder is not None else self._from_upstream()
+
+    def _from_folder(self) -> Answer:
+        assert self.server.folder is not None
+        path = self.server.folder / unquote(urlsplit(self.path).path).lstrip("/")
+        if not path.is_file():
+            return Answer(404, {}, b"")
+        size, asked = path.stat().st_size, self.headers.get("Range")
+        with path.open("rb") as file:
+            if asked is None or not self.server.ranges:
+                return Answer(200, {"Accept-Ranges": "bytes"}, file.read())
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            end = min(int(last) + 1 if last else size, size)
+            file.seek(int(first))
+            body = file.read(end - int(first))
+        return Answer(206, {"Content-Range": f"bytes {first}-{end - 1}/{size}"}, body)
+
+    def _from_upstream(self) -> Answer:
+        assert self.server.upstream is not None
+        there = http.client.HTTPConnection(*self.server.upstream)
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+        there.request(self.command, self.path, headers=headers)
+        response = there.getresponse()
+        kept = {
+            name: value
+            for name, value in response.getheaders()
+            if name.lower() not in ("connection", "transfer-encoding", "date", "server")
+        }
+        answer = Answer(response.status, kept, response.read())
+        there.close()
+        return answer
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """The server at work in a thread."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,445 @@
+"""A prepared set that lies elsewhere answers as the one on this disk, or says in one line why it cannot."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media.remote_servers import Server, serving
+from small_runs import write_clip
+
+import avssl
+from avssl.errors import MediaError, UserError
+from avssl.media import Prepared, prepare
+from avssl.media.prepared import remote as remote_sets
+from avssl.media.prepared import shard_cache
+from avssl.media.prepared.remote import RemotePrepared
+from avssl.media.prepared.shard_cache import ShardCache
+from avssl.media.prepared.verify import verify
+from avssl.system import remote as remote_files
+
+pytest.importorskip("aiohttp")
+
+SHARDS = 4
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Eight clips, two in a shard."""
+    folder = tmp_path_factory.mktemp("set")
+    for number in range(2 * SHARDS):
+        write_clip(folder / "raw" / f"{number}.mp4", number, seconds=1.0)
+    media = avssl.open(folder / "raw", progress=False, workers=0)
+    return prepare(media, folder / "served" / "set", side=32, rate=8000, shard_size=2, workers=0, progress=False)
+
+
+@pytest.fixture
+def server(here: Prepared) -> Iterator[Server]:
+    with serving(Server(here.folder.parent)) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own, and no long waits between tries."""
+    monkeypatch.setenv("AVSSL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("AVSSL_CACHE_GB", raising=False)
+    monkeypatch.setattr(remote_files, "WAITS_SECONDS", (0.01, 0.02))
+    return tmp_path / "cache" / "remote"
+
+
+@pytest.fixture
+def by_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small shards, too, are read piece by piece first."""
+    monkeypatch.setattr(remote_sets, "SMALL_SHARD_BYTES", 0)
+
+
+def opened(server: Server) -> RemotePrepared:
+    media = avssl.open(f"{server.url}/set")
+    assert isinstance(media, RemotePrepared)
+    return media
+
+
+def shards_asked(server: Server) -> dict[str, int]:
+    return {name: count for name, count in server.asked.items() if name.endswith(".tar")}
+
+
+def same(there: Prepared, here: Prepared, items: range | None = None) -> bool:
+    return all(
+        np.array_equal(there.frames(i, [0.0, 0.55]), here.frames(i, [0.0, 0.55]))
+        and np.array_equal(there.audio(i, 0.25, 0.5, 8000), here.audio(i, 0.25, 0.5, 8000))
+        and there.annotation(i) == here.annotation(i)
+        for i in items or range(len(here))
+    )
+
+
+def test_it_answers_what_the_set_on_disk_answers_and_fetches_each_shard_once(here: Prepared, server: Server) -> None:
+    there = opened(server)
+    assert [there.facts(i) for i in range(len(there))] == [here.facts(i) for i in range(len(here))]
+    assert there.fingerprint == here.fingerprint
+    assert not shards_asked(server)
+    assert same(there, here)
+    assert same(opened(server), here)
+    assert shards_asked(server) == {f"shard-{k:06d}.tar": 1 for k in range(SHARDS)}
+    assert server.asked["items.jsonl"] == server.asked["rows.i64"] == 1
+
+
+def test_few_pieces_of_a_shard_are_read_alone_and_many_fetch_it(
+    here: Prepared, server: Server, by_pieces: None, cache: Path
+) -> None:
+    there = opened(server)
+    assert same(there, here, range(1))
+    assert not list(cache.glob("*/shard-*.tar"))
+    assert sum(server.sent[name] for name in shards_asked(server)) < here.shards[0][1] / 2
+    for _ in range(remote_sets.FEW_PIECES):
+        there.frames(0, [0.0])
+    assert [path.name for path in cache.glob("*/shard-*.tar")] == ["shard-000000.tar"]
+
+
+@pytest.mark.parametrize("kind", ["busy", "cut", "wrong", "slow", "hang up"])
+def test_trouble_that_passes_leaves_the_right_data(here: Prepared, server: Server, kind: str) -> None:
+    server.faults = [(kind, "table.json"), (kind, "items.jsonl"), (kind, "shard-000000"), (kind, "shard-000002")]
+    assert same(opened(server), here)
+    assert server.faults == []
+
+
+@pytest.mark.parametrize("kind", ["busy", "cut", "wrong", "slow"])
+def test_trouble_that_passes_leaves_right_pieces(here: Prepared, server: Server, by_pieces: None, kind: str) -> None:
+    there = opened(server)
+    server.faults = [(kind, "shard-000000")] * 2
+    assert same(there, here, range(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("busy", "could not be read in 3 tries"),
+        ("cut", "could not be read in 3 tries"),
+        ("wrong", "other bytes than the index"),
+        ("hang up", "could not be read in 3 tries"),
+        ("forbidden", "may not be read"),
+    ],
+)
+def test_trouble_that_stays_is_one_line_and_nothing_of_it_is_kept(
+    here: Prepared, server: Server, cache: Path, kind: str, line: str
+) -> None:
+    there = opened(server)
+    server.always = [(kind, "shard-000001")]
+    with pytest.raises(UserError, match=line) as caught:
+        there.frames(2, [0.0])
+    assert "\n" not in str(caught.value)
+    assert server.url in str(caught.value)
+    assert not isinstance(caught.value, MediaError)  # which --on-bad-file skip would replace by another item
+    assert not list(cache.glob("*/shard-*.tar")) and not list(cache.glob("*/.*unfinished"))
+    assert same(there, here, range(2))
+
+
+def test_wrong_pieces_that_stay_wrong_are_one_line(server: Server, by_pieces: None) -> None:
+    there = opened(server)
+    server.always = [("wrong", "shard")]
+    with pytest.raises(UserError, match="other bytes than its index says"):
+        there.audio(0, 0.0, 0.5, 8000)
+
+
+@pytest.mark.parametrize("kind", ["wrong", "cut"])
+def test_a_damaged_index_is_no_index(server: Server, kind: str) -> None:
+    server.always = [(kind, "items.jsonl")]
+    with pytest.raises(UserError, match=r"items\.jsonl"):
+        opened(server)
+    server.always = []
+    assert len(opened(server)) == 2 * SHARDS
+
+
+def test_what_is_no_prepared_set_is_to_be_prepared_first(server: Server) -> None:
+    for name in ("raw", "clips.csv", ""):
+        with pytest.raises(UserError, match=r"no prepared set is there .* avssl prepare DATA OUT"):
+            avssl.open(f"{server.url}/{name}")
+    with pytest.raises(UserError, match="give its URL alone"):
+        avssl.open([f"{server.url}/set"])
+
+
+def test_a_host_that_is_not_there_a_port_that_is_closed_and_a_protocol_that_is_none_are_one_line() -> None:
+    with pytest.raises(UserError, match=r"no such host|could not be read"):
+        avssl.open("https://no-such-host.invalid/set")
+    with pytest.raises(UserError, match="could not be read in 3 tries"):
+        avssl.open("http://127.0.0.1:9/set")
+    with pytest.raises(UserError, match=r"nonsense:// is no protocol"):
+        avssl.open("nonsense://bucket/set")
+
+
+def test_a_server_without_ranges_is_named(server: Server, by_pieces: None) -> None:
+    server.ranges = False
+    with pytest.raises(UserError, match="does not send parts of files"):
+        opened(server).frames(0, [0.0])
+
+
+@pytest.mark.parametrize(("url", "package"), [("s3://b/s", "s3fs"), ("gs://b/s", "gcsfs"), ("https://h/s", "fsspec")])
+def test_a_missing_package_is_one_line_that_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, url: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=rf"package {package} is missing: pip install") as caught:
+        avssl.open(url)
+    assert ("pip install -e '.[remote]'" in str(caught.value)) == (package != "gcsfs")
+
+
+# --- the cache --------------------------------------------------------------------------------------------
+
+
+def test_the_cache_keeps_to_its_bound_and_the_least_recently_used_shard_goes(
+    here: Prepared, server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [size for _, size, _ in here.shards]
+    monkeypatch.setenv("AVSSL_CACHE_GB", str((sizes[0] + sizes[1] + sizes[2] + 10) / 1e9))
+    there = opened(server)
+    for item in (0, 2, 0, 4):
+        there.frames(item, [0.0])
+    there._shards.clear()
+    there.frames(0, [0.0])
+    for item in (6, 4):
+        there.frames(item, [0.0])
+        assert sum(path.stat().st_size for path in cache.glob("*/*.tar")) <= sum(sizes[:3]) + 10
+    assert sorted(path.name for path in cache.glob("*/*.tar")) == [f"shard-{k:06d}.tar" for k in (0, 2, 3)]
+    assert same(there, here)
+
+
+def test_a_bound_that_holds_not_even_one_shard_is_one_line(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = opened(server)
+    monkeypatch.setenv("AVSSL_CACHE_GB", "1e-6")
+    with pytest.raises(UserError, match="AVSSL_CACHE_GB"):
+        there.frames(0, [0.0])
+    monkeypatch.setenv("AVSSL_CACHE_GB", "much")
+    with pytest.raises(UserError, match="needs a number of gigabytes"):
+        there.frames(0, [0.0])
+
+
+def test_a_damaged_shard_or_index_in_the_cache_is_fetched_again(here: Prepared, server: Server, cache: Path) -> None:
+    assert same(opened(server), here)
+    shard = next(cache.glob("*/shard-000000.tar"))
+    shard.write_bytes(bytes(shard.stat().st_size))
+    items = next(cache.glob("*/index/items.jsonl"))
+    items.write_bytes(items.read_bytes()[::-1])
+    assert same(opened(server), here)
+    assert shards_asked(server)["shard-000000.tar"] == 2
+
+
+def test_a_set_that_was_written_anew_under_the_same_name_is_another_set(
+    here: Prepared, server: Server, tmp_path: Path
+) -> None:
+    served = tmp_path / "served"
+    shutil.copytree(here.folder, served / "set")
+    server.folder = served
+    before = opened(server).frames(0, [0.0])
+    shutil.rmtree(served / "set")
+    raw = avssl.open(here.folder.parents[1] / "raw", progress=False, workers=0)
+    prepare(raw, served / "set", side=24, rate=8000, shard_size=2, workers=0, progress=False)
+    assert before.shape[-1] == 32
+    assert opened(server).frames(0, [0.0]).shape[-1] == 24
+
+
+def test_processes_that_want_one_shard_fetch_it_once(here: Prepared, server: Server) -> None:
+    opened(server)  # the index
+    server.bytes_a_second = 2e6
+    code = "import sys, avssl; m = avssl.open(sys.argv[1]); print([int(m.frames(i, [0.5]).sum()) for i in range(8)])"
+    asked = [
+        subprocess.Popen([sys.executable, "-c", code, f"{server.url}/set"], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    found = [process.communicate()[0].strip() for process in asked]
+    assert found == [str([int(here.frames(i, [0.5]).sum()) for i in range(8)])] * 2
+    assert shards_asked(server) == {f"shard-{k:06d}.tar": 1 for k in range(SHARDS)}
+
+
+def test_a_cache_that_a_killed_process_was_filling_is_right(here: Prepared, server: Server, cache: Path) -> None:
+    server.bytes_a_second = here.shards[0][1] / 0.5
+    code = "import sys, avssl; m = avssl.open(sys.argv[1]); print(1, flush=True); [m.frames(i, [0]) for i in range(8)]"
+    process = subprocess.Popen([sys.executable, "-c", code, f"{server.url}/set"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    while not list(cache.glob("*/.shard-000001*unfinished")):
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    server.bytes_a_second = None
+    assert same(opened(server), here)
+    assert not list(cache.glob("*/.shard*unfinished"))
+    assert shards_asked(server)["shard-000000.tar"] == 1
+
+
+def test_threads_fetch_one_shard_once(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def read(name: str, start: int, size: int) -> bytes:
+        asked.append(start)
+        return bytes(size)
+
+    cache = ShardCache(tmp_path / "remote" / "set", read)
+    crc = zlib.crc32(bytes(1000))
+    threads = [threading.Thread(target=cache.fetch, args=("shard-0.tar", 1000, crc)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert asked == [0]
+    assert cache.use("shard-0.tar").read_bytes() == bytes(1000)
+
+
+def test_large_shards_come_in_pieces_and_a_piece_that_fails_alone_is_asked_for_again(
+    here: Prepared, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_cache, "PIECE_BYTES", 4096)
+    server.faults = [("cut", "shard-000000"), ("busy", "shard-000000")]
+    assert same(opened(server), here)
+    pieces = -(-here.shards[0][1] // 4096)
+    assert server.asked["shard-000000.tar"] == pieces + 2
+
+
+def test_it_goes_to_other_processes(here: Prepared, server: Server) -> None:
+    there = opened(server)
+    there.frames(0, [0.0])
+    data = pickle.dumps(there.subset([3, 1]))
+    assert len(data) < 2000
+    assert np.array_equal(pickle.loads(data).frames(1, [0.5]), here.frames(1, [0.5]))
+
+
+def test_shards_that_are_expected_are_fetched_before_they_are_read(here: Prepared, server: Server, cache: Path) -> None:
+    there = opened(server)
+    there.expect([3], [1])
+    for _ in range(500):
+        if len(list(cache.glob("*/shard-*.tar"))) == 2:
+            break
+        threading.Event().wait(0.01)
+    assert sorted(path.name for path in cache.glob("*/shard-*.tar")) == ["shard-000001.tar", "shard-000003.tar"]
+    assert same(there, here, range(6, 8))
+    assert shards_asked(server) == {"shard-000001.tar": 1, "shard-000003.tar": 1}
+
+
+def test_verifying_reads_all_of_it_where_it_lies(server: Server) -> None:
+    there = opened(server)
+    assert verify(there).by == "checksums"
+    server.always = [("wrong", "shard-000002")]
+    with pytest.raises(UserError, match=r"shard-000002\.tar"):
+        verify(there)
+    assert verify(there, quick=True).by == "sizes"
+
+
+# --- S3 ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def store(here: Prepared) -> Iterator[tuple[str, int]]:
+    """An S3 server that holds the set as s3://bucket/sets/one."""
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
+    import botocore.session
+
+    server = moto.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    client = botocore.session.get_session().create_client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=f"http://{host}:{port}",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+    )
+    client.create_bucket(Bucket="bucket")
+    for path in sorted(here.folder.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            key = f"sets/one/{path.relative_to(here.folder).as_posix()}"
+            client.put_object(Bucket="bucket", Key=key, Body=path.read_bytes())
+    yield host, port
+    server.stop()
+
+
+@pytest.fixture
+def s3(store: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A proxy in front of it that misbehaves."""
+    import s3fs
+
+    with serving(Server(upstream=store)) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.delenv("AWS_PROFILE", raising=False)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield proxy
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+S3_SET = "s3://bucket/sets/one"
+
+
+def test_a_set_in_s3_answers_as_the_one_on_disk(here: Prepared, s3: Server) -> None:
+    there = avssl.open(S3_SET)
+    assert isinstance(there, RemotePrepared)
+    assert same(there, here)
+    assert shards_asked(s3) == {f"shard-{k:06d}.tar": 1 for k in range(SHARDS)}
+
+
+@pytest.mark.parametrize("kind", ["busy", "cut", "wrong", "slow", "hang up"])
+def test_trouble_of_s3_that_passes_leaves_the_right_data(here: Prepared, s3: Server, kind: str) -> None:
+    s3.faults = [(kind, "table.json"), (kind, "rows.i64"), (kind, "shard-000000"), (kind, "shard-000003")]
+    there = avssl.open(S3_SET)
+    assert isinstance(there, RemotePrepared)
+    assert same(there, here)
+    assert s3.faults == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("busy", "could not be read in 3 tries"),
+        ("cut", "could not be read in 3 tries"),
+        ("expired", "may not be read .*expired.* AWS_ACCESS_KEY_ID"),
+        ("forbidden", "may not be read"),
+        ("wrong", "other bytes than the index|Expected checksum"),  # botocore compares S3's own sum where it is sent
+    ],
+)
+def test_trouble_of_s3_that_stays_is_one_line(here: Prepared, s3: Server, kind: str, line: str) -> None:
+    there = avssl.open(S3_SET)
+    assert isinstance(there, RemotePrepared)
+    s3.always = [(kind, "shard-000001")]
+    with pytest.raises(UserError, match=line) as caught:
+        there.frames(2, [0.0])
+    assert "\n" not in str(caught.value)
+    s3.always = []
+    assert same(there, here)  # the credentials were renewed, the server is back
+
+
+def test_a_bucket_a_set_or_credentials_that_are_not_there_are_one_line(
+    s3: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import s3fs
+
+    with pytest.raises(UserError, match=r"no prepared set is there .*bucket.*avssl prepare"):
+        avssl.open("s3://no-such-bucket/set")
+    with pytest.raises(UserError, match=r"no prepared set is there .*avssl prepare"):
+        avssl.open("s3://bucket/sets/none")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(UserError, match=r"may not be read .*credentials.*AWS_ACCESS_KEY_ID"):
+        avssl.open(S3_SET)
+
+
+def test_a_set_in_s3_goes_to_forked_workers(here: Prepared, s3: Server) -> None:
+    there = avssl.open(S3_SET)
+    expected = int(here.frames(0, [0.0]).sum())
+    copy = pickle.dumps(there)
+    child = os.fork()
+    if not child:
+        os._exit(int(int(pickle.loads(copy).frames(0, [0.0]).sum()) != expected))
+    assert os.waitpid(child, 0)[1] == 0
