@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import MediaError, UserError
+from avssl.system.cpu import wait_without_spinning
 from avssl.version import __version__
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from avssl.media import open_media as open
     from avssl.networks.model import load
     from avssl.networks.opening import encoder
+
+wait_without_spinning()  # before anything imports torch
 
 # Found when asked for: `import avssl` stays fast, and reading media needs no torch.
 _LAZY = {

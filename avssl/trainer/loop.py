@@ -12,6 +12,7 @@ from avssl.errors import UserError
 from avssl.media.skip_bad_files import PassedOver, each_bad_file_once, log_bad_file
 from avssl.networks.synced_batchnorm import share_batch_statistics
 from avssl.system.console import Bar, Style, duration, log
+from avssl.system.cpu import keep_freed_memory
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
 from avssl.trainer.distributed import OTHER_FAILED, join
@@ -67,6 +68,7 @@ def fit(
         raise ValueError("fit needs at least one task")
     world = join(options.device)
     device = choose_device(options.device, world.local_rank)
+    keep_freed_memory()
     if not world.writes:
         progress = "none"
     setting = Setting(plans, options, run, world, choose_precision(options.precision, device))
