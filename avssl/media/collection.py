@@ -19,10 +19,9 @@ from avssl.media.decoding.pictures import Painter
 from avssl.media.decoding.sound import read_audio
 from avssl.media.decoding.video import FrameReader, read_frames
 from avssl.media.facts import Facts
-from avssl.media.indexing.index import facts_of
 from avssl.media.indexing.inspect_many import member
 from avssl.media.indexing.item_table import Table
-from avssl.media.segment import Segment, segment_facts, segment_of
+from avssl.media.segment import Segment, segment_of
 from avssl.media.table_media import TableMedia
 
 PASS_SECONDS = 24 * 3600.0
@@ -39,6 +38,8 @@ class _Known:
     offset: int
     size: int
     modified_ns: int
+    times: NDArray[np.float64]
+    """Of all frames of the file."""
 
 
 CHANGED = "has changed since it was indexed; run the command again"
@@ -67,10 +68,9 @@ class Collection(TableMedia[_Known]):
 
     def frame_times(self, i: int) -> NDArray[np.float64]:
         known = self._item(i)
-        times = self._table.times(i)
         if known.segment.is_whole:
-            return times
-        return times[known.segment.first : known.segment.stop] - known.segment.zero_seconds
+            return known.times
+        return known.times[known.segment.first : known.segment.stop] - known.segment.zero_seconds
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         known = self._unchanged(i, times[0] if len(times) else None)
@@ -148,15 +148,11 @@ class Collection(TableMedia[_Known]):
         return known
 
     def _read_item(self, i: int) -> _Known:
-        item = self._table.item(i)
-        times = self._table.times(i)
-        segment = segment_of(times, item["start_seconds"], item["duration_seconds"])
-        whole = facts_of(item, str(Path(self.root) / item["name"]))
-        frames = len(times[segment.first : segment.stop])
-        clock = Clock(**item["found"]["clock"], frame_times=times, key_times=self._table.keys(i))
-        return _Known(
-            segment_facts(whole, segment, frames), clock, segment, item["offset"], item["size"], item["modified_ns"]
-        )
+        number, start, seconds = self._columns.place(i)
+        item, times = self._table.item(number), self._table.times(number)
+        clock = Clock(**item["found"]["clock"], frame_times=times, key_times=self._table.keys(number))
+        segment = segment_of(times, start, seconds)
+        return _Known(self._columns.facts(i), clock, segment, item["offset"], item["size"], item["modified_ns"], times)
 
     def _image(self, known: _Known) -> NDArray[np.uint8]:
         if known.offset < 0:

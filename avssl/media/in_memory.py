@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
-from avssl.media.selection import View, digest_of
+from avssl.media.selection import View, column_of, digest_of, facts_of
 
 KEPT_BYTES = 512 * 2**20
 """The most that pictures may take in a process; each worker keeps its own."""
@@ -18,8 +18,7 @@ KEPT_BYTES = 512 * 2**20
 def in_memory(media: Media, limit_bytes: int = KEPT_BYTES) -> Media:
     """The same media with each picture decoded once, if all are images and fit; else ``media`` itself."""
     total = 0
-    for i in range(len(media)):
-        facts = media.facts(i)
+    for facts in facts_of(media):
         total += 3 * facts.width * facts.height
         if facts.kind != "image" or total > limit_bytes:
             return media
@@ -47,6 +46,12 @@ class InMemory(View):
         if found is None:
             found = self._facts[i] = self.base.facts(i)
         return found
+
+    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+        return facts_of(self.base, items, sources)
+
+    def column(self, name: str) -> NDArray[Any]:
+        return column_of(self.base, name)
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         """As the base gives them; of one time a view that must not be written to."""

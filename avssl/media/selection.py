@@ -6,6 +6,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -57,9 +59,31 @@ class Selectable:
             raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {chosen.min()} or {chosen.max()}")
         return Subset(self, chosen)
 
+    def each_facts(
+        self: Media, items: Sequence[int] | None = None, sources: Sequence[str] | None = None
+    ) -> Iterator[Facts]:
+        """``facts(i)`` of all items, or of these, in order: of many much faster than one by one.
+
+        Args:
+            items: their numbers.
+            sources: as many, which stand in for those of the facts.
+        """
+        numbers = range(len(self)) if items is None else items
+        if sources is None:
+            return (self.facts(int(i)) for i in numbers)
+        return (replace(self.facts(int(i)), source=name) for i, name in zip(numbers, sources, strict=True))
+
+    def column(self: Media, name: str) -> NDArray[Any]:
+        """One of the facts of all items: numbers; texts and all else as objects. (items,)"""
+        kind = {"int": np.int64, "float": np.float64}.get(Facts.__annotations__[name], object)
+        values = np.empty(len(self), kind)
+        for i, facts in enumerate(facts_of(self)):
+            values[i] = getattr(facts, name)
+        return values
+
     def filter(self: Media, predicate: Callable[[Facts], bool]) -> Subset:
         """The items whose facts satisfy ``predicate``, which is asked now and not kept."""
-        return Subset(self, np.array([i for i in range(len(self)) if predicate(self.facts(i))], np.int64))
+        return Subset(self, np.array([i for i, facts in enumerate(facts_of(self)) if predicate(facts)], np.int64))
 
     def split_by_source(self: Media, fraction: float, seed: int = 0) -> tuple[Subset, Subset]:
         """Divide into (rest, held out) so that no source (``Facts.source``) is in both.
@@ -76,7 +100,7 @@ class Selectable:
         """
         if not 0 < fraction < 1:
             raise ValueError(f"fraction ({fraction}) must lie between 0 and 1")
-        sources = [self.facts(i).source for i in range(len(self))]
+        sources = column_of(self, "source").tolist()
         counts = Counter(sources)
         if len(counts) < 2:
             raise UserError(f"cannot hold out a part of {len(self)} items that all come from one source")
@@ -172,6 +196,13 @@ class Subset(View):
     def origin(self, i: int) -> tuple[Media, int]:
         return self.base, int(self.indices[i])
 
+    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+        return facts_of(self.base, self.indices if items is None else self.indices[np.asarray(items, int)], sources)
+
+    def column(self, name: str) -> NDArray[Any]:
+        column: NDArray[Any] = column_of(self.base, name)[self.indices]
+        return column
+
 
 class Concatenated(Delegating):
     """The items of two collections, the second's after the first's.
@@ -202,9 +233,32 @@ class Concatenated(Delegating):
         return (self.first, i) if i < len(self.first) else (self.second, i - len(self.first))
 
     def facts(self, i: int) -> Facts:
-        facts = super().facts(i)
-        is_named = facts.source and not facts.path.endswith(facts.source)
-        return facts if is_named else replace(facts, source=facts.path)
+        return _named_by_path(super().facts(i))
+
+    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+        if items is not None or sources is not None:
+            return super().each_facts(items, sources)
+        return map(_named_by_path, chain(facts_of(self.first), facts_of(self.second)))
+
+
+def _named_by_path(facts: Facts) -> Facts:
+    is_named = facts.source and not facts.path.endswith(facts.source)
+    return facts if is_named else replace(facts, source=facts.path)
+
+
+def facts_of(
+    media: Media, items: Sequence[int] | NDArray[np.int64] | None = None, sources: Sequence[str] | None = None
+) -> Iterator[Facts]:
+    """The facts of all items of any collection, or of these; see :meth:`Selectable.each_facts`."""
+    each = getattr(media, "each_facts", partial(Selectable.each_facts, media))
+    found: Iterator[Facts] = each(items, sources)
+    return found
+
+
+def column_of(media: Media, name: str) -> NDArray[Any]:
+    """One of the facts of all items of any collection; see :meth:`Selectable.column`."""
+    column: NDArray[Any] = getattr(media, "column", partial(Selectable.column, media))(name)
+    return column
 
 
 def stamp_of(media: Media) -> str:

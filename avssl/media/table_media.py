@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from numpy.typing import NDArray
+
 from avssl.media.facts import Facts, Rejected
+from avssl.media.indexing.columns import Columns
 from avssl.media.indexing.item_table import Table
 from avssl.media.selection import Selectable
 
@@ -26,12 +29,25 @@ class TableMedia(Selectable, Generic[K]):
     def __init__(self, table: Table) -> None:
         self._table = table
         self._known: dict[int, K] = {}
+        self._opened_columns: Columns | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_known": {}}
+        return {**vars(self), "_known": {}, "_opened_columns": None}
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._table if self._columns is None else self._columns)
+
+    @property
+    def _columns(self) -> Columns | None:
+        """The facts of all items as columns; None of a table without."""
+        if self._opened_columns is None:
+            self._opened_columns = self._table.columns(self.root)
+        return self._opened_columns
+
+    @property
+    def root(self) -> str:
+        """What the paths in the table are relative to; "" where they are absolute."""
+        return ""
 
     @property
     def rejected(self) -> Sequence[Rejected]:
@@ -43,6 +59,14 @@ class TableMedia(Selectable, Generic[K]):
 
     def facts(self, i: int) -> Facts:
         return self._item(i).facts
+
+    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+        columns = self._columns
+        return super().each_facts(items, sources) if columns is None else columns.each(items, sources)
+
+    def column(self, name: str) -> NDArray[Any]:
+        columns = self._columns
+        return super().column(name) if columns is None else columns.column(name)
 
     def _item(self, i: int) -> K:
         known = self._known.get(i)

@@ -96,10 +96,14 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, kept_on: type[BaseException] | tuple[type[BaseException], ...] = ()) -> Iterator[Path]:
     """A folder to fill, which appears as ``path`` only when the block has ended well.
 
     If ``path`` has come into being meanwhile, that one stays: both writers wrote the same.
+
+    Args:
+        path: its name in the end.
+        kept_on: errors that leave what was written until then behind under another name, as a kill does.
 
     Raises:
         UserError: no space, no right to write, or a read-only disk; then nothing is left behind.
@@ -117,6 +121,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not path.is_dir():
                     raise
                 shutil.rmtree(partial)
+        except kept_on:
+            raise
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise

@@ -24,7 +24,9 @@ def put(root: Path, *names: str) -> Path:
 def read(folder: Path, text: str | bytes, name: str = "list.csv") -> Listing:
     data = text if isinstance(text, bytes) else text.encode()
     (folder / name).write_bytes(data)
-    return list_source(folder / name)
+    listing = list_source(folder / name)
+    assert listing.entries or listing.rejected  # made now, where an error would show
+    return listing
 
 
 def only(listing: Listing) -> Entry:

@@ -10,8 +10,9 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from avssl.errors import UserError
 
@@ -48,19 +49,39 @@ _HEADLESS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row of a table: what it says of an item, as text."""
 
     line: int
-    cells: Mapping[str, str]
-    """By column; the names in lower case."""
+    cells: Sequence[str]
+    places: Mapping[str, Sequence[int]]
+    """By what columns mean, and by their names after ``_NAMED``, the numbers of the cells; one for all rows."""
     too_many: bool = False
     """More cells than columns: some comma was not meant to part two of them."""
 
     def get(self, what: str) -> str:
         """The first cell with something in it among the columns that mean this; "" if there is none."""
-        return next((self.cells[name].strip() for name in COLUMNS[what] if self.cells.get(name, "").strip()), "")
+        return self.unstripped(what).strip()
+
+    def unstripped(self, what: str) -> str:
+        """The same with the spaces around it."""
+        for place in self.places.get(what, ()):
+            if place < len(self.cells) and self.cells[place].strip():
+                return self.cells[place]
+        return ""
+
+    def named(self, column: str) -> str:
+        """The cell of the column of this name; "" if there is none."""
+        return self.get(_NAMED + column)
+
+
+_NAMED = "column "
+
+
+def _places(columns: Sequence[str]) -> dict[str, list[int]]:
+    found = {name: number for number, name in enumerate(columns)}  # of two of one name the last
+    meant = {what: [found[name] for name in names if name in found] for what, names in COLUMNS.items()}
+    return {**meant, **{_NAMED + name: [number] for name, number in found.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +111,17 @@ def is_table(path: Path) -> bool:
     return "&" in first and bool({_plain(name) for name in first.split("&")} & {*COLUMNS["video"], *COLUMNS["path"]})
 
 
-def read_table(path: Path) -> ClipTable:
+def read_table(path: Path, data: bytes | None = None) -> ClipTable:
     """Read a table of clips, whatever parts its cells (comma, semicolon, tab, ``&``) and its lines.
+
+    Args:
+        path: the table.
+        data: its bytes, where they have been read already.
 
     Raises:
         UserError: it is no text, no table, or none of its columns names files or videos.
     """
-    comments, text = _without_comments(_text(path))
+    comments, text = _without_comments(_text(path, table_bytes(path) if data is None else data))
     lines = [line for line in re.split(r"\r\n|\r|\n", text[:100_000])[:50] if line.strip()]
     delimiter = max(",;\t&", key=_unquoted(lines[0]).count) if lines else ","
     # AudioSet parts its cells by a comma and a space, and quotes cells with commas: a space before a quote means no
@@ -104,6 +129,7 @@ def read_table(path: Path) -> ClipTable:
     lenient = any(f'{delimiter} "' in line for line in lines)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=lenient)
     columns: list[str] | None = None
+    places: dict[str, list[int]] = {}
     rows: list[Row] = []
     try:
         for cells in reader:
@@ -111,12 +137,11 @@ def read_table(path: Path) -> ClipTable:
                 continue
             if columns is None:
                 columns, is_row = _columns(cells, comments, delimiter)
+                places = _places(columns)
                 if not is_row:
                     continue
-            values = dict(zip(columns, cells, strict=False))
-            rows.append(
-                Row(len(comments) + reader.line_num, values, any(cell.strip() for cell in cells[len(columns) :]))
-            )
+            too_many = len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :])
+            rows.append(Row(len(comments) + reader.line_num, cells, places, too_many))
     except csv.Error as error:
         raise UserError(f"{path}: line {reader.line_num} cannot be read as a row ({error})") from error
     columns = columns or []
@@ -128,7 +153,8 @@ def read_table(path: Path) -> ClipTable:
         raise UserError(f"{path}: has no rows below its header")
     by_video = "path" not in named
     if by_video and not named & {"end", "duration"}:
-        rows = [_with_end(row) for row in rows]
+        places["end"] = [len(columns)]
+        rows = [_with_end(row, len(columns)) for row in rows]
     return ClipTable(path, columns, rows, by_video)
 
 
@@ -198,17 +224,25 @@ def is_cut_name(stem: str, row: Row) -> bool:
 
     What we call "start" is a place in the file, whatever its name.
     """
-    if row.cells.get("start", "").strip():
+    if row.named("start"):
         return False
     ends = cut_stems("", _number(row.get("start")), _number(row.get("end")))
     return any(stem.endswith(end) for end in ends if end != "Y")
 
 
-def _text(path: Path) -> str:
+def table_bytes(path: Path) -> bytes:
+    """The bytes of a table.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _text(path: Path, data: bytes) -> str:
     try:
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             return data.decode("utf-16")
@@ -259,9 +293,11 @@ def _columns(cells: Sequence[str], comments: Sequence[str], delimiter: str) -> t
     return names, False
 
 
-def _with_end(row: Row) -> Row:
+def _with_end(row: Row, columns: int) -> Row:
+    """The row with one more cell."""
     start = _number(row.get("start"))
-    return row if start is None else replace(row, cells={**row.cells, "end": f"{start + VGGSOUND_SECONDS:g}"})
+    end = "" if start is None else f"{start + VGGSOUND_SECONDS:g}"
+    return row._replace(cells=[*row.cells[:columns], *[""] * (columns - len(row.cells)), end])
 
 
 def _plain(name: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from avssl.errors import UserError
 from avssl.media.facts import Rejected
 from avssl.media.indexing.clip_table_formats import (
-    COLUMNS,
     TABLE_SUFFIXES,
     Files,
     Row,
@@ -20,8 +23,11 @@ from avssl.media.indexing.clip_table_formats import (
     is_foreign,
     is_table,
     read_table,
+    table_bytes,
 )
-from avssl.media.indexing.listing import SPLITS, Listing, add_file, walk
+from avssl.media.indexing.listing import ASKED, SPLITS, FileState, Listing, add_file, state_of, walk
+from avssl.media.selection import digest_of
+from avssl.system.files import write_whole
 
 NO_MEDIA = (*TABLE_SUFFIXES, ".txt", ".md", ".json", ".yaml", ".yml", ".py", ".html", ".pdf")
 """Files that lie beside media and are not meant to be any."""
@@ -31,60 +37,147 @@ def list_table(table: Path, source_column: str | None = None) -> Listing:
     """A row an item: see :mod:`avssl.media.indexing.clip_table_formats`; paths are relative to the table.
 
     Raises:
-        UserError: it is no table, or lacks the columns wanted.
+        UserError: it is no table, or lacks the columns wanted, once its entries are asked for.
     """
-    read = read_table(table)
+    data = table_bytes(table)
+    asked = _Asked(table, data, source_column)
+    return Listing(str(table.parent), asked, partial(_fill_from_table, table, data, source_column, asked))
+
+
+def _fill_from_table(table: Path, data: bytes, source_column: str | None, asked: _Asked, listing: Listing) -> None:
+    read = read_table(table, data)
     if source_column is not None and source_column.lower() not in read.columns:
         raise UserError(f"{table}: has no column {source_column!r}; its columns: {', '.join(read.columns)}")
-    listing = Listing(str(table.parent))
-    inner = _inner_folder(table, [] if read.by_video else [row.get("path") for row in read.rows[:20]])
-    files = None
-    if read.by_video:
-        files = Files(table.parent / name for name, stat in walk(str(table.parent), "") if not isinstance(stat, str))
+    inner = _inner_folder(table, [] if read.by_video else [row.get("path") for row in read.rows[:20]], asked)
+    files = Files(asked.all_files()) if read.by_video else None
+    named: dict[str, _Named] = {}
     for row in read.rows:
-        named = row.get("video" if read.by_video else "path")
+        name = row.unstripped("video" if read.by_video else "path")
         if row.too_many:
             reason = f"line {row.line} has more cells than the {len(read.columns)} columns; quote cells with commas"
-            listing.rejected.append(Rejected(str(table.parent / (named or f"{table.name}:{row.line}")), reason))
+            listing.rejected.append(Rejected(str(table.parent / (name.strip() or f"{table.name}:{row.line}")), reason))
             continue
-        if not named:
+        if not name:
             listing.rejected.append(Rejected(f"{table}:{row.line}", "the row names no file"))
             continue
         if files is not None:
             path, is_cut, missed = file_of(row, files)
-            path = path or table.parent / missed
+            found = _Named.of(str(path or table.parent / missed), table.parent, asked)
         else:
-            path = _named_file(inner, row, read.columns)
-            is_cut = is_cut_name(path.stem, row)
+            if name not in named:
+                named[name] = _Named.of(_named_file(inner, name, asked), table.parent, asked)
+            found = named[name]
+            is_cut = is_cut_name(found.stem, row)
         try:
             start, duration = _stretch(row)
         except ValueError as error:
-            listing.rejected.append(Rejected(str(path), f"{error} (row {row.line})"))
+            listing.rejected.append(Rejected(found.path, f"{error} (row {row.line})"))
             continue
         split = _clean(row.get("split"))
-        source = row.get("source") if source_column is None else row.cells.get(source_column.lower(), "").strip()
+        source = row.get("source") if source_column is None else row.named(source_column.lower())
         add_file(
             listing,
-            _relative(path, table.parent),
+            found.name,
+            found.state,
             label=_clean(row.get("label")) or None,
             split=_TABLE_SPLITS.get(split.lower(), split) if split else None,
             source=_clean(source) or (row.get("video") if read.by_video else None) or None,
             start_seconds=None if is_cut else start,
             duration_seconds=None if is_cut else duration,
         )
-    return listing
+
+
+class _Named(NamedTuple):
+    """A file that rows name, found once for all of them."""
+
+    path: str
+    name: str
+    """Relative to the table's folder."""
+    stem: str
+    state: FileState
+
+    @staticmethod
+    def of(path: str, root: Path, asked: _Asked) -> _Named:
+        normal = Path(os.path.normpath(path))
+        name = (normal.relative_to(root) if normal.is_relative_to(root) else normal).as_posix()
+        return _Named(path, name, Path(path).stem, asked.state(path))
+
+
+class _Asked:
+    """All that was asked of the disk to make a listing of a table: with the same answers the listing is the same.
+
+    So a million rows need not be read again to know that nothing has changed, and each file is asked about once.
+
+    Args:
+        table: the table.
+        data: its bytes.
+        source_column: what else the listing depends on.
+    """
+
+    def __init__(self, table: Path, data: bytes, source_column: str | None) -> None:
+        self._root = str(table.parent)
+        self._key = digest_of(str(table), source_column or "", data)
+        self._states: dict[str, FileState] = {}
+        self._walked = ""
+
+    def state(self, path: str) -> FileState:
+        """What the system says of a path."""
+        found = self._states.get(path)
+        if found is None:
+            found = self._states[path] = state_of(path)
+        return found
+
+    def all_files(self) -> list[Path]:
+        """Every file below the table's folder."""
+        found = list(walk(self._root, ""))
+        self._walked = _walk_digest(found)
+        return [Path(self._root, name) for name, state in found if not isinstance(state, str)]
+
+    def recalled(self, memory: Path | None) -> str | None:
+        """The seal as of now, where ``memory`` says what the listing of this table asks."""
+        if memory is None:
+            return None
+        try:
+            check, _, asked = self._place(memory).read_bytes().partition(b"\n")
+        except OSError:
+            return None
+        if check.decode("ascii", "replace") != digest_of(asked):  # damaged
+            return None
+        walked, *paths = asked.decode("utf-8", "surrogateescape").split("\0")
+        walk_now = _walk_digest(list(walk(self._root, ""))) if walked else ""
+        return self._text(walk_now, (state_of(path) for path in paths))
+
+    def fresh(self, memory: Path | None) -> str:
+        """The seal of a listing that was just made; what it asked is kept in ``memory``."""
+        if memory is not None:
+            asked = "\0".join(["walked" if self._walked else "", *self._states]).encode("utf-8", "surrogateescape")
+            write_whole(self._place(memory), digest_of(asked).encode() + b"\n" + asked)
+        return self._text(self._walked, self._states.values())
+
+    def _place(self, memory: Path) -> Path:
+        return memory / f"{self._key}{ASKED}"
+
+    def _text(self, walked: str, states: Iterable[FileState]) -> str:
+        numbers = np.fromiter((number for state in states for number in state), np.int64)
+        return digest_of(self._key, walked, numbers.tobytes())
+
+
+def _walk_digest(found: Sequence[tuple[str, os.stat_result | str]]) -> str:
+    answers = [(name, state if isinstance(state, str) else (state.st_size, state.st_ctime_ns)) for name, state in found]
+    return digest_of(repr(answers))
 
 
 _TABLE_SPLITS = {**SPLITS, "validate": "validation", "training": "train", "testing": "test"}
 
 
-def _named_file(folder: Path, row: Row, columns: Sequence[str]) -> Path:
-    """The file that a row names: as the cell is, else without spaces around it, else as Windows wrote it."""
-    column = next(name for name in COLUMNS["path"] if name in columns and row.cells.get(name, "").strip())
-    cell = row.cells[column]
+def _named_file(folder: Path, cell: str, asked: _Asked) -> str:
+    """The file that a cell names: as it is, else without spaces around it, else as Windows wrote it."""
     plain = as_windows_wrote(cell.strip()) if is_foreign(cell) else cell.strip()
     names = [cell, cell.strip(), plain, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD"))]
-    return next((folder / name for name in names if os.path.lexists(folder / name)), folder / plain)
+    paths = dict.fromkeys(str(folder / name) for name in names)
+    # Of most cells all these are one.
+    found = plain if len(paths) == 1 else next((path for path in paths if asked.state(path).is_there), plain)
+    return str(folder / found)
 
 
 def _stretch(row: Row) -> tuple[float | None, float | None]:
@@ -108,17 +201,12 @@ def _clean(text: str) -> str:
     return as_windows_wrote(text) if is_foreign(text) else text
 
 
-def _inner_folder(table: Path, names: Sequence[str]) -> Path:
+def _inner_folder(table: Path, names: Sequence[str], asked: _Asked) -> Path:
     """The folder that paths are relative to: the table's; or the one beside it of the same name, if they are there."""
     inner = table.with_suffix("")
-    here = any((table.parent / name).exists() for name in names if name)
-    there = any((inner / name).exists() for name in names if name)
+    here = any(asked.state(str(table.parent / name)).mode >= 0 for name in names if name)
+    there = any(asked.state(str(inner / name)).mode >= 0 for name in names if name)
     return inner if there and not here else table.parent
-
-
-def _relative(path: Path, root: Path) -> str:
-    normal = Path(os.path.normpath(path))
-    return (normal.relative_to(root) if normal.is_relative_to(root) else normal).as_posix()
 
 
 def _seconds(row: Row, column: str) -> float | None:

@@ -6,9 +6,13 @@
     times.f64     frame times and key times of all items, one after the other, in seconds
     jpegs.i64     in a prepared set: for each frame time, where its JPEG begins in the shard, and its bytes
     checks.u32    in a prepared set: for each item, checksums of its JPEGs and of its blocks of sound
+    clips.bin …   the facts of all items as columns (:mod:`avssl.media.indexing.columns`), where they were added
+
+The table of an index has a line for each file; the items, of which several may be stretches of one file, are in its
+columns. In a prepared set each item has its line.
 
 All numbers are little-endian and mapped into memory, so that a million items cost nothing until one is read.
-Checksums are CRC-32, which costs a hundredth of decoding what it guards. The header, the rows and all sizes are
+Checksums are CRC-32, which costs a hundredth of decoding what it guards. The header, rows, columns and all sizes are
 checked when a table is opened, the other files too unless they are very large; and each item when it is read.
 """
 
@@ -16,8 +20,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -25,6 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
+from avssl.media.facts import Facts
+from avssl.media.indexing.columns import COLUMN_FILES, Columns, ColumnWriter
 from avssl.system.files import read_json
 
 FORMAT = 2
@@ -40,7 +47,9 @@ _ROW_WITHOUT_CHECKSUMS = 6
 _LINE, _TIMES, _KEYS, _CHECKS, _CRC = 0, 2, 4, 6, 8
 """Columns of ``rows.i64``: start and length of four things; then checksums of line, times, keys, jpegs, checks."""
 
-_FILES = {"items.jsonl": "u1", "rows.i64": "<i8", "times.f64": "<f8", "jpegs.i64": "<i8", "checks.u32": "<u4"}
+_FILES = {"items.jsonl": "u1", "rows.i64": "<i8", "times.f64": "<f8", "jpegs.i64": "<i8", "checks.u32": "<u4",
+          **COLUMN_FILES}  # fmt: skip
+_FILES_OF_FORMAT_1 = ("items.jsonl", "rows.i64", "times.f64", "jpegs.i64")
 _PIECE_BYTES = 1 << 24
 
 
@@ -78,7 +87,7 @@ class _Sum:
     """A file being written, with its size and checksum so far."""
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = path.open("wb")
+        self._file: IO[bytes] = path.open("w+b")
         self.size = 0
         self.crc = 0
 
@@ -88,6 +97,18 @@ class _Sum:
         self.size += len(data) if isinstance(data, bytes) else data.nbytes
         self.crc = zlib.crc32(data, self.crc)
         return zlib.crc32(data)
+
+    def flush(self) -> None:
+        """Hand over to the system what was appended: it is kept if this process is killed."""
+        self._file.flush()
+
+    def read(self, start: int, size: int) -> bytes:
+        """Bytes that were appended before."""
+        self._file.flush()
+        self._file.seek(start)
+        data = self._file.read(size)
+        self._file.seek(0, os.SEEK_END)
+        return data
 
     def close(self) -> None:
         self._file.close()
@@ -99,6 +120,7 @@ class TableWriter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = {name: _Sum(folder / name) for name in _FILES}
+        self._columns = ColumnWriter(self._files["clips.bin"].write)
 
     def __enter__(self) -> TableWriter:
         return self
@@ -136,8 +158,27 @@ class TableWriter:
         sums += [files["jpegs.i64"].write(_raw(jpegs, "<i8")), guards.write(_raw(checks, "<u4"))]
         files["rows.i64"].write(_raw(np.array([*places, *sums]), "<i8"))
 
+    def add_facts(self, facts: Facts, path: str, **place: Any) -> None:
+        """Append an item to the columns; see :meth:`avssl.media.indexing.columns.ColumnWriter.add`."""
+        self._columns.add(facts, path, **place)
+
+    def flush(self) -> None:
+        """What was added until now can be read with :func:`salvaged`, whatever becomes of this process."""
+        for name in ("times.f64", "items.jsonl", "rows.i64"):  # a row only once what it points to is there
+            self._files[name].flush()
+
+    def item(self, number: int) -> tuple[dict[str, Any], NDArray[np.float64]]:
+        """An item that was added before, and its times."""
+        row = np.frombuffer(self._files["rows.i64"].read(number * _ROW * 8, _ROW * 8), "<i8").tolist()
+        line = self._files["items.jsonl"].read(*row[_LINE : _LINE + 2])
+        times = self._files["times.f64"].read(8 * row[_TIMES], 8 * row[_TIMES + 1])
+        return json.loads(line), np.frombuffer(times, "<f8")
+
     def finish(self, header: Mapping[str, Any]) -> None:
         """Write what holds for all. A folder without this file is no table."""
+        texts, ends = self._columns.texts()
+        self._files["texts.bin"].write(texts)
+        self._files["texts.i64"].write(_raw(ends, "<i8"))
         files = {name: [file.size, file.crc] for name, file in self._files.items()}
         # Through JSON and back, so that it is sealed as it will be read: tuples have become lists.
         whole = json.loads(json.dumps({"format": FORMAT, **header, "files": files}))
@@ -182,6 +223,16 @@ class Table:
     def has_checksums(self) -> bool:
         """False for prepared sets of format 1."""
         return bool(self._header.get("format", FORMAT) > 1)
+
+    def columns(self, root: str = "") -> Columns | None:
+        """The facts of all items as columns; None in a table that has none.
+
+        Args:
+            root: what their paths are relative to.
+        """
+        self._open()
+        clips, texts, ends = (self._arrays[name] for name in COLUMN_FILES)
+        return Columns(clips, texts, ends, root) if len(clips) else None
 
     def verify(self) -> None:
         """Read all files and compare their checksums.
@@ -258,13 +309,14 @@ class Table:
         self._seen = np.zeros((len(self._rows), 4), bool)
         if not self.has_checksums:
             self._rows_must_fit()
-        elif zlib.crc32(_raw(self._rows, "<i8")) != header["files"]["rows.i64"][1]:
-            raise self._damaged("rows.i64 has changed")
+        for name in ("rows.i64", *COLUMN_FILES) if self.has_checksums else ():
+            if name in header["files"] and zlib.crc32(_raw(arrays[name], _FILES[name])) != header["files"][name][1]:
+                raise self._damaged(f"{name} has changed")
         self._opened = True
 
     def _array(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
-        if name == "checks.u32" and not self.has_checksums:
-            return _NO_CHECKS
+        if name not in self._header.get("files", _FILES_OF_FORMAT_1):  # of a table that was written before there was one
+            return np.zeros(0, dtype)
         path = self.folder / name
         if not path.is_file():
             raise self._damaged(f"{name} is missing")
@@ -287,6 +339,28 @@ class Table:
 
     def _damaged(self, what: str) -> DamagedTable:
         return DamagedTable(self.folder, what)
+
+
+def salvaged(folder: Path) -> Iterator[tuple[dict[str, Any], NDArray[np.float64], NDArray[np.float64]]]:
+    """The items of a table with their times and key times, up to the first that is damaged; also of a table whose
+    writer was killed before it was whole."""
+    try:
+        rows, lines, times = (_mapped(folder / name, np.dtype("u1")) for name in _OF_AN_ITEM)
+    except OSError:
+        return
+    rows = rows[: len(rows) // (8 * _ROW) * 8 * _ROW].view("<i8")
+    times = times[: len(times) // 8 * 8].view("<f8")
+    for row in rows.reshape(-1, _ROW):
+        start, count, *spans = row[: _KEYS + 2].tolist()
+        line = lines[start : start + count].tobytes()
+        parts = [times[first : first + length] for first, length in (spans[:2], spans[2:])]
+        sums = [zlib.crc32(line), *(zlib.crc32(_raw(part, "<f8")) for part in parts)]
+        if sums != row[_CRC : _CRC + 3].tolist():
+            return
+        yield json.loads(line), *parts
+
+
+_OF_AN_ITEM = ("rows.i64", "items.jsonl", "times.f64")
 
 
 def file_crc(path: Path) -> int:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
 import os
+import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from avssl.errors import UserError
 from avssl.media.facts import Rejected
 
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
 """Names of sub-folders that are splits and not labels, and the split that each means."""
+
+ASKED = ".asked"
+"""Suffix of what the listing of a table asked of the disk, kept beside the indexes."""
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """What ``avssl.open`` takes: a folder, a CSV, a tar, a file, or a list of files."""
@@ -51,11 +55,11 @@ class Listing:
 
     Args:
         root: absolute folder that names are relative to, or the tar that holds the members.
-        seal: a text from which all else follows, where there is one (size and time of a tar).
+        seal: what all else follows from, where there is such a thing.
         fill: adds the entries when they are first asked for; with a seal they often need not be.
     """
 
-    def __init__(self, root: str, seal: str = "", fill: Callable[[Listing], None] | None = None) -> None:
+    def __init__(self, root: str, seal: Seal | None = None, fill: Callable[[Listing], None] | None = None) -> None:
         self.root = root
         self._seal = seal
         self._fill = fill
@@ -79,26 +83,84 @@ class Listing:
 
     def path(self, entry: Entry) -> str:
         """The absolute path of an entry; of a member, the tar's path and the member's name."""
-        return str(Path(self.root) / entry.name)
+        return self.path_of(entry.name)
 
-    def digest(self) -> str:
-        """Hex digest that changes when any entry is added, removed, changed, or described otherwise."""
-        state = hashlib.blake2b(f"{self.root}\0{self._seal}".encode("utf-8", "surrogateescape"), digest_size=16)
-        for entry in self.entries if not self._seal else ():
-            parts = [getattr(entry, name) for name in Entry.__slots__]
-            state.update(json.dumps(parts).encode())
-        for refused in self.rejected if not self._seal else ():
-            state.update(json.dumps(refused).encode())
+    def path_of(self, name: str) -> str:
+        """The absolute path of a name."""
+        return str(Path(self.root) / name)
+
+    def digest(self, memory: Path | None = None) -> str:
+        """Hex digest that changes when any entry is added, removed, changed, or described otherwise.
+
+        Args:
+            memory: a folder in which a seal may remember what it needs to be sure without listing anew.
+        """
+        state = hashlib.blake2b(f"{self.root}\0".encode("utf-8", "surrogateescape"), digest_size=16)
+        if self._seal is not None:
+            sealed = self._seal.recalled(memory)
+            if sealed is None:
+                self._fill_once()
+                sealed = self._seal.fresh(memory)
+            state.update(sealed.encode())
+            return state.hexdigest()
+        for entry in self.entries:
+            state.update(repr([getattr(entry, name) for name in Entry.__slots__]).encode("utf-8", "surrogatepass"))
+        for refused in self.rejected:
+            state.update(repr(refused).encode("utf-8", "surrogatepass"))
         return state.hexdigest()
 
 
-def times_of(path: str) -> tuple[int, int]:
-    """When a file was last written and last touched in any way (nanoseconds); (-1, -1) if it cannot be seen."""
+class Seal(Protocol):
+    """A text from which all entries of a listing follow."""
+
+    def recalled(self, memory: Path | None) -> str | None:
+        """The text as of now, without making the entries; None where they must be made first."""
+        ...
+
+    def fresh(self, memory: Path | None) -> str:
+        """The text, once the entries are made; what is needed to recall it is kept in ``memory``."""
+        ...
+
+
+class _Fixed(str):
+    """A seal that is known without entries."""
+
+    def recalled(self, memory: Path | None) -> str:
+        return str(self)
+
+    fresh = recalled
+
+
+class FileState(NamedTuple):
+    """What the system says of a path: the same as long as nobody writes, moves or locks the file."""
+
+    mode: int
+    """Kind and rights; of a path that cannot be followed the negative number of the system's error."""
+    size: int
+    """Bytes; of a path that cannot be followed 1 if something is there (a link), else 0."""
+    modified_ns: int
+    changed_ns: int
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is anything of this name, be it a link that leads nowhere."""
+        return self.mode >= 0 or self.size > 0
+
+    @property
+    def why_no_file(self) -> str | None:
+        """Why it cannot be read as a file; None if it can."""
+        if self.mode < 0:
+            return "no such file" if -self.mode == errno.ENOENT else os.strerror(-self.mode).lower()
+        return None if stat.S_ISREG(self.mode) else "a folder, not a file"
+
+
+def state_of(path: str) -> FileState:
+    """What the system says of a path now."""
     try:
-        stat = Path(path).stat()
-    except OSError:
-        return (-1, -1)
-    return (stat.st_mtime_ns, stat.st_ctime_ns)
+        found = os.stat(path)  # noqa: PTH116  Path takes twice as long, for each of a million
+    except OSError as error:
+        return FileState(-(error.errno or errno.EIO), int(os.path.lexists(path)), -1, -1)
+    return FileState(found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 # --- folders and files ----------------------------------------------------------------------------------
@@ -111,12 +173,13 @@ def list_folder(root: Path) -> Listing:
     tops = {name.split("/", 1)[0] for name, _ in found if "/" in name}
     split_folders = bool(tops) and {top.lower() for top in tops} <= SPLITS.keys()
     listing = Listing(str(root))
-    for name, stat in _without_annotations(found):
-        if isinstance(stat, str):
-            listing.rejected.append(Rejected(str(root / name), stat))
+    for name, state in _without_annotations(found):
+        if isinstance(state, str):
+            listing.rejected.append(Rejected(str(root / name), state))
             continue
         label, split = _meaning(name.split("/")[:-1], split_folders)
-        listing.entries.append(_entry(name, stat, label=label, split=split, source=name))
+        times = {"modified_ns": state.st_mtime_ns, "changed_ns": state.st_ctime_ns}
+        listing.entries.append(Entry(name, state.st_size, **times, label=label, split=split, source=name))
     return listing
 
 
@@ -163,9 +226,9 @@ def _inside(folder: str, item: os.DirEntry[str], name: str) -> Iterator[_Found]:
 def _without_annotations(found: Sequence[_Found]) -> Iterator[_Found]:
     """Drop JSON files that lie beside another file of the same stem: they say something about that file."""
     stems = {_stem(name) for name, _ in found if not name.lower().endswith(".json")}
-    for name, stat in found:
+    for name, state in found:
         if not (name.lower().endswith(".json") and _stem(name) in stems):
-            yield name, stat
+            yield name, state
 
 
 def _stem(name: str) -> str:
@@ -180,28 +243,19 @@ def list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     root = Path(os.path.commonpath([path.parent for path in absolute]))
     listing = Listing(str(root))
     for path in absolute:
-        add_file(listing, path.relative_to(root).as_posix())
+        add_file(listing, path.relative_to(root).as_posix(), state_of(str(path)))
     if len(absolute) == 1 and listing.rejected:
         raise UserError(f"{absolute[0]}: {listing.rejected[0].reason}")
     return listing
 
 
-def add_file(listing: Listing, name: str, **known: str | float | None) -> None:
-    path = Path(listing.root) / name
-    try:
-        stat = path.stat()
-    except OSError as error:
-        listing.rejected.append(Rejected(str(path), _missing(error)))
+def add_file(listing: Listing, name: str, state: FileState, *, source: str | None = None, **known: Any) -> None:
+    reason = state.why_no_file
+    if reason is not None:
+        listing.rejected.append(Rejected(listing.path_of(name), reason))
         return
-    if not path.is_file():
-        listing.rejected.append(Rejected(str(path), "a folder, not a file"))
-        return
-    source = known.pop("source", None) or name
-    listing.entries.append(_entry(name, stat, source=str(source), **known))
-
-
-def _entry(name: str, stat: os.stat_result, **known: Any) -> Entry:
-    return Entry(name, stat.st_size, stat.st_mtime_ns, changed_ns=stat.st_ctime_ns, **known)
+    _, size, modified_ns, changed_ns = state
+    listing.entries.append(Entry(name, size, modified_ns, changed_ns=changed_ns, source=source or name, **known))
 
 
 def _missing(error: OSError) -> str:
@@ -213,13 +267,12 @@ def _missing(error: OSError) -> str:
 
 def list_tar(path: Path) -> Listing:
     """Images in an uncompressed tar, read where they lie; ``CLASS/NAME`` gives the label."""
-    stat = path.stat()
-    return Listing(
-        str(path), f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}", partial(_fill_from_tar, path, stat)
-    )
+    state = path.stat()
+    seal = _Fixed(f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}")
+    return Listing(str(path), seal, partial(_fill_from_tar, path, state))
 
 
-def _fill_from_tar(path: Path, stat: os.stat_result, listing: Listing) -> None:
+def _fill_from_tar(path: Path, state: os.stat_result, listing: Listing) -> None:
     members = _members(path)
     names = [PurePosixPath(member.name) for member in members]
     tops = {name.parts[0] for name in names if len(name.parts) > 1}
@@ -229,11 +282,11 @@ def _fill_from_tar(path: Path, stat: os.stat_result, listing: Listing) -> None:
             listing.rejected.append(Rejected(f"{path}/{member.name}", "its name leads out of the tar"))
         elif not member.isreg():
             listing.rejected.append(Rejected(f"{path}/{member.name}", "a link or a device, not a picture"))
-        elif member.offset_data + member.size > stat.st_size:
+        elif member.offset_data + member.size > state.st_size:
             listing.rejected.append(Rejected(f"{path}/{member.name}", "truncated: the tar ends before it does"))
         elif not name.name.startswith("."):
             label, split = _meaning(name.parts[:-1], split_folders)
-            times = {"modified_ns": stat.st_mtime_ns, "changed_ns": stat.st_ctime_ns}
+            times = {"modified_ns": state.st_mtime_ns, "changed_ns": state.st_ctime_ns}
             entry = Entry(str(name), member.size, **times, label=label, split=split, source=str(name))
             listing.entries.append(replace(entry, offset=member.offset_data))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
-from avssl.media.selection import Subset, View, digest_of
+from avssl.media.selection import Subset, View, column_of, digest_of, facts_of
 from avssl.media.sources.source_groups import Sources
 
 
@@ -17,7 +22,7 @@ def with_sources(media: Media, sources: Sources) -> Media:
     """
     if len(sources.names) != len(media):
         raise ValueError(f"sources of {len(sources.names)} items do not fit the {len(media)} items of the media")
-    if all(media.facts(i).source == name for i, name in enumerate(sources.names)):
+    if column_of(media, "source").tolist() == list(sources.names):
         return media
     return Sourced(media, sources.names)
 
@@ -42,3 +47,10 @@ class Sourced(View):
 
     def facts(self, i: int) -> Facts:
         return replace(self.base.facts(i), source=self.names[i])
+
+    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+        names = self.names if items is None else [self.names[i] for i in items]
+        return facts_of(self.base, items, names if sources is None else sources)
+
+    def column(self, name: str) -> NDArray[Any]:
+        return np.array(self.names, object) if name == "source" else column_of(self.base, name)
