@@ -14,7 +14,7 @@ from avssl.errors import UserError
 from avssl.experiment import sources as data_sources
 from avssl.experiment import torchvision_data
 from avssl.media.facts import Media
-from avssl.media.selection import Subset
+from avssl.media.selection import Subset, column_of, facts_of
 from avssl.options import check_bounds, option
 from avssl.system.console import log, quiet
 from avssl.system.remote import is_remote
@@ -165,8 +165,8 @@ def _warn_of_shared(parts: Parts) -> None:
     """Log it where the data's own splits, or separate test data, contain sources that were trained on."""
     if parts.test is None:
         return
-    trained = {parts.train.facts(i).source for i in range(len(parts.train))}
-    shared = [i for i in range(len(parts.test)) if parts.test.facts(i).source in trained]
+    trained = set(column_of(parts.train, "source"))
+    shared = [i for i, source in enumerate(column_of(parts.test, "source")) if source in trained]
     if shared:
         first = Path(parts.test.facts(shared[0]).path).name
         log(
@@ -313,7 +313,7 @@ def usable(media: Media, task: Task, name: str) -> Subset:
     Raises:
         UserError: it can use none of them.
     """
-    reasons = [task.unusable(media.facts(i)) for i in range(len(media))]
+    reasons = [task.unusable(facts) for facts in facts_of(media)]
     counts = Counter(reason for reason in reasons if reason is not None)
     listed = ", ".join(f"{count} × {reason}" for reason, count in counts.most_common())
     kept = [i for i, reason in enumerate(reasons) if reason is None]
@@ -326,8 +326,8 @@ def usable(media: Media, task: Task, name: str) -> Subset:
 
 def of_split(media: Media, split: str) -> Subset | None:
     """The items of a split; None if there are none."""
-    chosen = [i for i in range(len(media)) if media.facts(i).split == split]
-    return Subset(media, np.array(chosen)) if chosen else None
+    chosen = np.flatnonzero(column_of(media, "split") == split)
+    return Subset(media, chosen) if len(chosen) else None
 
 
 def divide(
@@ -386,12 +386,12 @@ _SOURCES_A_PART = 2
 
 
 def _count_sources(media: Media) -> int:
-    return len({media.facts(i).source for i in range(len(media))})
+    return len(set(column_of(media, "source")))
 
 
 def _without_splits(media: Subset) -> Subset:
     """Data without a train split: all that is in no other one."""
-    kept = [i for i in range(len(media)) if media.facts(i).split not in SPLITS]
+    kept = [i for i, split in enumerate(column_of(media, "split")) if split not in SPLITS]
     if not kept:
         raise UserError(
             "the data name a split for every item and none of them is 'train'; name some, or drop the column"
@@ -401,8 +401,8 @@ def _without_splits(media: Subset) -> Subset:
 
 def _without_items(media: Subset, test: Subset, copies: Collection[str]) -> Subset:
     """What is not among the test data: a file in both must not be trained on."""
-    theirs = {test.facts(i).path for i in range(len(test))} | set(copies)
-    kept = [i for i in range(len(media)) if media.facts(i).path not in theirs]
+    theirs = set(column_of(test, "path")) | set(copies)
+    kept = [i for i, path in enumerate(column_of(media, "path")) if path not in theirs]
     if not kept:
         raise UserError("--test holds all of --data; name other data, or leave --test out to hold out a part")
     return media.subset(kept)

@@ -135,20 +135,20 @@ def carried(sources: Sources, originals: Media, made: Media) -> Media:
     Raises:
         ValueError: an item of it is none of the originals.
     """
+    from avssl.media.selection import facts_of
     from avssl.media.sources import Sources as Found
     from avssl.media.sources import with_sources
 
     if len(made) == len(originals):
         return with_sources(made, sources)
-    names, at = [], 0
-    for j in range(len(made)):
-        facts = _identity(made.facts(j))
-        while at < len(originals) and _identity(originals.facts(at)) != facts:
-            at += 1
-        if at == len(originals):
-            raise ValueError(f"{made.facts(j).path} is none of the items whose sources were found")
-        names.append(sources.names[at])
-        at += 1
+    names: list[str] = []
+    there = zip(facts_of(originals), sources.names, strict=True)
+    for facts in facts_of(made):
+        wanted = _identity(facts)
+        name = next((name for original, name in there if _identity(original) == wanted), None)
+        if name is None:
+            raise ValueError(f"{facts.path} is none of the items whose sources were found")
+        names.append(name)
     return with_sources(made, Found(tuple(names), sources.mode, (), ()))
 
 
@@ -165,14 +165,15 @@ def _log(found: Sources, media: Media) -> None:
 
 def _warn_of_parts(found: Sources, media: Media) -> None:
     """Where every file is taken as its own: say what is known without looking into the files, names and bytes."""
+    from avssl.media.selection import column_of
     from avssl.media.sources import find_sources
     from avssl.system.digests import copies
 
     named = find_sources(media, "names")
     apart = [group.items for group in named.groups if len({found.names[i] for i in group.items}) > 1]
     items: dict[str, list[int]] = {}
-    for i in range(len(media)):
-        items.setdefault(media.facts(i).path, []).append(i)
+    for i, path in enumerate(column_of(media, "path")):
+        items.setdefault(path, []).append(i)
     twins = [
         tuple(i for path in group for i in items[path]) for group in copies([p for p in items if Path(p).is_file()])
     ]

@@ -15,6 +15,7 @@ from avssl.errors import UserError
 from avssl.experiment.data import Parts, opened, prepared
 from avssl.experiment.options import ControlOptions, open_folder
 from avssl.experiment.request import Request
+from avssl.media.selection import column_of
 from avssl.media.skip_bad_files import each_bad_file_once, on_readable
 from avssl.system.console import duration, headed, log
 from avssl.system.files import read_json, writing
@@ -292,7 +293,7 @@ def _log_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
     from avssl.report.tables import rows_text
 
     test = job.parts.test
-    sources = len({test.facts(i).source for i in range(len(test))}) if test else 0
+    sources = len(set(column_of(test, "source"))) if test else 0
     if any(row.seen for row in rows):  # test items of sources that were trained on are not held out
         title = title.replace("held out", "test part").replace("Held out", "Test part")
     log(rows_text(rows, f"{title}: {len(test)} items of {sources} sources" if test else title))

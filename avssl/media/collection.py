@@ -148,11 +148,13 @@ class Collection(TableMedia[_Known]):
         return known
 
     def _read_item(self, i: int) -> _Known:
-        number, start, seconds = self._columns.place(i)
+        columns = self._columns
+        assert columns is not None  # every index has them
+        number, start, seconds = columns.place(i)
         item, times = self._table.item(number), self._table.times(number)
         clock = Clock(**item["found"]["clock"], frame_times=times, key_times=self._table.keys(number))
         segment = segment_of(times, start, seconds)
-        return _Known(self._columns.facts(i), clock, segment, item["offset"], item["size"], item["modified_ns"], times)
+        return _Known(columns.facts(i), clock, segment, item["offset"], item["size"], item["modified_ns"], times)
 
     def _image(self, known: _Known) -> NDArray[np.uint8]:
         if known.offset < 0:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Kind = Literal["video", "image", "sound"]
 
+Items = Sequence[int] | NDArray[np.int64]
+"""Numbers of items in a collection."""
+
 SHORT_SECONDS = 1.0
 """Items that last less are flagged "short"."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.media.facts import Facts, Media
+from avssl.media.facts import Facts, Items, Media
 from avssl.media.selection import View, column_of, digest_of, facts_of
 
 KEPT_BYTES = 512 * 2**20
@@ -47,7 +47,7 @@ class InMemory(View):
             found = self._facts[i] = self.base.facts(i)
         return found
 
-    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+    def each_facts(self, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
         return facts_of(self.base, items, sources)
 
     def column(self, name: str) -> NDArray[Any]:

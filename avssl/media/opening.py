@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from avssl.errors import UserError
 from avssl.media.collection import Collection
 from avssl.media.indexing.clip_table_formats import is_table
@@ -13,7 +15,7 @@ from avssl.media.indexing.clip_tables import list_table
 from avssl.media.indexing.index import index_home, indexed
 from avssl.media.indexing.listing import SPLITS, Listing, Source, list_files, list_folder, list_tar
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, was_prepared
-from avssl.media.selection import Subset
+from avssl.media.selection import Subset, column_of
 from avssl.system.console import ShowProgress
 from avssl.system.remote import is_remote
 
@@ -114,7 +116,7 @@ def _only(media: Collection | Prepared, split: str | None, data: Source) -> Coll
     if split is None:
         return media
     wanted = SPLITS.get(split.lower(), split)
-    part = media.filter(lambda facts: facts.split == wanted)
+    part = Subset(media, np.flatnonzero(column_of(media, "split") == wanted))
     if not len(part):
         raise UserError(f"{_named(data)}: no item is of split {split!r} ({_splits(media)})")
     return part
@@ -125,7 +127,7 @@ def _named(data: Source) -> str:
 
 
 def _splits(media: Collection | Prepared) -> str:
-    names: Sequence[str] = sorted({media.facts(i).split or "" for i in range(len(media))} - {""})
+    names: Sequence[str] = sorted(set(column_of(media, "split")) - {None, ""})
     return f"its splits: {', '.join(names)}" if names else "none is named; sub-folders train/ and test/ name them"
 
 

@@ -8,16 +8,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.media.facts import Facts, Media, Rejected
+from avssl.media.facts import Facts, Items, Media, Rejected
 
 if TYPE_CHECKING:
     from avssl.media.item import Item
+
+
+class _HasFacts(Protocol):
+    def __len__(self) -> int: ...
+
+    def facts(self, i: int) -> Facts: ...
 
 
 class Selectable:
@@ -60,7 +66,7 @@ class Selectable:
         return Subset(self, chosen)
 
     def each_facts(
-        self: Media, items: Sequence[int] | None = None, sources: Sequence[str] | None = None
+        self: _HasFacts, items: Items | None = None, sources: Sequence[str] | None = None
     ) -> Iterator[Facts]:
         """``facts(i)`` of all items, or of these, in order: of many much faster than one by one.
 
@@ -73,7 +79,7 @@ class Selectable:
             return (self.facts(int(i)) for i in numbers)
         return (replace(self.facts(int(i)), source=name) for i, name in zip(numbers, sources, strict=True))
 
-    def column(self: Media, name: str) -> NDArray[Any]:
+    def column(self: _HasFacts, name: str) -> NDArray[Any]:
         """One of the facts of all items: numbers; texts and all else as objects. (items,)"""
         kind = {"int": np.int64, "float": np.float64}.get(Facts.__annotations__[name], object)
         values = np.empty(len(self), kind)
@@ -196,7 +202,7 @@ class Subset(View):
     def origin(self, i: int) -> tuple[Media, int]:
         return self.base, int(self.indices[i])
 
-    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+    def each_facts(self, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
         return facts_of(self.base, self.indices if items is None else self.indices[np.asarray(items, int)], sources)
 
     def column(self, name: str) -> NDArray[Any]:
@@ -235,7 +241,7 @@ class Concatenated(Delegating):
     def facts(self, i: int) -> Facts:
         return _named_by_path(super().facts(i))
 
-    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+    def each_facts(self, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
         if items is not None or sources is not None:
             return super().each_facts(items, sources)
         return map(_named_by_path, chain(facts_of(self.first), facts_of(self.second)))
@@ -246,16 +252,14 @@ def _named_by_path(facts: Facts) -> Facts:
     return facts if is_named else replace(facts, source=facts.path)
 
 
-def facts_of(
-    media: Media, items: Sequence[int] | NDArray[np.int64] | None = None, sources: Sequence[str] | None = None
-) -> Iterator[Facts]:
+def facts_of(media: _HasFacts, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
     """The facts of all items of any collection, or of these; see :meth:`Selectable.each_facts`."""
     each = getattr(media, "each_facts", partial(Selectable.each_facts, media))
     found: Iterator[Facts] = each(items, sources)
     return found
 
 
-def column_of(media: Media, name: str) -> NDArray[Any]:
+def column_of(media: _HasFacts, name: str) -> NDArray[Any]:
     """One of the facts of all items of any collection; see :meth:`Selectable.column`."""
     column: NDArray[Any] = getattr(media, "column", partial(Selectable.column, media))(name)
     return column

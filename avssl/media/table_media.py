@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-from avssl.media.facts import Facts, Rejected
+from avssl.media.facts import Facts, Items, Rejected
 from avssl.media.indexing.columns import Columns
 from avssl.media.indexing.item_table import Table
 from avssl.media.selection import Selectable
@@ -60,7 +60,7 @@ class TableMedia(Selectable, Generic[K]):
     def facts(self, i: int) -> Facts:
         return self._item(i).facts
 
-    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+    def each_facts(self, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
         columns = self._columns
         return super().each_facts(items, sources) if columns is None else columns.each(items, sources)
 

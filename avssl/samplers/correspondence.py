@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
+from avssl.media.selection import column_of
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.order import ByShards, Companions, companions, item_of
 
@@ -164,8 +165,9 @@ def _other_item(media: Media, key: Key, item: int, rng: np.random.Generator) -> 
             other = int(items[(at + 1 + int(rng.integers(count - 1))) % count])
             if media.facts(other).source != source:
                 return other
-        others = [i for i in items if media.facts(i).source != source]  # one source has nearly all items
-        if others:
+        places = np.asarray(items, np.int64)  # one source has nearly all items
+        others = places[column_of(media, "source")[places] != source]
+        if len(others):
             return int(others[int(rng.integers(len(others)))])
     return other
 

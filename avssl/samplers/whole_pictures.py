@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
+from avssl.media.selection import facts_of
 from avssl.samplers.keys import Key
 from avssl.samplers.order import companions
 from avssl.samplers.order import item_of as item_of  # noqa: PLC0414  tasks of one's own take it from here
@@ -30,7 +31,7 @@ def unusable(facts: Facts) -> str | None:
 
 def any_moves(media: Media) -> bool:
     """Whether there is a video, of which any frame may be drawn; of images there are no more than items."""
-    return any(media.facts(i).has_video for i in range(len(media)))
+    return any(facts.has_video for facts in facts_of(media))
 
 
 def enough_for_statistics(media: Media, most: int = 1024, moving: int = 256) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from avssl.evaluate.core.rows import ResultRow
 from avssl.media.facts import Media
+from avssl.media.selection import column_of, facts_of
 from avssl.system.digests import copies
 
 
@@ -38,7 +39,7 @@ class Seen:
 
 def seen_in_part(train: Media, evaluated: Media) -> Seen:
     """Of two parts of one collection, whose sources have the same names."""
-    return _seen(train, evaluated, {train.facts(i).source_or_path for i in range(len(train))}, set())
+    return _seen(train, evaluated, {facts.source_or_path for facts in facts_of(train)}, set())
 
 
 def seen_in(train: Media, evaluated: Media, mode: str = "names") -> Seen:
@@ -58,16 +59,17 @@ def seen_in(train: Media, evaluated: Media, mode: str = "names") -> Seen:
 
 def seen_items(train: Media, evaluated: Media) -> list[bool]:
     """Of each evaluated item whether its file was trained on, see :func:`seen_files`."""
-    return seen_files(train, [evaluated.facts(i).path for i in range(len(evaluated))])
+    return seen_files(train, column_of(evaluated, "path").tolist())
 
 
 def seen_files(train: Media, ours: Sequence[str]) -> list[bool]:
     """Of each evaluated file whether it was trained on: the same place, or the same bytes under another name."""
-    theirs = [train.facts(i).path for i in range(len(train))]
+    theirs = list(dict.fromkeys(column_of(train, "path")))
     places = {os.path.realpath(path) for path in theirs}
     known = {path for group in copies(dict.fromkeys([*theirs, *ours])) if not places.isdisjoint(_real(group))
              for path in group}  # fmt: skip
-    return [os.path.realpath(path) in places or path in known for path in ours]
+    real = {path: os.path.realpath(path) for path in dict.fromkeys(ours)}
+    return [real[path] in places or path in known for path in ours]
 
 
 def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
@@ -91,7 +93,7 @@ def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
 
 def _seen(train: Media, evaluated: Media, sources: set[str], shared: set[int]) -> Seen:
     same = seen_items(train, evaluated)
-    names = [evaluated.facts(i).source_or_path for i in range(len(evaluated))]
+    names = [facts.source_or_path for facts in facts_of(evaluated)]
     known = {name for i, name in enumerate(names) if same[i] or i in shared or name in sources}
     return Seen(sum(same), len(evaluated), len(known), len(set(names)))
 

@@ -9,6 +9,7 @@ A Python object an item costs ten times that in every worker; it is made for the
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.media.facts import Facts
+from avssl.media.facts import Facts, Items
 
 COLUMN_FILES = {"clips.bin": "u1", "texts.bin": "u1", "texts.i64": "<i8"}
 
@@ -107,10 +108,10 @@ class Columns:
     def place(self, i: int) -> tuple[int, float | None, float | None]:
         """The number of the item's file in the table, and its stretch: start and length in seconds, or None."""
         row = self._rows[i]
-        start, seconds = float(row["start"]), float(row["seconds"])
-        return int(row["file"]), None if start != start else start, None if seconds != seconds else seconds
+        start, seconds = (None if math.isnan(row[name]) else float(row[name]) for name in ("start", "seconds"))
+        return int(row["file"]), start, seconds
 
-    def each(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+    def each(self, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
         """The facts of some items, or of all, made a few thousand at a time.
 
         Args:

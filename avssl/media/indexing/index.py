@@ -276,9 +276,14 @@ class _Known(NamedTuple):
 
 
 def _facts(entry: Entry, file: _Known) -> Facts:
-    found = {name: file.found[name] for name in FOUND}
-    given = {"label": entry.label, "split": entry.split, "source": entry.source}
-    whole = Facts(entry.name, **{**found, "flags": tuple(found["flags"])}, **given)
+    whole = Facts(
+        path=entry.name,
+        label=entry.label,
+        split=entry.split,
+        source=entry.source,
+        **{name: file.found[name] for name in FOUND[:-1]},
+        flags=tuple(file.found["flags"]),
+    )
     segment = segment_of(file.times, entry.start_seconds, entry.duration_seconds)
     return segment_facts(whole, segment, len(file.times[segment.first : segment.stop]))
 

@@ -315,7 +315,7 @@ class Table:
         self._opened = True
 
     def _array(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
-        if name not in self._header.get("files", _FILES_OF_FORMAT_1):  # of a table that was written before there was one
+        if name not in self._header.get("files", _FILES_OF_FORMAT_1):  # a table of a version that had no such file
             return np.zeros(0, dtype)
         path = self.folder / name
         if not path.is_file():

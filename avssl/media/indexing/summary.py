@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from avssl.media.facts import Facts, Media, Rejected
 from avssl.media.indexing.reasons import grouped
+from avssl.media.selection import column_of, facts_of
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
@@ -78,8 +79,7 @@ def summarize(media: Media) -> Summary:
     """The figures of a collection; asks for the facts of each item once."""
     sources = set()
     summary = Summary(root=common_root(media))
-    for i in range(len(media)):
-        facts = media.facts(i)
+    for facts in facts_of(media):
         sources.add(facts.source)
         _count(summary, facts)
     summary.sources = len(sources)
@@ -93,8 +93,7 @@ def verdicts(media: Media) -> Iterator[Verdict]:
     """A true word about every file, usable or not, in the order of their paths."""
     root = common_root(media)
     lines = [Verdict(relative(path, root), False, reason) for path, reason in media.rejected]
-    for i in range(len(media)):
-        facts = media.facts(i)
+    for facts in facts_of(media):
         lines.append(Verdict(relative(facts.path, root), True, in_words(facts)))
     yield from sorted(lines)
 
@@ -117,7 +116,7 @@ def common_root(media: Media) -> str:
     root = getattr(getattr(media, "base", media), "root", None)
     if root is not None:
         return str(root)
-    folders = {str(Path(media.facts(i).path).parent) for i in range(len(media))}
+    folders = {str(Path(path).parent) for path in dict.fromkeys(column_of(media, "path"))}
     return os.path.commonpath(folders) if folders else ""
 
 

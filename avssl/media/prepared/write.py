@@ -19,7 +19,7 @@ from avssl.media.indexing.summary import common_root
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, shard_name, was_prepared
 from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
 from avssl.media.prepared.verify import verify
-from avssl.media.selection import Subset, digest_of, stamp_of
+from avssl.media.selection import Subset, digest_of, facts_of, stamp_of
 from avssl.system.console import ShowProgress, counting
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
 from avssl.system.process_pool import Lost, each
@@ -129,8 +129,7 @@ def ensure_prepared(
 def estimated_bytes(media: Media, settings: Settings) -> int:
     """About how much disk a preparation takes."""
     total = 0.0
-    for i in range(len(media)):
-        facts = media.facts(i)
+    for facts in facts_of(media):
         width, height = settings.size(facts.width, facts.height)
         frames = facts.frame_count
         if settings.fps is not None and facts.kind == "video":

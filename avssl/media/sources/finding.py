@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from avssl.media.facts import Facts, Media
-from avssl.media.selection import Concatenated
+from avssl.media.selection import Concatenated, facts_of
 from avssl.media.sources.content_rules import (
     LIKELY,
     Alike,
@@ -44,7 +44,7 @@ def find_sources(
         UserError: the cache cannot be written.
     """
     mode = "content" if mode == "auto" else mode
-    facts = [media.facts(i) for i in range(len(media))]
+    facts = list(facts_of(media))
     paths = [one.path for one in facts]
     given = [one.source_or_path for one in facts]
     groups = _given_groups(given, paths)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.media.facts import Facts, Media
+from avssl.media.facts import Facts, Items, Media
 from avssl.media.selection import Subset, View, column_of, digest_of, facts_of
 from avssl.media.sources.source_groups import Sources
 
@@ -48,7 +48,7 @@ class Sourced(View):
     def facts(self, i: int) -> Facts:
         return replace(self.base.facts(i), source=self.names[i])
 
-    def each_facts(self, items: Sequence[int] | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+    def each_facts(self, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
         names = self.names if items is None else [self.names[i] for i in items]
         return facts_of(self.base, items, names if sources is None else sources)
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
+from avssl.media.selection import facts_of
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityNetwork
 from avssl.networks.encoder import waveform_encoder
@@ -59,8 +60,7 @@ class AVCorrespondence(Task):
         return unusable(facts, self.options.seconds)
 
     def fit_statistics(self, media: Media, seed: int) -> None:
-        facts = (media.facts(i) for i in range(len(media)))
-        if len({found.source_or_path for found in facts}) < 2:
+        if len({facts.source_or_path for facts in facts_of(media)}) < 2:
             raise UserError("a negative is the sound of another source: give videos of two sources at least")
         front_end = FrontEnd(self._front_end())
         count = min(128, len(media))
