@@ -19,6 +19,7 @@ from avssl.media.selection import column_of
 from avssl.media.skip_bad_files import each_bad_file_once, on_readable
 from avssl.system.console import duration, headed, log
 from avssl.system.files import read_json, writing
+from avssl.system.ranks import processes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -307,6 +308,10 @@ def run_request(request: Request) -> dict[str, Any] | None:
     Returns:
         the config of the run, where another process writes its folder; else None: it is there.
     """
+    if processes() > 1:
+        from avssl.trainer.distributed import join
+
+        join(request.options.device)  # first: a process that fails before it joined would be waited for
     with ExitStack() as stack:
         # A run that is there is compared with what is asked before hours of preparing data; a new one only
         # begins once the data are known to be good.

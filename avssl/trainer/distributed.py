@@ -9,14 +9,17 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from avssl.errors import UserError
 from avssl.system.ranks import processes
@@ -28,6 +31,9 @@ OTHER_FAILED = "stopped, because another process of this training failed; see it
 _PATIENCE = timedelta(days=1)
 """How long a rank waits for a plain value: rank 0 may measure its data for hours while the others wait. A rank that
 died is noticed at once, as its connections close."""
+
+
+_ASK_EVERY_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -136,8 +142,11 @@ def join(device: str) -> World:
             raise UserError("--device mps: several processes train on --device cpu or on CUDA GPUs")
         on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
         try:
-            dist.init_process_group("nccl" if on_gpu else "gloo")
-        except (dist.DistError, ValueError) as error:  # ValueError: a variable that torchrun sets is missing
+            store, rank, size = next(rendezvous("env://"))
+            store = dist.PrefixStore(_attempt(store, rank, size), store)
+            dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size)
+            _objects_group()
+        except (RuntimeError, ValueError) as error:  # ValueError: a variable that torchrun sets is missing
             reason = str(error).splitlines()[0]
             raise UserError(
                 f"the {processes()} processes of this training did not find each other ({reason}); start them by "
@@ -146,6 +155,27 @@ def join(device: str) -> World:
         atexit.register(_leave)
     local_rank = int(os.environ.get("LOCAL_RANK", dist.get_rank()))
     return World(dist.get_rank(), dist.get_world_size(), local_rank, _objects_group())
+
+
+def _attempt(store: dist.Store, rank: int, size: int) -> str:
+    """A name for this start of the processes that none of them has had before.
+
+    torchrun keeps one store for all its restarts, where the addresses of dead processes still stand under the names
+    that new ones look up. So rank 0 draws a name and gives it to whoever asks, until each rank of now has answered:
+    what a dead one asked stays without an answer.
+    """
+    token = uuid4().hex
+    if rank > 0:
+        store.set(f"ask/{rank}", token)
+        name = store.get(f"name/{token}").decode()
+        store.set(f"answer/{name}/{rank}", "")
+        return name
+    for other in range(1, size):
+        while not store.check([f"answer/{token}/{other}"]):
+            asked = store.get(f"ask/{other}").decode()
+            store.set(f"name/{asked}", token)
+            time.sleep(_ASK_EVERY_SECONDS)
+    return token
 
 
 def _leave() -> None:

@@ -82,14 +82,33 @@ def test_two_processes_equal_one_gradients_included_with_two_tasks_on_one_encode
     assert (tmp_path / "log1").read_text() == "", "only rank 0 speaks"
 
 
-@pytest.mark.slow
-def test_torchrun_starts_it(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(PROGRAM)]
-    arguments = json.dumps([str(tmp_path / "two"), OPTIONS, NO_DROPOUT, 2])
-    done = subprocess.run([*command, arguments], capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
-    assert train(tmp_path / "one", OPTIONS, NO_DROPOUT, 2) == 0
+def test_weights_that_a_rank_or_every_rank_leaves_idle_in_a_step_are_those_of_one_process(tmp_path, start_two):
+    options = {**OPTIONS, "optimizer": "adamw", "weight_decay": 0.5, "steps": 8}
+    two = start_two(tmp_path / "log", tmp_path / "two", options, {**NO_DROPOUT, "idle_weights": True})
+    assert train(tmp_path / "one", options, {**NO_DROPOUT, "idle_weights": True}) == 0
+    assert finished(two) == [0, 0], (tmp_path / "log0").read_text()
     assert same(tmp_path / "one", tmp_path / "two")
+    weights = torch.load(tmp_path / "two" / "final.pt", weights_only=True)["weights"]
+    assert weights["toy.never"].eq(1).all(), "a weight that is never reached does not even decay"
+    assert weights["toy.now_and_then"].ne(1).all()
+
+
+@pytest.mark.slow
+def test_torchrun_continues_by_itself_where_a_rank_was_killed_to_the_bits_of_an_undisturbed_run(tmp_path, start_two):
+    undisturbed = start_two(tmp_path / "log", tmp_path / "whole", OPTIONS, {"batch_norm": True}, 2)
+    toy = {"batch_norm": True, "draw_seconds": 0.02}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    command = [*torchrun, str(PROGRAM), json.dumps([str(tmp_path / "run"), OPTIONS, toy, 2])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as started:
+        while not list(tmp_path.glob("run/checkpoints/step-*.pt")):
+            assert started.poll() is None, started.communicate()[0]
+            time.sleep(0.01)
+        os.kill(int((tmp_path / "run-rank0.pid").read_text()), signal.SIGKILL)  # the rank that writes
+        output = started.communicate(timeout=200)[0]
+    assert started.returncode == 0, output
+    assert "continuing after step" in output
+    assert finished(undisturbed) == [0, 0], (tmp_path / "log0").read_text()
+    assert (tmp_path / "run" / "final.txt").read_text() == (tmp_path / "whole" / "final.txt").read_text()
 
 
 @pytest.mark.parametrize("mix", ["alternating", "joint"])
@@ -117,6 +136,24 @@ def test_a_signal_to_one_of_two_processes_stops_and_saves_both(tmp_path, start_t
     os.kill(two[1].pid, signal.SIGTERM)
     assert finished(two) == [143, 143], (tmp_path / "log0").read_text()
     assert "stopped after step" in (tmp_path / "log0").read_text()
+
+
+@pytest.mark.parametrize("fault", ["killed", "fault of the program"])
+def test_a_rank_that_dies_in_a_step_ends_the_other_in_one_line(fault, tmp_path, start_two):
+    toy = {"draw_seconds": 0.005, "fail_on_rank": 1 if fault != "killed" else None}
+    two = start_two(tmp_path / "log", tmp_path / "run", {**OPTIONS, "steps": 100_000}, toy)
+    while fault == "killed" and not list(tmp_path.glob("run/checkpoints/step-*.pt")):
+        assert two[0].is_alive(), (tmp_path / "log0").read_text()
+        time.sleep(0.01)
+    if fault == "killed":
+        os.kill(two[1].pid, signal.SIGKILL)
+    two[1].join()
+    ended = time.monotonic()
+    assert finished(two) == [2, -signal.SIGKILL if fault == "killed" else 1]
+    assert time.monotonic() - ended < 20, "it did not wait for a time-out"
+    log = (tmp_path / "log0").read_text()
+    assert log.endswith("avssl: stopped, because another process of this training failed; see its message\n")
+    assert "Traceback" not in log
 
 
 def test_a_file_that_is_bad_for_one_of_two_processes_ends_both_with_its_name(tmp_path, start_two):

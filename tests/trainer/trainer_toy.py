@@ -65,6 +65,8 @@ class ToyOptions:
     explode_at: int | None = None
     draw_seconds: float = 0.0
     bad: tuple[int, ...] = ()
+    idle_weights: bool = False
+    fail_on_rank: int | None = None
 
 
 class Toy(Task):
@@ -110,11 +112,19 @@ class Toy(Task):
         }
 
     def network(self, encoders):
-        return nn.Sequential(encoders["vision"], nn.Flatten(), nn.Linear(128, 2))
+        network = nn.Sequential(encoders["vision"], nn.Flatten(), nn.Linear(128, 2))
+        if self.options.idle_weights:
+            network.now_and_then, network.never = (nn.Parameter(torch.ones(2, 1)) for _ in range(2))
+        return network
 
     def loss(self, network, batch):
+        if self.options.fail_on_rank == int(os.environ.get("RANK", "0")) and int(batch["keys"][0, 1]) > 0:
+            raise ArithmeticError("a fault of the program")
         logits = network(batch["picture"])
         loss = F.cross_entropy(logits.float(), batch["label"])
+        some = batch["keys"][:, 2] % 16 < 4  # of every second batch of 8 the first half: rank 0's, where there are two
+        if self.options.idle_weights and bool(some.any()):
+            loss = loss + ((logits.float() @ network.now_and_then)[:, 0] * some).mean()
         if self.options.explode_at is not None and int(batch["keys"][0, 2]) == self.options.explode_at:
             loss = loss * float("inf")
         return Losses(loss, {"accuracy": (logits.argmax(1) == batch["label"]).float().mean()})
@@ -186,4 +196,6 @@ def train_and_exit(log, environment, *arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(train(*json.loads(sys.argv[1])))
+    given = json.loads(sys.argv[1])
+    Path(f"{given[0]}-rank{os.environ['RANK']}.pid").write_text(str(os.getpid()))
+    sys.exit(train(*given))
