@@ -27,6 +27,7 @@ from avssl.trainer.seeds import hashed, own_random_state
 from avssl.trainer.signals import Stopped, Watch, watch_signals
 from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
+from avssl.trainer.transfer import Sent, Transfer
 
 BAD_SHARE = 0.1
 """Bad files that --on-bad-file skip tolerates, as a share of the files and of the puzzles drawn."""
@@ -97,7 +98,7 @@ class _News(NamedTuple):
 class _Drawn(NamedTuple):
     """A rank's part of the next batch (None: there is none, or an error), and what the ranks say of theirs."""
 
-    fetched: Fetched | None
+    sent: Sent | None
     error: UserError | None
     greatest: Callable[[], Sequence[float]]
 
@@ -125,6 +126,7 @@ class _Training:
         self.steps = _plan_steps(setting, sharing.mix)
         self.budget = budget(options, [source.length for source in self.steps.sources], sharing.mix)
         self.encoders, self.networks = self._build(encoders, sharing.own_statistics)
+        self.transfer = Transfer(setting.precision.device, options.channels_last)
         weights = [_loss_weight(plan, sharing) for plan in setting.plans]
         self.stepper = Stepper(self.networks, setting.plans, weights, options, setting.precision, world)
         if saved is not None:
@@ -179,6 +181,7 @@ class _Training:
         finally:
             bar.close()
             stream.close()
+            self.recorder.close()  # its error is of an earlier step than any other, and the cause of some
         self._log_end()
 
     def result(self) -> FitResult:
@@ -238,7 +241,8 @@ class _Training:
         def own() -> tuple[float, ...]:
             return error is not None, passed_over, watch.number, time.monotonic() - began
 
-        return _Drawn(fetched, error, self.setting.world.greatest_soon(own))
+        sent = fetched and self.transfer.send(fetched)
+        return _Drawn(sent, error, self.setting.world.greatest_soon(own))
 
     def _agreed(self, drawn: _Drawn, news: _News) -> Fetched:
         """The drawn batch, where every rank has one."""
@@ -246,10 +250,11 @@ class _Training:
             raise drawn.error
         if news.failed:
             raise UserError(OTHER_FAILED)
-        assert drawn.fetched is not None
+        assert drawn.sent is not None
+        fetched = self.transfer.receive(drawn.sent)
         if news.passed_over:
-            self._count_bad(drawn.fetched.step, self.setting.world.gathered(drawn.fetched.passed_over))
-        return drawn.fetched
+            self._count_bad(fetched.step, self.setting.world.gathered(fetched.passed_over))
+        return fetched
 
     def _count_bad(self, step: int, passed_over: Sequence[PassedOver]) -> None:
         for bad in passed_over:
