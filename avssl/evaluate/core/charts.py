@@ -125,6 +125,16 @@ def write_charts(charts: Sequence[Sequence[Chart | None]], path: Path, title: st
     save_figure(figure, path)
 
 
+def blank_figure(width: float, height: float, dpi: int = 110) -> Figure:
+    """A figure of so many inches that no window and no state of pyplot knows of."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure of matplotlib as PNG, whole or not at all."""
     with whole_file(path) as file:
@@ -184,11 +194,7 @@ _STYLES: dict[str, dict[str, object]] = {
 
 
 def _figure(rows: int, columns: int, dpi: int, size: tuple[float, float]) -> tuple[Figure, Sequence[Sequence[Axes]]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), dpi=dpi, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(size[0] * columns, size[1] * rows, dpi)
     return figure, figure.subplots(rows, columns, squeeze=False).tolist()
 
 

@@ -23,6 +23,7 @@ from avssl.evaluate.core.statistics import (
     DRAWS,
     SHARE,
     Bounds,
+    cluster_bootstrap,
     interval_of_draws,
     sums_interval,
     t_interval,
@@ -189,6 +190,31 @@ class Context:
             **own,
         )
 
+    def clustered_row(
+        self,
+        name: str,
+        metric: str,
+        values: ArrayLike,
+        clusters: Sequence[object],
+        statistic: Callable[[Draws], float] | None = None,
+        *,
+        bounds: Bounds | None = SHARE,
+        draws: int | None = None,
+        **other: Any,
+    ) -> ResultRow:
+        """The row of a mean over items, or of another statistic of them, see :func:`cluster_bootstrap`.
+
+        Args:
+            values: (n,) or (n, k), one row an item.
+            clusters: n names; items of one name are not independent.
+            draws: the context's if None.
+            other: as of :meth:`row`.
+        """
+        x = np.asarray(values, np.float64)
+        value = float(x.mean()) if statistic is None else statistic(x)
+        interval = cluster_bootstrap(x, clusters, statistic, draws=draws or self.draws, bounds=bounds)
+        return self.row(name, metric, value, interval, n=len(x), clusters=len(set(clusters)), **other)
+
     def drawn_row(
         self,
         name: str,
@@ -232,20 +258,25 @@ class Context:
         return self.row(name, metric, value, (interval[0], interval[1]), n=len(columns), clusters=count, **other)
 
 
-def rows_of_starts(
+def transfer_rows(
     context: Context,
     starts: Mapping[str, Sequence[Figures]],
+    blind: Mapping[str, Figures],
     chance: Mapping[str, float],
     notes: Mapping[str, str],
     bounds: Callable[[str], Bounds],
+    gain_note: str = "",
     **sizes: int,
 ) -> list[ResultRow]:
-    """Rows of each start (see :func:`over_seeds`).
+    """Rows of each start (see :func:`over_seeds`), of blind baselines, and the gain (see :func:`gain_rows`).
 
     Args:
         starts: figures for each seed, by the name of the row; all metrics of ``chance``.
-        notes: a line on each start.
-        bounds: smallest and largest value of a metric.
+        blind: figures of what does not look, by the name of the row.
+        chance: by metric.
+        notes: a line on each row name.
+        bounds: smallest and largest value of a metric, whose differences reach as far either way.
+        gain_note: behind the names of the two starts.
         sizes: n, clusters, listed and used, of all rows.
     """
     rows: list[ResultRow] = []
@@ -259,7 +290,11 @@ def rows_of_starts(
                 for k, figures in enumerate(runs)
             ]  # fmt: skip
             rows += over_seeds(of_metric, bounds(metric))
-    return rows
+    for name, figures in blind.items():
+        for metric, (value, drawn) in figures.items():
+            note = notes[name]
+            rows.append(context.drawn_row(name, metric, value, drawn, bounds=bounds(metric), note=note, **sizes))
+    return rows + gain_rows(context, starts, lambda metric: (-bounds(metric)[1], bounds(metric)[1]), gain_note, **sizes)
 
 
 def gain_rows(

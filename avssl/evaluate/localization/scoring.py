@@ -321,19 +321,14 @@ def _extended_figures(
         "max-f1": lambda t: metrics.extended_max_f1(t[:, 0], t[:, 1], t[:, 2]),
         "locacc": lambda t: metrics.success(t[t[:, 0] > 0, 1]) if t[:, 0].any() else float("nan"),
     }
-    together, draws = np.stack([positive, cious, sure], axis=1).astype(np.float64), min(context.draws, 200)
+    together = np.stack([positive, cious, sure], axis=1).astype(np.float64)
+    about: dict[str, Any] = {
+        "note": note, "protocol": protocol.name, "listed": listed, "empty_truth": scores.empty
+    }  # fmt: skip
+    draws = min(context.draws, 200)  # each draw walks the whole set at every bar
     return [
-        context.row(
-            name,
-            f"{metric}/{protocol.name}{ending}",
-            statistic(together),
-            cluster_bootstrap(together, clusters, statistic, draws=draws, bounds=SHARE),
-            n=len(cious),
-            clusters=len(set(clusters)),
-            note=note,
-            protocol=protocol.name,
-            listed=listed,
-            empty_truth=scores.empty,
+        context.clustered_row(
+            name, f"{metric}/{protocol.name}{ending}", together, clusters, statistic, draws=draws, **about
         )
         for metric, statistic in figures.items()
     ]

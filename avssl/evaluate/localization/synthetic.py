@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context, ResultRow
-from avssl.evaluate.core.statistics import SHARE, auc, cluster_bootstrap
+from avssl.evaluate.core.statistics import auc
 from avssl.evaluate.localization import protocols
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.blind import blind_rows
@@ -291,9 +291,6 @@ def _roc_row(
     def area(drawn: NDArray[np.float64]) -> float:
         return auc(drawn[:, 0], drawn[:, 1])
 
-    interval = cluster_bootstrap(table, clips, area, draws=min(context.draws, 500), bounds=SHARE)
     note = "on-screen sound against a kind out of the picture"
-    clusters = len(set(clips))
-    return context.row(
-        "off-screen", "auc-roc", area(table), interval, n=len(table), clusters=clusters, chance=0.5, note=note
-    )
+    draws = min(context.draws, 500)  # each draw ranks all clips
+    return context.clustered_row("off-screen", "auc-roc", table, clips, area, draws=draws, chance=0.5, note=note)

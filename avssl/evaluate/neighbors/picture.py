@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from avssl.evaluate.core.charts import TONES, dress, save_figure
+from avssl.evaluate.core.charts import TONES, blank_figure, dress, save_figure
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.side_by_side import save_png
 from avssl.evaluate.data.features import inputs
@@ -150,16 +150,12 @@ def draw_shared(rows: Sequence[ResultRow], path: Path, title: str, words: Mappin
         rows: those of the metric "shared", named ENCODER/ATTRIBUTE.
         words: what an encoder is called in the legend, by its name in the rows.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     bars = {tuple(row.name.rsplit("/", 1)): row for row in rows if row.metric == "shared"}
     if not bars:
         return False
     names = list(dict.fromkeys(name for name, _ in bars))
     attributes = list(dict.fromkeys(attribute for _, attribute in bars))
-    figure = Figure(figsize=(max(6.0, 0.9 * len(attributes) + 2), 4.2), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(max(6.0, 0.9 * len(attributes) + 2), 4.2)
     axes = figure.subplots()
     spare, colours = iter(OTHERS * len(names)), dict[str, str]()
     width = 0.8 / len(names)

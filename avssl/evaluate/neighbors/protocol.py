@@ -12,8 +12,9 @@ NAME is "trained", "random" (the same network with random weights), "supervised"
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -118,6 +119,7 @@ def precision_rows(
         labels: one an item.
         sources: what each item was cut from.
     """
+    row = _row_maker(context, sources)
     k = next(iter(found.values())).places.shape[1]
     label, group = _numbered(labels), _numbered(sources)
     own = _numbered([f"{one}/{place}" for one, place in zip(label, group, strict=True)])
@@ -129,12 +131,12 @@ def precision_rows(
         hits = (label[one.places] == label[:, None]).astype(np.float64)
         share, moves = shares[name] = float(hits.mean()), _moves(hits, one, group)
         reach = influence_interval(share, moves, SHARE)
-        rows.append(_row(name, f"precision@{k}", share, reach, chance, context, sources, notes[name]))
+        rows.append(row(name, f"precision@{k}", share, reach, chance=chance, note=notes[name]))
     if {"trained", "random"} <= shares.keys():
         (ours, our_moves), (theirs, their_moves) = shares["trained"], shares["random"]
         reach = influence_interval(ours - theirs, our_moves - their_moves, DIFFERENCE)
         metric, note = f"precision@{k}-difference", "trained minus random, on the same queries"
-        rows.append(_row("gain", metric, ours - theirs, reach, 0.0, context, sources, note))
+        rows.append(row("gain", metric, ours - theirs, reach, chance=0.0, note=note))
     return rows
 
 
@@ -152,7 +154,7 @@ def shared_rows(
         found: by the name of the rows.
         sources: what each item was cut from. The interval is over these, both as queries and as neighbours.
     """
-    group = _numbered(sources)
+    row, group = _row_maker(context, sources), _numbered(sources)
     each = np.arange(len(group))[:, None]
     rows: list[ResultRow] = []
     for attribute in attributes:
@@ -170,12 +172,12 @@ def shared_rows(
             value, moves = shared[name] = 1 - ratio, -(_moves(distance, one, group) - ratio * scale) / mean
             note = _note(attribute, float(distance.mean()), mean)
             reach = influence_interval(value, moves, (1 - most, 1.0))
-            rows.append(_row(f"{name}/{attribute.name}", "shared", value, reach, 0.0, context, sources, note))
+            rows.append(row(f"{name}/{attribute.name}", "shared", value, reach, chance=0.0, note=note))
         if {"trained", "random"} <= shared.keys():
             (ours, our_moves), (theirs, their_moves) = shared["trained"], shared["random"]
             reach = influence_interval(ours - theirs, our_moves - their_moves, (-most, most))
             name, note = f"gain/{attribute.name}", "trained minus random, on the same queries"
-            rows.append(_row(name, "shared-difference", ours - theirs, reach, 0.0, context, sources, note))
+            rows.append(row(name, "shared-difference", ours - theirs, reach, chance=0.0, note=note))
     return rows
 
 
@@ -214,17 +216,6 @@ def _note(attribute: Attribute, near: float, random: float) -> str:
     return f"{near:.3g}{unit} from neighbours, {random:.3g} from random items"
 
 
-def _row(
-    name: str,
-    metric: str,
-    value: float,
-    reach: tuple[float, float],
-    chance: float,
-    context: Context,
-    sources: Sequence[str],
-    note: str,
-) -> ResultRow:
-    clusters = len(set(sources))
-    return context.row(
-        name, metric, value, reach, n=len(sources), clusters=clusters, chance=chance, note=note, method="jackknife"
-    )
+def _row_maker(context: Context, sources: Sequence[str]) -> Callable[..., ResultRow]:
+    """:meth:`Context.row` for figures of pairs of these items."""
+    return partial(context.row, n=len(sources), clusters=len(set(sources)), method="jackknife")

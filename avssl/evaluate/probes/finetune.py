@@ -26,8 +26,7 @@ from avssl.evaluate.core.scores import (
     majority_rows,
     metric_name,
     metric_value,
-    score_row,
-    with_balanced,
+    score_rows,
 )
 from avssl.evaluate.data.labelled import Division, Indices, Labelled, hold_out
 from avssl.evaluate.probes.choices import FineTune
@@ -200,10 +199,12 @@ def _rows(found: Mapping[str, Sequence[Scores]], data: Labelled, count: int, con
     kind = (data.single, context.precision)
     for name, runs in found.items():
         note = "fine-tuned" if name == "trained" else "the same network from scratch" if name == "random" else ""
-        plain = [score_row(name, scores, data, data.test, context, note) for scores in runs]
         each = [
-            [replace(row, metric=row.metric + suffix, seed=context.seed + k) for row in with_balanced([pair], data)]
-            for k, pair in enumerate(zip(plain, runs, strict=True))
+            [
+                replace(row, metric=row.metric + suffix, seed=context.seed + k)
+                for row in score_rows(name, scores, data, context, note)
+            ]
+            for k, scores in enumerate(runs)
         ]
         for repeats in zip(*each, strict=True):
             rows += over_seeds(repeats)

@@ -15,7 +15,7 @@ Beside each accuracy stands a row "balanced-accuracy", the mean of the classes' 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -25,7 +25,15 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
-from avssl.evaluate.core.scores import Scores, gain_row, majority_rows, metric_value, score_row, with_balanced
+from avssl.evaluate.core.scores import (
+    Scores,
+    gain_row,
+    majority_rows,
+    metric_value,
+    score_row,
+    score_rows,
+    with_balanced,
+)
 from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
 from avssl.samplers.keys import generator
 
@@ -112,6 +120,13 @@ class Encoded:
     def stages(self) -> tuple[str, ...]:
         return self.parts[0].stages
 
+    def chosen(self, stages: Sequence[str] | None) -> Iterator[tuple[str, str]]:
+        """Of those that are asked for (all if None), the stage and the name of its row; a single stage always."""
+        if len(self.stages) == 1:
+            yield self.stages[0], self.name
+            return
+        yield from ((stage, f"{self.name}/{stage}") for stage in self.stages if stages is None or stage in stages)
+
     def stage(self, name: str) -> Array:
         """(items of all parts, moments, features)."""
         arrays = [part.stage(name) for part in self.parts]
@@ -147,9 +162,8 @@ def probe_all(
     rows: list[tuple[ResultRow, Scores]] = []
     outcomes: dict[str, list[Outcome]] = {}
     for one in encoded:
-        for stage in [name for name in one.stages if stages is None or name in stages or len(one.stages) == 1]:
+        for stage, label in one.chosen(stages):
             outcome = probe_stage(one, stage, data, probe, context)
-            label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
             row = score_row(label, outcome.scores, data, data.test, context, outcome.chosen)
             rows.append((row, outcome.scores))
             log(f"{label}: {row.metric} {row.value:.3f} ({outcome.chosen})")
@@ -226,10 +240,7 @@ def _shuffled(one: Encoded, stage: str, data: Labelled, probe: Probe, context: C
     """The mean over several shuffles: where classes lie apart, one shuffle may label a whole class right by chance."""
     permuted = [probe_stage(one, stage, data, probe, context, shuffle).scores for shuffle in range(SHUFFLES)]
     note = f"{one.name}/{stage}, labels of the training part permuted, {SHUFFLES} times: must be at chance"
-    each = [
-        with_balanced([(score_row("shuffled-labels", scores, data, data.test, context, note), scores)], data)
-        for scores in permuted
-    ]
+    each = [score_rows("shuffled-labels", scores, data, context, note) for scores in permuted]
     return [mean_of_repeats(rows, "shuffles") for rows in zip(*each, strict=True)]
 
 

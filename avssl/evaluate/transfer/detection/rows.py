@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.core.rows import Context, ResultRow, gain_rows, rows_of_starts
-from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, resample
+from avssl.evaluate.core.rows import Context, ResultRow, transfer_rows
+from avssl.evaluate.core.statistics import SHARE, resample
 from avssl.evaluate.transfer.detection.box_precision import (
     Detections,
     Floats,
@@ -58,11 +58,8 @@ def detection_rows(found: Found, test: BoxSet, seen: Sequence[bool], context: Co
     }
     chance = {metric: value for metric, (value, _) in blind.items()}
     notes = {name: found.notes[name] + unseen for name in starts}
-    rows = rows_of_starts(context, starts, chance, notes, lambda _: SHARE, **sizes)
-    note = "every class's mean box on every picture, the commonest class the surest"
-    for metric, (value, drawn) in blind.items():
-        rows.append(context.drawn_row("blind", metric, value, drawn, bounds=SHARE, note=note, **sizes))
-    return rows + gain_rows(context, starts, lambda _: DIFFERENCE, **sizes)
+    notes["blind"] = "every class's mean box on every picture, the commonest class the surest"
+    return transfer_rows(context, starts, {"blind": blind}, chance, notes, lambda _: SHARE, **sizes)
 
 
 def seen_classes(train: BoxSet) -> list[bool]:
