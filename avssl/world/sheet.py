@@ -39,15 +39,25 @@ class _Clip:
         return float(self.truth["frames"] / self.truth["fps"])
 
 
-def contact_sheet(folder: Path, out: Path, clips: int) -> None:
-    """See :func:`avssl.world.contact_sheet`."""
+def contact_sheet(folder: Path, out: Path, clips: int = 10) -> None:
+    """Draw a sheet of clips of a split that differ much: frames over time, the sound beneath, kinds and boxes.
+
+    Args:
+        folder: a split of a world (``OUT/train``), or a world (then its training clips).
+        out: the PNG file to write.
+        clips: how many at most.
+
+    Raises:
+        UserError: if there are no clips with their truth.
+    """
+    folder = Path(folder)
     inside = folder / "train" if (folder / "train").is_dir() else folder
     truths = {
         path: read_truth(path) for path in sorted(inside.glob("clip_*.mp4")) if path.with_suffix(".json").exists()
     }
     if not truths:
         raise UserError(f"{inside}: no generated clips with their truth here")
-    draw_sheet(_varied(truths, clips), out)
+    draw_sheet(_varied(truths, clips), Path(out))
 
 
 def draw_sheet(paths: list[Path], out: Path) -> None:

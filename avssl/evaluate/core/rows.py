@@ -373,26 +373,31 @@ def read_rows(path: Path) -> list[ResultRow]:
         entries: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         entries = None
-    rows = [_row(entry) for entry in entries] if isinstance(entries, list) else [None]
+    rows = [row_of(entry) for entry in entries] if isinstance(entries, list) else [None]
     found = [row for row in rows if row is not None]
     if len(found) < len(rows):
         raise UserError(f"{path} is damaged; remove it and run the command that wrote it again")
     return found
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "float | None": (int, float, type(None)),
-}
-
-
-def _row(entry: Any) -> ResultRow | None:
-    """The row that a JSON object holds; None if it holds none."""
+def row_of(entry: Any) -> ResultRow | None:
+    """The row that a value of JSON holds; None if it holds none. A figure of null is NaN."""
     if not isinstance(entry, dict):
         return None
     known = {field: entry[field.name] for field in fields(ResultRow) if field.name in entry}
-    right = all(isinstance(value, _TYPES.get(str(field.type), (object,))) for field, value in known.items())
-    lacking = any(field.default is MISSING for field in fields(ResultRow) if field not in known)
-    return None if lacking or not right else ResultRow(**{field.name: value for field, value in known.items()})
+    if any(field.default is MISSING and field not in known and field.name != "chance" for field in fields(ResultRow)):
+        return None
+    try:
+        values = {field.name: _CONVERTED[str(field.type)](value) for field, value in known.items()}
+    except (TypeError, ValueError):
+        return None
+    return ResultRow(**{"chance": None, **values})
+
+
+_CONVERTED: dict[str, Callable[[Any], Any]] = {
+    "str": lambda value: str(value or ""),
+    "int": lambda value: int(value or 0),
+    "float": lambda value: math.nan if value is None else float(value),
+    "float | None": lambda value: None if value is None else float(value),
+}
+"""By the type of a field, what makes its value of one of JSON; older versions wrote null for what is not known."""

@@ -11,8 +11,6 @@ from avssl.evaluate.data.joins import joined
 from avssl.evaluate.data.reading import read_lines, read_xml
 from avssl.media.facts import Media
 
-UCF_FOLDER, HMDB_FOLDER = "ucfTrainTestlist", "testTrainMulti_7030_splits"
-
 Marks = dict[str, str]
 """The split ("train", "test") of a video by its name as listed; what is not listed is used by neither."""
 

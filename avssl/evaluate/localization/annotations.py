@@ -149,19 +149,9 @@ def read_annotations(
     return Annotations(place.stem, tuple(items), missing)
 
 
-def read_names(path: str | Path) -> list[str]:
-    """The names of a list: the first column of a CSV (with or without a header), or the first word of each line.
-
-    Paths keep their name alone; suffixes of media go.
-
-    Raises:
-        UserError: it cannot be read, or names nothing.
-    """
-    return [stem_of(entry) for entry in read_entries(path)]
-
-
 def read_entries(path: str | Path) -> list[str]:
-    """The names of a list as they are written there, with folders and suffixes, see :func:`read_names`.
+    """The names of a list, with folders and suffixes: the first column of a CSV (with or without a header), or the
+    first word of each line.
 
     Raises:
         UserError: it cannot be read, or names nothing.

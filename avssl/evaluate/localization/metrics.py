@@ -177,12 +177,6 @@ def predicted_area(m: Map, threshold: float) -> float:
     return float((m > threshold).mean())
 
 
-def mask_overlap(a: Mask, b: Mask) -> float:
-    """IoU of two predictions; 1 if both are empty, 0 if one is."""
-    whole = int((a | b).sum())
-    return float((a & b).sum() / whole) if whole else 1.0
-
-
 # --- many pictures' figures -------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from avssl.tasks.base import Task
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
+from avssl.trainer.seeds import own_random_state, seed_torch
 
 PROTOCOLS = {
     "av-correspondence": "avssl.evaluate.pretext.correspondence",
@@ -156,12 +157,9 @@ def _beats_chance(row: ResultRow) -> bool:
 
 def untrained(task: Task, seed: int) -> nn.Module:
     """The task's network with random weights, which depend on the seed alone."""
-    state = torch.random.get_rng_state()
-    try:
-        torch.manual_seed(int(generator(seed, "untrained").integers(2**62)))
+    with own_random_state():
+        seed_torch(int(generator(seed, "untrained").integers(2**62)))
         return task.network(task.make_encoders())
-    finally:
-        torch.random.set_rng_state(state)
 
 
 def verdict(rows: Sequence[ResultRow]) -> str:

@@ -56,7 +56,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Audit:
     """What an audit found.
 
     Attributes:
@@ -92,6 +92,24 @@ class Findings:
     notes: tuple[str, ...]
     seed: int
     seconds: float
+
+    def lines(self) -> list[str]:
+        """All of it for a screen of 80 columns."""
+        from avssl.experiment.audit.screen import lines
+
+        return lines(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        from avssl.experiment.audit.page import as_json
+
+        return as_json(self)
+
+    def html(self) -> str:
+        """One page that needs nothing from elsewhere."""
+        from avssl.experiment.audit.page import html
+
+        return html(self)
 
 
 ROOM = 0.3

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from avssl.experiment.audit.findings import Finding, Findings, Verdict, chance_text, figure, per_cent
+from avssl.experiment.audit.findings import Audit, Finding, Verdict, chance_text, figure, per_cent
 from avssl.experiment.audit.screen import SECTIONS, facts, of, short, verdict
 from avssl.media.indexing.summary import relative
 from avssl.media.sources import Likeness
@@ -35,7 +35,7 @@ _TONES: dict[Verdict, str] = {
 _LISTED = 12
 
 
-def html(audit: Findings) -> str:
+def html(audit: Audit) -> str:
     """The page, self-contained."""
     sections = [
         {"key": key, "title": title, "word": WORDS[key], "lead": LEADS[key], "group": _group(rows)}
@@ -62,7 +62,7 @@ def html(audit: Findings) -> str:
     )
 
 
-def as_json(audit: Findings) -> dict[str, Any]:
+def as_json(audit: Audit) -> dict[str, Any]:
     """The audit as JSON values; NaN is null."""
     found: dict[str, Any] = {
         "data": audit.data,

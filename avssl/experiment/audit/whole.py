@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.experiment.audit import cues as cue_probes
 from avssl.experiment.audit.features import Cues, measure
-from avssl.experiment.audit.findings import Finding, Findings
-from avssl.experiment.audit.page import as_json, html
+from avssl.experiment.audit.findings import Audit, Finding
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
-from avssl.experiment.audit.screen import lines
 from avssl.experiment.audit.steps import Steps
 from avssl.experiment.options import AUDITED_ITEMS
 from avssl.media.facts import Media
@@ -31,23 +29,6 @@ if TYPE_CHECKING:
     from avssl.tasks.base import Task
 
 Data = str | os.PathLike[str] | Media
-
-
-@dataclass(frozen=True)
-class Audit(Findings):
-    """What was found, and how to show it."""
-
-    def lines(self) -> list[str]:
-        """All of it for a screen of 80 columns."""
-        return lines(self)
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        return as_json(self)
-
-    def html(self) -> str:
-        """One page that needs nothing from elsewhere."""
-        return html(self)
 
 
 def audit(

@@ -238,25 +238,14 @@ class AVCorrespondence(Task):
 
     def controls(self) -> dict[str, Task]:
         return {
-            "vision-only": self._variant(modality="vision"),
-            "audio-only": self._variant(modality="audio"),
-            "shuffled-labels": self._variant(shuffled=True),
+            "vision-only": self.variant(modality="vision"),
+            "audio-only": self.variant(modality="audio"),
+            # Evaluated on true labels: shuffled ones are for training only.
+            "shuffled-labels": self.variant(shuffled=self.training),
         }
 
     def sheet(self, puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, answers, self._front_end())
-
-    def _variant(
-        self,
-        *,
-        training: bool | None = None,
-        modality: Literal["vision", "audio"] | None = None,
-        shuffled: bool = False,
-    ) -> AVCorrespondence:
-        training = self.training if training is None else training
-        # Evaluated on true labels: shuffled labels are for training only.
-        shuffled = (shuffled or self.shuffled) and training
-        return self.variant(training=training, modality=modality or self.modality, shuffled=shuffled)
 
     def _in_batch(self) -> bool:
         """Whether the batch makes the negatives. Held out, and for the controls, they are drawn as published."""
