@@ -11,7 +11,7 @@ from avssl.options import REQUIRED, argument, build, option
 
 if TYPE_CHECKING:
     from avssl.experiment.run import Run
-    from avssl.localization.demo import Shown
+    from avssl.localization.demo import DemoFiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class LocalizeOptions:
 
 def localize(
     video: str | Path | None = None, run: str | Path | Run | None = None, *, out: str | Path, **options: Any
-) -> Shown:
+) -> DemoFiles:
     """Write a video with heat where its sound comes from, and beside it ``.json`` and ``.png``.
 
     Args:
@@ -62,7 +62,7 @@ def localize(
     return localized(build(LocalizeOptions, given))
 
 
-def localized(options: LocalizeOptions) -> Shown:
+def localized(options: LocalizeOptions) -> DemoFiles:
     """As :func:`localize`, by its options."""
     options.check()
     from avssl.localization.scenes import open_scene

@@ -14,7 +14,7 @@ from avssl.evaluate.core.charts import svg_of
 from avssl.evaluate.core.result_charts import run_tone
 from avssl.report.option_tables import option_table
 from avssl.report.run_parts import RunParts
-from avssl.report.sections import Pictures, Section, Shown, missing_parts, result_sections
+from avssl.report.sections import CaptionedPicture, Pictures, Section, missing_parts, result_sections
 from avssl.report.tables import figure_text
 from avssl.report.training_charts import training_charts
 from avssl.version import __version__
@@ -76,7 +76,7 @@ def environment() -> Environment:
     return found
 
 
-def _sheets(runs: Sequence[RunParts], pictures: Pictures) -> list[Shown]:
+def _sheets(runs: Sequence[RunParts], pictures: Pictures) -> list[CaptionedPicture]:
     there = [run for run in runs if (run.path / "sheet.png").exists()]
     return [one for run in there for one in pictures.show(run, run.path / "sheet.png", f"sheet of {run.name}")]
 

@@ -20,7 +20,7 @@ from avssl.report.run_parts import RunParts
 
 
 @dataclass(frozen=True)
-class Shown:
+class CaptionedPicture:
     """A picture of a run, and its caption."""
 
     letter: str
@@ -48,7 +48,7 @@ class Section:
     charts: Sequence[Chart] = ()
     table: BarTable | None = None
     facts: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ()
-    pictures: Sequence[Shown] = ()
+    pictures: Sequence[CaptionedPicture] = ()
     links: Sequence[tuple[str, str, str]] = ()
     verdicts: Sequence[tuple[str, str]] = ()
     missing: Sequence[tuple[str, str]] = ()
@@ -61,7 +61,7 @@ class Pictures:
         self._several = several
         self.faults: dict[str, list[str]] = {}
 
-    def show(self, run: RunParts, path: Path, text: str, link: str = "", link_text: str = "") -> list[Shown]:
+    def show(self, run: RunParts, path: Path, text: str, link: str = "", link_text: str = "") -> list[CaptionedPicture]:
         """The picture, or nothing and a line in :attr:`faults`."""
         try:
             picture = inlined(path)
@@ -69,7 +69,7 @@ class Pictures:
             reason = error.strerror or str(error)
             self.faults.setdefault(run.letter, []).append(f"{path.relative_to(run.path)} cannot be shown: {reason}")
             return []
-        return [Shown(run.letter if self._several else "", picture, text, link, link_text)]
+        return [CaptionedPicture(run.letter if self._several else "", picture, text, link, link_text)]
 
 
 def result_sections(runs: Sequence[RunParts], pictures: Pictures, page: Path) -> list[Section]:
@@ -131,7 +131,7 @@ def _section(
     several = len(runs) > 1
     draw = {"depth": depth_chart, "labels": labels_chart}.get(protocol.chart)
     chart = draw({run.letter if several else "": run.rows.get(name, ()) for run in runs}) if draw else None
-    shown: list[Shown] = []
+    shown: list[CaptionedPicture] = []
     links: list[tuple[str, str, str]] = []
     missing: list[tuple[str, str]] = []
     for run in runs:

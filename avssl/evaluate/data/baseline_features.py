@@ -1,4 +1,4 @@
-"""Hand-made features, as a baseline beside encoders: a small picture, or statistics of a sound's MFCCs."""
+"""Baseline features beside those of encoders: a small picture, or statistics of a sound's MFCCs."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class _Named:
 
     Args:
         facts: of all media.
-        numbers: of those that count.
+        numbers: indices of those that count.
     """
 
     def __init__(self, facts: Sequence[Facts], numbers: Sequence[int]) -> None:

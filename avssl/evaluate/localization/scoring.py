@@ -117,7 +117,7 @@ def mean_row(
     context: Context,
     **other: Any,
 ) -> ResultRow:
-    """The mean of a number from 0 to 1 an item, with its interval over videos, see :func:`mean_interval`.
+    """The mean of a figure from 0 to 1 an item, with its interval over videos, see :func:`mean_interval`.
 
     Args:
         other: further fields of the row, see :meth:`Context.row`.
@@ -130,7 +130,7 @@ def mean_row(
 
 
 def mean_interval(values: Numbers, clusters: Sequence[str], draws: int) -> tuple[float, float, str]:
-    """The 95 % interval of a mean of numbers from 0 to 1, and by which method: (low, high, method).
+    """The 95 % interval of a mean of figures from 0 to 1, and by which method: (low, high, method).
 
     A bootstrap over videos; where all values are equal, Wilson's upper end of a share of videos that would differ
     ("wilson"; see ``unseen_interval``).

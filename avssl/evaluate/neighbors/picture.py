@@ -15,7 +15,7 @@ from avssl.evaluate.core.charts import TONES, blank_figure, dress, save_figure
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.side_by_side import save_png
 from avssl.evaluate.data.features import inputs
-from avssl.evaluate.neighbors.protocol import Found
+from avssl.evaluate.neighbors.protocol import Neighbors
 from avssl.evaluate.neighbors.query_items import QueryItems
 from avssl.networks.encoder import Encoder, is_waveform_encoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
@@ -53,7 +53,7 @@ def choose_queries(sources: Sequence[str], labels: Sequence[str] | None, count: 
 
 def draw_grid(
     queries: Sequence[int],
-    found: Mapping[str, Found],
+    found: Mapping[str, Neighbors],
     thumbnail: Thumbnail,
     labels: Sequence[str] | None,
     path: Path,

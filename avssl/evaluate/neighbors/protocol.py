@@ -31,11 +31,11 @@ CHUNK = 512
 
 
 @dataclass(frozen=True)
-class Found:
+class Neighbors:
     """The neighbours of each item, the nearest first.
 
     Attributes:
-        places: numbers of the neighbours, (n, k).
+        places: indices of the neighbours, (n, k).
         likeness: their cosine with the query, (n, k).
     """
 
@@ -67,7 +67,7 @@ class Attribute:
         return np.asarray(np.linalg.norm(a - b, axis=-1))
 
 
-def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.device | str = "cpu") -> Found:
+def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.device | str = "cpu") -> Neighbors:
     """The nearest items of other sources: of each of the k nearest sources the nearest item.
 
     Frames of one clip look alike; five of the same clip would be one neighbour five times.
@@ -100,11 +100,11 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
             items = [cosine.masked_fill(member != best.indices[:, j, None], -torch.inf).argmax(1) for j in range(k)]
             places.append(torch.stack(items, dim=1).cpu())
             likeness.append(best.values.cpu())
-    return Found(torch.cat(places).numpy(), torch.cat(likeness).numpy())
+    return Neighbors(torch.cat(places).numpy(), torch.cat(likeness).numpy())
 
 
 def precision_rows(
-    found: Mapping[str, Found],
+    found: Mapping[str, Neighbors],
     labels: Sequence[str],
     sources: Sequence[str],
     context: Context,
@@ -141,7 +141,7 @@ def precision_rows(
 
 
 def shared_rows(
-    found: Mapping[str, Found], attributes: Sequence[Attribute], sources: Sequence[str], context: Context
+    found: Mapping[str, Neighbors], attributes: Sequence[Attribute], sources: Sequence[str], context: Context
 ) -> list[ResultRow]:
     """How far neighbours share each attribute: 1 − (mean difference to neighbours) / (mean difference to random items).
 
@@ -203,7 +203,7 @@ def _frequency(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(np.bincount(numbers)[numbers], np.int64)
 
 
-def _moves(values: Floats, found: Found, group: NDArray[np.int64]) -> Floats:
+def _moves(values: Floats, found: Neighbors, group: NDArray[np.int64]) -> Floats:
     """How the mean of the values (n, k) of queries with their neighbours moves with the weight of each source."""
     queries = np.broadcast_to(group[:, None], values.shape)
     return touching(values - values.mean(), queries, group[found.places], int(group.max()) + 1) / values.size

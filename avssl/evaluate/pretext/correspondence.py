@@ -35,7 +35,7 @@ class PairTruth:
     other_label: bool | None
 
     @property
-    def tells(self) -> bool:
+    def decided_by_kinds(self) -> bool:
         """Whether the kinds decide the label: a positive's sound is of something seen, a negative's of nothing seen."""
         if self.visible is None or not self.sounding:
             return False
@@ -86,7 +86,7 @@ def _rows(name: str, predictions: Predictions, pairs: int, context: Context, not
     chosen: dict[str, Sequence[int]] = {
         "accuracy": range(pairs),
         "accuracy-one-visible": [i for i, t in enumerate(truths) if t.visible is not None and len(t.visible) == 1],
-        "accuracy-absent-kind": _balanced([i for i, t in enumerate(truths) if t.tells], truths),
+        "accuracy-absent-kind": _balanced([i for i, t in enumerate(truths) if t.decided_by_kinds], truths),
     }
     if truths[0].other_label is not None:
         other = [i for i, t in enumerate(truths) if t.label or t.other_label]

@@ -216,7 +216,7 @@ def _relative_position(task: Task, media: Media) -> list[Shortcut]:
 
 
 def _jigsaw(task: Task, media: Media) -> list[Shortcut]:
-    few = {"permutations": 8}  # a probe of few numbers cannot learn a hundred orders
+    few = {"permutations": 8}  # a probe of few features cannot learn a hundred orders
     return [
         Shortcut(
             "edges that continue",

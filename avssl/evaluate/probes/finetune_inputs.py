@@ -1,4 +1,4 @@
-"""What a network that is fine-tuned is shown of an item: a random look in training, fixed ones when it is evaluated."""
+"""What a network that is fine-tuned is shown of an item: a random view in training, fixed ones when it is evaluated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEPT_BYTES = 2**30
 """The most that decoded sounds may take in memory; beyond that each is read from its file when it is shown."""
 
 
-class Shown(Protocol):
+class ItemViews(Protocol):
     """Items as the network sees them."""
 
     def training(self, item: int, rng: np.random.Generator) -> NDArray[Any]:
@@ -25,7 +25,7 @@ class Shown(Protocol):
         ...
 
     def evaluation(self, item: int) -> NDArray[Any]:
-        """The fixed looks at an item whose scores are averaged: (moments, …)."""
+        """The fixed views of an item whose scores are averaged: (moments, …)."""
         ...
 
 

@@ -18,7 +18,7 @@ from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
 from avssl.evaluate.core.scores import Scores, score_rows
 from avssl.evaluate.data.labelled import Indices, Labelled
-from avssl.evaluate.probes.choices import LowShot
+from avssl.evaluate.probes.choices import LowShotChoices
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Encoded
 from avssl.evaluate.probes.svm import decide, in_span
@@ -28,7 +28,7 @@ from avssl.samplers.keys import generator
 def low_shot(
     encoded: Sequence[Encoded],
     data: Labelled,
-    choices: LowShot,
+    choices: LowShotChoices,
     context: Context,
     *,
     stages: Sequence[str] | None = None,

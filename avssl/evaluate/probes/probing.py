@@ -51,7 +51,7 @@ class Learning:
     Attributes:
         features: (n, moments, features).
         data: the truth of all items.
-        items: the numbers of these n.
+        items: the indices of these n.
         seed: of what is drawn.
     """
 
@@ -101,7 +101,7 @@ class Probe(Protocol):
 
 
 class Staged(Protocol):
-    """Features by stage: :class:`avssl.evaluate.data.features.Features`, or hand-made ones of a single stage."""
+    """Features by stage: :class:`avssl.evaluate.data.features.Features`, or baseline features of a single stage."""
 
     @property
     def stages(self) -> tuple[str, ...]: ...

@@ -71,7 +71,7 @@ class Embedded:
     Attributes:
         image: unit vectors (n, 128).
         sound: unit vectors (n, 128).
-        own: what the network itself says of each frame (row) and sound (column), (n, n).
+        own: the network's own score of each frame (row) and sound (column), (n, n).
     """
 
     image: Matrix

@@ -55,7 +55,7 @@ class Cues:
     """The features of some items.
 
     Attributes:
-        items: their numbers in the media: (n,).
+        items: their indices in the media: (n,).
         sources: of each.
         picture, sound: cue → (n, d), each scaled so that the cue as a whole has variance 1; a cue that is the same in
             all items is left out.

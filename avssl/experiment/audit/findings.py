@@ -65,7 +65,7 @@ class Audit:
         duplicates: items whose file is, byte for byte, that of an item before.
         leaks: every question asked, with figure, interval, chance and verdict; not only those that leak.
         planted: what each control makes of a leak planted for it.
-        identity: how well each cheap cue tells a source from others, where sources have several clips.
+        identity: how well each cheap cue distinguishes a source from others, where sources have several clips.
         data, test, task: what was asked.
         summary: of the data.
         found: the sources, with their evidence. With ``test``, its items come after those of the data.

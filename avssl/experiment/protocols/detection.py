@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
 from avssl.evaluate.choices import BootstrapChoices
-from avssl.evaluate.transfer.choices import Detect
+from avssl.evaluate.transfer.choices import DetectionChoices
 from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, log_passed_over
 from avssl.options import option
@@ -31,7 +31,7 @@ avssl evaluate detection --run runs/rotation --data VOCdevkit/VOC2007 --finetune
 
 
 @dataclass(frozen=True)
-class Options(Detect, BootstrapChoices, HeadOptions):
+class Options(DetectionChoices, BootstrapChoices, HeadOptions):
     heading = "the protocol"
     needs_data = "--data D, pictures with boxes, laid out as VOC or COCO"
 

@@ -22,7 +22,7 @@ TRAIN, TEST = ("trainval", "train"), ("test", "val")
 
 @dataclass(frozen=True)
 class BoxPicture:
-    """A picture and what is in it; its labels are numbers in the set's ``classes``."""
+    """A picture and what is in it; its labels are indices into the set's ``classes``."""
 
     picture: Path
     width: int

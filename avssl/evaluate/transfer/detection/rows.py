@@ -27,12 +27,12 @@ from avssl.evaluate.transfer.detection.box_precision import (
     voc_precision,
 )
 from avssl.evaluate.transfer.detection.box_sets import BoxSet
-from avssl.evaluate.transfer.detection.protocol import Found
+from avssl.evaluate.transfer.detection.protocol import DetectionRuns
 
 METRICS = ("ap", "ap50", "ap75", "voc07-map", "voc12-map")
 
 
-def detection_rows(found: Found, test: BoxSet, seen: Sequence[bool], context: Context) -> list[ResultRow]:
+def detection_rows(found: DetectionRuns, test: BoxSet, seen: Sequence[bool], context: Context) -> list[ResultRow]:
     """Rows of all metrics, of each start, of the blind boxes and of "gain", the first start minus the second.
 
     With several seeds the value is the mean over seeds, and there is a row START/seedN each.

@@ -20,7 +20,7 @@ from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
 from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.data.encoders import random_twin
-from avssl.evaluate.transfer.choices import Pose
+from avssl.evaluate.transfer.choices import KeypointChoices
 from avssl.evaluate.transfer.keypoints.pck import pck_auc
 from avssl.evaluate.transfer.keypoints.people import Floats, Indices, divide
 from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople, Unit, errors_of, mean_pose
@@ -58,7 +58,7 @@ def evaluate_keypoints(
     inputs: PoseInputs,
     train: Indices,
     evaluated: EvaluatedPeople,
-    choices: Pose,
+    choices: KeypointChoices,
     context: Context,
     *,
     seeds: int = 1,
@@ -94,7 +94,7 @@ def learn(
     start: ImageEncoder,
     inputs: PoseInputs,
     items: Indices,
-    choices: Pose,
+    choices: KeypointChoices,
     unit: Unit,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -122,7 +122,7 @@ def fit(
     start: ImageEncoder,
     inputs: PoseInputs,
     items: Indices,
-    choices: Pose,
+    choices: KeypointChoices,
     rate: float,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -153,7 +153,7 @@ def predict(network: PoseNetwork, inputs: PoseInputs, items: Indices) -> Floats:
     return np.concatenate(found).astype(np.float64)
 
 
-def _network(start: ImageEncoder, inputs: PoseInputs, choices: Pose) -> PoseNetwork:
+def _network(start: ImageEncoder, inputs: PoseInputs, choices: KeypointChoices) -> PoseNetwork:
     encoder = copy.deepcopy(start).cpu()
     channels = {name: count for name, (count, _) in stage_channels(encoder, inputs.side).items()}
     strange = [name for name in choices.stages or () if name not in channels]

@@ -1,9 +1,9 @@
 """Surface normals: a small decoder on an encoder learns surface normals, and is evaluated on other pictures.
 
 The decoder (:class:`avssl.networks.normals.NormalsNetwork`) sits on all stages of the frozen encoder, or the encoder is
-fine-tuned with it. By default it says unit vectors, trained by 1 − cosine: no codebook, and nothing below which its
-error cannot fall. With ``clusters`` it says which of K centres (k-means of the training normals) a pixel is nearest to,
-and their mean by probability is taken, as in the benchmark of Goyal et al. 2019 (K = 40).
+fine-tuned with it. By default it predicts unit vectors, trained by 1 − cosine: no codebook, and nothing below which its
+error cannot fall. With ``clusters`` it predicts which of K centres (k-means of the training normals) a pixel is nearest
+to, and their mean by probability is taken, as in the benchmark of Goyal et al. 2019 (K = 40).
 
 All valid pixels of all pictures are pooled, at the size of the truth; rows are made by
 :mod:`avssl.evaluate.transfer.normals.rows`.
@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
 from avssl.evaluate.core.progress import Log, OnProgress, no_log
-from avssl.evaluate.transfer.choices import Normals
+from avssl.evaluate.transfer.choices import NormalsChoices
 from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
 from avssl.networks.encoder import ImageEncoder
@@ -68,7 +68,7 @@ def evaluate_normals(
     starts: Mapping[str, ImageEncoder],
     train: NormalSet,
     test: NormalSet,
-    choices: Normals,
+    choices: NormalsChoices,
     seed: int = 0,
     *,
     device: torch.device | str = "cpu",
@@ -104,7 +104,7 @@ def evaluate_normals(
 def fit_normals(
     start: ImageEncoder,
     train: NormalSet,
-    choices: Normals,
+    choices: NormalsChoices,
     seed: int,
     *,
     device: torch.device | str = "cpu",

@@ -5,7 +5,7 @@
 - A file ``.npz`` or ``.mat`` (also MATLAB 7.3, as NYUv2's own) with arrays ``images``, ``normals`` and perhaps
   ``valid``, each of all pictures.
 
-Normals are an 8-bit PNG (value / 127.5 − 1 a channel), or ``.npy``, ``.npz`` or ``.mat`` of numbers (also ``nx``,
+Normals are an 8-bit PNG (value / 127.5 − 1 a channel), or ``.npy``, ``.npz`` or ``.mat`` of arrays (also ``nx``,
 ``ny``, ``nz``). x comes first, to the left or to the right; which way the axes point does not matter here, as long as
 it is the same in all pictures. A vector of length 0 is a pixel without truth.
 
@@ -109,7 +109,7 @@ def open_normals(data: str | Path, test: str | Path | None = None) -> tuple[Norm
 def unit_normals(
     values: NDArray[Any], mask: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Unit vectors (3, h, w) and where there are any (h, w), from stored numbers.
+    """Unit vectors (3, h, w) and where there are any (h, w), from stored values.
 
     Args:
         values: (3, h, w); bytes are value / 127.5 − 1.
@@ -249,7 +249,7 @@ def _checked(one: NormalPicture, name: str) -> NormalPicture:
 
 
 def _normals_of(file: Path) -> NDArray[Any]:
-    """The numbers of one picture: (3, h, w)."""
+    """The stored values of one picture: (3, h, w)."""
     if file.suffix.lower() == ".png":
         return read_image(str(file))
     if file.suffix.lower() == ".npy":
