@@ -125,6 +125,7 @@ def _write(
     scene: Scene, analysis: Analysis, size: tuple[int, int], strip: TraceStrip, out: Path, on_progress: Progress
 ) -> None:
     times = scene.times
+    # The last frame lasts to the end of the scene, a millisecond at least.
     ends = np.append(times[1:], max(scene.seconds, times[-1] + 1e-3))
     fps = len(times) / max(scene.seconds, 1e-3)
     whole = size[0], size[1] + strip.height

@@ -144,4 +144,5 @@ def _facts(environment: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of an environment; of later starts only when they were."""
     later = environment.get("continued")
     times = [each.get("time") for each in later if isinstance(each, dict)] if isinstance(later, list) else None
+    # The whole of an environment for each start would fill the page.
     return {**environment, **({"continued": times} if times else {})}

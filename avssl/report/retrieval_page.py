@@ -44,6 +44,7 @@ def retrieval_page(
         queries: moments, at equal distances through the collection.
         found: nearest ones that are shown of each.
     """
+    # At equal distances: the order of a collection often goes by kind.
     chosen = np.unique(np.linspace(0, len(moments.items) - 1, min(queries, len(moments.items))).round().astype(int))
     likeness = embedded.image @ embedded.sound.T
     used: set[int] = set()

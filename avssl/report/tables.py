@@ -121,6 +121,7 @@ def _narrow_table(headers: Sequence[str], cells: Sequence[Sequence[str]], screen
         return made
 
     for gap in (1, 0):
+        # First the gaps between columns go, then metrics are broken: names stay whole as long as may be.
         excess = _width(table(cells, gap), screen) - screen.width
         if excess <= 0:
             return table(cells, gap)

@@ -158,6 +158,7 @@ def _framed(clip: _Clip, time: float) -> Image.Image:
 def _wave(draw: ImageDraw.ImageDraw, clip: _Clip, top: int) -> None:
     edges = np.linspace(0, len(clip.samples), _WIDTH + 1).astype(int)
     peaks = np.maximum.reduceat(np.abs(clip.samples), edges[:-1])
+    # Near-silent clips are not blown up to look loud.
     peaks = peaks / max(float(peaks.max()), 0.05)
     middle = top + _WAVE / 2 + 2
     for x, peak in enumerate(peaks):

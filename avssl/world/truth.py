@@ -63,6 +63,7 @@ def boxes(truth: Truth, time: float) -> list[tuple[str, bool, Box]]:
 
 def frame_number(truth: Truth, time: float) -> int:
     """Number of the frame shown at ``time`` seconds."""
+    # The time of a frame itself may come out a hair early.
     return min(max(int(time * float(truth["fps"]) + 1e-6), 0), int(truth["frames"]) - 1)
 
 
@@ -96,4 +97,5 @@ def _everything(truth: Truth) -> Iterator[Mapping[str, Any]]:
 
 def _heard_seconds(one: Mapping[str, Any], start: float, end: float) -> float:
     stretches: Sequence[Sequence[float]] = one["heard"]
+    # What is heard for exactly the least time counts, whatever its last bit.
     return sum(max(0.0, min(end, stretch[1]) - max(start, stretch[0])) for stretch in stretches) + 1e-9

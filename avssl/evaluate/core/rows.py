@@ -119,6 +119,7 @@ class ResultRow:
         """Whether the interval holds the level of knowing nothing; where there is no interval, nothing is known."""
         if self.chance is None:
             return False
+        # Without an interval a figure might be anywhere: it is not claimed to differ from chance.
         return math.isnan(self.low) or math.isnan(self.high) or self.low <= self.chance <= self.high
 
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avssl.evaluate.choices import BootstrapChoices
 
-Z95 = 1.959964
+Z95 = 1.959964  # 97.5 % of the normal distribution
 DRAWS = BootstrapChoices.draws
 FEW = 30
 """Below so many clusters an interval is the wider of two, and a sentence about it hedges."""
@@ -58,6 +58,7 @@ def interval_of_draws(
     if clusters < 2:
         return bounds or (math.nan, math.nan)
     low, high = (float(end) for end in np.percentile(figures, [2.5, 97.5]))
+    # Draws that say the same differ by rounding: the order of a sum is another in each.
     if np.ptp(figures) <= 1e-12 * max(1.0, abs(value)):
         return unseen_interval(value, clusters, bounds) if bounds else (value, value)
     if clusters < FEW:

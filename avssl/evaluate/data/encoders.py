@@ -105,5 +105,6 @@ def weights_digest(encoder: Encoder) -> str:
     state = hashlib.blake2b(json.dumps(encoder.describe(), sort_keys=True).encode(), digest_size=16)
     for name, tensor in sorted(encoder.state_dict().items()):
         state.update(name.encode())
+        # As bytes: NumPy knows no bfloat16.
         state.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return state.hexdigest()

@@ -50,6 +50,7 @@ class FeatureSpec:
 
     moments: int = 1
     pool: Pool = FeatureChoices.pool
+    # Not "features": the name is in the digest, and every cache of before would be computed again.
     numbers: int = MOST_FEATURES
 
 
@@ -123,7 +124,7 @@ def grid(channels: int, height: int, width: int, numbers: int = MOST_FEATURES) -
     """Rows and columns that a map is pooled to, with its aspect, so that it has ``numbers`` features at most."""
     places = max(1, numbers // channels)
     scale = min(1.0, math.sqrt(places / (height * width)))
-    rows = max(1, math.floor(height * scale + 1e-9))
+    rows = max(1, math.floor(height * scale + 1e-9))  # a root may fall short of a whole number by rounding
     columns = max(1, math.floor(width * scale + 1e-9))
     if rows * columns > places:  # a map far longer than wide
         rows, columns = min(rows, places), min(columns, max(1, places // rows))

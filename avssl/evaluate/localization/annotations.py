@@ -218,10 +218,10 @@ def read_negatives(path: str | Path, positives: Sequence[Item]) -> list[Item]:
 
 
 _HEADERS = {"file", "filename", "path", "video", "class", "clip", "name", "image"}
-_YOUTUBE = 11
+_YOUTUBE = 11  # characters of an id
 _ESC50 = re.compile(r"[1-5]-(\d+)-[A-Z]-\d{1,2}")
-IS3_SIDE = 224
-FLICKR_SIDE = 256
+IS3_SIDE = 224  # pixels a side that the boxes are written in
+FLICKR_SIDE = 256  # likewise
 
 
 def _json_list(path: Path) -> list[Any]:

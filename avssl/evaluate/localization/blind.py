@@ -98,6 +98,7 @@ def mean_map(items: Sequence[Item], train: Sequence[Item] | None) -> tuple[Calla
 def best(item: Item, protocol: Protocol) -> Mask:
     """As many pixels as the rule predicts of a map without ties, laid on the truth as well as can be."""
     truth = item.truth()
+    # As many as the rule predicts of a map without ties; of a threshold, which predicts any number, those of the truth.
     k = {
         "half": truth.size // 2,
         "topk-half": truth.size // 2,

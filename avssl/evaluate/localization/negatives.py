@@ -71,6 +71,7 @@ def negative_rows(
                 words += f"; {int((~known).sum())} pictures left out: no sound of another class"
             for metric, values in (("pia", areas), ("auc-n", terms)):
                 rows.append(mean_row(called, f"{metric}/{name}", values[known], owners, context, note=words, **ours))
+        # 1 - pIA: more is better in all that the harmonic mean takes.
         outside.append(1 - areas)
         within.append(terms)
     if all((~np.isnan(values)).any() for values in outside):

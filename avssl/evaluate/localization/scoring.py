@@ -76,6 +76,7 @@ def score_maps(items: Iterable[Item], maps: Maps, protocols: Sequence[Protocol])
         for number, protocol in enumerate(protocols):
             raw = found[protocol.name]
             assert raw is not None
+            # A read-only map is one for all items: looked at once.
             if raw.flags.writeable or (id(raw), protocol.name) not in fixed:
                 _check(raw, item)
             if number == 0:

@@ -100,6 +100,7 @@ def draw_moments(media: Media, seconds: float, seed: int, per_clip: int) -> list
         rng = generator(seed, clip, "localization")
         space = facts.duration_seconds - seconds
         for part in range(per_clip):
+            # Tries: moments at which one kind alone is heard may be few.
             for _ in range(8):
                 at = seconds / 2 + max(space, 0.0) * (part + float(rng.random())) / per_clip
                 here = {kind: box for kind, _, box in boxes(truth, at)}

@@ -137,6 +137,7 @@ def spectrograms(front_end: FrontEnd, waveforms: NDArray[np.float32]) -> list[Im
 
     with torch.no_grad():
         cells = front_end.raw(torch.from_numpy(waveforms)).numpy()
+    # One scale for all pictures; the ends are cut, since a single loud cell would darken the rest.
     low, high = np.percentile(cells, [5, 99.8])
     shades = ((cells - low) / max(high - low, 1e-6)).clip(0, 1)[:, ::-1]
     pictures = [Image.fromarray((colormaps["magma"](shade)[..., :3] * 255).astype(np.uint8)) for shade in shades]

@@ -95,6 +95,7 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
             cosine = there[rows] @ there.T
             cosine.masked_fill_(member[rows, None] == member[None], -torch.inf)
             by_source = torch.full((len(cosine), count), -torch.inf, device=cosine.device)
+            # First the nearest item of each source, then the nearest sources: five frames of a clip are one neighbour.
             by_source.scatter_reduce_(1, member.expand_as(cosine), cosine, "amax")
             best = by_source.topk(k, dim=1)
             items = [cosine.masked_fill(member != best.indices[:, j, None], -torch.inf).argmax(1) for j in range(k)]

@@ -95,9 +95,11 @@ def run_controls(
             epochs=None,
             minutes=None,
             keep="last",
+            # A control of few steps must not spend all of them on warming up.
             warmup_steps=min(options.warmup_steps, steps // 5),
         )
 
+        # The defaults hold what the loop has now; it has gone on before some of these are called.
         def trained(
             seed: int, name: str = name, variant: Task = variant, brief: TrainOptions = brief
         ) -> list[ResultRow]:
@@ -105,6 +107,7 @@ def run_controls(
             return on_readable(test, lambda part: evaluate_control(variant, {name: network}, held_out(part)), skip=skip)
 
         found = trained(options.seed)
+        # One network of random labels may lie off chance by itself, see mean_row; several tell luck from a leak.
         if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):
             log(f"control {name}: not at chance, perhaps by chance variation; training {_MORE_NETWORKS} more")
             more = [trained(generator(options.seed, name, k).integers(2**31).item()) for k in range(_MORE_NETWORKS)]

@@ -93,6 +93,7 @@ def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int 
     answers = [len(task.collate([puzzle])["label"]) if task.training else 1 for puzzle in drawn]
     clusters = [task.clusters(puzzle) for puzzle, count in zip(drawn, answers, strict=True) for _ in range(count)]
     order = {name: number for number, name in enumerate(sorted({cluster[0] for cluster in clusters}))}
+    # Every other source by name: no picture is on both sides.
     fitted_on = torch.tensor([order[cluster[0]] % 2 == 0 for cluster in clusters])
     predicted = _predicted(features[fitted_on], label[fitted_on], features[~fitted_on], task.classes, seed)
     right = (predicted == label[~fitted_on]).tolist()

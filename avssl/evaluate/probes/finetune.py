@@ -108,7 +108,7 @@ def fit(
         seed_torch(hashed(seed, "classifier"))
         network = _classifier(start, data, views, choices.stage, int(items[0])).to(device).train()
     truth = torch.from_numpy(data.targets)
-    size = min(choices.batch_size, max(2, len(items)))
+    size = min(choices.batch_size, max(2, len(items)))  # batch normalisation needs two
 
     def loss(step: int) -> Tensor:
         rng = generator(seed, "fine-tune", step)

@@ -68,6 +68,7 @@ class Sounds:
         media, i = self._data.locate(item)
         facts = media.facts(i)
         first, last = facts.audio_start_seconds, facts.audio_end_seconds - self._encoder.seconds
+        # A sound shorter than the window lies in its middle.
         start = float(rng.uniform(first, last)) if last > first else (first + last) / 2
         return self._window(item, media, i, facts, start)
 
@@ -97,6 +98,6 @@ class Sounds:
             if self._bytes + size > KEPT_BYTES:
                 return None
             waveform = media.audio(i, facts.audio_start_seconds, seconds, self._encoder.rate)
-            self._kept[item] = (waveform.clip(-1, 1) * 32767).astype(np.int16)
+            self._kept[item] = (waveform.clip(-1, 1) * 32767).astype(np.int16)  # half of what float32 takes
             self._bytes += size
         return self._kept[item]

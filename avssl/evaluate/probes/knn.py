@@ -19,7 +19,7 @@ from avssl.evaluate.data.labelled import Indices
 from avssl.evaluate.probes.choices import KNNChoices
 from avssl.evaluate.probes.probing import Array, Learning, Prediction
 
-TEMPERATURE = 0.07
+TEMPERATURE = 0.07  # Wu et al. 2018
 CHUNK = 1024
 """Queries whose similarities to everything are held at once."""
 
@@ -95,6 +95,7 @@ def votes(
         likeness = torch.from_numpy(asked[first : first + CHUNK]).to(device) @ there.T
         if groups is not None:
             own = torch.from_numpy(groups[1][first : first + CHUNK, None] == groups[0][None]).to(device)
+            # Not left out of the search: the matrix stays whole, and such items come last.
             likeness.masked_fill_(own, -torch.inf)
         near, places = likeness.topk(most, dim=1)
         # Relative to the nearest: the shares are the same and nothing overflows.

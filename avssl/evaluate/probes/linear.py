@@ -36,10 +36,12 @@ class Linear(LinearChoices):
         scale = Scale.of(fit.features)
         rows, truth = scale(fit.features, self.device), self._truth(fit)
         weights = None
+        # From the strongest on: each solution is the start of the next, and is near it.
         for penalty in sorted(self.penalties, reverse=True):
             weights = fit_logistic(rows, truth, penalty, single, start=weights, iterations=self.iterations)
             predicted = self._predict(weights, scale, choose.features, single)
             figures[penalty] = metric_value(predicted, choose.targets, single)
+        # Scaled features of a large stage may fill gigabytes, and those of all items come next.
         del rows
         best = max(figures, key=lambda penalty: figures[penalty])
         scale = Scale.of(learning.features)
@@ -77,6 +79,7 @@ class Scale:
         """Of the training part; features that never change become 0."""
         mean = features.mean((0, 1), dtype=np.float64)
         deviation = features.std((0, 1), dtype=np.float64)
+        # A feature that never changes has the rounding of its mean for a deviation.
         factor = np.where(deviation > 1e-7 * (1 + np.abs(mean)), 1 / np.maximum(deviation, 1e-30), 0.0)
         return Scale(mean.astype(np.float32), (factor / math.sqrt(features.shape[2])).astype(np.float32))
 

@@ -51,6 +51,7 @@ def low_shot(
             units = vectors(one.stage(stage))
             found: dict[int, list[Scores]] = {}
             for k, items in draws:
+                # Few labelled items span little: the same machines, many times faster.
                 known, asked = in_span(units[items], units[division.test])
                 scores = np.stack(
                     [

@@ -223,6 +223,7 @@ def _summary(
     if "random" in outcomes and ours != "random":
         note = f"{ours} minus random, each at its best stage"
         theirs = _best(outcomes["random"]).scores
+        # Each at its own best stage: else the trained one would choose for both.
         rows.append(gain_row("gain", top.scores, theirs, data, data.test, context, note))
     if earlier:
         before = _best(earlier)

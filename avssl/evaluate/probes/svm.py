@@ -85,6 +85,7 @@ def decide(known: Vectors, positive: NDArray[np.bool_], asked: Vectors, cost: fl
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
+    # A fold may hold one class alone, which no machine can be fitted to.
     if positive.all() or not positive.any():
         return np.full(len(asked), 1.0 if positive.any() else -1.0, np.float32)
     machine = LinearSVC(

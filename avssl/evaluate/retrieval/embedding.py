@@ -66,6 +66,7 @@ def embed(
     for i, count in enumerate(counts):
         facts = media.facts(i)
         times = moments(facts, hop)
+        # A frame of 4K video alone has as many pixels as a batch of small ones.
         size = max(1, min(BATCH, PIXELS // max(1, facts.width * facts.height)))
         for first in range(0, count, size):
             some = times[first : first + size]

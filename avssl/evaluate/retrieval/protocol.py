@@ -226,6 +226,7 @@ def _permuted(moments: Moments, seed: int) -> Marks:
     """Partners permuted among sources; none keeps its own."""
     names = sorted(set(moments.sources))
     order = generator(seed, "shuffled-pairs").permutation(len(names))
+    # A cycle through all sources: none keeps its own.
     other = {names[order[k]]: names[order[(k + 1) % len(names)]] for k in range(len(names))}
     wanted = np.array([other[source] for source in moments.sources])
     return np.asarray(wanted[:, None] == np.array(moments.sources)[None])

@@ -35,6 +35,7 @@ def copies_found(media: Media, test: NDArray[np.int64], seed: int) -> Finding | 
         return None
     chosen = np.sort(generator(seed, "copied").permutation(test)[:COPIED])
     originals = Subset(media, chosen)
+    # In this process: a handful of items is not worth starting others.
     found = find_sources(Concatenated(Copies(originals), originals), progress=False, workers=0)
     count = len(chosen)
     hits = sum(found.names[i] == found.names[count + i] for i in range(count))

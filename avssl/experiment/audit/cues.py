@@ -149,6 +149,7 @@ def telling(cues: Cues, shared: bool) -> list[Finding]:
     """
     number = {name: k for k, name in enumerate(sorted(set(cues.sources)))}
     source = np.array([number[name] for name in cues.sources])
+    # Of a source with one clip there is no other clip to be taken for it.
     several = [k for k in range(len(number)) if (source == k).sum() > 1]
     everything = {**cues.picture, **cues.sound}
     if len(several) < 5 or not everything:

@@ -210,6 +210,7 @@ def _sound(media: Media, i: int, facts: Facts) -> dict[str, list[float]]:
     return {
         "hum": _hum(floor, frequency),
         "loudness": [level, _db(float(np.abs(wave).max()))],
+        # An octave more of bandwidth counts as much as 4 dB of noise in a band.
         "noise floor": [*bands, *(4 * octave for octave in reach)],
     }
 

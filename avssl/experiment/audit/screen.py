@@ -117,6 +117,7 @@ def _row(row: Finding) -> list[str]:
     out = [f"  {line}" for line in name[:-1]]
     shown = figure(row.value, row.low, row.high)
     out.append(f"  {name[-1]:<{_NAME}}{shown:>{_FIGURE}}{chance_text(row.chance):>{_CHANCE}}   {row.verdict}")
+    # A note explains what is wrong; of shortcuts and planted leaks it says what was tried.
     notes = [row.note] if row.note and (row.verdict not in _SILENT or row.section in ("shortcuts", "planted")) else []
     if row.unguarded is not None and row.unguarded != (row.value, row.low, row.high):
         notes.insert(0, f"{figure(*row.unguarded)} without its countermeasure")

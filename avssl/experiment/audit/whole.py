@@ -67,6 +67,7 @@ def audit(
     def looked(done: int, total: int) -> None:
         steps.done("sources", len(both) * done // max(total, 1))
 
+    # Leaks are looked for by content, by whatever rule the parts are divided.
     evidence = find_sources(both, progress=looked)
     found = evidence if sources == evidence.mode else find_sources(both, sources, progress=looked)
     media = with_sources(both, found)

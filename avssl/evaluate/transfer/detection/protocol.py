@@ -120,7 +120,7 @@ def predict(network: Any, scenes: Sequence[BoxPicture]) -> list[Detections]:
     for scene in scenes:
         out = network([_picture(scene, device)])[0]
         boxes, labels, scores = (out[name].cpu().numpy() for name in ("boxes", "labels", "scores"))
-        found.append(Detections(boxes, labels.astype(np.int64) - 1, scores))
+        found.append(Detections(boxes, labels.astype(np.int64) - 1, scores))  # 0 is the background
     return found
 
 

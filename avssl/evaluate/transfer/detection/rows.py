@@ -94,6 +94,7 @@ def _mean_of_those_there(values: Floats) -> Floats:
 
 def _draws(pictures: int, context: Context) -> NDArray[np.int64]:
     """How often each picture counts: first once, then as often as each draw has it. (1 + draws, pictures)"""
+    # The first row is the figure itself, so that it is computed as its draws are.
     return np.concatenate([np.ones((1, pictures), np.int64), resample(pictures, context.draws, context.seed)])
 
 

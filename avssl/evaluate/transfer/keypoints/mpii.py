@@ -112,6 +112,7 @@ def _head_boxes(file: Path, joints: Floats) -> Floats:
     held = loadmat(truth)
     boxes = np.asarray(held["headboxes_src"], float)  # 2 corners × 2 coordinates × people
     theirs = np.asarray(held["pos_gt_src"], float).transpose(2, 0, 1) - 1
+    # Both were written from the same joints: a median difference of more than a pixel is no rounding.
     if len(theirs) != len(joints) or np.nanmedian(np.abs(theirs - joints)) > 1:
         raise UserError(f"{truth} holds other people than {file}; it must hold the same, in the same order")
     return np.asarray(np.linalg.norm(boxes[1] - boxes[0], axis=0))

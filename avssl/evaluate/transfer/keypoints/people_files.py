@@ -88,6 +88,7 @@ def _find(folder: Path) -> list[Path]:
                 return [place / name]
         if found := sorted(place.glob("mpii_human_pose*.mat")):
             return found[-1:]
+        # Both files of one format, so that training and test part have the same joints.
         for pattern in ("{}.h5", "{}.json", "person_keypoints_{}.json", "person_keypoints_{}2017.json"):
             train = place / pattern.format("train")
             valid = [place / pattern.format(word) for word in ("valid", "val", "test")]

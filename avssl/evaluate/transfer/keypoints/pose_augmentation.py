@@ -53,6 +53,7 @@ class PoseInputs:
     def __init__(self, people: People, side: int, changes: PoseAugmentation | None = None) -> None:
         self.people, self.side = people, side
         self.changes = changes or PoseAugmentation()
+        # Views that reach farther see the border of the canvas repeated.
         self.margin = side // 4
         self._kept: dict[int, NDArray[np.uint8]] = {}
         self._room = KEPT_BYTES // (3 * (side + 2 * self.margin) ** 2)

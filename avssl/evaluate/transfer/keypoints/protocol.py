@@ -135,6 +135,7 @@ def fit(
 
     def loss(step: int) -> Tensor:
         chosen = items[batch_of_step(len(items), size, step, seed)]
+        # "looks" is part of the seed: with another word the same seed would give other figures.
         frames, truth = inputs.training(chosen, generator(seed, "looks", step), device)
         return pose_loss(network, network(frames), truth)
 

@@ -43,6 +43,7 @@ def keypoint_rows(
             rows += [replace(row, name=f"{name}/seed{seed}", seed=seed) for row in some if row.name == name]
         rows += [mean_of_repeats([some[k] for some in each], "seeds") for k in range(len(each[0]))]
     note = f"the mean place of each joint in the square; {evaluated.note}"
+    # The mean pose is itself the level of chance.
     rows += [replace(row, chance=None) for row in _figures(BLIND, blind, blind, evaluated, context, note)]
     first, *others = found
     if others:

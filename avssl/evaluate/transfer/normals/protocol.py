@@ -112,6 +112,7 @@ def fit_normals(
 ) -> NormalsNetwork:
     """A decoder trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU)."""
     centres = torch.from_numpy(normal_centres(train, choices.clusters, seed)) if choices.clusters else None
+    # One size for all, so that pictures can be stacked; those of another shape are refused when shown.
     size = _working_size(train[0].picture, choices.side)
     encoder = copy.deepcopy(start).to(device)
     first = range(min(MEASURED, len(train)))
