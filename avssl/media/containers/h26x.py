@@ -19,6 +19,7 @@ from avssl.media.containers.demux import Deadline, opened, packets, stream_at
 MOST_HEADER_BYTES = 4096
 """Parameter sets and messages before the first slice of a picture may take as much as this."""
 _MOST_SLICES = 4
+_FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00(?!\x00*\x01))")
 _RATE_HEADERS = {
     "h264": re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67].*?(?=\x00\x00\x01|\Z)", re.DOTALL),
     "hevc": re.compile(rb"\x00\x00\x01[\x40\x42]\x01.*?(?=\x00\x00\x01|\Z)", re.DOTALL),
@@ -42,6 +43,22 @@ def units(data: bytes, length_bytes: int) -> list[tuple[int, int]]:
         at = start + int.from_bytes(data[at:start], "big")
         found.append((start, min(at, len(data))))
     return found
+
+
+def has_forbidden_bytes(packet: Packet[VideoStream]) -> bool:
+    """Whether bytes lie in an H.264 or HEVC packet that no encoder may write: 0 0 0 or 0 0 2 (7.4.1, 7.4.2.1).
+
+    Zeros that pad a unit, and start codes inside it, which are no better allowed, come from careless multiplexers.
+    """
+    extra = packet.stream.codec_context.extradata or b""
+    at = {"h264": 4, "hevc": 21}.get(packet.stream.codec_context.codec.name)
+    if at is None or extra[:1] != b"\1" or len(extra) <= at:
+        return False  # with start codes, zeros may stand between units
+    data = bytes(packet)
+    if not _FORBIDDEN.search(data):
+        return False
+    parts = (data[start:end].rstrip(b"\0") for start, end in units(data, (extra[at] & 3) + 1))
+    return any(_FORBIDDEN.search(part) for part in parts)
 
 
 def is_idr(packet: Packet[VideoStream]) -> bool:
