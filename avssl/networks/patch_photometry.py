@@ -52,5 +52,5 @@ def fed_patches(patches: Tensor, colour: Tensor, noise: Tensor | None, normalise
         x = x + noise / (254 * 255)
     over = (1, 2, 3) if normalise == "patch" else (2, 3)
     x = x / x.square().mean(over, keepdim=True).sqrt().clamp_min(_LEAST_CONTRAST)
-    mean, std = (torch.tensor(values, device=x.device).view(3, 1, 1) for values in (MEAN, STD))
+    mean, std = (torch.tensor(values).view(3, 1, 1).to(x.device, non_blocking=True) for values in (MEAN, STD))
     return mean + std * x

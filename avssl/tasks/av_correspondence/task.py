@@ -212,10 +212,9 @@ class AVCorrespondence(Task):
         logits = network.fusion.all_pairs(vision, audio)
         positive = logits.diagonal()
         off = ~torch.eye(len(logits), dtype=torch.bool, device=logits.device) & ~ignore
-        negative = logits[off]
-        count = max(negative.numel(), 1)  # a small batch may be of one source by chance
-        loss = (nn.functional.softplus(-positive).mean() + nn.functional.softplus(negative).sum() / count) / 2
-        accuracy = ((positive > 0).float().mean() + (negative <= 0).float().sum() / count) / 2
+        negative_loss, rejected = (masked_negatives if logits.is_cuda else picked_negatives)(logits, off)
+        loss = (nn.functional.softplus(-positive).mean() + negative_loss) / 2
+        accuracy = ((positive > 0).float().mean() + rejected) / 2
         measures = {"accuracy": accuracy.detach(), "binary_loss": loss.detach()}
         loss = self.options.logistic * loss  # kept at 0, so that every parameter has a gradient in every process
         if self.options.contrastive:
@@ -279,6 +278,20 @@ class AVCorrespondence(Task):
     def _logits(self, network: nn.Module, batch: Batch) -> Tensor:
         out: Tensor = network(batch)
         return out
+
+
+def picked_negatives(logits: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the logits (N, N) where ``off`` is true the mean softplus, and the share of those that are not positive."""
+    negative = logits[off]
+    count = max(negative.numel(), 1)  # a small batch may be of one source by chance
+    return nn.functional.softplus(negative).sum() / count, (negative <= 0).float().sum() / count
+
+
+def masked_negatives(logits: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
+    """The same but for the order of sums: picking by a mask waits for a GPU, to know how many there are."""
+    count = off.sum().clamp(min=1)
+    loss = nn.functional.softplus(logits.masked_fill(~off, -math.inf)).sum() / count
+    return loss, ((logits <= 0) & off).float().sum() / count
 
 
 def _check_weights(options: CorrespondenceOptions) -> None:

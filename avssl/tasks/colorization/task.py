@@ -226,7 +226,9 @@ class Colorization(PictureTask):
             lightness = (middle + (lightness - middle) * batch["contrast"].view(-1, 1, 1, 1)).clamp(0, 100)
         ab = rgb_to_lab(batch["colours_of"])[:, 1:] if "colours_of" in batch else lab[:, 1:]
         coloured = (
-            (ab.abs().amax((1, 2, 3)) > options.grey_limit).float() if options.grey_limit else torch.ones(len(ab))
+            (ab.abs().amax((1, 2, 3)) > options.grey_limit).float()
+            if options.grey_limit
+            else torch.ones(len(ab), device=ab.device)
         )
         stride = options.stride
         small = ab[:, :, ::stride, ::stride] if options.sampling == "nearest" else F.avg_pool2d(ab, stride)
@@ -236,7 +238,7 @@ class Colorization(PictureTask):
         bins, shares = soft_encode(ab, self._centres(ab.device), self.options.neighbours, self.options.sigma)
         each = -(shares * torch.log_softmax(logits, dim=1).gather(1, bins)).sum(1)
         # A constant weight on each pixel's loss: the gradient of the published layer, without a backward of its own.
-        weight = self._weights().to(each.device)[bins[:, 0]] * coloured
+        weight = self._weights().to(each.device, non_blocking=True)[bins[:, 0]] * coloured
         return (each * weight).sum() / coloured.expand_as(each).sum().clamp(min=1)
 
     def _weights(self) -> Tensor:
@@ -249,8 +251,10 @@ class Colorization(PictureTask):
     def _centres(self, device: torch.device | str) -> Tensor:
         """a and b of each bin, (Q, 2). Equal bins are there once :meth:`fit_statistics` has looked at the pictures."""
         if self.options.bins == "equal":
-            return torch.tensor(self._statistics["centres"], dtype=torch.float32, device=device)
-        return torch.from_numpy(bin_centres(self.options.grid).copy()).to(device)
+            centres = torch.tensor(self._statistics["centres"], dtype=torch.float32)
+        else:
+            centres = torch.from_numpy(bin_centres(self.options.grid).copy())
+        return centres.to(device, non_blocking=True)
 
     def _training_colours(self, media: Media, seed: int) -> Tensor:
         """a and b of every pixel of the colour maps of some training pictures: (n, 2).
