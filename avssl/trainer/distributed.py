@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from avssl.errors import UserError
@@ -143,7 +144,7 @@ def join(device: str) -> World:
         on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
         try:
             store, rank, size = next(rendezvous("env://"))
-            store = dist.PrefixStore(_attempt(store, rank, size), store)
+            store = PrefixStore(_attempt(store, rank, size), store)
             dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size)
             _objects_group()
         except (RuntimeError, ValueError) as error:  # ValueError: a variable that torchrun sets is missing
@@ -157,7 +158,7 @@ def join(device: str) -> World:
     return World(dist.get_rank(), dist.get_world_size(), local_rank, _objects_group())
 
 
-def _attempt(store: dist.Store, rank: int, size: int) -> str:
+def _attempt(store: Store, rank: int, size: int) -> str:
     """A name for this start of the processes that none of them has had before.
 
     torchrun keeps one store for all its restarts, where the addresses of dead processes still stand under the names

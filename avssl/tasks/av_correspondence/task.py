@@ -22,7 +22,7 @@ from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityN
 from avssl.networks.encoder import waveform_encoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.fusion import FUSIONS
-from avssl.networks.gather import gather_with_gradient
+from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
 from avssl.networks.vision import VisionConfig, VisionEncoder
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator
@@ -196,7 +196,7 @@ class AVCorrespondence(Task):
         The measure is there in a batch without noise, too: pieces and processes log the same ones.
         """
         pairs = network.fusion.all_pairs(vision, silent) if len(silent) else vision.new_zeros(0)
-        loss = nn.functional.softplus(pairs).sum() / max(pairs.numel(), 1)
+        loss = mean_of_whole_batch(nn.functional.softplus(pairs).sum(), pairs.new_full((), pairs.numel()))
         return Losses(losses.loss + self.options.logistic * loss / 2, {**losses.measures, "silent_loss": loss.detach()})
 
     def _all_pairs(self, network: CorrespondenceNetwork, vision: Tensor, audio: Tensor, ignore: Tensor) -> Losses:

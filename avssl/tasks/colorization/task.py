@@ -14,6 +14,7 @@ from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.networks.colorization import AB_SCALE, ColorizationNetwork, Colours
 from avssl.networks.colour import rgb_to_lab
+from avssl.networks.gather import mean_of_whole_batch
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.whole_pictures import draw_picture, enough_for_statistics, item_of, other_item
 from avssl.tasks.base import Answers, Batch, Losses
@@ -135,7 +136,7 @@ class Colorization(PictureTask):
             measures["cross_entropy"] = term.detach()
         if predicted.ab is not None:
             squared = (predicted.ab - ab).square().sum(1)
-            mean = (squared * weight).sum() / weight.expand_as(squared).sum().clamp(min=1)
+            mean = mean_of_whole_batch((squared * weight).sum(), weight.expand_as(squared).sum())
             total = total + mean / self._variance()
             measures["ab_rmse"] = (mean / 2).sqrt().detach()
         return Losses(total, measures)
@@ -239,7 +240,7 @@ class Colorization(PictureTask):
         each = -(shares * torch.log_softmax(logits, dim=1).gather(1, bins)).sum(1)
         # A constant weight on each pixel's loss: the gradient of the published layer, without a backward of its own.
         weight = self._weights().to(each.device, non_blocking=True)[bins[:, 0]] * coloured
-        return (each * weight).sum() / coloured.expand_as(each).sum().clamp(min=1)
+        return mean_of_whole_batch((each * weight).sum(), coloured.expand_as(each).sum())
 
     def _weights(self) -> Tensor:
         """What each bin counts in the loss, float32 (Q,); all alike as long as there are no statistics."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from avssl.errors import UserError
 from avssl.media.facts import Media
+from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.inpainting import Discriminator, InpaintingNetwork
 from avssl.samplers.holes import draw_hole, filled_by, filled_from_rim, grown
 from avssl.samplers.keys import Key, generator
@@ -116,7 +117,7 @@ class Inpainting(PictureTask):
         hole, asked = batch["hole"].float(), batch["asked"].float()
         squared = (predicted - truth).square().mean(1, keepdim=True)
         weight = hole + (asked - hole) * self.options.overlap_weight
-        loss = (squared * weight).sum() / weight.sum() / self._variance
+        loss = mean_of_whole_batch((squared * weight).sum(), weight.sum()) / self._variance
         each = (squared * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
         measures = {"psnr": (-10 * each.detach().clamp(min=1e-10).log10()).mean()}
         if network.discriminator is not None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.media.motion import measure_motion
+from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Crop, cut
@@ -140,10 +141,10 @@ class ShuffleLearn(PictureTask):
             weight = torch.where(label > 0, 0.5 / share, 0.5 / (1 - share))
             each = nn.functional.cross_entropy(logits, label, reduction="none")
             right = (logits.argmax(1) == label).float()
-            measures = {
-                "accuracy": (right * weight).sum() / weight.sum(),
-                "balanced_loss": (each * weight).sum() / weight.sum(),
-            }
+        of_both = {"accuracy": right, "balanced_loss": each}
+        measures = {
+            name: mean_of_whole_batch((value * weight).sum(), weight.sum(), least=0) for name, value in of_both.items()
+        }
         return Losses(loss, measures)
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
