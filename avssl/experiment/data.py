@@ -14,7 +14,7 @@ from avssl.errors import UserError
 from avssl.experiment import sources as data_sources
 from avssl.experiment import torchvision_data
 from avssl.media.facts import Media
-from avssl.media.selection import Subset, column_of, facts_of
+from avssl.media.selection import Subset, column_of, facts_of, held_out_order
 from avssl.options import check_bounds, option
 from avssl.system.console import log, quiet
 from avssl.system.remote import is_remote
@@ -372,13 +372,14 @@ def divide(
 
 def _hold_out(media: Subset, share: float, seed: int) -> tuple[Subset, Subset | None]:
     """(rest, held out), both of two sources at least, as a puzzle may need two; None if there are too few."""
-    while _count_sources(media) >= 2 * _SOURCES_A_PART and share < 1:
+    counts = Counter(column_of(media, "source").tolist())
+    first = held_out_order(counts, seed)[:_SOURCES_A_PART]
+    while sum(counts[source] for source in first) > share * len(media) and share < 1:
+        share += 1 / len(media)  # item by item, as divisions of earlier versions were found
+    if len(counts) >= 2 * _SOURCES_A_PART and share < 1:
         rest, held_out = media.split_by_source(share, seed)
-        if _count_sources(rest) < _SOURCES_A_PART:
-            break
-        if _count_sources(held_out) >= _SOURCES_A_PART:
+        if _count_sources(rest) >= _SOURCES_A_PART:
             return rest, held_out
-        share += 1 / len(media)
     return media, None
 
 
