@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -247,6 +248,53 @@ def offer_tables(source: str) -> None:
     if Path(source).is_dir() and not is_prepared(Path(source)):
         for line in offered_tables(Path(source)):
             log(line)
+
+
+FEW = 32
+"""So many files or fewer are looked into before torch is loaded: the training would do it next, anyway."""
+SHORT_TABLE = 2**16
+"""Bytes: likewise of a table or a tar, which may name or hold a million."""
+
+
+def refuse_missing(*places: str | Path | None) -> None:
+    """Refuse data, runs and files that are not there, or hold nothing, at sight: before anything heavy is loaded.
+
+    Args:
+        places: as ``--data`` or ``--run`` name them; None of those that are not given.
+
+    Raises:
+        UserError: names the first.
+    """
+    for place in places:
+        if place is None:
+            continue
+        path = Path(place)
+        if torchvision_data.is_torchvision(str(place)):
+            path = Path(torchvision_data.named(str(place))[1])
+        if not path.expanduser().exists():
+            raise UserError(f"{place}: no such file or folder")
+
+
+def refuse_unusable(options: DataOptions) -> None:
+    """Refuse data that are not there, and few files of which none can be used, before anything heavy is loaded.
+
+    Raises:
+        UserError: names them.
+    """
+    options.check()
+    refuse_missing(options.data, options.test)
+    from avssl.media import open_media
+
+    for place in (options.data, options.test):
+        if place is None or torchvision_data.is_torchvision(place):
+            continue
+        path = Path(place).expanduser()
+        if path.is_dir():
+            few = sum(1 for _ in islice(path.rglob("*"), FEW + 1)) <= FEW
+        else:
+            few = path.stat().st_size <= SHORT_TABLE
+        if few:
+            open_media(place)
 
 
 def open_sourced(source: str, sources: str, source_column: str | None = None) -> Media:

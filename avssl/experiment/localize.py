@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
+from avssl.experiment.data import refuse_missing
 from avssl.options import REQUIRED, argument, build, option
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def localized(options: LocalizeOptions) -> DemoFiles:
     options.check()
     from avssl.localization.scenes import open_scene
 
-    # The file first: a bad one should not wait for a model.
+    # What is not there first, then the file: a bad one should not wait for a model.
+    refuse_missing(options.video, options.sound, options.run)
     scene = open_scene(options.video, options.sound) if options.video else None
     from avssl.experiment.default_localizer import default_run
     from avssl.experiment.example_clip import example_clip

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.experiment.multi_task import request_of
-from avssl.experiment.request import AnyTask
-from avssl.experiment.run import Run
-from avssl.experiment.training import run_request
+
+if TYPE_CHECKING:
+    from avssl.experiment.request import AnyTask
+    from avssl.experiment.run import Run
 
 
 def train(
@@ -56,4 +57,8 @@ def train(
     places = {"data": data, "out": out, "init": init, "config": config}
     asked = {name: place for name, place in places.items() if place is not None} | options
     request = request_of(task, asked, command)
+    request.check()
+    from avssl.experiment.run import Run
+    from avssl.experiment.training import run_request
+
     return Run(request.out, run_request(request))

@@ -12,12 +12,12 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.networks.adapters import Features, ImageModule, WaveformModule
+from avssl.networks.config import RESNETS, VisionConfig
 from avssl.networks.encoder import Encoder, Role, is_image_encoder, is_waveform_encoder
 from avssl.networks.foreign import published_side
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.model import load
-from avssl.networks.trunks import RESNETS
-from avssl.networks.vision import MEAN, STD, VisionConfig, VisionEncoder
+from avssl.networks.vision import MEAN, STD, VisionEncoder
 from avssl.networks.weights import hub_config, load_weights
 
 SUPERVISED_SIDE = 224

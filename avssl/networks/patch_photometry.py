@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avssl.networks.config import Normalise
 from avssl.networks.photometry import LUMA
 from avssl.networks.vision import MEAN, STD
-
-Normalise = Literal["patch", "channel", "off"]
-"""patch: mean of each channel and one contrast for all; channel: mean and contrast of each; off."""
 
 # B = I − aᵀa / (aaᵀ) with a = (−1, 2, −1): no green against magenta (Doersch, Gupta & Efros 2015, section 3.1).
 PROJECTION: NDArray[np.float32] = (np.eye(3) - np.outer((-1, 2, -1), (-1, 2, -1)) / 6).astype(np.float32)

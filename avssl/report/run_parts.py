@@ -10,8 +10,8 @@ from typing import Any
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import ResultRow, row_of
-from avssl.evaluate.data.load_run import read_config, run_tasks
 from avssl.report.history import read_metrics
+from avssl.trainer.run_config import read_config
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,8 @@ def _metrics(path: Path, faults: list[str]) -> list[Mapping[str, Any]]:
 
 
 def _levels(folder: Path, faults: list[str]) -> dict[str, TaskLevels]:
+    from avssl.evaluate.data.load_run import run_tasks  # loads torch: not to refuse a folder that is no run
+
     try:
         tasks = run_tasks(folder)
     except (UserError, LookupError, TypeError, ValueError) as error:

@@ -18,7 +18,8 @@ from avssl.samplers.keys import Key, generator
 from avssl.samplers.stills import draw_still
 from avssl.tasks.base import Answers, Batch, option
 from avssl.tasks.cards import Card, chosen_class, draw_cards, enlarged, origin, picture_of
-from avssl.tasks.images import ClassTask, EncoderOptions, cropping, vision_of
+from avssl.tasks.common_options import EncoderOptions
+from avssl.tasks.images import ClassTask, cropping, vision_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

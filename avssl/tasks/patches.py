@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avssl.networks.patch_photometry import GREY, KEEP, PROJECTION, Normalise, fed_patches, keep_channel
+from avssl.networks.config import Normalise
+from avssl.networks.patch_photometry import GREY, KEEP, PROJECTION, fed_patches, keep_channel
 from avssl.networks.puzzles import PatchNetwork
 from avssl.tasks.base import Batch
+from avssl.tasks.common_options import Colours
 from avssl.tasks.images import ClassTask, vision_of
-
-Colours = Literal["project", "drop", "grey", "keep"]
 
 
 class PatchPuzzle(Protocol):

@@ -12,8 +12,8 @@ from toy_media import RATE, ToyVideos
 
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
-from avssl.tasks.av_correspondence.task import _same_source, masked_negatives, picked_negatives
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
+from avssl.tasks.av_correspondence.task import AVCorrespondence, _same_source, masked_negatives, picked_negatives
 
 SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
 FUSIONS = ["l3", "ave", "avol"]

@@ -29,7 +29,7 @@ from avssl.media.facts import Media
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.networks.dense import resized
 from avssl.samplers.whole_pictures import any_moves
-from avssl.tasks.colorization import Colorization
+from avssl.tasks.colorization.task import Colorization
 
 PROTOCOL = "colorization"
 PUBLISHED_GRID, PUBLISHED_BINS = 10.0, 313

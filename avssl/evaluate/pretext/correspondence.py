@@ -18,7 +18,8 @@ from torch import nn
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.pretext.predictions import HeldOut, Predictions, accuracy_row
 from avssl.media.facts import Media
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondencePuzzle
+from avssl.tasks.av_correspondence.puzzle import CorrespondencePuzzle
+from avssl.tasks.av_correspondence.task import AVCorrespondence
 from avssl.tasks.base import Answers
 from avssl.world.truth import sounding_kinds, visible_kinds
 

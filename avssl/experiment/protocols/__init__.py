@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from avssl.errors import UserError, did_you_mean
-from avssl.experiment.protocols.base import Outcome, ProtocolOptions, Subject, of_library
+from avssl.experiment.data import refuse_missing
+from avssl.experiment.protocols.base import GENERATED, Outcome, ProtocolOptions, Subject, of_library
 from avssl.experiment.results import write
 from avssl.options import build, options_of
+from avssl.trainer.run_config import check_encoder_name, encoder_names, read_config
 
 if TYPE_CHECKING:
     from avssl.experiment.result_list import Results
@@ -98,6 +100,7 @@ def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: 
         if what and not given:
             raise UserError(f"avssl evaluate {name} needs {what}")
     options.check()
+    _refuse_missing(options)
     protocol = get(name)
     if of_library(named):
         from avssl.networks.opening import encoder as open_encoder
@@ -105,6 +108,21 @@ def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: 
         encoder = open_encoder(str(named))
     subject = Subject(run, encoder, command or command_of(name, options))
     return protocol.run(options, subject, name).marked()
+
+
+PLACES = ("data", "test", "train", "lists", "maps", "annotations", "list", "negatives", "saliency", "supervised")
+"""Options that name files or folders."""
+
+
+def _refuse_missing(options: ProtocolOptions) -> None:
+    """Refuse a run, an encoder of it, or a file that is not there, before torch is loaded."""
+    given: dict[str, Any] = {one.name: getattr(options, one.name) for one in options_of(type(options))}
+    run, encoder = given.get("run"), given.get("encoder")
+    if run is not None:
+        read_config(Path(run))
+        if encoder is not None and not of_library(encoder):
+            check_encoder_name(run, encoder, encoder_names(Path(run)))
+    refuse_missing(*(given.get(name) for name in PLACES if given.get(name) != GENERATED))
 
 
 def evaluate(

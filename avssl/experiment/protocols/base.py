@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Architecture = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 
-# --- options ----------------------------------------------------------------------------------------------------
+GENERATED = "world"
+"""The data of localization where the generated world is meant, whatever the run learned from."""
 
 
 class ProtocolOptions:
@@ -207,7 +208,8 @@ def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encod
     Raises:
         UserError: there is none.
     """
-    from avssl.evaluate.data.encoders import encoder_names, open_encoder
+    from avssl.evaluate.data.encoders import open_encoder
+    from avssl.trainer.run_config import encoder_names
 
     if of_library(str(run)):
         from avssl.networks.opening import encoder

@@ -23,7 +23,7 @@ from avssl.networks.encoder import waveform_encoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import centre_crop, cut
@@ -51,7 +51,6 @@ class AVCorrespondence(Task):
 
     def __init__(self, options: CorrespondenceOptions) -> None:
         super().__init__(options)
-        _check_weights(options)
         self.modality: Literal["both", "vision", "audio"] = "both"
         self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, float] = {}
@@ -134,17 +133,7 @@ class AVCorrespondence(Task):
         options = self.options
         made: dict[str, nn.Module] = {}
         if self.modality != "audio":
-            made["vision"] = VisionEncoder(
-                VisionConfig(
-                    options.vision,
-                    width=options.width,
-                    convs=options.convs,
-                    first_stride=options.first_stride,
-                    pools=options.vision_pools,
-                    norm=options.norm,
-                    side=options.side,
-                )
-            )
+            made["vision"] = VisionEncoder(options.vision_config())
         if self.modality != "vision":
             audio = AudioEncoder(
                 AudioConfig(
@@ -292,19 +281,6 @@ def masked_negatives(logits: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
     count = off.sum().clamp(min=1)
     loss = nn.functional.softplus(logits.masked_fill(~off, -math.inf)).sum() / count
     return loss, ((logits <= 0) & off).float().sum() / count
-
-
-def _check_weights(options: CorrespondenceOptions) -> None:
-    if options.negatives == "drawn" and options.logistic != 1:
-        raise UserError("--logistic weighs two losses of --negatives batch; with --negatives drawn there is only one")
-    if options.negatives == "batch" and not options.logistic and not options.contrastive:
-        raise UserError("--logistic 0 and --contrastive 0 leave nothing to learn from; give one of them a weight")
-    if options.negatives == "batch" and options.hard_negatives:
-        raise UserError("--hard-negatives are drawn, not of the batch: give --negatives drawn, or --hard-negatives 0")
-    if options.silent_rows and not options.logistic:
-        raise UserError(
-            "--silent-rows are negatives of the logistic loss: give --logistic a weight, or --silent-rows 0"
-        )
 
 
 def _gap(rng: np.random.Generator, widest: float) -> tuple[float, float]:

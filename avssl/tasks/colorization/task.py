@@ -54,8 +54,6 @@ class Colorization(PictureTask):
 
     def __init__(self, options: ColorizationOptions) -> None:
         super().__init__(options)
-        if options.side % options.stride:
-            raise UserError(f"--side ({options.side}) must be a multiple of --stride ({options.stride})")
         self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, Any] = {}
 

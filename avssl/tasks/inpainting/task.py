@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.inpainting import Discriminator, InpaintingNetwork
@@ -39,12 +38,6 @@ class Inpainting(PictureTask):
 
     def __init__(self, options: InpaintingOptions) -> None:
         super().__init__(options)
-        room = options.side * (1 - options.hole_share) / 2 - options.overlap
-        if not 0 < options.hole_share < 1 or options.overlap < 0 or room < 1:
-            raise UserError(
-                f"--hole-share ({options.hole_share}) and --overlap ({options.overlap}) must leave some picture of "
-                f"{options.side} px around the hole"
-            )
         self._cropping = cropping(options.side, options, options.flip)
         self._mean = (127.5, 127.5, 127.5)
         self._variance = 1.0

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.media.motion import measure_motion
 from avssl.networks.gather import mean_of_whole_batch
@@ -50,7 +49,6 @@ class ShuffleLearn(PictureTask):
 
     def __init__(self, options: ShuffleLearnOptions) -> None:
         super().__init__(options)
-        _check(options)
         self._cropping = cropping(options.side, options, options.flip)
         self.view: View = "all"
 
@@ -205,10 +203,3 @@ class ShuffleLearn(PictureTask):
         """What the share of right orders adds to the logits: (2,)."""
         share = self.rule().positives
         return torch.tensor([math.log(2 * (1 - share)), math.log(2 * share)], device=logits.device)
-
-
-def _check(options: ShuffleLearnOptions) -> None:
-    for low, high in (("gap_min", "tau_max"), ("tau_min", "reach")):
-        if not 0 < getattr(options, low) <= getattr(options, high):
-            names = f"--{low.replace('_', '-')} ({getattr(options, low)}) and --{high.replace('_', '-')}"
-            raise UserError(f"{names} ({getattr(options, high)}) must be more than 0, the first at most the second")
