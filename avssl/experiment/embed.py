@@ -9,6 +9,7 @@ from avssl.evaluate.retrieval.embedding_files import writer_of
 from avssl.experiment.data import refuse_missing
 from avssl.options import REQUIRED, argument, option
 from avssl.system.console import log, progress
+from avssl.trainer.run_config import refuse_no_folder
 from avssl.version import __version__
 
 
@@ -35,7 +36,8 @@ def embed_files(options: EmbedOptions, command: str = "") -> tuple[int, int]:
     """
     target = Path(options.output)
     writer_of(target)  # refuses a wrong suffix before the work, not after it
-    refuse_missing(options.run, *options.files)
+    refuse_no_folder(options.run)
+    refuse_missing(*options.files)
     from avssl.evaluate.retrieval.embedding import embed
     from avssl.evaluate.retrieval.embedding_files import write_embeddings
     from avssl.media import open_media

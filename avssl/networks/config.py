@@ -35,6 +35,9 @@ ALEXNET_STRIDES = {"alexnet": 4, "alexnet-stride2": 2}
 ARCHITECTURES = ("l3", "small", "nin", *ALEXNET_STRIDES, *RESNETS)
 """Vision encoders by name."""
 
+LIBRARIES = ("timm", "torchvision")
+"""Whose networks are taken by name: "timm:NAME"."""
+
 AUDIO_ARCHITECTURES = ("l3", *RESNETS)
 
 
@@ -79,7 +82,10 @@ class VisionConfig:
             raise UserError(
                 f"{name}: an ONNX file is frozen and cannot be trained; avssl.encoder takes it to be evaluated"
             )
-        if ":" in name:
+        library, colon, _ = name.partition(":")
+        if colon and library not in LIBRARIES:
+            raise UserError(f"no networks are taken from {library!r}; give timm:NAME or torchvision:NAME")
+        if colon:
             return
         if name not in ARCHITECTURES:
             known = (*ARCHITECTURES, "timm:NAME", "torchvision:NAME")

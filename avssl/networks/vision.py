@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avssl.errors import UserError
 from avssl.networks.config import ALEXNET_STRIDES, RESNETS, VisionConfig
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.foreign import ForeignTrunk, State, TimmTrunk, TorchvisionTrunk
@@ -73,9 +72,7 @@ def foreign_trunk(config: VisionConfig, state: State | None = None) -> ForeignTr
     library, _, name = config.architecture.partition(":")
     if library == "timm":
         return TimmTrunk(name, config.side, config.arguments, state)
-    if library == "torchvision":
-        return TorchvisionTrunk(name, config.side, state)
-    raise UserError(f"no networks are taken from {library!r}; give timm:NAME or torchvision:NAME")
+    return TorchvisionTrunk(name, config.side, state)
 
 
 def _trunk(config: VisionConfig) -> VisionTrunk | ForeignTrunk:

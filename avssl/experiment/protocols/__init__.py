@@ -117,12 +117,12 @@ PLACES = ("data", "test", "train", "lists", "maps", "annotations", "list", "nega
 def _refuse_missing(options: ProtocolOptions) -> None:
     """Refuse a run, an encoder of it, or a file that is not there, before torch is loaded."""
     given: dict[str, Any] = {one.name: getattr(options, one.name) for one in options_of(type(options))}
+    refuse_missing(*(given.get(name) for name in PLACES if given.get(name) != GENERATED))
     run, encoder = given.get("run"), given.get("encoder")
     if run is not None:
         read_config(Path(run))
         if encoder is not None and not of_library(encoder):
             check_encoder_name(run, encoder, encoder_names(Path(run)))
-    refuse_missing(*(given.get(name) for name in PLACES if given.get(name) != GENERATED))
 
 
 def evaluate(

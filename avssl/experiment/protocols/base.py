@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from avssl.errors import UserError
+from avssl.networks.config import LIBRARIES
 from avssl.options import Option, option, options_of
 
 if TYPE_CHECKING:
@@ -193,12 +194,8 @@ class Subject:
         return made if draws is None else replace(made, draws=draws)
 
 
-LIBRARIES = ("timm", "torchvision")
-"""Whose networks are encoders by name: "timm:NAME", with weights "timm:NAME:FILE"."""
-
-
 def of_library(name: str | None) -> bool:
-    """Whether an encoder is one of a library or an ONNX file, and of no run."""
+    """Whether an encoder is one of a library ("timm:NAME:FILE") or an ONNX file, and of no run."""
     return name is not None and ((":" in name and name.partition(":")[0] in LIBRARIES) or name.endswith(".onnx"))
 
 

@@ -22,7 +22,8 @@ from avssl.evaluate.transfer.detection.protocol import (
     predict,
 )
 from avssl.evaluate.transfer.detection.rows import detection_rows, seen_classes
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.config import VisionConfig
+from avssl.networks.vision import VisionEncoder
 
 SMALL = DetectionChoices(steps=110, batch_size=4, rate=4e-3, side=64, anchors=(12, 18, 26), width=32, representation=64)
 """Enough for shapes of 14 to 28 pixels."""

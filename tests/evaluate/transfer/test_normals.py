@@ -25,7 +25,8 @@ from avssl.evaluate.transfer.normals.protocol import (
 )
 from avssl.evaluate.transfer.normals.rows import normal_rows
 from avssl.evaluate.transfer.normals.sets import open_normals
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.config import VisionConfig
+from avssl.networks.vision import VisionEncoder
 
 SMALL = NormalsChoices(steps=250, batch_size=4, rate=2e-2, side=48, width=16, flip=False)
 """Not mirrored: the lamps are not."""
