@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from avssl.media.facts import Media
-from avssl.networks.patch_photometry import Normalise
+from avssl.networks.config import Normalise
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.patches import (
     NEIGHBOURS,
