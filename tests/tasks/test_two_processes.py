@@ -17,9 +17,12 @@ from toy_pictures import ToyPictures, noise
 
 from avssl.networks.synced_batchnorm import share_batch_statistics
 from avssl.samplers.keys import Key
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
-from avssl.tasks.colorization import Colorization, ColorizationOptions
-from avssl.tasks.inpainting import Inpainting, InpaintingOptions
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
+from avssl.tasks.av_correspondence.task import AVCorrespondence
+from avssl.tasks.colorization.puzzle import ColorizationOptions
+from avssl.tasks.colorization.task import Colorization
+from avssl.tasks.inpainting.puzzle import InpaintingOptions
+from avssl.tasks.inpainting.task import Inpainting
 
 BATCH = 8
 PAIRS = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
