@@ -95,6 +95,8 @@ def keep_division(values: Values, out: Path, defaults: dict[str, Any]) -> None:
             path == own or config.keys() >= {"task", "source_column", "prepare_gb"}
         ):
             continue
+        if path == own and "compile" in config and "compile" not in values.given:
+            values["compile"] = config["compile"]  # another default would compute other last bits
         if "sources" not in config:
             if path == own:
                 defaults["sources"] = BEFORE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -13,6 +14,8 @@ from avssl.media.skip_bad_files import PassedOver, each_bad_file_once, log_bad_f
 from avssl.networks.synced_batchnorm import share_batch_statistics
 from avssl.system.console import Bar, Style, duration, log
 from avssl.system.cpu import keep_freed_memory
+from avssl.system.ranks import local_processes
+from avssl.trainer.auto import choose_workers, compiles, count_of, measure
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
 from avssl.trainer.distributed import OTHER_FAILED, join
@@ -125,6 +128,7 @@ class _Training:
         self.states = settle_states(setting.plans, options, saved and saved["tasks"], world)
         self.steps = _plan_steps(setting, sharing.mix)
         self.budget = budget(options, [source.length for source in self.steps.sources], sharing.mix)
+        self.compiled = compiles(options, self.budget, setting.precision.device, world.size)
         self.encoders, self.networks = self._build(encoders, sharing.own_statistics)
         self.transfer = Transfer(setting.precision.device, options.channels_last)
         weights = [_loss_weight(plan, sharing) for plan in setting.plans]
@@ -135,6 +139,8 @@ class _Training:
         if setting.written:
             for name, state in self.states.items():
                 setting.written.write_json(f"tasks/{name}.json", state)
+        if saved is None or not saved["tally"]["finished"]:
+            self.setting = setting = self._with_workers(saved["tally"]["step"] if saved else 0)
         self.recorder = Recorder(setting, self.steps, self.networks, self.stepper, self.states, saved)
         self.tally = self.recorder.tally
 
@@ -156,7 +162,7 @@ class _Training:
         first, share = self.tally.step, self.budget.share(self.tally.step, self.tally.seconds)
         status = Status(first, self.budget.steps, self.setting.options.batch_size, share)
         on_gpu = self.setting.precision.device.type == "cuda"
-        stream = batches(self.steps, first, self.budget.steps, workers=self.setting.options.workers, pin=on_gpu)
+        stream = batches(self.steps, first, self.budget.steps, workers=count_of(self.setting.options), pin=on_gpu)
         bar = Bar(style, log)
         began = time.monotonic() - self.tally.seconds
         try:
@@ -202,6 +208,20 @@ class _Training:
 
     # --- before -----------------------------------------------------------------------------------------
 
+    def _with_workers(self, first: int) -> Setting:
+        """The setting with the number of loader processes that ``--workers auto`` comes to; noted in the run folder."""
+        setting, options = self.setting, self.setting.options
+        workers, reason = options.workers, "asked for"
+        if workers == "auto":
+            costs = measure(self.steps, first, self.networks, setting.precision, options.channels_last)
+            left = None if self.budget.steps is None else max(self.budget.steps - first, 0)
+            chosen = choose_workers(costs, setting.precision.device, local_processes(), left)
+            workers, reason = chosen.count, chosen.reason
+            log(f"workers: {workers}, as {reason}")
+        if setting.written:
+            setting.written.note({"workers": workers, "workers_reason": reason, "compiled": self.compiled})
+        return replace(setting, options=replace(options, workers=workers))
+
     def _newest_checkpoint(self) -> dict[str, Any] | None:
         saved = None
         with self.setting.world.together():
@@ -217,7 +237,7 @@ class _Training:
         if self.setting.world.size > 1:
             share_batch_statistics(networks, device)
         to_device([networks, *encoders.values()], device, options.channels_last)
-        if options.compile:
+        if self.compiled:
             for network in networks.values():
                 network.compile()
         return encoders, networks.train()
