@@ -31,34 +31,32 @@ def report_page(runs: Sequence[RunParts], page: Path) -> str:
     sheets = _sheets(runs, pictures)
     sections = result_sections(runs, pictures, page)
     curves, absent = training_charts(runs), missing_parts(runs)
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            contents=_contents(bool(curves), bool(sheets), sections, bool(absent)),
-            tones={run.letter: run_tone(run.letter) for run in runs} | {"": ""},
-            title=" · ".join(run.name for run in runs),
-            several=len(runs) > 1,
-            runs=[_card(run, len(runs) > 1) for run in runs],
-            faults=[
-                (run.letter if len(runs) > 1 else "", fault)
-                for run in runs
-                for fault in (*run.faults, *pictures.faults.get(run.letter, ()))
-            ],
-            curves=curves,
-            no_curves=[(run.letter, f"{run.name} has logged nothing") for run in runs if curves and not run.metrics],
-            sheets=sheets,
-            no_sheets=[
-                (run.letter, f"{run.name} has no sheet.png; it is drawn when a training ends")
-                for run in runs
-                if sheets and not (run.path / "sheet.png").exists()
-            ],
-            sections=sections,
-            absent=absent,
-            config=option_table([run.config for run in runs]),
-            environment=option_table([_facts(run.environment) for run in runs]),
-            version=__version__,
-        )
+    several = len(runs) > 1
+    template = environment().get_template("report.html")
+    return template.render(
+        contents=_contents(bool(curves), bool(sheets), sections, bool(absent)),
+        tones={run.letter: run_tone(run.letter) for run in runs} | {"": ""},
+        title=" · ".join(run.name for run in runs),
+        several=several,
+        runs=[_card(run, several) for run in runs],
+        faults=[
+            (run.letter if several else "", fault)
+            for run in runs
+            for fault in (*run.faults, *pictures.faults.get(run.letter, ()))
+        ],
+        curves=curves,
+        no_curves=[(run.letter, f"{run.name} has logged nothing") for run in runs if curves and not run.metrics],
+        sheets=sheets,
+        no_sheets=[
+            (run.letter, f"{run.name} has no sheet.png; it is drawn when a training ends")
+            for run in runs
+            if sheets and not (run.path / "sheet.png").exists()
+        ],
+        sections=sections,
+        absent=absent,
+        config=option_table([run.config for run in runs]),
+        environment=option_table([_facts(run.environment) for run in runs]),
+        version=__version__,
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import wave
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.io import wavfile
 
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.retrieval.protocol import Embedded, Moments
@@ -62,11 +62,7 @@ def retrieval_page(
 def wav(waveform: NDArray[np.float32], rate: int) -> bytes:
     """Mono sound, full scale ±1, as a WAV file of 16 bits."""
     buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((np.clip(waveform, -1, 1) * 32767).astype("<i2").tobytes())
+    wavfile.write(buffer, rate, (np.clip(waveform, -1, 1) * 32767).astype("<i2"))
     return buffer.getvalue()
 
 

@@ -10,7 +10,6 @@ features are stored divided by a power of two of the stage, so that float16 hold
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -184,7 +183,8 @@ def _compute(
     files: dict[str, NDArray[np.float16]] = {}
     scales: dict[str, float] = {}
     done = 0
-    for chunk in _chunks(count, max(1, BATCH // moments)):
+    size = max(1, BATCH // moments)
+    for chunk in (range(first, min(count, first + size)) for first in range(0, count, size)):
         batch = torch.from_numpy(np.concatenate([inputs(encoder, media, i, moments) for i in chunk])).to(device)
         for name, maps in encoder.stages(batch).items():
             rows = pooled(maps.float(), spec.pool, spec.numbers).cpu().numpy()
@@ -211,8 +211,3 @@ _LARGEST = 65000.0  # just below the largest float16
 def _scale(largest: float) -> float:
     """The power of two that brings the largest number of the first batch to at most 64: room for larger ones."""
     return 2.0 ** math.ceil(math.log2(largest / 64)) if largest > 0 else 1.0
-
-
-def _chunks(count: int, size: int) -> Iterator[Sequence[int]]:
-    for first in range(0, count, size):
-        yield range(first, min(count, first + size))

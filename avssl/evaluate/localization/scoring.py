@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context, ResultRow
@@ -294,42 +293,28 @@ def _extended_rows(
     name: str, scores: Scores, protocol: Protocol, context: Context, note: str, listed: int
 ) -> list[ResultRow]:
     """AP, max-F1 and LocAcc of an extended set; with doubtful negatives also without them."""
-    everything = np.ones(len(scores.items), bool)
+    positive = [not item.negative for item in scores.items]
+    cious = np.asarray(scores.cious[protocol.name])[:, 0]
+    sure = scores.sure.get(protocol.name, np.zeros(len(cious)))
+    table = np.stack([positive, cious, sure], axis=1).astype(np.float64)
+    clusters = np.asarray([item.cluster for item in scores.items])
     certain = np.asarray([not (item.negative and item.label) for item in scores.items])
-    rows = _extended_figures(name, scores, protocol, context, note, listed, everything, "")
-    if not certain.all():
-        more = f"{note}; without negatives of their own or the same class's sound".removeprefix("; ")
-        rows += _extended_figures(name, scores, protocol, context, more, listed, certain, "-certain")
-    return rows
-
-
-def _extended_figures(
-    name: str,
-    scores: Scores,
-    protocol: Protocol,
-    context: Context,
-    note: str,
-    listed: int,
-    chosen: NDArray[np.bool_],
-    ending: str,
-) -> list[ResultRow]:
-    positive = np.asarray([not item.negative for item in scores.items])[chosen]
-    cious = np.asarray(scores.cious[protocol.name])[:, 0][chosen]
-    sure = np.asarray(scores.sure.get(protocol.name, np.zeros(len(chosen))))[chosen]
-    clusters = [item.cluster for item, take in zip(scores.items, chosen, strict=True) if take]
     figures: dict[str, Callable[[Numbers], float]] = {
         "ap": lambda t: metrics.extended_ap(t[:, 0], t[:, 1], t[:, 2]),
         "max-f1": lambda t: metrics.extended_max_f1(t[:, 0], t[:, 1], t[:, 2]),
         "locacc": lambda t: metrics.success(t[t[:, 0] > 0, 1]) if t[:, 0].any() else float("nan"),
     }
-    together = np.stack([positive, cious, sure], axis=1).astype(np.float64)
-    about: dict[str, Any] = {
-        "note": note, "protocol": protocol.name, "listed": listed, "empty_truth": scores.empty
-    }  # fmt: skip
+    about: dict[str, Any] = {"protocol": protocol.name, "listed": listed, "empty_truth": scores.empty}
     draws = min(context.draws, 200)  # each draw walks the whole set at every bar
+    parts = [(np.ones(len(table), bool), "", note)]
+    if not certain.all():
+        more = f"{note}; without negatives of their own or the same class's sound".removeprefix("; ")
+        parts.append((certain, "-certain", more))
     return [
         context.clustered_row(
-            name, f"{metric}/{protocol.name}{ending}", together, clusters, statistic, draws=draws, **about
+            name, f"{metric}/{protocol.name}{ending}", table[chosen], clusters[chosen].tolist(), statistic,
+            draws=draws, note=words, **about,
         )
+        for chosen, ending, words in parts
         for metric, statistic in figures.items()
-    ]
+    ]  # fmt: skip

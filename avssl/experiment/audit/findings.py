@@ -46,6 +46,11 @@ class Finding:
     note: str = ""
     unguarded: tuple[float, float, float] | None = None
 
+    @classmethod
+    def counted(cls, name: str, share: float, verdict: Verdict, section: Section, n: int, note: str) -> Finding:
+        """A share that was counted, not sampled: exact, and by chance there would be none."""
+        return cls(name, share, share, share, 0.0, verdict, section, n, note)
+
     def as_json(self) -> dict[str, Any]:
         """As JSON values; NaN is null."""
         found = asdict(self)

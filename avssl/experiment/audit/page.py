@@ -42,23 +42,20 @@ def html(audit: Audit) -> str:
         for key, title in SECTIONS.items()
         if (rows := of(audit, key))
     ]
-    return (
-        environment()
-        .get_template("audit.html")
-        .render(
-            title=f"Audit of {audit.data}",
-            test=audit.test,
-            verdict=verdict(audit),
-            facts=facts(audit),
-            sections=sections,
-            groups=[_together(one, audit.summary.root) for one in audit.found.groups],
-            likely=[_together(one, audit.summary.root) for one in audit.found.warnings],
-            makes=audit.makes,
-            notes=audit.notes,
-            seed=audit.seed,
-            seconds=round(audit.seconds),
-            version=__version__,
-        )
+    template = environment().get_template("audit.html")
+    return template.render(
+        title=f"Audit of {audit.data}",
+        test=audit.test,
+        verdict=verdict(audit),
+        facts=facts(audit),
+        sections=sections,
+        groups=[_together(one, audit.summary.root) for one in audit.found.groups],
+        likely=[_together(one, audit.summary.root) for one in audit.found.warnings],
+        makes=audit.makes,
+        notes=audit.notes,
+        seed=audit.seed,
+        seconds=round(audit.seconds),
+        version=__version__,
     )
 
 

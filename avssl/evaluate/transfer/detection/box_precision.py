@@ -259,29 +259,22 @@ _ALL_SIZES = 1e10  # pycocotools' upper end of "all"
 def _as_coco(number: int, true: Truth) -> list[dict[str, Any]]:
     """An ignored object that is no crowd is given an area outside of all: the one way that COCOeval leaves open."""
     found = []
-    for (x0, y0, x1, y1), label, ignored, crowd in zip(
-        true.boxes.tolist(), true.labels.tolist(), true.ignored, true.crowd, strict=True
-    ):
-        area = 2 * _ALL_SIZES if ignored and not crowd else (x1 - x0) * (y1 - y0)
-        box = [x0, y0, x1 - x0, y1 - y0]
-        found.append(
-            {"image_id": number, "category_id": label, "bbox": box, "area": area, "iscrowd": int(crowd)},
-        )
+    rows = zip(true.boxes.tolist(), true.labels.tolist(), true.ignored, true.crowd, strict=True)
+    for box, label, ignored, crowd in rows:
+        one = _annotation(number, box, label) | {"iscrowd": int(crowd)}
+        found.append(one | ({"area": 2 * _ALL_SIZES} if ignored and not crowd else {}))
     return found
 
 
 def _as_results(number: int, own: Detections) -> list[dict[str, Any]]:
     rows = zip(own.boxes.tolist(), own.labels.tolist(), own.scores.tolist(), strict=True)
-    return [
-        {
-            "image_id": number,
-            "category_id": label,
-            "bbox": [x0, y0, x1 - x0, y1 - y0],
-            "area": (x1 - x0) * (y1 - y0),
-            "score": score,
-        }
-        for (x0, y0, x1, y1), label, score in rows
-    ]
+    return [_annotation(number, box, label) | {"score": score} for box, label, score in rows]
+
+
+def _annotation(number: int, box: Sequence[float], label: int) -> dict[str, Any]:
+    x0, y0, x1, y1 = box
+    area = (x1 - x0) * (y1 - y0)
+    return {"image_id": number, "category_id": label, "bbox": [x0, y0, x1 - x0, y1 - y0], "area": area}
 
 
 def _areas(matched: Matched, weights: ArrayLike | None, area: Callable[[Counts, Counts, Counts], Floats]) -> Floats:
