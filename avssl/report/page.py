@@ -14,7 +14,7 @@ from avssl.evaluate.core.charts import svg_of
 from avssl.evaluate.core.result_charts import run_tone
 from avssl.report.option_tables import option_table
 from avssl.report.run_parts import RunParts
-from avssl.report.sections import CaptionedPicture, Pictures, Section, missing_parts, result_sections
+from avssl.report.sections import Pictures, Section, missing_parts, result_sections
 from avssl.report.tables import figure_text
 from avssl.report.training_charts import training_charts
 from avssl.version import __version__
@@ -28,7 +28,8 @@ def report_page(runs: Sequence[RunParts], page: Path) -> str:
         page: where it will lie: links to what lies beside a run (a film, a page that plays sounds) lead from there.
     """
     pictures = Pictures(len(runs) > 1)
-    sheets = _sheets(runs, pictures)
+    drawn = [(run, run.path / "sheet.png") for run in runs if (run.path / "sheet.png").exists()]
+    sheets = [one for run, path in drawn for one in pictures.show(run, path, f"sheet of {run.name}")]
     sections = result_sections(runs, pictures, page)
     curves, absent = training_charts(runs), missing_parts(runs)
     several = len(runs) > 1
@@ -72,11 +73,6 @@ def environment() -> Environment:
     )
     found.filters["svg"] = lambda chart: Markup(svg_of(chart))
     return found
-
-
-def _sheets(runs: Sequence[RunParts], pictures: Pictures) -> list[CaptionedPicture]:
-    there = [run for run in runs if (run.path / "sheet.png").exists()]
-    return [one for run in there for one in pictures.show(run, run.path / "sheet.png", f"sheet of {run.name}")]
 
 
 def _contents(curves: bool, sheets: bool, sections: Sequence[Section], absent: bool) -> list[tuple[str, str]]:

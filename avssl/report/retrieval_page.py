@@ -52,7 +52,10 @@ def retrieval_page(
         (heading, [_row(media, moments, int(q), scores[q], found, used) for q in chosen])
         for heading, scores in (("From a picture to sounds", likeness), ("From a sound to pictures", likeness.T))
     ]
-    sounds = {str(k): _data("audio/wav", wav(_sound(media, moments, k), RATE)) for k in sorted(used)}
+    sounds = {}
+    for k in sorted(used):
+        waveform = media.audio(moments.items[k], moments.seconds[k] - SECONDS / 2, SECONDS, RATE)
+        sounds[str(k)] = _data("audio/wav", wav(waveform, RATE))
     template = environment().get_template("retrieval.html")
     return template.render(
         title=title, sections=sections, table=bar_table([("", rows)]), sounds=sounds, version=__version__
@@ -95,10 +98,6 @@ def _card(media: Media, moments: Moments, k: int, relation: str, rank: str) -> d
         "frame": _data("image/jpeg", _jpeg(media.frames(moments.items[k], [moments.seconds[k]])[0])),
         "sound": k,
     }
-
-
-def _sound(media: Media, moments: Moments, k: int) -> NDArray[np.float32]:
-    return media.audio(moments.items[k], moments.seconds[k] - SECONDS / 2, SECONDS, RATE)
 
 
 def _jpeg(frame: NDArray[np.uint8]) -> bytes:

@@ -69,7 +69,8 @@ def clip_path(out: Path, split: str, index: int) -> Path:
 def _generate(out: Path, settings: Settings, workers: int, on_progress: Progress) -> None:
     _claim(out, settings)
     names = [(split, index) for split in SPLITS for index in range(settings.count(split))]
-    missing = [name for name in names if not _is_made(out, name)]
+    paths = {name: clip_path(out, *name) for name in names}
+    missing = [name for name, path in paths.items() if not (path.exists() and path.with_suffix(".json").exists())]
     done = len(names) - len(missing)
     on_progress(done, len(names))
     portion = max(1, min(_PORTION, len(missing) // (4 * workers)))
@@ -100,11 +101,6 @@ def _make(out: Path, settings: Settings, names: list[Name]) -> int:
         write_whole(path.with_suffix(".json"), truth_bytes(clip.truth))
         progressed()
     return len(names)
-
-
-def _is_made(out: Path, name: Name) -> bool:
-    path = clip_path(out, *name)
-    return path.exists() and path.with_suffix(".json").exists()
 
 
 def _claim(out: Path, settings: Settings) -> None:

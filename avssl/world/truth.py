@@ -19,7 +19,7 @@ a fall from half the picture's height.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ def visible_kinds(truth: Truth, time: float) -> set[str]:
 
 def sounding_kinds(truth: Truth, start: float, end: float) -> set[str]:
     """Kinds heard for at least 50 ms between ``start`` and ``end`` seconds, off-screen ones too."""
-    return {str(one["kind"]) for one in _everything(truth) if _heard_seconds(one, start, end) >= AUDIBLE_SECONDS}
+    everything = (*truth["objects"], *truth["offscreen"])
+    return {str(one["kind"]) for one in everything if _heard_seconds(one, start, end) >= AUDIBLE_SECONDS}
 
 
 def audible(truth: Truth, start: float, end: float) -> bool:
@@ -88,11 +89,6 @@ def read_truth(path: Path | str) -> dict[str, Any]:
 def truth_bytes(truth: Truth) -> bytes:
     """A truth as it is written: sorted keys, no spaces; equal truths have equal bytes."""
     return json.dumps(truth, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-
-
-def _everything(truth: Truth) -> Iterator[Mapping[str, Any]]:
-    yield from truth["objects"]
-    yield from truth["offscreen"]
 
 
 def _heard_seconds(one: Mapping[str, Any], start: float, end: float) -> float:

@@ -175,6 +175,11 @@ def stem_of(name: str) -> str:
     return pure.stem if pure.suffix.lower() in SUFFIXES else pure.name
 
 
+def clip_of(path: str) -> str:
+    """The clip that a path or a name means: without folders and suffix, in the one spelling of :func:`clip_name`."""
+    return clip_name(stem_of(path))
+
+
 def clip_name(name: str) -> str:
     """A VGG-Sound clip by one name: ``ID_000032`` and ``ID_32000_42000`` are the same clip."""
     parts = name[_YOUTUBE:].split("_")
@@ -260,7 +265,7 @@ def _written(record: Any) -> tuple[str, str]:
     written = record.get("file", record.get("image", "")) if isinstance(record, dict) else ""
     name = str(written).strip().replace("\\", "/")
     folder = str(PurePosixPath(name).parent)
-    return ("" if folder == "." else folder), clip_name(stem_of(name))
+    return ("" if folder == "." else folder), clip_of(name)
 
 
 def _in_folder(item: Item, folder: str) -> Item:
@@ -327,7 +332,7 @@ def _named_apart(items: list[Item]) -> list[Item]:
 
 def _only(items: Sequence[Item], entries: Sequence[str], wanted: str) -> tuple[list[Item], tuple[str, ...]]:
     """The items that a list names, and what of it is not annotated."""
-    index = ByName([item.name for item in items], lambda name: clip_name(stem_of(name)))
+    index = ByName([item.name for item in items], clip_of)
     kept: list[Item] = []
     lost: list[str] = []
     for entry in entries:

@@ -95,7 +95,8 @@ def score_predictions(
         scores.empty += not metrics.area(truth) and not item.negative
         for protocol in protocols:
             value = metrics.ciou(predictions(item, protocol), truth)
-            scores.cious.setdefault(protocol.name, []).append(_threshold_row(protocol, value))
+            count = len(ACL_BARS) if protocol.rule == "best-absolute" else 1
+            scores.cious.setdefault(protocol.name, []).append(np.full(count, value))
     return scores
 
 
@@ -217,10 +218,6 @@ def _inside(raw: Map, truth: Numbers, protocol: Protocol) -> float | None:
     if np.isclose(within, without, rtol=1e-9, atol=1e-12):
         return 0.5
     return float(within > without)
-
-
-def _threshold_row(protocol: Protocol, value: float) -> Numbers:
-    return np.full(len(ACL_BARS) if protocol.rule == "best-absolute" else 1, value)
 
 
 def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, context: Context, note: str) -> list[ResultRow]:

@@ -120,7 +120,9 @@ class World:
         self.moments = draw_moments(media, model.seconds, seed, per_clip)
         self.several = [moment for moment in self.moments if moment.scene == "several"]
         self._frames = [media.frames(m.clip, [m.seconds])[0] for m in self.moments]
-        self._sounds = [self._sound(m) for m in self.moments]
+        self._sounds = [
+            media.audio(m.clip, m.seconds - self.seconds / 2, self.seconds, self.rate) for m in self.moments
+        ]
         self._place = {m.name: i for i, m in enumerate(self.moments)}
         self._by_kind: dict[str, list[int]] = {}
         for i, moment in enumerate(self.moments):
@@ -156,9 +158,6 @@ class World:
         """A stretch of silence for each moment."""
         count = round(self.seconds * self.rate)
         return [silence(what, generator(self.seed, m.name, what), count, self.rate) for m in moments]
-
-    def _sound(self, moment: Moment) -> Wave:
-        return self.media.audio(moment.clip, moment.seconds - self.seconds / 2, self.seconds, self.rate)
 
 
 def threshold_of(media: Media, model: MapMaker, seed: int, per_clip: int = 3) -> float:

@@ -84,7 +84,9 @@ def draw_grid(
     sheet = Image.new("RGB", (size[0], size[1]), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, 10), title, INK, large)
-    pen.text((_MARGIN, 35), _legend(labels is not None), PALE, tiny)
+    legend = "The query, and what is nearest to it in the features of each encoder, in order; each from another source."
+    legend += "" if labels is None else " Green: of the query's label."
+    pen.text((_MARGIN, 35), legend, PALE, tiny)
     for number, query in enumerate(queries):
         left = _MARGIN + (number % across) * (width + _MARGIN)
         top = _TITLE + (number // across) * height
@@ -106,11 +108,6 @@ def draw_grid(
                     pen.text((x, y + near.height), fitted(labels[place], tiny, CELL), PALE, tiny)
                 sheet.paste(near, (x, y))
     save_png(sheet, path)
-
-
-def _legend(labelled: bool) -> str:
-    text = "The query, and what is nearest to it in the features of each encoder, in order; each from another source."
-    return f"{text} Green: of the query's label." if labelled else text
 
 
 def thumbnails(query_items: QueryItems, chosen: Sequence[int], encoder: Encoder) -> dict[int, Image.Image]:

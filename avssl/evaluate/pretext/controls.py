@@ -195,7 +195,8 @@ def _learned(trained: ResultRow) -> str:
     few = _few(trained)
     name = trained.metric.capitalize() if trained.seen else f"Held-out {trained.metric}"
     interval = f"{trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%})"
-    on = f" on {'only ' if few else ''}{_count(trained.clusters)}" if trained.clusters else ""
+    sources = f"{trained.clusters} source{'' if trained.clusters == 1 else 's'}"
+    on = f" on {'only ' if few else ''}{sources}" if trained.clusters else ""
     known, hedge = "is above chance" if _beats_chance(trained) else "is NOT above chance", ""
     if few and _beats_chance(trained):
         known, hedge = "seems to be above chance", ": with so few sources a hint, not a proof"
@@ -240,7 +241,3 @@ def _could_show(control: ResultRow, trained: ResultRow) -> bool:
 
 _SLIGHT = 0.05
 """A leak of so many points is none that matters: a network that learned little must not ask more of its controls."""
-
-
-def _count(sources: int) -> str:
-    return f"{sources} source{'' if sources == 1 else 's'}"

@@ -78,6 +78,7 @@ def fine_tune_rows(
     """
     rows: list[ResultRow] = []
     for count in choices.labels:
+        labels = "all labels" if count == 0 else f"{count} a class"
         divisions = [_few(division, data, count, context.seed) for division in data.divisions]
         found: dict[str, list[Scores]] = {name: [] for name in starts}
         for seed in range(context.seed, context.seed + choices.seeds):
@@ -87,7 +88,7 @@ def fine_tune_rows(
                     predicted, chosen = _evaluated(start, data, division, views, choices, seed, device)
                     scores.append(predicted)
                     value = metric_value(predicted, data.targets[division.test], data.single)
-                    log(f"{name}, {_of(count)}, seed {seed}, {division.name}: {value:.3f} ({chosen})")
+                    log(f"{name}, {labels}, seed {seed}, {division.name}: {value:.3f} ({chosen})")
                 found[name].append(np.concatenate(scores))
         rows += _rows(found, data, count, context)
     return rows + majority_rows(data, context)
@@ -187,10 +188,6 @@ def _loss(logits: Tensor, truth: Tensor, single: bool) -> Tensor:
         return nn.functional.cross_entropy(logits, truth.argmax(1))
     each = nn.functional.binary_cross_entropy_with_logits(logits, (truth > 0).float(), reduction="none")
     return (each * (truth >= 0)).mean()
-
-
-def _of(count: int) -> str:
-    return "all labels" if count == 0 else f"{count} a class"
 
 
 def _rows(found: Mapping[str, Sequence[Scores]], data: Labelled, count: int, context: Context) -> list[ResultRow]:

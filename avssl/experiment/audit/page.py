@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from avssl.experiment.audit.findings import Audit, Finding, Verdict, chance_text, figure, per_cent
@@ -37,11 +36,11 @@ _LISTED = 12
 
 def html(audit: Audit) -> str:
     """The page, self-contained."""
-    sections = [
-        {"key": key, "title": title, "word": WORDS[key], "lead": LEADS[key], "group": _group(rows)}
-        for key, title in SECTIONS.items()
-        if (rows := of(audit, key))
-    ]
+    sections = []
+    for key, title in SECTIONS.items():
+        if rows := of(audit, key):
+            group = Group("", "", "", "0 %", "100 %", [_cell(row) for row in rows])
+            sections.append({"key": key, "title": title, "word": WORDS[key], "lead": LEADS[key], "group": group})
     template = environment().get_template("audit.html")
     return template.render(
         title=f"Audit of {audit.data}",
@@ -87,10 +86,6 @@ def as_json(audit: Audit) -> dict[str, Any]:
 def _together(found: Likeness, root: str) -> tuple[str, list[str], int]:
     """Why, the first files within the data's folder, and how many there are."""
     return found.words, [relative(path, root) for path in found.paths[:_LISTED]], len(found.paths)
-
-
-def _group(rows: Sequence[Finding]) -> Group:
-    return Group("", "", "", "0 %", "100 %", [_cell(row) for row in rows])
 
 
 def _cell(row: Finding) -> Cell:

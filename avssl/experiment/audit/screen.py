@@ -15,7 +15,7 @@ SECTIONS = {
     "planted": "Planted leaks",
 }
 """Section → its title."""
-_NAME, _FIGURE, _CHANCE, _VERDICT = 42, 16, 8, 9
+_NAME, _FIGURE, _CHANCE = 42, 16, 8
 _FILES = 3
 _SILENT = ("ok", "caught", "too few")
 _LEADS = {
@@ -58,7 +58,9 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
     found.append(("sources", f"{audit.sources}, found by {audit.found.mode}"))
     found += [("", line) for line in audit.found.lines()]
     found.append(("duplicates", f"{audit.duplicates} of {audit.items} items are byte-identical copies of another"))
-    found.append(("files", "; ".join(f"{count} × {words}" for words, count in audit.makes[:_FILES]) + _more(audit)))
+    files = [f"{count} × {words}" for words, count in audit.makes[:_FILES]]
+    files += [f"{len(audit.makes) - _FILES} more kinds"] if len(audit.makes) > _FILES else []
+    found.append(("files", "; ".join(files)))
     best = sorted(audit.identity, key=lambda row: -row.low)[:3]
     if best and best[0].low > best[0].chance:
         cues = ", ".join(f"{row.name.partition(' →')[0]} ({figure(row.value, row.low, row.high)})" for row in best)
@@ -133,11 +135,6 @@ def _wrapped(text: str, first: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     ) or [first.rstrip()]
-
-
-def _more(audit: Audit) -> str:
-    rest = len(audit.makes) - _FILES
-    return f"; {rest} more kinds" if rest > 0 else ""
 
 
 def _number(count: int, word: str) -> str:

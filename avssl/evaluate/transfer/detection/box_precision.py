@@ -234,7 +234,11 @@ def coco_evaluation(detections: Sequence[Detections], truths: Sequence[Truth], c
     pictures = [{"id": number} for number in range(1, len(detections) + 1)]
     categories = [{"id": k, "name": str(k)} for k in range(classes)]
     objects = [one for number, true in enumerate(truths, 1) for one in _as_coco(number, true)]
-    results = [one for number, own in enumerate(detections, 1) for one in _as_results(number, own)]
+    results = [
+        _annotation(number, box, label) | {"score": score}
+        for number, own in enumerate(detections, 1)
+        for box, label, score in zip(own.boxes.tolist(), own.labels.tolist(), own.scores.tolist(), strict=True)
+    ]
     for number, one in enumerate(objects, 1):
         one["id"] = number  # 0 would read as "not matched"
     for number, one in enumerate(results, 1):
@@ -264,11 +268,6 @@ def _as_coco(number: int, true: Truth) -> list[dict[str, Any]]:
         one = _annotation(number, box, label) | {"iscrowd": int(crowd)}
         found.append(one | ({"area": 2 * _ALL_SIZES} if ignored and not crowd else {}))
     return found
-
-
-def _as_results(number: int, own: Detections) -> list[dict[str, Any]]:
-    rows = zip(own.boxes.tolist(), own.labels.tolist(), own.scores.tolist(), strict=True)
-    return [_annotation(number, box, label) | {"score": score} for box, label, score in rows]
 
 
 def _annotation(number: int, box: Sequence[float], label: int) -> dict[str, Any]:

@@ -41,7 +41,9 @@ def detection_rows(found: DetectionRuns, test: BoxSet, seen: Sequence[bool], con
         seen: of each class, whether there is one to learn from.
     """
     truths = test.truths
-    weights = _draws(len(truths), context)
+    # How often each picture counts: first once, which gives the figure itself, then as often as each draw has it.
+    drawn = resample(len(truths), context.draws, context.seed)
+    weights = np.concatenate([np.ones((1, len(truths)), np.int64), drawn])
     blind = _figures(found.blind, truths, len(test.classes), weights)
     sizes: dict[str, Any] = {
         "n": int(sum((~truth.ignored).sum() for truth in truths)),
@@ -90,12 +92,6 @@ def _mean_of_those_there(values: Floats) -> Floats:
     there = ~np.isnan(values)
     sums, counts = np.where(there, values, 0).sum(0), there.sum(0)
     return np.asarray(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
-
-
-def _draws(pictures: int, context: Context) -> NDArray[np.int64]:
-    """How often each picture counts: first once, then as often as each draw has it. (1 + draws, pictures)"""
-    # The first row is the figure itself, so that it is computed as its draws are.
-    return np.concatenate([np.ones((1, pictures), np.int64), resample(pictures, context.draws, context.seed)])
 
 
 def _there(truths: Sequence[Truth], label: int) -> bool:

@@ -83,7 +83,7 @@ def evaluate_normals(
     """
     blind = blind_normals(train)
     without = {
-        "constant": _tallied(test, lambda one: _spread(blind.constant, one)),
+        "constant": _tallied(test, lambda one: np.broadcast_to(blind.constant[:, None, None], one.normals.shape)),
         "mean-map": _tallied(test, lambda one: _scaled(blind.mean_map, one.valid.shape)),
     }
     found: dict[str, list[Floats]] = {name: [] for name in starts}
@@ -219,10 +219,6 @@ def _shown(one: NormalPicture, size: tuple[int, int], mirrored: bool) -> tuple[T
         normals = normals[:, :, ::-1] * np.array([-1, 1, 1], np.float32)[:, None, None]
     parts = [torch.from_numpy(np.ascontiguousarray(part)) for part in (picture, normals, valid)]
     return parts[0], parts[1], parts[2]
-
-
-def _spread(normal: NDArray[np.float32], one: NormalPicture) -> NDArray[np.float32]:
-    return np.broadcast_to(normal[:, None, None], one.normals.shape)
 
 
 def _scaled(mean_map: NDArray[np.float32], size: Sequence[int]) -> NDArray[np.float32]:

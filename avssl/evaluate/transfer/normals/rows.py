@@ -6,7 +6,6 @@ of each place; chance is the better of the two. Intervals: bootstrap over pictur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +34,10 @@ def normal_rows(tallies: NormalTallies, test: NormalSet, context: Context) -> li
     there is a row START/seedN each.
     """
     blind = {f"blind/{name}": _figures(rows, context) for name, rows in tallies.blind.items()}
-    chance = {metric: _better(metric, [values[metric][0] for values in blind.values()]) for metric in METRICS}
+    chance = {}
+    for metric in METRICS:
+        better = max if metric.startswith("within") else min  # of angles less is better
+        chance[metric] = better(values[metric][0] for values in blind.values())
     some = next(iter(tallies.blind.values()))
     context = replace(context, unit="picture")
     sizes: dict[str, Any] = {
@@ -60,7 +62,3 @@ def _figures(rows: Floats, context: Context) -> dict[str, tuple[float, Floats]]:
 
 def _bounds(metric: str) -> Bounds:
     return SHARE if metric.startswith("within") else (0.0, 180.0)
-
-
-def _better(metric: str, values: Sequence[float]) -> float:
-    return max(values) if metric.startswith("within") else min(values)
