@@ -34,7 +34,7 @@ def test_no_map_becomes_larger_than_the_limit_or_than_it_was(size):
     rows, columns = grid(channels, height, width)
     assert 1 <= rows <= height
     assert 1 <= columns <= width
-    assert channels * rows * columns <= max(features.NUMBERS, channels)
+    assert channels * rows * columns <= max(features.MOST_FEATURES, channels)
 
 
 def test_pooling_keeps_the_largest_of_each_cell():
