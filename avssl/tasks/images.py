@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -58,9 +57,10 @@ class ClassTask(PictureTask):
 
     loss_measure: ClassVar[str] = "class_loss"
 
-    @abstractmethod
     def logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N, classes) of a batch."""
+        """(N, classes) of a batch: what the network gives for its frames, unless a task says otherwise."""
+        scores: Tensor = network(batch["frames"])
+        return scores
 
     @property
     def smoothing(self) -> float:

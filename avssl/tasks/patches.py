@@ -59,6 +59,7 @@ def draw_colours(rng: np.random.Generator, count: int, kind: Colours) -> NDArray
 def draw_noise(rng: np.random.Generator, colours: NDArray[np.float32], side: int) -> NDArray[np.int8]:
     """Noise (P, 3, side, side) for the channels that these matrices put to 0; 0 in the others."""
     noise = rng.integers(-127, 128, size=(len(colours), 3, side, side), dtype=np.int8)
+    # Channels that a matrix keeps have a row that is not 0.
     noise[np.abs(colours).sum(2) > 0] = 0
     return noise
 

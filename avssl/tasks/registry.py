@@ -112,6 +112,7 @@ def _import_file(name: str, path: Path) -> None:
     """
     if not path.is_file():
         raise UserError(f"AVSSL_TASKS names {path}, and there is no such file")
+    # At the end of the path: no file of a user takes the place of an installed module.
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     try:

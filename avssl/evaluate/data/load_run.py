@@ -124,12 +124,8 @@ def run_tasks(path: str | Path) -> list[Task]:
     """
     folder = Path(path)
     whole = read_config(folder)
-    several = whole.get("tasks") if whole["task"] == "multi-task" else [whole["task"]]
-    if not isinstance(several, list) or not several:
-        raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no tasks")
-    names = several
     found: list[Task] = []
-    for name in names:
+    for name in whole["tasks"] if whole["task"] == "multi-task" else [whole["task"]]:
         task = _task(folder, config_of_task(whole, folder, str(name)))
         task.before = tuple(found)
         found.append(task)

@@ -63,6 +63,7 @@ class AVCorrespondence(Task):
             raise UserError("a negative is the sound of another source: give videos of two sources at least")
         front_end = FrontEnd(self._front_end())
         count = min(128, len(media))
+        # Epoch -1: of no training puzzle. Mean and deviation of so many spectrograms stay much the same with more.
         sounds = [draw_pair(media, Key(seed, -1, i), self._rule()).sound.sound for i in range(count)]
         cells = front_end.raw(torch.from_numpy(np.stack(sounds)))
         self._statistics = {"mean": float(cells.mean()), "std": float(cells.std())}
@@ -89,6 +90,7 @@ class AVCorrespondence(Task):
         saturation = 1.0
         masks = (0.0, 0.0, 0.0, 0.0)
         if self.training:
+            # What is drawn in which order is part of what a seed means: a new draw comes last.
             crop = self._cropping.place(rng, height, width)
             brightness = float(rng.uniform(-options.brightness, options.brightness))
             saturation = float(rng.uniform(1 - options.saturation, 1 + options.saturation))
@@ -171,6 +173,7 @@ class AVCorrespondence(Task):
             accuracy = ((logits > 0) == (label > 0)).float().mean()
             return Losses(loss, {"accuracy": accuracy.detach(), "binary_loss": loss.detach()})
         vision, audio = network.embed(batch)
+        # The sounds of silence, which belong to no picture, come behind the others.
         audio, silent = audio[: len(vision)], audio[len(vision) :]
         vision, audio = gather_with_gradient(vision), gather_with_gradient(audio)
         same_source = _same_source(gather_with_gradient(batch["sources"]))

@@ -148,6 +148,7 @@ class Colorization(PictureTask):
     def chance_loss(self) -> float | None:
         if not self._statistics:
             return None
+        # The squared error is a share of that of the mean colour, whose own is 1.
         regression = 0.0 if self.options.target == "classification" else 1.0
         return regression + float(self._statistics.get("constant_cross_entropy", 0.0))
 
@@ -265,6 +266,7 @@ class Colorization(PictureTask):
         count = enough_for_statistics(media)
         colours = []
         for first in range(0, count, 64):
+            # Epoch -1: of no training puzzle.
             keys = [Key(seed, -1, index) for index in range(first, min(first + 64, count))]
             _, ab, coloured = plain._look(plain.collate([plain.draw(media, key) for key in keys]))
             colours.append(ab[coloured[:, 0, 0] > 0].movedim(1, -1).reshape(-1, 2))

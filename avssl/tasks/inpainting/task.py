@@ -46,6 +46,7 @@ class Inpainting(PictureTask):
         """Mean colour of the training pictures, and how far the holes' pixels are from what is fed there."""
         plain = self.held_out()
         count = enough_for_statistics(media)
+        # Epoch -1: of no training puzzle.
         pictures = [plain._picture(media, Key(seed, -1, index)).pixels for index in range(count)]
         self._mean = tuple(float(m) for m in np.mean([p.mean((1, 2)) for p in pictures], axis=0))  # type: ignore[assignment]
         plain = self.held_out()  # a copy made before the mean was known would fill the holes without it
@@ -122,6 +123,7 @@ class Inpainting(PictureTask):
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
         predicted = network(batch["filled"], batch["hole"]).clamp(0, 1)
+        # What is known of the picture is not predicted: only the hole is.
         pasted = torch.where(batch["hole"].bool(), predicted, batch["filled"].float() / 255)
         return Answers(pasted, batch["frames"].float() / 255)
 

@@ -81,6 +81,7 @@ class Jigsaw(PatchTask):
         moved = 0 if colour == "project" else options.channel_jitter
         patches, corners = cut_tiles(rng, square, replace(self.options.rule(), channel_jitter=moved))
         colours = draw_colours(rng, len(patches), colour)
+        # Held out each picture counts once.
         count = min(options.puzzles, options.permutations) if self.training else 1
         labels = rng.choice(options.permutations, size=count, replace=False)
         chosen = self.permutations[labels]

@@ -90,6 +90,7 @@ class RelativePosition(PatchTask):
         if not self.training:
             grid = lay_grid(rng, height, width, rule)
             pairs = neighbour_pairs(grid.rows, grid.columns)
+            # The class first: pairs of one class may be more than of another, and classes are to be even.
             label = int(rng.integers(len(NEIGHBOURS)))
             of_class = pairs[pairs[:, 2] == label]
             first, second, _ = of_class[rng.integers(len(of_class))]

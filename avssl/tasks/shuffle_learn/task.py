@@ -176,6 +176,7 @@ class ShuffleLearn(PictureTask):
         """
         options = self.options
         best: tuple[NDArray[np.float64], list[NDArray[np.uint8]], float] | None = None
+        # Each attempt has draws of its own, so that one more try does not change the others.
         for attempt in range(_TRIES if options.look_alike else 1):
             times = draw_five(media, item, rule, generator(*key, "times", attempt))
             frames = media.frames(item, times.tolist())
