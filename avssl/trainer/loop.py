@@ -77,16 +77,20 @@ def fit(
         progress = "none"
     setting = Setting(plans, options, run, world, choose_precision(options.precision, device))
     with own_random_state(), each_bad_file_once(), watch_signals() as watch, world.ending_with_others():
-        training = _Training(setting, sharing or Sharing(), encoders, save_encoder)
-        if training.tally.finished:
-            log(f"{run.path if run else 'this run'} is finished: nothing is left to train")
-        else:
-            training.go(progress, watch)
-        result = training.result()
-        (number,) = world.greatest(watch.number)
-        if number:  # it came during the last step
-            raise Stopped(int(number))
-        return result
+        return _fit(_Training(setting, sharing or Sharing(), encoders, save_encoder), progress, watch)
+
+
+def _fit(training: _Training, progress: Style, watch: Watch) -> FitResult:
+    setting = training.setting
+    if training.tally.finished:
+        log(f"{setting.run.path if setting.run else 'this run'} is finished: nothing is left to train")
+    else:
+        training.go(progress, watch)
+    result = training.result()
+    (number,) = setting.world.greatest(watch.number)
+    if number:  # it came during the last step
+        raise Stopped(int(number))
+    return result
 
 
 class _News(NamedTuple):
