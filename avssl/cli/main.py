@@ -62,9 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show × must not end a training
             stream.reconfigure(errors="backslashreplace")
     print_lines()
-    if (
-        processes() > 1
-    ):  # torch's gradient averaging warns, in each process, of a search that heads of several tasks need
+    if processes() > 1:  # else each warns of a search for unused weights, which heads of several tasks need
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         _dispatch(words)

@@ -183,7 +183,7 @@ def _attempt(store: Store, rank: int, size: int) -> str:
 
 
 def _leave() -> None:
-    """End the groups and their threads: the others notice; and threads that still run may abort the interpreter's exit."""
+    """End the groups: the others notice. Threads of a group that still run may abort the interpreter when it exits."""
     if dist.is_initialized():
         dist.destroy_process_group()
     _groups.clear()
