@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CONFIG = "small/av-correspondence-ave.yaml"
 
@@ -49,6 +50,7 @@ def child(loop: str, steps: int) -> None:
     from avssl.system.cpu import keep_freed_memory
     from avssl.trainer.loop import fit
     from avssl.trainer.plan import TaskPlan
+    from avssl.trainer.stepper import Stepper
 
     keep_freed_memory()  # of both alike
     task = task_of(CONFIG)
@@ -66,15 +68,15 @@ def child(loop: str, steps: int) -> None:
             one.step()
             mark()
     else:
-        loss = task.loss
+        take = Stepper.step
 
-        def marked(*arguments: object) -> object:  # a step from one loss to the next, all that is between them in it
+        def marked(*arguments: Any) -> Any:  # from the end of one step to that of the next, all that is between in it
+            outcome = take(*arguments)
             mark()
-            return loss(*arguments)
+            return outcome
 
-        task.loss = marked  # type: ignore[method-assign, assignment]
+        Stepper.step = marked  # type: ignore[method-assign]
         fit([TaskPlan(task, media)], options, progress="none")
-        marks = marks[-steps:]  # the first are those of the measurement that chooses the number of workers
     first, last = marks[min(warm, steps - 2)], marks[-1]
     count = len(marks) - 1 - min(warm, steps - 2)
     print(json.dumps([(b - a) / count for a, b in zip(first, last, strict=True)] + [options.batch_size]))

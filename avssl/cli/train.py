@@ -10,7 +10,7 @@ from avssl.cli.command import Command
 from avssl.cli.tasks import split_task
 from avssl.experiment.data import DataOptions
 from avssl.experiment.options import MULTI_TASK, ControlOptions, MultiTaskOptions
-from avssl.experiment.settle import BUDGET, FolderOptions
+from avssl.experiment.settle import BUDGET, DryOptions, FolderOptions
 from avssl.experiment.train import train
 from avssl.options import Option, options_of
 from avssl.tasks.registry import options_class, summary
@@ -89,3 +89,4 @@ def _add_common(command: Command) -> None:
     command.add(FolderOptions, "data and results")
     command.add(TrainOptions, "training")
     command.add(ControlOptions, "controls")
+    command.add(DryOptions, "data and results")

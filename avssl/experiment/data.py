@@ -149,6 +149,25 @@ def prepared(found: Opened) -> Parts:
     return parts
 
 
+def as_it_is(found: Opened) -> tuple[Parts, int]:
+    """The data divided as :func:`prepared` does, but nothing is prepared; and about how many bytes that would write."""
+    from avssl.media.prepared.write import prepared_already
+
+    options, written = found.options, 0
+
+    def existing(media: Media) -> Media:
+        nonlocal written
+        if not options.prepare:
+            return media
+        side = options.prepare_side or found.task.stored_side()
+        media, needed = prepared_already(media, side, found.task.sound_rate(), int(options.prepare_gb * 1e9))
+        written += needed
+        return media
+
+    parts = _divided(found, existing)
+    return replace(parts, train=ordered(parts.train, found.task, options)), written
+
+
 def _divided(found: Opened, made: Callable[[Media], Media]) -> Parts:
     options, sources = found.options, found.sources
     media = data_sources.carried(sources.data, found.media, made(found.media))
