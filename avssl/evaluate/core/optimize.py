@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.data.labelled import Indices
 from avssl.samplers.keys import generator
+from avssl.system.console import Progress
 
 LARGEST_GRADIENT = 5.0
 Choice = TypeVar("Choice")
@@ -30,7 +30,7 @@ def minimize(
     steps: int,
     rate: float,
     weight_decay: float = 0.05,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> None:
     """Minimise ``loss(step)`` over the weights of the network that learn; the last step counts.
 

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.evaluate.choices import FeatureChoices, Pool
-from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.data.encoders import weights_digest
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import digest_of
 from avssl.networks.encoder import Encoder, image_encoder, is_waveform_encoder
 from avssl.samplers.pictures import centre_crop, cut
+from avssl.system.console import Progress
 from avssl.system.files import cache_folder, read_json, whole_folder, write_json
 
 FORMAT = 1
@@ -78,7 +78,7 @@ def stage_features(
     *,
     device: torch.device | str = "cpu",
     cache: Path | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> Features:
     """The features of all stages of a frozen encoder, from the cache if they are there.
 
@@ -176,7 +176,7 @@ def _compute(
     spec: FeatureSpec,
     device: torch.device,
     folder: Path,
-    on_progress: OnProgress | None,
+    on_progress: Progress | None,
 ) -> dict[str, float]:
     """Write the features of each stage into the folder; returns the scale of each."""
     count, moments = len(media), moments_of(media, spec.moments)

@@ -24,7 +24,7 @@ from typing import Any
 from avssl.errors import UserError
 from avssl.evaluate.data.joins import ByName
 from avssl.evaluate.data.reading import read_json_of, read_text, read_xml
-from avssl.evaluate.localization.metrics import Box, Numbers, consensus, rasterise, union
+from avssl.evaluate.localization.metrics import Box, Floats, consensus, rasterise, union
 from avssl.evaluate.localization.protocols import SIDE
 
 SUFFIXES = {
@@ -62,7 +62,7 @@ class Item:
     negative: bool = False
     clip: str = ""
 
-    def truth(self, side: int = SIDE) -> Numbers:
+    def truth(self, side: int = SIDE) -> Floats:
         """The weight of each pixel, (side, side)."""
         masks = [rasterise(box, side, self.extent) for box in self.boxes]
         return consensus(masks, side) if self.agreed else union(masks, side)

@@ -20,7 +20,7 @@ from avssl.evaluate.core.statistics import SHARE, cluster_bootstrap
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
-from avssl.evaluate.localization.metrics import Numbers
+from avssl.evaluate.localization.metrics import Floats
 from avssl.evaluate.localization.protocols import PROTOCOLS, Protocol, upsample
 from avssl.evaluate.localization.scoring import mean_row, score_maps
 from avssl.evaluate.localization.synthetic import MapMaker
@@ -59,8 +59,8 @@ def negative_rows(
         mean_row("trained/logits", f"iou/{name}", cious, clusters, context, note=note, **ours),
         mean_row("trained/logits", f"auc/{name}", metrics.auc_terms(cious), clusters, context, note=note, **ours),
     ]
-    outside: list[Numbers] = []
-    within: list[Numbers] = []
+    outside: list[Floats] = []
+    within: list[Floats] = []
     for kind, called in KINDS:
         areas, terms = _areas(test, model, items, kind, protocol)
         known = ~np.isnan(areas)
@@ -85,7 +85,7 @@ def negative_rows(
 
 def _areas(
     test: TestMedia, model: MapMaker, items: list[Item], kind: Sound, protocol: Protocol
-) -> tuple[Numbers, Numbers]:
+) -> tuple[Floats, Floats]:
     """pIA and the area under the step at it of each item, means over its draws: (n,) each, NaN where no sound is."""
     draws = [ModelMaps(model, test, kind, draw) for draw in range(1 if kind == "silence" else DRAWN)]
     areas, terms = np.full(len(items), np.nan), np.full(len(items), np.nan)
@@ -98,7 +98,7 @@ def _areas(
     return areas, terms
 
 
-def _harmonic(table: Numbers, clusters: list[str], draws: int) -> tuple[float, float, float]:
+def _harmonic(table: Floats, clusters: list[str], draws: int) -> tuple[float, float, float]:
     """Harmonic mean of the first column's mean and of the other columns' means averaged, and its interval."""
 
     def figure(chosen: NDArray[np.float64]) -> float:
@@ -109,6 +109,6 @@ def _harmonic(table: Numbers, clusters: list[str], draws: int) -> tuple[float, f
     return figure(everyone), *cluster_bootstrap(everyone, clusters, figure, draws=min(draws, 500), bounds=SHARE)
 
 
-def _known_mean(values: Numbers) -> float:
+def _known_mean(values: Floats) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

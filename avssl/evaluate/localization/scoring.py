@@ -13,7 +13,7 @@ from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import DRAWS, SHARE, cluster_bootstrap
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
-from avssl.evaluate.localization.metrics import Map, Mask, Numbers
+from avssl.evaluate.localization.metrics import Floats, Map, Mask
 from avssl.evaluate.localization.protocols import ACL_BARS, SIDE, Protocol, normalise, predict, upsample
 
 Maps = Callable[[Item, Protocol], "Map | None"]
@@ -46,7 +46,7 @@ class Scores:
 
     items: list[Item] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    cious: dict[str, list[Numbers]] = field(default_factory=dict)
+    cious: dict[str, list[Floats]] = field(default_factory=dict)
     hits: list[bool | None] = field(default_factory=list)
     inside: list[float | None] = field(default_factory=list)
     sure: dict[str, list[float]] = field(default_factory=dict)
@@ -113,7 +113,7 @@ def rows_of(
 def mean_row(
     name: str,
     metric: str,
-    values: Sequence[float] | Numbers,
+    values: Sequence[float] | Floats,
     clusters: Sequence[str],
     context: Context,
     **other: Any,
@@ -130,7 +130,7 @@ def mean_row(
     return context.row(name, metric, value, (low, high), n=len(x), clusters=len(set(clusters)), **fields)
 
 
-def mean_interval(values: Numbers, clusters: Sequence[str], draws: int) -> tuple[float, float, str]:
+def mean_interval(values: Floats, clusters: Sequence[str], draws: int) -> tuple[float, float, str]:
     """The 95 % interval of a mean of figures from 0 to 1, and by which method: (low, high, method).
 
     A bootstrap over videos; where all values are equal, Wilson's upper end of a share of videos that would differ
@@ -154,10 +154,10 @@ class _Fixed:
     """What is the same of one map for all items: the array itself, which it keeps alive, and what follows from it."""
 
     raw: Map
-    upsampled: Numbers
+    upsampled: Floats
     constant: bool
     sure: float
-    ordered: Numbers
+    ordered: Floats
     predicted: Mask | None
 
     @classmethod
@@ -169,7 +169,7 @@ class _Fixed:
         sure = metrics.confidence(m) if protocol.extended else 0.0
         return cls(raw, m, metrics.is_constant(m), sure, np.sort(m, axis=None), mask)
 
-    def predict(self, truth: Numbers, protocol: Protocol) -> Mask:
+    def predict(self, truth: Floats, protocol: Protocol) -> Mask:
         """The prediction; where only the rule's number of pixels depends on the truth, the order is known."""
         if self.predicted is not None:
             return self.predicted
@@ -180,7 +180,7 @@ class _Fixed:
 
 
 def _score_one(
-    scores: Scores, item: Item, raw: Map, truth: Numbers, protocol: Protocol, known: dict[tuple[int, str], _Fixed]
+    scores: Scores, item: Item, raw: Map, truth: Floats, protocol: Protocol, known: dict[tuple[int, str], _Fixed]
 ) -> None:
     if protocol.rule == "peak":
         scores.hits.append(metrics.pointing(raw, truth))
@@ -209,7 +209,7 @@ def _score_one(
     scores.ties.setdefault(protocol.name, []).append(tied)
 
 
-def _inside(raw: Map, truth: Numbers, protocol: Protocol) -> float | None:
+def _inside(raw: Map, truth: Floats, protocol: Protocol) -> float | None:
     there = truth > 0
     if not there.any() or there.all():
         return None
@@ -263,7 +263,7 @@ def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, context: Co
     return rows
 
 
-def _values(metric: str, cious: Numbers, protocol: Protocol) -> Numbers:
+def _values(metric: str, cious: Floats, protocol: Protocol) -> Floats:
     kind = metric.replace("/", "-").split("-")[0]
     if kind == "ciou":
         return (cious >= 0.5).astype(np.float64)
@@ -271,7 +271,7 @@ def _values(metric: str, cious: Numbers, protocol: Protocol) -> Numbers:
 
 
 def _picture_rows(
-    name: str, cious: Numbers, pictures: Sequence[str], protocol: Protocol, context: Context, common: dict[str, Any]
+    name: str, cious: Floats, pictures: Sequence[str], protocol: Protocol, context: Context, common: dict[str, Any]
 ) -> list[ResultRow]:
     """IIoU and IAUC: a picture succeeds if all its entries do."""
     worst = metrics.worst_of_groups(cious, pictures)
@@ -296,7 +296,7 @@ def _extended_rows(
     table = np.stack([positive, cious, sure], axis=1).astype(np.float64)
     clusters = np.asarray([item.cluster for item in scores.items])
     certain = np.asarray([not (item.negative and item.label) for item in scores.items])
-    figures: dict[str, Callable[[Numbers], float]] = {
+    figures: dict[str, Callable[[Floats], float]] = {
         "ap": lambda t: metrics.extended_ap(t[:, 0], t[:, 1], t[:, 2]),
         "max-f1": lambda t: metrics.extended_max_f1(t[:, 0], t[:, 1], t[:, 2]),
         "locacc": lambda t: metrics.success(t[t[:, 0] > 0, 1]) if t[:, 0].any() else float("nan"),

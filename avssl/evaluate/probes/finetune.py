@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
-from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, over_seeds
 from avssl.evaluate.core.scores import (
     Scores,
@@ -33,6 +32,7 @@ from avssl.evaluate.probes.choices import FineTuneChoices
 from avssl.evaluate.probes.finetune_inputs import ItemViews
 from avssl.networks.encoder import Encoder, refuse_frozen
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 BATCH = 16

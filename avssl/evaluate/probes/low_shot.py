@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
 from avssl.evaluate.core.scores import Scores, score_rows
 from avssl.evaluate.data.labelled import Indices, Labelled
@@ -23,6 +22,7 @@ from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Encoded
 from avssl.evaluate.probes.svm import decide, in_span
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, no_log
 
 
 def low_shot(

@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
 from avssl.evaluate.core.scores import (
     Scores,
@@ -36,6 +35,7 @@ from avssl.evaluate.core.scores import (
 )
 from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, no_log
 
 Array = NDArray[np.float32]
 """Features of items: (items, moments, features)."""

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import OnProgress
 from avssl.media.facts import Facts, Media
 from avssl.networks.model import Model
+from avssl.system.console import Progress
 
 BATCH = 32
 """Moments of one item that go through the network together, at most."""
@@ -43,9 +43,7 @@ class Block:
     audio: Rows | None
 
 
-def embed(
-    model: Model, media: Media, hop: float | None = None, on_progress: OnProgress | None = None
-) -> Iterator[Block]:
+def embed(model: Model, media: Media, hop: float | None = None, on_progress: Progress | None = None) -> Iterator[Block]:
     """The embeddings of a collection, item by item, in order of time.
 
     Args:

@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.evaluate.retrieval.metrics import DEPTH, expected_rank, ndcg, ndcg_chance, recall_chance
@@ -26,6 +25,7 @@ from avssl.media.facts import Media
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model
 from avssl.samplers.keys import generator
+from avssl.system.console import Progress
 
 RECALLS = (1, 5, 10)
 BATCH = 32
@@ -106,7 +106,7 @@ def find_moments(media: Media, per_clip: int = 1) -> Moments:
 
 
 @torch.no_grad()
-def embed_moments(model: Model, media: Media, moments: Moments, on_progress: OnProgress | None = None) -> Embedded:
+def embed_moments(model: Model, media: Media, moments: Moments, on_progress: Progress | None = None) -> Embedded:
     """What a model makes of the halves of each moment.
 
     Raises:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
-from avssl.evaluate.core.progress import Log, OnProgress, no_log
 from avssl.evaluate.transfer.choices import DetectionChoices
 from avssl.evaluate.transfer.detection.box_precision import Detections, Floats
 from avssl.evaluate.transfer.detection.box_sets import BoxPicture, BoxSet
@@ -25,6 +24,7 @@ from avssl.media.decoding.images import read_image
 from avssl.networks.detector import detector
 from avssl.networks.encoder import ImageEncoder
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, Progress, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 MEASURED = 64
@@ -49,7 +49,7 @@ def detect(
     *,
     device: torch.device | str = "cpu",
     log: Log = no_log,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> DetectionRuns:
     """Train a detector from each start for each seed and ask it about the pictures of ``test``.
 
@@ -77,7 +77,7 @@ def fit(
     seed: int,
     *,
     device: torch.device | str = "cpu",
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> Any:
     """A detector trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU).
 

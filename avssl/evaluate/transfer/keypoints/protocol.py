@@ -17,7 +17,6 @@ from torch import Tensor
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
-from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.data.encoders import random_twin
 from avssl.evaluate.transfer.choices import KeypointChoices
@@ -30,6 +29,7 @@ from avssl.networks.dense import stage_channels
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.pose import PoseNetwork, pose_loss
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 BATCH = 32

@@ -25,7 +25,6 @@ from torch.nn import functional as F
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
-from avssl.evaluate.core.progress import Log, OnProgress, no_log
 from avssl.evaluate.transfer.choices import NormalsChoices
 from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
@@ -33,6 +32,7 @@ from avssl.networks.encoder import ImageEncoder
 from avssl.networks.normals import FINEST, NormalsNetwork
 from avssl.networks.scales import stage_scales
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, Progress, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 Floats = NDArray[np.float64]
@@ -73,7 +73,7 @@ def evaluate_normals(
     *,
     device: torch.device | str = "cpu",
     log: Log = no_log,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> NormalTallies:
     """Train a decoder on each start for each seed and evaluate it on ``test``.
 
@@ -108,7 +108,7 @@ def fit_normals(
     seed: int,
     *,
     device: torch.device | str = "cpu",
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> NormalsNetwork:
     """A decoder trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU)."""
     centres = torch.from_numpy(normal_centres(train, choices.clusters, seed)) if choices.clusters else None
