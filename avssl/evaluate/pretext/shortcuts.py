@@ -247,8 +247,8 @@ _KNOWN: dict[str, Callable[[Task, Media], list[Shortcut]]] = {
 _COUNTS = {"av-correspondence": 2, "shuffle-learn": 3, "rotation": 2, "relative-position": 6, "jigsaw": 4}
 
 
-def _predicted(features: Tensor, label: Tensor, asked: Tensor, classes: int, seed: int) -> Tensor:
-    """The classes of ``asked`` by multinomial logistic regression on standardised features, with a little decay."""
+def _predicted(features: Tensor, label: Tensor, queries: Tensor, classes: int, seed: int) -> Tensor:
+    """The classes of ``queries`` by multinomial logistic regression on standardised features, with a little decay."""
     mean, std = features.mean(0), features.std(0)
     # A cue that is the same in all puzzles up to rounding is no cue; scaled up it would be noise to fit.
     std = torch.where(std > 1e-4, std, torch.full_like(std, torch.inf))
@@ -264,5 +264,5 @@ def _predicted(features: Tensor, label: Tensor, asked: Tensor, classes: int, see
 
     minimize_convex(list(linear.parameters()), loss, iterations=100)
     with torch.no_grad():
-        logits: Tensor = linear((asked - mean) / std)
+        logits: Tensor = linear((queries - mean) / std)
     return logits.argmax(1)

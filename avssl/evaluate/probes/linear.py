@@ -20,7 +20,7 @@ from avssl.evaluate.core.optimize import minimize_convex
 from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
 from avssl.evaluate.probes.choices import LinearChoices
-from avssl.evaluate.probes.probing import Array, Learning, Prediction
+from avssl.evaluate.probes.probing import Array, Prediction, TrainingSet
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Linear(LinearChoices):
 
     device: torch.device | str = "cpu"
 
-    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction:
-        fit, choose = learning.halves()
-        single = learning.data.single
+    def __call__(self, training: TrainingSet, queries: Array, query_items: Indices) -> Prediction:
+        fit, choose = training.halves()
+        single = training.data.single
         figures: dict[float, float] = {}
         scale = Scale.of(fit.features)
         rows, truth = scale(fit.features, self.device), self._truth(fit)
@@ -44,21 +44,21 @@ class Linear(LinearChoices):
         # Scaled features of a large stage may fill gigabytes, and those of all items come next.
         del rows
         best = max(figures, key=lambda penalty: figures[penalty])
-        scale = Scale.of(learning.features)
+        scale = Scale.of(training.features)
         weights = fit_logistic(
-            scale(learning.features, self.device),
-            self._truth(learning),
+            scale(training.features, self.device),
+            self._truth(training),
             best,
             single,
             start=weights,
             iterations=2 * self.iterations,
         )
-        return Prediction(self._predict(weights, scale, asked, single), figures[best], f"penalty {best:g}")
+        return Prediction(self._predict(weights, scale, queries, single), figures[best], f"penalty {best:g}")
 
-    def _truth(self, learning: Learning) -> Tensor:
+    def _truth(self, training: TrainingSet) -> Tensor:
         """The truth of each moment of each item."""
-        moments = learning.features.shape[1]
-        return torch.from_numpy(np.repeat(learning.targets, moments, axis=0)).to(self.device)
+        moments = training.features.shape[1]
+        return torch.from_numpy(np.repeat(training.targets, moments, axis=0)).to(self.device)
 
     @torch.no_grad()
     def _predict(self, weights: Weights, scale: Scale, features: Array, single: bool) -> Scores:

@@ -52,10 +52,10 @@ def low_shot(
             found: dict[int, list[Scores]] = {}
             for k, items in draws:
                 # Few labelled items span little: the same machines, many times faster.
-                known, asked = in_span(units[items], units[division.test])
+                known, queries = in_span(units[items], units[division.test])
                 scores = np.stack(
                     [
-                        decide(known[truth >= 0], truth[truth >= 0] > 0, asked, choices.cost)
+                        decide(known[truth >= 0], truth[truth >= 0] > 0, queries, choices.cost)
                         for truth in data.targets[items].T
                     ],
                     axis=1,

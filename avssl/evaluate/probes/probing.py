@@ -45,7 +45,7 @@ SHUFFLES = 4
 
 
 @dataclass(frozen=True)
-class Learning:
+class TrainingSet:
     """What a probe learns from.
 
     Attributes:
@@ -64,12 +64,12 @@ class Learning:
     def targets(self) -> NDArray[np.int8]:
         return self.data.targets[self.items]
 
-    def part(self, items: Indices) -> Learning:
+    def part(self, items: Indices) -> TrainingSet:
         """Only these of its items."""
         place = {int(item): k for k, item in enumerate(self.items)}
         return replace(self, features=self.features[[place[int(i)] for i in items]], items=items)
 
-    def halves(self) -> tuple[Learning, Learning]:
+    def halves(self) -> tuple[TrainingSet, TrainingSet]:
         """(what to fit on, what to choose on), no source in both."""
         rest, held = hold_out(self.items, self.data.targets, self.data.sources, seed=self.seed)
         if not len(held) or not len(rest):
@@ -95,9 +95,9 @@ class Prediction:
 
 
 class Probe(Protocol):
-    """A way to train on features: chooses its parameters on a part of ``learning``, then scores ``asked``."""
+    """A way to train on features: chooses its parameters on a part of ``training``, then scores ``queries``."""
 
-    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction: ...
+    def __call__(self, training: TrainingSet, queries: Array, query_items: Indices) -> Prediction: ...
 
 
 class Staged(Protocol):
@@ -185,8 +185,8 @@ def probe_stage(
     chosen: list[str] = []
     for number, division in enumerate(data.divisions):
         truth = data if shuffle is None else _permuted(data, division.train, context.seed, shuffle, number)
-        learning = Learning(features[division.train], truth, division.train, context.seed)
-        prediction = probe(learning, features[division.test], division.test)
+        training = TrainingSet(features[division.train], truth, division.train, context.seed)
+        prediction = probe(training, features[division.test], division.test)
         scores.append(prediction.scores)
         held_out.append(prediction.held_out)
         chosen.append(prediction.chosen)
