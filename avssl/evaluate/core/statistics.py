@@ -114,6 +114,9 @@ def cluster_bootstrap(
         values: (n,) or (n, k), one row an item.
         clusters: n names; items of one name are not independent.
         statistic: of the values drawn; the mean of (n,) if None.
+        draws: how often clusters are drawn.
+        seed: of the draws, so that an evaluation is repeatable.
+        bounds: smallest and largest value that the figure can have; the interval stays within.
     """
     x = np.asarray(values, dtype=np.float64)
     member, count = cluster_numbers(clusters)

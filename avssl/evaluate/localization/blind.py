@@ -72,9 +72,9 @@ def blind_scores(
     }
 
 
-def centre_disc(side: int = SIDE) -> Floats:
-    """−distance of each pixel's centre from the centre of the frame: (side, side), read-only."""
-    place = np.arange(side) + 0.5 - side / 2
+def centre_disc() -> Floats:
+    """−distance of each pixel's centre from the centre of the frame: (SIDE, SIDE), read-only."""
+    place = np.arange(SIDE) + 0.5 - SIDE / 2
     disc: Floats = -np.hypot(place[:, None], place[None, :])
     disc.flags.writeable = False
     return disc

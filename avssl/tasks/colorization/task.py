@@ -176,7 +176,7 @@ class Colorization(PictureTask):
             found["classification"] = decode(predicted.logits, centres, self.options.temperature)
         return found
 
-    def samples(self, scores: Tensor, count: int, seed: int = 0) -> list[Tensor]:
+    def samples(self, scores: Tensor, count: int) -> list[Tensor]:
         """``count`` colourings of each picture drawn from the distribution over bins: ab (N, 2, h, w) each.
 
         Raises:
@@ -187,7 +187,8 @@ class Colorization(PictureTask):
             raise UserError("a regression gives one colouring; train with --target classification or both for samples")
         centres = self._centres(scores.device)
         return [
-            sample(logits, centres, self.options.temperature, generator(seed, "colouring", number))
+            # Always of seed 0: sheets of several runs show the same draws.
+            sample(logits, centres, self.options.temperature, generator(0, "colouring", number))
             for number in range(count)
         ]
 

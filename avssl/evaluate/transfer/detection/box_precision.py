@@ -124,9 +124,7 @@ def voc_outcomes(
     return outcomes
 
 
-def voc_matched(
-    detections: Sequence[Detections], truths: Sequence[Truth], classes: int, bar: float = 0.5
-) -> list[Matched]:
+def voc_matched(detections: Sequence[Detections], truths: Sequence[Truth], classes: int) -> list[Matched]:
     """Of each class, matched as :func:`voc_outcomes`. Continuous boxes become VOC's, which count pixels from 1."""
     found: list[Matched] = []
     for k in range(classes):
@@ -136,7 +134,7 @@ def voc_matched(
             corner = np.array([1, 1, 0, 0], np.float64)
             own = one.scores[mine].astype(np.float64)
             outcomes.append(
-                voc_outcomes(one.boxes[mine] + corner, own, true.boxes[theirs] + corner, true.ignored[theirs], bar)
+                voc_outcomes(one.boxes[mine] + corner, own, true.boxes[theirs] + corner, true.ignored[theirs])
             )
             scores.append(own)
             pictures.append(np.full(len(own), number))
