@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from avssl.cli.help_text import help_text
 from avssl.errors import UserError, did_you_mean
+from avssl.networks.own_modules import allow
 from avssl.options import Option, Values, options_of, read_yaml, resolve
 from avssl.options.kinds import NO, YES, choices, from_text, is_bool, is_list, wanted
 from avssl.options.resolve import read, refusal
@@ -84,6 +85,7 @@ class Command:
         """
         known = self.options
         given = self._read(argv, known)
+        allow(given)  # typed by a person, which a YAML file is not
         parts: dict[str, dict[str, Any]] = {}
         for name in [name for name in given if "." in name]:
             part, _, own = name.partition(".")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from avssl.errors import UserError
 from avssl.experiment.multi_task import request_of
+from avssl.networks.own_modules import named
 
 if TYPE_CHECKING:
     from avssl.experiment.dry_run import DryRun
@@ -65,7 +66,8 @@ def train(
         dry_run: find out what would be done, try a few steps, and write no run.
         options: every option of the command, with underscores: ``steps=500``, ``fusion="avol"``. For several tasks
             also ``mix``, ``weights`` and those of ``avssl train multi-task``, and for each task the mapping of its
-            own options: ``rotation={"side": 64}``.
+            own options: ``rotation={"side": 64}``. ``vision`` is also a function at the top level of a module that
+            makes a network; a training needs one, not the network itself, since its controls begin with fresh weights.
 
     Returns:
         the run that was written; of a dry run what it would take (:class:`~avssl.experiment.dry_run.DryRun`).
@@ -79,6 +81,7 @@ def train(
             "avssl.train needs the name of the data, so that the config.yaml of the run can repeat it; a collection "
             "that is open already goes into avssl.PuzzleDataset"
         )
+    options = named(options)
     places = {"data": data, "out": out, "init": init, "config": config}
     asked = {name: place for name, place in places.items() if place is not None} | options
     request = request_of(task, asked, command)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from avssl.errors import UserError, did_you_mean
+from avssl.networks.own_modules import FORM, check_name
 
 Norm = Literal["batch", "group", "none"]
 FusionName = Literal["l3", "ave", "avol"]
@@ -27,6 +28,11 @@ FrontEndName = Literal[
     "openl3-mel128",
 ]
 
+# Mean and standard deviation of natural pictures on the scale 0..1 (those of torchvision's models): only a
+# fixed change of scale here, the same for every task, so that tasks can share an encoder.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
 
 ALEXNET_STRIDES = {"alexnet": 4, "alexnet-stride2": 2}
@@ -35,8 +41,8 @@ ALEXNET_STRIDES = {"alexnet": 4, "alexnet-stride2": 2}
 ARCHITECTURES = ("l3", "small", "nin", *ALEXNET_STRIDES, *RESNETS)
 """Vision encoders by name."""
 
-LIBRARIES = ("timm", "torchvision")
-"""Whose networks are taken by name: "timm:NAME"."""
+LIBRARIES = ("timm", "torchvision", "module")
+"""Whose networks are taken by name: "timm:NAME"; "module" is one's own, see :mod:`avssl.networks.own_modules`."""
 
 AUDIO_ARCHITECTURES = ("l3", *RESNETS)
 
@@ -46,7 +52,7 @@ class VisionConfig:
     """What rebuilds a vision encoder.
 
     Attributes:
-        architecture: one of ``ARCHITECTURES``, "timm:NAME" or "torchvision:NAME".
+        architecture: one of ``ARCHITECTURES``, "timm:NAME", "torchvision:NAME" or "module:PACKAGE.MODULE:FUNCTION".
         width, convs, first_stride, pools: of l3 and small.
         blocks: of l3, small and nin.
         norm: of all.
@@ -84,11 +90,13 @@ class VisionConfig:
             )
         library, colon, _ = name.partition(":")
         if colon and library not in LIBRARIES:
-            raise UserError(f"no networks are taken from {library!r}; give timm:NAME or torchvision:NAME")
+            raise UserError(f"no networks are taken from {library!r}; give timm:NAME or torchvision:NAME, or {FORM}")
+        if library == "module":
+            check_name(name)
         if colon:
             return
         if name not in ARCHITECTURES:
-            known = (*ARCHITECTURES, "timm:NAME", "torchvision:NAME")
+            known = (*ARCHITECTURES, "timm:NAME", "torchvision:NAME", FORM)
             raise UserError(f"no vision encoder is called {name!r}{did_you_mean(name, known)}")
         if name in ALEXNET_STRIDES:
             least = 7 + 14 * ALEXNET_STRIDES[name]  # its three poolings leave one pixel of so many

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from avssl.errors import UserError, did_you_mean
 from avssl.installation import install_hint
 from avssl.networks.adapters import ImageModule, WaveformModule
+from avssl.networks.config import MEAN, STD
 from avssl.networks.encoder import Encoder, Role
-from avssl.networks.vision import MEAN, STD
 
 
 class OnnxNetwork(nn.Module):

@@ -7,9 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avssl.networks.config import Normalise
+from avssl.networks.config import MEAN, STD, Normalise
 from avssl.networks.photometry import LUMA
-from avssl.networks.vision import MEAN, STD
 
 # B = I − aᵀa / (aaᵀ) with a = (−1, 2, −1): no green against magenta (Doersch, Gupta & Efros 2015, section 3.1).
 PROJECTION: NDArray[np.float32] = (np.eye(3) - np.outer((-1, 2, -1), (-1, 2, -1)) / 6).astype(np.float32)

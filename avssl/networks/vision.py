@@ -9,17 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avssl.networks.config import ALEXNET_STRIDES, RESNETS, VisionConfig
+from avssl.networks.config import ALEXNET_STRIDES, MEAN, RESNETS, STD, VisionConfig
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.foreign import ForeignTrunk, State, TimmTrunk, TorchvisionTrunk
+from avssl.networks.module_trunk import ModuleTrunk
 from avssl.networks.photometry import normalised
 from avssl.networks.tower import Tower
 from avssl.networks.trunks import AlexNetTrunk, NinTrunk, ResNetTrunk, SmallTrunk, VisionTrunk
-
-# Mean and standard deviation of natural pictures on the scale 0..1 (those of torchvision's models): only a
-# fixed change of scale here, the same for every task, so that tasks can share an encoder.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 
 
 class VisionEncoder(ImageEncoder):
@@ -64,7 +60,7 @@ class VisionEncoder(ImageEncoder):
 
 
 def foreign_trunk(config: VisionConfig, state: State | None = None) -> ForeignTrunk:
-    """The trunk of "timm:NAME" or "torchvision:NAME", with weights from a state dict of that library, or random ones.
+    """The trunk of "timm:NAME", "torchvision:NAME" or a network of one's own, with weights of a state dict, or random.
 
     Raises:
         UserError: there is no such network, or the weights are of another.
@@ -72,6 +68,8 @@ def foreign_trunk(config: VisionConfig, state: State | None = None) -> ForeignTr
     library, _, name = config.architecture.partition(":")
     if library == "timm":
         return TimmTrunk(name, config.side, config.arguments, state)
+    if library == "module":
+        return ModuleTrunk(config.architecture, config.side, state)
     return TorchvisionTrunk(name, config.side, state)
 
 

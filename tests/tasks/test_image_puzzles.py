@@ -11,8 +11,8 @@ from made_pictures import Textures
 from toy_media import ToyVideos
 
 from avssl.errors import UserError
+from avssl.networks.config import MEAN, STD
 from avssl.networks.patch_photometry import PROJECTION, fed_patches
-from avssl.networks.vision import MEAN, STD
 from avssl.samplers.keys import Key
 from avssl.samplers.patches import NEIGHBOURS
 from avssl.samplers.permutations import permutation_set

@@ -18,6 +18,7 @@ from avssl.errors import UserError, did_you_mean
 from avssl.experiment.data import refuse_missing
 from avssl.experiment.protocols.base import GENERATED, Outcome, ProtocolOptions, Subject, of_library
 from avssl.experiment.results import write
+from avssl.networks.own_modules import allow
 from avssl.options import build, options_of
 from avssl.trainer.run_config import check_encoder_name, encoder_names, read_config
 
@@ -153,6 +154,7 @@ def evaluate(
     from avssl.experiment.result_list import Results
 
     asked = dict(options) if data is None else options | {"data": data}
+    allow((run_or_encoder, options))
     encoder = None
     if isinstance(run_or_encoder, str | Path):
         asked["encoder" if of_library(str(run_or_encoder)) else "run"] = run_or_encoder

@@ -235,8 +235,9 @@ def of_role(encoder: Encoder, role: str, called: str) -> Encoder:
 
 def label_of(place: str) -> str:
     """What rows call a run, or an encoder of a library or a file, that stands beside another."""
-    if place.partition(":")[0] in LIBRARIES:
-        return ":".join(place.split(":")[:2])
+    library = place.partition(":")[0]
+    if library in LIBRARIES:
+        return ":".join(place.split(":")[: 3 if library == "module" else 2])
     return Path(place).resolve().name
 
 

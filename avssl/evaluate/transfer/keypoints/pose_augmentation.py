@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from avssl.evaluate.transfer.keypoints.people import Indices, People
 from avssl.media.decoding.images import read_image
-from avssl.networks.vision import MEAN
+from avssl.networks.config import MEAN
 
 KEPT_BYTES = 2**30
 """The most that cut-out people may take in memory; beyond that each is read again when it is shown."""
