@@ -109,6 +109,12 @@ def test_the_command_line_trains_continues_and_evaluates_it(
     names = {row["name"] for row in json.loads((tmp_path / "run" / "results" / "knn.json").read_text())}
     assert {"trained/first", "trained/second", "random/first"} <= names
 
+    monkeypatch.delenv("AVSSL_MODULES")
+    of_none = ["evaluate", "knn", "--encoder", "module:my_nets:two_stages", "--data", str(pictures), "-o", "out"]
+    assert main([*of_none, "--device", "cpu", "--neighbours", "3"]) == 0
+    names = {row["name"] for row in json.loads((tmp_path / "out" / "knn.json").read_text())}
+    assert {"trained/first", "trained/second", "random/first"} <= names
+
 
 @pytest.mark.parametrize(
     ("vision", "message"),

@@ -79,6 +79,16 @@ def get(name: str) -> Module:
     return cast(Module, importlib.import_module(f"avssl.experiment.protocols.{module}"))
 
 
+def refuse_encoder(name: str) -> None:
+    """
+    Raises:
+        UserError: the protocol takes no encoder, and why.
+    """
+    options = get(name).Options
+    if "encoder" not in {one.name for one in options_of(options)}:
+        raise UserError(f"{name} takes no encoder: {options.no_encoder}")
+
+
 def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: Encoder | None = None) -> Outcome:
     """Evaluate; only lines of the log are printed, and nothing is written.
 
@@ -157,10 +167,14 @@ def evaluate(
     allow((run_or_encoder, options))
     encoder = None
     if isinstance(run_or_encoder, str | Path):
-        asked["encoder" if of_library(str(run_or_encoder)) else "run"] = run_or_encoder
+        named = "encoder" if of_library(str(run_or_encoder)) else "run"
+        if named == "encoder":
+            refuse_encoder(protocol)
+        asked[named] = run_or_encoder
     elif isinstance(place := getattr(run_or_encoder, "path", None), Path):
         asked["run"] = place
     elif run_or_encoder is not None:
+        refuse_encoder(protocol)
         encoder = _encoder(run_or_encoder)
     made = build(get(protocol).Options, asked, f"avssl.evaluate({protocol!r}, …): ")
     if encoder is not None and getattr(made, "run", None):

@@ -33,11 +33,13 @@ class ProtocolOptions:
     Attributes:
         heading: under which the help lists the options of a class.
         needs_run, needs_data: what is said where they must be given and are not; empty where they need not be.
+        no_encoder: why the protocol takes no encoder instead of a run.
     """
 
     heading: ClassVar[str] = "options"
     needs_run: ClassVar[str] = ""
     needs_data: ClassVar[str] = ""
+    no_encoder: ClassVar[str] = ""
 
     def check(self) -> None:
         """Refuse what does not fit together, before anything heavy is loaded.
@@ -173,17 +175,23 @@ class Subject:
             return fitting_encoder(self.run, name, role)
         return of_role(self.encoder, role, str(self)), str(self)
 
-    def image_encoder(self, name: str | None) -> ImageEncoder:
+    def image_encoder(self, name: str | None, *, learns: bool = False) -> ImageEncoder:
         """The encoder of pictures with this name, or the first.
 
+        Args:
+            name: of the run's encoder.
+            learns: whether it is trained, too.
+
         Raises:
-            UserError: there is none, or the one named is of sound.
+            UserError: there is none, the one named is of sound, or it should learn and cannot.
         """
-        from avssl.networks.encoder import is_image_encoder
+        from avssl.networks.encoder import is_image_encoder, refuse_frozen
 
         found, called = self.encoder_of("vision", name)
         if not is_image_encoder(found):
             raise UserError(f"--encoder {called} is of sound; this protocol needs an encoder of pictures")
+        if learns:
+            refuse_frozen(found)
         return found
 
     def context(self, protocol: str, seed: int, listed: int, draws: int | None = None) -> Context:

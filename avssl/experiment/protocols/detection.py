@@ -57,7 +57,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     coco_evaluation([], [], 1)  # says what is missing before an hour of training
     _log_part(train, "to learn from")
     _log_part(test, "to evaluate on")
-    encoder = subject.image_encoder(options.encoder)
+    encoder = subject.image_encoder(options.encoder, learns=options.finetune)
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     with progress("training", "steps") as on_progress:
         found = detect(starts, train, test, options, options.seed, device=device, log=log, on_progress=on_progress)

@@ -59,7 +59,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.evaluate.transfer.keypoints.protocol import evaluate_keypoints
 
     device = options.torch_device()
-    encoder = subject.image_encoder(options.encoder)
+    encoder = subject.image_encoder(options.encoder, learns=options.finetune)
     people, train, test, how = _people(options)
     chosen = evaluated_people(people, test, choose_unit(people.part(test), options.unit, options.alpha))
     division = f"{len(train)} for training, {len(chosen.items)} evaluated, {how}"

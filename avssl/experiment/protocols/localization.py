@@ -50,6 +50,7 @@ avssl evaluate localization --run runs/mine --data VGG-SS/ --annotations vggss.j
 @dataclass(frozen=True)
 class Options(BootstrapChoices, ComputeOptions, RunOptions):
     needs_run = ""
+    no_encoder = "it needs both encoders of a run; the maps of any other model are given with --maps"
 
     run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
     data: str | None = option(None, "the media: a world with its truth, or a test set's (default: the run's)")

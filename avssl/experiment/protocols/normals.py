@@ -57,7 +57,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     train, test = open_normals(options.data, options.test)
     _log_part(train, "to learn from")
     _log_part(test, "to evaluate on")
-    encoder = subject.image_encoder(options.encoder)
+    encoder = subject.image_encoder(options.encoder, learns=options.finetune)
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     with progress("training", "steps") as on_progress:
         found = evaluate_normals(
