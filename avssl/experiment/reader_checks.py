@@ -120,8 +120,7 @@ def _network() -> str:
     import torch
 
     from avssl.networks.audio import AudioConfig, AudioEncoder
-    from avssl.networks.config import VisionConfig
-    from avssl.networks.vision import VisionEncoder
+    from avssl.networks.vision import VisionConfig, VisionEncoder
 
     with torch.inference_mode():
         vision, audio = (

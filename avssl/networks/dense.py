@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avssl.errors import UserError
-from avssl.networks.config import Norm
 from avssl.networks.encoder import ImageEncoder, device_of, freeze
-from avssl.networks.tower import normalisation
+from avssl.networks.tower import Norm, normalisation
 
 
 def stage_channels(vision: ImageEncoder, side: int) -> dict[str, tuple[int, int]]:

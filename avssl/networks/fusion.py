@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from avssl.networks.config import EMBEDDING, FusionName
+FusionName = Literal["l3", "ave", "avol"]
+EMBEDDING = 128
 
 
 def global_max(x: Tensor) -> Tensor:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Literal
 
 from torch import Tensor, nn
 
-from avssl.networks.config import Norm
+Norm = Literal["batch", "group", "none"]
 
 
 def normalisation(norm: Norm, channels: int) -> nn.Module:

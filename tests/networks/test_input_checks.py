@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from avssl.networks.audio import AudioConfig, AudioEncoder
-from avssl.networks.config import VisionConfig
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.model import Model
-from avssl.networks.vision import VisionEncoder
+from avssl.networks.vision import VisionConfig, VisionEncoder
 
 
 @pytest.fixture(scope="module")

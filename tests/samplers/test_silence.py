@@ -8,8 +8,7 @@ from toy_media import ToyVideos
 
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.silence import FLATTEST, LOUDEST_DB, QUIETEST_DB, STEEPEST, draw_silence
-from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
-from avssl.tasks.av_correspondence.task import AVCorrespondence
+from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
 
 SMALL = {"fusion": "avol", "width": 4, "side": 32, "bands": 16, "rate": 8000}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,5 +54,7 @@ def draw_rows(title: str, note: str, headings: Sequence[str], rows: Sequence[Row
 
 def save_png(picture: Image.Image, path: Path) -> None:
     """Write it whole or not at all."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
     with whole_file(path) as file:
-        picture.save(file, format="PNG")
+        file.write(buffer.getvalue())

@@ -16,7 +16,7 @@ class HeadChoices:
 
 
 @dataclass(frozen=True)
-class DetectionChoices(HeadChoices):
+class Detect(HeadChoices):
     """Of detection."""
 
     steps: int = option(600, "steps of the optimizer", low=1)
@@ -31,7 +31,7 @@ class DetectionChoices(HeadChoices):
 
 
 @dataclass(frozen=True)
-class NormalsChoices(HeadChoices):
+class Normals(HeadChoices):
     """Of surface normals."""
 
     clusters: int = option(0, "centres that pixels are classified to; 0: unit vectors are regressed", low=0)
@@ -44,7 +44,7 @@ class NormalsChoices(HeadChoices):
 
 
 @dataclass(frozen=True)
-class KeypointChoices(HeadChoices):
+class Pose(HeadChoices):
     """Of keypoints."""
 
     steps: int = option(600, "steps of the optimizer", low=1)

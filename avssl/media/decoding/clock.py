@@ -99,10 +99,9 @@ class Clock:
 
     def media_seconds(self, item: Packet[Any] | Frame) -> float | None:
         """Media time of a packet or a frame; None where it has no time stamp."""
-        tick = item.time_base
-        if item.pts is None or not tick:
+        if item.pts is None or not item.time_base:
             return None
-        return item.pts * tick.numerator / tick.denominator - self.origin_seconds
+        return float(item.pts * item.time_base) - self.origin_seconds
 
     def shown(self, seconds: float) -> int:
         """The number of the frame shown at this time: the last that has begun, the first before the first."""
