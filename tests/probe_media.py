@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.config import VisionConfig
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.saving import save_module
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 CLASSES = ("blue", "green", "red")
 SIDE = 32

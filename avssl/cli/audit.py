@@ -11,7 +11,7 @@ from avssl.cli.command import Command
 from avssl.experiment.audit_options import AuditOptions, audited
 from avssl.system.console import log
 from avssl.system.files import whole_file, write_json
-from avssl.tasks.registry import get
+from avssl.tasks.registry import options_class
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import Audit
@@ -32,12 +32,12 @@ def run(argv: Sequence[str]) -> None:
     command = Command("avssl audit", WHAT, EXAMPLE)
     command.add(AuditOptions)
     name = command.peek(argv, "task")
-    kind = None if name is None else get(name)  # its options are options of this command
+    kind = None if name is None else options_class(name)  # its options are options of this command
     if kind is not None:
-        command.add(kind.Options, f"the puzzle and the network of {kind.name}")
+        command.add(kind, f"the puzzle and the network of {name}")
     values = command.parse(argv)
     options = values.build(AuditOptions)
-    found = audited(options, None if kind is None else kind(values.build(kind.Options)))
+    found = audited(options, None if kind is None else values.build(kind))
     _show(found)
     if options.json is not None:
         write_json(Path(options.json), found.as_json())

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from avssl.cli.help_text import help_text
 from avssl.errors import UserError, did_you_mean
+from avssl.networks.own_modules import allow
 from avssl.options import Option, Values, options_of, read_yaml, resolve
-from avssl.options.kinds import NO, YES, from_text, is_bool, is_list, wanted
+from avssl.options.kinds import NO, YES, choices, from_text, is_bool, is_list, wanted
 from avssl.options.resolve import read, refusal
 
 T = TypeVar("T")
@@ -84,6 +85,7 @@ class Command:
         """
         known = self.options
         given = self._read(argv, known)
+        allow(given)  # typed by a person, which a YAML file is not
         parts: dict[str, dict[str, Any]] = {}
         for name in [name for name in given if "." in name]:
             part, _, own = name.partition(".")
@@ -197,7 +199,8 @@ def _is_number(word: str) -> bool:
 def _next_value(option: Option, rest: deque[str]) -> str:
     if is_bool(option.type):
         # 0 and 1 may be a file's name: they count as a no and a yes only in --flag=0.
-        return rest.popleft() if rest and rest[0].lower() in (YES | NO) - {"0", "1"} else "true"
+        known = (YES | NO) - {"0", "1"} | set(choices(option.type))
+        return rest.popleft() if rest and rest[0].lower() in known else "true"
     if not rest or rest[0].startswith("--"):
         raise UserError(f"{option.flag} needs {wanted(option.type)} after it")
     return rest.popleft()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from avssl.cli.command import Command
 from avssl.cli.help_text import listing
-from avssl.experiment.protocols import PROTOCOLS, get, outcome_of
+from avssl.experiment.protocols import PROTOCOLS, get, outcome_of, refuse_encoder
 from avssl.experiment.protocols.base import by_heading
 from avssl.experiment.results import write
 from avssl.system.console import log
@@ -27,6 +27,8 @@ def run(argv: Sequence[str]) -> None:
     command = Command(f"avssl evaluate {name}", f"{PROTOCOLS[name]}\n\n{protocol.WHAT}", protocol.EXAMPLE)
     for heading, group in by_heading(protocol.Options).items():
         command.add(group, heading)
+    if any(word.partition("=")[0] == "--encoder" for word in argv):
+        refuse_encoder(name)
     options = command.parse(argv[1:]).build(protocol.Options)
     outcome = outcome_of(name, options, shlex.join(["avssl", "evaluate", *argv]))
     if outcome.title:

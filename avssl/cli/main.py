@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from avssl import __version__
 from avssl.errors import UserError, did_you_mean
 from avssl.system.console import print_lines
+from avssl.system.ranks import processes
 
 COMMANDS = {
     "index": "what is in a folder of media; each unusable file with its reason",
@@ -61,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show × must not end a training
             stream.reconfigure(errors="backslashreplace")
     print_lines()
+    if processes() > 1:  # else each warns of a search for unused weights, which heads of several tasks need
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         _dispatch(words)
         sys.stdout.flush()

@@ -11,8 +11,8 @@ from avssl.errors import UserError
 from avssl.experiment.options import MULTI_TASK
 from avssl.experiment.show import ShowOptions, show
 from avssl.options import options_of
-from avssl.report.pictures import save_picture
 from avssl.system.console import log
+from avssl.tasks.registry import options_class, summary
 
 WHAT = """Draw puzzles as the network is fed them, on a sheet for people:
 can you do the puzzle, and is there a shortcut?
@@ -26,14 +26,16 @@ def run(argv: Sequence[str]) -> None:
     """Draw the sheet."""
     if argv and argv[0] == MULTI_TASK:
         raise UserError("a run of several tasks is shown a task at a time: avssl show TASK --run RUN, TASK one of them")
-    kind, words = split_task(argv, "avssl show", WHAT, EXAMPLE.format(task="av-correspondence"))
-    command = Command(f"avssl show {kind.name}", f"{kind.summary}\n\n{WHAT}", EXAMPLE.format(task=kind.name))
+    name, words = split_task(argv, "avssl show", WHAT, EXAMPLE.format(task="av-correspondence"))
+    command = Command(f"avssl show {name}", f"{summary(name)}\n\n{WHAT}", EXAMPLE.format(task=name))
     common = options_of(ShowOptions)
-    own = options_of(kind.Options, skip={option.name for option in common})
+    own = options_of(options_class(name), skip={option.name for option in common})
     command.add(common)
-    command.add(own, f"options of {kind.name}")
+    command.add(own, f"options of {name}")
     values = command.parse(words)
     options = values.build(ShowOptions)
-    sheet = show(kind.name, options, {o.name: values[o.name] for o in own if o.name in values.given})
+    sheet = show(name, options, {o.name: values[o.name] for o in own if o.name in values.given})
+    from avssl.report.pictures import save_picture
+
     save_picture(sheet.image, Path(options.output))
-    log(f"{options.output}: {sheet.count} puzzles of {kind.name}")
+    log(f"{options.output}: {sheet.count} puzzles of {name}")

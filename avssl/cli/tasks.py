@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from avssl.cli.help_text import listing
 from avssl.errors import UserError
-from avssl.tasks.registry import get, names, summary
-
-if TYPE_CHECKING:
-    from avssl.tasks.base import Task
+from avssl.tasks.registry import names, options_class, summary
 
 
 def split_task(
     argv: Sequence[str], command: str, what: str, example: str, more: Mapping[str, str] | None = None
-) -> tuple[type[Task], list[str]]:
-    """The task named first, and the words after it. ``avssl COMMAND --help`` without a task lists the tasks.
+) -> tuple[str, list[str]]:
+    """The name of the task that comes first, and the words after it; without one ``--help`` lists the tasks.
 
     Args:
         more: what else may stand in a task's place and is dealt with elsewhere, with a line of help each.
@@ -27,7 +23,8 @@ def split_task(
     """
     words = list(argv)
     if words and not words[0].startswith("-"):
-        return get(words[0]), words[1:]
+        options_class(words[0])  # refuses a name that there is not
+        return words[0], words[1:]
     if not words or words[0] in ("-h", "--help"):
         known = {name: summary(name) for name in names()} | dict(more or {})
         print(listing(command, "TASK", what, known, example), end="")

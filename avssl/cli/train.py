@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from avssl.cli.command import Command
 from avssl.cli.tasks import split_task
 from avssl.experiment.data import DataOptions
 from avssl.experiment.options import MULTI_TASK, ControlOptions, MultiTaskOptions
-from avssl.experiment.settle import BUDGET, FolderOptions
+from avssl.experiment.settle import BUDGET, DryOptions, FolderOptions
+from avssl.experiment.train import train
 from avssl.options import Option, options_of
-from avssl.tasks.registry import get
+from avssl.tasks.registry import options_class, summary
 from avssl.trainer.options import TrainOptions
-
-if TYPE_CHECKING:
-    from avssl.tasks.base import Task
 
 WHAT = """Train a pretext task, then the controls that show whether its accuracy can be trusted.
 The same command again continues a run that was stopped (Ctrl-C saves), or says that it is finished."""
@@ -52,21 +50,19 @@ def run(argv: Sequence[str]) -> None:
         name, command, words = MULTI_TASK, command_of_several(), argv[1:]
     else:
         first = EXAMPLE.format(task="av-correspondence")
-        kind, words = split_task(argv, "avssl train", WHAT, first, {MULTI_TASK: SEVERAL})
-        name, command = kind.name, command_of(kind)
+        name, words = split_task(argv, "avssl train", WHAT, first, {MULTI_TASK: SEVERAL})
+        command = command_of(name)
     values = command.parse(words)
     given: dict[str, Any] = {name: values[name] for name in values.given}
-    from avssl.experiment.train import train  # loads torch: not for help
-
     train(name, command=shlex.join(["avssl", "train", *argv]), **given)
 
 
-def command_of(kind: type[Task]) -> Command:
+def command_of(name: str) -> Command:
     """The command line of ``avssl train TASK``."""
-    example = EXAMPLE.format(task=kind.name)
-    command = Command(f"avssl train {kind.name}", f"{kind.summary}\n\n{WHAT}", example, exclusive=[BUDGET])
+    example = EXAMPLE.format(task=name)
+    command = Command(f"avssl train {name}", f"{summary(name)}\n\n{WHAT}", example, exclusive=[BUDGET])
     _add_common(command)
-    command.add(kind.Options, f"the puzzle and the network of {kind.name}")
+    command.add(options_class(name), f"the puzzle and the network of {name}")
     return command
 
 
@@ -85,7 +81,7 @@ def command_of_several() -> Command:
 
 
 def _options_of_task(name: str) -> list[Option]:
-    return [*options_of(get(name).Options), *options_of(DataOptions)]
+    return [*options_of(options_class(name)), *options_of(DataOptions)]
 
 
 def _add_common(command: Command) -> None:
@@ -93,3 +89,4 @@ def _add_common(command: Command) -> None:
     command.add(FolderOptions, "data and results")
     command.add(TrainOptions, "training")
     command.add(ControlOptions, "controls")
+    command.add(DryOptions, "data and results")

@@ -10,7 +10,6 @@ from pathlib import Path
 from avssl.cli.command import Command
 from avssl.options import argument, option
 from avssl.system.console import duration, folder_size, log, progress, size
-from avssl.world import contact_sheet, generate
 from avssl.world.settings import Settings
 
 WHAT = """Generate short clips of objects that fall, bounce, swing and collide, and sound when they do: ordinary
@@ -36,6 +35,8 @@ def run(argv: Sequence[str]) -> None:
     command.add(WorldOptions)
     values = command.parse(argv)
     settings, options = values.build(Settings), values.build(WorldOptions)
+    from avssl.world import contact_sheet, generate  # physics and fonts: not for help
+
     out, began = Path(options.out), time.monotonic()
     with progress("generating", "clips") as on_progress:
         generate(out, settings, workers=options.workers, on_progress=on_progress)

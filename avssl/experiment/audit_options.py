@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avssl.experiment import sources as data_sources
-from avssl.experiment.data import open_source
+from avssl.experiment.data import open_source, refuse_missing
 from avssl.experiment.options import AUDITED_ITEMS
-from avssl.options import argument, option
+from avssl.options import argument, check_options, option
 from avssl.system.console import progress
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import Audit
-    from avssl.tasks.base import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,23 +30,28 @@ class AuditOptions(data_sources.SourceOptions):
     seed: int = option(0, "seed of samples, probes and planted leaks")
 
 
-def audited(options: AuditOptions, task: Task | None) -> Audit:
+def audited(options: AuditOptions, task_options: Any | None) -> Audit:
     """The audit of the data that are named.
 
     Args:
         options: which data, and how much of them.
-        task: whose shortcuts and controls are tested, made with its options.
+        task_options: of the task whose shortcuts and controls are tested; None where there is none.
 
     Raises:
         UserError: nothing usable there, or nothing that the task can use.
     """
-    from avssl.experiment.audit import audit  # loads torch: not for help
-
+    if task_options is not None:
+        check_options(task_options)
+    refuse_missing(options.test)
     column = data_sources.column_of(options.mode, options.data)
     media, test = open_source(options.data, column), None
     if options.test is not None:
         is_table = Path(options.test).suffix.lower() in (".csv", ".tsv")
         test = open_source(options.test, column if is_table else None)
+    from avssl.experiment.audit import audit  # loads torch
+    from avssl.tasks.registry import get
+
+    task = None if options.task is None else get(options.task)(task_options)
     with progress("auditing", "steps") as on_progress:
         return audit(
             media,

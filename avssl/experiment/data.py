@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,7 @@ from avssl.errors import UserError
 from avssl.experiment import sources as data_sources
 from avssl.experiment import torchvision_data
 from avssl.media.facts import Media
-from avssl.media.selection import Subset, column_of, facts_of
+from avssl.media.selection import Subset, column_of, facts_of, held_out_order
 from avssl.options import check_bounds, option
 from avssl.system.console import log, quiet
 from avssl.system.remote import is_remote
@@ -148,6 +149,25 @@ def prepared(found: Opened) -> Parts:
     return parts
 
 
+def as_it_is(found: Opened) -> tuple[Parts, int]:
+    """The data divided as :func:`prepared` does, but nothing is prepared; and about how many bytes that would write."""
+    from avssl.media.prepared.write import prepared_already
+
+    options, written = found.options, 0
+
+    def existing(media: Media) -> Media:
+        nonlocal written
+        if not options.prepare:
+            return media
+        side = options.prepare_side or found.task.stored_side()
+        media, needed = prepared_already(media, side, found.task.sound_rate(), int(options.prepare_gb * 1e9))
+        written += needed
+        return media
+
+    parts = _divided(found, existing)
+    return replace(parts, train=ordered(parts.train, found.task, options)), written
+
+
 def _divided(found: Opened, made: Callable[[Media], Media]) -> Parts:
     options, sources = found.options, found.sources
     media = data_sources.carried(sources.data, found.media, made(found.media))
@@ -247,6 +267,53 @@ def offer_tables(source: str) -> None:
     if Path(source).is_dir() and not is_prepared(Path(source)):
         for line in offered_tables(Path(source)):
             log(line)
+
+
+FEW = 32
+"""So many files or fewer are looked into before torch is loaded: the training would do it next, anyway."""
+SHORT_TABLE = 2**16
+"""Bytes: likewise of a table or a tar, which may name or hold a million."""
+
+
+def refuse_missing(*places: str | Path | None) -> None:
+    """Refuse data, runs and files that are not there, or hold nothing, at sight: before anything heavy is loaded.
+
+    Args:
+        places: as ``--data`` or ``--run`` name them; None of those that are not given.
+
+    Raises:
+        UserError: names the first.
+    """
+    for place in places:
+        if place is None or "://" in str(place):  # a set that lies elsewhere answers for itself
+            continue
+        path = Path(place)
+        if torchvision_data.is_torchvision(str(place)):
+            path = Path(torchvision_data.named(str(place))[1])
+        if not path.expanduser().exists():
+            raise UserError(f"{place}: no such file or folder")
+
+
+def refuse_unusable(options: DataOptions) -> None:
+    """Refuse data that are not there, and few files of which none can be used, before anything heavy is loaded.
+
+    Raises:
+        UserError: names them.
+    """
+    options.check()
+    refuse_missing(options.data, options.test)
+    from avssl.media import open_media
+
+    for place in (options.data, options.test):
+        if place is None or "://" in place or torchvision_data.is_torchvision(place):
+            continue
+        path = Path(place).expanduser()
+        if path.is_dir():
+            few = sum(1 for _ in islice(path.rglob("*"), FEW + 1)) <= FEW
+        else:
+            few = path.stat().st_size <= SHORT_TABLE
+        if few:
+            open_media(place)
 
 
 def open_sourced(source: str, sources: str, source_column: str | None = None) -> Media:
@@ -372,13 +439,14 @@ def divide(
 
 def _hold_out(media: Subset, share: float, seed: int) -> tuple[Subset, Subset | None]:
     """(rest, held out), both of two sources at least, as a puzzle may need two; None if there are too few."""
-    while _count_sources(media) >= 2 * _SOURCES_A_PART and share < 1:
+    counts = Counter(column_of(media, "source").tolist())
+    first = held_out_order(counts, seed)[:_SOURCES_A_PART]
+    while sum(counts[source] for source in first) > share * len(media) and share < 1:
+        share += 1 / len(media)  # item by item, as divisions of earlier versions were found
+    if len(counts) >= 2 * _SOURCES_A_PART and share < 1:
         rest, held_out = media.split_by_source(share, seed)
-        if _count_sources(rest) < _SOURCES_A_PART:
-            break
-        if _count_sources(held_out) >= _SOURCES_A_PART:
+        if _count_sources(rest) >= _SOURCES_A_PART:
             return rest, held_out
-        share += 1 / len(media)
     return media, None
 
 

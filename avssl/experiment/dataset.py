@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, get_args
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from avssl.errors import UserError
-from avssl.experiment.data import open_source, usable
+from avssl.experiment.data import DataOptions, open_source, ordered, usable
 from avssl.media.facts import Media
 from avssl.media.skip_bad_files import PassedOver
+from avssl.options import build
 from avssl.samplers.keys import Key
 from avssl.system import html
 from avssl.system.console import log
@@ -73,6 +74,7 @@ class PuzzleDataset(Dataset[Any]):
         fit: let the task learn what it must know of its training data (the scale of the sound, the frequency of
             colours) from these media. Needed once, before the network is made.
         on_bad_file: a file that cannot be read: "raise", or "skip" for the puzzle that the trainer takes in its place.
+        order, shard_window: of an epoch, as the trainer's; by shards puzzles should be taken in their order.
 
     Raises:
         UserError: data of which nothing can be used, a task that has not learned what it must know of its data, or an
@@ -88,12 +90,15 @@ class PuzzleDataset(Dataset[Any]):
         *,
         fit: bool = False,
         on_bad_file: OnBadFile = "raise",
+        order: Literal["auto", "items", "shards"] = "auto",
+        shard_window: int = DataOptions.shard_window,
     ) -> None:
         _refuse_other_types(task, media, seed, on_bad_file)
+        wanted = build(DataOptions, {"order": order, "shard_window": shard_window})
         name = str(media) if isinstance(media, str | Path) else "the collection"
         opened = open_source(str(media)) if isinstance(media, str | Path) else media
         self.task = task
-        self.media = usable(opened, task, name)
+        self.media = ordered(usable(opened, task, name), task, wanted)
         self.seed = int(seed)
         if fit:
             task.fit_statistics(self.media, seed)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from avssl.evaluate.retrieval.embedding_files import writer_of
+from avssl.experiment.data import refuse_missing
 from avssl.options import REQUIRED, argument, option
 from avssl.system.console import log, progress
+from avssl.trainer.run_config import refuse_no_folder
 from avssl.version import __version__
 
 
@@ -31,14 +34,16 @@ def embed_files(options: EmbedOptions, command: str = "") -> tuple[int, int]:
     Raises:
         UserError: no such run, none of the files can be used, another suffix, a full disk.
     """
+    target = Path(options.output)
+    writer_of(target)  # refuses a wrong suffix before the work, not after it
+    refuse_no_folder(options.run)
+    refuse_missing(*options.files)
     from avssl.evaluate.retrieval.embedding import embed
-    from avssl.evaluate.retrieval.embedding_files import write_embeddings, writer_of
+    from avssl.evaluate.retrieval.embedding_files import write_embeddings
     from avssl.media import open_media
     from avssl.networks.model import load
     from avssl.trainer.devices import choose_device
 
-    target = Path(options.output)
-    writer_of(target)  # refuses a wrong suffix before the work, not after it
     model = load(options.run).to(choose_device(options.device))
     media = open_media(options.files[0] if len(options.files) == 1 else options.files)
     for path, reason in media.rejected:

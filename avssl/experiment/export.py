@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from avssl.errors import UserError
 from avssl.options import REQUIRED, argument, option
 from avssl.system.files import whole_file
+from avssl.trainer.run_config import check_encoder_name, encoder_names
 from avssl.version import __version__
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def export_encoder(options: ExportOptions) -> ExportedFile:
         UserError: no such encoder, a format that cannot hold it, or a file that gives something else than the module.
     """
     form, path = options.chosen_format(), Path(options.output)
+    _chosen(options)  # before torch is loaded
     from avssl.networks.exporting import exported
 
     module, facts = _module(options)
@@ -86,17 +88,24 @@ def export_encoder(options: ExportOptions) -> ExportedFile:
     return ExportedFile(path, len(check.data), facts, module, check)
 
 
+def _chosen(options: ExportOptions) -> str:
+    """The name of the encoder."""
+    names = encoder_names(Path(options.run))
+    name = options.encoder or ("vision" if "vision" in names else names[0])
+    check_encoder_name(options.run, name, names)
+    return name
+
+
 def _module(options: ExportOptions) -> tuple[Portable, dict[str, Any]]:
     """What is to be exported, and what there is to know about it."""
-    from avssl.evaluate.data.encoders import encoder_names, open_encoder
+    from avssl.evaluate.data.encoders import open_encoder
     from avssl.networks.audio import AudioEncoder
     from avssl.networks.exporting import Portable
     from avssl.networks.model import load
     from avssl.networks.vision import VisionEncoder
 
     run = Path(options.run)
-    names = encoder_names(run)
-    name = options.encoder or ("vision" if "vision" in names else names[0])
+    name = _chosen(options)
     encoder, fusion = open_encoder(run, name), None
     if options.embedding:
         role = encoder.role

@@ -59,8 +59,9 @@ def training_media(run: str | Path) -> list[Media]:
     Raises:
         UserError: the run or its data are gone or damaged.
     """
-    from avssl.evaluate.data.load_run import config_of_task, read_config, run_tasks
+    from avssl.evaluate.data.load_run import run_tasks
     from avssl.experiment.default_world import finished_world
+    from avssl.trainer.run_config import config_of_task, read_config
 
     folder, parts = Path(run), []
     whole = read_config(folder)

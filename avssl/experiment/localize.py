@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
+from avssl.experiment.data import refuse_missing
 from avssl.options import REQUIRED, argument, build, option
 
 if TYPE_CHECKING:
     from avssl.experiment.run import Run
-    from avssl.localization.demo import Shown
+    from avssl.localization.demo import DemoFiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class LocalizeOptions:
 
 def localize(
     video: str | Path | None = None, run: str | Path | Run | None = None, *, out: str | Path, **options: Any
-) -> Shown:
+) -> DemoFiles:
     """Write a video with heat where its sound comes from, and beside it ``.json`` and ``.png``.
 
     Args:
@@ -62,12 +63,13 @@ def localize(
     return localized(build(LocalizeOptions, given))
 
 
-def localized(options: LocalizeOptions) -> Shown:
+def localized(options: LocalizeOptions) -> DemoFiles:
     """As :func:`localize`, by its options."""
     options.check()
     from avssl.localization.scenes import open_scene
 
-    # The file first: a bad one should not wait for a model.
+    # What is not there first, then the file: a bad one should not wait for a model.
+    refuse_missing(options.video, options.sound, options.run)
     scene = open_scene(options.video, options.sound) if options.video else None
     from avssl.experiment.default_localizer import default_run
     from avssl.experiment.example_clip import example_clip

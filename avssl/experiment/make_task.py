@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from avssl.networks.own_modules import named
 from avssl.options import build
 from avssl.tasks.base import Task
 from avssl.tasks.registry import get
@@ -20,4 +21,4 @@ def task(name: str, **options: Any) -> Task:
         UserError: no task of this name, no such option (the nearest is named), or a value that it cannot have.
     """
     kind = get(name)
-    return kind(build(kind.Options, options, f"{name}: "))
+    return kind(build(kind.Options, named(options), f"{name}: "))

@@ -5,42 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from avssl.errors import UserError
 from avssl.experiment.data import DataOptions
 from avssl.experiment.options import COMMON, MULTI_TASK, MultiTaskOptions, absolute, defaults_of
-from avssl.experiment.request import AnyTask, Part, Request, known, repeat_command, request_of_one
+from avssl.experiment.request import Part, Request, known, repeat_command, request_of_one
 from avssl.experiment.settle import keep_division, settle, training_options, values_of
 from avssl.options import Values, options_of, resolve
-from avssl.tasks.base import Task
-from avssl.tasks.registry import get, names
+from avssl.tasks.registry import names, options_class
 from avssl.trainer.plan import Sharing
+
+if TYPE_CHECKING:
+    from avssl.experiment.request import AnyTask
 
 
 @dataclass(frozen=True)
 class Section:
-    """One task of a multi-task training: its class, its options, and the data options that are its own."""
+    """One task of a multi-task training: its name, its options, and the data options that are its own."""
 
-    kind: type[Task]
+    name: str
+    options: type[Any]
     values: Values
 
     def config(self) -> dict[str, Any]:
         """As the section of ``config.yaml``."""
         own_data = sorted({f.name for f in fields(DataOptions)} & self.values.given)
-        return absolute(values_of(self.values, self.kind.Options, also=own_data))
+        return absolute(values_of(self.values, self.options, also=own_data))
 
 
 def request_of(task: AnyTask | Sequence[AnyTask], asked: Mapping[str, Any], command: str | None = None) -> Request:
     """The training of one task, or of several where a list is given or "multi-task" is named."""
     if task == MULTI_TASK:
         return request_of_several((), asked, command)
-    if isinstance(task, str | Task):
+    if _is_task(task):
         return request_of_one(task, asked, command)
     several = list(task) if isinstance(task, Iterable) else [task]
-    if not isinstance(task, Iterable) or not all(isinstance(one, str | Task) for one in several):
+    if not isinstance(task, Iterable) or not all(map(_is_task, several)):
         raise UserError(f"the name of a task is wanted, one made by avssl.task, or a list of these, not {task!r}")
     return request_of_several(several, asked, command)
+
+
+def _is_task(task: object) -> TypeGuard[AnyTask]:
+    if isinstance(task, str):
+        return True
+    from avssl.tasks.base import Task  # loads torch, as whoever has made a task did
+
+    return isinstance(task, Task)
 
 
 def request_of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], command: str | None = None) -> Request:
@@ -56,8 +67,7 @@ def request_of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], comma
             tasks share can have one make only.
     """
     asked, of_tasks = _divided(asked)
-    kinds = {task.name: known(task) for task in tasks if isinstance(task, Task)}
-    made = {task.name: task.options for task in tasks if isinstance(task, Task)}
+    made = {known(task).name: task.options for task in tasks if not isinstance(task, str)}
     if tasks:
         asked["tasks"] = [task if isinstance(task, str) else task.name for task in tasks]
     values = settle(asked, (MultiTaskOptions, *COMMON), keys=[name.replace("-", "_") for name in names()])
@@ -70,7 +80,7 @@ def request_of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], comma
     sections = []
     for name in values["tasks"]:
         made_as = made_options(made[name]) if name in made else {}
-        sections.append(_section(kinds.get(name) or get(name), values, made_as | of_tasks.pop(name, {})))
+        sections.append(_section(name, values, made_as | of_tasks.pop(name, {})))
     _share_encoder(sections)
     if of_tasks:
         raise UserError(
@@ -78,18 +88,22 @@ def request_of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], comma
         )
     options, control = training_options(values)
     for section in sections:
-        defaults |= defaults_of(section.kind.Options, section=section.kind.name)
+        defaults |= defaults_of(section.options, section=section.name)
     common = absolute({"task": MULTI_TASK} | values_of(values, MultiTaskOptions, *COMMON, also=["init"]))
     return Request(
-        parts=_parts(sections, weights, values["all_grey"]),
+        parts=[
+            Part(section.name, section.values.build(section.options), section.values.build(DataOptions), weight)
+            for section, weight in zip(sections, weights, strict=True)
+        ],
         options=options,
         control=control,
         out=out,
-        config=common | {section.kind.name: section.config() for section in sections},
+        config=common | {section.name: section.config() for section in sections},
         defaults=defaults,
         init=values["init"],
         command=command or repeat_command(MULTI_TASK, out),
         sharing=Sharing(values["mix"], values["statistics"] == "own", values["by_chance"]),
+        grey=values["all_grey"],
     )
 
 
@@ -133,21 +147,22 @@ def _weights(values: Values) -> Sequence[float]:
     return weights
 
 
-def _section(kind: type[Task], values: Values, asked: Mapping[str, Any]) -> Section:
+def _section(name: str, values: Values, asked: Mapping[str, Any]) -> Section:
     """The options of one task: asked for by name, then in its section of the YAML file, then (of data) of all tasks."""
-    own = {option.name: option for cls in (kind.Options, DataOptions) for option in options_of(cls)}
-    written = values.get(kind.name.replace("-", "_"))
+    options = options_class(name)
+    own = {option.name: option for cls in (options, DataOptions) for option in options_of(cls)}
+    written = values.get(name.replace("-", "_"))
     path = Path(values["config"] or "")
     if written is not None and not isinstance(written, Mapping):
-        raise UserError(f"{path}: {kind.name} needs lines of the form 'option: value' below it")
+        raise UserError(f"{path}: {name} needs lines of the form 'option: value' below it")
     try:
         found = resolve(own.values(), asked, section=None if written is None else (path, written))
     except UserError as error:
-        raise UserError(f"{kind.name}: {error}") from None
+        raise UserError(f"{name}: {error}") from None
     for option in fields(DataOptions):
         if option.name not in found.given:
             found[option.name] = values[option.name]
-    return Section(kind, found)
+    return Section(name, options, found)
 
 
 ENCODER = ("vision", "width", "convs", "blocks", "first_stride", "vision_pools")
@@ -165,18 +180,8 @@ def _share_encoder(sections: Sequence[Section]) -> None:
             own, built = section.values[name], first.values[name]
             section.values[name] = built
             if name in section.values.given and own != built:
-                flag, task, other = name.replace("_", "-"), section.kind.name, first.kind.name
+                flag, task, other = name.replace("_", "-"), section.name, first.name
                 raise UserError(
                     f"--{task}.{flag} {own}: the encoder is shared, and {other}, named first, builds it with "
                     f"--{flag} {built}; give --{other}.{flag} {own}, or leave it out"
                 )
-
-
-def _parts(sections: Sequence[Section], weights: Sequence[float], grey: bool) -> list[Part]:
-    parts: list[Part] = []
-    for section, weight in zip(sections, weights, strict=True):
-        task = section.kind(section.values.build(section.kind.Options))
-        task.grey = grey
-        task.before = tuple(part.task for part in parts)
-        parts.append(Part(task, section.values.build(DataOptions), weight))
-    return parts

@@ -120,7 +120,8 @@ def _network() -> str:
     import torch
 
     from avssl.networks.audio import AudioConfig, AudioEncoder
-    from avssl.networks.vision import VisionConfig, VisionEncoder
+    from avssl.networks.config import VisionConfig
+    from avssl.networks.vision import VisionEncoder
 
     with torch.inference_mode():
         vision, audio = (

@@ -36,11 +36,12 @@ def write_report(options: ReportOptions) -> tuple[Path, list[RunParts]]:
     page = Path(options.output or (Path(runs[0]) / "report.html" if len(runs) == 1 else "report.html"))
     if page.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"-o {page} must end in .html")
-    from avssl.report.page import report_page
     from avssl.report.run_parts import read_runs
-    from avssl.system.files import whole_file
 
     parts = read_runs(runs)
+    from avssl.report.page import report_page  # loads torch
+    from avssl.system.files import whole_file
+
     text = report_page(parts, page)
     with whole_file(page, "w") as file:
         file.write(text)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
-from avssl.evaluate.data.load_run import config_of_task, open_run, read_config
 from avssl.experiment.options import MULTI_TASK
 from avssl.experiment.result_list import Results
 from avssl.report.notebook import rows_html
 from avssl.system import html
 from avssl.system.files import read_json
+from avssl.trainer.run_config import config_of_task, encoder_names, read_config
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -84,6 +84,8 @@ class Run:
         Args:
             task: which, of a run of several.
         """
+        from avssl.evaluate.data.load_run import open_run
+
         return open_run(self.path, task)
 
     def options(self, task: str | None = None) -> dict[str, Any]:
@@ -145,8 +147,6 @@ class Encoders(Mapping[str, "Encoder"]):
         return open_encoder(self._run, name)
 
     def __iter__(self) -> Iterator[str]:
-        from avssl.evaluate.data.encoders import encoder_names
-
         return iter(encoder_names(self._run))
 
     def __len__(self) -> int:

@@ -29,6 +29,15 @@ class FolderOptions:
     init: str | None = option(None, "start from a run's encoders, or weights of timm or torchvision", metavar="RUN")
 
 
+@dataclass(frozen=True)
+class DryOptions:
+    """Whether anything is done at all."""
+
+    dry_run: bool = option(
+        False, "say what would be done: items, what is left out, disk, memory, steps and time; write no run"
+    )
+
+
 def settle(asked: Mapping[str, Any], classes: Iterable[type[Any]], keys: Iterable[str] = ()) -> Values:
     """The value of every option of a training: what is asked for by name, else by its YAML file, else the default.
 
@@ -95,6 +104,8 @@ def keep_division(values: Values, out: Path, defaults: dict[str, Any]) -> None:
             path == own or config.keys() >= {"task", "source_column", "prepare_gb"}
         ):
             continue
+        if path == own and "compile" in config and "compile" not in values.given:
+            values["compile"] = config["compile"]  # another default would compute other last bits
         if "sources" not in config:
             if path == own:
                 defaults["sources"] = BEFORE

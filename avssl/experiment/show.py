@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
-from avssl.experiment.data import held_out_of, of_split, open_source, usable
-from avssl.options import option
+from avssl.experiment.data import held_out_of, of_split, open_source, refuse_missing, usable
+from avssl.options import build, check_options, option
+from avssl.tasks.registry import options_class
+from avssl.trainer.run_config import config_of_task, read_config
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,13 +55,16 @@ def show(task: str, options: ShowOptions, task_options: Mapping[str, Any]) -> Sh
     Raises:
         UserError: options of the task beside a run, which decides them; nothing usable in the data.
     """
+    if options.run is not None and task_options:
+        raise UserError(f"--{min(task_options).replace('_', '-')} is decided by --run; leave it out")
+    refuse_missing(options.data)
+    if options.run is not None:
+        config_of_task(read_config(Path(options.run)), Path(options.run), task)
+        return _answers(task, options.run, options)
+    check_options(build(options_class(task), task_options, f"{task}: "))
     from avssl.experiment.make_task import task as make_task
 
-    if options.run is None:
-        return _puzzles(make_task(task, **task_options), options)
-    if task_options:
-        raise UserError(f"--{min(task_options).replace('_', '-')} is decided by --run; leave it out")
-    return _answers(task, options.run, options)
+    return _puzzles(make_task(task, **task_options), options)
 
 
 # --- how ------------------------------------------------------------------------------------------------

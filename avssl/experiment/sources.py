@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -112,6 +112,8 @@ def find(media: Media, test: Media | None, mode: str) -> FoundSources:
     from avssl.media.sources import Sources as Found
     from avssl.media.sources import find_sources
 
+    if mode == "content":
+        _announce_reading([media] if test is None else [media, test])
     if test is None:
         found = find_sources(media, mode)
         _log(found, media)
@@ -127,6 +129,20 @@ def find(media: Media, test: Media | None, mode: str) -> FoundSources:
         shared,
         frozenset(copies),
     )
+
+
+def _announce_reading(every: Sequence[Media]) -> None:
+    """Log it where looking for sources fetches a set from elsewhere, which may take long."""
+    from avssl.media.prepared.read import Prepared
+    from avssl.media.sources.sourced import underlying
+
+    for media in every:
+        base = underlying(media)[0]
+        if isinstance(base, Prepared) and base.is_remote:
+            log(
+                f"to find items of one source each item of {base.name} is looked at, once, then that is remembered; "
+                "--sources names goes by the index alone"
+            )
 
 
 def carried(sources: Sources, originals: Media, made: Media) -> Media:

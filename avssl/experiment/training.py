@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
-from avssl.experiment.data import Parts, opened, prepared
+from avssl.experiment.data import Opened, Parts, opened, prepared
 from avssl.experiment.options import ControlOptions, open_folder
 from avssl.experiment.request import Request
 from avssl.media.selection import column_of
@@ -318,8 +318,9 @@ def run_request(request: Request) -> dict[str, Any] | None:
         with writing(request.out):  # a name that is too long shows here
             there = (request.out / "config.yaml").exists()
         folder = _folder(request, stack) if there else None
-        _refuse_early(request, begun=there)
-        jobs = _jobs(request)
+        tasks = request.tasks()
+        refuse_early(request, tasks, begun=there)
+        jobs = _jobs(request, tasks)
         folder = folder or _folder(request, stack)
         train_jobs(
             jobs, request.options, request.control, folder, request.command, sharing=request.sharing, init=request.init
@@ -327,7 +328,7 @@ def run_request(request: Request) -> dict[str, Any] | None:
         return None if folder.writes else dict(request.config)
 
 
-def _refuse_early(request: Request, begun: bool) -> None:
+def refuse_early(request: Request, tasks: Sequence[Task], begun: bool) -> None:
     """Refuse a device, a network or weights that are not there before data are prepared, which may take hours.
 
     Raises:
@@ -338,7 +339,6 @@ def _refuse_early(request: Request, begun: bool) -> None:
     from avssl.trainer.seeds import own_random_state
 
     choose_precision(request.options.precision, named_device(request.options.device))
-    tasks = [part.task for part in request.parts]
     with own_random_state():
         for task in tasks:
             task.make_encoders()
@@ -350,16 +350,19 @@ def _folder(request: Request, stack: ExitStack) -> RunFolder:
     return open_folder(request.out, dict(request.config), stack, dict(request.defaults))
 
 
-def _jobs(request: Request) -> list[Job]:
+def _jobs(request: Request, tasks: Sequence[Task]) -> list[Job]:
     """Each task with its data, prepared as for the task alone, once all are known to have what they want."""
-    several = request.sharing is not None
-    seed, need_test = request.options.seed, request.control.controls
-    found = []
-    for part in request.parts:
-        with headed(part.task.name if several else ""):
-            found.append(opened(part.task, part.data, seed, need_test=need_test))
     jobs = []
-    for part, one in zip(request.parts, found, strict=True):
-        with headed(part.task.name if several else ""):
-            jobs.append(Job(part.task, prepared(one), part.weight))
+    for part, one in zip(request.parts, open_parts(request, tasks), strict=True):
+        with headed(part.name if request.sharing else ""):
+            jobs.append(Job(one.task, prepared(one), part.weight))
     return jobs
+
+
+def open_parts(request: Request, tasks: Sequence[Task]) -> list[Opened]:
+    """The data of each task, known to have what it wants."""
+    found = []
+    for task, part in zip(tasks, request.parts, strict=True):
+        with headed(part.name if request.sharing else ""):
+            found.append(opened(task, part.data, request.options.seed, need_test=request.control.controls))
+    return found

@@ -78,6 +78,7 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
     size = max(round(scene.width * scale), 1), max(round(scene.height * scale), 1)
     maps: list[NDArray[np.float16]] = []
     levels: list[float] = []
+    # An iterator: memory does not grow with the length of the film.
     frames = scene.frames(numbers, size)
     while some := list(itertools.islice(frames, BATCH)):
         _analyse_some(scene, localizer, some, maps, levels)

@@ -28,7 +28,7 @@ MOST_OF_NOTHING = 0.05
 
 
 @dataclass(frozen=True)
-class Shown:
+class DemoFiles:
     """What was written, and its verdict in one line."""
 
     scene: str
@@ -36,10 +36,9 @@ class Shown:
     facts: Path
     moments: Path
     verdict: str
-    heard_share: float
 
 
-def show_scene(scene: Scene, localizer: Localizer, out: Path, *, per_second: float = 8.0, run: str = "") -> Shown:
+def show_scene(scene: Scene, localizer: Localizer, out: Path, *, per_second: float = 8.0, run: str = "") -> DemoFiles:
     """Write the video, and beside it ``.json`` and ``.png``.
 
     Args:
@@ -60,7 +59,7 @@ def show_scene(scene: Scene, localizer: Localizer, out: Path, *, per_second: flo
     with whole_file(facts, "w") as file:
         json.dump(as_json(scene, analysis, run), file, indent=1, allow_nan=False)
     _write_moments(scene, analysis, size, moments)
-    return Shown(scene.name, out, facts, moments, verdict(analysis), float(analysis.heard.mean()))
+    return DemoFiles(scene.name, out, facts, moments, verdict(analysis))
 
 
 def verdict(analysis: Analysis) -> str:
@@ -126,6 +125,7 @@ def _write(
     scene: Scene, analysis: Analysis, size: tuple[int, int], strip: TraceStrip, out: Path, on_progress: Progress
 ) -> None:
     times = scene.times
+    # The last frame lasts to the end of the scene, a millisecond at least.
     ends = np.append(times[1:], max(scene.seconds, times[-1] + 1e-3))
     fps = len(times) / max(scene.seconds, 1e-3)
     whole = size[0], size[1] + strip.height

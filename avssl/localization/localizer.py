@@ -138,5 +138,6 @@ def _size(height: int, width: int, side: int, multiple: int = 8) -> tuple[int, i
 
 
 def _starts(samples: int, wanted: int) -> Sequence[int]:
+    # Windows overlap by half, and the last ends with the sound.
     count = max(-(-2 * (samples - wanted) // wanted) + 1, 1)
     return [round(k * (samples - wanted) / max(count - 1, 1)) for k in range(count)]

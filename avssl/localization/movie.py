@@ -60,6 +60,7 @@ class MovieWriter:
 
     def show(self, picture: NDArray[np.uint8], begin: float, end: float) -> None:
         """A picture (height, width, 3), shown from ``begin`` to ``end`` seconds."""
+        # Sound a block ahead of the picture: a player reads both in the order of the file.
         self._sound_until(begin + SOUND_BLOCK_SECONDS)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         frame.pts, frame.time_base = round(begin * TICKS), Fraction(1, TICKS)

@@ -22,11 +22,11 @@ CELLS = 1.0
 """Standard deviation of the spreading, in cells of the map. Chosen on validation clips of the generated world."""
 
 
-def spread(logits: NDArray[np.floating], cells: float = CELLS) -> NDArray[np.float32]:
+def spread(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     """Logits (N, h, w) to the probability that the sound comes from near each place: (N, 4 h, 4 w), 0..1."""
     likely = expit(np.asarray(logits, np.float32))
     fine = zoom(likely, (1, FINER, FINER), order=1, mode="nearest", grid_mode=True)
-    out: NDArray[np.float32] = gaussian_filter(fine, (0, FINER * cells, FINER * cells), mode="nearest")
+    out: NDArray[np.float32] = gaussian_filter(fine, (0, FINER * CELLS, FINER * CELLS), mode="nearest")
     return out
 
 

@@ -112,7 +112,7 @@ class Selectable:
             raise UserError(f"cannot hold out a part of {len(self)} items that all come from one source")
         held_out: set[str] = set()
         held = 0
-        for source in sorted(counts, key=lambda name: _drawn(name, seed)):
+        for source in held_out_order(counts, seed):
             too_much = held + counts[source] > fraction * len(sources)
             if (held_out and too_much) or len(held_out) == len(counts) - 1:
                 break
@@ -120,6 +120,11 @@ class Selectable:
             held += counts[source]
         chosen = np.array([source in held_out for source in sources])
         return Subset(self, np.flatnonzero(~chosen)), Subset(self, np.flatnonzero(chosen))
+
+
+def held_out_order(sources: Iterable[str], seed: int) -> list[str]:
+    """Sources in the order in which they are held out: the same wherever they lie and however many there are."""
+    return sorted(sources, key=lambda name: digest_of(str(seed), name))
 
 
 class Delegating(Selectable):
@@ -277,7 +282,3 @@ def digest_of(*parts: str | bytes) -> str:
         data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
         state.update(len(data).to_bytes(8, "little") + data)
     return state.hexdigest()
-
-
-def _drawn(source: str, seed: int) -> str:
-    return digest_of(str(seed), source)

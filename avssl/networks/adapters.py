@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
+from avssl.networks.config import MEAN, STD
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder, device_of
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.photometry import normalised
-from avssl.networks.vision import MEAN, STD
 
 Found = Tensor | Mapping[str, Tensor] | Sequence[Tensor]
 Features = Callable[[Any, Tensor], Found]

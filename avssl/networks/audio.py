@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from avssl.errors import UserError, did_you_mean
+from avssl.networks.config import RESNETS, Norm
 from avssl.networks.encoder import WaveformEncoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
-from avssl.networks.tower import Norm, Tower
-from avssl.networks.trunks import RESNETS, ResNetTrunk
+from avssl.networks.tower import Tower
+from avssl.networks.trunks import ResNetTrunk
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from avssl.networks.config import Norm
 from avssl.networks.dense import Hypercolumn, convolution, stage_channels
 from avssl.networks.encoder import ImageEncoder
-from avssl.networks.tower import Norm
 
 AB_SCALE = 20.0
 """Lab units of a and b that the regression head's output of 1 stands for: about their spread in photographs."""

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from avssl.networks.config import EMBEDDING
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder, is_image_encoder, waveform_encoder
-from avssl.networks.fusion import EMBEDDING, Fusion, global_max
+from avssl.networks.fusion import Fusion, global_max
 from avssl.networks.photometry import jitter_colours, mask_spectrogram, transpose_spectrogram
 
 Batch = Mapping[str, Any]

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avssl.errors import UserError
+from avssl.networks.config import Norm
 from avssl.networks.encoder import ImageEncoder, device_of, freeze
-from avssl.networks.tower import Norm, normalisation
+from avssl.networks.tower import normalisation
 
 
 def stage_channels(vision: ImageEncoder, side: int) -> dict[str, tuple[int, int]]:

@@ -5,22 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-FrontEndName = Literal[
-    "log-mel",
-    "l3",
-    "ave",
-    "openl3-training-mel256",
-    "openl3-training-mel128",
-    "openl3-release-mel256",
-    "openl3-release-mel128",
-    "openl3-mel256",
-    "openl3-mel128",
-]
+from avssl.networks.config import FrontEndName
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-FusionName = Literal["l3", "ave", "avol"]
-EMBEDDING = 128
+from avssl.networks.config import EMBEDDING, FusionName
 
 
 def global_max(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rows of all processes, for losses that need every pair of the global batch."""
+"""What losses need of the rows of other processes: the rows themselves, or how many count."""
 
 from __future__ import annotations
 
@@ -14,8 +14,30 @@ def gather_with_gradient(x: Tensor) -> Tensor:
     owner and are summed: with parameter gradients averaged over processes afterwards, and each process computing
     the same loss of the gathered rows, the result is the gradient of that loss in a single process.
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    if _alone():
         return x
     from torch.distributed.nn.functional import all_gather
 
     return torch.cat(all_gather(x))  # type: ignore[no-untyped-call]
+
+
+def mean_of_whole_batch(total: Tensor, count: Tensor, least: float = 1.0) -> Tensor:
+    """``total / count`` where each process has a sum over its rows and a count (or weight) of its own.
+
+    The mean over the processes is the sum of all by the count of all, as in one process; a plain quotient would weigh
+    the rows of a process with few that count more. Without gradients, where each process works by itself, it is plain.
+
+    Args:
+        total: a scalar, with gradient.
+        count: a scalar of the same type.
+        least: what the count is taken for where it is less, so that nothing is divided by 0.
+    """
+    if _alone() or not torch.is_grad_enabled():
+        return total / count.clamp(min=least)
+    whole = count.detach().clone()
+    dist.all_reduce(whole)
+    return total * dist.get_world_size() / whole.clamp(min=least)
+
+
+def _alone() -> bool:
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from avssl.networks.config import Bottleneck, Norm
 from avssl.networks.dense import convolution, resized, stage_channels
 from avssl.networks.encoder import ImageEncoder
-from avssl.networks.tower import Norm
-
-Bottleneck = Literal["channel-wise", "dense", "none"]
 
 
 class ChannelwiseConnection(nn.Module):

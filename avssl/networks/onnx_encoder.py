@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from avssl.errors import UserError, did_you_mean
 from avssl.installation import install_hint
 from avssl.networks.adapters import ImageModule, WaveformModule
+from avssl.networks.config import MEAN, STD
 from avssl.networks.encoder import Encoder, Role
-from avssl.networks.vision import MEAN, STD
 
 
 class OnnxNetwork(nn.Module):
@@ -67,6 +67,12 @@ class OnnxNetwork(nn.Module):
         if self.input.type == "tensor(uint8)":  # with normalisation inside, as avssl exports
             x = (x * 255).round().clamp(0, 255).to(torch.uint8)
         fed = np.ascontiguousarray(x.detach().cpu().numpy())
+        fixed = [f"{size}" if isinstance(size, int) else "any" for size in self.input.shape[1:]]
+        if any(want not in ("any", str(size)) for want, size in zip(fixed, fed.shape[1:], strict=True)):
+            raise UserError(
+                f"{self.name} takes inputs of {' × '.join(fixed)} alone, not {' × '.join(map(str, fed.shape[1:]))}; "
+                "export it with free height and width, or take a protocol that feeds squares of its side"
+            )
         if self.input.type == "tensor(float16)":
             fed = fed.astype(np.float16)
         only_one = self.input.shape[0] == 1  # exported without a batch dimension that may vary

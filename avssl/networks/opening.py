@@ -12,13 +12,15 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.networks.adapters import Features, ImageModule, WaveformModule
+from avssl.networks.config import LIBRARIES, MEAN, RESNETS, STD, VisionConfig
 from avssl.networks.encoder import Encoder, Role, is_image_encoder, is_waveform_encoder
 from avssl.networks.foreign import published_side
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.model import load
-from avssl.networks.trunks import RESNETS
-from avssl.networks.vision import MEAN, STD, VisionConfig, VisionEncoder
-from avssl.networks.weights import hub_config, load_weights
+from avssl.networks.module_trunk import with_state
+from avssl.networks.own_modules import allow, divided, made
+from avssl.networks.vision import VisionEncoder
+from avssl.networks.weights import hub_config, load_weights, read_weights
 
 SUPERVISED_SIDE = 224
 """Pixels of the pictures that torchvision's weights of ResNets and AlexNet were trained on."""
@@ -40,8 +42,9 @@ def encoder(
     """An encoder that tasks train and the protocols of ``avssl.evaluate`` take, in eval mode.
 
     Args:
-        spec: "timm:NAME" or "torchvision:NAME", also with the weights behind another colon; the folder of a run; a
-            folder that timm saved for Hugging Face's hub; an ONNX file, which stays frozen; or a torch module.
+        spec: "timm:NAME", "torchvision:NAME" or, of a function of one's own that makes a module,
+            "module:PACKAGE.MODULE:FUNCTION", also with the weights behind another colon; the folder of a run; a folder
+            that timm saved for Hugging Face's hub; an ONNX file, which stays frozen; or a torch module.
         weights: a local file of weights under the names of timm or torchvision, .safetensors or of torch.save, or a
             folder that holds one; None: they are random. Nothing is fetched.
         role: "vision" or "audio".
@@ -69,10 +72,8 @@ def encoder(
         return _of_module(spec, role, side, rate, seconds, features, front_end, mean, std)
     if is_image_encoder(spec) or is_waveform_encoder(spec):
         return spec
-    library, _, name = str(spec).partition(":")
-    if library in ("timm", "torchvision"):
-        name, _, behind = name.partition(":")
-        return _with_colours(_of_library(library, name, weights or behind or None, side), mean, std)
+    if str(spec).partition(":")[0] in LIBRARIES:
+        return _of_name(str(spec), weights, side, mean, std)
     place = Path(str(spec))
     if (place / "config.json").is_file():
         config, about = hub_config(place)
@@ -86,6 +87,26 @@ def encoder(
             "a torch module"
         )
     return _of_run(place, role)
+
+
+def _of_name(
+    spec: str,
+    weights: str | Path | None,
+    side: int | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+) -> Encoder:
+    library, _, name = spec.partition(":")
+    if library != "module":
+        name, _, behind = name.partition(":")
+        return _with_colours(_of_library(library, name, weights or behind or None, side), mean, std)
+    allow(spec)
+    spec, file = divided(spec)
+    place = weights or file
+    net = with_state(made(spec), spec, None if place is None else read_weights(place)).eval()
+    if is_image_encoder(net) or is_waveform_encoder(net):
+        return net
+    return ImageModule(net, side=side or SUPERVISED_SIDE, mean=mean or MEAN, std=std or STD).eval()
 
 
 def _of_library(library: str, name: str, weights: str | Path | None, side: int | None) -> VisionEncoder:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avssl.networks.config import MEAN, STD, Normalise
 from avssl.networks.photometry import LUMA
-from avssl.networks.vision import MEAN, STD
-
-Normalise = Literal["patch", "channel", "off"]
-"""patch: mean of each channel and one contrast for all; channel: mean and contrast of each; off."""
 
 # B = I − aᵀa / (aaᵀ) with a = (−1, 2, −1): no green against magenta (Doersch, Gupta & Efros 2015, section 3.1).
 PROJECTION: NDArray[np.float32] = (np.eye(3) - np.outer((-1, 2, -1), (-1, 2, -1)) / 6).astype(np.float32)
@@ -52,5 +47,5 @@ def fed_patches(patches: Tensor, colour: Tensor, noise: Tensor | None, normalise
         x = x + noise / (254 * 255)
     over = (1, 2, 3) if normalise == "patch" else (2, 3)
     x = x / x.square().mean(over, keepdim=True).sqrt().clamp_min(_LEAST_CONTRAST)
-    mean, std = (torch.tensor(values, device=x.device).view(3, 1, 1) for values in (MEAN, STD))
+    mean, std = (torch.tensor(values).view(3, 1, 1).to(x.device, non_blocking=True) for values in (MEAN, STD))
     return mean + std * x

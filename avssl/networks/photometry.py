@@ -26,7 +26,8 @@ def normalised(frames: Tensor, mean: Tensor, std: Tensor, grey: bool = False) ->
 
 def jitter_colours(frames: Tensor, brightness: Tensor, saturation: Tensor) -> Tensor:
     """Frames 0..1 (N, 3, H, W): saturation × ``saturation`` (N,), then brightness + ``brightness`` (N,), clipped."""
-    luma = torch.tensor(LUMA, device=frames.device, dtype=frames.dtype).view(1, 3, 1, 1)
+    # Not made on the device: a constant that is made there waits until the device has nothing else to do.
+    luma = torch.tensor(LUMA, dtype=frames.dtype).view(1, 3, 1, 1).to(frames.device, non_blocking=True)
     grey = (frames * luma).sum(1, keepdim=True)
     mixed = grey + (frames - grey) * saturation.view(-1, 1, 1, 1)
     return (mixed + brightness.view(-1, 1, 1, 1)).clamp(0, 1)

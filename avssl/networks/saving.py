@@ -14,9 +14,10 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.config import VisionConfig
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 from avssl.system.files import write_whole
 
 FORMAT = 1

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from avssl.networks.config import Norm
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.photometry import jitter_colours
-from avssl.networks.tower import Norm
 
 Batch = Mapping[str, Any]
 

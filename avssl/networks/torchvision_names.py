@@ -15,8 +15,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from avssl.errors import UserError
 from avssl.networks.audio import AudioEncoder
-from avssl.networks.tower import Norm, normalisation
-from avssl.networks.trunks import ALEXNET_STRIDES, RESNETS, AlexNetTrunk, ResNetTrunk
+from avssl.networks.config import ALEXNET_STRIDES, RESNETS, Norm
+from avssl.networks.tower import normalisation
+from avssl.networks.trunks import AlexNetTrunk, ResNetTrunk
 from avssl.networks.vision import VisionEncoder
 
 ALEXNET_CONVOLUTIONS = (0, 3, 6, 8, 10)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Literal
 
 from torch import Tensor, nn
 
-Norm = Literal["batch", "group", "none"]
+from avssl.networks.config import Norm
 
 
 def normalisation(norm: Norm, channels: int) -> nn.Module:

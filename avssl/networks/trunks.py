@@ -9,12 +9,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from avssl.networks.tower import Norm, Tower, normalisation
-
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
-
-ALEXNET_STRIDES = {"alexnet": 4, "alexnet-stride2": 2}
-"""AlexNets by name and the stride of their first convolution; jigsaw trains with 2 (Noroozi & Favaro 2016)."""
+from avssl.networks.config import Norm
+from avssl.networks.tower import Tower, normalisation
 
 
 class Trunk(nn.Module):

@@ -3,53 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from avssl.errors import UserError, did_you_mean
+from avssl.networks.config import ALEXNET_STRIDES, MEAN, RESNETS, STD, VisionConfig
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.foreign import ForeignTrunk, State, TimmTrunk, TorchvisionTrunk
+from avssl.networks.module_trunk import ModuleTrunk
 from avssl.networks.photometry import normalised
-from avssl.networks.tower import Norm, Tower
-from avssl.networks.trunks import ALEXNET_STRIDES, RESNETS, AlexNetTrunk, NinTrunk, ResNetTrunk, SmallTrunk, VisionTrunk
-
-# Mean and standard deviation of natural pictures on the scale 0..1 (those of torchvision's models): only a
-# fixed change of scale here, the same for every task, so that tasks can share an encoder.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-
-ARCHITECTURES = ("l3", "small", "nin", *ALEXNET_STRIDES, *RESNETS)
-"""Vision encoders by name."""
-
-
-@dataclass(frozen=True)
-class VisionConfig:
-    """What rebuilds a vision encoder.
-
-    Attributes:
-        architecture: one of ``ARCHITECTURES``, "timm:NAME" or "torchvision:NAME".
-        width, convs, first_stride, pools: of l3 and small.
-        blocks: of l3, small and nin.
-        norm: of all.
-        side: pixels of the pictures it is trained on.
-        grey: sees the lightness of pictures on all three channels, whatever their colours.
-        arguments: further ones that timm builds a network with.
-    """
-
-    architecture: str = "l3"
-    width: int = 64
-    convs: int = 2
-    first_stride: int = 2
-    pools: int = 3
-    norm: Norm = "batch"
-    side: int = 224
-    blocks: int = 4
-    grey: bool = False
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+from avssl.networks.tower import Tower
+from avssl.networks.trunks import AlexNetTrunk, NinTrunk, ResNetTrunk, SmallTrunk, VisionTrunk
 
 
 class VisionEncoder(ImageEncoder):
@@ -94,7 +60,7 @@ class VisionEncoder(ImageEncoder):
 
 
 def foreign_trunk(config: VisionConfig, state: State | None = None) -> ForeignTrunk:
-    """The trunk of "timm:NAME" or "torchvision:NAME", with weights from a state dict of that library, or random ones.
+    """The trunk of "timm:NAME", "torchvision:NAME" or a network of one's own, with weights of a state dict, or random.
 
     Raises:
         UserError: there is no such network, or the weights are of another.
@@ -102,39 +68,23 @@ def foreign_trunk(config: VisionConfig, state: State | None = None) -> ForeignTr
     library, _, name = config.architecture.partition(":")
     if library == "timm":
         return TimmTrunk(name, config.side, config.arguments, state)
-    if library == "torchvision":
-        return TorchvisionTrunk(name, config.side, state)
-    raise UserError(f"no networks are taken from {library!r}; give timm:NAME or torchvision:NAME")
+    if library == "module":
+        return ModuleTrunk(config.architecture, config.side, state)
+    return TorchvisionTrunk(name, config.side, state)
 
 
 def _trunk(config: VisionConfig) -> VisionTrunk | ForeignTrunk:
+    config.check()
     name = config.architecture
-    if name.endswith(".onnx"):
-        raise UserError(f"{name}: an ONNX file is frozen and cannot be trained; avssl.encoder takes it to be evaluated")
     if ":" in name:
         return foreign_trunk(config)
     if name in RESNETS:
         return ResNetTrunk(name, config.norm)
     if name in ALEXNET_STRIDES:
-        least = 7 + 14 * ALEXNET_STRIDES[name]  # its three poolings leave one pixel of so many
-        if config.side < least:
-            raise UserError(f"{name} needs pictures of {least} pixels at least, not {config.side}; try small or l3")
         return AlexNetTrunk(ALEXNET_STRIDES[name], config.norm)
-    if config.blocks < 1:
-        raise UserError(f"an encoder of {config.blocks} blocks is none; --blocks must be at least 1")
     if name == "nin":
         return NinTrunk(config.blocks, config.norm)
     tower = {"blocks": config.blocks, "convs": config.convs, "first_stride": config.first_stride}
-    pools = min(config.pools, config.blocks - 1)
-    least = config.first_stride * (2**pools - 1) + 1  # a stride leaves the ceiling, a pooling the floor
-    if name in ("small", "l3") and config.side < least:
-        raise UserError(
-            f"an encoder with {pools} poolings and a first stride of {config.first_stride} needs pictures of {least} "
-            f"pixels at least, not {config.side}; give larger ones, or a smaller --first-stride"
-        )
     if name == "small":
-        return SmallTrunk(config.width, **tower, pools=pools, norm=config.norm)
-    if name == "l3":
-        return Tower(3, config.width, **tower, pools=pools, norm=config.norm)
-    known = (*ARCHITECTURES, "timm:NAME", "torchvision:NAME")
-    raise UserError(f"no vision encoder is called {name!r}{did_you_mean(name, known)}")
+        return SmallTrunk(config.width, **tower, pools=config.used_pools, norm=config.norm)
+    return Tower(3, config.width, **tower, pools=config.used_pools, norm=config.norm)

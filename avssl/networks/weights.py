@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from avssl.errors import UserError
+from avssl.networks.config import VisionConfig
 from avssl.networks.foreign import ForeignTrunk
 from avssl.networks.torchvision_names import alexnet_trunk_state, resnet_state
 from avssl.networks.trunks import AlexNetTrunk, ResNetTrunk
-from avssl.networks.vision import VisionConfig, VisionEncoder, foreign_trunk
+from avssl.networks.vision import VisionEncoder, foreign_trunk
 
 NESTED = ("state_dict", "model_state_dict", "model", "module")
 """Under these names training scripts put the weights beside what else they save."""

@@ -12,7 +12,7 @@
 
 from avssl.options.fields import REQUIRED, Option, argument, option, options_of
 from avssl.options.kinds import converted
-from avssl.options.resolve import Values, build, check_bounds, resolve
+from avssl.options.resolve import Values, build, check_bounds, check_options, resolve
 from avssl.options.yaml_file import read_yaml
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "argument",
     "build",
     "check_bounds",
+    "check_options",
     "converted",
     "option",
     "options_of",

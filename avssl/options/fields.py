@@ -88,6 +88,7 @@ class Option:
         if value is None:
             return None
         numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else (value,)
+        numbers = [number for number in numbers if not isinstance(number, str)]  # a word beside them, such as "auto"
         # NaN compares as neither too small nor too large.
         if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
             return "must be finite" if self.high is None and self.below is None else self._rule()

@@ -26,6 +26,7 @@ def wanted(kind: Any, null: str = "") -> str:
         null: what no value is called where it may be given: "null" in a YAML file, "None" in Python.
     """
     kind, optional = without_none(kind)
+    kind, words = without_words(kind)
     if get_origin(kind) is Literal:
         text = f"one of {', '.join(map(str, get_args(kind)))}"
     elif is_list(kind):
@@ -34,12 +35,15 @@ def wanted(kind: Any, null: str = "") -> str:
         text = "names with numbers, such as {a: 1, b: 2}"
     else:
         text = _WORDS.get(kind, getattr(kind, "__name__", str(kind)))
+    text = " or ".join((text, *words))
     return f"{text} or {null}" if null and optional else text
 
 
 def metavar(kind: Any) -> str:
     """What stands for a value of this type in the help: N, X, TEXT, {a,b}."""
-    kind, _ = without_none(kind)
+    kind, words = without_words(without_none(kind)[0])
+    if words:
+        return "|".join((metavar(kind), *words))
     if get_origin(kind) is Literal:
         return "{" + ",".join(map(str, get_args(kind))) + "}"
     if is_list(kind):
@@ -52,13 +56,13 @@ def metavar(kind: Any) -> str:
 
 def choices(kind: Any) -> tuple[str, ...]:
     """The words of which one is taken; () where any is."""
-    kind, _ = without_none(kind)
-    return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
+    kind, words = without_words(without_none(kind)[0])
+    return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else words
 
 
 def is_bool(kind: Any) -> bool:
     """Whether the option is a yes or no, given as ``--name`` or ``--no-name``."""
-    return without_none(kind)[0] is bool
+    return without_words(without_none(kind)[0])[0] is bool
 
 
 def is_list(kind: Any) -> bool:
@@ -74,6 +78,15 @@ def without_none(kind: Any) -> tuple[Any, bool]:
     return (rest[0] if len(rest) == 1 else kind), len(rest) < len(get_args(kind))
 
 
+def without_words(kind: Any) -> tuple[Any, tuple[str, ...]]:
+    """The type without the words that are taken beside its values (``int | Literal["auto"]``), and those words."""
+    if get_origin(kind) not in (Union, types.UnionType):
+        return kind, ()
+    words = [word for part in get_args(kind) if get_origin(part) is Literal for word in get_args(part)]
+    rest = [part for part in get_args(kind) if get_origin(part) is not Literal]
+    return (rest[0], tuple(words)) if words and len(rest) == 1 else (kind, ())
+
+
 def from_text(text: str, kind: Any) -> Any:
     """A word of the command line as a value of this type; "null" is None where there may be none.
 
@@ -83,6 +96,9 @@ def from_text(text: str, kind: Any) -> Any:
     kind, optional = without_none(kind)
     if optional and text == "null":
         return None
+    kind, words = without_words(kind)
+    if text in words:
+        return text
     if kind is bool:
         if text.lower() not in YES | NO:
             raise ValueError(text)
@@ -107,6 +123,9 @@ def converted(value: Any, kind: Any) -> Any:
         value = value.tolist()
     if value is None and optional:
         return None
+    kind, words = without_words(kind)
+    if isinstance(value, str) and value in words:
+        return value
     if get_origin(kind) is Literal:
         return _choice(value, get_args(kind))
     if is_list(kind):

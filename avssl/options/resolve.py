@@ -125,6 +125,18 @@ def check_bounds(options: Any) -> None:
         _check_bounds(option, getattr(options, option.name), "", "flag")
 
 
+def check_options(options: Any) -> None:
+    """:func:`check_bounds`, and what the dataclass's own ``check()`` refuses, if it has one.
+
+    Raises:
+        UserError: names the flags.
+    """
+    check_bounds(options)
+    own = getattr(options, "check", None)
+    if own is not None:
+        own()
+
+
 def _check_bounds(option: Option, value: Any, where: str, source: Source) -> None:
     if rule := option.refusal(value):
         raise UserError(f"{where}{called(option, source)} ({_short(value)}) {rule}")

@@ -119,6 +119,7 @@ def _axis(rows: Sequence[ResultRow]) -> tuple[float, float]:
     ends = [end for row in rows for end in (row.low, row.value, row.high, row.chance) if end is not None]
     finite = [end for end in ends if math.isfinite(end)] or [0.0, 1.0]
     low, high = min(*finite, 0.0), max(*finite, 0.0)
+    # Differences lie about 0, which is then the middle of the axis.
     if low < 0:
         edge = max(high, -low)
         return -(top := _round_above(edge)), top

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from avssl.evaluate.core.rows import ResultRow, is_share
-from avssl.report.tables import beside_chance, figure_text, interval_text
+from avssl.report.tables import row_texts
 from avssl.system import html
 
 WIDTH, HEIGHT = 160, 14
@@ -22,21 +22,10 @@ def rows_html(rows: Sequence[ResultRow], files: Sequence[str] = ()) -> Markup:
         files: of each row the name of the file that it is from; none where that is said elsewhere.
     """
     named = len(set(files)) > 1
-    cells = [
-        (
-            *([file] if named else []),
-            row.name,
-            row.metric,
-            figure_text(row.value, row.metric),
-            _bar(row),
-            interval_text(row),
-            "" if row.chance is None else figure_text(row.chance, row.metric),
-            row.n,
-            beside_chance(row),
-            row.note,
-        )
-        for row, file in zip(rows, files or [""] * len(rows), strict=True)
-    ]
+    cells: list[list[Markup | str]] = []
+    for row, file in zip(rows, files or [""] * len(rows), strict=True):
+        name, metric, value, *others = row_texts(row)
+        cells.append([*([file] if named else []), name, metric, value, _bar(row), *others, row.note])
     headers = ["name", "metric", "value", "", "95 % interval", "chance", "N", "", ""]
     return html.table(["results", *headers] if named else headers, cells)
 

@@ -14,7 +14,7 @@ from avssl.evaluate.core.charts import svg_of
 from avssl.evaluate.core.result_charts import run_tone
 from avssl.report.option_tables import option_table
 from avssl.report.run_parts import RunParts
-from avssl.report.sections import Pictures, Section, Shown, missing_parts, result_sections
+from avssl.report.sections import Pictures, Section, missing_parts, result_sections
 from avssl.report.tables import figure_text
 from avssl.report.training_charts import training_charts
 from avssl.version import __version__
@@ -28,37 +28,36 @@ def report_page(runs: Sequence[RunParts], page: Path) -> str:
         page: where it will lie: links to what lies beside a run (a film, a page that plays sounds) lead from there.
     """
     pictures = Pictures(len(runs) > 1)
-    sheets = _sheets(runs, pictures)
+    drawn = [(run, run.path / "sheet.png") for run in runs if (run.path / "sheet.png").exists()]
+    sheets = [one for run, path in drawn for one in pictures.show(run, path, f"sheet of {run.name}")]
     sections = result_sections(runs, pictures, page)
     curves, absent = training_charts(runs), missing_parts(runs)
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            contents=_contents(bool(curves), bool(sheets), sections, bool(absent)),
-            tones={run.letter: run_tone(run.letter) for run in runs} | {"": ""},
-            title=" · ".join(run.name for run in runs),
-            several=len(runs) > 1,
-            runs=[_card(run, len(runs) > 1) for run in runs],
-            faults=[
-                (run.letter if len(runs) > 1 else "", fault)
-                for run in runs
-                for fault in (*run.faults, *pictures.faults.get(run.letter, ()))
-            ],
-            curves=curves,
-            no_curves=[(run.letter, f"{run.name} has logged nothing") for run in runs if curves and not run.metrics],
-            sheets=sheets,
-            no_sheets=[
-                (run.letter, f"{run.name} has no sheet.png; it is drawn when a training ends")
-                for run in runs
-                if sheets and not (run.path / "sheet.png").exists()
-            ],
-            sections=sections,
-            absent=absent,
-            config=option_table([run.config for run in runs]),
-            environment=option_table([_facts(run.environment) for run in runs]),
-            version=__version__,
-        )
+    several = len(runs) > 1
+    template = environment().get_template("report.html")
+    return template.render(
+        contents=_contents(bool(curves), bool(sheets), sections, bool(absent)),
+        tones={run.letter: run_tone(run.letter) for run in runs} | {"": ""},
+        title=" · ".join(run.name for run in runs),
+        several=several,
+        runs=[_card(run, several) for run in runs],
+        faults=[
+            (run.letter if several else "", fault)
+            for run in runs
+            for fault in (*run.faults, *pictures.faults.get(run.letter, ()))
+        ],
+        curves=curves,
+        no_curves=[(run.letter, f"{run.name} has logged nothing") for run in runs if curves and not run.metrics],
+        sheets=sheets,
+        no_sheets=[
+            (run.letter, f"{run.name} has no sheet.png; it is drawn when a training ends")
+            for run in runs
+            if sheets and not (run.path / "sheet.png").exists()
+        ],
+        sections=sections,
+        absent=absent,
+        config=option_table([run.config for run in runs]),
+        environment=option_table([_facts(run.environment) for run in runs]),
+        version=__version__,
     )
 
 
@@ -74,11 +73,6 @@ def environment() -> Environment:
     )
     found.filters["svg"] = lambda chart: Markup(svg_of(chart))
     return found
-
-
-def _sheets(runs: Sequence[RunParts], pictures: Pictures) -> list[Shown]:
-    there = [run for run in runs if (run.path / "sheet.png").exists()]
-    return [one for run in there for one in pictures.show(run, run.path / "sheet.png", f"sheet of {run.name}")]
 
 
 def _contents(curves: bool, sheets: bool, sections: Sequence[Section], absent: bool) -> list[tuple[str, str]]:
@@ -144,4 +138,5 @@ def _facts(environment: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of an environment; of later starts only when they were."""
     later = environment.get("continued")
     times = [each.get("time") for each in later if isinstance(each, dict)] if isinstance(later, list) else None
+    # The whole of an environment for each start would fill the page.
     return {**environment, **({"continued": times} if times else {})}

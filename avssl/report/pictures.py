@@ -47,6 +47,7 @@ def inlined(path: Path) -> Picture:
     content, kind = raw, "png"
     if image.width > WIDEST:
         image = image.resize((WIDEST, round(image.height * WIDEST / image.width)), Image.Resampling.LANCZOS)
+        # A reduced picture is written anew, however light the file was.
         content = b""
     if len(raw) > LIGHT or not content:
         buffer = io.BytesIO()

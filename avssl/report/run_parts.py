@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError
-from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.data.load_run import read_config, run_tasks
+from avssl.evaluate.core.rows import ResultRow, row_of
 from avssl.report.history import read_metrics
-
-ROW_NEEDS = ("name", "metric", "value", "low", "high", "n", "split", "seed")
+from avssl.trainer.run_config import read_config
 
 
 @dataclass(frozen=True)
@@ -145,28 +142,11 @@ def _read_json(path: Path, folder: Path, faults: list[str]) -> Any:
 
 def _rows(entries: Sequence[Any], path: Path, faults: list[str]) -> list[ResultRow]:
     """The entries that are result rows; none if the file was never meant to hold such."""
-    found = [_row(entry) for entry in entries]
+    found = [row_of(entry) for entry in entries]
     rows = [row for row in found if row is not None]
     if rows and len(rows) < len(entries):
         faults.append(f"{path}: {len(entries) - len(rows)} of {len(entries)} entries are no result rows; left out")
     return rows
-
-
-def _row(entry: Any) -> ResultRow | None:
-    if not isinstance(entry, dict) or any(name not in entry for name in ROW_NEEDS):
-        return None
-    known = {key: value for key, value in entry.items() if key in ResultRow.__dataclass_fields__}
-    try:
-        for name in ("value", "low", "high"):
-            known[name] = math.nan if known[name] is None else float(known[name])
-        known["chance"] = None if known.get("chance") is None else float(known["chance"])
-        known["n"], known["seed"] = int(known["n"]), int(known["seed"])
-        known["clusters"] = int(known.get("clusters") or 0)
-    except (TypeError, ValueError):
-        return None
-    for name in ("name", "metric", "split", "note", "command", "protocol", "unit", "method"):
-        known[name] = str(known.get(name) or "")
-    return ResultRow(**known)
 
 
 def _metrics(path: Path, faults: list[str]) -> list[Mapping[str, Any]]:
@@ -189,6 +169,8 @@ def _metrics(path: Path, faults: list[str]) -> list[Mapping[str, Any]]:
 
 
 def _levels(folder: Path, faults: list[str]) -> dict[str, TaskLevels]:
+    from avssl.evaluate.data.load_run import run_tasks  # loads torch: not to refuse a folder that is no run
+
     try:
         tasks = run_tasks(folder)
     except (UserError, LookupError, TypeError, ValueError) as error:

@@ -20,7 +20,7 @@ from avssl.report.run_parts import RunParts
 
 
 @dataclass(frozen=True)
-class Shown:
+class CaptionedPicture:
     """A picture of a run, and its caption."""
 
     letter: str
@@ -48,7 +48,7 @@ class Section:
     charts: Sequence[Chart] = ()
     table: BarTable | None = None
     facts: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ()
-    pictures: Sequence[Shown] = ()
+    pictures: Sequence[CaptionedPicture] = ()
     links: Sequence[tuple[str, str, str]] = ()
     verdicts: Sequence[tuple[str, str]] = ()
     missing: Sequence[tuple[str, str]] = ()
@@ -61,7 +61,7 @@ class Pictures:
         self._several = several
         self.faults: dict[str, list[str]] = {}
 
-    def show(self, run: RunParts, path: Path, text: str, link: str = "", link_text: str = "") -> list[Shown]:
+    def show(self, run: RunParts, path: Path, text: str, link: str = "", link_text: str = "") -> list[CaptionedPicture]:
         """The picture, or nothing and a line in :attr:`faults`."""
         try:
             picture = inlined(path)
@@ -69,7 +69,7 @@ class Pictures:
             reason = error.strerror or str(error)
             self.faults.setdefault(run.letter, []).append(f"{path.relative_to(run.path)} cannot be shown: {reason}")
             return []
-        return [Shown(run.letter if self._several else "", picture, text, link, link_text)]
+        return [CaptionedPicture(run.letter if self._several else "", picture, text, link, link_text)]
 
 
 def result_sections(runs: Sequence[RunParts], pictures: Pictures, page: Path) -> list[Section]:
@@ -98,14 +98,10 @@ def missing_parts(runs: Sequence[RunParts]) -> list[str]:
         asked = [run for run in runs if run.hears or not protocol.hears]
         if protocol.expected and asked and not there:
             lines.append(f"No {protocol.title[0].lower()}{protocol.title[1:]}: {_way(name, asked[0])}.")
-    if not _demos(runs) and (hearing := [run for run in runs if run.hears]):
+    if not any(run.demos for run in runs) and (hearing := [run for run in runs if run.hears]):
         path = hearing[0].path
         lines.append(f"No strip of moments: avssl localize VIDEO --run {path} -o {path / 'localized.mp4'} makes one.")
     return lines
-
-
-def _demos(runs: Sequence[RunParts]) -> bool:
-    return any(run.demos for run in runs)
 
 
 def _way(name: str, run: RunParts) -> str:
@@ -129,9 +125,10 @@ def _section(
 ) -> Section:
     protocol = protocol_of(name)
     several = len(runs) > 1
+    letters = {run.path: run.letter if several else "" for run in runs}
     draw = {"depth": depth_chart, "labels": labels_chart}.get(protocol.chart)
-    chart = draw({run.letter if several else "": run.rows.get(name, ()) for run in runs}) if draw else None
-    shown: list[Shown] = []
+    chart = draw({letters[run.path]: run.rows.get(name, ()) for run in runs}) if draw else None
+    shown: list[CaptionedPicture] = []
     links: list[tuple[str, str, str]] = []
     missing: list[tuple[str, str]] = []
     for run in runs:
@@ -139,32 +136,28 @@ def _section(
         for path in mine:
             if path in run.demos:
                 demo = run.demos[path]
-                shown += pictures.show(
-                    run, path, f"{Path(str(demo.get('file', path))).name}: {demo['verdict']}", *_film(path, page)
-                )
+                text = f"{Path(str(demo.get('file', path))).name}: {demo['verdict']}"
+                film = path.with_suffix(".mp4")
+                link = (_address(film, page), film.name) if film.exists() else ("", "")
+                shown += pictures.show(run, path, text, *link)
             elif chart is None or path.stem != name:  # a chart shows what the picture of this name does, and more
                 shown += pictures.show(run, path, path.stem)
         beside = run.path / "results" / f"{name}.html"
         if beside.exists():
-            links.append(
-                (
-                    run.letter if several else "",
-                    _address(beside, page),
-                    f"to be seen and heard: results/{name}.html of {run.name}",
-                )
-            )
+            text = f"to be seen and heard: results/{name}.html of {run.name}"
+            links.append((letters[run.path], _address(beside, page), text))
         there = name in run.rows or name in run.facts or mine
         if not there and several and (run.hears or not protocol.hears):
             way = f": {protocol.command.replace('RUN', str(run.path))}" if protocol.command else ""
             missing.append((run.letter, f"{run.name} has none{way}"))
-    found = [(run.letter if several else "", run.rows[name]) for run in runs if name in run.rows]
+    found = [(letters[run.path], run.rows[name]) for run in runs if name in run.rows]
     return Section(
         key=name,
         title=protocol.title,
         about=protocol.about,
         charts=[chart] if chart else [],
         table=bar_table(found) if found else None,
-        facts=[(run.letter if several else "", _facts(run.facts[name])) for run in runs if name in run.facts],
+        facts=[(letters[run.path], _facts(run.facts[name])) for run in runs if name in run.facts],
         pictures=shown,
         links=links,
         verdicts=_verdicts(runs) if name == "controls" else [],
@@ -184,11 +177,6 @@ def _verdicts(runs: Sequence[RunParts]) -> list[tuple[str, str]]:
             if sentence := verdict(own):
                 found.append((run.letter if len(runs) > 1 else "", f"{task}: {sentence}" if task else sentence))
     return found
-
-
-def _film(strip: Path, page: Path) -> tuple[str, str]:
-    film = strip.with_suffix(".mp4")
-    return (_address(film, page), film.name) if film.exists() else ("", "")
 
 
 def _address(file: Path, page: Path) -> str:

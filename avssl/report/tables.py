@@ -83,18 +83,7 @@ def print_rows(
     if not rows:
         return
     common, notes = _shared_note([row.note for row in rows])
-    cells = [
-        [
-            row.name,
-            row.metric,
-            figure_text(row.value, row.metric),
-            interval_text(row),
-            "" if row.chance is None else figure_text(row.chance, row.metric),
-            str(row.n),
-            beside_chance(row),
-        ]
-        for row in rows
-    ]
+    cells = [row_texts(row) for row in rows]
     headers = ["", "metric", "value", "95 % interval", "chance", "N", ""]
     screen, heading = (
         console(file, width),
@@ -121,6 +110,7 @@ def _narrow_table(headers: Sequence[str], cells: Sequence[Sequence[str]], screen
         return made
 
     for gap in (1, 0):
+        # First the gaps between columns go, then metrics are broken: names stay whole as long as may be.
         excess = _width(table(cells, gap), screen) - screen.width
         if excess <= 0:
             return table(cells, gap)
@@ -141,6 +131,13 @@ def _shared_note(notes: Sequence[str]) -> tuple[str, list[str]]:
     if len(notes) < 2 or not first or any(note.partition("; ")[0] != first for note in notes):
         return "", list(notes)
     return first, [note.partition("; ")[2] for note in notes]
+
+
+def row_texts(row: ResultRow) -> list[str]:
+    """Name, metric, value, interval, chance, N, and whether the value lies at chance."""
+    figures = (row.value, row.chance)
+    value, chance = ("" if figure is None else figure_text(figure, row.metric) for figure in figures)
+    return [row.name, row.metric, value, interval_text(row), chance, str(row.n), beside_chance(row)]
 
 
 def figure_text(value: float, metric: str) -> str:

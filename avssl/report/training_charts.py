@@ -100,6 +100,7 @@ def _other_measures(runs: Iterable[Sequence[Logged]], main: Sequence[str]) -> li
         for name, value in line.items():
             if name not in NO_CURVE and _is_number(value):
                 values.setdefault(name, []).append(value)
+    # The loss of a task with one term may be logged by both names.
     return [name for k, name in enumerate(values) if k >= len(main) and values[name] not in list(values.values())[:k]]
 
 

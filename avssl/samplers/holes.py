@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
-from scipy.sparse import linalg
+
+if TYPE_CHECKING:
+    from scipy import sparse
+    from scipy.sparse import linalg
+
+# scipy takes a moment to load and the options of a task name what is here: it is imported where it is used.
 
 Hole = Literal["centre", "blocks", "region"]
 
@@ -37,6 +41,8 @@ def grown(hole: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     """The hole and all that is at most ``pixels`` beyond it, straight or diagonally."""
     if not pixels:
         return hole
+    from scipy import ndimage
+
     wide: NDArray[np.bool_] = ndimage.binary_dilation(hole, np.ones((3, 3), bool), iterations=pixels)
     return wide
 
@@ -75,6 +81,9 @@ def filled_from_rim(picture: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDAr
 @lru_cache(maxsize=4)
 def _laplace(hole: bytes, shape: tuple[int, int]) -> tuple[linalg.SuperLU, sparse.csr_matrix, NDArray[np.int64]]:
     """The factorised equations of a hole, how its rim enters them, and which pixels (flat) are the rim."""
+    from scipy import sparse
+    from scipy.sparse import linalg
+
     mask = np.frombuffer(hole, np.bool_).reshape(shape)
     number = np.full(mask.size, -1)
     inside = np.flatnonzero(mask)
@@ -122,6 +131,8 @@ def _blocks(side: int, size: int, rng: np.random.Generator) -> NDArray[np.bool_]
 
 def _region(side: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Noise on a coarse grid, enlarged smoothly and cut at its lowest quarter, until the share fits."""
+    from scipy import ndimage
+
     for _ in range(_TRIES):
         noise = rng.uniform(size=(_REGION_CELLS, _REGION_CELLS))
         hole: NDArray[np.bool_] = (

@@ -25,6 +25,10 @@ AHEAD_FROM, AHEAD_TO = 0.0, 0.6
 last is here in time, late enough that not all are here together from the beginning."""
 
 
+_WINDOWS_AT_HAND = 3
+"""The one that is read, the next, and the last, from which a slower worker or process may still read."""
+
+
 class Companions(NamedTuple):
     """Items that may be drawn together with a key's own, which is the one ``at`` this place."""
 
@@ -88,7 +92,7 @@ class ByShards(View):
         length: puzzles of an epoch, where that is not one an item.
 
     Raises:
-        UserError: ``base`` is not prepared, or its cache does not hold two windows.
+        UserError: ``base`` is not prepared, or its cache does not hold three windows.
     """
 
     def __init__(self, base: Media, window: int, length: int | None = None) -> None:
@@ -101,7 +105,7 @@ class ByShards(View):
         self._length = length or len(base)
         self._epochs: dict[tuple[int, int], _Epoch] = {}
         self._expected: tuple[object, ...] = ()
-        self._prepared.must_hold(2 * window, np.unique(self._shards).tolist())
+        self._prepared.must_hold(_WINDOWS_AT_HAND * window, np.unique(self._shards).tolist())
 
     def __getstate__(self) -> dict[str, Any]:
         # One object in the copy, too: what is announced must reach the one that is read from.

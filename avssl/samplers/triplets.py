@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
-from avssl.media.motion import motion_curve
 
 Ends = Literal["fixed", "shuffled"]
 
@@ -135,6 +134,8 @@ def _stretch(
     starts = times[times <= times[-1] - length + _SLACK_SECONDS]
     weights = np.ones(len(starts))
     if by_motion:
+        from avssl.media.motion import motion_curve  # loads scipy: not for the options of a task
+
         curve = motion_curve(media, item)
         if len(curve) == len(times):
             total = np.concatenate([[0.0], np.cumsum(curve, dtype=np.float64)])

@@ -25,6 +25,9 @@ ShowProgress = Progress | bool | None
 """A function to call instead of showing it; False shows nothing; None or True a bar on a terminal and in a notebook,
 elsewhere a line every ten seconds."""
 
+Log = Callable[[str], None]
+"""Takes a line for people."""
+
 Style = Literal["auto", "bar", "lines", "none"]
 
 LINE_EVERY_SECONDS, DRAW_EVERY_SECONDS = 10.0, 0.25
@@ -33,6 +36,10 @@ LOGGER = logging.getLogger("avssl")
 
 _heading: ContextVar[str] = ContextVar("heading", default="")
 _muted: ContextVar[bool] = ContextVar("muted", default=False)
+
+
+def no_log(line: str) -> None:
+    """Keeps silent: where a function takes a :data:`Log` and none is given."""
 
 
 def log(text: str) -> None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
@@ -136,7 +136,7 @@ def remove_unfinished(folder: Path, age_seconds: float = 0.0) -> None:
         age_seconds: younger ones stay, where another process may be writing them.
     """
     for partial in folder.glob(f"*{UNFINISHED}"):
-        with writing(partial):
+        with writing(partial), suppress(FileNotFoundError):  # another process was done with it
             if time.time() - partial.stat().st_mtime >= age_seconds:
                 partial.unlink(missing_ok=True)
 

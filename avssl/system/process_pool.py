@@ -12,6 +12,7 @@ measures work (:class:`_Watch`) would stay ours, without a way to the process th
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import queue
@@ -44,10 +45,13 @@ class Lost:
 
 
 def spare_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many cores this process may use: of those there are, what its affinity and its container allow."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()  # cgroup v2: "max 100000", "150000 100000"
+        return min(there, max(1, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):
+        return there
 
 
 def each(

@@ -78,8 +78,11 @@ class RemoteFolder:
     def read_range(self, name: str, start: int, size: int) -> bytes:
         """``size`` bytes of a file from ``start`` on; raises as :meth:`read`."""
 
+        # Of the Hub just these bytes: by default 5 MB are read ahead.
+        alone = {"cache_type": "none"} if self.url.startswith("hf") else {}
+
         def piece(files: Any, path: str) -> bytes:
-            data = bytes(files.cat_file(path, start=start, end=start + size)) if size else b""
+            data = bytes(files.cat_file(path, start=start, end=start + size, **alone)) if size else b""
             if len(data) > size:
                 raise UserError(f"{self.url}: this server does not send parts of files (Range); use one that does")
             if len(data) < size:
@@ -203,6 +206,7 @@ def _troubles() -> tuple[type[BaseException], ...]:
         ("gcsfs.retry", ["HttpError"]),
         ("google.auth.exceptions", ["GoogleAuthError"]),
         ("huggingface_hub.errors", ["HfHubHTTPError"]),
+        ("httpx", ["HTTPError"]),
     ):
         loaded = sys.modules.get(module)
         found += [getattr(loaded, name) for name in names if hasattr(loaded, name)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from torch import Tensor, nn
 
 from avssl.media.facts import Facts, Media
-from avssl.options import check_bounds
+from avssl.options import check_options
 from avssl.options import option as option  # noqa: PLC0414  tasks of one's own take it from here
 from avssl.samplers.keys import Key
 from avssl.samplers.pictures import Cropping
@@ -61,14 +61,17 @@ class Task(ABC):
     summary: ClassVar[str]
     """One line for ``avssl train --help``; of built-in tasks the registry has it, which imports none of them."""
     Options: ClassVar[type[Any]]
-    """A frozen dataclass; every field is a flag and a YAML key, its ``metadata["help"]`` the help."""
+    """A frozen dataclass; every field is a flag and a YAML key, its ``metadata["help"]`` the help.
+
+    Its ``check()``, if it has one, refuses what does not go together.
+    """
     classes: ClassVar[int | None] = None
     """Number of classes of the puzzle, where it has classes; chance is 1 / classes if they are balanced."""
     loss_measure: ClassVar[str] = "loss"
     """The logged measure that training and validation share, whose chance is :meth:`chance_loss`; curves show it."""
 
     def __init__(self, options: Any) -> None:
-        check_bounds(options)
+        check_options(options)
         self.options = options
         self.training = True
         """False in :meth:`held_out` copies: no augmentation, puzzles drawn in the plain published way."""
@@ -157,6 +160,7 @@ class Task(ABC):
     def make_encoders(self) -> dict[str, nn.Module]:
         """:meth:`encoders`, those shared with earlier tasks as these build them; with grey input if :attr:`grey`."""
         made = self.encoders()
+        # From the last to the first: of several that build one role the first named wins.
         for other in reversed(self.before):
             made |= {role: encoder for role, encoder in other.encoders().items() if role in made}
         for encoder in made.values():

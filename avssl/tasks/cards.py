@@ -71,6 +71,7 @@ def font(points: int) -> Font:
 
 def fitted(text: str, font: Font, width: float) -> str:
     """The text, cut so that it is no wider than ``width`` pixels."""
+    # Letter by letter: widths differ, and captions are short.
     while len(text) > 1 and font.getlength(text) > width:
         text = text[:-2].rstrip() + "…"
     return text

@@ -1,65 +1,22 @@
-"""What the tasks on pictures share: options of encoder and crop, classes, labels drawn at random."""
+"""What the tasks on pictures share: encoder and crops, classes, labels drawn at random."""
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from avssl.errors import UserError
 from avssl.media.facts import Facts
 from avssl.networks.encoder import ImageEncoder, image_encoder
-from avssl.networks.tower import Norm
-from avssl.networks.vision import VisionConfig, VisionEncoder
-from avssl.options import option
+from avssl.networks.vision import VisionEncoder
 from avssl.samplers.pictures import Cropping
 from avssl.samplers.whole_pictures import unusable
 from avssl.tasks.base import Answers, Batch, Losses, Task
-
-
-@dataclass(frozen=True)
-class EncoderOptions:
-    """The image encoder."""
-
-    vision: str = option(
-        "small",
-        "small, l3, nin, alexnet, alexnet-stride2, resnet18, resnet34, resnet50, resnet101, timm:NAME, "
-        "torchvision:NAME: the image encoder",
-    )
-    width: int = option(32, "channels of the first block of small and l3", low=1)
-    blocks: int = option(3, "blocks of small, l3 and nin", low=1, high=8)
-    convs: int = option(2, "convolutions a block of small and l3", low=1)
-    first_stride: int = option(1, "stride of the first convolution of small and l3", low=1, high=4)
-    norm: Norm = option("batch", "batch, group or none")
-
-    def vision_config(self, side: int) -> VisionConfig:
-        """The encoder for pictures of ``side`` pixels."""
-        return VisionConfig(
-            self.vision, self.width, self.convs, self.first_stride, norm=self.norm, side=side, blocks=self.blocks
-        )
-
-
-@dataclass(frozen=True)
-class MapEncoderOptions(EncoderOptions):
-    """The image encoder of tasks whose answers have a place: its poolings can be left out, so that its map is finer."""
-
-    vision: str = option(
-        "l3", "vision encoder: l3, small, nin, alexnet, resnet18 to resnet101, timm:NAME, torchvision:NAME"
-    )
-    convs: int = option(1, "convolutions a block of l3 and small", low=1)
-    blocks: int = option(4, "blocks of l3, small and nin", low=1, high=8)
-    first_stride: int = option(2, "stride of the first convolution of l3 and small", low=1, high=4)
-    vision_pools: int = option(3, "blocks of l3 and small followed by pooling", low=0, high=8)
-
-    def vision_config(self, side: int) -> VisionConfig:
-        return VisionConfig(
-            self.vision, self.width, self.convs, self.first_stride, self.vision_pools, self.norm, side, self.blocks
-        )
+from avssl.tasks.common_options import CropOptions
+from avssl.tasks.common_options import EncoderOptions as EncoderOptions  # noqa: PLC0414  tasks of one's own take it from here
 
 
 def encoder(options: EncoderOptions, side: int) -> VisionEncoder:
@@ -67,25 +24,9 @@ def encoder(options: EncoderOptions, side: int) -> VisionEncoder:
     return VisionEncoder(options.vision_config(side))
 
 
-class CropOptions(Protocol):
-    """Options of a task that cuts squares out of pictures."""
-
-    @property
-    def crop_low(self) -> float: ...
-    @property
-    def crop_high(self) -> float: ...
-
-
 def cropping(side: int, options: CropOptions, flip: bool) -> Cropping:
-    """The crops that options ask for, scaled to ``side`` pixels.
-
-    Raises:
-        UserError: the smallest is larger than the largest.
-    """
-    low, high = options.crop_low, options.crop_high
-    if low > high:
-        raise UserError(f"--crop-low ({low:g}) must be at most --crop-high ({high:g})")
-    return Cropping(side, low, high, flip)
+    """The crops that options ask for, scaled to ``side`` pixels."""
+    return Cropping(side, options.crop_low, options.crop_high, flip)
 
 
 class PictureTask(Task):
@@ -116,9 +57,10 @@ class ClassTask(PictureTask):
 
     loss_measure: ClassVar[str] = "class_loss"
 
-    @abstractmethod
     def logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        """(N, classes) of a batch."""
+        """(N, classes) of a batch: what the network gives for its frames, unless a task says otherwise."""
+        scores: Tensor = network(batch["frames"])
+        return scores
 
     @property
     def smoothing(self) -> float:

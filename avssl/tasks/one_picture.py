@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from avssl.media.facts import Media
 from avssl.networks.puzzles import PictureNetwork
@@ -18,7 +18,8 @@ from avssl.samplers.keys import Key, generator
 from avssl.samplers.stills import draw_still
 from avssl.tasks.base import Answers, Batch, option
 from avssl.tasks.cards import Card, chosen_class, draw_cards, enlarged, origin, picture_of
-from avssl.tasks.images import ClassTask, EncoderOptions, cropping, vision_of
+from avssl.tasks.common_options import EncoderOptions
+from avssl.tasks.images import ClassTask, cropping, vision_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -93,10 +94,6 @@ class OnePictureTask(ClassTask):
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         return PictureNetwork(vision_of(encoders), len(self.labels), pool=self.options.pool)
-
-    def logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        scores: Tensor = network(batch["frames"])
-        return scores
 
     def sheet(self, puzzles: Sequence[OnePicturePuzzle], answers: Answers | None = None) -> Image:
         cards = []

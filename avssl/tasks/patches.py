@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avssl.networks.patch_photometry import GREY, KEEP, PROJECTION, Normalise, fed_patches, keep_channel
+from avssl.networks.config import Normalise
+from avssl.networks.patch_photometry import GREY, KEEP, PROJECTION, fed_patches, keep_channel
 from avssl.networks.puzzles import PatchNetwork
 from avssl.tasks.base import Batch
+from avssl.tasks.common_options import Colours
 from avssl.tasks.images import ClassTask, vision_of
-
-Colours = Literal["project", "drop", "grey", "keep"]
 
 
 class PatchPuzzle(Protocol):
@@ -59,6 +59,7 @@ def draw_colours(rng: np.random.Generator, count: int, kind: Colours) -> NDArray
 def draw_noise(rng: np.random.Generator, colours: NDArray[np.float32], side: int) -> NDArray[np.int8]:
     """Noise (P, 3, side, side) for the channels that these matrices put to 0; 0 in the others."""
     noise = rng.integers(-127, 128, size=(len(colours), 3, side, side), dtype=np.int8)
+    # Channels that a matrix keeps have a row that is not 0.
     noise[np.abs(colours).sum(2) > 0] = 0
     return noise
 

@@ -1,4 +1,4 @@
-"""Tasks by name. Names are known without importing torch; a task's file is imported when it is asked for.
+"""Tasks by name. Names and options are known without importing torch; the task itself is imported when it is asked for.
 
 A file of one's own is named by the environment variable ``AVSSL_TASKS`` (several with the system's path separator
 between): ``my_task.py`` holds the task ``my-task``, and the first line of its docstring is its line of help.
@@ -11,7 +11,8 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError, did_you_mean
 
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
     from avssl.tasks.base import Task
 
 BUILT_IN = {
-    "av-correspondence": ("avssl.tasks.av_correspondence", "do this frame and this second of sound belong together?"),
-    "shuffle-learn": ("avssl.tasks.shuffle_learn", "are these three frames in temporal order?"),
-    "colorization": ("avssl.tasks.colorization", "which colours does this grey picture have?"),
-    "jigsaw": ("avssl.tasks.jigsaw", "which permutation shuffled the nine tiles?"),
-    "relative-position": ("avssl.tasks.relative_position", "where does the second patch lie, seen from the first?"),
-    "rotation": ("avssl.tasks.rotation", "by how many quarters was this picture turned?"),
-    "inpainting": ("avssl.tasks.inpainting", "what was in the hole?"),
+    "av-correspondence": ("CorrespondenceOptions", "do this frame and this second of sound belong together?"),
+    "shuffle-learn": ("ShuffleLearnOptions", "are these three frames in temporal order?"),
+    "colorization": ("ColorizationOptions", "which colours does this grey picture have?"),
+    "jigsaw": ("JigsawOptions", "which permutation shuffled the nine tiles?"),
+    "relative-position": ("RelativePositionOptions", "where does the second patch lie, seen from the first?"),
+    "rotation": ("RotationOptions", "by how many quarters was this picture turned?"),
+    "inpainting": ("InpaintingOptions", "what was in the hole?"),
 }
-"""Name → (module, one line of help)."""
+"""Name → (class of its options, one line of help). ``NAME/puzzle.py`` has the options, ``NAME/task.py`` the task."""
 
 _registered: dict[str, type[Task]] = {}
 
@@ -68,13 +69,33 @@ def get(name: str) -> type[Task]:
         UserError: there is none; the message names the nearest.
     """
     if name not in _registered and name in BUILT_IN:
-        importlib.import_module(BUILT_IN[name][0])
+        _module(name, "task")
     elif name not in _registered and name in _own_files():
         _import_file(name, _own_files()[name])
     if name in _registered:
         return _registered[name]
+    raise _unknown(name)
+
+
+def options_class(name: str) -> type[Any]:
+    """The dataclass of a task's options; of the toolkit's own tasks without importing torch.
+
+    Raises:
+        UserError: there is no task of this name; the message names the nearest.
+    """
+    if name in BUILT_IN:
+        found: type[Any] = getattr(_module(name, "puzzle"), BUILT_IN[name][0])
+        return found
+    return get(name).Options
+
+
+def _module(name: str, part: str) -> ModuleType:
+    return importlib.import_module(f"avssl.tasks.{name.replace('-', '_')}.{part}")
+
+
+def _unknown(name: str) -> UserError:
     hint = f"there are: {', '.join(names())}; files of your own tasks are named in AVSSL_TASKS"
-    raise UserError(f"no task is called {name!r}{did_you_mean(name, names(), hint)}")
+    return UserError(f"no task is called {name!r}{did_you_mean(name, names(), hint)}")
 
 
 def _own_files() -> dict[str, Path]:
@@ -91,6 +112,7 @@ def _import_file(name: str, path: Path) -> None:
     """
     if not path.is_file():
         raise UserError(f"AVSSL_TASKS names {path}, and there is no such file")
+    # At the end of the path: no file of a user takes the place of an installed module.
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     try:

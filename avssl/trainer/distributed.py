@@ -10,6 +10,7 @@ import atexit
 import gc
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from uuid import uuid4
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from avssl.errors import UserError
@@ -43,8 +45,6 @@ class World:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
-    objects: Any = None
-    """The process group for plain values (on the CPU, whatever carries the gradients)."""
 
     @property
     def writes(self) -> bool:
@@ -56,7 +56,7 @@ class World:
         if self.size == 1:
             return value
         box = [value if self.rank == 0 else None]
-        dist.broadcast_object_list(box, src=0, group=self.objects)
+        dist.broadcast_object_list(box, src=0, group=_objects_group())
         return box[0]  # type: ignore[return-value]
 
     def gathered(self, values: Sequence[T]) -> list[T]:
@@ -64,7 +64,7 @@ class World:
         if self.size == 1:
             return list(values)
         box: list[Any] = [None] * self.size
-        dist.all_gather_object(box, list(values), group=self.objects)
+        dist.all_gather_object(box, list(values), group=_objects_group())
         return [value for part in box for value in part]
 
     def greatest(self, *values: float) -> list[float]:
@@ -84,7 +84,7 @@ class World:
 
     def _reduced(self, values: Sequence[float], how: Any) -> Callable[[], list[float]]:
         box = torch.tensor(values, dtype=torch.float64)
-        work = dist.all_reduce(box, how, group=self.objects, async_op=True) if self.size > 1 else None
+        work = dist.all_reduce(box, how, group=_objects_group(), async_op=True) if self.size > 1 else None
 
         def arrived() -> list[float]:
             if work is not None:
@@ -113,17 +113,21 @@ class World:
 
     @contextmanager
     def ending_with_others(self) -> Iterator[None]:
-        """Within, a rank that is left alone ends in one line: a process that failed or was killed answers no more.
+        """Within, a rank that is left alone ends in one line; one that fails leaves, so that nobody waits for it.
 
         Raises:
             UserError: another process ended while this one waited for it.
         """
         try:
             yield
-        except RuntimeError as error:
-            if self.size == 1 or not _left_alone(error):
-                raise
-            raise UserError(OTHER_FAILED) from None
+        except BaseException as error:
+            if self.size > 1:
+                # The sockets close with the last reference, and the frames of the traceback hold some.
+                traceback.clear_frames(error.__traceback__)
+                _leave()
+                if isinstance(error, RuntimeError) and _left_alone(error):
+                    raise UserError(OTHER_FAILED) from None
+            raise
 
 
 def join(device: str) -> World:
@@ -143,7 +147,7 @@ def join(device: str) -> World:
         on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
         try:
             store, rank, size = next(rendezvous("env://"))
-            store = dist.PrefixStore(_attempt(store, rank, size), store)
+            store = PrefixStore(_attempt(store, rank, size), store)
             dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size)
             _objects_group()
         except (RuntimeError, ValueError) as error:  # ValueError: a variable that torchrun sets is missing
@@ -154,10 +158,10 @@ def join(device: str) -> World:
             ) from None
         atexit.register(_leave)
     local_rank = int(os.environ.get("LOCAL_RANK", dist.get_rank()))
-    return World(dist.get_rank(), dist.get_world_size(), local_rank, _objects_group())
+    return World(dist.get_rank(), dist.get_world_size(), local_rank)
 
 
-def _attempt(store: dist.Store, rank: int, size: int) -> str:
+def _attempt(store: Store, rank: int, size: int) -> str:
     """A name for this start of the processes that none of them has had before.
 
     torchrun keeps one store for all its restarts, where the addresses of dead processes still stand under the names
@@ -179,8 +183,9 @@ def _attempt(store: dist.Store, rank: int, size: int) -> str:
 
 
 def _leave() -> None:
-    """End the groups and their threads before the interpreter exits: threads still running then may abort it."""
-    dist.destroy_process_group()
+    """End the groups: the others notice. Threads of a group that still run may abort the interpreter when it exits."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
     _groups.clear()
     gc.collect()
 
@@ -194,6 +199,7 @@ _groups: list[Any] = []
 
 
 def _objects_group() -> Any:
+    """The process group for plain values: on the CPU, whatever carries the gradients."""
     if not _groups:
         _groups.append(dist.new_group(backend="gloo", timeout=_PATIENCE))
     return _groups[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -13,6 +14,8 @@ from avssl.media.skip_bad_files import PassedOver, each_bad_file_once, log_bad_f
 from avssl.networks.synced_batchnorm import share_batch_statistics
 from avssl.system.console import Bar, Style, duration, log
 from avssl.system.cpu import keep_freed_memory
+from avssl.system.ranks import local_processes
+from avssl.trainer.auto import choose_workers, compiles, count_of, measure
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
 from avssl.trainer.distributed import OTHER_FAILED, join
@@ -27,6 +30,7 @@ from avssl.trainer.seeds import hashed, own_random_state
 from avssl.trainer.signals import Stopped, Watch, watch_signals
 from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
+from avssl.trainer.transfer import Sent, Transfer
 
 BAD_SHARE = 0.1
 """Bad files that --on-bad-file skip tolerates, as a share of the files and of the puzzles drawn."""
@@ -73,16 +77,20 @@ def fit(
         progress = "none"
     setting = Setting(plans, options, run, world, choose_precision(options.precision, device))
     with own_random_state(), each_bad_file_once(), watch_signals() as watch, world.ending_with_others():
-        training = _Training(setting, sharing or Sharing(), encoders, save_encoder)
-        if training.tally.finished:
-            log(f"{run.path if run else 'this run'} is finished: nothing is left to train")
-        else:
-            training.go(progress, watch)
-        result = training.result()
-        (number,) = world.greatest(watch.number)
-        if number:  # it came during the last step
-            raise Stopped(int(number))
-        return result
+        return _fit(_Training(setting, sharing or Sharing(), encoders, save_encoder), progress, watch)
+
+
+def _fit(training: _Training, progress: Style, watch: Watch) -> FitResult:
+    setting = training.setting
+    if training.tally.finished:
+        log(f"{setting.run.path if setting.run else 'this run'} is finished: nothing is left to train")
+    else:
+        training.go(progress, watch)
+    result = training.result()
+    (number,) = setting.world.greatest(watch.number)
+    if number:  # it came during the last step
+        raise Stopped(int(number))
+    return result
 
 
 class _News(NamedTuple):
@@ -97,7 +105,7 @@ class _News(NamedTuple):
 class _Drawn(NamedTuple):
     """A rank's part of the next batch (None: there is none, or an error), and what the ranks say of theirs."""
 
-    fetched: Fetched | None
+    sent: Sent | None
     error: UserError | None
     greatest: Callable[[], Sequence[float]]
 
@@ -124,7 +132,9 @@ class _Training:
         self.states = settle_states(setting.plans, options, saved and saved["tasks"], world)
         self.steps = _plan_steps(setting, sharing.mix)
         self.budget = budget(options, [source.length for source in self.steps.sources], sharing.mix)
+        self.compiled = compiles(options, self.budget, setting.precision.device, world.size)
         self.encoders, self.networks = self._build(encoders, sharing.own_statistics)
+        self.transfer = Transfer(setting.precision.device, options.channels_last)
         weights = [_loss_weight(plan, sharing) for plan in setting.plans]
         self.stepper = Stepper(self.networks, setting.plans, weights, options, setting.precision, world)
         if saved is not None:
@@ -133,6 +143,8 @@ class _Training:
         if setting.written:
             for name, state in self.states.items():
                 setting.written.write_json(f"tasks/{name}.json", state)
+        if saved is None or not saved["tally"]["finished"]:
+            self.setting = setting = self._with_workers(saved["tally"]["step"] if saved else 0)
         self.recorder = Recorder(setting, self.steps, self.networks, self.stepper, self.states, saved)
         self.tally = self.recorder.tally
 
@@ -154,7 +166,7 @@ class _Training:
         first, share = self.tally.step, self.budget.share(self.tally.step, self.tally.seconds)
         status = Status(first, self.budget.steps, self.setting.options.batch_size, share)
         on_gpu = self.setting.precision.device.type == "cuda"
-        stream = batches(self.steps, first, self.budget.steps, workers=self.setting.options.workers, pin=on_gpu)
+        stream = batches(self.steps, first, self.budget.steps, workers=count_of(self.setting.options), pin=on_gpu)
         bar = Bar(style, log)
         began = time.monotonic() - self.tally.seconds
         try:
@@ -179,6 +191,7 @@ class _Training:
         finally:
             bar.close()
             stream.close()
+            self.recorder.close()  # its error is of an earlier step than any other, and the cause of some
         self._log_end()
 
     def result(self) -> FitResult:
@@ -199,6 +212,20 @@ class _Training:
 
     # --- before -----------------------------------------------------------------------------------------
 
+    def _with_workers(self, first: int) -> Setting:
+        """The setting with the number of loader processes that ``--workers auto`` comes to; noted in the run folder."""
+        setting, options = self.setting, self.setting.options
+        workers, reason = options.workers, "asked for"
+        if workers == "auto":
+            costs = measure(self.steps, first, self.networks, setting.precision, options.channels_last)
+            left = None if self.budget.steps is None else max(self.budget.steps - first, 0)
+            chosen = choose_workers(costs, setting.precision.device, local_processes(), left)
+            workers, reason = chosen.count, chosen.reason
+            log(f"workers: {workers}, as {reason}")
+        if setting.written:
+            setting.written.note({"workers": workers, "workers_reason": reason, "compiled": self.compiled})
+        return replace(setting, options=replace(options, workers=workers))
+
     def _newest_checkpoint(self) -> dict[str, Any] | None:
         saved = None
         with self.setting.world.together():
@@ -214,7 +241,7 @@ class _Training:
         if self.setting.world.size > 1:
             share_batch_statistics(networks, device)
         to_device([networks, *encoders.values()], device, options.channels_last)
-        if options.compile:
+        if self.compiled:
             for network in networks.values():
                 network.compile()
         return encoders, networks.train()
@@ -238,7 +265,8 @@ class _Training:
         def own() -> tuple[float, ...]:
             return error is not None, passed_over, watch.number, time.monotonic() - began
 
-        return _Drawn(fetched, error, self.setting.world.greatest_soon(own))
+        sent = fetched and self.transfer.send(fetched)
+        return _Drawn(sent, error, self.setting.world.greatest_soon(own))
 
     def _agreed(self, drawn: _Drawn, news: _News) -> Fetched:
         """The drawn batch, where every rank has one."""
@@ -246,10 +274,11 @@ class _Training:
             raise drawn.error
         if news.failed:
             raise UserError(OTHER_FAILED)
-        assert drawn.fetched is not None
+        assert drawn.sent is not None
+        fetched = self.transfer.receive(drawn.sent)
         if news.passed_over:
-            self._count_bad(drawn.fetched.step, self.setting.world.gathered(drawn.fetched.passed_over))
-        return drawn.fetched
+            self._count_bad(fetched.step, self.setting.world.gathered(fetched.passed_over))
+        return fetched
 
     def _count_bad(self, step: int, passed_over: Sequence[PassedOver]) -> None:
         for bad in passed_over:

@@ -26,7 +26,11 @@ class TrainOptions:
         above=0,
     )
     seed: int = option(0, "names the initial weights and every puzzle")
-    workers: int = option(1, "loader processes; 0 draws puzzles in the training process", low=0)
+    workers: int | Literal["auto"] = option(
+        "auto",
+        "loader processes; 0 draws puzzles in the training process; auto: what drawing needs, within cores and memory",
+        low=0,
+    )
     on_bad_file: Literal["raise", "skip"] = option(
         "raise", "a file that cannot be read while training: raise stops; skip takes another puzzle, counted"
     )
@@ -48,7 +52,9 @@ class TrainOptions:
     step_factor: float = option(0.1, "schedule step: what the rate is multiplied by there")
     warmup_steps: int = option(50, "steps of linear warm-up; at most a fifth of a training counted in steps", low=0)
     clip_norm: float | None = option(None, "clip the gradient to this norm", above=0)
-    compile: bool = option(False, "torch.compile the network")
+    compile: bool | Literal["auto"] = option(
+        "auto", "torch.compile the network; auto: on one CUDA GPU, where the training is long enough to win by it"
+    )
     channels_last: bool = option(True, "store maps channels-last: faster convolutions")
     log_every: int = option(10, "steps between lines of metrics.jsonl", above=0)
     validate_every: int = option(100, "steps between validations on held-out data", above=0)

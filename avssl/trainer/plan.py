@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
-from avssl.tasks.base import Task
+
+if TYPE_CHECKING:
+    from avssl.tasks.base import Task
 
 Mix = Literal["alternating", "joint"]
 

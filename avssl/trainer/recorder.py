@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 
-from avssl.errors import UserError
 from avssl.system.console import log
+from avssl.trainer.checkpoint_writer import CheckpointWriter
 from avssl.trainer.devices import Precision
 from avssl.trainer.distributed import World
 from avssl.trainer.loader import Steps
@@ -22,6 +21,9 @@ from avssl.trainer.run_folder import RunFolder
 from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
 from avssl.trainer.validation import Validation, at_chance
+
+READ_LATE = ("cuda",)
+"""Devices that are still at work on the steps whose figures are logged: their lines are written with the next ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,14 @@ class Setting:
     def written(self) -> RunFolder | None:
         """The run folder, where there is one and this process writes it."""
         return self.run if self.run is not None and self.run.writes else None
+
+
+class _Late(NamedTuple):
+    """Figures on their way from the device, and where the training was when they were asked for."""
+
+    window: Window
+    tally: Tally
+    batches: Sequence[int]
 
 
 class Recorder:
@@ -66,6 +76,8 @@ class Recorder:
         self._epochs = [steps_per_epoch(source.length, steps.batch_size) for source in steps.sources]
         self._batches = steps.turns.counts(self.tally.step)
         self._validations = list(_validations(setting))
+        self._writer = CheckpointWriter()
+        self._late: _Late | None = None
         self._doubted = False
         self._best_weights: dict[str, Any] | None = None
 
@@ -84,11 +96,25 @@ class Recorder:
         validate = bool(self._validations) and (share >= 1 or step % options.validate_every == 0)
         if save or validate or step % options.log_every == 0:
             self._log_training(status)
-        if validate and self._validate(share, status):
-            save = True
+            if save or validate or self._setting.precision.device.type not in READ_LATE:
+                self._write_late(status)
+        if validate:
+            with self._setting.world.together():
+                self._writer.wait()  # held-out puzzles may be drawn by processes that are forked now
+            save |= self._validate(share, status)
         if save:
             with self._setting.world.together():
                 self._save()
+                if stopped or share >= 1:
+                    self._writer.wait()
+
+    def close(self) -> None:
+        """Wait for the last checkpoint.
+
+        Raises:
+            UserError: it could not be written.
+        """
+        self._writer.close()
 
     def best_weights(self) -> dict[str, Any] | None:
         """The networks' state at the best validation, on every rank; None if there was no validation."""
@@ -111,25 +137,40 @@ class Recorder:
         return self._setting.world.broadcast(lines)
 
     def _log_training(self, status: Status) -> None:
-        waited = self.window.waited_share(self.tally)
-        found = self.window.means(self._setting.world)
-        with self._setting.world.together():
-            self.window.check()
-            for plan, means in found.items():
-                if self.tally.passed_over:
-                    means["passed_over"] = self.tally.passed_over
-                self._log(plan, "train", means, waited)
-                status.figures = {name: means[name] for name in ("loss", "accuracy") if name in means}
+        """Begin to read this window's figures, and write the lines of the one before, which have arrived by now."""
+        before = self._late
+        self._late = _Late(self.window.reading(), replace(self.tally), tuple(self._batches))
         self.window.restart(self.tally)
+        if before is not None:
+            self._write_lines(before, status)
 
-    def _log(self, plan: int, split: str, figures: Mapping[str, float], waited: float) -> dict[str, Any]:
+    def _write_late(self, status: Status) -> None:
+        late, self._late = self._late, None
+        if late is not None:
+            self._write_lines(late, status)
+
+    def _write_lines(self, late: _Late, status: Status) -> None:
+        late.window.arrived()
+        found = late.window.means(self._setting.world)
+        with self._setting.world.together():
+            late.window.check()
+            for plan, means in found.items():
+                if late.tally.passed_over:
+                    means["passed_over"] = late.tally.passed_over
+                self._log(plan, "train", means, late.window.waited_share(late.tally), late)
+                status.figures = {name: means[name] for name in ("loss", "accuracy") if name in means}
+
+    def _log(
+        self, plan: int, split: str, figures: Mapping[str, float], waited: float, late: _Late | None = None
+    ) -> dict[str, Any]:
+        tally, batches = (self.tally, self._batches) if late is None else (late.tally, late.batches)
         line = {
-            "step": self.tally.step,
-            "epoch": round(self._batches[plan] / self._epochs[plan], 4),
+            "step": tally.step,
+            "epoch": round(batches[plan] / self._epochs[plan], 4),
             "split": split,
             "task": self._setting.plans[plan].task.name,
             **figures,
-            "seconds": round(self.tally.seconds, 3),
+            "seconds": round(tally.seconds, 3),
             "data_wait": round(waited, 4),
         }
         self.history.append(line)
@@ -171,16 +212,14 @@ class Recorder:
         run, best = self._setting.written, self.tally.best
         if run is None:
             return
-        weights = self._networks.state_dict()
-        _refuse_spoilt(weights, self.tally.step)
         state = {
-            "networks": weights,
+            "networks": self._networks.state_dict(),
             "stepper": self._stepper.state(),
             "tasks": dict(self._states),
             "tally": asdict(self.tally),
             "config": run.config,
         }
-        run.checkpoints.save(state, self.tally.step, int(best["step"]) if best else None)
+        self._writer.save(run.checkpoints, state, self.tally.step, int(best["step"]) if best else None)
 
 
 def _validations(setting: Setting) -> list[tuple[int, Validation]]:
@@ -193,13 +232,3 @@ def _validations(setting: Setting) -> list[tuple[int, Validation]]:
         for number, plan in enumerate(setting.plans)
         if plan.validation is not None
     ]
-
-
-def _refuse_spoilt(weights: Mapping[str, torch.Tensor], step: int) -> None:
-    """A NaN gradient spoils the weights before any loss shows it: keep the good checkpoint."""
-    for name, value in weights.items():
-        if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise UserError(
-                f"the weights {name} are NaN or infinite after step {step}, which was not saved; "
-                "try a lower --learning-rate or --clip-norm 1"
-            )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from avssl.trainer.distributed import World
 from avssl.trainer.loader import Steps
 from avssl.trainer.plan import named
 from avssl.trainer.stepper import Outcome
+from avssl.trainer.transfer import to_host
 
 
 @dataclass(slots=True)
@@ -70,6 +71,8 @@ class Window:
     checked: int = 0
     seconds_before: float = 0.0
     waited_before: float = 0.0
+    arrived: Callable[[], object] = lambda: None
+    """Of a :meth:`reading`: waits until its figures are on the host."""
 
     def add(self, step: int, outcomes: Sequence[Outcome]) -> None:
         """Take in the outcomes of ``step`` (the first is 0)."""
@@ -92,6 +95,14 @@ class Window:
                     "look at these, or try a lower --learning-rate or --clip-norm 1"
                 )
         self.checked = len(self.outcomes)
+
+    def reading(self) -> Window:
+        """This window with its figures on their way to the host: read them after ``arrived()``."""
+        values, arrived = to_host([outcome.values for _, outcome in self.outcomes])
+        outcomes = [
+            (step, outcome._replace(values=value)) for (step, outcome), value in zip(self.outcomes, values, strict=True)
+        ]
+        return replace(self, outcomes=outcomes, arrived=arrived)
 
     def restart(self, tally: Tally) -> None:
         """Begin anew here."""

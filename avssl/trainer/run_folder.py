@@ -114,6 +114,14 @@ class RunFolder:
             for role, encoder in encoders.items():
                 save(encoder, folder / role)
 
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Add what was found out since the start to what ``environment.json`` has of it."""
+        there = read_json(self.path / "environment.json")
+        if self.writes and isinstance(there, dict):
+            now = there["continued"][-1] if there.get("continued") else there
+            now.update(facts)
+            self.write_json("environment.json", there)
+
     def close(self) -> None:
         """Release the folder."""
         self.metrics.close()

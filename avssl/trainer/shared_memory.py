@@ -34,7 +34,7 @@ def must_hold(batch: Any) -> None:
     """
     wanted = tensor_bytes(batch)
     patience = time.monotonic() + PATIENCE_SECONDS
-    while (room := _room()) is not None:
+    while (room := total_and_free()) is not None:
         total, free = room
         if wanted <= free:
             return
@@ -55,14 +55,14 @@ def why_a_worker_died(message: str) -> str | None:
         return _full("")
     if not first.startswith("DataLoader worker (pid"):
         return None
-    room = _room()
+    room = total_and_free()
     little = room is not None and room[0] < SMALL_BYTES
     shared = f" or shared memory ({PLACE}, {room[0] / 2**20:.3g} MB)" if little and room else ""
     return f"{first}; out of memory{shared}? try fewer --workers (--workers 0) or a smaller --batch-size"
 
 
 def _full(more: str) -> str:
-    room = _room()
+    room = total_and_free()
     size = "" if room is None else f" of {room[0] / 2**20:.3g} MB"
     return (
         f"the shared memory{size} at {PLACE} is full, through which workers hand over batches{more}; "
@@ -74,7 +74,7 @@ def _end(error: Exception, item: Any) -> None:
     os._exit(_FULL)
 
 
-def _room() -> tuple[int, int] | None:
+def total_and_free() -> tuple[int, int] | None:
     """Bytes in all and free; None where the system has no such place."""
     try:
         place = os.statvfs(PLACE)

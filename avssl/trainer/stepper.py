@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from avssl.tasks.base import Batch
 from avssl.trainer.building import make_optimizer
-from avssl.trainer.devices import Precision, moved
+from avssl.trainer.devices import Precision
 from avssl.trainer.distributed import World
 from avssl.trainer.loader import Fetched, Piece
 from avssl.trainer.options import TrainOptions
@@ -62,7 +62,7 @@ class Stepper:
         self._scaler = precision.scaler()
 
     def step(self, fetched: Fetched, learning_rate: float, seed: int) -> list[Outcome]:
-        """Train one step; ``seed`` (of the step and rank) is all that dropout depends on."""
+        """Train one step on a batch that lies on the device; ``seed`` (of the step and rank) decides dropout."""
         seed_torch(seed, self._precision.device)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
@@ -89,9 +89,8 @@ class Stepper:
 
     def _work(self, piece: Piece) -> Outcome:
         """Forward and backward of one piece; its gradient adds to what is there."""
-        batch = moved(piece.batch, self._precision.device, self._options.channels_last)
         with self._precision.autocast():
-            loss, measures = (self._parallel or self._losses)(piece.plan, batch)
+            loss, measures = (self._parallel or self._losses)(piece.plan, piece.batch)
         weight = piece.share * self._loss_weights[piece.plan]
         self._scaler.scale(loss if weight == 1 else loss * weight).backward()
         names = sorted(measures)

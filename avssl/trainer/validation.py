@@ -16,6 +16,7 @@ from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
 from avssl.tasks.base import Answers, Batch, Task
+from avssl.trainer.auto import count_of
 from avssl.trainer.devices import Precision, moved
 from avssl.trainer.distributed import World
 from avssl.trainer.loader import OnBadFile, Source, load
@@ -43,7 +44,7 @@ class Validation:
             raise UserError(f"{task.name} has no held-out items")
         count = max(options.validation_puzzles // world.size, 1) * world.size
         keys = run_on_keys(HELD_OUT_SEED, 0, count, length)
-        self._task, self._world, self._workers = task, world, options.workers
+        self._task, self._world, self._workers = task, world, count_of(options)
         source = Source(task, media, length)
         self._data = _HeldOut(source, keys, options.batch_size, options.on_bad_file, world.rank, world.size)
         self._kept: list[tuple[int, Batch]] | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError
+from avssl.options import build
 from avssl.system.console import Progress
 from avssl.system.files import remove_unfinished, write_json, write_whole
 from avssl.system.process_pool import Lost, each, progressed, spare_cores
@@ -26,11 +27,31 @@ _STALE_SECONDS = 600.0
 """A younger file may be another process's work."""
 
 
-def build(out: Path, settings: Settings, workers: int | None = None, on_progress: Progress | None = None) -> None:
-    """Write a world, as :func:`avssl.world.generate` says; 0 or 1 ``workers`` make everything in this process."""
+def generate(
+    out: Path,
+    settings: Settings | None = None,
+    *,
+    workers: int | None = None,
+    on_progress: Progress | None = None,
+    **options: Any,
+) -> None:
+    """Make a world in the folder ``out``, or continue one that was begun there with the same settings.
+
+    Args:
+        out: gets ``train/``, ``validation/`` and ``test/`` with ``clip_00000.mp4`` and its truth
+            ``clip_00000.json`` …, and ``world.json`` with all settings.
+        settings: what the world is made of.
+        workers: processes, by default one for each core; 0 or 1 make everything in this one.
+        on_progress: called with the clips done and the clips of the whole world.
+        options: instead of ``settings``, fields of :class:`Settings` that are not as by default.
+
+    Raises:
+        UserError: for settings that make no world, or a folder that holds something else.
+    """
+    out, settings = Path(out), settings or build(Settings, options)
     try:
         processes = spare_cores() if workers is None else max(workers, 1)
-        _build(out, settings, processes, on_progress or (lambda done, total: None))
+        _generate(out, settings, processes, on_progress or (lambda done, total: None))
     except OSError as error:
         raise UserError(f"{out}: the world cannot be written: {error.strerror or error}") from error
 
@@ -45,10 +66,11 @@ def clip_path(out: Path, split: str, index: int) -> Path:
     return out / split / f"clip_{index:05d}.mp4"
 
 
-def _build(out: Path, settings: Settings, workers: int, on_progress: Progress) -> None:
+def _generate(out: Path, settings: Settings, workers: int, on_progress: Progress) -> None:
     _claim(out, settings)
     names = [(split, index) for split in SPLITS for index in range(settings.count(split))]
-    missing = [name for name in names if not _is_made(out, name)]
+    paths = {name: clip_path(out, *name) for name in names}
+    missing = [name for name, path in paths.items() if not (path.exists() and path.with_suffix(".json").exists())]
     done = len(names) - len(missing)
     on_progress(done, len(names))
     portion = max(1, min(_PORTION, len(missing) // (4 * workers)))
@@ -79,11 +101,6 @@ def _make(out: Path, settings: Settings, names: list[Name]) -> int:
         write_whole(path.with_suffix(".json"), truth_bytes(clip.truth))
         progressed()
     return len(names)
-
-
-def _is_made(out: Path, name: Name) -> bool:
-    path = clip_path(out, *name)
-    return path.exists() and path.with_suffix(".json").exists()
 
 
 def _claim(out: Path, settings: Settings) -> None:

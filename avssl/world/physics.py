@@ -147,6 +147,7 @@ class _Stage:
     def _body(self, plan: ObjectPlan, x: float, y: float, angle: float) -> pymunk.Body:
         """A body with the convex hull of its silhouette; mass depends on size alone, never on kind."""
         corners = [(SIDE * float(x), SIDE * float(y)) for x, y in hull(plan)]
+        # 0.3: a middling size, which has the mass 1.
         mass = (plan.size / 0.3) ** 2
         body = pymunk.Body(mass, mass * (0.45 * plan.size * SIDE) ** 2)
         body.position, body.angle = (SIDE * x, SIDE * y), angle

@@ -164,7 +164,7 @@ def _squash(hits: list[Hit], now: float, reach: float) -> tuple[Matrix, tuple[fl
     A matrix, and the way its middle goes so that it stays in touch with what it was pressed against.
     """
     last = next((hit for hit in reversed(hits) if hit.seconds <= now + 1e-9), None)
-    if last is None or now - last.seconds > 0.5:
+    if last is None or now - last.seconds > 0.5:  # by then e^-7 of it is left
         return (1.0, 0.0, 0.0, 1.0), (0.0, 0.0)
     age = now - last.seconds
     depth = 0.2 * min(last.strength, 1.2) * math.exp(-age / _SQUASH_SECONDS) * math.cos(2 * math.pi * age / 0.24)

@@ -82,6 +82,7 @@ def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
     motion = _at_share(settings.motion_shares(), float(rng.random()))
     visible, sounding, hidden = _cast(scene, rng)
     kinds = _kinds(seed, split, index, visible + hidden, rng)
+    # The object that sounds is drawn first; without this it would always stand on the left.
     order = [int(place) for place in rng.permutation(visible)]
     cast = [_object(kinds[i], visible, i < sounding, rng) for i in range(visible)]
     return ClipPlan(

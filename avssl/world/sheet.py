@@ -39,15 +39,25 @@ class _Clip:
         return float(self.truth["frames"] / self.truth["fps"])
 
 
-def contact_sheet(folder: Path, out: Path, clips: int) -> None:
-    """See :func:`avssl.world.contact_sheet`."""
+def contact_sheet(folder: Path, out: Path, clips: int = 10) -> None:
+    """Draw a sheet of clips of a split that differ much: frames over time, the sound beneath, kinds and boxes.
+
+    Args:
+        folder: a split of a world (``OUT/train``), or a world (then its training clips).
+        out: the PNG file to write.
+        clips: how many at most.
+
+    Raises:
+        UserError: if there are no clips with their truth.
+    """
+    folder = Path(folder)
     inside = folder / "train" if (folder / "train").is_dir() else folder
     truths = {
         path: read_truth(path) for path in sorted(inside.glob("clip_*.mp4")) if path.with_suffix(".json").exists()
     }
     if not truths:
         raise UserError(f"{inside}: no generated clips with their truth here")
-    draw_sheet(_varied(truths, clips), out)
+    draw_sheet(_varied(truths, clips), Path(out))
 
 
 def draw_sheet(paths: list[Path], out: Path) -> None:
@@ -148,6 +158,7 @@ def _framed(clip: _Clip, time: float) -> Image.Image:
 def _wave(draw: ImageDraw.ImageDraw, clip: _Clip, top: int) -> None:
     edges = np.linspace(0, len(clip.samples), _WIDTH + 1).astype(int)
     peaks = np.maximum.reduceat(np.abs(clip.samples), edges[:-1])
+    # Near-silent clips are not blown up to look loud.
     peaks = peaks / max(float(peaks.max()), 0.05)
     middle = top + _WAVE / 2 + 2
     for x, peak in enumerate(peaks):

@@ -51,11 +51,14 @@ def mix(plan: ClipPlan, sources: list[Source], seconds: float, rate: int) -> Mix
         return Mix(floor, [])
     dry = [_play(source, length, rate, plan.rng(f"voice {number}")) for number, source in enumerate(sources)]
     powers = [_power(sound, grain) for sound in dry]
-    loudest = max(float(_averaged(power, 5).max(initial=0.0)) for power in powers)
+    # Over 50 ms, as a note is normalised: a click does not set the level.
+    loudest = max(float(np.convolve(power, np.full(5, 1 / 5), "same").max(initial=0.0)) for power in powers)
     gain = 10 ** (plan.level_db / 20) / np.sqrt(loudest) if loudest > 0 else 0.0
     samples = _in_room(np.sum(dry, axis=0) * np.float32(gain), plan, rate) + floor
     audible = 10 ** (max(plan.noise_db + 4.0, -56.0) / 10)
+    # Of each alone: another sound does not make it inaudible.
     heard = [_stretches(power * gain**2 > audible, seconds) for power in powers]
+    # Soft clipping: what is loud stays within full scale.
     return Mix(np.asarray(np.tanh(samples), dtype=np.float32), heard)
 
 
@@ -64,6 +67,7 @@ def _play(source: Source, length: int, rate: int, rng: np.random.Generator) -> S
     kind, pitch = source.plan.kind, source.plan.pitch_hz
     soft = note(kind, pitch, 0.0, rate, rng)
     hard = note(kind, pitch, 1.0, rate, rng)
+    # Notes struck before the first frame still sound in it.
     lead = round(NOTE_SECONDS[kind] * rate)
     track = np.zeros(lead + length + lead, dtype=np.float32)
     for hit in source.hits:
@@ -107,10 +111,6 @@ def _power(sound: Sound, grain: int) -> NDArray[np.float64]:
     """Mean square of each grain. (grains,)"""
     padded = np.pad(sound, (0, -len(sound) % grain)).astype(np.float64)
     return np.asarray((padded.reshape(-1, grain) ** 2).mean(axis=1))
-
-
-def _averaged(power: NDArray[np.float64], grains: int) -> NDArray[np.float64]:
-    return np.convolve(power, np.full(grains, 1.0 / grains), "same")
 
 
 def _stretches(loud: NDArray[np.bool_], seconds: float) -> list[tuple[float, float]]:

@@ -63,6 +63,7 @@ def make_sprite(plan: ObjectPlan, size: int) -> Sprite:
     shaded = flat * light[..., None] + gloss[..., None] * (255.0 - flat)
     rgba = np.concatenate([shaded, 255.0 * alpha[..., None]], axis=2).clip(0.0, 255.0).astype(np.uint8)
     scale = object_scale(plan)
+    # At most twice as large as the masks: more would show nothing new.
     pixels = round(min(2 * _PIXELS, _OVERSAMPLE * size * 2 * REACH * max(abs(scale[0]), scale[1])))
     image = Image.fromarray(rgba, "RGBA").convert("RGBa").resize((pixels, pixels), Image.Resampling.BILINEAR)
     scaling = pixels / (2 * REACH)

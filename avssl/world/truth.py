@@ -19,7 +19,7 @@ a fall from half the picture's height.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ def visible_kinds(truth: Truth, time: float) -> set[str]:
 
 def sounding_kinds(truth: Truth, start: float, end: float) -> set[str]:
     """Kinds heard for at least 50 ms between ``start`` and ``end`` seconds, off-screen ones too."""
-    return {str(one["kind"]) for one in _everything(truth) if _heard_seconds(one, start, end) >= AUDIBLE_SECONDS}
+    everything = (*truth["objects"], *truth["offscreen"])
+    return {str(one["kind"]) for one in everything if _heard_seconds(one, start, end) >= AUDIBLE_SECONDS}
 
 
 def audible(truth: Truth, start: float, end: float) -> bool:
@@ -63,6 +64,7 @@ def boxes(truth: Truth, time: float) -> list[tuple[str, bool, Box]]:
 
 def frame_number(truth: Truth, time: float) -> int:
     """Number of the frame shown at ``time`` seconds."""
+    # The time of a frame itself may come out a hair early.
     return min(max(int(time * float(truth["fps"]) + 1e-6), 0), int(truth["frames"]) - 1)
 
 
@@ -89,11 +91,7 @@ def truth_bytes(truth: Truth) -> bytes:
     return json.dumps(truth, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
-def _everything(truth: Truth) -> Iterator[Mapping[str, Any]]:
-    yield from truth["objects"]
-    yield from truth["offscreen"]
-
-
 def _heard_seconds(one: Mapping[str, Any], start: float, end: float) -> float:
     stretches: Sequence[Sequence[float]] = one["heard"]
+    # What is heard for exactly the least time counts, whatever its last bit.
     return sum(max(0.0, min(end, stretch[1]) - max(start, stretch[0])) for stretch in stretches) + 1e-9

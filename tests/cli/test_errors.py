@@ -281,13 +281,14 @@ def test_a_value_that_makes_no_sense_is_refused_before_the_data_are_opened(avssl
         ("--vision timn:vit_tiny", "give timm:NAME or torchvision:NAME"),
         ("--device tpu", "no such device"),
         ("--precision fp16 --device cpu", "use bf16 or fp32"),
-        ("--init nowhere", "nowhere holds no encoders to start from"),
+        ("--init nowhere", "nowhere: no such file or folder"),
     ],
 )
 def test_a_network_or_device_that_is_not_there_is_refused_before_the_data_are_opened(
-    avssl: Call, tmp_path: Path, words: str, message: str
+    avssl: Call, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, message: str
 ):
-    places = ("--data", tmp_path / "never-opened", "--out", tmp_path / "run")
+    monkeypatch.setattr("avssl.experiment.training.opened", None)  # whoever calls it fails
+    places = ("--data", clips, "--out", tmp_path / "run")
     line = one_line(avssl("train", "rotation", *places, "--steps", "1", *words.split()))
     assert message in line
     assert not (tmp_path / "run").exists()
@@ -308,7 +309,7 @@ def test_a_fault_of_the_program_before_the_first_step_leaves_the_folder_free(
 
     command = (*TRAIN, "--data", clips, "--out", tmp_path / "run", "--steps", "1", "--no-controls", *TINY)
     with monkeypatch.context() as broke:
-        broke.setattr("avssl.tasks.av_correspondence.AVCorrespondence.loss", broken)
+        broke.setattr("avssl.tasks.av_correspondence.task.AVCorrespondence.loss", broken)
         assert avssl(*command).status == 1
     assert not (tmp_path / "run" / "config.yaml").exists()
 

@@ -10,8 +10,9 @@ import torch
 from probe_media import write_run
 
 import avssl as package
+from avssl.networks.config import VisionConfig
 from avssl.networks.saving import save_module
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 
 @pytest.fixture(scope="module")

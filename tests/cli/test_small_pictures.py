@@ -13,7 +13,8 @@ from PIL import Image
 from avssl.experiment.data import DataOptions, fast, gather, open_source
 from avssl.media.in_memory import InMemory
 from avssl.samplers.keys import Key
-from avssl.tasks.rotation import Rotation, RotationOptions
+from avssl.tasks.rotation.puzzle import RotationOptions
+from avssl.tasks.rotation.task import Rotation
 
 
 def test_lossless_pictures_of_a_tar_stay_lossless(tmp_path: Path):

@@ -16,8 +16,10 @@ from avssl.experiment.data import DataOptions, divide, open_source, usable
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import Subset
 from avssl.samplers.pictures import Cropping
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
-from avssl.tasks.jigsaw import Jigsaw, JigsawOptions
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
+from avssl.tasks.av_correspondence.task import AVCorrespondence
+from avssl.tasks.jigsaw.puzzle import JigsawOptions
+from avssl.tasks.jigsaw.task import Jigsaw
 
 OPTIONS = DataOptions()
 

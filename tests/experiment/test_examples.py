@@ -14,7 +14,7 @@ from PIL import Image
 import avssl
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
-from avssl.tasks.av_correspondence import AVCorrespondence
+from avssl.tasks.av_correspondence.task import AVCorrespondence
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

@@ -19,10 +19,11 @@ from avssl.errors import UserError
 from avssl.localization.analysis import Analysis
 from avssl.localization.regions import peak_of
 from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.config import VisionConfig
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.saving import save_module
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 RATE = 16000
 FLASH = 1.2

@@ -19,10 +19,11 @@ from avssl.evaluate.localization.protocols import protocol
 from avssl.evaluate.localization.scoring import localization_context
 from avssl.media.opening import open_media
 from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.config import VisionConfig
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.saving import save_module
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 NAMES = [f"{c * 11}_000001" for c in "abcde"]
 

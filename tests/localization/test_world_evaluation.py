@@ -154,9 +154,10 @@ def test_a_supervised_network_gives_rows_of_its_own_where_its_weights_are_given(
     from avssl.localization.localizer import Localizer
     from avssl.localization.saliency import Mixture, Saliency
     from avssl.networks.audio import AudioConfig, AudioEncoder
+    from avssl.networks.config import VisionConfig
     from avssl.networks.fusion import FUSIONS
     from avssl.networks.model import Model
-    from avssl.networks.vision import VisionConfig, VisionEncoder
+    from avssl.networks.vision import VisionEncoder
 
     small = Model(
         VisionEncoder(VisionConfig(width=4, convs=1, side=32)),
@@ -178,9 +179,10 @@ def test_a_supervised_network_gives_rows_of_its_own_where_its_weights_are_given(
 def test_the_whole_frame_is_seen_however_wide(tmp_path: Path) -> None:
     from avssl.localization.localizer import Localizer
     from avssl.networks.audio import AudioConfig, AudioEncoder
+    from avssl.networks.config import VisionConfig
     from avssl.networks.fusion import FUSIONS
     from avssl.networks.model import Model
-    from avssl.networks.vision import VisionConfig, VisionEncoder
+    from avssl.networks.vision import VisionEncoder
 
     small = Model(
         VisionEncoder(VisionConfig(width=4, convs=1, side=64)),

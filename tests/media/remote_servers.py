@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 import time
 from collections import Counter
@@ -56,6 +57,11 @@ class Server(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.free_at = 0.0
 
+    def place(self, path: str) -> Path | Answer:
+        """The file that a request asks for, or what is answered instead."""
+        assert self.folder is not None
+        return self.folder / path.lstrip("/")
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
@@ -82,6 +88,31 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hung up is no error of ours."""
+
+
+class Hub(Server):
+    """The folder as the data set owner/name of a Hugging Face Hub: what huggingface_hub asks to read files of it."""
+
+    def place(self, path: str) -> Path | Answer:
+        api, files = "/api/datasets/owner/name", "/datasets/owner/name/resolve/main"
+        if path == api:
+            return _as_json({"id": "owner/name", "sha": "0" * 40})
+        if path.startswith(f"{api}/tree/main"):
+            assert self.folder is not None
+            folder = self.folder / path.removeprefix(f"{api}/tree/main").lstrip("/")
+            found = sorted(each for each in folder.glob("*") if not each.name.startswith("."))
+            return _as_json([self._entry(each) for each in found]) if found else Answer(404, {}, b"")
+        return super().place(path.removeprefix(files) if path.startswith(files) else "none")
+
+    def _entry(self, path: Path) -> dict[str, object]:
+        assert self.folder is not None
+        kind = "file" if path.is_file() else "directory"
+        name = path.relative_to(self.folder).as_posix()
+        return {"type": kind, "path": name, "size": path.stat().st_size, "oid": "0" * 40}
+
+
+def _as_json(value: object) -> Answer:
+    return Answer(200, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -126,8 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
         return self._from_folder() if self.server.folder is not None else self._from_upstream()
 
     def _from_folder(self) -> Answer:
-        assert self.server.folder is not None
-        path = self.server.folder / unquote(urlsplit(self.path).path).lstrip("/")
+        path = self.server.place(unquote(urlsplit(self.path).path))
+        if isinstance(path, Answer):
+            return path
         if not path.is_file():
             return Answer(404, {}, b"")
         size, asked = path.stat().st_size, self.headers.get("Range")

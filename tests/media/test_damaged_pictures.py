@@ -119,6 +119,33 @@ def test_no_damaged_packet_becomes_a_picture(kind: str, number: int, tmp_path: P
     assert "whole" in outcomes or found.clock.frames_are_counted
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("wound", [bytes(8), b"\7\0\0\2\7"], ids=["zeros", "forbidden"])
+def test_bytes_that_no_encoder_may_write_are_damage_until_the_next_key_frame(
+    codec: str, wound: bytes, tmp_path: Path
+) -> None:
+    good = make(tmp_path, Recipe("mp4", video=codec, sound=None, frames=75, group=30, width=160, height=120))
+    clock = inspect(good).clock
+    originals = pictures_of(good, clock)
+    place, data = packet_at(good, 40)
+    bad = with_bytes(good, place + len(data) * 2 // 3, wound)
+    with pytest.raises(MediaError, match="damaged"):
+        read_frames(bad, clock, [clock.frame_times[50]])
+    for number in (*range(30), 60, 74):
+        assert np.array_equal(read_frames(bad, clock, [clock.frame_times[number]])[0], originals[number])
+
+
+def test_a_picture_of_vp8_whose_second_half_is_zero_is_damaged_and_a_black_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    for picture in (np.zeros((500, 500, 3), np.uint8), noise):
+        Image.fromarray(picture).save(path, quality=75)
+        assert inspect(str(path)).reason is None
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    assert inspect(str(path)).reason == "damaged: the WebP data cannot be decoded to the end"
+
+
 @pytest.mark.parametrize("kind", ["ts", "mpg", "ts-hevc", "h264"])
 def test_a_file_cut_out_of_a_stream_of_open_groups_begins_with_its_first_whole_picture(
     kind: str, tmp_path: Path

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media.remote_servers import Server, serving
+from media.remote_servers import Hub, Server, serving
 from small_runs import write_clip
 
 import avssl
@@ -443,3 +443,40 @@ def test_a_set_in_s3_goes_to_forked_workers(here: Prepared, s3: Server) -> None:
     if not child:
         os._exit(int(int(pickle.loads(copy).frames(0, [0.0]).sum()) != expected))
     assert os.waitpid(child, 0)[1] == 0
+
+
+# --- the Hub ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(here: Prepared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An imitation of a Hub."""
+    pytest.importorskip("huggingface_hub")
+    import fsspec.config
+
+    with serving(Hub(here.folder.parent)) as hub:
+        monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url})
+        yield hub  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("pieces", [False, True])
+def test_a_set_on_a_hub_answers_as_the_one_on_disk(
+    here: Prepared, hub: Hub, monkeypatch: pytest.MonkeyPatch, pieces: bool
+) -> None:
+    monkeypatch.setattr(remote_sets, "SMALL_SHARD_BYTES", 0 if pieces else 2**20)
+    there = avssl.open("hf://datasets/owner/name/set")
+    assert isinstance(there, RemotePrepared)
+    hub.faults = [("cut", "shard"), ("busy", "shard"), ("wrong", "shard")]
+    assert same(there, here, range(1))
+    assert hub.faults == []
+
+
+def test_what_a_hub_refuses_is_one_line(hub: Hub) -> None:
+    with pytest.raises(UserError, match="no prepared set is there"):
+        avssl.open("hf://datasets/owner/name/none")
+    with pytest.raises(UserError, match="no prepared set is there"):
+        avssl.open("hf://datasets/owner/other/set")
+    there = avssl.open("hf://datasets/owner/name/set")
+    hub.always = [("forbidden", "shard")]
+    with pytest.raises(UserError, match=r"may not be read .* HF_TOKEN"):
+        there.frames(0, [0.0])

@@ -7,7 +7,9 @@ import pytest
 
 import avssl.media.decoding.sound as sound
 from avssl.errors import MediaError
+from avssl.media.containers.demux import Deadline
 from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.open_files import OpenFile
 from avssl.media.decoding.sound import Chunk, Run, read_audio
 
 RATE = 1000
@@ -133,11 +135,9 @@ def test_runs_are_laid_on_the_nearest_sample_and_what_is_beyond_the_sound_is_sil
         first.add(piece, None, keep=True, tick=1e-3)
     second.add(ramp(1000, 500), None, keep=True, tick=1e-3)
     asked = []
-    monkeypatch.setattr(
-        sound, "_runs", lambda path, clock, start, end, deadline: asked.append((start, end)) or [first, second]
-    )
+    monkeypatch.setattr(sound, "_runs", lambda file, clock, start, end: asked.append((start, end)) or [first, second])
     clock = Clock(audio_stream=0, audio_rate=RATE, audio_end_seconds=1.45)
-    found = sound._stored_samples("x", clock, 1.15, 500, None)
+    found = sound._stored_samples(OpenFile("x", Deadline("x")), clock, 1.15, 500)
     expected = np.zeros(500, np.float32)
     for n in range(500):
         place = 1150 + n
@@ -193,7 +193,7 @@ def test_a_sample_that_is_not_finite_is_reported_with_its_time(monkeypatch):
 def test_a_stretch_is_widened_by_whole_samples_on_both_sides_for_the_resampler(rate, margin, native, monkeypatch):
     asked = []
 
-    def stored(path, clock, first_seconds, count, deadline):
+    def stored(file, clock, first_seconds, count):
         asked.append((first_seconds, count))
         times = first_seconds + np.arange(count) / RATE
         return np.sin(2 * np.pi * 40 * times).astype(np.float32)

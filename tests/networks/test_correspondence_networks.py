@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.config import VisionConfig
 from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityNetwork, audio_maps, vision_maps
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 SIDE, RATE = 32, 8000
 

@@ -16,11 +16,12 @@ from torch import nn
 from avssl.errors import UserError
 from avssl.networks import exporting
 from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.config import VisionConfig
 from avssl.networks.exporting import Portable, exported
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.torchvision_names import torchvision_backbone
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 
 def _lived(module):

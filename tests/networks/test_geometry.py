@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from avssl.networks.config import ARCHITECTURES, VisionConfig
 from avssl.networks.detector import EncoderBackbone, detector
 from avssl.networks.geometry import LENGTH, WIDTH, Geometry, geometries, padded_to
-from avssl.networks.vision import ARCHITECTURES, VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 LIGHT = [name for name in ARCHITECTURES if name not in ("resnet34", "resnet50", "resnet101")]
 

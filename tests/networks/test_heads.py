@@ -10,11 +10,12 @@ from scipy import ndimage
 from torch import nn
 
 from avssl.networks.colorization import AB_SCALE, ColorizationNetwork
+from avssl.networks.config import VisionConfig
 from avssl.networks.normals import NormalsNetwork
 from avssl.networks.pose import POINT_WEIGHT, PoseNetwork, cell_centres, pose_loss
 from avssl.networks.puzzles import PatchNetwork, PictureNetwork
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 SIDE = 32
 

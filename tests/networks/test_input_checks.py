@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.config import VisionConfig
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.model import Model
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,12 @@ import torch
 import avssl.networks.model as model_module
 from avssl.errors import UserError
 from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.config import VisionConfig
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.photometry import jitter_colours, mask_spectrogram, transpose_spectrogram
 from avssl.networks.saving import load_module, save_module
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 
 def test_the_published_l3_towers_have_the_published_sizes():

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from avssl.errors import UserError
+from avssl.networks.config import ARCHITECTURES, VisionConfig
 from avssl.networks.saving import load_module, save_module
-from avssl.networks.vision import ARCHITECTURES, VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 
 LIGHT = [name for name in ARCHITECTURES if name not in ("resnet34", "resnet50", "resnet101")]
 

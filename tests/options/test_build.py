@@ -150,3 +150,54 @@ class Bounded:
     share: float = option(0.5, "of all", above=0, below=1)
     widths: tuple[int, ...] = option((4,), "of layers", low=1)
     side: int | None = option(None, "pixels", high=64)
+
+
+@dataclass(frozen=True)
+class Wordy:
+    workers: int | Literal["auto"] = option("auto", "processes", low=0)
+    compile: bool | Literal["auto"] = option("auto", "compile")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "built"),
+    [
+        ("workers", "auto", "auto"),
+        ("workers", "3", 3),
+        ("workers", 0, 0),
+        ("compile", True, True),
+        ("compile", "auto", "auto"),
+    ],
+)
+def test_an_option_may_take_a_word_beside_its_values(name: str, value: Any, built: Any):
+    assert getattr(build(Wordy, {name: value}), name) == built
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("workers", "many", "workers needs a whole number or auto, not 'many'"),
+        ("workers", "auot", "workers needs a whole number or auto, not 'auot'; did you mean 'auto'?"),
+        ("workers", -1, "workers (-1) must not be negative"),
+        ("compile", 3, "compile needs true or false or auto, not 3"),
+    ],
+)
+def test_an_option_with_a_word_refuses_what_is_neither(name: str, value: Any, words: str):
+    with pytest.raises(UserError) as refusal:
+        build(Wordy, {name: value})
+    assert str(refusal.value).startswith(words)
+
+
+def test_a_yes_or_no_with_a_word_is_a_flag_that_takes_it():
+    from avssl.cli.command import Command
+
+    command = Command("toy", "a toy")
+    command.add(Wordy)
+    for words, wanted in (
+        ([], "auto"),
+        (["--compile"], True),
+        (["--no-compile"], False),
+        (["--compile", "auto"], "auto"),
+        (["--compile", "--workers", "2"], True),
+    ):
+        assert command.parse(words)["compile"] == wanted
+    assert "--workers N|auto" in command.help()

@@ -8,7 +8,8 @@ from toy_media import ToyVideos
 
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.silence import FLATTEST, LOUDEST_DB, QUIETEST_DB, STEEPEST, draw_silence
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
+from avssl.tasks.av_correspondence.task import AVCorrespondence
 
 SMALL = {"fusion": "avol", "width": 4, "side": 32, "bands": 16, "rate": 8000}
 

@@ -12,8 +12,9 @@ from toy_media import RATE, ToyVideos
 
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
 from avssl.tasks.av_correspondence.sheet import prediction
+from avssl.tasks.av_correspondence.task import AVCorrespondence
 from avssl.tasks.registry import get
 
 SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")

@@ -19,9 +19,10 @@ from avssl.evaluate.pretext.predictions import HeldOut, distinct, held_out_keys
 from avssl.networks.colorization import Colours
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.samplers.keys import Key
-from avssl.tasks.colorization import Colorization, ColorizationOptions
 from avssl.tasks.colorization.colour_bins import bin_centres
+from avssl.tasks.colorization.puzzle import ColorizationOptions
 from avssl.tasks.colorization.sheet import painted
+from avssl.tasks.colorization.task import Colorization
 
 SMALL = ColorizationOptions(side=32, width=4, head_width=16, norm="group", crop_low=1.0)
 

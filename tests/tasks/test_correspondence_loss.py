@@ -12,8 +12,8 @@ from toy_media import RATE, ToyVideos
 
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
-from avssl.tasks.av_correspondence.task import _same_source
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
+from avssl.tasks.av_correspondence.task import AVCorrespondence, _same_source, masked_negatives, picked_negatives
 
 SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
 FUSIONS = ["l3", "ave", "avol"]
@@ -144,3 +144,17 @@ def test_a_picture_and_the_sound_of_another_puzzle_are_of_one_source_if_the_pict
     sources = torch.tensor([[1, 5], [2, 1], [5, 2]])  # of the picture, of the sound
     expected = [[False, True, False], [False, False, True], [True, False, False]]
     assert _same_source(sources).tolist() == expected
+
+
+def test_on_a_gpu_negatives_are_masked_which_gives_what_picking_them_gives():
+    logits = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    some = ~torch.eye(6, dtype=torch.bool)
+    some[0, 3] = False
+    for off in (some, torch.zeros_like(some)):
+        found = []
+        for negatives in (picked_negatives, masked_negatives):
+            loss, rejected = negatives(logits, off)
+            (gradient,) = torch.autograd.grad(loss, logits)
+            found.append((loss, rejected, gradient))
+        for picked, masked in zip(*found, strict=True):
+            torch.testing.assert_close(picked, masked)

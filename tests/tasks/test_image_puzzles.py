@@ -11,14 +11,17 @@ from made_pictures import Textures
 from toy_media import ToyVideos
 
 from avssl.errors import UserError
+from avssl.networks.config import MEAN, STD
 from avssl.networks.patch_photometry import PROJECTION, fed_patches
-from avssl.networks.vision import MEAN, STD
 from avssl.samplers.keys import Key
 from avssl.samplers.patches import NEIGHBOURS
 from avssl.samplers.permutations import permutation_set
-from avssl.tasks.jigsaw import Jigsaw, JigsawOptions
-from avssl.tasks.relative_position import RelativePosition, RelativePositionOptions
-from avssl.tasks.rotation import Rotation, RotationOptions
+from avssl.tasks.jigsaw.puzzle import JigsawOptions
+from avssl.tasks.jigsaw.task import Jigsaw
+from avssl.tasks.relative_position.puzzle import RelativePositionOptions
+from avssl.tasks.relative_position.task import RelativePosition
+from avssl.tasks.rotation.puzzle import RotationOptions
+from avssl.tasks.rotation.task import Rotation
 
 PATCHES = {"patch": 16, "gap": 8, "jitter": 2, "pixels_low": 9000, "pixels_high": 11000, "width": 4}
 TILES = {"cell": 14, "tile": 12, "width": 4, "permutations": 20}

@@ -13,7 +13,8 @@ from avssl.errors import UserError
 from avssl.evaluate.pretext.inpainting import evaluate, evaluate_control
 from avssl.evaluate.pretext.predictions import HeldOut
 from avssl.samplers.keys import Key
-from avssl.tasks.inpainting import Inpainting, InpaintingOptions
+from avssl.tasks.inpainting.puzzle import InpaintingOptions
+from avssl.tasks.inpainting.task import Inpainting
 
 SMALL = InpaintingOptions(side=32, width=4, decoder_width=4, norm="group", crop_low=1.0)
 

@@ -11,13 +11,19 @@ import torch
 
 from avssl.networks.colorization import Colours
 from avssl.networks.colour import rgb_to_lab
-from avssl.tasks.colorization import Colorization, ColorizationOptions
+from avssl.tasks.colorization.puzzle import ColorizationOptions
+from avssl.tasks.colorization.task import Colorization
 from avssl.tasks.images import class_losses
-from avssl.tasks.inpainting import Inpainting, InpaintingOptions
-from avssl.tasks.jigsaw import Jigsaw, JigsawOptions
-from avssl.tasks.relative_position import RelativePosition, RelativePositionOptions
-from avssl.tasks.rotation import Rotation, RotationOptions
-from avssl.tasks.shuffle_learn import ShuffleLearn, ShuffleLearnOptions
+from avssl.tasks.inpainting.puzzle import InpaintingOptions
+from avssl.tasks.inpainting.task import Inpainting
+from avssl.tasks.jigsaw.puzzle import JigsawOptions
+from avssl.tasks.jigsaw.task import Jigsaw
+from avssl.tasks.relative_position.puzzle import RelativePositionOptions
+from avssl.tasks.relative_position.task import RelativePosition
+from avssl.tasks.rotation.puzzle import RotationOptions
+from avssl.tasks.rotation.task import Rotation
+from avssl.tasks.shuffle_learn.puzzle import ShuffleLearnOptions
+from avssl.tasks.shuffle_learn.task import ShuffleLearn
 
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 3, 1, 0])

@@ -10,7 +10,8 @@ from toy_pictures import noise
 
 from avssl.errors import UserError
 from avssl.samplers.keys import Key
-from avssl.tasks.shuffle_learn import ShuffleLearn, ShuffleLearnOptions
+from avssl.tasks.shuffle_learn.puzzle import ShuffleLearnOptions
+from avssl.tasks.shuffle_learn.task import ShuffleLearn
 
 TINY = {"side": 32, "width": 4, "features": 16, "hidden": 32, "grid": 2, "motion": False}
 

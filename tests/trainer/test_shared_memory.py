@@ -29,7 +29,7 @@ class Unsendable(Dataset):
 
 
 def _full(monkeypatch: pytest.MonkeyPatch, total: int, free: int) -> None:
-    monkeypatch.setattr(shared_memory, "_room", lambda: (total, free))
+    monkeypatch.setattr(shared_memory, "total_and_free", lambda: (total, free))
     monkeypatch.setattr(shared_memory, "PATIENCE_SECONDS", 0.2)
 
 
@@ -48,7 +48,7 @@ def test_a_batch_without_room_is_a_line_that_names_it_and_the_way_out(
 @linux
 def test_room_that_comes_in_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     rooms = iter([(10**6, 0), (10**6, 0)])
-    monkeypatch.setattr(shared_memory, "_room", lambda: next(rooms, (10**6, 10**6)))
+    monkeypatch.setattr(shared_memory, "total_and_free", lambda: next(rooms, (10**6, 10**6)))
     assert [int(batch["pictures"][0]) for batch in load(Batches(), range(3), workers=1, pin=False)] == [0, 1, 2]
 
 
@@ -79,5 +79,5 @@ def test_what_torch_says_of_its_workers_is_reported_in_words_of_use(words: str, 
 
 @linux
 def test_the_room_is_that_of_the_system() -> None:
-    room = shared_memory._room()
+    room = shared_memory.total_and_free()
     assert room is None or room[0] == os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize

@@ -11,10 +11,12 @@ from toy_media import ToyVideos
 from trainer_toy import OtherToy, Toy, ToyMedia, ToyOptions
 
 from avssl.errors import UserError
+from avssl.networks.config import VisionConfig
 from avssl.networks.per_task_batchnorm import with_own_statistics
 from avssl.networks.saving import load_module
-from avssl.networks.vision import VisionConfig, VisionEncoder
-from avssl.tasks.shuffle_learn import ShuffleLearn, ShuffleLearnOptions
+from avssl.networks.vision import VisionEncoder
+from avssl.tasks.shuffle_learn.puzzle import ShuffleLearnOptions
+from avssl.tasks.shuffle_learn.task import ShuffleLearn
 from avssl.trainer.initial_encoders import encoders_from
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions

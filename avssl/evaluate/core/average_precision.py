@@ -71,6 +71,7 @@ def map_interval(
         ranked, truth, belongs = scores[order, k], targets[order, k], member[order]
         for draw in range(draws):
             values[draw, k] = _AREAS[kind](*_sorted_curve(ranked, truth, counts[draw, belongs]))
+    # A draw may hold no positive of any class.
     figures = np.nanmean(values[~np.isnan(values).all(1)], axis=1)
     return interval_of_draws(mean_average_precision(scores, targets, kind), figures, groups, SHARE)
 
@@ -88,6 +89,7 @@ def _curve(scores: NDArray[np.float64], truth: NDArray[np.int_], weights: ArrayL
 def _sorted_curve(scores: NDArray[np.floating], truth: NDArray[np.int_], weights: NDArray[np.number]) -> Curve:
     hits = np.cumsum(weights * (truth > 0))
     total = np.cumsum(weights)
+    # The last place of equal scores: they are one threshold. What no draw has taken so far is none.
     last = np.flatnonzero(np.append(scores[1:] != scores[:-1], len(scores) > 0) & (total > 0))
     if not len(last) or hits[-1] == 0:
         return np.zeros(0), np.zeros(0)

@@ -110,6 +110,7 @@ def write_charts(charts: Sequence[Sequence[Chart | None]], path: Path, title: st
     figure, axes = _figure(len(charts), len(charts[0]), 110, (5.6, 3.9))
     if title:
         readable = title.encode("utf-8", "replace").decode()  # a name need not be UTF-8, what is drawn must
+        # A name may hold dollars.
         figure.suptitle(readable, parse_math=False, x=0.01, ha="left", fontsize=11, color=INK)
     for row, places in zip(charts, axes, strict=True):
         for chart, place in zip(row, places, strict=True):
@@ -121,8 +122,19 @@ def write_charts(charts: Sequence[Sequence[Chart | None]], path: Path, title: st
             place.set_title(chart.title, loc="left", fontsize=10, color=INK)
             place.legend(*_handles(chart), edgecolor="none", framealpha=0.9, fontsize=8.5, labelcolor=INK, loc="best")
     figure.canvas.draw()
+    # After drawing: texts are kept apart in pixels, which the layout alone knows.
     _write_ends(axes, charts, _PNG)
     save_figure(figure, path)
+
+
+def blank_figure(width: float, height: float, dpi: int = 110) -> Figure:
+    """A figure of so many inches that no window and no state of pyplot knows of."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -184,11 +196,7 @@ _STYLES: dict[str, dict[str, object]] = {
 
 
 def _figure(rows: int, columns: int, dpi: int, size: tuple[float, float]) -> tuple[Figure, Sequence[Sequence[Axes]]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), dpi=dpi, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(size[0] * columns, size[1] * rows, dpi)
     return figure, figure.subplots(rows, columns, squeeze=False).tolist()
 
 
@@ -282,6 +290,7 @@ def _for_page(svg: str, chart: Chart, axes: Axes) -> str:
     svg = re.sub(r"font: [^;\"]*?([\d.]+)px[^;\"]*", r"font-size: \1px", svg)
     svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     names = _NAMES | {TONES[tone]: tone for _, tone, _ in reversed(chart.legend)}
+    # The page gives the colours, so that one picture suits light and dark.
     for colour, name in names.items():
         svg = svg.replace(colour, f"var(--{name})")
     height = axes.figure.bbox.height

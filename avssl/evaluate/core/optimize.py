@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.data.labelled import Indices
 from avssl.samplers.keys import generator
+from avssl.system.console import Progress
 
 LARGEST_GRADIENT = 5.0
 Choice = TypeVar("Choice")
@@ -30,7 +30,7 @@ def minimize(
     steps: int,
     rate: float,
     weight_decay: float = 0.05,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> None:
     """Minimise ``loss(step)`` over the weights of the network that learn; the last step counts.
 
@@ -47,6 +47,7 @@ def minimize(
     schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: _rate_share(step, steps))
     for step in range(steps):
         value = loss(step)
+        # Before the step, which would spoil the weights.
         if not bool(torch.isfinite(value)):
             raise Diverged(f"the loss is {value.item():g} at step {step + 1}; take a learning rate below {rate:g}")
         solver.zero_grad()
@@ -93,6 +94,7 @@ def best_of(choices: Sequence[Choice], score: Callable[[Choice], float]) -> Choi
 def batch_of_step(count: int, size: int, step: int, seed: int) -> Indices:
     """Places of a step's items among ``count``: each epoch goes through all of them in an order of its own."""
     places = np.arange(step * size, (step + 1) * size)
+    # A batch may reach from the end of one epoch into the next.
     orders = {int(epoch): generator(seed, "order", int(epoch)).permutation(count) for epoch in set(places // count)}
     return np.array([orders[int(place // count)][place % count] for place in places], np.int64)
 

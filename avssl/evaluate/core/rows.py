@@ -23,6 +23,7 @@ from avssl.evaluate.core.statistics import (
     DRAWS,
     SHARE,
     Bounds,
+    cluster_bootstrap,
     interval_of_draws,
     sums_interval,
     t_interval,
@@ -118,6 +119,7 @@ class ResultRow:
         """Whether the interval holds the level of knowing nothing; where there is no interval, nothing is known."""
         if self.chance is None:
             return False
+        # Without an interval a figure might be anywhere: it is not claimed to differ from chance.
         return math.isnan(self.low) or math.isnan(self.high) or self.low <= self.chance <= self.high
 
 
@@ -189,6 +191,31 @@ class Context:
             **own,
         )
 
+    def clustered_row(
+        self,
+        name: str,
+        metric: str,
+        values: ArrayLike,
+        clusters: Sequence[object],
+        statistic: Callable[[Draws], float] | None = None,
+        *,
+        bounds: Bounds | None = SHARE,
+        draws: int | None = None,
+        **other: Any,
+    ) -> ResultRow:
+        """The row of a mean over items, or of another statistic of them, see :func:`cluster_bootstrap`.
+
+        Args:
+            values: (n,) or (n, k), one row an item.
+            clusters: n names; items of one name are not independent.
+            draws: the context's if None.
+            other: as of :meth:`row`.
+        """
+        x = np.asarray(values, np.float64)
+        value = float(x.mean()) if statistic is None else statistic(x)
+        interval = cluster_bootstrap(x, clusters, statistic, draws=draws or self.draws, bounds=bounds)
+        return self.row(name, metric, value, interval, n=len(x), clusters=len(set(clusters)), **other)
+
     def drawn_row(
         self,
         name: str,
@@ -232,20 +259,25 @@ class Context:
         return self.row(name, metric, value, (interval[0], interval[1]), n=len(columns), clusters=count, **other)
 
 
-def rows_of_starts(
+def transfer_rows(
     context: Context,
     starts: Mapping[str, Sequence[Figures]],
+    blind: Mapping[str, Figures],
     chance: Mapping[str, float],
     notes: Mapping[str, str],
     bounds: Callable[[str], Bounds],
+    gain_note: str = "",
     **sizes: int,
 ) -> list[ResultRow]:
-    """Rows of each start (see :func:`over_seeds`).
+    """Rows of each start (see :func:`over_seeds`), of blind baselines, and the gain (see :func:`gain_rows`).
 
     Args:
         starts: figures for each seed, by the name of the row; all metrics of ``chance``.
-        notes: a line on each start.
-        bounds: smallest and largest value of a metric.
+        blind: figures of what does not look, by the name of the row.
+        chance: by metric.
+        notes: a line on each row name.
+        bounds: smallest and largest value of a metric, whose differences reach as far either way.
+        gain_note: behind the names of the two starts.
         sizes: n, clusters, listed and used, of all rows.
     """
     rows: list[ResultRow] = []
@@ -259,7 +291,11 @@ def rows_of_starts(
                 for k, figures in enumerate(runs)
             ]  # fmt: skip
             rows += over_seeds(of_metric, bounds(metric))
-    return rows
+    for name, figures in blind.items():
+        for metric, (value, drawn) in figures.items():
+            note = notes[name]
+            rows.append(context.drawn_row(name, metric, value, drawn, bounds=bounds(metric), note=note, **sizes))
+    return rows + gain_rows(context, starts, lambda metric: (-bounds(metric)[1], bounds(metric)[1]), gain_note, **sizes)
 
 
 def gain_rows(
@@ -338,26 +374,31 @@ def read_rows(path: Path) -> list[ResultRow]:
         entries: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         entries = None
-    rows = [_row(entry) for entry in entries] if isinstance(entries, list) else [None]
+    rows = [row_of(entry) for entry in entries] if isinstance(entries, list) else [None]
     found = [row for row in rows if row is not None]
     if len(found) < len(rows):
         raise UserError(f"{path} is damaged; remove it and run the command that wrote it again")
     return found
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "float | None": (int, float, type(None)),
-}
-
-
-def _row(entry: Any) -> ResultRow | None:
-    """The row that a JSON object holds; None if it holds none."""
+def row_of(entry: Any) -> ResultRow | None:
+    """The row that a value of JSON holds; None if it holds none. A figure of null is NaN."""
     if not isinstance(entry, dict):
         return None
     known = {field: entry[field.name] for field in fields(ResultRow) if field.name in entry}
-    right = all(isinstance(value, _TYPES.get(str(field.type), (object,))) for field, value in known.items())
-    lacking = any(field.default is MISSING for field in fields(ResultRow) if field not in known)
-    return None if lacking or not right else ResultRow(**{field.name: value for field, value in known.items()})
+    if any(field.default is MISSING and field not in known and field.name != "chance" for field in fields(ResultRow)):
+        return None
+    try:
+        values = {field.name: _CONVERTED[str(field.type)](value) for field, value in known.items()}
+    except (TypeError, ValueError):
+        return None
+    return ResultRow(**{"chance": None, **values})
+
+
+_CONVERTED: dict[str, Callable[[Any], Any]] = {
+    "str": lambda value: str(value or ""),
+    "int": lambda value: int(value or 0),
+    "float": lambda value: math.nan if value is None else float(value),
+    "float | None": lambda value: None if value is None else float(value),
+}
+"""By the type of a field, what makes its value of one of JSON; older versions wrote null for what is not known."""

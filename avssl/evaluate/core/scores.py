@@ -83,6 +83,11 @@ def balanced_row(row: ResultRow, scores: Scores, data: Labelled, items: NDArray[
     return replace(row, metric=metric, value=value, low=low, high=high, chance=1 / len(kinds))
 
 
+def score_rows(name: str, scores: Scores, data: Labelled, context: Context, note: str = "") -> list[ResultRow]:
+    """The figure of all evaluated items; behind it, where an item has one label, the balanced accuracy."""
+    return with_balanced([(score_row(name, scores, data, data.test, context, note), scores)], data)
+
+
 def with_balanced(rows: Sequence[tuple[ResultRow, Scores]], data: Labelled) -> list[ResultRow]:
     """Rows of the evaluated items, and behind them, where an item has one label, the balanced accuracy of each."""
     plain = [row for row, _ in rows]
@@ -110,8 +115,8 @@ def majority_rows(data: Labelled, context: Context) -> list[ResultRow]:
     for division in data.divisions:
         counts = data.targets[division.train].sum(0).astype(np.float32)
         constant.append(np.repeat(counts[None], len(division.test), axis=0))
-    scores, note = np.concatenate(constant), "always the most frequent class of the training part"
-    return with_balanced([(score_row("majority", scores, data, data.test, context, note), scores)], data)
+    note = "always the most frequent class of the training part"
+    return score_rows("majority", np.concatenate(constant), data, context, note)
 
 
 def gain_row(

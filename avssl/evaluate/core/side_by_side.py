@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +53,5 @@ def draw_rows(title: str, note: str, headings: Sequence[str], rows: Sequence[Row
 
 def save_png(picture: Image.Image, path: Path) -> None:
     """Write it whole or not at all."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
     with whole_file(path) as file:
-        file.write(buffer.getvalue())
+        picture.save(file, format="PNG")

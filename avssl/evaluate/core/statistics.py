@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avssl.evaluate.choices import BootstrapChoices
 
-Z95 = 1.959964
+Z95 = 1.959964  # 97.5 % of the normal distribution
 DRAWS = BootstrapChoices.draws
 FEW = 30
 """Below so many clusters an interval is the wider of two, and a sentence about it hedges."""
@@ -58,6 +58,7 @@ def interval_of_draws(
     if clusters < 2:
         return bounds or (math.nan, math.nan)
     low, high = (float(end) for end in np.percentile(figures, [2.5, 97.5]))
+    # Draws that say the same differ by rounding: the order of a sum is another in each.
     if np.ptp(figures) <= 1e-12 * max(1.0, abs(value)):
         return unseen_interval(value, clusters, bounds) if bounds else (value, value)
     if clusters < FEW:
@@ -113,6 +114,9 @@ def cluster_bootstrap(
         values: (n,) or (n, k), one row an item.
         clusters: n names; items of one name are not independent.
         statistic: of the values drawn; the mean of (n,) if None.
+        draws: how often clusters are drawn.
+        seed: of the draws, so that an evaluation is repeatable.
+        bounds: smallest and largest value that the figure can have; the interval stays within.
     """
     x = np.asarray(values, dtype=np.float64)
     member, count = cluster_numbers(clusters)

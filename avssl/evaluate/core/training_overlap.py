@@ -53,6 +53,7 @@ def seen_in(train: Media, evaluated: Media, mode: str = "names") -> Seen:
     """
     from avssl.media.sources import sources_in_both
 
+    # In groups over both, the items to be evaluated come after those of the training.
     shared = {i - len(train) for group in sources_in_both(train, evaluated, mode) for i in group.items}
     return _seen(train, evaluated, set(), shared)
 

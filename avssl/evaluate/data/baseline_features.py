@@ -1,4 +1,4 @@
-"""Hand-made features, as a baseline beside encoders: a small picture, or statistics of a sound's MFCCs."""
+"""Baseline features beside those of encoders: a small picture, or statistics of a sound's MFCCs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.data.features import frame_moments, moments_of
 from avssl.media.facts import Media
-from avssl.samplers.pictures import centre_crop, cut_all
+from avssl.samplers.pictures import centre_crop, cut
+from avssl.system.console import Progress
 
 SIDE = 32
 """Pixels of the small picture."""
@@ -35,20 +35,20 @@ class BaselineFeatures:
         return self.array
 
 
-def pixels(media: Media, moments: int = 1, on_progress: OnProgress | None = None) -> BaselineFeatures:
+def pixels(media: Media, moments: int = 1, on_progress: Progress | None = None) -> BaselineFeatures:
     """The centre square of each frame at 32×32 pixels, 0..1: 3072 features."""
     moments = moments_of(media, moments)
     found = np.zeros((len(media), moments, 3 * SIDE * SIDE), np.float32)
     for i in range(len(media)):
         frames = media.frames(i, frame_moments(media.facts(i), moments))
         crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
-        found[i] = cut_all(frames, crop, SIDE).reshape(len(frames), -1)
+        found[i] = np.stack([cut(frame, crop, SIDE).reshape(-1) for frame in frames])
         if on_progress is not None:
             on_progress(i + 1, len(media))
     return BaselineFeatures("pixels", found / np.float32(255))
 
 
-def mfcc(media: Media, on_progress: OnProgress | None = None) -> BaselineFeatures:
+def mfcc(media: Media, on_progress: Progress | None = None) -> BaselineFeatures:
     """Seven statistics over time of 20 MFCCs and of their differences, of the whole sound: 280 features.
 
     Minimum, maximum, median, mean, variance, skewness and kurtosis, the summary statistics of OpenL3's evaluation.

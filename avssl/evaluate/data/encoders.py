@@ -10,35 +10,21 @@ from typing import Any, TypeVar
 
 import torch
 
-from avssl.errors import UserError, did_you_mean
-from avssl.evaluate.data.load_run import read_config
+from avssl.errors import UserError
 from avssl.networks.audio import AudioEncoder
+from avssl.networks.config import RESNETS, VisionConfig
 from avssl.networks.encoder import Encoder, is_image_encoder, is_waveform_encoder
 from avssl.networks.opening import SUPERVISED_SIDE
 from avssl.networks.saving import load_module
-from avssl.networks.trunks import RESNETS
 from avssl.networks.untrained import reset_weights
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.vision import VisionEncoder
 from avssl.networks.weights import load_weights
+from avssl.trainer.run_config import check_encoder_name, encoder_names
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
-__all__ = ["Encoder", "encoder_names", "open_encoder", "random_twin", "supervised_encoder", "weights_digest"]
+__all__ = ["Encoder", "open_encoder", "random_twin", "supervised_encoder", "weights_digest"]
 
 EncoderT = TypeVar("EncoderT", bound=Encoder)
-
-
-def encoder_names(run: Path) -> list[str]:
-    """Names of the encoders that a run has saved ("vision", "audio"; of several tasks also "vision-TASK").
-
-    Raises:
-        UserError: it is no run, or it has saved none yet.
-    """
-    read_config(run)
-    names = sorted(file.stem for file in (run / "encoders").glob("*.json"))
-    names = [name for name in names if name.split("-")[0] in ("vision", "audio")]
-    if not names:
-        raise UserError(f"{run} holds no encoders; has its training ended?")
-    return names
 
 
 def open_encoder(run: str | Path, name: str) -> Encoder:
@@ -48,9 +34,7 @@ def open_encoder(run: str | Path, name: str) -> Encoder:
         UserError: it is no run, it has no such encoder, or its files are damaged.
     """
     folder = Path(run)
-    names = encoder_names(folder)
-    if name not in names:
-        raise UserError(f"{run} has no encoder called {name!r}{did_you_mean(name, names)}")
+    check_encoder_name(run, name, encoder_names(folder))
     module = load_module(folder / "encoders" / name)
     if not (is_image_encoder(module) or is_waveform_encoder(module)):
         raise UserError(f"{folder / 'encoders' / name}.json describes no encoder of pictures or sound")
@@ -105,5 +89,6 @@ def weights_digest(encoder: Encoder) -> str:
     state = hashlib.blake2b(json.dumps(encoder.describe(), sort_keys=True).encode(), digest_size=16)
     for name, tensor in sorted(encoder.state_dict().items()):
         state.update(name.encode())
+        # As bytes: NumPy knows no bfloat16.
         state.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return state.hexdigest()

@@ -3,14 +3,13 @@
     CACHE/features/DIGEST/features.json    stages with their scale, what was computed from what
     CACHE/features/DIGEST/STAGE.npy        float16 (items, moments, features), mapped into memory when read
 
-The digest is of the encoder's weights, of the collection (with the times of its files) and of :class:`Taking`. The
+The digest is of the encoder's weights, of the collection (with the times of its files) and of :class:`FeatureSpec`. The
 features are stored divided by a power of two of the stage, so that float16 holds them however large they grow.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,24 +21,24 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.evaluate.choices import FeatureChoices, Pool
-from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.data.encoders import weights_digest
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import digest_of
 from avssl.networks.encoder import Encoder, image_encoder, is_waveform_encoder
-from avssl.samplers.pictures import centre_crop, cut_all
+from avssl.samplers.pictures import centre_crop, cut
+from avssl.system.console import Progress
 from avssl.system.files import cache_folder, read_json, whole_folder, write_json
 
 FORMAT = 1
 BATCH = 64
 """Pictures or windows of sound that go through the encoder together."""
 
-NUMBERS = FeatureChoices.numbers
+MOST_FEATURES = FeatureChoices.numbers
 """The most features a stage is pooled to."""
 
 
 @dataclass(frozen=True)
-class Taking:
+class FeatureSpec:
     """How items are shown to the encoder and what is kept of its maps.
 
     Attributes:
@@ -50,7 +49,8 @@ class Taking:
 
     moments: int = 1
     pool: Pool = FeatureChoices.pool
-    numbers: int = NUMBERS
+    # Not "features": the name is in the digest, and every cache of before would be computed again.
+    numbers: int = MOST_FEATURES
 
 
 class Features:
@@ -74,11 +74,11 @@ class Features:
 def stage_features(
     encoder: Encoder,
     media: Media,
-    taking: Taking | None = None,
+    spec: FeatureSpec | None = None,
     *,
     device: torch.device | str = "cpu",
     cache: Path | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> Features:
     """The features of all stages of a frozen encoder, from the cache if they are there.
 
@@ -94,20 +94,20 @@ def stage_features(
         UserError: the encoder gives features that are not finite, or the disk is full.
         MediaError: a file cannot be read.
     """
-    taking = taking or Taking()
+    spec = spec or FeatureSpec()
     digest = digest_of(
         str(FORMAT),
         weights_digest(encoder),
         media.fingerprint,
         str(getattr(media, "stamp", "")),
-        str(sorted(asdict(taking).items())),
+        str(sorted(asdict(spec).items())),
     )
     folder = (cache or cache_folder() / "features") / digest
     about = read_json(folder / "features.json")
     if about is None:
         with whole_folder(folder) as partial:
-            scales = _compute(encoder.to(device).eval(), media, taking, torch.device(device), partial, on_progress)
-            write_json(partial / "features.json", {"format": FORMAT, **asdict(taking), "scales": scales})
+            scales = _compute(encoder.to(device).eval(), media, spec, torch.device(device), partial, on_progress)
+            write_json(partial / "features.json", {"format": FORMAT, **asdict(spec), "scales": scales})
         encoder.to("cpu")
         about = read_json(folder / "features.json")
         assert about is not None
@@ -119,18 +119,18 @@ def taken_by(encoder: Encoder, facts: Facts) -> bool:
     return facts.has_sound if is_waveform_encoder(encoder) else facts.kind != "sound"
 
 
-def grid(channels: int, height: int, width: int, numbers: int = NUMBERS) -> tuple[int, int]:
+def grid(channels: int, height: int, width: int, numbers: int = MOST_FEATURES) -> tuple[int, int]:
     """Rows and columns that a map is pooled to, with its aspect, so that it has ``numbers`` features at most."""
     places = max(1, numbers // channels)
     scale = min(1.0, math.sqrt(places / (height * width)))
-    rows = max(1, math.floor(height * scale + 1e-9))
+    rows = max(1, math.floor(height * scale + 1e-9))  # a root may fall short of a whole number by rounding
     columns = max(1, math.floor(width * scale + 1e-9))
     if rows * columns > places:  # a map far longer than wide
         rows, columns = min(rows, places), min(columns, max(1, places // rows))
     return rows, columns
 
 
-def pooled(maps: Tensor, pool: Pool = "max", numbers: int = NUMBERS) -> Tensor:
+def pooled(maps: Tensor, pool: Pool = "max", numbers: int = MOST_FEATURES) -> Tensor:
     """Maps (N, C, h, w) to vectors (N, at most ``numbers``), see :func:`grid`."""
     size = grid(maps.shape[1], maps.shape[2], maps.shape[3], numbers)
     if size != tuple(maps.shape[2:]):
@@ -148,7 +148,7 @@ def inputs(encoder: Encoder, media: Media, item: int, moments: int) -> NDArray[A
     frames = media.frames(item, frame_moments(facts, moments))
     crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
     side = image_encoder(encoder).side
-    return cut_all(frames, crop, side)
+    return np.stack([cut(frame, crop, side) for frame in frames])
 
 
 def frame_moments(facts: Facts, moments: int) -> list[float]:
@@ -171,17 +171,23 @@ def moments_of(media: Media, moments: int) -> int:
 
 @torch.no_grad()
 def _compute(
-    encoder: Encoder, media: Media, taking: Taking, device: torch.device, folder: Path, on_progress: OnProgress | None
+    encoder: Encoder,
+    media: Media,
+    spec: FeatureSpec,
+    device: torch.device,
+    folder: Path,
+    on_progress: Progress | None,
 ) -> dict[str, float]:
     """Write the features of each stage into the folder; returns the scale of each."""
-    count, moments = len(media), moments_of(media, taking.moments)
+    count, moments = len(media), moments_of(media, spec.moments)
     files: dict[str, NDArray[np.float16]] = {}
     scales: dict[str, float] = {}
     done = 0
-    for chunk in _chunks(count, max(1, BATCH // moments)):
+    size = max(1, BATCH // moments)
+    for chunk in (range(first, min(count, first + size)) for first in range(0, count, size)):
         batch = torch.from_numpy(np.concatenate([inputs(encoder, media, i, moments) for i in chunk])).to(device)
         for name, maps in encoder.stages(batch).items():
-            rows = pooled(maps.float(), taking.pool, taking.numbers).cpu().numpy()
+            rows = pooled(maps.float(), spec.pool, spec.numbers).cpu().numpy()
             if not np.isfinite(rows).all():
                 raise UserError(f"stage {name} of this encoder gives features that are not finite; train it again")
             if name not in files:
@@ -205,8 +211,3 @@ _LARGEST = 65000.0  # just below the largest float16
 def _scale(largest: float) -> float:
     """The power of two that brings the largest number of the first batch to at most 64: room for larger ones."""
     return 2.0 ** math.ceil(math.log2(largest / 64)) if largest > 0 else 1.0
-
-
-def _chunks(count: int, size: int) -> Iterator[Sequence[int]]:
-    for first in range(0, count, size):
-        yield range(first, min(count, first + size))

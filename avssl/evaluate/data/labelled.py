@@ -144,6 +144,7 @@ def hold_out(
     held: set[str] = set()
     for counts in by_class.values():
         wanted, total = share * sum(counts.values()), 0
+        # By digest: what is held out does not depend on the order of files. One source of a class is always kept.
         for name in sorted(counts, key=lambda source: digest_of(str(seed), source))[: len(counts) - 1]:
             if total >= wanted:
                 break

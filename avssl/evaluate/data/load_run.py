@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from torch import nn
 
 from avssl import tasks
@@ -16,6 +15,7 @@ from avssl.errors import UserError
 from avssl.tasks.base import Task
 from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.options import TrainOptions
+from avssl.trainer.run_config import config_of_task, read_config
 from avssl.trainer.run_folder import NO_MATTER
 
 T = TypeVar("T")
@@ -124,38 +124,12 @@ def run_tasks(path: str | Path) -> list[Task]:
     """
     folder = Path(path)
     whole = read_config(folder)
-    several = whole.get("tasks") if whole["task"] == "multi-task" else [whole["task"]]
-    if not isinstance(several, list) or not several:
-        raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no tasks")
-    names = several
     found: list[Task] = []
-    for name in names:
+    for name in whole["tasks"] if whole["task"] == "multi-task" else [whole["task"]]:
         task = _task(folder, config_of_task(whole, folder, str(name)))
         task.before = tuple(found)
         found.append(task)
     return found
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The options of a run, as its ``config.yaml`` has them.
-
-    Raises:
-        UserError: there is no run.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; give the folder of a run, such as runs/quickstart")
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder} holds no run (there is no config.yaml in it)") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        raise UserError(f"{folder / 'config.yaml'} cannot be read; copy it again from the run") from None
-    if not isinstance(config, dict) or not isinstance(config.get("task"), str):
-        raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no task")
-    several = config.get("tasks", [])
-    if config["task"] == "multi-task" and not (several and isinstance(several, list)):
-        raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no tasks")
-    return config
 
 
 def _task(folder: Path, config: Mapping[str, Any]) -> Task:
@@ -165,21 +139,6 @@ def _task(folder: Path, config: Mapping[str, Any]) -> Task:
     task.grey = bool(config.get("all_grey", False))
     task.load_state(_state(folder, task.name))
     return task
-
-
-def config_of_task(config: dict[str, Any], folder: Path, task_name: str | None) -> dict[str, Any]:
-    """The options of one task of the run, as if it had been trained alone: a run of several has a section for each."""
-    name = str(config["task"])
-    several = config.get("tasks") if name == "multi-task" else None
-    if not isinstance(several, list):
-        if task_name is not None and name != task_name:
-            raise UserError(f"{folder} is a run of {name}, not of {task_name}")
-        return config
-    if task_name is None or task_name not in several:
-        asked = "" if task_name is None else f", not of {task_name}"
-        raise UserError(f"{folder} is a run of {' and '.join(map(str, several))}{asked}; name one of them")
-    section: dict[str, Any] = config.get(task_name, {})
-    return {key: value for key, value in config.items() if key not in several} | section | {"task": task_name}
 
 
 def from_plain(cls: type[T], config: Mapping[str, Any]) -> T:

@@ -119,4 +119,5 @@ def _is_hdf5(file: Path) -> bool:
             start = opened.read(520)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror})") from None
+    # MATLAB writes its own header first; other writers begin with the signature.
     return any(start[k : k + 8] == b"\x89HDF\r\n\x1a\n" for k in (0, 512))

@@ -11,8 +11,6 @@ from avssl.evaluate.data.joins import joined
 from avssl.evaluate.data.reading import read_lines, read_xml
 from avssl.media.facts import Media
 
-UCF_FOLDER, HMDB_FOLDER = "ucfTrainTestlist", "testTrainMulti_7030_splits"
-
 Marks = dict[str, str]
 """The split ("train", "test") of a video by its name as listed; what is not listed is used by neither."""
 
@@ -100,6 +98,7 @@ def column_of(table: str | Path, media: Media, column: str) -> list[str]:
             os.path.relpath(facts.path, Path(table).absolute().parent),
         ):  # an empty cell
             raise UserError(f"{table} has no value for {facts.path} in its column {column!r}")
+        # As it stands in the cell: a collection that was opened with this column has it as its source.
         values.append(facts.source)
     return values
 
@@ -126,6 +125,7 @@ def voc_list(folder: str | Path, *names: str) -> list[Path]:
 def voc_annotation(folder: str | Path, picture: Path) -> Path:
     """The annotation of a picture: where it lies in ``Annotations`` as the picture does in ``JPEGImages``."""
     parts = picture.parts
+    # The last: a folder above may be called so, too.
     at = len(parts) - 1 - parts[::-1].index("JPEGImages") if "JPEGImages" in parts else len(parts) - 2
     return Path(folder, "Annotations", *parts[at + 1 :]).with_suffix(".xml")
 

@@ -24,7 +24,7 @@ from typing import Any
 from avssl.errors import UserError
 from avssl.evaluate.data.joins import ByName
 from avssl.evaluate.data.reading import read_json_of, read_text, read_xml
-from avssl.evaluate.localization.metrics import Box, Numbers, consensus, rasterise, union
+from avssl.evaluate.localization.metrics import Box, Floats, consensus, rasterise, union
 from avssl.evaluate.localization.protocols import SIDE
 
 SUFFIXES = {
@@ -62,7 +62,7 @@ class Item:
     negative: bool = False
     clip: str = ""
 
-    def truth(self, side: int = SIDE) -> Numbers:
+    def truth(self, side: int = SIDE) -> Floats:
         """The weight of each pixel, (side, side)."""
         masks = [rasterise(box, side, self.extent) for box in self.boxes]
         return consensus(masks, side) if self.agreed else union(masks, side)
@@ -149,19 +149,9 @@ def read_annotations(
     return Annotations(place.stem, tuple(items), missing)
 
 
-def read_names(path: str | Path) -> list[str]:
-    """The names of a list: the first column of a CSV (with or without a header), or the first word of each line.
-
-    Paths keep their name alone; suffixes of media go.
-
-    Raises:
-        UserError: it cannot be read, or names nothing.
-    """
-    return [stem_of(entry) for entry in read_entries(path)]
-
-
 def read_entries(path: str | Path) -> list[str]:
-    """The names of a list as they are written there, with folders and suffixes, see :func:`read_names`.
+    """The names of a list, with folders and suffixes: the first column of a CSV (with or without a header), or the
+    first word of each line.
 
     Raises:
         UserError: it cannot be read, or names nothing.
@@ -183,6 +173,11 @@ def stem_of(name: str) -> str:
     """The name of a file without folders and without the suffix of a medium; ids may hold dots of their own."""
     pure = PurePosixPath(name.strip().replace("\\", "/"))
     return pure.stem if pure.suffix.lower() in SUFFIXES else pure.name
+
+
+def clip_of(path: str) -> str:
+    """The clip that a path or a name means: without folders and suffix, in the one spelling of :func:`clip_name`."""
+    return clip_name(stem_of(path))
 
 
 def clip_name(name: str) -> str:
@@ -228,10 +223,10 @@ def read_negatives(path: str | Path, positives: Sequence[Item]) -> list[Item]:
 
 
 _HEADERS = {"file", "filename", "path", "video", "class", "clip", "name", "image"}
-_YOUTUBE = 11
+_YOUTUBE = 11  # characters of an id
 _ESC50 = re.compile(r"[1-5]-(\d+)-[A-Z]-\d{1,2}")
-IS3_SIDE = 224
-FLICKR_SIDE = 256
+IS3_SIDE = 224  # pixels a side that the boxes are written in
+FLICKR_SIDE = 256  # likewise
 
 
 def _json_list(path: Path) -> list[Any]:
@@ -270,7 +265,7 @@ def _written(record: Any) -> tuple[str, str]:
     written = record.get("file", record.get("image", "")) if isinstance(record, dict) else ""
     name = str(written).strip().replace("\\", "/")
     folder = str(PurePosixPath(name).parent)
-    return ("" if folder == "." else folder), clip_name(stem_of(name))
+    return ("" if folder == "." else folder), clip_of(name)
 
 
 def _in_folder(item: Item, folder: str) -> Item:
@@ -337,7 +332,7 @@ def _named_apart(items: list[Item]) -> list[Item]:
 
 def _only(items: Sequence[Item], entries: Sequence[str], wanted: str) -> tuple[list[Item], tuple[str, ...]]:
     """The items that a list names, and what of it is not annotated."""
-    index = ByName([item.name for item in items], lambda name: clip_name(stem_of(name)))
+    index = ByName([item.name for item in items], clip_of)
     kept: list[Item] = []
     lost: list[str] = []
     for entry in entries:

@@ -16,7 +16,7 @@ import numpy as np
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
-from avssl.evaluate.localization.metrics import Map, Mask, Numbers
+from avssl.evaluate.localization.metrics import Floats, Map, Mask
 from avssl.evaluate.localization.protocols import SIDE, Protocol
 from avssl.evaluate.localization.scoring import Scores, rows_of, score_maps, score_predictions
 from avssl.samplers.keys import generator
@@ -72,15 +72,15 @@ def blind_scores(
     }
 
 
-def centre_disc(side: int = SIDE) -> Numbers:
-    """−distance of each pixel's centre from the centre of the frame: (side, side), read-only."""
-    place = np.arange(side) + 0.5 - side / 2
-    disc: Numbers = -np.hypot(place[:, None], place[None, :])
+def centre_disc() -> Floats:
+    """−distance of each pixel's centre from the centre of the frame: (SIDE, SIDE), read-only."""
+    place = np.arange(SIDE) + 0.5 - SIDE / 2
+    disc: Floats = -np.hypot(place[:, None], place[None, :])
     disc.flags.writeable = False
     return disc
 
 
-def noise(item: Item, seed: int) -> Numbers:
+def noise(item: Item, seed: int) -> Floats:
     """Uniform noise that depends on the item's name and the seed alone."""
     return generator(seed, item.name, "blind").random((NOISE_CELLS, NOISE_CELLS))
 
@@ -98,6 +98,7 @@ def mean_map(items: Sequence[Item], train: Sequence[Item] | None) -> tuple[Calla
 def best(item: Item, protocol: Protocol) -> Mask:
     """As many pixels as the rule predicts of a map without ties, laid on the truth as well as can be."""
     truth = item.truth()
+    # As many as the rule predicts of a map without ties; of a threshold, which predicts any number, those of the truth.
     k = {
         "half": truth.size // 2,
         "topk-half": truth.size // 2,
@@ -111,7 +112,7 @@ def best(item: Item, protocol: Protocol) -> Mask:
     return mask.reshape(truth.shape)
 
 
-def _mean(items: Sequence[Item]) -> Numbers:
+def _mean(items: Sequence[Item]) -> Floats:
     total = np.zeros((SIDE, SIDE))
     for item in items:
         total += item.truth()

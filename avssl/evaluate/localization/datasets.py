@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
 from avssl.evaluate.data.joins import ByName
-from avssl.evaluate.localization.annotations import Item, clip_name, stem_of
+from avssl.evaluate.localization.annotations import Item, clip_of
 from avssl.evaluate.localization.metrics import Map
 from avssl.evaluate.localization.protocols import Protocol
 from avssl.evaluate.localization.silences import silence
@@ -41,12 +41,12 @@ class _Named:
 
     Args:
         facts: of all media.
-        numbers: of those that count.
+        numbers: indices of those that count.
     """
 
     def __init__(self, facts: Sequence[Facts], numbers: Sequence[int]) -> None:
         self._facts, self._numbers = facts, numbers
-        self._index = ByName([facts[i].path for i in numbers], lambda path: clip_name(stem_of(path)))
+        self._index = ByName([facts[i].path for i in numbers], clip_of)
 
     def find(self, name: str) -> int | None:
         """The number of the first medium of this name; None if there is none.

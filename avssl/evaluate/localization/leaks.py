@@ -112,6 +112,7 @@ def copied(train: str | Path, test: str | Path) -> dict[str, str]:
         _digests(Path(place), {path for path, size in one.items() if size in both})
         for place, one in zip((train, test), sizes, strict=True)
     )
+    # Of several copies in training the first is named.
     first: dict[str, str] = {}
     for path, digest in known.items():
         first.setdefault(digest, path)
@@ -147,7 +148,7 @@ def near_duplicates(train: Media, test: Media) -> list[Twins]:
         if a < len(train) <= b:
             bits = bits_apart(traces[a].grey, traces[a].colour, traces[b].grey, traces[b].colour)
             if bits is not None:
-                nearest[b] = min(nearest.get(b, (64, 0)), (bits, a))
+                nearest[b] = min(nearest.get(b, (64, 0)), (bits, a))  # 64: more than any two can differ by
     return [Twins(both.facts(a).path, both.facts(b).path, bits) for b, (bits, a) in sorted(nearest.items())]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from avssl.errors import UserError
 from avssl.evaluate.data.joins import ByName
-from avssl.evaluate.localization.annotations import Item, clip_name, stem_of
+from avssl.evaluate.localization.annotations import Item, clip_of
 from avssl.evaluate.localization.metrics import Map
 from avssl.evaluate.localization.protocols import Protocol
 
@@ -40,7 +40,7 @@ class MapFile:
                 raise UserError(f"{path} cannot be read as an .npz of maps, an array a name") from None
         if not self._names:
             raise UserError(f"{path} holds no maps (arrays named after their items)")
-        self._index = ByName(self._names, _key)
+        self._index = ByName(self._names, clip_of)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -72,7 +72,3 @@ class MapFile:
         """Names of maps that belong to no item."""
         known = {i for item in items for i in self._index.find(item.name)}
         return [name for i, name in enumerate(self._names) if i not in known]
-
-
-def _key(name: str) -> str:
-    return clip_name(stem_of(name))

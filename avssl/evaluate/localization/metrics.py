@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 Map = NDArray[np.floating]
 Mask = NDArray[np.bool_]
-Numbers = NDArray[np.float64]
+Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
-BARS: Numbers = np.arange(21) / 20
+BARS: Floats = np.arange(21) / 20
 """Bars of the area under the success curve: j/20."""
-CODE_BARS: Numbers = np.float64(0.05) * np.arange(21, dtype=np.float64)
+CODE_BARS: Floats = np.float64(0.05) * np.arange(21, dtype=np.float64)
 """The same as the published code makes them: a rounding above the decimal for j = 3, 6, 7, 12, 14, 17, 19."""
 
 
@@ -48,7 +48,7 @@ def rasterise(box: Box, side: int, extent: float = 1.0) -> Mask:
     return mask
 
 
-def union(masks: Sequence[Mask], side: int) -> Numbers:
+def union(masks: Sequence[Mask], side: int) -> Floats:
     """1 in any of the masks, else 0: (side, side)."""
     truth = np.zeros((side, side))
     for mask in masks:
@@ -56,7 +56,7 @@ def union(masks: Sequence[Mask], side: int) -> Numbers:
     return truth
 
 
-def consensus(masks: Sequence[Mask], side: int) -> Numbers:
+def consensus(masks: Sequence[Mask], side: int) -> Floats:
     """min(1, count / 2): one annotator's box weighs one half, two or more agree (Senocak et al. 2018). (side, side)"""
     count = np.zeros((side, side))
     for mask in masks:
@@ -177,12 +177,6 @@ def predicted_area(m: Map, threshold: float) -> float:
     return float((m > threshold).mean())
 
 
-def mask_overlap(a: Mask, b: Mask) -> float:
-    """IoU of two predictions; 1 if both are empty, 0 if one is."""
-    whole = int((a | b).sum())
-    return float((a & b).sum() / whole) if whole else 1.0
-
-
 # --- many pictures' figures -------------------------------------------------------------------------------
 
 
@@ -191,19 +185,19 @@ def success(cious: ArrayLike, bar: float = 0.5) -> float:
     return float((np.asarray(cious, np.float64) >= bar).mean())
 
 
-def auc(cious: ArrayLike, bars: Numbers = BARS) -> float:
+def auc(cious: ArrayLike, bars: Floats = BARS) -> float:
     """Area under :func:`success` as the bar runs from 0 to 1, by trapezoids; all zeros have 0.025."""
     return float(np.mean(auc_terms(cious, bars)))
 
 
-def auc_terms(cious: ArrayLike, bars: Numbers = BARS) -> Numbers:
+def auc_terms(cious: ArrayLike, bars: Floats = BARS) -> Floats:
     """What each picture adds to the area, so that their mean is :func:`auc`: (n,)."""
     passed = np.asarray(cious, np.float64)[:, None] >= bars
     steps = np.diff(bars)
     return np.asarray(((passed[:, 1:] + passed[:, :-1].astype(np.float64)) / 2) @ steps)
 
 
-def auc_of_areas(areas: ArrayLike, bars: Numbers = BARS) -> float:
+def auc_of_areas(areas: ArrayLike, bars: Floats = BARS) -> float:
     """AUC_N: area under the share of negatives of which at most τ is predicted; a map that is always full has
     0.025."""
     within = (np.asarray(areas, np.float64)[:, None] <= bars).mean(0)
@@ -215,7 +209,7 @@ def harmonic_mean(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b else 0.0
 
 
-def worst_of_groups(cious: ArrayLike, groups: Sequence[Hashable]) -> Numbers:
+def worst_of_groups(cious: ArrayLike, groups: Sequence[Hashable]) -> Floats:
     """The smallest overlap of each group: IIoU is its :func:`success`, IAUC its :func:`auc` (IS3). (groups,)"""
     _, member = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
     worst = np.full(int(member.max()) + 1, np.inf)
@@ -255,7 +249,7 @@ def extended_max_f1(positive: ArrayLike, cious: ArrayLike, confidences: ArrayLik
     return max(harmonic_mean(float(p), float(r)) for p, r in zip(precision, recall, strict=True))
 
 
-def _curve(positive: ArrayLike, cious: ArrayLike, confidences: ArrayLike, bars: Numbers) -> tuple[Numbers, Numbers]:
+def _curve(positive: ArrayLike, cious: ArrayLike, confidences: ArrayLike, bars: Floats) -> tuple[Floats, Floats]:
     precision, recall = [], []
     for bar in bars:
         true, false, missed = counts_at(positive, cious, confidences, bar)

@@ -20,7 +20,7 @@ from avssl.evaluate.core.statistics import SHARE, cluster_bootstrap
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
-from avssl.evaluate.localization.metrics import Numbers
+from avssl.evaluate.localization.metrics import Floats
 from avssl.evaluate.localization.protocols import PROTOCOLS, Protocol, upsample
 from avssl.evaluate.localization.scoring import mean_row, score_maps
 from avssl.evaluate.localization.synthetic import MapMaker
@@ -59,8 +59,8 @@ def negative_rows(
         mean_row("trained/logits", f"iou/{name}", cious, clusters, context, note=note, **ours),
         mean_row("trained/logits", f"auc/{name}", metrics.auc_terms(cious), clusters, context, note=note, **ours),
     ]
-    outside: list[Numbers] = []
-    within: list[Numbers] = []
+    outside: list[Floats] = []
+    within: list[Floats] = []
     for kind, called in KINDS:
         areas, terms = _areas(test, model, items, kind, protocol)
         known = ~np.isnan(areas)
@@ -71,6 +71,7 @@ def negative_rows(
                 words += f"; {int((~known).sum())} pictures left out: no sound of another class"
             for metric, values in (("pia", areas), ("auc-n", terms)):
                 rows.append(mean_row(called, f"{metric}/{name}", values[known], owners, context, note=words, **ours))
+        # 1 - pIA: more is better in all that the harmonic mean takes.
         outside.append(1 - areas)
         within.append(terms)
     if all((~np.isnan(values)).any() for values in outside):
@@ -84,7 +85,7 @@ def negative_rows(
 
 def _areas(
     test: TestMedia, model: MapMaker, items: list[Item], kind: Sound, protocol: Protocol
-) -> tuple[Numbers, Numbers]:
+) -> tuple[Floats, Floats]:
     """pIA and the area under the step at it of each item, means over its draws: (n,) each, NaN where no sound is."""
     draws = [ModelMaps(model, test, kind, draw) for draw in range(1 if kind == "silence" else DRAWN)]
     areas, terms = np.full(len(items), np.nan), np.full(len(items), np.nan)
@@ -97,7 +98,7 @@ def _areas(
     return areas, terms
 
 
-def _harmonic(table: Numbers, clusters: list[str], draws: int) -> tuple[float, float, float]:
+def _harmonic(table: Floats, clusters: list[str], draws: int) -> tuple[float, float, float]:
     """Harmonic mean of the first column's mean and of the other columns' means averaged, and its interval."""
 
     def figure(chosen: NDArray[np.float64]) -> float:
@@ -108,6 +109,6 @@ def _harmonic(table: Numbers, clusters: list[str], draws: int) -> tuple[float, f
     return figure(everyone), *cluster_bootstrap(everyone, clusters, figure, draws=min(draws, 500), bounds=SHARE)
 
 
-def _known_mean(values: Numbers) -> float:
+def _known_mean(values: Floats) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

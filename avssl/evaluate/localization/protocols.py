@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError, did_you_mean
 from avssl.evaluate.localization import metrics
-from avssl.evaluate.localization.metrics import BARS, CODE_BARS, Map, Mask, Numbers
+from avssl.evaluate.localization.metrics import BARS, CODE_BARS, Floats, Map, Mask
 
 Picture = Literal["squash", "centre-crop", "whole"]
 Upsampling = Literal["bilinear", "bilinear-corners", "bicubic", "bicubic-corners"]
@@ -69,7 +69,7 @@ class Protocol:
     groups: Literal["picture", "clip"] = "picture"
 
     @property
-    def levels(self) -> Numbers:
+    def levels(self) -> Floats:
         """The 21 bars."""
         return BARS if self.bars == "j/20" else CODE_BARS
 
@@ -219,7 +219,7 @@ def protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def upsample(m: Map, how: Upsampling, side: int = SIDE) -> Numbers:
+def upsample(m: Map, how: Upsampling, side: int = SIDE) -> Floats:
     """A raw map (h, w) on the grid (side, side), by a named rule; a map of that size is left as it is.
 
     A constant map stays one to the last bit: interpolation would leave rounding errors, which rules that compare with
@@ -234,11 +234,11 @@ def upsample(m: Map, how: Upsampling, side: int = SIDE) -> Numbers:
     mode, _, corners = how.partition("-")
     tensor = torch.from_numpy(np.ascontiguousarray(m, dtype=np.float64))[None, None]
     out = torch.nn.functional.interpolate(tensor, size=(side, side), mode=mode, align_corners=corners == "corners")
-    found: Numbers = out[0, 0].numpy()
+    found: Floats = out[0, 0].numpy()
     return found
 
 
-def normalise(m: Numbers, how: Normalisation) -> Numbers:
+def normalise(m: Floats, how: Normalisation) -> Floats:
     """The upsampled map as the evaluator scales it; a constant map stays as LVS leaves it, 1 + c."""
     if how == "none":
         return m
@@ -250,7 +250,7 @@ def normalise(m: Numbers, how: Normalisation) -> Numbers:
     return m if high == low else (m - low) / (high - low)
 
 
-def predict(m: Numbers, truth: NDArray[np.floating], chosen: Protocol) -> Mask:
+def predict(m: Floats, truth: NDArray[np.floating], chosen: Protocol) -> Mask:
     """The predicted pixels of a map that is on the truth's grid, for the rules that need no other pictures.
 
     Raises:
@@ -273,7 +273,7 @@ def predict(m: Numbers, truth: NDArray[np.floating], chosen: Protocol) -> Mask:
             raise ValueError(f"the rule {other!r} gives no prediction of one picture")
 
 
-def _lvs(m: Numbers) -> Mask:
+def _lvs(m: Floats) -> Mask:
     """LVS's two steps: the median of 1 − min-max(−m), and the constant map that its code does not normalise.
 
     A constant map c reaches the threshold as 1 + c and is compared with the median of the *unshifted* map, c ≥ 0: all

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import DRAWS, SHARE, cluster_bootstrap
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
-from avssl.evaluate.localization.metrics import Map, Mask, Numbers
+from avssl.evaluate.localization.metrics import Floats, Map, Mask
 from avssl.evaluate.localization.protocols import ACL_BARS, SIDE, Protocol, normalise, predict, upsample
 
 Maps = Callable[[Item, Protocol], "Map | None"]
@@ -47,7 +46,7 @@ class Scores:
 
     items: list[Item] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    cious: dict[str, list[Numbers]] = field(default_factory=dict)
+    cious: dict[str, list[Floats]] = field(default_factory=dict)
     hits: list[bool | None] = field(default_factory=list)
     inside: list[float | None] = field(default_factory=list)
     sure: dict[str, list[float]] = field(default_factory=dict)
@@ -76,6 +75,7 @@ def score_maps(items: Iterable[Item], maps: Maps, protocols: Sequence[Protocol])
         for number, protocol in enumerate(protocols):
             raw = found[protocol.name]
             assert raw is not None
+            # A read-only map is one for all items: looked at once.
             if raw.flags.writeable or (id(raw), protocol.name) not in fixed:
                 _check(raw, item)
             if number == 0:
@@ -95,7 +95,8 @@ def score_predictions(
         scores.empty += not metrics.area(truth) and not item.negative
         for protocol in protocols:
             value = metrics.ciou(predictions(item, protocol), truth)
-            scores.cious.setdefault(protocol.name, []).append(_threshold_row(protocol, value))
+            count = len(ACL_BARS) if protocol.rule == "best-absolute" else 1
+            scores.cious.setdefault(protocol.name, []).append(np.full(count, value))
     return scores
 
 
@@ -112,12 +113,12 @@ def rows_of(
 def mean_row(
     name: str,
     metric: str,
-    values: Sequence[float] | Numbers,
+    values: Sequence[float] | Floats,
     clusters: Sequence[str],
     context: Context,
     **other: Any,
 ) -> ResultRow:
-    """The mean of a number from 0 to 1 an item, with its interval over videos, see :func:`mean_interval`.
+    """The mean of a figure from 0 to 1 an item, with its interval over videos, see :func:`mean_interval`.
 
     Args:
         other: further fields of the row, see :meth:`Context.row`.
@@ -129,8 +130,8 @@ def mean_row(
     return context.row(name, metric, value, (low, high), n=len(x), clusters=len(set(clusters)), **fields)
 
 
-def mean_interval(values: Numbers, clusters: Sequence[str], draws: int) -> tuple[float, float, str]:
-    """The 95 % interval of a mean of numbers from 0 to 1, and by which method: (low, high, method).
+def mean_interval(values: Floats, clusters: Sequence[str], draws: int) -> tuple[float, float, str]:
+    """The 95 % interval of a mean of figures from 0 to 1, and by which method: (low, high, method).
 
     A bootstrap over videos; where all values are equal, Wilson's upper end of a share of videos that would differ
     ("wilson"; see ``unseen_interval``).
@@ -153,10 +154,10 @@ class _Fixed:
     """What is the same of one map for all items: the array itself, which it keeps alive, and what follows from it."""
 
     raw: Map
-    upsampled: Numbers
+    upsampled: Floats
     constant: bool
     sure: float
-    ordered: Numbers
+    ordered: Floats
     predicted: Mask | None
 
     @classmethod
@@ -168,7 +169,7 @@ class _Fixed:
         sure = metrics.confidence(m) if protocol.extended else 0.0
         return cls(raw, m, metrics.is_constant(m), sure, np.sort(m, axis=None), mask)
 
-    def predict(self, truth: Numbers, protocol: Protocol) -> Mask:
+    def predict(self, truth: Floats, protocol: Protocol) -> Mask:
         """The prediction; where only the rule's number of pixels depends on the truth, the order is known."""
         if self.predicted is not None:
             return self.predicted
@@ -179,7 +180,7 @@ class _Fixed:
 
 
 def _score_one(
-    scores: Scores, item: Item, raw: Map, truth: Numbers, protocol: Protocol, known: dict[tuple[int, str], _Fixed]
+    scores: Scores, item: Item, raw: Map, truth: Floats, protocol: Protocol, known: dict[tuple[int, str], _Fixed]
 ) -> None:
     if protocol.rule == "peak":
         scores.hits.append(metrics.pointing(raw, truth))
@@ -208,7 +209,7 @@ def _score_one(
     scores.ties.setdefault(protocol.name, []).append(tied)
 
 
-def _inside(raw: Map, truth: Numbers, protocol: Protocol) -> float | None:
+def _inside(raw: Map, truth: Floats, protocol: Protocol) -> float | None:
     there = truth > 0
     if not there.any() or there.all():
         return None
@@ -217,10 +218,6 @@ def _inside(raw: Map, truth: Numbers, protocol: Protocol) -> float | None:
     if np.isclose(within, without, rtol=1e-9, atol=1e-12):
         return 0.5
     return float(within > without)
-
-
-def _threshold_row(protocol: Protocol, value: float) -> Numbers:
-    return np.full(len(ACL_BARS) if protocol.rule == "best-absolute" else 1, value)
 
 
 def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, context: Context, note: str) -> list[ResultRow]:
@@ -266,7 +263,7 @@ def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, context: Co
     return rows
 
 
-def _values(metric: str, cious: Numbers, protocol: Protocol) -> Numbers:
+def _values(metric: str, cious: Floats, protocol: Protocol) -> Floats:
     kind = metric.replace("/", "-").split("-")[0]
     if kind == "ciou":
         return (cious >= 0.5).astype(np.float64)
@@ -274,7 +271,7 @@ def _values(metric: str, cious: Numbers, protocol: Protocol) -> Numbers:
 
 
 def _picture_rows(
-    name: str, cious: Numbers, pictures: Sequence[str], protocol: Protocol, context: Context, common: dict[str, Any]
+    name: str, cious: Floats, pictures: Sequence[str], protocol: Protocol, context: Context, common: dict[str, Any]
 ) -> list[ResultRow]:
     """IIoU and IAUC: a picture succeeds if all its entries do."""
     worst = metrics.worst_of_groups(cious, pictures)
@@ -293,47 +290,28 @@ def _extended_rows(
     name: str, scores: Scores, protocol: Protocol, context: Context, note: str, listed: int
 ) -> list[ResultRow]:
     """AP, max-F1 and LocAcc of an extended set; with doubtful negatives also without them."""
-    everything = np.ones(len(scores.items), bool)
+    positive = [not item.negative for item in scores.items]
+    cious = np.asarray(scores.cious[protocol.name])[:, 0]
+    sure = scores.sure.get(protocol.name, np.zeros(len(cious)))
+    table = np.stack([positive, cious, sure], axis=1).astype(np.float64)
+    clusters = np.asarray([item.cluster for item in scores.items])
     certain = np.asarray([not (item.negative and item.label) for item in scores.items])
-    rows = _extended_figures(name, scores, protocol, context, note, listed, everything, "")
-    if not certain.all():
-        more = f"{note}; without negatives of their own or the same class's sound".removeprefix("; ")
-        rows += _extended_figures(name, scores, protocol, context, more, listed, certain, "-certain")
-    return rows
-
-
-def _extended_figures(
-    name: str,
-    scores: Scores,
-    protocol: Protocol,
-    context: Context,
-    note: str,
-    listed: int,
-    chosen: NDArray[np.bool_],
-    ending: str,
-) -> list[ResultRow]:
-    positive = np.asarray([not item.negative for item in scores.items])[chosen]
-    cious = np.asarray(scores.cious[protocol.name])[:, 0][chosen]
-    sure = np.asarray(scores.sure.get(protocol.name, np.zeros(len(chosen))))[chosen]
-    clusters = [item.cluster for item, take in zip(scores.items, chosen, strict=True) if take]
-    figures: dict[str, Callable[[Numbers], float]] = {
+    figures: dict[str, Callable[[Floats], float]] = {
         "ap": lambda t: metrics.extended_ap(t[:, 0], t[:, 1], t[:, 2]),
         "max-f1": lambda t: metrics.extended_max_f1(t[:, 0], t[:, 1], t[:, 2]),
         "locacc": lambda t: metrics.success(t[t[:, 0] > 0, 1]) if t[:, 0].any() else float("nan"),
     }
-    together, draws = np.stack([positive, cious, sure], axis=1).astype(np.float64), min(context.draws, 200)
+    about: dict[str, Any] = {"protocol": protocol.name, "listed": listed, "empty_truth": scores.empty}
+    draws = min(context.draws, 200)  # each draw walks the whole set at every bar
+    parts = [(np.ones(len(table), bool), "", note)]
+    if not certain.all():
+        more = f"{note}; without negatives of their own or the same class's sound".removeprefix("; ")
+        parts.append((certain, "-certain", more))
     return [
-        context.row(
-            name,
-            f"{metric}/{protocol.name}{ending}",
-            statistic(together),
-            cluster_bootstrap(together, clusters, statistic, draws=draws, bounds=SHARE),
-            n=len(cious),
-            clusters=len(set(clusters)),
-            note=note,
-            protocol=protocol.name,
-            listed=listed,
-            empty_truth=scores.empty,
+        context.clustered_row(
+            name, f"{metric}/{protocol.name}{ending}", table[chosen], clusters[chosen].tolist(), statistic,
+            draws=draws, note=words, **about,
         )
+        for chosen, ending, words in parts
         for metric, statistic in figures.items()
-    ]
+    ]  # fmt: skip

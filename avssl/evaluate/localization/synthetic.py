@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context, ResultRow
-from avssl.evaluate.core.statistics import SHARE, auc, cluster_bootstrap
+from avssl.evaluate.core.statistics import auc
 from avssl.evaluate.localization import protocols
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.blind import blind_rows
@@ -100,6 +100,7 @@ def draw_moments(media: Media, seconds: float, seed: int, per_clip: int) -> list
         rng = generator(seed, clip, "localization")
         space = facts.duration_seconds - seconds
         for part in range(per_clip):
+            # Tries: moments at which one kind alone is heard may be few.
             for _ in range(8):
                 at = seconds / 2 + max(space, 0.0) * (part + float(rng.random())) / per_clip
                 here = {kind: box for kind, _, box in boxes(truth, at)}
@@ -119,7 +120,9 @@ class World:
         self.moments = draw_moments(media, model.seconds, seed, per_clip)
         self.several = [moment for moment in self.moments if moment.scene == "several"]
         self._frames = [media.frames(m.clip, [m.seconds])[0] for m in self.moments]
-        self._sounds = [self._sound(m) for m in self.moments]
+        self._sounds = [
+            media.audio(m.clip, m.seconds - self.seconds / 2, self.seconds, self.rate) for m in self.moments
+        ]
         self._place = {m.name: i for i, m in enumerate(self.moments)}
         self._by_kind: dict[str, list[int]] = {}
         for i, moment in enumerate(self.moments):
@@ -155,9 +158,6 @@ class World:
         """A stretch of silence for each moment."""
         count = round(self.seconds * self.rate)
         return [silence(what, generator(self.seed, m.name, what), count, self.rate) for m in moments]
-
-    def _sound(self, moment: Moment) -> Wave:
-        return self.media.audio(moment.clip, moment.seconds - self.seconds / 2, self.seconds, self.rate)
 
 
 def threshold_of(media: Media, model: MapMaker, seed: int, per_clip: int = 3) -> float:
@@ -291,9 +291,6 @@ def _roc_row(
     def area(drawn: NDArray[np.float64]) -> float:
         return auc(drawn[:, 0], drawn[:, 1])
 
-    interval = cluster_bootstrap(table, clips, area, draws=min(context.draws, 500), bounds=SHARE)
     note = "on-screen sound against a kind out of the picture"
-    clusters = len(set(clips))
-    return context.row(
-        "off-screen", "auc-roc", area(table), interval, n=len(table), clusters=clusters, chance=0.5, note=note
-    )
+    draws = min(context.draws, 500)  # each draw ranks all clips
+    return context.clustered_row("off-screen", "auc-roc", table, clips, area, draws=draws, chance=0.5, note=note)

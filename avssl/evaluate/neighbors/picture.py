@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from avssl.evaluate.core.charts import TONES, dress, save_figure
+from avssl.evaluate.core.charts import TONES, blank_figure, dress, save_figure
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.side_by_side import save_png
 from avssl.evaluate.data.features import inputs
-from avssl.evaluate.neighbors.protocol import Found
+from avssl.evaluate.neighbors.protocol import Neighbors
 from avssl.evaluate.neighbors.query_items import QueryItems
 from avssl.networks.encoder import Encoder, is_waveform_encoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
@@ -53,7 +53,7 @@ def choose_queries(sources: Sequence[str], labels: Sequence[str] | None, count: 
 
 def draw_grid(
     queries: Sequence[int],
-    found: Mapping[str, Found],
+    found: Mapping[str, Neighbors],
     thumbnail: Thumbnail,
     labels: Sequence[str] | None,
     path: Path,
@@ -84,7 +84,9 @@ def draw_grid(
     sheet = Image.new("RGB", (size[0], size[1]), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, 10), title, INK, large)
-    pen.text((_MARGIN, 35), _legend(labels is not None), PALE, tiny)
+    legend = "The query, and what is nearest to it in the features of each encoder, in order; each from another source."
+    legend += "" if labels is None else " Green: of the query's label."
+    pen.text((_MARGIN, 35), legend, PALE, tiny)
     for number, query in enumerate(queries):
         left = _MARGIN + (number % across) * (width + _MARGIN)
         top = _TITLE + (number // across) * height
@@ -106,11 +108,6 @@ def draw_grid(
                     pen.text((x, y + near.height), fitted(labels[place], tiny, CELL), PALE, tiny)
                 sheet.paste(near, (x, y))
     save_png(sheet, path)
-
-
-def _legend(labelled: bool) -> str:
-    text = "The query, and what is nearest to it in the features of each encoder, in order; each from another source."
-    return f"{text} Green: of the query's label." if labelled else text
 
 
 def thumbnails(query_items: QueryItems, chosen: Sequence[int], encoder: Encoder) -> dict[int, Image.Image]:
@@ -137,6 +134,7 @@ def spectrograms(front_end: FrontEnd, waveforms: NDArray[np.float32]) -> list[Im
 
     with torch.no_grad():
         cells = front_end.raw(torch.from_numpy(waveforms)).numpy()
+    # One scale for all pictures; the ends are cut, since a single loud cell would darken the rest.
     low, high = np.percentile(cells, [5, 99.8])
     shades = ((cells - low) / max(high - low, 1e-6)).clip(0, 1)[:, ::-1]
     pictures = [Image.fromarray((colormaps["magma"](shade)[..., :3] * 255).astype(np.uint8)) for shade in shades]
@@ -150,16 +148,12 @@ def draw_shared(rows: Sequence[ResultRow], path: Path, title: str, words: Mappin
         rows: those of the metric "shared", named ENCODER/ATTRIBUTE.
         words: what an encoder is called in the legend, by its name in the rows.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     bars = {tuple(row.name.rsplit("/", 1)): row for row in rows if row.metric == "shared"}
     if not bars:
         return False
     names = list(dict.fromkeys(name for name, _ in bars))
     attributes = list(dict.fromkeys(attribute for _, attribute in bars))
-    figure = Figure(figsize=(max(6.0, 0.9 * len(attributes) + 2), 4.2), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(max(6.0, 0.9 * len(attributes) + 2), 4.2)
     axes = figure.subplots()
     spare, colours = iter(OTHERS * len(names)), dict[str, str]()
     width = 0.8 / len(names)

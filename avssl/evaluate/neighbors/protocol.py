@@ -12,8 +12,9 @@ NAME is "trained", "random" (the same network with random weights), "supervised"
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,11 +31,11 @@ CHUNK = 512
 
 
 @dataclass(frozen=True)
-class Found:
+class Neighbors:
     """The neighbours of each item, the nearest first.
 
     Attributes:
-        places: numbers of the neighbours, (n, k).
+        places: indices of the neighbours, (n, k).
         likeness: their cosine with the query, (n, k).
     """
 
@@ -66,7 +67,7 @@ class Attribute:
         return np.asarray(np.linalg.norm(a - b, axis=-1))
 
 
-def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.device | str = "cpu") -> Found:
+def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.device | str = "cpu") -> Neighbors:
     """The nearest items of other sources: of each of the k nearest sources the nearest item.
 
     Frames of one clip look alike; five of the same clip would be one neighbour five times.
@@ -94,16 +95,17 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
             cosine = there[rows] @ there.T
             cosine.masked_fill_(member[rows, None] == member[None], -torch.inf)
             by_source = torch.full((len(cosine), count), -torch.inf, device=cosine.device)
+            # First the nearest item of each source, then the nearest sources: five frames of a clip are one neighbour.
             by_source.scatter_reduce_(1, member.expand_as(cosine), cosine, "amax")
             best = by_source.topk(k, dim=1)
             items = [cosine.masked_fill(member != best.indices[:, j, None], -torch.inf).argmax(1) for j in range(k)]
             places.append(torch.stack(items, dim=1).cpu())
             likeness.append(best.values.cpu())
-    return Found(torch.cat(places).numpy(), torch.cat(likeness).numpy())
+    return Neighbors(torch.cat(places).numpy(), torch.cat(likeness).numpy())
 
 
 def precision_rows(
-    found: Mapping[str, Found],
+    found: Mapping[str, Neighbors],
     labels: Sequence[str],
     sources: Sequence[str],
     context: Context,
@@ -118,6 +120,7 @@ def precision_rows(
         labels: one an item.
         sources: what each item was cut from.
     """
+    row = _row_maker(context, sources)
     k = next(iter(found.values())).places.shape[1]
     label, group = _numbered(labels), _numbered(sources)
     own = _numbered([f"{one}/{place}" for one, place in zip(label, group, strict=True)])
@@ -129,17 +132,17 @@ def precision_rows(
         hits = (label[one.places] == label[:, None]).astype(np.float64)
         share, moves = shares[name] = float(hits.mean()), _moves(hits, one, group)
         reach = influence_interval(share, moves, SHARE)
-        rows.append(_row(name, f"precision@{k}", share, reach, chance, context, sources, notes[name]))
+        rows.append(row(name, f"precision@{k}", share, reach, chance=chance, note=notes[name]))
     if {"trained", "random"} <= shares.keys():
         (ours, our_moves), (theirs, their_moves) = shares["trained"], shares["random"]
         reach = influence_interval(ours - theirs, our_moves - their_moves, DIFFERENCE)
         metric, note = f"precision@{k}-difference", "trained minus random, on the same queries"
-        rows.append(_row("gain", metric, ours - theirs, reach, 0.0, context, sources, note))
+        rows.append(row("gain", metric, ours - theirs, reach, chance=0.0, note=note))
     return rows
 
 
 def shared_rows(
-    found: Mapping[str, Found], attributes: Sequence[Attribute], sources: Sequence[str], context: Context
+    found: Mapping[str, Neighbors], attributes: Sequence[Attribute], sources: Sequence[str], context: Context
 ) -> list[ResultRow]:
     """How far neighbours share each attribute: 1 − (mean difference to neighbours) / (mean difference to random items).
 
@@ -152,7 +155,7 @@ def shared_rows(
         found: by the name of the rows.
         sources: what each item was cut from. The interval is over these, both as queries and as neighbours.
     """
-    group = _numbered(sources)
+    row, group = _row_maker(context, sources), _numbered(sources)
     each = np.arange(len(group))[:, None]
     rows: list[ResultRow] = []
     for attribute in attributes:
@@ -170,12 +173,12 @@ def shared_rows(
             value, moves = shared[name] = 1 - ratio, -(_moves(distance, one, group) - ratio * scale) / mean
             note = _note(attribute, float(distance.mean()), mean)
             reach = influence_interval(value, moves, (1 - most, 1.0))
-            rows.append(_row(f"{name}/{attribute.name}", "shared", value, reach, 0.0, context, sources, note))
+            rows.append(row(f"{name}/{attribute.name}", "shared", value, reach, chance=0.0, note=note))
         if {"trained", "random"} <= shared.keys():
             (ours, our_moves), (theirs, their_moves) = shared["trained"], shared["random"]
             reach = influence_interval(ours - theirs, our_moves - their_moves, (-most, most))
             name, note = f"gain/{attribute.name}", "trained minus random, on the same queries"
-            rows.append(_row(name, "shared-difference", ours - theirs, reach, 0.0, context, sources, note))
+            rows.append(row(name, "shared-difference", ours - theirs, reach, chance=0.0, note=note))
     return rows
 
 
@@ -201,7 +204,7 @@ def _frequency(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(np.bincount(numbers)[numbers], np.int64)
 
 
-def _moves(values: Floats, found: Found, group: NDArray[np.int64]) -> Floats:
+def _moves(values: Floats, found: Neighbors, group: NDArray[np.int64]) -> Floats:
     """How the mean of the values (n, k) of queries with their neighbours moves with the weight of each source."""
     queries = np.broadcast_to(group[:, None], values.shape)
     return touching(values - values.mean(), queries, group[found.places], int(group.max()) + 1) / values.size
@@ -214,17 +217,6 @@ def _note(attribute: Attribute, near: float, random: float) -> str:
     return f"{near:.3g}{unit} from neighbours, {random:.3g} from random items"
 
 
-def _row(
-    name: str,
-    metric: str,
-    value: float,
-    reach: tuple[float, float],
-    chance: float,
-    context: Context,
-    sources: Sequence[str],
-    note: str,
-) -> ResultRow:
-    clusters = len(set(sources))
-    return context.row(
-        name, metric, value, reach, n=len(sources), clusters=clusters, chance=chance, note=note, method="jackknife"
-    )
+def _row_maker(context: Context, sources: Sequence[str]) -> Callable[..., ResultRow]:
+    """:meth:`Context.row` for figures of pairs of these items."""
+    return partial(context.row, n=len(sources), clusters=len(set(sources)), method="jackknife")

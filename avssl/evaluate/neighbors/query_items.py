@@ -74,7 +74,7 @@ class QueryItems(View):
         return np.repeat(frame[None], len(times), axis=0)
 
     def only(self, chosen: Sequence[int]) -> QueryItems:
-        """The entries of these numbers, in this order."""
+        """The entries of these indices, in this order."""
         return QueryItems(self.base, [self.entries[i] for i in chosen], self.patch)
 
     def origin(self, i: int) -> tuple[Media, int]:

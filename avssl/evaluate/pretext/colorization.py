@@ -29,13 +29,13 @@ from avssl.media.facts import Media
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.networks.dense import resized
 from avssl.samplers.whole_pictures import any_moves
-from avssl.tasks.colorization import Colorization
+from avssl.tasks.colorization.task import Colorization
 
 PROTOCOL = "colorization"
 PUBLISHED_GRID, PUBLISHED_BINS = 10.0, 313
 """Lab units, and bins in the file that goes with Zhang, Isola & Efros 2016."""
 
-Numbers = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 NOTES = {
     "regression": "trained, its regression head",
@@ -54,8 +54,8 @@ class _Tally:
 
     error: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
     colour: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
-    correct: list[Numbers] = field(default_factory=list)
-    total: list[Numbers] = field(default_factory=list)
+    correct: list[Floats] = field(default_factory=list)
+    total: list[Floats] = field(default_factory=list)
 
     def add(self, name: str, rgb: Tensor, ab: Tensor | None, truth: Tensor) -> None:
         """Note a batch of coloured pictures; ``ab`` None: there is no error to speak of."""
@@ -172,7 +172,7 @@ def _named_rows(name: str, tally: _Tally, row: Row, *, all_figures: bool) -> lis
         correct, total = np.concatenate(tally.correct), np.concatenate(tally.total)
         occurring, bins = int((total.sum(0) > 0).sum()), correct.shape[1]
 
-        def balanced(name: str, right: Numbers, note: str = "") -> ResultRow:
+        def balanced(name: str, right: Floats, note: str = "") -> ResultRow:
             return row(
                 name,
                 "balanced-accuracy",
@@ -198,11 +198,11 @@ def _named_rows(name: str, tally: _Tally, row: Row, *, all_figures: bool) -> lis
     return rows
 
 
-def _columns(*figures: Sequence[NDArray[np.float64]]) -> Numbers:
+def _columns(*figures: Sequence[NDArray[np.float64]]) -> Floats:
     """Figures of each picture as columns, and a last column of ones to count them by."""
     columns = [np.concatenate(figure) for figure in figures]
     return np.stack([*columns, np.ones_like(columns[0])], axis=1)
 
 
-def _root(column: int) -> Callable[[Numbers], Numbers]:
+def _root(column: int) -> Callable[[Floats], Floats]:
     return lambda sums: np.sqrt(sums[:, column] / sums[:, -1])

@@ -21,6 +21,7 @@ from avssl.tasks.base import Task
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
+from avssl.trainer.seeds import own_random_state, seed_torch
 
 PROTOCOLS = {
     "av-correspondence": "avssl.evaluate.pretext.correspondence",
@@ -94,9 +95,11 @@ def run_controls(
             epochs=None,
             minutes=None,
             keep="last",
+            # A control of few steps must not spend all of them on warming up.
             warmup_steps=min(options.warmup_steps, steps // 5),
         )
 
+        # The defaults hold what the loop has now; it has gone on before some of these are called.
         def trained(
             seed: int, name: str = name, variant: Task = variant, brief: TrainOptions = brief
         ) -> list[ResultRow]:
@@ -104,6 +107,7 @@ def run_controls(
             return on_readable(test, lambda part: evaluate_control(variant, {name: network}, held_out(part)), skip=skip)
 
         found = trained(options.seed)
+        # One network of random labels may lie off chance by itself, see mean_row; several tell luck from a leak.
         if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):
             log(f"control {name}: not at chance, perhaps by chance variation; training {_MORE_NETWORKS} more")
             more = [trained(generator(options.seed, name, k).integers(2**31).item()) for k in range(_MORE_NETWORKS)]
@@ -156,12 +160,9 @@ def _beats_chance(row: ResultRow) -> bool:
 
 def untrained(task: Task, seed: int) -> nn.Module:
     """The task's network with random weights, which depend on the seed alone."""
-    state = torch.random.get_rng_state()
-    try:
-        torch.manual_seed(int(generator(seed, "untrained").integers(2**62)))
+    with own_random_state():
+        seed_torch(int(generator(seed, "untrained").integers(2**62)))
         return task.network(task.make_encoders())
-    finally:
-        torch.random.set_rng_state(state)
 
 
 def verdict(rows: Sequence[ResultRow]) -> str:
@@ -194,7 +195,8 @@ def _learned(trained: ResultRow) -> str:
     few = _few(trained)
     name = trained.metric.capitalize() if trained.seen else f"Held-out {trained.metric}"
     interval = f"{trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%})"
-    on = f" on {'only ' if few else ''}{_count(trained.clusters)}" if trained.clusters else ""
+    sources = f"{trained.clusters} source{'' if trained.clusters == 1 else 's'}"
+    on = f" on {'only ' if few else ''}{sources}" if trained.clusters else ""
     known, hedge = "is above chance" if _beats_chance(trained) else "is NOT above chance", ""
     if few and _beats_chance(trained):
         known, hedge = "seems to be above chance", ": with so few sources a hint, not a proof"
@@ -239,7 +241,3 @@ def _could_show(control: ResultRow, trained: ResultRow) -> bool:
 
 _SLIGHT = 0.05
 """A leak of so many points is none that matters: a network that learned little must not ask more of its controls."""
-
-
-def _count(sources: int) -> str:
-    return f"{sources} source{'' if sources == 1 else 's'}"

@@ -18,7 +18,8 @@ from torch import nn
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.pretext.predictions import HeldOut, Predictions, accuracy_row
 from avssl.media.facts import Media
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondencePuzzle
+from avssl.tasks.av_correspondence.puzzle import CorrespondencePuzzle
+from avssl.tasks.av_correspondence.task import AVCorrespondence
 from avssl.tasks.base import Answers
 from avssl.world.truth import sounding_kinds, visible_kinds
 
@@ -35,7 +36,7 @@ class PairTruth:
     other_label: bool | None
 
     @property
-    def tells(self) -> bool:
+    def decided_by_kinds(self) -> bool:
         """Whether the kinds decide the label: a positive's sound is of something seen, a negative's of nothing seen."""
         if self.visible is None or not self.sounding:
             return False
@@ -86,7 +87,7 @@ def _rows(name: str, predictions: Predictions, pairs: int, context: Context, not
     chosen: dict[str, Sequence[int]] = {
         "accuracy": range(pairs),
         "accuracy-one-visible": [i for i, t in enumerate(truths) if t.visible is not None and len(t.visible) == 1],
-        "accuracy-absent-kind": _balanced([i for i, t in enumerate(truths) if t.tells], truths),
+        "accuracy-absent-kind": _balanced([i for i, t in enumerate(truths) if t.decided_by_kinds], truths),
     }
     if truths[0].other_label is not None:
         other = [i for i, t in enumerate(truths) if t.label or t.other_label]

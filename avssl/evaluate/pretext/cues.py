@@ -26,7 +26,7 @@ def borders(task: Any, batch: Batch) -> Tensor:
     outer = [grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]]
     inner = [grey[:, 1], grey[:, -2], grey[:, :, 1], grey[:, :, -2]]
     lines = [a.mean(1) - b.mean(1) for a, b in zip(outer, inner, strict=True)]
-    black = [(a < 4 / 255).float().mean(1) for a in outer]
+    black = [(a < 4 / 255).float().mean(1) for a in outer]  # black, after lossy coding
     return torch.stack([*lines, *black], 1)
 
 
@@ -166,7 +166,7 @@ def on_frames(frame_rate: float) -> Cue:
     """Where in a frame's time the sound is loud: sounds cut off the frame grid have another phase. (N, 20)"""
 
     def cue(task: Any, batch: Batch) -> Tensor:
-        period = max(20, round(task.options.rate / frame_rate / 20) * 20)
+        period = max(20, round(task.options.rate / frame_rate / 20) * 20)  # samples of a frame, in 20 equal bins
         sound = batch["waveform"].abs()
         whole = sound[:, : sound.shape[1] // period * period].unflatten(1, (-1, 20, period // 20))
         folded = whole.amax(3).mean(1)
@@ -216,4 +216,5 @@ def _movement(fixed: Tensor, moved: Tensor) -> Tensor:
     dd, rr, dr = (x.flatten(1).mean(1) for x in (down * down, right * right, down * right))
     dc, rc = (x.flatten(1).mean(1) for x in (down * change, right * change))
     determinant = (dd * rr - dr * dr).clamp_min(1e-8)
+    # To first order nothing is known of shifts by many pixels.
     return -torch.stack([(rr * dc - dr * rc) / determinant, (dd * rc - dr * dc) / determinant], 1).clamp(-4, 4)

@@ -19,7 +19,8 @@ from avssl.evaluate.pretext.colorization import how_many
 from avssl.evaluate.pretext.picture_metrics import psnr
 from avssl.evaluate.pretext.predictions import HeldOut, batches
 from avssl.samplers.holes import filled_by, filled_from_rim
-from avssl.tasks.inpainting import Inpainting, InpaintingPuzzle
+from avssl.tasks.inpainting.puzzle import InpaintingPuzzle
+from avssl.tasks.inpainting.task import Inpainting
 
 PROTOCOL = "inpainting"
 

@@ -145,6 +145,7 @@ def batches(
                 for name, value in task.collate(puzzles).items()
             },
         )
+    # The caller may go on training them.
     for network, mode in zip(networks, modes, strict=True):
         network.train(mode)
 

@@ -93,9 +93,10 @@ def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int 
     answers = [len(task.collate([puzzle])["label"]) if task.training else 1 for puzzle in drawn]
     clusters = [task.clusters(puzzle) for puzzle, count in zip(drawn, answers, strict=True) for _ in range(count)]
     order = {name: number for number, name in enumerate(sorted({cluster[0] for cluster in clusters}))}
+    # Every other source by name: no picture is on both sides.
     fitted_on = torch.tensor([order[cluster[0]] % 2 == 0 for cluster in clusters])
-    classifier = _fitted(features[fitted_on], label[fitted_on], task.classes, seed)
-    right = (classifier(features[~fitted_on]).argmax(1) == label[~fitted_on]).tolist()
+    predicted = _predicted(features[fitted_on], label[fitted_on], features[~fitted_on], task.classes, seed)
+    right = (predicted == label[~fitted_on]).tolist()
     evaluated = [cluster for cluster, fitted in zip(clusters, fitted_on.tolist(), strict=True) if not fitted]
     low, high = accuracy_interval([float(hit) for hit in right], evaluated)
     return Probed(sum(right) / len(right), low, high, len(right), 1 / task.classes)
@@ -216,7 +217,7 @@ def _relative_position(task: Task, media: Media) -> list[Shortcut]:
 
 
 def _jigsaw(task: Task, media: Media) -> list[Shortcut]:
-    few = {"permutations": 8}  # a probe of few numbers cannot learn a hundred orders
+    few = {"permutations": 8}  # a probe of few features cannot learn a hundred orders
     return [
         Shortcut(
             "edges that continue",
@@ -246,8 +247,8 @@ _KNOWN: dict[str, Callable[[Task, Media], list[Shortcut]]] = {
 _COUNTS = {"av-correspondence": 2, "shuffle-learn": 3, "rotation": 2, "relative-position": 6, "jigsaw": 4}
 
 
-def _fitted(features: Tensor, label: Tensor, classes: int, seed: int) -> nn.Module:
-    """Multinomial logistic regression on standardised features, with a little decay."""
+def _predicted(features: Tensor, label: Tensor, queries: Tensor, classes: int, seed: int) -> Tensor:
+    """The classes of ``queries`` by multinomial logistic regression on standardised features, with a little decay."""
     mean, std = features.mean(0), features.std(0)
     # A cue that is the same in all puzzles up to rounding is no cue; scaled up it would be noise to fit.
     std = torch.where(std > 1e-4, std, torch.full_like(std, torch.inf))
@@ -262,15 +263,6 @@ def _fitted(features: Tensor, label: Tensor, classes: int, seed: int) -> nn.Modu
         return nn.functional.cross_entropy(linear(x), label) + 1e-3 * linear.weight.square().sum()
 
     minimize_convex(list(linear.parameters()), loss, iterations=100)
-    return _Standardised(linear, mean, std).eval()
-
-
-class _Standardised(nn.Module):
-    def __init__(self, linear: nn.Linear, mean: Tensor, std: Tensor) -> None:
-        super().__init__()
-        self.linear, self.mean, self.std = linear, mean, std
-
-    @torch.no_grad()
-    def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.linear((features - self.mean) / self.std)
-        return logits
+    with torch.no_grad():
+        logits: Tensor = linear((queries - mean) / std)
+    return logits.argmax(1)

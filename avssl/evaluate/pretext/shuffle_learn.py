@@ -17,7 +17,7 @@ from avssl.evaluate.core.statistics import auc, auc_interval
 from avssl.evaluate.pretext.predictions import HeldOut, Predictions, accuracy_row, predict
 from avssl.media.selection import Subset
 from avssl.tasks.base import Answers
-from avssl.tasks.shuffle_learn import ShuffleLearn
+from avssl.tasks.shuffle_learn.task import ShuffleLearn
 
 PROTOCOL = "shuffle-learn"
 SPACINGS = (0.08, 0.12, 0.16, 0.2, 0.3, 0.4)

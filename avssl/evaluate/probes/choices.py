@@ -31,7 +31,7 @@ class SVMChoices:
 
 
 @dataclass(frozen=True)
-class LowShot:
+class LowShotChoices:
     """Of SVMs from few labels. Numbers of positives that some class does not have are left out."""
 
     shots: tuple[int, ...] = option((1, 2, 4, 8, 16, 32, 64, 96), "positives a class", low=1, metavar="K,K,…")
@@ -40,7 +40,7 @@ class LowShot:
 
 
 @dataclass(frozen=True)
-class FineTune:
+class FineTuneChoices:
     """Of fine-tuning."""
 
     steps: int = option(600, "steps of the optimizer, whatever the number of labels", low=1)

@@ -2,7 +2,7 @@
 
 The classifier sits on the mean over places of one stage, standardised by a batch norm without scale and shift. AdamW,
 a warm-up over a tenth of the steps, then half a cosine to zero; the last step is evaluated. Both starts are given the
-same items, looks and steps; of several learning rates each start takes its own best on held-out training data. With
+same items, views and steps; of several learning rates each start takes its own best on held-out training data. With
 several numbers of labels a class the rows are a curve.
 """
 
@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
-from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, over_seeds
 from avssl.evaluate.core.scores import (
     Scores,
@@ -26,18 +25,18 @@ from avssl.evaluate.core.scores import (
     majority_rows,
     metric_name,
     metric_value,
-    score_row,
-    with_balanced,
+    score_rows,
 )
 from avssl.evaluate.data.labelled import Division, Indices, Labelled, hold_out
-from avssl.evaluate.probes.choices import FineTune
-from avssl.evaluate.probes.finetune_inputs import Shown
+from avssl.evaluate.probes.choices import FineTuneChoices
+from avssl.evaluate.probes.finetune_inputs import ItemViews
 from avssl.networks.encoder import Encoder, refuse_frozen
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 BATCH = 16
-"""Items whose looks go through the network together when it is evaluated."""
+"""Items whose views go through the network together when it is evaluated."""
 
 
 class Classifier(nn.Module):
@@ -62,8 +61,8 @@ class Classifier(nn.Module):
 def fine_tune_rows(
     starts: Mapping[str, Encoder],
     data: Labelled,
-    shown: Shown,
-    choices: FineTune,
+    views: ItemViews,
+    choices: FineTuneChoices,
     context: Context,
     *,
     device: torch.device | str = "cpu",
@@ -79,16 +78,17 @@ def fine_tune_rows(
     """
     rows: list[ResultRow] = []
     for count in choices.labels:
+        labels = "all labels" if count == 0 else f"{count} a class"
         divisions = [_few(division, data, count, context.seed) for division in data.divisions]
         found: dict[str, list[Scores]] = {name: [] for name in starts}
         for seed in range(context.seed, context.seed + choices.seeds):
             for name, start in starts.items():
                 scores = []
                 for division in divisions:
-                    predicted, chosen = _evaluated(start, data, division, shown, choices, seed, device)
+                    predicted, chosen = _evaluated(start, data, division, views, choices, seed, device)
                     scores.append(predicted)
                     value = metric_value(predicted, data.targets[division.test], data.single)
-                    log(f"{name}, {_of(count)}, seed {seed}, {division.name}: {value:.3f} ({chosen})")
+                    log(f"{name}, {labels}, seed {seed}, {division.name}: {value:.3f} ({chosen})")
                 found[name].append(np.concatenate(scores))
         rows += _rows(found, data, count, context)
     return rows + majority_rows(data, context)
@@ -98,8 +98,8 @@ def fit(
     start: Encoder,
     data: Labelled,
     items: Indices,
-    shown: Shown,
-    choices: FineTune,
+    views: ItemViews,
+    choices: FineTuneChoices,
     rate: float,
     seed: int,
     device: torch.device | str = "cpu",
@@ -107,30 +107,30 @@ def fit(
     """A classifier fine-tuned from a copy of ``start`` on these items, in eval mode."""
     with own_random_state():
         seed_torch(hashed(seed, "classifier"))
-        network = _classifier(start, data, shown, choices.stage, int(items[0])).to(device).train()
+        network = _classifier(start, data, views, choices.stage, int(items[0])).to(device).train()
     truth = torch.from_numpy(data.targets)
-    size = min(choices.batch_size, max(2, len(items)))
+    size = min(choices.batch_size, max(2, len(items)))  # batch normalisation needs two
 
     def loss(step: int) -> Tensor:
         rng = generator(seed, "fine-tune", step)
         chosen = items[batch_of_step(len(items), size, step, seed)]
-        looks = torch.from_numpy(np.stack([shown.training(int(i), rng) for i in chosen])).to(device)
-        return _loss(network(looks), truth[chosen].to(device), data.single)
+        batch = torch.from_numpy(np.stack([views.training(int(i), rng) for i in chosen])).to(device)
+        return _loss(network(batch), truth[chosen].to(device), data.single)
 
     minimize(network, loss, steps=choices.steps, rate=rate, weight_decay=choices.weight_decay)
     return network.eval()
 
 
 @torch.no_grad()
-def predict(network: Classifier, items: Indices, shown: Shown, single: bool) -> Scores:
-    """The shares of the classes in each item, the mean over its looks: (items, classes)."""
+def predict(network: Classifier, items: Indices, views: ItemViews, single: bool) -> Scores:
+    """The shares of the classes in each item, the mean over its views: (items, classes)."""
     device = network.linear.weight.device
     found: list[Scores] = []
     for first in range(0, len(items), BATCH):
-        looks = [shown.evaluation(int(i)) for i in items[first : first + BATCH]]
-        logits = network(torch.from_numpy(np.concatenate(looks)).to(device))
+        batch = [views.evaluation(int(i)) for i in items[first : first + BATCH]]
+        logits = network(torch.from_numpy(np.concatenate(batch)).to(device))
         shares = logits.softmax(1) if single else logits.sigmoid()
-        found += [np.asarray(part.mean(0).cpu().numpy()) for part in shares.split([len(look) for look in looks])]
+        found += [np.asarray(part.mean(0).cpu().numpy()) for part in shares.split([len(some) for some in batch])]
     return np.stack(found)
 
 
@@ -138,8 +138,8 @@ def _evaluated(
     start: Encoder,
     data: Labelled,
     division: Division,
-    shown: Shown,
-    choices: FineTune,
+    views: ItemViews,
+    choices: FineTuneChoices,
     seed: int,
     device: torch.device | str,
 ) -> tuple[Scores, str]:
@@ -151,18 +151,18 @@ def _evaluated(
             raise UserError("too few items to choose a learning rate on; give one with --rates")
 
         def score(tried: float) -> float:
-            network = fit(start, data, rest, shown, choices, tried, seed, device)
-            return metric_value(predict(network, held, shown, data.single), data.targets[held], data.single)
+            network = fit(start, data, rest, views, choices, tried, seed, device)
+            return metric_value(predict(network, held, views, data.single), data.targets[held], data.single)
 
         rate = best_of(choices.rates, score)
-    network = fit(start, data, division.train, shown, choices, rate, seed, device)
-    return predict(network, division.test, shown, data.single), f"learning rate {rate:g}"
+    network = fit(start, data, division.train, views, choices, rate, seed, device)
+    return predict(network, division.test, views, data.single), f"learning rate {rate:g}"
 
 
-def _classifier(start: Encoder, data: Labelled, shown: Shown, stage: str | None, item: int) -> Classifier:
+def _classifier(start: Encoder, data: Labelled, views: ItemViews, stage: str | None, item: int) -> Classifier:
     encoder = copy.deepcopy(start).cpu().eval()
     with torch.no_grad():
-        maps = encoder.stages(torch.from_numpy(shown.evaluation(item)))
+        maps = encoder.stages(torch.from_numpy(views.evaluation(item)))
     stage = stage or list(maps)[-1]
     if stage not in maps:
         raise UserError(f"the encoder has no stage called {stage!r}; it has: {', '.join(maps)}")
@@ -190,20 +190,18 @@ def _loss(logits: Tensor, truth: Tensor, single: bool) -> Tensor:
     return (each * (truth >= 0)).mean()
 
 
-def _of(count: int) -> str:
-    return "all labels" if count == 0 else f"{count} a class"
-
-
 def _rows(found: Mapping[str, Sequence[Scores]], data: Labelled, count: int, context: Context) -> list[ResultRow]:
     rows: list[ResultRow] = []
     suffix = "" if count == 0 else f"-{count}-a-class"
     kind = (data.single, context.precision)
     for name, runs in found.items():
         note = "fine-tuned" if name == "trained" else "the same network from scratch" if name == "random" else ""
-        plain = [score_row(name, scores, data, data.test, context, note) for scores in runs]
         each = [
-            [replace(row, metric=row.metric + suffix, seed=context.seed + k) for row in with_balanced([pair], data)]
-            for k, pair in enumerate(zip(plain, runs, strict=True))
+            [
+                replace(row, metric=row.metric + suffix, seed=context.seed + k)
+                for row in score_rows(name, scores, data, context, note)
+            ]
+            for k, scores in enumerate(runs)
         ]
         for repeats in zip(*each, strict=True):
             rows += over_seeds(repeats)

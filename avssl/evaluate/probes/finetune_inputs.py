@@ -1,4 +1,4 @@
-"""What a network that is fine-tuned is shown of an item: a random look in training, fixed ones when it is evaluated."""
+"""What a network that is fine-tuned is shown of an item: a random view in training, fixed ones when it is evaluated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEPT_BYTES = 2**30
 """The most that decoded sounds may take in memory; beyond that each is read from its file when it is shown."""
 
 
-class Shown(Protocol):
+class ItemViews(Protocol):
     """Items as the network sees them."""
 
     def training(self, item: int, rng: np.random.Generator) -> NDArray[Any]:
@@ -25,7 +25,7 @@ class Shown(Protocol):
         ...
 
     def evaluation(self, item: int) -> NDArray[Any]:
-        """The fixed looks at an item whose scores are averaged: (moments, …)."""
+        """The fixed views of an item whose scores are averaged: (moments, …)."""
         ...
 
 
@@ -68,6 +68,7 @@ class Sounds:
         media, i = self._data.locate(item)
         facts = media.facts(i)
         first, last = facts.audio_start_seconds, facts.audio_end_seconds - self._encoder.seconds
+        # A sound shorter than the window lies in its middle.
         start = float(rng.uniform(first, last)) if last > first else (first + last) / 2
         return self._window(item, media, i, facts, start)
 
@@ -97,6 +98,6 @@ class Sounds:
             if self._bytes + size > KEPT_BYTES:
                 return None
             waveform = media.audio(i, facts.audio_start_seconds, seconds, self._encoder.rate)
-            self._kept[item] = (waveform.clip(-1, 1) * 32767).astype(np.int16)
+            self._kept[item] = (waveform.clip(-1, 1) * 32767).astype(np.int16)  # half of what float32 takes
             self._bytes += size
         return self._kept[item]

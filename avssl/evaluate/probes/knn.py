@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
 from avssl.evaluate.probes.choices import KNNChoices
-from avssl.evaluate.probes.probing import Array, Learning, Prediction
+from avssl.evaluate.probes.probing import Array, Prediction, TrainingSet
 
-TEMPERATURE = 0.07
+TEMPERATURE = 0.07  # Wu et al. 2018
 CHUNK = 1024
 """Queries whose similarities to everything are held at once."""
 
@@ -35,24 +35,24 @@ class KNN(KNNChoices):
     temperature: float = TEMPERATURE
     device: torch.device | str = "cpu"
 
-    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction:
-        fit, choose = learning.halves()
-        data = learning.data
+    def __call__(self, training: TrainingSet, queries: Array, query_items: Indices) -> Prediction:
+        fit, choose = training.halves()
+        data = training.data
         tried = self._votes(fit, choose.features, choose.items)
         figures = {k: metric_value(scores, choose.targets, data.single) for k, scores in tried.items()}
         best = max(figures, key=lambda k: figures[k])  # the smallest of equals
-        scores = self._votes(learning, asked, asked_items, (best,))
+        scores = self._votes(training, queries, query_items, (best,))
         return Prediction(scores[best], figures[best], f"k = {best}")
 
     def _votes(
-        self, known: Learning, asked: Array, items: Indices, neighbours: Sequence[int] | None = None
+        self, known: TrainingSet, queries: Array, items: Indices, neighbours: Sequence[int] | None = None
     ) -> dict[int, Scores]:
         names = {name: k for k, name in enumerate(known.data.sources)}
         group = np.array([names[name] for name in known.data.sources])
         return votes(
             vectors(known.features),
             (known.targets > 0).astype(np.float32),
-            vectors(asked),
+            vectors(queries),
             tuple(sorted(neighbours or self.neighbours)),
             temperature=self.temperature,
             groups=(group[known.items], group[items]),
@@ -71,30 +71,31 @@ def vectors(features: Array) -> NDArray[np.float32]:
 def votes(
     known: NDArray[np.float32],
     targets: NDArray[np.float32],
-    asked: NDArray[np.float32],
+    queries: NDArray[np.float32],
     neighbours: Sequence[int],
     *,
     temperature: float = TEMPERATURE,
     groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[int, Scores]:
-    """By number of neighbours, the votes for each class as shares: (asked, classes).
+    """By number of neighbours, the votes for each class as shares: (queries, classes).
 
     Args:
         known: unit vectors (n, d).
         targets: (n, classes) of 1 and 0.
-        asked: unit vectors (m, d).
+        queries: unit vectors (m, d).
         neighbours: numbers of them; no more are taken than there are.
-        groups: of known and of asked; equal ones are no neighbours.
+        groups: of known and of queries; equal ones are no neighbours.
     """
     there = torch.from_numpy(known).to(device)
     truth = torch.from_numpy(targets).to(device)
     most = min(max(neighbours), len(known))
     found: dict[int, list[Scores]] = {k: [] for k in neighbours}
-    for first in range(0, len(asked), CHUNK):
-        likeness = torch.from_numpy(asked[first : first + CHUNK]).to(device) @ there.T
+    for first in range(0, len(queries), CHUNK):
+        likeness = torch.from_numpy(queries[first : first + CHUNK]).to(device) @ there.T
         if groups is not None:
             own = torch.from_numpy(groups[1][first : first + CHUNK, None] == groups[0][None]).to(device)
+            # Not left out of the search: the matrix stays whole, and such items come last.
             likeness.masked_fill_(own, -torch.inf)
         near, places = likeness.topk(most, dim=1)
         # Relative to the nearest: the shares are the same and nothing overflows.

@@ -14,21 +14,21 @@ from dataclasses import replace
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
-from avssl.evaluate.core.scores import Scores, score_row, with_balanced
+from avssl.evaluate.core.scores import Scores, score_rows
 from avssl.evaluate.data.labelled import Indices, Labelled
-from avssl.evaluate.probes.choices import LowShot
+from avssl.evaluate.probes.choices import LowShotChoices
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Encoded
 from avssl.evaluate.probes.svm import decide, in_span
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, no_log
 
 
 def low_shot(
     encoded: Sequence[Encoded],
     data: Labelled,
-    choices: LowShot,
+    choices: LowShotChoices,
     context: Context,
     *,
     stages: Sequence[str] | None = None,
@@ -47,20 +47,20 @@ def low_shot(
     draws = list(_samples(data, division.train, shots, choices.samples, context.seed))
     rows: list[ResultRow] = []
     for one in encoded:
-        for stage in [name for name in one.stages if stages is None or name in stages or len(one.stages) == 1]:
+        for stage, label in one.chosen(stages):
             units = vectors(one.stage(stage))
             found: dict[int, list[Scores]] = {}
             for k, items in draws:
-                known, asked = in_span(units[items], units[division.test])
+                # Few labelled items span little: the same machines, many times faster.
+                known, queries = in_span(units[items], units[division.test])
                 scores = np.stack(
                     [
-                        decide(known[truth >= 0], truth[truth >= 0] > 0, asked, choices.cost)
+                        decide(known[truth >= 0], truth[truth >= 0] > 0, queries, choices.cost)
                         for truth in data.targets[items].T
                     ],
                     axis=1,
                 )
                 found.setdefault(k, []).append(scores)
-            label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
             some = [row for k, each in found.items() for row in _rows(label, k, each, data, context)]
             log(f"{label}: " + ", ".join(f"{row.metric} {row.value:.3f}" for row in some[:: 1 + data.single]))
             rows += some
@@ -82,6 +82,6 @@ def _samples(
 
 def _rows(name: str, k: int, found: Sequence[Scores], data: Labelled, context: Context) -> list[ResultRow]:
     """The mean over the samples of the labels: of the metric, and where items have one label of balanced accuracy."""
-    each = [with_balanced([(score_row(name, scores, data, data.test, context), scores)], data) for scores in found]
+    each = [score_rows(name, scores, data, context) for scores in found]
     means = [mean_of_repeats(rows, "samples") for rows in zip(*each, strict=True)]
     return [replace(row, metric=f"{row.metric}-{k}-a-class") for row in means]

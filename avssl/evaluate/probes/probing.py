@@ -15,7 +15,7 @@ Beside each accuracy stands a row "balanced-accuracy", the mean of the classes' 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -23,11 +23,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import Log, no_log
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
-from avssl.evaluate.core.scores import Scores, gain_row, majority_rows, metric_value, score_row, with_balanced
+from avssl.evaluate.core.scores import (
+    Scores,
+    gain_row,
+    majority_rows,
+    metric_value,
+    score_row,
+    score_rows,
+    with_balanced,
+)
 from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, no_log
 
 Array = NDArray[np.float32]
 """Features of items: (items, moments, features)."""
@@ -37,13 +45,13 @@ SHUFFLES = 4
 
 
 @dataclass(frozen=True)
-class Learning:
+class TrainingSet:
     """What a probe learns from.
 
     Attributes:
         features: (n, moments, features).
         data: the truth of all items.
-        items: the numbers of these n.
+        items: the indices of these n.
         seed: of what is drawn.
     """
 
@@ -56,12 +64,12 @@ class Learning:
     def targets(self) -> NDArray[np.int8]:
         return self.data.targets[self.items]
 
-    def part(self, items: Indices) -> Learning:
+    def part(self, items: Indices) -> TrainingSet:
         """Only these of its items."""
         place = {int(item): k for k, item in enumerate(self.items)}
         return replace(self, features=self.features[[place[int(i)] for i in items]], items=items)
 
-    def halves(self) -> tuple[Learning, Learning]:
+    def halves(self) -> tuple[TrainingSet, TrainingSet]:
         """(what to fit on, what to choose on), no source in both."""
         rest, held = hold_out(self.items, self.data.targets, self.data.sources, seed=self.seed)
         if not len(held) or not len(rest):
@@ -87,13 +95,13 @@ class Prediction:
 
 
 class Probe(Protocol):
-    """A way to train on features: chooses its parameters on a part of ``learning``, then scores ``asked``."""
+    """A way to train on features: chooses its parameters on a part of ``training``, then scores ``queries``."""
 
-    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction: ...
+    def __call__(self, training: TrainingSet, queries: Array, query_items: Indices) -> Prediction: ...
 
 
 class Staged(Protocol):
-    """Features by stage: :class:`avssl.evaluate.data.features.Features`, or hand-made ones of a single stage."""
+    """Features by stage: :class:`avssl.evaluate.data.features.Features`, or baseline features of a single stage."""
 
     @property
     def stages(self) -> tuple[str, ...]: ...
@@ -111,6 +119,13 @@ class Encoded:
     @property
     def stages(self) -> tuple[str, ...]:
         return self.parts[0].stages
+
+    def chosen(self, stages: Sequence[str] | None) -> Iterator[tuple[str, str]]:
+        """Of those that are asked for (all if None), the stage and the name of its row; a single stage always."""
+        if len(self.stages) == 1:
+            yield self.stages[0], self.name
+            return
+        yield from ((stage, f"{self.name}/{stage}") for stage in self.stages if stages is None or stage in stages)
 
     def stage(self, name: str) -> Array:
         """(items of all parts, moments, features)."""
@@ -147,9 +162,8 @@ def probe_all(
     rows: list[tuple[ResultRow, Scores]] = []
     outcomes: dict[str, list[Outcome]] = {}
     for one in encoded:
-        for stage in [name for name in one.stages if stages is None or name in stages or len(one.stages) == 1]:
+        for stage, label in one.chosen(stages):
             outcome = probe_stage(one, stage, data, probe, context)
-            label = one.name if len(one.stages) == 1 else f"{one.name}/{stage}"
             row = score_row(label, outcome.scores, data, data.test, context, outcome.chosen)
             rows.append((row, outcome.scores))
             log(f"{label}: {row.metric} {row.value:.3f} ({outcome.chosen})")
@@ -171,8 +185,8 @@ def probe_stage(
     chosen: list[str] = []
     for number, division in enumerate(data.divisions):
         truth = data if shuffle is None else _permuted(data, division.train, context.seed, shuffle, number)
-        learning = Learning(features[division.train], truth, division.train, context.seed)
-        prediction = probe(learning, features[division.test], division.test)
+        training = TrainingSet(features[division.train], truth, division.train, context.seed)
+        prediction = probe(training, features[division.test], division.test)
         scores.append(prediction.scores)
         held_out.append(prediction.held_out)
         chosen.append(prediction.chosen)
@@ -209,6 +223,7 @@ def _summary(
     if "random" in outcomes and ours != "random":
         note = f"{ours} minus random, each at its best stage"
         theirs = _best(outcomes["random"]).scores
+        # Each at its own best stage: else the trained one would choose for both.
         rows.append(gain_row("gain", top.scores, theirs, data, data.test, context, note))
     if earlier:
         before = _best(earlier)
@@ -226,10 +241,7 @@ def _shuffled(one: Encoded, stage: str, data: Labelled, probe: Probe, context: C
     """The mean over several shuffles: where classes lie apart, one shuffle may label a whole class right by chance."""
     permuted = [probe_stage(one, stage, data, probe, context, shuffle).scores for shuffle in range(SHUFFLES)]
     note = f"{one.name}/{stage}, labels of the training part permuted, {SHUFFLES} times: must be at chance"
-    each = [
-        with_balanced([(score_row("shuffled-labels", scores, data, data.test, context, note), scores)], data)
-        for scores in permuted
-    ]
+    each = [score_rows("shuffled-labels", scores, data, context, note) for scores in permuted]
     return [mean_of_repeats(rows, "shuffles") for rows in zip(*each, strict=True)]
 
 

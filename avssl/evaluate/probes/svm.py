@@ -19,7 +19,7 @@ from avssl.evaluate.core.scores import metric_value
 from avssl.evaluate.data.labelled import Indices, source_folds
 from avssl.evaluate.probes.choices import SVMChoices
 from avssl.evaluate.probes.knn import vectors
-from avssl.evaluate.probes.probing import Array, Learning, Prediction
+from avssl.evaluate.probes.probing import Array, Prediction, TrainingSet
 
 PUBLISHED_COSTS = tuple(sorted({10.0**power for power in range(-7, 3)} | {0.5**power for power in range(4, 20)}))
 """10^−7 … 10^2 and 0.5^4 … 0.5^19."""
@@ -34,24 +34,24 @@ class SVM(SVMChoices):
 
     precision: Kind = "envelope"
 
-    def __call__(self, learning: Learning, asked: Array, asked_items: Indices) -> Prediction:
-        known, others = in_span(vectors(learning.features), vectors(asked))
-        place = {int(item): k for k, item in enumerate(learning.items)}
-        data = learning.data
+    def __call__(self, training: TrainingSet, queries: Array, query_items: Indices) -> Prediction:
+        known, others = in_span(vectors(training.features), vectors(queries))
+        place = {int(item): k for k, item in enumerate(training.items)}
+        data = training.data
         folds = [
             (np.array([place[int(i)] for i in rest]), np.array([place[int(i)] for i in fold]))
-            for rest, fold in source_folds(learning.items, data.targets, data.sources, FOLDS, learning.seed)
+            for rest, fold in source_folds(training.items, data.targets, data.sources, FOLDS, training.seed)
         ]
         scores = np.zeros((len(others), len(data.classes)), np.float32)
         apart = np.zeros((len(known), len(data.classes)), np.float32)
         chosen: list[float] = []
         for k in range(len(data.classes)):
-            truth = learning.targets[:, k]
+            truth = training.targets[:, k]
             cost, apart[:, k] = self._choose(known, truth, folds)
             scores[:, k] = decide(known, truth > 0, others, cost)
             chosen.append(cost)
         note = f"cost {np.median(chosen):.2g} (median of the classes')"
-        return Prediction(scores, metric_value(apart, learning.targets, data.single, self.precision), note)
+        return Prediction(scores, metric_value(apart, training.targets, data.single, self.precision), note)
 
     def _choose(
         self, rows: Vectors, truth: NDArray[np.int8], folds: Sequence[tuple[Indices, Indices]]
@@ -73,20 +73,21 @@ class SVM(SVMChoices):
         return best[1], best[2]
 
 
-def decide(known: Vectors, positive: NDArray[np.bool_], asked: Vectors, cost: float) -> Vectors:
-    """The scores of the SVM of one class for other items: signed distances, (asked,).
+def decide(known: Vectors, positive: NDArray[np.bool_], queries: Vectors, cost: float) -> Vectors:
+    """The scores of the SVM of one class for other items: signed distances, (queries,).
 
     Args:
         known: (n, d).
         positive: (n,).
-        asked: (m, d).
+        queries: (m, d).
         cost: of what lies on the wrong side.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
+    # A fold may hold one class alone, which no machine can be fitted to.
     if positive.all() or not positive.any():
-        return np.full(len(asked), 1.0 if positive.any() else -1.0, np.float32)
+        return np.full(len(queries), 1.0 if positive.any() else -1.0, np.float32)
     machine = LinearSVC(
         C=cost,
         loss="squared_hinge",
@@ -99,16 +100,16 @@ def decide(known: Vectors, positive: NDArray[np.bool_], asked: Vectors, cost: fl
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 2000 iterations are part of the protocol
         machine.fit(known, positive)
-    return np.asarray(machine.decision_function(asked), np.float32)
+    return np.asarray(machine.decision_function(queries), np.float32)
 
 
-def in_span(known: Vectors, asked: Vectors) -> tuple[Vectors, Vectors]:
+def in_span(known: Vectors, queries: Vectors) -> tuple[Vectors, Vectors]:
     """The same vectors in coordinates of the space that ``known`` spans, where that is much smaller.
 
     Every solution of an L2-regularised linear problem lies in that space, and scalar products within it stay as they
     are: the classifiers are the same, at a fraction of the price.
     """
     if 2 * len(known) > known.shape[1]:
-        return known, asked
+        return known, queries
     basis, _ = np.linalg.qr(known.T.astype(np.float64))  # (d, n)
-    return np.asarray(known @ basis, np.float32), np.asarray(asked @ basis, np.float32)
+    return np.asarray(known @ basis, np.float32), np.asarray(queries @ basis, np.float32)

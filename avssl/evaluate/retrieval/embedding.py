@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import OnProgress
 from avssl.media.facts import Facts, Media
 from avssl.networks.model import Model
+from avssl.system.console import Progress
 
 BATCH = 32
 """Moments of one item that go through the network together, at most."""
@@ -43,9 +43,7 @@ class Block:
     audio: Rows | None
 
 
-def embed(
-    model: Model, media: Media, hop: float | None = None, on_progress: OnProgress | None = None
-) -> Iterator[Block]:
+def embed(model: Model, media: Media, hop: float | None = None, on_progress: Progress | None = None) -> Iterator[Block]:
     """The embeddings of a collection, item by item, in order of time.
 
     Args:
@@ -66,6 +64,7 @@ def embed(
     for i, count in enumerate(counts):
         facts = media.facts(i)
         times = moments(facts, hop)
+        # A frame of 4K video alone has as many pixels as a batch of small ones.
         size = max(1, min(BATCH, PIXELS // max(1, facts.width * facts.height)))
         for first in range(0, count, size):
             some = times[first : first + size]

@@ -6,15 +6,17 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.evaluate.retrieval.embedding import Block, Rows
 from avssl.installation import install_hint
-from avssl.networks.fusion import EMBEDDING
+from avssl.networks.config import EMBEDDING
 from avssl.system.files import whole_file
+
+if TYPE_CHECKING:
+    from avssl.evaluate.retrieval.embedding import Block, Rows
 
 ROW_GROUP = 4096
 """Rows of a row group of Parquet: about 4 MB."""

@@ -10,21 +10,22 @@ of the whole gallery. Ties count with their expectation, so that a constant embe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.core.progress import OnProgress
 from avssl.evaluate.core.rows import Context, ResultRow
-from avssl.evaluate.core.statistics import SHARE, accuracy_interval, cluster_bootstrap
+from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.evaluate.retrieval.metrics import DEPTH, expected_rank, ndcg, ndcg_chance, recall_chance
 from avssl.media.facts import Media
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model
 from avssl.samplers.keys import generator
+from avssl.system.console import Progress
 
 RECALLS = (1, 5, 10)
 BATCH = 32
@@ -70,7 +71,7 @@ class Embedded:
     Attributes:
         image: unit vectors (n, 128).
         sound: unit vectors (n, 128).
-        own: what the network itself says of each frame (row) and sound (column), (n, n).
+        own: the network's own score of each frame (row) and sound (column), (n, n).
     """
 
     image: Matrix
@@ -105,7 +106,7 @@ def find_moments(media: Media, per_clip: int = 1) -> Moments:
 
 
 @torch.no_grad()
-def embed_moments(model: Model, media: Media, moments: Moments, on_progress: OnProgress | None = None) -> Embedded:
+def embed_moments(model: Model, media: Media, moments: Moments, on_progress: Progress | None = None) -> Embedded:
     """What a model makes of the halves of each moment.
 
     Raises:
@@ -173,28 +174,30 @@ def _both(
     context: Context,
     recalls: Sequence[int],
 ) -> list[ResultRow]:
-    gallery = scores.shape[1]
-    ranks = expected_rank(scores, partner)
-    counts = partner.sum(1)
+    """Recall and median rank of the partner, and nDCG where it is known what is relevant."""
+    gallery, sources = scores.shape[1], moments.sources
+    about: dict[str, Any] = {"note": _gallery(moments), "listed": gallery}
+    ranks, counts = expected_rank(scores, partner), partner.sum(1)
     rows: list[ResultRow] = []
     for k in [k for k in recalls if k < gallery]:
         hits = ranks <= k
-        interval = accuracy_interval(hits, [(source,) for source in moments.sources])
+        interval = accuracy_interval(hits, [(source,) for source in sources])
         rows.append(
-            _row(name, f"recall@{k}", hits, interval, recall_chance(counts, gallery, k), "wilson", moments, context)
-        )
+            context.row(
+                name, f"recall@{k}", float(np.mean(hits)), interval, n=len(hits), clusters=len(set(sources)),
+                chance=recall_chance(counts, gallery, k), method="wilson", **about,
+            )
+        )  # fmt: skip
+    chance = float(np.median((gallery + 1) / (counts + 1)))
     places = (1.0, float(gallery))
-    middle = cluster_bootstrap(
-        ranks, moments.sources, lambda x: float(np.median(x)), draws=context.draws, bounds=places
+    rows.append(
+        context.clustered_row(
+            name, "median-rank", ranks, sources, lambda x: float(np.median(x)), bounds=places, chance=chance, **about
+        )
     )
-    expected = float(np.median((gallery + 1) / (counts + 1)))
-    row = _row(name, "median-rank", ranks, middle, expected, "bootstrap", moments, context, float(np.median(ranks)))
-    rows.append(row)
     if relevant is not None:
-        values = ndcg(scores, relevant)
-        interval = cluster_bootstrap(values, moments.sources, draws=context.draws, bounds=SHARE)
-        chance = ndcg_chance(relevant)
-        rows.append(_row(name, f"ndcg@{DEPTH}", values, interval, chance, "bootstrap", moments, context))
+        values, chance = ndcg(scores, relevant), ndcg_chance(relevant)
+        rows.append(context.clustered_row(name, f"ndcg@{DEPTH}", values, sources, chance=chance, **about))
     return rows
 
 
@@ -208,41 +211,22 @@ def _within(
     if not known.any():
         return []
     sources = [source for source, k in zip(moments.sources, known, strict=True) if k]
-    interval = cluster_bootstrap(values[known], sources, draws=context.draws, bounds=SHARE)
-    chance = ndcg_chance(relevant, allowed=others)
-    return [_row(name, f"ndcg@{DEPTH}", values[known], interval, chance, "bootstrap", moments, context)]
-
-
-def _row(
-    name: str,
-    metric: str,
-    values: NDArray[np.float64] | Marks,
-    interval: tuple[float, float],
-    chance: float,
-    method: str,
-    moments: Moments,
-    context: Context,
-    value: float | None = None,
-) -> ResultRow:
-    gallery = len(moments.items)
-    return context.row(
-        name,
-        metric,
-        float(np.mean(values)) if value is None else value,
-        interval,
-        n=len(values),
-        clusters=len(set(moments.sources)),
-        chance=chance,
-        note=f"gallery of {gallery} moments",
-        method=method,
-        listed=gallery,
+    clusters, chance = len(set(moments.sources)), ndcg_chance(relevant, allowed=others)
+    row = context.clustered_row(
+        name, f"ndcg@{DEPTH}", values[known], sources, chance=chance, note=_gallery(moments), listed=len(moments.items)
     )
+    return [replace(row, clusters=clusters)]  # those of the gallery, with which the query is compared
+
+
+def _gallery(moments: Moments) -> str:
+    return f"gallery of {len(moments.items)} moments"
 
 
 def _permuted(moments: Moments, seed: int) -> Marks:
     """Partners permuted among sources; none keeps its own."""
     names = sorted(set(moments.sources))
     order = generator(seed, "shuffled-pairs").permutation(len(names))
+    # A cycle through all sources: none keeps its own.
     other = {names[order[k]]: names[order[(k + 1) % len(names)]] for k in range(len(names))}
     wanted = np.array([other[source] for source in moments.sources])
     return np.asarray(wanted[:, None] == np.array(moments.sources)[None])

@@ -16,7 +16,7 @@ class HeadChoices:
 
 
 @dataclass(frozen=True)
-class Detect(HeadChoices):
+class DetectionChoices(HeadChoices):
     """Of detection."""
 
     steps: int = option(600, "steps of the optimizer", low=1)
@@ -31,7 +31,7 @@ class Detect(HeadChoices):
 
 
 @dataclass(frozen=True)
-class Normals(HeadChoices):
+class NormalsChoices(HeadChoices):
     """Of surface normals."""
 
     clusters: int = option(0, "centres that pixels are classified to; 0: unit vectors are regressed", low=0)
@@ -44,7 +44,7 @@ class Normals(HeadChoices):
 
 
 @dataclass(frozen=True)
-class Pose(HeadChoices):
+class KeypointChoices(HeadChoices):
     """Of keypoints."""
 
     steps: int = option(600, "steps of the optimizer", low=1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from avssl.experiment.audit.findings import Finding
+from avssl.experiment.audit.findings import Finding, Verdict
 from avssl.media.facts import Facts, Media, Rejected
 from avssl.media.selection import Concatenated, Subset, View, digest_of
 from avssl.media.sources import find_sources
@@ -35,6 +35,7 @@ def copies_found(media: Media, test: NDArray[np.int64], seed: int) -> Finding | 
         return None
     chosen = np.sort(generator(seed, "copied").permutation(test)[:COPIED])
     originals = Subset(media, chosen)
+    # In this process: a handful of items is not worth starting others.
     found = find_sources(Concatenated(Copies(originals), originals), progress=False, workers=0)
     count = len(chosen)
     hits = sum(found.names[i] == found.names[count + i] for i in range(count))
@@ -42,18 +43,10 @@ def copies_found(media: Media, test: NDArray[np.int64], seed: int) -> Finding | 
         any(i in one.items and count + i in one.items for one in (*found.groups, *found.warnings)) for i in range(count)
     )
     share = suspected / count
-    return Finding(
-        "copies of test items in training",
-        share,
-        share,
-        share,
-        0.0,
-        "caught" if share >= _FOUND else "blind",
-        "planted",
-        count,
-        f"smaller, darker, quieter, renamed: {hits} of {count} are grouped with their originals"
-        + (f", {suspected - hits} more are suspected" if suspected > hits else ""),
-    )
+    note = f"smaller, darker, quieter, renamed: {hits} of {count} are grouped with their originals"
+    note += f", {suspected - hits} more are suspected" if suspected > hits else ""
+    verdict: Verdict = "caught" if share >= _FOUND else "blind"
+    return Finding.counted("copies of test items in training", share, verdict, "planted", count, note)
 
 
 class Copies(View):

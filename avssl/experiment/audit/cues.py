@@ -36,7 +36,7 @@ _MADE = ("encoding of the picture", "encoding of the sound")
 def matching(cues: Cues, seed: int = 0) -> list[Finding]:
     """Each cue of one side against all that can be seen or heard of the other.
 
-    A kernel ridge regression (Gaussian kernels of the other side's cues, averaged) foretells the cue from the other
+    A kernel ridge regression (Gaussian kernels of the other side's cues, averaged) predicts the cue from the other
     side and the other side from the cue, on sources that it was not fitted on; a picture and a sound fit as their
     predicted values do. The figure is the share of (own, other) pairs in which the own one fits better, for pictures
     among sounds and sounds among pictures. Intervals are over sources (Efron's infinitesimal jackknife over both ends
@@ -140,7 +140,7 @@ def neighbours(cues: Cues) -> list[Finding]:
 
 
 def telling(cues: Cues, shared: bool) -> list[Finding]:
-    """How well each cue tells a source from others, where sources have several clips.
+    """How well each cue distinguishes a source from others, where sources have several clips.
 
     Of a clip, another clip of its source and one of another source, the share in which the one of its source is nearer.
 
@@ -149,6 +149,7 @@ def telling(cues: Cues, shared: bool) -> list[Finding]:
     """
     number = {name: k for k, name in enumerate(sorted(set(cues.sources)))}
     source = np.array([number[name] for name in cues.sources])
+    # Of a source with one clip there is no other clip to be taken for it.
     several = [k for k in range(len(number)) if (source == k).sum() > 1]
     everything = {**cues.picture, **cues.sound}
     if len(several) < 5 or not everything:
@@ -204,8 +205,8 @@ def _two_choices(
         # The jackknife does not know that the folds' fits vary, too; permuted sounds show by how much.
         permutations = [rng.permutation(len(source)) for _ in range(_PERMUTATIONS)]
         chances = [
-            float(_choices(cue, theirs[deal], kernel_own, kernel_theirs[np.ix_(deal, deal)], source, fold)[0].mean())
-            for deal in permutations
+            float(_choices(cue, theirs[order], kernel_own, kernel_theirs[np.ix_(order, order)], source, fold)[0].mean())
+            for order in permutations
         ]
         spread = max(spread, float(np.std(chances, ddof=1)))
     reach = float(t.ppf(1 - 0.025 / asked, count - 1)) * spread

@@ -39,7 +39,7 @@ _WINDOW = 8192  # 3.9 Hz a line at 32 kHz: mains of 50 and 60 Hz, and their harm
 
 
 @dataclass(frozen=True)
-class Make:
+class Encoding:
     """How a file was encoded."""
 
     container: str = ""
@@ -55,7 +55,7 @@ class Cues:
     """The features of some items.
 
     Attributes:
-        items: their numbers in the media: (n,).
+        items: their indices in the media: (n,).
         sources: of each.
         picture, sound: cue → (n, d), each scaled so that the cue as a whole has variance 1; a cue that is the same in
             all items is left out.
@@ -81,7 +81,7 @@ def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = la
     kept: list[int] = []
     pictures: list[dict[str, list[float]]] = []
     sounds: list[dict[str, list[float]]] = []
-    makes: list[Make] = []
+    encodings: list[Encoding] = []
     unread = 0
     for count, i in enumerate(items, 1):
         facts = media.facts(i)
@@ -96,15 +96,15 @@ def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = la
         kept.append(i)
         pictures.append(seen)
         sounds.append(heard)
-        makes.append(Make("prepared") if _is_prepared(media, i) else make_of(facts))
-    kinds = [_in_words(media.facts(i), make) for i, make in zip(kept, makes, strict=True)]
+        encodings.append(Encoding("prepared") if _is_prepared(media, i) else encoding_of(facts))
+    kinds = [_in_words(media.facts(i), encoding) for i, encoding in zip(kept, encodings, strict=True)]
     asked = _asked(pictures, sounds)
-    everywhere, their_makes = [media.facts(kept[place]) for place in asked], [makes[place] for place in asked]
+    everywhere, their_encodings = [media.facts(kept[place]) for place in asked], [encodings[place] for place in asked]
     picture, sound = (_together([each[place] for place in asked]) for each in (pictures, sounds))
     if picture:
-        picture["encoding of the picture"] = _picture_make(everywhere, their_makes)
+        picture["encoding of the picture"] = _picture_encoding(everywhere, their_encodings)
     if sound:
-        sound["encoding of the sound"] = _sound_make(everywhere, their_makes)
+        sound["encoding of the sound"] = _sound_encoding(everywhere, their_encodings)
     return Cues(
         np.array([kept[place] for place in asked], np.int64),
         [facts.source_or_path for facts in everywhere],
@@ -117,17 +117,17 @@ def measure(media: Media, items: Sequence[int], done: Callable[[int], None] = la
     )
 
 
-def make_of(facts: Facts) -> Make:
+def encoding_of(facts: Facts) -> Encoding:
     """Container, codecs and bit rates of a file; of what is no file of its own (in a tar) its suffix alone."""
     suffix = facts.path.rpartition(".")[2].lower()
     if facts.kind == "image":
-        return Make(suffix)
+        return Encoding(suffix)
     try:
         with opened(facts.path, Deadline(facts.path)) as container:
             streams = {one.type: one for one in container.streams if one.codec_context is not None}
             names = {kind: one.codec_context.name for kind, one in streams.items()}
             bits = {kind: int(one.codec_context.bit_rate or 0) for kind, one in streams.items()}
-            return Make(
+            return Encoding(
                 container.format.name.split(",")[0],
                 names.get("video", ""),
                 names.get("audio", ""),
@@ -135,7 +135,7 @@ def make_of(facts: Facts) -> Make:
                 bits.get("audio", 0),
             )
     except (av.FFmpegError, OSError):
-        return Make(suffix)
+        return Encoding(suffix)
 
 
 def _asked(pictures: Sequence[object], sounds: Sequence[object]) -> list[int]:
@@ -210,6 +210,7 @@ def _sound(media: Media, i: int, facts: Facts) -> dict[str, list[float]]:
     return {
         "hum": _hum(floor, frequency),
         "loudness": [level, _db(float(np.abs(wave).max()))],
+        # An octave more of bandwidth counts as much as 4 dB of noise in a band.
         "noise floor": [*bands, *(4 * octave for octave in reach)],
     }
 
@@ -246,32 +247,32 @@ def _together(each: Sequence[dict[str, list[float]]]) -> dict[str, Matrix]:
     return {name: np.array([one[name] for one in each], np.float64) for name in names}
 
 
-def _picture_make(facts: Sequence[Facts], makes: Sequence[Make]) -> Matrix:
+def _picture_encoding(facts: Sequence[Facts], encodings: Sequence[Encoding]) -> Matrix:
     figures = [
         [math.log2(f.width), math.log2(f.height), f.frame_rate / 10, _log(m.video_bits)]
-        for f, m in zip(facts, makes, strict=True)
+        for f, m in zip(facts, encodings, strict=True)
     ]
-    return np.hstack([np.array(figures), _kinds([(m.container, m.video_codec) for m in makes])])
+    return np.hstack([np.array(figures), _kinds([(m.container, m.video_codec) for m in encodings])])
 
 
-def _sound_make(facts: Sequence[Facts], makes: Sequence[Make]) -> Matrix:
+def _sound_encoding(facts: Sequence[Facts], encodings: Sequence[Encoding]) -> Matrix:
     figures = [
         [math.log2(f.audio_rate), float(f.audio_channels), 10 * f.audio_start_seconds, _log(m.audio_bits)]
-        for f, m in zip(facts, makes, strict=True)
+        for f, m in zip(facts, encodings, strict=True)
     ]
-    return np.hstack([np.array(figures), _kinds([m.audio_codec for m in makes])])
+    return np.hstack([np.array(figures), _kinds([m.audio_codec for m in encodings])])
 
 
-def _in_words(facts: Facts, make: Make) -> str:
+def _in_words(facts: Facts, encoding: Encoding) -> str:
     """ "mov, h264 312×176, 15/s, aac 22.05 kHz mono"."""
-    words = [make.container]
+    words = [encoding.container]
     if facts.kind != "sound":
-        words.append(f"{make.video_codec} {facts.width}×{facts.height}".strip())
+        words.append(f"{encoding.video_codec} {facts.width}×{facts.height}".strip())
     if facts.kind == "video":
         words.append(f"{facts.frame_rate:.4g}/s")
     if facts.has_sound:
         layout = "mono" if facts.audio_channels == 1 else f"{facts.audio_channels} channels"
-        words.append(f"{make.audio_codec} {facts.audio_rate / 1000:g} kHz {layout}".strip())
+        words.append(f"{encoding.audio_codec} {facts.audio_rate / 1000:g} kHz {layout}".strip())
     return ", ".join(words)
 
 

@@ -46,6 +46,11 @@ class Finding:
     note: str = ""
     unguarded: tuple[float, float, float] | None = None
 
+    @classmethod
+    def counted(cls, name: str, share: float, verdict: Verdict, section: Section, n: int, note: str) -> Finding:
+        """A share that was counted, not sampled: exact, and by chance there would be none."""
+        return cls(name, share, share, share, 0.0, verdict, section, n, note)
+
     def as_json(self) -> dict[str, Any]:
         """As JSON values; NaN is null."""
         found = asdict(self)
@@ -56,7 +61,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Audit:
     """What an audit found.
 
     Attributes:
@@ -65,7 +70,7 @@ class Findings:
         duplicates: items whose file is, byte for byte, that of an item before.
         leaks: every question asked, with figure, interval, chance and verdict; not only those that leak.
         planted: what each control makes of a leak planted for it.
-        identity: how well each cheap cue tells a source from others, where sources have several clips.
+        identity: how well each cheap cue distinguishes a source from others, where sources have several clips.
         data, test, task: what was asked.
         summary: of the data.
         found: the sources, with their evidence. With ``test``, its items come after those of the data.
@@ -92,6 +97,24 @@ class Findings:
     notes: tuple[str, ...]
     seed: int
     seconds: float
+
+    def lines(self) -> list[str]:
+        """All of it for a screen of 80 columns."""
+        from avssl.experiment.audit.screen import lines
+
+        return lines(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        from avssl.experiment.audit.page import as_json
+
+        return as_json(self)
+
+    def html(self) -> str:
+        """One page that needs nothing from elsewhere."""
+        from avssl.experiment.audit.page import html
+
+        return html(self)
 
 
 ROOM = 0.3

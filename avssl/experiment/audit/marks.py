@@ -19,7 +19,7 @@ Plant = Callable[[Batch], None]
 SHINES = 0.5
 """Share of a hole's content that is seen in it. At a quarter, forty steps on real photographs do not suffice."""
 _WRITTEN = 0.5
-_LEVELS_PER_UNIT = 2.0
+_LEVELS_PER_UNIT = 2.0  # grey levels a unit of Lab
 
 
 @dataclass(frozen=True)

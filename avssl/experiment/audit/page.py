@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from typing import Any
 
-from avssl.experiment.audit.findings import Finding, Findings, Verdict, chance_text, figure, per_cent
+from avssl.experiment.audit.findings import Audit, Finding, Verdict, chance_text, figure, per_cent
 from avssl.experiment.audit.screen import SECTIONS, facts, of, short, verdict
 from avssl.media.indexing.summary import relative
 from avssl.media.sources import Likeness
@@ -35,34 +34,31 @@ _TONES: dict[Verdict, str] = {
 _LISTED = 12
 
 
-def html(audit: Findings) -> str:
+def html(audit: Audit) -> str:
     """The page, self-contained."""
-    sections = [
-        {"key": key, "title": title, "word": WORDS[key], "lead": LEADS[key], "group": _group(rows)}
-        for key, title in SECTIONS.items()
-        if (rows := of(audit, key))
-    ]
-    return (
-        environment()
-        .get_template("audit.html")
-        .render(
-            title=f"Audit of {audit.data}",
-            test=audit.test,
-            verdict=verdict(audit),
-            facts=facts(audit),
-            sections=sections,
-            groups=[_together(one, audit.summary.root) for one in audit.found.groups],
-            likely=[_together(one, audit.summary.root) for one in audit.found.warnings],
-            makes=audit.makes,
-            notes=audit.notes,
-            seed=audit.seed,
-            seconds=round(audit.seconds),
-            version=__version__,
-        )
+    sections = []
+    for key, title in SECTIONS.items():
+        if rows := of(audit, key):
+            group = Group("", "", "", "0 %", "100 %", [_cell(row) for row in rows])
+            sections.append({"key": key, "title": title, "word": WORDS[key], "lead": LEADS[key], "group": group})
+    template = environment().get_template("audit.html")
+    return template.render(
+        title=f"Audit of {audit.data}",
+        test=audit.test,
+        verdict=verdict(audit),
+        facts=facts(audit),
+        sections=sections,
+        groups=[_together(one, audit.summary.root) for one in audit.found.groups],
+        likely=[_together(one, audit.summary.root) for one in audit.found.warnings],
+        makes=audit.makes,
+        notes=audit.notes,
+        seed=audit.seed,
+        seconds=round(audit.seconds),
+        version=__version__,
     )
 
 
-def as_json(audit: Findings) -> dict[str, Any]:
+def as_json(audit: Audit) -> dict[str, Any]:
     """The audit as JSON values; NaN is null."""
     found: dict[str, Any] = {
         "data": audit.data,
@@ -90,10 +86,6 @@ def as_json(audit: Findings) -> dict[str, Any]:
 def _together(found: Likeness, root: str) -> tuple[str, list[str], int]:
     """Why, the first files within the data's folder, and how many there are."""
     return found.words, [relative(path, root) for path in found.paths[:_LISTED]], len(found.paths)
-
-
-def _group(rows: Sequence[Finding]) -> Group:
-    return Group("", "", "", "0 %", "100 %", [_cell(row) for row in rows])
 
 
 def _cell(row: Finding) -> Cell:

@@ -125,7 +125,7 @@ def shared(media: Media, found: Sources, division: Division) -> list[Finding]:
         total = int(division.test.sum())
         share = len(hits) / max(total, 1)
         note = f"{len(hits)} of {total} test items; {_example((sure or weak)[0], division)}" if hits else ""
-        findings.append(Finding(name, share, share, share, 0.0, verdict, "parts", total, note))
+        findings.append(Finding.counted(name, share, verdict, "parts", total, note))
     return findings
 
 
@@ -139,24 +139,11 @@ def one_by_one(media: Media, found: Sources, division: Division) -> list[Finding
     grouped = [sizes[found.names[i]] for i in items if sizes[found.names[i]] > 1]
     if not grouped or not division.ours:
         return []
-    test = TEST_SHARE
-    share = sum(1 - test ** (size - 1) for size in grouped) / len(items)
+    share = sum(1 - TEST_SHARE ** (size - 1) for size in grouped) / len(items)
     rules = Counter(one.rule for one in found.groups)
     by = ", ".join(f"{count} by {rule}" for rule, count in rules.most_common())
     note = f"{len(grouped)} items have others of their source ({by}); a training keeps them on one side"
-    return [
-        Finding(
-            "shared sources if split file by file",
-            share,
-            share,
-            share,
-            0.0,
-            "warning",
-            "parts",
-            len(items),
-            note,
-        )
-    ]
+    return [Finding.counted("shared sources if split file by file", share, "warning", "parts", len(items), note)]
 
 
 def _copies(media: Media) -> list[Likeness]:

@@ -28,8 +28,8 @@ from avssl.media.facts import Media
 from avssl.samplers.keys import Key
 from avssl.system.console import quiet
 from avssl.tasks.base import Answers, Batch, Task
-from avssl.tasks.colorization import Colorization
-from avssl.tasks.inpainting import Inpainting
+from avssl.tasks.colorization.task import Colorization
+from avssl.tasks.inpainting.task import Inpainting
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from avssl.experiment.audit.findings import Finding, Findings, chance_text, figure
+from avssl.experiment.audit.findings import Audit, Finding, chance_text, figure
 
 WIDTH = 80
 SECTIONS = {
@@ -15,7 +15,7 @@ SECTIONS = {
     "planted": "Planted leaks",
 }
 """Section → its title."""
-_NAME, _FIGURE, _CHANCE, _VERDICT = 42, 16, 8, 9
+_NAME, _FIGURE, _CHANCE = 42, 16, 8
 _FILES = 3
 _SILENT = ("ok", "caught", "too few")
 _LEADS = {
@@ -26,7 +26,7 @@ _LEADS = {
 }
 
 
-def lines(audit: Findings) -> list[str]:
+def lines(audit: Audit) -> list[str]:
     """All of an audit, each line of 80 columns at most (but for long names of files)."""
     out = [f"Audit of {audit.data}", *([f"  tested on {audit.test}"] if audit.test else []), ""]
     for word, text in facts(audit):
@@ -43,7 +43,7 @@ def lines(audit: Findings) -> list[str]:
     return out
 
 
-def facts(audit: Findings) -> list[tuple[str, str]]:
+def facts(audit: Audit) -> list[tuple[str, str]]:
     """(word, text): what the data are."""
     summary = audit.summary.lines()
     found = [("items", summary[0].partition(": ")[2])]
@@ -58,7 +58,9 @@ def facts(audit: Findings) -> list[tuple[str, str]]:
     found.append(("sources", f"{audit.sources}, found by {audit.found.mode}"))
     found += [("", line) for line in audit.found.lines()]
     found.append(("duplicates", f"{audit.duplicates} of {audit.items} items are byte-identical copies of another"))
-    found.append(("files", "; ".join(f"{count} × {words}" for words, count in audit.makes[:_FILES]) + _more(audit)))
+    files = [f"{count} × {words}" for words, count in audit.makes[:_FILES]]
+    files += [f"{len(audit.makes) - _FILES} more kinds"] if len(audit.makes) > _FILES else []
+    found.append(("files", "; ".join(files)))
     best = sorted(audit.identity, key=lambda row: -row.low)[:3]
     if best and best[0].low > best[0].chance:
         cues = ", ".join(f"{row.name.partition(' →')[0]} ({figure(row.value, row.low, row.high)})" for row in best)
@@ -70,7 +72,7 @@ def facts(audit: Findings) -> list[tuple[str, str]]:
     return found
 
 
-def verdict(audit: Findings) -> list[str]:
+def verdict(audit: Audit) -> list[str]:
     """The conclusion, a sentence for each kind of verdict."""
     leaks, warnings, few = (
         [row for row in audit.leaks if row.verdict == word] for word in ("leak", "warning", "too few")
@@ -97,7 +99,7 @@ def short(row: Finding) -> str:
     return rest if colon and row.section in ("shortcuts", "planted") else row.name
 
 
-def of(audit: Findings, section: str) -> list[Finding]:
+def of(audit: Audit, section: str) -> list[Finding]:
     """The findings of a section."""
     return [row for row in (*audit.leaks, *audit.planted) if row.section == section]
 
@@ -117,6 +119,7 @@ def _row(row: Finding) -> list[str]:
     out = [f"  {line}" for line in name[:-1]]
     shown = figure(row.value, row.low, row.high)
     out.append(f"  {name[-1]:<{_NAME}}{shown:>{_FIGURE}}{chance_text(row.chance):>{_CHANCE}}   {row.verdict}")
+    # A note explains what is wrong; of shortcuts and planted leaks it says what was tried.
     notes = [row.note] if row.note and (row.verdict not in _SILENT or row.section in ("shortcuts", "planted")) else []
     if row.unguarded is not None and row.unguarded != (row.value, row.low, row.high):
         notes.insert(0, f"{figure(*row.unguarded)} without its countermeasure")
@@ -132,11 +135,6 @@ def _wrapped(text: str, first: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     ) or [first.rstrip()]
-
-
-def _more(audit: Findings) -> str:
-    rest = len(audit.makes) - _FILES
-    return f"; {rest} more kinds" if rest > 0 else ""
 
 
 def _number(count: int, word: str) -> str:

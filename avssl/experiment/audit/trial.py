@@ -14,7 +14,7 @@ from avssl.experiment.audit import planted
 from avssl.experiment.audit.copied import copies_found
 from avssl.experiment.audit.findings import Finding, figure, verdict_of, widened
 from avssl.experiment.audit.parts import Division
-from avssl.experiment.audit.steps import Steps
+from avssl.experiment.audit.progress import AuditProgress
 from avssl.media.facts import Media
 from avssl.media.in_memory import in_memory
 from avssl.media.selection import Subset
@@ -44,7 +44,7 @@ def tried(
     *,
     fast: bool,
     seed: int,
-    steps: Steps,
+    progress: AuditProgress,
 ) -> Trial:
     """Probe each known shortcut of a task, and each of its controls.
 
@@ -63,7 +63,7 @@ def tried(
     passed_over: list[str] = []
     trial = on_readable(
         in_memory(Subset(media, items)),
-        lambda part: _tried(task, part, tested, fast, seed, steps),
+        lambda part: _tried(task, part, tested, fast, seed, progress),
         skip=True,
         skipped=passed_over,
     )
@@ -71,7 +71,7 @@ def tried(
     return trial
 
 
-def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: int, steps: Steps) -> Trial:
+def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: int, progress: AuditProgress) -> Trial:
     """As :func:`tried`; ``tested``: paths of the test items."""
     trial = Trial()
     test = np.array([part.facts(i).path in tested for i in range(len(part))])
@@ -82,7 +82,7 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
     prober = shortcuts.Prober(task, part, puzzles=puzzles, seed=seed)
     for count, shortcut in enumerate(known, 1):
         trial.shortcuts.append(shortcut_finding(task, shortcut, prober.tried(shortcut), len(known)))
-        steps.done("shortcuts", count)
+        progress.done("shortcuts", count)
     if not known:
         trial.notes.append(f"no shortcut of {task.name} is known that a probe could test")
     if not planted.can_be_planted(task):
@@ -97,7 +97,7 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
         drawn = planted.Drawn(task.held_out(), rest, held, seed)
         drawn.prepare()
         for count, (name, control) in enumerate(controls.items(), 1):
-            steps.done("planting", count)
+            progress.done("planting", count)
             trial.planted.append(planted.caught(name, control, drawn))
     return trial
 

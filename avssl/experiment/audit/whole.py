@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.experiment.audit import cues as cue_probes
 from avssl.experiment.audit.features import Cues, measure
-from avssl.experiment.audit.findings import Finding, Findings
-from avssl.experiment.audit.page import as_json, html
+from avssl.experiment.audit.findings import Audit, Finding
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
-from avssl.experiment.audit.screen import lines
-from avssl.experiment.audit.steps import Steps
+from avssl.experiment.audit.progress import AuditProgress
 from avssl.experiment.options import AUDITED_ITEMS
 from avssl.media.facts import Media
 from avssl.media.indexing.summary import common_root, summarize
@@ -31,23 +29,6 @@ if TYPE_CHECKING:
     from avssl.tasks.base import Task
 
 Data = str | os.PathLike[str] | Media
-
-
-@dataclass(frozen=True)
-class Audit(Findings):
-    """What was found, and how to show it."""
-
-    def lines(self) -> list[str]:
-        """All of it for a screen of 80 columns."""
-        return lines(self)
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        return as_json(self)
-
-    def html(self) -> str:
-        """One page that needs nothing from elsewhere."""
-        return html(self)
 
 
 def audit(
@@ -81,15 +62,16 @@ def audit(
     made = _task(task)
     own, theirs = _opened(data), None if test is None else _test_part(_opened(test))
     both: Media = own if theirs is None else Concatenated(own, theirs)
-    steps = Steps(on_progress, made, len(both), min(items, len(both)), fast)
+    progress = AuditProgress(on_progress, made, len(both), min(items, len(both)), fast)
 
     def looked(done: int, total: int) -> None:
-        steps.done("sources", len(both) * done // max(total, 1))
+        progress.done("sources", len(both) * done // max(total, 1))
 
+    # Leaks are looked for by content, by whatever rule the parts are divided.
     evidence = find_sources(both, progress=looked)
     found = evidence if sources == evidence.mode else find_sources(both, sources, progress=looked)
     media = with_sources(both, found)
-    steps.done("sources")
+    progress.done("sources")
 
     notes: list[str] = []
     usable = _usable(media, made, len(own), theirs is not None, notes)
@@ -101,7 +83,7 @@ def audit(
     chosen = _sample(usable, division, items, seed)
     if len(chosen) < len(usable):
         notes.append(f"measured on {len(chosen)} of {len(usable)} items, drawn from seed {seed}")
-    measured = measure(media, chosen.tolist(), lambda count: steps.done("measuring", count))
+    measured = measure(media, chosen.tolist(), lambda count: progress.done("measuring", count))
     if measured.unread:
         notes.append(f"{measured.unread} items could not be read to their end and are not measured")
     notes += _lacking(measured)
@@ -112,11 +94,13 @@ def audit(
     if made is not None:
         from avssl.experiment.audit.trial import tried
 
-        trial = tried(made, media, np.array(measured.readable, np.int64), division, fast=fast, seed=seed, steps=steps)
+        trial = tried(
+            made, media, np.array(measured.readable, np.int64), division, fast=fast, seed=seed, progress=progress
+        )
         leaks += trial.shortcuts
         planted = trial.planted
         notes += trial.notes
-    steps.finish()
+    progress.finish()
     called = names or (_name(data), None if test is None else _name(test))
     own_sources = len(set(found.names[: len(own)]))
     words = "" if division is None else f"{int(division.test.sum())} of {len(usable)} items, by {division.words}"

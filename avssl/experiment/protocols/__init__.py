@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from avssl.errors import UserError, did_you_mean
-from avssl.experiment.protocols.base import Outcome, ProtocolOptions, Subject, of_library
+from avssl.experiment.data import refuse_missing
+from avssl.experiment.protocols.base import GENERATED, Outcome, ProtocolOptions, Subject, of_library
 from avssl.experiment.results import write
+from avssl.networks.own_modules import allow
 from avssl.options import build, options_of
+from avssl.trainer.run_config import check_encoder_name, encoder_names, read_config
 
 if TYPE_CHECKING:
     from avssl.experiment.result_list import Results
@@ -76,6 +79,16 @@ def get(name: str) -> Module:
     return cast(Module, importlib.import_module(f"avssl.experiment.protocols.{module}"))
 
 
+def refuse_encoder(name: str) -> None:
+    """
+    Raises:
+        UserError: the protocol takes no encoder, and why.
+    """
+    options = get(name).Options
+    if "encoder" not in {one.name for one in options_of(options)}:
+        raise UserError(f"{name} takes no encoder: {options.no_encoder}")
+
+
 def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: Encoder | None = None) -> Outcome:
     """Evaluate; only lines of the log are printed, and nothing is written.
 
@@ -98,6 +111,7 @@ def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: 
         if what and not given:
             raise UserError(f"avssl evaluate {name} needs {what}")
     options.check()
+    _refuse_missing(options)
     protocol = get(name)
     if of_library(named):
         from avssl.networks.opening import encoder as open_encoder
@@ -105,6 +119,21 @@ def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: 
         encoder = open_encoder(str(named))
     subject = Subject(run, encoder, command or command_of(name, options))
     return protocol.run(options, subject, name).marked()
+
+
+PLACES = ("data", "test", "train", "lists", "maps", "annotations", "list", "negatives", "saliency", "supervised")
+"""Options that name files or folders."""
+
+
+def _refuse_missing(options: ProtocolOptions) -> None:
+    """Refuse a run, an encoder of it, or a file that is not there, before torch is loaded."""
+    given: dict[str, Any] = {one.name: getattr(options, one.name) for one in options_of(type(options))}
+    refuse_missing(*(given.get(name) for name in PLACES if given.get(name) != GENERATED))
+    run, encoder = given.get("run"), given.get("encoder")
+    if run is not None:
+        read_config(Path(run))
+        if encoder is not None and not of_library(encoder):
+            check_encoder_name(run, encoder, encoder_names(Path(run)))
 
 
 def evaluate(
@@ -135,12 +164,17 @@ def evaluate(
     from avssl.experiment.result_list import Results
 
     asked = dict(options) if data is None else options | {"data": data}
+    allow((run_or_encoder, options))
     encoder = None
     if isinstance(run_or_encoder, str | Path):
-        asked["encoder" if of_library(str(run_or_encoder)) else "run"] = run_or_encoder
+        named = "encoder" if of_library(str(run_or_encoder)) else "run"
+        if named == "encoder":
+            refuse_encoder(protocol)
+        asked[named] = run_or_encoder
     elif isinstance(place := getattr(run_or_encoder, "path", None), Path):
         asked["run"] = place
     elif run_or_encoder is not None:
+        refuse_encoder(protocol)
         encoder = _encoder(run_or_encoder)
     made = build(get(protocol).Options, asked, f"avssl.evaluate({protocol!r}, …): ")
     if encoder is not None and getattr(made, "run", None):

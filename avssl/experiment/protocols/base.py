@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from avssl.errors import UserError
+from avssl.networks.config import LIBRARIES
 from avssl.options import Option, option, options_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 Architecture = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 
-# --- options ----------------------------------------------------------------------------------------------------
+GENERATED = "world"
+"""The data of localization where the generated world is meant, whatever the run learned from."""
 
 
 class ProtocolOptions:
@@ -31,11 +33,13 @@ class ProtocolOptions:
     Attributes:
         heading: under which the help lists the options of a class.
         needs_run, needs_data: what is said where they must be given and are not; empty where they need not be.
+        no_encoder: why the protocol takes no encoder instead of a run.
     """
 
     heading: ClassVar[str] = "options"
     needs_run: ClassVar[str] = ""
     needs_data: ClassVar[str] = ""
+    no_encoder: ClassVar[str] = ""
 
     def check(self) -> None:
         """Refuse what does not fit together, before anything heavy is loaded.
@@ -171,17 +175,23 @@ class Subject:
             return fitting_encoder(self.run, name, role)
         return of_role(self.encoder, role, str(self)), str(self)
 
-    def image_encoder(self, name: str | None) -> ImageEncoder:
+    def image_encoder(self, name: str | None, *, learns: bool = False) -> ImageEncoder:
         """The encoder of pictures with this name, or the first.
 
+        Args:
+            name: of the run's encoder.
+            learns: whether it is trained, too.
+
         Raises:
-            UserError: there is none, or the one named is of sound.
+            UserError: there is none, the one named is of sound, or it should learn and cannot.
         """
-        from avssl.networks.encoder import is_image_encoder
+        from avssl.networks.encoder import is_image_encoder, refuse_frozen
 
         found, called = self.encoder_of("vision", name)
         if not is_image_encoder(found):
             raise UserError(f"--encoder {called} is of sound; this protocol needs an encoder of pictures")
+        if learns:
+            refuse_frozen(found)
         return found
 
     def context(self, protocol: str, seed: int, listed: int, draws: int | None = None) -> Context:
@@ -192,12 +202,8 @@ class Subject:
         return made if draws is None else replace(made, draws=draws)
 
 
-LIBRARIES = ("timm", "torchvision")
-"""Whose networks are encoders by name: "timm:NAME", with weights "timm:NAME:FILE"."""
-
-
 def of_library(name: str | None) -> bool:
-    """Whether an encoder is one of a library or an ONNX file, and of no run."""
+    """Whether an encoder is one of a library ("timm:NAME:FILE") or an ONNX file, and of no run."""
     return name is not None and ((":" in name and name.partition(":")[0] in LIBRARIES) or name.endswith(".onnx"))
 
 
@@ -207,7 +213,8 @@ def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encod
     Raises:
         UserError: there is none.
     """
-    from avssl.evaluate.data.encoders import encoder_names, open_encoder
+    from avssl.evaluate.data.encoders import open_encoder
+    from avssl.trainer.run_config import encoder_names
 
     if of_library(str(run)):
         from avssl.networks.opening import encoder
@@ -236,8 +243,9 @@ def of_role(encoder: Encoder, role: str, called: str) -> Encoder:
 
 def label_of(place: str) -> str:
     """What rows call a run, or an encoder of a library or a file, that stands beside another."""
-    if place.partition(":")[0] in LIBRARIES:
-        return ":".join(place.split(":")[:2])
+    library = place.partition(":")[0]
+    if library in LIBRARIES:
+        return ":".join(place.split(":")[: 3 if library == "module" else 2])
     return Path(place).resolve().name
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
 from avssl.evaluate.choices import BootstrapChoices
-from avssl.evaluate.transfer.choices import Detect
+from avssl.evaluate.transfer.choices import DetectionChoices
 from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, log_passed_over
 from avssl.options import option
@@ -31,7 +31,7 @@ avssl evaluate detection --run runs/rotation --data VOCdevkit/VOC2007 --finetune
 
 
 @dataclass(frozen=True)
-class Options(Detect, BootstrapChoices, HeadOptions):
+class Options(DetectionChoices, BootstrapChoices, HeadOptions):
     heading = "the protocol"
     needs_data = "--data D, pictures with boxes, laid out as VOC or COCO"
 
@@ -57,7 +57,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     coco_evaluation([], [], 1)  # says what is missing before an hour of training
     _log_part(train, "to learn from")
     _log_part(test, "to evaluate on")
-    encoder = subject.image_encoder(options.encoder)
+    encoder = subject.image_encoder(options.encoder, learns=options.finetune)
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     with progress("training", "steps") as on_progress:
         found = detect(starts, train, test, options, options.seed, device=device, log=log, on_progress=on_progress)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.evaluate.probes.choices import FineTune
+from avssl.evaluate.probes.choices import FineTuneChoices
 from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import (
     DATA,
@@ -21,7 +21,7 @@ from avssl.system.console import log, progress
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import Context, ResultRow
     from avssl.evaluate.data.labelled import Labelled
-    from avssl.evaluate.probes.finetune_inputs import Shown
+    from avssl.evaluate.probes.finetune_inputs import ItemViews
     from avssl.networks.encoder import Encoder
 
 WHAT = f"""What does a pretext task save when there are labels? The whole encoder and a linear classifier learn from
@@ -35,7 +35,7 @@ avssl evaluate finetune --run runs/av --data esc10.csv --folds fold"""
 
 
 @dataclass(frozen=True)
-class Options(FineTune, LabelledOptions):
+class Options(FineTuneChoices, LabelledOptions):
     heading = "the protocol"
 
     moments: int | None = option(
@@ -69,7 +69,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     return labelled_outcome(name, rows, options, subject, data, draw_labels)
 
 
-def _shown(encoder: Encoder, data: Labelled, options: Options) -> tuple[Labelled, Shown]:
+def _shown(encoder: Encoder, data: Labelled, options: Options) -> tuple[Labelled, ItemViews]:
     from avssl.evaluate.probes.finetune_inputs import Pictures, Sounds
     from avssl.media.in_memory import in_memory
     from avssl.networks.encoder import image_encoder, is_waveform_encoder

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from avssl.errors import UserError
-from avssl.evaluate.transfer.choices import Pose
+from avssl.evaluate.transfer.choices import KeypointChoices
 from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject
 from avssl.options import option
@@ -31,7 +31,7 @@ avssl evaluate keypoints --run runs/rotation --data lsp/joints.mat --seeds 3"""
 
 
 @dataclass(frozen=True)
-class Options(Pose, HeadOptions):
+class Options(KeypointChoices, HeadOptions):
     heading = "the protocol"
     needs_data = "--data D, annotated people"
 
@@ -59,7 +59,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.evaluate.transfer.keypoints.protocol import evaluate_keypoints
 
     device = options.torch_device()
-    encoder = subject.image_encoder(options.encoder)
+    encoder = subject.image_encoder(options.encoder, learns=options.finetune)
     people, train, test, how = _people(options)
     chosen = evaluated_people(people, test, choose_unit(people.part(test), options.unit, options.alpha))
     division = f"{len(train)} for training, {len(chosen.items)} evaluated, {how}"

@@ -26,6 +26,8 @@ LISTED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions):
+    no_encoder = "it compares two lists or folders"
+
     train: str = argument("what is trained on")
     test: str = argument("what is evaluated on")
     output: str | None = option(None, "folder for leaks.json", short="-o", metavar="DIR")

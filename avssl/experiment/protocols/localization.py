@@ -11,7 +11,15 @@ from avssl.errors import UserError
 from avssl.evaluate.choices import BootstrapChoices
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, Protocol, protocol
 from avssl.experiment.learned import seen_by
-from avssl.experiment.protocols.base import Architecture, Beside, ComputeOptions, Outcome, RunOptions, Subject
+from avssl.experiment.protocols.base import (
+    GENERATED,
+    Architecture,
+    Beside,
+    ComputeOptions,
+    Outcome,
+    RunOptions,
+    Subject,
+)
 from avssl.options import option
 from avssl.system.console import log
 from avssl.system.files import whole_file
@@ -42,6 +50,7 @@ avssl evaluate localization --run runs/mine --data VGG-SS/ --annotations vggss.j
 @dataclass(frozen=True)
 class Options(BootstrapChoices, ComputeOptions, RunOptions):
     needs_run = ""
+    no_encoder = "it needs both encoders of a run; the maps of any other model are given with --maps"
 
     run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
     data: str | None = option(None, "the media: a world with its truth, or a test set's (default: the run's)")
@@ -71,7 +80,7 @@ class Options(BootstrapChoices, ComputeOptions, RunOptions):
 
     @property
     def place(self) -> str | None:
-        return self.annotations or (None if self.data == "world" else self.data)
+        return self.annotations or (None if self.data == GENERATED else self.data)
 
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:
@@ -131,10 +140,10 @@ def _threshold(options: Options, localizer: Localizer, validation: Media, place:
 
 def _world_folder(options: Options) -> Path:
     """The world that is evaluated on: named, the one the run learned from, or one generated for it."""
-    from avssl.evaluate.data.load_run import read_config
     from avssl.experiment.default_localizer import localization_world
+    from avssl.trainer.run_config import read_config
 
-    if options.data not in (None, "world"):
+    if options.data not in (None, GENERATED):
         return Path(str(options.data))
     learned = read_config(Path(str(options.run))).get("data")
     if learned is not None and (Path(learned) / "world.json").is_file() and options.data is None:

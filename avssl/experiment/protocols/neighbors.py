@@ -27,7 +27,7 @@ from avssl.system.console import log, progress
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import ResultRow
-    from avssl.evaluate.neighbors.protocol import Found
+    from avssl.evaluate.neighbors.protocol import Neighbors
     from avssl.evaluate.neighbors.query_items import QueryItems
     from avssl.networks.encoder import Encoder
 
@@ -168,18 +168,18 @@ def _labels(query_items: QueryItems) -> list[str] | None:
 
 def _found(
     encoders: dict[str, Compared], query_items: QueryItems, sources: Sequence[str], options: Options
-) -> dict[str, Found]:
+) -> dict[str, Neighbors]:
     """The neighbours in the features of each encoder; notes which stage it was."""
-    from avssl.evaluate.data.features import NUMBERS, Taking, stage_features
+    from avssl.evaluate.data.features import MOST_FEATURES, FeatureSpec, stage_features
     from avssl.evaluate.neighbors.protocol import nearest
     from avssl.evaluate.probes.knn import vectors
 
     device = options.torch_device()
-    taking = Taking(1, options.pool, NUMBERS if options.places else 1)
-    found: dict[str, Found] = {}
+    spec = FeatureSpec(1, options.pool, MOST_FEATURES if options.places else 1)
+    found: dict[str, Neighbors] = {}
     for label, one in encoders.items():
         with progress(f"features, {label}", "items") as on_progress:
-            features = stage_features(one.encoder, query_items, taking, device=device, on_progress=on_progress)
+            features = stage_features(one.encoder, query_items, spec, device=device, on_progress=on_progress)
         if one.stage is not None and one.stage not in features.stages:
             there = ", ".join(features.stages)
             raise UserError(f"the encoder has no stage called {one.stage!r}; it has: {there}")
@@ -198,7 +198,7 @@ def _with_note(row: ResultRow, notes: Mapping[str, str]) -> ResultRow:
 def _pictures(
     options: Options,
     encoders: Mapping[str, Compared],
-    found: Mapping[str, Found],
+    found: Mapping[str, Neighbors],
     query_items: QueryItems,
     labels: Sequence[str] | None,
     one: str,

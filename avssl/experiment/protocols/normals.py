@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
 from avssl.evaluate.choices import BootstrapChoices
-from avssl.evaluate.transfer.choices import Normals
+from avssl.evaluate.transfer.choices import NormalsChoices
 from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, log_passed_over
 from avssl.options import option
@@ -33,7 +33,7 @@ avssl evaluate normals --run runs/rotation --data kinect/ --test nyu/ --finetune
 
 
 @dataclass(frozen=True)
-class Options(Normals, BootstrapChoices, HeadOptions):
+class Options(NormalsChoices, BootstrapChoices, HeadOptions):
     heading = "the protocol"
     needs_data = "--data D, pictures with surface normals"
 
@@ -57,7 +57,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     train, test = open_normals(options.data, options.test)
     _log_part(train, "to learn from")
     _log_part(test, "to evaluate on")
-    encoder = subject.image_encoder(options.encoder)
+    encoder = subject.image_encoder(options.encoder, learns=options.finetune)
     starts = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     with progress("training", "steps") as on_progress:
         found = evaluate_normals(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from avssl.errors import UserError
 from avssl.experiment import sources as data_sources
 from avssl.experiment.data import DataOptions, fast, of_split, open_source, parts_of, usable
 from avssl.experiment.learned import seen_by
@@ -26,6 +25,8 @@ avssl evaluate av-correspondence --run runs/mine --data other-videos/ -o results
 
 @dataclass(frozen=True)
 class Options(OutputOptions, RunOptions):
+    no_encoder = "it is evaluated with the head that was trained with it, which an encoder alone has not"
+
     data: str | None = option(None, "data to evaluate on (default: the run's own held-out part)")
     puzzles: int = option(1024, "how many held-out puzzles", low=1)
     seed: int | None = option(None, "another seed, other puzzles (default: the run's)")
@@ -39,8 +40,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.evaluate.pretext.controls import run_controls, verdict
     from avssl.trainer.devices import choose_device
 
-    if subject.run is None:
-        raise UserError(f"{name} is evaluated with its head, which an encoder alone has not; give a run")
+    assert subject.run is not None
     opened = open_run(subject.run, name)
     if not opened.finished:
         log(f"{opened.path} is not finished: evaluated as it is after {opened.steps} steps")

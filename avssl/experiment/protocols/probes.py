@@ -85,12 +85,12 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
     """The features of the encoder, of a random one, and of what was asked for beside them."""
     from avssl.evaluate.data.baseline_features import mfcc, pixels
     from avssl.evaluate.data.encoders import random_twin, supervised_encoder
-    from avssl.evaluate.data.features import Taking, stage_features
+    from avssl.evaluate.data.features import FeatureSpec, stage_features
     from avssl.evaluate.probes.probing import Encoded
 
     device = options.torch_device()
     encoder, data = encoder_and_data(options, subject)
-    taking = Taking(moments_of(options, encoder), options.pool, options.numbers)
+    spec = FeatureSpec(moments_of(options, encoder), options.pool, options.numbers)
     encoders = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     for run in options.beside:
         encoders[label_of(run)], _ = fitting_encoder(run, None, encoder.role)
@@ -99,7 +99,7 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
     found: list[Encoded] = []
     for label, one in encoders.items():
         with progress(f"features, {label}", "items") as on_progress:
-            parts = [stage_features(one, part, taking, device=device, on_progress=on_progress) for part in data.parts]
+            parts = [stage_features(one, part, spec, device=device, on_progress=on_progress) for part in data.parts]
         if label == "trained":
             _check_stages(options.stages, parts[0].stages)
         found.append(Encoded(label, parts))
@@ -107,9 +107,9 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
         if encoder.role == "audio":
             baseline = [mfcc(part, on_progress) for part in data.parts]
         else:
-            baseline = [pixels(part, taking.moments, on_progress) for part in data.parts]
+            baseline = [pixels(part, spec.moments, on_progress) for part in data.parts]
     found.append(Encoded(baseline[0].name, baseline))
-    pooling = f"{taking.pool} pooling to {taking.numbers} features"
+    pooling = f"{spec.pool} pooling to {spec.numbers} features"
     return Probed(found, data, subject.context(f"{protocol}, {pooling}", options.seed, len(data.test)))
 
 

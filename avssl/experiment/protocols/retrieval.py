@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from avssl.errors import UserError
 from avssl.evaluate.choices import BootstrapChoices
 from avssl.experiment import sources as data_sources
 from avssl.experiment.data import of_split, open_sourced
@@ -30,6 +29,7 @@ class Options(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
     heading = "the protocol"
     needs_run = "--run RUN, the folder of a run of av-correspondence"
     needs_data = "--data D, held-out clips with sound"
+    no_encoder = "it needs both encoders of a run, which were trained to embed what belongs together in one space"
 
     run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
     data: str | None = option(None, "held-out clips with sound (of a folder with splits: its test part)")
@@ -44,8 +44,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.networks.model import load
     from avssl.report.retrieval_page import retrieval_page
 
-    if subject.run is None or options.data is None:
-        raise UserError("retrieval needs the encoders of pictures and of sound of one run; give a run")
+    assert subject.run is not None and options.data is not None
     device = options.torch_device()
     model = load(subject.run)
     media = open_sourced(options.data, options.sources, options.source_column)

@@ -34,6 +34,9 @@ _LESS_STRICT = {"mpeg1video": "explode+crccheck", "mpeg2video": "explode+crcchec
 """Where that goes too far: MPEG video of a constant bit rate is padded with zeros behind a picture ("bitstream" minds),
 and a TIFF may have tags that FFmpeg does not know ("explode" minds)."""
 
+CHECKED_PACKETS = 8
+"""The deadline is looked at with every eighth packet: asking for a thread's CPU time costs as much as demuxing does."""
+
 S = TypeVar("S", bound=Stream)
 
 # PyAV 18 raises at metadata that are not UTF-8 unless asked not to; PyAV 19 lost the argument and never raises.
@@ -60,6 +63,12 @@ class Deadline:
     def left(self) -> float:
         """Seconds of work that are left if the reading gets on no more."""
         return self._end - time.thread_time()
+
+    def restart(self, seconds: float) -> None:
+        """Another reading begins, which may work so long without getting on."""
+        self.seconds = seconds
+        self._furthest.clear()
+        self._begin()
 
     def new_pass(self) -> None:
         """The file is read anew from some place on: what was reached before may be reached again."""
@@ -96,25 +105,31 @@ def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
     Raises:
         av.FFmpegError, OSError: as FFmpeg says it.
     """
+    container = open_container(path, deadline)
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def open_container(path: str, deadline: Deadline) -> InputContainer:
+    """The same for whoever closes it himself."""
     deadline.new_pass()
-    container = av.open(
+    container: InputContainer = av.open(
         f"file:{path}",
         timeout=WAIT_TIMEOUT_SECONDS,
         container_options={"protocol_whitelist": "file"},
         **_LENIENT,
     )
-    try:
-        for stream in container.streams:
-            if stream.codec_context is not None:
-                # Frame threads and an early end of reading have hung for others; a worker has one core anyhow.
-                stream.codec_context.thread_type = "NONE"
-                stream.codec_context.thread_count = 1
-            if isinstance(stream, VideoStream) and stream.codec_context is not None:
-                stream.codec_context.options = {"err_detect": strictness(stream.codec_context.codec.name)}
-                stream.codec_context.copy_opaque = True  # a frame then says which packet it came from
-        yield container
-    finally:
-        container.close()
+    for stream in container.streams:
+        if stream.codec_context is not None:
+            # Frame threads and an early end of reading have hung for others; a worker has one core anyhow.
+            stream.codec_context.thread_type = "NONE"
+            stream.codec_context.thread_count = 1
+        if isinstance(stream, VideoStream) and stream.codec_context is not None:
+            stream.codec_context.options = {"err_detect": strictness(stream.codec_context.codec.name)}
+            stream.codec_context.copy_opaque = True  # a frame then says which packet it came from
+    return container
 
 
 def packets(container: InputContainer, deadline: Deadline, stream: S) -> Iterator[Packet[S]]:
@@ -134,9 +149,10 @@ def packets_of_all(container: InputContainer, deadline: Deadline, *streams: Stre
     for stream in container.streams:
         stream.discard = Discard.default if stream.index in wanted else Discard.all
     try:
-        for packet in container.demux(*streams):
-            deadline.check()
-            deadline.progressed(packet)
+        for number, packet in enumerate(container.demux(*streams)):
+            if number % CHECKED_PACKETS == 0:
+                deadline.check()
+                deadline.progressed(packet)
             yield packet
     except IndexError as error:
         # At the end PyAV looks for a stream that came up after it had listed them; those asked for came before it.

@@ -19,12 +19,34 @@ from avssl.media.containers.demux import Deadline, opened, packets, stream_at
 MOST_HEADER_BYTES = 4096
 """Parameter sets and messages before the first slice of a picture may take as much as this."""
 _MOST_SLICES = 4
+_FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00(?!\x00*\x01))")
 _RATE_HEADERS = {
     "h264": re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67].*?(?=\x00\x00\x01|\Z)", re.DOTALL),
     "hevc": re.compile(rb"\x00\x00\x01[\x40\x42]\x01.*?(?=\x00\x00\x01|\Z)", re.DOTALL),
 }
 """Parameter sets that hold the rate, by the name of the format (ITU-T H.264 and H.265, 7.3.1.2 and annexes B and E).
 In MPEG-1 and MPEG-2 video FFmpeg keeps one clock over a change, and motion JPEG says nothing of a rate."""
+
+
+class Bits:
+    """Bytes read bit by bit; beyond the end there are zeros."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = int.from_bytes(data, "big")
+        self._count = 8 * len(data)
+
+    def take(self, count: int) -> int:
+        """The number that the next ``count`` bits make."""
+        self._count = max(self._count - count, 0)
+        value = self._left >> self._count
+        self._left &= (1 << self._count) - 1
+        return value
+
+    def exp_golomb(self) -> int:
+        """The number that the next code of variable length stands for (ITU-T H.264, 9.1)."""
+        zeros = self._count - self._left.bit_length()
+        self.take(zeros)
+        return self.take(zeros + 1) - 1
 
 
 def units(data: bytes, length_bytes: int) -> list[tuple[int, int]]:
@@ -44,6 +66,22 @@ def units(data: bytes, length_bytes: int) -> list[tuple[int, int]]:
     return found
 
 
+def has_forbidden_bytes(packet: Packet[VideoStream]) -> bool:
+    """Whether bytes lie in an H.264 or HEVC packet that no encoder may write: 0 0 0 or 0 0 2 (7.4.1, 7.4.2.1).
+
+    Zeros that pad a unit, and start codes inside it, which are no better allowed, come from careless multiplexers.
+    """
+    extra = packet.stream.codec_context.extradata or b""
+    at = {"h264": 4, "hevc": 21}.get(packet.stream.codec_context.codec.name)
+    if at is None or extra[:1] != b"\1" or len(extra) <= at:
+        return False  # with start codes, zeros may stand between units
+    data = bytes(packet)
+    if not _FORBIDDEN.search(data):
+        return False
+    parts = (data[start:end].rstrip(b"\0") for start, end in units(data, (extra[at] & 3) + 1))
+    return any(_FORBIDDEN.search(part) for part in parts)
+
+
 def is_idr(packet: Packet[VideoStream]) -> bool:
     """Whether all before an H.264 picture can be forgotten (7.4.1)."""
     data, extra = bytes(packet), packet.stream.codec_context.extradata or b""
@@ -57,9 +95,9 @@ def is_b_picture(packet: Packet[VideoStream]) -> bool:
     data = bytes(packet)[:MOST_HEADER_BYTES]
     for start, _ in units(data, 0):
         if start + 9 < len(data) and data[start] & 31 == 1:  # a slice of a picture that is no IDR
-            bits = int.from_bytes(data[start + 1 : start + 9], "big")
-            _, used = _exp_golomb(bits, 0)
-            return _exp_golomb(bits, used)[0] in (1, 6)
+            bits = Bits(data[start + 1 : start + 9])
+            bits.exp_golomb()
+            return bits.exp_golomb() in (1, 6)
     return False
 
 
@@ -106,14 +144,6 @@ def rate_change(path: str, index: int, deadline: Deadline) -> str | None:
 def _is_base_slice(head: bytes) -> bool:
     """Going by the two bytes with which a unit begins: forbidden bit, type (6), layer (6), … ITU-T H.265, 7.3.1.2."""
     return head[0] >> 1 < 32 and not head[0] & 1 and not head[1] >> 3
-
-
-def _exp_golomb(bits: int, used: int) -> tuple[int, int]:
-    """A number of this code in 64 bits, of which some are used up: (number, bits used up after it). H.264, 9.1."""
-    left = bits & ((1 << 64 - used) - 1)
-    zeros = 64 - used - left.bit_length()
-    used += 2 * zeros + 1
-    return (left >> max(64 - used, 0)) - 1, min(used, 63)
 
 
 def _rate_in(codec: str, data: bytes) -> Fraction | None:

@@ -99,9 +99,10 @@ class Clock:
 
     def media_seconds(self, item: Packet[Any] | Frame) -> float | None:
         """Media time of a packet or a frame; None where it has no time stamp."""
-        if item.pts is None or not item.time_base:
+        tick = item.time_base
+        if item.pts is None or not tick:
             return None
-        return float(item.pts * item.time_base) - self.origin_seconds
+        return item.pts * tick.numerator / tick.denominator - self.origin_seconds
 
     def shown(self, seconds: float) -> int:
         """The number of the frame shown at this time: the last that has begun, the first before the first."""

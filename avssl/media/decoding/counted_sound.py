@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -19,6 +20,7 @@ from avssl.media.containers.demux import Deadline, error_text, opened, packets, 
 from avssl.media.containers.frame_headers import Frames
 from avssl.media.decoding.channels import Mixer, Mono, describe_invalid_sample, first_invalid_sample
 from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.open_files import OpenFile
 from avssl.media.decoding.sample_counting import Packets, Run
 
 PROBE_SAMPLES = 512
@@ -92,7 +94,7 @@ def decode_and_count(path: str, index: int, deadline: Deadline) -> Count:
     return count
 
 
-def read_counted(path: str, clock: Clock, start_seconds: float, count: int, deadline: Deadline) -> Mono:
+def read_counted(file: OpenFile, clock: Clock, start_seconds: float, count: int) -> Mono:
     """``count`` samples as stored (mono, not resampled) from the one nearest to ``start_seconds`` on.
 
     Samples of one run follow each other as they were decoded. Where a run's rate is a little off, its place is right
@@ -117,7 +119,7 @@ def read_counted(path: str, clock: Clock, start_seconds: float, count: int, dead
     if not wanted:
         return result
     begin, end = min(first for first, _, _ in wanted), max(last for _, last, _ in wanted)
-    samples = _samples(path, clock, begin, end, deadline)
+    samples = _samples(file, clock, begin, end)
     for first, last, at in wanted:
         result[at : at + last - first] = samples[first - begin : last - begin]
     return result
@@ -134,7 +136,8 @@ def anchor_holds(
         noisy: the decoder adds noise of its own that depends on where it began, so that samples cannot be compared.
     """
     try:
-        found = _from_anchor(path, clock, anchor, clock.audio_anchors[anchor][1], len(expected), deadline)
+        with closing(OpenFile(path, deadline)) as file:
+            found = _from_anchor(file, clock, anchor, clock.audio_anchors[anchor][1], len(expected))
     except (av.FFmpegError, MediaError):
         return False
     return None if found is None else noisy or bool(np.abs(found - expected).max(initial=0) <= SAME)
@@ -164,30 +167,29 @@ def _take(count: Count, frame: AudioFrame, mixer: Mixer, *, first: bool) -> None
     count.samples += len(samples)
 
 
-def _samples(path: str, clock: Clock, first: int, last: int, deadline: Deadline) -> Mono:
+def _samples(file: OpenFile, clock: Clock, first: int, last: int) -> Mono:
     """The samples with these numbers."""
     usable = [k for k, (_, before) in enumerate(clock.audio_anchors) if 0 < before <= first]
     # The nearest; earlier ones, as some containers land late; at last the start.
     attempts: list[int | None] = [usable[-back] for back in (1, 3, 8, 16) if len(usable) >= back]
     for anchor in [*attempts, None] if clock.audio_seekable else [None]:
         try:
-            found = _from_anchor(path, clock, anchor, first, last - first, deadline)
+            found = _from_anchor(file, clock, anchor, first, last - first)
         except (av.FFmpegError, OSError):
             if anchor is None:
                 raise
+            file.close()
             continue
         if found is not None:
             return found
-    raise MediaError(path, "the sound there differs from what was indexed")
+    raise MediaError(file.path, "the sound there differs from what was indexed")
 
 
-def _from_anchor(
-    path: str, clock: Clock, anchor: int | None, first: int, count: int, deadline: Deadline
-) -> Mono | None:
+def _from_anchor(file: OpenFile, clock: Clock, anchor: int | None, first: int, count: int) -> Mono | None:
     """``count`` samples from number ``first`` on, decoded from an anchor (None: the start); None if it is not met."""
     result = np.zeros(count, np.float32)
     filled = 0
-    for number, samples in _counting(path, clock, anchor, first, deadline):
+    for number, samples in _counting(file, clock, anchor, first):
         begin, end = max(number, first), min(number + len(samples), first + count)
         if begin < end:
             result[begin - first : end - first] = samples[begin - number : end - number]
@@ -197,48 +199,47 @@ def _from_anchor(
     return result if filled == count else None
 
 
-def _counting(
-    path: str, clock: Clock, anchor: int | None, first: int, deadline: Deadline
-) -> Iterator[tuple[int, Mono]]:
+def _counting(file: OpenFile, clock: Clock, anchor: int | None, first: int) -> Iterator[tuple[int, Mono]]:
     """What is decoded from an anchor (None: the start) on, each piece with the number of its first sample.
 
     Counting begins at the first anchor that is met once the decoder has warmed up. Nothing comes if that is past the
     sample ``first``; it ends where another anchor is met at another count.
     """
     counts: dict[int | None, int] = {tick: before for tick, before in clock.audio_anchors}  # noqa: C416 - pairs may be lists
-    with opened(path, deadline) as container:
-        stream = stream_at(container, clock.audio_stream, AudioStream, path)
-        number: int | None = 0
-        warm = -math.inf
-        if anchor is not None and stream.time_base:
-            number = None
-            lead = math.ceil(clock.warm_up_seconds / stream.time_base)
-            container.seek(clock.audio_anchors[anchor][0] - lead, stream=stream)
-        mixer = Mixer(stream)
-        end = clock.origin_seconds + clock.audio_end_seconds - SLACK_SECONDS
-        for place, packet in enumerate(_without_junk(stream, readable(packets(container, deadline, stream), end))):
-            if place == 0 and anchor is not None:
-                if packet.pts is None:
-                    return
-                warm = packet.pts + lead
-            try:
-                frames = packet.decode()
-            except av.FFmpegError as error:
-                if number and number >= first - clock.audio_rate:
-                    words = f"the sound there cannot be decoded ({error_text(error)})"
-                    raise MediaError(path, words, _seconds(packet) - clock.origin_seconds) from error
-                continue
-            if frames and packet.pts is not None and packet.pts in counts and packet.pts >= warm:
-                if (number is None and counts[packet.pts] > first) or number not in (None, counts[packet.pts]):
-                    return
-                number = counts[packet.pts]
-            for frame in frames:
-                if frame.sample_rate != clock.audio_rate:
-                    raise MediaError(path, "the sound changes its sample rate", _seconds(frame) - clock.origin_seconds)
-                samples = mixer.mono(frame)
-                if number is not None:
-                    yield number, samples
-                    number += len(samples)
+    container, stream, decoder = file.sound(clock.audio_stream, from_start=anchor is None)
+    number: int | None = 0
+    warm = -math.inf
+    if anchor is not None and stream.time_base:
+        number = None
+        lead = math.ceil(clock.warm_up_seconds / stream.time_base)
+        container.seek(clock.audio_anchors[anchor][0] - lead, stream=stream)
+    mixer = Mixer(decoder)
+    end = clock.origin_seconds + clock.audio_end_seconds - SLACK_SECONDS
+    source = readable(packets(container, file.deadline, stream), end)
+    for place, packet in enumerate(_without_junk(stream, source)):
+        if place == 0 and anchor is not None:
+            if packet.pts is None:
+                return
+            warm = packet.pts + lead
+        try:
+            frames = decoder.decode(packet)
+        except av.FFmpegError as error:
+            if number and number >= first - clock.audio_rate:
+                words = f"the sound there cannot be decoded ({error_text(error)})"
+                raise MediaError(file.path, words, _seconds(packet) - clock.origin_seconds) from error
+            continue
+        if frames and packet.pts is not None and packet.pts in counts and packet.pts >= warm:
+            if (number is None and counts[packet.pts] > first) or number not in (None, counts[packet.pts]):
+                return
+            number = counts[packet.pts]
+        for frame in frames:
+            if frame.sample_rate != clock.audio_rate:
+                words = "the sound changes its sample rate"
+                raise MediaError(file.path, words, _seconds(frame) - clock.origin_seconds)
+            samples = mixer.mono(frame)
+            if number is not None:
+                yield number, samples
+                number += len(samples)
 
 
 def _without_junk(stream: AudioStream, source: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:

@@ -10,23 +10,14 @@ from itertools import chain, pairwise
 import av
 import numpy as np
 import soxr
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
-from avssl.media.containers.demux import (
-    READ_TIMEOUT_SECONDS,
-    Deadline,
-    error_text,
-    opened,
-    packets,
-    readable,
-    stream_at,
-)
+from avssl.media.containers.demux import READ_TIMEOUT_SECONDS, error_text, packets, readable
 from avssl.media.decoding.channels import Mixer, Mono, describe_invalid_sample, first_invalid_sample
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.counted_sound import read_counted
+from avssl.media.decoding.open_files import OpenFile, borrowed
 
 MARGIN_SAMPLES = 256
 """On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter."""
@@ -68,7 +59,8 @@ def read_audio(
 
     def samples_from(first_seconds: float, number: int) -> Mono:
         try:
-            samples = stored(path, clock, first_seconds, number, Deadline(path, timeout_seconds))
+            with borrowed(path, timeout_seconds) as file:
+                samples = stored(file, clock, first_seconds, number)
         except (av.FFmpegError, OSError) as error:
             raise MediaError(path, error_text(error), start_seconds) from error
         wrong = first_invalid_sample(samples)
@@ -149,11 +141,11 @@ class Run:
         self.length += len(samples)
 
 
-def _stored_samples(path: str, clock: Clock, start_seconds: float, count: int, deadline: Deadline) -> Mono:
+def _stored_samples(file: OpenFile, clock: Clock, start_seconds: float, count: int) -> Mono:
     """``count`` samples as stored (mono, not resampled) from the one nearest to ``start_seconds`` on."""
     rate = clock.audio_rate
     result = np.zeros(count, np.float32)
-    for run in _runs(path, clock, start_seconds, start_seconds + count / rate, deadline):
+    for run in _runs(file, clock, start_seconds, start_seconds + count / rate):
         at = round((run.start_seconds - start_seconds) * rate) + run.skipped
         for piece in run.pieces:
             begin, end = max(at, 0), min(at + len(piece), count)
@@ -164,7 +156,7 @@ def _stored_samples(path: str, clock: Clock, start_seconds: float, count: int, d
     return result
 
 
-def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, deadline: Deadline) -> list[Run]:
+def _runs(file: OpenFile, clock: Clock, start_seconds: float, end_seconds: float) -> list[Run]:
     """All sound between two times, as runs.
 
     Raises:
@@ -173,18 +165,18 @@ def _runs(path: str, clock: Clock, start_seconds: float, end_seconds: float, dea
     """
     for seek_seconds in _attempts(clock, start_seconds):
         try:
-            with opened(path, deadline) as container:
-                chunks = chunks_from(container, clock, seek_seconds, (start_seconds, end_seconds), deadline)
-                first = next(chunks, None)
-                landed_late = (
-                    first is None or first.seconds is None or first.seconds > start_seconds - clock.warm_up_seconds
-                )
-                if seek_seconds is not None and landed_late:
-                    continue
-                return _collected(chain([] if first is None else [first], chunks), clock, start_seconds, end_seconds)
+            chunks = chunks_from(file, clock, seek_seconds, (start_seconds, end_seconds))
+            first = next(chunks, None)
+            landed_late = (
+                first is None or first.seconds is None or first.seconds > start_seconds - clock.warm_up_seconds
+            )
+            if seek_seconds is not None and landed_late:
+                continue
+            return _collected(chain([] if first is None else [first], chunks), clock, start_seconds, end_seconds)
         except (av.FFmpegError, OSError):
             if seek_seconds is None:
                 raise
+            file.close()
     return []
 
 
@@ -206,11 +198,7 @@ class Chunk:
 
 
 def chunks_from(
-    container: InputContainer,
-    clock: Clock,
-    seek_seconds: float | None,
-    wanted: tuple[float, float],
-    deadline: Deadline,
+    file: OpenFile, clock: Clock, seek_seconds: float | None, wanted: tuple[float, float]
 ) -> Iterator[Chunk]:
     """The decoded sound from this time (None: the start of the file) on.
 
@@ -218,26 +206,26 @@ def chunks_from(
         MediaError: sound inside the wanted stretch cannot be decoded.
         av.FFmpegError: the container cannot be read.
     """
-    stream = stream_at(container, clock.audio_stream, AudioStream, deadline.path)
+    container, stream, decoder = file.sound(clock.audio_stream, from_start=seek_seconds is None)
     if seek_seconds is not None and stream.time_base:
         container.seek(round((seek_seconds + clock.origin_seconds) / stream.time_base), stream=stream)
-    begun, mixer = False, Mixer(stream)
+    begun, mixer = False, Mixer(decoder)
     enough = clock.origin_seconds + clock.audio_end_seconds - clock.audio_tick_seconds
-    for packet in readable(packets(container, deadline, stream), enough):
+    for packet in readable(packets(container, file.deadline, stream), enough):
         try:
-            frames = packet.decode()
+            frames = decoder.decode(packet)
         except av.FFmpegError as error:
             seconds = clock.media_seconds(packet)
             # What comes after the end that is known is no sound: a tag, a line break, anything.
             end = min(wanted[1], clock.audio_end_seconds - clock.audio_tick_seconds)
             if begun and seconds is not None and wanted[0] <= seconds < end:
                 raise MediaError(
-                    deadline.path, f"the sound there cannot be decoded ({error_text(error)})", seconds
+                    file.path, f"the sound there cannot be decoded ({error_text(error)})", seconds
                 ) from error
             continue
         for frame in frames:
             if frame.sample_rate != clock.audio_rate:
-                raise MediaError(deadline.path, "the sound changes its sample rate", clock.media_seconds(frame))
+                raise MediaError(file.path, "the sound changes its sample rate", clock.media_seconds(frame))
             begun = True
             yield Chunk(mixer.mono(frame), clock.media_seconds(frame))
 

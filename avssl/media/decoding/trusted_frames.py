@@ -9,7 +9,7 @@ from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from avssl.media.containers.h26x import is_b_picture, is_idr
+from avssl.media.containers.h26x import has_forbidden_bytes, is_b_picture, is_idr
 from avssl.media.decoding.jpeg import jpeg_is_damaged
 
 INDEXED = {"mp4", "matroska", "avi", "asf"}
@@ -66,13 +66,17 @@ def decoded(
 
 def _frames(packet: Packet[VideoStream]) -> list[VideoFrame] | None:
     """What comes out when a packet goes in; None where its data are damaged."""
-    # FFmpeg fills what is missing in a JPEG with grey and reports nothing.
-    if packet.stream.codec_context.codec.name == "mjpeg" and packet.size and jpeg_is_damaged(bytes(packet)):
+    # FFmpeg does not report these: it fills what is missing in a JPEG with grey, and makes pictures of any HEVC.
+    if packet.size and (has_forbidden_bytes(packet) or _is_damaged_jpeg(packet)):
         return None
     try:
         return packet.decode()
     except av.FFmpegError:
         return None
+
+
+def _is_damaged_jpeg(packet: Packet[VideoStream]) -> bool:
+    return packet.stream.codec_context.codec.name == "mjpeg" and jpeg_is_damaged(bytes(packet))
 
 
 def _is_marked_key(packet: Packet[VideoStream]) -> bool:

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError
 from avssl.media.containers.demux import READ_TIMEOUT_SECONDS, Deadline, error_text, opened, packets, stream_at
 from avssl.media.decoding.clock import Clock
+from avssl.media.decoding.open_files import OpenFile, borrowed
 from avssl.media.decoding.pictures import Painter
 from avssl.media.decoding.trusted_frames import decoded
+from avssl.media.decoding.walk import Walk
 
 DAMAGED = "damaged: its pictures cannot be decoded"
 """Of a file, or of the place at which it was read."""
@@ -37,10 +39,10 @@ def read_frames(
     """
     numbers = [clock.shown(seconds) for seconds in times]
     result = np.empty((len(numbers), 3, clock.height, clock.width), np.uint8)
-    with FrameReader(path, clock, Deadline(path, timeout_seconds)) as reader:
-        painter = Painter(clock.width, clock.height, path)
+    painter = Painter(clock.width, clock.height, path)
+    with borrowed(path, timeout_seconds) as file, FrameReader(path, clock, file.deadline, file) as reader:
         for number, frame in reader.frames(sorted(set(numbers))):
-            picture = painter.paint(frame)
+            picture = painter.pixels(frame).transpose(2, 0, 1)
             for row, wanted in enumerate(numbers):
                 if wanted == number:
                     result[row] = picture
@@ -53,16 +55,24 @@ def size_changes(known: tuple[int, ...], frame: VideoFrame) -> str:
 
 
 class FrameReader:
-    """One open file, read by frame number. Closes it at the end of its ``with`` block.
+    """A file read by frame number. Closes what it opens at the end of its ``with`` block.
+
+    Args:
+        path: of the file.
+        clock: made from it.
+        deadline: for all that is read.
+        file: kept open by whoever calls: then only the pictures are decoded that the wanted ones are made from. Without
+            it all are, and any that is damaged is met.
 
     Raises:
         MediaError: from every method: what FFmpeg or the system says, with the path.
     """
 
-    def __init__(self, path: str, clock: Clock, deadline: Deadline) -> None:
+    def __init__(self, path: str, clock: Clock, deadline: Deadline, file: OpenFile | None = None) -> None:
         self.path = path
         self._clock = clock
         self._deadline = deadline
+        self._file = file
         self._files = ExitStack()
         self._container: InputContainer | None = None
         self._damage_seen = False
@@ -82,7 +92,11 @@ class FrameReader:
         for key, numbers in self._groups_of_pictures(wanted):
             missing = list(numbers)
             damaged = 0
-            for attempt in _attempts(key):
+            if self._file is not None and self._clock.video_seekable and not self._clock.frames_are_counted:
+                for number, frame in self._walked(self._file, key, numbers):
+                    missing.remove(number)
+                    yield number, frame
+            for attempt in _attempts(key) if missing else ():
                 for number, frame in self._pass(missing, attempt):
                     missing.remove(number)
                     yield number, frame
@@ -92,6 +106,32 @@ class FrameReader:
                     break
             if missing:
                 raise MediaError(self.path, DAMAGED, self._seconds(missing[0]))
+
+    def _walked(self, file: OpenFile, key: int, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """The wanted frames (ascending) of a group as a kept file shows them, up to any damage or doubt."""
+        seconds = [self._clock.origin_seconds + self._seconds(number) for number in wanted]
+        try:
+            walk = file.walk
+            if isinstance(walk, Walk) and walk.reaches(key, seconds):
+                file.goes_on()
+            else:
+                walk = file.walk = self._walk_from(file, key, seconds[0])
+            for place, frame in walk.frames(seconds):
+                self._must_fit(frame)
+                yield wanted[place], frame
+            if not walk.is_whole:
+                file.close()
+        except (av.FFmpegError, OSError):
+            file.close()
+
+    def _walk_from(self, file: OpenFile, key: int, first_seconds: float) -> Walk:
+        container, is_new = file.pictures()
+        stream = stream_at(container, self._clock.video_stream, VideoStream, self.path)
+        begins_anew = not is_new or key > 0
+        if begins_anew:
+            self._seek(container, stream, key)
+        source = self._packets(container, stream, after_seek=begins_anew)
+        return Walk(source, stream, key, first_seconds, from_key=len(self._clock.key_times) > 0)
 
     def all_frames(self) -> Iterator[tuple[int, VideoFrame]]:
         """All frames in the order shown, from the start of the file."""
@@ -140,9 +180,7 @@ class FrameReader:
         a later place than the frame ``first``.
         """
         container, stream = self._at(key)
-        source = packets(container, self._deadline, stream)
-        if key is not None and container.format.name == "mpeg":
-            source = _settled(source)
+        source = self._packets(container, stream, after_seek=key is not None)
         must_start_with_key = len(self._clock.key_times) > 0
         latest = self._seconds(first) + 1e-6
 
@@ -172,10 +210,19 @@ class FrameReader:
             self._files.close()
             self._container = self._files.enter_context(opened(self.path, self._deadline))
         stream = stream_at(self._container, self._clock.video_stream, VideoStream, self.path)
-        if key is not None and stream.time_base:
-            seconds = self._clock.origin_seconds + float(self._clock.key_times[key])
-            self._container.seek(round(seconds / stream.time_base), stream=stream)
+        if key is not None:
+            self._seek(self._container, stream, key)
         return self._container, stream
+
+    def _seek(self, container: InputContainer, stream: VideoStream, key: int) -> None:
+        seconds = self._clock.origin_seconds + float(self._clock.key_times[key] if key else 0)
+        container.seek(round(seconds / (stream.time_base or 1)), stream=stream)
+
+    def _packets(
+        self, container: InputContainer, stream: VideoStream, *, after_seek: bool
+    ) -> Iterator[Packet[VideoStream]]:
+        source = packets(container, self._deadline, stream)
+        return _settled(source) if after_seek and container.format.name == "mpeg" else source
 
     def _number_of(self, frame: VideoFrame) -> int | None:
         """Which frame of the file this is, by its time; None for one that is not shown."""

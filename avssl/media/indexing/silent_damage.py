@@ -35,6 +35,9 @@ _OTHER_ENDS, _OTHER_BYTES = 4, 32
 decoder makes another picture, or none."""
 _SMALLEST_SLICE = 400
 """Bytes; smaller ones are left alone."""
+_MOST_ZEROS, _PIXELS_A_ZERO = 16, 64
+"""Bytes zero at the end of a picture of VP8, at most: a black one of libwebp has one for 10,000 pixels; an encoder
+that leaves all probabilities as they are may need one for 85."""
 MOST_FRAMES = 600
 """Of a GIF, that are looked at."""
 
@@ -91,7 +94,10 @@ def vp8_is_damaged(data: bytes) -> bool:
     frames = _alone(context, data)
     if frames and not _are_same(frames, _alone(context, data + _ADDED)):
         return True
-    return _ignores_its_end(context, data, [(0, len(data.rstrip(b"\0")))])
+    end = len(data.rstrip(b"\0"))
+    if frames and len(data) - end > _MOST_ZEROS + frames[0].width * frames[0].height // _PIXELS_A_ZERO:
+        return True  # an unfinished download, for example
+    return _ignores_its_end(context, data, [(0, end)])
 
 
 def damaged_gif_frame(path: str) -> int | None:

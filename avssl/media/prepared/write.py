@@ -106,7 +106,7 @@ def ensure_prepared(
     settings = Settings(side, fps, rate)
     if not isinstance(media, (Collection, Subset)) or not _from_files(media) or not _is_worth_it(media, settings):
         return media
-    home = cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{_key(media, settings)[:16]}"
+    home = _home(media, settings)
     existing = _existing(home)
     if existing is not None:
         log(f"reading {len(media)} items as prepared before, in {home}")
@@ -124,6 +124,21 @@ def ensure_prepared(
             log(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
             _write(media, home, settings, None, workers, progress)
     return Prepared(home)
+
+
+def prepared_already(
+    media: Media, side: int | None, rate: int | None, budget_bytes: int, *, fps: float | None = None
+) -> tuple[Media, int]:
+    """What :func:`ensure_prepared` has prepared before, else ``media``; and about how many bytes it would write."""
+    settings = Settings(side, fps, rate)
+    if not isinstance(media, (Collection, Subset)) or not _from_files(media) or not _is_worth_it(media, settings):
+        return media, 0
+    home = _home(media, settings)
+    existing = _existing(home)
+    if existing is not None:
+        return existing, 0
+    needed = estimated_bytes(media, settings)
+    return media, needed if needed <= min(budget_bytes, 0.9 * _free_bytes(home)) else 0
 
 
 def estimated_bytes(media: Media, settings: Settings) -> int:
@@ -289,6 +304,11 @@ def _key(media: Media, settings: Settings) -> str:
 
 def _from_files(media: Collection | Subset) -> bool:
     return isinstance(media.base if isinstance(media, Subset) else media, Collection)
+
+
+def _home(media: Collection | Subset, settings: Settings) -> Path:
+    """Where in the cache these media are prepared."""
+    return cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{_key(media, settings)[:16]}"
 
 
 def _is_worth_it(media: Media, settings: Settings) -> bool:

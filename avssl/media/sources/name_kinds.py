@@ -45,7 +45,8 @@ class Key:
 
 def known_sources(names: Sequence[Name]) -> list[Key | None]:
     """The source of each item whose name is of a known kind; None of the others."""
-    known = [_known_source(name) for name in names]
+    made = {name: _known_source(name) for name in dict.fromkeys(names)}
+    known = [made[name] for name in names]
     _drop_accidents(known)
     _fill_in_ids(names, known)
     return known

@@ -39,7 +39,8 @@ def name_groups(paths: Sequence[str], seconds: Sequence[float] | None = None) ->
         paths: of all items; names are judged by what the others are called.
         seconds: how long each item is, 0 where it is not known: names with a start and an end must be as long.
     """
-    names = [Name.of(path) for path in paths]
+    made = {path: Name.of(path) for path in dict.fromkeys(paths)}  # of a million rows of a table few may differ
+    names = [made[path] for path in paths]
     lengths = [0.0] * len(paths) if seconds is None else list(seconds)
     known = known_sources(names)
     sure: dict[str, list[int]] = defaultdict(list)

@@ -2,8 +2,3 @@
 
 L3-Net (Arandjelović & Zisserman 2017), AVE-Net and AVOL-Net (2018) by ``--fusion``.
 """
-
-from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions, CorrespondencePuzzle
-from avssl.tasks.av_correspondence.task import AVCorrespondence
-
-__all__ = ["AVCorrespondence", "CorrespondenceOptions", "CorrespondencePuzzle"]

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.networks.front_end import FrontEndName
-from avssl.networks.fusion import FusionName
-from avssl.networks.tower import Norm
+from avssl.errors import UserError, did_you_mean
+from avssl.networks.config import AUDIO_ARCHITECTURES, FrontEndName, FusionName, Norm, VisionConfig
 from avssl.options import option
 from avssl.samplers.correspondence import Alignment, NegativeSounds, Pair
+from avssl.tasks.common_options import check_crops
 
 Negatives = Literal["drawn", "batch"]
 
@@ -78,6 +78,43 @@ class CorrespondenceOptions:
         high=1,
     )
     min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)", high=0)
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UserError: names them.
+        """
+        if self.negatives == "drawn" and self.logistic != 1:
+            raise UserError(
+                "--logistic weighs two losses of --negatives batch; with --negatives drawn there is only one"
+            )
+        if self.negatives == "batch" and not self.logistic and not self.contrastive:
+            raise UserError("--logistic 0 and --contrastive 0 leave nothing to learn from; give one of them a weight")
+        if self.negatives == "batch" and self.hard_negatives:
+            raise UserError(
+                "--hard-negatives are drawn, not of the batch: give --negatives drawn, or --hard-negatives 0"
+            )
+        if self.silent_rows and not self.logistic:
+            raise UserError(
+                "--silent-rows are negatives of the logistic loss: give --logistic a weight, or --silent-rows 0"
+            )
+        check_crops(self)
+        self.vision_config().check()
+        if self.audio not in AUDIO_ARCHITECTURES:
+            raise UserError(f"no audio encoder is called {self.audio!r}{did_you_mean(self.audio, AUDIO_ARCHITECTURES)}")
+
+    def vision_config(self) -> VisionConfig:
+        """The image encoder."""
+        return VisionConfig(
+            self.vision,
+            width=self.width,
+            convs=self.convs,
+            first_stride=self.first_stride,
+            pools=self.vision_pools,
+            norm=self.norm,
+            side=self.side,
+        )
 
 
 @dataclass(frozen=True, slots=True)

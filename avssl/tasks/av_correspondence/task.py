@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -23,11 +22,11 @@ from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityN
 from avssl.networks.encoder import waveform_encoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.fusion import FUSIONS
-from avssl.networks.gather import gather_with_gradient
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
+from avssl.networks.vision import VisionEncoder
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
-from avssl.samplers.keys import Key, generator, uniform
-from avssl.samplers.pictures import centre_crop, cut_all
+from avssl.samplers.keys import Key, generator
+from avssl.samplers.pictures import centre_crop, cut
 from avssl.samplers.silence import draw_silence
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions, CorrespondencePuzzle
 from avssl.tasks.av_correspondence.sheet import draw_sheet
@@ -52,7 +51,6 @@ class AVCorrespondence(Task):
 
     def __init__(self, options: CorrespondenceOptions) -> None:
         super().__init__(options)
-        _check_weights(options)
         self.modality: Literal["both", "vision", "audio"] = "both"
         self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, float] = {}
@@ -65,6 +63,7 @@ class AVCorrespondence(Task):
             raise UserError("a negative is the sound of another source: give videos of two sources at least")
         front_end = FrontEnd(self._front_end())
         count = min(128, len(media))
+        # Epoch -1: of no training puzzle. Mean and deviation of so many spectrograms stay much the same with more.
         sounds = [draw_pair(media, Key(seed, -1, i), self._rule()).sound.sound for i in range(count)]
         cells = front_end.raw(torch.from_numpy(np.stack(sounds)))
         self._statistics = {"mean": float(cells.mean()), "std": float(cells.std())}
@@ -91,16 +90,17 @@ class AVCorrespondence(Task):
         saturation = 1.0
         masks = (0.0, 0.0, 0.0, 0.0)
         if self.training:
+            # What is drawn in which order is part of what a seed means: a new draw comes last.
             crop = self._cropping.place(rng, height, width)
-            brightness = uniform(rng, -options.brightness, options.brightness)
-            saturation = uniform(rng, 1 - options.saturation, 1 + options.saturation)
-            gain = uniform(rng, -options.gain, options.gain)
+            brightness = float(rng.uniform(-options.brightness, options.brightness))
+            saturation = float(rng.uniform(1 - options.saturation, 1 + options.saturation))
+            gain = float(rng.uniform(-options.gain, options.gain))
             masks = (*_gap(rng, options.masking), *_gap(rng, options.masking))
-            transpose = uniform(rng, -options.transpose, options.transpose)
+            transpose = float(rng.uniform(-options.transpose, options.transpose))
             saturation = 0.0 if rng.random() < options.grey else saturation
         facts = media.facts(moment.item), media.facts(pair.sound.item)
         return CorrespondencePuzzle(
-            frames=cut_all(frames, crop, options.side),
+            frames=np.stack([cut(frame, crop, options.side) for frame in frames]),
             waveform=pair.sound.sound * np.float32(1 + gain),
             label=int(generator(*key, "shuffled").integers(2)) if self.shuffled else pair.label,
             pair=pair,
@@ -135,17 +135,7 @@ class AVCorrespondence(Task):
         options = self.options
         made: dict[str, nn.Module] = {}
         if self.modality != "audio":
-            made["vision"] = VisionEncoder(
-                VisionConfig(
-                    options.vision,
-                    width=options.width,
-                    convs=options.convs,
-                    first_stride=options.first_stride,
-                    pools=options.vision_pools,
-                    norm=options.norm,
-                    side=options.side,
-                )
-            )
+            made["vision"] = VisionEncoder(options.vision_config())
         if self.modality != "vision":
             audio = AudioEncoder(
                 AudioConfig(
@@ -183,6 +173,7 @@ class AVCorrespondence(Task):
             accuracy = ((logits > 0) == (label > 0)).float().mean()
             return Losses(loss, {"accuracy": accuracy.detach(), "binary_loss": loss.detach()})
         vision, audio = network.embed(batch)
+        # The sounds of silence, which belong to no picture, come behind the others.
         audio, silent = audio[: len(vision)], audio[len(vision) :]
         vision, audio = gather_with_gradient(vision), gather_with_gradient(audio)
         same_source = _same_source(gather_with_gradient(batch["sources"]))
@@ -197,7 +188,7 @@ class AVCorrespondence(Task):
         The measure is there in a batch without noise, too: pieces and processes log the same ones.
         """
         pairs = network.fusion.all_pairs(vision, silent) if len(silent) else vision.new_zeros(0)
-        loss = nn.functional.softplus(pairs).sum() / max(pairs.numel(), 1)
+        loss = mean_of_whole_batch(nn.functional.softplus(pairs).sum(), pairs.new_full((), pairs.numel()))
         return Losses(losses.loss + self.options.logistic * loss / 2, {**losses.measures, "silent_loss": loss.detach()})
 
     def _all_pairs(self, network: CorrespondenceNetwork, vision: Tensor, audio: Tensor, ignore: Tensor) -> Losses:
@@ -213,10 +204,9 @@ class AVCorrespondence(Task):
         logits = network.fusion.all_pairs(vision, audio)
         positive = logits.diagonal()
         off = ~torch.eye(len(logits), dtype=torch.bool, device=logits.device) & ~ignore
-        negative = logits[off]
-        count = max(negative.numel(), 1)  # a small batch may be of one source by chance
-        loss = (nn.functional.softplus(-positive).mean() + nn.functional.softplus(negative).sum() / count) / 2
-        accuracy = ((positive > 0).float().mean() + (negative <= 0).float().sum() / count) / 2
+        negative_loss, rejected = (masked_negatives if logits.is_cuda else picked_negatives)(logits, off)
+        loss = (nn.functional.softplus(-positive).mean() + negative_loss) / 2
+        accuracy = ((positive > 0).float().mean() + rejected) / 2
         measures = {"accuracy": accuracy.detach(), "binary_loss": loss.detach()}
         loss = self.options.logistic * loss  # kept at 0, so that every parameter has a gradient in every process
         if self.options.contrastive:
@@ -239,25 +229,14 @@ class AVCorrespondence(Task):
 
     def controls(self) -> dict[str, Task]:
         return {
-            "vision-only": self._variant(modality="vision"),
-            "audio-only": self._variant(modality="audio"),
-            "shuffled-labels": self._variant(shuffled=True),
+            "vision-only": self.variant(modality="vision"),
+            "audio-only": self.variant(modality="audio"),
+            # Evaluated on true labels: shuffled ones are for training only.
+            "shuffled-labels": self.variant(shuffled=self.training),
         }
 
     def sheet(self, puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, answers, self._front_end())
-
-    def _variant(
-        self,
-        *,
-        training: bool | None = None,
-        modality: Literal["vision", "audio"] | None = None,
-        shuffled: bool = False,
-    ) -> AVCorrespondence:
-        training = self.training if training is None else training
-        # Evaluated on true labels: shuffled labels are for training only.
-        shuffled = (shuffled or self.shuffled) and training
-        return self.variant(training=training, modality=modality or self.modality, shuffled=shuffled)
 
     def _in_batch(self) -> bool:
         """Whether the batch makes the negatives. Held out, and for the controls, they are drawn as published."""
@@ -293,26 +272,26 @@ class AVCorrespondence(Task):
         return out
 
 
-def _check_weights(options: CorrespondenceOptions) -> None:
-    if options.negatives == "drawn" and options.logistic != 1:
-        raise UserError("--logistic weighs two losses of --negatives batch; with --negatives drawn there is only one")
-    if options.negatives == "batch" and not options.logistic and not options.contrastive:
-        raise UserError("--logistic 0 and --contrastive 0 leave nothing to learn from; give one of them a weight")
-    if options.negatives == "batch" and options.hard_negatives:
-        raise UserError("--hard-negatives are drawn, not of the batch: give --negatives drawn, or --hard-negatives 0")
-    if options.silent_rows and not options.logistic:
-        raise UserError(
-            "--silent-rows are negatives of the logistic loss: give --logistic a weight, or --silent-rows 0"
-        )
+def picked_negatives(logits: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the logits (N, N) where ``off`` is true the mean softplus, and the share of those that are not positive."""
+    negative = logits[off]
+    count = max(negative.numel(), 1)  # a small batch may be of one source by chance
+    return nn.functional.softplus(negative).sum() / count, (negative <= 0).float().sum() / count
+
+
+def masked_negatives(logits: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
+    """The same but for the order of sums: picking by a mask waits for a GPU, to know how many there are."""
+    count = off.sum().clamp(min=1)
+    loss = nn.functional.softplus(logits.masked_fill(~off, -math.inf)).sum() / count
+    return loss, ((logits <= 0) & off).float().sum() / count
 
 
 def _gap(rng: np.random.Generator, widest: float) -> tuple[float, float]:
-    width = uniform(rng, 0, widest)
-    start = uniform(rng, 0, 1 - width)
+    width = float(rng.uniform(0, widest))
+    start = float(rng.uniform(0, 1 - width))
     return start, start + width
 
 
-@lru_cache(maxsize=1 << 16)
 def _number(source: str) -> int:
     """A source's name as an integer that a tensor can hold."""
     return int(generator(source, "source").integers(2**62))

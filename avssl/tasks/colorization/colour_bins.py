@@ -173,6 +173,7 @@ def sample(logits: Tensor, centres: Tensor, temperature: float, rng: np.random.G
     pixels of a picture, so that pixels with like distributions get like colours: each pixel alone is drawn from
     its own distribution (the Gumbel-max trick, softened by the temperature), and the picture stays in one piece.
     """
+    # Not from 0: its logarithm is infinite.
     uniform = rng.uniform(1e-9, 1.0, (len(logits), logits.shape[1]))
     gumbel = torch.from_numpy(-np.log(-np.log(uniform))).to(logits)
     return decode(torch.log_softmax(logits.float(), 1) + gumbel[:, :, None, None], centres, temperature)

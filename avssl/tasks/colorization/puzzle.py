@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.errors import UserError
 from avssl.options import option
-from avssl.tasks.images import MapEncoderOptions
+from avssl.tasks.common_options import MapEncoderOptions, check_crops
 
 Target = Literal["classification", "regression", "both"]
 
@@ -54,6 +55,17 @@ class ColorizationOptions(MapEncoderOptions):
     head_width: int = option(96, "channels of the head", low=1)
     head_depth: int = option(1, "3×3 convolutions of the head", low=0)
     dropout: float = option(0.0, "share of the head's channels dropped in training", low=0, high=0.99)
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UserError: names them.
+        """
+        if self.side % self.stride:
+            raise UserError(f"--side ({self.side}) must be a multiple of --stride ({self.stride})")
+        check_crops(self)
+        self.vision_config(self.side).check()
 
 
 @dataclass(frozen=True, slots=True)

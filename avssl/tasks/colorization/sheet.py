@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -30,13 +29,9 @@ def draw_sheet(puzzles: Sequence[ColorizationPuzzle], colourings: Mapping[str, T
     grey = painted(frames, torch.zeros(len(puzzles), 2, 1, 1))
     columns: dict[str, Tensor] = {"grey: the input": grey, "truth": painted(frames, rgb_to_lab(taught)[:, 1:])}
     columns |= {name: painted(frames, ab) for name, ab in colourings.items()}
-    pictures = [_pictures(column) for column in columns.values()]
+    pictures = [(rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy() for rgb in columns.values()]
     rows = [
         Row([column[n] for column in pictures], origin(puzzle.name, puzzle.seconds)) for n, puzzle in enumerate(puzzles)
     ]
     across = max(1, 8 // len(columns))
     return draw_table("Which colours does this grey picture have?", list(columns), rows, cell=128, across=across)
-
-
-def _pictures(rgb: Tensor) -> NDArray[np.uint8]:
-    return (rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()

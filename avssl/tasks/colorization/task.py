@@ -14,6 +14,7 @@ from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.networks.colorization import AB_SCALE, ColorizationNetwork, Colours
 from avssl.networks.colour import rgb_to_lab
+from avssl.networks.gather import mean_of_whole_batch
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.whole_pictures import draw_picture, enough_for_statistics, item_of, other_item
 from avssl.tasks.base import Answers, Batch, Losses
@@ -53,8 +54,6 @@ class Colorization(PictureTask):
 
     def __init__(self, options: ColorizationOptions) -> None:
         super().__init__(options)
-        if options.side % options.stride:
-            raise UserError(f"--side ({options.side}) must be a multiple of --stride ({options.stride})")
         self._cropping = cropping(options.side, options, options.flip)
         self._statistics: dict[str, Any] = {}
 
@@ -135,7 +134,7 @@ class Colorization(PictureTask):
             measures["cross_entropy"] = term.detach()
         if predicted.ab is not None:
             squared = (predicted.ab - ab).square().sum(1)
-            mean = (squared * weight).sum() / weight.expand_as(squared).sum().clamp(min=1)
+            mean = mean_of_whole_batch((squared * weight).sum(), weight.expand_as(squared).sum())
             total = total + mean / self._variance()
             measures["ab_rmse"] = (mean / 2).sqrt().detach()
         return Losses(total, measures)
@@ -149,6 +148,7 @@ class Colorization(PictureTask):
     def chance_loss(self) -> float | None:
         if not self._statistics:
             return None
+        # The squared error is a share of that of the mean colour, whose own is 1.
         regression = 0.0 if self.options.target == "classification" else 1.0
         return regression + float(self._statistics.get("constant_cross_entropy", 0.0))
 
@@ -176,7 +176,7 @@ class Colorization(PictureTask):
             found["classification"] = decode(predicted.logits, centres, self.options.temperature)
         return found
 
-    def samples(self, scores: Tensor, count: int, seed: int = 0) -> list[Tensor]:
+    def samples(self, scores: Tensor, count: int) -> list[Tensor]:
         """``count`` colourings of each picture drawn from the distribution over bins: ab (N, 2, h, w) each.
 
         Raises:
@@ -187,7 +187,8 @@ class Colorization(PictureTask):
             raise UserError("a regression gives one colouring; train with --target classification or both for samples")
         centres = self._centres(scores.device)
         return [
-            sample(logits, centres, self.options.temperature, generator(seed, "colouring", number))
+            # Always of seed 0: sheets of several runs show the same draws.
+            sample(logits, centres, self.options.temperature, generator(0, "colouring", number))
             for number in range(count)
         ]
 
@@ -226,7 +227,9 @@ class Colorization(PictureTask):
             lightness = (middle + (lightness - middle) * batch["contrast"].view(-1, 1, 1, 1)).clamp(0, 100)
         ab = rgb_to_lab(batch["colours_of"])[:, 1:] if "colours_of" in batch else lab[:, 1:]
         coloured = (
-            (ab.abs().amax((1, 2, 3)) > options.grey_limit).float() if options.grey_limit else torch.ones(len(ab))
+            (ab.abs().amax((1, 2, 3)) > options.grey_limit).float()
+            if options.grey_limit
+            else torch.ones(len(ab), device=ab.device)
         )
         stride = options.stride
         small = ab[:, :, ::stride, ::stride] if options.sampling == "nearest" else F.avg_pool2d(ab, stride)
@@ -236,8 +239,8 @@ class Colorization(PictureTask):
         bins, shares = soft_encode(ab, self._centres(ab.device), self.options.neighbours, self.options.sigma)
         each = -(shares * torch.log_softmax(logits, dim=1).gather(1, bins)).sum(1)
         # A constant weight on each pixel's loss: the gradient of the published layer, without a backward of its own.
-        weight = self._weights().to(each.device)[bins[:, 0]] * coloured
-        return (each * weight).sum() / coloured.expand_as(each).sum().clamp(min=1)
+        weight = self._weights().to(each.device, non_blocking=True)[bins[:, 0]] * coloured
+        return mean_of_whole_batch((each * weight).sum(), coloured.expand_as(each).sum())
 
     def _weights(self) -> Tensor:
         """What each bin counts in the loss, float32 (Q,); all alike as long as there are no statistics."""
@@ -249,8 +252,10 @@ class Colorization(PictureTask):
     def _centres(self, device: torch.device | str) -> Tensor:
         """a and b of each bin, (Q, 2). Equal bins are there once :meth:`fit_statistics` has looked at the pictures."""
         if self.options.bins == "equal":
-            return torch.tensor(self._statistics["centres"], dtype=torch.float32, device=device)
-        return torch.from_numpy(bin_centres(self.options.grid).copy()).to(device)
+            centres = torch.tensor(self._statistics["centres"], dtype=torch.float32)
+        else:
+            centres = torch.from_numpy(bin_centres(self.options.grid).copy())
+        return centres.to(device, non_blocking=True)
 
     def _training_colours(self, media: Media, seed: int) -> Tensor:
         """a and b of every pixel of the colour maps of some training pictures: (n, 2).
@@ -262,6 +267,7 @@ class Colorization(PictureTask):
         count = enough_for_statistics(media)
         colours = []
         for first in range(0, count, 64):
+            # Epoch -1: of no training puzzle.
             keys = [Key(seed, -1, index) for index in range(first, min(first + 64, count))]
             _, ab, coloured = plain._look(plain.collate([plain.draw(media, key) for key in keys]))
             colours.append(ab[coloured[:, 0, 0] > 0].movedim(1, -1).reshape(-1, 2))

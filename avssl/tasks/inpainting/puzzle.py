@@ -8,10 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.networks.inpainting import Bottleneck
+from avssl.errors import UserError
+from avssl.networks.config import Bottleneck
 from avssl.options import option
 from avssl.samplers.holes import Hole
-from avssl.tasks.images import MapEncoderOptions
+from avssl.tasks.common_options import MapEncoderOptions, check_crops
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,21 @@ class InpaintingOptions(MapEncoderOptions):
     refine: int = option(
         0, "3×3 convolutions at full size that correct the decoder's answer; published: none", low=0, high=8
     )
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UserError: names them.
+        """
+        room = self.side * (1 - self.hole_share) / 2 - self.overlap
+        if not 0 < self.hole_share < 1 or self.overlap < 0 or room < 1:
+            raise UserError(
+                f"--hole-share ({self.hole_share}) and --overlap ({self.overlap}) must leave some picture of "
+                f"{self.side} px around the hole"
+            )
+        check_crops(self)
+        self.vision_config(self.side).check()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from avssl.samplers.holes import filled_from_rim
@@ -29,9 +28,5 @@ def draw_sheet(puzzles: Sequence[InpaintingPuzzle], answers: Answers | None) -> 
         if answers is not None:
             pictures.append((answers.scores[number].float().cpu().numpy() * 255).round().astype(np.uint8))
         pictures.append(puzzle.frame)
-        rows.append(Row([_upright(picture) for picture in pictures], origin(puzzle.name, puzzle.seconds)))
+        rows.append(Row([picture.transpose(1, 2, 0) for picture in pictures], origin(puzzle.name, puzzle.seconds)))
     return draw_table("What was in the hole?", headings, rows, cell=144, across=2)
-
-
-def _upright(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return picture.transpose(1, 2, 0)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avssl.errors import UserError
 from avssl.media.facts import Media
+from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.inpainting import Discriminator, InpaintingNetwork
 from avssl.samplers.holes import draw_hole, filled_by, filled_from_rim, grown
 from avssl.samplers.keys import Key, generator
@@ -38,12 +38,6 @@ class Inpainting(PictureTask):
 
     def __init__(self, options: InpaintingOptions) -> None:
         super().__init__(options)
-        room = options.side * (1 - options.hole_share) / 2 - options.overlap
-        if not 0 < options.hole_share < 1 or options.overlap < 0 or room < 1:
-            raise UserError(
-                f"--hole-share ({options.hole_share}) and --overlap ({options.overlap}) must leave some picture of "
-                f"{options.side} px around the hole"
-            )
         self._cropping = cropping(options.side, options, options.flip)
         self._mean = (127.5, 127.5, 127.5)
         self._variance = 1.0
@@ -52,6 +46,7 @@ class Inpainting(PictureTask):
         """Mean colour of the training pictures, and how far the holes' pixels are from what is fed there."""
         plain = self.held_out()
         count = enough_for_statistics(media)
+        # Epoch -1: of no training puzzle.
         pictures = [plain._picture(media, Key(seed, -1, index)).pixels for index in range(count)]
         self._mean = tuple(float(m) for m in np.mean([p.mean((1, 2)) for p in pictures], axis=0))  # type: ignore[assignment]
         plain = self.held_out()  # a copy made before the mean was known would fill the holes without it
@@ -116,7 +111,7 @@ class Inpainting(PictureTask):
         hole, asked = batch["hole"].float(), batch["asked"].float()
         squared = (predicted - truth).square().mean(1, keepdim=True)
         weight = hole + (asked - hole) * self.options.overlap_weight
-        loss = (squared * weight).sum() / weight.sum() / self._variance
+        loss = mean_of_whole_batch((squared * weight).sum(), weight.sum()) / self._variance
         each = (squared * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
         measures = {"psnr": (-10 * each.detach().clamp(min=1e-10).log10()).mean()}
         if network.discriminator is not None:
@@ -128,6 +123,7 @@ class Inpainting(PictureTask):
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
         predicted = network(batch["filled"], batch["hole"]).clamp(0, 1)
+        # What is known of the picture is not predicted: only the hole is.
         pasted = torch.where(batch["hole"].bool(), predicted, batch["filled"].float() / 255)
         return Answers(pasted, batch["frames"].float() / 255)
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.networks.patch_photometry import Normalise
+from avssl.errors import UserError
+from avssl.networks.config import Normalise
 from avssl.options import option
-from avssl.tasks.images import EncoderOptions
+from avssl.samplers.patches import TileRule
+from avssl.samplers.permutations import check_count
+from avssl.tasks.common_options import EncoderOptions, check_crops
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,29 @@ class JigsawOptions(EncoderOptions):
         0.0, "share of features and hidden units dropped in training; published: 0.5", low=0, high=0.99
     )
     smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UserError: names them.
+        """
+        if not 2 <= self.tiles <= 3:
+            raise UserError(
+                f"--tiles ({self.tiles}) must be 2 or 3: the permutations of 4 × 4 tiles are too many to list"
+            )
+        check_count(self.permutations, self.tiles**2)
+        if self.channel_jitter < 0 or self.rule().room < 0:
+            raise UserError(
+                f"--tile ({self.tile}) and --channel-jitter ({self.channel_jitter}, at least 0) must not be more "
+                f"than --cell ({self.cell}) together, or channels could not be moved in all cells alike"
+            )
+        check_crops(self)
+        self.vision_config(self.tile).check()
+
+    def rule(self) -> TileRule:
+        """How pictures are cut."""
+        return TileRule(self.tiles, self.cell, self.tile, self.channel_jitter, self.centred)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from avssl.errors import UserError
 from avssl.media.facts import Media
-from avssl.networks.patch_photometry import Normalise
+from avssl.networks.config import Normalise
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.patches import TileRule, cut_tiles
-from avssl.samplers.permutations import check_count, permutation_set
+from avssl.samplers.patches import cut_tiles
+from avssl.samplers.permutations import permutation_set
 from avssl.samplers.stills import draw_still
 from avssl.tasks.base import Answers
+from avssl.tasks.common_options import Colours
 from avssl.tasks.images import cropping
 from avssl.tasks.jigsaw.puzzle import JigsawOptions, JigsawPuzzle
 from avssl.tasks.jigsaw.sheet import draw_sheet
-from avssl.tasks.patches import Colours, PatchTask, draw_colours
+from avssl.tasks.patches import PatchTask, draw_colours
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -42,16 +42,6 @@ class Jigsaw(PatchTask):
         self._cropping = cropping(options.tiles * options.cell, options, options.flip)
         self._set: NDArray[np.int64] | None = None
         self.classes = options.permutations  # type: ignore[misc]  # other tasks know it before they have options
-        if not 2 <= options.tiles <= 3:
-            raise UserError(
-                f"--tiles ({options.tiles}) must be 2 or 3: the permutations of 4 × 4 tiles are too many to list"
-            )
-        check_count(options.permutations, options.tiles**2)
-        if options.channel_jitter < 0 or self.rule().room < 0:
-            raise UserError(
-                f"--tile ({options.tile}) and --channel-jitter ({options.channel_jitter}, at least 0) must not be more "
-                f"than --cell ({options.cell}) together, or channels could not be moved in all cells alike"
-            )
 
     @property
     def input_side(self) -> int:
@@ -81,11 +71,6 @@ class Jigsaw(PatchTask):
             return self._set
         return permutation_set(self.options.permutations, self.options.tiles**2, self.options.set_seed)
 
-    def rule(self) -> TileRule:
-        """How pictures are cut."""
-        options = self.options
-        return TileRule(options.tiles, options.cell, options.tile, options.channel_jitter, options.centred)
-
     def draw(self, media: Media, key: Key) -> JigsawPuzzle:
         options = self.options
         still = draw_still(media, key)
@@ -94,8 +79,9 @@ class Jigsaw(PatchTask):
         colour = self._colour(rng)
         # Each channel's contrast, removed of each on its own, would bring green back into a projection of moved ones.
         moved = 0 if colour == "project" else options.channel_jitter
-        patches, corners = cut_tiles(rng, square, replace(self.rule(), channel_jitter=moved))
+        patches, corners = cut_tiles(rng, square, replace(self.options.rule(), channel_jitter=moved))
         colours = draw_colours(rng, len(patches), colour)
+        # Held out each picture counts once.
         count = min(options.puzzles, options.permutations) if self.training else 1
         labels = rng.choice(options.permutations, size=count, replace=False)
         chosen = self.permutations[labels]

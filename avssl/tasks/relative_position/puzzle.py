@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.errors import UserError
 from avssl.options import option
-from avssl.tasks.images import EncoderOptions
-from avssl.tasks.patches import Colours
+from avssl.tasks.common_options import Colours, EncoderOptions
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,20 @@ class RelativePositionOptions(EncoderOptions):
         False, "scale and shift in the batch normalisation of the fully connected layers; published: no"
     )
     smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UserError: names them.
+        """
+        if self.grid < 2:
+            raise UserError(f"--grid ({self.grid}) must be at least 2, or no patch has a neighbour")
+        if not 0 < self.pixels_low <= self.pixels_high:
+            raise UserError(
+                f"--pixels-low ({self.pixels_low}) must lie between 1 and --pixels-high ({self.pixels_high})"
+            )
+        self.vision_config(self.patch).check()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from avssl.errors import UserError
 from avssl.media.facts import Media
-from avssl.networks.patch_photometry import Normalise
+from avssl.networks.config import Normalise
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.patches import (
     NEIGHBOURS,
@@ -46,15 +45,6 @@ class RelativePosition(PatchTask):
     classes: ClassVar[int | None] = len(NEIGHBOURS)
 
     options: RelativePositionOptions
-
-    def __init__(self, options: RelativePositionOptions) -> None:
-        super().__init__(options)
-        if options.grid < 2:
-            raise UserError(f"--grid ({options.grid}) must be at least 2, or no patch has a neighbour")
-        if not 0 < options.pixels_low <= options.pixels_high:
-            raise UserError(
-                f"--pixels-low ({options.pixels_low}) must lie between 1 and --pixels-high ({options.pixels_high})"
-            )
 
     @property
     def input_side(self) -> int:
@@ -100,6 +90,7 @@ class RelativePosition(PatchTask):
         if not self.training:
             grid = lay_grid(rng, height, width, rule)
             pairs = neighbour_pairs(grid.rows, grid.columns)
+            # The class first: pairs of one class may be more than of another, and classes are to be even.
             label = int(rng.integers(len(NEIGHBOURS)))
             of_class = pairs[pairs[:, 2] == label]
             first, second, _ = of_class[rng.integers(len(of_class))]

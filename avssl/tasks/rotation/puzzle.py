@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.options import option
-from avssl.tasks.images import EncoderOptions
+from avssl.tasks.common_options import EncoderOptions, check_crops
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ class RotationOptions(EncoderOptions):
     )
     pool: int = option(1, "average the encoder's map to this many places a side before the classes", low=1)
     smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UserError: names them.
+        """
+        check_crops(self)
+        self.vision_config(self.side).check()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from avssl.media.facts import Media
 from avssl.networks.puzzles import PictureNetwork
@@ -66,10 +66,6 @@ class Rotation(ClassTask):
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         return PictureNetwork(vision_of(encoders), QUARTERS, self.options.hidden, self.options.pool)
-
-    def logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        scores: Tensor = network(batch["frames"])
-        return scores
 
     def sheet(self, puzzles: Sequence[RotationPuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, answers)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.errors import UserError
 from avssl.options import option
 from avssl.samplers.triplets import Ends
-from avssl.tasks.images import MapEncoderOptions
+from avssl.tasks.common_options import MapEncoderOptions, check_crops
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,19 @@ class ShuffleLearnOptions(MapEncoderOptions):
     )
     differences: bool = option(True, "differences of each two frames' features beside the features; published: no")
     dropout: float = option(0.0, "dropout of the fully connected layers; published: 0.5", low=0, high=0.99)
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UserError: names them.
+        """
+        for low, high in (("gap_min", "tau_max"), ("tau_min", "reach")):
+            if not 0 < getattr(self, low) <= getattr(self, high):
+                names = f"--{low.replace('_', '-')} ({getattr(self, low)}) and --{high.replace('_', '-')}"
+                raise UserError(f"{names} ({getattr(self, high)}) must be more than 0, the first at most the second")
+        check_crops(self)
+        self.vision_config(self.side).check()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.media.motion import measure_motion
+from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Crop, cut
@@ -49,7 +49,6 @@ class ShuffleLearn(PictureTask):
 
     def __init__(self, options: ShuffleLearnOptions) -> None:
         super().__init__(options)
-        _check(options)
         self._cropping = cropping(options.side, options, options.flip)
         self.view: View = "all"
 
@@ -140,10 +139,10 @@ class ShuffleLearn(PictureTask):
             weight = torch.where(label > 0, 0.5 / share, 0.5 / (1 - share))
             each = nn.functional.cross_entropy(logits, label, reduction="none")
             right = (logits.argmax(1) == label).float()
-            measures = {
-                "accuracy": (right * weight).sum() / weight.sum(),
-                "balanced_loss": (each * weight).sum() / weight.sum(),
-            }
+        of_both = {"accuracy": right, "balanced_loss": each}
+        measures = {
+            name: mean_of_whole_batch((value * weight).sum(), weight.sum(), least=0) for name, value in of_both.items()
+        }
         return Losses(loss, measures)
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
@@ -177,6 +176,7 @@ class ShuffleLearn(PictureTask):
         """
         options = self.options
         best: tuple[NDArray[np.float64], list[NDArray[np.uint8]], float] | None = None
+        # Each attempt has draws of its own, so that one more try does not change the others.
         for attempt in range(_TRIES if options.look_alike else 1):
             times = draw_five(media, item, rule, generator(*key, "times", attempt))
             frames = media.frames(item, times.tolist())
@@ -204,10 +204,3 @@ class ShuffleLearn(PictureTask):
         """What the share of right orders adds to the logits: (2,)."""
         share = self.rule().positives
         return torch.tensor([math.log(2 * (1 - share)), math.log(2 * share)], device=logits.device)
-
-
-def _check(options: ShuffleLearnOptions) -> None:
-    for low, high in (("gap_min", "tau_max"), ("tau_min", "reach")):
-        if not 0 < getattr(options, low) <= getattr(options, high):
-            names = f"--{low.replace('_', '-')} ({getattr(options, low)}) and --{high.replace('_', '-')}"
-            raise UserError(f"{names} ({getattr(options, high)}) must be more than 0, the first at most the second")

@@ -12,7 +12,7 @@ from probe_media import SIDE, audio_encoder, vision_encoder, write_pictures, wri
 import avssl
 from avssl.evaluate.data import features
 from avssl.evaluate.data.encoders import random_twin, weights_digest
-from avssl.evaluate.data.features import Taking, grid, inputs, pooled, stage_features, window_starts
+from avssl.evaluate.data.features import FeatureSpec, grid, inputs, pooled, stage_features, window_starts
 from avssl.media.facts import Facts
 
 
@@ -34,7 +34,7 @@ def test_no_map_becomes_larger_than_the_limit_or_than_it_was(size):
     rows, columns = grid(channels, height, width)
     assert 1 <= rows <= height
     assert 1 <= columns <= width
-    assert channels * rows * columns <= max(features.NUMBERS, channels)
+    assert channels * rows * columns <= max(features.MOST_FEATURES, channels)
 
 
 def test_pooling_keeps_the_largest_of_each_cell():
@@ -69,7 +69,7 @@ def test_other_weights_data_or_choices_have_features_of_their_own(pictures, tmp_
         stage_features(encoder, pictures, cache=tmp_path).folder,
         stage_features(vision_encoder(1), pictures, cache=tmp_path).folder,
         stage_features(encoder, pictures.subset(range(3)), cache=tmp_path).folder,
-        stage_features(encoder, pictures, Taking(pool="average"), cache=tmp_path).folder,
+        stage_features(encoder, pictures, FeatureSpec(pool="average"), cache=tmp_path).folder,
     }
     assert len(folders) == 4
 
@@ -108,7 +108,7 @@ def test_a_sound_has_windows_from_its_start_to_its_end(tmp_path):
     media = avssl.open(write_sounds(tmp_path / "sounds", each=1), workers=0)
     starts = window_starts(media.facts(0), 0.5, 3)
     assert starts == pytest.approx([0.0, 0.5, 1.0], abs=0.01)
-    found = stage_features(audio_encoder(), media, Taking(3), cache=tmp_path / "cache")
+    found = stage_features(audio_encoder(), media, FeatureSpec(3), cache=tmp_path / "cache")
     assert found.stage("conv1").shape[:2] == (2, 3)
 
 

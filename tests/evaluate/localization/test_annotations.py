@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from avssl.errors import UserError
-from avssl.evaluate.localization.annotations import clip_name, read_annotations, read_names, source_of
+from avssl.evaluate.localization.annotations import clip_name, read_annotations, read_entries, source_of
 from avssl.evaluate.localization.leaks import compare, names_of
 
 XML = """<annotation><file>1</file>{boxes}</annotation>"""
@@ -100,7 +100,7 @@ def test_vggss_has_its_videos_and_its_doubtful_negatives(shared_data: Path) -> N
 @pytest.mark.realdata
 def test_every_list_is_read(shared_data: Path) -> None:
     folder = shared_data / "annotations"
-    counts = {path.name: len(read_names(path)) for path in folder.rglob("*") if path.suffix in (".csv", ".txt")}
+    counts = {path.name: len(read_entries(path)) for path in folder.rglob("*") if path.suffix in (".csv", ".txt")}
     assert len(counts) == 19
     assert counts["vggss_heard_test.csv"] == 2564
     assert counts["flickr_test_249.csv"] == 249

@@ -188,9 +188,6 @@ def test_confidence_is_the_mean_of_the_largest_quarter_rounded_up(cells: int) ->
 def test_small_figures_by_hand() -> None:
     assert metrics.harmonic_mean(0.5, 1.0) == pytest.approx(2 / 3)
     assert metrics.harmonic_mean(0.0, 0.0) == metrics.harmonic_mean(0.0, 1.0) == 0.0
-    a, b, none = mask(2, 2), mask(2, 3, top=1), np.zeros((4, 4), bool)
-    assert metrics.mask_overlap(a, b) == pytest.approx(2 / 8)
-    assert (metrics.mask_overlap(none, none), metrics.mask_overlap(none, a)) == (1.0, 0.0)
     assert metrics.area(np.array([[0.0, 0.5], [1.0, -1.0]])) == 2
     assert metrics.is_constant(np.full((2, 2), -3.0)) and not metrics.is_constant(GRID)
     assert metrics.union([mask(1, 2), mask(2, 1)], 4).sum() == 3

@@ -25,7 +25,7 @@ from avssl.evaluate.core.statistics import (
 from avssl.evaluate.data.labelled import Division, Labelled, hold_out, source_folds
 from avssl.evaluate.localization.scoring import mean_interval
 from avssl.evaluate.neighbors.protocol import Attribute, mean_distances, nearest
-from avssl.evaluate.probes.probing import Learning
+from avssl.evaluate.probes.probing import TrainingSet
 from avssl.evaluate.transfer.keypoints import rows as keypoint_rows
 
 SOURCES, COPIES = 40, 5
@@ -158,7 +158,7 @@ def test_what_parameters_are_chosen_on_holds_no_source_that_was_fitted_on(seed):
     items = np.sort(rng.choice(90, 70, replace=False))
     parts = [hold_out(items, targets, sources, seed=seed), *source_folds(items, targets, sources, 4, seed)]
     data = Labelled((), targets, ("a", "b", "c"), True, sources, (Division("test", items, items),))
-    halves = Learning(rng.normal(size=(70, 1, 2)).astype(np.float32), data, items, seed).halves()
+    halves = TrainingSet(rng.normal(size=(70, 1, 2)).astype(np.float32), data, items, seed).halves()
     parts.append((halves[0].items, halves[1].items))
     for rest, held in parts:
         assert len(rest) and len(held)

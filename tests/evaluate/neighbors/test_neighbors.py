@@ -11,7 +11,7 @@ from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context
 from avssl.evaluate.core.statistics import influence_interval
 from avssl.evaluate.neighbors.picture import choose_queries
-from avssl.evaluate.neighbors.protocol import Attribute, Found, mean_distances, nearest, precision_rows, shared_rows
+from avssl.evaluate.neighbors.protocol import Attribute, Neighbors, mean_distances, nearest, precision_rows, shared_rows
 from avssl.evaluate.neighbors.query_items import QueryItem, QueryItems, find_query_items
 from avssl.evaluate.neighbors.synthetic import known_items
 from avssl.evaluate.probes.knn import vectors
@@ -49,7 +49,7 @@ def test_more_neighbours_than_other_sources_have_are_refused():
 
 
 def test_precision_and_its_chance_by_hand():
-    found = {"trained": Found(np.array([[1, 2], [0, 3], [3, 0], [2, 1]]), np.zeros((4, 2), np.float32))}
+    found = {"trained": Neighbors(np.array([[1, 2], [0, 3], [3, 0], [2, 1]]), np.zeros((4, 2), np.float32))}
     rows = _by_name(precision_rows(found, list("xxyy"), list("abcd"), CONTEXT, {"trained": "stage conv2"}))
     row = rows["trained", "precision@2"]
     assert row.value == 0.5
@@ -64,7 +64,7 @@ def test_what_is_shared_by_hand():
     line, kind = Attribute("line", values), Attribute("kind", values > 1, category=True)
     assert mean_distances(line, list("abcd")) == pytest.approx([7 / 3, 5 / 3, 5 / 3, 3])
     assert mean_distances(line, list("aacd"))[:2] == pytest.approx([3, 2])
-    found = {"trained": Found(np.array([[1], [0], [1], [2]]), np.zeros((4, 1), np.float32))}
+    found = {"trained": Neighbors(np.array([[1], [0], [1], [2]]), np.zeros((4, 1), np.float32))}
     rows = _by_name(shared_rows(found, [line, kind], list("abcd"), CONTEXT))
     assert rows["trained/line", "shared"].value == pytest.approx(1 - (1 + 1 + 1 + 2) / (26 / 3))
     # Equal in three of four; of random pairs in one of three: (3/4 − 1/3) / (1 − 1/3).
@@ -76,8 +76,8 @@ def test_a_gain_is_trained_minus_random_in_every_figure():
     values = np.array([[0.0], [1.0], [2.0], [4.0]])
     nothing = np.zeros((4, 1), np.float32)
     found = {
-        "trained": Found(np.array([[1], [0], [1], [2]]), nothing),
-        "random": Found(np.array([[3], [2], [0], [0]]), nothing),
+        "trained": Neighbors(np.array([[1], [0], [1], [2]]), nothing),
+        "random": Neighbors(np.array([[3], [2], [0], [0]]), nothing),
     }
     rows = _by_name(shared_rows(found, [Attribute("line", values)], list("abcd"), CONTEXT))
     ours, theirs = (rows[f"{name}/line", "shared"].value for name in ("trained", "random"))

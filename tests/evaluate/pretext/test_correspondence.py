@@ -11,7 +11,8 @@ from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.pretext.controls import untrained, verdict
 from avssl.evaluate.pretext.correspondence import PairTruth, evaluate
 from avssl.evaluate.pretext.predictions import HeldOut
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
+from avssl.tasks.av_correspondence.task import AVCorrespondence
 from avssl.world import generate
 
 BELL, DRUM, BOTH = frozenset({"bell"}), frozenset({"drum"}), frozenset({"bell", "drum"})

@@ -13,14 +13,15 @@ from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.evaluate.pretext import cues, shortcuts
 from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, distinct, held_out_keys, predict
 from avssl.samplers.keys import Key
-from avssl.tasks.av_correspondence import CorrespondenceOptions
 from avssl.tasks.av_correspondence import task as av_correspondence
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
 from avssl.tasks.base import Answers
-from avssl.tasks.colorization import ColorizationOptions
 from avssl.tasks.colorization import task as colorization
-from avssl.tasks.inpainting import InpaintingOptions
+from avssl.tasks.colorization.puzzle import ColorizationOptions
 from avssl.tasks.inpainting import task as inpainting
-from avssl.tasks.rotation import Rotation, RotationOptions
+from avssl.tasks.inpainting.puzzle import InpaintingOptions
+from avssl.tasks.rotation.puzzle import RotationOptions
+from avssl.tasks.rotation.task import Rotation
 from avssl.trainer.distributed import World
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import batch_keys

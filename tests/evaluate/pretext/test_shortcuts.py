@@ -15,11 +15,16 @@ from toy_media import FPS, RATE, SIDE, ToyVideos
 
 from avssl.evaluate.pretext import cues
 from avssl.evaluate.pretext.shortcuts import probe
-from avssl.tasks.av_correspondence import AVCorrespondence, CorrespondenceOptions
-from avssl.tasks.jigsaw import Jigsaw, JigsawOptions
-from avssl.tasks.relative_position import RelativePosition, RelativePositionOptions
-from avssl.tasks.rotation import Rotation, RotationOptions
-from avssl.tasks.shuffle_learn import ShuffleLearn, ShuffleLearnOptions
+from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
+from avssl.tasks.av_correspondence.task import AVCorrespondence
+from avssl.tasks.jigsaw.puzzle import JigsawOptions
+from avssl.tasks.jigsaw.task import Jigsaw
+from avssl.tasks.relative_position.puzzle import RelativePositionOptions
+from avssl.tasks.relative_position.task import RelativePosition
+from avssl.tasks.rotation.puzzle import RotationOptions
+from avssl.tasks.rotation.task import Rotation
+from avssl.tasks.shuffle_learn.puzzle import ShuffleLearnOptions
+from avssl.tasks.shuffle_learn.task import ShuffleLearn
 
 
 def rotation(**options):

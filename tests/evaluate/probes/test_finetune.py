@@ -13,11 +13,11 @@ from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.encoders import random_twin, weights_digest
 from avssl.evaluate.data.labelled import labelled
 from avssl.evaluate.data.split_files import column_of
-from avssl.evaluate.probes.finetune import FineTune, fine_tune_rows, fit, predict
+from avssl.evaluate.probes.finetune import FineTuneChoices, fine_tune_rows, fit, predict
 from avssl.evaluate.probes.finetune_inputs import Pictures, Sounds
 from avssl.samplers.keys import generator
 
-SMALL = FineTune(steps=40, batch_size=16, rates=(1e-2,))
+SMALL = FineTuneChoices(steps=40, batch_size=16, rates=(1e-2,))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_a_network_learns_the_labels_and_its_start_stays_as_it_was(pictures):
 
 
 def test_the_same_seed_gives_the_same_network_whatever_was_drawn_before(pictures):
-    start, few = vision_encoder(), FineTune(steps=3, batch_size=8)
+    start, few = vision_encoder(), FineTuneChoices(steps=3, batch_size=8)
     shown = Pictures(pictures, start, 1, 0.6, True)
     items = pictures.divisions[0].train
     first = fit(start, pictures, items, shown, few, 1e-2, seed=0)
@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_network_whatever_was_drawn_before(pictures
 
 def test_rows_over_the_number_of_labels_and_seeds(pictures, tmp_path):
     start = vision_encoder()
-    choices = FineTune(steps=4, batch_size=8, labels=(2, 0), seeds=2)
+    choices = FineTuneChoices(steps=4, batch_size=8, labels=(2, 0), seeds=2)
     shown = Pictures(pictures, start, 1, 0.6, True)
     starts = {"trained": start, "random": random_twin(start, 0)}
     rows = fine_tune_rows(starts, pictures, shown, choices, Context("test", draws=50))
@@ -78,7 +78,7 @@ def test_a_class_with_too_few_items_is_named(pictures):
             {"trained": start},
             pictures,
             Pictures(pictures, start, 1, 0.6, True),
-            FineTune(labels=(50,)),
+            FineTuneChoices(labels=(50,)),
             Context("test"),
         )
 
@@ -91,7 +91,7 @@ def test_an_unknown_stage_names_those_there_are(pictures):
             pictures,
             pictures.divisions[0].train,
             Pictures(pictures, start, 1, 0.6, True),
-            FineTune(stage="conv7"),
+            FineTuneChoices(stage="conv7"),
             1e-2,
             0,
         )
@@ -115,7 +115,7 @@ def test_sounds_are_learned_in_folds(tmp_path):
     media = avssl.open(table, workers=0)
     data = labelled(media, folds=column_of(table, media, "fold"))
     start = audio_encoder()
-    choices = FineTune(steps=15, batch_size=4, rates=(1e-2,))
+    choices = FineTuneChoices(steps=15, batch_size=4, rates=(1e-2,))
     rows = fine_tune_rows({"trained": start}, data, Sounds(data, start, 2), choices, Context("test", draws=50))
     assert rows[0].n == 8
     assert rows[0].value == 1.0

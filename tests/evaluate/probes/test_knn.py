@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from avssl.evaluate.data.labelled import Division, Labelled
 from avssl.evaluate.probes.knn import KNN, TEMPERATURE, vectors, votes
-from avssl.evaluate.probes.probing import Learning
+from avssl.evaluate.probes.probing import TrainingSet
 
 
 def _unit(rng, count, numbers=12):
@@ -67,12 +67,12 @@ def test_a_query_is_never_evaluated_by_items_of_its_own_source():
     known, asked = np.arange(0, 120, 2), np.arange(1, 120, 2)
     sources = tuple(f"video{k // 2}" for k in range(120))
     data = Labelled((), np.eye(2, dtype=np.int8)[labels], ("a", "b"), True, sources, (Division("test", known, asked),))
-    learning = Learning(features[known].astype(np.float32), data, known)
+    training = TrainingSet(features[known].astype(np.float32), data, known)
 
-    def right(learning):
-        predicted = KNN(neighbours=(1,))(learning, features[asked].astype(np.float32), asked)
+    def right(training):
+        predicted = KNN(neighbours=(1,))(training, features[asked].astype(np.float32), asked)
         return float((predicted.scores.argmax(1) == labels[asked]).mean())
 
-    assert right(learning) < 0.75
+    assert right(training) < 0.75
     apart = replace(data, sources=tuple(map(str, range(120))))
-    assert right(replace(learning, data=apart)) == 1.0, "the same clips as if each were a source of its own"
+    assert right(replace(training, data=apart)) == 1.0, "the same clips as if each were a source of its own"

@@ -16,7 +16,7 @@ from avssl.evaluate.core.result_charts import draw_depth
 from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.labelled import Division, Labelled
 from avssl.evaluate.probes.linear import Linear, Scale, fit_logistic
-from avssl.evaluate.probes.low_shot import LowShot, low_shot
+from avssl.evaluate.probes.low_shot import LowShotChoices, low_shot
 from avssl.evaluate.probes.probing import Encoded, probe_all
 from avssl.evaluate.probes.svm import PUBLISHED_COSTS, SVM, decide, in_span
 
@@ -127,7 +127,7 @@ def test_the_published_costs_are_twenty_six():
 @pytest.mark.parametrize("single", [True, False])
 def test_more_labels_teach_more_and_samples_are_shared(single):
     data = _data(single=single)
-    choices = LowShot((1, 8, 32, 1000), samples=3)
+    choices = LowShotChoices((1, 8, 32, 1000), samples=3)
     rows = low_shot(_encoded(data), data, choices, Context("test"), stages=("conv1",))
     metric = "accuracy" if single else "map-envelope"
     values = {(row.name, row.metric): row for row in rows}

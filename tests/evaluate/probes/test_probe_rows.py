@@ -9,7 +9,7 @@ from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.labelled import Division, Labelled
 from avssl.evaluate.probes.knn import KNN
 from avssl.evaluate.probes.linear import Linear
-from avssl.evaluate.probes.low_shot import LowShot, low_shot
+from avssl.evaluate.probes.low_shot import LowShotChoices, low_shot
 from avssl.evaluate.probes.probing import Encoded, probe_all
 from avssl.evaluate.probes.svm import SVM
 
@@ -57,7 +57,8 @@ def test_of_noise_nothing_is_above_the_commonest_class(cats_and_dogs, probe):
 
 def test_five_samples_of_few_labels_have_an_interval_and_their_range_is_in_words(cats_and_dogs):
     rows = {
-        (row.name, row.metric): row for row in low_shot(encoded(), cats_and_dogs, LowShot(shots=(2, 4)), Context("t"))
+        (row.name, row.metric): row
+        for row in low_shot(encoded(), cats_and_dogs, LowShotChoices(shots=(2, 4)), Context("t"))
     }
     for metric, chance in (("accuracy-4-a-class", 0.9), ("balanced-accuracy-4-a-class", 0.5)):
         row = rows["trained", metric]

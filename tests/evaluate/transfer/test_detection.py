@@ -13,11 +13,19 @@ from avssl.evaluate.data.encoders import weights_digest
 from avssl.evaluate.transfer.detection.box_precision import Detections
 from avssl.evaluate.transfer.detection.box_sets import open_boxes
 from avssl.evaluate.transfer.detection.picture import draw_detections
-from avssl.evaluate.transfer.detection.protocol import Detect, Found, blind_boxes, detect, fit, predict
+from avssl.evaluate.transfer.detection.protocol import (
+    DetectionChoices,
+    DetectionRuns,
+    blind_boxes,
+    detect,
+    fit,
+    predict,
+)
 from avssl.evaluate.transfer.detection.rows import detection_rows, seen_classes
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.config import VisionConfig
+from avssl.networks.vision import VisionEncoder
 
-SMALL = Detect(steps=110, batch_size=4, rate=4e-3, side=64, anchors=(12, 18, 26), width=32, representation=64)
+SMALL = DetectionChoices(steps=110, batch_size=4, rate=4e-3, side=64, anchors=(12, 18, 26), width=32, representation=64)
 """Enough for shapes of 14 to 28 pixels."""
 
 
@@ -32,7 +40,7 @@ def test_shapes_are_found_and_named_on_a_frozen_encoder(tmp_path):
     before = weights_digest(start)
     network = fit(start, train, SMALL, seed=0)
     assert weights_digest(start) == weights_digest(network.backbone.encoder) == before
-    found = Found({"trained": [predict(network, test.scenes)]}, blind_boxes(train, test), {"trained": ""})
+    found = DetectionRuns({"trained": [predict(network, test.scenes)]}, blind_boxes(train, test), {"trained": ""})
     rows = {(row.name, row.metric): row for row in detection_rows(found, test, [True, True], Context("t", draws=200))}
     assert rows["trained", "ap50"].value > 0.93
     assert rows["trained", "voc07-map"].value > 0.93
@@ -46,7 +54,7 @@ def test_shapes_are_found_and_named_on_a_frozen_encoder(tmp_path):
 
 def test_a_fine_tuned_encoder_learns_too_and_the_same_seed_gives_the_same_detector(tmp_path):
     train, _ = open_boxes(write_coco(tmp_path / "coco"))
-    few = Detect(steps=3, batch_size=2, side=64, anchors=(16,), width=8, representation=8, finetune=True)
+    few = DetectionChoices(steps=3, batch_size=2, side=64, anchors=(16,), width=8, representation=8, finetune=True)
     start = encoder()
     first = fit(start, train, few, seed=1)
     torch.rand(5)
@@ -59,7 +67,7 @@ def test_a_fine_tuned_encoder_learns_too_and_the_same_seed_gives_the_same_detect
 
 def test_rows_have_every_metric_of_every_start_the_gain_and_the_seeds(tmp_path):
     train, test = open_boxes(write_voc(tmp_path / "voc"))
-    few = Detect(steps=1, batch_size=2, side=64, anchors=(16,), width=8, representation=8, seeds=2)
+    few = DetectionChoices(steps=1, batch_size=2, side=64, anchors=(16,), width=8, representation=8, seeds=2)
     found = detect({"trained": encoder(0), "random": encoder(1)}, train, test, few)
     rows = detection_rows(found, test, seen_classes(train), Context("detection", draws=50, listed=4))
     found_rows = {(row.name, row.metric): row for row in rows}
@@ -100,7 +108,9 @@ def test_the_truth_itself_scores_one_and_silence_nothing(tmp_path):
     train, test = open_boxes(write_voc(tmp_path / "voc"))
     perfect = [Detections(one.boxes, one.labels, np.ones(len(one.boxes), np.float32)) for one in test.truths]
     nothing = [Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(perfect)
-    found = Found({"perfect": [perfect], "silent": [nothing]}, blind_boxes(train, test), {"perfect": "", "silent": ""})
+    found = DetectionRuns(
+        {"perfect": [perfect], "silent": [nothing]}, blind_boxes(train, test), {"perfect": "", "silent": ""}
+    )
     rows = detection_rows(found, test, [True, True], Context("t", draws=50))
     for row in rows:
         if row.name == "perfect":

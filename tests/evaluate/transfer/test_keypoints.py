@@ -20,7 +20,7 @@ from avssl.evaluate.transfer.keypoints.people_files import open_people
 from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, errors_of, evaluated_people, mean_pose
 from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
 from avssl.evaluate.transfer.keypoints.pose_augmentation import BEYOND, PoseAugmentation, PoseInputs, cut_beyond
-from avssl.evaluate.transfer.keypoints.protocol import Pose, evaluate_keypoints, fit, predict
+from avssl.evaluate.transfer.keypoints.protocol import KeypointChoices, evaluate_keypoints, fit, predict
 from avssl.evaluate.transfer.keypoints.rows import keypoint_rows
 
 PLAIN = PoseAugmentation(turn=10, flip=False)  # a dot's colour says left or right: mirrored it would say the other
@@ -109,7 +109,7 @@ def test_a_small_made_problem_is_learned_to_near_perfection(people):
     evaluated = evaluated_people(people, test, choose_unit(people))
     start, looks = vision_encoder(), PoseInputs(people, 48, PLAIN)
     before = weights_digest(start)
-    network = fit(start, looks, train, Pose(steps=80, batch_size=16, width=16), 1e-2)
+    network = fit(start, looks, train, KeypointChoices(steps=80, batch_size=16, width=16), 1e-2)
     found = pck(errors_of(predict(network, looks, evaluated.items), evaluated), 0.2)
     blind = pck(errors_of(mean_pose(people, train)[None].repeat(len(evaluated.items), 0), evaluated), 0.2)
     assert found > 0.95
@@ -120,7 +120,7 @@ def test_a_small_made_problem_is_learned_to_near_perfection(people):
 
 def test_the_same_seed_gives_the_same_network_and_fine_tuning_changes_the_encoder(people):
     start, looks, items = vision_encoder(), PoseInputs(people, 32), np.arange(8)
-    few = Pose(steps=2, batch_size=4, width=8, finetune=True)
+    few = KeypointChoices(steps=2, batch_size=4, width=8, finetune=True)
     first = fit(start, looks, items, few, 1e-2)
     torch.rand(3)
     again = fit(start, looks, items, few, 1e-2)
@@ -130,7 +130,7 @@ def test_the_same_seed_gives_the_same_network_and_fine_tuning_changes_the_encode
 
 def test_an_unknown_stage_names_those_there_are(people):
     with pytest.raises(UserError, match="it has: conv1, conv2"):
-        fit(vision_encoder(), PoseInputs(people, 32), np.arange(4), Pose(stages=("conv7",)), 1e-2)
+        fit(vision_encoder(), PoseInputs(people, 32), np.arange(4), KeypointChoices(stages=("conv7",)), 1e-2)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_rows_have_interval_chance_control_and_what_was_dropped(people, tmp_path
     test = np.arange(36, 50)
     evaluated = evaluated_people(some, test, choose_unit(some))
     looks = PoseInputs(some, 32)
-    choices = Pose(steps=2, batch_size=4, width=8, rates=(1e-2, 1e-3))
+    choices = KeypointChoices(steps=2, batch_size=4, width=8, rates=(1e-2, 1e-3))
     outcome = evaluate_keypoints(
         vision_encoder(),
         looks,

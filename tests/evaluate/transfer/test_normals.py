@@ -16,7 +16,7 @@ from avssl.evaluate.transfer.normals import protocol
 from avssl.evaluate.transfer.normals.angles import angles
 from avssl.evaluate.transfer.normals.picture import draw_normals
 from avssl.evaluate.transfer.normals.protocol import (
-    Normals,
+    NormalsChoices,
     blind_normals,
     evaluate_normals,
     fit_normals,
@@ -25,9 +25,10 @@ from avssl.evaluate.transfer.normals.protocol import (
 )
 from avssl.evaluate.transfer.normals.rows import normal_rows
 from avssl.evaluate.transfer.normals.sets import open_normals
-from avssl.networks.vision import VisionConfig, VisionEncoder
+from avssl.networks.config import VisionConfig
+from avssl.networks.vision import VisionEncoder
 
-SMALL = Normals(steps=250, batch_size=4, rate=2e-2, side=48, width=16, flip=False)
+SMALL = NormalsChoices(steps=250, batch_size=4, rate=2e-2, side=48, width=16, flip=False)
 """Not mirrored: the lamps are not."""
 
 
@@ -65,7 +66,7 @@ def test_normals_of_shaded_surfaces_are_learned_on_a_frozen_encoder(surfaces, tm
 @pytest.mark.parametrize("name", ["small", "l3", "alexnet", "resnet18"])
 def test_an_encoder_of_any_kind_predicts_unit_vectors_at_the_size_of_the_truth(surfaces, name):
     train, _ = surfaces
-    few = Normals(steps=1, batch_size=1, side=96 if name.startswith("alexnet") else 48, width=8)
+    few = NormalsChoices(steps=1, batch_size=1, side=96 if name.startswith("alexnet") else 48, width=8)
     predicted = predict_normals(fit_normals(encoder(name=name), train, few, 0), train[0], few.side)
     assert predicted.shape == train[0].normals.shape
     np.testing.assert_allclose(np.linalg.norm(predicted, axis=0), 1, atol=1e-5)
@@ -73,7 +74,7 @@ def test_an_encoder_of_any_kind_predicts_unit_vectors_at_the_size_of_the_truth(s
 
 def test_the_same_seed_gives_the_same_decoder_and_a_fine_tuned_encoder_learns(surfaces):
     train, _ = surfaces
-    few = Normals(steps=3, batch_size=2, side=48, width=8, finetune=True)
+    few = NormalsChoices(steps=3, batch_size=2, side=48, width=8, finetune=True)
     start = encoder()
     first = fit_normals(start, train, few, 1)
     torch.rand(5)
@@ -86,7 +87,7 @@ def test_the_same_seed_gives_the_same_decoder_and_a_fine_tuned_encoder_learns(su
 
 def test_rows_have_the_gain_of_each_metric_and_the_range_of_seeds(surfaces):
     train, test = surfaces
-    few = Normals(steps=1, batch_size=2, side=48, width=8, seeds=2)
+    few = NormalsChoices(steps=1, batch_size=2, side=48, width=8, seeds=2)
     evaluated = evaluate_normals({"trained": encoder(0), "random": encoder(1)}, train, test, few)
     rows = {(row.name, row.metric): row for row in normal_rows(evaluated, test, Context("t", draws=50))}
     for metric in ("angle-mean", "angle-median", "angle-rmse", "within-11.25", "within-22.5", "within-30"):

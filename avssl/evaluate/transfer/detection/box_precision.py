@@ -124,9 +124,7 @@ def voc_outcomes(
     return outcomes
 
 
-def voc_matched(
-    detections: Sequence[Detections], truths: Sequence[Truth], classes: int, bar: float = 0.5
-) -> list[Matched]:
+def voc_matched(detections: Sequence[Detections], truths: Sequence[Truth], classes: int) -> list[Matched]:
     """Of each class, matched as :func:`voc_outcomes`. Continuous boxes become VOC's, which count pixels from 1."""
     found: list[Matched] = []
     for k in range(classes):
@@ -136,7 +134,7 @@ def voc_matched(
             corner = np.array([1, 1, 0, 0], np.float64)
             own = one.scores[mine].astype(np.float64)
             outcomes.append(
-                voc_outcomes(one.boxes[mine] + corner, own, true.boxes[theirs] + corner, true.ignored[theirs], bar)
+                voc_outcomes(one.boxes[mine] + corner, own, true.boxes[theirs] + corner, true.ignored[theirs])
             )
             scores.append(own)
             pictures.append(np.full(len(own), number))
@@ -234,7 +232,11 @@ def coco_evaluation(detections: Sequence[Detections], truths: Sequence[Truth], c
     pictures = [{"id": number} for number in range(1, len(detections) + 1)]
     categories = [{"id": k, "name": str(k)} for k in range(classes)]
     objects = [one for number, true in enumerate(truths, 1) for one in _as_coco(number, true)]
-    results = [one for number, own in enumerate(detections, 1) for one in _as_results(number, own)]
+    results = [
+        _annotation(number, box, label) | {"score": score}
+        for number, own in enumerate(detections, 1)
+        for box, label, score in zip(own.boxes.tolist(), own.labels.tolist(), own.scores.tolist(), strict=True)
+    ]
     for number, one in enumerate(objects, 1):
         one["id"] = number  # 0 would read as "not matched"
     for number, one in enumerate(results, 1):
@@ -259,29 +261,17 @@ _ALL_SIZES = 1e10  # pycocotools' upper end of "all"
 def _as_coco(number: int, true: Truth) -> list[dict[str, Any]]:
     """An ignored object that is no crowd is given an area outside of all: the one way that COCOeval leaves open."""
     found = []
-    for (x0, y0, x1, y1), label, ignored, crowd in zip(
-        true.boxes.tolist(), true.labels.tolist(), true.ignored, true.crowd, strict=True
-    ):
-        area = 2 * _ALL_SIZES if ignored and not crowd else (x1 - x0) * (y1 - y0)
-        box = [x0, y0, x1 - x0, y1 - y0]
-        found.append(
-            {"image_id": number, "category_id": label, "bbox": box, "area": area, "iscrowd": int(crowd)},
-        )
+    rows = zip(true.boxes.tolist(), true.labels.tolist(), true.ignored, true.crowd, strict=True)
+    for box, label, ignored, crowd in rows:
+        one = _annotation(number, box, label) | {"iscrowd": int(crowd)}
+        found.append(one | ({"area": 2 * _ALL_SIZES} if ignored and not crowd else {}))
     return found
 
 
-def _as_results(number: int, own: Detections) -> list[dict[str, Any]]:
-    rows = zip(own.boxes.tolist(), own.labels.tolist(), own.scores.tolist(), strict=True)
-    return [
-        {
-            "image_id": number,
-            "category_id": label,
-            "bbox": [x0, y0, x1 - x0, y1 - y0],
-            "area": (x1 - x0) * (y1 - y0),
-            "score": score,
-        }
-        for (x0, y0, x1, y1), label, score in rows
-    ]
+def _annotation(number: int, box: Sequence[float], label: int) -> dict[str, Any]:
+    x0, y0, x1, y1 = box
+    area = (x1 - x0) * (y1 - y0)
+    return {"image_id": number, "category_id": label, "bbox": [x0, y0, x1 - x0, y1 - y0], "area": area}
 
 
 def _areas(matched: Matched, weights: ArrayLike | None, area: Callable[[Counts, Counts, Counts], Floats]) -> Floats:

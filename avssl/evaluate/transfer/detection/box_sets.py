@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -22,7 +22,7 @@ TRAIN, TEST = ("trainval", "train"), ("test", "val")
 
 @dataclass(frozen=True)
 class BoxPicture:
-    """A picture and what is in it; its labels are numbers in the set's ``classes``."""
+    """A picture and what is in it; its labels are indices into the set's ``classes``."""
 
     picture: Path
     width: int
@@ -66,7 +66,7 @@ def open_boxes(data: str | Path, test: str | Path | None = None) -> tuple[BoxSet
     if test is None and Path(data).is_file():
         raise UserError(f"{data} is one part only; give held-out data with --test")
     parts = [_read(Path(data), TRAIN), _read(Path(test or data), TEST if test is None else (*TEST, *TRAIN))]
-    classes = tuple(sorted({name for part in parts for scene in part.scenes for name in scene.names}))
+    classes = tuple(sorted({one.name for part in parts for scene in part.scenes for one in scene.objects}))
     if not classes:
         raise UserError(f"{data} holds no box that can be used")
     train, evaluated = (_numbered(part, classes) for part in parts)
@@ -76,6 +76,15 @@ def open_boxes(data: str | Path, test: str | Path | None = None) -> tuple[BoxSet
     return train, evaluated
 
 
+class _Object(NamedTuple):
+    """What an annotation says of one object: its class is a name, and its box may reach beyond the picture."""
+
+    box: tuple[float, float, float, float]
+    name: str
+    ignored: bool
+    crowd: bool
+
+
 @dataclass(frozen=True)
 class _Named:
     """A scene whose classes are still names."""
@@ -83,10 +92,7 @@ class _Named:
     picture: Path
     width: int
     height: int
-    boxes: list[tuple[float, float, float, float]]
-    names: list[str]
-    ignored: list[bool]
-    crowd: list[bool]
+    objects: list[_Object]
 
 
 @dataclass(frozen=True)
@@ -128,13 +134,15 @@ def _unusable(scene: _Named) -> str | None:
 
 def _within(scene: _Named, passed_over: list[str]) -> _Named:
     """The scene with its boxes cut at the picture's border; a box of which nothing is left is dropped."""
-    width, height = scene.width, scene.height
-    boxes = [(max(0.0, x), max(0.0, y), min(width, u), min(height, v)) for x, y, u, v in scene.boxes]
-    kept = [i for i, (x, y, u, v) in enumerate(boxes) if u > x and v > y]
-    if len(kept) < len(boxes):
-        passed_over.append(f"{scene.picture}: {len(boxes) - len(kept)} boxes without area")
-    chosen = [[some[i] for i in kept] for some in (boxes, scene.names, scene.ignored, scene.crowd)]
-    return _Named(scene.picture, width, height, *chosen)  # type: ignore[arg-type]
+    kept: list[_Object] = []
+    for one in scene.objects:
+        left, top = max(0.0, one.box[0]), max(0.0, one.box[1])
+        right, bottom = min(scene.width, one.box[2]), min(scene.height, one.box[3])
+        if right > left and bottom > top:
+            kept.append(one._replace(box=(left, top, right, bottom)))
+    if len(kept) < len(scene.objects):
+        passed_over.append(f"{scene.picture}: {len(scene.objects) - len(kept)} boxes without area")
+    return replace(scene, objects=kept)
 
 
 def _numbered(part: _Part, classes: Sequence[str]) -> BoxSet:
@@ -145,10 +153,10 @@ def _numbered(part: _Part, classes: Sequence[str]) -> BoxSet:
             one.width,
             one.height,
             Truth(
-                np.array(one.boxes, np.float32).reshape(-1, 4),
-                np.array([numbers[name] for name in one.names], np.int64),
-                np.array(one.ignored, bool),
-                np.array(one.crowd, bool),
+                np.array([each.box for each in one.objects], np.float32).reshape(-1, 4),
+                np.array([numbers[each.name] for each in one.objects], np.int64),
+                np.array([each.ignored for each in one.objects], bool),
+                np.array([each.crowd for each in one.objects], bool),
             ),
         )
         for one in part.scenes
@@ -165,18 +173,16 @@ def _voc_scene(folder: Path, picture: Path) -> _Named:
         if not picture.is_file() and (picture.parent / named).is_file():
             picture = picture.parent / named  # a set made by others may hold PNGs
         width, height = (int(float(_text(root, f"size/{side}"))) for side in ("width", "height"))
-        scene = _Named(picture, width, height, [], [], [], [])
+        objects = []
         for one in root.iter("object"):
             left, top, right, bottom = (
                 float(_text(one, f"bndbox/{corner}")) for corner in ("xmin", "ymin", "xmax", "ymax")
             )
-            scene.boxes.append((left - 1, top - 1, right, bottom))
-            scene.names.append(_text(one, "name"))
-            scene.ignored.append((one.findtext("difficult") or "0").strip() not in ("0", ""))
-            scene.crowd.append(False)
+            difficult = (one.findtext("difficult") or "0").strip() not in ("0", "")
+            objects.append(_Object((left - 1, top - 1, right, bottom), _text(one, "name"), difficult, False))
     except ValueError as error:
         raise UserError(f"{file} cannot be read as an annotation of VOC ({error})") from None
-    return scene
+    return _Named(picture, width, height, objects)
 
 
 def _text(node: ElementTree.Element, path: str) -> str:
@@ -205,16 +211,13 @@ def _coco_scenes(file: Path) -> list[_Named]:
         names = {one["id"]: str(one["name"]) for one in value["categories"]}
         folder = _coco_pictures(file, [one["file_name"] for one in value["images"]])
         scenes = {
-            one["id"]: _Named(folder / one["file_name"], int(one["width"]), int(one["height"]), [], [], [], [])
+            one["id"]: _Named(folder / one["file_name"], int(one["width"]), int(one["height"]), [])
             for one in value["images"]
         }
         for one in value["annotations"]:
             x, y, width, height = map(float, one["bbox"])
-            scene, crowd = scenes[one["image_id"]], bool(one.get("iscrowd", 0))
-            scene.boxes.append((x, y, x + width, y + height))
-            scene.names.append(names[one["category_id"]])
-            scene.ignored.append(crowd)
-            scene.crowd.append(crowd)
+            box, crowd = (x, y, x + width, y + height), bool(one.get("iscrowd", 0))
+            scenes[one["image_id"]].objects.append(_Object(box, names[one["category_id"]], crowd, crowd))
     except (ValueError, KeyError, TypeError) as error:
         what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"{file} cannot be read as instances of COCO ({what})") from None

@@ -44,7 +44,8 @@ def draw_detections(
         scene = test.scenes[i]
         counts = [len(scene.truth.boxes), *(int((one[i].scores >= SURE).sum()) for one in detections.values())]
         named = max(counts) <= NAMED
-        pictures, lines = [_with_truth(scene, test.classes, named)], [_counted(scene)]
+        objects = _several(int((~scene.truth.ignored).sum()), "object")
+        pictures, lines = [_with_truth(scene, test.classes, named)], [f"{scene.picture.name}, {objects}"]
         for one in detections.values():
             pictures.append(_with_boxes(scene, one[i], test.classes, named))
             lines.append(_found(scene, one[i]))
@@ -85,10 +86,6 @@ def _drawn(
         pen.rectangle((x0, top, x0 + small.getlength(name) + 4, top + 12), fill=colour)
         pen.text((x0 + 2, top), name, "#ffffff", small)
     return picture
-
-
-def _counted(scene: BoxPicture) -> str:
-    return f"{scene.picture.name}, {_several(int((~scene.truth.ignored).sum()), 'object')}"
 
 
 def _found(scene: BoxPicture, detections: Detections) -> str:

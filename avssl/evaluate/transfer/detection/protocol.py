@@ -17,14 +17,14 @@ from torch import Tensor
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
-from avssl.evaluate.core.progress import Log, OnProgress, no_log
-from avssl.evaluate.transfer.choices import Detect
+from avssl.evaluate.transfer.choices import DetectionChoices
 from avssl.evaluate.transfer.detection.box_precision import Detections, Floats
 from avssl.evaluate.transfer.detection.box_sets import BoxPicture, BoxSet
 from avssl.media.decoding.images import read_image
 from avssl.networks.detector import detector
 from avssl.networks.encoder import ImageEncoder
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, Progress, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 MEASURED = 64
@@ -32,7 +32,7 @@ MEASURED = 64
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectionRuns:
     """Detections of each start in the evaluated pictures, a list for each seed, and those of the blind baseline."""
 
     starts: Mapping[str, Sequence[Sequence[Detections]]]
@@ -44,13 +44,13 @@ def detect(
     starts: Mapping[str, ImageEncoder],
     train: BoxSet,
     test: BoxSet,
-    choices: Detect,
+    choices: DetectionChoices,
     seed: int = 0,
     *,
     device: torch.device | str = "cpu",
     log: Log = no_log,
-    on_progress: OnProgress | None = None,
-) -> Found:
+    on_progress: Progress | None = None,
+) -> DetectionRuns:
     """Train a detector from each start for each seed and ask it about the pictures of ``test``.
 
     Raises:
@@ -67,17 +67,17 @@ def detect(
             how = "fine-tuned" if choices.finetune else "frozen"
             notes[name] = f"{how}, {backbone.stage}, stride {backbone.geometry.stride}"
             log(f"{name}, seed {one}: {sum(len(each.boxes) for each in found[name][-1])} detections")
-    return Found(found, blind_boxes(train, test), notes)
+    return DetectionRuns(found, blind_boxes(train, test), notes)
 
 
 def fit(
     start: ImageEncoder,
     train: BoxSet,
-    choices: Detect,
+    choices: DetectionChoices,
     seed: int,
     *,
     device: torch.device | str = "cpu",
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> Any:
     """A detector trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU).
 
@@ -120,7 +120,7 @@ def predict(network: Any, scenes: Sequence[BoxPicture]) -> list[Detections]:
     for scene in scenes:
         out = network([_picture(scene, device)])[0]
         boxes, labels, scores = (out[name].cpu().numpy() for name in ("boxes", "labels", "scores"))
-        found.append(Detections(boxes, labels.astype(np.int64) - 1, scores))
+        found.append(Detections(boxes, labels.astype(np.int64) - 1, scores))  # 0 is the background
     return found
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.core.rows import Context, ResultRow, gain_rows, rows_of_starts
-from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, resample
+from avssl.evaluate.core.rows import Context, ResultRow, transfer_rows
+from avssl.evaluate.core.statistics import SHARE, resample
 from avssl.evaluate.transfer.detection.box_precision import (
     Detections,
     Floats,
@@ -27,12 +27,12 @@ from avssl.evaluate.transfer.detection.box_precision import (
     voc_precision,
 )
 from avssl.evaluate.transfer.detection.box_sets import BoxSet
-from avssl.evaluate.transfer.detection.protocol import Found
+from avssl.evaluate.transfer.detection.protocol import DetectionRuns
 
 METRICS = ("ap", "ap50", "ap75", "voc07-map", "voc12-map")
 
 
-def detection_rows(found: Found, test: BoxSet, seen: Sequence[bool], context: Context) -> list[ResultRow]:
+def detection_rows(found: DetectionRuns, test: BoxSet, seen: Sequence[bool], context: Context) -> list[ResultRow]:
     """Rows of all metrics, of each start, of the blind boxes and of "gain", the first start minus the second.
 
     With several seeds the value is the mean over seeds, and there is a row START/seedN each.
@@ -41,7 +41,9 @@ def detection_rows(found: Found, test: BoxSet, seen: Sequence[bool], context: Co
         seen: of each class, whether there is one to learn from.
     """
     truths = test.truths
-    weights = _draws(len(truths), context)
+    # How often each picture counts: first once, which gives the figure itself, then as often as each draw has it.
+    drawn = resample(len(truths), context.draws, context.seed)
+    weights = np.concatenate([np.ones((1, len(truths)), np.int64), drawn])
     blind = _figures(found.blind, truths, len(test.classes), weights)
     sizes: dict[str, Any] = {
         "n": int(sum((~truth.ignored).sum() for truth in truths)),
@@ -58,11 +60,8 @@ def detection_rows(found: Found, test: BoxSet, seen: Sequence[bool], context: Co
     }
     chance = {metric: value for metric, (value, _) in blind.items()}
     notes = {name: found.notes[name] + unseen for name in starts}
-    rows = rows_of_starts(context, starts, chance, notes, lambda _: SHARE, **sizes)
-    note = "every class's mean box on every picture, the commonest class the surest"
-    for metric, (value, drawn) in blind.items():
-        rows.append(context.drawn_row("blind", metric, value, drawn, bounds=SHARE, note=note, **sizes))
-    return rows + gain_rows(context, starts, lambda _: DIFFERENCE, **sizes)
+    notes["blind"] = "every class's mean box on every picture, the commonest class the surest"
+    return transfer_rows(context, starts, {"blind": blind}, chance, notes, lambda _: SHARE, **sizes)
 
 
 def seen_classes(train: BoxSet) -> list[bool]:
@@ -93,11 +92,6 @@ def _mean_of_those_there(values: Floats) -> Floats:
     there = ~np.isnan(values)
     sums, counts = np.where(there, values, 0).sum(0), there.sum(0)
     return np.asarray(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
-
-
-def _draws(pictures: int, context: Context) -> NDArray[np.int64]:
-    """How often each picture counts: first once, then as often as each draw has it. (1 + draws, pictures)"""
-    return np.concatenate([np.ones((1, pictures), np.int64), resample(pictures, context.draws, context.seed)])
 
 
 def _there(truths: Sequence[Truth], label: int) -> bool:

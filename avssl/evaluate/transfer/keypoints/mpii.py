@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.evaluate.transfer.keypoints.people import Floats, People, Skeleton, distance, square
+from avssl.evaluate.transfer.keypoints.people import Floats, People, Skeleton, people_of, square
 
 MPII = Skeleton(
     "MPII",
@@ -38,12 +38,12 @@ REACH, DOWN = 1.25, 15
 (microsoft/human-pose-estimation.pytorch, lib/dataset/mpii.py)."""
 
 
-def mpii_records(records: Sequence[Mapping[str, Any]], folder: Path, file: Path) -> People:
+def mpii_records(records: Sequence[Mapping[str, Any]], folder: Callable[[Sequence[str]], Path], file: Path) -> People:
     """People of a list of records: joints (16 × 2), joints_vis, center, scale, image.
 
     Args:
         records: as read from the JSON file.
-        folder: of the pictures.
+        folder: of the pictures, given their names.
         file: the JSON file; ``gt_NAME.mat`` beside it holds the head boxes.
 
     Raises:
@@ -55,29 +55,30 @@ def mpii_records(records: Sequence[Mapping[str, Any]], folder: Path, file: Path)
     centre = np.array([one["center"] for one in records], float).reshape(len(records), 2)
     scale = np.array([one["scale"] for one in records], float)
     names = [str(one["image"]) for one in records]
-    return _people(names, joints, centre, scale, _head_boxes(file, joints), names, folder)
+    boxes = _squares(centre, scale)
+    return people_of(MPII, folder(names), names, joints, boxes, head=_head_boxes(file, joints))
 
 
-def mpii_mat(release: Mapping[str, Any], folder: Callable[[str], Path]) -> People:
+def mpii_mat(release: Mapping[str, Any], folder: Callable[[Sequence[str]], Path]) -> People:
     """People of the training pictures of the published Matlab file that have joints, a scale and a position.
 
     Args:
         release: the struct RELEASE, simplified to dicts and lists.
-        folder: of the pictures, given the name of one.
+        folder: of the pictures, given their names.
     """
     names: list[str] = []
     videos: list[str] = []
     joints: list[Floats] = []
     places: list[tuple[float, float, float, float]] = []
-    for picture, trains in zip(_structs(release["annolist"]), np.atleast_1d(release["img_train"]), strict=True):
+    for picture, trains in zip(structs(release["annolist"]), np.atleast_1d(release["img_train"]), strict=True):
         if not trains:
             continue  # the joints of the test pictures were never published
-        for person in _structs(picture["annorect"]):
+        for person in structs(picture["annorect"]):
             points = person.get("annopoints")
             if not isinstance(points, Mapping) or not _known(person.get("scale")) or not _known(person.get("objpos")):
                 continue
             where = np.full((16, 2), np.nan)
-            for point in _structs(points["point"]):
+            for point in structs(points["point"]):
                 where[int(point["id"])] = point["x"], point["y"]
             corners = [float(person[name]) if _known(person.get(name)) else np.nan for name in ("x1", "y1", "x2", "y2")]
             diagonal = float(np.hypot(corners[2] - corners[0], corners[3] - corners[1]))
@@ -88,29 +89,18 @@ def mpii_mat(release: Mapping[str, Any], folder: Callable[[str], Path]) -> Peopl
             videos.append(str(picture["vidx"]) if _known(picture.get("vidx")) else names[-1])
     table = np.array(places, float).reshape(len(places), 4)
     stacked = np.array(joints, float).reshape(len(joints), 16, 2)
-    return _people(names, stacked, table[:, :2], table[:, 2], table[:, 3], videos, folder(names[0] if names else ""))
+    boxes = _squares(table[:, :2], table[:, 2])
+    return people_of(MPII, folder(names), names, stacked, boxes, groups=videos, head=table[:, 3])
 
 
-def _people(
-    names: Sequence[str],
-    joints: Floats,
-    centre: Floats,
-    scale: Floats,
-    head: Floats,
-    groups: Sequence[str],
-    folder: Path,
-) -> People:
+def structs(value: Any) -> list[Mapping[str, Any]]:
+    """A struct array of Matlab: of one element it reads back as that, of none as an empty array."""
+    return [value] if isinstance(value, Mapping) else [one for one in value if isinstance(one, Mapping)]
+
+
+def _squares(centre: Floats, scale: Floats) -> Floats:
     lower = centre - 1 + np.stack([np.zeros_like(scale), DOWN * scale], axis=1)
-    return People(
-        MPII,
-        tuple(str(folder / name) for name in names),
-        joints,
-        square(lower, SCALE_PIXELS * REACH * scale),
-        distance(joints, MPII.torso),
-        head,
-        tuple(groups),
-        (None,) * len(names),
-    )
+    return square(lower, SCALE_PIXELS * REACH * scale)
 
 
 def _head_boxes(file: Path, joints: Floats) -> Floats:
@@ -122,14 +112,10 @@ def _head_boxes(file: Path, joints: Floats) -> Floats:
     held = loadmat(truth)
     boxes = np.asarray(held["headboxes_src"], float)  # 2 corners × 2 coordinates × people
     theirs = np.asarray(held["pos_gt_src"], float).transpose(2, 0, 1) - 1
+    # Both were written from the same joints: a median difference of more than a pixel is no rounding.
     if len(theirs) != len(joints) or np.nanmedian(np.abs(theirs - joints)) > 1:
         raise UserError(f"{truth} holds other people than {file}; it must hold the same, in the same order")
     return np.asarray(np.linalg.norm(boxes[1] - boxes[0], axis=0))
-
-
-def _structs(value: Any) -> list[Mapping[str, Any]]:
-    """A struct array of Matlab: of one element it reads back as that, of none as an empty array."""
-    return [value] if isinstance(value, Mapping) else [one for one in value if isinstance(one, Mapping)]
 
 
 def _known(value: Any) -> bool:

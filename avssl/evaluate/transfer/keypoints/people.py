@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,31 @@ class People:
             else:
                 values[field.name] = value
         return People(**values)
+
+
+def people_of(
+    skeleton: Skeleton,
+    folder: Path,
+    names: Sequence[str],
+    joints: Floats,
+    boxes: Floats,
+    *,
+    groups: Sequence[str] | None = None,
+    splits: Sequence[str | None] | None = None,
+    torso: Floats | None = None,
+    head: Floats | None = None,
+) -> People:
+    """People of pictures in a folder; each picture a group, and the torso by its two joints, if no more is known."""
+    return People(
+        skeleton,
+        tuple(str(folder / name) for name in names),
+        joints,
+        boxes,
+        distance(joints, skeleton.torso) if torso is None else torso,
+        np.full(len(names), np.nan) if head is None else head,
+        tuple(groups or names),
+        tuple(splits or [None] * len(names)),
+    )
 
 
 def together(parts: Sequence[People], splits: Sequence[str]) -> People:

@@ -11,7 +11,8 @@ All but COCO count pixels from 1 (they were made in Matlab) and are shifted to 0
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.data.reading import import_h5py, read_json_of, read_text
-from avssl.evaluate.transfer.keypoints.mpii import mpii_mat, mpii_records
-from avssl.evaluate.transfer.keypoints.people import Floats, People, Skeleton, distance, joint_square, square, together
+from avssl.evaluate.transfer.keypoints.mpii import mpii_mat, mpii_records, structs
+from avssl.evaluate.transfer.keypoints.people import People, Skeleton, joint_square, people_of, square, together
 
 FLIC = Skeleton(
     "FLIC",
@@ -45,20 +46,8 @@ LSP = Skeleton(
         *("right elbow", "right shoulder", "left shoulder", "left elbow", "left wrist", "neck", "head top"),
     ),
     (
-        (0, 1),
-        (1, 2),
-        (2, 3),
-        (3, 4),
-        (4, 5),
-        (6, 7),
-        (7, 8),
-        (8, 12),
-        (9, 12),
-        (9, 10),
-        (10, 11),
-        (12, 13),
-        (2, 8),
-        (3, 9),
+        *((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (6, 7), (7, 8)),
+        *((8, 12), (9, 12), (9, 10), (10, 11), (12, 13), (2, 8), (3, 9)),
     ),
     torso=(9, 2),
 )
@@ -67,8 +56,6 @@ LSP_TRAIN = 1000
 
 BOX_SHARE = 1.25
 """Side of the square, in longer sides of the person's box (COCO) or of the box about the joints (LSP)."""
-
-Read = Callable[[Path, Path | None], People]
 
 
 def open_people(place: str | Path, pictures: str | Path | None = None) -> People:
@@ -101,6 +88,7 @@ def _find(folder: Path) -> list[Path]:
                 return [place / name]
         if found := sorted(place.glob("mpii_human_pose*.mat")):
             return found[-1:]
+        # Both files of one format, so that training and test part have the same joints.
         for pattern in ("{}.h5", "{}.json", "person_keypoints_{}.json", "person_keypoints_{}2017.json"):
             train = place / pattern.format("train")
             valid = [place / pattern.format(word) for word in ("valid", "val", "test")]
@@ -134,7 +122,7 @@ def _read(file: Path, pictures: Path | None) -> People:
 def _json(file: Path, pictures: Path | None) -> People:
     value = read_json_of(file, "annotated people")
     if isinstance(value, list):
-        return mpii_records(value, _folder(file, pictures, value[0]["image"] if value else ""), file)
+        return mpii_records(value, partial(_folder, file, pictures), file)
     return _coco(value, file, pictures)
 
 
@@ -145,18 +133,10 @@ def _mat(file: Path, pictures: Path | None) -> People:
     if "joints" in names:
         return _lsp(loadmat(file)["joints"], file, pictures)
     if "examples" in names:
-        return _flic_mat(as_list(loadmat(file, simplify_cells=True)["examples"]), file, pictures)
+        return _flic_mat(structs(loadmat(file, simplify_cells=True)["examples"]), file, pictures)
     if "RELEASE" in names:
-        release = loadmat(file, simplify_cells=True)["RELEASE"]
-        return mpii_mat(release, lambda name: _folder(file, pictures, name))
+        return mpii_mat(loadmat(file, simplify_cells=True)["RELEASE"], partial(_folder, file, pictures))
     raise UserError(f"{file} holds {', '.join(sorted(names))}; wanted: examples (FLIC), joints (LSP) or RELEASE (MPII)")
-
-
-def as_list(value: Any) -> list[Any]:
-    """What Matlab holds as a struct array: of one element it reads back as the element itself, of none as an array."""
-    if isinstance(value, Mapping):
-        return [value]
-    return list(value)
 
 
 # --- FLIC -------------------------------------------------------------------------------------------------------
@@ -169,10 +149,9 @@ def _flic_mat(examples: Sequence[Mapping[str, Any]], file: Path, pictures: Path 
     side = FLIC_REACH * (boxes[:, 2:] - boxes[:, :2]).max(1)
     names = [str(one["filepath"]) for one in examples]
     splits = ["train" if one["istrain"] else "test" if one["istest"] else None for one in examples]
-    return _people(
-        FLIC, names, joints, square(centre, side), file, pictures,
-        groups=[str(one["moviename"]) for one in examples], splits=splits,
-    )  # fmt: skip
+    films = [str(one["moviename"]) for one in examples]
+    folder = _folder(file, pictures, names)
+    return people_of(FLIC, folder, names, joints, square(centre, side), groups=films, splits=splits)
 
 
 def _flic_h5(file: Path, pictures: Path | None) -> People:
@@ -189,9 +168,8 @@ def _flic_h5(file: Path, pictures: Path | None) -> People:
         raise UserError(f"{listed} names {len(names)} pictures, {file.name} holds {len(part)} people")
     joints = np.where((visible > 0)[..., None], part, np.nan) - 1
     films = [re.sub(r"-\d+\.\w+$", "", name) for name in names]
-    return _people(
-        FLIC, names, joints, square(centre - 1, 200 * scale), file, pictures, groups=films, torso=normalize
-    )  # fmt: skip
+    boxes = square(centre - 1, 200 * scale)  # scale is in units of 200 px, as MPII's
+    return people_of(FLIC, _folder(file, pictures, names), names, joints, boxes, groups=films, torso=normalize)
 
 
 # --- LSP and COCO -----------------------------------------------------------------------------------------------
@@ -222,7 +200,8 @@ def _lsp(stored: NDArray[Any], file: Path, pictures: Path | None) -> People:
     elif len(names) == 2 * LSP_TRAIN:
         splits = [*("train",) * LSP_TRAIN, *("test",) * LSP_TRAIN]
     joints = joints - 1
-    return _people(LSP, names, joints, joint_square(joints, BOX_SHARE), file, pictures, splits=splits)
+    boxes = joint_square(joints, BOX_SHARE)
+    return people_of(LSP, _folder(file, pictures, names), names, joints, boxes, splits=splits)
 
 
 def _coco(value: Mapping[str, Any], file: Path, pictures: Path | None) -> People:
@@ -239,45 +218,21 @@ def _coco(value: Mapping[str, Any], file: Path, pictures: Path | None) -> People
     side = BOX_SHARE * boxes[:, 2:].max(1, initial=1.0)
     placed = square(boxes[:, :2] + boxes[:, 2:] / 2 - 0.5, side)  # a box counts from the edge of the picture
     torsos = None if pair != (0, 0) else np.full(len(known), np.nan)
-    return _people(skeleton, [files[one["image_id"]] for one in known], joints, placed, file, pictures, torso=torsos)
+    shown = [files[one["image_id"]] for one in known]
+    return people_of(skeleton, _folder(file, pictures, shown), shown, joints, placed, torso=torsos)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------
 
 
-def _people(
-    skeleton: Skeleton,
-    names: Sequence[str],
-    joints: Floats,
-    boxes: Floats,
-    file: Path,
-    pictures: Path | None,
-    *,
-    groups: Sequence[str] | None = None,
-    splits: Sequence[str | None] | None = None,
-    torso: Floats | None = None,
-) -> People:
-    folder = _folder(file, pictures, names[0] if names else "")
-    return People(
-        skeleton,
-        tuple(str(folder / name) for name in names),
-        joints,
-        boxes,
-        distance(joints, skeleton.torso) if torso is None else torso,
-        np.full(len(names), np.nan),
-        tuple(groups or names),
-        tuple(splits or [None] * len(names)),
-    )
-
-
-def _folder(file: Path, pictures: Path | None, name: str) -> Path:
-    """Where the pictures of a file are: the folder given, or the first likely folder that holds this one."""
+def _folder(file: Path, pictures: Path | None, names: Sequence[str]) -> Path:
+    """Where the pictures of a file are: the folder given, or the first likely folder that holds the first of them."""
     if pictures is not None:
         return pictures
     subset = file.stem.rpartition("_")[2]  # COCO: person_keypoints_val2017 → val2017
     above = file.parent.parent
     likely = [file.parent / "images", above / "images", above / subset, above / "images" / subset, file.parent]
-    return next((place for place in likely if name and (place / name).is_file()), likely[0])
+    return next((place for place in likely if names and (place / names[0]).is_file()), likely[0])
 
 
 def _check_pictures(people: People, file: Path) -> None:

@@ -56,7 +56,7 @@ class EvaluatedPeople:
 
     Attributes:
         people: all of them.
-        items: numbers of those that are evaluated.
+        items: indices of those that are evaluated.
         unit: what errors are measured in.
         listed: how many there were, with those dropped for want of a unit.
     """

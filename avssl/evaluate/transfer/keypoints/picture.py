@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avssl.evaluate.core.charts import INK, TONES, dress, save_figure
+from avssl.evaluate.core.charts import INK, TONES, blank_figure, dress, save_figure
 from avssl.evaluate.transfer.keypoints.pck import Floats, pck_curve, right, thresholds
 from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople
 from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseInputs
@@ -36,14 +36,10 @@ def draw_keypoints(
         points: predictions of the first start for those, (people, joints, 2) as shares of their squares.
         errors: by name, errors (people, evaluated joints) in units; the first is that of ``points``.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     first = next(iter(errors.values()))
     shown = _spread(first)
     columns = max(1, -(-len(shown) // 2))
-    figure = Figure(figsize=(1.9 * columns + 4.6, 4.6), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(1.9 * columns + 4.6, 4.6)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
     grid = figure.add_gridspec(2, columns + 1, width_ratios=[1.9] * columns + [4.4])
     for k, person in enumerate(shown):

@@ -1,6 +1,6 @@
-"""People as the network sees them: the square about each, and in training turned, scaled, shifted and mirrored looks.
+"""People as the network sees them: the square about each, and in training turned, scaled, shifted and mirrored views.
 
-The square is cut out once with a margin (``canvas``); looks are taken from there on the device. What lies beyond the
+The square is cut out once with a margin (``canvas``); views are taken from there on the device. What lies beyond the
 picture has the mean colour of natural pictures.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from avssl.evaluate.transfer.keypoints.people import Indices, People
 from avssl.media.decoding.images import read_image
-from avssl.networks.vision import MEAN
+from avssl.networks.config import MEAN
 
 KEPT_BYTES = 2**30
 """The most that cut-out people may take in memory; beyond that each is read again when it is shown."""
@@ -28,13 +28,13 @@ BEYOND = tuple(round(255 * value) for value in MEAN)
 
 @dataclass(frozen=True)
 class PoseAugmentation:
-    """How looks differ in training.
+    """How views differ in training.
 
     Attributes:
         turn: degrees either way.
-        zoom: smallest and largest side of a look, in sides of the square.
-        shift: how far a look may lie off the square, in its sides, each way.
-        flip: mirror half of the looks, and exchange left and right.
+        zoom: smallest and largest side of a view, in sides of the square.
+        shift: how far a view may lie off the square, in its sides, each way.
+        flip: mirror half of the views, and exchange left and right.
     """
 
     turn: float = 30.0
@@ -44,7 +44,7 @@ class PoseAugmentation:
 
 
 class PoseInputs:
-    """Looks at people of ``side`` pixels.
+    """Views of people, of ``side`` pixels.
 
     Raises:
         MediaError: when a picture cannot be read.
@@ -53,6 +53,7 @@ class PoseInputs:
     def __init__(self, people: People, side: int, changes: PoseAugmentation | None = None) -> None:
         self.people, self.side = people, side
         self.changes = changes or PoseAugmentation()
+        # Views that reach farther see the border of the canvas repeated.
         self.margin = side // 4
         self._kept: dict[int, NDArray[np.uint8]] = {}
         self._room = KEPT_BYTES // (3 * (side + 2 * self.margin) ** 2)
@@ -66,8 +67,8 @@ class PoseInputs:
     def training(
         self, items: Indices, rng: np.random.Generator, device: torch.device | str = "cpu"
     ) -> tuple[Tensor, Tensor]:
-        """A random look at each person, float 0..1 (items, 3, side, side), and its joints in it, shares 0..1 of the
-        look (items, joints, 2), NaN where they are not annotated."""
+        """A random view of each person, float 0..1 (items, 3, side, side), and its joints in it, shares 0..1 of the
+        view (items, joints, 2), NaN where they are not annotated."""
         count = len(items)
         matrix, shift, mirrored = self._drawn(count, rng)
         reach = (self.side + 2 * self.margin) / self.side
@@ -76,7 +77,7 @@ class PoseInputs:
         size = [count, 3, self.side, self.side]
         grid = nn.functional.affine_grid(torch.from_numpy(theta).float().to(device), size, align_corners=False)
         frames = nn.functional.grid_sample(canvases, grid, padding_mode="border", align_corners=False)
-        # A point of the look o is the point matrix @ o + shift of the square, both −1..1 from edge to edge.
+        # A point of the view o is the point matrix @ o + shift of the square, both −1..1 from edge to edge.
         placed = 2 * self.people.in_box[items] - 1 - shift[:, None]
         joints = (np.einsum("nij,nkj->nki", np.linalg.inv(matrix), placed) + 1) / 2
         joints[mirrored] = joints[mirrored][:, self.people.skeleton.mirrored]

@@ -43,6 +43,7 @@ def keypoint_rows(
             rows += [replace(row, name=f"{name}/seed{seed}", seed=seed) for row in some if row.name == name]
         rows += [mean_of_repeats([some[k] for some in each], "seeds") for k in range(len(each[0]))]
     note = f"the mean place of each joint in the square; {evaluated.note}"
+    # The mean pose is itself the level of chance.
     rows += [replace(row, chance=None) for row in _figures(BLIND, blind, blind, evaluated, context, note)]
     first, *others = found
     if others:
@@ -115,13 +116,13 @@ def _wilson(marks: Floats, groups: Sequence[str]) -> tuple[float, float]:
 
 
 def _bootstrap(values: Floats, groups: Sequence[str], context: Context, bounds: Bounds) -> tuple[float, float]:
-    """Of the mean of the numbers (people, joints) that are there, whole groups drawn."""
+    """Of the mean of the values (people, joints) that are there, whole groups drawn."""
     members = _members(values, groups)
     there = values[np.isfinite(values)]
     return cluster_bootstrap(there, members, draws=context.draws, seed=context.seed, bounds=bounds)
 
 
 def _members(values: Floats, groups: Sequence[str]) -> list[str]:
-    """The group of each number that is there, in the order of ``values[isfinite]``."""
+    """The group of each value that is there, in the order of ``values[isfinite]``."""
     counts = np.isfinite(values).sum(1)
     return [group for group, count in zip(groups, counts, strict=True) for _ in range(count)]

@@ -68,6 +68,7 @@ def drawn_figures(rows: Floats, draws: int, seed: int) -> dict[str, Floats]:
         rows: (pictures, numbers), see :func:`tally`.
     """
     weights = resample(len(rows), draws, seed)
+    # In parts: a row of sums has 9,000 columns.
     parts = [figures_of(weights[k : k + 200].astype(np.float64) @ rows) for k in range(0, draws, 200)]
     return {metric: np.concatenate([part[metric] for part in parts]) for metric in METRICS}
 
@@ -76,6 +77,7 @@ def _median(counts: Floats) -> Floats:
     flat = counts.reshape(-1, BINS)
     below = np.cumsum(flat, axis=1)
     half = below[:, -1:] / 2
+    # The bin in which half of the pixels is reached.
     place = (below < half).sum(1).clip(0, BINS - 1)
     row = np.arange(len(flat))
     inside = flat[row, place]

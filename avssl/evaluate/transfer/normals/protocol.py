@@ -1,9 +1,9 @@
 """Surface normals: a small decoder on an encoder learns surface normals, and is evaluated on other pictures.
 
 The decoder (:class:`avssl.networks.normals.NormalsNetwork`) sits on all stages of the frozen encoder, or the encoder is
-fine-tuned with it. By default it says unit vectors, trained by 1 − cosine: no codebook, and nothing below which its
-error cannot fall. With ``clusters`` it says which of K centres (k-means of the training normals) a pixel is nearest to,
-and their mean by probability is taken, as in the benchmark of Goyal et al. 2019 (K = 40).
+fine-tuned with it. By default it predicts unit vectors, trained by 1 − cosine: no codebook, and nothing below which its
+error cannot fall. With ``clusters`` it predicts which of K centres (k-means of the training normals) a pixel is nearest
+to, and their mean by probability is taken, as in the benchmark of Goyal et al. 2019 (K = 40).
 
 All valid pixels of all pictures are pooled, at the size of the truth; rows are made by
 :mod:`avssl.evaluate.transfer.normals.rows`.
@@ -25,14 +25,14 @@ from torch.nn import functional as F
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
-from avssl.evaluate.core.progress import Log, OnProgress, no_log
-from avssl.evaluate.transfer.choices import Normals
+from avssl.evaluate.transfer.choices import NormalsChoices
 from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.normals import FINEST, NormalsNetwork
 from avssl.networks.scales import stage_scales
 from avssl.samplers.keys import generator
+from avssl.system.console import Log, Progress, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 Floats = NDArray[np.float64]
@@ -68,12 +68,12 @@ def evaluate_normals(
     starts: Mapping[str, ImageEncoder],
     train: NormalSet,
     test: NormalSet,
-    choices: Normals,
+    choices: NormalsChoices,
     seed: int = 0,
     *,
     device: torch.device | str = "cpu",
     log: Log = no_log,
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> NormalTallies:
     """Train a decoder on each start for each seed and evaluate it on ``test``.
 
@@ -83,7 +83,7 @@ def evaluate_normals(
     """
     blind = blind_normals(train)
     without = {
-        "constant": _tallied(test, lambda one: _spread(blind.constant, one)),
+        "constant": _tallied(test, lambda one: np.broadcast_to(blind.constant[:, None, None], one.normals.shape)),
         "mean-map": _tallied(test, lambda one: _scaled(blind.mean_map, one.valid.shape)),
     }
     found: dict[str, list[Floats]] = {name: [] for name in starts}
@@ -104,14 +104,15 @@ def evaluate_normals(
 def fit_normals(
     start: ImageEncoder,
     train: NormalSet,
-    choices: Normals,
+    choices: NormalsChoices,
     seed: int,
     *,
     device: torch.device | str = "cpu",
-    on_progress: OnProgress | None = None,
+    on_progress: Progress | None = None,
 ) -> NormalsNetwork:
     """A decoder trained on a copy of ``start``, in eval mode, by the seed alone (on the CPU)."""
     centres = torch.from_numpy(normal_centres(train, choices.clusters, seed)) if choices.clusters else None
+    # One size for all, so that pictures can be stacked; those of another shape are refused when shown.
     size = _working_size(train[0].picture, choices.side)
     encoder = copy.deepcopy(start).to(device)
     first = range(min(MEASURED, len(train)))
@@ -218,10 +219,6 @@ def _shown(one: NormalPicture, size: tuple[int, int], mirrored: bool) -> tuple[T
         normals = normals[:, :, ::-1] * np.array([-1, 1, 1], np.float32)[:, None, None]
     parts = [torch.from_numpy(np.ascontiguousarray(part)) for part in (picture, normals, valid)]
     return parts[0], parts[1], parts[2]
-
-
-def _spread(normal: NDArray[np.float32], one: NormalPicture) -> NDArray[np.float32]:
-    return np.broadcast_to(normal[:, None, None], one.normals.shape)
 
 
 def _scaled(mean_map: NDArray[np.float32], size: Sequence[int]) -> NDArray[np.float32]:

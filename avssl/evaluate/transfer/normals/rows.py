@@ -6,20 +6,25 @@ of each place; chance is the better of the two. Intervals: bootstrap over pictur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.core.rows import Context, ResultRow, gain_rows, rows_of_starts
+from avssl.evaluate.core.rows import Context, ResultRow, transfer_rows
 from avssl.evaluate.core.statistics import SHARE, Bounds
 from avssl.evaluate.transfer.normals.angles import METRICS, drawn_figures, figures_of
 from avssl.evaluate.transfer.normals.protocol import NormalTallies
 from avssl.evaluate.transfer.normals.sets import NormalSet
 
 Floats = NDArray[np.float64]
+
+BLIND = {
+    "blind/constant": "the mean normal of all training pixels, everywhere",
+    "blind/mean-map": "the mean normal of each place over the training pictures",
+}
+"""What each baseline predicts, whatever the picture."""
 
 
 def normal_rows(tallies: NormalTallies, test: NormalSet, context: Context) -> list[ResultRow]:
@@ -28,8 +33,11 @@ def normal_rows(tallies: NormalTallies, test: NormalSet, context: Context) -> li
     Of angles less is better, so a gain below 0 is one. With several seeds the value is the mean over seeds, and
     there is a row START/seedN each.
     """
-    blind = {name: _figures(rows, context) for name, rows in tallies.blind.items()}
-    chance = {metric: _better(metric, [values[metric][0] for values in blind.values()]) for metric in METRICS}
+    blind = {f"blind/{name}": _figures(rows, context) for name, rows in tallies.blind.items()}
+    chance = {}
+    for metric in METRICS:
+        better = max if metric.startswith("within") else min  # of angles less is better
+        chance[metric] = better(values[metric][0] for values in blind.values())
     some = next(iter(tallies.blind.values()))
     context = replace(context, unit="picture")
     sizes: dict[str, Any] = {
@@ -40,20 +48,10 @@ def normal_rows(tallies: NormalTallies, test: NormalSet, context: Context) -> li
     }
     few = f"; only {len(test)} pictures to draw from" if len(test) < 10 else ""
     starts = {name: [_figures(one, context) for one in runs] for name, runs in tallies.starts.items()}
-    rows = rows_of_starts(
-        context, starts, chance, {name: tallies.notes[name] + few for name in starts}, _bounds, **sizes
+    notes = {**tallies.notes, **BLIND}
+    return transfer_rows(
+        context, starts, blind, chance, {name: note + few for name, note in notes.items()}, _bounds, few, **sizes
     )
-    words = {
-        "constant": "the mean normal of all training pixels, everywhere",
-        "mean-map": "the mean normal of each place over the training pictures",
-    }
-    for name, values in blind.items():
-        for metric, (value, drawn) in values.items():
-            note = words[name] + few
-            rows.append(
-                context.drawn_row(f"blind/{name}", metric, value, drawn, bounds=_bounds(metric), note=note, **sizes)
-            )
-    return rows + gain_rows(context, starts, lambda metric: (-_bounds(metric)[1], _bounds(metric)[1]), few, **sizes)
 
 
 def _figures(rows: Floats, context: Context) -> dict[str, tuple[float, Floats]]:
@@ -64,7 +62,3 @@ def _figures(rows: Floats, context: Context) -> dict[str, tuple[float, Floats]]:
 
 def _bounds(metric: str) -> Bounds:
     return SHARE if metric.startswith("within") else (0.0, 180.0)
-
-
-def _better(metric: str, values: Sequence[float]) -> float:
-    return max(values) if metric.startswith("within") else min(values)

@@ -5,7 +5,7 @@
 - A file ``.npz`` or ``.mat`` (also MATLAB 7.3, as NYUv2's own) with arrays ``images``, ``normals`` and perhaps
   ``valid``, each of all pictures.
 
-Normals are an 8-bit PNG (value / 127.5 − 1 a channel), or ``.npy``, ``.npz`` or ``.mat`` of numbers (also ``nx``,
+Normals are an 8-bit PNG (value / 127.5 − 1 a channel), or ``.npy``, ``.npz`` or ``.mat`` of arrays (also ``nx``,
 ``ny``, ``nz``). x comes first, to the left or to the right; which way the axes point does not matter here, as long as
 it is the same in all pictures. A vector of length 0 is a pixel without truth.
 
@@ -109,7 +109,7 @@ def open_normals(data: str | Path, test: str | Path | None = None) -> tuple[Norm
 def unit_normals(
     values: NDArray[Any], mask: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Unit vectors (3, h, w) and where there are any (h, w), from stored numbers.
+    """Unit vectors (3, h, w) and where there are any (h, w), from stored values.
 
     Args:
         values: (3, h, w); bytes are value / 127.5 − 1.
@@ -139,7 +139,7 @@ def _open(place: Path, part: Part) -> tuple[NormalSet, bool]:
 def _chosen(folder: Path, part: Part, names: Sequence[str]) -> set[str] | None:
     """Names that a list beside the pictures gives to the part; None without a list."""
     if (folder / "splits.mat").is_file():
-        numbers = {int(n) for n in np.ravel(_arrays(folder / "splits.mat")[f"{part}Ndxs"])}
+        numbers = {int(n) for n in np.ravel(read_variables(folder / "splits.mat", "normals")[f"{part}Ndxs"])}
         return {name for name in names if name.isdigit() and int(name) in numbers}
     if all((folder / f"{one}.txt").is_file() for one in ("train", "test")):
         lists = {one: _stems(folder / f"{one}.txt") for one in ("train", "test")}
@@ -249,13 +249,13 @@ def _checked(one: NormalPicture, name: str) -> NormalPicture:
 
 
 def _normals_of(file: Path) -> NDArray[Any]:
-    """The numbers of one picture: (3, h, w)."""
+    """The stored values of one picture: (3, h, w)."""
     if file.suffix.lower() == ".png":
         return read_image(str(file))
     if file.suffix.lower() == ".npy":
         values = read_array(file)
     else:
-        variables = _arrays(file)
+        variables = read_variables(file, "normals")
         planes = [_named(variables, (name,)) for name in ("nx", "ny", "nz")]
         if all(plane is not None for plane in planes):
             values = np.stack([np.asarray(plane) for plane in planes])
@@ -282,7 +282,7 @@ class _Array(Protocol):
 def _array_file(file: Path) -> NormalSet:
     if file.suffix.lower() not in (".npz", ".mat"):
         raise UserError(f"{file} is no folder, and no .npz or .mat with arrays of pictures and normals")
-    variables = _arrays(file)
+    variables = read_variables(file, "normals")
     pictures, normals, valid = (_named(variables, names) for names in (PICTURES, NORMALS, VALID))
     if pictures is None or normals is None:
         raise UserError(f"{file} needs arrays 'images' and 'normals'; it has: {', '.join(variables) or 'none'}")
@@ -330,7 +330,3 @@ class _Picker:
 
 def _named(variables: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((variables[name] for name in names if name in variables), None)
-
-
-def _arrays(file: Path) -> Mapping[str, Any]:
-    return read_variables(file, "normals")

@@ -13,7 +13,7 @@ _SECONDS = {"sources": 0.1, "measuring": 0.05, "shortcuts": 8.0, "planting": 5.0
 """What a step of each stage takes on one core, about."""
 
 
-class Steps:
+class AuditProgress:
     """Progress of the whole audit.
 
     Args:

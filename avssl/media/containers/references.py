@@ -1,0 +1,137 @@
+"""Pictures that no other refers to, told from the first bytes of their packets.
+
+Only where the codec's rules leave no doubt: B-pictures of MPEG-1, -2 and -4; those that H.264 marks so, where frames
+are coded whole (of two fields one may be referred to and the other not); those that HEVC marks so, where there is one
+temporal layer (a picture that its own layer does not refer to may serve a higher one). What VP8 and VP9 learn from any
+picture they use in the next; AV1 is not looked into.
+
+Sources: ITU-T H.264, 7.3.1, 7.3.2.1 and 7.3.3; H.265, 7.4.2.2; H.262, 6.2.3 and 6.3.9; ISO/IEC 14496-2, 6.2.5;
+ISO/IEC 14496-15, 5.3.3 and 8.3.3 (the records before avc1 and hvc1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from avssl.media.containers.h26x import Bits
+
+_KEY_FRAMES_BEGIN_ANEW = {"vp8", "vp9", "libdav1d"}
+"""Decoders whose key frames bring all that is needed to decode what follows."""
+_HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
+_MPEG12_PICTURE = re.compile(rb"\x00\x00\x01\x00.(.)", re.DOTALL)
+_MPEG4_PICTURE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)
+
+
+class References:
+    """What the packets of one stream say of themselves.
+
+    Attributes:
+        keeps_parameters: no packet seen so far brought parameter sets: what a decoder knows is what the container's
+            header told it, wherever in the file it has been.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        codec, extra = stream.codec_context.codec.name, stream.codec_context.extradata or b""
+        self._length_bytes = 0
+        self._is_free: Callable[[memoryview], bool] | None = None
+        self._may_skip = True
+        self.keeps_parameters = codec in _KEY_FRAMES_BEGIN_ANEW
+        if codec == "h264" and extra[:1] == b"\1" and len(extra) > 6:
+            self._length_bytes, self.keeps_parameters = (extra[4] & 3) + 1, True
+            self._is_free = self._h264
+            self._may_skip = all(map(_codes_whole_frames, _sequence_parameters(extra)))
+        elif codec == "hevc" and extra[:1] == b"\1" and len(extra) > 22:
+            self._length_bytes, self.keeps_parameters = (extra[21] & 3) + 1, True
+            self._is_free = self._hevc
+            self._may_skip = extra[21] >> 3 & 7 == 1
+        elif codec in ("mpeg1video", "mpeg2video"):
+            self._is_free = _mpeg12
+        elif codec == "mpeg4":
+            self._is_free = _mpeg4
+
+    def is_free(self, packet: Packet[VideoStream]) -> bool:
+        """Whether no other picture refers to what is in this packet, so that it need not be decoded for them."""
+        if self._is_free is None or not packet.size:
+            return False
+        return self._is_free(memoryview(cast("Any", packet))) and self._may_skip
+
+    def _h264(self, data: memoryview) -> bool:
+        at, end, size, free = 0, len(data), self._length_bytes, False
+        while at + size < end:
+            length = int.from_bytes(data[at : at + size], "big")
+            head = data[at + size]
+            if 1 <= head & 31 <= 5:
+                if head & 0x60 or not (free or _begins_b_slice(data, at + size + 1)):
+                    return False
+                free = True
+            elif head & 31 in (7, 8, 13, 15):
+                self.keeps_parameters = False
+                return False
+            at += size + length
+        return free and at == end
+
+    def _hevc(self, data: memoryview) -> bool:
+        at, end, size, free = 0, len(data), self._length_bytes, False
+        while at + size < end:
+            kind = data[at + size] >> 1 & 63
+            if kind < 32:
+                if kind > 8 or kind & 1:
+                    return False
+                free = True
+            elif kind in (32, 33, 34):
+                self.keeps_parameters = False
+                return False
+            at += size + int.from_bytes(data[at : at + size], "big")
+        return free and at == end
+
+
+def _begins_b_slice(data: memoryview, at: int) -> bool:
+    """Whether a slice header begins with the first macroblock and type 1 or 6 (in codes: 1 010 or 1 00111)."""
+    return at < len(data) and (data[at] >> 4 == 0b1010 or data[at] >> 2 == 0b100111)
+
+
+def _mpeg12(data: memoryview) -> bool:
+    kinds = _MPEG12_PICTURE.findall(data)
+    return bool(kinds) and all(kind[0] >> 3 & 7 == 3 for kind in kinds)
+
+
+def _mpeg4(data: memoryview) -> bool:
+    kinds = _MPEG4_PICTURE.findall(data)
+    return bool(kinds) and all(kind[0] >> 6 == 2 for kind in kinds)
+
+
+def _sequence_parameters(record: bytes) -> list[bytes]:
+    """The sequence parameter sets in the record that stands in the header of an MP4 or Matroska file."""
+    found, at = [], 6
+    for _ in range(record[5] & 31):
+        length = int.from_bytes(record[at : at + 2], "big")
+        found.append(record[at + 2 : at + 2 + length].replace(b"\0\0\3", b"\0\0"))
+        at += 2 + length
+    return found
+
+
+def _codes_whole_frames(parameters: bytes) -> bool:
+    """Whether a sequence parameter set of H.264 says that no frame is coded as two fields (frame_mbs_only_flag)."""
+    bits = Bits(parameters[4:])
+    bits.exp_golomb()  # which set it is
+    if parameters[1:2] and parameters[1] in _HIGH_PROFILES:
+        if bits.exp_golomb() == 3:  # chroma format
+            bits.take(1)
+        bits.exp_golomb(), bits.exp_golomb()  # bit depths
+        if bits.take(2) & 1:
+            return False  # scaling matrices, which nobody sends here, stand before the flag
+    bits.exp_golomb()  # frame numbers
+    order = bits.exp_golomb()
+    if order == 0:
+        bits.exp_golomb()
+    elif order == 1:
+        bits.take(1), bits.exp_golomb(), bits.exp_golomb()
+        for _ in range(min(bits.exp_golomb(), 255)):
+            bits.exp_golomb()
+    bits.exp_golomb(), bits.take(1), bits.exp_golomb(), bits.exp_golomb()  # references, gaps, width, height
+    return bits.take(1) == 1

@@ -1,0 +1,281 @@
+"""Files kept open between reads: a few in each process, the one not read for longest goes first.
+
+To open a file FFmpeg reads its header and decodes its first pictures, which costs as much as decoding half a second of
+it. What is kept never changes what is read:
+
+* A file that was written anew, or went away, since it was opened is noticed by its size, its time of modification and
+  its place on the disk.
+* Only containers are kept whose tables say where everything lies: in others, what was read before decides where a seek
+  leads.
+* A decoder of pictures goes on only where it stood, or begins anew at a key frame with what the container's header says
+  (:class:`avssl.media.containers.references.References`); sound gets a new decoder each time: some draw noise.
+* Nothing is kept after an error, nor taken along into another process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol, cast
+
+import av
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from avssl.media.containers.demux import Deadline, open_container, stream_at
+
+MOST_FILES = 16
+"""Files that a process keeps open. Each has two descriptors at most."""
+MOST_BYTES = 128 * 2**20
+"""What they may take together, as estimated from what follows."""
+FRAMES_HELD, BYTES_A_PIXEL = 8, 3
+"""Frames in a decoder's pool (references, and those that wait for their turn), and the size of one of ten bits."""
+INDEX_ENTRY_BYTES = 40
+"""What FFmpeg keeps of each packet that the container lists."""
+
+FOR_PICTURES, FOR_SOUND = ("mov", "matroska"), ("mov",)
+"""How the names of formats begin in which a seek leads to the same place whatever was read before: in Matroska the
+places of key frames, which its table lists, but not those of sound."""
+ALIKE = {"aac", "flac", "mp3float", "opus", "vorbis"}
+"""Decoders of sound that need nothing but what :func:`_decoder_like` gives them to be like those of an opened file."""
+
+Stamp = tuple[int, int, int, int]
+
+
+class SoundSource(NamedTuple):
+    """A stream of sound in a container that nobody else reads from, and who decodes it."""
+
+    container: InputContainer
+    stream: AudioStream
+    decoder: AudioCodecContext
+
+
+class Walk(Protocol):
+    """Pictures being decoded one after the other, which may go on with the next read."""
+
+    @property
+    def may_go_on(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class OpenFile:
+    """A file and what is open of it. Containers are opened when they are first needed.
+
+    Pictures and sound share one container at first, which each then has to seek in; a file that is read again gets a
+    second one for its sound, so that its pictures can go on where they stand.
+
+    Attributes:
+        deadline: of the reading that goes on.
+        walk: where the pictures stand.
+    """
+
+    def __init__(self, path: str, deadline: Deadline) -> None:
+        self.path = path
+        self.deadline = deadline
+        self.stamp = _stamp(path)
+        self.walk: Walk | None = None
+        self._pictures: InputContainer | None = None
+        self._sound: InputContainer | None = None
+        self._comes_again = False
+        self._decoder_is_used = False
+        self._may_stay = True
+
+    def pictures(self) -> tuple[InputContainer, bool]:
+        """The container for pictures, and whether it stands at its start, just opened."""
+        self.end_walk()
+        self._comes_again |= self._pictures is not None
+        if self._pictures is None and self._sound is not None and _leads_to_same(self._sound, FOR_PICTURES):
+            self._pictures, self._sound = self._sound, None
+        if self._pictures is not None:
+            self.deadline.new_pass()
+            return self._pictures, False
+        self._pictures = open_container(self.path, self.deadline)
+        return self._pictures, True
+
+    def goes_on(self) -> None:
+        """Note that the pictures are read on from where they stand."""
+        self._comes_again = True
+        self.deadline.new_pass()
+
+    def sound(self, index: int, *, from_start: bool) -> SoundSource:
+        """The stream of sound, at its start or to be sought in, with a decoder that has decoded nothing yet.
+
+        Raises:
+            MediaError: there is no such stream.
+            av.FFmpegError, OSError: as FFmpeg says it.
+        """
+        container = self._sound if self._sound is not None or self._comes_again else self._pictures
+        if container is None or from_start or not _leads_to_same(container, FOR_SOUND):
+            container = self._open_for_sound()
+        stream = stream_at(container, index, AudioStream, self.path)
+        if self._decoder_is_used and not _has_alike(stream):
+            container = self._open_for_sound()
+            stream = stream_at(container, index, AudioStream, self.path)
+        if container is self._pictures:
+            self.end_walk()
+        self.deadline.new_pass()
+        decoder = _decoder_like(stream) if self._decoder_is_used else stream.codec_context
+        self._decoder_is_used = True
+        return SoundSource(container, stream, decoder)
+
+    def may_stay(self) -> bool:
+        """Whether something is left that may be read again as it is; what may not is closed."""
+        self._may_stay &= self.walk is None or self.walk.may_go_on
+        if self._pictures is not None and not (self._may_stay and _leads_to_same(self._pictures, FOR_PICTURES)):
+            self._close_pictures()
+        if self._sound is not None and not _leads_to_same(self._sound, FOR_SOUND):
+            self._close_sound()
+        return self.stamp is not None and (self._pictures is not None or self._sound is not None)
+
+    @property
+    def bytes_held(self) -> int:
+        """An estimate of the memory that it takes."""
+        containers = [container for container in (self._pictures, self._sound) if container is not None]
+        entries = sum(stream.frames for container in containers for stream in container.streams)
+        pixels = sum(
+            stream.codec_context.width * stream.codec_context.height
+            for stream in (self._pictures.streams.video if self._pictures is not None else ())
+            if stream.codec_context is not None and stream.codec_context.is_open
+        )
+        return entries * INDEX_ENTRY_BYTES + pixels * BYTES_A_PIXEL * FRAMES_HELD
+
+    def end_walk(self) -> None:
+        if self.walk is not None:
+            self._may_stay &= self.walk.may_go_on
+            self.walk.close()
+            self.walk = None
+
+    def close(self) -> None:
+        """Close all of it; reading opens it anew."""
+        self._close_pictures()
+        self._close_sound()
+
+    def _close_pictures(self) -> None:
+        self.end_walk()
+        if self._pictures is not None:
+            self._pictures.close()
+        self._pictures, self._may_stay = None, True
+
+    def _close_sound(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
+        self._sound = None
+
+    def _open_for_sound(self) -> InputContainer:
+        self._close_sound()
+        self._sound = open_container(self.path, self.deadline)
+        self._decoder_is_used = False
+        return self._sound
+
+
+@contextmanager
+def borrowed(path: str, timeout_seconds: float) -> Iterator[OpenFile]:
+    """A file for one reading: one that was kept open, if it is still the same file on the disk, or a new one.
+
+    After the reading it is kept for the next, unless an error was raised. No two threads have the same at once.
+    """
+    file = _kept.take(path) or OpenFile(path, Deadline(path))
+    file.deadline.restart(timeout_seconds)
+    try:
+        yield file
+    except BaseException:
+        file.close()
+        raise
+    if file.may_stay():
+        _kept.put(file)
+    else:
+        file.close()
+
+
+class _Kept:
+    """The files that are open and not being read."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: OrderedDict[str, tuple[OpenFile, int]] = OrderedDict()
+        self._bytes = 0
+
+    def take(self, path: str) -> OpenFile | None:
+        with self._lock:
+            file, size = self._files.pop(path, (None, 0))
+            self._bytes -= size
+        if file is not None and file.stamp != _stamp(path):
+            file.close()
+            return None
+        return file
+
+    def put(self, file: OpenFile) -> None:
+        size, gone = file.bytes_held, []
+        with self._lock:
+            if file.path in self._files:  # another thread has read it meanwhile
+                gone.append(file)
+            else:
+                self._files[file.path] = (file, size)
+                self._bytes += size
+            while len(self._files) > MOST_FILES or self._bytes > MOST_BYTES:
+                _, (oldest, its_size) = self._files.popitem(last=False)
+                self._bytes -= its_size
+                gone.append(oldest)
+        for one in gone:
+            one.close()
+
+    def close(self) -> None:
+        """Close all."""
+        while self._files:
+            _, (file, _) = self._files.popitem()
+            file.close()
+        self._bytes = 0
+
+    def after_fork(self) -> None:
+        """In a child: descriptors that it has from its parent share their place in the file with the parent's."""
+        self._lock = threading.Lock()
+        self.close()
+
+
+_kept = _Kept()
+os.register_at_fork(after_in_child=_kept.after_fork)
+
+
+def close_files() -> None:
+    """Close the files that this process keeps open."""
+    _kept.close()
+
+
+def _stamp(path: str) -> Stamp | None:
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return None  # whoever opens it says what is wrong
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _leads_to_same(container: InputContainer, formats: tuple[str, ...]) -> bool:
+    """Whether a seek leads to the same place whatever was read before."""
+    is_listed = all(stream.frames for stream in container.streams if stream.type in ("video", "audio"))
+    return container.format.name.startswith(formats) and (is_listed or not container.format.name.startswith("mov"))
+
+
+def _has_alike(stream: AudioStream) -> bool:
+    """Whether :func:`_decoder_like` gives a decoder for this stream that is like its own."""
+    context = stream.codec_context
+    own_order = "channels" in context.layout.name or context.layout.name.startswith("ambisonic")
+    return context.codec.name in ALIKE and not own_order
+
+
+def _decoder_like(stream: AudioStream) -> AudioCodecContext:
+    own = stream.codec_context
+    other = cast("AudioCodecContext", av.CodecContext.create(own.codec.name, "r"))
+    other.extradata = own.extradata
+    other.sample_rate = own.sample_rate
+    other.layout = own.layout.name
+    other.thread_type = av.codec.context.ThreadType.NONE
+    other.thread_count = 1
+    # By the clock of its packets it takes from the first time stamp what encoders put before the sound.
+    other.options = {"pkt_timebase": str(stream.time_base)}
+    return other

@@ -1,0 +1,74 @@
+"""Options that several tasks have; they are read without importing torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from avssl.errors import UserError
+from avssl.networks.config import Norm, VisionConfig
+from avssl.options import option
+
+Colours = Literal["project", "drop", "grey", "keep"]
+"""What is done to the colours of patches, against chromatic aberration."""
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """The image encoder.
+
+    An own ``check()`` of a task's options refuses what does not go together, before anything is opened.
+    """
+
+    vision: str = option(
+        "small",
+        "small, l3, nin, alexnet, alexnet-stride2, resnet18, resnet34, resnet50, resnet101, timm:NAME, "
+        "torchvision:NAME: the image encoder",
+    )
+    width: int = option(32, "channels of the first block of small and l3", low=1)
+    blocks: int = option(3, "blocks of small, l3 and nin", low=1, high=8)
+    convs: int = option(2, "convolutions a block of small and l3", low=1)
+    first_stride: int = option(1, "stride of the first convolution of small and l3", low=1, high=4)
+    norm: Norm = option("batch", "batch, group or none")
+
+    def vision_config(self, side: int) -> VisionConfig:
+        """The encoder for pictures of ``side`` pixels."""
+        return VisionConfig(
+            self.vision, self.width, self.convs, self.first_stride, norm=self.norm, side=side, blocks=self.blocks
+        )
+
+
+@dataclass(frozen=True)
+class MapEncoderOptions(EncoderOptions):
+    """The image encoder of tasks whose answers have a place: its poolings can be left out, so that its map is finer."""
+
+    vision: str = option(
+        "l3", "vision encoder: l3, small, nin, alexnet, resnet18 to resnet101, timm:NAME, torchvision:NAME"
+    )
+    convs: int = option(1, "convolutions a block of l3 and small", low=1)
+    blocks: int = option(4, "blocks of l3, small and nin", low=1, high=8)
+    first_stride: int = option(2, "stride of the first convolution of l3 and small", low=1, high=4)
+    vision_pools: int = option(3, "blocks of l3 and small followed by pooling", low=0, high=8)
+
+    def vision_config(self, side: int) -> VisionConfig:
+        return VisionConfig(
+            self.vision, self.width, self.convs, self.first_stride, self.vision_pools, self.norm, side, self.blocks
+        )
+
+
+class CropOptions(Protocol):
+    """Options of a task that cuts squares out of pictures."""
+
+    @property
+    def crop_low(self) -> float: ...
+    @property
+    def crop_high(self) -> float: ...
+
+
+def check_crops(options: CropOptions) -> None:
+    """
+    Raises:
+        UserError: the smallest crop is larger than the largest.
+    """
+    if options.crop_low > options.crop_high:
+        raise UserError(f"--crop-low ({options.crop_low:g}) must be at most --crop-high ({options.crop_high:g})")

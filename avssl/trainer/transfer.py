@@ -1,0 +1,103 @@
+"""Between host and device without waiting: batches go ahead to the device, weights and figures come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from avssl.trainer.devices import moved
+from avssl.trainer.loader import Fetched
+
+
+class Sent(NamedTuple):
+    """A batch on its way to the device, and the event after which it is there (None: nothing is copied ahead)."""
+
+    fetched: Fetched
+    arrived: Any = None
+
+
+class Transfer:
+    """Takes batches to the device; on CUDA by a stream of its own, so that they travel while the one before trains.
+
+    Args:
+        cuda: where streams and events are made: ``torch.cuda``. Tests give their own.
+    """
+
+    def __init__(self, device: torch.device, channels_last: bool, cuda: Any = None) -> None:
+        self._device, self._channels_last = device, channels_last
+        self._cuda = torch.cuda if cuda is None and device.type == "cuda" else cuda
+        self._stream = None if self._cuda is None else self._cuda.Stream(device)
+
+    def send(self, fetched: Fetched) -> Sent:
+        """Start copying a batch whose tensors lie in pinned memory."""
+        if self._stream is None:
+            return Sent(fetched)
+        with self._cuda.stream(self._stream):
+            on_device = self._moved(fetched)
+            # Of this batch alone: waiting for the whole stream would be waiting for the batch after it, too.
+            arrived = self._cuda.Event()
+            arrived.record(self._stream)
+        return Sent(on_device, arrived)
+
+    def receive(self, sent: Sent) -> Fetched:
+        """The batch, for work that is queued from here on: the device waits for the copy, this process does not."""
+        if sent.arrived is None:
+            return self._moved(sent.fetched)
+        now = self._cuda.current_stream(self._device)
+        now.wait_event(sent.arrived)
+        for piece in sent.fetched.pieces:
+            for value in piece.batch.values():
+                if isinstance(value, Tensor) and value.is_cuda:
+                    value.record_stream(now)  # its memory belongs to the other stream, which must not reuse it early
+        return sent.fetched
+
+    def _moved(self, fetched: Fetched) -> Fetched:
+        pieces = [
+            piece._replace(batch=moved(piece.batch, self._device, self._channels_last)) for piece in fetched.pieces
+        ]
+        return fetched._replace(pieces=tuple(pieces))
+
+
+def to_host(value: Any) -> tuple[Any, Callable[[], object]]:
+    """A copy on the host of what lies in nested mappings and lists; tensors that share memory share it in the copy.
+
+    Returns:
+        the copy, and a function that waits until it is complete. What changes on the device afterwards changes
+        nothing in it.
+    """
+    on_gpu: list[torch.device] = []
+    copies: dict[tuple[Any, ...], Tensor] = {}
+
+    def copied(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            memory = (value.device, value.data_ptr(), value.dtype, value.shape, value.stride())
+            if value.numel() == 0 or memory not in copies:
+                copies[memory] = _host_copy(value.detach(), on_gpu)
+            return copies[memory]
+        if isinstance(value, dict):
+            return {key: copied(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            items = [copied(each) for each in value]
+            return items if isinstance(value, list) else tuple(items)
+        return value
+
+    found = copied(value)
+    events = [torch.cuda.current_stream(device).record_event() for device in dict.fromkeys(on_gpu)]
+
+    def wait() -> None:
+        for event in events:
+            event.synchronize()
+
+    return found, wait
+
+
+def _host_copy(value: Tensor, on_gpu: list[torch.device]) -> Tensor:
+    if value.device.type != "cuda":
+        return value.clone() if value.device.type == "cpu" else value.cpu()
+    on_gpu.append(value.device)
+    # Copies into memory that is not pinned are finished before they return.
+    pinned = torch.empty_like(value, device="cpu", pin_memory=True)
+    return pinned.copy_(value, non_blocking=True)
