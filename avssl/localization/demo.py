@@ -57,6 +57,7 @@ def show_scene(scene: Scene, localizer: Localizer, out: Path, *, per_second: flo
         _write(scene, analysis, size, strip, out, on_progress)
     facts, moments = out.with_suffix(".json"), out.with_suffix(".png")
     with whole_file(facts, "w") as file:
+        # JSON knows no NaN; browsers refuse a file with one.
         json.dump(as_json(scene, analysis, run), file, indent=1, allow_nan=False)
     _write_moments(scene, analysis, size, moments)
     return DemoFiles(scene.name, out, facts, moments, verdict(analysis))

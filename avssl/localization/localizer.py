@@ -100,6 +100,7 @@ class Localizer:
         x = np.asarray(waveforms, np.float32)
         missing = wanted - x.shape[1]
         if missing > 0:
+            # A short sound lies in the middle, as the frame does.
             x = np.pad(x, ((0, 0), (missing // 2, missing - missing // 2)))
         starts = _starts(x.shape[1], wanted)
         windows = np.stack([x[:, s : s + wanted] for s in starts], axis=1)

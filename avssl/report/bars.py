@@ -131,6 +131,7 @@ def _axis(rows: Sequence[ResultRow]) -> tuple[float, float]:
 def _round_above(value: float) -> float:
     """The end of an axis of about two steps of 1, 2 or 5 times a power of ten that holds a value above 0."""
     power = 10.0 ** math.floor(math.log10(value / 2))
+    # 0.999: a hair of rounding above a step is that step.
     step = next(times * power for times in (1, 2, 5, 10) if times * power >= 0.999 * value / 2)
     return round(math.ceil(value / step - 1e-9) * step, 12)
 

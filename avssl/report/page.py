@@ -67,6 +67,7 @@ def environment() -> Environment:
     found = Environment(
         loader=PackageLoader("avssl.report", "html"),
         autoescape=True,
+        # A misspelt name in a template is an error, not an empty place.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

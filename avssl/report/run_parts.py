@@ -86,6 +86,7 @@ def read_runs(paths: Sequence[str | Path]) -> list[RunParts]:
 
 
 def _letter(number: int) -> str:
+    # After Z: A1, A2, …
     return chr(ord("A") + number) if number < 26 else f"A{number - 25}"
 
 

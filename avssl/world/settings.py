@@ -74,10 +74,12 @@ class Settings:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise UserError(f"no preset is called {self.preset!r}{did_you_mean(self.preset, PRESETS)}")
+        # Even: the codec stores one colour for two pixels by two.
         if self.size < 32 or self.size % 2:
             raise UserError(f"size ({self.size}) must be even and at least 32 pixels")
         if not 1 <= self.fps <= 120:
             raise UserError(f"fps ({self.fps}) must be between 1 and 120")
+        # Rates that AAC has.
         if self.rate not in (16000, 22050, 24000, 32000, 44100, 48000):
             raise UserError(f"rate ({self.rate}) must be 16000, 22050, 24000, 32000, 44100 or 48000")
         if self.frames < 1:

@@ -214,6 +214,7 @@ def _draw(axes: Axes, chart: Chart, letters: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for line in chart.lines:
+        # What has intervals has few points, each of them drawn.
         points = thinned(line.points) if not line.spans else list(line.points)
         x, y = ([point[k] for point in points] for k in (0, 1))
         colour, style = TONES[line.tone], _STYLES[line.style]
@@ -235,6 +236,7 @@ def _draw(axes: Axes, chart: Chart, letters: float) -> None:
     low, high = axes.get_ylim()
     if chart.share:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
+        # Margins would show shares below 0 and above 1.
         low, high = max(low, min(0.0, *_heights(chart))), min(high, max(1.0, *_heights(chart)))
     axes.set_ylim(0.0 if chart.from_zero and min(_heights(chart)) >= 0 else low, high)
     dress(axes, letters)

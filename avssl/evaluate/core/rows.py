@@ -372,6 +372,7 @@ def read_rows(path: Path) -> list[ResultRow]:
     """
     try:
         entries: Any = json.loads(path.read_text(encoding="utf-8"))
+    # A damaged file may nest deeper than Python recurses.
     except (OSError, ValueError, RecursionError):
         entries = None
     rows = [row_of(entry) for entry in entries] if isinstance(entries, list) else [None]

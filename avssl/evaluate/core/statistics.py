@@ -56,6 +56,7 @@ def interval_of_draws(
     if math.isnan(value) or not len(figures):
         return math.nan, math.nan
     if clusters < 2:
+        # Of one cluster it is not known how others would differ.
         return bounds or (math.nan, math.nan)
     low, high = (float(end) for end in np.percentile(figures, [2.5, 97.5]))
     # Draws that say the same differ by rounding: the order of a sum is another in each.
@@ -83,6 +84,7 @@ def few_interval(value: float, error: float, clusters: int, bounds: Bounds | Non
     if bounds is not None and all(map(math.isfinite, bounds)) and bounds[0] < value < bounds[1]:
         length = bounds[1] - bounds[0]
         share = (value - bounds[0]) / length
+        # As many independent answers as would have this standard error.
         ends = _wilson_share(share, share * (1 - share) * (length / error) ** 2, quantile)
         low, high = min(low, bounds[0] + length * ends[0]), max(high, bounds[0] + length * ends[1])
     return _clipped(low, high, bounds)

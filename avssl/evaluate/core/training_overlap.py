@@ -66,6 +66,7 @@ def seen_items(train: Media, evaluated: Media) -> list[bool]:
 def seen_files(train: Media, ours: Sequence[str]) -> list[bool]:
     """Of each evaluated file whether it was trained on: the same place, or the same bytes under another name."""
     theirs = list(dict.fromkeys(column_of(train, "path")))
+    # Links are followed: a file has many names.
     places = {os.path.realpath(path) for path in theirs}
     known = {path for group in copies(dict.fromkeys([*theirs, *ours])) if not places.isdisjoint(_real(group))
              for path in group}  # fmt: skip

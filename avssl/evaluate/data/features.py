@@ -192,9 +192,11 @@ def _compute(
                 raise UserError(f"stage {name} of this encoder gives features that are not finite; train it again")
             if name not in files:
                 scales[name] = _scale(float(np.abs(rows).max()))
+                # Written as it comes, so that memory does not grow with the collection.
                 files[name] = np.lib.format.open_memmap(
                     folder / f"{name}.npy", mode="w+", dtype=np.float16, shape=(count, moments, rows.shape[1])
                 )
+            # A later batch may hold larger ones than the first, which float16 would make infinite.
             small = np.clip(rows / scales[name], -_LARGEST, _LARGEST)
             files[name][done : done + len(chunk)] = small.reshape(len(chunk), moments, -1)
         done += len(chunk)

@@ -35,6 +35,7 @@ def joined(names: Sequence[str], paths: Sequence[str], where: str) -> list[int |
     found: list[int | None] = [None] * len(paths)
     for number, name in enumerate(listed):
         near = by_last.get(name[-1], []) if name else []
+        # A path in full means its file alone, whatever lies deeper elsewhere.
         exact = [i for i in near if whole[i] == name]
         meant = exact or [i for i in near if _ends(whole[i], name) or _ends(name, files[i])]
         if len({whole[i] for i in meant}) > 1:

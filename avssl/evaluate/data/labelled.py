@@ -161,6 +161,7 @@ def source_folds(
     folds: list[tuple[Indices, Indices]] = []
     left = indices
     for k in range(count - 1):
+        # A share of what is left, so that all folds are as large.
         left, fold = hold_out(left, targets, sources, 1 / (count - k), seed)
         folds.append((np.setdiff1d(indices, fold), fold))
     folds.append((np.setdiff1d(indices, left), left))

@@ -24,6 +24,7 @@ def read_text(file: str | Path, what: str) -> str:
         UserError: it is not there, cannot be read, or is not text.
     """
     try:
+        # utf-8-sig: spreadsheets begin a CSV with a byte order mark.
         return Path(file).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{file} cannot be read as {what}: no such file") from None

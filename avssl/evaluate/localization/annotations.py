@@ -315,6 +315,7 @@ def _flickr(folder: Path) -> list[Item]:
 
 def _box(values: Iterable[Any]) -> Box:
     left, top, right, bottom = (float(v) for v in values)
+    # Python reads NaN in JSON, and every comparison with it is false.
     if any(math.isnan(v) for v in (left, top, right, bottom)):
         raise ValueError("NaN in a box")
     return left, top, right, bottom

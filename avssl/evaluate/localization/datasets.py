@@ -110,6 +110,7 @@ class TestMedia:
         facts = self.media.facts(place)
         whole = max(facts.duration_seconds, facts.audio_end_seconds)
         start = 0.0 if begin == "start" or whole <= seconds else (whole - seconds) / 2
+        # A stretch without length cannot be read.
         return self.media.audio(place, start, min(seconds, max(whole, 0.1)), rate)
 
     def another(self, item: Item, draw: int = 0) -> Item | None:
@@ -126,6 +127,7 @@ class TestMedia:
         others = [o for o in self._sounding if o.cluster != item.cluster and (not o.label or o.label != label)]
         if not others:
             return None
+        # The first draw without its number: so it was seeded before there were several.
         keys = (self.seed, item.name, "swap", draw) if draw else (self.seed, item.name, "swap")
         return others[int(generator(*keys).integers(len(others)))]
 

@@ -33,6 +33,7 @@ class MapFile:
             try:
                 with np.load(self.path, allow_pickle=False) as arrays:
                     self._names = list(arrays.files)
+                # Stays open: maps are read one at a time.
                 self._arrays = np.load(self.path, allow_pickle=False)
             except FileNotFoundError:
                 raise UserError(f"{path}: no such file; --maps needs an .npz or a folder of .npy") from None

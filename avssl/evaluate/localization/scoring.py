@@ -79,6 +79,7 @@ def score_maps(items: Iterable[Item], maps: Maps, protocols: Sequence[Protocol])
             if raw.flags.writeable or (id(raw), protocol.name) not in fixed:
                 _check(raw, item)
             if number == 0:
+                # Once for each map, whatever the number of protocols.
                 scores.constant += metrics.is_constant(raw)
             _score_one(scores, item, raw, truth, protocol, fixed)
     return scores
@@ -199,6 +200,7 @@ def _score_one(
     if protocol.rule == "best-absolute":
         value = np.asarray([metrics.ciou(metrics.absolute(m, bar), truth) for bar in ACL_BARS])
     elif item.negative or (ours and (fixed.constant if fixed else metrics.is_constant(m))):
+        # Of a constant map a rule of so many pixels would predict the first ones, and might be right by that.
         value = np.zeros(1)
     else:
         predicted = fixed.predict(truth, protocol) if fixed else predict(m, truth, protocol)

@@ -229,6 +229,7 @@ def _score(
 def _swaps(world: World, model: MapMaker, chosen: Sequence[protocols.Protocol], context: Context) -> list[ResultRow]:
     moved, sounds = [], []
     for moment in world.several:
+        # Sorted, since sets have no order of their own.
         others = sorted(moment.boxes.keys() - {moment.kind})
         if not others:
             continue

@@ -182,6 +182,7 @@ def _remembering(task: Task) -> Task:
 
 def _correspondence(task: Task, media: Media) -> list[Shortcut]:
     rates = sorted(media.facts(i).frame_rate for i in range(len(media)) if media.facts(i).frame_rate > 0)
+    # A pair a puzzle, as loud as it was recorded; drawn negatives allow no other weight of the logistic loss.
     drawn = {"negatives": "drawn", "logistic": 1.0, "silent_rows": 0.0, "gain": 0.0}
     without = {"negative_sounds": "anywhere"}
     found = [Shortcut("loudness", cues.loudness, without, fixed=drawn)]

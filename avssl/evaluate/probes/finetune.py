@@ -160,6 +160,7 @@ def _evaluated(
 
 
 def _classifier(start: Encoder, data: Labelled, views: ItemViews, stage: str | None, item: int) -> Classifier:
+    # A copy: the start serves every seed, division and learning rate.
     encoder = copy.deepcopy(start).cpu().eval()
     with torch.no_grad():
         maps = encoder.stages(torch.from_numpy(views.evaluation(item)))

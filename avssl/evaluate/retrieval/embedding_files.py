@@ -113,6 +113,7 @@ def _filled(rows: Rows | None, count: int) -> Rows:
 
 def _member(archive: zipfile.ZipFile, name: str, kind: str, shape: tuple[int, ...], pieces: Iterable[bytes]) -> None:
     """An array of the archive, as ``np.savez`` writes it, from its bytes."""
+    # How long it becomes is not known when it begins, and may be more than 4 GB.
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         about = {"descr": kind, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(member, about)

@@ -67,6 +67,7 @@ def divide(media: Media, extra: int, seed: int) -> Division | None:
     splits = [media.facts(i).split for i in range(count)]
     test = np.array([split == "test" for split in splits], bool)
     if not test.any():
+        # What the data call validation is held out as well as a test part would be.
         test = np.array([split == "validation" for split in splits], bool)
     train = np.array([split not in ("validation", "test") for split in splits], bool)
     if test.any() and train.any():
@@ -88,6 +89,7 @@ def _held_out(media: Media, seed: int) -> set[str] | None:
             break
         if len(names) >= _SOURCES_A_PART:
             return names
+        # One item more, until two sources are held out.
         share += 1 / len(media)
     return None
 

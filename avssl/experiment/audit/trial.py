@@ -59,6 +59,7 @@ def tried(
         trial.notes.append(f"{task.name} needs two sources in each part: its shortcuts and controls are not tested")
         return trial
 
+    # By path: items that turn out to be unreadable are left out later, and indices would move.
     tested = {media.facts(int(i)).path for i in items if division.test[i]}
     passed_over: list[str] = []
     trial = on_readable(

@@ -211,6 +211,7 @@ def coco_precision(matched: Matched, weights: ArrayLike | None = None) -> Floats
     """
 
     def area(hits: Counts, total: Counts, positives: Counts) -> Floats:
+        # As pycocotools keeps its division from 0.
         highest = _from_right(hits / (total + np.spacing(1)))
         recall = hits / np.maximum(positives, 1)[:, None]
         return np.asarray(_at(recall, highest, np.tile(COCO_RECALLS, (len(hits), 1))).mean(1))

@@ -170,6 +170,7 @@ def divide(people: People, share: float = 0.25, seed: int = 0) -> tuple[Indices,
     if len(sizes) < 2:
         raise UserError(f"{len(people)} people of one picture cannot be divided; give held-out people with --test")
     held: set[str] = set()
+    # By digest, whatever their order; one is always left to learn from.
     for name in sorted(sizes, key=lambda one: digest_of(str(seed), one))[: len(sizes) - 1]:
         if sum(sizes[one] for one in held) >= share * len(people):
             break

@@ -104,11 +104,13 @@ class PoseInputs:
         changes = self.changes
         angles = np.deg2rad(rng.uniform(-changes.turn, changes.turn, count))
         smallest, largest = changes.zoom
+        # Even on a logarithmic scale: as often smaller as larger.
         zoom = smallest * (largest / smallest) ** rng.uniform(0, 1, count)
         shift = 2 * rng.uniform(-changes.shift, changes.shift, (count, 2))
         mirrored = rng.integers(2, size=count).astype(bool) & changes.flip
         sine, cosine = np.sin(angles), np.cos(angles)
         turned = np.stack([np.stack([cosine, -sine], 1), np.stack([sine, cosine], 1)], 1)
+        # The x of a mirrored view runs the other way.
         turned[:, :, 0] *= np.where(mirrored, -1, 1)[:, None]
         return turned * zoom[:, None, None], shift, mirrored
 

@@ -210,6 +210,7 @@ def _nearest(have: Sequence[int], want: Sequence[int]) -> tuple[NDArray[np.int64
 def _shown(one: NormalPicture, size: tuple[int, int], mirrored: bool) -> tuple[Tensor, Tensor, Tensor]:
     """A picture in training at that size, and the truth of every other pixel: normals are picked, never mixed."""
     a, b = one.picture.shape[2] / one.picture.shape[1], size[1] / size[0]
+    # Sides rounded to multiples change the shape a little.
     if abs(a / b - 1) > 0.02:
         raise UserError(f"pictures of {one.picture.shape[1:]} pixels and of the shape of {size} cannot be in one batch")
     at = _nearest(one.valid.shape, (size[0] // FINEST, size[1] // FINEST))
