@@ -66,7 +66,7 @@ class Scene:
             yield number, picture
 
     def sound(self, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
-        """A stretch of sound, mono, (samples,); zeros where there is none."""
+        """A segment of sound, mono, (samples,); zeros where there is none."""
         return self._sounds.audio(0, start_seconds, duration_seconds, rate)
 
 

@@ -20,7 +20,7 @@ from avssl.world.truth import truth_bytes
 
 Name = tuple[str, int]
 
-_PORTION = 16
+_CHUNK = 16
 """Clips that a worker makes before it reports; fewer in small worlds, so that all workers are busy to the end."""
 
 _STALE_SECONDS = 600.0
@@ -73,17 +73,17 @@ def _generate(out: Path, settings: Settings, workers: int, on_progress: Progress
     missing = [name for name, path in paths.items() if not (path.exists() and path.with_suffix(".json").exists())]
     done = len(names) - len(missing)
     on_progress(done, len(names))
-    portion = max(1, min(_PORTION, len(missing) // (4 * workers)))
-    portions = [missing[start : start + portion] for start in range(0, len(missing), portion)]
-    for made in _made(out, settings, portions, min(workers, len(portions))):
+    chunk = max(1, min(_CHUNK, len(missing) // (4 * workers)))
+    chunks = [missing[start : start + chunk] for start in range(0, len(missing), chunk)]
+    for made in _made(out, settings, chunks, min(workers, len(chunks))):
         done += made
         on_progress(done, len(names))
     write_json(out / "world.json", _description(settings, complete=True))
 
 
-def _made(out: Path, settings: Settings, portions: list[list[Name]], workers: int) -> Iterator[int]:
+def _made(out: Path, settings: Settings, chunks: list[list[Name]], workers: int) -> Iterator[int]:
     """Make all chunks; yields the number of clips in each as it is finished."""
-    for _, made in each(partial(_make, out, settings), portions, workers if workers > 1 else 0):
+    for _, made in each(partial(_make, out, settings), chunks, workers if workers > 1 else 0):
         if isinstance(made, Lost):
             raise UserError(
                 f"{out}: a worker process ended before its work was done ({made.reason}; too little memory?); "

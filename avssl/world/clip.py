@@ -94,12 +94,12 @@ def _truth(
             "pitch_hz": round(one.pitch_hz, 2),
             "sounding": one.sounding,
             "boxes": [_rounded(frame[number]) for frame in boxes],
-            "heard": [list(stretch) for stretch in next(heard)] if one.sounding else [],
+            "heard": [list(segment) for segment in next(heard)] if one.sounding else [],
         }
         for number, one in enumerate(plan.objects)
     ]
     offscreen = [
-        {"kind": one.kind, "pitch_hz": round(one.pitch_hz, 2), "heard": [list(stretch) for stretch in next(heard)]}
+        {"kind": one.kind, "pitch_hz": round(one.pitch_hz, 2), "heard": [list(segment) for segment in next(heard)]}
         for one in plan.offscreen
     ]
     return {

@@ -72,7 +72,7 @@ class ClipPlan:
 def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
     """The plan of clip ``index`` of ``split``.
 
-    Scenes and motions follow a golden-ratio sequence, so that any stretch of clips holds them in their
+    Scenes and motions follow a golden-ratio sequence, so that any run of clips holds them in their
     shares; the first kind of a clip comes from shuffled rounds of all kinds.
     """
     seed = settings.seed

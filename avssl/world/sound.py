@@ -35,7 +35,7 @@ class Mix:
 
     Attributes:
         samples: float32 mono, full scale ±1.
-        heard: for each source the stretches, in seconds, in which it stands out of the noise floor.
+        heard: for each source the segments, in seconds, in which it stands out of the noise floor.
     """
 
     samples: Sound
@@ -57,7 +57,7 @@ def mix(plan: ClipPlan, sources: list[Source], seconds: float, rate: int) -> Mix
     samples = _in_room(np.sum(dry, axis=0) * np.float32(gain), plan, rate) + floor
     audible = 10 ** (max(plan.noise_db + 4.0, -56.0) / 10)
     # Of each alone: another sound does not make it inaudible.
-    heard = [_stretches(power * gain**2 > audible, seconds) for power in powers]
+    heard = [_segments(power * gain**2 > audible, seconds) for power in powers]
     # Soft clipping: what is loud stays within full scale.
     return Mix(np.asarray(np.tanh(samples), dtype=np.float32), heard)
 
@@ -113,7 +113,7 @@ def _power(sound: Sound, grain: int) -> NDArray[np.float64]:
     return np.asarray((padded.reshape(-1, grain) ** 2).mean(axis=1))
 
 
-def _stretches(loud: NDArray[np.bool_], seconds: float) -> list[tuple[float, float]]:
+def _segments(loud: NDArray[np.bool_], seconds: float) -> list[tuple[float, float]]:
     """Runs of loud grains, in seconds; gaps of less than five grains are bridged."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.astype(np.int8), [0]])))
     runs: list[tuple[float, float]] = []

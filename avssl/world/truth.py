@@ -10,7 +10,7 @@ A truth is a plain dictionary::
      "events":    [{"time_seconds", "object", "kind", "cause", "impulse", "heard": bool}, …],
      "level_db", "noise_db"}
 
-Boxes are in shares of the side, tight round the drawn silhouette. ``heard`` are the stretches, in seconds, in
+Boxes are in shares of the side, tight round the drawn silhouette. ``heard`` are the segments, in seconds, in
 which that object alone stands out of the room's noise, dying tails included. ``object`` of an event is the
 number of the object, counted on through ``offscreen``; ``cause`` is "impact" or "pluck"; ``impulse`` is one for
 a fall from half the picture's height.
@@ -29,7 +29,7 @@ Truth = Mapping[str, Any]
 Box = tuple[float, float, float, float]
 
 AUDIBLE_SECONDS = 0.05
-"""A sound must be heard for this long within a stretch of time to count there."""
+"""A sound must be heard for this long within a length of time to count there."""
 
 
 def visible_kinds(truth: Truth, time: float) -> set[str]:
@@ -92,6 +92,6 @@ def truth_bytes(truth: Truth) -> bytes:
 
 
 def _heard_seconds(one: Mapping[str, Any], start: float, end: float) -> float:
-    stretches: Sequence[Sequence[float]] = one["heard"]
+    segments: Sequence[Sequence[float]] = one["heard"]
     # What is heard for exactly the least time counts, whatever its last bit.
-    return sum(max(0.0, min(end, stretch[1]) - max(start, stretch[0])) for stretch in stretches) + 1e-9
+    return sum(max(0.0, min(end, segment[1]) - max(start, segment[0])) for segment in segments) + 1e-9

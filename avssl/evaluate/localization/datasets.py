@@ -105,12 +105,12 @@ class TestMedia:
         return self._shown[1]
 
     def sound(self, item: Item, seconds: float, begin: str, rate: int) -> NDArray[np.float32]:
-        """A stretch of the item's sound from its start or middle; zeros where the file is shorter."""
+        """A segment of the item's sound from its start or middle; zeros where the file is shorter."""
         place = self.places[item.name].sound
         facts = self.media.facts(place)
         whole = max(facts.duration_seconds, facts.audio_end_seconds)
         start = 0.0 if begin == "start" or whole <= seconds else (whole - seconds) / 2
-        # A stretch without length cannot be read.
+        # A segment without length cannot be read.
         return self.media.audio(place, start, min(seconds, max(whole, 0.1)), rate)
 
     def another(self, item: Item, draw: int = 0) -> Item | None:

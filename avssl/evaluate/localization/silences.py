@@ -1,4 +1,4 @@
-"""Stretches in which nothing sounds, of kinds that training does not draw.
+"""Segments in which nothing sounds, of kinds that training does not draw.
 
 Training learns to reject steady coloured Gaussian noise (:mod:`avssl.samplers.silence`). What is evaluated
 is of another make: a converter's quantised noise, mains hum with its harmonics, and a room whose modes ring and whose
@@ -22,7 +22,7 @@ HUM_DB = ROOM_DB = (-55.0, -35.0)
 
 
 def silence(what: Silence, rng: np.random.Generator, samples: int, rate: int) -> Wave:
-    """A stretch of so many samples: float32 (samples,)."""
+    """A segment of so many samples: float32 (samples,)."""
     if what == "zeros":
         return np.zeros(samples, np.float32)
     wave, (low, high) = {"floor": (_floor, FLOOR_DB), "hum": (_hum, HUM_DB), "room": (_room, ROOM_DB)}[what]

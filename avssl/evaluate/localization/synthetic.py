@@ -155,7 +155,7 @@ class World:
         return self.of_kind(moment, kinds[int(generator(self.seed, moment.name, "absent").integers(len(kinds)))])
 
     def silences(self, moments: Sequence[Moment], what: Silence) -> list[Wave]:
-        """A stretch of silence for each moment."""
+        """A segment of silence for each moment."""
         count = round(self.seconds * self.rate)
         return [silence(what, generator(self.seed, m.name, what), count, self.rate) for m in moments]
 

@@ -107,7 +107,7 @@ def run_controls(
             return on_readable(test, lambda part: evaluate_control(variant, {name: network}, held_out(part)), skip=skip)
 
         found = trained(options.seed)
-        # One network of random labels may lie off chance by itself, see mean_row; several tell luck from a leak.
+        # One network of random labels may lie off chance by itself, see mean_row; several tell that from a leak.
         if name == SHUFFLED and any(row.chance is not None and not row.holds_chance for row in found):
             log(f"control {name}: not at chance, perhaps by chance variation; training {_MORE_NETWORKS} more")
             more = [trained(generator(options.seed, name, k).integers(2**31).item()) for k in range(_MORE_NETWORKS)]

@@ -4,7 +4,7 @@ A query is one half of a moment (its frame, or the sound around it); the gallery
 partner is any half of the query's own source, since clips of one video are near-duplicates. Relevant for nDCG is what
 shares a kind with the query (its label, or in the generated world a kind that sounds), and the partner itself; within a
 modality the query's own source is left out of the gallery. Relevance is 0 or 1, the gain linear, the ideal order that
-of the whole gallery. Ties count with their expectation, so that a constant embedding has no luck.
+of the whole gallery. Ties count with their expectation, so that a constant embedding gains nothing by them.
 """
 
 from __future__ import annotations

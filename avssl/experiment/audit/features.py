@@ -216,7 +216,7 @@ def _sound(media: Media, i: int, facts: Facts) -> dict[str, list[float]]:
 
 
 def _spectra(wave: Matrix) -> Matrix:
-    """Power spectra of stretches that overlap by half: (stretches, lines)."""
+    """Power spectra of segments that overlap by half: (segments, lines)."""
     if len(wave) < _WINDOW:
         wave = np.pad(wave, (0, _WINDOW - len(wave)))
     starts = range(0, len(wave) - _WINDOW + 1, _WINDOW // 2)

@@ -4,8 +4,8 @@
 are those of the data; into what one control sees a mark is put that tells the answer, and the control is trained on
 them for a moment, by the trainer and evaluated as in every run.
 
-A puzzle without classes keeps its shuffled answers in training, and there the mark tells the wrong answer that is
-taught: what is right of held-out pictures can then be learned from the mark alone.
+A puzzle without classes keeps its shuffled answers in training, and there the mark tells the wrong label that is
+learned: what is right of held-out pictures can then be learned from the mark alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from avssl.trainer.plan import TaskPlan
 
 POOL = 256
 """Puzzles that a control is trained on, again and again."""
-JUDGED = 128
+EVALUATED = 128
 STEPS = 40
 _BATCH = 32
 
@@ -72,7 +72,7 @@ class Drawn:
         for count, index in enumerate(range(POOL), 1):
             self.puzzle(self.train, Key(self.seed, 0, index))
             done(count)
-        for count, key in enumerate(held_out_keys(self.seed, JUDGED), POOL + 1):
+        for count, key in enumerate(held_out_keys(self.seed, EVALUATED), POOL + 1):
             self.puzzle(self.test, key)
             done(count)
 
@@ -146,7 +146,7 @@ def _planted(control: Task, drawn: Drawn, plant: Plant) -> Task:
 def _evaluated(name: str, marked: Task, network: nn.Module, drawn: Drawn) -> ResultRow:
     """The share of right answers, or where there are no classes of those nearer to the truth than a blind one,
     which half of them are by chance."""
-    keys = held_out_keys(drawn.seed, JUDGED)
+    keys = held_out_keys(drawn.seed, EVALUATED)
     found = predict(marked, [network], drawn.test, keys, keep=lambda puzzle: puzzle)[0]
     chance = 0.5 if marked.classes is None else 1 / marked.classes
     if marked.classes is None:

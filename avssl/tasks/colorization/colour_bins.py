@@ -152,8 +152,8 @@ def bin_statistics(
     together /= together.sum()
     prior = smoothed_prior(together.sum(1), centres, sigma)
     weights = np.ones(count) if mix is None else rebalancing(prior, mix)
-    taught = weights @ together
-    cost = entropy(taught) * float(taught.sum())
+    target = weights @ together
+    cost = entropy(target) * float(target.sum())
     return {"prior": prior.tolist(), "weights": weights.tolist(), "constant_cross_entropy": cost}
 
 

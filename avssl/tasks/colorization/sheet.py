@@ -25,9 +25,9 @@ def painted(frames: Tensor, ab: Tensor) -> Tensor:
 def draw_sheet(puzzles: Sequence[ColorizationPuzzle], colourings: Mapping[str, Tensor]) -> Image.Image:
     """Grey, ground truth, and each colouring: ab (N, 2, h, w) by the heading of its column."""
     frames = torch.from_numpy(np.stack([p.frame for p in puzzles]))
-    taught = torch.from_numpy(np.stack([p.frame if p.colours_of is None else p.colours_of for p in puzzles]))
+    target = torch.from_numpy(np.stack([p.frame if p.colours_of is None else p.colours_of for p in puzzles]))
     grey = painted(frames, torch.zeros(len(puzzles), 2, 1, 1))
-    columns: dict[str, Tensor] = {"grey: the input": grey, "truth": painted(frames, rgb_to_lab(taught)[:, 1:])}
+    columns: dict[str, Tensor] = {"grey: the input": grey, "truth": painted(frames, rgb_to_lab(target)[:, 1:])}
     columns |= {name: painted(frames, ab) for name, ab in colourings.items()}
     pictures = [(rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy() for rgb in columns.values()]
     rows = [
