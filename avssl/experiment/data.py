@@ -285,7 +285,7 @@ def refuse_missing(*places: str | Path | None) -> None:
         UserError: names the first.
     """
     for place in places:
-        if place is None or "://" in str(place):  # a set that lies elsewhere answers for itself
+        if place is None or is_remote(str(place)):  # a set that lies elsewhere answers for itself
             continue
         path = Path(place)
         if torchvision_data.is_torchvision(str(place)):
@@ -305,10 +305,12 @@ def refuse_unusable(options: DataOptions) -> None:
     from avssl.media import open_media
 
     for place in (options.data, options.test):
-        if place is None or "://" in place or torchvision_data.is_torchvision(place):
+        if place is None or torchvision_data.is_torchvision(place):
             continue
         path = Path(place).expanduser()
-        if path.is_dir():
+        if is_remote(place):
+            few = True  # an index, which is kept
+        elif path.is_dir():
             few = sum(1 for _ in islice(path.rglob("*"), FEW + 1)) <= FEW
         else:
             few = path.stat().st_size <= SHORT_TABLE
