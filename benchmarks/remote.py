@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from common.measure import machine, table
@@ -54,18 +55,29 @@ def served(folder: Path, bytes_a_second: float) -> Iterator[str]:
         process.stdin.close()
 
 
-def epoch_seconds(data: str, step_seconds: float, window: int, workers: int) -> tuple[float, float]:
-    """(seconds from the first batch to the end of the epoch, seconds that the first batch took)."""
+class Epoch(NamedTuple):
+    """Seconds from the first batch to the end, those until the first batch, and those spent waiting for the others."""
+
+    seconds: float
+    first: float
+    waited: float
+
+
+def train_epoch(data: str, step_seconds: float, window: int, workers: int) -> Epoch:
+    """One epoch in the order of shards."""
     began = time.monotonic()
     task = avssl.task("rotation", side=96)
     media = ByShards(avssl.open(data), window)
     steps = Steps([Source(task, media, len(media))], Turns([1]), 0, BATCH)
-    first = 0.0
-    for number, _ in enumerate(batches(steps, 0, len(media) // BATCH, workers=workers, pin=False)):
-        if not number:
-            first = time.monotonic()
+    stream = batches(steps, 0, len(media) // BATCH, workers=workers, pin=False)
+    next(stream)
+    first, waited = time.monotonic(), 0.0
+    while True:
         time.sleep(step_seconds)
-    return time.monotonic() - first, first - began
+        asked = time.monotonic()
+        if next(stream, None) is None:
+            return Epoch(asked - first, first - began, waited)
+        waited += time.monotonic() - asked
 
 
 def main() -> None:
@@ -77,24 +89,27 @@ def main() -> None:
     parser.add_argument("--step", type=float, default=0.08, help="seconds of a step of 16 items")
     parser.add_argument("--multiple", type=float, default=2.0, help="what the server gives, of what training eats")
     options = parser.parse_args()
-    found: list[tuple[float, float, float, float]] = []
+    found: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         here = make_set(folder, options.shards)
         size = sum(length for _, length, _ in here.shards)
+        how = options.step, options.window, options.workers
         for _ in range(options.rounds):
-            local, _ = epoch_seconds(str(here.folder), options.step, options.window, options.workers)
+            near = train_epoch(str(here.folder), *how)
             os.environ["AVSSL_CACHE"] = str(folder / "cache")
-            with served(here.folder.parent, options.multiple * size / local) as url:
-                remote, waited = epoch_seconds(f"{url}/set", options.step, options.window, options.workers)
+            with served(here.folder.parent, options.multiple * size / near.seconds) as url:
+                far = train_epoch(f"{url}/set", *how)
             shutil.rmtree(folder / "cache")
-            found.append((len(here) / local, len(here) / remote, local / remote, waited))
+            rates = len(here) / near.seconds, len(here) / far.seconds
+            found.append((*rates, rates[1] / rates[0], near.waited, far.waited, near.first, far.first))
         rows = [[k + 1, *(f"{value:.3g}" for value in row)] for k, row in enumerate(found)]
         rows.append(["median", *(f"{statistics.median(column):.3g}" for column in zip(*found, strict=True))])
         print(machine("fsspec", "aiohttp"))
         each = f"{size / len(here) / 1000:.1f} kB"
         print(f"{len(here)} items of {each}, {options.shards} shards, {options.window} a window")
-        print(table(["round", "items/s here", "items/s from the server", "share", "s to the first batch"], rows))
+        head = ["items/s here", "from the server", "share", "s waited here", "from the server"]
+        print(table(["round", *head, "s to the first batch here", "from the server"], rows))
 
 
 if __name__ == "__main__":

@@ -97,6 +97,7 @@ def test_a_run_goes_on_with_the_order_that_it_began_with(trained: Path, here: Pr
         avssl.train("av-correspondence", here.folder, trained, order="items", shard_window=2, **TINY)
 
 
+@pytest.mark.slow
 def test_killed_and_continued_it_equals_the_undisturbed_run(
     trained: Path, here: Prepared, server: Server, tmp_path: Path
 ) -> None:
@@ -164,6 +165,7 @@ def test_a_cache_that_does_not_hold_three_windows_is_one_line(
         ByShards(avssl.open(f"{server.url}/set"), 2)
 
 
+@pytest.mark.slow
 def test_every_command_that_reads_a_prepared_set_takes_its_url(
     trained: Path, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -20,6 +21,7 @@ from small_runs import write_clip
 import avssl
 from avssl.errors import MediaError, UserError
 from avssl.media import Prepared, prepare
+from avssl.media.indexing import item_table
 from avssl.media.prepared import remote as remote_sets
 from avssl.media.prepared import shard_cache
 from avssl.media.prepared.remote import RemotePrepared
@@ -273,6 +275,29 @@ def test_a_cache_that_a_killed_process_was_filling_is_right(here: Prepared, serv
     assert same(opened(server), here)
     assert not list(cache.glob("*/.shard*unfinished"))
     assert shards_asked(server)["shard-000000.tar"] == 1
+
+
+def test_an_index_that_a_killed_process_was_fetching_is_fetched_anew(
+    here: Prepared, server: Server, cache: Path
+) -> None:
+    opened(server)
+    folder = next(cache.iterdir())
+    (folder / "index").rename(folder / ".index.12345678.unfinished")
+    assert same(opened(server), here)
+    assert not (folder / ".index.12345678.unfinished").exists()
+
+
+def test_a_server_does_not_choose_where_its_files_are_written(here: Prepared, server: Server, tmp_path: Path) -> None:
+    shutil.copytree(here.folder, tmp_path / "served" / "set")
+    table = tmp_path / "served" / "set" / "index" / "table.json"
+    header = json.loads(table.read_text())
+    header["files"]["../../../../escaped"] = header["files"].pop("checks.u32")
+    del header["seal"]
+    table.write_text(json.dumps({**header, "seal": item_table._seal(header)}))
+    server.folder = tmp_path / "served"
+    with pytest.raises(UserError, match=r"table\.json is none of a prepared set"):
+        opened(server)
+    assert not list(tmp_path.rglob("escaped"))
 
 
 def test_threads_fetch_one_shard_once(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ _LINE, _TIMES, _KEYS, _CHECKS, _CRC = 0, 2, 4, 6, 8
 _FILES = {"items.jsonl": "u1", "rows.i64": "<i8", "times.f64": "<f8", "jpegs.i64": "<i8", "checks.u32": "<u4",
           **COLUMN_FILES}  # fmt: skip
 _FILES_OF_FORMAT_1 = ("items.jsonl", "rows.i64", "times.f64", "jpegs.i64")
+NAMES = frozenset(_FILES)
+"""Files of a table beside its header."""
 _PIECE_BYTES = 1 << 24
 
 

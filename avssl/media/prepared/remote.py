@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
-from avssl.media.indexing.item_table import is_sealed
+from avssl.media.indexing.item_table import NAMES, is_sealed
 from avssl.media.prepared.read import SOUND_BLOCK, Prepared, _Known, shard_name
 from avssl.media.prepared.shard_cache import LIMIT_GB, WHOLE_TRIES, ShardCache, limit_bytes, remote_cache
-from avssl.system.files import locked, whole_folder
+from avssl.system.files import UNFINISHED, locked, whole_folder
 from avssl.system.remote import NothingThere, RemoteFolder
 
 T = TypeVar("T")
@@ -76,7 +76,8 @@ def _header(files: RemoteFolder) -> tuple[dict[str, Any], bytes]:
             header = json.loads(text)
         except ValueError:
             continue
-        if isinstance(header, dict) and is_sealed(header) and "prepared" in header:
+        # Names as well: what a server sends must not choose where it is written.
+        if isinstance(header, dict) and is_sealed(header) and "prepared" in header and set(header["files"]) == NAMES:
             return header, text
         if isinstance(header, dict) and header.get("format") == 1:
             raise UserError(f"{files.url}: prepared by an early version, without checksums; prepare it again")
@@ -86,6 +87,8 @@ def _header(files: RemoteFolder) -> tuple[dict[str, Any], bytes]:
 
 
 def _fetch_index(files: RemoteFolder, header: dict[str, Any], text: bytes, index: Path) -> None:
+    for leftover in index.parent.glob(f".index.*{UNFINISHED}"):  # of a killed process: its folder is locked
+        shutil.rmtree(leftover, ignore_errors=True)
     with whole_folder(index) as partial:
         for name, (size, crc) in header["files"].items():
             for _ in range(WHOLE_TRIES):

@@ -10,6 +10,7 @@ checksum is right; of several processes that want one, one fetches it and the ot
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from avssl.errors import UserError
-from avssl.system.files import UNFINISHED, cache_folder, locked, make_folder, remove_unfinished, writing
+from avssl.system.files import UNFINISHED, cache_folder, locked, make_folder, writing
 
 LIMIT_GB = "AVSSL_CACHE_GB"
 """Variable that bounds the shards of all remote sets together."""
@@ -159,10 +160,12 @@ class ShardCache:
                 f"raise {LIMIT_GB}"
             )
         with locked(root), writing(partial):
-            for folder in root.iterdir():
-                if folder.is_dir():
-                    remove_unfinished(folder, _DEAD_AFTER_SECONDS)
-            coming = sum(state.st_size for state in map(_stat, root.glob(f"*/.shard-*{UNFINISHED}")) if state)
+            coming = 0
+            for leftover in root.glob(f"*/.shard-*{UNFINISHED}"):
+                state = _stat(leftover)
+                dead = state is not None and time.time() - state.st_mtime > _DEAD_AFTER_SECONDS
+                if state is not None and not (dead and _removed(leftover)):
+                    coming += state.st_size
             there = [
                 (state.st_mtime, state.st_size, path) for path in root.glob("*/shard-*.tar") if (state := _stat(path))
             ]
