@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from avssl.cli.command import parsed
 from avssl.experiment.embed import EmbedOptions, embed_files
-from avssl.system.console import log
+from avssl.experiment.part_options import without_parts
 
 WHAT = """Turn files into vectors with the encoders of a run of av-correspondence: the frame shown at each time, and
 the sound around it, into the space where the two meet. OUT is a NumPy .npz or a Parquet file with a row for each time:
@@ -18,11 +18,11 @@ the sound around it, into the space where the two meet. OUT is a NumPy .npz or a
 Rows of files without pictures or without sound hold NaN there (in Parquet null). Rows are written as they are made:
 memory does not grow with the hours of video. Parquet needs pyarrow."""
 EXAMPLE = """avssl embed videos/ --run runs/mine -o videos.npz
-avssl embed a.mp4 b.mp4 --run runs/mine -o two.parquet --hop 0.5"""
+avssl embed a.mp4 b.mp4 --run runs/mine -o two.parquet --hop 0.5
+avssl embed videos/ --run runs/mine -o videos.npz --part 3/8      of a job array; with --merge instead after all"""
 
 
 def run(argv: Sequence[str]) -> None:
     """Embed."""
     options = parsed(argv, EmbedOptions, "avssl embed", WHAT, EXAMPLE)
-    rows, items = embed_files(options, shlex.join(["avssl", "embed", *argv]))
-    log(f"{options.output}: {rows} rows of {items} items")
+    embed_files(options, shlex.join(["avssl", "embed", *without_parts(argv)]))

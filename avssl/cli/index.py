@@ -6,14 +6,18 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from avssl.cli.command import parsed
 from avssl.errors import NothingUsable
 from avssl.experiment.data import offer_tables
-from avssl.media import Prepared, open_media, summarize
+from avssl.experiment.part_options import PartOptions
+from avssl.media import Prepared, Subset, open_media, summarize
+from avssl.media.collection import Collection
 from avssl.media.facts import Media
 from avssl.media.indexing.summary import Summary, relative, verdicts
+from avssl.media.opening import IndexWork
 from avssl.media.prepared.verify import verify
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
@@ -32,11 +36,12 @@ Flags: silent (the sound is), still (the picture does not move), short (under a 
 the sound), joined (more than one recording), unknown length (a header written into a pipe)."""
 EXAMPLE = """avssl index videos/
 avssl index clips.csv --all
-avssl index videos/ --to index/ --json summary.json"""
+avssl index videos/ --to index/ --json summary.json
+avssl index videos/ --part 3/8                    of a job array; avssl index videos/ --merge after all"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexOptions:
+class IndexOptions(PartOptions):
     """What is looked at, and what is shown of it."""
 
     data: str = argument("folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set")
@@ -51,9 +56,13 @@ class IndexOptions:
 def run(argv: Sequence[str]) -> None:
     """Index what is named and print it."""
     options = parsed(argv, IndexOptions, "avssl index", WHAT, EXAMPLE)
+    options.check()
     began = time.monotonic()
+    work = IndexWork(options.data, index=options.to, again=options.again)
     try:
-        media = open_media(options.data, index=options.to, again=options.again, workers=options.workers)
+        media = _opened(options, work)
+        if media is None:
+            return
     except NothingUsable as error:
         if len(error.rejected) > 1:  # one alone is named by the line that ends the command
             print_rejected([(relative(path, error.root), reason) for path, reason in error.rejected])
@@ -72,6 +81,15 @@ def run(argv: Sequence[str]) -> None:
     if options.json is not None:
         files = [verdict._asdict() for verdict in verdicts(media)]
         write_json(Path(options.json), json.loads(json.dumps({**summary.as_json(), "files": files}, default=str)))
+
+
+def _opened(options: IndexOptions, work: IndexWork) -> Collection | Prepared | Subset | None:
+    """What is indexed; None where that was a part of it."""
+    in_parts = options.part is not None or options.merge or options.engine != "local"
+    opened = partial(
+        open_media, options.data, index=options.to, again=options.again and not in_parts, workers=options.workers
+    )
+    return options.run(work, partial(opened, merge=True), options.workers) if in_parts else opened()
 
 
 def print_summary(summary: Summary) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avssl.cli.command import parsed
-from avssl.media import open_media, prepare
+from avssl.experiment.part_options import PartOptions
+from avssl.media import open_media
 from avssl.media.prepared.shard import Settings
+from avssl.media.prepared.write import PrepareWork
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
 from avssl.system.console import duration, folder_size, log, size
@@ -19,11 +21,12 @@ frames, PCM sound, a JSON an item) with a memory-mapped index. OUT can be given 
 are, and is read at hundreds of pairs a second. Training prepares into the cache by itself; this command is for sets
 that do not fit there, or that are to be kept. An interrupted run continues."""
 EXAMPLE = """avssl prepare videos/ prepared/ --side 144
-avssl train av-correspondence --data prepared/"""
+avssl train av-correspondence --data prepared/
+avssl prepare videos/ prepared/ --part 3/8        of a job array; avssl prepare videos/ prepared/ --merge after all"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrepareOptions(Settings):
+class PrepareOptions(Settings, PartOptions):
     """What is prepared, how, and where it goes."""
 
     data: str = argument("folder of videos or images, CSV (path[,label,start,split]), tar of images")
@@ -35,17 +38,13 @@ class PrepareOptions(Settings):
 def run(argv: Sequence[str]) -> None:
     """Prepare what is named."""
     options = parsed(argv, PrepareOptions, "avssl prepare", WHAT, EXAMPLE)
+    options.check()
     began = time.monotonic()
-    prepared = prepare(
-        open_media(options.data, workers=options.workers),
-        options.out,
-        side=options.side,
-        fps=options.fps,
-        rate=options.rate,
-        jpeg_quality=options.jpeg_quality,
-        shard_size=options.shard_size,
-        workers=options.workers,
-    )
+    settings = Settings(options.side, options.fps, options.rate, options.jpeg_quality)
+    work = PrepareWork.of(open_media(options.data, workers=options.workers), options.out, settings, options.shard_size)
+    prepared = options.run(work, work.merged, options.workers)
+    if prepared is None:
+        return
     if prepared.rejected:
         console().print(plain_table(["left out", "reason"], [tuple(each) for each in prepared.rejected]))
     out = Path(options.out)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from avssl.evaluate.retrieval.embedding_files import writer_of
-from avssl.experiment.data import refuse_missing
+from avssl.experiment.part_options import PartOptions
 from avssl.options import REQUIRED, argument, option
-from avssl.system.console import log, progress
-from avssl.trainer.run_config import refuse_no_folder
+from avssl.system.console import ShowProgress, log, progress
+from avssl.system.parts import WHOLE, Part, parts_there
 from avssl.version import __version__
+
+if TYPE_CHECKING:
+    from avssl.media.facts import Media
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedOptions:
+class EmbedOptions(PartOptions):
     """Which files, by which run, and where the rows go."""
 
     files: tuple[str, ...] = argument("files, or one folder, CSV, tar or prepared set")
@@ -24,8 +30,98 @@ class EmbedOptions:
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
 
 
-def embed_files(options: EmbedOptions, command: str = "") -> tuple[int, int]:
-    """Write the embeddings of all files; (rows, items).
+@dataclass(frozen=True)
+class EmbedWork:
+    """Embedding the items of data, all or in parts on several machines, and putting their rows together.
+
+    Attributes:
+        options: what to embed.
+        command: what the file says that it was made by.
+    """
+
+    options: EmbedOptions
+    command: str = ""
+
+    unit: ClassVar[str] = "items"
+
+    @cached_property
+    def media(self) -> Media:
+        """What is embedded."""
+        from avssl.media import open_media
+
+        files = self.options.files
+        return open_media(files[0] if len(files) == 1 else files)
+
+    @property
+    def target(self) -> Path:
+        """The file to write."""
+        return Path(self.options.output)
+
+    @property
+    def folder(self) -> Path:
+        """Where parts wait to be put together."""
+        return self.target.with_name(f".{self.target.name}.parts")
+
+    @property
+    def units(self) -> int:
+        """Items."""
+        return len(self.media)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole."""
+        from avssl.evaluate.retrieval.embedding import moments
+        from avssl.media.selection import facts_of
+
+        return sum(len(moments(facts, self.options.hop)) for facts in facts_of(self.media))
+
+    def units_there(self) -> int:
+        """Items of the parts that are done."""
+        names = [path.stem.split("-of-") for path in self.folder.glob("[0-9]*.npz")]
+        return sum(len(Part(int(number), int(of)).range(self.units)) for number, of in names)
+
+    def do(self, part: Part, workers: int | None, shown: ShowProgress) -> None:
+        """Embed the items of a part; the whole goes into the target itself.
+
+        Raises:
+            UserError: as :func:`embed_files`.
+        """
+        from avssl.evaluate.retrieval.embedding import embed
+        from avssl.evaluate.retrieval.embedding_files import write_embeddings, writer_of
+        from avssl.networks.model import load
+        from avssl.trainer.devices import choose_device
+
+        place = self.target if part == WHOLE else self.folder / f"{part.name}.npz"
+        writer_of(self.target)  # refuses a wrong suffix before the work, not after it
+        if part != WHOLE and place.is_file():
+            return
+        model = load(self.options.run).to(choose_device(self.options.device))
+        mine = self.media if part == WHOLE else self.media.subset(part.range(self.units))  # type: ignore[attr-defined]
+        with progress("embedding", "rows", shown) as on_progress:
+            write_embeddings(embed(model, mine, self.options.hop, on_progress), place, self._about())
+        if part == WHOLE:
+            shutil.rmtree(self.folder, ignore_errors=True)  # parts of an earlier try
+
+    def merged(self) -> None:
+        """Put the rows of all parts together, in order; nothing where the whole was embedded at once.
+
+        Raises:
+            UserError: parts are missing.
+        """
+        from avssl.evaluate.retrieval.embedding_files import read_embeddings, write_embeddings
+
+        if not self.folder.is_dir() and not self.options.merge:
+            return
+        parts = parts_there(self.folder.glob("*.npz"), str(self.target))
+        write_embeddings(chain.from_iterable(map(read_embeddings, parts)), self.target, self._about())
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _about(self) -> dict[str, str]:
+        return {"avssl": __version__, "command": self.command}
+
+
+def embed_files(options: EmbedOptions, command: str = "") -> None:
+    """Write the embeddings of all files, or do what ``--part``, ``--merge`` or ``--engine`` ask.
 
     Args:
         options: what to embed.
@@ -34,21 +130,10 @@ def embed_files(options: EmbedOptions, command: str = "") -> tuple[int, int]:
     Raises:
         UserError: no such run, none of the files can be used, another suffix, a full disk.
     """
-    target = Path(options.output)
-    writer_of(target)  # refuses a wrong suffix before the work, not after it
-    refuse_no_folder(options.run)
-    refuse_missing(*options.files)
-    from avssl.evaluate.retrieval.embedding import embed
-    from avssl.evaluate.retrieval.embedding_files import write_embeddings
-    from avssl.media import open_media
-    from avssl.networks.model import load
-    from avssl.trainer.devices import choose_device
-
-    model = load(options.run).to(choose_device(options.device))
-    media = open_media(options.files[0] if len(options.files) == 1 else options.files)
-    for path, reason in media.rejected:
+    options.check()
+    work = EmbedWork(options, command)
+    for path, reason in work.media.rejected:
         log(f"not usable: {path}: {reason}")
-    about = {"avssl": __version__, "command": command}
-    with progress("embedding", "rows") as on_progress:
-        rows = write_embeddings(embed(model, media, options.hop, on_progress), target, about)
-    return rows, len(media)
+    options.run(work, work.merged)
+    if options.part is None:
+        log(f"{options.output}: {work.rows} rows of {work.units} items")

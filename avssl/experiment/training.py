@@ -114,7 +114,7 @@ def _has_controls(folder: RunFolder) -> bool:
 
 def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) -> None:
     """A run goes on with the data it began with: what it read is in ``data.json``."""
-    from avssl.media.indexing.index import LOOK
+    from avssl.media.indexing.looks import LOOK
 
     if not folder.writes:
         return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,11 +14,12 @@ from avssl.errors import UserError
 from avssl.media.collection import Collection
 from avssl.media.indexing.clip_table_formats import is_table
 from avssl.media.indexing.clip_tables import list_table
-from avssl.media.indexing.index import index_home, indexed
+from avssl.media.indexing.index import index_home, indexed, look_at_part, looked_at_in_parts
 from avssl.media.indexing.listing import SPLITS, Listing, Source, list_files, list_folder, list_tar
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, was_prepared
 from avssl.media.selection import Subset, column_of
 from avssl.system.console import ShowProgress
+from avssl.system.parts import Part
 from avssl.system.remote import is_remote
 
 
@@ -27,6 +30,7 @@ def open_media(
     source_column: str | None = None,
     index: str | os.PathLike[str] | None = None,
     again: bool = False,
+    merge: bool = False,
     workers: int | None = None,
     progress: ShowProgress = None,
 ) -> Collection | Prepared | Subset:
@@ -49,6 +53,7 @@ def open_media(
             both sides of a division. By default ``source`` or ``source_video``, else each file is its own.
         index: folder to keep the index in; by default the user's cache, which ``AVSSL_CACHE`` moves.
         again: look at every file again, also where nothing changed.
+        merge: make the index of what was looked at in parts (:class:`IndexWork`), which must all be there.
         workers: processes that look at files; None takes the cores there are; 0 looks in this process, where
             a crash of a decoder is not survived.
         progress: a function that is called with (done, total); False shows nothing; None or True shows a bar, or where
@@ -66,8 +71,43 @@ def open_media(
     if prepared is not None:
         return _only(prepared, split, data)
     listing = list_source(data, source_column)
-    table, inspected = indexed(listing, index_home(listing, index), workers, progress, again=again)
+    table, inspected = indexed(listing, index_home(listing, index), workers, progress, again=again, merge=merge)
     return _only(Collection(table, inspected), split, data)
+
+
+@dataclass(frozen=True)
+class IndexWork:
+    """Looking at the files of data in parts, which ``open_media(…, merge=True)`` puts together.
+
+    Attributes:
+        data, source_column, index, again: as of :func:`open_media`.
+    """
+
+    data: Source
+    source_column: str | None = None
+    index: str | os.PathLike[str] | None = None
+    again: bool = False
+
+    unit: ClassVar[str] = "files"
+
+    @property
+    def units(self) -> int:
+        """Files."""
+        return len({entry.file for entry in list_source(self.data, self.source_column).entries})
+
+    def units_there(self) -> int:
+        """Files that were looked at in any part."""
+        listing = list_source(self.data, self.source_column)
+        return looked_at_in_parts(listing, index_home(listing, self.index))
+
+    def do(self, part: Part, workers: int | None, progress: ShowProgress) -> None:
+        """Look at the files of a part.
+
+        Raises:
+            UserError: as :func:`open_media`.
+        """
+        listing = list_source(self.data, self.source_column)
+        look_at_part(listing, index_home(listing, self.index), part, workers, progress, again=self.again)
 
 
 def list_source(source: Source, source_column: str | None = None) -> Listing:

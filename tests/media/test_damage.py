@@ -364,10 +364,10 @@ def test_a_verdict_of_an_earlier_version_of_the_decoder_is_not_kept(
 ) -> None:
     (videos / "notes.mp4").write_text("no video")
     try:
-        monkeypatch.setattr("avssl.media.indexing.index._readers", lambda: "av 1")
+        monkeypatch.setattr("avssl.media.indexing.looks.readers", lambda: "av 1")
         avssl.open(videos, progress=False, workers=0, index=tmp_path)
         assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 0  # type: ignore[union-attr]
-        monkeypatch.setattr("avssl.media.indexing.index._readers", lambda: "av 2")
+        monkeypatch.setattr("avssl.media.indexing.looks.readers", lambda: "av 2")
         assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 1  # type: ignore[union-attr]
         assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 0  # type: ignore[union-attr]
     finally:

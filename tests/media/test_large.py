@@ -19,8 +19,8 @@ from PIL import Image
 import avssl
 from avssl.media.facts import Media
 from avssl.media.indexing import clip_tables
-from avssl.media.indexing.index import LOOK
-from avssl.media.indexing.item_table import TableWriter, salvaged
+from avssl.media.indexing.item_table import Salvaged, TableWriter
+from avssl.media.indexing.looks import LOOK
 from avssl.media.selection import Concatenated, column_of, facts_of
 from avssl.media.sources.source_groups import Sources
 from avssl.media.sources.sourced import with_sources
@@ -120,8 +120,8 @@ def test_a_killed_look_goes_on_where_it_was(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pictures", 100)
     script = textwrap.dedent(f"""
         import os, signal, avssl
-        from avssl.media.indexing import index
-        index.FLUSH_SECONDS = 0.0
+        from avssl.media.indexing import looks
+        looks.FLUSH_SECONDS = 0.0
         def killed(done, total):
             if done > 32:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -141,9 +141,9 @@ def test_half_written_rows_of_a_killed_look_are_not_believed(tmp_path: Path) -> 
             writer.add_item({"n": n}, writer.add_times(np.arange(n + 1.0)))
     for name, cut in (("rows.i64", 3), ("items.jsonl", 1)):
         os.truncate(tmp_path / name, (tmp_path / name).stat().st_size - cut)
-    assert [(item, len(times)) for item, times, _ in salvaged(tmp_path)] == [({"n": 0}, 1), ({"n": 1}, 2)]
+    assert list(Salvaged(tmp_path)) == [{"n": 0}, {"n": 1}]
     os.truncate(tmp_path / "times.f64", 8)
-    assert [item for item, *_ in salvaged(tmp_path)] == [{"n": 0}]
+    assert list(Salvaged(tmp_path)) == [{"n": 0}]
 
 
 def test_verdicts_of_an_index_of_the_version_before_are_taken_over(tmp_path: Path) -> None:
@@ -152,7 +152,9 @@ def test_verdicts_of_an_index_of_the_version_before_are_taken_over(tmp_path: Pat
     old = tmp_path / "old" / "0123456789abcdef-0"
     old.mkdir(parents=True)
     with TableWriter(old) as writer:
-        for item, times, keys in salvaged(index.parent):
+        new = Salvaged(index.parent)
+        for number, item in enumerate(new):
+            _, times, keys = new.read(number) or pytest.fail("damaged")
             line = {name: item[name] for name in ("name", "size", "modified_ns", "offset", "changed_ns", "found")}
             writer.add_item({**line, "label": None, "source": ""}, writer.add_times(times), writer.add_times(keys))
         writer.finish({"root": str(folder), "look": LOOK, "rejected": [], "refused": [], "passing": [], "readers": ""})

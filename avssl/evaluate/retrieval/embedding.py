@@ -42,6 +42,11 @@ class Block:
     image: Rows | None
     audio: Rows | None
 
+    def rows(self, first: int, end: int) -> Block:
+        """Some of its rows."""
+        image, audio = (None if rows is None else rows[first:end] for rows in (self.image, self.audio))
+        return Block(self.path, self.seconds[first:end], image, audio)
+
 
 def embed(model: Model, media: Media, hop: float | None = None, on_progress: Progress | None = None) -> Iterator[Block]:
     """The embeddings of a collection, item by item, in order of time.

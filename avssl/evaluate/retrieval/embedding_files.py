@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -53,6 +54,19 @@ def writer_of(path: Path) -> Callable[[Iterable[Block], Path, Mapping[str, str]]
     except ImportError:
         raise UserError(f"to write Parquet the package pyarrow is missing: {install_hint('parquet')}") from None
     return _parquet
+
+
+def read_embeddings(path: Path) -> Iterator[Block]:
+    """The blocks of an ``.npz``: rows of one item that have both, or the same of, picture and sound."""
+    with np.load(path, allow_pickle=False) as arrays:
+        paths, seconds, image, audio = (arrays[name] for name in ("path", "seconds", "image", "audio"))
+    seen, heard = (~np.isnan(rows).all(axis=1) for rows in (image, audio))
+    ends = np.flatnonzero((paths[1:] != paths[:-1]) | (seen[1:] != seen[:-1]) | (heard[1:] != heard[:-1])) + 1
+    for first, end in itertools.pairwise([0, *ends.tolist(), len(paths)]):
+        if first < end:
+            some = slice(first, end)
+            pictures, sounds = image[some] if seen[first] else None, audio[some] if heard[first] else None
+            yield Block(str(paths[first]), seconds[some].tolist(), pictures, sounds)
 
 
 # --- formats ----------------------------------------------------------------------------------------------------
@@ -135,13 +149,18 @@ def _repeated(counts: Sequence[tuple[str, int]], width: int) -> Iterator[bytes]:
 
 
 def _groups(blocks: Iterable[Block], rows: int) -> Iterator[list[Block]]:
-    """Blocks in groups of so many rows or a few more."""
+    """Blocks in groups of so many rows, cut where one goes on in the next group."""
     group: list[Block] = []
-    for block in blocks:
-        group.append(block)
-        if sum(len(one.seconds) for one in group) >= rows:
-            yield group
-            group = []
+    room = rows
+    for whole in blocks:
+        first, count = 0, len(whole.seconds)
+        while first < count:
+            group.append(whole.rows(first, first + room))
+            step = len(group[-1].seconds)
+            first, room = first + step, room - step
+            if not room:
+                yield group
+                group, room = [], rows
     if group:
         yield group
 

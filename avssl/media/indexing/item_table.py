@@ -165,7 +165,7 @@ class TableWriter:
         self._columns.add(facts, path, **place)
 
     def flush(self) -> None:
-        """What was added until now can be read with :func:`salvaged`, whatever becomes of this process."""
+        """What was added until now can be read with :class:`Salvaged`, whatever becomes of this process."""
         for name in ("times.f64", "items.jsonl", "rows.i64"):  # a row only once what it points to is there
             self._files[name].flush()
 
@@ -343,23 +343,41 @@ class Table:
         return DamagedTable(self.folder, what)
 
 
-def salvaged(folder: Path) -> Iterator[tuple[dict[str, Any], NDArray[np.float64], NDArray[np.float64]]]:
-    """The items of a table with their times and key times, up to the first that is damaged; also of a table whose
-    writer was killed before it was whole."""
-    try:
-        rows, lines, times = (_mapped(folder / name, np.dtype("u1")) for name in _OF_AN_ITEM)
-    except OSError:
-        return
-    rows = rows[: len(rows) // (8 * _ROW) * 8 * _ROW].view("<i8")
-    times = times[: len(times) // 8 * 8].view("<f8")
-    for row in rows.reshape(-1, _ROW):
-        start, count, *spans = row[: _KEYS + 2].tolist()
-        line = lines[start : start + count].tobytes()
-        parts = [times[first : first + length] for first, length in (spans[:2], spans[2:])]
-        sums = [zlib.crc32(line), *(zlib.crc32(_raw(part, "<f8")) for part in parts)]
-        if sums != row[_CRC : _CRC + 3].tolist():
-            return
-        yield json.loads(line), *parts
+class Salvaged:
+    """The items of a table one by one as far as they are whole, also of a table whose writer was killed.
+
+    Attributes:
+        header: what holds for all; nothing where the writer did not come so far.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.header = read_json(folder / "table.json") or {}
+        try:
+            rows, self._lines, times = (_mapped(folder / name, np.dtype("u1")) for name in _OF_AN_ITEM)
+        except OSError:
+            rows = self._lines = times = np.zeros(0, np.uint8)
+        self._rows: NDArray[np.int64] = rows[: len(rows) // (8 * _ROW) * 8 * _ROW].view("<i8").reshape(-1, _ROW)
+        self._times: NDArray[np.float64] = times[: len(times) // 8 * 8].view("<f8")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The items up to the first that is damaged."""
+        for number in range(len(self._rows)):
+            found = self.read(number)
+            if found is None:
+                return
+            yield found[0]
+
+    def read(self, number: int) -> tuple[dict[str, Any], NDArray[np.float64], NDArray[np.float64]] | None:
+        """An item with its times and key times; None where it is damaged."""
+        row = self._rows[number].tolist()
+        start, count, *spans = row[: _KEYS + 2]
+        line = self._lines[start : start + count].tobytes()
+        times, keys = (self._times[first : first + length] for first, length in (spans[:2], spans[2:]))
+        sums = [zlib.crc32(line), *(zlib.crc32(_raw(part, "<f8")) for part in (times, keys))]
+        return (json.loads(line), times, keys) if sums == row[_CRC : _CRC + 3] else None
 
 
 _OF_AN_ITEM = ("rows.i64", "items.jsonl", "times.f64")

@@ -6,10 +6,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from avssl.errors import UserError
 from avssl.media.collection import Collection
@@ -22,6 +23,7 @@ from avssl.media.prepared.verify import verify
 from avssl.media.selection import Subset, digest_of, facts_of, stamp_of
 from avssl.system.console import ShowProgress, counting
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
+from avssl.system.parts import WHOLE, Part
 from avssl.system.process_pool import Lost, each
 
 SHARD_BYTES = 256 * 2**20
@@ -51,6 +53,7 @@ def prepare(
 
     Each shard is written whole, and items fall into shards by their order alone, so that an interrupted
     run goes on where it was. An item that cannot be decoded to its end is left out and named in ``rejected``.
+    Several machines write shards side by side with :class:`PrepareWork`.
 
     Args:
         media: what ``avssl.open`` gave, or a part of it.
@@ -66,16 +69,94 @@ def prepare(
     Raises:
         UserError: ``out`` holds something else, the disk is full, or no item could be decoded.
     """
-    if not isinstance(media, (Collection, Subset)) or not _from_files(media):
-        raise UserError("only media read from files can be prepared; these are prepared already")
-    settings = Settings(side, fps, rate, jpeg_quality)
-    folder = Path(out).expanduser().absolute()
-    with _ours(folder, media, settings, shard_size):
-        if not is_prepared(folder):
-            _write(media, folder, settings, shard_size, workers, progress)
-            return Prepared(folder)
-        verify(prepared := Prepared(folder))
-    return prepared
+    work = PrepareWork.of(media, out, Settings(side, fps, rate, jpeg_quality), shard_size)
+    work.do(WHOLE, workers, progress)
+    return work.merged()
+
+
+@dataclass(frozen=True)
+class PrepareWork:
+    """Writing the shards of a prepared set, all or in parts on several machines, and making a set of them.
+
+    Attributes:
+        media: what is prepared.
+        folder: where.
+        settings: how.
+        shard_size: items in a shard, as asked; None chooses.
+    """
+
+    media: Collection | Subset
+    folder: Path
+    settings: Settings
+    shard_size: int | None = None
+
+    @staticmethod
+    def of(media: Media, out: str | os.PathLike[str], settings: Settings, shard_size: int | None) -> PrepareWork:
+        """The preparation of any media that can be prepared.
+
+        Raises:
+            UserError: they are prepared already.
+        """
+        if not isinstance(media, (Collection, Subset)) or not _from_files(media):
+            raise UserError("only media read from files can be prepared; these are prepared already")
+        return PrepareWork(media, Path(out).expanduser().absolute(), settings, shard_size)
+
+    unit: ClassVar[str] = "shards"
+
+    @property
+    def plan(self) -> dict[str, object]:
+        """What a folder that it writes into must be of."""
+        of = digest_of(self.media.fingerprint, self.media.stamp)
+        return {"of": of, "settings": asdict(self.settings), "shard_size": self.shard_size}
+
+    @property
+    def units(self) -> int:
+        """Shards."""
+        return len(self.jobs())
+
+    def units_there(self) -> int:
+        """Shards that are written, whoever wrote them."""
+        return sum(1 for _ in (self.folder / ".parts").glob("[0-9]*"))
+
+    def jobs(self) -> list[Job]:
+        """Each shard with its items."""
+        media, count = self.media, len(self.media)
+        size = self.shard_size or _shard_size(media, self.settings)
+        return [
+            Job(media.subset(range(first, min(first + size, count))), first, shard, self.folder, self.settings, {})
+            for shard, first in enumerate(range(0, count, size))
+        ]
+
+    def do(self, part: Part, workers: int | None, progress: ShowProgress) -> None:
+        """Write the shards of a part that are not there yet.
+
+        Raises:
+            UserError: as :func:`prepare`.
+        """
+        # The whole is written by one process; parts need no lock, which machines that die might never give back.
+        with _ours(self) if part == WHOLE else nullcontext(_begun(self)):
+            if not is_prepared(self.folder):
+                self.write(part, workers, progress)
+
+    def write(self, part: Part, workers: int | None, progress: ShowProgress) -> None:
+        """:meth:`do` for whoever holds the folder."""
+        jobs = self.jobs()
+        mine = [jobs[shard] for shard in part.range(len(jobs))]
+        with counting("preparing", sum(len(job.media) for job in mine), "items", progress) as done:
+            _write_shards(mine, workers, done)
+
+    def merged(self) -> Prepared:
+        """The set, once all shards are there.
+
+        Raises:
+            UserError: shards are missing, or it is damaged.
+        """
+        with _ours(self):
+            if not is_prepared(self.folder):
+                _merge(self)
+                return Prepared(self.folder)
+            verify(prepared := Prepared(self.folder))
+        return prepared
 
 
 def ensure_prepared(
@@ -119,10 +200,12 @@ def ensure_prepared(
         log(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(free)} are free in {home.parent}")
         return media
     waiting = partial(log, f"another process is preparing these items in {home}; waiting for it")
-    with _ours(home, media, settings, None, waiting):
+    work = PrepareWork(media, home, settings)
+    with _ours(work, waiting):
         if not is_prepared(home):
             log(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
-            _write(media, home, settings, None, workers, progress)
+            work.write(WHOLE, workers, progress)
+            _merge(work)
     return Prepared(home)
 
 
@@ -156,20 +239,19 @@ def estimated_bytes(media: Media, settings: Settings) -> int:
 
 
 @contextmanager
-def _ours(
-    folder: Path,
-    media: Collection | Subset,
-    settings: Settings,
-    shard_size: int | None,
-    waiting: Callable[[], None] | None = None,
-) -> Iterator[None]:
+def _ours(work: PrepareWork, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold a folder that is new, empty, or of the same plan; no other is written into."""
-    plan = {"of": digest_of(media.fingerprint, media.stamp), "settings": asdict(settings), "shard_size": shard_size}
-    _refuse_foreign(folder, plan)
-    with locked(folder, waiting):
-        if not is_prepared(folder):
-            write_json(folder / "plan.json", plan)
+    _refuse_foreign(work.folder, work.plan)
+    with locked(work.folder, waiting):
+        _begun(work)
         yield
+
+
+def _begun(work: PrepareWork) -> None:
+    """Say in a folder what is written into it."""
+    _refuse_foreign(work.folder, work.plan)
+    if not is_prepared(work.folder) and read_json(work.folder / "plan.json") != work.plan:
+        write_json(work.folder / "plan.json", work.plan)
 
 
 def _existing(home: Path) -> Prepared | None:
@@ -196,24 +278,6 @@ def _refuse_foreign(folder: Path, plan: Mapping[str, object]) -> None:
     if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         what = "holds a set prepared from other data or with other settings" if found else "is not empty"
         raise UserError(f"{folder}: {what}; remove it or choose another folder")
-
-
-def _write(
-    media: Collection | Subset,
-    folder: Path,
-    settings: Settings,
-    shard_size: int | None,
-    workers: int | None,
-    progress: ShowProgress,
-) -> None:
-    size = shard_size or _shard_size(media, settings)
-    jobs = [
-        Job(media.subset(range(first, min(first + size, len(media)))), first, shard, folder, settings, {})
-        for shard, first in enumerate(range(0, len(media), size))
-    ]
-    with counting("preparing", len(media), "items", progress) as done:
-        _write_shards(jobs, workers, done)
-    _merge(folder, media, settings, len(jobs))
 
 
 def _shard_size(media: Media, settings: Settings) -> int:
@@ -243,8 +307,12 @@ def _write_shards(jobs: list[Job], workers: int | None, done: Callable[[int], No
         done(len(job.media))
 
 
-def _is_whole(job: Job) -> bool:
-    """Whether an earlier run has written this shard and its part of the index, and both are as it wrote them."""
+def _is_whole(job: Job, *, quick: bool = False) -> bool:
+    """Whether an earlier run has written this shard and its part of the index, and both are as it wrote them.
+
+    Args:
+        quick: compare the shard's size alone, not its checksum.
+    """
     path = job.folder / shard_name(job.shard)
     try:
         part = Table(part_folder(job.folder, job.shard))
@@ -252,7 +320,7 @@ def _is_whole(job: Job) -> bool:
         size, crc = part.header.get("shard", (-1, -1))
     except UserError:  # none there, damaged, or of an earlier version
         return False
-    return path.is_file() and path.stat().st_size == size and file_crc(path) == crc
+    return path.is_file() and path.stat().st_size == size and (quick or file_crc(path) == crc)
 
 
 def _patience(job: Job) -> float:
@@ -268,15 +336,23 @@ def _who_crashes(job: Job, workers: int | None) -> dict[int, str]:
         return {i: answer.reason for i, answer in answers if isinstance(answer, Lost)}
 
 
-def _merge(folder: Path, media: Media, settings: Settings, shards: int) -> None:
+def _merge(work: PrepareWork) -> None:
     """Put the parts of the index together; with that the set is whole."""
+    media, folder, settings, jobs = work.media, work.folder, work.settings, work.jobs()
+    missing = [job.shard for job in jobs if not _is_whole(job, quick=True)]
+    if missing:
+        names = ", ".join(map(shard_name, missing[:3])) + (" …" if len(missing) > 3 else "")
+        raise UserError(
+            f"{folder}: {len(missing)} of {len(jobs)} shards are missing ({names}); run the parts that were not "
+            "finished again (--part K/N), then --merge"
+        )
     rejected = list(media.rejected)
     shards_there = []
     shutil.rmtree(folder / "index", ignore_errors=True)  # the rest of a damaged one
     with whole_folder(folder / "index") as unfinished, TableWriter(unfinished) as writer:
         count = 0
-        for shard in range(shards):
-            part = Table(part_folder(folder, shard))
+        for job in jobs:
+            part = Table(part_folder(folder, job.shard))
             rejected += [Rejected(*pair) for pair in part.header["rejected"]]
             shards_there.append(part.header["shard"])
             for i in range(len(part)):
