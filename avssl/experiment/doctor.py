@@ -34,6 +34,8 @@ EXTRAS = {
     "normals": "arrays of MATLAB 7.3",
     "timm": "encoders of timm: --vision timm:NAME",
     "detection": "COCO's average precision",
+    "remote": "prepared sets at s3://, gs://, hf://, https://",
+    "ray": "index, prepare and embed on a cluster: --engine ray",
 }
 """Extra of pyproject.toml → what it is for."""
 

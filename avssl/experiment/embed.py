@@ -9,10 +9,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from avssl.evaluate.retrieval.embedding_files import read_embeddings, write_embeddings, writer_of
+from avssl.experiment.data import refuse_missing
 from avssl.experiment.part_options import PartOptions
 from avssl.options import REQUIRED, argument, option
 from avssl.system.console import ShowProgress, log, progress
 from avssl.system.parts import WHOLE, Part, parts_there
+from avssl.trainer.run_config import refuse_no_folder
 from avssl.version import __version__
 
 if TYPE_CHECKING:
@@ -87,15 +90,15 @@ class EmbedWork:
             UserError: as :func:`embed_files`.
         """
         from avssl.evaluate.retrieval.embedding import embed
-        from avssl.evaluate.retrieval.embedding_files import write_embeddings, writer_of
         from avssl.networks.model import load
         from avssl.trainer.devices import choose_device
 
         place = self.target if part == WHOLE else self.folder / f"{part.name}.npz"
-        writer_of(self.target)  # refuses a wrong suffix before the work, not after it
         if part != WHOLE and place.is_file():
             return
         model = load(self.options.run).to(choose_device(self.options.device))
+        for path, reason in self.media.rejected if part.number == 1 else ():
+            log(f"not usable: {path}: {reason}")
         mine = self.media if part == WHOLE else self.media.subset(part.range(self.units))  # type: ignore[attr-defined]
         with progress("embedding", "rows", shown) as on_progress:
             write_embeddings(embed(model, mine, self.options.hop, on_progress), place, self._about())
@@ -108,8 +111,6 @@ class EmbedWork:
         Raises:
             UserError: parts are missing.
         """
-        from avssl.evaluate.retrieval.embedding_files import read_embeddings, write_embeddings
-
         if not self.folder.is_dir() and not self.options.merge:
             return
         parts = parts_there(self.folder.glob("*.npz"), str(self.target))
@@ -131,9 +132,10 @@ def embed_files(options: EmbedOptions, command: str = "") -> None:
         UserError: no such run, none of the files can be used, another suffix, a full disk.
     """
     options.check()
+    writer_of(Path(options.output))  # refuses a wrong suffix before the work, not after it
+    refuse_no_folder(options.run)
+    refuse_missing(*options.files)
     work = EmbedWork(options, command)
-    for path, reason in work.media.rejected:
-        log(f"not usable: {path}: {reason}")
     options.run(work, work.merged)
     if options.part is None:
         log(f"{options.output}: {work.rows} rows of {work.units} items")

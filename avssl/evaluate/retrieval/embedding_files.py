@@ -58,6 +58,8 @@ def writer_of(path: Path) -> Callable[[Iterable[Block], Path, Mapping[str, str]]
 
 def read_embeddings(path: Path) -> Iterator[Block]:
     """The blocks of an ``.npz``: rows of one item that have both, or the same of, picture and sound."""
+    from avssl.evaluate.retrieval.embedding import Block  # loads torch: not for errors that need none
+
     with np.load(path, allow_pickle=False) as arrays:
         paths, seconds, image, audio = (arrays[name] for name in ("path", "seconds", "image", "audio"))
     seen, heard = (~np.isnan(rows).all(axis=1) for rows in (image, audio))

@@ -12,11 +12,14 @@ from probe_media import audio_encoder, vision_encoder
 from small_runs import write_clip
 
 import avssl
+from avssl.errors import UserError
 from avssl.evaluate.retrieval.embedding import Block, embed, moments
 from avssl.evaluate.retrieval.embedding_files import write_embeddings
+from avssl.experiment.embed import EmbedOptions, EmbedWork
 from avssl.media.facts import Facts
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.model import Model
+from avssl.system.parts import WHOLE, Part
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +114,25 @@ def test_another_suffix_and_a_model_of_one_sense_are_refused(media, tmp_path):
     with pytest.raises(avssl.UserError, match="no space where picture and sound meet"):
         next(embed(Model(vision_encoder(), None, None), media))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_rows_embedded_in_parts_are_those_embedded_whole(model, media, tmp_path, monkeypatch, suffix):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow.parquet")
+        monkeypatch.setattr("avssl.evaluate.retrieval.embedding_files.ROW_GROUP", 3)
+    monkeypatch.setattr("avssl.networks.model.load", lambda run: model)
+    whole, parts = tmp_path / f"whole{suffix}", tmp_path / f"parts{suffix}"
+
+    def work(output: Path) -> EmbedWork:
+        return EmbedWork(EmbedOptions(files=(media.root,), run="run", output=str(output), hop=0.5), "avssl embed …")
+
+    work(whole).do(WHOLE, 0, False)
+    work(parts).do(Part(2, 2), 0, False)
+    assert work(parts).units_there() == 1
+    with pytest.raises(UserError, match="parts are missing: 1/2"):
+        work(parts).merged()
+    work(parts).do(Part(1, 2), 0, False)
+    work(parts).merged()
+    assert parts.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"parts{suffix}", f"whole{suffix}"]
