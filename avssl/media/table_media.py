@@ -30,12 +30,15 @@ class TableMedia(Selectable, Generic[K]):
         self._table = table
         self._known: dict[int, K] = {}
         self._opened_columns: Columns | None = None
+        self._length: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_known": {}, "_opened_columns": None}
 
     def __len__(self) -> int:
-        return len(self._table if self._columns is None else self._columns)
+        if self._length is None:  # asked several times for each puzzle
+            self._length = len(self._table if self._columns is None else self._columns)
+        return self._length
 
     @property
     def _columns(self) -> Columns | None:

@@ -28,7 +28,13 @@ def generator(*parts: int | str) -> np.random.Generator:
     The parts are hashed, not multiplied or added: with ``seed * epoch`` epoch 0 is the same for every seed.
     """
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogateescape"), digest_size=16).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
+    # Four words seed as the one integer of these bytes would, and in less time.
+    return np.random.Generator(np.random.PCG64(np.frombuffer(digest, "<u4")))
+
+
+def uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """The number that ``rng.uniform(low, high)`` draws, in a fifth of its time: a puzzle draws several."""
+    return low + (high - low) * rng.random()
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from avssl.samplers.keys import uniform
+from avssl.samplers.scaling import scale_squares
 
 
 class Crop(NamedTuple):
@@ -22,9 +24,9 @@ class Crop(NamedTuple):
 
 def random_crop(rng: np.random.Generator, height: int, width: int, low: float, high: float, flip: bool) -> Crop:
     """A square whose side is a share ``low``…``high`` of the shorter side, anywhere, mirrored half of the time."""
-    size = min(height, width) * float(rng.uniform(low, high))
-    left = float(rng.uniform(0, width - size))
-    top = float(rng.uniform(0, height - size))
+    size = min(height, width) * uniform(rng, low, high)
+    left = uniform(rng, 0, width - size)
+    top = uniform(rng, 0, height - size)
     mirrored = bool(rng.integers(2)) and flip
     return Crop(left, top, size, mirrored)
 
@@ -37,12 +39,13 @@ def centre_crop(height: int, width: int, share: float) -> Crop:
 
 def cut(frame: NDArray[np.uint8], crop: Crop, side: int) -> NDArray[np.uint8]:
     """The crop of a frame (3, h, w), scaled to (3, side, side) with antialiasing: uint8."""
-    picture = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
-    box = (crop.left, crop.top, crop.left + crop.size, crop.top + crop.size)
-    scaled = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box))
-    if crop.flip:
-        scaled = scaled[:, ::-1]
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+    square: NDArray[np.uint8] = cut_all(frame[None], crop, side)[0]
+    return square
+
+
+def cut_all(frames: NDArray[np.uint8], crop: Crop, side: int) -> NDArray[np.uint8]:
+    """The same crop of several frames (n, 3, h, w), scaled to (n, 3, side, side) with antialiasing: uint8."""
+    return scale_squares(frames, *crop, side)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
@@ -20,8 +19,8 @@ KINDS = {"light": (8.0, 0, 26), "heavy": (2.0, 14, 20)}
 """Blur of the picture that the camera moves over, in pixels; amplitude of the noise; x264's rate factor."""
 
 
-def videos(kind: Literal["light", "heavy"], root: Path | None = None) -> Path:
-    """The folder of one kind: as many as are missing are made, which takes some seconds."""
+def videos(kind: str, root: Path | None = None) -> Path:
+    """The folder of one kind of :data:`KINDS`: as many as are missing are made, which takes some seconds."""
     folder = (root or cache_folder() / "benchmarks") / kind
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)

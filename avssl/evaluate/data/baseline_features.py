@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from avssl.evaluate.data.features import frame_moments, moments_of
 from avssl.media.facts import Media
-from avssl.samplers.pictures import centre_crop, cut
+from avssl.samplers.pictures import centre_crop, cut_all
 from avssl.system.console import Progress
 
 SIDE = 32
@@ -42,7 +42,7 @@ def pixels(media: Media, moments: int = 1, on_progress: Progress | None = None) 
     for i in range(len(media)):
         frames = media.frames(i, frame_moments(media.facts(i), moments))
         crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
-        found[i] = np.stack([cut(frame, crop, SIDE).reshape(-1) for frame in frames])
+        found[i] = cut_all(frames, crop, SIDE).reshape(len(frames), -1)
         if on_progress is not None:
             on_progress(i + 1, len(media))
     return BaselineFeatures("pixels", found / np.float32(255))

@@ -25,7 +25,7 @@ from avssl.evaluate.data.encoders import weights_digest
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import digest_of
 from avssl.networks.encoder import Encoder, image_encoder, is_waveform_encoder
-from avssl.samplers.pictures import centre_crop, cut
+from avssl.samplers.pictures import centre_crop, cut_all
 from avssl.system.console import Progress
 from avssl.system.files import cache_folder, read_json, whole_folder, write_json
 
@@ -148,7 +148,7 @@ def inputs(encoder: Encoder, media: Media, item: int, moments: int) -> NDArray[A
     frames = media.frames(item, frame_moments(facts, moments))
     crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
     side = image_encoder(encoder).side
-    return np.stack([cut(frame, crop, side) for frame in frames])
+    return cut_all(frames, crop, side)
 
 
 def frame_moments(facts: Facts, moments: int) -> list[float]:

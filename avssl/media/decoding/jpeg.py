@@ -6,36 +6,37 @@ import io
 import re
 
 import numpy as np
+import simplejpeg  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from PIL import Image
-
-try:
-    import simplejpeg  # type: ignore[import-not-found, import-untyped, unused-ignore]
-except ImportError:
-    simplejpeg = None
-
 
 _HARMLESS = re.compile(r"extraneous bytes before marker 0x(?!d[0-7])")
 """Bytes between segments, or before the end (some cameras write a few): no picture is made from them."""
 
 
-def decode_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB uint8 (height, width, 3) from the bytes of a JPEG.
+def pixels_for_jpegs(count: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Room for as many decoded JPEGs, uint8 (count, height, width, 4).
 
-    simplejpeg, where it is installed, gives the pixels that Pillow gives in about a third of the time: both
-    drive libjpeg-turbo.
+    libjpeg-turbo writes to addresses that are multiples of 32 past the processor's caches, and whoever reads the
+    picture next waits for the memory, for a fifth of what decoding and cropping take: so the room begins at none.
+    """
+    size = count * height * width * 4
+    room = np.empty(size + 32, np.uint8)
+    start = (16 - room.__array_interface__["data"][0]) % 32
+    return room[start : start + size].reshape(count, height, width, 4)
+
+
+def decode_jpeg(data: NDArray[np.uint8], into: NDArray[np.uint8]) -> None:
+    """Decode the bytes of a JPEG into pixels of four bytes, uint8 (height, width, 4): RGB, and one without meaning.
+
+    libjpeg-turbo writes four bytes as fast as three, and pixels of four are scaled in half of the time.
 
     Raises:
-        ValueError: these bytes are no whole JPEG.
+        ValueError: these bytes are no whole JPEG, or a picture of another size.
     """
-    if simplejpeg is not None:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data)
-        return pixels
-    try:
-        with Image.open(io.BytesIO(data.tobytes()), formats=["JPEG"]) as image:
-            return np.asarray(image.convert("RGB"))
-    except OSError as error:
-        raise ValueError(str(error)) from error
+    found = simplejpeg.decode_jpeg(data, "RGBX", buffer=into).shape
+    if found != into.shape:
+        raise ValueError(f"a picture of {found[1]}×{found[0]} pixels instead of {into.shape[1]}×{into.shape[0]}")
 
 
 def jpeg_is_damaged(data: bytes) -> bool:

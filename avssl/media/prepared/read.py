@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
 from avssl.media.decoding.clock import SHOWN_TOLERANCE_SECONDS
-from avssl.media.decoding.jpeg import decode_jpeg
+from avssl.media.decoding.jpeg import decode_jpeg, pixels_for_jpegs
 from avssl.media.decoding.sound import resampled
 from avssl.media.facts import Facts
 from avssl.media.indexing.item_table import DamagedTable, Table, file_crc
@@ -62,6 +62,8 @@ class _Known:
     described: tuple[int, int]
     """Where the item's JSON lies in the shard, and its bytes."""
     described_crc: int | None
+    times: NDArray[np.float64]
+    """When each frame is shown first. (n,)"""
     jpegs: NDArray[np.int64]
     """Places and sizes. (n, 2)"""
     checks: NDArray[np.uint32]
@@ -151,16 +153,15 @@ class Prepared(TableMedia[_Known]):
         return dict(self._table.header["prepared"])
 
     def frame_times(self, i: int) -> NDArray[np.float64]:
-        return self._times(i)
+        return self._item(i).times
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         known = self._item(i)
-        shown = self._times(i)
-        if not len(shown):
+        if not len(known.times):
             raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
-        at = np.searchsorted(shown, np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
+        at = known.times.searchsorted(np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
         # Laid out as decoded, colours last: whoever cuts or scales needs it so, and the view costs nothing.
-        result = np.empty((len(times), known.facts.height, known.facts.width, 3), np.uint8)
+        result = pixels_for_jpegs(len(times), known.facts.height, known.facts.width)
         decoded: dict[int, int] = {}
         for row, frame in enumerate(np.maximum(at, 0).tolist()):
             if frame in decoded:
@@ -171,13 +172,10 @@ class Prepared(TableMedia[_Known]):
             if len(known.checks) and zlib.crc32(data.data) != known.checks[frame]:
                 raise self._bad(known, "picture", times[row])
             try:
-                picture = decode_jpeg(data)
+                decode_jpeg(data, result[row])
             except ValueError as error:
                 raise self._bad(known, "picture", times[row]) from error
-            if picture.shape != result[row].shape:
-                raise self._bad(known, "picture", times[row])
-            result[row] = picture
-        return result.transpose(0, 3, 1, 2)
+        return result[..., :3].transpose(0, 3, 1, 2)
 
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
         known = self._item(i)
@@ -278,25 +276,23 @@ class Prepared(TableMedia[_Known]):
     def _read_item(self, i: int) -> _Known:
         with self._named_where_damaged():
             item = self._table.item(i)
-            jpegs, checks = self._table.jpegs(i), self._table.checks(i)
+            times, jpegs, checks = self._table.times(i), self._table.jpegs(i), self._table.checks(i)
         try:
             facts = Facts(**{**item["facts"], "flags": tuple(item["facts"]["flags"])})
             sound = None if item["sound"] is None else StoredSound(*item["sound"])
             start, size, *crc = item["described"]
-            return _Known(facts, int(item["shard"]), sound, (start, size), crc[0] if crc else None, jpegs, checks)
+            return _Known(
+                facts, int(item["shard"]), sound, (start, size), crc[0] if crc else None, times, jpegs, checks
+            )
         except (KeyError, TypeError, ValueError) as error:
             if self.has_checksums:  # a line that is as it was written is no damage but a fault of ours
                 raise
             raise self.damaged(f"line {i + 1} of items.jsonl is not an item") from error
 
-    def _times(self, i: int) -> NDArray[np.float64]:
-        with self._named_where_damaged():
-            return self._table.times(i)
-
     def _stretch(self, known: _Known, sound: StoredSound, first: int, count: int) -> NDArray[np.float32]:
         """``count`` stored samples from number ``first`` on, zeros outside of what is stored."""
-        result = np.zeros(count, np.float32)
         begin, end = max(first, sound.first), min(first + count, sound.first + sound.samples)
+        result = np.empty(count, np.float32) if end - begin == count else np.zeros(count, np.float32)
         if begin < end:
             width = 2 if sound.dtype == "<i2" else 4
             data = self._sound_bytes(known, sound, (begin - sound.first) * width, (end - sound.first) * width)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -25,8 +26,8 @@ from avssl.networks.fusion import FUSIONS
 from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
 from avssl.networks.vision import VisionEncoder
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
-from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import centre_crop, cut
+from avssl.samplers.keys import Key, generator, uniform
+from avssl.samplers.pictures import centre_crop, cut_all
 from avssl.samplers.silence import draw_silence
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions, CorrespondencePuzzle
 from avssl.tasks.av_correspondence.sheet import draw_sheet
@@ -92,15 +93,15 @@ class AVCorrespondence(Task):
         if self.training:
             # What is drawn in which order is part of what a seed means: a new draw comes last.
             crop = self._cropping.place(rng, height, width)
-            brightness = float(rng.uniform(-options.brightness, options.brightness))
-            saturation = float(rng.uniform(1 - options.saturation, 1 + options.saturation))
-            gain = float(rng.uniform(-options.gain, options.gain))
+            brightness = uniform(rng, -options.brightness, options.brightness)
+            saturation = uniform(rng, 1 - options.saturation, 1 + options.saturation)
+            gain = uniform(rng, -options.gain, options.gain)
             masks = (*_gap(rng, options.masking), *_gap(rng, options.masking))
-            transpose = float(rng.uniform(-options.transpose, options.transpose))
+            transpose = uniform(rng, -options.transpose, options.transpose)
             saturation = 0.0 if rng.random() < options.grey else saturation
         facts = media.facts(moment.item), media.facts(pair.sound.item)
         return CorrespondencePuzzle(
-            frames=np.stack([cut(frame, crop, options.side) for frame in frames]),
+            frames=cut_all(frames, crop, options.side),
             waveform=pair.sound.sound * np.float32(1 + gain),
             label=int(generator(*key, "shuffled").integers(2)) if self.shuffled else pair.label,
             pair=pair,
@@ -287,11 +288,12 @@ def masked_negatives(logits: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _gap(rng: np.random.Generator, widest: float) -> tuple[float, float]:
-    width = float(rng.uniform(0, widest))
-    start = float(rng.uniform(0, 1 - width))
+    width = uniform(rng, 0, widest)
+    start = uniform(rng, 0, 1 - width)
     return start, start + width
 
 
+@lru_cache(maxsize=1 << 16)
 def _number(source: str) -> int:
     """A source's name as an integer that a tensor can hold."""
     return int(generator(source, "source").integers(2**62))
