@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -26,7 +28,8 @@ def share_batch_statistics(module: nn.Module, device: torch.device) -> None:
 class CPUSyncBatchNorm(_BatchNorm):
     """What torch's SyncBatchNorm is on GPUs: that one, and DistributedDataParallel for it, refuse the CPU.
 
-    Each process contributes the count, sum and sum of squares of its rows; one all-reduce forward, one backward.
+    Each process contributes the count, sum and sum of squares of its rows; one all-reduce forward, one backward. The
+    rest is torch's own kernels, for statistics that are given and for gradients of weights: as fast as its batch norm.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,25 +44,10 @@ class CPUSyncBatchNorm(_BatchNorm):
         """Any number of dimensions, as torch's SyncBatchNorm takes."""
 
     def _over_processes(self, x: Tensor) -> Tensor:
-        from torch.distributed.nn.functional import all_reduce
-
-        axes = [0, *range(2, x.ndim)]
-        count = x.numel() // x.shape[1]
-        own_var, own_mean = torch.var_mean(x.float(), axes, correction=0)
-        # In float64: a variance from sums of squares loses the digits that mean² / variance takes.
-        mean, var = own_mean.double(), own_var.double()
-        sums = torch.cat([mean * count, (var + mean.square()) * count, mean.new_tensor([count])])
-        sums = all_reduce(sums, op=dist.ReduceOp.SUM)  # type: ignore[no-untyped-call]
-        total = sums[-1].detach()
-        mean, second = (sums[:-1] / total).chunk(2)
-        var = second - mean.square()
-        self._follow(mean.detach(), var.detach(), float(total))
-        scale = torch.rsqrt(var + self.eps)
-        if self.affine:
-            scale = scale * self.weight
-        shift = -mean * scale + (self.bias if self.affine else 0)
-        shape = [1, -1, *[1] * (x.ndim - 2)]
-        return torch.addcmul(shift.float().view(shape), x.float(), scale.float().view(shape)).to(x.dtype)
+        y, mean, var, total = _Normalize.apply(x.float(), self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        self._follow(mean, var, float(total))
+        normalized: Tensor = y.to(x.dtype)
+        return normalized
 
     def _follow(self, mean: Tensor, var: Tensor, total: float) -> None:
         """Move the running statistics, the variance unbiased, as torch's batch norms do."""
@@ -67,5 +55,45 @@ class CPUSyncBatchNorm(_BatchNorm):
             return
         self.num_batches_tracked.add_(1)
         share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean.float(), share)
-        self.running_var.lerp_((var * total / max(total - 1, 1)).float(), share)
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(var * (total / max(total - 1, 1)), share)
+
+
+class _Normalize(torch.autograd.Function):
+    """(x - mean) / sqrt(var + eps) * weight + bias by the statistics of all processes, which it returns, too."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        own_mean, own_var = torch.batch_norm_update_stats(x, None, None, 0.0)
+        count = x.numel() // x.shape[1]
+        # In float64: a variance from sums of squares loses the digits that mean² / variance takes.
+        own_mean, own_var = own_mean.double(), own_var.double()
+        sums = torch.cat([own_mean * count, (own_var + own_mean.square()) * count, own_mean.new_tensor([count])])
+        dist.all_reduce(sums)
+        total = sums[-1]
+        mean, squares = (sums[:-1] / total).chunk(2)
+        mean, var = mean.float(), (squares - mean.square()).clamp(min=0).float()
+        ctx.save_for_backward(x, weight, mean, var)
+        ctx.eps, ctx.total = eps, float(total)
+        ctx.mark_non_differentiable(mean, var, total)
+        return functional.batch_norm(x, mean, var, weight, bias, False, 0.0, eps), mean, var, total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, var = ctx.saved_tensors
+        dy, scale = gradients[0], torch.rsqrt(var + ctx.eps)
+        # Of this process: sum of dy times the normalised x, and sum of dy. They are the gradients of weight and bias.
+        _, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            dy, x, weight, None, None, mean, scale, True, ctx.eps, [False, True, True]
+        )
+        means = torch.cat([of_weight, of_bias])
+        dist.all_reduce(means)
+        along_x, plain = (means / ctx.total).chunk(2)
+        if weight is not None:
+            scale = scale * weight
+        # dx = scale · (dy - mean(dy) - x̂ · mean(dy · x̂)): Ioffe and Szegedy, Batch Normalization, 2015, section 3.
+        rest = functional.batch_norm(x, mean, var, -scale * along_x, -scale * plain, False, 0.0, ctx.eps)
+        dx = torch.addcmul(rest, dy, scale.view(1, -1, *[1] * (x.ndim - 2)))
+        return dx, None if weight is None else of_weight, None if weight is None else of_bias, None
