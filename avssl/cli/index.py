@@ -89,7 +89,7 @@ def _opened(options: IndexOptions, work: IndexWork) -> Collection | Prepared | S
     opened = partial(
         open_media, options.data, index=options.to, again=options.again and not in_parts, workers=options.workers
     )
-    return options.run(work, partial(opened, merge=True), options.workers) if in_parts else opened()
+    return options.carry_out(work, partial(opened, merge=True), options.workers) if in_parts else opened()
 
 
 def print_summary(summary: Summary) -> None:

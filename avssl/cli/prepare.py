@@ -42,7 +42,7 @@ def run(argv: Sequence[str]) -> None:
     began = time.monotonic()
     settings = Settings(options.side, options.fps, options.rate, options.jpeg_quality)
     work = PrepareWork.of(open_media(options.data, workers=options.workers), options.out, settings, options.shard_size)
-    prepared = options.run(work, work.merged, options.workers)
+    prepared = options.carry_out(work, work.merged, options.workers)
     if prepared is None:
         return
     if prepared.rejected:

@@ -136,6 +136,6 @@ def embed_files(options: EmbedOptions, command: str = "") -> None:
     refuse_no_folder(options.run)
     refuse_missing(*options.files)
     work = EmbedWork(options, command)
-    options.run(work, work.merged)
+    options.carry_out(work, work.merged)
     if options.part is None:
         log(f"{options.output}: {work.rows} rows of {work.units} items")

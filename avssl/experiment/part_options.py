@@ -39,7 +39,7 @@ class PartOptions:
         if self.merge and self.engine != "local":
             raise UserError("--merge puts together what --part has done; --engine does parts and merges them itself")
 
-    def run(
+    def carry_out(
         self, work: Divisible, merged: Callable[[], R], workers: int | None = None, progress: ShowProgress = None
     ) -> R | None:
         """Do what is asked: a part (None is returned), the merging, or both on an engine.

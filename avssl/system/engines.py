@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,12 +70,12 @@ class _Ray:
     def __init__(self, address: str | None) -> None:
         import ray
 
-        self._ray = ray
+        self._ray: Any = ray
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
             address = address or os.environ.get("RAY_ADDRESS")
             try:
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise UserError(f"no Ray cluster can be reached at {address or 'this machine'}: {error}") from error
 

@@ -212,7 +212,11 @@ def test_every_command_reads_its_options_from_a_file_too(
 @pytest.mark.parametrize(
     "command", [("show", "av-correspondence"), ("evaluate", "av-correspondence"), ("embed", "a.mp4")]
 )
-def test_a_run_that_is_none_is_refused_as_such(avssl: Call, tmp_path: Path, command: tuple[str, ...]):
+def test_a_run_that_is_none_is_refused_as_such(
+    avssl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+):
+    monkeypatch.chdir(tmp_path)
+    Path("a.mp4").touch()
     (tmp_path / "folder").mkdir()
     output = ("-o", tmp_path / "out.npz") if command[0] == "embed" else ()
     assert "nowhere is" in one_line(avssl(*command, *output, "--run", tmp_path / "nowhere"))

@@ -134,7 +134,9 @@ class PrepareWork:
             UserError: as :func:`prepare`.
         """
         # The whole is written by one process; parts need no lock, which machines that die might never give back.
-        with _ours(self) if part == WHOLE else nullcontext(_begun(self)):
+        if part != WHOLE:
+            _begun(self)
+        with _ours(self) if part == WHOLE else nullcontext():
             if not is_prepared(self.folder):
                 self.write(part, workers, progress)
 

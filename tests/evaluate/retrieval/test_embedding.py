@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ import avssl
 from avssl.errors import UserError
 from avssl.evaluate.retrieval.embedding import Block, embed, moments
 from avssl.evaluate.retrieval.embedding_files import write_embeddings
-from avssl.experiment.embed import EmbedOptions, EmbedWork
+from avssl.experiment.embed import EmbedOptions, EmbedWork, embed_files
 from avssl.media.facts import Facts
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.model import Model
-from avssl.system.parts import WHOLE, Part
+from avssl.system.parts import Part
 
 
 @pytest.fixture(scope="module")
@@ -122,17 +123,21 @@ def test_rows_embedded_in_parts_are_those_embedded_whole(model, media, tmp_path,
         pytest.importorskip("pyarrow.parquet")
         monkeypatch.setattr("avssl.evaluate.retrieval.embedding_files.ROW_GROUP", 3)
     monkeypatch.setattr("avssl.networks.model.load", lambda run: model)
+    (tmp_path / "run").mkdir()
     whole, parts = tmp_path / f"whole{suffix}", tmp_path / f"parts{suffix}"
 
     def work(output: Path) -> EmbedWork:
-        return EmbedWork(EmbedOptions(files=(media.root,), run="run", output=str(output), hop=0.5), "avssl embed …")
+        return EmbedWork(options(output), "avssl embed …")
 
-    work(whole).do(WHOLE, 0, False)
+    def options(output: Path, **how: Any) -> EmbedOptions:
+        return EmbedOptions(files=(media.root,), run=str(tmp_path / "run"), output=str(output), hop=0.5, **how)
+
+    embed_files(options(whole), "avssl embed …")
     work(parts).do(Part(2, 2), 0, False)
     assert work(parts).units_there() == 1
     with pytest.raises(UserError, match="parts are missing: 1/2"):
         work(parts).merged()
-    work(parts).do(Part(1, 2), 0, False)
-    work(parts).merged()
+    embed_files(options(parts, part="1/2"))
+    embed_files(options(parts, merge=True), "avssl embed …")
     assert parts.read_bytes() == whole.read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"parts{suffix}", f"whole{suffix}"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"parts{suffix}", "run", f"whole{suffix}"]
