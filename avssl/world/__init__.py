@@ -40,3 +40,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'avssl.world' has no attribute {name!r}")
     return getattr(import_module(f"avssl.world.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
