@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,6 @@ from avssl.evaluate.core.statistics import (
 from avssl.system.files import whole_file
 
 Draws = NDArray[np.float64]
-Figures = Mapping[str, tuple[float, Draws]]
-"""Of each metric its value, and the same of each draw of a bootstrap, (draws,)."""
-
-
 SHARES = (
     "accuracy",
     "balanced-accuracy",
@@ -257,72 +253,6 @@ class Context:
         value, *interval = sums_interval(columns, clusters, statistic, bounds=bounds)
         count = len(set(map(str, clusters)))
         return self.row(name, metric, value, (interval[0], interval[1]), n=len(columns), clusters=count, **other)
-
-
-def transfer_rows(
-    context: Context,
-    starts: Mapping[str, Sequence[Figures]],
-    blind: Mapping[str, Figures],
-    chance: Mapping[str, float],
-    notes: Mapping[str, str],
-    bounds: Callable[[str], Bounds],
-    gain_note: str = "",
-    **sizes: int,
-) -> list[ResultRow]:
-    """Rows of each start (see :func:`over_seeds`), of blind baselines, and the gain (see :func:`gain_rows`).
-
-    Args:
-        starts: figures for each seed, by the name of the row; all metrics of ``chance``.
-        blind: figures of what does not look, by the name of the row.
-        chance: by metric.
-        notes: a line on each row name.
-        bounds: smallest and largest value of a metric, whose differences reach as far either way.
-        gain_note: behind the names of the two starts.
-        sizes: n, clusters, listed and used, of all rows.
-    """
-    rows: list[ResultRow] = []
-    for name, runs in starts.items():
-        for metric, level in chance.items():
-            of_metric = [
-                context.drawn_row(
-                    name, metric, *figures[metric], bounds=bounds(metric), chance=level, note=notes[name],
-                    seed=context.seed + k, **sizes,
-                )
-                for k, figures in enumerate(runs)
-            ]  # fmt: skip
-            rows += over_seeds(of_metric, bounds(metric))
-    for name, figures in blind.items():
-        for metric, (value, drawn) in figures.items():
-            note = notes[name]
-            rows.append(context.drawn_row(name, metric, value, drawn, bounds=bounds(metric), note=note, **sizes))
-    return rows + gain_rows(context, starts, lambda metric: (-bounds(metric)[1], bounds(metric)[1]), gain_note, **sizes)
-
-
-def gain_rows(
-    context: Context,
-    starts: Mapping[str, Sequence[Figures]],
-    bounds: Callable[[str], Bounds],
-    note: str = "",
-    **sizes: int,
-) -> list[ResultRow]:
-    """Rows "gain", the first start minus the second with the first seed, drawn together; none of one start alone.
-
-    Args:
-        bounds: smallest and largest value of a difference of a metric.
-        note: behind the names of the two.
-    """
-    first, *others = starts
-    if not others:
-        return []
-    ours, theirs = starts[first][0], starts[others[0]][0]
-    note = f"{first} minus {others[0]}" + (", first seed" if len(starts[first]) > 1 else "") + note
-    return [
-        context.drawn_row(
-            "gain", f"{metric}-difference", value - theirs[metric][0], drawn - theirs[metric][1],
-            bounds=bounds(metric), chance=0.0, note=note, **sizes,
-        )
-        for metric, (value, drawn) in ours.items()
-    ]  # fmt: skip
 
 
 def over_seeds(rows: Sequence[ResultRow], bounds: Bounds | None = SHARE) -> list[ResultRow]:

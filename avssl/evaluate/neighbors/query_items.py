@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
+from avssl.evaluate.data.features import frame_moments
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import View, digest_of
 from avssl.samplers.keys import generator
@@ -108,8 +109,7 @@ def find_query_items(
                 found += [QueryItem(i, moment) for moment in _windows(facts, seconds, each)]
         elif facts.kind != "sound":
             count = 1 if what == "frames" and facts.kind == "image" else each
-            for k in range(count):
-                moment = (k + 0.5) / count * facts.duration_seconds
+            for k, moment in enumerate(frame_moments(facts, count)):
                 place = generator(seed, "patch", i, k).random(2) if what == "patches" else None
                 found.append(QueryItem(i, moment, None if place is None else (float(place[0]), float(place[1]))))
     if not found:

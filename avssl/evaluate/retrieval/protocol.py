@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import accuracy_interval
+from avssl.evaluate.data.features import frame_moments
 from avssl.evaluate.retrieval.metrics import DEPTH, expected_rank, ndcg, ndcg_chance, recall_chance
 from avssl.media.facts import Media
 from avssl.networks.fusion import Fusion
@@ -95,7 +96,7 @@ def find_moments(media: Media, per_clip: int = 1) -> Moments:
         truth = media.annotation(i)
         known = truth["kinds_sounding"] if truth is not None and "kinds_sounding" in truth else [facts.label]
         items += [i] * per_clip
-        seconds += [(k + 0.5) / per_clip * facts.duration_seconds for k in range(per_clip)]
+        seconds += frame_moments(facts, per_clip)
         kinds += [frozenset(str(kind) for kind in known if kind is not None)] * per_clip
     sources = [media.facts(i).source for i in items]
     if len(set(sources)) < 2:

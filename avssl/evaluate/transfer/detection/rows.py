@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.core.rows import Context, ResultRow, transfer_rows
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import SHARE, resample
 from avssl.evaluate.transfer.detection.box_precision import (
     Detections,
@@ -28,6 +28,7 @@ from avssl.evaluate.transfer.detection.box_precision import (
 )
 from avssl.evaluate.transfer.detection.box_sets import BoxSet
 from avssl.evaluate.transfer.detection.protocol import DetectionRuns
+from avssl.evaluate.transfer.rows import transfer_rows
 
 METRICS = ("ap", "ap50", "ap75", "voc07-map", "voc12-map")
 

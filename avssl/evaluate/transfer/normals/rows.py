@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.core.rows import Context, ResultRow, transfer_rows
+from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import SHARE, Bounds
 from avssl.evaluate.transfer.normals.angles import METRICS, drawn_figures, figures_of
 from avssl.evaluate.transfer.normals.protocol import NormalTallies
 from avssl.evaluate.transfer.normals.sets import NormalSet
+from avssl.evaluate.transfer.rows import transfer_rows
 
 Floats = NDArray[np.float64]
 
