@@ -165,6 +165,22 @@ def test_a_cache_that_does_not_hold_three_windows_is_one_line(
         ByShards(avssl.open(f"{server.url}/set"), 2)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_ends_a_training_from_afar_is_one_line_and_the_same_command_goes_on(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+) -> None:
+    command = ["train", "rotation", "--data", f"{server.url}/set", "--out", str(tmp_path / "run"), "--no-controls"]
+    command += ["--steps", "6", "--batch-size", "2", "--side", "32", "--workers", str(workers), "--sources", "names"]
+    command += ["--shard-window", "1", "--checkpoint-every", "1", "--validation-puzzles", "4", "--on-bad-file", "skip"]
+    server.always = [("forbidden", f"shard-{number:06d}") for number in range(0, SHARDS, 2)]
+    assert main(command) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("avssl:")]
+    assert len(lines) == 1
+    assert "may not be read" in lines[0]
+    server.always = []
+    assert main(command) == 0
+
+
 @pytest.mark.slow
 def test_every_command_that_reads_a_prepared_set_takes_its_url(
     trained: Path, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
