@@ -47,12 +47,11 @@ def child(loop: str, steps: int) -> None:
     import torch
     from common.steps import bare, options_of, prepared, task_of
 
-    from avssl.system.cpu import keep_freed_memory
+    from avssl.system.cpu import freed_memory_kept
     from avssl.trainer.loop import fit
     from avssl.trainer.plan import TaskPlan
     from avssl.trainer.stepper import Stepper
 
-    keep_freed_memory()  # of both alike
     task = task_of(CONFIG)
     media = prepared(task)
     warm = 3
@@ -64,9 +63,10 @@ def child(loop: str, steps: int) -> None:
 
     if loop == "bare":
         one = bare(task, media, options, torch.device("cpu"), compiled=False)
-        for _ in range(steps):
-            one.step()
-            mark()
+        with freed_memory_kept():  # of both alike
+            for _ in range(steps):
+                one.step()
+                mark()
     else:
         take = Stepper.step
 

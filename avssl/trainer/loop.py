@@ -13,7 +13,7 @@ from avssl.errors import UserError
 from avssl.media.skip_bad_files import PassedOver, each_bad_file_once, log_bad_file
 from avssl.networks.synced_batchnorm import share_batch_statistics
 from avssl.system.console import Bar, Style, duration, log
-from avssl.system.cpu import keep_freed_memory
+from avssl.system.cpu import freed_memory_kept
 from avssl.system.ranks import local_processes
 from avssl.trainer.auto import choose_workers, compiles, count_of, measure
 from avssl.trainer.building import build, settle_states, to_device
@@ -72,11 +72,16 @@ def fit(
         raise ValueError("fit needs at least one task")
     world = join(options.device)
     device = choose_device(options.device, world.local_rank)
-    keep_freed_memory()
     if not world.writes:
         progress = "none"
     setting = Setting(plans, options, run, world, choose_precision(options.precision, device))
-    with own_random_state(), each_bad_file_once(), watch_signals() as watch, world.ending_with_others():
+    with (
+        freed_memory_kept(),
+        own_random_state(),
+        each_bad_file_once(),
+        watch_signals() as watch,
+        world.ending_with_others(),
+    ):
         return _fit(_Training(setting, sharing or Sharing(), encoders, save_encoder), progress, watch)
 
 

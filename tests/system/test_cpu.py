@@ -13,18 +13,21 @@ from avssl.system import cpu
 
 FAULTS = """
 import ctypes, resource
-from avssl.system.cpu import keep_freed_memory
-{call}
+from avssl.system.cpu import freed_memory_kept
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 def step():
     blocks = [libc.malloc(ctypes.c_size_t(8 << 20)) for _ in range(8)]
     for block in blocks: ctypes.memset(ctypes.c_void_p(block), 1, 8 << 20)
     for block in blocks: libc.free(block)
-step(); step()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-step()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+def faults():
+    step(); step()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    step()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+with freed_memory_kept():
+    print(faults())
+print(int(open("/proc/self/statm").read().split()[1]))
 """
 
 
@@ -58,6 +61,8 @@ def test_what_torch_has_read_already_is_not_changed():
 @pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
 def test_memory_that_a_step_frees_is_there_for_the_next():
     pages = 8 * (8 << 20) // os.sysconf("SC_PAGE_SIZE")
-    assert int(printed(FAULTS.format(call="keep_freed_memory()"))) < 0.05 * pages
-    left = int(printed(FAULTS.format(call="keep_freed_memory()"), MALLOC_TRIM_THRESHOLD_="1000"))
-    assert left > 0.5 * pages, "the environment says otherwise"
+    faults, resident_after = map(int, printed(FAULTS).split())
+    assert faults < 0.05 * pages
+    assert resident_after < pages, "what was kept is given back at the end"
+    faults, _ = map(int, printed(FAULTS, MALLOC_TRIM_THRESHOLD_="1000").split())
+    assert faults > 0.5 * pages, "the environment says otherwise"
