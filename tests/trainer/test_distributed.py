@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -91,6 +92,16 @@ def test_weights_that_a_rank_or_every_rank_leaves_idle_in_a_step_are_those_of_on
     weights = torch.load(tmp_path / "two" / "final.pt", weights_only=True)["weights"]
     assert weights["toy.never"].eq(1).all(), "a weight that is never reached does not even decay"
     assert weights["toy.now_and_then"].ne(1).all()
+
+
+def test_two_processes_continue_the_run_of_one_to_the_same_end(tmp_path, start_two):
+    assert train(tmp_path / "one", OPTIONS, NO_DROPOUT, 2) == 0
+    shutil.copytree(tmp_path / "one", tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "step-00000014.pt").unlink()
+    two = start_two(tmp_path / "log", tmp_path / "run", OPTIONS, NO_DROPOUT, 2)
+    assert finished(two) == [0, 0], (tmp_path / "log0").read_text()
+    assert "continuing after step 10" in (tmp_path / "log0").read_text()
+    assert same(tmp_path / "one", tmp_path / "run")
 
 
 @pytest.mark.slow
