@@ -373,7 +373,11 @@ def ordered(media: Media, task: Task, options: DataOptions) -> Media:
     if options.order == "auto":
         stored = stored_in(media)
         by_shards = stored is not None and stored[0].is_remote
-    return ByShards(media, options.shard_window, task.length(media)) if by_shards else media
+    if not by_shards:
+        return media
+    found = ByShards(media, options.shard_window, task.length(media))
+    log(f"order: by shards ({found.shard_count}), the items of {options.shard_window} at a time shuffled")
+    return found
 
 
 def usable(media: Media, task: Task, name: str) -> Subset:

@@ -20,10 +20,9 @@ from avssl.media.prepared.read import Prepared
 from avssl.media.selection import Subset, View
 from avssl.samplers.keys import Key, generator, permutation
 
-AHEAD_FROM, AHEAD_TO = 0.0, 0.6
-"""Between these shares of a window the shards of the next one are asked for, one after the other: early enough that the
+ALL_AHEAD = 0.6
+"""Up to this share of a window the shards of the next one are asked for, one after the other: early enough that the
 last is here in time, late enough that not all are here together from the beginning."""
-
 
 _WINDOWS_AT_HAND = 3
 """The one that is read, the next, and the last, from which a slower worker or process may still read."""
@@ -53,6 +52,15 @@ def companions(media: Media, key: Key, item: int) -> Companions:
     if isinstance(media, ByShards):
         return media.companions(key)
     return Companions(range(len(media)), item)
+
+
+def other_index(media: Media, key: Key, length: int, rng: np.random.Generator) -> int:
+    """The index of another puzzle of the same epoch, of ``length`` puzzles; by shards of the same window."""
+    if not isinstance(media, ByShards):
+        return int(rng.integers(length))
+    near = media.companions(key)
+    begin = key.index - near.at
+    return int(rng.integers(begin, min(begin + len(near.items), length)))
 
 
 def stored_in(media: Media) -> tuple[Prepared, NDArray[np.int32]] | None:
@@ -104,12 +112,18 @@ class ByShards(View):
         self._prepared, self._shards = found
         self._length = length or len(base)
         self._epochs: dict[tuple[int, int], _Epoch] = {}
+        self._last: tuple[int, ...] | None = None
         self._expected: tuple[object, ...] = ()
         self._prepared.must_hold(_WINDOWS_AT_HAND * window, np.unique(self._shards).tolist())
 
     def __getstate__(self) -> dict[str, Any]:
         # One object in the copy, too: what is announced must reach the one that is read from.
-        return {**vars(self), "_epochs": {}, "_expected": ()}
+        return {**vars(self), "_epochs": {}, "_last": None, "_expected": ()}
+
+    @property
+    def shard_count(self) -> int:
+        """Shards that hold items of this part."""
+        return len(np.unique(self._shards))
 
     def item_of(self, key: Key) -> int:
         """As :func:`item_of`; the shards that come next are announced."""
@@ -126,15 +140,19 @@ class ByShards(View):
         return Companions(epoch.items[begin:end], place - int(begin))
 
     def _announce(self, key: Key, rounds: int, place: int, epoch: _Epoch) -> None:
-        """Let the set know which shards are read now, and which will be next."""
+        """Let the set know which shards are read now, and which will be next.
+
+        Not where keys jump from window to window, as in a loop that shuffles them: it would fetch a window for each.
+        """
         window = epoch.window(place)
+        here = (key.seed, key.epoch, rounds, window)
+        follows = window == 0 or self._last in (None, here, (*here[:3], window - 1))
+        self._last = here
         begin, end = epoch.begins[window : window + 2].tolist()
-        share = (place - begin) / (end - begin)
-        count = int(self.window * min(1.0, (share - AHEAD_FROM) / (AHEAD_TO - AHEAD_FROM))) + 1
-        expected = (key.seed, key.epoch, rounds, window, count)
-        if expected == self._expected:
+        count = 1 + int(self.window * min(1.0, (place - begin) / (end - begin) / ALL_AHEAD))
+        if not follows or self._expected == (here, count):
             return
-        self._expected = expected
+        self._expected = (here, count)
         if window + 1 < len(epoch.shards):
             later = epoch.shards[window + 1]
         else:

@@ -16,6 +16,7 @@ from avssl.errors import MediaError, UserError
 from avssl.media.facts import Media
 from avssl.media.skip_bad_files import PassedOver
 from avssl.samplers.keys import Key, generator
+from avssl.samplers.order import other_index
 from avssl.tasks.base import Batch, Task
 from avssl.trainer import shared_memory
 from avssl.trainer.plan import Turns, batch_keys
@@ -58,7 +59,7 @@ class Source:
                 if attempt == REPLACEMENTS:
                     raise UserError(f"{attempt + 1} files in a row could not be read; the last: {error}") from None
                 passed_over.append(PassedOver(str(error), error.path))
-                index = int(generator(*asked, "instead", attempt).integers(self.length))
+                index = other_index(self.media, asked, self.length, generator(*asked, "instead", attempt))
                 key = Key(asked.seed, asked.epoch, index)
         raise AssertionError
 

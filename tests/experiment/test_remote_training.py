@@ -157,6 +157,19 @@ def test_each_shard_is_fetched_once_an_epoch_a_node_even_where_the_cache_holds_t
     assert max(asked) <= epochs + 1
 
 
+def test_a_data_set_of_puzzles_takes_the_order_of_the_trainer(pictures: Prepared, server: Server) -> None:
+    server.folder = pictures.folder.parent
+    task = avssl.task("rotation", side=32)
+    afar = avssl.PuzzleDataset(task, f"{server.url}/set", shard_window=2)
+    here = avssl.PuzzleDataset(task, pictures.folder, order="shards", shard_window=2)
+    by_items = avssl.PuzzleDataset(task, pictures.folder)
+    assert (
+        [afar[i].name for i in range(96)] == [here[i].name for i in range(96)] != [by_items[i].name for i in range(96)]
+    )
+    with pytest.raises(UserError, match="shard_window"):
+        avssl.PuzzleDataset(task, pictures.folder, order="shards", shard_window=0)
+
+
 def test_a_cache_that_does_not_hold_three_windows_is_one_line(
     here: Prepared, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from avssl.media.facts import Media
 from avssl.samplers import order
 from avssl.samplers.correspondence import PairRule, draw_pair
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.order import ByShards, item_of, stored_in
+from avssl.samplers.order import ByShards, item_of, other_index, stored_in
 from avssl.samplers.whole_pictures import other_item
 
 RULE = PairRule(rate=RATE)
@@ -122,6 +122,22 @@ def test_what_comes_next_is_announced_in_time_and_never_more_than_two_windows(pr
         assert len(later) <= 3
         assert not known or set(now) <= known  # all that is read now was announced as later before
         known = set(now) | set(later) | (known if set(now) & known else set())
+
+
+def test_keys_that_jump_about_announce_nothing(prepared: Prepared) -> None:
+    listening = Listening(prepared.folder)
+    media = ByShards(listening, 1)
+    for index in (21, 2, 33, 14, 37, 9):
+        item_of(media, Key(0, 0, index))
+    assert len(listening.announced) == 2  # where it began, and the first window of the epoch
+
+
+def test_a_puzzle_that_replaces_a_bad_one_is_of_the_same_window(prepared: Prepared) -> None:
+    media = ByShards(prepared.subset(range(39)), 3)
+    key = Key(0, 0, 17)
+    near = set(media.companions(key).items)
+    drawn = {item_of(media, Key(0, 0, other_index(media, key, 39, generator(n)))) for n in range(200)}
+    assert drawn == near
 
 
 def test_longer_epochs_go_through_all_items_again_by_shards(prepared: Prepared) -> None:
