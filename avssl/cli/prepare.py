@@ -15,6 +15,7 @@ from avssl.media.prepared.write import PrepareWork
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
 from avssl.system.console import duration, folder_size, log, size
+from avssl.system.parts import WHOLE, Part
 
 WHAT = """Decode every file of DATA once, in order and in parallel, into OUT: plain WebDataset tar shards (JPEG
 frames, PCM sound, a JSON an item) with a memory-mapped index. OUT can be given wherever data
@@ -42,6 +43,9 @@ def run(argv: Sequence[str]) -> None:
     began = time.monotonic()
     settings = Settings(options.side, options.fps, options.rate, options.jpeg_quality)
     work = PrepareWork.of(open_media(options.data, workers=options.workers), options.out, settings, options.shard_size)
+    if not options.merge:
+        part = WHOLE if options.part is None else Part.parsed(options.part)
+        _announce(work, part, options.workers if options.engine == "local" else 1)
     prepared = options.carry_out(work, work.merged, options.workers)
     if prepared is None:
         return
@@ -49,3 +53,14 @@ def run(argv: Sequence[str]) -> None:
         console().print(plain_table(["left out", "reason"], [tuple(each) for each in prepared.rejected]))
     out = Path(options.out)
     log(f"{out}: {len(prepared)} items, {size(folder_size(out))}, in {duration(time.monotonic() - began)}")
+
+
+def _announce(work: PrepareWork, part: Part, workers: int | None) -> None:
+    """Say what will be taken of disk and time, before it is."""
+    found = work.estimate(part, workers)
+    if found is None:
+        return
+    count, expected = found
+    cores = f" on {expected.processes} core{'s' if expected.processes > 1 else ''}"
+    time_needed = "" if expected.seconds is None else f" and {duration(expected.seconds)}{cores}"
+    log(f"{work.folder}: {count} item{'s' if count > 1 else ''} to prepare, about {size(expected.bytes)}{time_needed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -202,6 +203,7 @@ def test_index_names_every_file_with_a_word_about_it(avssl: Call, tmp_path: Path
 
 def test_prepared_data_can_be_named_wherever_data_are(avssl: Call, clips: Path, tmp_path: Path):
     result = avssl("prepare", clips, tmp_path / "prepared", "--side", "32", "--rate", "8000", "--workers", "0")
+    assert re.match(r".*prepared: \d+ items to prepare, about .*B and .*s on 1 core\n", result.out)
     assert result.status == 0
     assert "12 items" in result.out
     assert avssl("index", tmp_path / "prepared").status == 0

@@ -26,8 +26,10 @@ from avssl.errors import MediaError, UserError
 from avssl.media import Media, Prepared, ensure_prepared, prepare
 from avssl.media.collection import Collection
 from avssl.media.decoding.jpeg import decode_jpeg, encode_jpeg
+from avssl.media.prepared.estimate import estimate, estimated_bytes
 from avssl.media.prepared.shard import Settings
-from avssl.media.prepared.write import estimated_bytes
+from avssl.media.prepared.write import PrepareWork
+from avssl.system.parts import WHOLE, Part
 
 UNEVEN = tuple(Fraction(n * n % 7 + 5 * n, 100) for n in range(20))
 
@@ -320,9 +322,36 @@ def test_a_changed_file_is_prepared_again(tmp_path: Path) -> None:
     assert [line.split(" ")[0] for line in message] == ["preparing", "preparing"]
 
 
-def test_the_estimate_of_the_disk_is_of_the_right_size(raw: Media, prepared: Prepared) -> None:
+def test_the_estimate_of_the_disk_is_of_the_right_size_and_nearer_once_a_few_items_were_tried(
+    raw: Collection, prepared: Prepared
+) -> None:
     real = sum(path.stat().st_size for path in prepared.folder.glob("*.tar"))
     assert 0.5 < estimated_bytes(raw, Settings(48)) / real < 2
+    tried = estimate(raw, Settings(48), processes=0)
+    assert 0.8 < tried.bytes / real < 1.25
+    assert tried.seconds is not None and tried.seconds > 0
+
+
+def test_an_item_that_crashes_or_cannot_be_read_is_no_reason_to_fail_beforehand(
+    raw: Collection, tmp_path: Path
+) -> None:
+    def unreadable(*_: object) -> Iterator[Any]:
+        raise MediaError("x.mp4", "damaged")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Collection, "all_frames", unreadable)
+        found = estimate(raw, Settings(48), processes=0)
+    assert found.seconds is None and found.bytes == estimated_bytes(raw, Settings(48))
+
+
+def test_what_is_there_already_counts_neither_as_size_nor_as_time(raw: Collection, tmp_path: Path) -> None:
+    work = PrepareWork.of(raw, tmp_path / "out", Settings(48), 1)
+    whole = work.estimate(WHOLE, 0)
+    assert whole is not None and whole[0] == len(raw)
+    work.do(Part(1, 2), 0, False)
+    rest = work.estimate(WHOLE, 0)
+    assert rest is not None and rest[0] == len(raw) - len(raw) // 2 and rest[1].bytes < whole[1].bytes
+    assert work.estimate(Part(1, 2), 0) is None
 
 
 def test_a_jpeg_that_is_damaged_or_of_another_size_is_an_error() -> None:

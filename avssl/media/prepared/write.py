@@ -17,24 +17,20 @@ from avssl.media.collection import Collection
 from avssl.media.facts import Media, Rejected
 from avssl.media.indexing.item_table import Table, TableWriter, file_crc
 from avssl.media.indexing.summary import common_root
+from avssl.media.prepared.estimate import Estimate, estimate, estimated_bytes
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, shard_name, was_prepared
 from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
 from avssl.media.prepared.verify import verify
-from avssl.media.selection import Subset, digest_of, facts_of, stamp_of
+from avssl.media.selection import Subset, digest_of, stamp_of
 from avssl.system.console import ShowProgress, counting
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
 from avssl.system.parts import WHOLE, Part
-from avssl.system.process_pool import Lost, each
+from avssl.system.process_pool import Lost, each, spare_cores
 
 SHARD_BYTES = 256 * 2**20
 """A shard grows no larger than about this, the size that readers of WebDataset are happy with."""
 SHARDS_AT_LEAST = 32
 """So many shards, if there are items for them, so that all cores have work to the end."""
-
-BYTES_A_PIXEL = 0.45
-"""Of JPEG at quality 95, 4:2:0, on pictures scaled to 128–256 pixels; measured on photographs, 0.25–0.6."""
-BYTES_A_MEMBER = 768
-"""Header and padding of a member of a tar."""
 
 
 def prepare(
@@ -126,6 +122,21 @@ class PrepareWork:
             Job(media.subset(range(first, min(first + size, count))), first, shard, self.folder, self.settings, {})
             for shard, first in enumerate(range(0, count, size))
         ]
+
+    def estimate(self, part: Part, workers: int | None) -> tuple[int, Estimate] | None:
+        """How many items of a part are to be prepared, and what that takes; None where all are.
+
+        Raises:
+            UserError: the folder holds something else.
+        """
+        _refuse_foreign(self.folder, self.plan)
+        jobs = self.jobs()
+        waiting = [jobs[shard] for shard in part.range(len(jobs)) if not _is_whole(jobs[shard], quick=True)]
+        if not waiting or is_prepared(self.folder):
+            return None
+        items = [i for job in waiting for i in range(job.first, job.first + len(job.media))]
+        processes = min(spare_cores() if workers is None else workers, len(waiting))
+        return len(items), estimate(self.media.subset(items), self.settings, processes)
 
     def do(self, part: Part, workers: int | None, progress: ShowProgress) -> None:
         """Write the shards of a part that are not there yet.
@@ -224,20 +235,6 @@ def prepared_already(
         return existing, 0
     needed = estimated_bytes(media, settings)
     return media, needed if needed <= min(budget_bytes, 0.9 * _free_bytes(home)) else 0
-
-
-def estimated_bytes(media: Media, settings: Settings) -> int:
-    """About how much disk a preparation takes."""
-    total = 0.0
-    for facts in facts_of(media):
-        width, height = settings.size(facts.width, facts.height)
-        frames = facts.frame_count
-        if settings.fps is not None and facts.kind == "video":
-            frames = min(frames, round(facts.duration_seconds * settings.fps) + 1)
-        total += frames * (width * height * BYTES_A_PIXEL + BYTES_A_MEMBER)
-        sound_seconds = facts.audio_end_seconds - facts.audio_start_seconds
-        total += sound_seconds * 2 * (settings.rate or facts.audio_rate) * facts.has_sound + 2 * BYTES_A_MEMBER
-    return round(total)
 
 
 @contextmanager
