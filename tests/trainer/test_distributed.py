@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -92,6 +93,31 @@ def test_weights_that_a_rank_or_every_rank_leaves_idle_in_a_step_are_those_of_on
     weights = torch.load(tmp_path / "two" / "final.pt", weights_only=True)["weights"]
     assert weights["toy.never"].eq(1).all(), "a weight that is never reached does not even decay"
     assert weights["toy.now_and_then"].ne(1).all()
+
+
+def test_a_step_has_one_small_reduction_beside_that_of_its_gradients(tmp_path, start_two):
+    rarely = {"log_every": 100, "validation_puzzles": 0, "checkpoint_every": 100}
+    two = start_two(tmp_path / "log", tmp_path / "run", {**OPTIONS, **rarely}, NO_DROPOUT, 2)
+    assert finished(two) == [0, 0], (tmp_path / "log0").read_text()
+    before = json.loads((tmp_path / "run" / "reductions.json").read_text())
+    assert [b - a for a, b in itertools.pairwise(before)] == [1] * 13
+
+
+def test_files_that_any_process_skips_are_counted_named_and_replaced_as_by_one(tmp_path, start_two):
+    options, toy = {**OPTIONS, "on_bad_file": "skip"}, {**NO_DROPOUT, "bad": [5, 30]}
+    two = start_two(tmp_path / "log", tmp_path / "two", options, toy)
+    assert train(tmp_path / "one", options, toy) == 0
+    assert finished(two) == [0, 0], (tmp_path / "log0").read_text()
+    assert same(tmp_path / "one", tmp_path / "two")
+    counted = [
+        [json.loads(line).get("passed_over") for line in (tmp_path / name / "metrics.jsonl").open()]
+        for name in ("one", "two")
+    ]
+    assert counted[0] == counted[1]
+    assert max(filter(None, counted[0])) > 1
+    log = (tmp_path / "log0").read_text()
+    assert "toy-5.mp4" in log, "met by the second half of a batch, which is the other process's"
+    assert "toy-30.mp4" in log
 
 
 def test_two_processes_continue_the_run_of_one_to_the_same_end(tmp_path, start_two):

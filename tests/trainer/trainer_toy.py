@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -120,6 +121,7 @@ class Toy(Task):
     def loss(self, network, batch):
         if self.options.fail_on_rank == int(os.environ.get("RANK", "0")) and int(batch["keys"][0, 1]) > 1:
             raise ArithmeticError("a fault of the program")
+        _reductions_at_loss.append(_reductions[0])
         logits = network(batch["picture"])
         loss = F.cross_entropy(logits.float(), batch["label"])
         some = batch["keys"][:, 2] % 16 < 4  # of every second batch of 8 the first half: rank 0's, where there are two
@@ -163,9 +165,20 @@ def toy_plans(count=1, **options):
     return [TaskPlan(task, media, ToyMedia(60), weight) for task, weight in zip(tasks, (2, 1), strict=False)]
 
 
+_all_reduce, _reductions = dist.all_reduce, [0]
+_reductions_at_loss = []
+"""How many reductions beside those of gradients there had been when each loss was computed."""
+
+
+def _counted(*arguments, **options):
+    _reductions[0] += 1
+    return _all_reduce(*arguments, **options)
+
+
 def train(folder, options, toy=None, tasks=1, mix="alternating"):
     """Train in a run folder as the command line would; the digest goes to FOLDER/final.txt. Returns the status."""
     torch.set_num_threads(1)
+    dist.all_reduce = _counted
     config = {"task": toy or {}, "train": options, "tasks": tasks, "mix": mix}
     try:
         with RunFolder(folder, config) as run:
@@ -176,6 +189,7 @@ def train(folder, options, toy=None, tasks=1, mix="alternating"):
         print(f"avssl: {error}", file=sys.stderr, flush=True)
         return 2
     if run.writes:
+        run.path.joinpath("reductions.json").write_text(json.dumps(_reductions_at_loss))
         run.path.joinpath("final.txt").write_text(weights_digest(result.networks))
         weights = nn.ModuleDict(result.networks)
         gradients = {name: weight.grad for name, weight in weights.named_parameters() if weight.grad is not None}
