@@ -75,7 +75,7 @@ def test_an_encoder_stands_beside_random_weights_and_nothing_is_written(
 def test_an_encoder_of_the_wrong_kind_or_none_at_all_is_refused_in_a_line(run: Path, pictures: Path):
     with pytest.raises(UserError, match=r"Conv2d is neither a run nor an encoder; avssl\.encoder\(module, side=224\)"):
         avssl.evaluate("knn", nn.Conv2d(3, 3, 3), pictures)
-    with pytest.raises(UserError, match=r"retrieval .* give a run"):
+    with pytest.raises(UserError, match=r"retrieval takes no encoder: it needs both encoders of a run"):
         avssl.evaluate("retrieval", vision_encoder(), pictures)
     with pytest.raises(UserError, match="l3 takes sound, and the data are pictures"):
         avssl.evaluate("knn", audio_encoder(), pictures)
