@@ -33,6 +33,7 @@ from avssl.evaluate.localization.metrics import (
     union,
 )
 from avssl.evaluate.localization.metrics import auc as success_auc
+from avssl.evaluate.localization.upsampling import upsample
 from avssl.evaluate.pretext.picture_metrics import colorfulness, psnr
 from avssl.evaluate.retrieval.metrics import expected_rank, ndcg, ndcg_chance, recall_chance
 from avssl.evaluate.transfer.detection.box_precision import (
@@ -89,6 +90,7 @@ __all__ = [
     "success_auc",
     "topk_exact",
     "union",
+    "upsample",
     "voc_matched",
     "voc_precision",
     "wilson_interval",

@@ -148,7 +148,7 @@ class Command:
             option = by_flag[flag]
             if flag == _no(option):
                 if equals:
-                    raise UserError(f"{flag} takes no value; give {option.flag} {value}")
+                    raise UserError(f"{flag} takes no value; give {flag} alone, or {option.flag}")
                 found[option.name] = False
             else:
                 text = value if equals else _next_value(option, rest)

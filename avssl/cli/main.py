@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from avssl import __version__
 from avssl.errors import UserError, did_you_mean
+from avssl.options.python_names import typed_command
 from avssl.system.console import print_lines
 from avssl.system.ranks import processes
 
@@ -65,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if processes() > 1:  # else each warns of a search for unused weights, which heads of several tasks need
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
-        _dispatch(words)
+        with typed_command():
+            _dispatch(words)
         sys.stdout.flush()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0

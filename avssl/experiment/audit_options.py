@@ -10,7 +10,7 @@ from avssl.experiment import sources as data_sources
 from avssl.experiment.data import open_source, refuse_missing
 from avssl.experiment.options import AUDITED_ITEMS
 from avssl.options import argument, check_options, option
-from avssl.system.console import progress
+from avssl.system.console import log, progress
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import Audit
@@ -48,6 +48,7 @@ def audited(options: AuditOptions, task_options: Any | None) -> Audit:
     if options.test is not None:
         is_table = Path(options.test).suffix.lower() in (".csv", ".tsv")
         test = open_source(options.test, column if is_table else None)
+    log(f"auditing {len(media)} items of {options.data}" + (f", {len(test)} of {options.test}" if test else ""))
     from avssl.experiment.audit import audit  # loads torch
     from avssl.tasks.registry import get
 

@@ -249,14 +249,17 @@ def open_source(source: str | None, source_column: str | None = None) -> Media:
 
     media = open_media(source, source_column=source_column)
     offer_tables(source)
-    about_others = (".json", ".csv", ".tsv")
-    unusable = [file for file in media.rejected if not file.path.lower().endswith(about_others)]
-    if unusable:
+    if unusable := [file for file in media.rejected if not about_others(file.path)]:
         first = unusable[0]
         more = len(unusable) - 1
         rest = f" (and {more} more; avssl index {source} names them)" if more else ""
         log(f"not usable: {first.path}: {first.reason}{rest}")
     return media
+
+
+def about_others(path: str) -> bool:
+    """Whether a file that is no medium tells of others, as ground truth and tables beside them do."""
+    return path.lower().endswith((".json", ".csv", ".tsv"))
 
 
 def offer_tables(source: str) -> None:

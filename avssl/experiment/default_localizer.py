@@ -44,12 +44,20 @@ def default_run() -> Path:
     if not _ready(run):
         with locked(run.parent, lambda: log(f"another process is training {run}; waiting for it")):
             if not can_localize(run):
-                log("no --run, and no model yet: training one on generated clips, once, some five minutes on two cores")
+                log(
+                    "no --run, and no model of the generated world yet: made once, in about eight minutes on two "
+                    f"cores, three to generate {sum_of_clips():,} clips and five to train on them; --run RUN needs none"
+                )
                 _train(run, localization_world())
             if not _ready(run):
                 _fit_threshold(run, localization_world())
     log(f"no --run: the model in {run}, which knows the generated world and nothing else")
     return run
+
+
+def sum_of_clips() -> int:
+    """Of all parts."""
+    return CLIPS.train + CLIPS.validation + CLIPS.test
 
 
 def can_localize(run: Path) -> bool:
@@ -67,8 +75,7 @@ def localization_world() -> Path:
     folder = cache_folder() / "world" / f"localization-{VERSION}"
     with locked(folder, lambda: log(f"another process is generating {folder}; waiting for it")):
         if not is_finished(folder, CLIPS):
-            count = CLIPS.train + CLIPS.validation + CLIPS.test
-            log(f"generating {count} clips once, about three minutes on two cores, in {folder}")
+            log(f"generating {sum_of_clips()} clips once, about three minutes on two cores, in {folder}")
             with progress("generating", "clips") as on_progress:
                 generate(folder, CLIPS, on_progress=on_progress)
     return folder

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 from avssl.evaluate.retrieval.embedding_files import read_embeddings, write_embeddings, writer_of
 from avssl.experiment.data import refuse_missing
 from avssl.experiment.part_options import PartOptions
+from avssl.networks.saved_names import saved_names
 from avssl.options import REQUIRED, argument, option
 from avssl.system.console import ShowProgress, log, progress
 from avssl.system.parts import WHOLE, Part, parts_there
-from avssl.trainer.run_config import refuse_no_folder
 from avssl.version import __version__
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def embed_files(options: EmbedOptions, command: str = "") -> None:
     """
     options.check()
     writer_of(Path(options.output))  # refuses a wrong suffix before the work, not after it
-    refuse_no_folder(options.run)
+    saved_names(options.run)
     refuse_missing(*options.files)
     work = EmbedWork(options, command)
     options.carry_out(work, work.merged)

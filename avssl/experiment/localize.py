@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from avssl.errors import UserError
 from avssl.experiment.data import refuse_missing
 from avssl.options import REQUIRED, argument, build, option
+from avssl.options.python_names import names_keywords
 
 if TYPE_CHECKING:
     from avssl.experiment.run import Run
@@ -45,6 +46,7 @@ class LocalizeOptions:
                 raise UserError(f"-o {out} is the input itself; name another file")
 
 
+@names_keywords
 def localize(
     video: str | Path | None = None, run: str | Path | Run | None = None, *, out: str | Path, **options: Any
 ) -> DemoFiles:

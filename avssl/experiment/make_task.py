@@ -6,10 +6,12 @@ from typing import Any
 
 from avssl.networks.own_modules import named
 from avssl.options import build
+from avssl.options.python_names import names_keywords
 from avssl.tasks.base import Task
 from avssl.tasks.registry import get
 
 
+@names_keywords
 def task(name: str, **options: Any) -> Task:
     """A pretext task: ``avssl.task("av-correspondence", fusion="avol", side=112)``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ class Run:
     """
 
     def __init__(self, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
+        if not isinstance(path, str | PathLike):
+            raise UserError(f"avssl.Run needs the folder of a run, such as 'runs/quickstart', not {path!r}")
         self.path = Path(path)
         self.config = read_config(self.path) if config is None else dict(config)
         """Every option, as ``config.yaml`` has it."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from avssl.errors import UserError
 from avssl.experiment.multi_task import request_of
 from avssl.networks.own_modules import named
+from avssl.options.python_names import names_keywords
 
 if TYPE_CHECKING:
     from avssl.experiment.dry_run import DryRun
@@ -39,6 +40,7 @@ def train(
 ) -> Run: ...
 
 
+@names_keywords
 def train(
     task: AnyTask | Sequence[AnyTask],
     data: str | Path | None = None,

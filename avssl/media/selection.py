@@ -41,6 +41,8 @@ class Selectable:
         """
         from avssl.media.item import Item
 
+        if not isinstance(i, slice) and not -len(self) <= i < len(self):
+            raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {i}")
         numbers = range(len(self))[i]
         return Item(self, numbers) if isinstance(numbers, int) else Subset(self, np.array(numbers, np.int64))
 

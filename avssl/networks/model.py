@@ -14,6 +14,7 @@ from avssl.errors import UserError
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.input_checks import check_pairs, checked_frames, checked_waveform
+from avssl.networks.saved_names import saved_names
 from avssl.networks.saving import describe, load_module
 
 PartT = TypeVar("PartT")
@@ -132,14 +133,7 @@ def load(path: str | Path, task: str | None = None) -> Model:
     Raises:
         UserError: it is no run, it is not finished, or its files are damaged; one line says which.
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise UserError(f"{path} is not a folder; name the folder of a run, such as runs/quickstart")
-    if (folder / "encoders").is_dir():
-        folder = folder / "encoders"
-    names = sorted(file.stem for file in folder.glob("*.json"))
-    if not names:
-        raise UserError(f"{path} holds no encoders; has the training of this run ended?")
+    folder, names = saved_names(path)
     own = task or "av-correspondence"
     _must_be_complete(folder, names)
     files = {name: f"{name}-{own}" if f"{name}-{own}" in names else name for name in ("vision", "audio", "fusion")}

@@ -11,22 +11,14 @@ import yaml
 from avssl.errors import UserError, did_you_mean
 
 
-def refuse_no_folder(run: str | Path) -> None:
-    """
-    Raises:
-        UserError: it is no folder, and so no run.
-    """
-    if not Path(run).is_dir():
-        raise UserError(f"{run} is no folder; give the folder of a run, such as runs/quickstart")
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """The options of a run, as its ``config.yaml`` has them.
 
     Raises:
         UserError: there is no run.
     """
-    refuse_no_folder(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; give the folder of a run, such as runs/quickstart")
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError:

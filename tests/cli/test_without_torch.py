@@ -86,7 +86,7 @@ ERRORS = {
     "evaluate localization --maps none --annotations none": "none: no such file or folder",
     "evaluate leaks none empty": "none: no such file or folder",
     "embed none --run run -o out.npz": "none: no such file or folder",
-    "embed empty --run none -o out.npz": "none is no folder; give the folder of a run",
+    "embed empty --run none -o out.npz": "none is not a folder; name the folder of a run",
     "embed empty --run run -o out.txt": "out.txt: embeddings are written as .npz or as .parquet",
     "export none -o out.onnx": "none is no folder; give the folder of a run",
     "export run -o out.onnx --encoder sound": "run has no encoder called 'sound'",

@@ -24,7 +24,7 @@ def test_it_is_trained_once_and_its_threshold_is_fitted(
     fitted = read_json(run / "localization.json")
     assert fitted is not None and fitted["fitted_on"] == "4 validation clips"
     assert open_localizer(run).threshold == fitted["threshold"]
-    assert any("training one on generated clips" in line for line in caplog.messages)
+    assert any("made once, in about eight minutes" in line for line in caplog.messages)
     caplog.clear()
     (run / "localization.json").unlink()  # of a model whose fitting was interrupted
     assert default_localizer.default_run() == run

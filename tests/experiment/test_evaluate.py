@@ -92,7 +92,7 @@ def test_an_encoder_of_the_wrong_kind_or_none_at_all_is_refused_in_a_line(run: P
         ({"neighbors": 3}, "did you mean 'neighbours'?"),
         ({"neighbours": 0}, "must be at least 1"),
         ({"pool": "median"}, "needs one of max, average"),
-        ({"test": "a", "folds": "b"}, "give one of --test and --folds"),
+        ({"test": "a", "folds": "b"}, "give one of test and folds"),
     ],
 )
 def test_options_are_those_of_the_command_and_checked_alike(run: Path, pictures: Path, options, line):

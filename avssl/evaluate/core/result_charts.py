@@ -123,7 +123,9 @@ def _encoder_lines(
     spans = [(row.low, row.high) for _, row in points]
     kind = encoder.split("/", maxsplit=1)[0]
     if not letter:
-        tone = {"trained": "train", "random": "random"}.get(kind, f"other-{encoders.index(encoder) % 4}")
+        tone = {"trained": "train", "untrained": "train", "random": "random"}.get(
+            kind, f"other-{encoders.index(encoder) % 4}"
+        )
         return [Line(encoder, tone, values, spans, marks=True, ends=True)]
     if kind not in ("trained", "random"):
         return []

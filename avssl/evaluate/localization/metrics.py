@@ -29,6 +29,10 @@ CODE_BARS: Floats = np.float64(0.05) * np.arange(21, dtype=np.float64)
 # --- truth ------------------------------------------------------------------------------------------------
 
 
+PIXELS_FROM = 2.0
+"""A corner beyond it is no share of a frame, which annotators overstep by little, but a number of pixels."""
+
+
 def rasterise(box: Box, side: int, extent: float = 1.0) -> Mask:
     """The pixels of a box, as all published evaluators draw it: corners clipped, scaled, truncated; right and lower
     edge excluded.
@@ -40,7 +44,12 @@ def rasterise(box: Box, side: int, extent: float = 1.0) -> Mask:
 
     Returns:
         (side, side); empty where right ≤ left or bottom ≤ top after truncation. Corners are never swapped.
+
+    Raises:
+        ValueError: a box in pixels without an extent.
     """
+    if extent == 1 and max(box) > PIXELS_FROM:
+        raise ValueError(f"the box {tuple(box)} is in pixels; give extent=…, the pixels of its picture")
     left, top, right, bottom = (int(min(max(v, 0.0), extent) * (side / extent)) for v in box)
     mask = np.zeros((side, side), bool)
     if right > left and bottom > top:

@@ -17,11 +17,14 @@ from avssl.experiment.audit.features import Cues, measure
 from avssl.experiment.audit.findings import Audit, Finding
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
 from avssl.experiment.audit.progress import AuditProgress
+from avssl.experiment.data import about_others
 from avssl.experiment.options import AUDITED_ITEMS
 from avssl.media.facts import Media
-from avssl.media.indexing.summary import common_root, summarize
+from avssl.media.indexing.reasons import grouped
+from avssl.media.indexing.summary import Summary, common_root, summarize
 from avssl.media.selection import Concatenated, Subset
 from avssl.media.sources import find_sources, with_sources
+from avssl.options.python_names import names_keywords
 from avssl.samplers.keys import generator
 from avssl.system.console import Progress
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 Data = str | os.PathLike[str] | Media
 
 
+@names_keywords
 def audit(
     data: Data,
     task: str | Task | None = None,
@@ -114,7 +118,7 @@ def audit(
         data=called[0],
         test=called[1],
         task=None if made is None else made.name,
-        summary=replace(summarize(own), sources=own_sources),
+        summary=_summary(own, own_sources),
         found=found,
         division=words,
         makes=tuple(Counter(measured.kinds).most_common()),
@@ -122,6 +126,13 @@ def audit(
         seed=seed,
         seconds=time.monotonic() - began,
     )
+
+
+def _summary(own: Media, sources: int) -> Summary:
+    """Of the data, without the files that are rejected because they only tell of others."""
+    summary = summarize(own)
+    rejected = [file for file in summary.rejected if not about_others(file.path)]
+    return replace(summary, sources=sources, rejected=rejected, reasons=grouped(file.reason for file in rejected))
 
 
 def _task(task: str | Task | None) -> Task | None:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from avssl.errors import UserError, did_you_mean
 from avssl.experiment.data import refuse_missing
-from avssl.experiment.protocols.base import GENERATED, Outcome, ProtocolOptions, Subject, of_library
+from avssl.experiment.protocols.base import GENERATED, Outcome, ProtocolOptions, Subject, of_library, without_weights
 from avssl.experiment.results import write
 from avssl.networks.own_modules import allow
-from avssl.options import build, options_of
+from avssl.options import build, options_of, read_yaml, resolve
+from avssl.options.python_names import names_keywords
 from avssl.trainer.run_config import check_encoder_name, encoder_names, read_config
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: 
 
         encoder = open_encoder(str(named))
     subject = Subject(run, encoder, command or command_of(name, options))
-    return protocol.run(options, subject, name).marked()
+    outcome = protocol.run(options, subject, name).marked()
+    return outcome.of_random_weights() if without_weights(named) else outcome
 
 
 PLACES = ("data", "test", "train", "lists", "maps", "annotations", "list", "negatives", "saliency", "supervised")
@@ -136,10 +138,13 @@ def _refuse_missing(options: ProtocolOptions) -> None:
             check_encoder_name(run, encoder, encoder_names(Path(run)))
 
 
+@names_keywords
 def evaluate(
     protocol: str,
     run_or_encoder: str | Path | Run | Encoder | None = None,
     data: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
     **options: Any,
 ) -> Results:
     """Evaluate a run, or any encoder beside the same network with random weights, as ``avssl evaluate`` does.
@@ -152,6 +157,7 @@ def evaluate(
         run_or_encoder: the folder of a run, an :class:`avssl.Run`, or an encoder: "timm:NAME:WEIGHTS", or what
             :func:`avssl.encoder` gives. None: of protocols that need neither, such as "leaks".
         data: the name of the data.
+        config: a YAML file of options; those given here override it.
         options: every option of the command, with underscores: ``test="cifar10/test.tar"``, ``stages=["conv3"]``.
 
     Returns:
@@ -176,6 +182,8 @@ def evaluate(
     elif run_or_encoder is not None:
         refuse_encoder(protocol)
         encoder = _encoder(run_or_encoder)
+    if config is not None:
+        asked = _of_file(Path(config), protocol) | asked
     made = build(get(protocol).Options, asked, f"avssl.evaluate({protocol!r}, …): ")
     if encoder is not None and getattr(made, "run", None):
         raise UserError("give a run or an encoder, not both")
@@ -185,6 +193,13 @@ def evaluate(
         outcome = replace(outcome, rows=[replace(row, command="") for row in outcome.rows])
     write(outcome, getattr(made, "run", None), made.output)
     return Results(outcome.rows, [outcome.name] * len(outcome.rows))
+
+
+def _of_file(path: Path, protocol: str) -> dict[str, Any]:
+    """The options that a YAML file gives."""
+    known = options_of(get(protocol).Options)
+    found = resolve(known, {}, section=(path, read_yaml(path)))
+    return {name: found[name] for name in found.given}
 
 
 def _as_it_was(encoder: Encoder | None) -> AbstractContextManager[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import get_annotations
@@ -207,6 +208,12 @@ def of_library(name: str | None) -> bool:
     return name is not None and ((":" in name and name.partition(":")[0] in LIBRARIES) or name.endswith(".onnx"))
 
 
+def without_weights(name: str | None) -> bool:
+    """Whether an encoder of a library is named without a file of weights: they are random then."""
+    library, _, rest = (name or "").partition(":")
+    return library in LIBRARIES and rest.count(":") == (1 if library == "module" else 0)
+
+
 def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encoder, str]:
     """The encoder of a run with this name, or the one of this role, and its name; or one of a library in its place.
 
@@ -303,6 +310,11 @@ class Outcome:
     def heading(self) -> str:
         """Of a picture."""
         return f"{self.name}: {self.title}"
+
+    def of_random_weights(self) -> Outcome:
+        """The same, with rows that do not claim that the encoder was trained."""
+        rows = [replace(row, name=re.sub(r"^trained\b", "untrained", row.name)) for row in self.rows]
+        return replace(self, rows=rows)
 
     def marked(self) -> Outcome:
         """The same, rows and title saying what of the data was learned from."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from avssl.errors import UserError
 from avssl.evaluate.choices import BootstrapChoices
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, Protocol, protocol
+from avssl.experiment.data import SPLITS
 from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import (
     GENERATED,
@@ -109,7 +110,10 @@ def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], co
     assert options.run is not None
     localizer = open_localizer(options.run, options.torch_device())
     place = _world_folder(options)
-    test, validation = open_media(place, split="test"), open_media(place, split="validation")
+    if place.name in SPLITS and is_finished_world(place.parent):  # a part of a world is named
+        test, validation = open_media(place), open_media(place.parent, split="validation")
+    else:
+        test, validation = open_media(place, split="test"), open_media(place, split="validation")
     if not is_world(test):
         raise UserError(f"{place} holds no truth of a generated world; give --annotations F with the boxes of {place}")
     threshold = _threshold(options, localizer, validation, place)
@@ -118,6 +122,11 @@ def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], co
     seen = seen_by(subject.run, test, str(place))
     clips = "clips" if seen else "held-out clips"
     return Outcome("", rows, f"{options.run} on {len(test)} {clips} of {place}", seen=seen)
+
+
+def is_finished_world(folder: Path) -> bool:
+    """Whether a whole generated world is there."""
+    return (folder / "world.json").is_file()
 
 
 def _threshold(options: Options, localizer: Localizer, validation: Media, place: Path) -> float:
@@ -146,7 +155,7 @@ def _world_folder(options: Options) -> Path:
     if options.data not in (None, GENERATED):
         return Path(str(options.data))
     learned = read_config(Path(str(options.run))).get("data")
-    if learned is not None and (Path(learned) / "world.json").is_file() and options.data is None:
+    if learned is not None and is_finished_world(Path(learned)) and options.data is None:
         return Path(learned)
     return localization_world()
 
