@@ -13,7 +13,8 @@ from toy_media import ToyVideos
 from toy_pictures import ToyPictures, noise
 
 from avssl.errors import UserError
-from avssl.evaluate.pretext.colorization import evaluate, evaluate_control
+from avssl.evaluate.pretext.colorization import evaluate
+from avssl.evaluate.pretext.controls import evaluate_control
 from avssl.evaluate.pretext.picture_metrics import colorfulness
 from avssl.evaluate.pretext.predictions import HeldOut, distinct, held_out_keys
 from avssl.networks.colorization import Colours

@@ -10,7 +10,8 @@ import torch
 from toy_pictures import ToyPictures, noise, ramp
 
 from avssl.errors import UserError
-from avssl.evaluate.pretext.inpainting import evaluate, evaluate_control
+from avssl.evaluate.pretext.controls import evaluate_control
+from avssl.evaluate.pretext.inpainting import evaluate
 from avssl.evaluate.pretext.predictions import HeldOut
 from avssl.samplers.keys import Key
 from avssl.tasks.inpainting.puzzle import InpaintingOptions

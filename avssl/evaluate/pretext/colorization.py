@@ -79,11 +79,6 @@ def evaluate(task: Colorization, networks: dict[str, nn.Module], held_out: HeldO
     return [replace(row, note=_of_bins(task, row)) if row.name == "trained" else row for row in rows]
 
 
-def evaluate_control(task: Colorization, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
-    """The rows of a control alone."""
-    return [row for row in evaluate(task, networks, held_out) if row.name.split("/")[0] in networks]
-
-
 def _of_bins(task: Colorization, row: ResultRow) -> str:
     """Which bins a balanced accuracy is over: the published list is another, longer one than its own rule gives."""
     if row.metric != "balanced-accuracy":

@@ -33,7 +33,7 @@ PROTOCOLS = {
 
 ``evaluate(task, networks, held_out)`` gives the rows of each network by name, and of
 what needs no network (a ceiling, the constant answer). ``evaluate_control``, where there is one, takes the same and
-evaluates a control; without it a control's accuracy is taken.
+evaluates a control; without it a control's accuracy is taken, and where there are no classes the rows of its own name.
 """
 
 NOTES = {
@@ -124,6 +124,8 @@ def evaluate_trained(task: Task, networks: dict[str, nn.Module], held_out: HeldO
 
 def evaluate_control(task: Task, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
     """The rows of a control by the task's own protocol, or plain held-out accuracy."""
+    if task.classes is None:
+        return [row for row in evaluate_trained(task, networks, held_out) if row.name.split("/")[0] in networks]
     evaluate: Evaluate = getattr(_protocol(task), "evaluate_control", held_out_accuracy)
     return evaluate(task, networks, held_out)
 

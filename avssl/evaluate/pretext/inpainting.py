@@ -48,11 +48,6 @@ def evaluate(task: Inpainting, networks: dict[str, nn.Module], held_out: HeldOut
     return rows
 
 
-def evaluate_control(task: Inpainting, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
-    """The rows of a control alone."""
-    return [row for row in evaluate(task, networks, held_out) if row.name in networks]
-
-
 @torch.no_grad()
 def _psnr_of(
     task: Inpainting, networks: dict[str, nn.Module], held_out: HeldOut
