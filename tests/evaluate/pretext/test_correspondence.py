@@ -33,7 +33,7 @@ BELL, DRUM, BOTH = frozenset({"bell"}), frozenset({"drum"}), frozenset({"bell", 
 def test_kinds_decide_the_label_where_the_sound_is_of_something_seen_or_of_nothing_seen(
     label: int, visible: frozenset[str] | None, sounding: frozenset[str], tells: bool
 ) -> None:
-    assert PairTruth(label, visible, sounding, None).tells is tells
+    assert PairTruth(label, visible, sounding, None).decided_by_kinds is tells
 
 
 def test_in_the_world_every_network_stands_beside_an_oracle_that_knows_the_kinds(tmp_path: Path) -> None:
