@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from media.remote_servers import Server, serving
+from media.remote_servers import Server, s3_environment, s3_store, serving
 from PIL import Image
 from safetensors.torch import load_file
 from small_runs import write_clip
@@ -83,6 +83,22 @@ def test_a_training_from_afar_goes_by_shards_and_equals_the_one_on_this_disk(
     assert run.config["data"] == url
     assert same_weights(trained, out)
     assert max(count for name, count in server.asked.items() if name.endswith(".tar")) == 1
+
+
+def test_a_training_from_s3_with_forked_workers_equals_the_one_on_this_disk(
+    trained: Path, here: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto.server")
+    monkeypatch.setenv("AVSSL_CACHE", str(tmp_path / "cache"))
+    with s3_store(here.folder, "training", "set") as store, serving(Server(upstream=store)) as proxy:
+        for name, value in s3_environment(proxy.url).items():
+            monkeypatch.setenv(name, value)
+        proxy.faults = [("busy", "shard-000003"), ("cut", "shard-000004"), ("wrong", "shard-000005")]
+        options = {**TINY, "workers": 2, "shard_window": 2}
+        avssl.train("av-correspondence", "s3://training/set", tmp_path / "run", **options)
+        assert proxy.faults == []
+    assert same_weights(trained, tmp_path / "run")
 
 
 def test_by_items_it_is_another_training(trained: Path, here: Prepared, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media.remote_servers import Hub, Server, serving
+from media.remote_servers import Hub, Server, s3_environment, s3_store, serving
 from small_runs import write_clip
 
 import avssl
@@ -364,42 +364,19 @@ def test_verifying_reads_all_of_it_where_it_lies(server: Server) -> None:
 def store(here: Prepared) -> Iterator[tuple[str, int]]:
     """An S3 server that holds the set as s3://bucket/sets/one."""
     pytest.importorskip("s3fs")
-    moto = pytest.importorskip("moto.server")
-    import botocore.session
-
-    server = moto.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    client = botocore.session.get_session().create_client(
-        "s3",
-        region_name="us-east-1",
-        endpoint_url=f"http://{host}:{port}",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-    )
-    client.create_bucket(Bucket="bucket")
-    for path in sorted(here.folder.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
-            key = f"sets/one/{path.relative_to(here.folder).as_posix()}"
-            client.put_object(Bucket="bucket", Key=key, Body=path.read_bytes())
-    yield host, port
-    server.stop()
+    pytest.importorskip("moto.server")
+    with s3_store(here.folder, "bucket", "sets/one") as place:
+        yield place
 
 
 @pytest.fixture
 def s3(store: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A proxy in front of it that misbehaves."""
-    import s3fs
-
     with serving(Server(upstream=store)) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name, value in s3_environment(proxy.url).items():
+            monkeypatch.setenv(name, value)
         monkeypatch.delenv("AWS_PROFILE", raising=False)
-        s3fs.S3FileSystem.clear_instance_cache()
         yield proxy
-        s3fs.S3FileSystem.clear_instance_cache()
 
 
 S3_SET = "s3://bucket/sets/one"
@@ -445,8 +422,6 @@ def test_trouble_of_s3_that_stays_is_one_line(here: Prepared, s3: Server, kind: 
 def test_a_bucket_a_set_or_credentials_that_are_not_there_are_one_line(
     s3: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import s3fs
-
     with pytest.raises(UserError, match=r"no prepared set is there .*bucket.*avssl prepare"):
         avssl.open("s3://no-such-bucket/set")
     with pytest.raises(UserError, match=r"no prepared set is there .*avssl prepare"):
@@ -455,7 +430,6 @@ def test_a_bucket_a_set_or_credentials_that_are_not_there_are_one_line(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(UserError, match=r"may not be read .*credentials.*AWS_ACCESS_KEY_ID"):
         avssl.open(S3_SET)
 
