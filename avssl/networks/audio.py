@@ -53,7 +53,7 @@ class AudioEncoder(WaveformEncoder):
             )
         elif config.architecture in RESNETS:
             self.trunk = ResNetTrunk(config.architecture, config.norm)
-            old = self.trunk.stem[0]
+            old = self.trunk.stem[0]  # torchvision's takes three colours, a spectrogram has one channel
             assert isinstance(old, nn.Conv2d)
             self.trunk.stem[0] = nn.Conv2d(1, old.out_channels, 7, 2, padding=3, bias=False)
         else:

@@ -60,6 +60,7 @@ class CorrespondenceNetwork(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """The logit of each puzzle: (N,)."""
         vision, audio = self.embed(batch)
+        # Out of autocast's 16 bits: the distance of near vectors is a difference that these round away.
         return self.fusion.pairs(vision.float(), audio.float())
 
 

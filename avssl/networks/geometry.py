@@ -70,7 +70,7 @@ def _exact(encoder: VisionEncoder) -> dict[str, Geometry]:
         centres = (both[0, 0, :, both.shape[3] // 2] / both[1, 0, :, both.shape[3] // 2]).tolist()
         middle = len(centres) // 2
         stride = round(centres[middle + 1] - centres[middle])
-        offset = round(2 * (centres[middle] - stride * middle)) / 2
+        offset = round(2 * (centres[middle] - stride * middle)) / 2  # centres lie on a pixel or between two
         found[name] = Geometry(channels[name], stride, offset, LENGTH // stride - len(centres))
     return found
 
@@ -114,7 +114,7 @@ def _averaging(trunk: Any) -> Any:
     """A copy without weights, of one channel; what it was made of stays as it was."""
     twin = copy.deepcopy(trunk)
     for parent in list(twin.modules()):
-        for name, child in list(parent.named_children()):
+        for name, child in list(parent.named_children()):  # lists, since children are replaced on the way
             if isinstance(child, nn.MaxPool2d | nn.AvgPool2d | nn.Conv2d):
                 window: Any = (child.kernel_size, child.stride, child.padding)
                 setattr(parent, name, nn.AvgPool2d(*window))

@@ -76,6 +76,7 @@ class Model(nn.Module):
         if rate != encoder.rate:
             import soxr  # heavy
 
+            # soxr takes (samples, channels): all waveforms in one call.
             resampled = soxr.resample(x.cpu().numpy().T, rate, encoder.rate).T
             x = torch.from_numpy(np.ascontiguousarray(resampled)).to(self.device)
         wanted = round(encoder.seconds * encoder.rate)

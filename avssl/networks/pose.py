@@ -33,6 +33,7 @@ class PoseNetwork(EncoderHead):
     ) -> None:
         super().__init__(encoder, frozen)
         self.cells = cells
+        # Stages differ in scale by orders of magnitude; the 1×1 convolution behind each has the weights.
         self.norms = nn.ModuleDict({name: nn.BatchNorm2d(count, affine=False) for name, count in channels.items()})
         self.gather = Hypercolumn(channels, width, cells, "batch")
         self.head = nn.Sequential(convolution(width, width, "batch"), nn.Conv2d(width, joints, 1))

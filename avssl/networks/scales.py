@@ -29,6 +29,7 @@ def stage_scales(encoder: ImageEncoder, pictures: Iterable[Tensor]) -> dict[str,
     sums: dict[str, Tensor] = {}
     for frames in pictures:
         for name, maps in encoder.stages(frames).items():
+            # In float64, since variances come from sums of squares over millions of cells.
             flat = maps.double().movedim(1, 0).flatten(1)
             count = torch.full_like(flat[:, 0], flat.shape[1])
             part = torch.stack([count, flat.sum(1), flat.square().sum(1)])

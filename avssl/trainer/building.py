@@ -75,7 +75,7 @@ def build(
     for plan in plans:
         seed_torch(hashed(seed, "weights", plan.task.name, "encoders"))
         made = plan.task.make_encoders()
-        first = dict.fromkeys(made, plan) | first
+        first = dict.fromkeys(made, plan) | first  # whoever named a role before keeps it
         encoders = made | encoders
     networks = {}
     for plan in plans:

@@ -160,6 +160,7 @@ def load(data: Dataset[T], order: Iterable[int], *, workers: int, pin: bool) -> 
 
 
 _GRACE_SECONDS = 30
+"""For the step under way, which wants its batch; Kubernetes and torchrun kill 30 seconds after their SIGTERM, too."""
 
 
 class _Failed(NamedTuple):

@@ -76,7 +76,7 @@ class Turns:
         """The batches of this step (the first is 0)."""
         if self._mix == "joint":
             return tuple(Turn(plan, step) for plan in range(len(self._weights)))
-        if len(set(self._weights)) == 1:
+        if len(set(self._weights)) == 1:  # known without walking there from the first step
             return (Turn(step % len(self._weights), step // len(self._weights)),)
         return (self._walk_to(step),)
 

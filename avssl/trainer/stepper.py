@@ -64,10 +64,10 @@ class Stepper:
     def step(self, fetched: Fetched, learning_rate: float, seed: int) -> list[Outcome]:
         """Train one step on a batch that lies on the device; ``seed`` (of the step and rank) decides dropout."""
         seed_torch(seed, self._precision.device)
-        for group in self._optimizer.param_groups:
+        for group in self._optimizer.param_groups:  # no scheduler of torch's: a step knows its rate by itself
             group["lr"] = learning_rate
         self._optimizer.zero_grad(set_to_none=True)  # heads that are idle in this step keep no gradient at all
-        *earlier, last = fetched.pieces
+        *earlier, last = fetched.pieces  # of --accumulate, and of tasks that train jointly
         with nullcontext() if self._parallel is None else self._parallel.no_sync():
             worked = [self._work(piece) for piece in earlier]
         worked.append(self._work(last))  # the gradients of all pieces travel during this backward pass
