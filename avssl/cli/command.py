@@ -184,7 +184,8 @@ def parsed(argv: Sequence[str], cls: type[T], name: str, summary: str, example: 
 def _flags(option: Option) -> list[str]:
     if option.positional:
         return []
-    return [flag for flag in (option.flag, option.short, _no(option)) if flag]
+    former = option.formerly and "--" + option.formerly.replace("_", "-")
+    return [flag for flag in (option.flag, option.short, _no(option), former) if flag]
 
 
 def _no(option: Option) -> str | None:

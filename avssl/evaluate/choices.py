@@ -25,7 +25,9 @@ class FeatureChoices(PoolChoices):
 
     # Square maps of 64, 192, 384, 256, 512, 1024 and 2048 channels become 12, 7, 5, 6, 4, 3 and 2 places wide, as
     # published (RotNet, DeepCluster, and the FAIR benchmark of 2019).
-    numbers: int = option(9600, "the most features that a stage is pooled to; published: about 9,000", low=1)
+    max_features: int = option(
+        9600, "the most features that a stage is pooled to; published: about 9,000", low=1, formerly="numbers"
+    )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ def option(
     below: float | None = None,
     short: str | None = None,
     metavar: str | None = None,
+    formerly: str | None = None,
 ) -> Any:
     """A field of an options dataclass.
 
@@ -33,8 +34,10 @@ def option(
         above, below: instead of them, what a number must be more than, and less than.
         short: a one-letter flag beside the long one, such as "-o".
         metavar: what stands for the value in the help, where the type does not say it: "RUN".
+        formerly: another name, of an earlier version, that is still taken and not listed.
     """
     about = {"help": help, "low": low, "high": high, "above": above, "below": below, "short": short, "metavar": metavar}
+    about["formerly"] = formerly
     return field(default=default, metadata=about)
 
 
@@ -62,6 +65,7 @@ class Option:
     help: str
     short: str | None = None
     metavar: str | None = None
+    formerly: str | None = None
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -128,7 +132,7 @@ def _option(each: Field[Any], kind: Any) -> Option:
         kind,
         None if default is REQUIRED else default,
         about.get("help", ""),
-        **{name: about.get(name) for name in ("short", "metavar", "low", "high", "above", "below")},
+        **{name: about.get(name) for name in ("short", "metavar", "formerly", "low", "high", "above", "below")},
         positional=about.get("positional", False),
         required=default is REQUIRED,
     )

@@ -85,7 +85,8 @@ def resolve(
         section = (path, read_yaml(path))
     if section is not None:
         path, there = section
-        there = _by_name(there, known.keys() - {config} | extra.keys(), path)
+        former = {option.formerly for option in known.values() if option.formerly}
+        there = _by_name(there, known.keys() - {config} | extra.keys() | former, path)
         extra |= {name: there.pop(name) for name in tuple(there) if name in extra}
         written = read(there, known, f"{path}: ", "file")
     for group in exclusive:
@@ -103,9 +104,13 @@ def read(given: Mapping[str, Any], known: Mapping[str, Option], where: str, sour
         UserError: as :func:`build`.
     """
     found: dict[str, Any] = {}
-    for name, value in given.items():
+    renamed = {option.formerly: name for name, option in known.items() if option.formerly}
+    for asked, value in given.items():
+        name = renamed.get(asked, asked)
         if name not in known:
-            raise UserError(f"{where}no option is called {name!r}{did_you_mean(name, sorted(known), '')}")
+            raise UserError(f"{where}no option is called {asked!r}{did_you_mean(asked, sorted(known), '')}")
+        if name in found:
+            raise UserError(f"{where}{asked!r} is another name of {name!r}; give one of them")
         option = known[name]
         try:
             found[name] = converted(value, option.type)

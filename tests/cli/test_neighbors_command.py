@@ -35,7 +35,7 @@ def _rows(place: Path) -> dict[tuple[str, str], dict]:
 
 def test_pictures_with_labels_beside_random_weights_and_another_run(avssl, run, pictures, tmp_path):
     other = write_run(tmp_path / "other")
-    words = ("--beside", f"{other},{other}", "--stage", "conv1", "--neighbours", 3, "--queries", 4)
+    words = ("--beside", f"{other},{other}", "--stage", "conv1", "--k", 3, "--queries", 4)
     result = avssl("evaluate", "neighbors", "--run", run, "--data", pictures, "-o", tmp_path, *words)
     assert (result.status, result.err) == (0, "")
     rows = _rows(tmp_path / "neighbors.json")
@@ -100,7 +100,7 @@ def test_in_the_world_neighbours_are_asked_what_they_share(avssl, run, world, tm
         (("--run", "{run}"), "needs --data D"),
         (("--run", "{run}", "--data", "{data}", "--what", "smells"), "--what needs one of frames, patches, sounds"),
         (("--run", "{run}", "--data", "{data}", "--stage", "conv9"), "it has: conv1, conv2"),
-        (("--run", "{run}", "--data", "{data}", "--neighbours", "30"), "ask for fewer with --neighbours"),
+        (("--run", "{run}", "--data", "{data}", "--neighbours", "30"), "ask for fewer with --k"),
         (("--run", "{run}", "--data", "{data}", "--what", "sounds"), "has sound"),
         (("--run", "{run}", "--data", "{data}", "--encoder", "audio"), "takes no pictures"),
         (("--run", "{run}", "--data", "{data}", "--patch", "2"), "--patch (2) must be more than 0"),

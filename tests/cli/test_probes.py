@@ -63,7 +63,7 @@ def test_low_shot_counts_labels(avssl, pictures, several, tmp_path):
 
 
 def test_sounds_are_heard_by_the_audio_encoder_in_folds_beside_mfccs(avssl, sounds, several, tmp_path):
-    words = ("--folds", "fold", "--moments", 2, "--iterations", 10)
+    words = ("--folds", "fold", "--views", 2, "--iterations", 10)
     result = avssl("evaluate", "linear", "--run", several, "--data", sounds, "-o", tmp_path, *words)
     assert (result.status, result.err) == (0, "")
     rows = _rows(tmp_path / "linear.json")
@@ -74,7 +74,7 @@ def test_sounds_are_heard_by_the_audio_encoder_in_folds_beside_mfccs(avssl, soun
 
 def test_the_encoder_of_one_task_of_several_and_another_run_beside(avssl, pictures, several, tmp_path):
     other = write_run(tmp_path / "other")
-    words = ("--encoder", "vision-jigsaw", "--beside", other, "--neighbours", "3")
+    words = ("--encoder", "vision-jigsaw", "--beside", other, "--k", "3")
     result = avssl("evaluate", "knn", "--run", several, "--data", pictures, "-o", tmp_path, *words)
     assert (result.status, result.err) == (0, "")
     assert {"trained/conv1", "other/conv1"} <= set(_rows(tmp_path / "knn.json"))

@@ -33,7 +33,7 @@ FORMAT = 1
 BATCH = 64
 """Pictures or windows of sound that go through the encoder together."""
 
-MOST_FEATURES = FeatureChoices.numbers
+MOST_FEATURES = FeatureChoices.max_features
 """The most features a stage is pooled to."""
 
 

@@ -84,7 +84,7 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
     if count <= k:
         raise UserError(
             f"{k} neighbours from other sources are wanted, and there are only {count - 1} other sources; ask for "
-            "fewer with --neighbours, or give more data"
+            "fewer with --k, or give more data"
         )
     there, member = torch.from_numpy(vectors).to(device), torch.from_numpy(group).to(device)
     places: list[torch.Tensor] = []

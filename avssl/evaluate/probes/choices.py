@@ -20,7 +20,7 @@ class LinearChoices:
 class KNNChoices:
     """Of nearest neighbours; the numbers are those of DINO's ``eval_knn.py``."""
 
-    neighbours: tuple[int, ...] = option((10, 20, 100, 200), "numbers of neighbours to choose from", low=1)
+    k: tuple[int, ...] = option((10, 20, 100, 200), "how many neighbours, to choose from", low=1, formerly="neighbours")
 
 
 @dataclass(frozen=True)

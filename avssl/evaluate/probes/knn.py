@@ -53,7 +53,7 @@ class KNN(KNNChoices):
             vectors(known.features),
             (known.targets > 0).astype(np.float32),
             vectors(queries),
-            tuple(sorted(neighbours or self.neighbours)),
+            tuple(sorted(neighbours or self.k)),
             temperature=self.temperature,
             groups=(group[known.items], group[items]),
             device=self.device,

@@ -30,7 +30,7 @@ classifier on statistics of MFCCs. With several numbers of labels a class the ro
 
 {DATA}"""
 EXAMPLE = """avssl evaluate finetune --run runs/rotation --data cifar10/train.tar --test cifar10/test.tar --labels 20,0
-avssl evaluate finetune --run runs/shuffle --data UCF-101/ --lists ucfTrainTestlist/ --moments 25
+avssl evaluate finetune --run runs/shuffle --data UCF-101/ --lists ucfTrainTestlist/ --views 25
 avssl evaluate finetune --run runs/av --data esc10.csv --folds fold"""
 
 
@@ -38,8 +38,8 @@ avssl evaluate finetune --run runs/av --data esc10.csv --folds fold"""
 class Options(FineTuneChoices, LabelledOptions):
     heading = "the protocol"
 
-    moments: int | None = option(
-        None, "frames of a video, or windows of a sound, to evaluate on (default: 3 and 10)", low=1
+    views: int | None = option(
+        None, "frames of a video, or windows of a sound, to evaluate on (default: 3 and 10)", low=1, formerly="moments"
     )
     crop_low: float = option(0.6, "smallest crop in training, as a share of the shorter side", above=0, high=1)
     flip: bool = option(True, "mirror half of the pictures in training")

@@ -22,8 +22,8 @@ avssl evaluate knn --run runs/av --data esc10.csv --folds fold"""
 class Options(KNNChoices, ProbeOptions):
     def check(self) -> None:
         super().check()
-        if not self.neighbours:
-            raise UserError("--neighbours takes integers of at least 1, such as 10,20,100,200")
+        if not self.k:
+            raise UserError("--k takes integers of at least 1, such as 10,20,100,200")
 
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:
@@ -31,4 +31,4 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     from avssl.evaluate.probes.knn import KNN
 
     probed = features_of(options, subject, name)
-    return probe_outcome(name, KNN(options.neighbours, device=options.torch_device()), options, subject, probed)
+    return probe_outcome(name, KNN(options.k, device=options.torch_device()), options, subject, probed)

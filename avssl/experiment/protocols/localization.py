@@ -66,7 +66,9 @@ class Options(BootstrapChoices, ComputeOptions, RunOptions):
         None, "which protocols; all for every one (default: ours)", metavar="A,B,…"
     )
     set_threshold: bool = option(False, "fit the run's threshold again (avssl localize uses it)")
-    moments: int = option(2, "frames of each clip of the world, each with the second of sound around it", low=1)
+    frames: int = option(
+        2, "of each clip of the world, each with the second of sound around it", low=1, formerly="moments"
+    )
 
     def check(self) -> None:
         for name in self.protocol or ():
@@ -118,7 +120,7 @@ def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], co
         raise UserError(f"{place} holds no truth of a generated world; give --annotations F with the boxes of {place}")
     threshold = _threshold(options, localizer, validation, place)
     models = _models(localizer, options.seed, discs=True)
-    rows = evaluate_world(test, models, chosen, context, threshold, options.moments, sure=localizer)
+    rows = evaluate_world(test, models, chosen, context, threshold, options.frames, sure=localizer)
     seen = seen_by(subject.run, test, str(place))
     clips = "clips" if seen else "held-out clips"
     return Outcome("", rows, f"{options.run} on {len(test)} {clips} of {place}", seen=seen)

@@ -55,7 +55,7 @@ class Options(ComputeOptions, SourceOptions, PoolChoices, BesideOptions, Encoder
         None, "what is compared (default: frames; of files of sound, sounds)"
     )
     stage: str | None = option(None, "whose features (default: the last)")
-    neighbours: int = option(5, "how many", low=1)
+    k: int = option(5, "how many neighbours", low=1, formerly="neighbours")
     queries: int = option(8, "how many are drawn; figures are of all items", low=1)
     each: int = option(3, "frames of a video, patches of a picture, or windows of a sound", low=1)
     patch: float = option(0.25, "side of a patch, as a share of the picture's shorter side", above=0, high=1)
@@ -186,7 +186,7 @@ def _found(
         stage = one.stage or (options.stage if options.stage in features.stages else features.stages[-1])
         assert stage is not None
         encoders[label] = replace(one, note=f"stage {stage}", words=f"{one.words}, {stage}")
-        found[label] = nearest(vectors(features.stage(stage)), sources, options.neighbours, device)
+        found[label] = nearest(vectors(features.stage(stage)), sources, options.k, device)
     return found
 
 
@@ -217,7 +217,7 @@ def _pictures(
         return True
 
     def draw_chart(outcome: Outcome, path: Path) -> bool:
-        title = f"What a {one} shares with its {options.neighbours} nearest"
+        title = f"What a {one} shares with its {options.k} nearest"
         return draw_shared(outcome.rows, path, title, words)
 
     return [Beside("neighbours", ".png", draw_neighbours), Beside("what they share", "-shared.png", draw_chart)]

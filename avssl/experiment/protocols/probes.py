@@ -40,7 +40,7 @@ Draw = Callable[[Sequence["ResultRow"], Path, str], bool]
 """Draws rows into a file under a title; returns whether there was anything to draw."""
 
 SOUND_MOMENTS, VIDEO_MOMENTS = 10, 3
-"""Windows of a sound and frames of a video that are taken where --moments does not say."""
+"""Windows of a sound and frames of a video that are taken where --views does not say."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class ProbeOptions(LabelledOptions, FeatureChoices, BesideOptions):
     heading = "features"
 
     stages: tuple[str, ...] | None = option(None, "only these stages (default: all)", metavar="A,B,…")
-    moments: int | None = option(None, "frames of a video, or windows of a sound (default: 3 and 10)", low=1)
+    views: int | None = option(
+        None, "frames of a video, or windows of a sound (default: 3 and 10)", low=1, formerly="moments"
+    )
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
 
     device = options.torch_device()
     encoder, data = encoder_and_data(options, subject)
-    spec = FeatureSpec(moments_of(options, encoder), options.pool, options.numbers)
+    spec = FeatureSpec(moments_of(options, encoder), options.pool, options.max_features)
     encoders = {"trained": encoder, "random": random_twin(encoder, options.seed)}
     for run in options.beside:
         encoders[label_of(run)], _ = fitting_encoder(run, None, encoder.role)
@@ -138,7 +140,7 @@ def labelled_outcome(
 
 def moments_of(options: LabelledOptions, encoder: Encoder) -> int:
     """How many frames of a video or windows of a sound are taken."""
-    asked: int | None = getattr(options, "moments", None)
+    asked: int | None = getattr(options, "views", None)
     return asked or (SOUND_MOMENTS if encoder.role == "audio" else VIDEO_MOMENTS)
 
 

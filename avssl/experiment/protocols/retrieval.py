@@ -33,7 +33,7 @@ class Options(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
 
     run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
     data: str | None = option(None, "held-out clips with sound (of a folder with splits: its test part)")
-    moments: int = option(1, "frames of each clip, each with the second of sound around it", low=1)
+    frames: int = option(1, "of each clip, each with the second of sound around it", low=1, formerly="moments")
     queries: int = option(8, "queries each way on the page", low=1)
 
 
@@ -49,7 +49,7 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     model = load(subject.run)
     media = open_sourced(options.data, options.sources, options.source_column)
     media = of_split(media, "test") or media
-    moments = find_moments(media, options.moments)
+    moments = find_moments(media, options.frames)
     found = {}
     for label, one in {"trained": model, "random": untrained(model, options.seed)}.items():
         with progress(f"embedding, {label}", "moments") as on_progress:

@@ -70,7 +70,7 @@ def test_a_query_is_never_evaluated_by_items_of_its_own_source():
     training = TrainingSet(features[known].astype(np.float32), data, known)
 
     def right(training):
-        predicted = KNN(neighbours=(1,))(training, features[asked].astype(np.float32), asked)
+        predicted = KNN(k=(1,))(training, features[asked].astype(np.float32), asked)
         return float((predicted.scores.argmax(1) == labels[asked]).mean())
 
     assert right(training) < 0.75
