@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,8 +22,10 @@ from PIL import Image
 import avssl
 from avssl.media.facts import Media
 from avssl.media.indexing import clip_tables
-from avssl.media.indexing.item_table import Salvaged, TableWriter
+from avssl.media.indexing.columns import COLUMN_FILES
+from avssl.media.indexing.item_table import Salvaged, TableWriter, are_files_of_table
 from avssl.media.indexing.looks import LOOK
+from avssl.media.prepared.write import prepare
 from avssl.media.selection import Concatenated, column_of, facts_of
 from avssl.media.sources.source_groups import Sources
 from avssl.media.sources.sourced import with_sources
@@ -99,7 +104,8 @@ def test_a_list_of_videos_notices_a_file_that_fits_a_row_better(tmp_path: Path) 
 def test_facts_in_bulk_are_those_of_the_items_one_by_one(table: Path) -> None:
     media = opened(table)
     named = with_sources(media, Sources(("x", "x", "y", "z", "z"), "content", (), ()))
-    collections = [media, named, named.subset([4, 0, 2]), Concatenated(media, named), media.subset([])]  # type: ignore[attr-defined]
+    made = prepare(media, table.parent / "prepared", side=8, workers=0, progress=False)  # type: ignore[arg-type]
+    collections = [made, media, named, named.subset([4, 0, 2]), Concatenated(media, named), media.subset([])]  # type: ignore[attr-defined]
     for one in collections:
         singly = [one.facts(i) for i in range(len(one))]
         assert list(facts_of(one)) == singly
@@ -160,6 +166,22 @@ def test_verdicts_of_an_index_of_the_version_before_are_taken_over(tmp_path: Pat
         writer.finish({"root": str(folder), "look": LOOK, "rejected": [], "refused": [], "passing": [], "readers": ""})
     media = avssl.open(folder, progress=False, workers=0, index=tmp_path / "old")
     assert (len(media), media.inspected) == (3, 0)  # type: ignore[union-attr]
+
+
+def test_a_prepared_set_of_a_version_without_columns_answers_alike(table: Path, tmp_path: Path) -> None:
+    new = prepare(opened(table), tmp_path / "new", side=8, workers=0, progress=False)
+    old = Path(shutil.copytree(tmp_path / "new", tmp_path / "old"))
+    header = json.loads((old / "index" / "table.json").read_text())
+    assert are_files_of_table(header["files"])
+    for name in COLUMN_FILES:
+        (old / "index" / name).unlink()
+        del header["files"][name]
+    assert are_files_of_table(header["files"])
+    sealed = {name: value for name, value in header.items() if name != "seal"}
+    seal = hashlib.blake2b(json.dumps(sealed, sort_keys=True).encode(), digest_size=16).hexdigest()
+    (old / "index" / "table.json").write_text(json.dumps({**sealed, "seal": seal}))
+    assert list(facts_of(avssl.open(old))) == list(facts_of(new))
+    assert (len(avssl.open(old)), avssl.open(old).fingerprint) == (len(new), new.fingerprint)
 
 
 def _index_of(folder: Path, index: Path) -> Path:

@@ -22,7 +22,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -50,8 +50,6 @@ _LINE, _TIMES, _KEYS, _CHECKS, _CRC = 0, 2, 4, 6, 8
 _FILES = {"items.jsonl": "u1", "rows.i64": "<i8", "times.f64": "<f8", "jpegs.i64": "<i8", "checks.u32": "<u4",
           **COLUMN_FILES}  # fmt: skip
 _FILES_OF_FORMAT_1 = ("items.jsonl", "rows.i64", "times.f64", "jpegs.i64")
-NAMES = frozenset(_FILES)
-"""Files of a table beside its header."""
 _PIECE_BYTES = 1 << 24
 
 
@@ -394,6 +392,11 @@ def file_crc(path: Path) -> int:
         while piece := file.read(_PIECE_BYTES):
             crc = zlib.crc32(piece, crc)
     return crc
+
+
+def are_files_of_table(names: Iterable[str]) -> bool:
+    """Whether these are the files of a table beside its header; one of an earlier version has no columns."""
+    return _FILES.keys() - COLUMN_FILES.keys() <= set(names) <= _FILES.keys()
 
 
 def is_sealed(header: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ import json
 import mmap
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,11 @@ class _Known:
     """Places and sizes. (n, 2)"""
     checks: NDArray[np.uint32]
     """Checksums of the JPEGs, then of the blocks of sound; empty in a set without checksums."""
+
+
+def facts_in(item: Mapping[str, Any]) -> Facts:
+    """The facts that the line of an item in the index says."""
+    return Facts(**{**item["facts"], "flags": tuple(item["facts"]["flags"])})
 
 
 def shard_name(number: int) -> str:
@@ -278,7 +283,7 @@ class Prepared(TableMedia[_Known]):
             item = self._table.item(i)
             times, jpegs, checks = self._table.times(i), self._table.jpegs(i), self._table.checks(i)
         try:
-            facts = Facts(**{**item["facts"], "flags": tuple(item["facts"]["flags"])})
+            facts = facts_in(item)
             sound = None if item["sound"] is None else StoredSound(*item["sound"])
             start, size, *crc = item["described"]
             return _Known(

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
-from avssl.media.indexing.item_table import NAMES, is_sealed
+from avssl.media.indexing.item_table import are_files_of_table, is_sealed
 from avssl.media.prepared.read import SOUND_BLOCK, Prepared, _Known, shard_name
 from avssl.media.prepared.shard_cache import LIMIT_GB, WHOLE_TRIES, ShardCache, limit_bytes, remote_cache
 from avssl.system.files import UNFINISHED, locked, whole_folder
@@ -77,7 +77,8 @@ def _header(files: RemoteFolder) -> tuple[dict[str, Any], bytes]:
         except ValueError:
             continue
         # Names as well: what a server sends must not choose where it is written.
-        if isinstance(header, dict) and is_sealed(header) and "prepared" in header and set(header["files"]) == NAMES:
+        is_ours = isinstance(header, dict) and is_sealed(header) and "prepared" in header
+        if is_ours and are_files_of_table(header["files"]):
             return header, text
         if isinstance(header, dict) and header.get("format") == 1:
             raise UserError(f"{files.url}: prepared by an early version, without checksums; prepare it again")

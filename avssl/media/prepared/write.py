@@ -18,7 +18,7 @@ from avssl.media.facts import Media, Rejected
 from avssl.media.indexing.item_table import Table, TableWriter, file_crc
 from avssl.media.indexing.summary import common_root
 from avssl.media.prepared.estimate import Estimate, estimate, estimated_bytes
-from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, shard_name, was_prepared
+from avssl.media.prepared.read import Prepared, facts_in, is_prepared, is_unfinished, shard_name, was_prepared
 from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
 from avssl.media.prepared.verify import verify
 from avssl.media.selection import Subset, digest_of, stamp_of
@@ -355,8 +355,10 @@ def _merge(work: PrepareWork) -> None:
             rejected += [Rejected(*pair) for pair in part.header["rejected"]]
             shards_there.append(part.header["shard"])
             for i in range(len(part)):
-                times = writer.add_times(part.times(i))
-                writer.add_item(part.item(i), times, jpegs=part.jpegs(i), checks=part.checks(i))
+                times, item = writer.add_times(part.times(i)), part.item(i)
+                writer.add_item(item, times, jpegs=part.jpegs(i), checks=part.checks(i))
+                facts = facts_in(item)
+                writer.add_facts(facts, facts.path)
             count += len(part)
         if not count:
             raise UserError(f"{folder}: none of the {len(media)} items could be decoded ({rejected[-1].reason})")
