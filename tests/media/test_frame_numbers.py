@@ -17,22 +17,25 @@ from avssl.media.decoding.video import FrameReader
 TIMES = np.array([0.0, 0.04, 0.08, 0.12, 0.5, 0.54])
 
 
+def clock(**more):
+    return Clock(video_stream=0, width=8, height=8, frame_times=TIMES, **more)
+
+
 def reader(**more):
-    clock = Clock(video_stream=0, width=8, height=8, frame_times=TIMES, **more)
-    return FrameReader("a.mp4", clock, Deadline("a.mp4", 10))
+    return FrameReader("a.mp4", clock(**more), Deadline("a.mp4", 10))
 
 
 def test_frames_are_decoded_from_the_last_key_frame_that_is_shown_no_later():
     keys = np.array([0.0, 0.08, 0.5])
-    found = dict(reader(key_times=keys)._groups_of_pictures([0, 1, 2, 3, 4, 5]))
+    found = clock(key_times=keys).groups([0, 1, 2, 3, 4, 5])
     assert found == {0: [0, 1], 1: [2, 3], 2: [4, 5]}
-    found = dict(reader(key_times=keys - 1e-10)._groups_of_pictures([2, 4]))
+    found = clock(key_times=keys - 1e-10).groups([2, 4])
     assert found == {1: [2], 2: [4]}
-    found = dict(reader(key_times=keys + 5e-10)._groups_of_pictures([2, 4]))
+    found = clock(key_times=keys + 5e-10).groups([2, 4])
     assert found == {1: [2], 2: [4]}, "a rounding is no other time"
-    assert dict(reader(key_times=np.array([0.04]))._groups_of_pictures([0, 1])) == {0: [0, 1]}
-    assert dict(reader()._groups_of_pictures([1, 5])) == {0: [1, 5]}, "no key frame is known"
-    assert dict(reader(key_times=keys, video_seekable=False)._groups_of_pictures([1, 5])) == {0: [1, 5]}
+    assert clock(key_times=np.array([0.04])).groups([0, 1]) == {0: [0, 1]}
+    assert clock().groups([1, 5]) == {0: [1, 5]}, "no key frame is known"
+    assert clock(key_times=keys, video_seekable=False).groups([1, 5]) == {0: [1, 5]}
 
 
 @pytest.mark.parametrize(

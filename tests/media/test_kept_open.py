@@ -340,7 +340,22 @@ def test_threads_that_read_one_file_at_once_each_get_their_frames(tmp_path: Path
     for thread in threads:
         thread.join()
     assert not wrong
-    assert open_descriptors(tmp_path) <= 2
+    assert open_descriptors(tmp_path) <= 2, "one for each group"
+
+
+def test_a_small_collection_stands_open_in_each_of_its_groups_and_a_large_one_in_each_file_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_files, "MOST_FILES", 6)
+    paths = [make(tmp_path, Recipe("mp4", frames=80, group=20, b_frames=2, sound=None), str(n)) for n in range(6)]
+    clock = inspected(paths[0]).clock
+    for time in (0.4, 2.8, 1.2, 2.0, 2.2, 0.1, 3.0):
+        read_frames(paths[0], clock, [time])
+    assert open_descriptors(tmp_path) == 4
+    for time in (0.4, 2.8, 1.2):
+        for path in paths:
+            assert number_in(read_frames(path, clock, [time])[0]) == round(25 * time)
+    assert open_descriptors(tmp_path) == 6
 
 
 # --- damage ---------------------------------------------------------------------------------------------------

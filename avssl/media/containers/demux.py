@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any, TypeVar, cast
 
 import av
@@ -139,8 +140,7 @@ def packets(container: InputContainer, deadline: Deadline, stream: S) -> Iterato
         MediaError: the deadline has passed.
         av.FFmpegError: as FFmpeg says it.
     """
-    for packet in packets_of_all(container, deadline, stream):
-        yield cast("Packet[S]", packet)
+    return cast("Iterator[Packet[S]]", packets_of_all(container, deadline, stream))
 
 
 def packets_of_all(container: InputContainer, deadline: Deadline, *streams: Stream) -> Iterator[Packet[Stream]]:
@@ -171,14 +171,19 @@ def readable(source: Iterator[Packet[S]], enough_seconds: float = -math.inf) -> 
     Raises:
         av.FFmpegError: as FFmpeg says it, where it stops before.
     """
-    end = -math.inf
+    end: int | None = None
+    tick = Fraction(0)
     try:
         for packet in source:
-            if packet.pts is not None and packet.time_base:
-                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            pts = packet.pts
+            if pts is not None:
+                pts += packet.duration or 0
+                if end is None or pts > end:
+                    end = pts
+                tick = tick or packet.time_base or tick  # the same for all packets of a stream; dear to ask for
             yield packet
     except av.FFmpegError:
-        if end < enough_seconds:
+        if end is None or not tick or float(end * tick) < enough_seconds:
             raise
 
 

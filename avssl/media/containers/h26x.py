@@ -66,28 +66,31 @@ def units(data: bytes, length_bytes: int) -> list[tuple[int, int]]:
     return found
 
 
-def has_forbidden_bytes(packet: Packet[VideoStream]) -> bool:
+def unit_length_bytes(context: VideoCodecContext) -> int:
+    """Bytes of the length before each unit of H.264 or HEVC; 0 where start codes part them, or the codec is another."""
+    extra, at = context.extradata or b"", {"h264": 4, "hevc": 21}.get(context.codec.name)
+    return 0 if at is None or extra[:1] != b"\1" or len(extra) <= at else (extra[at] & 3) + 1
+
+
+def has_forbidden_bytes(data: bytes, length_bytes: int) -> bool:
     """Whether bytes lie in an H.264 or HEVC packet that no encoder may write: 0 0 0 or 0 0 2 (7.4.1, 7.4.2.1).
 
     Zeros that pad a unit, and start codes inside it, which are no better allowed, come from careless multiplexers.
+
+    Args:
+        length_bytes: as :func:`unit_length_bytes` says; where it is 0, zeros may stand between units.
     """
-    extra = packet.stream.codec_context.extradata or b""
-    at = {"h264": 4, "hevc": 21}.get(packet.stream.codec_context.codec.name)
-    if at is None or extra[:1] != b"\1" or len(extra) <= at:
-        return False  # with start codes, zeros may stand between units
-    data = bytes(packet)
-    if not _FORBIDDEN.search(data):
+    if not length_bytes or not _FORBIDDEN.search(data, length_bytes):  # a length may well hold three zeros
         return False
-    parts = (data[start:end].rstrip(b"\0") for start, end in units(data, (extra[at] & 3) + 1))
-    return any(_FORBIDDEN.search(part) for part in parts)
+    return any(_FORBIDDEN.search(data[start:end].rstrip(b"\0")) for start, end in units(data, length_bytes))
 
 
 def is_idr(packet: Packet[VideoStream]) -> bool:
     """Whether all before an H.264 picture can be forgotten (7.4.1)."""
-    data, extra = bytes(packet), packet.stream.codec_context.extradata or b""
-    if extra[:1] != b"\1":
+    data, length_bytes = bytes(packet), unit_length_bytes(packet.stream.codec_context)
+    if not length_bytes:
         return re.search(rb"\x00\x00\x01[\x05\x25\x45\x65]", data) is not None
-    return any(data[start] & 31 == 5 for start, _ in units(data, (extra[4] & 3) + 1))
+    return any(data[start] & 31 == 5 for start, _ in units(data, length_bytes))
 
 
 def is_b_picture(packet: Packet[VideoStream]) -> bool:
@@ -101,10 +104,9 @@ def is_b_picture(packet: Packet[VideoStream]) -> bool:
     return False
 
 
-def base_slices(data: bytes, extradata: bytes) -> list[tuple[int, int]]:
+def base_slices(data: bytes, context: VideoCodecContext) -> list[tuple[int, int]]:
     """Where the first slices of an HEVC packet begin and end, without zeros that pad them (7.4.2.2: types below 32)."""
-    has_lengths = extradata[:1] == b"\1" and len(extradata) > 21
-    found = units(data, (extradata[21] & 3) + 1 if has_lengths else 0)
+    found = units(data, unit_length_bytes(context))
     # Of the base layer: a second view and transparency, which may follow, are not decoded.
     slices = [(start, end) for start, end in found if end - start > 2 and _is_base_slice(data[start : start + 2])]
     return [(start, start + len(data[start:end].rstrip(b"\0\3"))) for start, end in slices[:_MOST_SLICES]]

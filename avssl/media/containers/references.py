@@ -18,7 +18,7 @@ from typing import Any, cast
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from avssl.media.containers.h26x import Bits
+from avssl.media.containers.h26x import Bits, unit_length_bytes
 
 _KEY_FRAMES_BEGIN_ANEW = {"vp8", "vp9", "libdav1d"}
 """Decoders whose key frames bring all that is needed to decode what follows."""
@@ -36,17 +36,16 @@ class References:
     """
 
     def __init__(self, stream: VideoStream) -> None:
-        codec, extra = stream.codec_context.codec.name, stream.codec_context.extradata or b""
-        self._length_bytes = 0
+        context = stream.codec_context
+        codec, extra = context.codec.name, context.extradata or b""
+        self._length_bytes = unit_length_bytes(context)
         self._is_free: Callable[[memoryview], bool] | None = None
         self._may_skip = True
-        self.keeps_parameters = codec in _KEY_FRAMES_BEGIN_ANEW
-        if codec == "h264" and extra[:1] == b"\1" and len(extra) > 6:
-            self._length_bytes, self.keeps_parameters = (extra[4] & 3) + 1, True
+        self.keeps_parameters = codec in _KEY_FRAMES_BEGIN_ANEW or self._length_bytes > 0
+        if codec == "h264" and self._length_bytes:
             self._is_free = self._h264
             self._may_skip = all(map(_codes_whole_frames, _sequence_parameters(extra)))
-        elif codec == "hevc" and extra[:1] == b"\1" and len(extra) > 22:
-            self._length_bytes, self.keeps_parameters = (extra[21] & 3) + 1, True
+        elif codec == "hevc" and self._length_bytes:
             self._is_free = self._hevc
             self._may_skip = extra[21] >> 3 & 7 == 1
         elif codec in ("mpeg1video", "mpeg2video"):

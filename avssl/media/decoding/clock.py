@@ -108,3 +108,17 @@ class Clock:
         """The number of the frame shown at this time: the last that has begun, the first before the first."""
         count = int(np.searchsorted(self.frame_times, seconds + SHOWN_TOLERANCE_SECONDS, side="right"))
         return max(count - 1, 0)
+
+    def groups(self, numbers: Sequence[int]) -> dict[int, list[int]]:
+        """These frames by the number of the key frame from which to decode them; 0: the start of the file."""
+        keys = self.key_times if self.video_seekable else np.zeros(0)
+        found: dict[int, list[int]] = {}
+        for number in numbers:
+            # A frame that is decoded after a key frame and shown before it belongs to the group before.
+            key = int(np.searchsorted(keys, float(self.frame_times[number]) + 1e-9, side="right")) - 1
+            found.setdefault(max(key, 0), []).append(number)
+        return found
+
+    def container_seconds(self, numbers: Sequence[int]) -> list[float]:
+        """When these frames are shown, in the container's time."""
+        return [self.origin_seconds + float(self.frame_times[number]) for number in numbers]

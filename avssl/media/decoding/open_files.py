@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 import av
 from av.audio.codeccontext import AudioCodecContext
@@ -28,6 +27,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from avssl.media.containers.demux import Deadline, open_container, stream_at
+from avssl.media.decoding.walk import Walk
 
 MOST_FILES = 16
 """Files that a process keeps open. Each has two descriptors at most."""
@@ -47,21 +47,16 @@ ALIKE = {"aac", "flac", "mp3float", "opus", "vorbis"}
 Stamp = tuple[int, int, int, int]
 
 
+Wanted = tuple[int, Sequence[float]]
+"""Pictures of one group: the number of its key frame, and their container times, ascending."""
+
+
 class SoundSource(NamedTuple):
     """A stream of sound in a container that nobody else reads from, and who decodes it."""
 
     container: InputContainer
     stream: AudioStream
     decoder: AudioCodecContext
-
-
-class Walk(Protocol):
-    """Pictures being decoded one after the other, which may go on with the next read."""
-
-    @property
-    def may_go_on(self) -> bool: ...
-
-    def close(self) -> None: ...
 
 
 class OpenFile:
@@ -134,6 +129,16 @@ class OpenFile:
         return self.stamp is not None and (self._pictures is not None or self._sound is not None)
 
     @property
+    def stands_in(self) -> int | None:
+        """The number of the group in which its pictures stand."""
+        return None if self.walk is None else self.walk.key
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether its sound has a container of its own."""
+        return self._sound is not None
+
+    @property
     def bytes_held(self) -> int:
         """An estimate of the memory that it takes."""
         containers = [container for container in (self._pictures, self._sound) if container is not None]
@@ -175,12 +180,18 @@ class OpenFile:
 
 
 @contextmanager
-def borrowed(path: str, timeout_seconds: float) -> Iterator[OpenFile]:
+def borrowed(path: str, timeout_seconds: float, pictures: Wanted | None = None) -> Iterator[OpenFile]:
     """A file for one reading: one that was kept open, if it is still the same file on the disk, or a new one.
 
     After the reading it is kept for the next, unless an error was raised. No two threads have the same at once.
+
+    Args:
+        path: of the file.
+        timeout_seconds: how long it may work without getting on.
+        pictures: that will be read first; None: only sound is wanted.
     """
-    file = _kept.take(path) or OpenFile(path, Deadline(path))
+    kept = _kept.for_sound(path) if pictures is None else _kept.for_pictures(path, *pictures)
+    file = kept or OpenFile(path, Deadline(path))
     file.deadline.restart(timeout_seconds)
     try:
         yield file
@@ -194,43 +205,70 @@ def borrowed(path: str, timeout_seconds: float) -> Iterator[OpenFile]:
 
 
 class _Kept:
-    """The files that are open and not being read."""
+    """The files that are open and not being read, the one read last at the end.
+
+    As long as there is room, a file may be there several times, its pictures standing in several groups.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._files: OrderedDict[str, tuple[OpenFile, int]] = OrderedDict()
-        self._bytes = 0
+        self._files: list[tuple[OpenFile, int]] = []
 
-    def take(self, path: str) -> OpenFile | None:
-        with self._lock:
-            file, size = self._files.pop(path, (None, 0))
-            self._bytes -= size
-        if file is not None and file.stamp != _stamp(path):
-            file.close()
-            return None
-        return file
+    def for_pictures(self, path: str, key: int, seconds: Sequence[float]) -> OpenFile | None:
+        """The one whose pictures go on to these, else one that stands in their group, or nowhere.
+
+        Else, if there is no room for another, the one not read for longest.
+        """
+        with self._unchanged(path) as found:
+            choices = (
+                [file for file in found if file.walk is not None and file.walk.reaches(key, seconds)],
+                [file for file in found if file.stands_in in (None, key)],
+                found if found and not self._has_room_for(found[0]) else [],
+            )
+            return self._taken(next((file for choice in choices for file in choice), None))
+
+    def for_sound(self, path: str) -> OpenFile | None:
+        """One that has a container for its sound, else the one read last."""
+        with self._unchanged(path) as found:
+            return self._taken(next((file for file in found if file.has_sound), found[-1] if found else None))
 
     def put(self, file: OpenFile) -> None:
-        size, gone = file.bytes_held, []
+        """Keep a file; another that stands in the same group, and those not read for longest, go."""
         with self._lock:
-            if file.path in self._files:  # another thread has read it meanwhile
-                gone.append(file)
-            else:
-                self._files[file.path] = (file, size)
-                self._bytes += size
-            while len(self._files) > MOST_FILES or self._bytes > MOST_BYTES:
-                _, (oldest, its_size) = self._files.popitem(last=False)
-                self._bytes -= its_size
-                gone.append(oldest)
+            gone = [one for one, _ in self._files if (one.path, one.stands_in) == (file.path, file.stands_in)]
+            for one in gone:
+                self._taken(one)
+            self._files.append((file, file.bytes_held))
+            while len(self._files) > MOST_FILES or sum(size for _, size in self._files) > MOST_BYTES:
+                gone.append(self._files.pop(0)[0])
         for one in gone:
             one.close()
+
+    @contextmanager
+    def _unchanged(self, path: str) -> Iterator[list[OpenFile]]:
+        """Those of this path, if it is still the same file; nobody else takes one meanwhile."""
+        stamp, gone = _stamp(path), []
+        with self._lock:
+            same = [file for file, _ in self._files if file.path == path]
+            gone = [file for file in same if file.stamp != stamp]
+            for file in gone:
+                self._taken(file)
+            yield [file for file in same if file.stamp == stamp]
+        for file in gone:
+            file.close()
+
+    def _taken(self, file: OpenFile | None) -> OpenFile | None:
+        self._files = [pair for pair in self._files if pair[0] is not file]
+        return file
+
+    def _has_room_for(self, file: OpenFile) -> bool:
+        sizes = [size for _, size in self._files]
+        return len(sizes) < MOST_FILES and sum(sizes) + file.bytes_held <= MOST_BYTES
 
     def close(self) -> None:
         """Close all."""
         while self._files:
-            _, (file, _) = self._files.popitem()
-            file.close()
-        self._bytes = 0
+            self._files.pop()[0].close()
 
     def after_fork(self) -> None:
         """In a child: descriptors that it has from its parent share their place in the file with the parent's."""

@@ -123,10 +123,9 @@ class Run:
 
         FFmpeg stamps Vorbis in Ogg so where long blocks give way to short ones.
         """
-        if chunk.seconds is None or following is None or following.seconds is None:
+        if chunk.seconds is None or self.follows(chunk.seconds, tick) or following is None or following.seconds is None:
             return False
-        without = following.seconds - len(chunk.samples) / self.rate
-        return not self.follows(chunk.seconds, tick) and self.follows(without, tick)
+        return self.follows(following.seconds - len(chunk.samples) / self.rate, tick)
 
     def add(self, samples: Mono, seconds: float | None, *, keep: bool, tick: float) -> None:
         """Appends samples; those that are not kept (only at the beginning) are counted."""

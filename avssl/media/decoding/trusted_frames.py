@@ -9,7 +9,7 @@ from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from avssl.media.containers.h26x import has_forbidden_bytes, is_b_picture, is_idr
+from avssl.media.containers.h26x import has_forbidden_bytes, is_b_picture, is_idr, unit_length_bytes
 from avssl.media.decoding.jpeg import jpeg_is_damaged
 
 INDEXED = {"mp4", "matroska", "avi", "asf"}
@@ -49,7 +49,7 @@ def decoded(
                 return
             tracker = _DamageTracker(place, packet)
         tracker.note_packet(place, packet)
-        frames = _frames(packet)
+        frames = None if tracker.is_visibly_damaged(packet) else _frames(packet)
         if frames is None and tracker.note_failure(place, packet):
             waiting.append((place, packet))
         if packet.is_discard and packet.is_keyframe:
@@ -57,7 +57,7 @@ def decoded(
         for frame in frames or ():
             tracker.note_frame(frame)
             waiting.append((place, frame))
-        if not tracker.is_uncertain or len(waiting) > LONGEST_DELAY:
+        if waiting and (not tracker.is_uncertain or len(waiting) > LONGEST_DELAY):
             yield from tracker.released(waiting)
             waiting.clear()
     if tracker is not None:
@@ -65,18 +65,11 @@ def decoded(
 
 
 def _frames(packet: Packet[VideoStream]) -> list[VideoFrame] | None:
-    """What comes out when a packet goes in; None where its data are damaged."""
-    # FFmpeg does not report these: it fills what is missing in a JPEG with grey, and makes pictures of any HEVC.
-    if packet.size and (has_forbidden_bytes(packet) or _is_damaged_jpeg(packet)):
-        return None
+    """What comes out when a packet goes in; None where FFmpeg reports damage."""
     try:
         return packet.decode()
     except av.FFmpegError:
         return None
-
-
-def _is_damaged_jpeg(packet: Packet[VideoStream]) -> bool:
-    return packet.stream.codec_context.codec.name == "mjpeg" and jpeg_is_damaged(bytes(packet))
 
 
 def _is_marked_key(packet: Packet[VideoStream]) -> bool:
@@ -106,8 +99,11 @@ class _DamageTracker:
     def __init__(self, first: int, packet: Packet[VideoStream]) -> None:
         self._first = first
         self._first_pts = packet.pts
+        codec = packet.stream.codec_context.codec.name
+        self._is_jpeg = codec == "mjpeg"
+        self._unit_length_bytes = unit_length_bytes(packet.stream.codec_context)
         # H.264 has no mark for pictures whose references were cut away: its decoder draws them in grey.
-        self._leading_are_grey = packet.stream.codec_context.codec.name == "h264"
+        self._leading_are_grey = codec == "h264"
         self._follows_first_key = packet.pts is None and self._leading_are_grey
         """In a stream without times: whether only pictures that may be shown before the first have come after it."""
         self._marked = {first}
@@ -124,6 +120,15 @@ class _DamageTracker:
     @property
     def is_uncertain(self) -> bool:
         return bool(self._uncertain)
+
+    def is_visibly_damaged(self, packet: Packet[VideoStream]) -> bool:
+        """Whether a packet is damaged in a way that FFmpeg does not report.
+
+        It fills what is missing in a JPEG with grey, and makes pictures of any HEVC.
+        """
+        if self._unit_length_bytes:
+            return has_forbidden_bytes(bytes(packet), self._unit_length_bytes)
+        return self._is_jpeg and packet.size > 0 and jpeg_is_damaged(bytes(packet))
 
     def note_packet(self, place: int, packet: Packet[VideoStream]) -> None:
         """Note a packet that is to be decoded."""
@@ -179,7 +184,8 @@ class _DamageTracker:
             self.note_whole_key(at)
         if leading and self._key is None:
             return not self._damaged
-        return self._key is not None and not any(self._key < other <= at for other in self._damaged)
+        key = self._key
+        return key is not None and not (self._damaged and any(key < other <= at for other in self._damaged))
 
     def note_whole_key(self, place: int) -> None:
         """A picture that needs no other has been decoded whole, and all that is shown from now on was made from it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -37,14 +37,20 @@ def read_frames(
     Raises:
         MediaError: the file has no pictures, or one that was asked for cannot be decoded.
     """
+    if not clock.has_video:
+        raise MediaError(path, "there are no pictures in this file")
     numbers = [clock.shown(seconds) for seconds in times]
     result = np.empty((len(numbers), 3, clock.height, clock.width), np.uint8)
-    painter = Painter(clock.width, clock.height, path)
-    with borrowed(path, timeout_seconds) as file, FrameReader(path, clock, file.deadline, file) as reader:
-        for number, frame in reader.frames(sorted(set(numbers))):
+    painter, wanted = Painter(clock.width, clock.height, path), sorted(set(numbers))
+    key, first = next(iter(clock.groups(wanted).items()), (0, []))
+    with (
+        borrowed(path, timeout_seconds, (key, clock.container_seconds(first))) as file,
+        FrameReader(path, clock, file.deadline, file) as reader,
+    ):
+        for number, frame in reader.frames(wanted):
             picture = painter.pixels(frame).transpose(2, 0, 1)
-            for row, wanted in enumerate(numbers):
-                if wanted == number:
+            for row, shown in enumerate(numbers):
+                if shown == number:
                     result[row] = picture
     return result
 
@@ -78,8 +84,6 @@ class FrameReader:
         self._damage_seen = False
 
     def __enter__(self) -> FrameReader:
-        if not self._clock.has_video:
-            raise MediaError(self.path, "there are no pictures in this file")
         return self
 
     def __exit__(
@@ -89,7 +93,7 @@ class FrameReader:
 
     def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
         """The frames with these numbers (ascending), each once, in no promised order."""
-        for key, numbers in self._groups_of_pictures(wanted):
+        for key, numbers in self._clock.groups(wanted).items():
             missing = list(numbers)
             damaged = 0
             if self._file is not None and self._clock.video_seekable and not self._clock.frames_are_counted:
@@ -109,10 +113,10 @@ class FrameReader:
 
     def _walked(self, file: OpenFile, key: int, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
         """The wanted frames (ascending) of a group as a kept file shows them, up to any damage or doubt."""
-        seconds = [self._clock.origin_seconds + self._seconds(number) for number in wanted]
+        seconds = self._clock.container_seconds(wanted)
         try:
             walk = file.walk
-            if isinstance(walk, Walk) and walk.reaches(key, seconds):
+            if walk is not None and walk.reaches(key, seconds):
                 file.goes_on()
             else:
                 walk = file.walk = self._walk_from(file, key, seconds[0])
@@ -146,16 +150,6 @@ class FrameReader:
 
     def _seconds(self, number: int) -> float:
         return float(self._clock.frame_times[number])
-
-    def _groups_of_pictures(self, wanted: Sequence[int]) -> Iterable[tuple[int, list[int]]]:
-        """The wanted frames by the number of the key frame from which to decode; 0: the start of the file."""
-        keys = self._clock.key_times if self._clock.video_seekable else np.zeros(0)
-        groups: dict[int, list[int]] = {}
-        for number in wanted:
-            # A frame that is decoded after a key frame and shown before it belongs to the group before.
-            key = int(np.searchsorted(keys, self._seconds(number) + 1e-9, side="right")) - 1
-            groups.setdefault(max(key, 0), []).append(number)
-        return groups.items()
 
     def _pass(self, wanted: Sequence[int], key: int | None) -> Iterator[tuple[int, VideoFrame]]:
         """Those of the wanted frames (ascending) that decoding from this key frame (None: the start) shows whole."""

@@ -35,7 +35,7 @@ class Walk:
         *,
         from_key: bool,
     ) -> None:
-        self._key = key
+        self.key = key
         self._tick = float(stream.time_base or 1)
         self._references = References(stream)
         self._wanted: Collection[int] = ()
@@ -52,8 +52,8 @@ class Walk:
     def reaches(self, key: int, seconds: Sequence[float]) -> bool:
         """Whether the pictures at these container times (ascending), of the group of this key frame, lie ahead."""
         ticks = self._ticks(seconds)
-        ahead = self._shown is not None and ticks[0] > self._shown
-        return ahead and key == self._key and self.may_go_on and self._passed_over.isdisjoint(ticks)
+        ahead = self._shown is not None and min(ticks, default=self._shown) > self._shown
+        return ahead and key == self.key and self.may_go_on and self._passed_over.isdisjoint(ticks)
 
     def frames(self, seconds: Sequence[float]) -> Iterator[tuple[int, VideoFrame]]:
         """The pictures at these container times (ascending), each with its place among them, up to any damage."""

@@ -81,7 +81,7 @@ def key_frame_is_damaged(path: str, clock: Clock, key_seconds: float, deadline: 
             return False
         data, context = bytes(packet), stream.codec_context
         if context.codec.name == "hevc":
-            slices = base_slices(data, context.extradata or b"")
+            slices = base_slices(data, context)
         else:
             has_index = bool(data) and data[-1] >> 5 == 0b110  # VP9: of several frames
             slices = [] if has_index else [(0, len(data.rstrip(b"\0")))]
