@@ -357,6 +357,44 @@ def test_verifying_reads_all_of_it_where_it_lies(server: Server) -> None:
     assert verify(there, quick=True).by == "sizes"
 
 
+READS = """
+import sys, time
+import numpy as np
+import avssl
+from avssl.media.prepared import remote
+url, folder, seed = sys.argv[1:]
+remote.SMALL_SHARD_BYTES = 0 if int(seed) % 2 else 2**20
+there, here, dice = avssl.open(url), avssl.open(folder), np.random.default_rng(int(seed))
+end = time.monotonic() + 6
+while time.monotonic() < end:
+    i = int(dice.integers(len(here)))
+    assert np.array_equal(there.frames(i, [0.55]), here.frames(i, [0.55]))
+    assert np.array_equal(there.audio(i, 0.3, 0.4, 8000), here.audio(i, 0.3, 0.4, 8000))
+    if dice.random() < 0.1:
+        there.expect([int(dice.integers(4))], [int(dice.integers(4))])
+"""
+
+
+@pytest.mark.slow
+def test_whatever_a_server_does_several_readers_of_a_small_cache_one_of_them_killed_read_nothing_wrong(
+    here: Prepared, server: Server, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    dice = np.random.default_rng(0)
+    kinds = ["busy", "cut", "wrong", "hang up", *[""] * 36]
+    monkeypatch.setattr(server, "fault", lambda path: str(dice.choice(kinds)) if "shard" in path else "")
+    most = 3 * max(size for _, size, _ in here.shards)
+    monkeypatch.setenv("AVSSL_CACHE_GB", str(most / 1e9))
+    readers = [
+        subprocess.Popen([sys.executable, "-c", READS, f"{server.url}/set", str(here.folder), str(seed)])
+        for seed in range(3)
+    ]
+    while not list(cache.glob("*/shard-*.tar")):
+        assert readers[0].poll() is None
+    readers[0].kill()
+    assert [reader.wait() for reader in readers][1:] == [0, 0]
+    assert sum(path.stat().st_size for path in cache.glob("*/shard-*.tar")) <= most
+
+
 # --- S3 ---------------------------------------------------------------------------------------------------
 
 
