@@ -86,7 +86,7 @@ class RemoteFolder:
             if len(data) > size:
                 raise UserError(f"{self.url}: this server does not send parts of files (Range); use one that does")
             if len(data) < size:
-                raise ConnectionError(f"only {len(data)} of {size} bytes came")
+                raise ConnectionError(f"only {len(data)} of {size} bytes came: the line was cut, or the file there is")
             return data
 
         return self._tried(name, piece)
@@ -117,9 +117,12 @@ class RemoteFolder:
         status = next((found for found in map(_status, _causes(error)) if found), 0)
         if isinstance(error, FileNotFoundError) or status == 404:
             raise NothingThere(f"{self.url}/{name}", words) from error
-        if isinstance(error, PermissionError) or status in (401, 403) or "credentials" in words.lower():
+        no_token = status == 400 and "token" in words.lower()  # S3's InvalidToken
+        if isinstance(error, PermissionError) or status in (401, 403) or no_token or "credentials" in words.lower():
             mend = _CREDENTIALS.get(protocol, "this server wants a name or token that it was not given")
             raise UserError(f"{self.url}/{name} may not be read ({words}); {mend}") from error
+        if status == 416:
+            raise UserError(f"{self.url}/{name} is shorter than its index says; copy the set there again") from error
         if any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME for cause in _causes(error)):
             raise UserError(f"{self.url}: there is no such host ({words}); look at its name") from error
         if type(error).__name__ in _OF_THE_NAME or isinstance(error, ValueError):

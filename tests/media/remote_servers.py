@@ -26,15 +26,21 @@ EXPIRED = Answer(
     {"Content-Type": "application/xml"},
     b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>",
 )
+INVALID_TOKEN = EXPIRED._replace(
+    body=b"<Error><Code>InvalidToken</Code><Message>The provided token is malformed.</Message></Error>"
+)
 BUSY = Answer(503, {"Content-Type": "text/plain"}, b"slow down")
 FORBIDDEN = Answer(403, {"Content-Type": "text/plain"}, b"no")
+
+
+_ANSWERS = {"busy": BUSY, "expired": EXPIRED, "invalid token": INVALID_TOKEN, "forbidden": FORBIDDEN}
 
 
 class Server(ThreadingHTTPServer):
     """Counts what is asked for; ``faults`` are used up by the requests whose path holds their name.
 
     Faults: "busy" (503), "cut" (half of the body, then the end), "wrong" (other bytes of the same length), "slow",
-    "expired", "forbidden", "hang up" (no answer at all).
+    "expired", "invalid token", "forbidden", "hang up" (no answer at all).
 
     Args:
         folder: whose files are served, with ranges.
@@ -129,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault == "slow":
             time.sleep(0.3)
-        answer = {"busy": BUSY, "expired": EXPIRED, "forbidden": FORBIDDEN}.get(fault) or self._right()
+        answer = _ANSWERS.get(fault) or self._right()
         body = bytes(byte ^ 1 for byte in answer.body) if fault == "wrong" else answer.body
         self.send_response(answer.status)
         for header, value in answer.headers.items():
@@ -168,6 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return Answer(200, {"Accept-Ranges": "bytes"}, file.read())
             first, _, last = asked.removeprefix("bytes=").partition("-")
             end = min(int(last) + 1 if last else size, size)
+            if int(first) >= size:
+                return Answer(416, {"Content-Range": f"bytes */{size}"}, b"")
             file.seek(int(first))
             body = file.read(end - int(first))
         return Answer(206, {"Content-Range": f"bytes {first}-{end - 1}/{size}"}, body)

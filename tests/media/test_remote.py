@@ -145,6 +145,24 @@ def test_trouble_that_stays_is_one_line_and_nothing_of_it_is_kept(
     assert same(there, here, range(2))
 
 
+@pytest.mark.parametrize(
+    ("kept", "line"), [(None, "there is no such file"), (0.5, "or the file there is"), (0.0, "shorter than its index")]
+)
+def test_a_shard_that_is_not_there_or_was_truncated_is_one_line(
+    here: Prepared, server: Server, tmp_path: Path, kept: float | None, line: str
+) -> None:
+    shutil.copytree(here.folder, tmp_path / "served" / "set")
+    server.folder = tmp_path / "served"
+    there, shard = opened(server), tmp_path / "served" / "set" / "shard-000001.tar"
+    if kept is None:
+        shard.unlink()
+    else:
+        os.truncate(shard, int(kept * shard.stat().st_size))
+    with pytest.raises(UserError, match=line):
+        there.frames(2, [0.0])
+    assert same(there, here, range(2))
+
+
 def test_wrong_pieces_that_stay_wrong_are_one_line(server: Server, by_pieces: None) -> None:
     there = opened(server)
     server.always = [("wrong", "shard")]
@@ -442,6 +460,7 @@ def test_trouble_of_s3_that_passes_leaves_the_right_data(here: Prepared, s3: Ser
         ("busy", "could not be read in 3 tries"),
         ("cut", "could not be read in 3 tries"),
         ("expired", "may not be read .*expired.* AWS_ACCESS_KEY_ID"),
+        ("invalid token", "may not be read .* AWS_ACCESS_KEY_ID"),
         ("forbidden", "may not be read"),
         ("wrong", "other bytes than the index|Expected checksum"),  # botocore compares S3's own sum where it is sent
     ],
