@@ -73,3 +73,15 @@ def test_pillow_goes_on_where_numba_cannot_be_imported_or_the_pixels_would_diffe
 
     monkeypatch.setattr(scaling, "scale_by_pillow", otherwise)
     assert compiled_scale() is None
+
+
+def test_code_that_cannot_be_kept_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    from avssl.samplers import resampling
+
+    def njit(signature, *, nogil, cache=False):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available for file")
+        return lambda function: function
+
+    monkeypatch.setattr(resampling, "njit", njit)
+    assert resampling._kept("void()")(len) is len
