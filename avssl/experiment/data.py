@@ -151,7 +151,7 @@ def prepared(found: Opened) -> Parts:
 
 def as_it_is(found: Opened) -> tuple[Parts, int]:
     """The data divided as :func:`prepared` does, but nothing is prepared; and about how many bytes that would write."""
-    from avssl.media.prepared.write import prepared_already
+    from avssl.media.prepared.in_cache import prepared_already
 
     options, written = found.options, 0
 

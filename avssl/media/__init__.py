@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from avssl.media.facts import Facts, Media, Rejected
     from avssl.media.indexing.summary import Summary, summarize
     from avssl.media.opening import open_media
+    from avssl.media.prepared.in_cache import ensure_prepared
     from avssl.media.prepared.read import Prepared
-    from avssl.media.prepared.write import ensure_prepared, prepare
+    from avssl.media.prepared.write import prepare
     from avssl.media.selection import Subset
     from avssl.system.console import Progress
     from avssl.system.files import cache_folder
@@ -46,7 +47,7 @@ _LAZY = {
     "Subset": "media.selection",
     "Summary": "media.indexing.summary",
     "cache_folder": "system.files",
-    "ensure_prepared": "media.prepared.write",
+    "ensure_prepared": "media.prepared.in_cache",
     "open_media": "media.opening",
     "prepare": "media.prepared.write",
     "summarize": "media.indexing.summary",

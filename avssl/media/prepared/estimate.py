@@ -97,7 +97,7 @@ def _try(job: tuple[Subset, Settings]) -> _Tried:
     width, height = settings.size(facts.width, facts.height)
     decoded, count, stored = 0, 0, 0
     try:
-        for last, picture in base.all_frames(number, chosen, (width, height)):
+        for last, picture in base.all_frames(number, chosen, (width, height)) if chosen else ():
             stored += len(encode_jpeg(picture, settings.jpeg_quality, full_colour=facts.kind == "image"))
             decoded, count = last + 1, count + 1
             if time.monotonic() - began > TRIED_SECONDS:

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,14 +15,13 @@ from avssl.errors import UserError
 from avssl.media.collection import Collection
 from avssl.media.facts import Media, Rejected
 from avssl.media.indexing.item_table import Table, TableWriter, file_crc
-from avssl.media.indexing.summary import common_root
 from avssl.media.prepared.estimate import Estimate, estimate, estimated_bytes
 from avssl.media.prepared.read import Prepared, facts_in, is_prepared, is_unfinished, shard_name, was_prepared
 from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
 from avssl.media.prepared.verify import verify
-from avssl.media.selection import Subset, digest_of, stamp_of
+from avssl.media.selection import Subset, digest_of
 from avssl.system.console import ShowProgress, counting
-from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
+from avssl.system.files import locked, read_json, whole_folder, write_json
 from avssl.system.parts import WHOLE, Part
 from avssl.system.process_pool import Lost, each, spare_cores
 
@@ -93,7 +91,7 @@ class PrepareWork:
         Raises:
             UserError: they are prepared already.
         """
-        if not isinstance(media, (Collection, Subset)) or not _from_files(media):
+        if not isinstance(media, (Collection, Subset)) or not from_files(media):
             raise UserError("only media read from files can be prepared; these are prepared already")
         return PrepareWork(media, Path(out).expanduser().absolute(), settings, shard_size)
 
@@ -147,7 +145,7 @@ class PrepareWork:
         # The whole is written by one process; parts need no lock, which machines that die might never give back.
         if part != WHOLE:
             _begun(self)
-        with _ours(self) if part == WHOLE else nullcontext():
+        with held(self) if part == WHOLE else nullcontext():
             if not is_prepared(self.folder):
                 self.write(part, workers, progress)
 
@@ -158,13 +156,18 @@ class PrepareWork:
         with counting("preparing", sum(len(job.media) for job in mine), "items", progress) as done:
             _write_shards(mine, workers, done)
 
+    def finish(self, workers: int | None, progress: ShowProgress) -> None:
+        """Write all shards and make a set of them, for whoever holds the folder."""
+        self.write(WHOLE, workers, progress)
+        _merge(self)
+
     def merged(self) -> Prepared:
         """The set, once all shards are there.
 
         Raises:
             UserError: shards are missing, or it is damaged.
         """
-        with _ours(self):
+        with held(self):
             if not is_prepared(self.folder):
                 _merge(self)
                 return Prepared(self.folder)
@@ -172,73 +175,8 @@ class PrepareWork:
         return prepared
 
 
-def ensure_prepared(
-    media: Media,
-    side: int | None,
-    rate: int | None,
-    budget_bytes: int,
-    log: Callable[[str], None],
-    *,
-    fps: float | None = None,
-    workers: int | None = None,
-    progress: ShowProgress = None,
-) -> Media:
-    """The same media prepared in the cache, if that is worth it and fits; else ``media`` itself. Says which.
-
-    An earlier preparation is used again as long as no file has changed. Of several processes that ask at
-    once, one prepares and the others wait for it and use it. What cannot be decoded to its end is missing from the
-    answer (and in its ``rejected``), so divide it into parts afterwards, not before.
-
-    Args:
-        side, rate, fps, workers, progress: as in :func:`prepare`.
-        budget_bytes: the most that the preparation may take on disk.
-        log: takes one line of text.
-
-    Raises:
-        UserError: the cache cannot be written.
-    """
-    settings = Settings(side, fps, rate)
-    if not isinstance(media, (Collection, Subset)) or not _from_files(media) or not _is_worth_it(media, settings):
-        return media
-    home = _home(media, settings)
-    existing = _existing(home)
-    if existing is not None:
-        log(f"reading {len(media)} items as prepared before, in {home}")
-        return existing
-    needed, free = estimated_bytes(media, settings), _free_bytes(home)
-    if needed > budget_bytes:
-        log(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(budget_bytes)} are allowed")
-        return media
-    if needed > 0.9 * free:
-        log(f"not prepared: that would take about {_in_words(needed)}, and {_in_words(free)} are free in {home.parent}")
-        return media
-    waiting = partial(log, f"another process is preparing these items in {home}; waiting for it")
-    work = PrepareWork(media, home, settings)
-    with _ours(work, waiting):
-        if not is_prepared(home):
-            log(f"preparing {len(media)} items once, about {_in_words(needed)}, in {home}")
-            work.write(WHOLE, workers, progress)
-            _merge(work)
-    return Prepared(home)
-
-
-def prepared_already(
-    media: Media, side: int | None, rate: int | None, budget_bytes: int, *, fps: float | None = None
-) -> tuple[Media, int]:
-    """What :func:`ensure_prepared` has prepared before, else ``media``; and about how many bytes it would write."""
-    settings = Settings(side, fps, rate)
-    if not isinstance(media, (Collection, Subset)) or not _from_files(media) or not _is_worth_it(media, settings):
-        return media, 0
-    home = _home(media, settings)
-    existing = _existing(home)
-    if existing is not None:
-        return existing, 0
-    needed = estimated_bytes(media, settings)
-    return media, needed if needed <= min(budget_bytes, 0.9 * _free_bytes(home)) else 0
-
-
 @contextmanager
-def _ours(work: PrepareWork, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def held(work: PrepareWork, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold a folder that is new, empty, or of the same plan; no other is written into."""
     _refuse_foreign(work.folder, work.plan)
     with locked(work.folder, waiting):
@@ -251,19 +189,6 @@ def _begun(work: PrepareWork) -> None:
     _refuse_foreign(work.folder, work.plan)
     if not is_prepared(work.folder) and read_json(work.folder / "plan.json") != work.plan:
         write_json(work.folder / "plan.json", work.plan)
-
-
-def _existing(home: Path) -> Prepared | None:
-    """A preparation in the cache; a damaged one is removed, and made again like any that is missing."""
-    if not is_prepared(home):
-        if was_prepared(home) and not is_unfinished(home):
-            shutil.rmtree(home, ignore_errors=True)
-        return None
-    try:
-        return Prepared(home)
-    except UserError:
-        shutil.rmtree(home, ignore_errors=True)
-        return None
 
 
 def _refuse_foreign(folder: Path, plan: Mapping[str, object]) -> None:
@@ -375,35 +300,5 @@ def _merge(work: PrepareWork) -> None:
         leftover.unlink()
 
 
-def _key(media: Media, settings: Settings) -> str:
-    return digest_of(media.fingerprint, stamp_of(media), repr(settings))
-
-
-def _from_files(media: Collection | Subset) -> bool:
+def from_files(media: Collection | Subset) -> bool:
     return isinstance(media.base if isinstance(media, Subset) else media, Collection)
-
-
-def _home(media: Collection | Subset, settings: Settings) -> Path:
-    """Where in the cache these media are prepared."""
-    return cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{_key(media, settings)[:16]}"
-
-
-def _is_worth_it(media: Media, settings: Settings) -> bool:
-    """Whether reading the files at random costs more than reading them prepared: not for small images."""
-    for i in range(0, len(media), max(len(media) // 256, 1)):
-        facts = media.facts(i)
-        if facts.kind != "image":
-            return True
-        if settings.side is not None and min(facts.width, facts.height) > 1.5 * settings.side:
-            return True
-    return False
-
-
-def _free_bytes(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
-
-
-def _in_words(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
