@@ -332,14 +332,13 @@ def test_the_estimate_of_the_disk_is_of_the_right_size_and_nearer_once_a_few_ite
     assert tried.seconds is not None and tried.seconds > 0
 
 
-def test_an_item_that_crashes_or_cannot_be_read_is_no_reason_to_fail_beforehand(
-    raw: Collection, tmp_path: Path
-) -> None:
-    def unreadable(*_: object) -> Iterator[Any]:
+def test_items_that_cannot_be_read_are_no_reason_to_fail_beforehand(raw: Collection) -> None:
+    def unreadable(*_: object) -> Any:
         raise MediaError("x.mp4", "damaged")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Collection, "all_frames", unreadable)
+        patch.setattr(Collection, "audio", unreadable)
         found = estimate(raw, Settings(48), processes=0)
     assert found.seconds is None and found.bytes == estimated_bytes(raw, Settings(48))
 
