@@ -90,11 +90,9 @@ def _train(run: Path, clips: Path) -> None:
 
 
 def _fit_threshold(run: Path, clips: Path) -> None:
-    """From which logit on something counts as heard, by validation clips; kept in the run."""
-    from avssl.evaluate.localization.synthetic import threshold_of
-    from avssl.evaluate.localization.threshold import write_threshold
+    """From which logit on something counts as heard."""
+    from avssl.evaluate.localization.synthetic import fit_run_threshold
     from avssl.localization.localizer import open_localizer
     from avssl.media import open_media
 
-    validation = open_media(clips, split="validation")
-    write_threshold(run, threshold_of(validation, open_localizer(run), 0), f"{len(validation)} validation clips")
+    fit_run_threshold(run, open_localizer(run), open_media(clips, split="validation"))

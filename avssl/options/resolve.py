@@ -108,7 +108,9 @@ def read(given: Mapping[str, Any], known: Mapping[str, Option], where: str, sour
     for asked, value in given.items():
         name = renamed.get(asked, asked)
         if name not in known:
-            raise UserError(f"{where}no option is called {asked!r}{did_you_mean(asked, sorted([*known, *renamed]), '')}")
+            raise UserError(
+                f"{where}no option is called {asked!r}{did_you_mean(asked, sorted([*known, *renamed]), '')}"
+            )
         if name in found:
             raise UserError(f"{where}{asked!r} is another name of {name!r}; give one of them")
         option = known[name]

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
+from avssl.system.intervals import wilson_share
 from avssl.tasks.base import Answers, Batch, Task
 from avssl.trainer.auto import count_of
 from avssl.trainer.devices import Precision, moved
@@ -104,15 +105,6 @@ class _HeldOut(Dataset[tuple[int, Batch]]):
         return len(keys), self.source.task.collate([self.source.draw(key, self.on_bad_file, []) for key in keys])
 
 
-def interval(right: float, count: float) -> tuple[float, float]:
-    """The 95 % interval of a share: Wilson, Probable inference, JASA 22 (1927)."""
-    z = 1.959964  # the 97.5 % point of the normal distribution
-    share, spread = right / count, z * z / count
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def at_chance(task: Task, line: dict[str, Any]) -> str | None:
     """A plain sentence, if this validation does not differ from chance.
 
@@ -142,6 +134,6 @@ def _means(sums: dict[str, float]) -> dict[str, float]:
     count, right, answered = int(sums.pop("n")), sums.pop("right", 0.0), int(sums.pop("answered", 0))
     means = {name: value / count for name, value in sums.items()}
     if answered:
-        low, high = interval(right, answered)
+        low, high = wilson_share(right / answered, answered)
         means |= {"accuracy": right / answered, "low": low, "high": high}
     return {"loss": means.pop("loss"), **means, "n": count}

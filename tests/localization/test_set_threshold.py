@@ -1,4 +1,4 @@
-"""Judging a run leaves the threshold that ``avssl localize`` uses as it is, unless asked."""
+"""Evaluating a run leaves the threshold that ``avssl localize`` uses as it is, unless asked."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run whose maps, clips and fitting are stood in for: fitting gives 1.5."""
     folder = tmp_path / "run"
     folder.mkdir()
+    (folder / "config.yaml").write_text("task: av-correspondence\n")
     localizer = lambda path, *_: SimpleNamespace(threshold=read_threshold(Path(path)), model=None)  # noqa: E731
     monkeypatch.setattr("avssl.localization.localizer.open_localizer", localizer)
     monkeypatch.setattr("avssl.localization.untrained.untrained", lambda *_: None)
@@ -36,19 +37,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def judge(run: Path, *words: str) -> int:
+def evaluate(run: Path, *words: str) -> int:
     return main(["evaluate", "localization", "--run", str(run), "--data", str(run), *words])
 
 
 def test_a_run_without_a_threshold_is_given_one_and_keeps_it(run: Path, capsys: pytest.CaptureFixture[str]):
-    assert judge(run) == 0 and read_threshold(run) == 1.5
+    assert evaluate(run) == 0 and read_threshold(run) == 1.5
     assert "avssl localize now uses it" in capsys.readouterr().out
     write_threshold(run, 0.3, "9 clips of somewhere")
-    assert judge(run) == 0 and read_threshold(run) == 0.3
+    assert evaluate(run) == 0 and read_threshold(run) == 0.3
     predicted = capsys.readouterr().out
     assert "threshold 0.30, fitted on 9 clips of somewhere: kept" in predicted and "--set-threshold" in predicted
 
 
 def test_asked_for_it_is_fitted_again(run: Path):
     write_threshold(run, 0.3, "9 clips of somewhere")
-    assert judge(run, "--set-threshold") == 0 and read_threshold(run) == 1.5
+    assert evaluate(run, "--set-threshold") == 0 and read_threshold(run) == 1.5

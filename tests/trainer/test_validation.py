@@ -6,13 +6,14 @@ import pytest
 from scipy.stats import binomtest
 from trainer_toy import Toy, ToyOptions
 
-from avssl.trainer.validation import at_chance, interval
+from avssl.system.intervals import wilson_share
+from avssl.trainer.validation import at_chance
 
 
 @pytest.mark.parametrize(("right", "count"), [(0, 10), (7, 10), (128, 256), (1000, 1000), (333, 1024)])
 def test_the_interval_is_wilsons(right, count):
     expected = binomtest(right, count).proportion_ci(method="wilson")
-    assert interval(right, count) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert wilson_share(right / count, count) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 def line(**figures):

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avssl.evaluate.choices import BootstrapChoices
+from avssl.system.intervals import Z95, wilson_share
 
-Z95 = 1.959964  # 97.5 % of the normal distribution
 DRAWS = BootstrapChoices.draws
 FEW = 30
 """Below so many clusters an interval is the wider of two, and a sentence about it hedges."""
@@ -33,7 +33,7 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share: (low, high) in 0..1; (0, 1) for n = 0."""
     if n == 0:
         return 0.0, 1.0
-    return _wilson_share(successes / n, n)
+    return wilson_share(successes / n, n)
 
 
 def interval_of_draws(
@@ -85,7 +85,7 @@ def few_interval(value: float, error: float, clusters: int, bounds: Bounds | Non
         length = bounds[1] - bounds[0]
         share = (value - bounds[0]) / length
         # As many independent answers as would have this standard error.
-        ends = _wilson_share(share, share * (1 - share) * (length / error) ** 2, quantile)
+        ends = wilson_share(share, share * (1 - share) * (length / error) ** 2, quantile)
         low, high = min(low, bounds[0] + length * ends[0]), max(high, bounds[0] + length * ends[1])
     return _clipped(low, high, bounds)
 
@@ -237,7 +237,7 @@ def accuracy_interval(correct: ArrayLike, clusters: Sequence[Sequence[object]]) 
         related = sorted({j for name in cluster for j in shared[name]})
         variance += float(residual[i] * residual[related].sum())
     independent = float((residual**2).sum())
-    low, high = _wilson_share(p, n / max(1.0, variance / independent))
+    low, high = wilson_share(p, n / max(1.0, variance / independent))
     if sources < FEW:
         both_ends = sum(float(residual[places].sum()) ** 2 for places in shared.values())
         error = math.sqrt(max(both_ends, variance, independent)) / n
@@ -267,10 +267,10 @@ def balanced_interval(correct: ArrayLike, labels: ArrayLike, clusters: Sequence[
         mine, owners = x[label == kind], np.unique(member[label == kind], return_inverse=True)[1]
         p, sizes = float(mine.mean()), np.bincount(owners)
         if p in (0.0, 1.0):
-            shares.append((p, *_wilson_share(p, len(sizes))))
+            shares.append((p, *wilson_share(p, len(sizes))))
             continue
         effect = float((np.bincount(owners, mine - p) ** 2).sum()) / float(((mine - p) ** 2).sum())
-        shares.append((p, *_wilson_share(p, len(mine) / max(1.0, effect))))
+        shares.append((p, *wilson_share(p, len(mine) / max(1.0, effect))))
     value = float(np.mean([p for p, _, _ in shares]))
     scaled = [(value, value + (low - p) / len(kinds), value + (high - p) / len(kinds)) for p, low, high in shares]
     low, high = widened(value, *scaled)
@@ -289,13 +289,6 @@ def _t95(freedom: int) -> float:
 
 def _clipped(low: float, high: float, bounds: Bounds | None) -> tuple[float, float]:
     return (low, high) if bounds is None else (max(bounds[0], low), min(bounds[1], high))
-
-
-def _wilson_share(p: float, n: float, z: float = Z95) -> tuple[float, float]:
-    z2 = z * z
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def t_interval(values: ArrayLike, bounds: Bounds | None = None) -> tuple[float, float]:

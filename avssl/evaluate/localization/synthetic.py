@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +29,7 @@ from avssl.evaluate.localization.blind import blind_rows
 from avssl.evaluate.localization.metrics import Box, Map
 from avssl.evaluate.localization.scoring import mean_row, rows_of, score_maps
 from avssl.evaluate.localization.silences import SILENCES, Silence, Wave, silence
-from avssl.evaluate.localization.threshold import fit_threshold
+from avssl.evaluate.localization.threshold import fit_threshold, write_threshold
 from avssl.media.facts import Media
 from avssl.samplers.keys import generator
 from avssl.samplers.silence import draw_silence
@@ -169,6 +170,17 @@ def threshold_of(media: Media, model: MapMaker, seed: int, per_clip: int = 3) ->
     samples = round(world.seconds * world.rate)
     noise = [draw_silence(generator(seed, moment.name, "threshold"), samples, world.rate) for moment in world.moments]
     return fit_threshold(sounding, largest(world.maps(model, world.moments, noise)))
+
+
+def fit_run_threshold(run: Path, model: MapMaker, validation: Media, of: str = "", seed: int = 0) -> str:
+    """Fit the threshold of a run on validation clips and keep it in the run; what it was fitted on.
+
+    Args:
+        of: whose clips they are: " of WORLD".
+    """
+    fitted = f"{len(validation)} validation clips{of}"
+    write_threshold(run, threshold_of(validation, model, seed), fitted)
+    return fitted
 
 
 def largest(maps: Sequence[Map]) -> list[float]:

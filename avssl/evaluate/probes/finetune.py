@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
+from avssl.evaluate.core.repetitions import repetitions
 from avssl.evaluate.core.rows import Context, ResultRow, over_seeds
 from avssl.evaluate.core.scores import (
     Scores,
@@ -81,15 +82,14 @@ def fine_tune_rows(
         labels = "all labels" if count == 0 else f"{count} a class"
         divisions = [_few(division, data, count, context.seed) for division in data.divisions]
         found: dict[str, list[Scores]] = {name: [] for name in starts}
-        for seed in range(context.seed, context.seed + choices.seeds):
-            for name, start in starts.items():
-                scores = []
-                for division in divisions:
-                    predicted, chosen = _evaluated(start, data, division, views, choices, seed, device)
-                    scores.append(predicted)
-                    value = metric_value(predicted, data.targets[division.test], data.single)
-                    log(f"{name}, {labels}, seed {seed}, {division.name}: {value:.3f} ({chosen})")
-                found[name].append(np.concatenate(scores))
+        for seed, name, start in repetitions(starts, context.seed, choices.seeds):
+            scores = []
+            for division in divisions:
+                predicted, chosen = _evaluated(start, data, division, views, choices, seed, device)
+                scores.append(predicted)
+                value = metric_value(predicted, data.targets[division.test], data.single)
+                log(f"{name}, {labels}, seed {seed}, {division.name}: {value:.3f} ({chosen})")
+            found[name].append(np.concatenate(scores))
         rows += _rows(found, data, count, context)
     return rows + majority_rows(data, context)
 

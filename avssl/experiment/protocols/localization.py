@@ -133,8 +133,8 @@ def is_finished_world(folder: Path) -> bool:
 
 def _threshold(options: Options, localizer: Localizer, validation: Media, place: Path) -> float:
     """The threshold of the run, fitted where it has none or that is asked for."""
-    from avssl.evaluate.localization.synthetic import threshold_of
-    from avssl.evaluate.localization.threshold import fitted_on, write_threshold
+    from avssl.evaluate.localization.synthetic import fit_run_threshold
+    from avssl.evaluate.localization.threshold import fitted_on, read_threshold
 
     run = Path(str(options.run))
     fitted = fitted_on(run)
@@ -142,9 +142,8 @@ def _threshold(options: Options, localizer: Localizer, validation: Media, place:
         kept = f"threshold {localizer.threshold:.2f}, fitted on {fitted}: kept"
         log(f"{kept} (--set-threshold fits it on those of {place})")
         return localizer.threshold
-    fitted = f"{len(validation)} validation clips of {place}"
-    threshold = threshold_of(validation, localizer, options.seed)
-    write_threshold(run, threshold, fitted)
+    fitted = fit_run_threshold(run, localizer, validation, f" of {place}", options.seed)
+    threshold = read_threshold(run)
     log(f"threshold {threshold:.2f}, fitted on {fitted}: avssl localize now uses it")
     return threshold
 

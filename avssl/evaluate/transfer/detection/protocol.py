@@ -17,6 +17,7 @@ from torch import Tensor
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
+from avssl.evaluate.core.repetitions import repetitions
 from avssl.evaluate.transfer.choices import DetectionChoices
 from avssl.evaluate.transfer.detection.box_precision import Detections, Floats
 from avssl.evaluate.transfer.detection.box_sets import BoxPicture, BoxSet
@@ -59,14 +60,13 @@ def detect(
     """
     found: dict[str, list[list[Detections]]] = {name: [] for name in starts}
     notes: dict[str, str] = {}
-    for one in range(seed, seed + choices.seeds):
-        for name, start in starts.items():
-            network = fit(start, train, choices, one, device=device, on_progress=on_progress)
-            found[name].append(predict(network, test.scenes))
-            backbone = network.backbone
-            how = "fine-tuned" if choices.finetune else "frozen"
-            notes[name] = f"{how}, {backbone.stage}, stride {backbone.geometry.stride}"
-            log(f"{name}, seed {one}: {sum(len(each.boxes) for each in found[name][-1])} detections")
+    for one, name, start in repetitions(starts, seed, choices.seeds):
+        network = fit(start, train, choices, one, device=device, on_progress=on_progress)
+        found[name].append(predict(network, test.scenes))
+        backbone = network.backbone
+        how = "fine-tuned" if choices.finetune else "frozen"
+        notes[name] = f"{how}, {backbone.stage}, stride {backbone.geometry.stride}"
+        log(f"{name}, seed {one}: {sum(len(each.boxes) for each in found[name][-1])} detections")
     return DetectionRuns(found, blind_boxes(train, test), notes)
 
 

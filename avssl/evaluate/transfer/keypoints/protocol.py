@@ -17,6 +17,7 @@ from torch import Tensor
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
+from avssl.evaluate.core.repetitions import repetitions
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.data.encoders import random_twin
 from avssl.evaluate.transfer.choices import KeypointChoices
@@ -77,14 +78,16 @@ def evaluate_keypoints(
     notes: dict[str, str] = {}
     predicted: list[Floats] = []
     how = "fine-tuned" if choices.finetune else "frozen"
-    for seed in range(context.seed, context.seed + seeds):
-        twin = random_twin(encoder, seed)
-        for name, start in {"trained": encoder, "random": twin}.items():
-            network, chosen = learn(start, inputs, train, choices, evaluated.unit, seed, device)
-            predicted.append(predict(network, inputs, evaluated.items))
-            found[name].append(errors_of(predicted[-1], evaluated))
-            notes.setdefault(name, f"{how}, {chosen}")
-            log(f"{name}, seed {seed}: {chosen}")
+
+    def starts(seed: int) -> dict[str, ImageEncoder]:
+        return {"trained": encoder, "random": random_twin(encoder, seed)}
+
+    for seed, name, start in repetitions(starts, context.seed, seeds):
+        network, chosen = learn(start, inputs, train, choices, evaluated.unit, seed, device)
+        predicted.append(predict(network, inputs, evaluated.items))
+        found[name].append(errors_of(predicted[-1], evaluated))
+        notes.setdefault(name, f"{how}, {chosen}")
+        log(f"{name}, seed {seed}: {chosen}")
     blind = errors_of(mean_pose(inputs.people, train)[None].repeat(len(evaluated.items), axis=0), evaluated)
     rows = keypoint_rows(found, blind, evaluated, context, notes)
     return Outcome(rows, predicted[0], {name: some[0] for name, some in found.items()} | {BLIND: blind})

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from avssl.errors import UserError
 from avssl.evaluate.core.optimize import batch_of_step, minimize
+from avssl.evaluate.core.repetitions import repetitions
 from avssl.evaluate.transfer.choices import NormalsChoices
 from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
@@ -88,13 +89,12 @@ def evaluate_normals(
     }
     found: dict[str, list[Floats]] = {name: [] for name in starts}
     networks: dict[str, NormalsNetwork] = {}
-    for number in range(seed, seed + choices.seeds):
-        for name, start in starts.items():
-            network = fit_normals(start, train, choices, number, device=device, on_progress=on_progress)
-            networks.setdefault(name, network)
-            found[name].append(_tallied(test, partial(predict_normals, network, side=choices.side)))
-            figures = figures_of(found[name][-1].sum(0))
-            log(f"{name}, seed {number}: mean {figures['angle-mean']:.1f}°, median {figures['angle-median']:.1f}°")
+    for number, name, start in repetitions(starts, seed, choices.seeds):
+        network = fit_normals(start, train, choices, number, device=device, on_progress=on_progress)
+        networks.setdefault(name, network)
+        found[name].append(_tallied(test, partial(predict_normals, network, side=choices.side)))
+        figures = figures_of(found[name][-1].sum(0))
+        log(f"{name}, seed {number}: mean {figures['angle-mean']:.1f}°, median {figures['angle-median']:.1f}°")
     how = ("fine-tuned" if choices.finetune else "frozen") + (
         f", {choices.clusters} centres" if choices.clusters else ", regression"
     )
