@@ -226,7 +226,8 @@ class _Training:
             left = None if self.budget.steps is None else max(self.budget.steps - first, 0)
             chosen = choose_workers(costs, setting.precision.device, local_processes(), left)
             workers, reason = chosen.count, chosen.reason
-            log(f"workers: {workers}, as {reason}")
+            if setting.run is not None:  # a control, or a part of something else, has no line of its own
+                log(f"workers: {workers}, as {reason}")
         if setting.written:
             setting.written.note({"workers": workers, "workers_reason": reason, "compiled": self.compiled})
         return replace(setting, options=replace(options, workers=workers))
