@@ -45,18 +45,18 @@ class CPUSyncBatchNorm(_BatchNorm):
 
     def _over_processes(self, x: Tensor) -> Tensor:
         y, mean, var, total = _Normalize.apply(x.float(), self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
-        self._follow(mean, var, float(total))
+        self._follow(mean.detach(), var.detach(), total.detach())  # compiled, they would have gradients
         normalized: Tensor = y.to(x.dtype)
         return normalized
 
-    def _follow(self, mean: Tensor, var: Tensor, total: float) -> None:
+    def _follow(self, mean: Tensor, var: Tensor, total: Tensor) -> None:
         """Move the running statistics, the variance unbiased, as torch's batch norms do."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked.add_(1)
-        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        share = 1 / self.num_batches_tracked.float() if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(var * (total / max(total - 1, 1)), share)
+        self.running_var.lerp_((var * (total / (total - 1).clamp(min=1))).float(), share)
 
 
 class _Normalize(torch.autograd.Function):
