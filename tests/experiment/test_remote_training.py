@@ -173,6 +173,18 @@ def test_each_shard_is_fetched_once_an_epoch_a_node_even_where_the_cache_holds_t
     assert max(asked) <= epochs + 1
 
 
+def test_the_processes_of_a_training_share_the_batches_of_one(pictures: Prepared) -> None:
+    task = avssl.task("rotation", side=32)
+    source = Source(task, ByShards(pictures, 3), 96)
+    one = Steps([source], Turns([1]), 0, 8)
+    ranks = [Steps([source], Turns([1]), 0, 8, rank=rank, size=2) for rank in range(2)]
+    for step in (0, 5, 11, 12):
+        whole = one[step].pieces[0].batch
+        halves = [rank[step].pieces[0].batch for rank in ranks]
+        for name in ("frames", "label"):
+            assert torch.equal(whole[name], torch.cat([half[name] for half in halves]))
+
+
 def test_a_data_set_of_puzzles_takes_the_order_of_the_trainer(pictures: Prepared, server: Server) -> None:
     server.folder = pictures.folder.parent
     task = avssl.task("rotation", side=32)
