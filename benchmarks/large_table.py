@@ -7,6 +7,7 @@ The rows are random seconds of the four light videos. Memory is that of a loader
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import resource
 import tempfile
@@ -49,16 +50,15 @@ def main() -> None:
 def of_table(scratch: Path, rows: int) -> list[tuple[str, str]]:
     """What a table of so many rows costs."""
     place, few = written(scratch / "large", rows), written(scratch / "few", 10)
+    os.environ["AVSSL_CACHE"] = str(scratch / "cache")
     task = avssl.task("av-correspondence", side=64)
-    _, first = cpu(lambda: open_media(place, index=scratch / "index", progress=False))
-    media, known = median_cpu(lambda: open_media(place, index=scratch / "index", progress=False))
+    _, first = cpu(lambda: open_media(place, progress=False))
+    media, known = median_cpu(lambda: open_media(place, progress=False))
     _, facts = cpu(lambda: sum(1 for _ in facts_of(media)))
     _, order = median_cpu(lambda: permutation(random.randrange(10**9), 0, rows))
+    options = DataOptions(data=str(place), sources="names", prepare=False)
     with quiet():
-        parts = prepared(opened(task, DataOptions(data=str(place), sources="names", prepare=False), 0))
-        _, division = cpu(
-            lambda: prepared(opened(task, DataOptions(data=str(place), sources="names", prepare=False), 0))
-        )
+        parts, division = cpu(lambda: prepared(opened(task, options, 0)))
     found = [
         (f"table of {rows} rows, first opened", f"{first:.1f} s"),
         ("opened when known", f"{known:.2f} s"),
