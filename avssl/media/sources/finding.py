@@ -18,9 +18,10 @@ from avssl.media.sources.content_rules import (
     by_looks_of_names,
     by_sound,
 )
+from avssl.media.sources.kept import kept
 from avssl.media.sources.names import name_groups
 from avssl.media.sources.source_groups import Likeness, Sources, joined, names_of
-from avssl.media.sources.trace_cache import traces_of
+from avssl.media.sources.trace_cache import NOTHING, traces_of
 from avssl.media.sources.traces import Trace
 from avssl.system.console import ShowProgress
 
@@ -44,20 +45,27 @@ def find_sources(
         UserError: the cache cannot be written.
     """
     mode = "content" if mode == "auto" else mode
+    return kept(media, mode, lambda: _found(media, mode, progress, workers))
+
+
+def _found(media: Media, mode: str, progress: ShowProgress, workers: int | None) -> tuple[Sources, bool]:
+    """The sources, and whether all that was to be measured could be."""
     facts = list(facts_of(media))
     paths = [one.path for one in facts]
     given = [one.source_or_path for one in facts]
     groups = _given_groups(given, paths)
     if mode not in MODES:
-        return Sources(tuple(given), mode, tuple(groups), ())
+        return Sources(tuple(given), mode, tuple(groups), ()), True
     groups += _same_files(paths, given)
     alike: list[Alike] = []
+    is_measured = True
     if mode != "none":
         named = name_groups(paths, [one.duration_seconds for one in facts])
         groups += [_likeness("names", items, paths, "names of parts of one source") for items in named.sure]
         alike = [Alike("names", items, LIKELY, False) for items in named.likely]
     if mode == "content":
         traces = traces_of(media, workers, progress)
+        is_measured = all(trace is not NOTHING for trace in traces)
         alike = [*by_looks_of_names(named, traces), *_by_content(media, facts, traces)]
     groups += [_likeness(rule, items, paths, words) for rule, items, words in _together(alike, sure=True)]
     sets = joined(len(media), [group.items for group in groups])
@@ -66,7 +74,7 @@ def find_sources(
         for rule, items, words in _together(alike, sure=False)
         if len({sets[i] for i in items}) > 1
     ]
-    return Sources(names_of(sets, given), mode, tuple(groups), tuple(warnings))
+    return Sources(names_of(sets, given), mode, tuple(groups), tuple(warnings)), is_measured
 
 
 def sources_in_both(
