@@ -7,9 +7,12 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avssl.media.facts import Media
 from avssl.media.selection import column_of, digest_of, stamp_of
@@ -50,13 +53,11 @@ def kept(media: Media, mode: str, find: Callable[[], tuple[Sources, bool]]) -> S
 def _read(place: Path, mode: str, paths: Sequence[str]) -> Sources:
     with np.load(place, allow_pickle=False) as arrays:
         names = json.loads(arrays["names"].tobytes())
-        groups = {}
+        groups: dict[str, tuple[Likeness, ...]] = {}
         for kind in _GROUPS:
             ends, items = arrays[f"{kind}_ends"].tolist(), arrays[f"{kind}_items"].tolist()
             about = json.loads(arrays[f"{kind}_about"].tobytes())
-            members = (
-                [tuple(items[begin:end]) for begin, end in zip([0, *ends[:-1]], ends, strict=True)] if ends else []
-            )
+            members = [tuple(items[begin:end]) for begin, end in pairwise([0, *ends])]
             groups[kind] = tuple(
                 Likeness(rule, one, tuple(paths[i] for i in one), words)
                 for one, (rule, words) in zip(members, about, strict=True)
@@ -67,7 +68,10 @@ def _read(place: Path, mode: str, paths: Sequence[str]) -> Sources:
 
 def _write(place: Path, found: Sources) -> None:
     numbers = {name: number for number, name in enumerate(dict.fromkeys(found.names))}
-    arrays = {"names": _text(list(numbers)), "which": np.array([numbers[name] for name in found.names], np.int32)}
+    arrays: dict[str, Any] = {
+        "names": _text(list(numbers)),
+        "which": np.array([numbers[name] for name in found.names], np.int32),
+    }
     for kind in _GROUPS:
         groups: tuple[Likeness, ...] = getattr(found, kind)
         arrays[f"{kind}_ends"] = np.cumsum([len(group.items) for group in groups], dtype=np.int64)
@@ -80,5 +84,5 @@ def _write(place: Path, found: Sources) -> None:
             old.unlink(missing_ok=True)
 
 
-def _text(value: object) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def _text(value: object) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(value).encode(), np.uint8)
