@@ -11,14 +11,24 @@ import yaml
 from avssl.errors import UserError, did_you_mean
 
 
+def refuse_no_run(folder: Path) -> None:
+    """
+    Raises:
+        UserError: it is no folder, or holds neither the config of a run nor encoders.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; give the folder of a run, such as runs/quickstart")
+    if not (folder / "config.yaml").exists() and not any((folder / "encoders").glob("*.json")):
+        raise UserError(f"{folder} holds no run (there is no config.yaml in it)")
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The options of a run, as its ``config.yaml`` has them.
 
     Raises:
         UserError: there is no run.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; give the folder of a run, such as runs/quickstart")
+    refuse_no_run(folder)
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError:

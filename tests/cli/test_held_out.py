@@ -54,13 +54,15 @@ def test_a_file_that_breaks_after_it_was_indexed_costs_itself_alone(
 ):
     def broken_at_once(*args: Any, **options: Any) -> Any:
         found = indexed(*args, **options)
-        for name in ("03.mp4", "08.mp4"):
+        calls.append(found)
+        for name in ("03.mp4", "08.mp4") if len(calls) % 2 == 0 else ():
             content = bytearray((videos / name).read_bytes())
             start = content.index(b"mdat") + 4
             content[start : start + len(content) // 2] = bytes(len(content) // 2)
             (videos / name).write_bytes(content)
         return found
 
+    calls: list[Any] = []  # few files are looked into once before torch is loaded, and once by the training
     videos = tmp_path / "videos"
     monkeypatch.setattr("avssl.media.opening.indexed", broken_at_once)
     words = ("train", "av-correspondence", "--data", videos, "--steps", 2, *TINY)

@@ -21,7 +21,7 @@ from avssl.experiment.results import write
 from avssl.networks.own_modules import allow
 from avssl.options import build, options_of, read_yaml, resolve
 from avssl.options.python_names import names_keywords
-from avssl.trainer.run_config import check_encoder_name, encoder_names, read_config
+from avssl.trainer.run_config import check_encoder_name, encoder_names, refuse_no_run
 
 if TYPE_CHECKING:
     from avssl.experiment.result_list import Results
@@ -133,7 +133,7 @@ def _refuse_missing(options: ProtocolOptions) -> None:
     refuse_missing(*(given.get(name) for name in PLACES if given.get(name) != GENERATED))
     run, encoder = given.get("run"), given.get("encoder")
     if run is not None:
-        read_config(Path(run))
+        refuse_no_run(Path(run))
         if encoder is not None and not of_library(encoder):
             check_encoder_name(run, encoder, encoder_names(Path(run)))
 
