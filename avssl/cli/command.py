@@ -111,8 +111,6 @@ class Command:
             found |= {str(key): value for key, value in read_yaml(Path(found[CONFIG.name])).items() if key == name}
         return found.get(name)
 
-    # --- how ----------------------------------------------------------------------------------------------
-
     @property
     def _reads_file(self) -> bool:
         own = [option.name for options in self._groups.values() for option in options]

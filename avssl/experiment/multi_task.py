@@ -107,9 +107,6 @@ def request_of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], comma
     )
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _divided(asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """What is asked of all tasks, and by task what is asked of each."""
     called = {name.replace("-", "_"): name for name in names()}

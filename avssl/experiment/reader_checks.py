@@ -50,9 +50,6 @@ def _outcome(name: str, step: Callable[[], str]) -> Outcome:
         return name, " ".join(f"does not work: {type(error).__name__}: {error}".split()), False
 
 
-# --- what is read ---------------------------------------------------------------------------------------------
-
-
 def _frames() -> NDArray[np.uint8]:
     """Every frame of its own brightness: (n, SIDE, SIDE, 3)."""
     levels = np.linspace(40, 215, FPS * SECONDS).round().astype(np.uint8)

@@ -73,9 +73,6 @@ def write_rows(rows: Sequence[ResultRow], stems: Iterable[Path], data: str | Non
     return files
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _name_within(folder: Path, name: str, data: str | None, own: bool) -> str:
     if data is None:
         return name

@@ -67,9 +67,6 @@ def show(task: str, options: ShowOptions, task_options: Mapping[str, Any]) -> Sh
     return _puzzles(make_task(task, **task_options), options)
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 def _puzzles(task: Task, options: ShowOptions) -> Sheet:
     from avssl.samplers.keys import Key
 

@@ -133,8 +133,6 @@ class TorchvisionImages(Selectable):
     def annotation(self, i: int) -> dict[str, Any] | None:
         return None
 
-    # --- how --------------------------------------------------------------------------------------------
-
     def _there(self, i: int) -> tuple[Part, int]:
         if not 0 <= i < len(self):
             raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {i}")

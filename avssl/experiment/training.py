@@ -86,9 +86,6 @@ def train_jobs(
         _report(jobs, folder, several)
 
 
-# --- before -----------------------------------------------------------------------------------------------
-
-
 def _forget(folder: RunFolder) -> None:
     """A run that could not take its first step is none: the same --out serves when the fault is mended."""
     begun = (folder.path / "metrics.jsonl").exists() or folder.checkpoints.steps()
@@ -164,9 +161,6 @@ def _same_data(then: Any, now: dict[str, Any]) -> bool:
 def _only_read_otherwise(then: Any, now: dict[str, Any]) -> bool:
     """Whether as many items as then differ after another version of the look at files: the files may be the same."""
     return isinstance(then, dict) and then.get("items") == now["items"] and then.get("look", 0) != now["look"]
-
-
-# --- after ------------------------------------------------------------------------------------------------
 
 
 def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool) -> None:

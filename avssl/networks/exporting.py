@@ -123,9 +123,6 @@ def _checked(made: Exported) -> Exported:
     return made
 
 
-# --- formats ----------------------------------------------------------------------------------------------------
-
-
 def _weights(module: Portable, facts: dict[str, Any], suffix: str) -> Exported:
     encoder = module.encoder
     backbone = torchvision_backbone(encoder)

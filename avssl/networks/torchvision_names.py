@@ -90,9 +90,6 @@ def alexnet_trunk_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{names[layer]}.{kind}": tensor for layer, _, kind, tensor in pairs if layer in names}
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _renamed(key: str) -> str:
     theirs, ours = next(pair for pair in _RESNET.items() if key.startswith(f"{pair[1]}."))
     return theirs + key.removeprefix(ours)

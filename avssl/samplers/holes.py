@@ -75,9 +75,6 @@ def filled_from_rim(picture: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDAr
     return out.reshape(picture.shape)
 
 
-# --- how ------------------------------------------------------------------------------------------------
-
-
 @lru_cache(maxsize=4)
 def _laplace(hole: bytes, shape: tuple[int, int]) -> tuple[linalg.SuperLU, sparse.csr_matrix, NDArray[np.int64]]:
     """The factorised equations of a hole, how its rim enters them, and which pixels (flat) are the rim."""

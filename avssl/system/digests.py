@@ -74,9 +74,6 @@ def copies(paths: Iterable[str]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-# --- the cache ------------------------------------------------------------------------------------------
-
-
 def _cache() -> AbstractContextManager[sqlite3.Connection | None]:
     """The digests known from before, or None where there is no cache to be had."""
     return cached_database(

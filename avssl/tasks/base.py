@@ -82,8 +82,6 @@ class Task(ABC):
         self.before: tuple[Task, ...] = ()
         """Tasks named before this one in a training of several: the first that has a role builds its encoder."""
 
-    # --- data -------------------------------------------------------------------------------------------
-
     def unusable(self, facts: Facts) -> str | None:
         """Why this task cannot use an item that is otherwise sound ("no sound"); None if it can."""
         return None
@@ -151,8 +149,6 @@ class Task(ABC):
         """A copy for validation and evaluation: same puzzle, true labels, no augmentation, ``training`` False."""
         return self.variant(training=False, shuffled=False)
 
-    # --- learning ---------------------------------------------------------------------------------------
-
     @abstractmethod
     def encoders(self) -> dict[str, nn.Module]:
         """Fresh encoders by role ("vision", "audio"). Tasks that train together share those of one role."""
@@ -202,8 +198,6 @@ class Task(ABC):
         They are trained on the same puzzles and evaluated on the same held-out puzzles.
         """
         return {}
-
-    # --- people -----------------------------------------------------------------------------------------
 
     @abstractmethod
     def sheet(self, puzzles: Sequence[Any], answers: Answers | None = None) -> Image:

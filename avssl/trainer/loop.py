@@ -215,8 +215,6 @@ class _Training:
             finished=tally.finished,
         )
 
-    # --- before -----------------------------------------------------------------------------------------
-
     def _with_workers(self, first: int) -> Setting:
         """The setting with the number of loader processes that ``--workers auto`` comes to; noted in the run folder."""
         setting, options = self.setting, self.setting.options
@@ -251,8 +249,6 @@ class _Training:
             for network in networks.values():
                 network.compile()
         return encoders, networks.train()
-
-    # --- a step -----------------------------------------------------------------------------------------
 
     def _draw(self, stream: Iterator[Fetched], status: Status, watch: Watch, began: float) -> _Drawn:
         """The next batch, if there is one; what the other ranks must know of it is on its way to them."""
@@ -307,8 +303,6 @@ class _Training:
         self.tally.step = fetched.step + 1
         if self.setting.precision.device.type == "cpu":
             self.recorder.window.check()  # at once where that is free; a GPU is asked when metrics are due
-
-    # --- after ------------------------------------------------------------------------------------------
 
     def _stop(self, signal_number: int) -> None:
         self._settle()

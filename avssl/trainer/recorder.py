@@ -127,8 +127,6 @@ class Recorder:
                 weights = setting.written.checkpoints.load(int(best["step"]))["networks"]
         return setting.world.broadcast(weights)
 
-    # --- metrics ----------------------------------------------------------------------------------------
-
     def _earlier_lines(self) -> list[dict[str, Any]]:
         lines = []
         with self._setting.world.together():
@@ -178,8 +176,6 @@ class Recorder:
             self._setting.written.metrics.log(line)
         return line
 
-    # --- validation -------------------------------------------------------------------------------------
-
     def _validate(self, share: float, status: Status) -> bool:
         """Measure every task on its held-out puzzles; returns whether this is the best validation so far."""
         setting, doubting = self._setting, share >= 1 or (share >= 0.5 and not self._doubted)
@@ -205,8 +201,6 @@ class Recorder:
         if self._setting.run is None and self._setting.options.keep == "best":
             self._best_weights = copy.deepcopy(self._networks.state_dict())
         return True
-
-    # --- checkpoints ------------------------------------------------------------------------------------
 
     def _save(self) -> None:
         run, best = self._setting.written, self.tally.best

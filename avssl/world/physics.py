@@ -132,8 +132,6 @@ class _Stage:
         hits = sorted(self.hits, key=lambda hit: (hit.seconds, hit.object))
         return Motion(poses, pebbles, self.cords, self.posts, hits)
 
-    # --- what there is ----------------------------------------------------------------------------------
-
     def _room(self) -> None:
         floor = self.plan.floor * SIDE
         edges = [((-50, floor), (150, floor)), ((0, -80), (0, floor)), ((SIDE, -80), (SIDE, floor))]
@@ -213,8 +211,6 @@ class _Stage:
         gaps = self.rng.dirichlet(np.full(len(widths) + 1, 3.0)) * room
         lefts = np.cumsum(gaps[:-1] + np.concatenate([[0.0], widths[:-1]]))
         return [float(x) for x in lefts + widths / 2]
-
-    # --- what happens -----------------------------------------------------------------------------------
 
     def _act(self) -> None:
         """Once a frame: pluck what has come to rest, drop pebbles."""

@@ -110,8 +110,6 @@ class Painter:
             image.paste(patch, (left, top), patch)
         return _edges(np.asarray(patch)[..., 3] > 127, left, top, size)
 
-    # --- what is not an object --------------------------------------------------------------------------
-
     def _paint_cord(self, image: Image.Image, which: int, pose: NDArray[np.float64]) -> None:
         pivot = self.motion.cords[which]
         if pivot is not None:

@@ -123,9 +123,6 @@ def _circle(x: float, y: float, rx: float, ry: float) -> list[Point]:
     return [(x + rx * float(np.cos(a)), y + ry * float(np.sin(a))) for a in angles]
 
 
-# --- the drawings ---------------------------------------------------------------------------------------
-
-
 def _bell(pen: Pen) -> None:
     pen.ellipse(0, -0.80, 0.20, 0.20, SECOND)
     pen.ellipse(0, -0.80, 0.09, 0.09, INK)

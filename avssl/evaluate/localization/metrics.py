@@ -26,9 +26,6 @@ CODE_BARS: Floats = np.float64(0.05) * np.arange(21, dtype=np.float64)
 """The same as the published code makes them: a rounding above the decimal for j = 3, 6, 7, 12, 14, 17, 19."""
 
 
-# --- truth ------------------------------------------------------------------------------------------------
-
-
 PIXELS_FROM = 2.0
 """A corner beyond it is no share of a frame, which annotators overstep by little, but a number of pixels."""
 
@@ -71,9 +68,6 @@ def consensus(masks: Sequence[Mask], side: int) -> Floats:
     for mask in masks:
         count += mask
     return np.minimum(count / 2, 1.0)
-
-
-# --- predictions ------------------------------------------------------------------------------------------
 
 
 def half(m: Map) -> Mask:
@@ -132,9 +126,6 @@ def is_constant(m: Map) -> bool:
     return bool(m.max() == m.min())
 
 
-# --- one picture's score ----------------------------------------------------------------------------------
-
-
 def ciou(predicted: Mask, truth: Map) -> float:
     """Σ of the truth inside the prediction / (Σ of the truth + predicted pixels where the truth is 0).
 
@@ -184,9 +175,6 @@ def confidence(m: Map) -> float:
 def predicted_area(m: Map, threshold: float) -> float:
     """|{m > t}| / n: pIA of a negative, which ought to be 0 (vssl_eval)."""
     return float((m > threshold).mean())
-
-
-# --- many pictures' figures -------------------------------------------------------------------------------
 
 
 def success(cious: ArrayLike, bar: float = 0.5) -> float:

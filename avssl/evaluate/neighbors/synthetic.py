@@ -76,9 +76,6 @@ def known_items(query_items: QueryItems, what: What, seconds: float = 1.0) -> Kn
     return KnownItems(known, attributes, [str(row["kind"]) for row in rows])
 
 
-# --- frames -----------------------------------------------------------------------------------------------------
-
-
 def _frame(query_items: QueryItems, i: int) -> dict[str, Any] | None:
     """What is known of one frame; None if it does not show exactly one object."""
     truth, entry = query_items.annotation(i), query_items.entries[i]
@@ -130,9 +127,6 @@ def _frame_attributes(rows: Sequence[Mapping[str, Any]]) -> list[Attribute]:
     ]
 
 
-# --- sounds -----------------------------------------------------------------------------------------------------
-
-
 def _sound(query_items: QueryItems, i: int, seconds: float) -> dict[str, Any] | None:
     """What is known of one window of sound; None unless the clip's only object is heard in it, and nothing else."""
     truth, entry = query_items.annotation(i), query_items.entries[i]
@@ -162,9 +156,6 @@ def _sound_attributes(rows: Sequence[Mapping[str, Any]]) -> list[Attribute]:
         _category("motion", rows),
         _category("background", rows),
     ]
-
-
-# --- both -------------------------------------------------------------------------------------------------------
 
 
 def _category(name: str, rows: Sequence[Mapping[str, Any]]) -> Attribute:

@@ -17,8 +17,6 @@ from avssl.tasks.base import Batch
 Cue = Callable[[Any, Batch], Tensor]
 """From a task and a batch of its puzzles to (N, features), N as there are answers."""
 
-# --- cues of rotation -----------------------------------------------------------------------------------
-
 
 def borders(task: Any, batch: Batch) -> Tensor:
     """How much darker each of the four outermost lines is than the one within: black bars and corners."""
@@ -28,9 +26,6 @@ def borders(task: Any, batch: Batch) -> Tensor:
     lines = [a.mean(1) - b.mean(1) for a, b in zip(outer, inner, strict=True)]
     black = [(a < 4 / 255).float().mean(1) for a in outer]  # black, after lossy coding
     return torch.stack([*lines, *black], 1)
-
-
-# --- cues of relative position --------------------------------------------------------------------------
 
 
 def seams(task: Any, batch: Batch) -> Tensor:
@@ -93,9 +88,6 @@ def lines(reach: int = 0) -> Cue:
     return cue
 
 
-# --- cues of jigsaw -------------------------------------------------------------------------------------
-
-
 def tile_seams(task: Any, batch: Batch) -> Tensor:
     """How badly the tiles fit each other in each arrangement of the set: (N, permutations), relative to the best."""
     tiles = task.fed(batch)[batch["chosen"]]  # (N, n², 3, p, p) in the order shown
@@ -128,9 +120,6 @@ def misalignment(task: Any, batch: Batch) -> Tensor:
     return torch.cat(pairs, 1)[batch["chosen"]].flatten(1)
 
 
-# --- cues of shuffle-learn ------------------------------------------------------------------------------
-
-
 def outer_change(task: Any, batch: Batch) -> Tensor:
     """How much the outer two frames differ, and its square: with the wrong ones shuffled, they are nearer in time."""
     frames = batch["frames"].float() / 255
@@ -151,9 +140,6 @@ def sharpness(task: Any, batch: Batch) -> Tensor:
     level = (grey[..., 1:] - grey[..., :-1]).abs().mean((2, 3))
     apart = torch.stack([level[:, 1] - level[:, 0], level[:, 1] - level[:, 2], level[:, 0] - level[:, 2]], 1)
     return torch.cat([apart, apart.abs()], 1)
-
-
-# --- cues of av-correspondence --------------------------------------------------------------------------
 
 
 def loudness(task: Any, batch: Batch) -> Tensor:

@@ -71,9 +71,6 @@ def read_embeddings(path: Path) -> Iterator[Block]:
             yield Block(str(paths[first]), seconds[some].tolist(), pictures, sounds)
 
 
-# --- formats ----------------------------------------------------------------------------------------------------
-
-
 def _npz(blocks: Iterable[Block], path: Path, about: Mapping[str, str]) -> int:
     """Columns go to unnamed files beside the target first: their length is known only at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -144,9 +144,6 @@ def by_heading(kind: type[Any]) -> dict[str, list[Option]]:
     return found
 
 
-# --- the evaluation ---------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Subject:
     """What is evaluated: a run, or an encoder that belongs to none.
@@ -260,9 +257,6 @@ def encoder_name(encoder: Encoder) -> str:
     """What an encoder that belongs to no run is called: its network's name, or its class."""
     config = encoder.describe()["config"]
     return str(config.get("name") or config.get("architecture") or type(encoder).__name__)
-
-
-# --- its outcome ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -101,9 +101,6 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     return replace(outcome, name=name, place=options.place)
 
 
-# --- the generated world --------------------------------------------------------------------------------------
-
-
 def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], context: Context) -> Outcome:
     from avssl.evaluate.localization.synthetic import evaluate_world, is_world
     from avssl.localization.localizer import open_localizer
@@ -159,9 +156,6 @@ def _world_folder(options: Options) -> Path:
     if learned is not None and is_finished_world(Path(learned)) and options.data is None:
         return Path(learned)
     return localization_world()
-
-
-# --- annotated media and maps -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

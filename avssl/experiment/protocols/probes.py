@@ -167,9 +167,6 @@ def encoder_and_data(options: LabelledOptions, subject: Subject) -> tuple[Encode
     return encoder, data
 
 
-# --- how --------------------------------------------------------------------------------------------------------
-
-
 def _open(options: LabelledOptions) -> tuple[Media, Media | None]:
     from avssl.evaluate.data.split_files import is_voc, voc_list
     from avssl.media import open_media

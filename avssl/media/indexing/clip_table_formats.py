@@ -158,9 +158,6 @@ def read_table(path: Path, data: bytes | None = None) -> ClipTable:
     return ClipTable(path, columns, rows, by_video)
 
 
-# --- files of videos ------------------------------------------------------------------------------------
-
-
 class Files:
     """Media files by the stems of their names, for all rows of a table."""
 

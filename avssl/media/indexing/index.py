@@ -138,9 +138,6 @@ _CLOCK_OF_FINGERPRINT = ("origin_seconds", "video_stream", "width", "height", "v
                          "audio_anchor_seconds")  # fmt: skip
 
 
-# --- writing --------------------------------------------------------------------------------------------
-
-
 def _write(listing: Listing, looks: Looks, writer: TableWriter) -> None:
     """Write files and items in the order of the listing, whoever looked at them when, and what holds for all."""
     numbers: dict[File, int] = {}
@@ -234,9 +231,6 @@ def _all_refused(root: str, rejected: list[Rejected]) -> str:
     if len(rejected) == 1:
         return f"{rejected[0].path}: {reason}"
     return f"{root}: none of its {len(rejected)} files can be used, most often because: {reason} ({number})"
-
-
-# --- earlier indexes ------------------------------------------------------------------------------------
 
 
 def _existing(home: Path, name: str) -> Table | None:

@@ -163,9 +163,6 @@ def state_of(path: str) -> FileState:
     return FileState(found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-# --- folders and files ----------------------------------------------------------------------------------
-
-
 def list_folder(root: Path) -> Listing:
     found = list(walk(str(root), ""))
     if not found:
@@ -260,9 +257,6 @@ def add_file(listing: Listing, name: str, state: FileState, *, source: str | Non
 
 def _missing(error: OSError) -> str:
     return "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror or error).lower()
-
-
-# --- tars -----------------------------------------------------------------------------------------------
 
 
 def list_tar(path: Path) -> Listing:

@@ -167,8 +167,6 @@ class RemotePrepared(Prepared):
     def damaged(self, what: str) -> UserError:
         return UserError(f"{self.url}: this prepared set is damaged ({what}); copy it there again")
 
-    # --- reading ----------------------------------------------------------------------------------------
-
     def _shards_must_be_there(self) -> None:
         """Each is looked for when it is read: asking for thousands takes a while."""
 

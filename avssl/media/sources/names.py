@@ -61,9 +61,6 @@ def _groups(found: Mapping[str, list[int]]) -> tuple[tuple[int, ...], ...]:
     return tuple(sorted(tuple(sorted(items)) for items in found.values() if len(items) > 1))
 
 
-# --- stems with part numbers ----------------------------------------------------------------------------
-
-
 @dataclass
 class _Family:
     """Names of one build: by stem, which items."""
@@ -177,8 +174,6 @@ def _names_one(stem: str) -> bool:
     """Whether a stem looks like the name of one thing: it has a number in it, or letters drawn at random."""
     return any(c.isdigit() for c in stem) or (len(stem) >= 11 and is_id(stem[-11:]))
 
-
-# --- stems with times -----------------------------------------------------------------------------------
 
 _BEFORE, _BETWEEN = r"(?P<stem>.*?[^\s_.@(\[-])[\s_.@(\[-]+", r"\s*(?:[_-]|to)\s*"
 _TIMES = re.compile(

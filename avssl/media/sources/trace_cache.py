@@ -62,9 +62,6 @@ def traces_of(media: Media, workers: int | None, progress: ShowProgress) -> list
     return [found[i] for i in range(len(media))]
 
 
-# --- the cache --------------------------------------------------------------------------------------------
-
-
 def _key(media: Media, i: int) -> bytes:
     """What an item's trace is kept under: the file with its size and time, else the collection and the number."""
     while isinstance(base := underlying(media, i)[0], Concatenated):

@@ -152,8 +152,6 @@ class Colorization(PictureTask):
         regression = 0.0 if self.options.target == "classification" else 1.0
         return regression + float(self._statistics.get("constant_cross_entropy", 0.0))
 
-    # --- decoding ---------------------------------------------------------------------------------------
-
     @property
     def bins(self) -> int:
         """Number of colour bins."""

@@ -139,9 +139,6 @@ def _mat(file: Path, pictures: Path | None) -> People:
     raise UserError(f"{file} holds {', '.join(sorted(names))}; wanted: examples (FLIC), joints (LSP) or RELEASE (MPII)")
 
 
-# --- FLIC -------------------------------------------------------------------------------------------------------
-
-
 def _flic_mat(examples: Sequence[Mapping[str, Any]], file: Path, pictures: Path | None) -> People:
     joints = np.stack([np.asarray(one["coords"], float).T[list(FLIC_PLACES)] for one in examples]) - 1
     boxes = np.stack([np.asarray(one["torsobox"], float).ravel() for one in examples]) - 1
@@ -170,9 +167,6 @@ def _flic_h5(file: Path, pictures: Path | None) -> People:
     films = [re.sub(r"-\d+\.\w+$", "", name) for name in names]
     boxes = square(centre - 1, 200 * scale)  # scale is in units of 200 px, as MPII's
     return people_of(FLIC, _folder(file, pictures, names), names, joints, boxes, groups=films, torso=normalize)
-
-
-# --- LSP and COCO -----------------------------------------------------------------------------------------------
 
 
 def _lsp(stored: NDArray[Any], file: Path, pictures: Path | None) -> People:
@@ -220,9 +214,6 @@ def _coco(value: Mapping[str, Any], file: Path, pictures: Path | None) -> People
     torsos = None if pair != (0, 0) else np.full(len(known), np.nan)
     shown = [files[one["image_id"]] for one in known]
     return people_of(skeleton, _folder(file, pictures, shown), shown, joints, placed, torso=torsos)
-
-
-# --- pictures ---------------------------------------------------------------------------------------------------
 
 
 def _folder(file: Path, pictures: Path | None, names: Sequence[str]) -> Path:
