@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="steps that are timed")
     parser.add_argument("--warm", type=int, default=20, help="steps before them, in which kernels are compiled")
     parser.add_argument("--tiny", action="store_true", help="tiny networks and batches, to try the script")
-    parser.add_argument("--seconds", type=float, default=340.0, help="what begins later than that is left out")
+    parser.add_argument("--seconds", type=float, default=270.0, help="what begins later than that is left out")
     asked = parser.parse_args()
     began, device = time.monotonic(), choose_device(asked.device)
     print(machine())
