@@ -31,7 +31,7 @@ from avssl.media.decoding.video import FrameReader
 from avssl.media.indexing.inspect import inspect
 from avssl.samplers.triplets import TripletRule, draw_five
 
-CHECKED_DRAWS, BLOCK_DRAWS = 24, 6
+CHECKED_DRAWS, BLOCK_DRAWS = 12, 6
 DIFFERENT_LEVELS = 4.0
 """A peer's frame is another one if it differs by more, of 255 levels in the mean."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import avssl
-from avssl.media.decoding.open_files import close_files
+from avssl.media.decoding.kept_files import close_files
 from common.videos import FPS
 
 HALF, RATE = 0.5, 16_000

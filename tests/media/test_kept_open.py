@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 import avssl
 from avssl.errors import MediaError
 from avssl.media.containers.references import References
-from avssl.media.decoding import open_files
+from avssl.media.decoding import kept_files
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.open_files import close_files
+from avssl.media.decoding.kept_files import close_files
 from avssl.media.decoding.sound import read_audio
 from avssl.media.decoding.video import read_frames
 from avssl.media.indexing.inspect import inspect
@@ -235,7 +235,7 @@ def open_descriptors(folder: Path) -> int:
 
 
 def test_a_hundred_files_are_read_with_a_few_of_them_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_files, "MOST_FILES", 3)
+    monkeypatch.setattr(kept_files, "MOST_FILES", 3)
     first = make(tmp_path, Recipe("mp4", b_frames=2, sound_seconds=2.0))
     clock = inspected(first).clock
     paths = [first] + [shutil.copy(first, tmp_path / f"{n}.mp4") for n in range(99)]
@@ -251,7 +251,7 @@ def test_a_hundred_files_are_read_with_a_few_of_them_open(tmp_path: Path, monkey
 def test_large_pictures_leave_room_for_fewer_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [make(tmp_path, Recipe("mp4", sound=None), str(n)) for n in range(4)]
     clock = inspected(paths[0]).clock
-    monkeypatch.setattr(open_files, "MOST_BYTES", 2 * (64 * 48 * 3 * 8 + 40 * 40))
+    monkeypatch.setattr(kept_files, "MOST_BYTES", 2 * (64 * 48 * 3 * 8 + 40 * 40))
     for path in paths:
         read_frames(path, clock, [0.4])
     assert open_descriptors(tmp_path) == 2
@@ -346,7 +346,7 @@ def test_threads_that_read_one_file_at_once_each_get_their_frames(tmp_path: Path
 def test_a_small_collection_stands_open_in_each_of_its_groups_and_a_large_one_in_each_file_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_files, "MOST_FILES", 6)
+    monkeypatch.setattr(kept_files, "MOST_FILES", 6)
     paths = [make(tmp_path, Recipe("mp4", frames=80, group=20, b_frames=2, sound=None), str(n)) for n in range(6)]
     clock = inspected(paths[0]).clock
     for time in (0.4, 2.8, 1.2, 2.0, 2.2, 0.1, 3.0):

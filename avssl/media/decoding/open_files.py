@@ -1,23 +1,13 @@
-"""Files kept open between reads: a few in each process, the one not read for longest goes first.
+"""One file of media and what is open of it, so that a later reading can go on with it and read the same.
 
-To open a file FFmpeg reads its header and decodes its first pictures, which costs as much as decoding half a second of
-it. What is kept never changes what is read:
-
-* A file that was written anew, or went away, since it was opened is noticed by its size, its time of modification and
-  its place on the disk.
-* Only containers are kept whose tables say where everything lies: in others, what was read before decides where a seek
-  leads.
+* Only containers are used again whose tables say where everything lies: in others, what was read before decides where a
+  seek leads.
 * A decoder of pictures goes on only where it stood, or begins anew at a key frame with what the container's header says
   (:class:`avssl.media.containers.references.References`); sound gets a new decoder each time: some draw noise.
-* Nothing is kept after an error, nor taken along into another process.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -29,10 +19,6 @@ from av.container import InputContainer
 from avssl.media.containers.demux import Deadline, open_container, stream_at
 from avssl.media.decoding.walk import Walk
 
-MOST_FILES = 16
-"""Files that a process keeps open. Each has two descriptors at most."""
-MOST_BYTES = 128 * 2**20
-"""What they may take together, as estimated from what follows."""
 FRAMES_HELD, BYTES_A_PIXEL = 8, 3
 """Frames in a decoder's pool (references, and those that wait for their turn), and the size of one of ten bits."""
 INDEX_ENTRY_BYTES = 40
@@ -45,10 +31,7 @@ ALIKE = {"aac", "flac", "mp3float", "opus", "vorbis"}
 """Decoders of sound that need nothing but what :func:`_decoder_like` gives them to be like those of an opened file."""
 
 Stamp = tuple[int, int, int, int]
-
-
-Wanted = tuple[int, Sequence[float]]
-"""Pictures of one group: the number of its key frame, and their container times, ascending."""
+"""Device, number on it, size and time of modification of a file."""
 
 
 class SoundSource(NamedTuple):
@@ -73,7 +56,7 @@ class OpenFile:
     def __init__(self, path: str, deadline: Deadline) -> None:
         self.path = path
         self.deadline = deadline
-        self.stamp = _stamp(path)
+        self.stamp = stamp_of(path)
         self.walk: Walk | None = None
         self._pictures: InputContainer | None = None
         self._sound: InputContainer | None = None
@@ -179,113 +162,8 @@ class OpenFile:
         return self._sound
 
 
-@contextmanager
-def borrowed(path: str, timeout_seconds: float, pictures: Wanted | None = None) -> Iterator[OpenFile]:
-    """A file for one reading: one that was kept open, if it is still the same file on the disk, or a new one.
-
-    After the reading it is kept for the next, unless an error was raised. No two threads have the same at once.
-
-    Args:
-        path: of the file.
-        timeout_seconds: how long it may work without getting on.
-        pictures: that will be read first; None: only sound is wanted.
-    """
-    kept = _kept.for_sound(path) if pictures is None else _kept.for_pictures(path, *pictures)
-    file = kept or OpenFile(path, Deadline(path))
-    file.deadline.restart(timeout_seconds)
-    try:
-        yield file
-    except BaseException:
-        file.close()
-        raise
-    if file.may_stay():
-        _kept.put(file)
-    else:
-        file.close()
-
-
-class _Kept:
-    """The files that are open and not being read, the one read last at the end.
-
-    As long as there is room, a file may be there several times, its pictures standing in several groups.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._files: list[tuple[OpenFile, int]] = []
-
-    def for_pictures(self, path: str, key: int, seconds: Sequence[float]) -> OpenFile | None:
-        """The one whose pictures go on to these, else one that stands in their group, or nowhere.
-
-        Else, if there is no room for another, the one not read for longest.
-        """
-        with self._unchanged(path) as found:
-            choices = (
-                [file for file in found if file.walk is not None and file.walk.reaches(key, seconds)],
-                [file for file in found if file.stands_in in (None, key)],
-                found if found and not self._has_room_for(found[0]) else [],
-            )
-            return self._taken(next((file for choice in choices for file in choice), None))
-
-    def for_sound(self, path: str) -> OpenFile | None:
-        """One that has a container for its sound, else the one read last."""
-        with self._unchanged(path) as found:
-            return self._taken(next((file for file in found if file.has_sound), found[-1] if found else None))
-
-    def put(self, file: OpenFile) -> None:
-        """Keep a file; another that stands in the same group, and those not read for longest, go."""
-        with self._lock:
-            gone = [one for one, _ in self._files if (one.path, one.stands_in) == (file.path, file.stands_in)]
-            for one in gone:
-                self._taken(one)
-            self._files.append((file, file.bytes_held))
-            while len(self._files) > MOST_FILES or sum(size for _, size in self._files) > MOST_BYTES:
-                gone.append(self._files.pop(0)[0])
-        for one in gone:
-            one.close()
-
-    @contextmanager
-    def _unchanged(self, path: str) -> Iterator[list[OpenFile]]:
-        """Those of this path, if it is still the same file; nobody else takes one meanwhile."""
-        stamp, gone = _stamp(path), []
-        with self._lock:
-            same = [file for file, _ in self._files if file.path == path]
-            gone = [file for file in same if file.stamp != stamp]
-            for file in gone:
-                self._taken(file)
-            yield [file for file in same if file.stamp == stamp]
-        for file in gone:
-            file.close()
-
-    def _taken(self, file: OpenFile | None) -> OpenFile | None:
-        self._files = [pair for pair in self._files if pair[0] is not file]
-        return file
-
-    def _has_room_for(self, file: OpenFile) -> bool:
-        sizes = [size for _, size in self._files]
-        return len(sizes) < MOST_FILES and sum(sizes) + file.bytes_held <= MOST_BYTES
-
-    def close(self) -> None:
-        """Close all."""
-        while self._files:
-            self._files.pop()[0].close()
-
-    def after_fork(self) -> None:
-        """In a child: descriptors that it has from its parent share their place in the file with the parent's."""
-        self._lock = threading.Lock()
-        self.close()
-
-
-_kept = _Kept()
-os.register_at_fork(after_in_child=_kept.after_fork)
-
-
-def close_files() -> None:
-    """Close the files that this process keeps open."""
-    _kept.close()
-
-
-def _stamp(path: str) -> Stamp | None:
+def stamp_of(path: str) -> Stamp | None:
+    """What changes when a file is written anew, cut or replaced; None where there is none."""
     try:
         stat = Path(path).stat()
     except OSError:

@@ -17,7 +17,8 @@ from avssl.media.containers.demux import READ_TIMEOUT_SECONDS, error_text, packe
 from avssl.media.decoding.channels import Mixer, Mono, describe_invalid_sample, first_invalid_sample
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.counted_sound import read_counted
-from avssl.media.decoding.open_files import OpenFile, borrowed
+from avssl.media.decoding.kept_files import borrowed
+from avssl.media.decoding.open_files import OpenFile
 
 MARGIN_SAMPLES = 256
 """On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter."""

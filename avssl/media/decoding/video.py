@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError
 from avssl.media.containers.demux import READ_TIMEOUT_SECONDS, Deadline, error_text, opened, packets, stream_at
 from avssl.media.decoding.clock import Clock
-from avssl.media.decoding.open_files import OpenFile, borrowed
+from avssl.media.decoding.kept_files import borrowed
+from avssl.media.decoding.open_files import OpenFile
 from avssl.media.decoding.pictures import Painter
 from avssl.media.decoding.trusted_frames import decoded
 from avssl.media.decoding.walk import Walk
