@@ -1,6 +1,6 @@
 """A frame with its second of sound, and the five frames of a Shuffle & Learn draw, from video files, beside peers.
 
-    .venv/bin/python benchmarks/raw_reading.py [--kind light] [--rounds 15] [--videos FOLDER]
+    .venv/bin/python benchmarks/raw_reading.py [--kind light] [--rounds 15] [--checked 24] [--videos FOLDER]
 
 All readers read the same draws, interleaved, on one core; a measurement is a block of draws. Before, each reads some
 draws that are compared: this package's frames with those of a full decode, to the bit; those of its peers may differ
@@ -31,7 +31,7 @@ from avssl.media.decoding.video import FrameReader
 from avssl.media.indexing.inspect import inspect
 from avssl.samplers.triplets import TripletRule, draw_five
 
-CHECKED_DRAWS, BLOCK_DRAWS = 12, 6
+BLOCK_DRAWS = 6
 DIFFERENT_LEVELS = 4.0
 """A peer's frame is another one if it differs by more, of 255 levels in the mean."""
 
@@ -94,10 +94,10 @@ def block(read: Reader, draws: Sequence[Draw]) -> Callable[[], None]:
     return call
 
 
-def compare(folder: Path, what: str, rounds: int) -> list[tuple[object, ...]]:
+def compare(folder: Path, what: str, rounds: int, checks: int) -> list[tuple[object, ...]]:
     """The rows of one kind of draw from one folder."""
     make = pairs if what == "pair" else fives
-    checked = make(folder, CHECKED_DRAWS, 1)
+    checked = make(folder, checks, 1)
     expected, wrong = truth(checked), {}
     found, failed = readers(folder)
     for name, read in list(found.items()):
@@ -124,6 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=list(KINDS), action="append", help="which videos; by default all")
     parser.add_argument("--rounds", type=int, default=15, help=f"blocks of {BLOCK_DRAWS} draws that each reads")
+    parser.add_argument("--checked", type=int, default=24, help="draws of each that are compared before")
     parser.add_argument("--videos", type=Path, help="folder with light/ and heavy/; by default made in the cache")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -132,7 +133,7 @@ def main() -> None:
     for kind in options.kind or KINDS:
         folder = videos(kind, options.videos)
         for what in ("pair", "five frames"):
-            rows += compare(folder, what, options.rounds)
+            rows += compare(folder, what, options.rounds, options.checked)
     print(machine("av"))
     print(table(["files", "draw", "reader", "ms a draw", "draws a second", "time to avssl's", "wrong frames"], rows))
 

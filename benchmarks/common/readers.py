@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import avssl
-from avssl.media.decoding.kept_files import close_files
+from avssl.media.decoding import kept_files
 from common.videos import FPS
 
 HALF, RATE = 0.5, 16_000
@@ -56,11 +56,17 @@ def _avssl(*, kept: bool) -> Callable[[Path], Reader]:
             frames = media.frames(item, draw.times)
             if draw.with_sound:
                 media.audio(item, draw.times[0] - HALF, 2 * HALF, RATE)
-            if not kept:
-                close_files()
             return frames
 
-        return read
+        def read_opened(draw: Draw) -> NDArray[np.uint8]:
+            # What the other reader of this process keeps stays as it is.
+            others, kept_files._kept = kept_files._kept, kept_files._Kept()
+            frames = read(draw)
+            kept_files.close_files()
+            kept_files._kept = others
+            return frames
+
+        return read if kept else read_opened
 
     return make
 
