@@ -124,6 +124,7 @@ def test_rows_embedded_in_parts_are_those_embedded_whole(model, media, tmp_path,
         monkeypatch.setattr("avssl.evaluate.retrieval.embedding_files.ROW_GROUP", 3)
     monkeypatch.setattr("avssl.networks.model.load", lambda run: model)
     (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "vision.json").touch()  # as if it had encoders; the model stands in for them
     whole, parts = tmp_path / f"whole{suffix}", tmp_path / f"parts{suffix}"
 
     def work(output: Path) -> EmbedWork:
