@@ -23,7 +23,7 @@ class EncoderOptions:
     vision: str = option(
         "small",
         "small, l3, nin, alexnet, alexnet-stride2, resnet18, resnet34, resnet50, resnet101, timm:NAME, "
-        "torchvision:NAME: the image encoder",
+        "torchvision:NAME, module:PACKAGE:FUNCTION: the image encoder",
     )
     width: int = option(32, "channels of the first block of small and l3", low=1)
     blocks: int = option(3, "blocks of small, l3 and nin", low=1, high=8)
@@ -43,7 +43,9 @@ class MapEncoderOptions(EncoderOptions):
     """The image encoder of tasks whose answers have a place: its poolings can be left out, so that its map is finer."""
 
     vision: str = option(
-        "l3", "vision encoder: l3, small, nin, alexnet, resnet18 to resnet101, timm:NAME, torchvision:NAME"
+        "l3",
+        "vision encoder: l3, small, nin, alexnet, resnet18 to resnet101, timm:NAME, torchvision:NAME, "
+        "module:PACKAGE:FUNCTION",
     )
     convs: int = option(1, "convolutions a block of l3 and small", low=1)
     blocks: int = option(4, "blocks of l3, small and nin", low=1, high=8)

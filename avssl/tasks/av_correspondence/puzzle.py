@@ -23,7 +23,9 @@ class CorrespondenceOptions:
 
     fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
     vision: str = option(
-        "l3", "vision encoder: l3, resnet18, resnet34, resnet50, resnet101, timm:NAME, torchvision:NAME"
+        "l3",
+        "vision encoder: l3, resnet18, resnet34, resnet50, resnet101, timm:NAME, torchvision:NAME, "
+        "module:PACKAGE:FUNCTION",
     )
     audio: str = option("l3", "audio encoder: l3, resnet18, resnet34, resnet50, resnet101")
     width: int = option(24, "channels of the first block of the l3 encoders; published: 64", low=1)
