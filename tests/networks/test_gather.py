@@ -35,7 +35,7 @@ def _work(rank: int, port_file: str, queue) -> None:
 
 
 def test_each_process_has_all_rows_in_rank_order_and_the_gradient_of_all_losses_for_its_own(tmp_path):
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # the threads of this process do not survive a fork
     queue = context.SimpleQueue()
     workers = [context.Process(target=_work, args=(rank, str(tmp_path / "meet"), queue)) for rank in range(WORLD)]
     for worker in workers:

@@ -208,7 +208,7 @@ def of_library(name: str | None) -> bool:
 def without_weights(name: str | None) -> bool:
     """Whether an encoder of a library is named without a file of weights: they are random then."""
     library, _, rest = (name or "").partition(":")
-    return library in LIBRARIES and rest.count(":") == (1 if library == "module" else 0)
+    return library in LIBRARIES and library != "module" and ":" not in rest  # a function may load what it likes
 
 
 def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encoder, str]:
