@@ -61,7 +61,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Audit:
+class Findings:
     """What an audit found.
 
     Attributes:
@@ -97,24 +97,6 @@ class Audit:
     notes: tuple[str, ...]
     seed: int
     seconds: float
-
-    def lines(self) -> list[str]:
-        """All of it for a screen of 80 columns."""
-        from avssl.experiment.audit.screen import lines
-
-        return lines(self)
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        from avssl.experiment.audit.page import as_json
-
-        return as_json(self)
-
-    def html(self) -> str:
-        """One page that needs nothing from elsewhere."""
-        from avssl.experiment.audit.page import html
-
-        return html(self)
 
 
 ROOM = 0.3
