@@ -51,15 +51,15 @@ install: $(VENV)/.installed  ## the package and what it needs
 
 install-dev: $(VENV)/.installed-dev  ## the same with the tools of test and lint
 
-test: install-dev  ## environment, install, pytest: about ten minutes on two idle cores
-	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; about ten minutes on two idle cores,\
+test: install-dev  ## environment, install, pytest: about sixteen minutes on two idle cores
+	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; about sixteen minutes on two idle cores,\
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=15 $(PYTEST_ARGS))
 
-test-oldest: $(VENV)-oldest/.installed  ## the lowest versions that pyproject.toml allows: environment, tests; about ten minutes
+test-oldest: $(VENV)-oldest/.installed  ## the lowest versions that pyproject.toml allows: environment, tests; about eight minutes
 	$(call timed,Running tests with the lowest versions,\
 	$(VENV)-oldest/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(ENDS) $(PYTEST_ARGS))
 
-test-newest: $(VENV)-newest/.installed  ## the newest versions that it allows, without constraints.txt: environment, tests; about ten minutes
+test-newest: $(VENV)-newest/.installed  ## the newest versions that it allows, without constraints.txt: environment, tests; about eight minutes
 	$(call timed,Running tests with the newest versions,\
 	$(VENV)-newest/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(ENDS) $(PYTEST_ARGS))
 
