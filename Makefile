@@ -15,7 +15,7 @@ RUN := runs/quickstart
 CONFIG := configs/small/av-correspondence-world.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart install install-dev test test-oldest test-newest test-newest-av lint format coverage mutants fuzz bench bench-gpu docs clean
+.PHONY: help quickstart install install-dev test test-slow test-oldest test-newest test-newest-av lint format coverage mutants fuzz bench bench-gpu docs clean
 
 # Both ends of what pyproject.toml allows are proved in environments of their own. UV resolves to the lowest versions,
 # which pip cannot; where there is none, pip brings it.
@@ -51,9 +51,13 @@ install: $(VENV)/.installed  ## the package and what it needs
 
 install-dev: $(VENV)/.installed-dev  ## the same with the tools of test and lint
 
-test: install-dev  ## environment, install, pytest: about sixteen minutes on two idle cores
-	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; about sixteen minutes on two idle cores,\
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=15 $(PYTEST_ARGS))
+test: install-dev  ## environment, install, pytest of all but the slow tests
+	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; under ten minutes on two idle cores,\
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=15 -m "not slow" $(PYTEST_ARGS))
+
+test-slow: install-dev  ## the slow tests: notebooks, pages in a browser, every config and protocol, several processes and machines
+	$(call timed,Running the slow tests on $(PYTEST_WORKERS) processes; under ten minutes on two idle cores,\
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=15 -m slow $(PYTEST_ARGS))
 
 test-oldest: $(VENV)-oldest/.installed  ## the lowest versions that pyproject.toml allows: environment, tests; about eight minutes
 	$(call timed,Running tests with the lowest versions,\

@@ -11,6 +11,8 @@ from small_runs import Result, write_clip
 
 from avssl.tasks import names
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., Result]
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = [

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from probe_media import write_pictures, write_run, write_sounds
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:

@@ -16,6 +16,8 @@ from avssl.samplers.keys import Key
 from avssl.tasks.rotation.puzzle import RotationOptions
 from avssl.tasks.rotation.task import Rotation
 
+pytestmark = pytest.mark.slow
+
 
 def test_lossless_pictures_of_a_tar_stay_lossless(tmp_path: Path):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 nbclient = pytest.importorskip("nbclient", reason="pip install nbclient nbformat ipykernel")
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("ipykernel")

@@ -23,6 +23,8 @@ from avssl.errors import UserError
 from avssl.experiment.protocols import PRETEXT, PROTOCOLS
 from avssl.networks.exporting import Portable, exported
 
+pytestmark = pytest.mark.slow
+
 TINY: dict[str, dict[str, Any]] = {
     "linear": {"iterations": 2, "penalties": "0.1"},
     "knn": {"neighbours": 2},

@@ -16,6 +16,8 @@ from avssl.media.facts import Media
 from avssl.samplers.keys import Key
 from avssl.tasks.av_correspondence.task import AVCorrespondence
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 

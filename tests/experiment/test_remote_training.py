@@ -26,6 +26,8 @@ from avssl.samplers.order import ByShards
 from avssl.trainer.loader import Source, Steps, batches
 from avssl.trainer.plan import Turns
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("aiohttp")
 
 TINY = {

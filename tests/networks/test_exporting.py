@@ -23,6 +23,8 @@ from avssl.networks.fusion import FUSIONS
 from avssl.networks.torchvision_names import torchvision_backbone
 from avssl.networks.vision import VisionEncoder
 
+pytestmark = pytest.mark.slow
+
 
 def _lived(module):
     """With batch statistics and weights as after some training, so that nothing is lost unseen."""

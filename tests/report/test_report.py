@@ -53,6 +53,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- the page in a browser ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_opens_in_a_browser_whole_and_without_a_fault(made: Path, other: Path):
     (made / "report.html").write_text(report(made)[0])
     (made / "several.html").write_text(report(made, other)[0])
@@ -68,6 +69,7 @@ def test_the_page_opens_in_a_browser_whole_and_without_a_fault(made: Path, other
     assert shown.faults == []
 
 
+@pytest.mark.slow
 def test_the_page_answers_to_pointer_press_and_print(made: Path):
     (made / "report.html").write_text(report(made)[0])
     with opened(made / "report.html") as shown:

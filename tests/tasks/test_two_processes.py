@@ -24,6 +24,8 @@ from avssl.tasks.colorization.task import Colorization
 from avssl.tasks.inpainting.puzzle import InpaintingOptions
 from avssl.tasks.inpainting.task import Inpainting
 
+pytestmark = pytest.mark.slow
+
 BATCH = 8
 PAIRS = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
 PICTURES = ToyPictures(BATCH, lambda i: noise(i) if i % 3 else np.full((3, 40, 40), 30 * i, np.uint8))

@@ -21,6 +21,8 @@ from avssl.errors import UserError
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("trainer_toy.py")
 OPTIONS = {
     "steps": 14,
