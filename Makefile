@@ -39,10 +39,10 @@ help:  ## this list
 	@echo
 	@echo "  PYTHON=$(PYTHON) names the interpreter (3.11 or later), VENV=$(VENV) where things are installed"
 
-quickstart: install  ## install, generate clips, train av-correspondence, print the controls: under 15 minutes on two cores
+quickstart: install  ## install, generate clips, train av-correspondence, print the controls: about twenty minutes on two cores
 	$(call timed,Training av-correspondence on generated clips and its controls; under ten minutes on two cores,\
 	$(BIN)/avssl train av-correspondence --config $(CONFIG) --out $(RUN))
-	$(call timed,Where the sound comes from in a held-out clip; trains a localizer once$(comma) about five minutes,\
+	$(call timed,Where the sound comes from in a held-out clip; trains a localizer once$(comma) about twelve minutes,\
 	$(BIN)/avssl localize -o $(RUN)/localized.mp4)
 	@echo "Next, what it answers: $(BIN)/avssl show av-correspondence --run $(RUN) -o sheet.png"
 	@echo "      your own videos: $(BIN)/avssl train av-correspondence --data VIDEOS --out runs/mine"
