@@ -52,11 +52,11 @@ install: $(VENV)/.installed  ## the package and what it needs
 install-dev: $(VENV)/.installed-dev  ## the same with the tools of test and lint
 
 test: install-dev  ## environment, install, pytest of all but the slow tests
-	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; under ten minutes on two idle cores,\
+	$(call timed,Running the tests on $(PYTEST_WORKERS) processes; some minutes,\
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=15 -m "not slow" $(PYTEST_ARGS))
 
 test-slow: install-dev  ## the slow tests: notebooks, pages in a browser, every config and protocol, several processes and machines
-	$(call timed,Running the slow tests on $(PYTEST_WORKERS) processes; under ten minutes on two idle cores,\
+	$(call timed,Running the slow tests on $(PYTEST_WORKERS) processes; some minutes,\
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --durations=15 -m slow $(PYTEST_ARGS))
 
 test-oldest: $(VENV)-oldest/.installed  ## the lowest versions that pyproject.toml allows: environment, tests; about eight minutes
