@@ -19,11 +19,11 @@ from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.photometry import normalised
 
 Found = Tensor | Mapping[str, Tensor] | Sequence[Tensor]
+# From the module and what it is fed to its features: one map, or those of several stages in order of depth.
 Features = Callable[[Any, Tensor], Found]
-"""From the module and what it is fed to its features: one map, or those of several stages in order of depth."""
 
+# Tokens before those of the patches: one of the class in ViT, one and four registers in DINOv2.
 MOST_PREFIX_TOKENS = 8
-"""Tokens before those of the patches: one of the class in ViT, one and four registers in DINOv2."""
 
 
 class ModuleEncoder(nn.Module):

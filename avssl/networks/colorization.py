@@ -10,8 +10,8 @@ from avssl.networks.config import Norm
 from avssl.networks.dense import Hypercolumn, convolution, stage_channels
 from avssl.networks.encoder import ImageEncoder
 
+# Lab units of a and b that the regression head's output of 1 stands for: about their spread in photographs.
 AB_SCALE = 20.0
-"""Lab units of a and b that the regression head's output of 1 stands for: about their spread in photographs."""
 
 
 @dataclass(slots=True)

@@ -11,11 +11,11 @@ from avssl.networks.own_modules import FORM, check_name
 
 Norm = Literal["batch", "group", "none"]
 FusionName = Literal["l3", "ave", "avol"]
+# Dimensions of the space where picture and sound meet (AVE-Net, Arandjelović & Zisserman 2018).
 EMBEDDING = 128
-"""Dimensions of the space where picture and sound meet (AVE-Net, Arandjelović & Zisserman 2018)."""
 Bottleneck = Literal["channel-wise", "dense", "none"]
+# patch: mean of each channel and one contrast for all; channel: mean and contrast of each; off.
 Normalise = Literal["patch", "channel", "off"]
-"""patch: mean of each channel and one contrast for all; channel: mean and contrast of each; off."""
 FrontEndName = Literal[
     "log-mel",
     "l3",
@@ -35,14 +35,14 @@ STD = (0.229, 0.224, 0.225)
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
 
+# AlexNets by name and the stride of their first convolution; jigsaw trains with 2 (Noroozi & Favaro 2016).
 ALEXNET_STRIDES = {"alexnet": 4, "alexnet-stride2": 2}
-"""AlexNets by name and the stride of their first convolution; jigsaw trains with 2 (Noroozi & Favaro 2016)."""
 
+# Vision encoders by name.
 ARCHITECTURES = ("l3", "small", "nin", *ALEXNET_STRIDES, *RESNETS)
-"""Vision encoders by name."""
 
+# Whose networks are taken by name: "timm:NAME"; "module" is one's own, see :mod:`avssl.networks.own_modules`.
 LIBRARIES = ("timm", "torchvision", "module")
-"""Whose networks are taken by name: "timm:NAME"; "module" is one's own, see :mod:`avssl.networks.own_modules`."""
 
 AUDIO_ARCHITECTURES = ("l3", *RESNETS)
 

@@ -14,20 +14,20 @@ from avssl.networks.encoder import ImageEncoder
 from avssl.networks.geometry import Geometry, geometries, padded_to
 from avssl.networks.scales import Standardise, stage_scales
 
+# The stage taken by default is the last whose cells are at most so many pixels apart, as in the C4 detectors.
 DEEPEST_STRIDE = 16
-"""The stage taken by default is the last whose cells are at most so many pixels apart, as in the C4 detectors."""
 
+# Cells to which a proposal is cut, each way, as published.
 GRID = 7
-"""Cells to which a proposal is cut, each way, as published."""
 
+# Height by width of the anchors, as published.
 RATIOS = (0.5, 1.0, 2.0)
-"""Height by width of the anchors, as published."""
 
+# Detections of a lower score are left out; torchvision's 0.05 leaves out whole classes where examples are few.
 LEAST_SCORE = 0.01
-"""Detections of a lower score are left out; torchvision's 0.05 leaves out whole classes where examples are few."""
 
+# ``boxes`` (n, 4) as x0, y0, x1, y1 in pixels of the picture, and ``labels`` (n,) from 1 on.
 Target = dict[str, Tensor]
-"""``boxes`` (n, 4) as x0, y0, x1, y1 in pixels of the picture, and ``labels`` (n,) from 1 on."""
 
 
 class EncoderBackbone(EncoderHead):

@@ -26,8 +26,8 @@ from avssl.networks.vision import VisionEncoder
 
 Format = Literal["torchvision", "onnx", "torch-export"]
 
+# Largest difference to the module that is taken for rounding, as a share of the largest value.
 TOLERANCE = 1e-3
-"""Largest difference to the module that is taken for rounding, as a share of the largest value."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from avssl.networks.encoder import ImageEncoder, device_of
 from avssl.networks.foreign import ForeignTrunk
 from avssl.networks.vision import VisionEncoder
 
+# Pixels of the picture that is measured on: long enough that its middle sees no border, wide enough for AlexNet.
 LENGTH, WIDTH = 1024, 64
-"""Pixels of the picture that is measured on: long enough that its middle sees no border, wide enough for AlexNet."""
 
+# Pixels of the picture that a convolutional network of another library is measured on, if its own are smaller.
 LONG_SIDE = 384
-"""Pixels of the picture that a convolutional network of another library is measured on, if its own are smaller."""
 
 
 @dataclass(frozen=True)

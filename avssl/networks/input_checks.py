@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# By so much may floats leave 0..1: resampling overshoots.
 SLACK = 0.01
-"""By so much may floats leave 0..1: resampling overshoots."""
+# Peaks above are no samples of −1..1, however hot the recording: they are integers in floats.
 LOUDEST = 16.0
-"""Peaks above are no samples of −1..1, however hot the recording: they are integers in floats."""
 LOWEST_RATE = 1000
 
 

@@ -12,8 +12,8 @@ from avssl.networks.dense import EncoderHead, Hypercolumn, convolution
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.scales import Scale, Standardise
 
+# Pixels of the picture to a cell of the predictions before they are enlarged.
 FINEST = 2
-"""Pixels of the picture to a cell of the predictions before they are enlarged."""
 
 
 class NormalsNetwork(EncoderHead):

@@ -22,8 +22,8 @@ from avssl.networks.own_modules import allow, divided, made
 from avssl.networks.vision import VisionEncoder
 from avssl.networks.weights import hub_config, load_weights, read_weights
 
+# Pixels of the pictures that torchvision's weights of ResNets and AlexNet were trained on.
 SUPERVISED_SIDE = 224
-"""Pixels of the pictures that torchvision's weights of ResNets and AlexNet were trained on."""
 
 
 def encoder(

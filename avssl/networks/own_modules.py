@@ -18,8 +18,8 @@ from avssl.errors import UserError
 
 PREFIX = "module:"
 FORM = "module:PACKAGE.MODULE:FUNCTION"
+# Modules that may be imported because a file names them, separated by commas.
 VARIABLE = "AVSSL_MODULES"
-"""Modules that may be imported because a file names them, separated by commas."""
 
 _named: set[str] = set()
 

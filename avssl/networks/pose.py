@@ -72,8 +72,8 @@ def pose_loss(network: PoseNetwork, logits: Tensor, truth: Tensor) -> Tensor:
     return loss
 
 
+# Of the distance, in sides of the picture: a tenth of the side weighs as much as one nat of the heatmap.
 POINT_WEIGHT = 10.0
-"""Of the distance, in sides of the picture: a tenth of the side weighs as much as one nat of the heatmap."""
 
 
 def cell_centres(cells: int, device: torch.device) -> Tensor:

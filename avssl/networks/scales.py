@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from avssl.networks.encoder import ImageEncoder
 
+# Mean and standard deviation of each channel, (C,) each.
 Scale = tuple[Tensor, Tensor]
-"""Mean and standard deviation of each channel, (C,) each."""
 
 
 @torch.no_grad()

@@ -20,8 +20,8 @@ from avssl.networks.tower import normalisation
 from avssl.networks.trunks import AlexNetTrunk, ResNetTrunk
 from avssl.networks.vision import VisionEncoder
 
+# Numbers of the five convolutions in ``features`` of torchvision's AlexNet.
 ALEXNET_CONVOLUTIONS = (0, 3, 6, 8, 10)
-"""Numbers of the five convolutions in ``features`` of torchvision's AlexNet."""
 
 _RESNET_ORDER = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 _RESNET = {"conv1": "stem.0", "bn1": "stem.1"} | {f"layer{k}": f"layers.layer{k}" for k in range(1, 5)}

@@ -19,11 +19,11 @@ from avssl.networks.torchvision_names import alexnet_trunk_state, resnet_state
 from avssl.networks.trunks import AlexNetTrunk, ResNetTrunk
 from avssl.networks.vision import VisionEncoder, foreign_trunk
 
+# Under these names training scripts put the weights beside what else they save.
 NESTED = ("state_dict", "model_state_dict", "model", "module")
-"""Under these names training scripts put the weights beside what else they save."""
 
+# What a folder in the layout of Hugging Face's hub calls them.
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
-"""What a folder in the layout of Hugging Face's hub calls them."""
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

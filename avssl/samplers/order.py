@@ -20,12 +20,12 @@ from avssl.media.prepared.read import Prepared
 from avssl.media.selection import Subset, View
 from avssl.samplers.keys import Key, generator, permutation
 
+# Up to this share of a window the shards of the next one are asked for, one after the other: early enough that the last
+# is here in time, late enough that not all are here together from the beginning.
 ALL_AHEAD = 0.6
-"""Up to this share of a window the shards of the next one are asked for, one after the other: early enough that the
-last is here in time, late enough that not all are here together from the beginning."""
 
+# The one that is read, the next, and the last, from which a slower worker or process may still read.
 _WINDOWS_AT_HAND = 3
-"""The one that is read, the next, and the last, from which a slower worker or process may still read."""
 
 
 class Companions(NamedTuple):

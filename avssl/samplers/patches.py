@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+# (rows down, columns right) of the eight places around a patch, row by row: class k lies at ``NEIGHBOURS[k]``.
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
-"""(rows down, columns right) of the eight places around a patch, row by row: class k lies at ``NEIGHBOURS[k]``."""
 
 
 @dataclass(frozen=True)

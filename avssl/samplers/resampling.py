@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 _BITS = 22  # Pillow's PRECISION_BITS: 32 less 8 of a value, and 2 that sums may need
 _HALF = np.int32(1 << (_BITS - 1))
+# Rows scaled at once: 64 bytes a column, a line of the processor's cache.
 _ROWS = 16
-"""Rows scaled at once: 64 bytes a column, a line of the processor's cache."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

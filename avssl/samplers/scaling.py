@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+# (h, w) pixels of four bytes: red, green, blue and one that does not count.
 Packed = NDArray[np.uint32]
-"""(h, w) pixels of four bytes: red, green, blue and one that does not count."""
+# Scales the square at left, top, of a size, mirrored or not, into (3, side, side).
 Scale = Callable[[Packed, float, float, float, bool, NDArray[np.uint8]], None]
-"""Scales the square at left, top, of a size, mirrored or not, into (3, side, side)."""
 
+# Pictures that a process scales by Pillow first: in the time for that many numba is imported.
 WORTH_COMPILING_AFTER = 1000
-"""Pictures that a process scales by Pillow first: in the time for that many numba is imported."""
 
 
 def scale_squares(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+# Range of the level (RMS, dB of full scale): from a converter's own noise to a loud ventilation.
 QUIETEST_DB, LOUDEST_DB = -80.0, -26.0
-"""Range of the level (RMS, dB of full scale): from a converter's own noise to a loud ventilation."""
 
+# Range of the exponent of the noise's amplitude over frequency: −1 is brown, −0.5 pink, 0 white.
 STEEPEST, FLATTEST = -1.2, 0.2
-"""Range of the exponent of the noise's amplitude over frequency: −1 is brown, −0.5 pink, 0 white."""
 
 
 def draw_silence(rng: np.random.Generator, samples: int, rate: int) -> NDArray[np.float32]:

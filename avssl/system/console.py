@@ -18,15 +18,15 @@ from typing import Any, Literal
 from avssl.system.notebook import NotebookBar, in_notebook
 from avssl.system.ranks import is_writer
 
+# Called with (done, total) while something long goes on.
 Progress = Callable[[int, int], None]
-"""Called with (done, total) while something long goes on."""
 
+# A function to call instead of showing it; False shows nothing; None or True a bar on a terminal and in a notebook,
+# elsewhere a line every ten seconds.
 ShowProgress = Progress | bool | None
-"""A function to call instead of showing it; False shows nothing; None or True a bar on a terminal and in a notebook,
-elsewhere a line every ten seconds."""
 
+# Takes a line for people.
 Log = Callable[[str], None]
-"""Takes a line for people."""
 
 Style = Literal["auto", "bar", "lines", "none"]
 

@@ -14,8 +14,8 @@ _MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_
 # malloc.h of glibc; the threshold is the largest that it takes (mallopt(3), DEFAULT_MMAP_THRESHOLD_MAX).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_THRESHOLD_BYTES = 1 << 25
+# More than a step of the small networks frees; of larger ones the pages cost little beside the arithmetic.
 _KEPT_BYTES = 1 << 30
-"""More than a step of the small networks frees; of larger ones the pages cost little beside the arithmetic."""
 
 
 def wait_without_spinning() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from avssl.system.files import cache_folder
 
+# How long a process waits for another that writes.
 WAIT_SECONDS = 5.0
-"""How long a process waits for another that writes."""
 
 
 @contextmanager

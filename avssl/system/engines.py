@@ -14,11 +14,11 @@ from avssl.system.console import progress as shown
 from avssl.system.files import cache_folder
 from avssl.system.parts import WHOLE, Divisible, Part, parts_of
 
+# So that no core waits long for another at the end, and a machine that dies takes little with it.
 PARTS_A_CORE = 4
-"""So that no core waits long for another at the end, and a machine that dies takes little with it."""
 
+# How often it is looked how far the whole is.
 LOOK_EVERY_SECONDS = 2.0
-"""How often it is looked how far the whole is."""
 
 
 def run_parts(work: Divisible, engine: str, workers: int | None, progress: ShowProgress = None) -> None:

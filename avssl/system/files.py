@@ -35,8 +35,8 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("avssl", appauthor=False))
 
 
+# Suffix of what is being written; a killed process may leave it behind.
 UNFINISHED = ".unfinished"
-"""Suffix of what is being written; a killed process may leave it behind."""
 
 
 @contextmanager
@@ -201,8 +201,8 @@ def take_lock(path: Path) -> Callable[[], None] | None:
     return give_free
 
 
+# Files that this process has locked: the system's lock is between processes only.
 _taken: set[Path] = set()
-"""Files that this process has locked: the system's lock is between processes only."""
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -255,6 +255,7 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"cannot make the folder {folder}: nothing can be made there; choose another place") from error
 
 
+# By number of the system's error what it is, and how to mend it where it is.
 _REASONS = {
     errno.ENOSPC: ("no space is left on this disk", "free some"),
     errno.EDQUOT: ("the quota of this disk is used up", "free some"),
@@ -268,4 +269,3 @@ _REASONS = {
     errno.ENAMETOOLONG: ("this name is too long", ""),
     errno.EIO: ("this disk reports an error", "look after it"),
 }
-"""By number of the system's error what it is, and how to mend it where it is."""

@@ -154,10 +154,10 @@ class _Raised:
     error: BaseException
 
 
+# A process that works less than this share of the time waits for something that does not come.
 SLEEPS_SHARE = 0.001
-"""A process that works less than this share of the time waits for something that does not come."""
+# Signals that another sends: the system when memory runs out, a person, a job scheduler, a file cut while mapped.
 _FROM_OUTSIDE = {signal.SIGTERM, signal.SIGINT, *(getattr(signal, name, None) for name in ("SIGKILL", "SIGBUS"))}
-"""Signals that another sends: the system when memory runs out, a person, a job scheduler, a file cut while mapped."""
 
 _BOOT = "import sys; sys.path[:] = sys.argv[1:]; from avssl.system.process_pool import _serve; _serve()"
 
@@ -257,8 +257,8 @@ def _exit_reason(status: int) -> str:
     return f"the decoder crashed (signal {-status})" if status < 0 else f"the decoder gave up (status {status})"
 
 
+# A message of no bytes: the job is not done, but gets on.
 _PROGRESS = b""
-"""A message of no bytes: the job is not done, but gets on."""
 _PROGRESS_EVERY_SECONDS = 1.0
 
 

@@ -21,11 +21,11 @@ from avssl.installation import install_hint
 
 T = TypeVar("T")
 
+# Between one try and the next: services ask for exponential back-off, and a server that restarts is back by then.
 WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Between one try and the next: services ask for exponential back-off, and a server that restarts is back by then."""
 
+# A connection over which nothing comes for so long is given up and made anew.
 SILENT_SECONDS = 60
-"""A connection over which nothing comes for so long is given up and made anew."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PACKAGES = {
@@ -34,8 +34,8 @@ _PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
     "hf": "huggingface_hub",
 }
+# What the extra ``remote`` installs; the others are asked for by their own names.
 _OF_EXTRA = ("s3fs", "aiohttp")
-"""What the extra ``remote`` installs; the others are asked for by their own names."""
 
 _CREDENTIALS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and AWS_ENDPOINT_URL where it is not "
@@ -151,8 +151,8 @@ class NothingThere(UserError):
         return (type(self), (str(self).partition(": there is")[0], self.words))
 
 
+# Errors of aiohttp and botocore about a URL or bucket name that can be none.
 _OF_THE_NAME = ("InvalidURL", "InvalidUrlClientError", "NonHttpUrlClientError", "ParamValidationError")
-"""Errors of aiohttp and botocore about a URL or bucket name that can be none."""
 
 
 def _open(url: str) -> tuple[Any, str]:

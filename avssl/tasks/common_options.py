@@ -9,8 +9,8 @@ from avssl.errors import UserError
 from avssl.networks.config import Norm, VisionConfig
 from avssl.options import option
 
+# What is done to the colours of patches, against chromatic aberration.
 Colours = Literal["project", "drop", "grey", "keep"]
-"""What is done to the colours of patches, against chromatic aberration."""
 
 
 @dataclass(frozen=True)

@@ -21,24 +21,24 @@ from avssl.trainer.loader import Steps
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.schedule import Budget
 
+# Puzzles are drawn for so long to see what they cost.
 DRAWING_SECONDS = 1.0
-"""Puzzles are drawn for so long to see what they cost."""
+# Puzzles in the step that is timed on a CPU.
 STEP_PUZZLES = 8
-"""Puzzles in the step that is timed on a CPU."""
 
+# What a loader process takes beside its batches.
 WORKER_BYTES = 300e6
-"""What a loader process takes beside its batches."""
+# Two wait for the training (torch's prefetch_factor), one is being drawn.
 BATCHES_OF_A_WORKER = 3
-"""Two wait for the training (torch's prefetch_factor), one is being drawn."""
 
+# Of 256 small pairs on an H100, at 17,300 pairs a second: what loader processes must keep up with on a GPU.
 FASTEST_STEP_SECONDS = 0.015
-"""Of 256 small pairs on an H100, at 17,300 pairs a second: what loader processes must keep up with on a GPU."""
+# Drawing that takes no more than this share of a step is done in the training process.
 UNNOTICED = 0.02
-"""Drawing that takes no more than this share of a step is done in the training process."""
 
+# Compiled, a step of AVE-Net at 224 pixels takes 59 ms instead of 98 on an H100: 3,000 steps win two minutes, which is
+# more than compiling takes. Of the options alone, never of a measurement: two runs must decide alike.
 COMPILE_STEPS, COMPILE_MINUTES = 3000, 10.0
-"""Compiled, a step of AVE-Net at 224 pixels takes 59 ms instead of 98 on an H100: 3,000 steps win two minutes, which is
-more than compiling takes. Of the options alone, never of a measurement: two runs must decide alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,14 @@ from avssl.system.console import log
 from avssl.system.files import remove_unfinished, write_whole
 
 FORMAT = 1
+# Newest checkpoints that stay: should the newest be damaged, the one before serves.
 KEPT = 2
-"""Newest checkpoints that stay: should the newest be damaged, the one before serves."""
 
+# What the checkpoints of a training hold.
 PARTS = ("networks", "stepper", "tasks", "tally")
-"""What the checkpoints of a training hold."""
 
+# Suffix given to a checkpoint that could not be read, once an earlier one could.
 _DAMAGED = ".damaged"
-"""Suffix given to a checkpoint that could not be read, once an earlier one could."""
 
 
 class Checkpoints:
@@ -150,8 +150,8 @@ class Checkpoints:
 
 _SEAL = b"avssl crc32 "
 _SEAL_BYTES = len(_SEAL) + 8
+# The last record of a zip: 20 bytes, two for the length of the comment, the comment. APPNOTE.TXT, 4.3.16.
 _ARCHIVE_END = b"PK\x05\x06"
-"""The last record of a zip: 20 bytes, two for the length of the comment, the comment. APPNOTE.TXT, 4.3.16."""
 
 
 def _sealed(buffer: io.BytesIO) -> memoryview:

@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 OTHER_FAILED = "stopped, because another process of this training failed; see its message"
 
+# How long a rank waits for a plain value: rank 0 may measure its data for hours while the others wait. A rank that died
+# is noticed at once, as its connections close.
 _PATIENCE = timedelta(days=1)
-"""How long a rank waits for a plain value: rank 0 may measure its data for hours while the others wait. A rank that
-died is noticed at once, as its connections close."""
 
 
 _ASK_EVERY_SECONDS = 0.02

@@ -14,8 +14,8 @@ from avssl.networks.vision import VisionEncoder
 from avssl.networks.weights import load_weights
 from avssl.tasks.base import Task
 
+# Options of an encoder's input, not of its architecture.
 _MAY_DIFFER = ("side", "grey")
-"""Options of an encoder's input, not of its architecture."""
 
 
 def encoders_from(run: str | Path, tasks: Iterable[Task]) -> dict[str, nn.Module]:

@@ -22,13 +22,13 @@ from avssl.trainer import shared_memory
 from avssl.trainer.plan import Turns, batch_keys
 
 T = TypeVar("T")
+# A forked worker is there at once; elsewhere (and by default from Python 3.14) each first imports torch.
 _WORKERS_START = "fork" if sys.platform == "linux" else None
-"""A forked worker is there at once; elsewhere (and by default from Python 3.14) each first imports torch."""
 
 OnBadFile = Literal["raise", "skip"]
 
+# Tries to replace a puzzle whose file is bad; that many bad ones in a row are not a coincidence.
 REPLACEMENTS = 8
-"""Tries to replace a puzzle whose file is bad; that many bad ones in a row are not a coincidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,8 @@ def load(data: Dataset[T], order: Iterable[int], *, workers: int, pin: bool) -> 
         raise UserError(reason) from error
 
 
+# For the step under way, which wants its batch; Kubernetes and torchrun kill 30 seconds after their SIGTERM, too.
 _GRACE_SECONDS = 30
-"""For the step under way, which wants its batch; Kubernetes and torchrun kill 30 seconds after their SIGTERM, too."""
 
 
 class _Failed(NamedTuple):

@@ -32,10 +32,10 @@ from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
 from avssl.trainer.transfer import Sent, Transfer
 
+# Bad files that --on-bad-file skip tolerates, as a share of the files and of the puzzles drawn.
 BAD_SHARE = 0.1
-"""Bad files that --on-bad-file skip tolerates, as a share of the files and of the puzzles drawn."""
+# This many are tolerated in any case.
 FEW_BAD = 10
-"""This many are tolerated in any case."""
 
 
 def fit(

@@ -22,8 +22,8 @@ from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
 from avssl.trainer.validation import Validation, at_chance
 
+# Devices that are still at work on the steps whose figures are logged: their lines are written with the next ones.
 READ_LATE = ("cuda",)
-"""Devices that are still at work on the steps whose figures are logged: their lines are written with the next ones."""
 
 
 @dataclass(frozen=True, slots=True)

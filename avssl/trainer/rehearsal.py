@@ -17,12 +17,12 @@ from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Sharing, TaskPlan, run_on_keys
 from avssl.trainer.shared_memory import tensor_bytes
 
+# On a CPU a part of the batch is tried, which takes that part of its time and memory; on a GPU it does not.
 CPU_PUZZLES, CPU_STEPS, GPU_STEPS = 16, 3, 10
-"""On a CPU a part of the batch is tried, which takes that part of its time and memory; on a GPU it does not."""
 
 
+# Of which the size of a batch is known.
 SIZED_PUZZLES = 2
-"""Of which the size of a batch is known."""
 
 
 @dataclass(frozen=True)

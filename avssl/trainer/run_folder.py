@@ -29,11 +29,11 @@ from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.environment import describe_environment
 from avssl.trainer.metrics import MetricsLog
 
+# Writes a module as ``PATH.safetensors`` and ``PATH.json``.
 SaveEncoder = Callable[[nn.Module, Path], Any]
-"""Writes a module as ``PATH.safetensors`` and ``PATH.json``."""
 
+# Options that may differ when a run is continued: they do not change what it computes.
 NO_MATTER = ("workers", "out")
-"""Options that may differ when a run is continued: they do not change what it computes."""
 
 _LOCK = ".lock"
 

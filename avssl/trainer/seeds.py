@@ -15,8 +15,8 @@ def hashed(*parts: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
+# Of the keys of held-out puzzles: the same whatever the run's seed, so that runs are evaluated on the same puzzles.
 HELD_OUT_SEED = hashed("held-out")
-"""Of the keys of held-out puzzles: the same whatever the run's seed, so that runs are evaluated on the same puzzles."""
 
 
 def seed_torch(seed: int, device: torch.device | None = None) -> None:

@@ -14,14 +14,14 @@ import torch
 
 from avssl.errors import UserError
 
+# Where Linux keeps it; elsewhere it is not limited like this.
 PLACE = Path("/dev/shm")
-"""Where Linux keeps it; elsewhere it is not limited like this."""
+# A batch that the training takes makes room for the next.
 PATIENCE_SECONDS = 10.0
-"""A batch that the training takes makes room for the next."""
+# Containers come with 64 MB; where there is less than this, it is named among the suspects.
 SMALL_BYTES = 2**30
-"""Containers come with 64 MB; where there is less than this, it is named among the suspects."""
+# Exit status of a worker that ran into a full memory all the same.
 _FULL = 71
-"""Exit status of a worker that ran into a full memory all the same."""
 
 _KNOWN = ("allocate shared memory", "write to file </torch_", "open shared memory", "resize file", "bus error")
 

@@ -26,8 +26,8 @@ from avssl.trainer.plan import run_on_keys
 from avssl.trainer.seeds import HELD_OUT_SEED, seed_torch
 from avssl.trainer.shared_memory import tensor_bytes
 
+# Held-out batches are drawn once and kept in memory up to this size (512 MB); larger sets are drawn each time.
 KEPT_BYTES = 1 << 29
-"""Held-out batches are drawn once and kept in memory up to this size (512 MB); larger sets are drawn each time."""
 
 
 class Validation:

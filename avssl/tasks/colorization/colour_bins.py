@@ -15,14 +15,14 @@ from torch import Tensor
 
 from avssl.networks.colour import rgb_to_lab
 
+# Colours are rounded to this many decimals of Lab units before bins are cut from them.
 _DECIMALS = 1
-"""Colours are rounded to this many decimals of Lab units before bins are cut from them."""
 
+# Distances from pixels to bins that are computed at once: 32 MB.
 _DISTANCES_AT_ONCE = 1 << 23
-"""Distances from pixels to bins that are computed at once: 32 MB."""
 
+# Steps a channel in which the colours of a screen are listed: 0, 5, … 255.
 _STEPS = 52
-"""Steps a channel in which the colours of a screen are listed: 0, 5, … 255."""
 
 
 @lru_cache(maxsize=8)

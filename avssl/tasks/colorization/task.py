@@ -35,12 +35,12 @@ from avssl.tasks.registry import register
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# Squared Lab units: colours that differ by less than one are grey to the eye.
 _LEAST_VARIANCE = 1.0
-"""Squared Lab units: colours that differ by less than one are grey to the eye."""
 
 
+# Colourings drawn from the distribution over bins, on a sheet.
 SAMPLES = 3
-"""Colourings drawn from the distribution over bins, on a sheet."""
 
 
 @register

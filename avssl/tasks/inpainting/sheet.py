@@ -13,8 +13,8 @@ from avssl.tasks.cards import origin
 from avssl.tasks.inpainting.puzzle import InpaintingPuzzle
 from avssl.tasks.picture_table import Row, draw_table
 
+# White, unlike any fill, so that the hole is seen as one.
 _BLANK = 255
-"""White, unlike any fill, so that the hole is seen as one."""
 
 
 def draw_sheet(puzzles: Sequence[InpaintingPuzzle], answers: Answers | None) -> Image.Image:

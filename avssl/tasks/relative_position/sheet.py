@@ -27,12 +27,12 @@ from avssl.tasks.cards import (
 )
 from avssl.tasks.relative_position.puzzle import RelativePositionPuzzle
 
+# Names of the classes: where the second patch lies, seen from the first.
 NAMES = (
     *("above left", "above", "above right"),
     *("left", "right"),
     *("below left", "below", "below right"),
 )
-"""Names of the classes: where the second patch lies, seen from the first."""
 
 _PATCH, _SMALL, _HEIGHT = 78, 46, 168
 
