@@ -14,8 +14,8 @@ from avssl.localization.scenes import Scene
 from avssl.system.console import Progress
 
 BATCH = 16
+# Pixels of the longer side of pictures that are decoded for the network; it scales them down itself
 LARGEST = 512
-"""Pixels of the longer side of pictures that are decoded for the network; it scales them down itself."""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,13 @@ from avssl.localization.scenes import Scene
 from avssl.system.console import Progress, progress
 from avssl.system.files import whole_file, write_whole
 
+# Pixels of the output's longer side: small pictures are enlarged, large ones reduced
 SMALLEST, LARGEST = 320, 960
-"""Pixels of the output's longer side: small pictures are enlarged, large ones reduced."""
+# Height of the curve below the picture, as a share of the picture's width or half its height
 STRIP_SHARE = 0.16
 KEY_MOMENTS = 6
+# If something is heard for a smaller share of the time than this, the verdict is that nothing is
 MOST_OF_NOTHING = 0.05
-"""If something is heard for a smaller share of the time than this, the verdict is that nothing is."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ Picture = NDArray[np.uint8]
 
 GROUND, GRID, INK = (18, 20, 28), (70, 76, 92), (226, 229, 238)
 TRACE, HEARD, PRESENT = (255, 170, 64), (74, 54, 30), (255, 255, 255)
+# Largest opacity of the heat: what is beneath it must still be recognised
 STRONGEST = 0.62
-"""Largest opacity of the heat."""
 NOTHING = "nothing in the picture is heard"
 
 

@@ -18,11 +18,11 @@ from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model, load
 
+# Largest aspect ratio that is given to the network; longer pictures are squeezed
 WIDEST = 4
-"""Largest aspect ratio that is given to the network; longer pictures are squeezed."""
 
+# Sound quieter than this (RMS, dB of full scale) is digital silence: nothing is heard, whatever a network predicts
 SILENT_DB = -90.0
-"""Sound quieter than this (RMS, dB of full scale) is digital silence: nothing is heard, whatever a network predicts."""
 
 
 class Localizer:

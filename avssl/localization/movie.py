@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from avssl.system.files import whole_path
 
+# Ticks a second of the pictures' time stamps, MPEG's own: frames keep their times, whatever their rate
 TICKS = 90_000
-"""Time base of the pictures: frames keep their own times, whatever their rate."""
+# Rates that AAC is defined for, up to 48 kHz
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+# Read and encoded at a time, so that memory does not grow with the length of the film
 SOUND_BLOCK_SECONDS = 1.0
 
 Sound = Callable[[float, float, int], NDArray[np.float32]]

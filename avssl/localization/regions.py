@@ -16,10 +16,10 @@ from avssl.evaluate.localization.metrics import peak
 from avssl.evaluate.localization.protocols import Picture
 from avssl.localization.localizer import Localizer
 
+# How many times finer the grid of a region is than that of its map
 FINER = 4
-"""How many times finer the grid of a region is than that of its map."""
+# Standard deviation of the spreading, in cells of the map. Chosen on validation clips of the generated world.
 CELLS = 1.0
-"""Standard deviation of the spreading, in cells of the map. Chosen on validation clips of the generated world."""
 
 
 def spread(logits: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -18,8 +18,8 @@ from avssl.evaluate.localization.protocols import Picture
 from avssl.localization.localizer import Localizer
 from avssl.networks.encoder import device_of
 
+# Weight of the model's map in the mixture (EZ-VSL's script)
 MAP_WEIGHT = 0.4
-"""Weight of the model's map in the mixture (EZ-VSL's script)."""
 
 
 class Saliency:

@@ -16,8 +16,8 @@ from avssl.media.prepared.read import Prepared
 from avssl.media.selection import Subset
 
 Picture = NDArray[np.uint8]
+# Frames a second of a picture that is shown while a sound is played
 STILL_FPS = 10.0
-"""Frames a second of a picture that is shown while a sound is played."""
 
 
 class Scene:

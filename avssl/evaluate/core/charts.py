@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, SOFT, EDGE, FAINT = "#1d2129", "#5b6472", "#dfe3e8", "#eef1f4"
+# Colours by what they stand for; on a page its style sheet has a variable of each name, light and dark
 TONES = {
     "train": "#2f6fad",
     "val": "#c4501b",
@@ -36,10 +37,9 @@ TONES = {
         )
     ),
 }
-"""Colours by what they stand for; on a page its style sheet has a variable of each name, light and dark."""
 
+# Longer lines are thinned by means of neighbours: a chart of 400 pixels needs no more
 MOST_POINTS = 240
-"""Longer lines are thinned by means of neighbours: a chart of 400 pixels needs no more."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,7 @@ def thinned(points: Sequence[tuple[float, float]], most: int = MOST_POINTS) -> l
     body = points[:-1]
     groups = [body[k : k + size] for k in range(0, len(body), size)]
     means = [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]
+    # The last point is no mean: its value is written beside the line
     return [*means, points[-1]]
 
 
@@ -183,8 +184,8 @@ def apart(heights: Sequence[float], lowest: float, distance: float) -> list[floa
     return placed
 
 
+# Points of the letters; an SVG of 470 pixels is drawn at 72 dots an inch
 _PNG, _SVG = 8.5, 11.0
-"""Points of the letters; an SVG of 470 pixels is drawn at 72 dots an inch."""
 
 _STYLES: dict[str, dict[str, object]] = {
     "bold": {"linewidth": 1.9},
@@ -288,9 +289,12 @@ def _for_page(svg: str, chart: Chart, axes: Axes) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<defs>\s*<style.*?</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Ids such as "patch_2" would be there twice on a page of two charts; ids of clip paths, which are referred to, stay
     svg = re.sub(r' id="[\w.]+_\d+"', "", svg)
+    # Of matplotlib's letters only the size is kept: the page has its own
     svg = re.sub(r"font: [^;\"]*?([\d.]+)px[^;\"]*", r"font-size: \1px", svg)
     svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
+    # Of tones of one colour (val, random, run-1) the first of the legend gives the name, so from the end on
     names = _NAMES | {TONES[tone]: tone for _, tone, _ in reversed(chart.legend)}
     # The page gives the colours, so that one picture suits light and dark.
     for colour, name in names.items():

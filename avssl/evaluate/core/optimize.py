@@ -15,6 +15,7 @@ from avssl.evaluate.data.labelled import Indices
 from avssl.samplers.keys import generator
 from avssl.system.console import Progress
 
+# Norm to which all gradients together are clipped
 LARGEST_GRADIENT = 5.0
 Choice = TypeVar("Choice")
 
@@ -68,6 +69,7 @@ def minimize_convex(
         iterations: the most steps.
         tolerance: of the gradient, at which it ends earlier.
     """
+    # Without a line search torch's L-BFGS takes steps of a fixed length, and may diverge
     solver = torch.optim.LBFGS(weights, max_iter=iterations, tolerance_grad=tolerance, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
@@ -88,6 +90,7 @@ def best_of(choices: Sequence[Choice], score: Callable[[Choice], float]) -> Choi
         except Diverged:
             return -math.inf
 
+    # max takes the first of equals
     return choices[0] if len(choices) == 1 else max(choices, key=scored)
 
 

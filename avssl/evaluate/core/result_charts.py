@@ -10,11 +10,11 @@ from pathlib import Path
 from avssl.evaluate.core.charts import Chart, Level, Line, write_charts
 from avssl.evaluate.core.rows import ResultRow, is_share
 
+# Rows of a probe that are no line of their own in a chart: they lie at chance, or are differences
 COMPANY = ("majority", "shuffled-labels", "gain", "drop")
-"""Rows of a probe that are no line of their own in a chart: they lie at chance, or are differences."""
 
+# The rows of each run by its letter; of one run alone the letter is empty
 Runs = Mapping[str, Sequence[ResultRow]]
-"""The rows of each run by its letter; of one run alone the letter is empty."""
 
 
 def run_tone(letter: str) -> str:
@@ -46,6 +46,7 @@ def depth_chart(runs: Runs) -> Chart | None:
     for letter, every in runs.items():
         rows = [row for row in every if math.isfinite(row.value)]
         points = [row for row in rows if "/" in row.name]
+        # One metric a chart: the first, which is accuracy or mAP; balanced accuracy stands in the table
         metric = metric or (points[0].metric if points else "")
         points = [row for row in points if row.metric == metric]
         stages = list(dict.fromkeys([*stages, *(row.name.split("/", 1)[1] for row in points)]))
@@ -55,6 +56,7 @@ def depth_chart(runs: Runs) -> Chart | None:
             at = [float(stages.index(row.name.split("/", 1)[1])) for row in some]
             lines += _encoder_lines(letter, encoder, encoders, list(zip(at, some, strict=True)))
         if not letter:
+            # Of one run alone: the baselines of several would hide the runs
             others = [row for row in rows if row.metric == metric and row.name not in {*encoders, *COMPANY}]
             plain = [row for row in others if "/" not in row.name]
             levels += [Level(row.name, row.value, f"other-{k % 4}") for k, row in enumerate(plain, len(encoders))]
@@ -84,6 +86,7 @@ def labels_chart(runs: Runs) -> Chart | None:
     counts = sorted({int(match[2]) for _, _, match in found})
     whole = [(letter, row) for letter, rows in runs.items() for row in rows if row.metric == metric]
     names = [str(count) for count in counts] + (["all"] if whole else [])
+    # One number of labels makes no curve
     if len(names) < 2:
         return None
     lines: list[Line] = []

@@ -169,6 +169,7 @@ class Context:
             other: further fields of :class:`ResultRow`, in place of the context's.
         """
         shared = {"protocol": self.protocol, "seed": self.seed, "split": self.split, "unit": self.unit}
+        # A row may be of another protocol, seed or unit than its context: localization has many protocols at once
         own: dict[str, Any] = shared | other
         return ResultRow(
             name=name,
@@ -275,6 +276,7 @@ def mean_of_repeats(rows: Sequence[ResultRow], what: str, bounds: Bounds | None 
     """
     values = [row.value for row in rows]
     value = float(np.mean(values))
+    # Repetitions are evaluated on the same items: their intervals over items are averaged, not narrowed by their number
     below = float(np.mean([abs(row.value - row.low) for row in rows]))
     above = float(np.mean([abs(row.value - row.high) for row in rows]))
     reasons = [(value, value - below, value + above)]
@@ -316,7 +318,9 @@ def row_of(entry: Any) -> ResultRow | None:
     """The row that a value of JSON holds; None if it holds none. A figure of null is NaN."""
     if not isinstance(entry, dict):
         return None
+    # Rows of older versions lack fields and those of newer ones have more: both are read
     known = {field: entry[field.name] for field in fields(ResultRow) if field.name in entry}
+    # "chance" has no default, but null and nothing both say that there is no such level
     if any(field.default is MISSING and field not in known and field.name != "chance" for field in fields(ResultRow)):
         return None
     try:

@@ -20,8 +20,8 @@ from avssl.evaluate.core.statistics import (
 from avssl.evaluate.data.labelled import Labelled, Targets
 from avssl.samplers.keys import generator
 
+# (items, classes), higher for what is predicted to be true
 Scores = NDArray[np.float32]
-"""(items, classes), higher for what is predicted to be true."""
 
 
 def metric_value(scores: Scores, targets: Targets, single: bool, precision: Kind = "envelope") -> float:
@@ -101,6 +101,7 @@ def chance_level(data: Labelled, items: NDArray[np.int64], context: Context) -> 
     """
     if data.single:
         return float(np.bincount(data.labels[items]).max() / len(items))
+    # Measured, since the AP of random scores lies above the share of positives where these are few
     rng = generator(context.seed, "chance", len(items))
     targets = data.targets[items]
     drawn = [rng.random((len(items), len(data.classes)), np.float32) for _ in range(10)]
@@ -134,6 +135,7 @@ def gain_row(
         interval = cluster_bootstrap(
             a.astype(float) - b, clusters, draws=context.draws, seed=context.seed, bounds=DIFFERENCE
         )
+        # McNemar's test takes items for independent; the interval, over sources, does not
         note += f"; McNemar p = {mcnemar(int((a & ~b).sum()), int((b & ~a).sum())):.2g}"
     else:
         interval = _map_difference(ours, theirs, targets, clusters, context)

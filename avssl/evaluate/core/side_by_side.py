@@ -12,8 +12,8 @@ from avssl.tasks.cards import INK, PALE, PAPER, fitted, font
 
 _MARGIN, _GAP, _TITLE, _HEAD, _FOOT = 16, 10, 52, 22, 20
 
+# Pictures of one size, and a line below each
 Row = tuple[Sequence[Image.Image], Sequence[str]]
-"""Pictures of one size, and a line below each."""
 
 
 def draw_rows(title: str, note: str, headings: Sequence[str], rows: Sequence[Row], *, across: int = 1) -> Image.Image:

@@ -153,6 +153,7 @@ def sums_interval(
     """
     member, count = cluster_numbers(clusters)
     totals = np.zeros((count, columns.shape[1]))
+    # Sums by cluster, once: each draw is then a row of one product of matrices, whatever the number of items
     np.add.at(totals, member, columns)
     value = float(statistic(totals.sum(0, keepdims=True))[0])
     return value, *interval_of_draws(value, statistic(resample(count, draws, seed) @ totals), count, bounds)
@@ -165,6 +166,7 @@ def mean_of(column: int, among: int = -1) -> Callable[[NDArray[np.float64]], NDA
 
 def resample(clusters: int, draws: int, seed: int) -> NDArray[np.int64]:
     """How often each cluster is in each draw with replacement: (draws, clusters)."""
+    # Counts instead of indices: a statistic of sums needs no more
     return np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
 
 
@@ -197,6 +199,7 @@ def influence_interval(value: float, influence: ArrayLike, bounds: Bounds | None
         influence: (clusters,) derivative of the figure by the weight of a cluster, which is 1.
     """
     moves = np.asarray(influence, np.float64)
+    # The sum of the squared influences is the jackknife's variance
     reach = _t95(max(len(moves) - 1, 1)) * math.sqrt(float((moves**2).sum()))
     if reach == 0 and bounds:
         return unseen_interval(value, len(moves), bounds)
@@ -234,9 +237,11 @@ def accuracy_interval(correct: ArrayLike, clusters: Sequence[Sequence[object]]) 
     residual = x - p
     variance = 0.0
     for i, cluster in enumerate(names):
+        # Each puzzle once, even if it shares both of its sources: that is the inclusion-exclusion of two-way clustering
         related = sorted({j for name in cluster for j in shared[name]})
         variance += float(residual[i] * residual[related].sum())
     independent = float((residual**2).sum())
+    # A design effect below 1 counts as 1: clustering never narrows the interval
     low, high = wilson_share(p, n / max(1.0, variance / independent))
     if sources < FEW:
         both_ends = sum(float(residual[places].sum()) ** 2 for places in shared.values())
@@ -269,12 +274,14 @@ def balanced_interval(correct: ArrayLike, labels: ArrayLike, clusters: Sequence[
         if p in (0.0, 1.0):
             shares.append((p, *wilson_share(p, len(sizes))))
             continue
+        # The design effect: variance of the sums by cluster over that of independent items
         effect = float((np.bincount(owners, mine - p) ** 2).sum()) / float(((mine - p) ** 2).sum())
         shares.append((p, *wilson_share(p, len(mine) / max(1.0, effect))))
     value = float(np.mean([p for p, _, _ in shares]))
     scaled = [(value, value + (low - p) / len(kinds), value + (high - p) / len(kinds)) for p, low, high in shares]
     low, high = widened(value, *scaled)
     if count < FEW:
+        # The standard error that an interval of this width stands for
         below, above = few_interval(value, (high - low) / 2 / Z95, count, SHARE)
         low, high = min(low, below), max(high, above)
     return _clipped(low, high, SHARE)

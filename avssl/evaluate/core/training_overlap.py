@@ -68,6 +68,7 @@ def seen_files(train: Media, ours: Sequence[str]) -> list[bool]:
     theirs = list(dict.fromkeys(column_of(train, "path")))
     # Links are followed: a file has many names.
     places = {os.path.realpath(path) for path in theirs}
+    # Files of one group have the same bytes: one that was trained on makes all of them known
     known = {path for group in copies(dict.fromkeys([*theirs, *ours])) if not places.isdisjoint(_real(group))
              for path in group}  # fmt: skip
     real = {path: os.path.realpath(path) for path in dict.fromkeys(ours)}
@@ -85,6 +86,7 @@ def marked(rows: Sequence[ResultRow], seen: Seen) -> list[ResultRow]:
         replace(
             row,
             note=f"{seen.words}; {row.note}".removesuffix("; "),
+            # Sources in common make a figure doubtful; the very files make it one of the training data
             split="train" if seen.items else row.split,
             seen=seen.sources,
             sources=seen.of_sources,

@@ -12,12 +12,12 @@ from avssl.media.facts import Media
 from avssl.samplers.pictures import centre_crop, cut_all
 from avssl.system.console import Progress
 
+# Pixels of the small picture: the size of CIFAR-10's
 SIDE = 32
-"""Pixels of the small picture."""
 
+# librosa's defaults
 RATE = 22050
 COEFFICIENTS = 20
-"""librosa's defaults."""
 
 
 @dataclass(frozen=True)

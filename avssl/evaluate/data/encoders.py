@@ -61,6 +61,7 @@ def random_twin(encoder: EncoderT, seed: int) -> EncoderT:
             else:
                 reset_weights(twin)
     if isinstance(encoder, VisionEncoder):
+        # By which colours are scaled belongs to the input, not to what was learned
         for name in ("mean", "std"):
             twin.get_buffer(name).copy_(encoder.get_buffer(name))
     if isinstance(encoder, AudioEncoder):

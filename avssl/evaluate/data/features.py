@@ -29,12 +29,13 @@ from avssl.samplers.pictures import centre_crop, cut_all
 from avssl.system.console import Progress
 from avssl.system.files import cache_folder, read_json, whole_folder, write_json
 
+# Part of the digest: a change of what is stored makes features of before be computed again
 FORMAT = 1
+# Pictures or windows of sound that go through the encoder together
 BATCH = 64
-"""Pictures or windows of sound that go through the encoder together."""
 
+# The most features a stage is pooled to
 MOST_FEATURES = FeatureChoices.max_features
-"""The most features a stage is pooled to."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def stage_features(
         with whole_folder(folder) as partial:
             scales = _compute(encoder.to(device).eval(), media, spec, torch.device(device), partial, on_progress)
             write_json(partial / "features.json", {"format": FORMAT, **asdict(spec), "scales": scales})
+        # The next encoder needs the device's memory
         encoder.to("cpu")
         about = read_json(folder / "features.json")
         assert about is not None

@@ -20,8 +20,8 @@ from avssl.media.selection import digest_of
 Indices = NDArray[np.int64]
 Targets = NDArray[np.int8]
 
+# Share of the training data on which hyper-parameters and stages are chosen, and of data without a test part
 HELD_OUT_SHARE = 0.2
-"""Share of the training data on which hyper-parameters and stages are chosen, and of data without a test part."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +213,7 @@ def _check(division: Division, targets: Targets, classes: Sequence[str]) -> None
     if not len(division.train):
         raise UserError("nothing is left to train on: --test holds all of --data")
     known = (targets[division.train] == 1).any(0)
+    # A class that is neither learned nor tested does no harm
     lost = [name for name, there in zip(classes, known, strict=True) if not there]
     if lost and (targets[division.test][:, ~known] == 1).any():
         raise UserError(f"class {lost[0]!r} is only in the test part ({division.name}); it cannot be learned")

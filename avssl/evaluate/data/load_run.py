@@ -20,8 +20,8 @@ from avssl.trainer.run_folder import NO_MATTER
 
 T = TypeVar("T")
 
+# Options that a person may change in a run's config.yaml: where things lie, and where it is computed
 PLACES = (*NO_MATTER, "data", "test", "validation", "index", "init", "device")
-"""Options that a person may change in a run's config.yaml: where things lie, and where it is computed."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def open_run(path: str | Path, task_name: str | None = None) -> TrainedTask:
     """
     folder = Path(path)
     whole = read_config(folder)
+    # A run of several tasks has one config; the part of each is as if it had been trained alone
     config = config_of_task(whole, folder, task_name)
     name = str(config["task"])
     options = from_plain(TrainOptions, config)
@@ -111,6 +112,7 @@ def _refuse_changed(folder: Path, config: Mapping[str, Any], checkpoint: Mapping
             )
     states = checkpoint.get("tasks")
     for name, state in states.items() if isinstance(states, dict) else ():
+        # Through JSON, as the file went: tuples become lists
         if _state(folder, str(name)) != json.loads(json.dumps(state)):
             path = folder / "tasks" / f"{name}.json"
             raise UserError(f"{path} has changed since the training; copy it again from the run")

@@ -11,8 +11,8 @@ from avssl.evaluate.data.joins import joined
 from avssl.evaluate.data.reading import read_lines, read_xml
 from avssl.media.facts import Media
 
+# The split ("train", "test") of a video by its name as listed; what is not listed is used by neither
 Marks = dict[str, str]
-"""The split ("train", "test") of a video by its name as listed; what is not listed is used by neither."""
 
 
 def action_lists(folder: str | Path, number: int) -> Marks:
@@ -31,6 +31,7 @@ def action_lists(folder: str | Path, number: int) -> Marks:
     for split in ("train", "test"):
         file = place / f"{split}list{number:02d}.txt"
         if file.is_file():
+            # trainlist has the number of the class behind each name, testlist has not
             marks |= {line.split()[0]: split for line in read_lines(file)}
     if marks:
         return marks

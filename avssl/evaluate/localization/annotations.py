@@ -27,11 +27,11 @@ from avssl.evaluate.data.reading import read_json_of, read_text, read_xml
 from avssl.evaluate.localization.metrics import Box, Floats, consensus, rasterise, union
 from avssl.evaluate.localization.protocols import SIDE
 
+# Endings that are no part of a name
 SUFFIXES = {
     *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".jpg", ".jpeg", ".png", ".webp", ".bmp"),
     *(".wav", ".ogg", ".flac", ".mp3", ".m4a", ".npy"),
 }
-"""Endings that are no part of a name."""
 
 
 @dataclass(frozen=True)

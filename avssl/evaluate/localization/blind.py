@@ -21,6 +21,7 @@ from avssl.evaluate.localization.protocols import SIDE, Protocol
 from avssl.evaluate.localization.scoring import Scores, rows_of, score_maps, score_predictions
 from avssl.samplers.keys import generator
 
+# The coarsest grid of the published maps (EZ-VSL's object map)
 NOISE_CELLS = 7
 
 

@@ -26,8 +26,8 @@ from avssl.evaluate.localization.scoring import mean_row, score_maps
 from avssl.evaluate.localization.synthetic import MapMaker
 
 KINDS: tuple[tuple[Sound, str], ...] = (("silence", "silence"), ("noise", "noise"), ("swap", "off-screen"))
+# Draws of noise and of off-screen sounds for each picture: vssl_eval pools ten runs with fixed seeds
 DRAWN = 10
-"""How many times a sound that is drawn is drawn for each picture."""
 
 
 def negative_rows(

@@ -23,10 +23,12 @@ Rule = Literal[
     "half", "half-strict", "adaptive", "absolute", "best-absolute", "topk-half", "topk-truth", "peak", "inside"
 ]
 
+# Pixels of the grid on which all published evaluators compare
 SIDE = 224
-"""Pixels of the grid on which all published evaluators compare."""
 
+# The 19 thresholds that ACL's evaluator tries
 ACL_BARS: tuple[float, ...] = tuple(j / 20 for j in range(1, 20))
+# SLAVC's similarities are cosines divided by τ: its fixed normalisation brings −1/τ … 1/τ to 0 … 1
 SLAVC_TAU = 0.03
 
 
@@ -79,6 +81,7 @@ def _published(name: str, summary: str, rule: Rule, upsampling: Upsampling, **mo
     return Protocol(name, summary, rows, rule=rule, upsampling=upsampling, **more)  # type: ignore[arg-type]
 
 
+# Presets by name. Groups: :data:`DEFAULT` and all others.
 PROTOCOLS: dict[str, Protocol] = {
     p.name: p
     for p in (
@@ -201,10 +204,9 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
     )
 }
-"""Presets by name. Groups: :data:`DEFAULT` and all others."""
 
+# What is computed where no protocol is asked for
 DEFAULT: tuple[str, ...] = ("pointing", "topk-truth", "topk-half", "inside")
-"""What is computed where no protocol is asked for."""
 
 
 def protocol(name: str) -> Protocol:

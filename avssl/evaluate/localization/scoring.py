@@ -16,12 +16,12 @@ from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.metrics import Floats, Map, Mask
 from avssl.evaluate.localization.protocols import ACL_BARS, SIDE, Protocol, normalise, predict, upsample
 
+# The raw map of an item as a protocol needs its picture and sound; None where there is none
 Maps = Callable[[Item, Protocol], "Map | None"]
-"""The raw map of an item as a protocol needs its picture and sound; None where there is none."""
 
 
+# Levels that need no measuring; of the other figures of places the blind rows are the level
 CHANCE = {"inside": 0.5}
-"""Levels that need no measuring; of the other figures of places the blind rows are the level."""
 
 
 def localization_context(seed: int = 0, command: str = "", draws: int = DRAWS) -> Context:

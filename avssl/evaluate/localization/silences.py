@@ -16,9 +16,9 @@ Wave = NDArray[np.float32]
 Silence = Literal["floor", "hum", "room", "zeros"]
 SILENCES: tuple[Silence, ...] = ("floor", "hum", "room")
 
+# Ranges of the level (RMS, dB of full scale)
 FLOOR_DB = (-66.0, -50.0)
 HUM_DB = ROOM_DB = (-55.0, -35.0)
-"""Ranges of the level (RMS, dB of full scale)."""
 
 
 def silence(what: Silence, rng: np.random.Generator, samples: int, rate: int) -> Wave:

@@ -10,8 +10,8 @@ import numpy as np
 from avssl.system.files import read_json, write_json
 
 FILE = "localization.json"
+# Share of sounding validation segments that the threshold may call silent
 MISSED = 0.04
-"""Share of sounding validation moments that the threshold may call silent."""
 
 
 def fit_threshold(sounding: Sequence[float], silent: Sequence[float]) -> float:

@@ -25,8 +25,8 @@ from avssl.tasks.cards import INK, NO, PALE, PAPER, YES, enlarged, fitted, font,
 
 COLOURS = {"trained": TONES["train"], "supervised": TONES["other-0"]}
 OTHERS = (TONES["random"], TONES["other-1"], TONES["other-2"], TONES["run-6"])
+# The longer side of a neighbour, in pixels; the query is twice as large
 CELL = 72
-"""The longer side of a neighbour, in pixels; the query is twice as large."""
 
 _GAP, _MARGIN, _TITLE, _LABEL, _CAPTION = 5, 16, 58, 160, 15
 

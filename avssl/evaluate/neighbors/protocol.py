@@ -26,8 +26,8 @@ from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, influence_interval
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
+# Queries whose similarity to everything is held at once
 CHUNK = 512
-"""Queries whose likeness to everything is held at once."""
 
 
 @dataclass(frozen=True)

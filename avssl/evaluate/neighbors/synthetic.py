@@ -33,8 +33,8 @@ from avssl.world.truth import boxes, frame_number, sounding_kinds
 
 Truth = Mapping[str, Any]
 
+# Frames before and after over which velocity is taken: 0.16 s at 25 frames a second
 REACH = 2
-"""Frames before and after over which velocity is taken: 0.16 s at 25 frames a second."""
 
 LOUDNESS_RATE = 16000
 
@@ -140,6 +140,7 @@ def _sound(query_items: QueryItems, i: int, seconds: float) -> dict[str, Any] | 
     return {
         "kind": one["kind"],
         "pitch": math.log2(one["pitch_hz"]),
+        # Digital silence is −120 dB instead of −∞
         "loudness": 10 * math.log10(float(np.mean(wave**2)) + 1e-12),
         "hits": float(sum(bool(hit["heard"]) and start <= hit["time_seconds"] < end for hit in truth["events"])),
         "motion": truth["motion"],

@@ -32,8 +32,8 @@ from avssl.samplers.whole_pictures import any_moves
 from avssl.tasks.colorization.task import Colorization
 
 PROTOCOL = "colorization"
+# Lab units, and bins in the file that goes with Zhang, Isola & Efros 2016
 PUBLISHED_GRID, PUBLISHED_BINS = 10.0, 313
-"""Lab units, and bins in the file that goes with Zhang, Isola & Efros 2016."""
 
 Floats = NDArray[np.float64]
 
@@ -127,8 +127,8 @@ def how_many(media: Media, asked: int) -> int:
     return asked if any_moves(media) else min(asked, len(media))
 
 
+# ``Context.sums_row`` of these pictures: name, metric, columns, statistic and note
 Row = Callable[..., ResultRow]
-"""``Context.sums_row`` of these pictures: name, metric, columns, statistic and note."""
 
 
 def _decoded_rows(trained: _Tally, floor: _Tally, row: Row) -> list[ResultRow]:

@@ -23,18 +23,16 @@ from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
 from avssl.trainer.seeds import own_random_state, seed_torch
 
+# Task → the module that evaluates it; a task that is not here and has classes is evaluated by plain accuracy.
+# ``evaluate(task, networks, held_out)`` gives the rows of each network by name, and of what needs no network (a
+# ceiling, the constant answer). ``evaluate_control``, where there is one, takes the same and evaluates a control;
+# without it a control's accuracy is taken, and where there are no classes the rows of its own name.
 PROTOCOLS = {
     "av-correspondence": "avssl.evaluate.pretext.correspondence",
     "shuffle-learn": "avssl.evaluate.pretext.shuffle_learn",
     "colorization": "avssl.evaluate.pretext.colorization",
     "inpainting": "avssl.evaluate.pretext.inpainting",
 }
-"""Task → the module that evaluates it; a task that is not here and has classes is evaluated by plain accuracy.
-
-``evaluate(task, networks, held_out)`` gives the rows of each network by name, and of
-what needs no network (a ceiling, the constant answer). ``evaluate_control``, where there is one, takes the same and
-evaluates a control; without it a control's accuracy is taken, and where there are no classes the rows of its own name.
-"""
 
 NOTES = {
     "trained": "the network that was trained",
@@ -241,5 +239,5 @@ def _could_show(control: ResultRow, trained: ResultRow) -> bool:
     return control.high - chance < max((trained.value - (trained.chance or 0.0)) / 2, _SLIGHT)
 
 
+# A leak of so many points is none that matters: a network that learned little must not ask more of its controls
 _SLIGHT = 0.05
-"""A leak of so many points is none that matters: a network that learned little must not ask more of its controls."""

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from avssl.networks.shuffle_learn import blurred
 from avssl.tasks.base import Batch
 
+# From a task and a batch of its puzzles to (N, features), N as there are answers
 Cue = Callable[[Any, Batch], Tensor]
-"""From a task and a batch of its puzzles to (N, features), N as there are answers."""
 
 
 def borders(task: Any, batch: Batch) -> Tensor:

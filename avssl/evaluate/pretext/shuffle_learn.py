@@ -20,8 +20,9 @@ from avssl.tasks.base import Answers
 from avssl.tasks.shuffle_learn.task import ShuffleLearn
 
 PROTOCOL = "shuffle-learn"
+# Seconds between neighbouring frames, of the curve: 2 to 10 frames at 25 a second
 SPACINGS = (0.08, 0.12, 0.16, 0.2, 0.3, 0.4)
-"""Seconds between neighbouring frames, of the curve."""
+# Each draw sorts all triplets again
 _DRAWS = 1000
 
 

@@ -20,6 +20,7 @@ class LinearChoices:
 class KNNChoices:
     """Of nearest neighbours; the numbers are those of DINO's ``eval_knn.py``."""
 
+    # Chosen on held-out training data: "20 is usually best", as that file has it, need not be so for other features
     k: tuple[int, ...] = option((10, 20, 100, 200), "how many neighbours, to choose from", low=1, formerly="neighbours")
 
 
@@ -27,6 +28,7 @@ class KNNChoices:
 class SVMChoices:
     """Of linear SVMs."""
 
+    # Four of ours: the 26 that are published (svm.PUBLISHED_COSTS) take six times as long
     costs: tuple[float, ...] = option((0.01, 0.1, 1.0, 10.0), "costs to choose from", above=0)
 
 
@@ -36,6 +38,7 @@ class LowShotChoices:
 
     shots: tuple[int, ...] = option((1, 2, 4, 8, 16, 32, 64, 96), "positives a class", low=1, metavar="K,K,…")
     samples: int = option(5, "independent samples of the labels", low=1)
+    # One for all: the published script takes the one with the best mean on the test set
     cost: float = option(0.5, "of the SVMs", above=0)
 
 

@@ -36,8 +36,8 @@ from avssl.samplers.keys import generator
 from avssl.system.console import Log, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
+# Items whose views go through the network together when it is evaluated
 BATCH = 16
-"""Items whose views go through the network together when it is evaluated."""
 
 
 class Classifier(nn.Module):
@@ -112,6 +112,7 @@ def fit(
     size = min(choices.batch_size, max(2, len(items)))  # batch normalisation needs two
 
     def loss(step: int) -> Tensor:
+        # By seed and step alone, so that every encoder sees the same views
         rng = generator(seed, "fine-tune", step)
         chosen = items[batch_of_step(len(items), size, step, seed)]
         batch = torch.from_numpy(np.stack([views.training(int(i), rng) for i in chosen])).to(device)

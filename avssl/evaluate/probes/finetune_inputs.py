@@ -13,8 +13,8 @@ from avssl.media.facts import Facts, Media
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.samplers.pictures import cut, random_crop
 
+# The most that decoded sounds may take in memory; beyond that each is read from its file when it is shown
 KEPT_BYTES = 2**30
-"""The most that decoded sounds may take in memory; beyond that each is read from its file when it is shown."""
 
 
 class ItemViews(Protocol):

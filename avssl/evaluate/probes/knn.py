@@ -20,8 +20,8 @@ from avssl.evaluate.probes.choices import KNNChoices
 from avssl.evaluate.probes.probing import Array, Prediction, TrainingSet
 
 TEMPERATURE = 0.07  # Wu et al. 2018
+# Queries whose similarities to everything are held at once
 CHUNK = 1024
-"""Queries whose similarities to everything are held at once."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def votes(
             likeness.masked_fill_(own, -torch.inf)
         near, places = likeness.topk(most, dim=1)
         # Relative to the nearest: the shares are the same and nothing overflows.
+        # Without an item of another source all are −inf, and their differences NaN: no votes
         weights = ((near - near[:, :1]) / temperature).exp().nan_to_num(0.0)
         for k in neighbours:
             some = weights[:, :k]

@@ -134,6 +134,7 @@ def fit_logistic(
             mean = nn.functional.cross_entropy(logits, labels)
         else:
             each = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+            # Over rows: each class is its own problem, to which an item that must not count adds 0
             mean = (each * known).sum() / len(rows)
         return mean + penalty / 2 * weight.square().sum()
 

@@ -37,11 +37,11 @@ from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
 from avssl.samplers.keys import generator
 from avssl.system.console import Log, no_log
 
+# Features of items: (items, moments, features)
 Array = NDArray[np.float32]
-"""Features of items: (items, moments, features)."""
 
+# How often labels are permuted for the control
 SHUFFLES = 4
-"""How often labels are permuted for the control."""
 
 
 @dataclass(frozen=True)

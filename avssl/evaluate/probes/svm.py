@@ -21,8 +21,8 @@ from avssl.evaluate.probes.choices import SVMChoices
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Array, Prediction, TrainingSet
 
+# 10^−7 … 10^2 and 0.5^4 … 0.5^19
 PUBLISHED_COSTS = tuple(sorted({10.0**power for power in range(-7, 3)} | {0.5**power for power in range(4, 20)}))
-"""10^−7 … 10^2 and 0.5^4 … 0.5^19."""
 
 FOLDS = 3
 Vectors = NDArray[np.float32]
@@ -95,6 +95,7 @@ def decide(known: Vectors, positive: NDArray[np.bool_], queries: Vectors, cost: 
         max_iter=2000,
         tol=1e-4,
         class_weight={True: 2, False: 1},
+        # liblinear visits the items in random order
         random_state=0,
     )
     with warnings.catch_warnings():

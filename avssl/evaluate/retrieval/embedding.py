@@ -17,11 +17,11 @@ from avssl.media.facts import Facts, Media
 from avssl.networks.model import Model
 from avssl.system.console import Progress
 
+# Moments of one item that go through the network together, at most
 BATCH = 32
-"""Moments of one item that go through the network together, at most."""
 
+# Of frames that are decoded together, at most: a frame of 4K video alone has as many
 PIXELS = 2**23
-"""Of frames that are decoded together, at most: a frame of 4K video alone has as many."""
 
 Rows = NDArray[np.float32]
 

@@ -19,8 +19,8 @@ from avssl.system.files import whole_file
 if TYPE_CHECKING:
     from avssl.evaluate.retrieval.embedding import Block, Rows
 
+# Rows of a row group of Parquet: about 4 MB
 ROW_GROUP = 4096
-"""Rows of a row group of Parquet: about 4 MB."""
 
 _PIECE = 2**20
 

@@ -7,8 +7,8 @@ from math import comb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# Places of the ranking that nDCG looks at (AVE-Net)
 DEPTH = 30
-"""Places of the ranking that nDCG looks at (AVE-Net)."""
 
 
 def expected_rank(scores: ArrayLike, partner: ArrayLike) -> NDArray[np.float64]:
@@ -29,6 +29,7 @@ def expected_rank(scores: ArrayLike, partner: ArrayLike) -> NDArray[np.float64]:
 def recall_chance(partners: ArrayLike, gallery: int, k: int) -> float:
     """The mean over queries of the chance that one of their partners is among k drawn items of the gallery."""
     counts = np.asarray(partners, np.int64)
+    # Hypergeometric: 1 − the chance that none of m partners is among k drawn without replacement
     return float(np.mean([1 - comb(gallery - int(m), k) / comb(gallery, k) for m in counts]))
 
 

@@ -186,6 +186,7 @@ def _both(
                 chance=recall_chance(counts, gallery, k), method="wilson", **about,
             )
         )  # fmt: skip
+    # In a random order of N the best of m partners is expected at rank (N + 1) / (m + 1)
     chance = float(np.median((gallery + 1) / (counts + 1)))
     places = (1.0, float(gallery))
     rows.append(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from avssl.evaluate.core.rows import Context, Draws, ResultRow, over_seeds
 from avssl.evaluate.core.statistics import Bounds
 
+# Of each metric its value, and the same of each draw of a bootstrap, (draws,)
 Figures = Mapping[str, tuple[float, Draws]]
-"""Of each metric its value, and the same of each draw of a bootstrap, (draws,)."""
 
 
 def transfer_rows(

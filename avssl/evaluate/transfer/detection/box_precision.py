@@ -20,14 +20,14 @@ from avssl.installation import install_hint
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+# eleven-point: mean of the highest precision at recalls of 0, 0.1, …, 1 at least (VOC up to 2009); envelope: area under
+# that curve (VOC from 2010 on)
 Points = Literal["eleven-point", "envelope"]
-"""eleven-point: mean of the highest precision at recalls of 0, 0.1, …, 1 at least (VOC up to 2009); envelope: area
-under that curve (VOC from 2010 on)."""
 
+# COCO's IoUs, recalls, and detections a picture of a class (pycocotools, ``Params.setDetParams``)
 COCO_BARS = np.linspace(0.5, 0.95, 10)
 COCO_RECALLS = np.linspace(0.0, 1.0, 101)
 COCO_DETECTIONS = 100
-"""COCO's IoUs, recalls, and detections a picture of a class (pycocotools, ``Params.setDetParams``)."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from avssl.evaluate.data.split_files import is_voc, voc_annotation, voc_list
 from avssl.evaluate.transfer.detection.box_precision import Truth
 from avssl.media.decoding.images import still_size
 
+# Names of training and test parts in VOC and COCO; the first that is there is used
 TRAIN, TEST = ("trainval", "train"), ("test", "val")
-"""Names of training and test parts in VOC and COCO; the first that is there is used."""
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,17 @@ from avssl.evaluate.transfer.detection.box_sets import BoxPicture, BoxSet
 from avssl.media.decoding.images import read_image
 from avssl.tasks.cards import enlarged, font, picture_of
 
+# Pictures on the sheet, and pixels of their longer side
 SHOWN, SIDE = 6, 300
-"""Pictures on the sheet, and pixels of their longer side."""
 
+# Detections with this score at least are drawn
 SURE = 0.5
-"""Detections with this score at least are drawn."""
 
+# The most boxes in a picture whose names are written: more names would hide the objects
 NAMED = 10
-"""The most boxes in a picture whose names are written: more names would hide the objects."""
 
+# One class after the other, then again
 COLOURS = ("#e6194b", "#1f77e0", "#2ca02c", "#ff9d0a", "#b04fd6", "#12b5c9", "#f032e6", "#8a6d1f")
-"""One class after the other, then again."""
 
 GREY = "#b8b8b8"
 

@@ -28,8 +28,8 @@ from avssl.samplers.keys import generator
 from avssl.system.console import Log, Progress, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
+# Pictures that the scale of the stage is measured on
 MEASURED = 64
-"""Pictures that the scale of the stage is measured on."""
 
 
 @dataclass(frozen=True)

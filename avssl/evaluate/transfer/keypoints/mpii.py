@@ -27,15 +27,16 @@ MPII = Skeleton(
         *((10, 11), (11, 12), (7, 12), (7, 13), (13, 14), (14, 15)),
     ),
     torso=(13, 2),
+    # Joints 6 and 7 are left out by MPII's own figures (lib/dataset/mpii.py)
     left_out=("pelvis", "thorax"),
 )
 
+# ``scale`` is the height of the person in units of so many pixels
 SCALE_PIXELS = 200
-"""``scale`` is the height of the person in units of so many pixels."""
 
+# The square is a quarter larger than the person, and its centre 15 scales lower, so that no foot is cut off
+# (microsoft/human-pose-estimation.pytorch, lib/dataset/mpii.py).
 REACH, DOWN = 1.25, 15
-"""The square is a quarter larger than the person, and its centre 15 scales lower, so that no foot is cut off
-(microsoft/human-pose-estimation.pytorch, lib/dataset/mpii.py)."""
 
 
 def mpii_records(records: Sequence[Mapping[str, Any]], folder: Callable[[Sequence[str]], Path], file: Path) -> People:

@@ -33,11 +33,11 @@ FLIC = Skeleton(
     ((0, 1), (1, 2), (3, 4), (4, 5), (0, 3), (0, 6), (3, 7), (6, 7), (8, 10), (9, 10)),
     torso=(0, 7),  # MODEC, eval_dataset.m: scale_by_parts = lsho, rhip
 )
+# Of the 29 columns of ``coords`` those that FLIC labels, in the order of ``FLIC.joints`` (MODEC, lookupPart.m)
 FLIC_PLACES = (0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16)
-"""Of the 29 columns of ``coords`` those that FLIC labels, in the order of ``FLIC.joints`` (MODEC, lookupPart.m)."""
 
+# Side of the square, in longer sides of the torso box: holds 99 % of the joints of the test part
 FLIC_REACH = 2.5
-"""Side of the square, in longer sides of the torso box: holds 99 % of the joints of the test part."""
 
 LSP = Skeleton(
     "LSP",
@@ -51,11 +51,11 @@ LSP = Skeleton(
     ),
     torso=(9, 2),
 )
+# Of LSP's 2,000 pictures the first thousand are trained on
 LSP_TRAIN = 1000
-"""Of LSP's 2,000 pictures the first thousand are trained on."""
 
+# Side of the square, in longer sides of the person's box (COCO) or of the box about the joints (LSP)
 BOX_SHARE = 1.25
-"""Side of the square, in longer sides of the person's box (COCO) or of the box about the joints (LSP)."""
 
 
 def open_people(place: str | Path, pictures: str | Path | None = None) -> People:
@@ -140,6 +140,7 @@ def _mat(file: Path, pictures: Path | None) -> People:
 
 
 def _flic_mat(examples: Sequence[Mapping[str, Any]], file: Path, pictures: Path | None) -> People:
+    # Matlab counts pixels from 1, here and in the other .mat files
     joints = np.stack([np.asarray(one["coords"], float).T[list(FLIC_PLACES)] for one in examples]) - 1
     boxes = np.stack([np.asarray(one["torsobox"], float).ravel() for one in examples]) - 1
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -203,14 +204,17 @@ def _coco(value: Mapping[str, Any], file: Path, pictures: Path | None) -> People
     names = tuple(name.replace("_", " ") for name in person["keypoints"])
     torso = ("left shoulder", "right hip")
     pair = (names.index(torso[0]), names.index(torso[1])) if set(torso) <= set(names) else (0, 0)
+    # COCO counts the joints of its limbs from 1
     skeleton = Skeleton("COCO", names, tuple((a - 1, b - 1) for a, b in person.get("skeleton", [])), pair)
     files = {one["id"]: one["file_name"] for one in value["images"]}
+    # Every third value is a joint's visibility: 0 where it is not labelled; crowds have no joints
     known = [one for one in value["annotations"] if not one.get("iscrowd") and any(one.get("keypoints", [])[2::3])]
     table = np.array([one["keypoints"] for one in known], float).reshape(len(known), len(names), 3)
     joints = np.where(table[..., 2:] > 0, table[..., :2], np.nan)
     boxes = np.array([one["bbox"] for one in known], float).reshape(len(known), 4)
     side = BOX_SHARE * boxes[:, 2:].max(1, initial=1.0)
     placed = square(boxes[:, :2] + boxes[:, 2:] / 2 - 0.5, side)  # a box counts from the edge of the picture
+    # Where joints are others than COCO's 17 no torso is known, and the pair (0, 0) would give a length of 0
     torsos = None if pair != (0, 0) else np.full(len(known), np.nan)
     shown = [files[one["image_id"]] for one in known]
     return people_of(skeleton, _folder(file, pictures, shown), shown, joints, placed, torso=torsos)

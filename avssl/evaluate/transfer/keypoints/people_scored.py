@@ -10,8 +10,8 @@ from avssl.errors import UserError
 from avssl.evaluate.transfer.keypoints.pck import errors_in_units, head_unit
 from avssl.evaluate.transfer.keypoints.people import Floats, Indices, People
 
+# Name of the rows of the mean pose, which does not look
 BLIND = "mean-pose"
-"""Name of the rows of the mean pose, which does not look."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from avssl.evaluate.transfer.keypoints.people import Indices, People
 from avssl.media.decoding.images import read_image
 from avssl.networks.config import MEAN
 
+# The most that cut-out people may take in memory; beyond that each is read again when it is shown
 KEPT_BYTES = 2**30
-"""The most that cut-out people may take in memory; beyond that each is read again when it is shown."""
 
 BEYOND = tuple(round(255 * value) for value in MEAN)
 

@@ -34,8 +34,8 @@ from avssl.system.console import Log, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 BATCH = 32
+# Share of the training people on which the learning rate is chosen
 CHOSEN_ON = 0.2
-"""Share of the training people on which the learning rate is chosen."""
 
 
 @dataclass(frozen=True)
@@ -164,5 +164,6 @@ def _network(start: ImageEncoder, inputs: PoseInputs, choices: KeypointChoices) 
     if strange:
         raise UserError(f"the encoder has no stage called {strange[0]!r}; it has: {', '.join(channels)}")
     chosen = {name: count for name, count in channels.items() if choices.stages is None or name in choices.stages}
+    # A heatmap of a quarter of the picture's side, as Xiao, Wu & Wei 2018 have it
     cells = max(16, inputs.side // 4)
     return PoseNetwork(encoder, chosen, len(inputs.people.skeleton.joints), cells, choices.width, not choices.finetune)

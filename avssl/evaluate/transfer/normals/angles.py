@@ -13,14 +13,14 @@ from avssl.evaluate.core.statistics import resample
 
 Floats = NDArray[np.float64]
 
+# Degrees below which a pixel counts as right (Fouhey, Gupta & Hebert 2013); strictly below, as ``astmt`` counts
 WITHIN = (11.25, 22.5, 30.0)
-"""Degrees below which a pixel counts as right (Fouhey, Gupta & Hebert 2013); strictly below, as ``astmt`` counts."""
 
+# Degrees, lower is better; then shares of pixels, higher is better
 METRICS = ("angle-mean", "angle-median", "angle-rmse", *(f"within-{bar:g}" for bar in WITHIN))
-"""Degrees, lower is better; then shares of pixels, higher is better."""
 
+# Of the histogram from which the median is read: 0.02 degrees each, and the median is interpolated within one
 BINS = 9000
-"""Of the histogram from which the median is read: 0.02 degrees each, and the median is interpolated within one."""
 
 _HEAD = 3 + len(WITHIN)
 
@@ -42,6 +42,7 @@ def angles(predicted: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = Non
     a, b = a[:, kept], b[:, kept] / lengths[kept]
     size = np.linalg.norm(a, axis=0)
     a = np.divide(a, size, out=np.zeros_like(a), where=size > 0)
+    # Rounding may bring a cosine above 1
     return np.asarray(np.degrees(np.arccos(np.clip((a * b).sum(0), -1, 1))))
 
 

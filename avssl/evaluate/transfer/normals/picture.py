@@ -16,8 +16,8 @@ from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
 from avssl.networks.normals import NormalsNetwork
 from avssl.tasks.cards import picture_of
 
+# Pictures on the sheet, and pixels of their longer side
 SHOWN, SIDE = 6, 260
-"""Pictures on the sheet, and pixels of their longer side."""
 
 NO_TRUTH = 235  # pale grey, which no unit vector has
 

@@ -38,8 +38,8 @@ from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 Floats = NDArray[np.float64]
 
+# Training normals that the centres are made from, and pictures that the scale of the stages is measured on
 SAMPLED, MEASURED = 20_000, 64
-"""Training normals that the centres are made from, and pictures that the scale of the stages is measured on."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +217,7 @@ def _shown(one: NormalPicture, size: tuple[int, int], mirrored: bool) -> tuple[T
     picture, normals, valid = _resized(one.picture, size), one.normals[:, at[0], at[1]], one.valid[at[0], at[1]]
     if mirrored:
         picture, valid = picture[:, :, ::-1], valid[:, ::-1]
+        # In a mirrored picture the x axis points the other way
         normals = normals[:, :, ::-1] * np.array([-1, 1, 1], np.float32)[:, None, None]
     parts = [torch.from_numpy(np.ascontiguousarray(part)) for part in (picture, normals, valid)]
     return parts[0], parts[1], parts[2]

@@ -21,11 +21,11 @@ from avssl.evaluate.transfer.rows import transfer_rows
 
 Floats = NDArray[np.float64]
 
+# What each baseline predicts, whatever the picture
 BLIND = {
     "blind/constant": "the mean normal of all training pixels, everywhere",
     "blind/mean-map": "the mean normal of each place over the training pictures",
 }
-"""What each baseline predicts, whatever the picture."""
 
 
 def normal_rows(tallies: NormalTallies, test: NormalSet, context: Context) -> list[ResultRow]:

@@ -29,10 +29,10 @@ from avssl.media.decoding.images import read_image
 
 Part = Literal["train", "test"]
 
+# What files, folders and variables are called; the first are ours
 PICTURES = ("image", "images", "img", "rgb", "colors")
 NORMALS = ("normal", "normals", "norm", "norms")
 VALID = ("valid", "mask", "masks", "norm_valid", "normal_valid", "depthValid")
-"""What files, folders and variables are called; the first are ours."""
 
 _PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".webp")
 _NORMAL_SUFFIXES = (".png", ".npy", ".npz", ".mat")
