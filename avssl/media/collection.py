@@ -24,8 +24,8 @@ from avssl.media.indexing.item_table import Table
 from avssl.media.segment import Segment, segment_of
 from avssl.media.table_media import TableMedia
 
+# A pass through a whole file may take as long as this; single reads are given up much sooner.
 PASS_SECONDS = 24 * 3600.0
-"""A pass through a whole file may take as long as this; single reads are given up much sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,7 @@ class _Known:
     offset: int
     size: int
     modified_ns: int
-    times: NDArray[np.float64]
-    """Of all frames of the file."""
+    times: NDArray[np.float64]  # of all frames of the file
 
 
 CHANGED = "has changed since it was indexed; run the command again"
@@ -49,8 +48,8 @@ class Collection(TableMedia[_Known]):
     """Items of an index, each read from its file when asked. Pickles as the index's name."""
 
     def __init__(self, table: Table, inspected: int = 0) -> None:
+        # Files that had to be opened to make the index; the others were known from before.
         self.inspected = inspected
-        """Files that had to be opened to make the index; the others were known from before."""
         super().__init__(table)
 
     def __repr__(self) -> str:

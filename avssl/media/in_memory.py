@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from avssl.media.facts import Facts, Items, Media
 from avssl.media.selection import View, column_of, digest_of, facts_of
 
-KEPT_BYTES = 512 * 2**20
-"""The most that pictures may take in a process; each worker keeps its own."""
+KEPT_BYTES = 512 * 2**20  # the most that pictures may take in a process; each worker keeps its own
 
 
 def in_memory(media: Media, limit_bytes: int = KEPT_BYTES) -> Media:

@@ -14,8 +14,7 @@ from avssl.system.process_pool import Lost, each
 R = TypeVar("R")
 
 _ITEMS_A_JOB = 16
-_WORTH_PROCESSES = 64
-"""Fewer items are measured here: starting processes would take longer."""
+_WORTH_PROCESSES = 64  # fewer items are measured here: starting processes would take longer
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,8 @@ from avssl.media.sources.sourced import underlying
 from avssl.system.console import ShowProgress
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
 
-SIDE = 32
-"""Pixels of the side of the grey pictures that are compared."""
-FORMAT = 1
-"""Raised whenever the same frames would give another curve."""
+SIDE = 32  # pixels of the side of the grey pictures that are compared
+FORMAT = 1  # raised whenever the same frames would give another curve
 
 _FRAMES_AT_ONCE = 64
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -81,8 +79,8 @@ class _Curves:
         return self._all[self._starts[i] : self._ends[i]]
 
 
+# Of this process: a puzzle asks for one curve, and there are millions of puzzles.
 _opened: dict[Path, _Curves] = {}
-"""Of this process: a puzzle asks for one curve, and there are millions of puzzles."""
 
 
 def _curves(base: Media) -> _Curves:

@@ -15,14 +15,11 @@ from avssl.media.facts import SHORT_SECONDS, Facts
 class Segment:
     """Where an item lies in its file. ``Segment()`` is the whole file."""
 
+    # The item's zero on the file's clock: the time at which the frame shown at the start is first shown.
     zero_seconds: float = 0.0
-    """The item's zero on the file's clock: the time at which the frame shown at the start is first shown."""
-    end_seconds: float | None = None
-    """Where the stretch ends on the file's clock; None: with the file."""
-    first: int = 0
-    """Number of its first frame in the file."""
-    stop: int | None = None
-    """One past the number of its last frame; None: to the last."""
+    end_seconds: float | None = None  # where the stretch ends on the file's clock; None: with the file
+    first: int = 0  # number of its first frame in the file
+    stop: int | None = None  # one past the number of its last frame; None: to the last
 
     @property
     def is_whole(self) -> bool:

@@ -16,8 +16,8 @@ from avssl.system.console import log
 
 T = TypeVar("T")
 
+# Bad files that are skipped in any collection; beyond them a tenth of its items. More are no accident.
 FEW = 10
-"""Bad files that are skipped in any collection; beyond them a tenth of its items. More are no accident."""
 
 
 class PassedOver(str):

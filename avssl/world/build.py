@@ -20,11 +20,10 @@ from avssl.world.truth import truth_bytes
 
 Name = tuple[str, int]
 
+# Clips that a worker makes before it reports; fewer in small worlds, so that all workers are busy to the end.
 _CHUNK = 16
-"""Clips that a worker makes before it reports; fewer in small worlds, so that all workers are busy to the end."""
 
-_STALE_SECONDS = 600.0
-"""A younger file may be another process's work."""
+_STALE_SECONDS = 600.0  # a younger file may be another process's work
 
 
 def generate(

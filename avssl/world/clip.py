@@ -17,17 +17,11 @@ from avssl.world.sound import Mix, Source, mix
 
 @dataclass(frozen=True)
 class Clip:
-    """The content of a clip's files.
+    """The content of a clip's files."""
 
-    Attributes:
-        frames: RGB, uint8 (n, size, size, 3).
-        samples: sound, float32 (n,), full scale ±1.
-        truth: see :mod:`avssl.world.truth`.
-    """
-
-    frames: NDArray[np.uint8]
-    samples: NDArray[np.float32]
-    truth: dict[str, Any]
+    frames: NDArray[np.uint8]  # RGB, uint8 (n, size, size, 3)
+    samples: NDArray[np.float32]  # sound, float32 (n,), full scale ±1
+    truth: dict[str, Any]  # see truth
 
 
 def make_clip(settings: Settings, split: str, index: int) -> Clip:

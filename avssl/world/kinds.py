@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
+# The only thing that ties picture and sound together; in the order of their indices.
 KINDS: tuple[str, ...] = ("bell", "drum", "guitar", "trumpet", "maracas", "xylophone", "frog", "bird")
-"""The only thing that ties picture and sound together; in the order of their indices."""

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from avssl.system.files import whole_path
 
+# One thread, since every core makes a clip of its own; without deblocking, files are read a third faster. Without
+# macroblock-tree rate control the same frames give the same bytes; with it x264 varies from call to call (AVX-512).
 _VIDEO_OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "1", "x264-params": "no-deblock=1:no-mbtree=1"}
-"""One thread, since every core makes a clip of its own; without deblocking, files are read a third faster. Without
-macroblock-tree rate control the same frames give the same bytes; with it x264 varies from call to call (AVX-512)."""
+# A quarter of the default coder's time, and no less faithful at this rate.
 _AUDIO_OPTIONS = {"aac_coder": "fast"}
-"""A quarter of the default coder's time, and no less faithful at this rate."""
 _AUDIO_BITS_A_SECOND = 64000
 _AAC_FRAME = 1024
 

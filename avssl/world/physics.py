@@ -14,11 +14,9 @@ from avssl.world.plan import ClipPlan, ObjectPlan
 from avssl.world.rng import between
 from avssl.world.sprites import hull
 
-SIDE = 100.0
-"""Physics units for one side of the picture: the library's tolerances are meant for such numbers."""
+SIDE = 100.0  # physics units for one side of the picture: the library's tolerances are meant for such numbers
 
-STEPS_A_SECOND = 250
-"""Steps are at least this fine: an event is known to 4 ms."""
+STEPS_A_SECOND = 250  # steps are at least this fine: an event is known to 4 ms
 
 _QUIETEST = 0.05
 _REST_SECONDS = 0.05
@@ -27,41 +25,27 @@ _OBJECT, _PEBBLE, _FIXED = 1, 2, 3
 
 @dataclass(frozen=True)
 class Hit:
-    """One event.
+    """One event."""
 
-    Attributes:
-        seconds: on the clip's clock; negative before the first frame.
-        object: number of the object that was hit.
-        strength: approach speed at the impact (or speed gained by a pluck) over the speed of a fall from half
-            a picture's height.
-        direction: towards the other thing, a unit vector.
-        cause: "impact" or "pluck".
-    """
-
-    seconds: float
-    object: int
+    seconds: float  # on the clip's clock; negative before the first frame
+    object: int  # number of the object that was hit
+    # approach speed at the impact (or speed gained by a pluck) over the speed of a fall from half a picture's height.
     strength: float
-    direction: tuple[float, float]
-    cause: str
+    direction: tuple[float, float]  # towards the other thing, a unit vector
+    cause: str  # "impact" or "pluck"
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Where everything was, in picture sides.
+    """Where everything was, in picture sides."""
 
-    Attributes:
-        poses: x, y of the silhouette's middle and angle in radians, for each frame and object. (frames, objects, 3)
-        pebbles: x, y, radius of the pebbles of each frame.
-        cords: for each object the point its cord hangs from, or None.
-        posts: x, y, radius of fixed posts, and the height from which they hang.
-        hits: in order of time, from before the first frame on.
-    """
-
+    # x, y of the silhouette's middle and angle in radians, for each frame and object. (frames, objects, 3)
     poses: NDArray[np.float64]
-    pebbles: list[list[tuple[float, float, float]]]
-    cords: list[tuple[float, float] | None]
+    pebbles: list[list[tuple[float, float, float]]]  # x, y, radius of the pebbles of each frame
+    cords: list[tuple[float, float] | None]  # for each object the point its cord hangs from, or None
+    # x, y, radius of fixed posts, and the height from which they hang.
     posts: list[tuple[float, float, float]]
-    hits: list[Hit]
+    hits: list[Hit]  # in order of time, from before the first frame on
 
 
 def simulate(
@@ -87,11 +71,11 @@ class _Stage:
         self.substeps = math.ceil(STEPS_A_SECOND / fps)
         self.dt = 1.0 / (fps * self.substeps)
         # Energy that is only lost must last the clip.
+        # Frames before the first that is shown, so that clips begin in the midst of things.
         self.lead = int(rng.integers(0, math.ceil(fps / 3 if plan.motion == "fall" else fps)))
-        """Frames before the first that is shown, so that clips begin in the midst of things."""
         self.now = -self.lead / fps
+        # Speed of a fall from half a side: sqrt(2 g / 2), in sides a second. Where things glide, about theirs.
         self.speed = math.sqrt(plan.gravity)
-        """Speed of a fall from half a side: sqrt(2 g / 2), in sides a second. Where things glide, about theirs."""
         self.space = pymunk.Space()
         self.space.gravity = (0.0, 0.0 if plan.motion == "glide" else plan.gravity * SIDE)
         self.space.collision_slop = 0.1

@@ -17,8 +17,7 @@ from avssl.world.sprites import Sprite, make_sprite
 
 Box = tuple[float, float, float, float]
 Pose = tuple[float, float, float]
-Matrix = tuple[float, float, float, float]
-"""Two by two, row by row."""
+Matrix = tuple[float, float, float, float]  # two by two, row by row
 
 _SQUASH_SECONDS = 0.07
 _SHADOW_LEVELS = 8
@@ -26,15 +25,11 @@ _SHADOW_LEVELS = 8
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture.
+    """One picture."""
 
-    Attributes:
-        image: RGB.
-        boxes: for each object left, top, right, bottom in shares of the side, tight round its silhouette as
-            far as it lies in the picture; None where it does not. What others cover counts as its own.
-    """
-
-    image: Image.Image
+    image: Image.Image  # RGB
+    # for each object left, top, right, bottom in shares of the side, tight round its silhouette as far as it lies in
+    # the picture; None where it does not. What others cover counts as its own.
     boxes: list[Box | None]
 
 

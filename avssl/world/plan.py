@@ -15,8 +15,8 @@ from avssl.world.settings import Settings
 
 Color = tuple[int, int, int]
 
+# Fundamentals of all kinds alike. High enough for a small drum, low enough for eight partials below 8 kHz.
 PITCH_HZ = (300.0, 900.0)
-"""Fundamentals of all kinds alike. High enough for a small drum, low enough for eight partials below 8 kHz."""
 
 _GOLDEN = 0.6180339887498949
 
@@ -30,13 +30,10 @@ class ObjectPlan:
     """One object. Lengths are shares of the picture's side."""
 
     kind: str
-    size: float
-    """Geometric mean of the width and height of the upright silhouette."""
-    stretch: float
-    """Width is multiplied, height divided by this."""
+    size: float  # geometric mean of the width and height of the upright silhouette
+    stretch: float  # width is multiplied, height divided by this
     mirrored: bool
-    colors: tuple[Color, Color, Color]
-    """Body, second colour, light parts."""
+    colors: tuple[Color, Color, Color]  # body, second colour, light parts
     pitch_hz: float
     sounding: bool
 
@@ -52,17 +49,13 @@ class ClipPlan:
     motion: str
     objects: tuple[ObjectPlan, ...]
     offscreen: tuple[ObjectPlan, ...]
-    floor: float
-    """Height of the floor, 0 the top edge of the picture, 1 the bottom."""
+    floor: float  # height of the floor, 0 the top edge of the picture, 1 the bottom
+    # Sides a second squared. A glide has no weight; its pace is about the root of this, in sides a second.
     gravity: float
-    """Sides a second squared. A glide has no weight; its pace is about the root of this, in sides a second."""
     elasticity: float
-    level_db: float
-    """Level of the loudest moment, dB of full scale."""
-    noise_db: float
-    """Level of the room's noise floor, dB of full scale."""
-    echo: float
-    """Share of the room in the sound, 0 to 0.4."""
+    level_db: float  # level of the loudest moment, dB of full scale
+    noise_db: float  # level of the room's noise floor, dB of full scale
+    echo: float  # share of the room in the sound, 0 to 0.4
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Randomness of this clip for one purpose, untouched by what other purposes draw."""

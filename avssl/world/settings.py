@@ -9,8 +9,7 @@ from typing import Any
 from avssl.errors import UserError, did_you_mean
 from avssl.options import option
 
-VERSION = 3
-"""Raised whenever the same seed would give another world."""
+VERSION = 3  # raised whenever the same seed would give another world
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
 

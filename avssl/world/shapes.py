@@ -14,11 +14,10 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Point = tuple[float, float]
 
+# Parts: the first three take the object's colours, ink is a dark shade of the first.
 BODY, SECOND, LIGHT, INK = 1, 2, 3, 4
-"""Parts: the first three take the object's colours, ink is a dark shade of the first."""
 
-REACH = 1.2
-"""The canvas shows coordinates from -REACH to REACH."""
+REACH = 1.2  # the canvas shows coordinates from -REACH to REACH
 
 _PIXELS = 640
 _OUTLINE = 0.06

@@ -14,11 +14,10 @@ from avssl.world.plan import ClipPlan, ObjectPlan
 from avssl.world.rng import between
 from avssl.world.voices import NOTE_SECONDS, Sound, note
 
-GRAIN_SECONDS = 0.01
-"""Grid on which loudness is followed."""
+GRAIN_SECONDS = 0.01  # grid on which loudness is followed
 
+# Voices that have one breath: a new note ends the one before.
 _BREATHS = frozenset({"trumpet", "frog", "bird"})
-"""Voices that have one breath: a new note ends the one before."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Mix:
-    """The finished sound.
+    """The finished sound."""
 
-    Attributes:
-        samples: float32 mono, full scale ±1.
-        heard: for each source the segments, in seconds, in which it stands out of the noise floor.
-    """
-
-    samples: Sound
+    samples: Sound  # float32 mono, full scale ±1
+    # for each source the segments, in seconds, in which it stands out of the noise floor.
     heard: list[list[tuple[float, float]]]
 
 

@@ -13,29 +13,20 @@ from avssl.world.plan import ObjectPlan
 from avssl.world.shapes import BODY, INK, LIGHT, REACH, SECOND, draw_parts, outline
 
 _PIXELS = 160
-_OVERSAMPLE = 2.5
-"""Sprite pixels for each picture pixel, each of which is the mean of four sprite pixels."""
+_OVERSAMPLE = 2.5  # sprite pixels for each picture pixel, each of which is the mean of four sprite pixels
 
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """A picture of one object, and the map from sprite coordinates to the picture.
+    """A picture of one object, and the map from sprite coordinates to the picture."""
 
-    Attributes:
-        image: RGBa, its colours multiplied by alpha, so that it can be warped without dark fringes.
-        pixels_per_unit: sprite pixels for each drawing unit.
-        scale: picture sides for each drawing unit, across and down.
-        middle: the middle of the silhouette's bounding box in sprite pixels.
-        corners: round the silhouette, in drawing units from its middle. (n, 2)
-    """
-
-    image: Image.Image
-    pixels_per_unit: float
-    scale: tuple[float, float]
-    middle: tuple[float, float]
-    corners: NDArray[np.float64]
+    image: Image.Image  # RGBa, its colours multiplied by alpha, so that it can be warped without dark fringes
+    pixels_per_unit: float  # sprite pixels for each drawing unit
+    scale: tuple[float, float]  # picture sides for each drawing unit, across and down
+    middle: tuple[float, float]  # the middle of the silhouette's bounding box in sprite pixels
+    corners: NDArray[np.float64]  # round the silhouette, in drawing units from its middle. (n, 2)
 
 
 def object_scale(plan: ObjectPlan) -> tuple[float, float]:

@@ -28,8 +28,7 @@ from avssl.errors import UserError
 Truth = Mapping[str, Any]
 Box = tuple[float, float, float, float]
 
-AUDIBLE_SECONDS = 0.05
-"""A sound must be heard for this long within a length of time to count there."""
+AUDIBLE_SECONDS = 0.05  # a sound must be heard for this long within a length of time to count there
 
 
 def visible_kinds(truth: Truth, time: float) -> set[str]:

@@ -14,6 +14,7 @@ from scipy.signal import butter, sosfilt
 
 Sound = NDArray[np.float32]
 
+# After this time a note has died away.
 NOTE_SECONDS: dict[str, float] = {
     "bell": 1.5,
     "drum": 0.35,
@@ -24,7 +25,6 @@ NOTE_SECONDS: dict[str, float] = {
     "frog": 0.34,
     "bird": 0.34,
 }
-"""After this time a note has died away."""
 
 
 def note(kind: str, pitch_hz: float, hardness: float, rate: int, rng: np.random.Generator) -> Sound:

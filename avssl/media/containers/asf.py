@@ -10,6 +10,7 @@ from avssl.media.containers.mapped import Data
 HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+# Data, header, simple index, index, media object index, timecode index (10.1).
 _OBJECTS = {
     _DATA,
     HEADER,
@@ -18,9 +19,8 @@ _OBJECTS = {
     bytes.fromhex("f803b1fead12644c840f2a1d2f7ad48c"),
     bytes.fromhex("d03fb73c4a0c0348953dedf7b6228f0c"),
 }
-"""Data, header, simple index, index, media object index, timecode index (10.1)."""
+# Content encryption and extended content encryption, as they lie in a file (10.8, 10.9).
 _ENCRYPTION = (bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"), bytes.fromhex("14e68a292226174cb935dae07ee9289c"))
-"""Content encryption and extended content encryption, as they lie in a file (10.8, 10.9)."""
 
 
 def objects(data: Data) -> Iterator[tuple[bytes, int, int]]:

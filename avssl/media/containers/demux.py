@@ -20,23 +20,23 @@ from av.video.stream import VideoStream
 from avssl.errors import MediaError
 from avssl.system.process_pool import progressed
 
+# No call may work on a file for longer than this (CPU time) without getting on in it.
 READ_TIMEOUT_SECONDS = 60.0
-"""No call may work on a file for longer than this (CPU time) without getting on in it."""
+# No single read may wait for the disk, or for a turn on a busy machine, for longer than this.
 WAIT_TIMEOUT_SECONDS = 120.0
-"""No single read may wait for the disk, or for a turn on a busy machine, for longer than this."""
 
+# What FFmpeg also opens: text drawn as pictures, and lists that name other files.
 NOT_MEDIA_FORMATS = {"tty", "ffmetadata", "concat", "hls", "dash", "bin", "xbin", "adf", "idf", "vapoursynth"}
-"""What FFmpeg also opens: text drawn as pictures, and lists that name other files."""
 
+# What FFmpeg's picture decoders take for damage ("err_detect"): they then raise instead of covering it up with grey or
+# with parts of other pictures. "buffer" and the stricter ones also refuse healthy files of old encoders.
 STRICT = "explode+crccheck+bitstream"
-"""What FFmpeg's picture decoders take for damage ("err_detect"): they then raise instead of covering it up with
-grey or with parts of other pictures. "buffer" and the stricter ones also refuse healthy files of old encoders."""
+# Where that goes too far: MPEG video of a constant bit rate is padded with zeros behind a picture ("bitstream" minds),
+# and a TIFF may have tags that FFmpeg does not know ("explode" minds).
 _LESS_STRICT = {"mpeg1video": "explode+crccheck", "mpeg2video": "explode+crccheck", "tiff": "crccheck"}
-"""Where that goes too far: MPEG video of a constant bit rate is padded with zeros behind a picture ("bitstream" minds),
-and a TIFF may have tags that FFmpeg does not know ("explode" minds)."""
 
+# The deadline is looked at with every eighth packet: asking for a thread's CPU time costs as much as demuxing does.
 CHECKED_PACKETS = 8
-"""The deadline is looked at with every eighth packet: asking for a thread's CPU time costs as much as demuxing does."""
 
 S = TypeVar("S", bound=Stream)
 
@@ -220,8 +220,8 @@ def _preferred(streams: list[S]) -> S | None:
     return next(iter(marked or streams), None)
 
 
+# What a damaged file can provoke: FFmpeg's own errors, and what PyAV raises where it cannot show what FFmpeg gives.
 FROM_THE_FILE = (av.FFmpegError, OSError, ValueError, ArithmeticError, NotImplementedError)
-"""What a damaged file can provoke: FFmpeg's own errors, and what PyAV raises where it cannot show what FFmpeg gives."""
 
 
 def is_files_own(error: Exception) -> bool:

@@ -12,38 +12,31 @@ from av.stream import Stream
 
 from avssl.media.containers.mapped import Data
 
-HEADS_WITHIN = 8
-"""Packets of which one must begin with a header, if they do at all."""
+HEADS_WITHIN = 8  # packets of which one must begin with a header, if they do at all
 
-HEAD_BYTES = 7
-"""Bytes that are asked of a packet."""
+HEAD_BYTES = 7  # bytes that are asked of a packet
 
-RULE_HOLDS = 100
-"""Frames; at 44,100 samples a second the rule repeats after 49."""
+RULE_HOLDS = 100  # frames; at 44,100 samples a second the rule repeats after 49
 
-_ENCODERS = re.compile(rb"Lavc\d\d\.|libfaac \d")
-"""What FFmpeg and FAAC put into the first frames of AAC."""
+_ENCODERS = re.compile(rb"Lavc\d\d\.|libfaac \d")  # what FFmpeg and FAAC put into the first frames of AAC
+# Frames of one length without a mark: FFmpeg does not look for the next after bytes that are none.
 _NO_RESYNC = ("gsm", "libgsm")
-"""Frames of one length without a mark: FFmpeg does not look for the next after bytes that are none."""
 _TIMED = ("mlp", "truehd")
+# By so much the time in the headers of MLP and TrueHD may waver, in samples modulo 2^16 (a buffer holds 75 ms).
 _BACK_SAMPLES, _AHEAD_SAMPLES = 4096, 8192
-"""By so much the time in the headers of MLP and TrueHD may waver, in samples modulo 2^16 (a buffer holds 75 ms)."""
 
 
 class Head(NamedTuple):
     """What the header of a frame of sound says."""
 
-    size: int
-    """Bytes of the frame, its header included; 0 where the header leaves it open."""
-    rate: int
-    """Samples a second."""
-    channels: int
-    """Full channels, as far as the header says; a low-frequency one is not counted."""
+    size: int  # bytes of the frame, its header included; 0 where the header leaves it open
+    rate: int  # samples a second
+    channels: int  # full channels, as far as the header says; a low-frequency one is not counted
+    # What else no encoder changes while it is at one recording: version, profile, bit rate, marks of copyright, …
     kind: tuple[int, ...] = ()
-    """What else no encoder changes while it is at one recording: version, profile, bit rate, marks of copyright, …"""
+    # Whether the frame has a byte (AC-3: a word) more than others, and how many in rate frames need one for the bit
+    # rate to hold; 0 where it holds without.
     padding: tuple[int, int] = (0, 0)
-    """Whether the frame has a byte (AC-3: a word) more than others, and how many in ``rate`` frames need one for the
-    bit rate to hold; 0 where it holds without."""
 
 
 def head_of(codec: str, data: memoryview) -> Head | None:
@@ -75,26 +68,17 @@ def id3_end(data: Data) -> int:
 
 @dataclass(slots=True)
 class Frames:
-    """What was seen of the headers of one stream, packet by packet.
+    """What was seen of the headers of one stream, packet by packet."""
 
-    Attributes:
-        has_heads: whether its packets begin with headers that are true of them.
-        ends_short: the last of them is shorter than its header says.
-        ends_long: … or longer: what follows it was taken for a part of it.
-        junk_inside: bytes that are no frame lie between frames.
-        junk_behind: … or after the last.
-        restarts: the first frame of a recording was met after others, or the time in their headers begins anew.
-        end: where the last frame ends in the file; 0 where it is not known.
-        changes: container times at which the rate or the channels change, with both headers.
-    """
-
-    has_heads: bool = False
-    ends_short: bool = False
-    ends_long: bool = False
-    junk_inside: bool = False
-    junk_behind: bool = False
+    has_heads: bool = False  # whether its packets begin with headers that are true of them
+    ends_short: bool = False  # the last of them is shorter than its header says
+    ends_long: bool = False  # … or longer: what follows it was taken for a part of it
+    junk_inside: bool = False  # bytes that are no frame lie between frames
+    junk_behind: bool = False  # … or after the last
+    # the first frame of a recording was met after others, or the time in their headers begins anew.
     restarts: bool = False
-    end: int = 0
+    end: int = 0  # where the last frame ends in the file; 0 where it is not known
+    # container times at which the rate or the channels change, with both headers.
     changes: list[tuple[float, Head, Head]] = field(default_factory=list)
     _last: Head | None = None
     _began: bool = False

@@ -16,16 +16,16 @@ from av.video.stream import VideoStream
 
 from avssl.media.containers.demux import Deadline, opened, packets, stream_at
 
+# Parameter sets and messages before the first slice of a picture may take as much as this.
 MOST_HEADER_BYTES = 4096
-"""Parameter sets and messages before the first slice of a picture may take as much as this."""
 _MOST_SLICES = 4
 _FORBIDDEN = re.compile(rb"\x00\x00(?:\x02|\x00(?!\x00*\x01))")
+# Parameter sets that hold the rate, by the name of the format (ITU-T H.264 and H.265, 7.3.1.2 and annexes B and E). In
+# MPEG-1 and MPEG-2 video FFmpeg keeps one clock over a change, and motion JPEG says nothing of a rate.
 _RATE_HEADERS = {
     "h264": re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67].*?(?=\x00\x00\x01|\Z)", re.DOTALL),
     "hevc": re.compile(rb"\x00\x00\x01[\x40\x42]\x01.*?(?=\x00\x00\x01|\Z)", re.DOTALL),
 }
-"""Parameter sets that hold the rate, by the name of the format (ITU-T H.264 and H.265, 7.3.1.2 and annexes B and E).
-In MPEG-1 and MPEG-2 video FFmpeg keeps one clock over a change, and motion JPEG says nothing of a rate."""
 
 
 class Bits:

@@ -10,12 +10,12 @@ from avssl.media.containers.mapped import Data
 
 EBML, SEGMENT, CLUSTER, TRACKS = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1654AE6B
 _CRC, _VOID, _TIMESTAMP, _INFO, _SCALE = 0xBF, 0xEC, 0xE7, 0x1549A966, 0x2AD7B1
+# And SeekHead, Cues, Attachments, Chapters, Tags.
 _OF_SEGMENT = {CLUSTER, TRACKS, _INFO, 0x114D9B74, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _CRC, _VOID}
-"""And SeekHead, Cues, Attachments, Chapters, Tags."""
+# SimpleBlock, BlockGroup, PrevSize, Position, SilentTracks, EncryptedBlock.
 _OF_CLUSTER = {_TIMESTAMP, 0xA3, 0xA0, 0xAB, 0xA7, 0x5854, 0xAF, _CRC, _VOID}
-"""SimpleBlock, BlockGroup, PrevSize, Position, SilentTracks, EncryptedBlock."""
+# Tracks, TrackEntry, ContentEncodings, ContentEncoding, ContentEncryption.
 _ENCRYPTION = (TRACKS, 0xAE, 0x6D80, 0x6240, 0x5035)
-"""Tracks, TrackEntry, ContentEncodings, ContentEncoding, ContentEncryption."""
 
 
 class Element(NamedTuple):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from avssl.media.containers.mapped import Data
 
+# Boxes that are boxes even where they claim more bytes than there are.
 _MAY_RUN_OVER = {b"mdat", b"moov", b"moof", b"mfra", b"free", b"skip", b"wide", b"uuid", b"udta", b"meta", b"sidx"}
-"""Boxes that are boxes even where they claim more bytes than there are."""
 
 
 class Box(NamedTuple):

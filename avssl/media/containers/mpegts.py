@@ -5,12 +5,11 @@ from __future__ import annotations
 from avssl.media.containers.mapped import Data, mapped
 
 PACKET_BYTES = 188
+# Bytes from packet to packet: bare, with a time before each, with a checksum behind each.
 _STEPS = (188, 192, 204)
-"""Bytes from packet to packet: bare, with a time before each, with a checksum behind each."""
-_TABLES = (0, 1, 0x1FFF)
-"""Packet identifiers that are never scrambled: tables and padding (table 2-3)."""
+_TABLES = (0, 1, 0x1FFF)  # packet identifiers that are never scrambled: tables and padding (table 2-3)
+# So many and none of the others between: at the end of several programmes at once one may stop a little before.
 _FOLLOWING_PICTURES = 12
-"""So many and none of the others between: at the end of several programmes at once one may stop a little before."""
 
 
 def grid(data: Data) -> tuple[int, int]:

@@ -16,12 +16,9 @@ _MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 class Page(NamedTuple):
     start: int
-    end: int
-    """Beyond the data where the page is cut."""
-    begins: bool
-    """It is the first of its logical stream."""
-    ends: bool
-    """It is the last."""
+    end: int  # beyond the data where the page is cut
+    begins: bool  # it is the first of its logical stream
+    ends: bool  # it is the last
     stream: int
     number: int
     checksum: int

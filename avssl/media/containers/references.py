@@ -20,8 +20,8 @@ from av.video.stream import VideoStream
 
 from avssl.media.containers.h26x import Bits, unit_length_bytes
 
+# Decoders whose key frames bring all that is needed to decode what follows.
 _KEY_FRAMES_BEGIN_ANEW = {"vp8", "vp9", "libdav1d"}
-"""Decoders whose key frames bring all that is needed to decode what follows."""
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 _MPEG12_PICTURE = re.compile(rb"\x00\x00\x01\x00.(.)", re.DOTALL)
 _MPEG4_PICTURE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from avssl.media.containers.mapped import Data
 
-LEFT_OPEN = (0, 0xFFFFFFFF)
-"""Lengths that writers leave which never came back to fill them in."""
+LEFT_OPEN = (0, 0xFFFFFFFF)  # lengths that writers leave which never came back to fill them in
 _AVI_CHUNK = re.compile(rb"\d\d[A-Za-z]{2}|ix\d\d|JUNK|LIST|rec |idx1", re.DOTALL)
 
 
@@ -21,8 +20,7 @@ class Chunk(NamedTuple):
     name: bytes
     start: int
     content: int
-    size: int
-    """Of the content."""
+    size: int  # of the content
 
 
 def chunks(data: Data, start: int, head: str = "<4sI") -> Iterator[Chunk]:

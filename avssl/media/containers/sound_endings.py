@@ -15,27 +15,24 @@ from avssl.media.containers.frame_headers import Frames, head_of, id3_end
 from avssl.media.containers.mapped import Data, mapped
 from avssl.media.containers.riff import chunks
 
+# By so much more than there is an MP3 file may claim: tags were taken off, a stream was cut between frames.
 ID3V1_BYTES = 128
 XING_SLACK_BYTES = 2048
 XING_SLACK_SHARE = 0.02
-"""By so much more than there is an MP3 file may claim: tags were taken off, a stream was cut between frames."""
 COMPLETE_SECONDS = 0.05
 _SMALLEST_FLAC_FRAME = 8
-_BARE = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "sbc", "gsm"}
-"""Nothing but frames."""
+_BARE = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "sbc", "gsm"}  # nothing but frames
 
 
 class Ending(NamedTuple):
     """What was seen at the end of a file and in its header."""
 
+    # The header leaves the length open, or says one that stands for "unknown".
     has_unknown_length: bool = False
-    """The header leaves the length open, or says one that stands for "unknown"."""
-    has_junk: bool = False
-    """Bytes that are no sound follow the sound."""
-    missing: str | None = None
-    """What is missing, in words."""
+    has_junk: bool = False  # bytes that are no sound follow the sound
+    missing: str | None = None  # what is missing, in words
+    # How much of a file of bare samples is sound, where FFmpeg reads on beyond it; else 0.
     sound_bytes: int = 0
-    """How much of a file of bare samples is sound, where FFmpeg reads on beyond it; else 0."""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -93,8 +90,7 @@ class _Claim(NamedTuple):
 
     start: int
     size: int
-    whole: int = 0
-    """Where all that belongs to the file ends."""
+    whole: int = 0  # where all that belongs to the file ends
 
 
 def _wav_claim(data: Data) -> _Claim | None:

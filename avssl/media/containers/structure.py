@@ -13,9 +13,9 @@ from avssl.media.containers import asf, flv, matroska, mp4, mpegts, ogg, riff
 from avssl.media.containers.frame_headers import id3_end
 from avssl.media.containers.mapped import Data, mapped
 
+# A header may claim a little more time than the packets fill; this much more means that some are missing.
 SHORTFALL_SECONDS = 0.5
 SHORTFALL_SHARE = 0.1
-"""A header may claim a little more time than the packets fill; this much more means that some are missing."""
 _SECTOR = 512
 _PROGRAM_END = 0xB9
 

@@ -17,15 +17,15 @@ ENCRYPTED = "encrypted"
 SEGMENT = "a segment without its initialization (init) segment"
 INIT = "an initialization (init) segment without its media"
 
-_MOST_BYTES = 1 << 24
-"""The most that is read of a table of contents, or of the beginning of a file."""
+_MOST_BYTES = 1 << 24  # the most that is read of a table of contents, or of the beginning of a file
 
+# With which an MP4 file or a segment of one may begin.
 _BOXES = (b"ftyp", b"styp", b"moof", b"moov", b"sidx", b"emsg", b"prft")
-"""With which an MP4 file or a segment of one may begin."""
 
 _EBML, _CLUSTER = matroska.EBML.to_bytes(4, "big"), matroska.CLUSTER.to_bytes(4, "big")
 _PROTECTED = (b"encv", b"enca", b"drms", b"drmi")
 
+# What people call the codecs that FFmpeg can name but not decode.
 _WITHOUT_DECODER = {
     "ac4": "AC-4",
     "mha1": "MPEG-H 3D Audio",
@@ -34,7 +34,6 @@ _WITHOUT_DECODER = {
     "mhm2": "MPEG-H 3D Audio",
     "mpegh_3d_audio": "MPEG-H 3D Audio",
 }
-"""What people call the codecs that FFmpeg can name but not decode."""
 
 
 def why_unusable(path: str) -> str | None:

@@ -25,19 +25,18 @@ from numpy.typing import NDArray
 Mono = NDArray[np.float32]
 
 LOW_FREQUENCY_CHANNELS = {"LFE", "LFE2"}
-MOST_PLANES = 7
-"""A frame has eight places for planes; PyAV reads on beyond them if the last is taken."""
+MOST_PLANES = 7  # a frame has eight places for planes; PyAV reads on beyond them if the last is taken
+# Forms of samples that PyAV gives as arrays; planar ones are called the same with a "p".
 SHOWN_FORMATS = {"u8", "s16", "s32", "flt", "dbl"}
-"""Forms of samples that PyAV gives as arrays; planar ones are called the same with a "p"."""
 
 
+# Options by which a decoder draws the noise of a frame from the frame, not from where it began.
 CONSISTENT = {key: {"cons_noisegen": "1"} for key in ("ac3", "eac3")}
-"""Options by which a decoder draws the noise of a frame from the frame, not from where it began."""
+# Beyond this no integer was mistaken for a float, whatever its width: such a sample is damage. Full scale is 1.
 LOUDEST = 2.0**31
-"""Beyond this no integer was mistaken for a float, whatever its width: such a sample is damage. Full scale is 1."""
 
+# Codecs whose packets are floats as they are, whatever they may hold.
 FLOAT_CODECS = {"pcm_f32le": "<f4", "pcm_f32be": ">f4", "pcm_f64le": "<f8", "pcm_f64be": ">f8"}
-"""Codecs whose packets are floats as they are, whatever they may hold."""
 
 
 class Mixer:

@@ -11,13 +11,13 @@ from av.frame import Frame
 from av.packet import Packet
 from numpy.typing import NDArray
 
+# A frame counts as shown from one microsecond before its time, so that times printed as decimals find it.
 SHOWN_TOLERANCE_SECONDS = 1e-6
-"""A frame counts as shown from one microsecond before its time, so that times printed as decimals find it."""
 
+# How much sound is decoded and thrown away before a stretch: an Opus decoder needs 80 ms to settle (RFC 7845, 4.6), an
+# MP3 frame may lean on the bits of nine frames before it, AAC and Vorbis overlap by one.
 WARM_UP_SECONDS = 0.1
 WARM_UP_FRAMES = 10
-"""How much sound is decoded and thrown away before a stretch: an Opus decoder needs 80 ms to settle (RFC 7845,
-4.6), an MP3 frame may lean on the bits of nine frames before it, AAC and Vorbis overlap by one."""
 USUAL_FRAME_SAMPLES = 1152
 
 
@@ -34,47 +34,38 @@ class Clock:
     ``Clock(**numbers, frame_times=…, key_times=…)``.
     """
 
-    origin_seconds: float = 0.0
-    """Time in the container of the media's zero."""
-    video_stream: int = -1
-    """Index of the picture stream in the container; -1 if there is none."""
-    width: int = 0
-    """Pixels as shown: square pixels, after rotation."""
+    origin_seconds: float = 0.0  # time in the container of the media's zero
+    video_stream: int = -1  # index of the picture stream in the container; -1 if there is none
+    width: int = 0  # pixels as shown: square pixels, after rotation
     height: int = 0
-    stored_size: tuple[int, int] = (0, 0)
-    """Pixels of a frame as stored, before all that; (0, 0): not known."""
+    stored_size: tuple[int, int] = (0, 0)  # pixels of a frame as stored, before all that; (0, 0): not known
+    # False where seeking was seen to give other frames than decoding from the start: such a file is read through.
     video_seekable: bool = True
-    """False where seeking was seen to give other frames than decoding from the start: such a file is read through."""
+    # True where frames carry no usable time of their own: the n-th decoded frame has the n-th time.
     frames_are_counted: bool = False
-    """True where frames carry no usable time of their own: the n-th decoded frame has the n-th time."""
-    audio_stream: int = -1
-    """Index of the sound stream in the container; -1 if there is none."""
-    audio_rate: int = 0
-    """Samples a second as decoded; 0 if there is no sound."""
-    audio_start_seconds: float = 0.0
-    """Media time of the first sample."""
-    audio_end_seconds: float = 0.0
-    """Media time of the end of the last sample."""
-    audio_tick_seconds: float = 0.0
-    """How finely the container tells the time of a packet of sound."""
+    audio_stream: int = -1  # index of the sound stream in the container; -1 if there is none
+    audio_rate: int = 0  # samples a second as decoded; 0 if there is no sound
+    audio_start_seconds: float = 0.0  # media time of the first sample
+    audio_end_seconds: float = 0.0  # media time of the end of the last sample
+    audio_tick_seconds: float = 0.0  # how finely the container tells the time of a packet of sound
     audio_seekable: bool = True
+    # Samples in every packet of sound where this is the same for all of them and they follow without a gap, or 0.
     audio_frame_samples: int = 0
-    """Samples in every packet of sound where this is the same for all of them and they follow without a gap, or 0."""
+    # Media time at which a packet begins, finer than the container's time stamps; with audio_frame_samples it gives the
+    # time of every sample.
     audio_anchor_seconds: float = 0.0
-    """Media time at which a packet begins, finer than the container's time stamps; with
-    ``audio_frame_samples`` it gives the time of every sample."""
+    # How much sound must be decoded before a stretch, where it is more than usual; 0: the usual.
     audio_warm_up_seconds: float = 0.0
-    """How much sound must be decoded before a stretch, where it is more than usual; 0: the usual."""
+    # Where samples are placed by counting: start in media time, number of the first sample, samples, stretch of each
+    # Run. Empty where the stamps of packets are the clock.
     audio_runs: Sequence[Sequence[float]] = ()
-    """Where samples are placed by counting: start in media time, number of the first sample, samples, stretch of each
-    :class:`avssl.media.decoding.sample_counting.Run`. Empty where the stamps of packets are the clock."""
+    # Packets at which a reader can begin to count: (stamp in ticks of the stream, samples before).
     audio_anchors: Sequence[Sequence[int]] = ()
-    """Packets at which a reader can begin to count: (stamp in ticks of the stream, samples before)."""
+    # Media time at which each frame is first shown, ascending, the first 0.0. (n,)
     frame_times: NDArray[np.float64] = field(default_factory=_no_times)
-    """Media time at which each frame is first shown, ascending, the first 0.0. (n,)"""
+    # Media times of the frames at which decoding can begin, ascending, the first 0.0, which stands for the start of the
+    # file. Empty where no frame is marked so. (k,)
     key_times: NDArray[np.float64] = field(default_factory=_no_times)
-    """Media times of the frames at which decoding can begin, ascending, the first 0.0, which stands for the start
-    of the file. Empty where no frame is marked so. (k,)"""
 
     def numbers(self) -> dict[str, Any]:
         """All but the arrays, for JSON."""

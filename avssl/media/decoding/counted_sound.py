@@ -23,14 +23,12 @@ from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.open_files import OpenFile
 from avssl.media.decoding.sample_counting import Packets, Run
 
+# What is kept of the sound at each anchor, to see whether a reader that begins there finds the same.
 PROBE_SAMPLES = 512
-"""What is kept of the sound at each anchor, to see whether a reader that begins there finds the same."""
-SAME = 1e-4
-"""Three steps of 16 bits: decoders round."""
+SAME = 1e-4  # three steps of 16 bits: decoders round
+# So many packets, or this part of them, may be undecodable at the beginning and the end of a stream.
 FORGIVEN_PACKETS, FORGIVEN_SHARE = 8, 0.1
-"""So many packets, or this part of them, may be undecodable at the beginning and the end of a stream."""
-SLACK_SECONDS = 0.1
-"""Where a container cannot be read on so near to the end of the sound, it has ended."""
+SLACK_SECONDS = 0.1  # where a container cannot be read on so near to the end of the sound, it has ended
 
 
 @dataclass(slots=True)
@@ -40,15 +38,12 @@ class Count:
     rate: int = 0
     channels: int = 0
     samples: int = 0
-    packet_ticks: list[int | None] = field(default_factory=list)
-    """Of the packets that gave samples."""
+    packet_ticks: list[int | None] = field(default_factory=list)  # of the packets that gave samples
+    # Container time of the first sample of each, NaN where it has none.
     seconds: list[float] = field(default_factory=list)
-    """Container time of the first sample of each, NaN where it has none."""
     before: list[int] = field(default_factory=list)
-    heads: list[Mono] = field(default_factory=list)
-    """The first few samples of each."""
-    trouble: tuple[float, str] | None = None
-    """The first thing that is wrong: container time, and what it is."""
+    heads: list[Mono] = field(default_factory=list)  # the first few samples of each
+    trouble: tuple[float, str] | None = None  # the first thing that is wrong: container time, and what it is
     changes_channels: bool = False
 
     @property

@@ -24,27 +24,27 @@ from avssl.errors import MediaError
 from avssl.media.decoding.pictures import Turn, on_white
 from avssl.media.facts import Unusable
 
+# Pillow knows more, some of which claim files that are none (its MPEG reader would take every .mpg).
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Pillow knows more, some of which claim files that are none (its MPEG reader would take every .mpg)."""
 ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
 
+# What one picture may take while it is read: with the rest of the process it stays under 1 GB.
 MOST_BYTES = 760_000_000
-"""What one picture may take while it is read: with the rest of the process it stays under 1 GB."""
 LARGE_PIXELS = 10_000_000
-PILLOW_PIXELS = 80_000_000
-"""More than these may meet Pillow's own limit."""
+PILLOW_PIXELS = 80_000_000  # more than these may meet Pillow's own limit
+# Pixels are converted so many at a time: copies of whole pictures would take more than the pictures.
 BAND_PIXELS = 1 << 20
-"""Pixels are converted so many at a time: copies of whole pictures would take more than the pictures."""
 
+# What damaged files provoke in Pillow (found by damaging some ten thousand).
 _PROVOKED = (
     OSError, ValueError, SyntaxError, EOFError, RuntimeError, ArithmeticError, LookupError, TypeError, AttributeError,
     MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
-"""What damaged files provoke in Pillow (found by damaging some ten thousand)."""
 
 _LIMIT_LOCK = threading.Lock()
 _ORIENTATION = 0x0112
 _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT, _BITS = 262, 284, 339, 258  # TIFF 6.0, section 8 and 19
+# Where the stored rows and columns lie in the upright picture, by the EXIF orientation.
 _TURNS: dict[int, Turn] = {
     2: (False, False, True),
     3: (False, True, True),
@@ -54,7 +54,6 @@ _TURNS: dict[int, Turn] = {
     7: (True, True, True),
     8: (True, False, True),
 }
-"""Where the stored rows and columns lie in the upright picture, by the EXIF orientation."""
 
 
 class NoImage(Unusable):

@@ -10,8 +10,8 @@ import simplejpeg  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from PIL import Image
 
+# Bytes between segments, or before the end (some cameras write a few): no picture is made from them.
 _HARMLESS = re.compile(r"extraneous bytes before marker 0x(?!d[0-7])")
-"""Bytes between segments, or before the end (some cameras write a few): no picture is made from them."""
 
 
 def pixels_for_jpegs(count: int, height: int, width: int) -> NDArray[np.uint8]:

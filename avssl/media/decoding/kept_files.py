@@ -16,13 +16,11 @@ from contextlib import contextmanager
 from avssl.media.containers.demux import Deadline
 from avssl.media.decoding.open_files import OpenFile, stamp_of
 
-MOST_FILES = 16
-"""Files that a process keeps open. Each has two descriptors at most."""
-MOST_BYTES = 128 * 2**20
-"""What they may take together, as they estimate it."""
+MOST_FILES = 16  # files that a process keeps open. Each has two descriptors at most
+MOST_BYTES = 128 * 2**20  # what they may take together, as they estimate it
 
+# Pictures of one group: the number of its key frame, and their container times, ascending.
 Wanted = tuple[int, Sequence[float]]
-"""Pictures of one group: the number of its key frame, and their container times, ascending."""
 
 
 @contextmanager

@@ -19,19 +19,17 @@ from av.container import InputContainer
 from avssl.media.containers.demux import Deadline, open_container, stream_at
 from avssl.media.decoding.walk import Walk
 
+# Frames in a decoder's pool (references, and those that wait for their turn), and the size of one of ten bits.
 FRAMES_HELD, BYTES_A_PIXEL = 8, 3
-"""Frames in a decoder's pool (references, and those that wait for their turn), and the size of one of ten bits."""
-INDEX_ENTRY_BYTES = 40
-"""What FFmpeg keeps of each packet that the container lists."""
+INDEX_ENTRY_BYTES = 40  # what FFmpeg keeps of each packet that the container lists
 
+# How the names of formats begin in which a seek leads to the same place whatever was read before: in Matroska the
+# places of key frames, which its table lists, but not those of sound.
 FOR_PICTURES, FOR_SOUND = ("mov", "matroska"), ("mov",)
-"""How the names of formats begin in which a seek leads to the same place whatever was read before: in Matroska the
-places of key frames, which its table lists, but not those of sound."""
+# Decoders of sound that need nothing but what _decoder_like gives them to be like those of an opened file.
 ALIKE = {"aac", "flac", "mp3float", "opus", "vorbis"}
-"""Decoders of sound that need nothing but what :func:`_decoder_like` gives them to be like those of an opened file."""
 
-Stamp = tuple[int, int, int, int]
-"""Device, number on it, size and time of modification of a file."""
+Stamp = tuple[int, int, int, int]  # device, number on it, size and time of modification of a file
 
 
 class SoundSource(NamedTuple):

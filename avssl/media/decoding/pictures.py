@@ -21,12 +21,11 @@ from avssl.errors import MediaError
 _EXACT = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT)
 _FULL_RANGE = int(ColorRange.JPEG)
 
+# Colour matrices (ITU-T H.273, table 4) that FFmpeg does not convert, and what is taken for them: reserved or derived
+# from the primaries: unspecified; BT.2020 with constant luminance: the one without, as earlier versions of FFmpeg did.
 _ALIKE = {3: 2, 10: 9, 12: 2, 13: 2}
-"""Colour matrices (ITU-T H.273, table 4) that FFmpeg does not convert, and what is taken for them: reserved or derived
-from the primaries: unspecified; BT.2020 with constant luminance: the one without, as earlier versions of FFmpeg did."""
 
-Turn = tuple[bool, bool, bool]
-"""(swap, flip rows, flip columns): exchange rows and columns first, then flip."""
+Turn = tuple[bool, bool, bool]  # (swap, flip rows, flip columns): exchange rows and columns first, then flip
 
 
 def _of_unknown_kind(kinds: type[SideDataType], number: object) -> SideDataType:

@@ -21,38 +21,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-ANCHOR_SECONDS = 1.0
-"""How far the places are apart at which a reader can begin to count."""
+ANCHOR_SECONDS = 1.0  # how far the places are apart at which a reader can begin to count
+# A jump is one if it is so many times larger than most (per cent) of the steps of the difference around it.
 SMALLEST_GAP_SECONDS = 3e-3
 STEADY = 3.0
 STEADY_SHARE = 80
-"""A jump is one if it is so many times larger than most (per cent) of the steps of the difference around it."""
-NEIGHBOURS = 8
-"""Packets on each side that a jump is compared with."""
-LASTING = 0.6
-"""The part of a jump that must be left some packets later; noise comes back."""
+NEIGHBOURS = 8  # packets on each side that a jump is compared with
+LASTING = 0.6  # the part of a jump that must be left some packets later; noise comes back
+# Where fewer packets come before or after, only a jump back of more than this is one: the first packet of a recording
+# is often stamped at zero, though it begins before.
 FEW = 3
 LARGE_SECONDS = 0.1
-"""Where fewer packets come before or after, only a jump back of more than this is one: the first packet of a
-recording is often stamped at zero, though it begins before."""
-RESTART_SECONDS = 0.5
-"""Stamps that go back by more begin anew: no packet overlaps another by so much."""
-DRIFT_SECONDS = 5e-3
-"""A clock that is off by less over the whole is not off."""
-WORST_DRIFT = 0.02
-"""No clock is worse; stamps that differ from the count by more mean nothing but the first."""
+RESTART_SECONDS = 0.5  # stamps that go back by more begin anew: no packet overlaps another by so much
+DRIFT_SECONDS = 5e-3  # a clock that is off by less over the whole is not off
+WORST_DRIFT = 0.02  # no clock is worse; stamps that differ from the count by more mean nothing but the first
 
 
 @dataclass(frozen=True, slots=True)
 class Packets:
     """What decoding a whole stream gave, packet by packet that gave anything."""
 
+    # Time stamp of the first sample, seconds in the container; NaN where there is none. (n,)
     ticks: NDArray[np.float64]
-    """Time stamp of the first sample, seconds in the container; NaN where there is none. (n,)"""
-    before: NDArray[np.int64]
-    """How many samples were decoded before it. (n,)"""
-    samples: int
-    """All of them."""
+    before: NDArray[np.int64]  # how many samples were decoded before it. (n,)
+    samples: int  # all of them
     rate: int
 
 
@@ -61,11 +53,9 @@ class Run:
     """Samples that follow each other without a gap."""
 
     start_seconds: float
-    first: int
-    """The number of its first sample, counted from the first that is decoded."""
+    first: int  # the number of its first sample, counted from the first that is decoded
     length: int
-    stretch: float = 0.0
-    """Sample k of it lies at ``start_seconds + k * (1 + stretch) / rate``."""
+    stretch: float = 0.0  # sample k of it lies at start_seconds + k * (1 + stretch) / rate
 
     def end_seconds(self, rate: int) -> float:
         return self.start_seconds + self.length * (1 + self.stretch) / rate

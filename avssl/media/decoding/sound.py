@@ -20,13 +20,13 @@ from avssl.media.decoding.counted_sound import read_counted
 from avssl.media.decoding.kept_files import borrowed
 from avssl.media.decoding.open_files import OpenFile
 
+# On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter.
 MARGIN_SAMPLES = 256
-"""On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter."""
+# Time stamps may stray from the count of samples by this (or 1.5 ticks) before they are taken for a gap.
 JITTER_SECONDS = 1e-3
-"""Time stamps may stray from the count of samples by this (or 1.5 ticks) before they are taken for a gap."""
 
+# How much more than needed is kept on both sides, while the place of a run is still being narrowed down.
 SLACK_SECONDS = 1e-2
-"""How much more than needed is kept on both sides, while the place of a run is still being narrowed down."""
 
 
 def read_audio(
@@ -99,13 +99,12 @@ class Run:
     rate: int
     pieces: list[Mono] = field(default_factory=list)
     length: int = 0
-    skipped: int = 0
-    """Samples at the beginning of the run that were decoded but not kept."""
+    skipped: int = 0  # samples at the beginning of the run that were decoded but not kept
     earliest: float = -math.inf
+    # Between these the run begins, going by the time stamps seen so far, each right to half a tick.
     latest: float = math.inf
-    """Between these the run begins, going by the time stamps seen so far, each right to half a tick."""
+    # Where it begins for certain, once a packet was seen whose exact place is known.
     begins: float | None = None
-    """Where it begins for certain, once a packet was seen whose exact place is known."""
 
     @property
     def start_seconds(self) -> float:
@@ -193,8 +192,7 @@ class Chunk:
     """One decoded frame of sound."""
 
     samples: Mono
-    seconds: float | None
-    """Media time of its first sample, as the time stamp has it; None where it has none."""
+    seconds: float | None  # media time of its first sample, as the time stamp has it; None where it has none
 
 
 def chunks_from(

@@ -12,11 +12,9 @@ from av.video.stream import VideoStream
 from avssl.media.containers.h26x import has_forbidden_bytes, is_b_picture, is_idr, unit_length_bytes
 from avssl.media.decoding.jpeg import jpeg_is_damaged
 
-INDEXED = {"mp4", "matroska", "avi", "asf"}
-"""Containers with an index of where decoding can begin."""
+INDEXED = {"mp4", "matroska", "avi", "asf"}  # containers with an index of where decoding can begin
 
-LONGEST_DELAY = 32
-"""A decoder of H.264 holds back 16 pictures at most."""
+LONGEST_DELAY = 32  # a decoder of H.264 holds back 16 pictures at most
 
 _INDEPENDENT = (PictureType.NONE, PictureType.I)
 
@@ -104,18 +102,17 @@ class _DamageTracker:
         self._unit_length_bytes = unit_length_bytes(packet.stream.codec_context)
         # H.264 has no mark for pictures whose references were cut away: its decoder draws them in grey.
         self._leading_are_grey = codec == "h264"
+        # In a stream without times: whether only pictures that may be shown before the first have come after it.
         self._follows_first_key = packet.pts is None and self._leading_are_grey
-        """In a stream without times: whether only pictures that may be shown before the first have come after it."""
-        self._marked = {first}
-        """Packets that the container calls key frames."""
+        self._marked = {first}  # packets that the container calls key frames
         self._key: int | None = None if _is_marked_key(packet) else first - 1
         self._damaged: list[int] = []
         self._is_cut = self._leading_are_grey and not is_idr(packet)
         self._whole_after_all: set[int] = set()
+        # Packets of which the decoder reported an error, in a group that may ask for pictures before a cut to be
+        # forgotten (memory management control operations). FFmpeg calls this an error, but only after the picture,
+        # which comes out later and is not called corrupt.
         self._uncertain: set[int] = set()
-        """Packets of which the decoder reported an error, in a group that may ask for pictures before a cut to be
-        forgotten (memory management control operations). FFmpeg calls this an error, but only after the picture, which
-        comes out later and is not called corrupt."""
 
     @property
     def is_uncertain(self) -> bool:

@@ -23,8 +23,7 @@ from avssl.media.decoding.pictures import Painter
 from avssl.media.decoding.trusted_frames import decoded
 from avssl.media.decoding.walk import Walk
 
-DAMAGED = "damaged: its pictures cannot be decoded"
-"""Of a file, or of the place at which it was read."""
+DAMAGED = "damaged: its pictures cannot be decoded"  # of a file, or of the place at which it was read
 
 
 def read_frames(

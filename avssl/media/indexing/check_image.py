@@ -18,20 +18,20 @@ from avssl.media.decoding.jpeg import jpeg_is_damaged
 from avssl.media.facts import Unusable
 from avssl.media.indexing.silent_damage import vp8_is_damaged
 
+# Chunks without which the pictures are others; libpng, too, only warns of damage in the rest.
 _PNG_CHECKED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
-"""Chunks without which the pictures are others; libpng, too, only warns of damage in the rest."""
 _AT_ONCE = 1 << 20
 
+# What ends entropy-coded data; restarts (D0 to D7) and stuffed zeros do not. ITU-T T.81, B.1.1.5.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""What ends entropy-coded data; restarts (D0 to D7) and stuffed zeros do not. ITU-T T.81, B.1.1.5."""
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM, _APPLICATION = 0xDA, 0xFE, range(0xE0, 0xF0)
 _SPARE_BYTES = 8
 MANY = 3
+# Bytes that the data of a JPEG may take: those that say something of it, and those of each pixel.
 _MOST_BEFORE, _MOST_A_PIXEL = 1 << 25, 6
-"""Bytes that the data of a JPEG may take: those that say something of it, and those of each pixel."""
+# Lossless, hierarchical and arithmetic ones, which FFmpeg does not know; C4, C8 and CC begin no frame.
 _ODD_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
-"""Lossless, hierarchical and arithmetic ones, which FFmpeg does not know; C4, C8 and CC begin no frame."""
 
 
 def check_image(path: str, file: BinaryIO | None = None) -> tuple[int, int] | None:

@@ -24,17 +24,18 @@ from avssl.media.decoding.sound import read_audio
 from avssl.media.facts import Unusable
 from avssl.media.indexing.packet_scan import Track, even_grid
 
-SILENCE = 10 ** (-60 / 20)
-"""−60 dB of full scale."""
+SILENCE = 10 ** (-60 / 20)  # −60 dB of full scale
+# Sound is judged by so many stretches of this length, evenly spread, the first and last seconds among them.
 LISTEN_SECONDS = 1.0
 LISTEN_TIMES = 8
-"""Sound is judged by so many stretches of this length, evenly spread, the first and last seconds among them."""
 HEAD_FRAMES = 24
+# Samples a second beyond which no recorder goes (telegraphy has 8,000, DSD read bit by bit 5.6 million).
 RATES = (1_000, 6_000_000)
-"""Samples a second beyond which no recorder goes (telegraphy has 8,000, DSD read bit by bit 5.6 million)."""
+# Where in the file, and at how many packets, it is seen whether seeking leads to the right place.
 SEEK_SHARES = (0.25, 0.5, 0.75)
 SEEK_PACKETS = 4
-"""Where in the file, and at how many packets, it is seen whether seeking leads to the right place."""
+# How their names begin. What these decoders give depends on a few packets before at most: the usual warm-up does. Of
+# all others (speech codecs, ADPCM, …) it is measured on each file.
 SHORT_MEMORY = (
     "aac",
     "ac3",
@@ -50,17 +51,15 @@ SHORT_MEMORY = (
     "pcm_",
     "tta",
 )
-"""How their names begin. What these decoders give depends on a few packets before at most: the usual warm-up does.
-Of all others (speech codecs, ADPCM, …) it is measured on each file."""
+# What is tried, the usual first. Where not even the last gives what decoding from the start gives, the decoder never
+# forgets, or the container does not find back to a place: such a file is read from its start.
 WARM_UPS_SECONDS = (0.0, 0.5, 2.0)
-"""What is tried, the usual first. Where not even the last gives what decoding from the start gives, the decoder never
-forgets, or the container does not find back to a place: such a file is read from its start."""
 PROBED_ANCHORS = 6
+# Their decoders fill gaps of the spectrum with noise that depends on where they began.
 NOISY_CODECS = {"aac", "aac_latm", "ac3", "eac3", "nellymoser", "cook", "atrac3", "atrac3plus", "wmavoice", "wmapro"}
-"""Their decoders fill gaps of the spectrum with noise that depends on where they began."""
 BARE_FORMATS = {"wav", "w64", "aiff", "au", "caf"}
+# Containers that stamp nothing: FFmpeg makes their stamps up by counting packets.
 COUNTING_FORMATS = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "amr", "gsm", "sbc", "wv", "tta"}
-"""Containers that stamp nothing: FFmpeg makes their stamps up by counting packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,8 @@ class Sound:
 
     clock: Clock
     channels: int
-    silent: bool
-    """No sample above −60 dB of full scale was heard."""
-    joined: bool = False
-    """It comes from more than one recording."""
+    silent: bool  # no sample above −60 dB of full scale was heard
+    joined: bool = False  # it comes from more than one recording
 
 
 @dataclass(frozen=True, slots=True)

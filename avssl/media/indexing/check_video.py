@@ -23,19 +23,18 @@ from avssl.media.facts import Unusable
 from avssl.media.indexing import silent_damage
 from avssl.media.indexing.packet_scan import Track
 
+# How many frames of the first, the middle and the last group of pictures are decoded to see that they can be. Where the
+# last group is longer, its end goes unseen.
 FIRST_FRAMES = 120
 MIDDLE_FRAMES = 60
 LAST_FRAMES = 600
-"""How many frames of the first, the middle and the last group of pictures are decoded to see that they can be.
-Where the last group is longer, its end goes unseen."""
 
 THUMBNAIL = (64, 48)
 THUMBNAIL_STEP = 8
-STILL_LEVELS = 4
-"""Pictures whose thumbnails differ nowhere by more than this, of 255, count as the same."""
+STILL_LEVELS = 4  # pictures whose thumbnails differ nowhere by more than this, of 255, count as the same
 
+# Pictures a second; nothing records more and calls it a video. Stamps that merely count packets pretend to.
 FASTEST = 100_000
-"""Pictures a second; nothing records more and calls it a video. Stamps that merely count packets pretend to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +42,10 @@ class Pictures:
     """What is known of the pictures after a look at them."""
 
     clock: Clock
-    duration_seconds: float
-    """From the first frame to the end of the last."""
+    duration_seconds: float  # from the first frame to the end of the last
     still: bool
+    # Pictures before the first one that there is cannot be decoded: the file was cut out of a stream.
     cut: bool
-    """Pictures before the first one that there is cannot be decoded: the file was cut out of a stream."""
 
 
 def check_pictures(path: str, stream: VideoStream, track: Track, *, deadline: Deadline) -> Pictures:

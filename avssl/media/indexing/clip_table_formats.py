@@ -22,6 +22,7 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 SOUND_SUFFIXES = (".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".aac")
 
+# What a column means, and what it may be called (in lower case, spaces and hyphens as underscores).
 COLUMNS = {
     "path": ("path", "file", "filename", "clip"),
     "video": ("youtube_id", "ytid", "videoid", "video_id"),
@@ -32,15 +33,13 @@ COLUMNS = {
     "end": ("end", "end_seconds", "time_end", "end_time", "endtime"),
     "duration": ("duration",),
 }
-"""What a column means, and what it may be called (in lower case, spaces and hyphens as underscores)."""
 
 EXPECTED = (
     "path[,label,split,source,start,end or duration], or the columns of VGGSound, AudioSet, Kinetics or AVE "
     "(a YouTube id, seconds, labels)"
 )
 
-VGGSOUND_SECONDS = 10
-"""How long a clip is of which a list says only the beginning (Chen et al. 2020)."""
+VGGSOUND_SECONDS = 10  # how long a clip is of which a list says only the beginning (Chen et al. 2020)
 
 _YOUTUBE = re.compile(r"[A-Za-z0-9_-]{11}")
 _HEADLESS = {
@@ -54,10 +53,9 @@ class Row(NamedTuple):
 
     line: int
     cells: Sequence[str]
+    # By what columns mean, and by their names after _NAMED, the numbers of the cells; one for all rows.
     places: Mapping[str, Sequence[int]]
-    """By what columns mean, and by their names after ``_NAMED``, the numbers of the cells; one for all rows."""
-    too_many: bool = False
-    """More cells than columns: some comma was not meant to part two of them."""
+    too_many: bool = False  # more cells than columns: some comma was not meant to part two of them
 
     def get(self, what: str) -> str:
         """The first cell with something in it among the columns that mean this; "" if there is none."""
@@ -86,18 +84,12 @@ def _places(columns: Sequence[str]) -> dict[str, list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class ClipTable:
-    """A table, read.
-
-    Attributes:
-        columns: as its first line has them, or as the dialect knows them where it has none.
-        rows: in order.
-        by_video: whether rows name videos by id, and not files.
-    """
+    """A table, read."""
 
     path: Path
-    columns: Sequence[str]
-    rows: Sequence[Row]
-    by_video: bool
+    columns: Sequence[str]  # as its first line has them, or as the dialect knows them where it has none
+    rows: Sequence[Row]  # in order
+    by_video: bool  # whether rows name videos by id, and not files
 
 
 def is_table(path: Path) -> bool:

@@ -29,8 +29,8 @@ from avssl.media.indexing.listing import ASKED, SPLITS, FileState, Listing, add_
 from avssl.media.selection import digest_of
 from avssl.system.files import write_whole
 
+# Files that lie beside media and are not meant to be any.
 NO_MEDIA = (*TABLE_SUFFIXES, ".txt", ".md", ".json", ".yaml", ".yml", ".py", ".html", ".pdf")
-"""Files that lie beside media and are not meant to be any."""
 
 
 def list_table(table: Path, source_column: str | None = None) -> Listing:
@@ -91,8 +91,7 @@ class _Named(NamedTuple):
     """A file that rows name, found once for all of them."""
 
     path: str
-    name: str
-    """Relative to the table's folder."""
+    name: str  # relative to the table's folder
     stem: str
     state: FileState
 

@@ -25,8 +25,8 @@ COLUMN_FILES = {"clips.bin": "u1", "texts.bin": "u1", "texts.i64": "<i8"}
 
 _TEXTS = ("path", "label", "split", "source", "kind", "flags")
 _INTEGERS = ("width", "height", "audio_rate", "audio_channels", "file")
+# The last two are the stretch of the file that was asked for; not a number: from zero, to the end.
 _TIMES = ("duration_seconds", "frame_rate", "audio_start_seconds", "audio_end_seconds", "start", "seconds")
-"""The last two are the stretch of the file that was asked for; not a number: from zero, to the end."""
 
 _ROW = np.dtype(
     [(name, "<i4") for name in (*_TEXTS, *_INTEGERS)]

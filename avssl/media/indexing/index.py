@@ -28,20 +28,18 @@ from avssl.system.console import ShowProgress
 from avssl.system.files import cache_folder, locked, make_folder, whole_folder
 from avssl.system.parts import Part, parts_there
 
+# Indexes of earlier states of the data that were not opened for this long are removed.
 KEPT_SECONDS = 7 * 24 * 3600
-"""Indexes of earlier states of the data that were not opened for this long are removed."""
 
+# Raised whenever an earlier index would be read wrongly. What it says of files is taken over all the same.
 INDEX_FORMAT = 3
-"""Raised whenever an earlier index would be read wrongly. What it says of files is taken over all the same."""
 
-EARLIER = 4
-"""So many of the last indexes of a place are asked for what they say of its files."""
+EARLIER = 4  # so many of the last indexes of a place are asked for what they say of its files
 
-LOOKED = "looked-"
-"""What the folder is called that holds the parts of a look that are to be merged."""
+LOOKED = "looked-"  # what the folder is called that holds the parts of a look that are to be merged
 
+# Files whose facts are kept at hand while items are written: rows of a table name a file again and again.
 FILES_AT_HAND = 1 << 12
-"""Files whose facts are kept at hand while items are written: rows of a table name a file again and again."""
 
 
 def index_home(listing: Listing, folder: str | os.PathLike[str] | None) -> Path:
@@ -188,8 +186,7 @@ class _Known(NamedTuple):
 
     found: dict[str, Any]
     times: NDArray[np.float64]
-    fingerprint: str
-    """Its part of the fingerprint."""
+    fingerprint: str  # its part of the fingerprint
 
     @staticmethod
     def of(item: dict[str, Any], times: NDArray[np.float64]) -> _Known:

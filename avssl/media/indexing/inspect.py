@@ -43,16 +43,16 @@ from avssl.media.indexing.check_video import check_pictures
 from avssl.media.indexing.packet_scan import AHEAD_SECONDS, Track, scan
 from avssl.media.indexing.picture_formats import must_be_more_than_a_picture, must_be_no_picture, must_not_be_heif
 
+# Reasons behind which there may be another, truer one.
 MAY_BE_WHOLE = ("damaged", "truncated", "unreadable", "no video", "no decoder", "not media")
-"""Reasons behind which there may be another, truer one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
     """What was found in a file. The fields are those of ``Facts``; they mean something only if ``reason`` is None."""
 
+    # None: the file can be used. Otherwise why not: "empty file", "not media", "truncated: …", "damaged: …", …
     reason: str | None = None
-    """None: the file can be used. Otherwise why not: "empty file", "not media", "truncated: …", "damaged: …", …"""
     kind: Kind = "video"
     duration_seconds: float = 0.0
     width: int = 0
@@ -64,10 +64,9 @@ class Inspection:
     audio_start_seconds: float = 0.0
     audio_end_seconds: float = 0.0
     flags: tuple[str, ...] = ()
+    # Whether reason may be otherwise next time, though the file is the same: no right to read it, a time-out, …
     passing: bool = False
-    """Whether ``reason`` may be otherwise next time, though the file is the same: no right to read it, a time-out, …"""
-    clock: Clock = field(default_factory=Clock)
-    """What ``read_frames`` and ``read_audio`` need."""
+    clock: Clock = field(default_factory=Clock)  # what read_frames and read_audio need
 
     @property
     def frame_times(self) -> NDArray[np.float64]:

@@ -18,22 +18,18 @@ from avssl.system.process_pool import Lost, each
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif",
 )  # fmt: skip
+# An image takes less time than handing it to another process, so that several go together.
 IMAGES_AT_ONCE = 32
-"""An image takes less time than handing it to another process, so that several go together."""
-SMALL_BYTES = 1 << 24
-"""Members of a tar up to this size are read at once."""
-HANGS_AFTER_SECONDS = 90.0
-"""``inspect`` gives up by itself before that; beyond, native code hangs."""
+SMALL_BYTES = 1 << 24  # members of a tar up to this size are read at once
+HANGS_AFTER_SECONDS = 90.0  # inspect gives up by itself before that; beyond, native code hangs
 
 
 class Target(NamedTuple):
     """A file, or a member of a tar."""
 
-    path: str
-    """Of the file; of a member the path that names it in messages."""
+    path: str  # of the file; of a member the path that names it in messages
     size: int
-    offset: int = -1
-    """Where a member begins in the tar; -1 for a file."""
+    offset: int = -1  # where a member begins in the tar; -1 for a file
     tar: str = ""
 
 

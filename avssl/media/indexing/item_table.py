@@ -34,18 +34,18 @@ from avssl.media.facts import Facts
 from avssl.media.indexing.columns import COLUMN_FILES, Columns, ColumnWriter
 from avssl.system.files import read_json
 
+# Raised whenever an older table would be read wrongly, or its verdicts are no longer true; indexes in the cache are
+# then made again. Prepared sets of format 1 (without checksums) are still read.
 FORMAT = 2
-"""Raised whenever an older table would be read wrongly, or its verdicts are no longer true; indexes in the cache are
-then made again. Prepared sets of format 1 (without checksums) are still read."""
 READ_FORMATS = (1, 2)
 
+# Files together no larger than this are checked whole when a table is opened, which takes 0.15 s; see verify.
 CHECKED_AT_ONCE_BYTES = 512 * 2**20
-"""Files together no larger than this are checked whole when a table is opened, which takes 0.15 s; see ``verify``."""
 
 _ROW = 13
 _ROW_WITHOUT_CHECKSUMS = 6
+# Columns of rows.i64: start and length of four things; then checksums of line, times, keys, jpegs, checks.
 _LINE, _TIMES, _KEYS, _CHECKS, _CRC = 0, 2, 4, 6, 8
-"""Columns of ``rows.i64``: start and length of four things; then checksums of line, times, keys, jpegs, checks."""
 
 _FILES = {"items.jsonl": "u1", "rows.i64": "<i8", "times.f64": "<f8", "jpegs.i64": "<i8", "checks.u32": "<u4",
           **COLUMN_FILES}  # fmt: skip

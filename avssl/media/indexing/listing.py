@@ -16,22 +16,21 @@ from typing import Any, NamedTuple, Protocol
 from avssl.errors import UserError
 from avssl.media.facts import Rejected
 
+# Names of sub-folders that are splits and not labels, and the split that each means.
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
-"""Names of sub-folders that are splits and not labels, and the split that each means."""
 
-ASKED = ".asked"
-"""Suffix of what the listing of a table asked of the disk, kept beside the indexes."""
+ASKED = ".asked"  # suffix of what the listing of a table asked of the disk, kept beside the indexes
 
+# What avssl.open takes: a folder, a CSV, a tar, a file, or a list of files.
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-"""What ``avssl.open`` takes: a folder, a CSV, a tar, a file, or a list of files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing to look at: a file, a stretch of a file, or a member of a tar."""
 
+    # Path relative to the listing's root with / (absolute if it lies elsewhere); in a tar the member's name.
     name: str
-    """Path relative to the listing's root with ``/`` (absolute if it lies elsewhere); in a tar the member's name."""
     size: int
     modified_ns: int
     label: str | None = None
@@ -39,10 +38,9 @@ class Entry:
     source: str = ""
     start_seconds: float | None = None
     duration_seconds: float | None = None
-    offset: int = -1
-    """Where the member's bytes begin in the tar; -1 for a file."""
+    offset: int = -1  # where the member's bytes begin in the tar; -1 for a file
+    # When the system last saw it written, moved or given other rights: a copy with a forged time betrays itself.
     changed_ns: int = 0
-    """When the system last saw it written, moved or given other rights: a copy with a forged time betrays itself."""
 
     @property
     def file(self) -> tuple[str, int, int, int, int]:
@@ -134,10 +132,8 @@ class _Fixed(str):
 class FileState(NamedTuple):
     """What the system says of a path: the same as long as nobody writes, moves or locks the file."""
 
-    mode: int
-    """Kind and rights; of a path that cannot be followed the negative number of the system's error."""
-    size: int
-    """Bytes; of a path that cannot be followed 1 if something is there (a link), else 0."""
+    mode: int  # kind and rights; of a path that cannot be followed the negative number of the system's error
+    size: int  # bytes; of a path that cannot be followed 1 if something is there (a link), else 0
     modified_ns: int
     changed_ns: int
 
@@ -187,8 +183,7 @@ def _meaning(folders: Sequence[str], split_folders: bool) -> tuple[str | None, s
     return (names[0] if names else None), split
 
 
-_Found = tuple[str, os.stat_result | str]
-"""A name, and the file's size and time or why it cannot be a file."""
+_Found = tuple[str, os.stat_result | str]  # a name, and the file's size and time or why it cannot be a file
 
 
 def walk(folder: str, prefix: str) -> Iterator[_Found]:

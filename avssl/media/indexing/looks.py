@@ -22,27 +22,24 @@ from avssl.system.files import whole_folder
 from avssl.system.parts import WHOLE, Part
 from avssl.version import __version__
 
-LOOK = 3
-"""Raised whenever a look at the same file may find something else; files are then looked at anew."""
+LOOK = 3  # raised whenever a look at the same file may find something else; files are then looked at anew
 
-FLUSH_SECONDS = 1.0
-"""At most so much work is lost with a process that is killed."""
+FLUSH_SECONDS = 1.0  # at most so much work is lost with a process that is killed
 
-FILES_AT_ONCE = 1 << 16
-"""So many files are handed to the processes that look at them before the next are."""
+FILES_AT_ONCE = 1 << 16  # so many files are handed to the processes that look at them before the next are
 
 CHANGING = "changed while it was looked at; index again once it is complete"
 
+# Those of Facts that come from looking into the file.
 FOUND = ("kind", "duration_seconds", "width", "height", "frame_count", "frame_rate", "audio_rate", "audio_channels",
          "audio_start_seconds", "audio_end_seconds", "flags")  # fmt: skip
-"""Those of ``Facts`` that come from looking into the file."""
 
+# What names a file and its bytes, in the order of file.
 File = tuple[str, int, int, int, int]
 _STATE = ("name", "offset", "size", "modified_ns", "changed_ns")
-"""What names a file and its bytes, in the order of :attr:`avssl.media.indexing.listing.Entry.file`."""
 
+# What a look found, for JSON; frame times; key times.
 Known = tuple[dict[str, Any], NDArray[np.float64], NDArray[np.float64]]
-"""What a look found, for JSON; frame times; key times."""
 
 _NO_TIMES = np.zeros(0)
 
@@ -57,8 +54,8 @@ class Looks:
         self._progress = progress
         self._fresh: dict[File, Inspection] = {}
         self._tables: list[Salvaged] = []
+        # Of each file that is known its table and its number in that.
         self._places: dict[File, tuple[int, int]] = {}
-        """Of each file that is known its table and its number in that."""
         self._files: dict[File, None] = {}
 
     @property

@@ -20,10 +20,10 @@ from avssl.media.decoding.channels import FLOAT_CODECS, describe_invalid_sample,
 
 _UNSET_TICK = Fraction(1, 1_000_000)
 
+# Decoding times of one stream that go back by more than this, or ahead by more than their packets last and this, are
+# those of another clock.
 BACK_SECONDS = 0.5
 AHEAD_SECONDS = 600.0
-"""Decoding times of one stream that go back by more than this, or ahead by more than their packets last and this, are
-those of another clock."""
 
 
 @dataclass(slots=True)
@@ -32,38 +32,29 @@ class Track:
 
     tick: Fraction
     codec: str
+    # Presentation times of the packets that are shown, in the order of the file.
     times: list[int] = field(default_factory=list)
-    """Presentation times of the packets that are shown, in the order of the file."""
     durations: list[int] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    """Of the same packets, in bytes."""
+    sizes: list[int] = field(default_factory=list)  # of the same packets, in bytes
+    # Where packets lie in the file, and when they are shown: byte, ticks, byte, …, of those that have both.
     places: array[int] = field(default_factory=partial(array, "q"))
-    """Where packets lie in the file, and when they are shown: byte, ticks, byte, …, of those that have both."""
     decoding_times: list[int | None] = field(default_factory=list)
+    # Presentation times of those among them at which decoding can begin.
     keys: list[int] = field(default_factory=list)
-    """Presentation times of those among them at which decoding can begin."""
-    has_keys: bool = False
-    """Whether decoding can begin anywhere, at a packet that is shown or not."""
-    packets: int = 0
-    """All that hold data, shown or not."""
-    is_delayed: bool = False
-    """Whether any of them is shown at another time than it is decoded at."""
-    untimed: int = 0
-    """Those without a presentation time."""
-    broken_seconds: float | None = None
-    """Container time at which the first of them was that is incomplete."""
-    ends_broken: bool = False
-    """Whether the last of them is incomplete."""
-    stopped: str | None = None
-    """FFmpeg's error where it could not read on."""
+    has_keys: bool = False  # whether decoding can begin anywhere, at a packet that is shown or not
+    packets: int = 0  # all that hold data, shown or not
+    is_delayed: bool = False  # whether any of them is shown at another time than it is decoded at
+    untimed: int = 0  # those without a presentation time
+    broken_seconds: float | None = None  # container time at which the first of them was that is incomplete
+    ends_broken: bool = False  # whether the last of them is incomplete
+    stopped: str | None = None  # FFmpeg's error where it could not read on
+    # Between which container times the clock of the packets goes back, or far ahead, for the first time.
     jump: tuple[float, float] | None = None
-    """Between which container times the clock of the packets goes back, or far ahead, for the first time."""
-    _before: tuple[int, int] | None = None
-    """Decoding time and duration of the packet before."""
+    _before: tuple[int, int] | None = None  # decoding time and duration of the packet before
+    # The headers of its packets, where it is sound whose packets have some.
     frames: Frames = field(default_factory=Frames)
-    """The headers of its packets, where it is sound whose packets have some."""
+    # Of sound stored as floats: the container time of the first sample that cannot be heard, and what it is.
     invalid_sample: tuple[float, str] | None = None
-    """Of sound stored as floats: the container time of the first sample that cannot be heard, and what it is."""
 
     def take(self, packet: Packet[Stream]) -> None:
         self.packets += 1

@@ -16,20 +16,18 @@ from avssl.media.indexing.check_image import are_many_jpegs
 
 CONVERT = "convert it to PNG or JPEG"
 
+# ISO/IEC 23008-12, annex B; AV1 Image File Format, 7.1.
 _STILL_BRANDS = {b"avif": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"mif1": "HEIF"}
-"""ISO/IEC 23008-12, annex B; AV1 Image File Format, 7.1."""
 
+# Formats of FFmpeg that hold pictures, beside those whose names end in _pipe.
 _PICTURE_FORMATS = {"ico", "fits", "msp", "iff", "alias_pix", "brender_pix", "jpegxl_anim"}
-"""Formats of FFmpeg that hold pictures, beside those whose names end in ``_pipe``."""
-_BY_SUFFIX = "image2"
-"""FFmpeg takes this one for the file's suffix, whatever the file holds."""
+_BY_SUFFIX = "image2"  # FFmpeg takes this one for the file's suffix, whatever the file holds
 _NAMES = {
     "jpegxl": "JPEG XL", "jpegxl_anim": "JPEG XL", "jpegls": "JPEG-LS", "jpegxs": "JPEG XS", "j2k": "JPEG 2000",
     "sunrast": "Sun raster", "photocd": "Photo CD", "hdr": "Radiance HDR", "exr": "OpenEXR", "targa": "TGA",
     "mjpeg": "JPEG", "jpeg2000": "JPEG 2000", "webp": "WebP",
 }  # fmt: skip
-_ENOUGH_BYTES = 1 << 26
-"""Three pictures of a film are not larger."""
+_ENOUGH_BYTES = 1 << 26  # three pictures of a film are not larger
 _READ = {"PNG", "JPEG", "GIF", "WebP", "BMP", "JPEG 2000", "PPM", "PGM", "PBM", "TIFF"}
 
 

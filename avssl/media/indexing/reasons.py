@@ -34,12 +34,12 @@ def grouped(reasons: Iterable[str]) -> Counter[str]:
     return Counter({alike[0] if len(set(alike)) == 1 else kind: len(alike) for kind, alike in members.items()})
 
 
+# No right to read it, a disk or a server that is away, no memory, no handle left; each has its own words.
 _ERRORS = (
     "EACCES", "EAGAIN", "EBUSY", "ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EDEADLK", "EHOSTDOWN", "EHOSTUNREACH",
     "EINTR", "EIO", "EMFILE", "ENETDOWN", "ENETUNREACH", "ENFILE", "ENODEV", "ENOENT", "ENOLCK", "ENOMEM", "ENOTCONN",
     "ENXIO", "EPERM", "ESHUTDOWN", "ESTALE", "ETIMEDOUT", "EREMOTEIO",
 )  # fmt: skip
-"""No right to read it, a disk or a server that is away, no memory, no handle left; each has its own words."""
 
 _WORDS = (
     *(os.strerror(getattr(errno, name)).lower() for name in _ERRORS if hasattr(errno, name)),

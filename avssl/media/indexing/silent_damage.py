@@ -30,16 +30,14 @@ from avssl.media.decoding.clock import Clock
 
 CODECS = ("vp8", "vp9")
 _ADDED = b"\xa5" * 16
+# How often other bytes are tried, and how many: encoders write at most four that mean nothing, and of any others the
+# decoder makes another picture, or none.
 _OTHER_ENDS, _OTHER_BYTES = 4, 32
-"""How often other bytes are tried, and how many: encoders write at most four that mean nothing, and of any others the
-decoder makes another picture, or none."""
-_SMALLEST_SLICE = 400
-"""Bytes; smaller ones are left alone."""
+_SMALLEST_SLICE = 400  # bytes; smaller ones are left alone
+# Bytes zero at the end of a picture of VP8, at most: a black one of libwebp has one for 10,000 pixels; an encoder that
+# leaves all probabilities as they are may need one for 85.
 _MOST_ZEROS, _PIXELS_A_ZERO = 16, 64
-"""Bytes zero at the end of a picture of VP8, at most: a black one of libwebp has one for 10,000 pixels; an encoder
-that leaves all probabilities as they are may need one for 85."""
-MOST_FRAMES = 600
-"""Of a GIF, that are looked at."""
+MOST_FRAMES = 600  # of a GIF, that are looked at
 
 
 def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, deadline: Deadline) -> float | None:

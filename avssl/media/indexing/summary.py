@@ -21,8 +21,7 @@ class Verdict(NamedTuple):
 
     path: str
     usable: bool
-    words: str
-    """What it is, or why it cannot be used."""
+    words: str  # what it is, or why it cannot be used
 
 
 @dataclass(slots=True)
@@ -31,23 +30,18 @@ class Summary:
 
     root: str
     usable: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    """Usable items by kind: "video", "image", "sound"."""
+    kinds: Counter[str] = field(default_factory=Counter)  # usable items by kind: "video", "image", "sound"
     video_hours: float = 0.0
     sound_hours: float = 0.0
-    without_sound: int = 0
-    """Videos that have no sound at all; tasks that need it pass them over."""
-    flags: Counter[str] = field(default_factory=Counter)
-    """Usable items by flag, as in :class:`avssl.media.facts.Facts`."""
+    without_sound: int = 0  # videos that have no sound at all; tasks that need it pass them over
+    flags: Counter[str] = field(default_factory=Counter)  # usable items by flag, as in Facts
     labels: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
+    # Different sources; fewer than items if a table names them or items are stretches of one file.
     sources: int = 0
-    """Different sources; fewer than items if a table names them or items are stretches of one file."""
-    odd: list[Verdict] = field(default_factory=list)
-    """Usable items with a flag, and videos without sound."""
+    odd: list[Verdict] = field(default_factory=list)  # usable items with a flag, and videos without sound
     rejected: list[Rejected] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-    """Rejected files by kind of reason."""
+    reasons: Counter[str] = field(default_factory=Counter)  # rejected files by kind of reason
 
     def lines(self) -> list[str]:
         """The figures in words, a few short lines."""

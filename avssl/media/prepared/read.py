@@ -33,25 +33,22 @@ from avssl.media.indexing.item_table import DamagedTable, Table, file_crc
 from avssl.media.table_media import TableMedia
 from avssl.system.files import read_json
 
+# Shards kept mapped at once; each holds a file descriptor, of which a process has about a thousand.
 OPEN_SHARDS = 256
-"""Shards kept mapped at once; each holds a file descriptor, of which a process has about a thousand."""
 
+# Bytes of sound that have a checksum together: a second at 16 kHz, read whole where any of it is asked for.
 SOUND_BLOCK = 1 << 15
-"""Bytes of sound that have a checksum together: a second at 16 kHz, read whole where any of it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSound:
     """Where the sound of an item lies in its shard."""
 
-    start: int
-    """First byte."""
+    start: int  # first byte
     samples: int
-    first: int
-    """Number of the first sample: it lies at ``first / rate`` seconds."""
+    first: int  # number of the first sample: it lies at first / rate seconds
     rate: int
-    dtype: str
-    """"<i2", full scale 32767; or "<f4" where peaks pass full scale."""
+    dtype: str  # "<i2", full scale 32767; or "<f4" where peaks pass full scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +56,12 @@ class _Known:
     facts: Facts
     shard: int
     sound: StoredSound | None
-    described: tuple[int, int]
-    """Where the item's JSON lies in the shard, and its bytes."""
+    described: tuple[int, int]  # where the item's JSON lies in the shard, and its bytes
     described_crc: int | None
-    times: NDArray[np.float64]
-    """When each frame is shown first. (n,)"""
-    jpegs: NDArray[np.int64]
-    """Places and sizes. (n, 2)"""
+    times: NDArray[np.float64]  # when each frame is shown first. (n,)
+    jpegs: NDArray[np.int64]  # places and sizes. (n, 2)
+    # Checksums of the JPEGs, then of the blocks of sound; empty in a set without checksums.
     checks: NDArray[np.uint32]
-    """Checksums of the JPEGs, then of the blocks of sound; empty in a set without checksums."""
 
 
 def facts_in(item: Mapping[str, Any]) -> Facts:
@@ -117,8 +111,7 @@ class Prepared(TableMedia[_Known]):
 
     remembered = 256
     open_shards = OPEN_SHARDS
-    is_remote = False
-    """Whether its shards lie elsewhere, so that how many are read matters."""
+    is_remote = False  # whether its shards lie elsewhere, so that how many are read matters
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

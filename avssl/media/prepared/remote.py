@@ -32,12 +32,11 @@ from avssl.system.remote import NothingThere, RemoteFolder
 
 T = TypeVar("T")
 
+# So many pieces of a shard are read alone; then it is fetched whole. At the delay (30–50 ms a request) and speed (100
+# MB/s a connection) of object stores so many requests take about as long as a shard of 64 MB: never much more than the
+# better of the two is spent, whatever is read next.
 FEW_PIECES = 16
-"""So many pieces of a shard are read alone; then it is fetched whole. At the delay (30–50 ms a request) and speed (100
-MB/s a connection) of object stores so many requests take about as long as a shard of 64 MB: never much more than the
-better of the two is spent, whatever is read next."""
-SMALL_SHARD_BYTES = 2**20
-"""Fetching so little takes about as long as asking for a piece of it."""
+SMALL_SHARD_BYTES = 2**20  # fetching so little takes about as long as asking for a piece of it
 
 
 def open_remote(url: str) -> RemotePrepared:

@@ -23,8 +23,8 @@ from avssl.media.selection import Subset
 from avssl.options import option
 from avssl.system.files import whole_file, whole_folder
 
+# Sound is decoded in stretches of this many whole seconds, so that they join without a seam.
 SOUND_AT_ONCE_SECONDS = 600
-"""Sound is decoded in stretches of this many whole seconds, so that they join without a seam."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,12 @@ class Settings:
 class Job:
     """Items to put into a shard."""
 
-    media: Collection | Subset
-    """The whole shard's items, in order."""
-    first: int
-    """Number of its first item in the set."""
+    media: Collection | Subset  # the whole shard's items, in order
+    first: int  # number of its first item in the set
     shard: int
     folder: Path
     settings: Settings
-    refused: dict[int, str]
-    """Items of ``media`` to leave out, with the reason: their decoder crashed before."""
+    refused: dict[int, str]  # items of media to leave out, with the reason: their decoder crashed before
 
 
 def write_shard(job: Job) -> list[Rejected]:

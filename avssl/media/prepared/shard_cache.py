@@ -24,22 +24,20 @@ from filelock import FileLock, Timeout
 from avssl.errors import UserError
 from avssl.system.files import UNFINISHED, cache_folder, locked, make_folder, writing
 
-LIMIT_GB = "AVSSL_CACHE_GB"
-"""Variable that bounds the shards of all remote sets together."""
+LIMIT_GB = "AVSSL_CACHE_GB"  # variable that bounds the shards of all remote sets together
 DEFAULT_GB = 50.0
 
+# A shard is fetched in pieces, so that of one that is cut only a piece is fetched again.
 PIECE_BYTES = 16 * 2**20
-"""A shard is fetched in pieces, so that of one that is cut only a piece is fetched again."""
+# One connection to an object store gives about 100 MB/s, a few together what the network gives.
 PIECES_AT_ONCE = 4
-"""One connection to an object store gives about 100 MB/s, a few together what the network gives."""
 
 WHOLE_TRIES = 3
 _KEPT_FREE_BYTES = 256 * 2**20
+# What is being fetched and was not written to for longer than all tries take was left by a killed process.
 _DEAD_AFTER_SECONDS = 3600
-"""What is being fetched and was not written to for longer than all tries take was left by a killed process."""
 
-ReadRange = Callable[[str, int, int], bytes]
-"""(name, first byte, number of bytes) → exactly these bytes."""
+ReadRange = Callable[[str, int, int], bytes]  # (name, first byte, number of bytes) → exactly these bytes
 
 
 def limit_bytes() -> int:

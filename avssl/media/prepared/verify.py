@@ -15,10 +15,9 @@ class Verified:
     """What was found to be as it was written."""
 
     shards: int
-    size: int
-    """Bytes of all shards."""
+    size: int  # bytes of all shards
+    # "checksums"; "sizes", where no more was asked for; "no checksums", where an earlier version wrote none.
     by: str
-    """"checksums"; "sizes", where no more was asked for; "no checksums", where an earlier version wrote none."""
 
     def words(self) -> str:
         """One line."""

@@ -25,10 +25,9 @@ from avssl.system.files import locked, read_json, whole_folder, write_json
 from avssl.system.parts import WHOLE, Part
 from avssl.system.process_pool import Lost, each, spare_cores
 
+# A shard grows no larger than about this, the size that readers of WebDataset are happy with.
 SHARD_BYTES = 256 * 2**20
-"""A shard grows no larger than about this, the size that readers of WebDataset are happy with."""
-SHARDS_AT_LEAST = 32
-"""So many shards, if there are items for them, so that all cores have work to the end."""
+SHARDS_AT_LEAST = 32  # so many shards, if there are items for them, so that all cores have work to the end
 
 
 def prepare(
@@ -70,19 +69,12 @@ def prepare(
 
 @dataclass(frozen=True)
 class PrepareWork:
-    """Writing the shards of a prepared set, all or in parts on several machines, and making a set of them.
+    """Writing the shards of a prepared set, all or in parts on several machines, and making a set of them."""
 
-    Attributes:
-        media: what is prepared.
-        folder: where.
-        settings: how.
-        shard_size: items in a shard, as asked; None chooses.
-    """
-
-    media: Collection | Subset
-    folder: Path
-    settings: Settings
-    shard_size: int | None = None
+    media: Collection | Subset  # what is prepared
+    folder: Path  # where
+    settings: Settings  # how
+    shard_size: int | None = None  # items in a shard, as asked; None chooses
 
     @staticmethod
     def of(media: Media, out: str | os.PathLike[str], settings: Settings, shard_size: int | None) -> PrepareWork:

@@ -15,24 +15,16 @@ from scipy.ndimage import maximum_filter, median_filter
 
 RATE = 8000
 WINDOW, HOP = 1024, 256
-_AROUND = (9, 13)
-"""Frames and bins in which a peak is the highest."""
-_ABOVE_DB = 9.0
-"""A peak stands so far above the median of its frequency."""
-_FLOOR_DB = 50.0
-"""What lies further below the loudest is silence."""
-_LATER, _FAN = 48, 5
-"""A peak is paired with so many that follow it within so many frames."""
-COMMON = 24
-"""A landmark that more items have says nothing."""
-MATCHED = 8
-"""Landmarks at one offset, at least."""
+_AROUND = (9, 13)  # frames and bins in which a peak is the highest
+_ABOVE_DB = 9.0  # a peak stands so far above the median of its frequency
+_FLOOR_DB = 50.0  # what lies further below the loudest is silence
+_LATER, _FAN = 48, 5  # a peak is paired with so many that follow it within so many frames
+COMMON = 24  # a landmark that more items have says nothing
+MATCHED = 8  # landmarks at one offset, at least
 
 STEADY_SECONDS = 1.024
-STEADY_DB = 25.0
-"""A steady tone stands so far above the median of the 61 bins around it, nearly always."""
-STEADY_SPREAD_DB, STEADY_HZ = 2.5, 0.04
-"""Its level and its frequency stray no further."""
+STEADY_DB = 25.0  # a steady tone stands so far above the median of the 61 bins around it, nearly always
+STEADY_SPREAD_DB, STEADY_HZ = 2.5, 0.04  # its level and its frequency stray no further
 TONES = 4
 LOWEST_HZ, HIGHEST_HZ = 25.0, 3800.0
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-DEEPEST = 0.2
-"""Of the shorter side: what is one colour further inwards is a plain picture and no border."""
-TOLERANCE = 14.0
-"""Levels by which a pixel of a border may stray from its colour, after coding."""
+DEEPEST = 0.2  # of the shorter side: what is one colour further inwards is a plain picture and no border
+TOLERANCE = 14.0  # levels by which a pixel of a border may stray from its colour, after coding
+# The share of pixels that have the colour inside a border at least, and just behind its edge at most.
 FILLED, LEFT = 0.93, 0.6
-"""The share of pixels that have the colour inside a border at least, and just behind its edge at most."""
+# Levels between the strongest and the weakest channel: less is black, white or grey, which thousands have.
 SATURATED = 40.0
-"""Levels between the strongest and the weakest channel: less is black, white or grey, which thousands have."""
 
 
 def border_of(frames: NDArray[np.uint8]) -> NDArray[np.float32]:

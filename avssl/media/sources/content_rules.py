@@ -20,25 +20,22 @@ from avssl.media.sources.names import NameGroups
 from avssl.media.sources.traces import Trace, sound_of
 from avssl.system.digests import copies
 
+# Of the peak of two sounds' phase correlation: above, they are one recording. Of 371 pairs of cuts from one recording,
+# encoded apart, the least has 0.56; of 33 other pairs with landmarks in common, the most 0.09.
 COHERENT = 0.5
-"""Of the peak of two sounds' phase correlation: above, they are one recording. Of 371 pairs of cuts from one recording,
-encoded apart, the least has 0.56; of 33 other pairs with landmarks in common, the most 0.09."""
-OVERLAP_SECONDS = 1.5
-"""Shorter stretches can be of two sounds from one machine."""
+OVERLAP_SECONDS = 1.5  # shorter stretches can be of two sounds from one machine
+# A border or a hum that more of the items have is a channel's look, a room or the mains; two of ten is the least.
 LARGEST_SHARE = 0.2
-"""A border or a hum that more of the items have is a channel's look, a room or the mains; two of ten is the least."""
 SAME_TONE_HZ = 0.04
-SAME_COLOUR = 9.0
-"""Levels of a channel, between borders of one colour after coding."""
+SAME_COLOUR = 9.0  # levels of a channel, between borders of one colour after coding
 SAME_WIDTH = 0.02
-MAINS_HZ = (50.0, 60.0)
-"""Their multiples hum everywhere."""
+MAINS_HZ = (50.0, 60.0)  # their multiples hum everywhere
 ALIGNED_MOMENTS = 3
+# A picture is looked for so far from its time: copies with fewer frames a second show it earlier or later.
 STRAY_SECONDS = (0.0, -0.1, -0.05, 0.05, 0.1)
-"""A picture is looked for so far from its time: copies with fewer frames a second show it earlier or later."""
 LIKELY = "names that may be of parts of one source"
+# Groups that names must make at least, and the share of their items that must look most like their own group.
 LOOKED_AT, LOOKS_AGREE = 5, 0.7
-"""Groups that names must make at least, and the share of their items that must look most like their own group."""
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,13 @@ from scipy.ndimage import uniform_filter
 
 SIDE, COARSE = 24, 6
 
+# Grey levels: no place of two copies differs by more, once smoothed over 3×3 cells and fitted in contrast.
 NEAR = 9.0
-"""Grey levels: no place of two copies differs by more, once smoothed over 3×3 cells and fitted in contrast."""
 NEAR_RMS = 4.0
-NEAR_COLOUR = 14.0
-"""Levels of a colour channel, mean over the coarse thumbnails."""
-CONTRAST = 14.0
-"""Grey levels (standard deviation): plainer pictures are not compared."""
+NEAR_COLOUR = 14.0  # levels of a colour channel, mean over the coarse thumbnails
+CONTRAST = 14.0  # grey levels (standard deviation): plainer pictures are not compared
+# Places of the spectrum with a good part of the strongest's energy; simpler pictures (a ramp) are not compared.
 DETAIL = 4
-"""Places of the spectrum with a good part of the strongest's energy; simpler pictures (a ramp) are not compared."""
 _NEIGHBOURS = 6
 
 

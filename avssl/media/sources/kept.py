@@ -21,8 +21,8 @@ from avssl.media.sources.traces import FORMAT
 from avssl.system.files import cache_folder, whole_path
 from avssl.version import __version__
 
+# Of fewer items they are found again within a second or two, once the items are measured.
 WORTH_KEEPING = 20_000
-"""Of fewer items they are found again within a second or two, once the items are measured."""
 
 KEPT_SECONDS = 30 * 24 * 3600
 

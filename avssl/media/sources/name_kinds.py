@@ -52,6 +52,7 @@ def known_sources(names: Sequence[Name]) -> list[Key | None]:
     return known
 
 
+# Names of data sets, with the source in the first group.
 _PATTERNS = {
     # v_SoccerJuggling_g23_c01: clips of one group of a class come from one video (Soomro et al. 2012).
     "ucf101": r"(v_[A-Za-z]+_g\d{2})_c\d{2}",
@@ -60,7 +61,6 @@ _PATTERNS = {
     # 100032-3-0-0: recording, class, occurrence, slice (Salamon et al. 2014); four digits may be a year.
     "urbansound": r"(?!(?:19|20)\d\d-)(\d{4,6})-\d-\d{1,2}-\d{1,3}",
 }
-"""Names of data sets, with the source in the first group."""
 
 
 def _known_source(name: Name) -> Key | None:
@@ -110,8 +110,8 @@ def _identity(name: Name) -> Key | None:
     return None
 
 
+# What stands before, the id, times or numbers, and words such as gt.
 _TAIL = re.compile(r"(.*?)([A-Za-z0-9_-]{11})((?:[_.-]-?\d+(?:\.\d+)?s?|\.mp4){0,5})(?:[_-][A-Za-z]+\d?)*?")
-"""What stands before, the id, times or numbers, and words such as ``gt``."""
 _NUMBER = re.compile(r"[A-Za-z]{0,6}_?\d+")
 
 
@@ -165,5 +165,4 @@ _CLASSES = (
     "ride_horse run shake_hands shoot_ball shoot_bow shoot_gun sit situp smile smoke somersault stand swing_baseball "
     "sword sword_exercise talk throw turn walk wave"
 )
-HMDB51 = frozenset(_CLASSES.split())
-"""The 51 classes, as its file names spell them."""
+HMDB51 = frozenset(_CLASSES.split())  # the 51 classes, as its file names spell them

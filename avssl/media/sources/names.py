@@ -19,16 +19,11 @@ from avssl.media.sources.name_kinds import Name, is_id, known_sources
 
 @dataclass(frozen=True)
 class NameGroups:
-    """Items that names put together.
+    """Items that names put together."""
 
-    Attributes:
-        sure: beyond doubt.
-        likely: by words for parts, where something else has to agree.
-        bare: by numbers from 1 on after stems that vary (``concert_1``, ``concert_2``, ``walk_1``): nothing by itself.
-    """
-
-    sure: tuple[tuple[int, ...], ...]
-    likely: tuple[tuple[int, ...], ...]
+    sure: tuple[tuple[int, ...], ...]  # beyond doubt
+    likely: tuple[tuple[int, ...], ...]  # by words for parts, where something else has to agree
+    # by numbers from 1 on after stems that vary (concert_1, concert_2, walk_1): nothing by itself.
     bare: tuple[tuple[int, ...], ...] = ()
 
 
@@ -70,16 +65,16 @@ class _Family:
     sure: bool
 
 
+# Words for a part of a whole: enough after any stem.
 _OF_ONE = ("part", "pt", "chunk", "segment", "seg", "piece", "cut", "excerpt", "section", "fragment")
-"""Words for a part of a whole: enough after any stem."""
+# Words that are used for parts and for mere numbers: the stem must look like the name of one thing.
 _OFTEN = ("p", "shot", "scene", "clip", "take", "c", "sc", "sh", "crop", "window")
-"""Words that are used for parts and for mere numbers: the stem must look like the name of one thing."""
+# Stems that hold many recordings: parts of them are not cut from one.
 _HOLDERS = re.compile(
     r"(?:^|[^a-z])(?:cam|camera|device|phone|day|week|month|year|session|batch|set|fold|train|test|val|class|label|"
     r"category|disk|disc|folder|dir|user|group|run|dataset|data|sample|level|speaker|subject|person|actor)s?[ _-]*\d*$",
     re.IGNORECASE,
 )
-"""Stems that hold many recordings: parts of them are not cut from one."""
 
 _PART = re.compile(
     r"(?P<stem>.*?[^\s_.(\[-])(?:[\s_.(\[-]+)(?P<word>[a-z]+)[\s_.-]?(?P<number>\d{1,4})(?:[\s_-]*of[\s_-]*\d+)?[)\]]?",
@@ -152,8 +147,7 @@ def _by_numbers(names: Sequence[Name], items: Iterable[int]) -> dict[str, list[i
 _LETTERS = "abcdef"
 _NUMBERED = re.compile(rf"(.*?[^\s_.(-])[\s_.(-]+(\d{{1,3}}|[{_LETTERS}{_LETTERS.upper()}])\)?")
 _FEW_NUMBERS, _MANY_STEMS = 6, 5
-_MANY_PARTS = 4
-"""So many parts a stem, or as many as there are stems: more are rather a running number."""
+_MANY_PARTS = 4  # so many parts a stem, or as many as there are stems: more are rather a running number
 
 
 def _scope(parts: Sequence[tuple[Name, str, str]]) -> Callable[[Name, str], str]:

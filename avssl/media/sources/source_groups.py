@@ -26,19 +26,12 @@ _SHOWN = 2
 
 @dataclass(frozen=True)
 class Likeness:
-    """Items that look or sound alike, and by what.
+    """Items that look or sound alike, and by what."""
 
-    Attributes:
-        rule: "told", "file", "names", "bytes", "frames", "sound", "border" or "hum".
-        items: their indices in the collection, ascending.
-        paths: their files, in the same order.
-        words: the evidence, for people.
-    """
-
-    rule: str
-    items: tuple[int, ...]
-    paths: tuple[str, ...]
-    words: str
+    rule: str  # "told", "file", "names", "bytes", "frames", "sound", "border" or "hum"
+    items: tuple[int, ...]  # their indices in the collection, ascending
+    paths: tuple[str, ...]  # their files, in the same order
+    words: str  # the evidence, for people
 
     def as_json(self) -> dict[str, Any]:
         """The rule, the files and the evidence."""
@@ -47,19 +40,12 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Sources:
-    """The source of each item of a collection.
+    """The source of each item of a collection."""
 
-    Attributes:
-        names: one for each item; items of one name were cut from one thing.
-        mode: what was asked: "content", "names", "none", or the name of a column.
-        groups: what was put together, by rule; one item may be in several.
-        warnings: weaker likeness: not put together.
-    """
-
-    names: tuple[str, ...]
-    mode: str
-    groups: tuple[Likeness, ...]
-    warnings: tuple[Likeness, ...]
+    names: tuple[str, ...]  # one for each item; items of one name were cut from one thing
+    mode: str  # what was asked: "content", "names", "none", or the name of a column
+    groups: tuple[Likeness, ...]  # what was put together, by rule; one item may be in several
+    warnings: tuple[Likeness, ...]  # weaker likeness: not put together
 
     @property
     def count(self) -> int:

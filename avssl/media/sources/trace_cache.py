@@ -18,6 +18,7 @@ from avssl.media.sources.traces import FORMAT, SOUND_SECONDS, Trace, measure
 from avssl.system.console import ShowProgress
 from avssl.system.database import cached_database
 
+# Of what cannot be read.
 NOTHING = Trace(
     np.zeros((0, 24, 24), np.uint8),
     np.zeros((0, 6, 6, 3), np.uint8),
@@ -26,7 +27,6 @@ NOTHING = Trace(
     np.zeros(0, np.uint16),
     np.zeros(0, np.float32),
 )
-"""Of what cannot be read."""
 
 _CHECK = 8
 

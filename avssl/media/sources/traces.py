@@ -18,29 +18,22 @@ from avssl.media.sources.image_similarity import thumbnail
 
 FRAMES = 5
 SOUND_SECONDS = 20.0
-FORMAT = 4
-"""Raised whenever the same item would be measured otherwise."""
+FORMAT = 4  # raised whenever the same item would be measured otherwise
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One item.
+    """One item."""
 
-    Attributes:
-        grey: thumbnails in grey, uint8 (k, 24, 24); k is 5, 1 of an image, 0 of a sound.
-        colour: coarse ones in colour, uint8 (k, 6, 6, 3).
-        border: colour of a border that stays the same, and its width in shares of the shorter side (left, top, right,
-            bottom; 0 where there is none): float32 (7,); empty where there is no border.
-        peaks: landmarks of the sound, uint32 (n,); when each begins, in hops: ``times``, uint16 (n,).
-        tones: frequencies of steady tones in Hz, strongest first, float32 (m,).
-    """
-
-    grey: NDArray[np.uint8]
-    colour: NDArray[np.uint8]
+    grey: NDArray[np.uint8]  # thumbnails in grey, uint8 (k, 24, 24); k is 5, 1 of an image, 0 of a sound
+    colour: NDArray[np.uint8]  # coarse ones in colour, uint8 (k, 6, 6, 3)
+    # colour of a border that stays the same, and its width in shares of the shorter side (left, top, right, bottom; 0
+    # where there is none): float32 (7,); empty where there is no border.
     border: NDArray[np.float32]
+    # landmarks of the sound, uint32 (n,); when each begins, in hops: times, uint16 (n,).
     peaks: NDArray[np.uint32]
     times: NDArray[np.uint16]
-    tones: NDArray[np.float32]
+    tones: NDArray[np.float32]  # frequencies of steady tones in Hz, strongest first, float32 (m,)
 
     def to_bytes(self) -> bytes:
         """As the cache keeps it."""
