@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
 from avssl.system.intervals import wilson_share
-from avssl.tasks.base import Answers, Batch, Task
+from avssl.tasks.base import Batch, Task
 from avssl.trainer.auto import count_of
 from avssl.trainer.devices import Precision, moved
 from avssl.trainer.distributed import World
@@ -25,6 +25,7 @@ from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import run_on_keys
 from avssl.trainer.seeds import HELD_OUT_SEED, seed_torch
 from avssl.trainer.shared_memory import tensor_bytes
+from avssl.trainer.transfer import to_host
 
 # Held-out batches are drawn once and kept in memory up to this size (512 MB); larger sets are drawn each time.
 KEPT_BYTES = 1 << 29
@@ -56,7 +57,8 @@ class Validation:
         Returns:
             {"loss", …measures, "n"} and, for puzzles with classes, {"accuracy", "low", "high"}.
         """
-        sums: Counter[str] = Counter()
+        found: list[tuple[int, dict[str, Tensor]]] = []
+        answered = 0
         network.eval()
         seed_torch(HELD_OUT_SEED, precision.device)
         with self._world.together():
@@ -65,11 +67,14 @@ class Validation:
             for count, batch in drawn:
                 on_device = moved(batch, precision.device, channels_last)
                 losses = self._task.loss(network, on_device)
-                sums["n"] += count
-                for name, value in {**losses.measures, "loss": losses.loss}.items():
-                    sums[name] += float(value) * count  # type: ignore[assignment]
-                _count_right(sums, self._task, self._task.answers(network, on_device))
+                figures = {**losses.measures, "loss": losses.loss}
+                answers = self._task.answers(network, on_device)
+                if self._task.classes and answers.scores.ndim == 2 and answers.truth.ndim == 1:
+                    figures[_RIGHT] = (answers.scores.argmax(1) == answers.truth).sum()
+                    answered += len(answers.truth)
+                found.append((count, figures))
         network.train()
+        sums = _summed(found) | ({_ANSWERED: answered} if answered else {})
         return _means(dict(zip(sums, self._world.total(list(sums.values())), strict=True)))
 
     def _batches(self) -> Iterable[tuple[int, Batch]]:
@@ -124,14 +129,26 @@ def at_chance(task: Task, line: dict[str, Any]) -> str | None:
     return f"{task.name} is still at chance after {line['step']} steps: {seen} on {line['n']} held-out puzzles"
 
 
-def _count_right(sums: Counter[str], task: Task, answers: Answers) -> None:
-    if task.classes and answers.scores.ndim == 2 and answers.truth.ndim == 1:
-        sums["right"] += int((answers.scores.argmax(1) == answers.truth).sum())
-        sums["answered"] += len(answers.truth)
+_RIGHT, _ANSWERED = "right", "answered"
+
+
+def _summed(found: Sequence[tuple[int, dict[str, Tensor]]]) -> dict[str, float]:
+    """Of batches with their number of puzzles the sums of all figures over puzzles, with "n".
+
+    They come from the device together: asking for one at a time would wait for the GPU as often.
+    """
+    here, wait = to_host(found)
+    wait()
+    sums: Counter[str] = Counter()
+    for count, figures in here:
+        sums["n"] += count
+        for name, value in figures.items():
+            sums[name] += float(value) * (1 if name == _RIGHT else count)  # type: ignore[assignment]
+    return dict(sums)
 
 
 def _means(sums: dict[str, float]) -> dict[str, float]:
-    count, right, answered = int(sums.pop("n")), sums.pop("right", 0.0), int(sums.pop("answered", 0))
+    count, right, answered = int(sums.pop("n")), sums.pop(_RIGHT, 0.0), int(sums.pop(_ANSWERED, 0))
     means = {name: value / count for name, value in sums.items()}
     if answered:
         low, high = wilson_share(right / answered, answered)
