@@ -1,4 +1,4 @@
-"""What may be chosen of several protocols; nothing heavy is imported for it."""
+"""What may be chosen of each protocol; nothing heavy is imported for it."""
 
 from __future__ import annotations
 
@@ -35,3 +35,102 @@ class BootstrapChoices:
     """How intervals are drawn."""
 
     draws: int = option(2000, "draws of the bootstrap, for the intervals", low=1)
+
+
+@dataclass(frozen=True)
+class LinearChoices:
+    """Of linear probes. Penalties are of the mean loss, times |W|²/2, tried from the strongest on."""
+
+    penalties: tuple[float, ...] = option((1e-2, 1e-3, 1e-4, 1e-5), "L2 penalties to choose from", above=0)
+    # So few leave a weak penalty short of its optimum, which regularises.
+    iterations: int = option(100, "the most steps of L-BFGS for each penalty", low=1)
+
+
+@dataclass(frozen=True)
+class KNNChoices:
+    """Of nearest neighbours; the numbers are those of DINO's ``eval_knn.py``."""
+
+    # Chosen on held-out training data: "20 is usually best", as that file has it, need not be so for other features
+    k: tuple[int, ...] = option((10, 20, 100, 200), "how many neighbours, to choose from", low=1, formerly="neighbours")
+
+
+@dataclass(frozen=True)
+class SVMChoices:
+    """Of linear SVMs."""
+
+    # Four of ours: the 26 that are published (svm.PUBLISHED_COSTS) take six times as long
+    costs: tuple[float, ...] = option((0.01, 0.1, 1.0, 10.0), "costs to choose from", above=0)
+
+
+@dataclass(frozen=True)
+class LowShotChoices:
+    """Of SVMs from few labels. Numbers of positives that some class does not have are left out."""
+
+    shots: tuple[int, ...] = option((1, 2, 4, 8, 16, 32, 64, 96), "positives a class", low=1, metavar="K,K,…")
+    samples: int = option(5, "independent samples of the labels", low=1)
+    # One for all: the published script takes the one with the best mean on the test set
+    cost: float = option(0.5, "of the SVMs", above=0)
+
+
+@dataclass(frozen=True)
+class FineTuneChoices:
+    """Of fine-tuning."""
+
+    steps: int = option(600, "steps of the optimizer, whatever the number of labels", low=1)
+    batch_size: int = option(64, "items a step", low=2)
+    rates: tuple[float, ...] = option((1e-3,), "learning rates; of several the best on held-out training data", above=0)
+    weight_decay: float = option(0.05, "of AdamW")
+    stage: str | None = option(None, "the stage that the classifier sits on (default: the last)")
+    labels: tuple[int, ...] = option((0,), "labelled items a class, 0 for all: 20,100,0 is a curve", low=0)
+    seeds: int = option(1, "how many times all is repeated; three for a claim", low=1)
+
+
+@dataclass(frozen=True)
+class HeadChoices:
+    """Of the protocols that put a head on an encoder."""
+
+    finetune: bool = option(False, "the encoder learns too")
+    seeds: int = option(1, "how many times all is repeated; three for a claim", low=1)
+
+
+@dataclass(frozen=True)
+class DetectionChoices(HeadChoices):
+    """Of detection."""
+
+    # Defaults of ours, for a CPU. Goyal et al. 2019 train 50,000 iterations of a ResNet-50-C4 on two GPUs, the rate
+    # (0.002) a tenth from iteration 38,000 on, the body frozen.
+    steps: int = option(600, "steps of the optimizer", low=1)
+    batch_size: int = option(4, "pictures a step", low=1)
+    rate: float = option(1e-3, "the highest learning rate of AdamW", above=0)
+    stage: str | None = option(None, "stage of the encoder (default: the last with a stride of 16 at most)")
+    side: int = option(320, "pixels to which the shorter side of a picture is scaled", low=32)
+    anchors: tuple[float, ...] = option((32.0, 64.0, 128.0, 256.0), "sides of the anchors in those pixels", above=0)
+    width: int = option(128, "channels of the detector's map", low=1)
+    representation: int = option(512, "features that describe a proposal", low=1)
+    flip: bool = option(True, "mirror half of the pictures in training")
+
+
+@dataclass(frozen=True)
+class NormalsChoices(HeadChoices):
+    """Of surface normals."""
+
+    # 40 in the benchmark of Goyal et al. 2019
+    clusters: int = option(0, "centres that pixels are classified to; 0: unit vectors are regressed", low=0)
+    steps: int = option(400, "steps of the optimizer", low=1)
+    batch_size: int = option(4, "pictures a step", low=1)
+    rate: float = option(2e-3, "the highest learning rate of AdamW", above=0)
+    side: int = option(240, "pixels to which the shorter side of a picture is scaled", low=32)
+    width: int = option(64, "channels of the decoder", low=1)
+    flip: bool = option(True, "mirror half of the pictures in training, x of their normals with them")
+
+
+@dataclass(frozen=True)
+class KeypointChoices(HeadChoices):
+    """Of keypoints."""
+
+    steps: int = option(600, "steps of the optimizer", low=1)
+    batch_size: int = option(32, "people a step", low=2)
+    rates: tuple[float, ...] = option((3e-3, 1e-3), "learning rates; the best on held-out training people", above=0)
+    weight_decay: float = option(0.01, "of AdamW")
+    width: int = option(64, "channels of the head", low=1)
+    stages: tuple[str, ...] | None = option(None, "only these stages (default: all)", metavar="A,B,…")

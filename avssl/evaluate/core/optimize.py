@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -18,26 +18,46 @@ from avssl.system.console import Progress
 # Norm to which all gradients together are clipped
 LARGEST_GRADIENT = 5.0
 Choice = TypeVar("Choice")
+StartT = TypeVar("StartT")
 
 
 class Diverged(UserError):
     """The loss became NaN or infinite: the learning rate was too high."""
 
 
+def repetitions(
+    starts: Mapping[str, StartT] | Callable[[int], Mapping[str, StartT]], seed: int, count: int
+) -> Iterator[tuple[int, str, StartT]]:
+    """(seed, name, start) of each training, all starts of one seed before the next.
+
+    Args:
+        starts: encoders by the name of their rows; a function where they are others with each seed.
+        seed: the first of ``count``.
+    """
+    for number in range(seed, seed + count):
+        for name, start in (starts(number) if callable(starts) else starts).items():
+            yield number, name, start
+
+
 def minimize(
     network: nn.Module,
-    loss: Callable[[int], Tensor],
-    *,
+    loss: Callable[[Indices, np.random.Generator], Tensor],
+    count: int,
+    batch_size: int,
     steps: int,
     rate: float,
+    *,
+    seed: int,
+    key: str,
     weight_decay: float = 0.05,
     on_progress: Progress | None = None,
 ) -> None:
-    """Minimise ``loss(step)`` over the weights of the network that learn; the last step counts.
+    """Minimise ``loss(items, rng)`` of batches over the weights of the network that learn; the last step counts.
 
     Args:
         network: in train mode.
-        loss: a scalar; all that is random in it must depend on the step.
+        loss: a scalar, of some of the ``count`` items; all that is random in it must be drawn from ``rng``.
+        seed, key: of what is drawn, so that every network is shown the same items in the same way.
         rate: the highest learning rate.
 
     Raises:
@@ -47,7 +67,7 @@ def minimize(
     solver = torch.optim.AdamW(weights, lr=rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(solver, lambda step: _rate_share(step, steps))
     for step in range(steps):
-        value = loss(step)
+        value = loss(batch_of_step(count, batch_size, step, seed), generator(seed, key, step))
         # Before the step, which would spoil the weights.
         if not bool(torch.isfinite(value)):
             raise Diverged(f"the loss is {value.item():g} at step {step + 1}; take a learning rate below {rate:g}")

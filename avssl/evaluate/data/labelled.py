@@ -168,6 +168,17 @@ def source_folds(
     return folds
 
 
+def few_of_each(order: Indices, targets: Targets, count: int) -> Indices:
+    """The first ``count`` positives of each class in an order, ascending: a smaller number gives part of a larger's.
+
+    Args:
+        order: some items.
+        targets: of all items.
+    """
+    chosen = {int(i) for column in (targets > 0).T for i in order[column[order]][:count]}
+    return np.array(sorted(chosen), np.int64)
+
+
 def _from_labels(labels: Sequence[str | None], separator: str | None) -> tuple[Targets, tuple[str, ...], bool]:
     missing = sum(label is None for label in labels)
     if missing:

@@ -12,7 +12,7 @@ NAME is "trained", "random" (the same network with random weights), "supervised"
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context, ResultRow
-from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, influence_interval, touching
+from avssl.evaluate.core.statistics import influence_interval, touching
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -79,7 +79,7 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
     Raises:
         UserError: there are not k other sources.
     """
-    group = _numbered(sources)
+    group = _ids(sources)
     count = int(group.max()) + 1
     if count <= k:
         raise UserError(
@@ -120,25 +120,16 @@ def precision_rows(
         labels: one an item.
         sources: what each item was cut from.
     """
-    row = _row_maker(context, sources)
     k = next(iter(found.values())).places.shape[1]
-    label, group = _numbered(labels), _numbered(sources)
-    own = _numbered([f"{one}/{place}" for one, place in zip(label, group, strict=True)])
+    label, group = _ids(labels), _ids(sources)
+    own = _ids([f"{one}/{source}" for one, source in zip(label, group, strict=True)])
     same, others = _frequency(label) - _frequency(own), len(group) - _frequency(group)
-    chance = float((same / others).mean())
-    rows: list[ResultRow] = []
     shares: dict[str, tuple[float, Floats]] = {}
     for name, one in found.items():
         hits = (label[one.places] == label[:, None]).astype(np.float64)
-        share, moves = shares[name] = float(hits.mean()), _moves(hits, one, group)
-        reach = influence_interval(share, moves, SHARE)
-        rows.append(row(name, f"precision@{k}", share, reach, chance=chance, note=notes[name]))
-    if {"trained", "random"} <= shares.keys():
-        (ours, our_moves), (theirs, their_moves) = shares["trained"], shares["random"]
-        reach = influence_interval(ours - theirs, our_moves - their_moves, DIFFERENCE)
-        metric, note = f"precision@{k}-difference", "trained minus random, on the same queries"
-        rows.append(row("gain", metric, ours - theirs, reach, chance=0.0, note=note))
-    return rows
+        shares[name] = float(hits.mean()), _moves(hits, one, group)
+    chance = float((same / others).mean())
+    return _rows(shares, f"precision@{k}", sources, context, notes, chance=chance)
 
 
 def shared_rows(
@@ -155,7 +146,7 @@ def shared_rows(
         found: by the name of the rows.
         sources: what each item was cut from. The interval is over these, both as queries and as neighbours.
     """
-    row, group = _row_maker(context, sources), _numbered(sources)
+    group = _ids(sources)
     each = np.arange(len(group))[:, None]
     rows: list[ResultRow] = []
     for attribute in attributes:
@@ -164,27 +155,23 @@ def shared_rows(
         if mean <= 0:
             continue
         # Of the mean difference to random items, by the weight of a source: all pairs that it is part of.
-        most = 1 / mean if attribute.category else math.inf
         scale = 2 * np.bincount(group, random - mean) / len(group)
         shared: dict[str, tuple[float, Floats]] = {}
+        notes: dict[str, str] = {}
         for name, one in found.items():
             distance = attribute.distances(each, one.places)
             ratio = float(distance.mean()) / mean
-            value, moves = shared[name] = 1 - ratio, -(_moves(distance, one, group) - ratio * scale) / mean
-            note = _note(attribute, float(distance.mean()), mean)
-            reach = influence_interval(value, moves, (1 - most, 1.0))
-            rows.append(row(f"{name}/{attribute.name}", "shared", value, reach, chance=0.0, note=note))
-        if {"trained", "random"} <= shared.keys():
-            (ours, our_moves), (theirs, their_moves) = shared["trained"], shared["random"]
-            reach = influence_interval(ours - theirs, our_moves - their_moves, (-most, most))
-            name, note = f"gain/{attribute.name}", "trained minus random, on the same queries"
-            rows.append(row(name, "shared-difference", ours - theirs, reach, chance=0.0, note=note))
+            shared[name] = 1 - ratio, -(_moves(distance, one, group) - ratio * scale) / mean
+            notes[name] = _note(attribute, float(distance.mean()), mean)
+        # All neighbours of another category differ by 1 where random items differ by the mean.
+        most = 1 / mean if attribute.category else math.inf
+        rows += _rows(shared, "shared", sources, context, notes, chance=0.0, most=most, ending=f"/{attribute.name}")
     return rows
 
 
 def mean_distances(attribute: Attribute, sources: Sequence[str]) -> Floats:
     """The mean distance of each item to all items of other sources, (n,): what random neighbours would have."""
-    group = _numbered(sources)
+    group = _ids(sources)
     everything = np.arange(len(group))
     means: list[Floats] = []
     for first in range(0, len(group), CHUNK):
@@ -195,7 +182,7 @@ def mean_distances(attribute: Attribute, sources: Sequence[str]) -> Floats:
     return np.concatenate(means)
 
 
-def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
+def _ids(names: Sequence[str]) -> NDArray[np.int64]:
     return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64)
 
 
@@ -217,6 +204,33 @@ def _note(attribute: Attribute, near: float, random: float) -> str:
     return f"{near:.3g}{unit} from neighbours, {random:.3g} from random items"
 
 
-def _row_maker(context: Context, sources: Sequence[str]) -> Callable[..., ResultRow]:
-    """:meth:`Context.row` for figures of pairs of these items."""
-    return partial(context.row, n=len(sources), clusters=len(set(sources)), method="jackknife")
+def _rows(
+    figures: Mapping[str, tuple[float, Floats]],
+    metric: str,
+    sources: Sequence[str],
+    context: Context,
+    notes: Mapping[str, str],
+    *,
+    chance: float,
+    most: float = 1.0,
+    ending: str = "",
+) -> list[ResultRow]:
+    """A row of each encoder, and the gain of "trained" over "random" on the same queries.
+
+    Args:
+        figures: by encoder the figure, and how it moves with the weight of each source.
+        most: how far a figure can lie below 1.
+        ending: of the names of the rows.
+    """
+    row = partial(context.row, n=len(sources), clusters=len(set(sources)), method="jackknife")
+    rows = []
+    for name, (value, moves) in figures.items():
+        reach = influence_interval(value, moves, (1 - most, 1.0))
+        rows.append(row(name + ending, metric, value, reach, chance=chance, note=notes[name]))
+    if {"trained", "random"} <= figures.keys():
+        (ours, our_moves), (theirs, their_moves) = figures["trained"], figures["random"]
+        # Paired: what a source moves in both does not widen the difference.
+        reach = influence_interval(ours - theirs, our_moves - their_moves, (-most, most))
+        note = "trained minus random, on the same queries"
+        rows.append(row(f"gain{ending}", f"{metric}-difference", ours - theirs, reach, chance=0.0, note=note))
+    return rows

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
-from avssl.evaluate.core.repetitions import repetitions
+from avssl.evaluate.choices import FineTuneChoices
+from avssl.evaluate.core.optimize import best_of, minimize, repetitions
 from avssl.evaluate.core.rows import Context, ResultRow, over_seeds
 from avssl.evaluate.core.scores import (
     Scores,
@@ -28,8 +28,7 @@ from avssl.evaluate.core.scores import (
     metric_value,
     score_rows,
 )
-from avssl.evaluate.data.labelled import Division, Indices, Labelled, hold_out
-from avssl.evaluate.probes.choices import FineTuneChoices
+from avssl.evaluate.data.labelled import Division, Indices, Labelled, few_of_each, hold_out
 from avssl.evaluate.probes.finetune_inputs import ItemViews
 from avssl.networks.encoder import Encoder, refuse_frozen
 from avssl.samplers.keys import generator
@@ -111,14 +110,13 @@ def fit(
     truth = torch.from_numpy(data.targets)
     size = min(choices.batch_size, max(2, len(items)))  # batch normalisation needs two
 
-    def loss(step: int) -> Tensor:
-        # By seed and step alone, so that every encoder sees the same views
-        rng = generator(seed, "fine-tune", step)
-        chosen = items[batch_of_step(len(items), size, step, seed)]
+    def loss(places: Indices, rng: np.random.Generator) -> Tensor:
+        chosen = items[places]
         batch = torch.from_numpy(np.stack([views.training(int(i), rng) for i in chosen])).to(device)
         return _loss(network(batch), truth[chosen].to(device), data.single)
 
-    minimize(network, loss, steps=choices.steps, rate=rate, weight_decay=choices.weight_decay)
+    decay = choices.weight_decay
+    minimize(network, loss, len(items), size, choices.steps, rate, seed=seed, key="fine-tune", weight_decay=decay)
     return network.eval()
 
 
@@ -175,14 +173,14 @@ def _few(division: Division, data: Labelled, count: int, seed: int) -> Division:
     """So many items of each class to learn from, a larger number holding the smaller ones; all for 0."""
     if count == 0:
         return division
+    counts = (data.targets[division.train] > 0).sum(0)
+    if counts.min() < count:
+        name = data.classes[int(counts.argmin())]
+        raise UserError(
+            f"class {name!r} has only {counts.min()} items to learn from; give --labels {counts.min()} or fewer"
+        )
     order = generator(seed, "labels", division.name).permutation(division.train)
-    chosen: set[int] = set()
-    for name, column in zip(data.classes, (data.targets > 0).T, strict=True):
-        there = order[column[order]]
-        if len(there) < count:
-            raise UserError(f"class {name!r} has only {len(there)} items to learn from, not {count}; see --labels")
-        chosen |= set(there[:count].tolist())
-    return replace(division, train=np.array(sorted(chosen), np.int64))
+    return replace(division, train=few_of_each(order, data.targets, count))
 
 
 def _loss(logits: Tensor, truth: Tensor, single: bool) -> Tensor:

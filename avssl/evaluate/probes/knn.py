@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avssl.evaluate.choices import KNNChoices
 from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
-from avssl.evaluate.probes.choices import KNNChoices
 from avssl.evaluate.probes.probing import Array, Prediction, TrainingSet
 
 TEMPERATURE = 0.07  # Wu et al. 2018

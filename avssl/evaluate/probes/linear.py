@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avssl.evaluate.choices import LinearChoices
 from avssl.evaluate.core.optimize import minimize_convex
 from avssl.evaluate.core.scores import Scores, metric_value
 from avssl.evaluate.data.labelled import Indices
-from avssl.evaluate.probes.choices import LinearChoices
 from avssl.evaluate.probes.probing import Array, Prediction, TrainingSet
 
 

@@ -14,10 +14,10 @@ from dataclasses import replace
 import numpy as np
 
 from avssl.errors import UserError
+from avssl.evaluate.choices import LowShotChoices
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
 from avssl.evaluate.core.scores import Scores, score_rows
-from avssl.evaluate.data.labelled import Indices, Labelled
-from avssl.evaluate.probes.choices import LowShotChoices
+from avssl.evaluate.data.labelled import Indices, Labelled, few_of_each
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Encoded
 from avssl.evaluate.probes.svm import decide, in_span
@@ -73,11 +73,7 @@ def _samples(
     """(k, the items learned from): a smaller sample is part of the larger ones of the same number."""
     for number in range(samples):
         order = generator(seed, "low-shot", number).permutation(train)
-        for k in shots:
-            chosen: set[int] = set()
-            for column in (data.targets > 0).T:
-                chosen |= set(order[column[order]][:k].tolist())
-            yield k, np.array(sorted(chosen), np.int64)
+        yield from ((k, few_of_each(order, data.targets, k)) for k in shots)
 
 
 def _rows(name: str, k: int, found: Sequence[Scores], data: Labelled, context: Context) -> list[ResultRow]:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.evaluate.choices import SVMChoices
 from avssl.evaluate.core.average_precision import Kind, average_precision
 from avssl.evaluate.core.scores import metric_value
 from avssl.evaluate.data.labelled import Indices, source_folds
-from avssl.evaluate.probes.choices import SVMChoices
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Array, Prediction, TrainingSet
 

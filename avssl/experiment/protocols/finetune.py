@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.evaluate.probes.choices import FineTuneChoices
+from avssl.evaluate.choices import FineTuneChoices
 from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import (
     DATA,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from avssl.errors import UserError
-from avssl.evaluate.transfer.choices import KeypointChoices
+from avssl.evaluate.choices import KeypointChoices
 from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject
 from avssl.options import option

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avssl.errors import UserError
-from avssl.evaluate.probes.choices import LinearChoices
+from avssl.evaluate.choices import LinearChoices
 from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import DATA, ProbeOptions, features_of, probe_outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avssl.errors import UserError
-from avssl.evaluate.probes.choices import LowShotChoices
+from avssl.evaluate.choices import LowShotChoices
 from avssl.experiment.protocols.base import Outcome, Subject
 from avssl.experiment.protocols.probes import DATA, ProbeOptions, features_of, labelled_outcome
 from avssl.system.console import log

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.evaluate.choices import BootstrapChoices
-from avssl.evaluate.transfer.choices import NormalsChoices
+from avssl.evaluate.choices import BootstrapChoices, NormalsChoices
 from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject, log_passed_over
 from avssl.options import option

@@ -16,15 +16,14 @@ import torch
 from torch import Tensor
 
 from avssl.errors import UserError
-from avssl.evaluate.core.optimize import batch_of_step, minimize
-from avssl.evaluate.core.repetitions import repetitions
-from avssl.evaluate.transfer.choices import DetectionChoices
+from avssl.evaluate.choices import DetectionChoices
+from avssl.evaluate.core.optimize import minimize, repetitions
+from avssl.evaluate.data.labelled import Indices
 from avssl.evaluate.transfer.detection.box_precision import Detections, Floats
 from avssl.evaluate.transfer.detection.box_sets import BoxPicture, BoxSet
 from avssl.media.decoding.images import read_image
 from avssl.networks.detector import detector
 from avssl.networks.encoder import ImageEncoder
-from avssl.samplers.keys import generator
 from avssl.system.console import Log, Progress, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
@@ -99,16 +98,16 @@ def fit(
         some = (_picture(scene, device) for scene in train.scenes[:MEASURED])
         network.backbone.measure(network.transform([picture])[0].tensors for picture in some)
         network.train()
-        size = min(choices.batch_size, len(train.scenes))
+        count = len(train.scenes)
 
-        def loss(step: int) -> Tensor:
-            rng = generator(seed, "detection", step)
-            chosen = batch_of_step(len(train.scenes), size, step, seed)
+        def loss(chosen: Indices, rng: np.random.Generator) -> Tensor:
             pairs = [_shown(train.scenes[i], choices.flip and bool(rng.integers(2)), device) for i in chosen]
             parts: dict[str, Tensor] = network([picture for picture, _ in pairs], [target for _, target in pairs])
             return torch.stack(list(parts.values())).sum()
 
-        minimize(network, loss, steps=choices.steps, rate=choices.rate, on_progress=on_progress)
+        how = choices.steps, choices.rate
+        size = min(choices.batch_size, count)
+        minimize(network, loss, count, size, *how, seed=seed, key="detection", on_progress=on_progress)
     return network.eval()
 
 

@@ -6,6 +6,7 @@ a picture of width w reaches from −0.5 to w − 0.5. Data sets that count from
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -95,16 +96,13 @@ class People:
     def part(self, items: Sequence[int] | Indices) -> People:
         """Some of the people."""
         chosen = np.asarray(items, np.int64)
-        values: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
+
+        def part(value: Any) -> Any:
             if isinstance(value, np.ndarray):
-                values[field.name] = value[chosen]
-            elif isinstance(value, tuple):
-                values[field.name] = tuple(value[i] for i in chosen)
-            else:
-                values[field.name] = value
-        return People(**values)
+                return value[chosen]
+            return tuple(value[i] for i in chosen) if isinstance(value, tuple) else value
+
+        return People(**{field.name: part(getattr(self, field.name)) for field in fields(self)})
 
 
 def people_of(
@@ -141,16 +139,14 @@ def together(parts: Sequence[People], splits: Sequence[str]) -> People:
     first = parts[0]
     if any(part.skeleton.joints != first.skeleton.joints for part in parts):
         raise UserError("the training and the test part have different joints; give two parts of one data set")
-    return People(
-        first.skeleton,
-        tuple(name for part in parts for name in part.pictures),
-        np.concatenate([part.joints for part in parts]),
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.torso for part in parts]),
-        np.concatenate([part.head for part in parts]),
-        tuple(name for part in parts for name in part.groups),
-        tuple(split for part, split in zip(parts, splits, strict=True) for _ in range(len(part))),
-    )
+
+    def joined(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        return np.concatenate(values) if isinstance(values[0], np.ndarray) else tuple(itertools.chain(*values))
+
+    columns = {field.name: joined(field.name) for field in fields(People) if field.name not in ("skeleton", "splits")}
+    marks = tuple(split for part, split in zip(parts, splits, strict=True) for _ in range(len(part)))
+    return People(first.skeleton, **columns, splits=marks)
 
 
 def divide(people: People, share: float = 0.25, seed: int = 0) -> tuple[Indices, Indices, str]:

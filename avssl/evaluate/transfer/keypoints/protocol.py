@@ -16,11 +16,10 @@ import torch
 from torch import Tensor
 
 from avssl.errors import UserError
-from avssl.evaluate.core.optimize import batch_of_step, best_of, minimize
-from avssl.evaluate.core.repetitions import repetitions
+from avssl.evaluate.choices import KeypointChoices
+from avssl.evaluate.core.optimize import best_of, minimize, repetitions
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.data.encoders import random_twin
-from avssl.evaluate.transfer.choices import KeypointChoices
 from avssl.evaluate.transfer.keypoints.pck import pck_auc
 from avssl.evaluate.transfer.keypoints.people import Floats, Indices, divide
 from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople, Unit, errors_of, mean_pose
@@ -29,7 +28,6 @@ from avssl.evaluate.transfer.keypoints.rows import keypoint_rows
 from avssl.networks.dense import stage_channels
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.pose import PoseNetwork, pose_loss
-from avssl.samplers.keys import generator
 from avssl.system.console import Log, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
@@ -136,13 +134,13 @@ def fit(
         network = _network(start, inputs, choices).to(device).train()
     size = min(choices.batch_size, max(2, len(items)))
 
-    def loss(step: int) -> Tensor:
-        chosen = items[batch_of_step(len(items), size, step, seed)]
-        # "looks" is part of the seed: with another word the same seed would give other figures.
-        frames, truth = inputs.training(chosen, generator(seed, "looks", step), device)
+    def loss(places: Indices, rng: np.random.Generator) -> Tensor:
+        frames, truth = inputs.training(items[places], rng, device)
         return pose_loss(network, network(frames), truth)
 
-    minimize(network, loss, steps=choices.steps, rate=rate, weight_decay=choices.weight_decay)
+    # "looks" is part of the seed: with another word the same seed would give other figures.
+    decay = choices.weight_decay
+    minimize(network, loss, len(items), size, choices.steps, rate, seed=seed, key="looks", weight_decay=decay)
     return network.eval()
 
 

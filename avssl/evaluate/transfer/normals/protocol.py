@@ -24,9 +24,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avssl.errors import UserError
-from avssl.evaluate.core.optimize import batch_of_step, minimize
-from avssl.evaluate.core.repetitions import repetitions
-from avssl.evaluate.transfer.choices import NormalsChoices
+from avssl.evaluate.choices import NormalsChoices
+from avssl.evaluate.core.optimize import minimize, repetitions
+from avssl.evaluate.data.labelled import Indices
 from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
 from avssl.networks.encoder import ImageEncoder
@@ -121,19 +121,15 @@ def fit_normals(
     with own_random_state():
         seed_torch(hashed(seed, "normals"), torch.device(device))
         network = NormalsNetwork(encoder, scales, choices.width, centres, frozen=not choices.finetune).to(device)
-        count = min(choices.batch_size, len(train))
 
-        def loss(step: int) -> Tensor:
-            rng = generator(seed, "normals", step)
-            shown = [
-                _shown(train[k], size, choices.flip and bool(rng.integers(2)))
-                for k in batch_of_step(len(train), count, step, seed)
-            ]
+        def loss(chosen: Indices, rng: np.random.Generator) -> Tensor:
+            shown = [_shown(train[k], size, choices.flip and bool(rng.integers(2))) for k in chosen]
             frames, truth, valid = (torch.stack(list(part)).to(device) for part in zip(*shown, strict=True))
-            raw = network(frames)
-            return network.loss(raw, truth, valid)
+            return network.loss(network(frames), truth, valid)
 
-        minimize(network.train(), loss, steps=choices.steps, rate=choices.rate, on_progress=on_progress)
+        count = min(choices.batch_size, len(train))
+        how = choices.steps, choices.rate
+        minimize(network.train(), loss, len(train), count, *how, seed=seed, key="normals", on_progress=on_progress)
     return network.eval()
 
 
