@@ -57,7 +57,8 @@ def units(data: bytes, length_bytes: int) -> list[tuple[int, int]]:
     """
     if not length_bytes:
         starts = [match.end() for match in re.finditer(b"\0\0\1", data)]
-        return list(zip(starts, [*(start - 3 for start in starts[1:]), len(data)], strict=True))
+        ends = [*(start - 3 for start in starts), len(data)]
+        return list(zip(starts, ends[1:], strict=True))
     found, at = [], 0
     while at + length_bytes < len(data):
         start = at + length_bytes
@@ -96,9 +97,9 @@ def is_idr(packet: Packet[VideoStream]) -> bool:
 def is_b_picture(packet: Packet[VideoStream]) -> bool:
     """Whether the first slice of an H.264 picture is of a B type (7.3.3, 7.4.3), going by start codes."""
     data = bytes(packet)[:MOST_HEADER_BYTES]
-    for start, _ in units(data, 0):
-        if start + 9 < len(data) and data[start] & 31 == 1:  # a slice of a picture that is no IDR
-            bits = Bits(data[start + 1 : start + 9])
+    for start, end in units(data, 0):
+        if start < end and data[start] & 31 == 1:  # a slice of a picture that is no IDR
+            bits = Bits(data[start + 1 : end])
             bits.exp_golomb()
             return bits.exp_golomb() in (1, 6)
     return False
@@ -108,7 +109,7 @@ def base_slices(data: bytes, context: VideoCodecContext) -> list[tuple[int, int]
     """Where the first slices of an HEVC packet begin and end, without zeros that pad them (7.4.2.2: types below 32)."""
     found = units(data, unit_length_bytes(context))
     # Of the base layer: a second view and transparency, which may follow, are not decoded.
-    slices = [(start, end) for start, end in found if end - start > 2 and _is_base_slice(data[start : start + 2])]
+    slices = [(start, end) for start, end in found if end - start > 2 and _is_base_slice(*data[start : start + 2])]
     return [(start, start + len(data[start:end].rstrip(b"\0\3"))) for start, end in slices[:_MOST_SLICES]]
 
 
@@ -143,9 +144,9 @@ def rate_change(path: str, index: int, deadline: Deadline) -> str | None:
     return None
 
 
-def _is_base_slice(head: bytes) -> bool:
+def _is_base_slice(first: int, second: int) -> bool:
     """Going by the two bytes with which a unit begins: forbidden bit, type (6), layer (6), … ITU-T H.265, 7.3.1.2."""
-    return head[0] >> 1 < 32 and not head[0] & 1 and not head[1] >> 3
+    return first < 64 and not first & 1 and not second >> 3
 
 
 def _rate_in(codec: str, data: bytes) -> Fraction | None:

@@ -107,18 +107,21 @@ def anchors(packets: Packets, ticks: Sequence[int | None]) -> list[tuple[int, in
 
 def _jumps(ahead: NDArray[np.float64], smallest: float) -> list[int]:
     """Where the difference between stamps and count jumps and stays."""
+    if len(ahead) < 2:
+        return []
     steps = np.diff(ahead)
-    usually = float(np.median(steps)) if len(steps) else 0.0
-    if usually < -smallest:
+    if np.median(steps) < -smallest:
         return []  # stamps that stand still are of no use
-    if usually > smallest:
+    # Stamps that waver may go up more often than down, but over some packets they come back.
+    spans = range(1, min(NEIGHBOURS, len(steps)) + 1)
+    if min(float(np.median(ahead[span:] - ahead[:-span])) / span for span in spans) > smallest:
         return (np.flatnonzero(np.abs(steps) > smallest) + 1).tolist()  # every packet lacks some of its sound
     found: list[int] = []
     for k in np.flatnonzero(np.abs(steps) > smallest).tolist():
         around = np.concatenate([steps[max(k - NEIGHBOURS, 0) : k], steps[k + 1 : k + 1 + NEIGHBOURS]])
         usual = float(np.percentile(np.abs(around), STEADY_SHARE)) if len(around) else 0.0
-        few = min(k + 1 - (found[-1] if found else 0), len(steps) - k) < FEW
         level = found[-1] if found else 0
+        few = min(k + 1 - level, len(steps) - k) < FEW
         earlier = float(np.median(ahead[max(k + 1 - NEIGHBOURS, level) : k + 1]))
         later = float(np.median(ahead[k + 1 : k + 1 + NEIGHBOURS]))
         stays = (later - earlier) / steps[k] >= LASTING
