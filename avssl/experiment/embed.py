@@ -73,10 +73,10 @@ class EmbedWork:
     @property
     def rows(self) -> int:
         """Rows of the whole."""
-        from avssl.evaluate.retrieval.embedding import moments
+        from avssl.evaluate.retrieval.embedding import row_times
         from avssl.media.selection import facts_of
 
-        return sum(len(moments(facts, self.options.hop)) for facts in facts_of(self.media))
+        return sum(len(row_times(facts, self.options.hop)) for facts in facts_of(self.media))
 
     def units_there(self) -> int:
         """Items of the parts that are done."""

@@ -23,7 +23,7 @@ from avssl.system.files import whole_file, write_whole
 SMALLEST, LARGEST = 320, 960
 # Height of the curve below the picture, as a share of the picture's width or half its height
 STRIP_SHARE = 0.16
-KEY_MOMENTS = 6
+KEY_FRAMES = 6
 # If something is heard for a smaller share of the time than this, the verdict is that nothing is
 MOST_OF_NOTHING = 0.05
 
@@ -60,7 +60,7 @@ def show_scene(scene: Scene, localizer: Localizer, out: Path, *, per_second: flo
     with whole_file(facts, "w") as file:
         # JSON knows no NaN; browsers refuse a file with one.
         json.dump(as_json(scene, analysis, run), file, indent=1, allow_nan=False)
-    _write_moments(scene, analysis, size, moments)
+    _write_key_frames(scene, analysis, size, moments)
     return DemoFiles(scene.name, out, facts, moments, verdict(analysis))
 
 
@@ -140,16 +140,16 @@ def _write(
             on_progress(number + 1, len(times))
 
 
-def _write_moments(scene: Scene, analysis: Analysis, size: tuple[int, int], path: Path) -> None:
-    chosen = key_frames(analysis, KEY_MOMENTS)
+def _write_key_frames(scene: Scene, analysis: Analysis, size: tuple[int, int], path: Path) -> None:
+    chosen = key_frames(analysis, KEY_FRAMES)
     numbers = [int(np.searchsorted(scene.times, analysis.seconds[number] - 1e-9)) for number in chosen]
     scale = min(1.0, 320 / max(size))
     small = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
     pictures = []
-    for moment, (_, picture) in zip(chosen, scene.frames(numbers, small), strict=False):
-        heard, sure = bool(analysis.heard[moment]), float(analysis.scores[moment]) - analysis.threshold
-        shown = heat_over(picture, analysis.region(moment), sure, heard)
-        pictures.append((shown, float(analysis.seconds[moment]), heard))
+    for number, (_, picture) in zip(chosen, scene.frames(numbers, small), strict=False):
+        heard, sure = bool(analysis.heard[number]), float(analysis.scores[number]) - analysis.threshold
+        shown = heat_over(picture, analysis.region(number), sure, heard)
+        pictures.append((shown, float(analysis.seconds[number]), heard))
     buffer = io.BytesIO()
     frames_strip(pictures).save(buffer, "PNG")
     write_whole(path, buffer.getvalue())

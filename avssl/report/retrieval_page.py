@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.io import wavfile
 
 from avssl.evaluate.core.rows import ResultRow
-from avssl.evaluate.retrieval.protocol import Embedded, Moments
+from avssl.evaluate.retrieval.protocol import Embedded, Pairs
 from avssl.media.facts import Media
 from avssl.report.bars import bar_table
 from avssl.report.page import environment
@@ -23,12 +23,12 @@ SIDE = 176
 
 RATE = 16000
 SECONDS = 2.0
-"""Of sound around a moment that can be played."""
+"""Of sound around a frame that can be played."""
 
 
 def retrieval_page(
     media: Media,
-    moments: Moments,
+    pairs: Pairs,
     embedded: Embedded,
     rows: Sequence[ResultRow],
     title: str,
@@ -41,20 +41,20 @@ def retrieval_page(
     Args:
         embedded: of the trained model.
         rows: the figures.
-        queries: moments, at equal distances through the collection.
+        queries: pairs, at equal distances through the collection.
         found: nearest ones that are shown of each.
     """
     # At equal distances: the order of a collection often goes by kind.
-    chosen = np.unique(np.linspace(0, len(moments.items) - 1, min(queries, len(moments.items))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(pairs.items) - 1, min(queries, len(pairs.items))).round().astype(int))
     likeness = embedded.image @ embedded.sound.T
     used: set[int] = set()
     sections = [
-        (heading, [_row(media, moments, int(q), scores[q], found, used) for q in chosen])
+        (heading, [_row(media, pairs, int(q), scores[q], found, used) for q in chosen])
         for heading, scores in (("From a picture to sounds", likeness), ("From a sound to pictures", likeness.T))
     ]
     sounds = {}
     for k in sorted(used):
-        waveform = media.audio(moments.items[k], moments.seconds[k] - SECONDS / 2, SECONDS, RATE)
+        waveform = media.audio(pairs.items[k], pairs.seconds[k] - SECONDS / 2, SECONDS, RATE)
         sounds[str(k)] = _data("audio/wav", wav(waveform, RATE))
     template = environment().get_template("retrieval.html")
     return template.render(
@@ -70,32 +70,32 @@ def wav(waveform: NDArray[np.float32], rate: int) -> bytes:
 
 
 def _row(
-    media: Media, moments: Moments, query: int, scores: NDArray[np.float64], found: int, used: set[int]
+    media: Media, pairs: Pairs, query: int, scores: NDArray[np.float64], found: int, used: set[int]
 ) -> list[dict[str, object]]:
     """The query and what is nearest to it, as the template needs them."""
     nearest = np.argsort(-scores, kind="stable")[:found]
     used.update([query, *map(int, nearest)])
-    cards = [_card(media, moments, query, "query", "")]
+    cards = [_card(media, pairs, query, "query", "")]
     for place, k in enumerate(map(int, nearest), start=1):
-        cards.append(_card(media, moments, k, _relation(moments, query, k), f"{place}. {scores[k]:.2f}"))
+        cards.append(_card(media, pairs, k, _relation(pairs, query, k), f"{place}. {scores[k]:.2f}"))
     return cards
 
 
-def _relation(moments: Moments, query: int, k: int) -> str:
-    if moments.sources[query] == moments.sources[k]:
+def _relation(pairs: Pairs, query: int, k: int) -> str:
+    if pairs.sources[query] == pairs.sources[k]:
         return "partner"
-    return "kind" if moments.kinds[query] & moments.kinds[k] else "other"
+    return "kind" if pairs.kinds[query] & pairs.kinds[k] else "other"
 
 
-def _card(media: Media, moments: Moments, k: int, relation: str, rank: str) -> dict[str, object]:
-    facts = media.facts(moments.items[k])
+def _card(media: Media, pairs: Pairs, k: int, relation: str, rank: str) -> dict[str, object]:
+    facts = media.facts(pairs.items[k])
     name = facts.path.rsplit("/", 1)[-1]
     return {
         "relation": relation,
         "rank": rank,
-        "kinds": ", ".join(sorted(moments.kinds[k])) or name,
-        "place": f"{name} at {moments.seconds[k]:.1f} s",
-        "frame": _data("image/jpeg", _jpeg(media.frames(moments.items[k], [moments.seconds[k]])[0])),
+        "kinds": ", ".join(sorted(pairs.kinds[k])) or name,
+        "place": f"{name} at {pairs.seconds[k]:.1f} s",
+        "frame": _data("image/jpeg", _jpeg(media.frames(pairs.items[k], [pairs.seconds[k]])[0])),
         "sound": k,
     }
 

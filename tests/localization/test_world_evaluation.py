@@ -13,7 +13,7 @@ from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.localization.protocols import DEFAULT, protocol
 from avssl.evaluate.localization.scoring import localization_context
 from avssl.evaluate.localization.silences import silence
-from avssl.evaluate.localization.synthetic import World, draw_moments, evaluate_world
+from avssl.evaluate.localization.synthetic import World, draw_segments, evaluate_world
 from avssl.evaluate.localization.threshold import fit_threshold
 from avssl.media.opening import open_media
 from avssl.media.selection import Subset
@@ -40,8 +40,8 @@ class Oracle:
     seconds, rate = 1.0, RATE
 
     def __init__(self, world: World) -> None:
-        self._boxes = {f.tobytes(): m.boxes for m, f in zip(world.moments, world._frames, strict=True)}
-        self._kinds = {s.tobytes(): m.kind for m, s in zip(world.moments, world._sounds, strict=True)}
+        self._boxes = {f.tobytes(): m.boxes for m, f in zip(world.segments, world._frames, strict=True)}
+        self._kinds = {s.tobytes(): m.kind for m, s in zip(world.segments, world._sounds, strict=True)}
 
     def maps(self, frames, waveforms, picture="whole"):  # type: ignore[no-untyped-def]
         found = []
@@ -88,10 +88,10 @@ def test_a_model_that_knows_the_truth_has_full_marks_and_a_deaf_one_none(clips: 
 
 def test_moments_are_the_same_in_any_order_of_asking_and_only_one_kind_is_heard(clips: Path) -> None:
     media = open_media(clips, split="test", progress=False)
-    moments = draw_moments(media, 1.0, seed=0, per_clip=2)
-    assert moments == draw_moments(media, 1.0, seed=0, per_clip=2)
+    moments = draw_segments(media, 1.0, seed=0, per_clip=2)
+    assert moments == draw_segments(media, 1.0, seed=0, per_clip=2)
     part = Subset(media, np.arange(3))
-    assert draw_moments(part, 1.0, seed=0, per_clip=2) == [m for m in moments if m.clip < 3]
+    assert draw_segments(part, 1.0, seed=0, per_clip=2) == [m for m in moments if m.clip < 3]
     assert all(moment.kind in moment.boxes for moment in moments)
 
 

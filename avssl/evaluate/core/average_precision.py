@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avssl.evaluate.core.statistics import DRAWS, SHARE, cluster_numbers, interval_of_draws, resample
+from avssl.evaluate.core.statistics import DRAWS, SHARE, cluster_ids, interval_of_draws, resample
 
 Kind = Literal["envelope", "step", "eleven-point"]
 """envelope: area under the monotone curve (VOC from 2010 on; the FAIR benchmark's SVM); step: mean precision at the
@@ -62,7 +62,7 @@ def map_interval(
 
     A class that has no positive in a draw is left out of that draw's mean.
     """
-    member, groups = cluster_numbers(clusters)
+    member, groups = cluster_ids(clusters)
     counts = resample(groups, draws, seed)
     values = np.full((draws, targets.shape[1]), np.nan)
     for k in range(targets.shape[1]):

@@ -121,7 +121,7 @@ def cluster_bootstrap(
         bounds: smallest and largest value that the figure can have; the interval stays within.
     """
     x = np.asarray(values, dtype=np.float64)
-    member, count = cluster_numbers(clusters)
+    member, count = cluster_ids(clusters)
     # Not by resample: the figures of earlier versions came from these draws, and are to stay the same to the bit.
     picks = np.random.default_rng(seed).integers(count, size=(draws, count))
     if statistic is None:
@@ -151,7 +151,7 @@ def sums_interval(
         clusters: n names; items of one name are not independent.
         statistic: of sums (m, k) to figures (m,).
     """
-    member, count = cluster_numbers(clusters)
+    member, count = cluster_ids(clusters)
     totals = np.zeros((count, columns.shape[1]))
     # Sums by cluster, once: each draw is then a row of one product of matrices, whatever the number of items
     np.add.at(totals, member, columns)
@@ -170,7 +170,7 @@ def resample(clusters: int, draws: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
 
 
-def cluster_numbers(clusters: Sequence[object]) -> tuple[NDArray[np.int64], int]:
+def cluster_ids(clusters: Sequence[object]) -> tuple[NDArray[np.int64], int]:
     """The number of each item's cluster, from 0 on, and how many clusters there are."""
     _, member = np.unique(np.asarray([str(c) for c in clusters]), return_inverse=True)
     return np.asarray(member, np.int64), int(member.max()) + 1
@@ -264,7 +264,7 @@ def balanced_interval(correct: ArrayLike, labels: ArrayLike, clusters: Sequence[
         clusters: n names; of a cluster with several classes the classes count as independent.
     """
     x, label = np.asarray(correct, np.float64), np.asarray(labels)
-    member, count = cluster_numbers(clusters)
+    member, count = cluster_ids(clusters)
     if count < 2:
         return SHARE
     kinds, shares = np.unique(label), []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.evaluate.data.features import frame_moments, moments_of
+from avssl.evaluate.data.features import even_times, views_of
 from avssl.media.facts import Media
 from avssl.samplers.pictures import centre_crop, cut_all
 from avssl.system.console import Progress
@@ -22,7 +22,7 @@ COEFFICIENTS = 20
 
 @dataclass(frozen=True)
 class BaselineFeatures:
-    """Features of one stage: (items, moments, features)."""
+    """Features of one stage: (items, views, features)."""
 
     name: str
     array: NDArray[np.float32]
@@ -35,12 +35,12 @@ class BaselineFeatures:
         return self.array
 
 
-def pixels(media: Media, moments: int = 1, on_progress: Progress | None = None) -> BaselineFeatures:
+def pixels(media: Media, views: int = 1, on_progress: Progress | None = None) -> BaselineFeatures:
     """The centre square of each frame at 32×32 pixels, 0..1: 3072 features."""
-    moments = moments_of(media, moments)
-    found = np.zeros((len(media), moments, 3 * SIDE * SIDE), np.float32)
+    views = views_of(media, views)
+    found = np.zeros((len(media), views, 3 * SIDE * SIDE), np.float32)
     for i in range(len(media)):
-        frames = media.frames(i, frame_moments(media.facts(i), moments))
+        frames = media.frames(i, even_times(media.facts(i), views))
         crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
         found[i] = cut_all(frames, crop, SIDE).reshape(len(frames), -1)
         if on_progress is not None:

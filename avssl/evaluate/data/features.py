@@ -1,7 +1,7 @@
 """Features of all stages of an encoder over a collection: computed once, kept in the cache, shared by the protocols.
 
     CACHE/features/DIGEST/features.json    stages with their scale, what was computed from what
-    CACHE/features/DIGEST/STAGE.npy        float16 (items, moments, features), mapped into memory when read
+    CACHE/features/DIGEST/STAGE.npy        float16 (items, views, features), mapped into memory when read
 
 The digest is of the encoder's weights, of the collection (with the times of its files) and of :class:`FeatureSpec`. The
 features are stored divided by a power of two of the stage, so that float16 holds them however large they grow.
@@ -10,7 +10,7 @@ features are stored divided by a power of two of the stage, so that float16 hold
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,14 @@ class FeatureSpec:
     """How items are shown to the encoder and what is kept of its maps.
 
     Attributes:
-        moments: frames of a video, or windows of a sound, at equal distances; of an image always one.
+        views: frames of a video, or windows of a sound, at equal distances; of an image always one.
         pool: how a map is brought to the grid.
-        numbers: the most features a stage.
+        max_features: the most features a stage.
     """
 
-    moments: int = 1
+    views: int = 1
     pool: Pool = FeatureChoices.pool
-    # Not "features": the name is in the digest, and every cache of before would be computed again.
-    numbers: int = MOST_FEATURES
+    max_features: int = MOST_FEATURES
 
 
 class Features:
@@ -67,7 +66,7 @@ class Features:
         return tuple(self._scales)
 
     def stage(self, name: str) -> NDArray[np.float32]:
-        """Features of a stage: (items, moments, features)."""
+        """Features of a stage: (items, views, features)."""
         stored: NDArray[np.float16] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
         return stored.astype(np.float32) * np.float32(self._scales[name])
 
@@ -96,19 +95,21 @@ def stage_features(
         MediaError: a file cannot be read.
     """
     spec = spec or FeatureSpec()
+    # By the names that the fields had once: with others every cache of before would be computed again.
+    stored = {"moments": spec.views, "pool": spec.pool, "numbers": spec.max_features}
     digest = digest_of(
         str(FORMAT),
         weights_digest(encoder),
         media.fingerprint,
         str(getattr(media, "stamp", "")),
-        str(sorted(asdict(spec).items())),
+        str(sorted(stored.items())),
     )
     folder = (cache or cache_folder() / "features") / digest
     about = read_json(folder / "features.json")
     if about is None:
         with whole_folder(folder) as partial:
             scales = _compute(encoder.to(device).eval(), media, spec, torch.device(device), partial, on_progress)
-            write_json(partial / "features.json", {"format": FORMAT, **asdict(spec), "scales": scales})
+            write_json(partial / "features.json", {"format": FORMAT, **stored, "scales": scales})
         # The next encoder needs the device's memory
         encoder.to("cpu")
         about = read_json(folder / "features.json")
@@ -121,9 +122,9 @@ def taken_by(encoder: Encoder, facts: Facts) -> bool:
     return facts.has_sound if is_waveform_encoder(encoder) else facts.kind != "sound"
 
 
-def grid(channels: int, height: int, width: int, numbers: int = MOST_FEATURES) -> tuple[int, int]:
-    """Rows and columns that a map is pooled to, with its aspect, so that it has ``numbers`` features at most."""
-    places = max(1, numbers // channels)
+def grid(channels: int, height: int, width: int, max_features: int = MOST_FEATURES) -> tuple[int, int]:
+    """Rows and columns that a map is pooled to, with its aspect, so that it has at most ``max_features``."""
+    places = max(1, max_features // channels)
     scale = min(1.0, math.sqrt(places / (height * width)))
     rows = max(1, math.floor(height * scale + 1e-9))  # a root may fall short of a whole number by rounding
     columns = max(1, math.floor(width * scale + 1e-9))
@@ -132,43 +133,43 @@ def grid(channels: int, height: int, width: int, numbers: int = MOST_FEATURES) -
     return rows, columns
 
 
-def pooled(maps: Tensor, pool: Pool = "max", numbers: int = MOST_FEATURES) -> Tensor:
-    """Maps (N, C, h, w) to vectors (N, at most ``numbers``), see :func:`grid`."""
-    size = grid(maps.shape[1], maps.shape[2], maps.shape[3], numbers)
+def pooled(maps: Tensor, pool: Pool = "max", max_features: int = MOST_FEATURES) -> Tensor:
+    """Maps (N, C, h, w) to vectors (N, at most ``max_features``), see :func:`grid`."""
+    size = grid(maps.shape[1], maps.shape[2], maps.shape[3], max_features)
     if size != tuple(maps.shape[2:]):
         adaptive = nn.functional.adaptive_max_pool2d if pool == "max" else nn.functional.adaptive_avg_pool2d
         maps = adaptive(maps, size)
     return maps.flatten(1)
 
 
-def inputs(encoder: Encoder, media: Media, item: int, moments: int) -> NDArray[Any]:
-    """What the encoder is shown of an item: uint8 (moments, 3, side, side), or float32 (moments, samples)."""
+def inputs(encoder: Encoder, media: Media, item: int, views: int) -> NDArray[Any]:
+    """What the encoder is shown of an item: uint8 (views, 3, side, side), or float32 (views, samples)."""
     facts = media.facts(item)
     if is_waveform_encoder(encoder):
-        starts = window_starts(facts, encoder.seconds, moments)
+        starts = window_starts(facts, encoder.seconds, views)
         return np.stack([media.audio(item, start, encoder.seconds, encoder.rate) for start in starts])
-    frames = media.frames(item, frame_moments(facts, moments))
+    frames = media.frames(item, even_times(facts, views))
     crop = centre_crop(frames.shape[2], frames.shape[3], 1.0)
     side = image_encoder(encoder).side
     return cut_all(frames, crop, side)
 
 
-def frame_moments(facts: Facts, moments: int) -> list[float]:
+def even_times(facts: Facts, views: int) -> list[float]:
     """Seconds of so many frames at equal distances, each in the middle of its share of the video."""
-    return [(k + 0.5) / moments * facts.duration_seconds for k in range(moments)]
+    return [(k + 0.5) / views * facts.duration_seconds for k in range(views)]
 
 
-def window_starts(facts: Facts, seconds: float, moments: int) -> list[float]:
+def window_starts(facts: Facts, seconds: float, views: int) -> list[float]:
     """Where so many windows begin, from the start of the sound to its end; of a sound too short all at its middle."""
     first, last = facts.audio_start_seconds, facts.audio_end_seconds - seconds
-    if moments == 1 or last <= first:
-        return [(first + last) / 2] * moments
-    return [first + (last - first) * k / (moments - 1) for k in range(moments)]
+    if views == 1 or last <= first:
+        return [(first + last) / 2] * views
+    return [first + (last - first) * k / (views - 1) for k in range(views)]
 
 
-def moments_of(media: Media, moments: int) -> int:
-    """How many moments an item of the collection has: one where all are images."""
-    return 1 if all(media.facts(i).kind == "image" for i in range(len(media))) else moments
+def views_of(media: Media, views: int) -> int:
+    """How many views an item of the collection has: one where all are images."""
+    return 1 if all(media.facts(i).kind == "image" for i in range(len(media))) else views
 
 
 @torch.no_grad()
@@ -181,26 +182,26 @@ def _compute(
     on_progress: Progress | None,
 ) -> dict[str, float]:
     """Write the features of each stage into the folder; returns the scale of each."""
-    count, moments = len(media), moments_of(media, spec.moments)
+    count, views = len(media), views_of(media, spec.views)
     files: dict[str, NDArray[np.float16]] = {}
     scales: dict[str, float] = {}
     done = 0
-    size = max(1, BATCH // moments)
+    size = max(1, BATCH // views)
     for chunk in (range(first, min(count, first + size)) for first in range(0, count, size)):
-        batch = torch.from_numpy(np.concatenate([inputs(encoder, media, i, moments) for i in chunk])).to(device)
+        batch = torch.from_numpy(np.concatenate([inputs(encoder, media, i, views) for i in chunk])).to(device)
         for name, maps in encoder.stages(batch).items():
-            rows = pooled(maps.float(), spec.pool, spec.numbers).cpu().numpy()
+            rows = pooled(maps.float(), spec.pool, spec.max_features).cpu().numpy()
             if not np.isfinite(rows).all():
                 raise UserError(f"stage {name} of this encoder gives features that are not finite; train it again")
             if name not in files:
                 scales[name] = _scale(float(np.abs(rows).max()))
                 # Written as it comes, so that memory does not grow with the collection.
                 files[name] = np.lib.format.open_memmap(
-                    folder / f"{name}.npy", mode="w+", dtype=np.float16, shape=(count, moments, rows.shape[1])
+                    folder / f"{name}.npy", mode="w+", dtype=np.float16, shape=(count, views, rows.shape[1])
                 )
             # A later batch may hold larger ones than the first, which float16 would make infinite.
             small = np.clip(rows / scales[name], -_LARGEST, _LARGEST)
-            files[name][done : done + len(chunk)] = small.reshape(len(chunk), moments, -1)
+            files[name][done : done + len(chunk)] = small.reshape(len(chunk), views, -1)
         done += len(chunk)
         if on_progress is not None:
             on_progress(done, count)

@@ -1,6 +1,6 @@
 """Localization evaluated on the generated world, where it is known who sounds when and where.
 
-Moments are drawn from held-out clips in which exactly one kind is heard and is in the picture. "trained" and
+Segments are drawn from held-out clips in which exactly one kind is heard and is in the picture. "trained" and
 "untrained" rows are of clips with two or three objects of which one sounds. Further rows:
 
     swap        another object of the same picture is given the sound of its kind, from another clip: the truth moves
@@ -60,8 +60,8 @@ class MapMaker(Protocol):
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A second of a clip: who is seen, and the one kind that is heard, which is seen too."""
+class Segment:
+    """A frame of a clip and the sound around it: what is seen, and the one kind that is heard, which is seen, too."""
 
     clip: int
     path: str
@@ -75,7 +75,7 @@ class Moment:
         return f"{self.path}@{self.seconds:.2f}"
 
     def item(self, kind: str | None = None) -> Item:
-        """The moment with the truth of this kind (the sounding one)."""
+        """The segment with the truth of this kind (the sounding one)."""
         return Item(self.name, (self.boxes[kind or self.kind],), 1.0, self.name, self.name, self.path, label=self.kind)
 
 
@@ -85,14 +85,14 @@ def is_world(media: Media) -> bool:
     return truth is not None and "kinds_sounding" in truth and "objects" in truth
 
 
-def draw_moments(media: Media, seconds: float, seed: int, per_clip: int) -> list[Moment]:
-    """Moments of each clip at which exactly one kind is heard, and is in the picture.
+def draw_segments(media: Media, seconds: float, seed: int, per_clip: int) -> list[Segment]:
+    """Segments of each clip at which exactly one kind is heard, and is in the picture.
 
     Args:
-        seconds: how much sound there is around a moment.
+        seconds: how much sound there is around a segment.
         per_clip: how many at most; each from a part of the clip of its own.
     """
-    found: list[Moment] = []
+    found: list[Segment] = []
     for clip in range(len(media)):
         truth = media.annotation(clip)
         if truth is None or truth.get("scene") not in ("single", "several"):
@@ -101,75 +101,77 @@ def draw_moments(media: Media, seconds: float, seed: int, per_clip: int) -> list
         rng = generator(seed, clip, "localization")
         space = facts.duration_seconds - seconds
         for part in range(per_clip):
-            # Tries: moments at which one kind alone is heard may be few.
+            # Tries: segments at which one kind alone is heard may be few.
             for _ in range(8):
                 at = seconds / 2 + max(space, 0.0) * (part + float(rng.random())) / per_clip
                 here = {kind: box for kind, _, box in boxes(truth, at)}
                 heard = sounding_kinds(truth, at - seconds / 2, at + seconds / 2)
                 if len(heard) == 1 and heard <= here.keys():
-                    found.append(Moment(clip, facts.path, truth["scene"], at, heard.pop(), here))
+                    found.append(Segment(clip, facts.path, truth["scene"], at, heard.pop(), here))
                     break
     return found
 
 
 class World:
-    """The moments of a world's held-out clips, and the maps of any model on them."""
+    """The segments of a world's held-out clips, and the maps of any model on them."""
 
     def __init__(self, media: Media, model: MapMaker, seed: int, per_clip: int = 2) -> None:
         self.media, self.seed = media, seed
         self.seconds, self.rate = model.seconds, model.rate
-        self.moments = draw_moments(media, model.seconds, seed, per_clip)
-        self.several = [moment for moment in self.moments if moment.scene == "several"]
-        self._frames = [media.frames(m.clip, [m.seconds])[0] for m in self.moments]
+        self.segments = draw_segments(media, model.seconds, seed, per_clip)
+        self.several = [segment for segment in self.segments if segment.scene == "several"]
+        self._frames = [media.frames(m.clip, [m.seconds])[0] for m in self.segments]
         self._sounds = [
-            media.audio(m.clip, m.seconds - self.seconds / 2, self.seconds, self.rate) for m in self.moments
+            media.audio(m.clip, m.seconds - self.seconds / 2, self.seconds, self.rate) for m in self.segments
         ]
-        self._place = {m.name: i for i, m in enumerate(self.moments)}
+        self._place = {m.name: i for i, m in enumerate(self.segments)}
         self._by_kind: dict[str, list[int]] = {}
-        for i, moment in enumerate(self.moments):
-            self._by_kind.setdefault(moment.kind, []).append(i)
+        for i, segment in enumerate(self.segments):
+            self._by_kind.setdefault(segment.kind, []).append(i)
 
-    def maps(self, model: MapMaker, moments: Sequence[Moment], sounds: Sequence[Wave]) -> list[Map]:
-        """A map for each moment with the sound given."""
+    def maps(self, model: MapMaker, segments: Sequence[Segment], sounds: Sequence[Wave]) -> list[Map]:
+        """A map for each segment with the sound given."""
         found: list[Map] = []
-        for first in range(0, len(moments), BATCH):
-            frames = np.stack([self._frames[self._place[m.name]] for m in moments[first : first + BATCH]])
+        for first in range(0, len(segments), BATCH):
+            frames = np.stack([self._frames[self._place[m.name]] for m in segments[first : first + BATCH]])
             found += list(model.maps(frames, np.stack(sounds[first : first + BATCH])).astype(np.float64))
         return found
 
-    def own(self, moments: Sequence[Moment]) -> list[Wave]:
-        """The sound of each moment."""
-        return [self._sounds[self._place[m.name]] for m in moments]
+    def own(self, segments: Sequence[Segment]) -> list[Wave]:
+        """The sound of each segment."""
+        return [self._sounds[self._place[m.name]] for m in segments]
 
-    def of_kind(self, moment: Moment, kind: str) -> Wave | None:
-        """The sound of a kind, from a moment of another clip."""
-        others = [i for i in self._by_kind.get(kind, []) if self.moments[i].clip != moment.clip]
+    def of_kind(self, segment: Segment, kind: str) -> Wave | None:
+        """The sound of a kind, from a segment of another clip."""
+        others = [i for i in self._by_kind.get(kind, []) if self.segments[i].clip != segment.clip]
         if not others:
             return None
-        return self._sounds[others[int(generator(self.seed, moment.name, kind, "swap").integers(len(others)))]]
+        return self._sounds[others[int(generator(self.seed, segment.name, kind, "swap").integers(len(others)))]]
 
-    def absent(self, moment: Moment) -> Wave | None:
-        """The sound of a kind that is not in the moment's picture."""
-        kinds = sorted(self._by_kind.keys() - moment.boxes.keys())
+    def absent(self, segment: Segment) -> Wave | None:
+        """The sound of a kind that is not in the segment's picture."""
+        kinds = sorted(self._by_kind.keys() - segment.boxes.keys())
         if not kinds:
             return None
-        return self.of_kind(moment, kinds[int(generator(self.seed, moment.name, "absent").integers(len(kinds)))])
+        return self.of_kind(segment, kinds[int(generator(self.seed, segment.name, "absent").integers(len(kinds)))])
 
-    def silences(self, moments: Sequence[Moment], what: Silence) -> list[Wave]:
-        """A segment of silence for each moment."""
+    def silences(self, segments: Sequence[Segment], what: Silence) -> list[Wave]:
+        """Silence as long as each segment."""
         count = round(self.seconds * self.rate)
-        return [silence(what, generator(self.seed, m.name, what), count, self.rate) for m in moments]
+        return [silence(what, generator(self.seed, m.name, what), count, self.rate) for m in segments]
 
 
 def threshold_of(media: Media, model: MapMaker, seed: int, per_clip: int = 3) -> float:
-    """The threshold fitted on the moments of validation clips: sounding ones against noise as training draws it."""
+    """The threshold fitted on the segments of validation clips: sounding ones against noise as training draws it."""
     world = World(media, model, seed, per_clip)
-    if not world.moments:
+    if not world.segments:
         return 0.0
-    sounding = largest(world.maps(model, world.moments, world.own(world.moments)))
+    sounding = largest(world.maps(model, world.segments, world.own(world.segments)))
     samples = round(world.seconds * world.rate)
-    noise = [draw_silence(generator(seed, moment.name, "threshold"), samples, world.rate) for moment in world.moments]
-    return fit_threshold(sounding, largest(world.maps(model, world.moments, noise)))
+    noise = [
+        draw_silence(generator(seed, segment.name, "threshold"), samples, world.rate) for segment in world.segments
+    ]
+    return fit_threshold(sounding, largest(world.maps(model, world.segments, noise)))
 
 
 def fit_run_threshold(run: Path, model: MapMaker, validation: Media, of: str = "", seed: int = 0) -> str:
@@ -216,7 +218,7 @@ def evaluate_world(
             "no held-out clip has several objects of which one sounds; avssl world OUT --preset localization makes some"
         )
     rows: list[ResultRow] = []
-    items = [moment.item() for moment in world.several]
+    items = [segment.item() for segment in world.several]
     for name, model in models.items():
         found = world.maps(model, world.several, world.own(world.several))
         note = "two or three objects, one of them sounds"
@@ -240,48 +242,48 @@ def _score(
 
 def _swaps(world: World, model: MapMaker, chosen: Sequence[protocols.Protocol], context: Context) -> list[ResultRow]:
     moved, sounds = [], []
-    for moment in world.several:
+    for segment in world.several:
         # Sorted, since sets have no order of their own.
-        others = sorted(moment.boxes.keys() - {moment.kind})
+        others = sorted(segment.boxes.keys() - {segment.kind})
         if not others:
             continue
-        kind = others[int(generator(world.seed, moment.name, "other").integers(len(others)))]
-        wave = world.of_kind(moment, kind)
+        kind = others[int(generator(world.seed, segment.name, "other").integers(len(others)))]
+        wave = world.of_kind(segment, kind)
         if wave is not None:
-            moved.append((moment, moment.item(kind)))
+            moved.append((segment, segment.item(kind)))
             sounds.append(wave)
     rows: list[ResultRow] = []
     if moved:
-        found = world.maps(model, [moment for moment, _ in moved], sounds)
+        found = world.maps(model, [segment for segment, _ in moved], sounds)
         note = "another present kind's sound; the truth is that object"
         rows += _score("swap", [item for _, item in moved], found, chosen, context, note)
-    foreign = [(moment, wave) for moment in world.several if (wave := world.absent(moment)) is not None]
+    foreign = [(segment, wave) for segment in world.several if (wave := world.absent(segment)) is not None]
     if foreign:
-        found = world.maps(model, [moment for moment, _ in foreign], [wave for _, wave in foreign])
+        found = world.maps(model, [segment for segment, _ in foreign], [wave for _, wave in foreign])
         note = "the sound of a kind that is not in the picture, on the old truth"
-        rows += _score("swap/other", [moment.item() for moment, _ in foreign], found, chosen, context, note)
+        rows += _score("swap/other", [segment.item() for segment, _ in foreign], found, chosen, context, note)
     found = world.maps(model, world.several, world.silences(world.several, "zeros"))
     note = "digital silence: the map depends on the picture alone"
-    rows += _score("silence", [moment.item() for moment in world.several], found, chosen, context, note)
+    rows += _score("silence", [segment.item() for segment in world.several], found, chosen, context, note)
     return rows
 
 
 def _rejections(world: World, model: MapMaker, context: Context, threshold: float) -> list[ResultRow]:
     """Whether the map knows when nothing in the picture is heard."""
-    moments = world.moments
-    clips = [moment.path for moment in moments]
-    sure = np.asarray(largest(world.maps(model, moments, world.own(moments))))
+    segments = world.segments
+    clips = [segment.path for segment in segments]
+    sure = np.asarray(largest(world.maps(model, segments, world.own(segments))))
     rule = f"largest logit below {threshold:.2f}: nothing in the picture is heard"
     note = f"sounding clips; {rule}"
     rows = [mean_row("trained", "false-silence", (sure < threshold).astype(float), clips, context, note=note)]
     together: list[float] = []
     for what in SILENCES:
-        scores = np.asarray(largest(world.maps(model, moments, world.silences(moments, what))))
+        scores = np.asarray(largest(world.maps(model, segments, world.silences(segments, what))))
         rejected = (scores < threshold).astype(float)
         together += list(rejected)
         rows.append(mean_row(f"silence/{what}", "rejected", rejected, clips, context, note=rule))
     rows.append(mean_row("silence", "rejected", together, clips * len(SILENCES), context, note=", ".join(SILENCES)))
-    foreign = [(moment, wave) for moment in moments if (wave := world.absent(moment)) is not None]
+    foreign = [(segment, wave) for segment in segments if (wave := world.absent(segment)) is not None]
     if foreign:
         off = np.asarray(largest(world.maps(model, [m for m, _ in foreign], [wave for _, wave in foreign])))
         rows.append(_roc_row(sure, clips, off, [m.path for m, _ in foreign], context))

@@ -70,7 +70,7 @@ def draw_grid(
         labels: of all items, where there are any.
         across: queries beside each other.
     """
-    k = next(iter(found.values())).places.shape[1]
+    k = next(iter(found.values())).indices.shape[1]
     step = CELL + _GAP
     line = CELL + (_CAPTION if labels is not None else 0) + _GAP
     height = max(len(found) * line, 2 * CELL + _CAPTION + _GAP) + 2 * _GAP
@@ -100,7 +100,7 @@ def draw_grid(
             for down, text in enumerate(lines[name]):
                 letters, ink = (tiny, PALE) if down else (small, INK)
                 pen.text((start, y + CELL // 4 - 4 + 16 * down), fitted(text, letters, _LABEL), ink, letters)
-            for column, place in enumerate(one.places[query].tolist()):
+            for column, place in enumerate(one.indices[query].tolist()):
                 x = start + room + column * step
                 near = enlarged(thumbnail(place), CELL)
                 if labels is not None:

@@ -35,12 +35,12 @@ class Neighbors:
     """The neighbours of each item, the nearest first.
 
     Attributes:
-        places: indices of the neighbours, (n, k).
-        likeness: their cosine with the query, (n, k).
+        indices: of the neighbours, (n, k).
+        similarity: their cosine to the query, (n, k).
     """
 
-    places: NDArray[np.int64]
-    likeness: NDArray[np.float32]
+    indices: NDArray[np.int64]
+    similarity: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
             "fewer with --k, or give more data"
         )
     there, member = torch.from_numpy(vectors).to(device), torch.from_numpy(group).to(device)
-    places: list[torch.Tensor] = []
-    likeness: list[torch.Tensor] = []
+    indices: list[torch.Tensor] = []
+    similarity: list[torch.Tensor] = []
     with torch.no_grad():
         for first in range(0, len(vectors), CHUNK):
             rows = slice(first, first + CHUNK)
@@ -99,9 +99,9 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
             by_source.scatter_reduce_(1, member.expand_as(cosine), cosine, "amax")
             best = by_source.topk(k, dim=1)
             items = [cosine.masked_fill(member != best.indices[:, j, None], -torch.inf).argmax(1) for j in range(k)]
-            places.append(torch.stack(items, dim=1).cpu())
-            likeness.append(best.values.cpu())
-    return Neighbors(torch.cat(places).numpy(), torch.cat(likeness).numpy())
+            indices.append(torch.stack(items, dim=1).cpu())
+            similarity.append(best.values.cpu())
+    return Neighbors(torch.cat(indices).numpy(), torch.cat(similarity).numpy())
 
 
 def precision_rows(
@@ -120,13 +120,13 @@ def precision_rows(
         labels: one an item.
         sources: what each item was cut from.
     """
-    k = next(iter(found.values())).places.shape[1]
+    k = next(iter(found.values())).indices.shape[1]
     label, group = _ids(labels), _ids(sources)
     own = _ids([f"{one}/{source}" for one, source in zip(label, group, strict=True)])
     same, others = _frequency(label) - _frequency(own), len(group) - _frequency(group)
     shares: dict[str, tuple[float, Floats]] = {}
     for name, one in found.items():
-        hits = (label[one.places] == label[:, None]).astype(np.float64)
+        hits = (label[one.indices] == label[:, None]).astype(np.float64)
         shares[name] = float(hits.mean()), _moves(hits, one, group)
     chance = float((same / others).mean())
     return _rows(shares, f"precision@{k}", sources, context, notes, chance=chance)
@@ -159,7 +159,7 @@ def shared_rows(
         shared: dict[str, tuple[float, Floats]] = {}
         notes: dict[str, str] = {}
         for name, one in found.items():
-            distance = attribute.distances(each, one.places)
+            distance = attribute.distances(each, one.indices)
             ratio = float(distance.mean()) / mean
             shared[name] = 1 - ratio, -(_moves(distance, one, group) - ratio * scale) / mean
             notes[name] = _note(attribute, float(distance.mean()), mean)
@@ -194,7 +194,7 @@ def _frequency(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
 def _moves(values: Floats, found: Neighbors, group: NDArray[np.int64]) -> Floats:
     """How the mean of the values (n, k) of queries with their neighbours moves with the weight of each source."""
     queries = np.broadcast_to(group[:, None], values.shape)
-    return touching(values - values.mean(), queries, group[found.places], int(group.max()) + 1) / values.size
+    return touching(values - values.mean(), queries, group[found.indices], int(group.max()) + 1) / values.size
 
 
 def _note(attribute: Attribute, near: float, random: float) -> str:

@@ -1,4 +1,4 @@
-"""Query items of a collection: a frame at a moment, a patch of it, or the sound around it, each an item of its own."""
+"""Query items of a collection: a frame, a patch of it, or the sound around it, each an item of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.data.features import frame_moments
+from avssl.evaluate.data.features import even_times
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import View, digest_of
 from avssl.samplers.keys import generator
@@ -35,7 +35,7 @@ class QueryItem:
 
 
 class QueryItems(View):
-    """Query items as a collection of media: each has one frame, whatever moment is asked, and its sound in its middle.
+    """Query items as a collection of media: each has one frame, whatever the time, and its sound in its middle.
 
     Args:
         base: the collection that they lie in.
@@ -56,7 +56,7 @@ class QueryItems(View):
         return len(self.entries)
 
     def facts(self, i: int) -> Facts:
-        """Of the item, but that its sound has no length: a window in its middle lies round its moment."""
+        """Of the item, but that its sound has no length: a window in its middle lies around its time."""
         entry = self.entries[i]
         facts = self.base.facts(entry.item)
         return replace(facts, audio_start_seconds=entry.seconds, audio_end_seconds=entry.seconds)
@@ -106,12 +106,12 @@ def find_query_items(
         facts = media.facts(i)
         if what == "sounds":
             if facts.has_sound:
-                found += [QueryItem(i, moment) for moment in _windows(facts, seconds, each)]
+                found += [QueryItem(i, middle) for middle in _windows(facts, seconds, each)]
         elif facts.kind != "sound":
             count = 1 if what == "frames" and facts.kind == "image" else each
-            for k, moment in enumerate(frame_moments(facts, count)):
+            for k, time in enumerate(even_times(facts, count)):
                 place = generator(seed, "patch", i, k).random(2) if what == "patches" else None
-                found.append(QueryItem(i, moment, None if place is None else (float(place[0]), float(place[1]))))
+                found.append(QueryItem(i, time, None if place is None else (float(place[0]), float(place[1]))))
     if not found:
         raise UserError(f"none of the {len(media)} items has {'sound' if what == 'sounds' else 'a picture'}")
     return QueryItems(media, found, patch)

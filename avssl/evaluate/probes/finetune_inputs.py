@@ -25,7 +25,7 @@ class ItemViews(Protocol):
         ...
 
     def evaluation(self, item: int) -> NDArray[Any]:
-        """The fixed views of an item whose scores are averaged: (moments, …)."""
+        """The fixed views of an item whose scores are averaged: (views, …)."""
         ...
 
 
@@ -35,14 +35,14 @@ class Pictures:
     Args:
         data: the items.
         encoder: gives the side.
-        moments: frames of a video that are evaluated.
+        views: frames of a video that are evaluated.
         crop_low: the smallest square in training, as a share of the shorter side.
         flip: whether mirrored pictures are of the same class.
     """
 
-    def __init__(self, data: Labelled, encoder: ImageEncoder, moments: int, crop_low: float, flip: bool) -> None:
+    def __init__(self, data: Labelled, encoder: ImageEncoder, views: int, crop_low: float, flip: bool) -> None:
         self._data, self._encoder = data, encoder
-        self._moments, self._low, self._flip = moments, crop_low, flip
+        self._views, self._low, self._flip = views, crop_low, flip
 
     def training(self, item: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         media, i = self._data.locate(item)
@@ -52,15 +52,15 @@ class Pictures:
 
     def evaluation(self, item: int) -> NDArray[Any]:
         media, i = self._data.locate(item)
-        moments = 1 if media.facts(i).kind == "image" else self._moments
-        return inputs(self._encoder, media, i, moments)
+        views = 1 if media.facts(i).kind == "image" else self._views
+        return inputs(self._encoder, media, i, views)
 
 
 class Sounds:
     """A random window of a sound; evaluated by windows at equal distances. Sounds are decoded once if they fit."""
 
-    def __init__(self, data: Labelled, encoder: WaveformEncoder, moments: int) -> None:
-        self._data, self._encoder, self._moments = data, encoder, moments
+    def __init__(self, data: Labelled, encoder: WaveformEncoder, views: int) -> None:
+        self._data, self._encoder, self._views = data, encoder, views
         self._kept: dict[int, NDArray[np.int16]] = {}
         self._bytes = 0
 
@@ -75,7 +75,7 @@ class Sounds:
     def evaluation(self, item: int) -> NDArray[np.float32]:
         media, i = self._data.locate(item)
         facts = media.facts(i)
-        starts = window_starts(facts, self._encoder.seconds, self._moments)
+        starts = window_starts(facts, self._encoder.seconds, self._views)
         return np.stack([self._window(item, media, i, facts, start) for start in starts])
 
     def _window(self, item: int, media: Media, i: int, facts: Facts, start: float) -> NDArray[np.float32]:

@@ -36,7 +36,7 @@ class KNN(KNNChoices):
     device: torch.device | str = "cpu"
 
     def __call__(self, training: TrainingSet, queries: Array, query_items: Indices) -> Prediction:
-        fit, choose = training.halves()
+        fit, choose = training.split()
         data = training.data
         tried = self._votes(fit, choose.features, choose.items)
         figures = {k: metric_value(scores, choose.targets, data.single) for k, scores in tried.items()}
@@ -61,7 +61,7 @@ class KNN(KNNChoices):
 
 
 def vectors(features: Array) -> NDArray[np.float32]:
-    """Features (items, moments, features) to unit vectors (items, features): the mean over moments, normalised."""
+    """Features (items, views, features) to unit vectors (items, features): the mean over views, normalised."""
     mean = features.mean(1) if features.shape[1] > 1 else features[:, 0]
     length = np.linalg.norm(mean, axis=1, keepdims=True)
     return np.asarray(mean / np.maximum(length, 1e-12), np.float32)
@@ -92,12 +92,12 @@ def votes(
     most = min(max(neighbours), len(known))
     found: dict[int, list[Scores]] = {k: [] for k in neighbours}
     for first in range(0, len(queries), CHUNK):
-        likeness = torch.from_numpy(queries[first : first + CHUNK]).to(device) @ there.T
+        similarity = torch.from_numpy(queries[first : first + CHUNK]).to(device) @ there.T
         if groups is not None:
             own = torch.from_numpy(groups[1][first : first + CHUNK, None] == groups[0][None]).to(device)
             # Not left out of the search: the matrix stays whole, and such items come last.
-            likeness.masked_fill_(own, -torch.inf)
-        near, places = likeness.topk(most, dim=1)
+            similarity.masked_fill_(own, -torch.inf)
+        near, places = similarity.topk(most, dim=1)
         # Relative to the nearest: the shares are the same and nothing overflows.
         # Without an item of another source all are −inf, and their differences NaN: no votes
         weights = ((near - near[:, :1]) / temperature).exp().nan_to_num(0.0)

@@ -30,7 +30,7 @@ class Linear(LinearChoices):
     device: torch.device | str = "cpu"
 
     def __call__(self, training: TrainingSet, queries: Array, query_items: Indices) -> Prediction:
-        fit, choose = training.halves()
+        fit, choose = training.split()
         single = training.data.single
         figures: dict[float, float] = {}
         scale = Scale.of(fit.features)
@@ -56,9 +56,9 @@ class Linear(LinearChoices):
         return Prediction(self._predict(weights, scale, queries, single), figures[best], f"penalty {best:g}")
 
     def _truth(self, training: TrainingSet) -> Tensor:
-        """The truth of each moment of each item."""
-        moments = training.features.shape[1]
-        return torch.from_numpy(np.repeat(training.targets, moments, axis=0)).to(self.device)
+        """The truth of each view of each item."""
+        views = training.features.shape[1]
+        return torch.from_numpy(np.repeat(training.targets, views, axis=0)).to(self.device)
 
     @torch.no_grad()
     def _predict(self, weights: Weights, scale: Scale, features: Array, single: bool) -> Scores:
@@ -84,7 +84,7 @@ class Scale:
         return Scale(mean.astype(np.float32), (factor / math.sqrt(features.shape[2])).astype(np.float32))
 
     def __call__(self, features: Array, device: torch.device | str = "cpu") -> Tensor:
-        """(items, moments, features) to (items · moments, features)."""
+        """(items, views, features) to (items · views, features)."""
         rows = torch.from_numpy(features.reshape(-1, features.shape[2])).to(device)
         factor = torch.from_numpy(self.factor).to(device)
         return (rows - torch.from_numpy(self.mean).to(device)).mul_(factor)

@@ -20,7 +20,7 @@ from avssl.evaluate.core.scores import Scores, score_rows
 from avssl.evaluate.data.labelled import Indices, Labelled, few_of_each
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Encoded
-from avssl.evaluate.probes.svm import decide, in_span
+from avssl.evaluate.probes.svm import in_span, svm_scores
 from avssl.samplers.keys import generator
 from avssl.system.console import Log, no_log
 
@@ -55,7 +55,7 @@ def low_shot(
                 known, queries = in_span(units[items], units[division.test])
                 scores = np.stack(
                     [
-                        decide(known[truth >= 0], truth[truth >= 0] > 0, queries, choices.cost)
+                        svm_scores(known[truth >= 0], truth[truth >= 0] > 0, queries, choices.cost)
                         for truth in data.targets[items].T
                     ],
                     axis=1,

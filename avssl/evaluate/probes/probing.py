@@ -37,7 +37,7 @@ from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
 from avssl.samplers.keys import generator
 from avssl.system.console import Log, no_log
 
-# Features of items: (items, moments, features)
+# Features of items: (items, views, features)
 Array = NDArray[np.float32]
 
 # How often labels are permuted for the control
@@ -49,7 +49,7 @@ class TrainingSet:
     """What a probe learns from.
 
     Attributes:
-        features: (n, moments, features).
+        features: (n, views, features).
         data: the truth of all items.
         items: the indices of these n.
         seed: of what is drawn.
@@ -69,7 +69,7 @@ class TrainingSet:
         place = {int(item): k for k, item in enumerate(self.items)}
         return replace(self, features=self.features[[place[int(i)] for i in items]], items=items)
 
-    def halves(self) -> tuple[TrainingSet, TrainingSet]:
+    def split(self) -> tuple[TrainingSet, TrainingSet]:
         """(what to fit on, what to choose on), no source in both."""
         rest, held = hold_out(self.items, self.data.targets, self.data.sources, seed=self.seed)
         if not len(held) or not len(rest):
@@ -128,7 +128,7 @@ class Encoded:
         yield from ((stage, f"{self.name}/{stage}") for stage in self.stages if stages is None or stage in stages)
 
     def stage(self, name: str) -> Array:
-        """(items of all parts, moments, features)."""
+        """(items of all parts, views, features)."""
         arrays = [part.stage(name) for part in self.parts]
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 

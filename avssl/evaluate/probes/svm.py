@@ -48,7 +48,7 @@ class SVM(SVMChoices):
         for k in range(len(data.classes)):
             truth = training.targets[:, k]
             cost, apart[:, k] = self._choose(known, truth, folds)
-            scores[:, k] = decide(known, truth > 0, others, cost)
+            scores[:, k] = svm_scores(known, truth > 0, others, cost)
             chosen.append(cost)
         note = f"cost {np.median(chosen):.2g} (median of the classes')"
         return Prediction(scores, metric_value(apart, training.targets, data.single, self.precision), note)
@@ -62,7 +62,7 @@ class SVM(SVMChoices):
             predicted = np.zeros(len(rows), np.float32)
             values: list[float] = []
             for rest, fold in folds:
-                predicted[fold] = decide(rows[rest], truth[rest] > 0, rows[fold], cost)
+                predicted[fold] = svm_scores(rows[rest], truth[rest] > 0, rows[fold], cost)
                 sure = truth[fold] >= 0
                 values.append(average_precision(predicted[fold][sure], truth[fold][sure], self.precision))
             there = [value for value in values if not np.isnan(value)]  # a fold may hold none of a rare class
@@ -73,7 +73,7 @@ class SVM(SVMChoices):
         return best[1], best[2]
 
 
-def decide(known: Vectors, positive: NDArray[np.bool_], queries: Vectors, cost: float) -> Vectors:
+def svm_scores(known: Vectors, positive: NDArray[np.bool_], queries: Vectors, cost: float) -> Vectors:
     """The scores of the SVM of one class for other items: signed distances, (queries,).
 
     Args:

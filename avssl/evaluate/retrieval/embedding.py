@@ -1,4 +1,4 @@
-"""Files to rows of embeddings: the frame shown at each moment, and the sound around it, in the space where they meet.
+"""Files to rows of embeddings: frames, and the sound around each, in the space where the two meet.
 
 Rows come in blocks, so that memory does not grow with the length of what is embedded.
 """
@@ -17,7 +17,7 @@ from avssl.media.facts import Facts, Media
 from avssl.networks.model import Model
 from avssl.system.console import Progress
 
-# Moments of one item that go through the network together, at most
+# Rows of one item that go through the network together, at most
 BATCH = 32
 
 # Of frames that are decoded together, at most: a frame of 4K video alone has as many
@@ -32,9 +32,9 @@ class Block:
 
     Attributes:
         path: of the item.
-        seconds: the moment of each row, on the item's clock.
+        seconds: the time of each row, on the item's clock.
         image: float32 (rows, 128) of the frames shown then; None where there are no pictures.
-        audio: float32 (rows, 128) of the sound around each moment; None where there is no sound.
+        audio: float32 (rows, 128) of the sound around each time; None where there is no sound.
     """
 
     path: str
@@ -64,11 +64,11 @@ def embed(model: Model, media: Media, hop: float | None = None, on_progress: Pro
         raise UserError(
             "this run has no space where picture and sound meet; take a run of: avssl train av-correspondence"
         )
-    counts = [len(moments(media.facts(i), hop)) for i in range(len(media))]
+    counts = [len(row_times(media.facts(i), hop)) for i in range(len(media))]
     done = 0
     for i, count in enumerate(counts):
         facts = media.facts(i)
-        times = moments(facts, hop)
+        times = row_times(facts, hop)
         # A frame of 4K video alone has as many pixels as a batch of small ones.
         size = max(1, min(BATCH, PIXELS // max(1, facts.width * facts.height)))
         for first in range(0, count, size):
@@ -79,8 +79,8 @@ def embed(model: Model, media: Media, hop: float | None = None, on_progress: Pro
                 on_progress(done, sum(counts))
 
 
-def moments(facts: Facts, hop: float | None) -> list[float]:
-    """The moments of an item that get a row, in seconds: its middle, or (k + ½) · hop as long as they fit."""
+def row_times(facts: Facts, hop: float | None) -> list[float]:
+    """The times of an item that get a row, in seconds: its middle, or (k + ½) · hop as long as they fit."""
     if hop is None or facts.duration_seconds <= hop:
         return [facts.duration_seconds / 2]
     return [(k + 0.5) * hop for k in range(int(facts.duration_seconds / hop + 1e-9))]
@@ -89,7 +89,7 @@ def moments(facts: Facts, hop: float | None) -> list[float]:
 def _seen(model: Model, media: Media, item: int, times: Sequence[float]) -> Rows | None:
     if model.vision is None or media.facts(item).kind == "sound":
         return None
-    return _numbers(model.image(media.frames(item, times)))
+    return _array(model.image(media.frames(item, times)))
 
 
 def _heard(model: Model, media: Media, item: int, times: Sequence[float]) -> Rows | None:
@@ -97,8 +97,8 @@ def _heard(model: Model, media: Media, item: int, times: Sequence[float]) -> Row
         return None
     length, rate = model.audio_encoder.seconds, model.audio_encoder.rate
     sounds = [media.audio(item, time - length / 2, length, rate) for time in times]
-    return _numbers(model.audio(np.stack(sounds), rate))
+    return _array(model.audio(np.stack(sounds), rate))
 
 
-def _numbers(embeddings: Tensor) -> Rows:
+def _array(embeddings: Tensor) -> Rows:
     return np.asarray(embeddings.cpu().numpy(), np.float32)

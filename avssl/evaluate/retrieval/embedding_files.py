@@ -112,7 +112,7 @@ def _parquet(blocks: Iterable[Block], path: Path, about: Mapping[str, str]) -> i
     with whole_file(path) as file, pq.ParquetWriter(file, schema) as writer:
         for group in _groups(blocks, ROW_GROUP):
             paths = [block.path for block in group for _ in block.seconds]
-            seconds = [float(moment) for block in group for moment in block.seconds]
+            seconds = [float(time) for block in group for time in block.seconds]
             image = _lists([(block.image, len(block.seconds)) for block in group])
             audio = _lists([(block.audio, len(block.seconds)) for block in group])
             writer.write_table(pa.table([paths, seconds, image, audio], schema=schema))

@@ -1,6 +1,6 @@
 """Image to sound and back in the space where the two meet: nDCG@30, recall, median rank, with chance and intervals.
 
-A query is one half of a moment (its frame, or the sound around it); the gallery is the other half of every moment. The
+A query is a frame, or the second of sound around it; the gallery is the other half of every such pair. The
 partner is any half of the query's own source, since clips of one video are near-duplicates. Relevant for nDCG is what
 shares a kind with the query (its label, or in the generated world a kind that sounds), and the partner itself; within a
 modality the query's own source is left out of the gallery. Relevance is 0 or 1, the gain linear, the ideal order that
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import accuracy_interval
-from avssl.evaluate.data.features import frame_moments
+from avssl.evaluate.data.features import even_times
 from avssl.evaluate.retrieval.metrics import DEPTH, expected_rank, ndcg, ndcg_chance, recall_chance
 from avssl.media.facts import Media
 from avssl.networks.fusion import Fusion
@@ -35,8 +35,8 @@ Marks = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Moments:
-    """The moments of a collection whose halves are looked for.
+class Pairs:
+    """Frames of a collection, each with the sound around it, whose halves are looked for.
 
     Attributes:
         items: number of the item of each, (n,).
@@ -67,7 +67,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Embedded:
-    """The two halves of each moment as a model sees them.
+    """The two halves of each pair as a model sees them.
 
     Attributes:
         image: unit vectors (n, 128).
@@ -80,8 +80,8 @@ class Embedded:
     own: Matrix
 
 
-def find_moments(media: Media, per_clip: int = 1) -> Moments:
-    """So many moments of each clip with pictures and sound, each in the middle of its share of the clip.
+def find_pairs(media: Media, per_clip: int = 1) -> Pairs:
+    """So many pairs of each clip with pictures and sound, each in the middle of its share of the clip.
 
     Raises:
         UserError: fewer than two sources have both.
@@ -96,19 +96,19 @@ def find_moments(media: Media, per_clip: int = 1) -> Moments:
         truth = media.annotation(i)
         known = truth["kinds_sounding"] if truth is not None and "kinds_sounding" in truth else [facts.label]
         items += [i] * per_clip
-        seconds += frame_moments(facts, per_clip)
+        seconds += even_times(facts, per_clip)
         kinds += [frozenset(str(kind) for kind in known if kind is not None)] * per_clip
     sources = [media.facts(i).source for i in items]
     if len(set(sources)) < 2:
         raise UserError(
             f"retrieval needs clips with picture and sound of two sources at least, not {len(set(sources))}"
         )
-    return Moments(items, seconds, sources, kinds)
+    return Pairs(items, seconds, sources, kinds)
 
 
 @torch.no_grad()
-def embed_moments(model: Model, media: Media, moments: Moments, on_progress: Progress | None = None) -> Embedded:
-    """What a model makes of the halves of each moment.
+def embed_pairs(model: Model, media: Media, pairs: Pairs, on_progress: Progress | None = None) -> Embedded:
+    """The embeddings of the halves of each pair.
 
     Raises:
         UserError: the run has no pictures, no sound, or nothing that joins them.
@@ -120,46 +120,46 @@ def embed_moments(model: Model, media: Media, moments: Moments, on_progress: Pro
     fusion, length, rate = model.fusion, model.audio_encoder.seconds, model.audio_encoder.rate
     seen: list[torch.Tensor] = []
     heard: list[torch.Tensor] = []
-    pairs = list(zip(moments.items, moments.seconds, strict=True))
-    for first in range(0, len(pairs), BATCH):
-        some = pairs[first : first + BATCH]
+    times = list(zip(pairs.items, pairs.seconds, strict=True))
+    for first in range(0, len(times), BATCH):
+        some = times[first : first + BATCH]
         frames = torch.cat([model.prepare_frames(media.frames(i, [time])) for i, time in some])
         sounds = np.stack([media.audio(i, time - length / 2, length, rate) for i, time in some])
         seen.append(fusion.embed_vision(model.vision(frames)))
         heard.append(fusion.embed_audio(model.audio_encoder(model.prepare_waveform(sounds, rate))))
         if on_progress is not None:
-            on_progress(min(first + BATCH, len(pairs)), len(pairs))
+            on_progress(min(first + BATCH, len(times)), len(times))
     vision, audio = torch.cat(seen), torch.cat(heard)
     return Embedded(_unit(fusion.vectors(vision)), _unit(audio), _own(fusion, vision, audio))
 
 
 def retrieval_rows(
-    embedded: Mapping[str, Embedded], moments: Moments, context: Context, recalls: Sequence[int] = RECALLS
+    embedded: Mapping[str, Embedded], pairs: Pairs, context: Context, recalls: Sequence[int] = RECALLS
 ) -> list[ResultRow]:
     """Rows NAME/DIRECTION of each model, both ways by cosine of the 128-d vectors and by the network's own score.
 
     ``shuffled-pairs/…`` are the first model's, with the partners of sources permuted: they must be at chance.
     """
     rows: list[ResultRow] = []
-    partner, relevant = moments.same_source, moments.relevant
-    labelled = any(moments.kinds)
+    partner, relevant = pairs.same_source, pairs.relevant
+    labelled = any(pairs.kinds)
     for name, one in embedded.items():
-        likeness = one.image @ one.sound.T
+        similarity = one.image @ one.sound.T
         ways = {
-            f"{name}/image-to-sound": likeness,
-            f"{name}/sound-to-image": likeness.T,
+            f"{name}/image-to-sound": similarity,
+            f"{name}/sound-to-image": similarity.T,
             f"{name}/image-to-sound, own score": one.own,
             f"{name}/sound-to-image, own score": one.own.T,
         }
         for label, scores in ways.items():
-            rows += _both(label, scores, partner, relevant if labelled else None, moments, context, recalls)
+            rows += _both(label, scores, partner, relevant if labelled else None, pairs, context, recalls)
         if labelled:
             for label, vectors in (("image-to-image", one.image), ("sound-to-sound", one.sound)):
-                rows += _within(f"{name}/{label}", vectors, partner, relevant, moments, context)
+                rows += _within(f"{name}/{label}", vectors, partner, relevant, pairs, context)
     name, one = next(iter(embedded.items()))
-    shuffled = _permuted(moments, context.seed)
+    shuffled = _permuted(pairs, context.seed)
     for label, scores in (("image-to-sound", one.image @ one.sound.T), ("sound-to-image", one.sound @ one.image.T)):
-        rows += _both(f"shuffled-pairs/{label}", scores, shuffled, None, moments, context, recalls)
+        rows += _both(f"shuffled-pairs/{label}", scores, shuffled, None, pairs, context, recalls)
     return rows
 
 
@@ -168,13 +168,13 @@ def _both(
     scores: Matrix,
     partner: Marks,
     relevant: Marks | None,
-    moments: Moments,
+    pairs: Pairs,
     context: Context,
     recalls: Sequence[int],
 ) -> list[ResultRow]:
     """Recall and median rank of the partner, and nDCG where it is known what is relevant."""
-    gallery, sources = scores.shape[1], moments.sources
-    about: dict[str, Any] = {"note": _gallery(moments), "listed": gallery}
+    gallery, sources = scores.shape[1], pairs.sources
+    about: dict[str, Any] = {"note": _gallery(pairs), "listed": gallery}
     ranks, counts = expected_rank(scores, partner), partner.sum(1)
     rows: list[ResultRow] = []
     for k in [k for k in recalls if k < gallery]:
@@ -201,7 +201,7 @@ def _both(
 
 
 def _within(
-    name: str, vectors: Matrix, partner: Marks, relevant: Marks, moments: Moments, context: Context
+    name: str, vectors: Matrix, partner: Marks, relevant: Marks, pairs: Pairs, context: Context
 ) -> list[ResultRow]:
     """nDCG within a modality, the query's own source left out."""
     others = ~partner
@@ -209,26 +209,26 @@ def _within(
     known = ~np.isnan(values)
     if not known.any():
         return []
-    sources = [source for source, k in zip(moments.sources, known, strict=True) if k]
-    clusters, chance = len(set(moments.sources)), ndcg_chance(relevant, allowed=others)
+    sources = [source for source, k in zip(pairs.sources, known, strict=True) if k]
+    clusters, chance = len(set(pairs.sources)), ndcg_chance(relevant, allowed=others)
     row = context.clustered_row(
-        name, f"ndcg@{DEPTH}", values[known], sources, chance=chance, note=_gallery(moments), listed=len(moments.items)
+        name, f"ndcg@{DEPTH}", values[known], sources, chance=chance, note=_gallery(pairs), listed=len(pairs.items)
     )
     return [replace(row, clusters=clusters)]  # those of the gallery, with which the query is compared
 
 
-def _gallery(moments: Moments) -> str:
-    return f"gallery of {len(moments.items)} moments"
+def _gallery(pairs: Pairs) -> str:
+    return f"gallery of {len(pairs.items)} pairs"
 
 
-def _permuted(moments: Moments, seed: int) -> Marks:
+def _permuted(pairs: Pairs, seed: int) -> Marks:
     """Partners permuted among sources; none keeps its own."""
-    names = sorted(set(moments.sources))
+    names = sorted(set(pairs.sources))
     order = generator(seed, "shuffled-pairs").permutation(len(names))
     # A cycle through all sources: none keeps its own.
     other = {names[order[k]]: names[order[(k + 1) % len(names)]] for k in range(len(names))}
-    wanted = np.array([other[source] for source in moments.sources])
-    return np.asarray(wanted[:, None] == np.array(moments.sources)[None])
+    wanted = np.array([other[source] for source in pairs.sources])
+    return np.asarray(wanted[:, None] == np.array(pairs.sources)[None])
 
 
 def _unit(x: torch.Tensor) -> Matrix:

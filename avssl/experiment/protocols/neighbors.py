@@ -210,7 +210,7 @@ def _pictures(
 
     def draw_neighbours(outcome: Outcome, path: Path) -> bool:
         queries = choose_queries(query_items.sources(), labels, options.queries, options.seed)
-        shown = sorted({*queries, *(int(i) for each in found.values() for q in queries for i in each.places[q])})
+        shown = sorted({*queries, *(int(i) for each in found.values() for q in queries for i in each.indices[q])})
         pictures = thumbnails(query_items, shown, encoders["trained"].encoder)
         by_words = {words[label]: each for label, each in found.items()}
         draw_grid(queries, by_words, pictures.__getitem__, labels, path, outcome.title)

@@ -109,9 +109,9 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
         if encoder.role == "audio":
             baseline = [mfcc(part, on_progress) for part in data.parts]
         else:
-            baseline = [pixels(part, spec.moments, on_progress) for part in data.parts]
+            baseline = [pixels(part, spec.views, on_progress) for part in data.parts]
     found.append(Encoded(baseline[0].name, baseline))
-    pooling = f"{spec.pool} pooling to {spec.numbers} features"
+    pooling = f"{spec.pool} pooling to {spec.max_features} features"
     return Probed(found, data, subject.context(f"{protocol}, {pooling}", options.seed, len(data.test)))
 
 

@@ -39,7 +39,7 @@ class Options(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
 
 def run(options: Options, subject: Subject, name: str) -> Outcome:
     """Evaluate by retrieval."""
-    from avssl.evaluate.retrieval.protocol import embed_moments, find_moments, retrieval_rows
+    from avssl.evaluate.retrieval.protocol import embed_pairs, find_pairs, retrieval_rows
     from avssl.localization.untrained import untrained
     from avssl.networks.model import load
     from avssl.report.retrieval_page import retrieval_page
@@ -49,24 +49,24 @@ def run(options: Options, subject: Subject, name: str) -> Outcome:
     model = load(subject.run)
     media = open_sourced(options.data, options.sources, options.source_column)
     media = of_split(media, "test") or media
-    moments = find_moments(media, options.frames)
+    pairs = find_pairs(media, options.frames)
     found = {}
     for label, one in {"trained": model, "random": untrained(model, options.seed)}.items():
-        with progress(f"embedding, {label}", "moments") as on_progress:
-            found[label] = embed_moments(one.to(device), media, moments, on_progress)
-    context = subject.context(name, options.seed, len(moments.items), options.draws)
+        with progress(f"embedding, {label}", "pairs") as on_progress:
+            found[label] = embed_pairs(one.to(device), media, pairs, on_progress)
+    context = subject.context(name, options.seed, len(pairs.items), options.draws)
 
     def write_page(outcome: Outcome, path: Path) -> bool:
         shown = [row for row in outcome.rows if "own score" not in row.name]
         title = f"Retrieval: {outcome.title}"
         with whole_file(path, "w") as file:
-            file.write(retrieval_page(media, moments, found["trained"], shown, title, queries=options.queries))
+            file.write(retrieval_page(media, pairs, found["trained"], shown, title, queries=options.queries))
         return True
 
-    clips = f"{len(moments.items)} pairs of {len(set(moments.sources))} sources"
+    clips = f"{len(pairs.items)} pairs of {len(set(pairs.sources))} sources"
     return Outcome(
         name=name,
-        rows=retrieval_rows(found, moments, context),
+        rows=retrieval_rows(found, pairs, context),
         title=f"{subject} on {clips} of {options.data}",
         place=options.data,
         seen=seen_by(subject.run, media, options.data, options.mode if options.mode in data_sources.MODES else "names"),

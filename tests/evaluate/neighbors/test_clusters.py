@@ -158,7 +158,7 @@ def test_what_parameters_are_chosen_on_holds_no_source_that_was_fitted_on(seed):
     items = np.sort(rng.choice(90, 70, replace=False))
     parts = [hold_out(items, targets, sources, seed=seed), *source_folds(items, targets, sources, 4, seed)]
     data = Labelled((), targets, ("a", "b", "c"), True, sources, (Division("test", items, items),))
-    halves = TrainingSet(rng.normal(size=(70, 1, 2)).astype(np.float32), data, items, seed).halves()
+    halves = TrainingSet(rng.normal(size=(70, 1, 2)).astype(np.float32), data, items, seed).split()
     parts.append((halves[0].items, halves[1].items))
     for rest, held in parts:
         assert len(rest) and len(held)
@@ -178,7 +178,7 @@ def test_random_items_and_neighbours_are_of_other_sources():
     assert distances == pytest.approx(expected)
     angles = values[:, 0] / 10
     found = nearest(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), sources, 2)
-    assert found.places.tolist() == [[2, 4], [2, 4], [1, 4], [4, 1], [3, 1]]
+    assert found.indices.tolist() == [[2, 4], [2, 4], [1, 4], [4, 1], [3, 1]]
 
 
 @pytest.mark.parametrize("single", [True, False])

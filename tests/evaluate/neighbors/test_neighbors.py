@@ -37,13 +37,13 @@ def test_neighbours_are_the_nearest_of_other_sources_one_of_each():
         firsts: dict[str, int] = {}
         for j in sorted(cosine, key=cosine.__getitem__, reverse=True):
             firsts.setdefault(sources[j], j)  # of each source the nearest
-        assert found.places[i].tolist() == list(firsts.values())[:4]
-        assert found.likeness[i] == pytest.approx([cosine[j] for j in found.places[i]], abs=1e-5)
+        assert found.indices[i].tolist() == list(firsts.values())[:4]
+        assert found.similarity[i] == pytest.approx([cosine[j] for j in found.indices[i]], abs=1e-5)
 
 
 def test_more_neighbours_than_other_sources_have_are_refused():
     x = _unit(np.eye(5))
-    assert nearest(x, list("aaabc"), 2).places.shape == (5, 2)
+    assert nearest(x, list("aaabc"), 2).indices.shape == (5, 2)
     with pytest.raises(UserError, match="there are only 2 other sources"):
         nearest(x, list("aaabc"), 3)
 
@@ -129,8 +129,8 @@ def test_the_moves_of_a_figure_are_its_derivative_by_the_weight_of_a_source():
         w = weight[group]
         distance = np.abs(values - values.T)
         pairs = w[:, None] * w[None] * (group[:, None] != group[None])
-        chosen = w[:, None] * w[found.places]
-        near = (np.take_along_axis(distance, found.places, 1) * chosen).sum() / chosen.sum()
+        chosen = w[:, None] * w[found.indices]
+        near = (np.take_along_axis(distance, found.indices, 1) * chosen).sum() / chosen.sum()
         return 1 - near / ((distance * pairs).sum() / pairs.sum())
 
     step = 1e-5

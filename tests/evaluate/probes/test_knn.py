@@ -54,7 +54,7 @@ def test_no_more_neighbours_are_asked_than_there_are():
     assert votes(known, np.eye(2, dtype=np.float32), known, (200,))[200].argmax(1).tolist() == [0, 1]
 
 
-def test_a_vector_is_the_normalised_mean_over_moments():
+def test_a_vector_is_the_normalised_mean_over_views():
     features = np.array([[[3.0, 0.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]], np.float32)
     np.testing.assert_allclose(vectors(features), [[0.6, 0.8], [0, 0]], atol=1e-6)
 

@@ -18,7 +18,7 @@ from avssl.evaluate.data.labelled import Division, Labelled
 from avssl.evaluate.probes.linear import Linear, Scale, fit_logistic
 from avssl.evaluate.probes.low_shot import LowShotChoices, low_shot
 from avssl.evaluate.probes.probing import Encoded, probe_all
-from avssl.evaluate.probes.svm import PUBLISHED_COSTS, SVM, decide, in_span
+from avssl.evaluate.probes.svm import PUBLISHED_COSTS, SVM, in_span, svm_scores
 
 
 class Made:
@@ -115,7 +115,7 @@ def test_one_svm_is_that_of_scikit_learn_also_within_the_span():
     theirs = LinearSVC(C=0.5, class_weight={True: 2, False: 1}, tol=1e-8, max_iter=20000).fit(known, positive)
     near, far = in_span(known, asked)
     assert near.shape == (30, 30)
-    np.testing.assert_allclose(decide(near, positive, far, 0.5), theirs.decision_function(asked), atol=5e-3)
+    np.testing.assert_allclose(svm_scores(near, positive, far, 0.5), theirs.decision_function(asked), atol=5e-3)
 
 
 def test_the_published_costs_are_twenty_six():

@@ -14,7 +14,7 @@ from small_runs import write_clip
 
 import avssl
 from avssl.errors import UserError
-from avssl.evaluate.retrieval.embedding import Block, embed, moments
+from avssl.evaluate.retrieval.embedding import Block, embed, row_times
 from avssl.evaluate.retrieval.embedding_files import write_embeddings
 from avssl.experiment.embed import EmbedOptions, EmbedWork, embed_files
 from avssl.media.facts import Facts
@@ -43,11 +43,11 @@ def _facts(seconds: float) -> Facts:
 
 
 def test_rows_lie_a_hop_apart_from_half_a_hop_on():
-    assert moments(_facts(2.0), 0.5) == [0.25, 0.75, 1.25, 1.75]
-    assert moments(_facts(0.3), 0.1) == pytest.approx([0.05, 0.15, 0.25])
-    assert moments(_facts(2.3), 1.0) == [0.5, 1.5]
-    assert moments(_facts(0.4), 1.0) == [0.2]
-    assert moments(_facts(2.0), None) == [1.0]
+    assert row_times(_facts(2.0), 0.5) == [0.25, 0.75, 1.25, 1.75]
+    assert row_times(_facts(0.3), 0.1) == pytest.approx([0.05, 0.15, 0.25])
+    assert row_times(_facts(2.3), 1.0) == [0.5, 1.5]
+    assert row_times(_facts(0.4), 1.0) == [0.2]
+    assert row_times(_facts(2.0), None) == [1.0]
 
 
 def test_a_row_is_the_output_of_the_model_at_that_time(model, media):

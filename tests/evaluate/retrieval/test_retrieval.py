@@ -17,7 +17,7 @@ from toy_media import RATE, ToyVideos
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context
 from avssl.evaluate.retrieval.metrics import expected_rank, ndcg, ndcg_chance, recall_chance
-from avssl.evaluate.retrieval.protocol import Embedded, Moments, _permuted, embed_moments, find_moments, retrieval_rows
+from avssl.evaluate.retrieval.protocol import Embedded, Pairs, _permuted, embed_pairs, find_pairs, retrieval_rows
 from avssl.networks.fusion import FUSIONS
 from avssl.report.retrieval_page import wav
 
@@ -70,8 +70,8 @@ def test_the_chance_of_recall():
     assert recall_chance([3], 4, 2) == 1
 
 
-def _moments(count: int = 40, kinds: int = 4) -> Moments:
-    return Moments(
+def _pairs(count: int = 40, kinds: int = 4) -> Pairs:
+    return Pairs(
         range(count),
         [1.0] * count,
         [f"clip{i // 2}" for i in range(count)],
@@ -79,9 +79,9 @@ def _moments(count: int = 40, kinds: int = 4) -> Moments:
     )
 
 
-def _embedded(moments: Moments, noise: float) -> Embedded:
+def _embedded(pairs: Pairs, noise: float) -> Embedded:
     rng = np.random.default_rng(0)
-    kinds = np.array([int(next(iter(kind))[-1]) for kind in moments.kinds])
+    kinds = np.array([int(next(iter(kind))[-1]) for kind in pairs.kinds])
     centre = np.eye(16)[kinds] + np.eye(16)[4 + np.arange(len(kinds)) // 2 % 12]
     halves = [centre + noise * rng.normal(size=centre.shape) for _ in range(2)]
     image, sound = (half / np.linalg.norm(half, axis=1, keepdims=True) for half in halves)
@@ -89,9 +89,9 @@ def _embedded(moments: Moments, noise: float) -> Embedded:
 
 
 def test_what_belongs_together_is_found_and_shuffled_pairs_are_at_chance():
-    moments = _moments()
+    pairs = _pairs()
     rows = retrieval_rows(
-        {"trained": _embedded(moments, 0.05), "random": _embedded(moments, 50)}, moments, Context("test", draws=200)
+        {"trained": _embedded(pairs, 0.05), "random": _embedded(pairs, 50)}, pairs, Context("test", draws=200)
     )
     found = {(row.name, row.metric): row for row in rows}
     for way in ("image-to-sound", "sound-to-image"):
@@ -108,9 +108,9 @@ def test_what_belongs_together_is_found_and_shuffled_pairs_are_at_chance():
 
 
 def test_a_constant_embedding_has_no_luck():
-    moments = _moments()
+    pairs = _pairs()
     same = np.ones((40, 4)) / 2
-    rows = retrieval_rows({"constant": Embedded(same, same, same @ same.T)}, moments, Context("test", draws=50))
+    rows = retrieval_rows({"constant": Embedded(same, same, same @ same.T)}, pairs, Context("test", draws=50))
     found = {(row.name, row.metric): row for row in rows}
     rank = found[("constant/image-to-sound", "median-rank")]
     assert rank.value == pytest.approx(41 / 3)  # the first of two partners among forty
@@ -173,58 +173,58 @@ def page(tmp_path_factory) -> str:
     from small_runs import write_clip
 
     import avssl
-    from avssl.evaluate.retrieval.protocol import find_moments
+    from avssl.evaluate.retrieval.protocol import find_pairs
     from avssl.report.retrieval_page import retrieval_page
 
     folder = tmp_path_factory.mktemp("clips")
     for number in range(3):
         write_clip(folder / f"a&b{number}.mp4", number)
     media = avssl.open(folder, workers=0)
-    moments = find_moments(media)
+    pairs = find_pairs(media)
     unit = np.eye(3)
-    rows = retrieval_rows({"trained": Embedded(unit, unit, unit)}, moments, Context("test", draws=20))
-    text = retrieval_page(media, moments, Embedded(unit, unit, unit), rows, "<title>", queries=2, found=3)
+    rows = retrieval_rows({"trained": Embedded(unit, unit, unit)}, pairs, Context("test", draws=20))
+    text = retrieval_page(media, pairs, Embedded(unit, unit, unit), rows, "<title>", queries=2, found=3)
     assert "&lt;title&gt;" in text
     assert "a&amp;b0.mp4" in text
     return text
 
 
-def test_moments_lie_in_the_middle_of_their_shares_of_each_clip_with_sound():
+def test_pairs_lie_in_the_middle_of_their_shares_of_each_clip_with_sound():
     class Mixed(ToyVideos):
         def facts(self, i):
             facts = super().facts(i)
             return replace(facts, audio_rate=0, audio_channels=0) if i == 1 else facts
 
-    moments = find_moments(Mixed(4, seconds=3.0), 3)
-    assert list(moments.items) == [0, 0, 0, 2, 2, 2, 3, 3, 3]
-    assert moments.seconds == pytest.approx([0.5, 1.5, 2.5] * 3)
-    assert list(moments.sources) == ["source0"] * 3 + ["source2"] * 3 + ["source3"] * 3
-    assert list(moments.kinds) == [frozenset({"kind0"})] * 6 + [frozenset({"kind1"})] * 3
-    assert [len(find_moments(ToyVideos(2), n).items) for n in (1, 2)] == [2, 4]
+    pairs = find_pairs(Mixed(4, seconds=3.0), 3)
+    assert list(pairs.items) == [0, 0, 0, 2, 2, 2, 3, 3, 3]
+    assert pairs.seconds == pytest.approx([0.5, 1.5, 2.5] * 3)
+    assert list(pairs.sources) == ["source0"] * 3 + ["source2"] * 3 + ["source3"] * 3
+    assert list(pairs.kinds) == [frozenset({"kind0"})] * 6 + [frozenset({"kind1"})] * 3
+    assert [len(find_pairs(ToyVideos(2), n).items) for n in (1, 2)] == [2, 4]
     with pytest.raises(UserError, match="two sources at least, not 1"):
-        find_moments(ToyVideos(4, sources=1))
+        find_pairs(ToyVideos(4, sources=1))
 
 
 def test_what_is_relevant_shares_a_kind_or_the_source():
     kinds = [frozenset("ab"), frozenset("b"), frozenset("c"), frozenset()]
-    moments = Moments(range(4), [0.0] * 4, ["x", "y", "y", "z"], kinds)
-    assert moments.same_source.astype(int).tolist() == [[1, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
-    assert moments.relevant.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+    pairs = Pairs(range(4), [0.0] * 4, ["x", "y", "y", "z"], kinds)
+    assert pairs.same_source.astype(int).tolist() == [[1, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+    assert pairs.relevant.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
 
 
 def _rows(noise: float = 0.5, **more):
-    moments = _moments(24, 3)
-    embedded = {"trained": _embedded(moments, noise), "random": _embedded(moments, 5.0)}
-    rows = retrieval_rows(embedded, moments, Context("p", seed=4, command="c", draws=50), **more)
-    return moments, embedded, {(row.name, row.metric): row for row in rows}
+    pairs = _pairs(24, 3)
+    embedded = {"trained": _embedded(pairs, noise), "random": _embedded(pairs, 5.0)}
+    rows = retrieval_rows(embedded, pairs, Context("p", seed=4, command="c", draws=50), **more)
+    return pairs, embedded, {(row.name, row.metric): row for row in rows}
 
 
 def test_each_direction_is_ranked_along_its_own_side_by_cosine_and_by_the_networks_own_score():
-    moments, embedded, rows = _rows()
+    pairs, embedded, rows = _rows()
     one = embedded["trained"]
     own = np.random.default_rng(1).random((24, 24))
     embedded["trained"] = Embedded(one.image, one.sound, own)
-    rows = {(r.name, r.metric): r for r in retrieval_rows(embedded, moments, Context("p", draws=20))}
+    rows = {(r.name, r.metric): r for r in retrieval_rows(embedded, pairs, Context("p", draws=20))}
     cosine = one.image @ one.sound.T
     ways = {
         "image-to-sound": cosine,
@@ -233,22 +233,22 @@ def test_each_direction_is_ranked_along_its_own_side_by_cosine_and_by_the_networ
         "sound-to-image, own score": own.T,
     }
     for name, scores in ways.items():
-        ranks = expected_rank(scores, moments.same_source)
+        ranks = expected_rank(scores, pairs.same_source)
         for k in (1, 5, 10):
             assert rows[f"trained/{name}", f"recall@{k}"].value == pytest.approx(np.mean(ranks <= k))
         assert rows[f"trained/{name}", "median-rank"].value == pytest.approx(np.median(ranks))
-        assert rows[f"trained/{name}", "ndcg@30"].value == pytest.approx(np.mean(ndcg(scores, moments.relevant)))
+        assert rows[f"trained/{name}", "ndcg@30"].value == pytest.approx(np.mean(ndcg(scores, pairs.relevant)))
 
 
 def test_within_a_modality_the_querys_own_source_is_left_out_of_the_gallery():
-    moments, embedded, rows = _rows()
+    pairs, embedded, rows = _rows()
     for name, vectors in (("image-to-image", embedded["trained"].image), ("sound-to-sound", embedded["trained"].sound)):
         likeness, values = vectors @ vectors.T, []
         for q in range(24):
-            others = [i for i in range(24) if moments.sources[i] != moments.sources[q]]
+            others = [i for i in range(24) if pairs.sources[i] != pairs.sources[q]]
             order = sorted(others, key=lambda i: -likeness[q, i])
-            gains = [float(moments.relevant[q, i]) for i in order][:30]
-            ideal = sorted((float(moments.relevant[q, i]) for i in others), reverse=True)[:30]
+            gains = [float(pairs.relevant[q, i]) for i in order][:30]
+            ideal = sorted((float(pairs.relevant[q, i]) for i in others), reverse=True)[:30]
             values.append(
                 sum(g / np.log2(k + 2) for k, g in enumerate(gains))
                 / sum(g / np.log2(k + 2) for k, g in enumerate(ideal))
@@ -262,7 +262,7 @@ def test_rows_of_retrieval_stand_with_chance_sources_and_gallery():
     row = rows["trained/image-to-sound", "recall@5"]
     assert row.chance == pytest.approx(recall_chance([2] * 24, 24, 5))
     assert (row.n, row.clusters, row.n_listed, row.n_used, row.unit, row.method) == (24, 12, 24, 24, "source", "wilson")
-    assert (row.seed, row.command, row.protocol, row.note) == (4, "c", "p", "gallery of 24 moments")
+    assert (row.seed, row.command, row.protocol, row.note) == (4, "c", "p", "gallery of 24 pairs")
     assert rows["trained/image-to-sound", "median-rank"].chance == pytest.approx(25 / 3)
     assert rows["trained/image-to-sound", "median-rank"].method == "bootstrap"
     assert not any(metric == "recall@10" for _, metric in _rows(recalls=(1, 24))[2])
@@ -270,12 +270,12 @@ def test_rows_of_retrieval_stand_with_chance_sources_and_gallery():
 
 
 def test_shuffled_pairs_are_partners_of_another_source_each_once():
-    moments = _moments(24, 3)
+    pairs = _pairs(24, 3)
     for seed in range(5):
-        permuted = _permuted(moments, seed)
-        assert not (permuted & moments.same_source).any()
+        permuted = _permuted(pairs, seed)
+        assert not (permuted & pairs.same_source).any()
         assert (permuted.sum(0) == 2).all() and (permuted.sum(1) == 2).all()
-    assert not np.array_equal(_permuted(moments, 0), _permuted(moments, 1))
+    assert not np.array_equal(_permuted(pairs, 0), _permuted(pairs, 1))
     _, _, rows = _rows()
     shuffled = rows["shuffled-pairs/image-to-sound", "recall@1"]
     assert shuffled.value < rows["trained/image-to-sound", "recall@1"].value
@@ -306,14 +306,14 @@ class Halves:
 
 
 @pytest.mark.parametrize("fusion", ["l3", "ave", "avol"])
-def test_moments_are_embedded_with_the_sound_around_them_and_with_the_output_of_the_network_itself(fusion):
+def test_pairs_are_embedded_with_the_sound_around_them_and_with_the_output_of_the_network_itself(fusion):
     media, result = ToyVideos(35), []
-    moments, model = find_moments(media, 2), Halves(fusion)
-    found = embed_moments(model, media, moments, lambda done, total: result.append((done, total)))
+    pairs, model = find_pairs(media, 2), Halves(fusion)
+    found = embed_pairs(model, media, pairs, lambda done, total: result.append((done, total)))
     assert result[-1] == (70, 70) and result[0][0] < 70
     assert [len(found.image), len(found.sound), *found.own.shape] == [70] * 4
     for k in (0, 33, 69):
-        item, time = moments.items[k], moments.seconds[k]
+        item, time = pairs.items[k], pairs.seconds[k]
         assert np.array_equal(model.sounds[k], media.audio(item, time - 0.3, 0.6, RATE))
         vision = model.fusion.embed_vision(model.vision(torch.from_numpy(media.frames(item, [time]))))
         audio = model.fusion.embed_audio(model.audio_encoder(torch.from_numpy(model.sounds[k])[None]))
@@ -329,4 +329,4 @@ def test_a_model_without_both_halves_and_what_joins_them_is_refused(missing):
     model, media = Halves(), ToyVideos(3)
     setattr(model, missing, None)
     with pytest.raises(UserError, match="no space where picture and sound meet"):
-        embed_moments(model, media, find_moments(media))
+        embed_pairs(model, media, find_pairs(media))
