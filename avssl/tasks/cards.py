@@ -1,8 +1,8 @@
-"""Sheets of cards: a picture, its label and the network's prediction, one card a puzzle."""
+"""Sheets for people: cards (a picture, its label, the network's prediction), or pictures in rows under headings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,44 @@ def draw_cards(title: str, note: str, cards: Sequence[Card], *, width: int = 120
     return sheet
 
 
+# Of tables: gap between pictures, margin, and heights of the title, the headings and the captions, in pixels.
+_TABLE_GAP, _TABLE_MARGIN, _TABLE_TITLE, _HEADING, _CAPTION = 4, 14, 44, 22, 17
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures that belong together: uint8 (h, w, 3) each, as many as there are headings; a line under them."""
+
+    pictures: Sequence[NDArray[np.uint8]]
+    caption: str = ""
+
+
+def draw_table(title: str, headings: Sequence[str], rows: Sequence[Row], *, cell: int, across: int = 1) -> Image.Image:
+    """One row below the other, ``across`` of them beside each other, each picture ``cell`` pixels wide."""
+    width = len(headings) * (cell + _TABLE_GAP) - _TABLE_GAP
+    across = max(1, min(across, len(rows)))
+    lines = -(-len(rows) // across)
+    height = cell + _CAPTION + _TABLE_GAP
+    large, small, tiny = font(18), font(13), font(11)
+    wide = max(2 * _TABLE_MARGIN * across + across * width, 2 * _TABLE_MARGIN + round(large.getlength(title)))
+    sheet = Image.new("RGB", (wide, _TABLE_TITLE + _HEADING + lines * height + _TABLE_MARGIN), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_TABLE_MARGIN, 12), title, INK, large)
+    for column in range(across):
+        for number, heading in enumerate(headings):
+            left = _TABLE_MARGIN + column * (width + 2 * _TABLE_MARGIN) + number * (cell + _TABLE_GAP)
+            pen.text((left, _TABLE_TITLE), fitted(heading, small, cell), INK, small)
+    for number, row in enumerate(rows):
+        top = _TABLE_TITLE + _HEADING + (number // across) * height
+        left = _TABLE_MARGIN + (number % across) * (width + 2 * _TABLE_MARGIN)
+        for column, picture in enumerate(row.pictures):
+            image = Image.fromarray(np.ascontiguousarray(picture))
+            place = (left + column * (cell + _TABLE_GAP), top)
+            sheet.paste(image.resize((cell, cell), Image.Resampling.BICUBIC), place)
+        pen.text((left, top + cell + 2), fitted(row.caption, tiny, width), PALE, tiny)
+    return sheet
+
+
 def font(points: int) -> Font:
     """The font of all sheets."""
     return ImageFont.load_default(points)
@@ -110,3 +148,13 @@ def chosen_class(scores: Tensor) -> tuple[int, float]:
     probabilities = torch.softmax(scores.float(), 0)
     best = int(probabilities.argmax())
     return best, float(probabilities[best])
+
+
+def class_card(
+    picture: Image.Image, label: int, scores: Tensor | None, name: Callable[[int], str], caption: str
+) -> Card:
+    """The card of a puzzle with classes, called by ``name``; with one row of scores also the predicted class."""
+    if scores is None:
+        return Card(picture, name(label), caption=caption)
+    best, probability = chosen_class(scores)
+    return Card(picture, name(label), f"predicted {name(best)} ({probability:.0%})", best == label, caption)

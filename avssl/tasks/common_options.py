@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from avssl.errors import UserError
 from avssl.networks.config import Norm, VisionConfig
 from avssl.options import option
 
-# What is done to the colours of patches, against chromatic aberration.
+# What is done to the colours of patches: a lens shifts green against red and blue, more towards its corners, so that
+# a patch gives away its place (Doersch, Gupta & Efros 2015).
 Colours = Literal["project", "drop", "grey", "keep"]
 
 
 @dataclass(frozen=True)
 class EncoderOptions:
-    """The image encoder.
-
-    An own ``check()`` of a task's options refuses what does not go together, before anything is opened.
-    """
+    """The image encoder. A task's options may have a ``check()``: it raises UserError for what does not go together."""
 
     vision: str = option(
         "small",
@@ -58,19 +56,7 @@ class MapEncoderOptions(EncoderOptions):
         )
 
 
-class CropOptions(Protocol):
-    """Options of a task that cuts squares out of pictures."""
-
-    @property
-    def crop_low(self) -> float: ...
-    @property
-    def crop_high(self) -> float: ...
-
-
-def check_crops(options: CropOptions) -> None:
-    """
-    Raises:
-        UserError: the smallest crop is larger than the largest.
-    """
-    if options.crop_low > options.crop_high:
-        raise UserError(f"--crop-low ({options.crop_low:g}) must be at most --crop-high ({options.crop_high:g})")
+def check_crops(low: float, high: float) -> None:
+    """Raise UserError where the smallest crop is larger than the largest."""
+    if low > high:
+        raise UserError(f"--crop-low ({low:g}) must be at most --crop-high ({high:g})")

@@ -1,4 +1,4 @@
-"""What the tasks on pictures share: encoder and crops, classes, labels drawn at random."""
+"""What the tasks on pictures share: one encoder, classes, permuted labels as their control."""
 
 from __future__ import annotations
 
@@ -12,21 +12,9 @@ from torch import Tensor, nn
 from avssl.media.facts import Facts
 from avssl.networks.encoder import ImageEncoder, image_encoder
 from avssl.networks.vision import VisionEncoder
-from avssl.samplers.pictures import Cropping
 from avssl.samplers.whole_pictures import unusable
 from avssl.tasks.base import Answers, Batch, Losses, Task
-from avssl.tasks.common_options import CropOptions
 from avssl.tasks.common_options import EncoderOptions as EncoderOptions  # noqa: PLC0414  tasks of one's own take it from here
-
-
-def encoder(options: EncoderOptions, side: int) -> VisionEncoder:
-    """A fresh encoder for pictures of ``side`` pixels."""
-    return VisionEncoder(options.vision_config(side))
-
-
-def cropping(side: int, options: CropOptions, flip: bool) -> Cropping:
-    """The crops that options ask for, scaled to ``side`` pixels."""
-    return Cropping(side, options.crop_low, options.crop_high, flip)
 
 
 class PictureTask(Task):
@@ -43,12 +31,13 @@ class PictureTask(Task):
         return unusable(facts)
 
     def encoders(self) -> dict[str, nn.Module]:
-        return {"vision": encoder(self.options, self.input_side)}
+        return {"vision": VisionEncoder(self.options.vision_config(self.input_side))}
 
     def saved(self, network: nn.Module) -> dict[str, nn.Module]:
         return {"vision": network.get_submodule("vision")}
 
     def controls(self) -> dict[str, Task]:
+        # For training only: a control is evaluated on true labels, or it could not show a leak.
         return {"shuffled-labels": self.variant(shuffled=self.training)}
 
 

@@ -15,11 +15,12 @@ from torch import nn
 from avssl.media.facts import Media
 from avssl.networks.puzzles import PictureNetwork
 from avssl.samplers.keys import Key, generator
+from avssl.samplers.pictures import Cropping
 from avssl.samplers.stills import draw_still
 from avssl.tasks.base import Answers, Batch, option
-from avssl.tasks.cards import Card, chosen_class, draw_cards, enlarged, origin, picture_of
+from avssl.tasks.cards import class_card, draw_cards, enlarged, origin, picture_of
 from avssl.tasks.common_options import EncoderOptions
-from avssl.tasks.images import ClassTask, cropping, vision_of
+from avssl.tasks.images import ClassTask, vision_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,7 +64,7 @@ class OnePictureTask(ClassTask):
 
     def __init__(self, options: OnePictureOptions | None = None) -> None:
         super().__init__(self.Options() if options is None else options)
-        self._cropping = cropping(self.options.side, self.options, flip=False)
+        self._cropping = Cropping(self.options.side, self.options.crop_low, self.options.crop_high)
 
     @abstractmethod
     def puzzle(self, square: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
@@ -73,9 +74,6 @@ class OnePictureTask(ClassTask):
             square: uint8 RGB (3, side, side).
             rng: the only source of randomness; it is the same for the same puzzle.
         """
-
-    def stored_side(self) -> int | None:
-        return self._cropping.stored_side()
 
     def draw(self, media: Media, key: Key) -> OnePicturePuzzle:
         still, rng = draw_still(media, key), generator(*key, self.name)
@@ -96,12 +94,15 @@ class OnePictureTask(ClassTask):
         return PictureNetwork(vision_of(encoders), len(self.labels), pool=self.options.pool)
 
     def sheet(self, puzzles: Sequence[OnePicturePuzzle], answers: Answers | None = None) -> Image:
-        cards = []
-        for number, puzzle in enumerate(puzzles):
-            text, right = "", True
-            if answers is not None:
-                best, probability = chosen_class(answers.scores[number])
-                text, right = f"predicted {self.labels[best]} ({probability:.0%})", best == puzzle.label
-            picture = enlarged(picture_of(puzzle.frame), 168)
-            cards.append(Card(picture, self.labels[puzzle.label], text, right, origin(puzzle.name, puzzle.seconds)))
+        rows = [None] * len(puzzles) if answers is None else answers.scores
+        cards = [
+            class_card(
+                enlarged(picture_of(puzzle.frame), 168),
+                puzzle.label,
+                scores,
+                lambda k: self.labels[k],
+                origin(puzzle.name, puzzle.seconds),
+            )
+            for puzzle, scores in zip(puzzles, rows, strict=False)
+        ]
         return draw_cards(self.summary, "", cards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,33 +19,29 @@ from avssl.tasks.common_options import Colours
 from avssl.tasks.images import ClassTask, vision_of
 
 
-class PatchPuzzle(Protocol):
-    """Patches of one picture, and the puzzles that are made of them."""
+@dataclass(frozen=True, slots=True)
+class PatchPuzzle:
+    """Patches of one picture, and the puzzles that are made of them.
 
-    @property
-    def patches(self) -> NDArray[np.uint8]:
-        """(P, 3, p, p)."""
-        ...
+    Attributes:
+        patches: uint8 (P, 3, p, p); of a jigsaw its tiles, row by row as they lie in the picture.
+        colours: (P, 3, 3) the colour matrix that each patch's pixels are multiplied by.
+        noise: int8 as the patches, in dropped channels, ±127 for ±half a grey level; None: no channel is dropped.
+        chosen: (M, patches of a puzzle) indices of its patches in order: place k shows ``chosen[m, k]``.
+        labels: (M,) the class of each puzzle.
+        picture: uint8 (3, h, w) that they are cut from, and ``corners`` (P, 2) top and left of each; for the sheet.
+    """
 
-    @property
-    def colours(self) -> NDArray[np.float32]:
-        """(P, 3, 3) the colour matrix that each patch's pixels are multiplied by."""
-        ...
-
-    @property
-    def noise(self) -> NDArray[np.int8] | None:
-        """(P, 3, p, p) in dropped channels, ±127 for ±half a grey level; None: no channel is dropped."""
-        ...
-
-    @property
-    def chosen(self) -> NDArray[np.int64]:
-        """(M, patches of a puzzle) their indices, in order."""
-        ...
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(M,) the labels."""
-        ...
+    patches: NDArray[np.uint8]
+    colours: NDArray[np.float32]
+    noise: NDArray[np.int8] | None
+    chosen: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    picture: NDArray[np.uint8]
+    corners: NDArray[np.int64]
+    name: str
+    source: str
+    seconds: float
 
 
 def draw_colours(rng: np.random.Generator, count: int, kind: Colours) -> NDArray[np.float32]:

@@ -166,7 +166,7 @@ def test_place_k_shows_the_tile_that_the_permutation_says():
     for order, label in zip(puzzle.chosen, puzzle.labels, strict=True):
         assert order.tolist() == permutation_set(20, 9, 0)[label].tolist()
     for number, (top, left) in enumerate(puzzle.corners):
-        assert np.array_equal(puzzle.patches[number], puzzle.square[:, top : top + 12, left : left + 12])
+        assert np.array_equal(puzzle.patches[number], puzzle.picture[:, top : top + 12, left : left + 12])
         assert (top // 14, left // 14) == divmod(number, 3)
 
 

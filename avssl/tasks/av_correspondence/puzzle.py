@@ -82,11 +82,6 @@ class CorrespondenceOptions:
     min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)", high=0)
 
     def check(self) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            UserError: names them.
-        """
         if self.negatives == "drawn" and self.logistic != 1:
             raise UserError(
                 "--logistic weighs two losses of --negatives batch; with --negatives drawn there is only one"
@@ -101,7 +96,7 @@ class CorrespondenceOptions:
             raise UserError(
                 "--silent-rows are negatives of the logistic loss: give --logistic a weight, or --silent-rows 0"
             )
-        check_crops(self)
+        check_crops(self.crop_low, self.crop_high)
         self.vision_config().check()
         if self.audio not in AUDIO_ARCHITECTURES:
             raise UserError(f"no audio encoder is called {self.audio!r}{did_you_mean(self.audio, AUDIO_ARCHITECTURES)}")

@@ -27,12 +27,12 @@ from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
 from avssl.networks.vision import VisionEncoder
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator, uniform
-from avssl.samplers.pictures import centre_crop, cut_all
+from avssl.samplers.pictures import Cropping, centre_crop, cut_all
 from avssl.samplers.silence import draw_silence
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions, CorrespondencePuzzle
 from avssl.tasks.av_correspondence.sheet import draw_sheet
 from avssl.tasks.base import Answers, Batch, Losses, Task
-from avssl.tasks.images import cropping, vision_of
+from avssl.tasks.images import vision_of
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class AVCorrespondence(Task):
     def __init__(self, options: CorrespondenceOptions) -> None:
         super().__init__(options)
         self.modality: Literal["both", "vision", "audio"] = "both"
-        self._cropping = cropping(options.side, options, options.flip)
+        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
         self._statistics: dict[str, float] = {}
 
     def unusable(self, facts: Facts) -> str | None:

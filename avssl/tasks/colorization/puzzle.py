@@ -57,14 +57,9 @@ class ColorizationOptions(MapEncoderOptions):
     dropout: float = option(0.0, "share of the head's channels dropped in training", low=0, high=0.99)
 
     def check(self) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            UserError: names them.
-        """
         if self.side % self.stride:
             raise UserError(f"--side ({self.side}) must be a multiple of --stride ({self.stride})")
-        check_crops(self)
+        check_crops(self.crop_low, self.crop_high)
         self.vision_config(self.side).check()
 
 

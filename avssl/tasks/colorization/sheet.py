@@ -11,9 +11,8 @@ from torch import Tensor
 
 from avssl.networks.colour import lab_to_rgb, rgb_to_lab
 from avssl.networks.dense import resized
-from avssl.tasks.cards import origin
+from avssl.tasks.cards import Row, draw_table, origin
 from avssl.tasks.colorization.puzzle import ColorizationPuzzle
-from avssl.tasks.picture_table import Row, draw_table
 
 
 def painted(frames: Tensor, ab: Tensor) -> Tensor:

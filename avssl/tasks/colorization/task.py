@@ -16,6 +16,7 @@ from avssl.networks.colorization import AB_SCALE, ColorizationNetwork, Colours
 from avssl.networks.colour import rgb_to_lab
 from avssl.networks.gather import mean_of_whole_batch
 from avssl.samplers.keys import Key, generator
+from avssl.samplers.pictures import Cropping
 from avssl.samplers.whole_pictures import draw_picture, enough_for_statistics, item_of, other_item
 from avssl.tasks.base import Answers, Batch, Losses
 from avssl.tasks.colorization.colour_bins import (
@@ -29,7 +30,7 @@ from avssl.tasks.colorization.colour_bins import (
 )
 from avssl.tasks.colorization.puzzle import ColorizationOptions, ColorizationPuzzle
 from avssl.tasks.colorization.sheet import draw_sheet
-from avssl.tasks.images import PictureTask, cropping, vision_of
+from avssl.tasks.images import PictureTask, vision_of
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Colorization(PictureTask):
 
     def __init__(self, options: ColorizationOptions) -> None:
         super().__init__(options)
-        self._cropping = cropping(options.side, options, options.flip)
+        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
         self._statistics: dict[str, Any] = {}
 
     def fit_statistics(self, media: Media, seed: int) -> None:

@@ -49,18 +49,13 @@ class InpaintingOptions(MapEncoderOptions):
     )
 
     def check(self) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            UserError: names them.
-        """
         room = self.side * (1 - self.hole_share) / 2 - self.overlap
         if not 0 < self.hole_share < 1 or self.overlap < 0 or room < 1:
             raise UserError(
                 f"--hole-share ({self.hole_share}) and --overlap ({self.overlap}) must leave some picture of "
                 f"{self.side} px around the hole"
             )
-        check_crops(self)
+        check_crops(self.crop_low, self.crop_high)
         self.vision_config(self.side).check()
 
 

@@ -9,9 +9,8 @@ from PIL import Image
 
 from avssl.samplers.holes import filled_from_rim
 from avssl.tasks.base import Answers
-from avssl.tasks.cards import origin
+from avssl.tasks.cards import Row, draw_table, origin
 from avssl.tasks.inpainting.puzzle import InpaintingPuzzle
-from avssl.tasks.picture_table import Row, draw_table
 
 # White, unlike any fill, so that the hole is seen as one.
 _BLANK = 255

@@ -16,9 +16,10 @@ from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.inpainting import Discriminator, InpaintingNetwork
 from avssl.samplers.holes import draw_hole, filled_by, filled_from_rim, grown
 from avssl.samplers.keys import Key, generator
+from avssl.samplers.pictures import Cropping
 from avssl.samplers.whole_pictures import Picture, draw_picture, enough_for_statistics, item_of, other_item
 from avssl.tasks.base import Answers, Batch, Losses
-from avssl.tasks.images import PictureTask, cropping, vision_of
+from avssl.tasks.images import PictureTask, vision_of
 from avssl.tasks.inpainting.puzzle import InpaintingOptions, InpaintingPuzzle
 from avssl.tasks.inpainting.sheet import draw_sheet
 from avssl.tasks.registry import register
@@ -38,7 +39,7 @@ class Inpainting(PictureTask):
 
     def __init__(self, options: InpaintingOptions) -> None:
         super().__init__(options)
-        self._cropping = cropping(options.side, options, options.flip)
+        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
         self._mean = (127.5, 127.5, 127.5)
         self._variance = 1.0
 

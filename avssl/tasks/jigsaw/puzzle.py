@@ -1,11 +1,8 @@
-"""The puzzle of jigsaw and its options."""
+"""The options of jigsaw."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.networks.config import Normalise
@@ -60,11 +57,6 @@ class JigsawOptions(EncoderOptions):
     smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
 
     def check(self) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            UserError: names them.
-        """
         if not 2 <= self.tiles <= 3:
             raise UserError(
                 f"--tiles ({self.tiles}) must be 2 or 3: the permutations of 4 × 4 tiles are too many to list"
@@ -75,34 +67,9 @@ class JigsawOptions(EncoderOptions):
                 f"--tile ({self.tile}) and --channel-jitter ({self.channel_jitter}, at least 0) must not be more "
                 f"than --cell ({self.cell}) together, or channels could not be moved in all cells alike"
             )
-        check_crops(self)
+        check_crops(self.crop_low, self.crop_high)
         self.vision_config(self.tile).check()
 
     def rule(self) -> TileRule:
         """How pictures are cut."""
         return TileRule(self.tiles, self.cell, self.tile, self.channel_jitter, self.centred)
-
-
-@dataclass(frozen=True, slots=True)
-class JigsawPuzzle:
-    """The tiles of one picture, and the orders in which they are shown.
-
-    Attributes:
-        patches: uint8 (tiles², 3, tile, tile), row by row as they lie in the picture.
-        colours: (tiles², 3, 3) colour matrices that their pixels are multiplied by.
-        chosen: (M, tiles²): place k shows tile ``chosen[m, k]``.
-        labels: (M,) index of that permutation in the set.
-        square: uint8 (3, s, s) that they are cut from; for the sheet.
-        corners: (tiles², 2) top and left of each.
-    """
-
-    patches: NDArray[np.uint8]
-    colours: NDArray[np.float32]
-    chosen: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    square: NDArray[np.uint8]
-    corners: NDArray[np.int64]
-    name: str
-    source: str
-    seconds: float
-    noise: None = None

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from avssl.tasks.base import Answers
 from avssl.tasks.cards import INK, NO, PAPER, YES, Card, chosen_class, draw_cards, font, origin, picture_of
-from avssl.tasks.jigsaw.puzzle import JigsawPuzzle
+from avssl.tasks.patches import PatchPuzzle
 
 _BOARD, _GAP, _BETWEEN = 168, 4, 16
 
 
 def draw_sheet(
-    puzzles: Sequence[JigsawPuzzle],
+    puzzles: Sequence[PatchPuzzle],
     fed: Sequence[Tensor],
     permutations: NDArray[np.int64],
     answers: Answers | None,

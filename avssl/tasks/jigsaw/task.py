@@ -15,13 +15,13 @@ from avssl.networks.config import Normalise
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.patches import cut_tiles
 from avssl.samplers.permutations import permutation_set
+from avssl.samplers.pictures import Cropping
 from avssl.samplers.stills import draw_still
 from avssl.tasks.base import Answers
 from avssl.tasks.common_options import Colours
-from avssl.tasks.images import cropping
-from avssl.tasks.jigsaw.puzzle import JigsawOptions, JigsawPuzzle
+from avssl.tasks.jigsaw.puzzle import JigsawOptions
 from avssl.tasks.jigsaw.sheet import draw_sheet
-from avssl.tasks.patches import PatchTask, draw_colours
+from avssl.tasks.patches import PatchPuzzle, PatchTask, draw_colours
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Jigsaw(PatchTask):
 
     def __init__(self, options: JigsawOptions) -> None:
         super().__init__(options)
-        self._cropping = cropping(options.tiles * options.cell, options, options.flip)
+        self._cropping = Cropping(options.tiles * options.cell, options.crop_low, options.crop_high, options.flip)
         self._set: NDArray[np.int64] | None = None
         self.classes = options.permutations  # type: ignore[misc]  # other tasks know it before they have options
 
@@ -71,7 +71,7 @@ class Jigsaw(PatchTask):
             return self._set
         return permutation_set(self.options.permutations, self.options.tiles**2, self.options.set_seed)
 
-    def draw(self, media: Media, key: Key) -> JigsawPuzzle:
+    def draw(self, media: Media, key: Key) -> PatchPuzzle:
         options = self.options
         still = draw_still(media, key)
         rng = generator(*key, "jigsaw")
@@ -88,13 +88,13 @@ class Jigsaw(PatchTask):
         if self.shuffled:
             labels = generator(*key, "shuffled").integers(options.permutations, size=count)
         facts = media.facts(still.item)
-        source = facts.source_or_path
-        return JigsawPuzzle(patches, colours, chosen, labels, square, corners, facts.path, source, still.seconds)
+        where = facts.path, facts.source_or_path, still.seconds
+        return PatchPuzzle(patches, colours, None, chosen, labels, square, corners, *where)
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         return self.patch_network(encoders, self.options.tiles**2, self.options.permutations)
 
-    def sheet(self, puzzles: Sequence[JigsawPuzzle], answers: Answers | None = None) -> Image:
+    def sheet(self, puzzles: Sequence[PatchPuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, self.fed_each(puzzles), self.permutations, answers)
 
     def _colour(self, rng: np.random.Generator) -> Colours:

@@ -1,12 +1,9 @@
-"""The puzzle of relative position and its options."""
+"""The options of relative position."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.options import option
@@ -56,11 +53,6 @@ class RelativePositionOptions(EncoderOptions):
     smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
 
     def check(self) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            UserError: names them.
-        """
         if self.grid < 2:
             raise UserError(f"--grid ({self.grid}) must be at least 2, or no patch has a neighbour")
         if not 0 < self.pixels_low <= self.pixels_high:
@@ -68,29 +60,3 @@ class RelativePositionOptions(EncoderOptions):
                 f"--pixels-low ({self.pixels_low}) must lie between 1 and --pixels-high ({self.pixels_high})"
             )
         self.vision_config(self.patch).check()
-
-
-@dataclass(frozen=True, slots=True)
-class RelativePositionPuzzle:
-    """Patches of one picture, and pairs of them.
-
-    Attributes:
-        patches: uint8 (P, 3, patch, patch).
-        colours: (P, 3, 3) colour matrices that their pixels are multiplied by.
-        noise: int8 as the patches, or None.
-        chosen: (M, 2) first and second patch of each pair.
-        labels: (M,) class k: the second lies at ``NEIGHBOURS[k]`` of the first.
-        picture: uint8 (3, h, w) that they are cut from; for the sheet.
-        corners: (P, 2) top and left of each.
-    """
-
-    patches: NDArray[np.uint8]
-    colours: NDArray[np.float32]
-    noise: NDArray[np.int8] | None
-    chosen: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    picture: NDArray[np.uint8]
-    corners: NDArray[np.int64]
-    name: str
-    source: str
-    seconds: float

@@ -25,7 +25,7 @@ from avssl.tasks.cards import (
     origin,
     picture_of,
 )
-from avssl.tasks.relative_position.puzzle import RelativePositionPuzzle
+from avssl.tasks.patches import PatchPuzzle
 
 # Names of the classes: where the second patch lies, seen from the first.
 NAMES = (
@@ -37,9 +37,7 @@ NAMES = (
 _PATCH, _SMALL, _HEIGHT = 78, 46, 168
 
 
-def draw_sheet(
-    puzzles: Sequence[RelativePositionPuzzle], fed: Sequence[Tensor], answers: Answers | None
-) -> Image.Image:
+def draw_sheet(puzzles: Sequence[PatchPuzzle], fed: Sequence[Tensor], answers: Answers | None) -> Image.Image:
     """Each puzzle's first pair: patches, the eight places, the picture, and the network's prediction if there is one.
 
     Args:
@@ -62,7 +60,7 @@ def draw_sheet(
     return draw_cards("Where does the second patch lie, seen from the first?", note, cards)
 
 
-def _drawn(puzzle: RelativePositionPuzzle, fed: Tensor, label: int, best: int | None) -> Image.Image:
+def _drawn(puzzle: PatchPuzzle, fed: Tensor, label: int, best: int | None) -> Image.Image:
     first, second = (int(number) for number in puzzle.chosen[0])
     patches = [picture_of(fed[number]).resize((_PATCH, _PATCH), Image.Resampling.NEAREST) for number in (first, second)]
     field = 3 * _SMALL + 2 * 8
@@ -93,7 +91,7 @@ def _places(canvas: Image.Image, left: int, patches: Sequence[Image.Image], labe
             pen.rectangle(box, outline=YES if best == label else NO, width=4)
 
 
-def _with_places(puzzle: RelativePositionPuzzle, first: int, second: int) -> Image.Image:
+def _with_places(puzzle: PatchPuzzle, first: int, second: int) -> Image.Image:
     """The picture with the two patches outlined, at most 260 pixels wide."""
     picture = picture_of(puzzle.picture)
     scale = min(260 / picture.width, _HEIGHT / picture.height)

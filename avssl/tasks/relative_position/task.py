@@ -24,9 +24,9 @@ from avssl.samplers.patches import (
 )
 from avssl.samplers.stills import draw_still, with_pixels
 from avssl.tasks.base import Answers
-from avssl.tasks.patches import PatchTask, draw_colours, draw_noise
+from avssl.tasks.patches import PatchPuzzle, PatchTask, draw_colours, draw_noise
 from avssl.tasks.registry import register
-from avssl.tasks.relative_position.puzzle import RelativePositionOptions, RelativePositionPuzzle
+from avssl.tasks.relative_position.puzzle import RelativePositionOptions
 from avssl.tasks.relative_position.sheet import draw_sheet
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class RelativePosition(PatchTask):
     def normalise(self) -> Normalise:
         return "patch" if self.options.normalise else "off"
 
-    def draw(self, media: Media, key: Key) -> RelativePositionPuzzle:
+    def draw(self, media: Media, key: Key) -> PatchPuzzle:
         options = self.options
         still = draw_still(media, key)
         rng = generator(*key, "patches")
@@ -71,15 +71,13 @@ class RelativePosition(PatchTask):
         if self.shuffled:
             labels = generator(*key, "shuffled").integers(len(NEIGHBOURS), size=len(labels))
         facts = media.facts(still.item)
-        source = facts.source_or_path
-        return RelativePositionPuzzle(
-            patches, colours, noise, chosen, labels, picture, corners, facts.path, source, still.seconds
-        )
+        where = facts.path, facts.source_or_path, still.seconds
+        return PatchPuzzle(patches, colours, noise, chosen, labels, picture, corners, *where)
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         return self.patch_network(encoders, 2, len(NEIGHBOURS), affine=self.options.affine)
 
-    def sheet(self, puzzles: Sequence[RelativePositionPuzzle], answers: Answers | None = None) -> Image:
+    def sheet(self, puzzles: Sequence[PatchPuzzle], answers: Answers | None = None) -> Image:
         return draw_sheet(puzzles, self.fed_each(puzzles), answers)
 
     def _lay(

@@ -43,12 +43,7 @@ class RotationOptions(EncoderOptions):
     smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
 
     def check(self) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            UserError: names them.
-        """
-        check_crops(self)
+        check_crops(self.crop_low, self.crop_high)
         self.vision_config(self.side).check()
 
 

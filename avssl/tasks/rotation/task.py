@@ -13,14 +13,14 @@ from torch import nn
 from avssl.media.facts import Media
 from avssl.networks.puzzles import PictureNetwork
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import relit
+from avssl.samplers.pictures import Cropping, relit
 from avssl.samplers.rotations import QUARTERS, boxed, rotated, rotated_by_interpolation, shifted
 from avssl.samplers.stills import Still, draw_still
 from avssl.tasks.base import Answers, Batch
-from avssl.tasks.images import ClassTask, cropping, vision_of
+from avssl.tasks.cards import class_card, draw_cards, enlarged, origin, picture_of
+from avssl.tasks.images import ClassTask, vision_of
 from avssl.tasks.registry import register
 from avssl.tasks.rotation.puzzle import RotationOptions, RotationPuzzle
-from avssl.tasks.rotation.sheet import draw_sheet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,7 +38,7 @@ class Rotation(ClassTask):
 
     def __init__(self, options: RotationOptions) -> None:
         super().__init__(options)
-        self._cropping = cropping(options.side, options, flip=options.flip == "before")
+        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip == "before")
 
     def draw(self, media: Media, key: Key) -> RotationPuzzle:
         still = draw_still(media, key)
@@ -68,7 +68,14 @@ class Rotation(ClassTask):
         return PictureNetwork(vision_of(encoders), QUARTERS, self.options.hidden, self.options.pool)
 
     def sheet(self, puzzles: Sequence[RotationPuzzle], answers: Answers | None = None) -> Image:
-        return draw_sheet(puzzles, answers)
+        cards, place = [], 0
+        for puzzle in puzzles:
+            scores = None if answers is None else answers.scores[place]
+            place += len(puzzle.labels)  # every view has a row of scores; the first is shown
+            picture, caption = enlarged(picture_of(puzzle.views[0]), 168), origin(puzzle.name, puzzle.seconds)
+            cards.append(class_card(picture, puzzle.labels[0], scores, lambda quarters: f"{90 * quarters}°", caption))
+        note = "Above each picture: by how much it was turned, counter-clockwise; 0° is upright."
+        return draw_cards("By how much was this picture turned?", note, cards)
 
     def _square(self, still: Still, rng: np.random.Generator) -> NDArray[np.uint8]:
         """The picture before it is turned: square, and mirrored where that is to be done before."""

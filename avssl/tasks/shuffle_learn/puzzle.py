@@ -56,16 +56,11 @@ class ShuffleLearnOptions(MapEncoderOptions):
     dropout: float = option(0.0, "dropout of the fully connected layers; published: 0.5", low=0, high=0.99)
 
     def check(self) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            UserError: names them.
-        """
         for low, high in (("gap_min", "tau_max"), ("tau_min", "reach")):
             if not 0 < getattr(self, low) <= getattr(self, high):
                 names = f"--{low.replace('_', '-')} ({getattr(self, low)}) and --{high.replace('_', '-')}"
                 raise UserError(f"{names} ({getattr(self, high)}) must be more than 0, the first at most the second")
-        check_crops(self)
+        check_crops(self.crop_low, self.crop_high)
         self.vision_config(self.side).check()
 
 

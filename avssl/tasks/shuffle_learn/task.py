@@ -17,11 +17,11 @@ from avssl.media.motion import measure_motion
 from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import Crop, cut
+from avssl.samplers.pictures import Crop, Cropping, cut
 from avssl.samplers.triplets import TripletRule, difference, draw_five, draw_triplet, unusable
 from avssl.samplers.whole_pictures import item_of
 from avssl.tasks.base import Answers, Batch, Losses, Task
-from avssl.tasks.images import PictureTask, cropping, vision_of
+from avssl.tasks.images import PictureTask, vision_of
 from avssl.tasks.registry import register
 from avssl.tasks.shuffle_learn.puzzle import ShuffleLearnOptions, ShuffleLearnPuzzle
 from avssl.tasks.shuffle_learn.sheet import draw_sheet
@@ -49,7 +49,7 @@ class ShuffleLearn(PictureTask):
 
     def __init__(self, options: ShuffleLearnOptions) -> None:
         super().__init__(options)
-        self._cropping = cropping(options.side, options, options.flip)
+        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
         self.view: View = "all"
 
     def unusable(self, facts: Facts) -> str | None:
