@@ -11,6 +11,7 @@ encoder = avssl.encoder(module, side=224)                # one of another make
 share = avssl.metrics.success(overlaps)                  # metrics of the protocols: pure functions of arrays
 rows = avssl.evaluate("linear", run, data="photos/")     # what `avssl evaluate` does, of a run or an encoder
 avssl.localize("clip.mp4", run, out="heat.mp4")          # heat where its sound comes from
+index = avssl.SearchIndex("videos.index")                # embeddings on disk: the nearest moments to a sound or picture
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from avssl.media import open_media as open
     from avssl.networks.model import load
     from avssl.networks.opening import encoder
+    from avssl.search.index import SearchIndex
 
 wait_without_spinning()  # before anything imports torch
 
@@ -42,6 +44,7 @@ _LAZY = {
     "PuzzleDataset": ("avssl.experiment.dataset", "PuzzleDataset"),
     "PuzzleModel": ("avssl.experiment.dataset", "PuzzleModel"),
     "Run": ("avssl.experiment.run", "Run"),
+    "SearchIndex": ("avssl.search.index", "SearchIndex"),
     "audit": ("avssl.experiment.audit", "audit"),
     "encoder": ("avssl.networks.opening", "encoder"),
     "evaluate": ("avssl.evaluate", ""),
@@ -58,6 +61,7 @@ __all__ = [
     "PuzzleDataset",
     "PuzzleModel",
     "Run",
+    "SearchIndex",
     "UserError",
     "__version__",
     "audit",

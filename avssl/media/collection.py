@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,16 @@ class _Known:
     size: int
     modified_ns: int
     times: NDArray[np.float64]  # of all frames of the file
+
+
+class FileState(NamedTuple):
+    """Which part of a file an item is, and what changes when the file is written anew."""
+
+    zero_seconds: float
+    offset: int
+    """Of a member of a tar; -1 for a file."""
+    size: int
+    modified_ns: int
 
 
 CHANGED = "has changed since it was indexed; run the command again"
@@ -106,6 +116,11 @@ class Collection(TableMedia[_Known]):
         if not isinstance(value, dict):
             raise MediaError(str(beside), "holds no JSON object")
         return value
+
+    def file_state(self, i: int) -> FileState:
+        """Of the file of item ``i`` as it was looked at, and where the item's zero lies in it."""
+        known = self._item(i)
+        return FileState(known.segment.zero_seconds, known.offset, known.size, known.modified_ns)
 
     def all_frames(
         self, i: int, wanted: Sequence[int], size: tuple[int, int]

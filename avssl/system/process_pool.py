@@ -59,6 +59,7 @@ def each(
     jobs: Sequence[J],
     workers: int | None = None,
     seconds: Callable[[J], float] = lambda job: 120.0,
+    ahead: int = 256,
 ) -> Iterator[tuple[int, R | Lost]]:
     """Answer ``function(job)`` for each job, as (its place in ``jobs``, the answer), in the order of finishing.
 
@@ -68,6 +69,7 @@ def each(
         workers: processes; None takes the cores there are, 0 works in this process (no crash is caught).
         seconds: a job counts as hanging once its process has worked for so long (CPU time, so that a busy machine
             does no harm) or has slept for so long, without progress (:func:`progressed`).
+        ahead: answers that may wait to be taken; of large ones let it be few.
 
     Raises:
         UserError: fewer than 0 processes.
@@ -78,7 +80,7 @@ def each(
         yield from ((place, function(job)) for place, job in enumerate(jobs))
         return
     count = min(spare_cores() if workers is None else workers, len(jobs))
-    pool = _Pool(function, jobs, seconds)
+    pool = _Pool(function, jobs, seconds, ahead)
     try:
         yield from pool.run(count)
     finally:
@@ -86,14 +88,16 @@ def each(
 
 
 class _Pool(Generic[J, R]):
-    def __init__(self, function: Callable[[J], R], jobs: Sequence[J], seconds: Callable[[J], float]) -> None:
+    def __init__(
+        self, function: Callable[[J], R], jobs: Sequence[J], seconds: Callable[[J], float], ahead: int
+    ) -> None:
         self._function = function
         self._jobs = jobs
         self._seconds = seconds
         self._waiting = iter(range(len(jobs)))
         self._lock = threading.Lock()
         # Bounded, so that a slow reader of the answers does not let them pile up.
-        self._answers: queue.Queue[tuple[int, R | Lost | _Raised]] = queue.Queue(maxsize=256)
+        self._answers: queue.Queue[tuple[int, R | Lost | _Raised]] = queue.Queue(maxsize=ahead)
         self._processes: set[_Process] = set()
         self._stopping = False
 

@@ -182,7 +182,7 @@ class TableWriter:
         files = {name: [file.size, file.crc] for name, file in self._files.items()}
         # Through JSON and back, so that it is sealed as it will be read: tuples have become lists.
         whole = json.loads(json.dumps({"format": FORMAT, **header, "files": files}))
-        text = json.dumps({**whole, "seal": _seal(whole)}, ensure_ascii=True, indent=1)
+        text = json.dumps({**whole, "seal": seal_of(whole)}, ensure_ascii=True, indent=1)
         (self._folder / "table.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -402,10 +402,11 @@ def are_files_of_table(names: Iterable[str]) -> bool:
 def is_sealed(header: Mapping[str, Any]) -> bool:
     """Whether the header of a table is as it was written; a table of format 1 has no seal."""
     rest = {name: value for name, value in header.items() if name != "seal"}
-    return header.get("seal") == _seal(rest)
+    return header.get("seal") == seal_of(rest)
 
 
-def _seal(header: Mapping[str, Any]) -> str:
+def seal_of(header: Mapping[str, Any]) -> str:
+    """The digest that a header carries of the rest of itself."""
     return hashlib.blake2b(json.dumps(header, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

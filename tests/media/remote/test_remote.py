@@ -269,7 +269,7 @@ def test_a_server_does_not_choose_where_its_files_are_written(here: Prepared, se
     header = json.loads(table.read_text())
     header["files"]["../../../../escaped"] = header["files"].pop("checks.u32")
     del header["seal"]
-    table.write_text(json.dumps({**header, "seal": item_table._seal(header)}))
+    table.write_text(json.dumps({**header, "seal": item_table.seal_of(header)}))
     server.folder = tmp_path / "served"
     with pytest.raises(UserError, match=r"table\.json is none of a prepared set"):
         opened(server)
