@@ -50,7 +50,7 @@ def decoded(
         frames = None if tracker.is_visibly_damaged(packet) else _frames(packet)
         if frames is None and tracker.note_failure(place, packet):
             waiting.append((place, packet))
-        if packet.is_discard and packet.is_keyframe:
+        if frames is not None and packet.is_discard and packet.is_keyframe:
             tracker.note_whole_key(place)  # an edit list hides the frame itself
         for frame in frames or ():
             tracker.note_frame(frame)
