@@ -24,17 +24,18 @@ def run(argv: Sequence[str]) -> None:
         return
     name = argv[0]
     protocol = get(name)
-    command = Command(f"avssl evaluate {name}", f"{PROTOCOLS[name]}\n\n{protocol.WHAT}", protocol.EXAMPLE)
-    for heading, group in by_heading(protocol.Options).items():
+    command = Command(f"avssl evaluate {name}", f"{PROTOCOLS[name]}\n\n{protocol.help()}", protocol.examples)
+    for heading, group in by_heading(protocol).items():
         command.add(group, heading)
+    # Before the words are parsed: where there is no such option, the reason says more than "no option --encoder".
     if any(word.partition("=")[0] == "--encoder" for word in argv):
         refuse_encoder(name)
-    options = command.parse(argv[1:]).build(protocol.Options)
+    options = command.parse(argv[1:]).build(protocol)
     outcome = outcome_of(name, options, shlex.join(["avssl", "evaluate", *argv]))
     if outcome.title:
-        from avssl.report.tables import print_rows
+        from avssl.report.tables import print_rows  # rich: not for help
 
         print_rows(outcome.rows, outcome.title)
     for note in outcome.notes:
         log(note)
-    write(outcome, getattr(options, "run", None), options.output)
+    write(outcome, getattr(options, "run", None), getattr(options, "output", None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
+from inspect import cleandoc
 
 from avssl.options import Option
 from avssl.options.kinds import choices, is_bool, is_list
@@ -78,7 +79,7 @@ def terminal_width() -> int:
 
 
 def _example(text: str) -> str:
-    return f"example:\n{textwrap.indent(textwrap.dedent(text).strip(), '  ')}"
+    return f"example:\n{textwrap.indent(cleandoc(text), '  ')}"
 
 
 def _wrapped(summary: str, width: int) -> list[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.experiment import sources as data_sources
-from avssl.experiment.data import open_source, refuse_missing
+from avssl.experiment.data import open_data, refuse_missing
 from avssl.experiment.options import AUDITED_ITEMS
+from avssl.experiment.sources import SourceOptions
 from avssl.options import argument, check_options, option
 from avssl.system.console import log, progress
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditOptions(data_sources.SourceOptions):
+class AuditOptions(SourceOptions):
     """Which data are audited, for which task, and where the result goes."""
 
     data: str = argument("folder of videos or images, CSV, tar of images, prepared set, torchvision:NAME:FOLDER")
@@ -43,11 +42,7 @@ def audited(options: AuditOptions, task_options: Any | None) -> Audit:
     if task_options is not None:
         check_options(task_options)
     refuse_missing(options.test)
-    column = data_sources.column_of(options.mode, options.data)
-    media, test = open_source(options.data, column), None
-    if options.test is not None:
-        is_table = Path(options.test).suffix.lower() in (".csv", ".tsv")
-        test = open_source(options.test, column if is_table else None)
+    media, test = open_data(options.data, options.test, options.mode)
     log(f"auditing {len(media)} items of {options.data}" + (f", {len(test)} of {options.test}" if test else ""))
     from avssl.experiment.audit import audit  # loads torch
     from avssl.tasks.registry import get

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from avssl.tasks.base import Task
 
 SPLITS = ("train", "validation", "test")
+SOURCES_A_PART = 2  # at least: a negative of a puzzle comes from another source than its positive
+GENERATED = "the generated world"  # what messages call the data where none are named
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,13 @@ class DataOptions:
     )
 
     def check(self) -> None:
-        """Refuse values that make no sense.
-
-        Raises:
-            UserError: names the option.
-        """
+        """Raise :class:`UserError` for values that make no sense."""
         check_bounds(self)
         data_sources.column_of(self.sources_asked, self.data)
 
     @property
     def sources_asked(self) -> str:
-        """ "content", "names", "none", or a column."""
+        """How sources are found: "content", "names", "none", or by a column."""
         return data_sources.asked(self.sources, self.source_column)
 
 
@@ -87,6 +85,12 @@ class Parts:
     validation: Media | None
     test: Media | None
     sources: data_sources.FoundSources | None = None
+
+    @property
+    def by_split(self) -> dict[str, Media]:
+        """Those that there are, by the name of their split."""
+        every = zip(SPLITS, (self.train, self.validation, self.test), strict=True)
+        return {name: part for name, part in every if part is not None}
 
 
 @dataclass(frozen=True)
@@ -103,11 +107,9 @@ class Opened:
 
 
 def gather(task: Task, options: DataOptions, seed: int, *, need_test: bool = True) -> Parts:
-    """Open the data, prepare them if they fit, drop what the task cannot use, and divide the rest.
+    """Open the data, prepare them if they fit, leave out what the task cannot use, and divide the rest.
 
     Args:
-        task: says which items it cannot use.
-        options: where the data are.
         seed: of the division by source.
         need_test: whether a part must be held out for the controls.
 
@@ -120,17 +122,13 @@ def gather(task: Task, options: DataOptions, seed: int, *, need_test: bool = Tru
 def opened(task: Task, options: DataOptions, seed: int, *, need_test: bool = True) -> Opened:
     """The first half of :func:`gather`: everything that can be wrong with the data, before hours of preparing them."""
     options.check()
-    mode = options.sources_asked if options.data is not None or options.test is not None else "none"  # our own clips
-    column = data_sources.column_of(mode, options.data)
-    media = open_source(options.data, column)
-    test = None
-    if options.test is not None:
-        is_table = Path(options.test).suffix.lower() in (".csv", ".tsv")
-        test = open_source(options.test, column if is_table else None)
-    with quiet():  # before they are looked into
-        usable(media, task, options.data or "the generated world")
+    # Each generated clip is a source of its own: nothing need be looked for.
+    mode = "none" if options.data is None and options.test is None else options.sources_asked
+    media, test = open_data(options.data, options.test, mode)
+    with quiet():  # fails here where nothing can be used, before files are searched for common sources
+        usable(media, task, options.data or GENERATED)
     found = Opened(task, options, seed, need_test, media, test, data_sources.find(media, test, mode))
-    with quiet():
+    with quiet():  # fails here where too little can be held out
         _divided(found, lambda media: media)
     return found
 
@@ -140,12 +138,7 @@ def prepared(found: Opened) -> Parts:
     parts = _divided(found, lambda media: fast(media, found.task, found.options))
     _warn_of_shared(parts)
     parts = replace(parts, train=ordered(parts.train, found.task, found.options))
-    counts = [
-        (len(part), name)
-        for name, part in zip(SPLITS, (parts.train, parts.validation, parts.test), strict=True)
-        if part
-    ]
-    log("items: " + ", ".join(f"{count} for {name}" for count, name in counts))
+    log("items: " + ", ".join(f"{len(part)} for {name}" for name, part in parts.by_split.items()))
     return parts
 
 
@@ -171,7 +164,7 @@ def as_it_is(found: Opened) -> tuple[Parts, int]:
 def _divided(found: Opened, made: Callable[[Media], Media]) -> Parts:
     options, sources = found.options, found.sources
     media = data_sources.carried(sources.data, found.media, made(found.media))
-    media = usable(media, found.task, options.data or "the generated world")
+    media = usable(media, found.task, options.data or GENERATED)
     test = None
     if found.test is not None and options.test is not None:
         assert sources.test is not None
@@ -233,7 +226,7 @@ def options_of_run(config: Mapping[str, Any]) -> DataOptions:
 
 def trained_part(task: Task, options: DataOptions, seed: int, need_test: bool) -> Media:
     """What a training with these options learns from; nothing is prepared and nothing logged."""
-    with quiet():
+    with quiet():  # an evaluation asks what the run was trained on; the training has logged all of it
         return _divided(opened(task, options, seed, need_test=need_test), lambda media: media).train
 
 
@@ -258,7 +251,7 @@ def open_source(source: str | None, source_column: str | None = None) -> Media:
 
 
 def about_others(path: str) -> bool:
-    """Whether a file that is no medium tells of others, as ground truth and tables beside them do."""
+    """Whether a file that is no medium describes others, as ground truth and tables beside them do."""
     return path.lower().endswith((".json", ".csv", ".tsv"))
 
 
@@ -272,14 +265,14 @@ def offer_tables(source: str) -> None:
             log(line)
 
 
+# Data of so many files, or a table or tar of so many bytes, are looked into before torch is loaded: that takes less
+# time than loading it, and the index is kept for the training.
 FEW = 32
-"""So many files or fewer are looked into before torch is loaded: the training would do it next, anyway."""
 SHORT_TABLE = 2**16
-"""Bytes: likewise of a table or a tar, which may name or hold a million."""
 
 
 def refuse_missing(*places: str | Path | None) -> None:
-    """Refuse data, runs and files that are not there, or hold nothing, at sight: before anything heavy is loaded.
+    """Refuse data, runs and files that are not there, before anything heavy is loaded.
 
     Args:
         places: as ``--data`` or ``--run`` name them; None of those that are not given.
@@ -298,11 +291,7 @@ def refuse_missing(*places: str | Path | None) -> None:
 
 
 def refuse_unusable(options: DataOptions) -> None:
-    """Refuse data that are not there, and few files of which none can be used, before anything heavy is loaded.
-
-    Raises:
-        UserError: names them.
-    """
+    """Raise :class:`UserError` for data that are not there, and for few files of which none can be used."""
     options.check()
     refuse_missing(options.data, options.test)
     from avssl.media import open_media
@@ -321,27 +310,26 @@ def refuse_unusable(options: DataOptions) -> None:
             open_media(place)
 
 
-def open_sourced(source: str, sources: str, source_column: str | None = None) -> Media:
-    """The media of a place, whose items name the sources that ``--sources`` asks for."""
-    mode = data_sources.asked(sources, source_column)
-    media = open_source(source, data_sources.column_of(mode, source))
-    return data_sources.carried(data_sources.find(media, None, mode).data, media, media)
-
-
-def open_both(source: str, test: str, sources: str, source_column: str | None = None) -> tuple[Media, Media]:
-    """Data and test data that are named apart; what was cut from one thing has one source in both."""
-    mode = data_sources.asked(sources, source_column)
+def open_data(source: str | None, test: str | None, mode: str) -> tuple[Media, Media | None]:
+    """Data, and test data that are named apart; a mode that is a column is read from every table among them."""
     column = data_sources.column_of(mode, source)
     media = open_source(source, column)
-    tested = open_source(test, column if Path(test).suffix.lower() in (".csv", ".tsv") else None)
-    return sourced(media, tested, mode)
+    if test is None:
+        return media, None
+    return media, open_source(test, column if data_sources.is_table(test) else None)
 
 
-def sourced(media: Media, tested: Media, mode: str) -> tuple[Media, Media]:
+def open_sourced(source: str, test: str | None, mode: str) -> tuple[Media, Media | None]:
+    """As :func:`open_data`; items name their sources, and what was cut from one thing has one source in both."""
+    return sourced(*open_data(source, test, mode), mode)
+
+
+def sourced(media: Media, test: Media | None, mode: str) -> tuple[Media, Media | None]:
     """Both collections with the sources that are found in them together."""
-    found = data_sources.find(media, tested, mode)
-    assert found.test is not None
-    return data_sources.carried(found.data, media, media), data_sources.carried(found.test, tested, tested)
+    found = data_sources.find(media, test, mode)
+    if test is None or found.test is None:
+        return data_sources.carried(found.data, media, media), None
+    return data_sources.carried(found.data, media, media), data_sources.carried(found.test, test, test)
 
 
 def absolute_source(source: str) -> str:
@@ -374,6 +362,7 @@ def ordered(media: Media, task: Task, options: DataOptions) -> Media:
 
     by_shards = options.order == "shards"
     if options.order == "auto":
+        # From elsewhere a shard is fetched whole: items in any order would fetch each many times.
         stored = stored_in(media)
         by_shards = stored is not None and stored[0].is_remote
     if not by_shards:
@@ -433,7 +422,7 @@ def divide(
     if test is None and need_test:
         test = of_split(media, "test")
         if test is None:
-            rest, test = _hold_out(rest, options.test_share, seed)
+            rest, test = hold_out(rest, options.test_share, seed)
             if test is None:
                 raise UserError(
                     f"{len(rest)} items of {_count_sources(rest)} sources are too few to hold some out (2 sources for "
@@ -442,24 +431,21 @@ def divide(
     elif test is not None:
         rest = _without_items(rest, test, copies)
     if validation is None:
-        rest, validation = _hold_out(rest, options.validation_share, seed)
+        rest, validation = hold_out(rest, options.validation_share, seed)
     return Parts(rest, validation, test)
 
 
-def _hold_out(media: Subset, share: float, seed: int) -> tuple[Subset, Subset | None]:
-    """(rest, held out), both of two sources at least, as a puzzle may need two; None if there are too few."""
+def hold_out(media: Subset, share: float, seed: int) -> tuple[Subset, Subset | None]:
+    """(rest, held out), both of two sources at least; None if there are too few."""
     counts = Counter(column_of(media, "source").tolist())
-    first = held_out_order(counts, seed)[:_SOURCES_A_PART]
+    first = held_out_order(counts, seed)[:SOURCES_A_PART]
     while sum(counts[source] for source in first) > share * len(media) and share < 1:
-        share += 1 / len(media)  # item by item, as divisions of earlier versions were found
-    if len(counts) >= 2 * _SOURCES_A_PART and share < 1:
+        share += 1 / len(media)  # item by item, as earlier versions did: a run must be divided as when it began
+    if len(counts) >= 2 * SOURCES_A_PART and share < 1:
         rest, held_out = media.split_by_source(share, seed)
-        if _count_sources(rest) >= _SOURCES_A_PART:
+        if _count_sources(rest) >= SOURCES_A_PART:
             return rest, held_out
     return media, None
-
-
-_SOURCES_A_PART = 2
 
 
 def _count_sources(media: Media) -> int:
@@ -467,7 +453,7 @@ def _count_sources(media: Media) -> int:
 
 
 def _without_splits(media: Subset) -> Subset:
-    """Data without a train split: all that is in no other one."""
+    """Data without a split "train": all that is in no other one."""
     kept = [i for i, split in enumerate(column_of(media, "split")) if split not in SPLITS]
     if not kept:
         raise UserError(

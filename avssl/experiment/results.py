@@ -1,36 +1,168 @@
-"""Where the rows of an evaluation go: to -o, and to the run's ``results/`` under a name that says which data."""
+"""What comes of an evaluation: its rows, as a list that also gives a table, and where all of it is written."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from avssl.errors import UserError
 from avssl.experiment.data import absolute_source
+from avssl.installation import install_hint
 from avssl.system.console import log
 from avssl.system.files import whole_file, write_json
 
 if TYPE_CHECKING:
-    from avssl.evaluate.core.rows import ResultRow
-    from avssl.experiment.protocols.base import Outcome
+    import pandas
 
+    from avssl.evaluate.core.rows import ResultRow
+    from avssl.evaluate.core.training_overlap import Seen
+
+# Names of folders that say nothing alone: the folder above is named, too.
 _PLAIN = ("train", "test", "val", "valid", "validation", "data", "images", "videos")
-"""Names of folders that say nothing alone: the folder above is named, too."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A file beside the rows.
+
+    Attributes:
+        what: it is: "picture".
+        suffix: behind the name of the rows' file: ".png", "-shared.png".
+        write: writes it; returns whether there was anything to write.
+    """
+
+    what: str
+    suffix: str
+    write: Callable[[Outcome, Path], bool]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an evaluation.
+
+    Attributes:
+        name: of its files.
+        rows: its figures.
+        title: of their table: what was evaluated on which data; empty where there is no table.
+        place: the data; None of a run's own held-out part.
+        seen: what of the data was learned from; None where that does not matter.
+        notes: lines behind the table.
+        beside: files beside the rows.
+        own: whether NAME is the file of a run's own held-out part alone.
+        document: what is written instead of the rows, which are then only returned.
+    """
+
+    name: str
+    rows: Sequence[ResultRow]
+    title: str = ""
+    place: str | None = None
+    seen: Seen | None = None
+    notes: Sequence[str] = ()
+    beside: Sequence[Beside] = ()
+    own: bool = False
+    document: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def heading(self) -> str:
+        """Of a picture."""
+        return f"{self.name}: {self.title}"
+
+    def of_random_weights(self) -> Outcome:
+        """The same, with rows named "untrained": no weights were given, so none were learned."""
+        rows = [replace(row, name=re.sub(r"^trained\b", "untrained", row.name)) for row in self.rows]
+        return replace(self, rows=rows)
+
+    def marked(self) -> Outcome:
+        """The same, rows and title saying what of the data was learned from."""
+        if not self.seen:
+            return self
+        from avssl.evaluate.core.training_overlap import marked
+
+        return replace(self, rows=marked(self.rows, self.seen), title=f"{self.title}, {self.seen.words}")
+
+
+class Results(list["ResultRow"]):
+    """Result rows, each with the name of its file.
+
+    Args:
+        rows: the rows.
+        files: of each row the name of the file that it is from, without ``.json``; "" where there is none.
+    """
+
+    def __init__(self, rows: Iterable[ResultRow] = (), files: Sequence[str] = ()) -> None:
+        super().__init__(rows)
+        self.files = list(files) or [""] * len(self)
+
+    @classmethod
+    def read(cls, paths: Iterable[Path]) -> Results:
+        """The rows of these files. Beside rows lie files of other facts, which are passed over.
+
+        Raises:
+            UserError: a file of rows is damaged.
+        """
+        from avssl.evaluate.core.rows import read_rows
+
+        found = cls()
+        for path in paths:
+            rows = read_rows(path) if _holds_rows(path) else []
+            found.extend(rows)
+            found.files += [path.stem] * len(rows)
+        return found
+
+    def of(self, file: str) -> Results:
+        """The rows of one file: ``run.results.of("controls")``."""
+        chosen = [row for row, name in zip(self, self.files, strict=True) if name == file]
+        return Results(chosen, [file] * len(chosen))
+
+    def __repr__(self) -> str:
+        """A table, as wide as the terminal."""
+        from avssl.report.tables import rows_text  # rich: not for help
+
+        return rows_text(self) if self else "no rows"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from avssl.report.notebook import rows_html
+
+        return rows_html(self, self.files)
+
+    def frame(self) -> pandas.DataFrame:
+        """The same as a pandas frame: a row a result, a column a field, and the file first.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UserError(f"a frame needs pandas: {install_hint('pandas')}") from None
+        return pandas.DataFrame([{"file": file, **asdict(row)} for row, file in zip(self, self.files, strict=True)])
+
+
+def _holds_rows(path: Path) -> bool:
+    """Whether it is meant to: it lists objects with a metric, or cannot be read at all."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True  # read_rows then says what is wrong with it
+    return isinstance(entries, list) and any(isinstance(entry, dict) and "metric" in entry for entry in entries)
 
 
 def places(run: str | Path | None, output: str | None, name: str, data: str | None, *, own: bool = False) -> list[Path]:
     """Where the results of an evaluation belong, each a path without suffix.
 
-    In the folder of -o they are NAME. In the run's ``results/`` the first data are NAME, too, and
-    further data NAME-DATA, so that no other figures are written over; the same data are written over their own.
+    In the folder of -o they are NAME. In the run's ``results/`` the first data are NAME, too, and further data
+    NAME-DATA, so that no other figures are written over; the same data are written over their own.
 
     Args:
-        run: its folder; None where there is none.
-        output: the folder of -o; None where it was not given.
+        run: its folder.
+        output: the folder of -o.
         name: of the protocol, with its variant ("neighbors-sounds").
         data: what was evaluated on; None of a run's own held-out part.
         own: whether NAME belongs to the run's own held-out part, so that all other data are NAME-DATA.
@@ -91,7 +223,7 @@ def data_name(data: str) -> str:
 
 
 def _data_of(file: Path) -> str | None:
-    """The data that a file of rows is of; None where there is no file, "" where it does not say."""
+    """The data that a file of rows is of; None where there is no file, "" where that cannot be told."""
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -103,7 +235,7 @@ def _data_of(file: Path) -> str | None:
 
 
 def _data_in(command: str) -> str:
-    """The data in a command: of rows from before they said so themselves."""
+    """The data in a command: rows of earlier versions do not name them elsewhere."""
     try:
         words = shlex.split(command)
     except ValueError:

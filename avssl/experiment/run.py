@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.experiment.options import MULTI_TASK
-from avssl.experiment.result_list import Results
+from avssl.experiment.results import Results
 from avssl.report.notebook import rows_html
 from avssl.system import html
 from avssl.system.files import read_json

@@ -13,7 +13,7 @@ from avssl.system.console import log
 
 if TYPE_CHECKING:
     from avssl.media.facts import Facts, Media
-    from avssl.media.sources import Likeness, Sources
+    from avssl.media.sources import Sources
 
 MODES = ("content", "names", "none")
 DEFAULT = "content"
@@ -21,8 +21,7 @@ HELP = (
     "how sources are found, which are never split between parts: content (names, bytes, pictures, sound), names, none "
     "(each file is its own source), or a column of the CSV"
 )
-BEFORE = "none"
-"""Of a run that was made before sources were found: its config has no such option."""
+BEFORE = "none"  # of a run that was made before sources were found: its config has no such option
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,7 @@ class SourceOptions:
 
     @property
     def mode(self) -> str:
-        """The mode or the column that was asked for.
-
-        Raises:
-            UserError: the two contradict each other.
-        """
+        """The mode or the column that was asked for; :class:`UserError` where the two contradict each other."""
         return asked(self.sources, self.source_column)
 
 
@@ -51,13 +46,11 @@ class FoundSources:
     Attributes:
         data: the source of each item.
         test: likewise of the test data, with the same names; None where there are none.
-        shared: what is in both.
         copies: paths of the data whose bytes are also a file of the test data.
     """
 
     data: Sources
     test: Sources | None = None
-    shared: tuple[Likeness, ...] = ()
     copies: frozenset[str] = frozenset()
 
     def as_json(self) -> dict[str, Any]:
@@ -73,11 +66,7 @@ class FoundSources:
 
 
 def asked(sources: str, source_column: str | None) -> str:
-    """The mode or column that ``--sources`` and its alias ``--source-column`` give.
-
-    Raises:
-        UserError: they contradict each other.
-    """
+    """The mode or column that ``--sources`` and its alias ``--source-column`` give, which may not contradict it."""
     if source_column is None:
         return sources
     if sources not in (DEFAULT, source_column):
@@ -93,12 +82,17 @@ def column_of(mode: str, source: str | None) -> str | None:
     """
     if mode in MODES:
         return None
-    if source is None or Path(source).suffix.lower() not in (".csv", ".tsv"):
+    if source is None or not is_table(source):
         raise UserError(
             f"--sources {mode}: is none of {', '.join(MODES)}, and {source or 'the generated world'} is not a CSV that "
             "could have such a column"
         )
     return mode
+
+
+def is_table(place: str) -> bool:
+    """Whether the data are a table, which may have a column of sources."""
+    return Path(place).suffix.lower() in (".csv", ".tsv")
 
 
 def of_config(config: Mapping[str, Any]) -> str:
@@ -121,12 +115,11 @@ def find(media: Media, test: Media | None, mode: str) -> FoundSources:
     whole = find_sources(Concatenated(media, test), mode)
     _log(whole, Concatenated(media, test))
     count = len(media)
-    shared = tuple(group for group in whole.groups if group.items[0] < count <= group.items[-1])
+    shared = (group for group in whole.groups if group.items[0] < count <= group.items[-1])
     copies = {media.facts(i).path for group in shared if group.rule == "bytes" for i in group.items if i < count}
     return FoundSources(
         Found(whole.names[:count], mode, whole.groups, whole.warnings),
         Found(whole.names[count:], mode, (), ()),
-        shared,
         frozenset(copies),
     )
 
@@ -180,7 +173,7 @@ def _log(found: Sources, media: Media) -> None:
 
 
 def _warn_of_parts(found: Sources, media: Media) -> None:
-    """Where every file is taken as its own: say what is known without looking into the files, names and bytes."""
+    """Where every file is a source of its own: log what names and bytes, which are read at once, say against it."""
     from avssl.media.selection import column_of
     from avssl.media.sources import find_sources
     from avssl.system.digests import copies

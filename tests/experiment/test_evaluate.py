@@ -116,7 +116,7 @@ def test_the_package_of_protocols_is_the_function_too():
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_every_protocol_has_frozen_options_that_explain_themselves(name: str):
-    kind = get(name).Options
+    kind = get(name)
     assert dataclasses.fields(kind) and all(option.help for option in options_of(kind))
     given = {option.name: "x" for option in options_of(kind) if option.required}
     made = build(kind, given)

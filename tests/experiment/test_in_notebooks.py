@@ -13,7 +13,7 @@ from small_runs import write_clip
 
 import avssl
 from avssl.evaluate.core.rows import ResultRow
-from avssl.experiment.result_list import Results
+from avssl.experiment.results import Results
 
 HOSTILE = "<script>alert(1)<img src=x onerror=alert(2)>&.mp4"
 HARMLESS = {"div", "b", "i", "table", "tr", "th", "td", "img", "svg", "path", "rect", "line"}

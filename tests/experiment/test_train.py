@@ -16,7 +16,7 @@ import avssl
 from avssl import tasks
 from avssl.cli.main import main
 from avssl.errors import UserError
-from avssl.experiment.result_list import Results
+from avssl.experiment.results import Results
 
 TINY = {
     **{"width": 4, "side": 32, "bands": 16, "batch_size": 4, "workers": 0, "prepare": False, "validation_puzzles": 4},

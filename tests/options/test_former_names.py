@@ -53,5 +53,5 @@ def test_a_value_by_the_former_name_is_checked_as_one_by_the_new() -> None:
     ],
 )
 def test_a_protocol_takes_what_it_took_before(protocol: str, former: str, now: str) -> None:
-    made = build(get(protocol).Options, {former: 7})
+    made = build(get(protocol), {former: 7})
     assert getattr(made, now) in (7, (7,))

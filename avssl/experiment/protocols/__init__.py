@@ -1,30 +1,25 @@
-"""Protocols: what ``avssl evaluate NAME`` and :func:`avssl.evaluate` do, each a module of this folder.
-
-A protocol has ``WHAT`` and ``EXAMPLE`` for its help, a frozen dataclass ``Options``, and
-``run(options, subject, name)``, which gives an :class:`avssl.experiment.protocols.base.Outcome`. Nothing heavy is
-imported before ``run``.
-"""
+"""Protocols: what ``avssl evaluate NAME`` and :func:`avssl.evaluate` do, each a class, see :class:`base.Protocol`."""
 
 from __future__ import annotations
 
 import importlib
 import shlex
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from avssl.errors import UserError, did_you_mean
 from avssl.experiment.data import refuse_missing
-from avssl.experiment.protocols.base import GENERATED, Outcome, ProtocolOptions, Subject, of_library, without_weights
-from avssl.experiment.results import write
+from avssl.experiment.protocols.base import GENERATED, Protocol, Subject, of_library, without_weights
+from avssl.experiment.results import Outcome, write
 from avssl.networks.own_modules import allow
 from avssl.options import build, options_of, read_yaml, resolve
 from avssl.options.python_names import names_keywords
 from avssl.trainer.run_config import check_encoder_name, encoder_names, refuse_no_run
 
 if TYPE_CHECKING:
-    from avssl.experiment.result_list import Results
+    from avssl.experiment.results import Results
     from avssl.experiment.run import Run
     from avssl.networks.encoder import Encoder
 
@@ -37,7 +32,7 @@ PRETEXT = {
     "rotation": "held-out accuracy of a run of rotation",
     "shuffle-learn": "held-out AUC of a run of shuffle-learn, and how it falls with the spacing of the frames",
 }
-"""Protocols of a run's own puzzles, which share a module, with one line of help each."""
+"""Protocols of a run's own puzzles, which share a class, with one line of help each."""
 
 PROTOCOLS = PRETEXT | {
     "localization": "where the sound comes from: maps against boxes, on the generated world and published test sets",
@@ -55,81 +50,84 @@ PROTOCOLS = PRETEXT | {
 }
 """All protocols, with one line of help each."""
 
+# Module and class, imported when asked for: the list of all must not wait for any of them.
+_CLASSES = dict.fromkeys(PRETEXT, ("pretext", "Pretext")) | {
+    "localization": ("localization", "Localization"),
+    "leaks": ("leaks", "Leaks"),
+    "knn": ("probes", "NearestNeighbours"),
+    "linear": ("probes", "LinearProbe"),
+    "svm": ("probes", "LinearSVM"),
+    "low-shot": ("probes", "LowShot"),
+    "finetune": ("finetune", "FineTuning"),
+    "keypoints": ("keypoints", "Keypoints"),
+    "neighbors": ("neighbors", "Neighbours"),
+    "detection": ("detection", "Detection"),
+    "normals": ("normals", "Normals"),
+    "retrieval": ("retrieval", "Retrieval"),
+}
 
-class Module(Protocol):
-    """A module of this folder."""
-
-    WHAT: str
-    EXAMPLE: str
-    Options: type[Any]
-
-    def run(self, options: Any, subject: Subject, name: str) -> Outcome:
-        """Evaluate."""
-        ...
+# Options that name files or folders.
+PLACES = ("data", "test", "train", "lists", "maps", "annotations", "list", "negatives", "saliency", "supervised")
 
 
-def get(name: str) -> Module:
-    """The module of a protocol.
-
-    Raises:
-        UserError: there is none of this name.
-    """
+def get(name: str) -> type[Protocol]:
+    """The class of a protocol; :class:`UserError` where there is none of this name."""
     if name not in PROTOCOLS:
         raise UserError(f"no protocol is called {name!r}{did_you_mean(name, PROTOCOLS)}")
-    module = "pretext" if name in PRETEXT else name.replace("-", "_")
-    return cast(Module, importlib.import_module(f"avssl.experiment.protocols.{module}"))
+    module, kind = _CLASSES[name]
+    return cast(type[Protocol], getattr(importlib.import_module(f"avssl.experiment.protocols.{module}"), kind))
 
 
 def refuse_encoder(name: str) -> None:
-    """
-    Raises:
-        UserError: the protocol takes no encoder, and why.
-    """
-    options = get(name).Options
-    if "encoder" not in {one.name for one in options_of(options)}:
-        raise UserError(f"{name} takes no encoder: {options.no_encoder}")
+    """Raise :class:`UserError` where the protocol takes no encoder, with the reason."""
+    kind = get(name)
+    if "encoder" not in {one.name for one in options_of(kind)}:
+        raise UserError(f"{name} takes no encoder: {kind.no_encoder}")
 
 
-def outcome_of(name: str, options: ProtocolOptions, command: str = "", encoder: Encoder | None = None) -> Outcome:
+def outcome_of(name: str, protocol: Protocol, command: str = "", encoder: Encoder | None = None) -> Outcome:
     """Evaluate; only lines of the log are printed, and nothing is written.
 
     Args:
         name: of the protocol.
-        options: an instance of its ``Options``.
+        protocol: its options.
         command: what repeats it; by default the command line with these options.
         encoder: what is evaluated instead of a run's encoder.
 
     Raises:
         UserError: an option is missing or does not fit, or what the protocol finds wrong.
     """
-    run, named = (getattr(options, option, None) for option in ("run", "encoder"))
+    run, named = (getattr(protocol, option, None) for option in ("run", "encoder"))
     if of_library(named) and (run or encoder):
         raise UserError(f"--encoder {named} belongs to no run; leave the other away")
     for what, given in (
-        (options.needs_run, run or encoder or of_library(named)),
-        (options.needs_data, getattr(options, "data", None)),
+        (protocol.needs_run, run or encoder or of_library(named)),
+        (protocol.needs_data, getattr(protocol, "data", None)),
     ):
         if what and not given:
             raise UserError(f"avssl evaluate {name} needs {what}")
-    options.check()
-    _refuse_missing(options)
-    protocol = get(name)
+    protocol.check()
+    _refuse_empty(protocol)
+    _refuse_missing(protocol)
     if of_library(named):
         from avssl.networks.opening import encoder as open_encoder
 
         encoder = open_encoder(str(named))
-    subject = Subject(run, encoder, command or command_of(name, options))
-    outcome = protocol.run(options, subject, name).marked()
+    subject = Subject(run, encoder, command or command_of(name, protocol))
+    outcome = protocol.evaluate(subject, name).marked()
     return outcome.of_random_weights() if without_weights(named) else outcome
 
 
-PLACES = ("data", "test", "train", "lists", "maps", "annotations", "list", "negatives", "saliency", "supervised")
-"""Options that name files or folders."""
+def _refuse_empty(protocol: Protocol) -> None:
+    for one in options_of(type(protocol)):
+        if one.name in protocol.needs_values and not getattr(protocol, one.name):
+            such = ",".join(f"{value:g}" for value in one.default)
+            raise UserError(f"{one.flag} needs one value at least, such as {such}")
 
 
-def _refuse_missing(options: ProtocolOptions) -> None:
+def _refuse_missing(protocol: Protocol) -> None:
     """Refuse a run, an encoder of it, or a file that is not there, before torch is loaded."""
-    given: dict[str, Any] = {one.name: getattr(options, one.name) for one in options_of(type(options))}
+    given: dict[str, Any] = {one.name: getattr(protocol, one.name) for one in options_of(type(protocol))}
     refuse_missing(*(given.get(name) for name in PLACES if given.get(name) != GENERATED))
     run, encoder = given.get("run"), given.get("encoder")
     if run is not None:
@@ -167,7 +165,7 @@ def evaluate(
         UserError: an option that is not there or makes no sense; no such run or data.
         MediaError: a file cannot be read.
     """
-    from avssl.experiment.result_list import Results
+    from avssl.experiment.results import Results
 
     asked = dict(options) if data is None else options | {"data": data}
     allow((run_or_encoder, options))
@@ -183,27 +181,22 @@ def evaluate(
         refuse_encoder(protocol)
         encoder = _encoder(run_or_encoder)
     if config is not None:
-        asked = _of_file(Path(config), protocol) | asked
-    made = build(get(protocol).Options, asked, f"avssl.evaluate({protocol!r}, …): ")
-    if encoder is not None and getattr(made, "run", None):
+        found = resolve(options_of(get(protocol)), {}, section=(Path(config), read_yaml(Path(config))))
+        asked = {name: found[name] for name in found.given} | asked
+    made = build(get(protocol), asked, f"avssl.evaluate({protocol!r}, …): ")
+    run, output = getattr(made, "run", None), getattr(made, "output", None)
+    if encoder is not None and run:
         raise UserError("give a run or an encoder, not both")
-    with _as_it_was(encoder):
+    with _mode_kept(encoder):
         outcome = outcome_of(protocol, made, encoder=encoder)
     if encoder is not None:  # no command line can name an object
         outcome = replace(outcome, rows=[replace(row, command="") for row in outcome.rows])
-    write(outcome, getattr(made, "run", None), made.output)
+    write(outcome, run, output)
     return Results(outcome.rows, [outcome.name] * len(outcome.rows))
 
 
-def _of_file(path: Path, protocol: str) -> dict[str, Any]:
-    """The options that a YAML file gives."""
-    known = options_of(get(protocol).Options)
-    found = resolve(known, {}, section=(path, read_yaml(path)))
-    return {name: found[name] for name in found.given}
-
-
-def _as_it_was(encoder: Encoder | None) -> AbstractContextManager[None]:
-    """After an evaluation an encoder is in the mode it had: it may be in training."""
+def _mode_kept(encoder: Encoder | None) -> Any:
+    """A context after which an encoder is in the mode that it had: it may be in training."""
     if encoder is None:
         return nullcontext()
     from avssl.networks.encoder import in_eval_mode
@@ -222,11 +215,11 @@ def _encoder(module: object) -> Encoder:
     return module
 
 
-def command_of(name: str, options: ProtocolOptions) -> str:
+def command_of(name: str, protocol: Protocol) -> str:
     """The command line of an evaluation with these options."""
     words = ["avssl", "evaluate", name]
-    for one in options_of(type(options)):
-        value = getattr(options, one.name)
+    for one in options_of(type(protocol)):
+        value = getattr(protocol, one.name)
         if one.positional:
             words.append(str(value))
         elif isinstance(value, bool):

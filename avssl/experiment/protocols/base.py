@@ -2,56 +2,67 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from inspect import get_annotations
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from inspect import cleandoc, get_annotations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from avssl.errors import UserError
+from avssl.experiment.results import Outcome
 from avssl.networks.config import LIBRARIES
 from avssl.options import Option, option, options_of
 
 if TYPE_CHECKING:
     import torch
 
-    from avssl.evaluate.core.rows import Context, ResultRow
-    from avssl.evaluate.core.training_overlap import Seen
+    from avssl.evaluate.core.rows import Context
     from avssl.networks.encoder import Encoder, ImageEncoder
 
+EncoderT = TypeVar("EncoderT", bound="Encoder")
 Architecture = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 
 GENERATED = "world"
 """The data of localization where the generated world is meant, whatever the run learned from."""
 
 
-class ProtocolOptions:
-    """The root of all options.
-
-    A protocol's own class lists its bases last part first: a dataclass has the fields of its last base first.
+class Protocol(ABC):
+    """What ``avssl evaluate NAME`` does: a frozen dataclass of its options, with its help and :meth:`evaluate`.
 
     Attributes:
+        about, about_data, examples: for the help.
         heading: under which the help lists the options of a class.
         needs_run, needs_data: what is said where they must be given and are not; empty where they need not be.
+        needs_values: lists that must not be empty.
         no_encoder: why the protocol takes no encoder instead of a run.
     """
 
+    # A subclass names its bases in reverse: the fields of a dataclass's last base come first, in the help as well.
+    about: ClassVar[str]
+    about_data: ClassVar[str] = ""
+    examples: ClassVar[str]
     heading: ClassVar[str] = "options"
     needs_run: ClassVar[str] = ""
     needs_data: ClassVar[str] = ""
+    needs_values: ClassVar[tuple[str, ...]] = ()
     no_encoder: ClassVar[str] = ""
 
-    def check(self) -> None:
-        """Refuse what does not fit together, before anything heavy is loaded.
+    @classmethod
+    def help(cls) -> str:
+        """What it does, in paragraphs."""
+        return "\n\n".join(cleandoc(text) for text in (cls.about, cls.about_data) if text)
 
-        Raises:
-            UserError: names the options.
-        """
+    def check(self) -> None:
+        """Raise :class:`UserError` for options that do not fit together, before anything heavy is loaded."""
+
+    @abstractmethod
+    def evaluate(self, subject: Subject, name: str) -> Outcome:
+        """Evaluate under this name. Heavy imports belong in here: the help needs the class alone."""
 
 
 @dataclass(frozen=True)
-class RunOptions(ProtocolOptions):
+class RunOptions(Protocol):
     """Of protocols that evaluate a run."""
 
     needs_run = "--run RUN, the folder of a finished run"
@@ -89,7 +100,7 @@ class SplitOptions(EncoderOptions):
 
 
 @dataclass(frozen=True)
-class BesideOptions(ProtocolOptions):
+class BesideOptions(Protocol):
     """What stands beside the encoder that is evaluated."""
 
     heading = "features"
@@ -102,7 +113,7 @@ class BesideOptions(ProtocolOptions):
 
 
 @dataclass(frozen=True)
-class OutputOptions(ProtocolOptions):
+class OutputOptions(Protocol):
     """Where results go."""
 
     output: str | None = option(
@@ -118,11 +129,7 @@ class ComputeOptions(OutputOptions):
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
 
     def torch_device(self) -> torch.device:
-        """The device that was asked for.
-
-        Raises:
-            UserError: it is not here.
-        """
+        """The device that was asked for; :class:`UserError` where it is not here."""
         from avssl.trainer.devices import choose_device
 
         return choose_device(self.device)
@@ -136,9 +143,10 @@ class HeadOptions(ComputeOptions, SplitOptions):
 
 
 def by_heading(kind: type[Any]) -> dict[str, list[Option]]:
-    """The options of a protocol by the heading of the class that brings each, of others than these the protocol's."""
+    """The options of a protocol by the heading of the class that brings each; without one, under "the protocol"."""
     found: dict[str, list[Option]] = {}
     for one in options_of(kind):
+        # A subclass may repeat a field with other help: it stays where the first class of the MRO's end put it.
         first = next(base for base in reversed(kind.__mro__) if one.name in get_annotations(base))
         found.setdefault(getattr(first, "heading", "the protocol"), []).append(one)
     return found
@@ -163,22 +171,14 @@ class Subject:
         return str(self.run) if self.encoder is None else encoder_name(self.encoder)
 
     def encoder_of(self, role: str, name: str | None) -> tuple[Encoder, str]:
-        """The encoder with this name, or the one of this role, and what it is called.
-
-        Raises:
-            UserError: there is none.
-        """
+        """The encoder with this name, or the one of this role, and what it is called; :class:`UserError` without."""
         if self.encoder is None:
             assert self.run is not None
             return fitting_encoder(self.run, name, role)
         return of_role(self.encoder, role, str(self)), str(self)
 
     def image_encoder(self, name: str | None, *, learns: bool = False) -> ImageEncoder:
-        """The encoder of pictures with this name, or the first.
-
-        Args:
-            name: of the run's encoder.
-            learns: whether it is trained, too.
+        """The encoder of pictures with this name, or the first; with ``learns`` one that can be trained.
 
         Raises:
             UserError: there is none, the one named is of sound, or it should learn and cannot.
@@ -208,15 +208,12 @@ def of_library(name: str | None) -> bool:
 def without_weights(name: str | None) -> bool:
     """Whether an encoder of a library is named without a file of weights: they are random then."""
     library, _, rest = (name or "").partition(":")
-    return library in LIBRARIES and library != "module" and ":" not in rest  # a function may load what it likes
+    # "module:" names a function that makes the network: it may load what weights it likes.
+    return library in LIBRARIES and library != "module" and ":" not in rest
 
 
 def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encoder, str]:
-    """The encoder of a run with this name, or the one of this role, and its name; or one of a library in its place.
-
-    Raises:
-        UserError: there is none.
-    """
+    """As :meth:`Subject.encoder_of`, of a run, or of an encoder of a library that is named in its place."""
     from avssl.evaluate.data.encoders import open_encoder
     from avssl.trainer.run_config import encoder_names
 
@@ -225,6 +222,7 @@ def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encod
 
         return of_role(encoder(run), role, str(run)), str(run)
     if name is None:
+        # A run of several tasks has "vision" and "vision-TASK": the shared one, where it is there, else the first.
         fitting = [one for one in encoder_names(Path(run)) if one.split("-")[0] == role]
         if not fitting:
             what = "sound" if role == "audio" else "pictures"
@@ -233,12 +231,15 @@ def fitting_encoder(run: str | Path, name: str | None, role: str) -> tuple[Encod
     return open_encoder(run, name), name
 
 
-def of_role(encoder: Encoder, role: str, called: str) -> Encoder:
-    """The encoder, which must take what the data are.
+def with_random_twin(encoder: EncoderT, seed: int) -> dict[str, EncoderT]:
+    """The encoder and the same network with random weights, by the name of their rows."""
+    from avssl.evaluate.data.encoders import random_twin
 
-    Raises:
-        UserError: it does not.
-    """
+    return {"trained": encoder, "random": random_twin(encoder, seed)}
+
+
+def of_role(encoder: Encoder, role: str, called: str) -> Encoder:
+    """The encoder; :class:`UserError` where it does not take what the data are."""
     if encoder.role != role:
         takes, data = ("pictures", "sound") if role == "audio" else ("sound", "pictures")
         raise UserError(f"{called} takes {takes}, and the data are {data}; take another encoder or other data")
@@ -257,66 +258,6 @@ def encoder_name(encoder: Encoder) -> str:
     """What an encoder that belongs to no run is called: its network's name, or its class."""
     config = encoder.describe()["config"]
     return str(config.get("name") or config.get("architecture") or type(encoder).__name__)
-
-
-@dataclass(frozen=True)
-class Beside:
-    """A file beside the rows.
-
-    Attributes:
-        what: it is: "picture".
-        suffix: behind the name of the rows' file: ".png", "-shared.png".
-        write: writes it; returns whether there was anything to write.
-    """
-
-    what: str
-    suffix: str
-    write: Callable[[Outcome, Path], bool]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of an evaluation.
-
-    Attributes:
-        name: of its files.
-        rows: its figures.
-        title: of their table: what was evaluated on which data; empty where there is no table.
-        place: the data; None of a run's own held-out part.
-        seen: what of the data was learned from; None where that does not matter.
-        notes: lines behind the table.
-        beside: files beside the rows.
-        own: whether NAME is the file of a run's own held-out part alone.
-        document: what is written instead of the rows, which are then only returned.
-    """
-
-    name: str
-    rows: Sequence[ResultRow]
-    title: str = ""
-    place: str | None = None
-    seen: Seen | None = None
-    notes: Sequence[str] = ()
-    beside: Sequence[Beside] = ()
-    own: bool = False
-    document: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def heading(self) -> str:
-        """Of a picture."""
-        return f"{self.name}: {self.title}"
-
-    def of_random_weights(self) -> Outcome:
-        """The same, with rows that do not claim that the encoder was trained."""
-        rows = [replace(row, name=re.sub(r"^trained\b", "untrained", row.name)) for row in self.rows]
-        return replace(self, rows=rows)
-
-    def marked(self) -> Outcome:
-        """The same, rows and title saying what of the data was learned from."""
-        if not self.seen:
-            return self
-        from avssl.evaluate.core.training_overlap import marked
-
-        return replace(self, rows=marked(self.rows, self.seen), title=f"{self.title}, {self.seen.words}")
 
 
 def log_passed_over(lines: Sequence[str], shown: int = 5) -> None:

@@ -9,30 +9,31 @@ from typing import TYPE_CHECKING, Any, Literal
 from avssl.errors import UserError
 from avssl.evaluate.choices import KeypointChoices
 from avssl.experiment.learned import seen_by
-from avssl.experiment.protocols.base import Beside, HeadOptions, Outcome, Subject
+from avssl.experiment.protocols.base import HeadOptions, Subject
+from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
 from avssl.system.console import log
 
 if TYPE_CHECKING:
     from avssl.evaluate.transfer.keypoints.people import People
 
-WHAT = """Does an encoder help to find the joints of a person? A small head on all stages of the frozen encoder
-(or, with --finetune, the encoder with it) learns a heatmap a joint on people whose joints are annotated, and is
-evaluated on others, beside the same encoder with random weights and the mean pose, which ignores the picture. PCK is
-the share of joints within α torso sizes of the truth (FLIC, LSP, COCO: 0.2), PCKh within α times 0.6 of the head box's
-diagonal (MPII: 0.5); with the area under the curve up to α, and each joint.
-
---data is an annotation file or its folder: FLIC (examples.mat, or train.h5 and valid.h5), MPII (the .mat, or train.json
-and valid.json with gt_valid.mat), LSP (joints.mat), COCO (person_keypoints_*.json). What is evaluated: --test; or the
-data set's own test part; or else a quarter of its films, videos or pictures."""
-EXAMPLE = """avssl evaluate keypoints --run runs/shuffle --data FLIC/
-avssl evaluate keypoints --run runs/shuffle --data mpii/annot/ --pictures mpii/images --finetune
-avssl evaluate keypoints --run runs/rotation --data lsp/joints.mat --seeds 3"""
-
 
 @dataclass(frozen=True)
-class Options(KeypointChoices, HeadOptions):
+class Keypoints(KeypointChoices, HeadOptions):
+    about = """Does an encoder help to find the joints of a person? A small head on all stages of the frozen encoder
+    (or, with --finetune, the encoder with it) learns a heatmap a joint on people whose joints are annotated, and is
+    evaluated on others, beside the same encoder with random weights and the mean pose, which ignores the picture. PCK
+    is the share of joints within α torso sizes of the truth (FLIC, LSP, COCO: 0.2), PCKh within α times 0.6 of the
+    head box's diagonal (MPII: 0.5); with the area under the curve up to α, and each joint.
+
+    --data is an annotation file or its folder: FLIC (examples.mat, or train.h5 and valid.h5), MPII (the .mat, or
+    train.json and valid.json with gt_valid.mat), LSP (joints.mat), COCO (person_keypoints_*.json). What is evaluated:
+    --test; or the data set's own test part; or else a quarter of its films, videos or pictures."""
+    examples = """avssl evaluate keypoints --run runs/shuffle --data FLIC/
+    avssl evaluate keypoints --run runs/shuffle --data mpii/annot/ --pictures mpii/images --finetune
+    avssl evaluate keypoints --run runs/rotation --data lsp/joints.mat --seeds 3"""
     heading = "the protocol"
+    needs_values = ("rates",)
     needs_data = "--data D, annotated people"
 
     data: str | None = option(None, "annotated people: a file, or the folder that holds it")
@@ -45,48 +46,45 @@ class Options(KeypointChoices, HeadOptions):
     flip: bool = option(True, "mirror half of the people in training")
 
     def check(self) -> None:
-        if not self.rates:
-            raise UserError("--rates takes values above 0, such as 1e-3")
+        # The area under the curve of PCK is added up in steps of 0.01.
         if self.alpha is not None and abs(100 * self.alpha - round(100 * self.alpha)) > 1e-9:
             raise UserError(f"--alpha ({self.alpha:g}) must be a multiple of 0.01, such as 0.2")
 
+    def evaluate(self, subject: Subject, name: str) -> Outcome:
+        from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, evaluated_people
+        from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
+        from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseAugmentation, PoseInputs
+        from avssl.evaluate.transfer.keypoints.protocol import evaluate_keypoints
 
-def run(options: Options, subject: Subject, name: str) -> Outcome:
-    """Evaluate by keypoints."""
-    from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, evaluated_people
-    from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
-    from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseAugmentation, PoseInputs
-    from avssl.evaluate.transfer.keypoints.protocol import evaluate_keypoints
+        device = self.torch_device()
+        encoder = subject.image_encoder(self.encoder, learns=self.finetune)
+        people, train, test, how = _people(self)
+        chosen = evaluated_people(people, test, choose_unit(people.part(test), self.unit, self.alpha))
+        division = f"{len(train)} for training, {len(chosen.items)} evaluated, {how}"
+        log(f"{len(people)} people of {people.skeleton.name}: {division}")
+        looks = PoseInputs(people, self.side or encoder.side, PoseAugmentation(self.turn, flip=self.flip))
+        how = "fine-tuned" if self.finetune else "frozen"
+        protocol = f"{name}, {how}, {self.steps} steps, {looks.side} px"
+        context = subject.context(protocol, self.seed, chosen.listed)
+        found = evaluate_keypoints(
+            encoder, looks, train, chosen, self, context, seeds=self.seeds, device=device, log=log
+        )
 
-    device = options.torch_device()
-    encoder = subject.image_encoder(options.encoder, learns=options.finetune)
-    people, train, test, how = _people(options)
-    chosen = evaluated_people(people, test, choose_unit(people.part(test), options.unit, options.alpha))
-    division = f"{len(train)} for training, {len(chosen.items)} evaluated, {how}"
-    log(f"{len(people)} people of {people.skeleton.name}: {division}")
-    looks = PoseInputs(people, options.side or encoder.side, PoseAugmentation(options.turn, flip=options.flip))
-    how = "fine-tuned" if options.finetune else "frozen"
-    protocol = f"{name}, {how}, {options.steps} steps, {looks.side} px"
-    context = subject.context(protocol, options.seed, chosen.listed)
-    found = evaluate_keypoints(
-        encoder, looks, train, chosen, options, context, seeds=options.seeds, device=device, log=log
-    )
+        def draw(outcome: Outcome, path: Path) -> bool:
+            draw_keypoints(path, outcome.heading, looks, chosen, found.points, found.errors)
+            return True
 
-    def draw(outcome: Outcome, path: Path) -> bool:
-        draw_keypoints(path, outcome.heading, looks, chosen, found.points, found.errors)
-        return True
-
-    return Outcome(
-        name=f"{name}-finetuned" if options.finetune else name,
-        rows=found.rows,
-        title=f"{subject} on {len(chosen.items)} people of {options.place}",
-        place=options.place,
-        seen=seen_by(subject.run, sorted({people.pictures[i] for i in chosen.items}), options.place),
-        beside=[Beside("picture", ".png", draw)],
-    )
+        return Outcome(
+            name=f"{name}-finetuned" if self.finetune else name,
+            rows=found.rows,
+            title=f"{subject} on {len(chosen.items)} people of {self.place}",
+            place=self.place,
+            seen=seen_by(subject.run, sorted({people.pictures[i] for i in chosen.items}), self.place),
+            beside=[Beside("picture", ".png", draw)],
+        )
 
 
-def _people(options: Options) -> tuple[People, Any, Any, str]:
+def _people(options: Keypoints) -> tuple[People, Any, Any, str]:
     """All people, the indices of those learned from and evaluated on, and how they were divided."""
     from avssl.evaluate.transfer.keypoints.people import divide, together
     from avssl.evaluate.transfer.keypoints.people_files import open_people

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.experiment.protocols.base import Outcome, OutputOptions, Subject
+from avssl.experiment.protocols.base import OutputOptions, Subject
+from avssl.experiment.results import Outcome
 from avssl.options import argument, option
 from avssl.system.console import log
 
@@ -15,17 +16,17 @@ if TYPE_CHECKING:
     from avssl.evaluate.core.rows import ResultRow
     from avssl.media.facts import Media
 
-WHAT = """Compare what is trained on with what is evaluated on: clips that are in both, clips of one video in both
-(YouTube id, UCF101 group, ESC-50 recording), of folders and tars also files with the same bytes under other
-names, and with --frames items that look or sound the same.
-TRAIN and TEST are lists (CSV, text), annotation files (JSON), or folders or tars of media."""
-EXAMPLE = """avssl evaluate leaks vggss_144k.txt vggss_test.csv
-avssl evaluate leaks train/ test/ --frames"""
 LISTED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OutputOptions):
+class Leaks(OutputOptions):
+    about = """Compare what is trained on with what is evaluated on: clips that are in both, clips of one video in both
+    (YouTube id, UCF101 group, ESC-50 recording), of folders and tars also files with the same bytes under other names,
+    and with --frames items that look or sound the same. TRAIN and TEST are lists (CSV, text), annotation files (JSON),
+    or folders or tars of media."""
+    examples = """avssl evaluate leaks vggss_144k.txt vggss_test.csv
+    avssl evaluate leaks train/ test/ --frames"""
     no_encoder = "it compares two lists or folders"
 
     train: str = argument("what is trained on")
@@ -33,50 +34,48 @@ class Options(OutputOptions):
     output: str | None = option(None, "folder for leaks.json", short="-o", metavar="DIR")
     frames: bool = option(False, "also compare pictures, sound, borders and hums; both must be media")
 
+    def evaluate(self, subject: Subject, name: str) -> Outcome:
+        from avssl.evaluate.localization.leaks import compare, copied, is_media, names_of, near_duplicates, same_bytes
 
-def run(options: Options, subject: Subject, name: str) -> Outcome:
-    """Compare."""
-    from avssl.evaluate.localization.leaks import compare, copied, is_media, names_of, near_duplicates, same_bytes
+        train, test = self.train, self.test
+        media = is_media(train) and is_media(test)
+        found = compare(names_of(train), names_of(test))
+        log(f"{train}: {found.train} names; {test}: {found.test} names")
+        if found.by_path:
+            log("file names repeat across folders or are only numbers: names are paths within each set")
+        log(_counted(found.clips, found.test, "have the same path in both" if found.by_path else "are in both"))
+        result: dict[str, object] = {
+            "lists": [train, test],
+            "names": [found.train, found.test],
+            "compared_by": "path" if found.by_path else "file name",
+            "clips": list(found.clips),
+            "videos": list(found.videos),
+        }
+        if media:
+            alike = same_bytes(train, test, found.clips) if found.by_path and found.clips else None
+            if alike is not None:
+                rest = "" if len(alike) == len(found.clips) else _BY_NUMBER
+                log(f"{len(alike)} of these {len(found.clips)} are the same file, byte for byte{rest}")
+            result["copies"] = copies = copied(train, test)
+            renamed = [f"{one} = {other}" for one, other in copies.items()]
+            log(_counted(renamed, found.test, f"are byte for byte a file of {train}"))
+            result |= {} if alike is None else {"same_bytes": alike}
+        if not found.by_path or found.videos != found.clips:
+            log(_counted(found.videos, found.test, "are of a video that is in both"))
+        if media and not self.frames:
+            log("names and bytes were compared; --frames also compares pictures, sound, borders and hums")
+        if self.frames:
+            if not media:
+                raise UserError("--frames needs two folders of media (or tars), not lists")
+            from avssl.media import open_media
 
-    train, test = options.train, options.test
-    media = is_media(train) and is_media(test)
-    found = compare(names_of(train), names_of(test))
-    log(f"{train}: {found.train} names; {test}: {found.test} names")
-    if found.by_path:
-        log("file names repeat across folders or are only numbers: names are paths within each set")
-    log(_counted(found.clips, found.test, "have the same path in both" if found.by_path else "are in both"))
-    result: dict[str, object] = {
-        "lists": [train, test],
-        "names": [found.train, found.test],
-        "compared_by": "path" if found.by_path else "file name",
-        "clips": list(found.clips),
-        "videos": list(found.videos),
-    }
-    if media:
-        alike = same_bytes(train, test, found.clips) if found.by_path and found.clips else None
-        if alike is not None:
-            rest = "" if len(alike) == len(found.clips) else _BY_NUMBER
-            log(f"{len(alike)} of these {len(found.clips)} are the same file, byte for byte{rest}")
-        result["copies"] = copies = copied(train, test)
-        renamed = [f"{one} = {other}" for one, other in copies.items()]
-        log(_counted(renamed, found.test, f"are byte for byte a file of {train}"))
-        result |= {} if alike is None else {"same_bytes": alike}
-    if not found.by_path or found.videos != found.clips:
-        log(_counted(found.videos, found.test, "are of a video that is in both"))
-    if media and not options.frames:
-        log("names and bytes were compared; --frames also compares pictures, sound, borders and hums")
-    if options.frames:
-        if not media:
-            raise UserError("--frames needs two folders of media (or tars), not lists")
-        from avssl.media import open_media
-
-        twins = near_duplicates(open_media(train), open_media(test))
-        log(f"{len(twins)} items of {test} look like one of {train}")
-        for twin in twins[:LISTED]:
-            log(f"  {twin.test} and {twin.train}: {twin.bits} of 63 bits differ")
-        result["near_duplicates"] = [asdict(twin) for twin in twins]
-        result["sources"] = _shared_sources(open_media(train), open_media(test), test)
-    return Outcome(name, _rows(result, found.test, subject.command), document=result)
+            twins = near_duplicates(open_media(train), open_media(test))
+            log(f"{len(twins)} items of {test} look like one of {train}")
+            for twin in twins[:LISTED]:
+                log(f"  {twin.test} and {twin.train}: {twin.bits} of 63 bits differ")
+            result["near_duplicates"] = [asdict(twin) for twin in twins]
+            result["sources"] = _shared_sources(open_media(train), open_media(test), test)
+        return Outcome(name, _rows(result, found.test, subject.command), document=result)
 
 
 _BY_NUMBER = "; the others may share a number only: --frames compares them"

@@ -12,15 +12,8 @@ from avssl.evaluate.choices import BootstrapChoices
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, Protocol, protocol
 from avssl.experiment.data import SPLITS
 from avssl.experiment.learned import seen_by
-from avssl.experiment.protocols.base import (
-    GENERATED,
-    Architecture,
-    Beside,
-    ComputeOptions,
-    Outcome,
-    RunOptions,
-    Subject,
-)
+from avssl.experiment.protocols.base import GENERATED, Architecture, ComputeOptions, RunOptions, Subject
+from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
 from avssl.system.console import log
 from avssl.system.files import whole_file
@@ -34,22 +27,21 @@ if TYPE_CHECKING:
     from avssl.localization.localizer import Localizer
     from avssl.media.facts import Media
 
-WHAT = f"""Where does the sound come from? Maps against boxes, with intervals over videos, beside blind rows.
-
-  --run R                                   on the generated world: held-out clips, audio swaps, silence
-  --run R --data D --annotations F          on VGG-SS, Flickr-SoundNet, IS3 (videos, or frames and sounds, by name)
-  --maps M --annotations F                  maps of any model: an .npz or a folder of .npy, an array a name
-  --annotations F                           the blind rows alone
-
-Annotations: vggss.json, synthetic3240_bbox.json (IS3; VPO and AVSBench boxes alike), a folder of Flickr-SoundNet's XML.
-Protocols: ours cut ties by a rule; published ones reproduce their evaluators: {", ".join(PROTOCOLS)}."""
-EXAMPLE = """avssl evaluate localization --run runs/localization
-avssl evaluate localization --maps maps.npz --annotations vggss.json --protocol all
-avssl evaluate localization --run runs/mine --data VGG-SS/ --annotations vggss.json --list vggss_heard_test.csv"""
-
 
 @dataclass(frozen=True)
-class Options(BootstrapChoices, ComputeOptions, RunOptions):
+class Localization(BootstrapChoices, ComputeOptions, RunOptions):
+    about = f"""Where does the sound come from? Maps against boxes, with intervals over videos, beside blind rows.
+
+      --run R                                   on the generated world: held-out clips, audio swaps, silence
+      --run R --data D --annotations F          on VGG-SS, Flickr-SoundNet, IS3 (videos, or frames and sounds, by name)
+      --maps M --annotations F                  maps of any model: an .npz or a folder of .npy, an array a name
+      --annotations F                           the blind rows alone
+
+    Annotations: vggss.json, synthetic3240_bbox.json (IS3; VPO and AVSBench boxes alike), a folder of Flickr-SoundNet's
+    XML. Protocols: ours cut ties by a rule; published ones reproduce their evaluators: {", ".join(PROTOCOLS)}."""
+    examples = """avssl evaluate localization --run runs/localization
+    avssl evaluate localization --maps maps.npz --annotations vggss.json --protocol all
+    avssl evaluate localization --run runs/mine --data VGG-SS/ --annotations vggss.json --list vggss_heard_test.csv"""
     needs_run = ""
     no_encoder = "it needs both encoders of a run; the maps of any other model are given with --maps"
 
@@ -85,23 +77,21 @@ class Options(BootstrapChoices, ComputeOptions, RunOptions):
     def place(self) -> str | None:
         return self.annotations or (None if self.data == GENERATED else self.data)
 
+    def evaluate(self, subject: Subject, name: str) -> Outcome:
+        from avssl.evaluate.localization.scoring import localization_context
 
-def run(options: Options, subject: Subject, name: str) -> Outcome:
-    """Evaluate localization."""
-    from avssl.evaluate.localization.scoring import localization_context
-
-    names = options.protocol or DEFAULT
-    chosen = [protocol(one) for one in (tuple(PROTOCOLS) if names == ("all",) else names)]
-    context = localization_context(options.seed, subject.command, options.draws)
-    if options.annotations is None:  # the world has rejections of its own
-        chosen = [one for one in chosen if one.name != "negatives" and not one.extended]
-        outcome = _on_world(options, subject, chosen, context)
-    else:
-        outcome = _on_annotations(options, subject, chosen, context)
-    return replace(outcome, name=name, place=options.place)
+        names = self.protocol or DEFAULT
+        chosen = [protocol(one) for one in (tuple(PROTOCOLS) if names == ("all",) else names)]
+        context = localization_context(self.seed, subject.command, self.draws)
+        if self.annotations is None:  # the world has rejections of its own
+            chosen = [one for one in chosen if one.name != "negatives" and not one.extended]
+            outcome = _on_world(self, subject, chosen, context)
+        else:
+            outcome = _on_annotations(self, subject, chosen, context)
+        return replace(outcome, name=name, place=self.place)
 
 
-def _on_world(options: Options, subject: Subject, chosen: Sequence[Protocol], context: Context) -> Outcome:
+def _on_world(options: Localization, subject: Subject, chosen: Sequence[Protocol], context: Context) -> Outcome:
     from avssl.evaluate.localization.synthetic import evaluate_world, is_world
     from avssl.localization.localizer import open_localizer
     from avssl.media import open_media
@@ -128,7 +118,7 @@ def is_finished_world(folder: Path) -> bool:
     return (folder / "world.json").is_file()
 
 
-def _threshold(options: Options, localizer: Localizer, validation: Media, place: Path) -> float:
+def _threshold(options: Localization, localizer: Localizer, validation: Media, place: Path) -> float:
     """The threshold of the run, fitted where it has none or that is asked for."""
     from avssl.evaluate.localization.synthetic import fit_run_threshold
     from avssl.evaluate.localization.threshold import fitted_on, read_threshold
@@ -145,7 +135,7 @@ def _threshold(options: Options, localizer: Localizer, validation: Media, place:
     return threshold
 
 
-def _world_folder(options: Options) -> Path:
+def _world_folder(options: Localization) -> Path:
     """The world that is evaluated on: named, the one the run learned from, or one generated for it."""
     from avssl.experiment.default_localizer import localization_world
     from avssl.trainer.run_config import read_config
@@ -168,7 +158,7 @@ class Scored:
     seen: Seen | None = None
 
 
-def _on_annotations(options: Options, subject: Subject, chosen: Sequence[Protocol], context: Context) -> Outcome:
+def _on_annotations(options: Localization, subject: Subject, chosen: Sequence[Protocol], context: Context) -> Outcome:
     from avssl.evaluate.core.training_overlap import marked
     from avssl.evaluate.localization.annotations import read_annotations
     from avssl.evaluate.localization.blind import blind_rows
@@ -216,7 +206,7 @@ def _missing_file(missing: Sequence[tuple[str, str]]) -> Beside:
     return Beside(f"the {len(missing)} items that were left out", "-missing.txt", write)
 
 
-def _score_file(options: Options, truth: Annotations, chosen: Sequence[Protocol], context: Context) -> Scored:
+def _score_file(options: Localization, truth: Annotations, chosen: Sequence[Protocol], context: Context) -> Scored:
     from avssl.evaluate.localization.maps import MapFile
     from avssl.evaluate.localization.scoring import rows_of, score_maps
 
@@ -240,7 +230,7 @@ def _score_file(options: Options, truth: Annotations, chosen: Sequence[Protocol]
 
 
 def _score_run(
-    options: Options, subject: Subject, truth: Annotations, chosen: Sequence[Protocol], context: Context
+    options: Localization, subject: Subject, truth: Annotations, chosen: Sequence[Protocol], context: Context
 ) -> Scored:
     import numpy as np
 
@@ -285,7 +275,7 @@ def _score_run(
     return Scored(items, rows, missing, seen)
 
 
-def _map_sources(options: Options, localizer: Localizer) -> list[tuple[str, MapMaker, Sound, str]]:
+def _map_sources(options: Localization, localizer: Localizer) -> list[tuple[str, MapMaker, Sound, str]]:
     """What gives maps: the name of its rows, the model, the sound that it hears, and a note."""
     from avssl.evaluate.localization.synthetic import NOTES
     from avssl.localization.saliency import Mixture, Saliency

@@ -12,15 +12,14 @@ from avssl.evaluate.choices import PoolChoices
 from avssl.experiment.data import of_split, open_sourced
 from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import (
-    Beside,
     BesideOptions,
     ComputeOptions,
     EncoderOptions,
-    Outcome,
     Subject,
     fitting_encoder,
     label_of,
 )
+from avssl.experiment.results import Beside, Outcome
 from avssl.experiment.sources import SourceOptions
 from avssl.options import option
 from avssl.system.console import log, progress
@@ -31,22 +30,21 @@ if TYPE_CHECKING:
     from avssl.evaluate.neighbors.query_items import QueryItems
     from avssl.networks.encoder import Encoder
 
-WHAT = """What is nearest to a frame, a patch or a second of sound in the features of a stage? As a picture: queries
-with their neighbours, of the trained encoder beside the same network with random weights, beside other runs (--beside)
-and beside supervised weights. Neighbours are never from the query's own source, and each is from another one.
-As figures, where items have labels: the share of neighbours with the query's label (precision@k).
-
-In the generated world, on clips with one object: how far neighbours share kind, place, size, pose, colour, background,
-motion and velocity (of sounds: kind, pitch, loudness, hits, motion), 0 as random items do, 1 where they are equal; with
-a chart. Rows trained/kind, random/kind, RUN/kind, …, and gain/kind: trained minus random."""
-EXAMPLE = """avssl evaluate neighbors --run runs/shuffle-learn --beside runs/av --data world/
-avssl evaluate neighbors --run runs/rotation --data photos/ --stage conv3 --supervised resnet18.pth
-avssl evaluate neighbors --run runs/av --data esc10.csv --what sounds --source-column freesound_id
-avssl evaluate neighbors --run runs/relative-position --data photos/ --what patches"""
-
 
 @dataclass(frozen=True)
-class Options(ComputeOptions, SourceOptions, PoolChoices, BesideOptions, EncoderOptions):
+class Neighbours(ComputeOptions, SourceOptions, PoolChoices, BesideOptions, EncoderOptions):
+    about = """What is nearest to a frame, a patch or a second of sound in the features of a stage? As a picture:
+    queries with their neighbours, of the trained encoder beside the same network with random weights, beside other
+    runs (--beside) and beside supervised weights. Neighbours are never from the query's own source, and each is from
+    another one. As figures, where items have labels: the share of neighbours with the query's label (precision@k).
+
+    In the generated world, on clips with one object: how far neighbours share kind, place, size, pose, colour,
+    background, motion and velocity (of sounds: kind, pitch, loudness, hits, motion), 0 as random items do, 1 where they
+    are equal; with a chart. Rows trained/kind, random/kind, RUN/kind, …, and gain/kind: trained minus random."""
+    examples = """avssl evaluate neighbors --run runs/shuffle-learn --beside runs/av --data world/
+    avssl evaluate neighbors --run runs/rotation --data photos/ --stage conv3 --supervised resnet18.pth
+    avssl evaluate neighbors --run runs/av --data esc10.csv --what sounds --source-column freesound_id
+    avssl evaluate neighbors --run runs/relative-position --data photos/ --what patches"""
     heading = "the protocol"
     needs_data = "--data D, media"
 
@@ -65,6 +63,43 @@ class Options(ComputeOptions, SourceOptions, PoolChoices, BesideOptions, Encoder
         if self.supervised is not None and self.what == "sounds":
             raise UserError("--supervised is a network of pictures; leave it out, or take --what frames")
 
+    def evaluate(self, subject: Subject, name: str) -> Outcome:
+        from avssl.evaluate.localization.synthetic import is_world
+        from avssl.evaluate.neighbors.protocol import precision_rows, shared_rows
+        from avssl.evaluate.neighbors.query_items import find_query_items
+        from avssl.evaluate.neighbors.synthetic import known_items
+
+        assert self.data is not None
+        media, _ = open_sourced(self.data, None, self.mode)
+        media = of_split(media, "test") or media
+        only_sounds = all(media.facts(i).kind == "sound" for i in range(len(media)))
+        what = self.what or ("sounds" if only_sounds else "frames")
+        encoders = _encoders(self, subject, "audio" if what == "sounds" else "vision")
+        seconds = _window(encoders)
+        query_items = find_query_items(media, what, self.each, seconds=seconds, patch=self.patch, seed=self.seed)
+        known, labels = None, _labels(query_items)
+        if is_world(media) and what != "patches":
+            known = known_items(query_items, what, seconds)
+            query_items, labels = known.query_items, list(known.kinds)
+        sources = query_items.sources()
+        log(f"{len(query_items)} {what} of {len(set(sources))} sources")
+        found = _found(encoders, query_items, sources, self)
+        pooling = f"{self.pool} pooling {'to 9,600 features' if self.places else 'over the map'}"
+        context = subject.context(f"{name} of {what}, {pooling}", self.seed, len(query_items))
+        notes = {label: one.note for label, one in encoders.items()}
+        rows = [] if labels is None else precision_rows(found, labels, sources, context, notes)
+        if known is not None:
+            rows += [_with_note(row, notes) for row in shared_rows(found, known.attributes, sources, context)]
+        return Outcome(
+            name=name if what == "frames" else f"{name}-{what}",
+            rows=rows,
+            title=f"{subject}: neighbours of {len(query_items)} {what} of {self.data}",
+            place=self.data,
+            seen=seen_by(subject.run, media, self.data),
+            notes=[] if rows else ["no labels and no truth beside the files: a picture, and no figures"],
+            beside=_pictures(self, encoders, found, query_items, labels, _ONE[what]),
+        )
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -76,49 +111,10 @@ class Compared:
     note: str = ""
 
 
-def run(options: Options, subject: Subject, name: str) -> Outcome:
-    """Evaluate by nearest neighbours."""
-    from avssl.evaluate.localization.synthetic import is_world
-    from avssl.evaluate.neighbors.protocol import precision_rows, shared_rows
-    from avssl.evaluate.neighbors.query_items import find_query_items
-    from avssl.evaluate.neighbors.synthetic import known_items
-
-    assert options.data is not None
-    media = open_sourced(options.data, options.sources, options.source_column)
-    media = of_split(media, "test") or media
-    only_sounds = all(media.facts(i).kind == "sound" for i in range(len(media)))
-    what = options.what or ("sounds" if only_sounds else "frames")
-    encoders = _encoders(options, subject, "audio" if what == "sounds" else "vision")
-    seconds = _window(encoders)
-    query_items = find_query_items(media, what, options.each, seconds=seconds, patch=options.patch, seed=options.seed)
-    known, labels = None, _labels(query_items)
-    if is_world(media) and what != "patches":
-        known = known_items(query_items, what, seconds)
-        query_items, labels = known.query_items, list(known.kinds)
-    sources = query_items.sources()
-    log(f"{len(query_items)} {what} of {len(set(sources))} sources")
-    found = _found(encoders, query_items, sources, options)
-    pooling = f"{options.pool} pooling {'to 9,600 features' if options.places else 'over the map'}"
-    context = subject.context(f"{name} of {what}, {pooling}", options.seed, len(query_items))
-    notes = {label: one.note for label, one in encoders.items()}
-    rows = [] if labels is None else precision_rows(found, labels, sources, context, notes)
-    if known is not None:
-        rows += [_with_note(row, notes) for row in shared_rows(found, known.attributes, sources, context)]
-    return Outcome(
-        name=name if what == "frames" else f"{name}-{what}",
-        rows=rows,
-        title=f"{subject}: neighbours of {len(query_items)} {what} of {options.data}",
-        place=options.data,
-        seen=seen_by(subject.run, media, options.data),
-        notes=[] if rows else ["no labels and no truth beside the files: a picture, and no figures"],
-        beside=_pictures(options, encoders, found, query_items, labels, _ONE[what]),
-    )
-
-
 _ONE = {"frames": "frame", "patches": "patch", "sounds": "sound"}
 
 
-def _encoders(options: Options, subject: Subject, role: str) -> dict[str, Compared]:
+def _encoders(options: Neighbours, subject: Subject, role: str) -> dict[str, Compared]:
     """By the name of their rows; a random twin follows each architecture that has none yet."""
     from avssl.evaluate.data.encoders import random_twin, supervised_encoder
 
@@ -126,10 +122,9 @@ def _encoders(options: Options, subject: Subject, role: str) -> dict[str, Compar
     if encoder.role != role:
         raise UserError(f"the encoder {called} of {subject} takes no {'sound' if role == 'audio' else 'pictures'}")
     first = str(subject) if subject.run is None else Path(subject.run).resolve().name
-    random = random_twin(encoder, options.seed)
     made = {
         "trained": Compared(encoder, options.stage, f"trained: {first}"),
-        "random": Compared(random, options.stage, f"random weights: {first}"),
+        "random": Compared(random_twin(encoder, options.seed), options.stage, f"random weights: {first}"),
     }
     twins = [encoder.describe()]
     for place in options.beside:
@@ -167,7 +162,7 @@ def _labels(query_items: QueryItems) -> list[str] | None:
 
 
 def _found(
-    encoders: dict[str, Compared], query_items: QueryItems, sources: Sequence[str], options: Options
+    encoders: dict[str, Compared], query_items: QueryItems, sources: Sequence[str], options: Neighbours
 ) -> dict[str, Neighbors]:
     """The neighbours in the features of each encoder; notes which stage it was."""
     from avssl.evaluate.data.features import MOST_FEATURES, FeatureSpec, stage_features
@@ -196,7 +191,7 @@ def _with_note(row: ResultRow, notes: Mapping[str, str]) -> ResultRow:
 
 
 def _pictures(
-    options: Options,
+    options: Neighbours,
     encoders: Mapping[str, Compared],
     found: Mapping[str, Neighbors],
     query_items: QueryItems,

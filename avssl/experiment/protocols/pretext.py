@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from avssl.experiment import sources as data_sources
 from avssl.experiment.data import DataOptions, fast, of_split, open_source, parts_of, usable
 from avssl.experiment.learned import seen_by
-from avssl.experiment.protocols.base import Outcome, OutputOptions, RunOptions, Subject
+from avssl.experiment.protocols.base import OutputOptions, RunOptions, Subject
+from avssl.experiment.results import Outcome
 from avssl.options import option
 from avssl.system.console import log, quiet
 
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from avssl.evaluate.data.load_run import TrainedTask
     from avssl.media.facts import Media
 
-WHAT = """Evaluate a finished run on held-out data: rows with interval, chance and N, beside the untrained
-network."""
-EXAMPLE = """avssl evaluate av-correspondence --run runs/mine
-avssl evaluate av-correspondence --run runs/mine --data other-videos/ -o results/other"""
-
 
 @dataclass(frozen=True)
-class Options(OutputOptions, RunOptions):
+class Pretext(OutputOptions, RunOptions):
+    about = (
+        """Evaluate a finished run on held-out data: rows with interval, chance and N, beside the untrained network."""
+    )
+    examples = """avssl evaluate av-correspondence --run runs/mine
+    avssl evaluate av-correspondence --run runs/mine --data other-videos/ -o results/other"""
     no_encoder = "it is evaluated with the head that was trained with it, which an encoder alone has not"
 
     data: str | None = option(None, "data to evaluate on (default: the run's own held-out part)")
@@ -32,42 +33,40 @@ class Options(OutputOptions, RunOptions):
     seed: int | None = option(None, "another seed, other puzzles (default: the run's)")
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
 
+    def evaluate(self, subject: Subject, name: str) -> Outcome:
+        from avssl.evaluate.core.training_overlap import marked
+        from avssl.evaluate.data.load_run import open_run
+        from avssl.evaluate.pretext.controls import run_controls, verdict
+        from avssl.trainer.devices import choose_device
 
-def run(options: Options, subject: Subject, name: str) -> Outcome:
-    """Evaluate the task ``name`` of a run."""
-    from avssl.evaluate.core.training_overlap import marked
-    from avssl.evaluate.data.load_run import open_run
-    from avssl.evaluate.pretext.controls import run_controls, verdict
-    from avssl.trainer.devices import choose_device
-
-    assert subject.run is not None
-    opened = open_run(subject.run, name)
-    if not opened.finished:
-        log(f"{opened.path} is not finished: evaluated as it is after {opened.steps} steps")
-    test, seen = _held_out(opened, options.data, subject)
-    seed = opened.options.seed if options.seed is None else options.seed
-    rows = run_controls(
-        opened.task,
-        opened.network,
-        test,
-        test,
-        replace(opened.options, seed=seed),
-        steps=0,
-        pairs=options.puzzles,
-        device=choose_device(options.device),
-        command=subject.command,
-    )
-    # What a run has learned from is no held-out figure of it: the file of those stays as it is.
-    meaning = verdict(marked(rows, seen))
-    return Outcome(
-        name=f"{name}-train" if seen.items else name,
-        rows=rows,
-        title=f"{subject} on {len(test)} {'items' if seen else 'held-out items'}",
-        place=options.data,
-        seen=seen,
-        notes=[meaning] if meaning else [],
-        own=True,
-    )
+        assert subject.run is not None
+        opened = open_run(subject.run, name)
+        if not opened.finished:
+            log(f"{opened.path} is not finished: evaluated as it is after {opened.steps} steps")
+        test, seen = _held_out(opened, self.data, subject)
+        seed = opened.options.seed if self.seed is None else self.seed
+        rows = run_controls(
+            opened.task,
+            opened.network,
+            test,
+            test,
+            replace(opened.options, seed=seed),
+            steps=0,
+            pairs=self.puzzles,
+            device=choose_device(self.device),
+            command=subject.command,
+        )
+        # What a run has learned from is no held-out figure of it: the file of those stays as it is.
+        meaning = verdict(marked(rows, seen))
+        return Outcome(
+            name=f"{name}-train" if seen.items else name,
+            rows=rows,
+            title=f"{subject} on {len(test)} {'items' if seen else 'held-out items'}",
+            place=self.data,
+            seen=seen,
+            notes=[meaning] if meaning else [],
+            own=True,
+        )
 
 
 def _held_out(run: TrainedTask, data: str | None, subject: Subject) -> tuple[Media, Seen]:

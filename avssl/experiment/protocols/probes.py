@@ -1,26 +1,27 @@
-"""What the probes share: labelled data, and the features of the encoders."""
+"""Probes: what is learned from labels on frozen features, and what all protocols of labelled data share."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.evaluate.choices import FeatureChoices
-from avssl.experiment.data import open_both, open_sourced, sourced
+from avssl.evaluate.choices import FeatureChoices, KNNChoices, LinearChoices, LowShotChoices, SVMChoices
+from avssl.experiment.data import open_sourced, sourced
 from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import (
-    Beside,
     BesideOptions,
     ComputeOptions,
-    Outcome,
     SplitOptions,
     Subject,
     fitting_encoder,
     label_of,
+    with_random_twin,
 )
+from avssl.experiment.results import Beside, Outcome
 from avssl.experiment.sources import SourceOptions
 from avssl.options import option
 from avssl.system.console import log, progress
@@ -32,15 +33,11 @@ if TYPE_CHECKING:
     from avssl.media.facts import Media
     from avssl.networks.encoder import Encoder
 
-DATA = """Labels are the names of sub-folders or a column 'label' of a CSV. What is evaluated: --test; or each fold of
---folds in turn; or the lists of --lists; or the split 'test' of --data; or else a fifth of its sources. A folder laid
-out as Pascal VOC is read with its lists and annotations, several labels a picture."""
-
 Draw = Callable[[Sequence["ResultRow"], Path, str], bool]
 """Draws rows into a file under a title; returns whether there was anything to draw."""
 
-SOUND_MOMENTS, VIDEO_MOMENTS = 10, 3
-"""Windows of a sound and frames of a video that are taken where --views does not say."""
+# Where --views does not say.
+SOUND_VIEWS, VIDEO_VIEWS = 10, 3
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,9 @@ class LabelledOptions(ComputeOptions, SourceOptions, SplitOptions):
     """Which labelled data, and how they are divided."""
 
     needs_data = "--data D, labelled media"
+    about_data = """Labels are the names of sub-folders or a column 'label' of a CSV. What is evaluated:
+    --test; or each fold of --folds in turn; or the lists of --lists; or the split 'test' of --data; or else a fifth of
+    its sources. A folder laid out as Pascal VOC is read with its lists and annotations, several labels a picture."""
 
     data: str | None = option(None, "labelled media: folder, CSV, tar, VOC folder, torchvision:NAME:FOLDER")
     test: str | None = option(None, "labelled media to evaluate on")
@@ -61,6 +61,20 @@ class LabelledOptions(ComputeOptions, SourceOptions, SplitOptions):
         if len(given) > 1:
             raise UserError(f"give one of {' and '.join(given)}, not both")
 
+    def outcome(self, name: str, subject: Subject, rows: Sequence[ResultRow], draw: Draw, data: Labelled) -> Outcome:
+        """Rows of labelled items, with the picture that ``draw`` draws of them."""
+        # Those of the last part, or of the only one: items are numbered through all parts.
+        before = sum(len(part) for part in data.parts[:-1])
+        evaluated = _part(data.parts[-1], [int(i) - before for i in sorted(set(data.test.tolist()))])
+        return Outcome(
+            name=name,
+            rows=rows,
+            title=f"{subject} on {len(data.test)} items of {self.place}",
+            place=self.place,
+            seen=seen_by(subject.run, evaluated, self.place),
+            beside=[Beside("picture", ".png", lambda outcome, path: draw(outcome.rows, path, outcome.heading))],
+        )
+
 
 @dataclass(frozen=True)
 class ProbeOptions(LabelledOptions, FeatureChoices, BesideOptions):
@@ -73,27 +87,117 @@ class ProbeOptions(LabelledOptions, FeatureChoices, BesideOptions):
         None, "frames of a video, or windows of a sound (default: 3 and 10)", low=1, formerly="moments"
     )
 
+    @abstractmethod
+    def rows(self, encoded: Sequence[Encoded], data: Labelled, context: Context) -> tuple[list[ResultRow], Draw]:
+        """The figures of all features, and what draws them."""
+
+    def evaluate(self, subject: Subject, name: str) -> Outcome:
+        encoded, data, features = features_of(self, subject)
+        context = subject.context(f"{name}, {features}", self.seed, len(data.test))
+        return self.outcome(name, subject, *self.rows(encoded, data, context), data)
+
 
 @dataclass(frozen=True)
-class Probed:
-    """What a probe learns from: data, the features of each encoder, and what all rows share."""
+class StageProbe(ProbeOptions):
+    """Of probes that are fitted to every stage by itself."""
 
-    encoded: Sequence[Encoded]
-    data: Labelled
-    context: Context
+    @abstractmethod
+    def probe(self) -> Probe:
+        """What is fitted."""
+
+    def rows(self, encoded: Sequence[Encoded], data: Labelled, context: Context) -> tuple[list[ResultRow], Draw]:
+        from avssl.evaluate.core.result_charts import draw_depth
+        from avssl.evaluate.probes.probing import probe_all
+
+        return probe_all(encoded, data, self.probe(), context, stages=self.stages, log=log), draw_depth
 
 
-def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probed:
-    """The features of the encoder, of a random one, and of what was asked for beside them."""
+@dataclass(frozen=True)
+class LinearProbe(LinearChoices, StageProbe):
+    about = """How much of the label can be read off the frozen features of each stage by a linear classifier? Beside
+    the same network with random weights, the pixels (of sounds: MFCCs), shuffled labels and chance; with the drop from
+    the best stage to the last. Accuracy where an item has one label, mean average precision where it has several. The
+    L2 penalty and the best stage are chosen on held-out training data."""
+    examples = """avssl evaluate linear --run runs/rotation --data cifar10/train.tar --test cifar10/test.tar
+    avssl evaluate linear --run runs/multi --encoder vision-jigsaw --data caltech/ --beside runs/jigsaw
+    avssl evaluate linear --run runs/av --data esc10.csv --folds fold --source-column freesound_id"""
+    needs_values = ("penalties",)
+
+    def probe(self) -> Probe:
+        from avssl.evaluate.probes.linear import Linear
+
+        return Linear(self.penalties, self.iterations, self.torch_device())
+
+
+@dataclass(frozen=True)
+class NearestNeighbours(KNNChoices, StageProbe):
+    about = """How well do nearest neighbours in the features of each stage predict the label? Beside the same network
+    with random weights, the pixels (of sounds: MFCCs), shuffled labels and chance. Votes are weighted with
+    exp(similarity / 0.07); k and the best stage are chosen on held-out training data."""
+    examples = """avssl evaluate knn --run runs/rotation --data cifar10/train.tar --test cifar10/test.tar
+    avssl evaluate knn --run runs/av --data esc10.csv --folds fold"""
+    needs_values = ("k",)
+
+    def probe(self) -> Probe:
+        from avssl.evaluate.probes.knn import KNN
+
+        return KNN(self.k, device=self.torch_device())
+
+
+@dataclass(frozen=True)
+class LinearSVM(SVMChoices, StageProbe):
+    about = """Linear SVMs on the frozen features of each stage, as the FAIR benchmark evaluates VOC07 classification:
+    one a class, squared hinge, positives weighing twice, features L2-normalised, the cost of each class by its average
+    precision in three folds of the training part. Mean average precision is the area under the monotone curve, not
+    eleven points."""
+    examples = """avssl evaluate svm --run runs/rotation --data VOCdevkit/VOC2007 --published-costs
+    avssl evaluate svm --run runs/rotation --data caltech/ --stages conv3"""
+    heading = "the protocol"
+    needs_values = ("costs",)
+
+    published_costs: bool = option(False, "the 26 published costs: six times as long")
+
+    def probe(self) -> Probe:
+        from avssl.evaluate.probes.svm import PUBLISHED_COSTS, SVM
+
+        return SVM(PUBLISHED_COSTS if self.published_costs else self.costs)
+
+
+@dataclass(frozen=True)
+class LowShot(LowShotChoices, ProbeOptions):
+    about = """What a linear SVM on the frozen features of each stage learns from k labelled items a class: the mean of
+    five samples of the labels and their range, beside the same network with random weights and baseline features, on
+    the same samples. The cost is the same for all and fixed beforehand."""
+    examples = """avssl evaluate low-shot --run runs/rotation --data cifar10/train.tar --test cifar10/test.tar"""
+    needs_values = ("shots",)
+
+    def check(self) -> None:
+        super().check()
+        if self.folds is not None:
+            raise UserError("avssl evaluate low-shot has one part to evaluate on; give --test instead of --folds")
+
+    def rows(self, encoded: Sequence[Encoded], data: Labelled, context: Context) -> tuple[list[ResultRow], Draw]:
+        from avssl.evaluate.core.result_charts import draw_labels
+        from avssl.evaluate.probes.low_shot import low_shot
+
+        return low_shot(encoded, data, self, context, stages=self.stages, log=log), draw_labels
+
+
+def features_of(options: ProbeOptions, subject: Subject) -> tuple[list[Encoded], Labelled, str]:
+    """The features of the encoder, of its random twin, of what was asked for beside them, and of baselines.
+
+    Returns:
+        the features, the data that they are of, and how maps became features, in words.
+    """
     from avssl.evaluate.data.baseline_features import mfcc, pixels
-    from avssl.evaluate.data.encoders import random_twin, supervised_encoder
+    from avssl.evaluate.data.encoders import supervised_encoder
     from avssl.evaluate.data.features import FeatureSpec, stage_features
     from avssl.evaluate.probes.probing import Encoded
 
     device = options.torch_device()
     encoder, data = encoder_and_data(options, subject)
-    spec = FeatureSpec(moments_of(options, encoder), options.pool, options.max_features)
-    encoders = {"trained": encoder, "random": random_twin(encoder, options.seed)}
+    spec = FeatureSpec(views_of(options.views, encoder), options.pool, options.max_features)
+    encoders = with_random_twin(encoder, options.seed)
     for run in options.beside:
         encoders[label_of(run)], _ = fitting_encoder(run, None, encoder.role)
     if options.supervised is not None:
@@ -102,7 +206,7 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
     for label, one in encoders.items():
         with progress(f"features, {label}", "items") as on_progress:
             parts = [stage_features(one, part, spec, device=device, on_progress=on_progress) for part in data.parts]
-        if label == "trained":
+        if label == "trained":  # before hours of features of the others
             _check_stages(options.stages, parts[0].stages)
         found.append(Encoded(label, parts))
     with progress("baseline features", "items") as on_progress:
@@ -111,37 +215,12 @@ def features_of(options: ProbeOptions, subject: Subject, protocol: str) -> Probe
         else:
             baseline = [pixels(part, spec.views, on_progress) for part in data.parts]
     found.append(Encoded(baseline[0].name, baseline))
-    pooling = f"{spec.pool} pooling to {spec.max_features} features"
-    return Probed(found, data, subject.context(f"{protocol}, {pooling}", options.seed, len(data.test)))
+    return found, data, f"{spec.pool} pooling to {spec.max_features} features"
 
 
-def probe_outcome(name: str, probe: Probe, options: ProbeOptions, subject: Subject, probed: Probed) -> Outcome:
-    """Put a probe to every stage of every encoder."""
-    from avssl.evaluate.core.result_charts import draw_depth
-    from avssl.evaluate.probes.probing import probe_all
-
-    rows = probe_all(probed.encoded, probed.data, probe, probed.context, stages=options.stages, log=log)
-    return labelled_outcome(name, rows, options, subject, probed.data, draw_depth)
-
-
-def labelled_outcome(
-    name: str, rows: Sequence[ResultRow], options: LabelledOptions, subject: Subject, data: Labelled, draw: Draw
-) -> Outcome:
-    """Rows of labelled items, with the picture that ``draw`` draws of them."""
-    return Outcome(
-        name=name,
-        rows=rows,
-        title=f"{subject} on {len(data.test)} items of {options.place}",
-        place=options.place,
-        seen=seen_by(subject.run, _evaluated_media(data), options.place),
-        beside=[Beside("picture", ".png", lambda outcome, path: draw(outcome.rows, path, outcome.heading))],
-    )
-
-
-def moments_of(options: LabelledOptions, encoder: Encoder) -> int:
+def views_of(asked: int | None, encoder: Encoder) -> int:
     """How many frames of a video or windows of a sound are taken."""
-    asked: int | None = getattr(options, "views", None)
-    return asked or (SOUND_MOMENTS if encoder.role == "audio" else VIDEO_MOMENTS)
+    return asked or (SOUND_VIEWS if encoder.role == "audio" else VIDEO_VIEWS)
 
 
 def encoder_and_data(options: LabelledOptions, subject: Subject) -> tuple[Encoder, Labelled]:
@@ -173,17 +252,16 @@ def _open(options: LabelledOptions) -> tuple[Media, Media | None]:
 
     assert options.data is not None
     if is_voc(options.data):
-        learned, asked = (
-            open_media([str(path) for path in listed])
-            for listed in (
-                voc_list(options.data, "trainval", "train"),
-                voc_list(options.test or options.data, "test", "val"),
-            )
+        # VOC07 is learned from trainval and evaluated on test; of later years the labels of test are not published.
+        lists = (
+            voc_list(options.data, "trainval", "train"),
+            voc_list(options.test or options.data, "test", "val"),
         )
+        learned, asked = (open_media([str(path) for path in listed]) for listed in lists)
         return sourced(learned, asked, options.sources)
-    if options.test is None:
-        return open_sourced(options.data, options.sources, options.source_column), None
-    media, test = open_both(options.data, options.test, options.sources, options.source_column)
+    media, test = open_sourced(options.data, options.test, options.mode)
+    if test is None:
+        return media, None
     held = [i for i in range(len(test)) if test.facts(i).split == "test"]  # a folder of several splits
     return media, _part(test, held) if held else test
 
@@ -212,6 +290,7 @@ def _labelled(options: LabelledOptions, parts: Sequence[Media]) -> Labelled:
     return labelled(
         _part(media, listed),
         splits=[str(splits[i]) for i in listed],
+        # UCF101's clips of one group (g01 …) were cut from one video.
         sources=[action_group(paths[i]) for i in listed],
         separator=options.separator,
         seed=options.seed,
@@ -228,12 +307,6 @@ def _log_shared(data: Labelled) -> None:
                 f"{division.name}: {len(shared)} of the {len(predicted)} evaluated sources are also in the training "
                 f"part ({Path(shared[0]).name} …): these figures do not show how it does on new sources"
             )
-
-
-def _evaluated_media(data: Labelled) -> Media:
-    """The items that are evaluated on, as a collection: of the last part, or of the only one."""
-    before = sum(len(part) for part in data.parts[:-1])
-    return _part(data.parts[-1], [int(i) - before for i in sorted(set(data.test.tolist()))])
 
 
 def _part(media: Media, items: Sequence[int]) -> Media:

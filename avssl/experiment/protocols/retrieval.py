@@ -9,23 +9,23 @@ from avssl.evaluate.choices import BootstrapChoices
 from avssl.experiment import sources as data_sources
 from avssl.experiment.data import of_split, open_sourced
 from avssl.experiment.learned import seen_by
-from avssl.experiment.protocols.base import Beside, ComputeOptions, Outcome, RunOptions, Subject
+from avssl.experiment.protocols.base import ComputeOptions, RunOptions, Subject
+from avssl.experiment.results import Beside, Outcome
 from avssl.experiment.sources import SourceOptions
 from avssl.options import option
 from avssl.system.console import progress
 from avssl.system.files import whole_file
 
-WHAT = """Does the space where picture and sound meet bring together what belongs together? From each frame
-to the sounds of all of them, and back: recall at 1, 5 and 10, median rank and nDCG@30, beside the same network
-with random weights, shuffled pairs and chance. retrieval.html shows what is nearest, to be seen and played.
-
-Relevant for nDCG is what has the label of the query (in the generated world: a sounding kind in common)."""
-EXAMPLE = """avssl evaluate retrieval --run runs/mine --data real-av/test.csv
-avssl evaluate retrieval --run runs/mine --data world/ -o results/world"""
-
 
 @dataclass(frozen=True)
-class Options(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
+class Retrieval(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
+    about = """Does the space where picture and sound meet bring together what belongs together? From each frame to the
+    sounds of all of them, and back: recall at 1, 5 and 10, median rank and nDCG@30, beside the same network with random
+    weights, shuffled pairs and chance. retrieval.html shows what is nearest, to be seen and played.
+
+    Relevant for nDCG is what has the label of the query (in the generated world: a sounding kind in common)."""
+    examples = """avssl evaluate retrieval --run runs/mine --data real-av/test.csv
+    avssl evaluate retrieval --run runs/mine --data world/ -o results/world"""
     heading = "the protocol"
     needs_run = "--run RUN, the folder of a run of av-correspondence"
     needs_data = "--data D, held-out clips with sound"
@@ -36,39 +36,37 @@ class Options(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
     frames: int = option(1, "of each clip, each with the second of sound around it", low=1, formerly="moments")
     queries: int = option(8, "queries each way on the page", low=1)
 
+    def evaluate(self, subject: Subject, name: str) -> Outcome:
+        from avssl.evaluate.retrieval.protocol import embed_pairs, find_pairs, retrieval_rows
+        from avssl.localization.untrained import untrained
+        from avssl.networks.model import load
+        from avssl.report.retrieval_page import retrieval_page
 
-def run(options: Options, subject: Subject, name: str) -> Outcome:
-    """Evaluate by retrieval."""
-    from avssl.evaluate.retrieval.protocol import embed_pairs, find_pairs, retrieval_rows
-    from avssl.localization.untrained import untrained
-    from avssl.networks.model import load
-    from avssl.report.retrieval_page import retrieval_page
+        assert subject.run is not None and self.data is not None
+        device = self.torch_device()
+        model = load(subject.run)
+        media, _ = open_sourced(self.data, None, self.mode)
+        media = of_split(media, "test") or media
+        pairs = find_pairs(media, self.frames)
+        found = {}
+        for label, one in {"trained": model, "random": untrained(model, self.seed)}.items():
+            with progress(f"embedding, {label}", "pairs") as on_progress:
+                found[label] = embed_pairs(one.to(device), media, pairs, on_progress)
+        context = subject.context(name, self.seed, len(pairs.items), self.draws)
 
-    assert subject.run is not None and options.data is not None
-    device = options.torch_device()
-    model = load(subject.run)
-    media = open_sourced(options.data, options.sources, options.source_column)
-    media = of_split(media, "test") or media
-    pairs = find_pairs(media, options.frames)
-    found = {}
-    for label, one in {"trained": model, "random": untrained(model, options.seed)}.items():
-        with progress(f"embedding, {label}", "pairs") as on_progress:
-            found[label] = embed_pairs(one.to(device), media, pairs, on_progress)
-    context = subject.context(name, options.seed, len(pairs.items), options.draws)
+        def write_page(outcome: Outcome, path: Path) -> bool:
+            shown = [row for row in outcome.rows if "own score" not in row.name]
+            title = f"Retrieval: {outcome.title}"
+            with whole_file(path, "w") as file:
+                file.write(retrieval_page(media, pairs, found["trained"], shown, title, queries=self.queries))
+            return True
 
-    def write_page(outcome: Outcome, path: Path) -> bool:
-        shown = [row for row in outcome.rows if "own score" not in row.name]
-        title = f"Retrieval: {outcome.title}"
-        with whole_file(path, "w") as file:
-            file.write(retrieval_page(media, pairs, found["trained"], shown, title, queries=options.queries))
-        return True
-
-    clips = f"{len(pairs.items)} pairs of {len(set(pairs.sources))} sources"
-    return Outcome(
-        name=name,
-        rows=retrieval_rows(found, pairs, context),
-        title=f"{subject} on {clips} of {options.data}",
-        place=options.data,
-        seen=seen_by(subject.run, media, options.data, options.mode if options.mode in data_sources.MODES else "names"),
-        beside=[Beside("page", ".html", write_page)],
-    )
+        clips = f"{len(pairs.items)} pairs of {len(set(pairs.sources))} sources"
+        return Outcome(
+            name=name,
+            rows=retrieval_rows(found, pairs, context),
+            title=f"{subject} on {clips} of {self.data}",
+            place=self.data,
+            seen=seen_by(subject.run, media, self.data, self.mode if self.mode in data_sources.MODES else "names"),
+            beside=[Beside("page", ".html", write_page)],
+        )
