@@ -26,6 +26,7 @@ COMMANDS = {
     "train": "train a pretext task, and its controls",
     "evaluate": "figures of a finished run",
     "embed": "files to 128-d embeddings with a finished run",
+    "search": "the moments of a collection that go with a sound or a picture",
     "export": "an encoder as a file for torchvision, ONNX or torch.export, checked",
     "localize": "overlay a video with heat where its sound comes from",
     "report": "one HTML page of a run, or of several side by side",

@@ -1,4 +1,4 @@
-"""Files to vectors of the space where picture and sound meet, written to a file."""
+"""Files to vectors of the space where picture and sound meet, written to a file or into a search index."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from avssl.errors import UserError
 from avssl.evaluate.retrieval.embedding_files import read_embeddings, write_embeddings, writer_of
 from avssl.experiment.data import refuse_missing
 from avssl.experiment.part_options import PartOptions
@@ -20,6 +21,7 @@ from avssl.version import __version__
 
 if TYPE_CHECKING:
     from avssl.media.facts import Media
+    from avssl.search.building import Changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +30,28 @@ class EmbedOptions(PartOptions):
 
     files: tuple[str, ...] = argument("files, or one folder, CSV, tar or prepared set")
     run: str = option(REQUIRED, "the folder of a finished run", metavar="RUN")
-    output: str = option(REQUIRED, "the .npz or .parquet to write", short="-o", metavar="OUT")
-    hop: float | None = option(None, "seconds from row to row (default: one row, from the middle of each)", above=0)
+    output: str | None = option(None, "the .npz or .parquet to write", short="-o", metavar="OUT")
+    index: str | None = option(
+        None, "instead, a search index to make, or to bring up to date: what is new is added, what is gone forgotten",
+        metavar="FOLDER",
+    )  # fmt: skip
+    every: float | None = option(
+        None, "seconds from row to row (default: one row, from the middle of each; in an index every second)",
+        above=0, formerly="hop",
+    )  # fmt: skip
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+
+    def check(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            UserError: names the options.
+        """
+        super().check()
+        if (self.output is None) == (self.index is None):
+            raise UserError("avssl embed needs -o OUT, the .npz or .parquet to write, or --index FOLDER; see --help")
+        if self.index is not None and (self.part is not None or self.merge or self.engine != "local"):
+            raise UserError("--index is made by one machine; leave out --part, --merge and --engine")
 
 
 @dataclass(frozen=True)
@@ -58,6 +79,7 @@ class EmbedWork:
     @property
     def target(self) -> Path:
         """The file to write."""
+        assert self.options.output is not None
         return Path(self.options.output)
 
     @property
@@ -76,7 +98,7 @@ class EmbedWork:
         from avssl.evaluate.retrieval.embedding import row_times
         from avssl.media.selection import facts_of
 
-        return sum(len(row_times(facts, self.options.hop)) for facts in facts_of(self.media))
+        return sum(len(row_times(facts, self.options.every)) for facts in facts_of(self.media))
 
     def units_there(self) -> int:
         """Items of the parts that are done."""
@@ -101,7 +123,7 @@ class EmbedWork:
             log(f"not usable: {path}: {reason}")
         mine = self.media if part == WHOLE else self.media.subset(part.range(self.units))  # type: ignore[attr-defined]
         with progress("embedding", "rows", shown) as on_progress:
-            write_embeddings(embed(model, mine, self.options.hop, on_progress), place, self._about())
+            write_embeddings(embed(model, mine, self.options.every, on_progress), place, self._about())
         if part == WHOLE:
             shutil.rmtree(self.folder, ignore_errors=True)  # parts of an earlier try
 
@@ -122,20 +144,39 @@ class EmbedWork:
 
 
 def embed_files(options: EmbedOptions, command: str = "") -> None:
-    """Write the embeddings of all files, or do what ``--part``, ``--merge`` or ``--engine`` ask.
+    """Write the embeddings of all files, or bring an index up to date, or do a part of the former.
 
     Args:
         options: what to embed.
         command: what the file says that it was made by.
 
     Raises:
-        UserError: no such run, none of the files can be used, another suffix, a full disk.
+        UserError: no such run, none of the files can be used, another suffix, a full disk, another run's index.
     """
     options.check()
-    writer_of(Path(options.output))  # refuses a wrong suffix before the work, not after it
+    if options.output is not None:
+        writer_of(Path(options.output))  # refuses a wrong suffix before the work, not after it
     saved_names(options.run)
     refuse_missing(*options.files)
+    if options.index is not None:
+        from avssl.search.building import update_index
+
+        data = options.files[0] if len(options.files) == 1 else options.files
+        log_changes(Path(options.index), update_index(Path(options.index), data, options.run, options.every,
+                                                      device=options.device))  # fmt: skip
+        return
     work = EmbedWork(options, command)
     options.carry_out(work, work.merged)
     if options.part is None:
         log(f"{options.output}: {work.rows} rows of {work.units} items")
+
+
+def log_changes(folder: Path, changes: Changes) -> None:
+    """What became of an index, for people."""
+    for path, reason in changes.skipped:
+        log(f"not usable: {path}: {reason}")
+    counts = {"embedded": changes.embedded, "kept": changes.kept, "forgotten": changes.forgotten}
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    log(f"{folder}: {changes.rows:,} moments of {changes.items:,} items ({said})")
+    for kind, graph in changes.graphs.items():
+        log(f"{kind}: searched by a graph, which finds {100 * graph['recall@10']:.1f} % of the ten nearest")

@@ -51,7 +51,8 @@ class Option:
     """One option: a flag, a YAML key and a keyword argument of the same name.
 
     Attributes:
-        name: with underscores: ``batch_size`` is the flag ``--batch-size`` and the key ``batch_size``.
+        name: with underscores: ``batch_size`` is the flag ``--batch-size`` and the key ``batch_size``; one at the end,
+            of a name that Python keeps for itself, is not part of the flag: ``in_`` is ``--in``.
         type: the annotation: int, str | None, Literal["a", "b"], tuple[float, ...], …
         positional: given by its place instead of by a flag.
         required: must be given.
@@ -75,7 +76,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return "--" + self.name.rstrip("_").replace("_", "-")
 
     @property
     def shown(self) -> str:

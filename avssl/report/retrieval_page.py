@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from scipy.io import wavfile
 
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.retrieval.protocol import Embedded, Pairs
 from avssl.media.facts import Media
 from avssl.report.bars import bar_table
+from avssl.report.embedded import data_url, jpeg, wav
 from avssl.report.page import environment
 from avssl.version import __version__
-
-SIDE = 176
-"""The longer side of a frame on the page, in pixels."""
 
 RATE = 16000
 SECONDS = 2.0
@@ -55,18 +49,11 @@ def retrieval_page(
     sounds = {}
     for k in sorted(used):
         waveform = media.audio(pairs.items[k], pairs.seconds[k] - SECONDS / 2, SECONDS, RATE)
-        sounds[str(k)] = _data("audio/wav", wav(waveform, RATE))
+        sounds[str(k)] = data_url("audio/wav", wav(waveform, RATE))
     template = environment().get_template("retrieval.html")
     return template.render(
         title=title, sections=sections, table=bar_table([("", rows)]), sounds=sounds, version=__version__
     )
-
-
-def wav(waveform: NDArray[np.float32], rate: int) -> bytes:
-    """Mono sound, full scale ±1, as a WAV file of 16 bits."""
-    buffer = io.BytesIO()
-    wavfile.write(buffer, rate, (np.clip(waveform, -1, 1) * 32767).astype("<i2"))
-    return buffer.getvalue()
 
 
 def _row(
@@ -95,18 +82,6 @@ def _card(media: Media, pairs: Pairs, k: int, relation: str, rank: str) -> dict[
         "rank": rank,
         "kinds": ", ".join(sorted(pairs.kinds[k])) or name,
         "place": f"{name} at {pairs.seconds[k]:.1f} s",
-        "frame": _data("image/jpeg", _jpeg(media.frames(pairs.items[k], [pairs.seconds[k]])[0])),
+        "frame": data_url("image/jpeg", jpeg(media.frames(pairs.items[k], [pairs.seconds[k]])[0])),
         "sound": k,
     }
-
-
-def _jpeg(frame: NDArray[np.uint8]) -> bytes:
-    picture = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
-    picture.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.evaluate.retrieval.embedding import PIXELS, moments
+from avssl.evaluate.retrieval.embedding import PIXELS, row_times
 from avssl.media.facts import Media
 from avssl.media.selection import digest_of
 from avssl.networks.saved_names import saved_names
@@ -53,6 +53,7 @@ class Changes:
         kept: items that it had.
         forgotten: items that are gone, or changed and embedded again.
         skipped: files that cannot be used, with their reasons.
+        graphs: by kind what is known of the graph that its vectors are searched by, where there is one.
     """
 
     rows: int = 0
@@ -61,6 +62,7 @@ class Changes:
     kept: int = 0
     forgotten: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    graphs: dict[str, Any] = field(default_factory=dict)
 
 
 def update_index(
@@ -210,7 +212,7 @@ def embedded_items(
     counts: dict[int, int] = {}
     for i in todo.missing:
         facts = todo.media.facts(i)
-        times = moments(facts, todo.spacing)
+        times = row_times(facts, todo.spacing)
         size = max(1, min(JOB_MOMENTS, PIXELS // max(1, facts.width * facts.height)))
         frames = model.vision is not None and facts.kind != "sound"
         parts = [times[first : first + size] for first in range(0, len(times), size)]
@@ -335,7 +337,9 @@ def _written(todo: _Todo, origin: Data, run: str | Path, about: Mapping[str, Any
     shutil.rmtree(todo.work, ignore_errors=True)
     new = IndexFiles(todo.folder)
     embedded = sum(entry.piece is not None for entry in entries)
-    return Changes(len(new.rows), len(entries), embedded, len(entries) - embedded, forgotten, skipped)
+    return Changes(
+        len(new.rows), len(entries), embedded, len(entries) - embedded, forgotten, skipped, new.header["graphs"]
+    )
 
 
 def _is_gone(old: IndexFiles, n: int, here: int, places: set[tuple[str, float]]) -> bool:

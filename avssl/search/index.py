@@ -59,16 +59,18 @@ class SearchIndex:
     Args:
         path: the folder.
         run: the run that made it, where it lies elsewhere by now.
+        device: where queries are embedded: auto, cpu, cuda, cuda:1, mps.
 
     Raises:
         UserError: no index there, or a damaged one.
     """
 
-    def __init__(self, path: str | Path, run: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path, run: str | Path | None = None, device: str = "cpu") -> None:
         self.path = Path(path)
         self._files = IndexFiles(self.path)
         self.header: dict[str, Any] = self._files.header
         self.rows: Rows = self._files.rows
+        self._device = device
         self._run = Path(run or self.header["run"])
         self._having = {kind: self.rows.having(kind) for kind in KINDS}
         self._lock = threading.RLock()
@@ -174,13 +176,14 @@ class SearchIndex:
             if self._model is None:
                 from avssl.networks.model import load
                 from avssl.search.building import weights_digest
+                from avssl.trainer.devices import choose_device
 
                 if weights_digest(self._run) != self.header["weights"]:
                     raise UserError(
                         f"{self.path} was made with other weights than {self._run} has now; "
                         "make a new index with: avssl embed DATA --run RUN --index FOLDER"
                     )
-                self._model = load(self._run)
+                self._model = load(self._run).to(choose_device(self._device))
             return self._model
 
     def rows_of(self, *, path: str | None = None, source: str | None = None) -> NDArray[np.int64]:

@@ -131,7 +131,7 @@ def test_rows_embedded_in_parts_are_those_embedded_whole(model, media, tmp_path,
         return EmbedWork(options(output), "avssl embed …")
 
     def options(output: Path, **how: Any) -> EmbedOptions:
-        return EmbedOptions(files=(media.root,), run=str(tmp_path / "run"), output=str(output), hop=0.5, **how)
+        return EmbedOptions(files=(media.root,), run=str(tmp_path / "run"), output=str(output), every=0.5, **how)
 
     embed_files(options(whole), "avssl embed …")
     work(parts).do(Part(2, 2), 0, False)

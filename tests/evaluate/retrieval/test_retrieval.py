@@ -19,7 +19,7 @@ from avssl.evaluate.core.rows import Context
 from avssl.evaluate.retrieval.metrics import expected_rank, ndcg, ndcg_chance, recall_chance
 from avssl.evaluate.retrieval.protocol import Embedded, Pairs, _permuted, embed_pairs, find_pairs, retrieval_rows
 from avssl.networks.fusion import FUSIONS
-from avssl.report.retrieval_page import wav
+from avssl.report.embedded import wav
 
 
 def test_ndcg_by_hand():

@@ -1,0 +1,166 @@
+"""Search: a picture, a sound, a moment of a video or a vector in, the best moments of an index out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from avssl.errors import UserError
+from avssl.experiment.data import refuse_missing
+from avssl.options import argument, check_bounds, option
+from avssl.search.files import is_index
+from avssl.system.console import log
+from avssl.system.files import cache_folder
+
+if TYPE_CHECKING:
+    from avssl.search.index import Found, SearchIndex
+    from avssl.search.query import Query
+    from avssl.search.rows import Kind
+
+QUICKSTART = Path("runs/quickstart")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What is searched with, where, and how the answer is given."""
+
+    query: str = argument("a picture, a sound, a video, or a vector in a .npy")
+    in_: str | None = option(
+        None, "where: a search index, or data, of which one is made in the cache (default: the generated world)",
+        metavar="INDEX|DATA", formerly="in",
+    )  # fmt: skip
+    run: str | None = option(
+        None, "the run that embeds (default: the one that made the index, or runs/quickstart)", metavar="RUN"
+    )
+    by: Literal["image", "audio"] | None = option(
+        None, "which half of QUERY: its picture or its sound (default: the sound of what has one)"
+    )
+    at: float | None = option(None, "when in QUERY, seconds (default: its middle)")
+    kind: Literal["image", "audio", "both"] | None = option(
+        None, "what is looked through: the pictures, the sounds, or each (default: what QUERY is not)"
+    )
+    top: int = option(10, "how many moments", low=1, high=1000)
+    own: bool = option(False, "find moments of QUERY's own file, too")
+    exclude_source: bool = option(False, "find nothing that was cut from the same source as QUERY")
+    every: float | None = option(None, "seconds between moments, of an index that is made (default: 1)", above=0)
+    json: str | None = option(None, "write what was found as JSON", metavar="FILE")
+    html: str | None = option(None, "write a page of frames, sounds and scores", metavar="FILE")
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search found.
+
+    Attributes:
+        index: where it was looked for.
+        query: what with.
+        found: by kind, the best first.
+    """
+
+    index: SearchIndex
+    query: Query
+    found: dict[Kind, list[Found]]
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` writes it."""
+        about = self.index.header
+        return {
+            "query": {"path": self.query.path, "of": self.query.of, "seconds": self.query.seconds},
+            "index": str(self.index.path),
+            "run": about["run"],
+            "moments": len(self.index),
+            "found": [
+                {
+                    "kind": kind,
+                    "path": one.moment.path,
+                    "seconds": one.moment.file_seconds,
+                    "score": one.score,
+                    "share_below": None if np.isnan(one.share_below) else one.share_below,
+                    "label": one.moment.label,
+                    "source": one.moment.source,
+                    "row": one.moment.row,
+                }
+                for kind, several in self.found.items()
+                for one in several
+            ],
+        }
+
+
+def searched(options: SearchOptions) -> Answer:
+    """Search, and write what is asked for.
+
+    Raises:
+        UserError: a query without such a half, a silent one, no index, one that is damaged or of another run.
+    """
+    check_bounds(options)
+    refuse_missing(options.query, options.in_, options.run)
+    for name in (options.json, options.html):
+        if name is not None and Path(name).absolute() == Path(options.query).absolute():
+            raise UserError(f"{name} is the query itself; name another file")
+    from avssl.search.query import read_query
+
+    index = _opened(options)
+    encoder = index.model().audio_encoder
+    sound = (1.0, 16_000) if encoder is None else (float(encoder.seconds), int(encoder.rate))
+    query = read_query(options.query, options.by, options.at, sound)
+    other: Kind = "audio" if query.of == "image" else "image"
+    kinds: list[Kind] = ["image", "audio"] if options.kind == "both" else [options.kind or other]
+    out = _left_out(index, query, options)
+    found = {
+        kind: index.search(query.content, kind, of=query.of, rate=query.rate, k=options.top, leave_out=out)
+        for kind in kinds
+    }
+    answer = Answer(index, query, found)
+    if not any(found.values()):
+        halves = {"image": "pictures", "audio": "sounds"}
+        raise UserError(f"{index.path} has no {' and no '.join(halves[kind] for kind in kinds)} to be found")
+    return answer
+
+
+def _opened(options: SearchOptions) -> SearchIndex:
+    """The index that is named, or one of the data that are, in the cache."""
+    from avssl.search.index import SearchIndex
+
+    if options.in_ is not None and is_index(Path(options.in_)):
+        if options.every is not None:
+            raise UserError("--every is of an index that is made; leave it out")
+        return SearchIndex(options.in_, options.run, options.device)
+    from avssl.experiment.default_world import default_world
+    from avssl.experiment.embed import log_changes
+    from avssl.media.selection import digest_of
+    from avssl.search.building import EVERY_SECONDS, update_index, weights_digest
+    from avssl.search.places import absolute
+
+    run = options.run or str(_default_run())
+    data = absolute(options.in_ or str(default_world()))
+    every = options.every or EVERY_SECONDS
+    folder = cache_folder() / "search" / digest_of(data, weights_digest(run), f"{every:g}")
+    if not is_index(folder):
+        log(f"embedding {data}, a moment every {every:g} s, once, into {folder}")
+    changes = update_index(folder, data, run, every, device=options.device)
+    if changes.embedded or changes.forgotten:
+        log_changes(folder, changes)
+    return SearchIndex(folder, run, options.device)
+
+
+def _default_run() -> Path:
+    """That of quickstart where it is, else the one that ``avssl localize`` takes."""
+    if (QUICKSTART / "encoders").is_dir():
+        log(f"no --run: {QUICKSTART}")
+        return QUICKSTART
+    from avssl.experiment.default_localizer import default_run
+
+    return default_run()
+
+
+def _left_out(index: SearchIndex, query: Query, options: SearchOptions) -> Any:
+    own = index.rows_of(path=query.path)
+    if not options.exclude_source:
+        return () if options.own else own
+    if not len(own):
+        raise UserError(f"{query.path} is not in {index.path}, so its source is not known; leave out --exclude-source")
+    return index.rows_of(source=index.rows[int(own[0])].source)

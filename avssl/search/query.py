@@ -1,0 +1,126 @@
+"""What is searched with: a picture, a sound, a moment of a video, or a vector that another program computed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError, UserError
+from avssl.media.facts import Facts, Media
+from avssl.media.opening import open_media
+from avssl.search.decoding import Wanted, decoded
+from avssl.search.rows import Kind
+
+SILENT_BELOW = 1e-3
+"""−60 dB of full scale: what media call silent."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is searched with.
+
+    Attributes:
+        path: of its file, absolute.
+        of: which half it is.
+        content: a frame uint8 (3, height, width), a sound float32 (samples,), or a vector (dimensions,).
+        seconds: when in its file; None of a picture and of a vector.
+        rate: of a sound; None of all else.
+    """
+
+    path: str
+    of: Kind
+    content: NDArray[Any]
+    seconds: float | None = None
+    rate: int | None = None
+
+
+def read_query(
+    path: str | Path, by: Kind | None, at_seconds: float | None, sound: tuple[float, int], workers: int | None = 1
+) -> Query:
+    """Read what is searched with, media in a process of their own.
+
+    Args:
+        path: a picture, a sound, a video, or a ``.npy`` of one vector.
+        by: which half of it; None is the sound of a video that has one, else its picture.
+        at_seconds: when; None is its middle.
+        sound: (seconds, rate) of a sound that the model hears.
+        workers: 0 decodes in this process.
+
+    Raises:
+        UserError: it is no such thing, has no such half, is silent there, or is shorter.
+    """
+    if not Path(path).exists():
+        raise UserError(f"{path}: no such file")
+    if Path(path).suffix.lower() == ".npy":
+        return _vector(Path(path), by)
+    if Path(path).is_dir():
+        raise UserError(f"{path} is a folder; search with one picture, sound or video")
+    media = open_media(path, progress=False)
+    if len(media) != 1:
+        raise UserError(f"{path} holds {len(media)} items; search with one picture, sound or video")
+    facts = media.facts(0)
+    half = _half(facts, by)
+    seconds = _time(facts, half, at_seconds)
+    content = _content(media, half, seconds, sound, workers)
+    still = facts.kind == "image"
+    return Query(facts.path, half, content, None if still else seconds, sound[1] if half == "audio" else None)
+
+
+def _vector(path: Path, by: Kind | None) -> Query:
+    if by is None:
+        raise UserError(f"{path}: say with --by image or --by audio what this vector is of")
+    try:
+        vector = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        raise UserError(f"{path} is no array of NumPy; save one with numpy.save") from None
+    if not isinstance(vector, np.ndarray) or vector.size != vector.shape[-1:][0] or vector.dtype.kind not in "fiu":
+        raise UserError(f"{path} holds {_described(vector)}; search with one vector of numbers")
+    vector = vector.reshape(-1).astype(np.float32)
+    if not np.isfinite(vector).all() or not vector.any():
+        raise UserError(f"{path}: a vector of finite numbers that are not all zero is wanted")
+    return Query(os.path.abspath(path), by, vector)  # noqa: PTH100
+
+
+def _described(value: Any) -> str:
+    return f"an array {value.dtype} {value.shape}" if isinstance(value, np.ndarray) else "several arrays"
+
+
+def _half(facts: Facts, by: Kind | None) -> Kind:
+    has = {"image": facts.kind != "sound", "audio": facts.has_sound}
+    if by is None:
+        return "audio" if has["audio"] else "image"
+    if not has[by]:
+        what, other = ("picture", "audio") if by == "image" else ("sound", "image")
+        raise UserError(f"{facts.path} has no {what} to search by; --by {other} searches by what it has")
+    return by
+
+
+def _time(facts: Facts, half: Kind, at_seconds: float | None) -> float:
+    first, last = 0.0, facts.duration_seconds
+    if half == "audio":
+        first, last = min(first, facts.audio_start_seconds), max(last, facts.audio_end_seconds)
+    if at_seconds is None:
+        return (first + last) / 2
+    if facts.kind != "image" and not first <= at_seconds <= last:
+        raise UserError(f"--at {at_seconds:g}: {facts.path} lasts from {first:g} to {last:.2f} s")
+    return at_seconds
+
+
+def _content(media: Media, half: Kind, seconds: float, sound: tuple[float, int], workers: int | None) -> NDArray[Any]:
+    wanted = Wanted(0, [seconds], half == "image", sound if half == "audio" else None)
+    _, found = next(iter(decoded(media, [wanted], workers)))
+    path = media.facts(0).path
+    if isinstance(found, str):
+        raise MediaError(path, found, seconds)
+    if half == "image":
+        assert found.frames is not None
+        return np.asarray(found.frames[0])
+    assert found.sounds is not None
+    if np.abs(found.sounds[0]).max(initial=0) < SILENT_BELOW:
+        raise UserError(f"{path} is silent at {seconds:.2f} s: nothing to search by; --at names another time")
+    return np.asarray(found.sounds[0])
