@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from avssl.experiment.protocols import evaluate
     from avssl.experiment.run import Run
     from avssl.experiment.train import train
-    from avssl.media import open_media as open
+    from avssl.media.opening import open_media as open
     from avssl.networks.model import load
     from avssl.networks.opening import encoder
     from avssl.search.index import SearchIndex
@@ -51,7 +51,7 @@ _LAZY = {
     "load": ("avssl.networks.model", "load"),
     "localize": ("avssl.experiment.localize", "localize"),
     "metrics": ("avssl.metrics", ""),
-    "open": ("avssl.media", "open_media"),
+    "open": ("avssl.media.opening", "open_media"),
     "task": ("avssl.experiment.make_task", "task"),
     "train": ("avssl.experiment.train", "train"),
 }

@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import avssl
 from avssl.experiment.data import DataOptions, opened, prepared
-from avssl.media import open_media
 from avssl.media.facts import Media
+from avssl.media.opening import open_media
 from avssl.media.selection import facts_of
 from avssl.samplers.keys import Key, permutation
 from avssl.system.console import quiet

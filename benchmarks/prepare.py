@@ -18,8 +18,8 @@ from common.videos import KINDS, SECONDS, videos
 from numpy.typing import NDArray
 
 import avssl
-from avssl.media import prepare
 from avssl.media.decoding.jpeg import encode_jpeg
+from avssl.media.prepared.write import prepare
 
 QUALITY = 95
 

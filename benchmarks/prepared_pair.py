@@ -18,7 +18,8 @@ from common.measure import interleaved, machine, table
 from common.videos import KINDS, videos
 
 import avssl
-from avssl.media import Media, prepare
+from avssl.media.facts import Media
+from avssl.media.prepared.write import prepare
 from avssl.samplers import scaling
 from avssl.samplers.keys import Key
 from avssl.samplers.pictures import cut, random_crop

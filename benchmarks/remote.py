@@ -25,7 +25,8 @@ from common.measure import machine, table
 from PIL import Image
 
 import avssl
-from avssl.media import Prepared, prepare
+from avssl.media.prepared.read import Prepared
+from avssl.media.prepared.write import prepare
 from avssl.samplers.order import ByShards
 from avssl.trainer.loader import Source, Steps, batches
 from avssl.trainer.plan import Turns

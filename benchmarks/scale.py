@@ -58,7 +58,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 def measured(figures: Figures, videos: Path) -> Figures:
     """The first three figures on these videos."""
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
     from avssl.media.prepared.write import prepare
 
     with tempfile.TemporaryDirectory() as folder:

@@ -13,12 +13,13 @@ from avssl.cli.command import parsed
 from avssl.errors import NothingUsable
 from avssl.experiment.data import offer_tables
 from avssl.experiment.part_options import PartOptions
-from avssl.media import Prepared, Subset, open_media, summarize
 from avssl.media.collection import Collection
 from avssl.media.facts import Media
-from avssl.media.indexing.summary import Summary, relative, verdicts
-from avssl.media.opening import IndexWork
+from avssl.media.indexing.summary import Summary, relative, summarize, verdicts
+from avssl.media.opening import IndexWork, open_media
+from avssl.media.prepared.read import Prepared
 from avssl.media.prepared.verify import verify
+from avssl.media.selection import Subset
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
 from avssl.system.console import duration, log

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avssl.cli.command import parsed
 from avssl.experiment.part_options import PartOptions
-from avssl.media import open_media
+from avssl.media.opening import open_media
 from avssl.media.prepared.shard import Settings
 from avssl.media.prepared.write import PrepareWork
 from avssl.options import argument, option

@@ -35,7 +35,8 @@ def run(argv: Sequence[str]) -> None:
     command.add(WorldOptions)
     values = command.parse(argv)
     settings, options = values.build(Settings), values.build(WorldOptions)
-    from avssl.world import contact_sheet, generate  # physics and fonts: not for help
+    from avssl.world.build import generate  # physics and fonts: not for help
+    from avssl.world.sheet import contact_sheet
 
     out, began = Path(options.out), time.monotonic()
     with progress("generating", "clips") as on_progress:

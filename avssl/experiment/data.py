@@ -238,7 +238,7 @@ def open_source(source: str | None, source_column: str | None = None) -> Media:
         source = str(default_world())
     if torchvision_data.is_torchvision(source):
         return torchvision_data.open_torchvision(source)
-    from avssl.media import open_media  # the decoder takes a moment to load: not for help
+    from avssl.media.opening import open_media  # the decoder takes a moment to load: not for help
 
     media = open_media(source, source_column=source_column)
     offer_tables(source)
@@ -294,7 +294,7 @@ def refuse_unusable(options: DataOptions) -> None:
     """Raise :class:`UserError` for data that are not there, and for few files of which none can be used."""
     options.check()
     refuse_missing(options.data, options.test)
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
 
     for place in (options.data, options.test):
         if place is None or torchvision_data.is_torchvision(place):
@@ -343,8 +343,8 @@ def absolute_source(source: str) -> str:
 
 def fast(media: Media, task: Task, options: DataOptions) -> Media:
     """The media prepared in the cache, if they may be and fit; else themselves. Small images are kept in memory."""
-    from avssl.media import ensure_prepared
     from avssl.media.in_memory import in_memory
+    from avssl.media.prepared.in_cache import ensure_prepared
 
     if not options.prepare:
         return in_memory(media)

@@ -8,7 +8,7 @@ from typing import Any
 from avssl.errors import UserError
 from avssl.system.console import log, progress
 from avssl.system.files import cache_folder, locked, read_json
-from avssl.world import generate, is_finished
+from avssl.world.build import generate, is_finished
 from avssl.world.settings import VERSION, Settings
 
 CLIPS = Settings(train=1400, validation=120, test=300, preset="localization")
@@ -93,6 +93,6 @@ def _fit_threshold(run: Path, clips: Path) -> None:
     """From which logit on something counts as heard."""
     from avssl.evaluate.localization.synthetic import fit_run_threshold
     from avssl.localization.localizer import open_localizer
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
 
     fit_run_threshold(run, open_localizer(run), open_media(clips, split="validation"))

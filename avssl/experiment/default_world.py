@@ -7,7 +7,7 @@ from pathlib import Path
 from avssl.errors import UserError
 from avssl.system.console import log, progress
 from avssl.system.files import cache_folder, locked
-from avssl.world import generate, is_finished
+from avssl.world.build import generate, is_finished
 from avssl.world.settings import VERSION, Settings
 
 

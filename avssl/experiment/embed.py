@@ -71,7 +71,7 @@ class EmbedWork:
     @cached_property
     def media(self) -> Media:
         """What is embedded."""
-        from avssl.media import open_media
+        from avssl.media.opening import open_media
 
         files = self.options.files
         return open_media(files[0] if len(files) == 1 else files)

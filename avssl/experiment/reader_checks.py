@@ -75,13 +75,14 @@ def _looked_at(clip: Path) -> str:
 
 
 def _read(clip: Path) -> str:
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
 
     return _compared(open_media(clip, index=clip.parent / "index", workers=0, progress=False))
 
 
 def _prepared(clip: Path, out: Path) -> str:
-    from avssl.media import open_media, prepare
+    from avssl.media.opening import open_media
+    from avssl.media.prepared.write import prepare
 
     media = open_media(clip, index=clip.parent / "index", workers=0, progress=False)
     return _compared(prepare(media, out, side=SIDE, rate=RATE, workers=1, progress=False))

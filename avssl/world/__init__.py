@@ -1,46 +1,23 @@
 """The generated world: short clips with known ground truth, written as ordinary video files.
 
-``generate(out)`` makes one; :mod:`avssl.world.truth` reads what is true of a clip.
+``generate(out)`` makes one; :mod:`avssl.world.truth` reads the ground truth of a clip.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from avssl.world.kinds import KINDS
-from avssl.world.settings import PRESETS, SCENES, SPLITS, Settings
 from avssl.world.truth import audible, boxes, read_truth, sounding_kinds, visible_kinds
 
 if TYPE_CHECKING:
-    from avssl.world.build import generate, is_finished
-    from avssl.world.sheet import contact_sheet
+    from avssl.world.build import generate
 
-__all__ = [
-    "KINDS",
-    "PRESETS",
-    "SCENES",
-    "SPLITS",
-    "Settings",
-    "audible",
-    "boxes",
-    "contact_sheet",
-    "generate",
-    "is_finished",
-    "read_truth",
-    "sounding_kinds",
-    "visible_kinds",
-]
-
-# Found when asked for: whoever reads a truth need not wait for the physics, the codec and the fonts.
-_LAZY = {"contact_sheet": "sheet", "generate": "build", "is_finished": "build"}
+__all__ = ["audible", "boxes", "generate", "read_truth", "sounding_kinds", "visible_kinds"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name != "generate":  # it needs the physics and the codec, which readers of a truth do not
         raise AttributeError(f"module 'avssl.world' has no attribute {name!r}")
-    return getattr(import_module(f"avssl.world.{_LAZY[name]}"), name)
+    from avssl.world.build import generate
 
-
-def __dir__() -> list[str]:
-    return __all__
+    return generate

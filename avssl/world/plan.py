@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avssl.world.kinds import KINDS
 from avssl.world.rng import between, generator, log_between
-from avssl.world.settings import Settings
+from avssl.world.settings import KINDS, Settings
 
 Color = tuple[int, int, int]
 

@@ -11,6 +11,10 @@ from avssl.options import option
 
 VERSION = 3  # raised whenever the same seed would give another world
 
+# The kinds of objects. A kind is all that ties picture to sound: it has a shape (shapes.py) and a timbre (voices.py).
+# Plans draw by this order: one more kind, or another order, is another VERSION.
+KINDS: tuple[str, ...] = ("bell", "drum", "guitar", "trumpet", "maracas", "xylophone", "frog", "bird")
+
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
 
 SCENES: dict[str, str] = {

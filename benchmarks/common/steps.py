@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 import avssl
-from avssl.media import open_media
 from avssl.media.facts import Media
+from avssl.media.opening import open_media
 from avssl.media.prepared.read import Prepared, is_prepared
 from avssl.media.prepared.write import prepare
 from avssl.options import read_yaml

@@ -54,7 +54,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_the_package_offers_what_it_says():
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
     from avssl.networks.model import load
 
     assert avssl.open is open_media

@@ -22,7 +22,7 @@ def pictures(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Path:
-    from avssl.world import generate
+    from avssl.world.build import generate
 
     folder = tmp_path_factory.mktemp("world")
     generate(folder, train=0, validation=0, test=12, preset="single", size=32, frames=16, workers=1)

@@ -122,7 +122,7 @@ def test_a_task_that_there_is_not_is_reported_in_one_line(made, capsys):
 
 
 def test_a_prepared_set_is_audited_as_its_files_are(made, tmp_path, apart):
-    from avssl.media import prepare
+    from avssl.media.prepared.write import prepare
 
     prepare(avssl.open(made / "train"), tmp_path / "prepared", side=None, rate=None, workers=0)
     found = avssl.audit(tmp_path / "prepared", test=made / "test")

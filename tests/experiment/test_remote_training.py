@@ -21,7 +21,8 @@ from small_runs import write_clip
 import avssl
 from avssl.cli.main import main
 from avssl.errors import UserError
-from avssl.media import Prepared, prepare
+from avssl.media.prepared.read import Prepared
+from avssl.media.prepared.write import prepare
 from avssl.samplers.order import ByShards
 from avssl.trainer.loader import Source, Steps, batches
 from avssl.trainer.plan import Turns

@@ -9,7 +9,7 @@ import pytest
 
 from avssl.experiment import default_world
 from avssl.experiment.example_clip import example_clip
-from avssl.world import generate
+from avssl.world.build import generate
 
 
 def test_it_is_a_test_clip_of_several_objects_of_the_run_s_world(

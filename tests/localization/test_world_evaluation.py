@@ -17,7 +17,7 @@ from avssl.evaluate.localization.synthetic import World, draw_segments, evaluate
 from avssl.evaluate.localization.threshold import fit_threshold
 from avssl.media.opening import open_media
 from avssl.media.selection import Subset
-from avssl.world import generate
+from avssl.world.build import generate
 
 CONTEXT = localization_context(draws=50)
 

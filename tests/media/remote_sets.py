@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from media.remote_servers import Server
 
-from avssl.media import Prepared
+from avssl.media.prepared.read import Prepared
 
 SHARDS = 4
 

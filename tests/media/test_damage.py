@@ -18,10 +18,13 @@ from PIL import Image
 import avssl
 from avssl.cli.main import main
 from avssl.errors import MediaError, UserError
-from avssl.media import Media, Prepared, ensure_prepared, prepare
 from avssl.media.collection import Collection
+from avssl.media.facts import Media
 from avssl.media.indexing.inspect import Inspection
 from avssl.media.indexing.item_table import TableWriter
+from avssl.media.prepared.in_cache import ensure_prepared
+from avssl.media.prepared.read import Prepared
+from avssl.media.prepared.write import prepare
 
 RATE = 16_000
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from avssl.media import open_media
 from avssl.media.in_memory import InMemory, in_memory
+from avssl.media.opening import open_media
 
 
 def folder_of_pictures(folder: Path, count: int = 3) -> np.ndarray:

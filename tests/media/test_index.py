@@ -16,8 +16,7 @@ from PIL import Image
 
 import avssl
 from avssl.errors import UserError
-from avssl.media import summarize
-from avssl.media.indexing.summary import in_words, verdicts
+from avssl.media.indexing.summary import in_words, summarize, verdicts
 from avssl.system.process_pool import Lost
 
 SHORT = Recipe("mp4", frames=30, sound_seconds=1.2)

@@ -18,7 +18,7 @@ from PIL import Image
 
 import avssl
 from avssl.errors import MediaError, UserError
-from avssl.media import Media
+from avssl.media.facts import Media
 
 CLIP = Recipe("mp4", frames=50, sound_seconds=2.0)
 

@@ -23,12 +23,14 @@ from PIL import Image
 
 import avssl
 from avssl.errors import MediaError, UserError
-from avssl.media import Media, Prepared, ensure_prepared, prepare
 from avssl.media.collection import Collection
 from avssl.media.decoding.jpeg import decode_jpeg, encode_jpeg
+from avssl.media.facts import Media
 from avssl.media.prepared.estimate import estimate, estimated_bytes
+from avssl.media.prepared.in_cache import ensure_prepared
+from avssl.media.prepared.read import Prepared
 from avssl.media.prepared.shard import Settings
-from avssl.media.prepared.write import PrepareWork
+from avssl.media.prepared.write import PrepareWork, prepare
 from avssl.system.parts import WHOLE, Part
 
 UNEVEN = tuple(Fraction(n * n % 7 + 5 * n, 100) for n in range(20))
@@ -199,7 +201,7 @@ def test_one_process_or_two_write_the_same_bytes(raw: Media, prepared: Prepared,
 def test_an_interrupted_preparation_goes_on_where_it_was(raw: Media, prepared: Prepared, tmp_path: Path) -> None:
     out = tmp_path / "out"
     script = (
-        "import sys, pickle, pathlib, os; from avssl.media import prepare\n"
+        "import sys, pickle, pathlib, os; from avssl.media.prepared.write import prepare\n"
         "from avssl.media.prepared import write\n"
         "m = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes())\n"
         "real = write.write_shard\n"
@@ -263,7 +265,8 @@ def test_a_folder_that_holds_something_else_is_not_touched(raw: Media, prepared:
 
 def test_a_full_disk_is_one_line_and_what_is_whole_stays(raw: Media, tmp_path: Path) -> None:
     script = (
-        "import sys, pickle, pathlib, resource; from avssl.media import prepare; from avssl import UserError\n"
+        "import sys, pickle, pathlib, resource; from avssl import UserError\n"
+        "from avssl.media.prepared.write import prepare\n"
         "m = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes())\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))\n"
         "try: prepare(m, sys.argv[2], side=48, shard_size=1, workers=1, progress=False)\n"

@@ -13,7 +13,7 @@ import avssl
 from avssl.errors import UserError
 from avssl.evaluate.data.encoders import random_twin, weights_digest
 from avssl.evaluate.data.features import stage_features
-from avssl.media import open_media
+from avssl.media.opening import open_media
 from avssl.networks.encoder import Encoder, is_image_encoder, is_waveform_encoder
 from avssl.networks.front_end import FrontEndConfig
 

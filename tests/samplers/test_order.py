@@ -15,8 +15,9 @@ from toy_media import RATE, ToyVideos
 
 import avssl
 from avssl.errors import UserError
-from avssl.media import Prepared, prepare
 from avssl.media.facts import Media
+from avssl.media.prepared.read import Prepared
+from avssl.media.prepared.write import prepare
 from avssl.samplers import order
 from avssl.samplers.correspondence import PairRule, draw_pair
 from avssl.samplers.keys import Key, generator

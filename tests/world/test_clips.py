@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from avssl.world.clip import make_clip
-from avssl.world.kinds import KINDS
 from avssl.world.physics import simulate
 from avssl.world.picture import Painter
 from avssl.world.plan import plan_clip
-from avssl.world.settings import MOTIONS, SCENES, Settings
+from avssl.world.settings import KINDS, MOTIONS, SCENES, Settings
 from avssl.world.truth import audible, truth_bytes
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from avssl.errors import UserError
-from avssl.world import audible, boxes, read_truth, sounding_kinds, visible_kinds
-from avssl.world.truth import truth_bytes
+from avssl.world.truth import audible, boxes, read_truth, sounding_kinds, truth_bytes, visible_kinds
 
 LEFT, RIGHT = [0.1, 0.2, 0.4, 0.6], [0.6, 0.2, 0.9, 0.6]
 TRUTH = {

@@ -7,10 +7,9 @@ import pytest
 from scipy.stats import chi2_contingency, f_oneway
 
 from avssl.errors import UserError
-from avssl.world.kinds import KINDS
 from avssl.world.physics import simulate
 from avssl.world.plan import ClipPlan, ObjectPlan, plan_clip
-from avssl.world.settings import MOTIONS, PRESETS, SCENES, Settings
+from avssl.world.settings import KINDS, MOTIONS, PRESETS, SCENES, Settings
 
 MANY = 2400
 

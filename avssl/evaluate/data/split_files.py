@@ -81,7 +81,7 @@ def column_of(table: str | Path, media: Media, column: str) -> list[str]:
         UserError: the file is no table, or has no such column.
         ValueError: the collection is of something else.
     """
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
     from avssl.media.sources.sourced import underlying
 
     if Path(table).suffix.lower() not in (".csv", ".tsv"):

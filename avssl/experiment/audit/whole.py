@@ -148,7 +148,7 @@ def _task(task: str | Task | None) -> Task | None:
 def _opened(data: Data) -> Media:
     if not isinstance(data, (str, os.PathLike)):
         return data
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
 
     return open_media(data)
 

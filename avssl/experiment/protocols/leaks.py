@@ -67,7 +67,7 @@ class Leaks(OutputOptions):
         if self.frames:
             if not media:
                 raise UserError("--frames needs two folders of media (or tars), not lists")
-            from avssl.media import open_media
+            from avssl.media.opening import open_media
 
             twins = near_duplicates(open_media(train), open_media(test))
             log(f"{len(twins)} items of {test} look like one of {train}")

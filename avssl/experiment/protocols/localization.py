@@ -94,7 +94,7 @@ class Localization(BootstrapChoices, ComputeOptions, RunOptions):
 def _on_world(options: Localization, subject: Subject, chosen: Sequence[Protocol], context: Context) -> Outcome:
     from avssl.evaluate.localization.synthetic import evaluate_world, is_world
     from avssl.localization.localizer import open_localizer
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
 
     assert options.run is not None
     localizer = open_localizer(options.run, options.torch_device())

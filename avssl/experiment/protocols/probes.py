@@ -248,7 +248,7 @@ def encoder_and_data(options: LabelledOptions, subject: Subject) -> tuple[Encode
 
 def _open(options: LabelledOptions) -> tuple[Media, Media | None]:
     from avssl.evaluate.data.split_files import is_voc, voc_list
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
 
     assert options.data is not None
     if is_voc(options.data):

@@ -13,7 +13,7 @@ from avssl.evaluate.pretext.correspondence import PairTruth, evaluate
 from avssl.evaluate.pretext.predictions import HeldOut
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
 from avssl.tasks.av_correspondence.task import AVCorrespondence
-from avssl.world import generate
+from avssl.world.build import generate
 
 BELL, DRUM, BOTH = frozenset({"bell"}), frozenset({"drum"}), frozenset({"bell", "drum"})
 

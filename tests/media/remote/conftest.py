@@ -11,7 +11,8 @@ from media.remote_sets import SHARDS
 from small_runs import write_clip
 
 import avssl
-from avssl.media import Prepared, prepare
+from avssl.media.prepared.read import Prepared
+from avssl.media.prepared.write import prepare
 from avssl.system import remote as remote_files
 
 

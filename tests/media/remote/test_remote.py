@@ -19,13 +19,14 @@ from media.remote_sets import SHARDS, same, shards_asked
 
 import avssl
 from avssl.errors import MediaError, UserError
-from avssl.media import Prepared, prepare
 from avssl.media.indexing import item_table
 from avssl.media.prepared import remote as remote_sets
 from avssl.media.prepared import shard_cache
+from avssl.media.prepared.read import Prepared
 from avssl.media.prepared.remote import RemotePrepared
 from avssl.media.prepared.shard_cache import ShardCache
 from avssl.media.prepared.verify import verify
+from avssl.media.prepared.write import prepare
 
 pytest.importorskip("aiohttp")
 

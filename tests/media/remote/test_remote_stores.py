@@ -13,8 +13,8 @@ from media.remote_sets import SHARDS, same, shards_asked
 
 import avssl
 from avssl.errors import UserError
-from avssl.media import Prepared
 from avssl.media.prepared import remote as remote_sets
+from avssl.media.prepared.read import Prepared
 from avssl.media.prepared.remote import RemotePrepared
 
 pytest.importorskip("aiohttp")
