@@ -111,7 +111,7 @@ def _has_controls(folder: RunFolder) -> bool:
 
 def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) -> None:
     """A run goes on with the data it began with: what it read is in ``data.json``."""
-    from avssl.media.indexing.looks import LOOK
+    from avssl.media.indexing.inspections import INSPECTION
 
     if not folder.writes:
         return
@@ -120,7 +120,7 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
         named = {"train": job.parts.train, "validation": job.parts.validation, "test": job.parts.test}
         before = f"{job.task.name}/" if several else ""
         now |= {
-            before + name: {"items": len(part), "fingerprint": part.fingerprint, "look": LOOK}
+            before + name: {"items": len(part), "fingerprint": part.fingerprint, "look": INSPECTION}
             for name, part in named.items()
             if part
         }

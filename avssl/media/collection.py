@@ -24,13 +24,13 @@ from avssl.media.indexing.item_table import Table
 from avssl.media.segment import Segment, segment_of
 from avssl.media.table_media import TableMedia
 
-# A pass through a whole file may take as long as this; single reads are given up much sooner.
+# One pass through a whole file may take this long; single reads are given up much sooner.
 PASS_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """One item, as its line in the table says."""
+    """One item, as the table describes it."""
 
     facts: Facts
     clock: Clock
@@ -38,7 +38,7 @@ class _Known:
     offset: int
     size: int
     modified_ns: int
-    times: NDArray[np.float64]  # of all frames of the file
+    times: NDArray[np.float64]  # of all frames of the file, those outside of the segment too
 
 
 class FileState(NamedTuple):
@@ -55,11 +55,10 @@ CHANGED = "has changed since it was indexed; run the command again"
 
 
 class Collection(TableMedia[_Known]):
-    """Items of an index, each read from its file when asked. Pickles as the index's name."""
+    """Items of an index, each read from its file on demand. Pickles as the name of the index."""
 
     def __init__(self, table: Table, inspected: int = 0) -> None:
-        # Files that had to be opened to make the index; the others were known from before.
-        self.inspected = inspected
+        self.inspected = inspected  # files that had to be opened for the index; the others were in an earlier one
         super().__init__(table)
 
     def __repr__(self) -> str:
@@ -84,14 +83,16 @@ class Collection(TableMedia[_Known]):
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         known = self._unchanged(i, times[0] if len(times) else None)
         if known.facts.kind == "image":
-            picture = self._image(known)[None]  # of a large one there is no room for a copy
+            picture = self._image(known)[None]  # a view: memory may not hold a second copy of a large picture
             return picture if len(times) == 1 else np.repeat(picture, len(times), axis=0)
         if not known.facts.has_video:
             raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
         if known.segment.is_whole:
             return read_frames(known.facts.path, known.clock, times)
-        there = known.segment.zero_seconds + np.asarray(times, np.float64)
-        return read_frames(known.facts.path, known.clock, _within(there, known).tolist())
+        # Clamped to the segment: before its first frame the first is shown, after its last the last.
+        inside = known.clock.frame_times[known.segment.first : known.segment.stop]
+        seconds = np.clip(known.segment.zero_seconds + np.asarray(times, np.float64), inside[0], inside[-1])
+        return read_frames(known.facts.path, known.clock, seconds.tolist())
 
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
         known = self._unchanged(i, start_seconds)
@@ -99,7 +100,7 @@ class Collection(TableMedia[_Known]):
         if known.segment.is_whole or not known.facts.has_sound:
             return read_audio(path, clock, start_seconds, duration_seconds, rate)
         samples = read_audio(path, clock, start_seconds + known.segment.zero_seconds, duration_seconds, rate)
-        # What lies outside of a stretch belongs to another item.
+        # Sound outside of the segment belongs to another item, maybe one of the test data.
         samples[: max(round((known.facts.audio_start_seconds - start_seconds) * rate), 0)] = 0
         samples[max(round((known.facts.audio_end_seconds - start_seconds) * rate), 0) :] = 0
         return samples
@@ -125,11 +126,10 @@ class Collection(TableMedia[_Known]):
     def all_frames(
         self, i: int, wanted: Sequence[int], size: tuple[int, int]
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Some frames of item ``i`` in one pass through its file, scaled: (number, uint8 (height, width, 3)).
+        """The frames with these numbers (ascending), scaled to ``size`` (width, height), in one pass through the file.
 
-        Args:
-            wanted: numbers of frames, ascending.
-            size: (width, height) of the pictures to give.
+        Yields:
+            (number, uint8 (height, width, 3)).
 
         Raises:
             MediaError: a frame cannot be decoded.
@@ -147,16 +147,12 @@ class Collection(TableMedia[_Known]):
                     yield number - known.segment.first, painter.pixels(frame)
 
     def _unchanged(self, i: int, seconds: float | None) -> _Known:
-        """Item ``i``, about to be read.
-
-        Raises:
-            MediaError: its file is not the one that was looked at, going by size and time of modification.
-        """
+        """Item ``i``; raises MediaError where the size or modification time of its file is not the indexed one."""
         known = self._item(i)
         try:
             stat = Path(known.facts.path if known.offset < 0 else self.root).stat()
         except OSError:
-            return known  # whoever opens it says what is wrong
+            return known  # opening it will say what is wrong
         if stat.st_mtime_ns != known.modified_ns or (known.offset < 0 and stat.st_size != known.size):
             raise MediaError(known.facts.path, CHANGED, seconds)
         return known
@@ -180,18 +176,12 @@ class Collection(TableMedia[_Known]):
             raise MediaError(known.facts.path, f"cannot be read ({error})") from error
 
 
-def _within(there: NDArray[np.float64], known: _Known) -> NDArray[np.float64]:
-    """Times in the file, held inside the stretch: before its first frame the first, after its last the last."""
-    times = known.clock.frame_times[known.segment.first : known.segment.stop]
-    return np.clip(there, times[0], times[-1])
-
-
 def _scaled(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A picture (3, h, w) as (height, width, 3) of this (width, height)."""
+    """A picture (3, h, w) as (height, width, 3), scaled to ``size`` (width, height)."""
     from PIL import Image
 
     pixels = np.ascontiguousarray(picture.transpose(1, 2, 0))
-    del picture  # of a large one there is no room for a copy more
+    del picture  # memory may not hold a third copy of a large picture
     if pixels.shape[:2] == (size[1], size[0]):
         return pixels
     image = Image.fromarray(pixels)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from avssl.media.facts import Facts, Items, Media
 from avssl.media.selection import View, column_of, digest_of, facts_of
 
-KEPT_BYTES = 512 * 2**20  # the most that pictures may take in a process; each worker keeps its own
+KEPT_BYTES = 512 * 2**20  # of pictures in a process; each worker keeps its own
 
 
 def in_memory(media: Media, limit_bytes: int = KEPT_BYTES) -> Media:
@@ -25,7 +25,7 @@ def in_memory(media: Media, limit_bytes: int = KEPT_BYTES) -> Media:
 
 
 class InMemory(View):
-    """Images of another collection, decoded when first asked for. Pickles without what it holds."""
+    """Images of another collection, decoded on first use. Pickles without the pictures."""
 
     def __init__(self, base: Media) -> None:
         super().__init__(base)
@@ -56,7 +56,7 @@ class InMemory(View):
         """As the base gives them; of one time a view that must not be written to."""
         picture = self._pictures.get(i)
         if picture is None:
-            # Laid out colours last, as whoever cuts or scales needs it; the view costs nothing.
+            # Stored channels last, as cropping and scaling need it; channels first is a view, at no cost.
             decoded = np.ascontiguousarray(self.base.frames(i, [0.0]).transpose(0, 2, 3, 1))
             decoded.flags.writeable = False
             picture = decoded.transpose(0, 3, 1, 2)

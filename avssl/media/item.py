@@ -15,10 +15,9 @@ from avssl.errors import MediaError
 from avssl.media.facts import Facts, Media
 from avssl.system import html
 
-SHOWN = 8
-"""Items that a collection shows of itself."""
+SHOWN = 8  # rows of the table that a collection is drawn as
+# Of a longer sound only the beginning is drawn; its outline looks the same at any higher rate.
 HEARD_SECONDS, HEARD_RATE = 30.0, 8000
-"""Of a longer sound only the beginning is drawn; at this rate the difference is invisible."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,8 @@ def _row(media: Media, i: int) -> tuple[object, ...]:
 
 
 def _kinds(media: Media) -> str:
-    """ "12 videos, 3 sounds" of a collection; a large one is not asked item by item."""
-    asked = range(min(len(media), 10_000))
+    """ "12 videos, 3 sounds"."""
+    asked = range(min(len(media), 10_000))  # a notebook must not wait for millions of rows
     counts = Counter(media.facts(i).kind for i in asked)
     words = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.most_common())
     return words if len(asked) == len(media) else f"of the first {len(asked)}: {words}"

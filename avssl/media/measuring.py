@@ -1,4 +1,4 @@
-"""Measuring items of a collection, in processes where there are many."""
+"""Measuring the items of a collection in parallel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avssl.system.process_pool import Lost, each
 R = TypeVar("R")
 
 _ITEMS_A_JOB = 16
-_WORTH_PROCESSES = 64  # fewer items are measured here: starting processes would take longer
+_WORTH_PROCESSES = 64  # fewer items are measured in this process: starting others would take longer
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,14 @@ def measured(
     workers: int | None,
     progress: ShowProgress,
 ) -> Iterator[tuple[tuple[int, ...], list[R | None]]]:
-    """What ``measure(media, i)`` gives of some items: (items, answers), a few at a time, in no promised order.
+    """Yield (items, results of ``measure(media, i)``), a few items at a time, in no promised order.
 
-    None stands for what cannot be read, and for the items whose process was lost: that is no reason to end a run, as
-    whoever reads those files will hear of it.
+    The result is None where an item cannot be read or its process died: reading that file later will raise.
 
     Args:
         measure: importable by name.
-        what: shown beside the progress.
-        patience: seconds after which the work on an item counts as hanging.
+        what: label of the progress bar.
+        patience: seconds after which an item counts as hanging.
     """
     if not items:
         return

@@ -1,13 +1,10 @@
 """How much each frame of an item differs from the one before: measured once for a collection, kept in the cache.
 
-    motion_curve(media, i)        # float32 (frames,), 0..1: mean absolute difference of 32×32 grey pictures
-
-One pass through every file is the price, paid by the first who asks; parts of a collection share what was measured.
+The first request costs one pass through every file; subsets of a collection share its measurements.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,21 +20,19 @@ from avssl.media.sources.sourced import underlying
 from avssl.system.console import ShowProgress
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
 
-SIDE = 32  # pixels of the side of the grey pictures that are compared
-FORMAT = 1  # raised whenever the same frames would give another curve
+SIDE = 32  # pixels: frames are compared as grey pictures of 32×32
+FORMAT = 1  # to be raised whenever the same frames would give another curve
 
 _FRAMES_AT_ONCE = 64
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def motion_curve(media: Media, i: int) -> NDArray[np.float32]:
-    """The motion of item ``i`` at each of its frames: mean absolute difference to the frame before, 0..1.
-
-    Measured on grey pictures of 32×32 pixels; the first is 0. Empty where the item has no moving picture or cannot
-    be read to its end.
+    """The motion of item ``i`` at each frame: mean absolute difference to the frame before, 0..1.
 
     Returns:
-        float32 (frames,), a read-only view.
+        float32 (frames,), a read-only view; the first is 0. Empty where the item is no video or cannot be read to
+        its end.
 
     Raises:
         UserError: the cache cannot be written.
@@ -47,10 +42,7 @@ def motion_curve(media: Media, i: int) -> NDArray[np.float32]:
 
 
 def measure_motion(media: Media, progress: ShowProgress = None) -> None:
-    """Measure the motion of every item of the collection that ``media`` is (a part of), unless that was done before.
-
-    Args:
-        progress: as in ``avssl.open``.
+    """Measure every item of the collection that ``media`` is a part of, unless the cache has it.
 
     Raises:
         UserError: the cache cannot be written.
@@ -66,12 +58,12 @@ def measure_motion(media: Media, progress: ShowProgress = None) -> None:
 
 
 class _Curves:
-    """What was measured of a collection, mapped into memory."""
+    """The measurements of a collection, mapped into memory."""
 
     def __init__(self, folder: Path) -> None:
         ends = np.fromfile(folder / "ends.i64", "<i8")
         path = folder / "curves.f32"
-        # A plain array: views of np.memmap carry a costly wrapper. An empty file cannot be mapped.
+        # A plain array: slices of np.memmap carry a costly wrapper. An empty file cannot be mapped.
         self._all = np.asarray(np.memmap(path, "<f4", "r")) if path.stat().st_size else np.zeros(0, np.float32)
         self._starts, self._ends = np.concatenate([[0], ends[:-1]]).astype(np.int64), ends
 
@@ -79,7 +71,7 @@ class _Curves:
         return self._all[self._starts[i] : self._ends[i]]
 
 
-# Of this process: a puzzle asks for one curve, and there are millions of puzzles.
+# Of this process: each puzzle needs one curve, and there are millions of puzzles.
 _opened: dict[Path, _Curves] = {}
 
 
@@ -133,7 +125,8 @@ def _curve(media: Media, i: int) -> NDArray[np.float32]:
 def _small_frames(media: Media, i: int) -> Iterator[NDArray[np.float32]]:
     """Every frame of an item, float32 (32, 32, 3), 0..255."""
     times = media.frame_times(i)
-    one_pass: Any = getattr(media, "all_frames", None)  # files are decoded in order at once; stored frames are there
+    # Only collections of files have it: random access to a video costs a seek, to a prepared frame nothing.
+    one_pass: Any = getattr(media, "all_frames", None)
     if one_pass is not None:
         yield from (picture.astype(np.float32) for _, picture in one_pass(i, range(len(times)), (SIDE, SIDE)))
         return
@@ -143,9 +136,9 @@ def _small_frames(media: Media, i: int) -> Iterator[NDArray[np.float32]]:
 
 
 def _shrunk(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A frame (3, h, w) as float32 (32, 32, 3): means over areas, of whole blocks first where it is large."""
+    """A frame (3, h, w) as float32 (32, 32, 3), averaged over areas."""
     picture = Image.fromarray(np.ascontiguousarray(frame.transpose(1, 2, 0)))
-    factor = max(math.floor(min(picture.size) / SIDE), 1)
+    factor = max(min(picture.size) // SIDE, 1)
     if factor > 1:
-        picture = picture.reduce(factor)
+        picture = picture.reduce(factor)  # whole blocks first: much faster, and BOX does the rest
     return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +13,7 @@ from avssl.errors import UserError
 from avssl.media.collection import Collection
 from avssl.media.indexing.clip_table_formats import is_table
 from avssl.media.indexing.clip_tables import list_table
-from avssl.media.indexing.index import index_home, indexed, look_at_part, looked_at_in_parts
+from avssl.media.indexing.index import index_home, indexed, inspect_part, inspected_in_parts
 from avssl.media.indexing.listing import SPLITS, Listing, Source, list_files, list_folder, list_tar
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, was_prepared
 from avssl.media.selection import Subset, column_of
@@ -36,9 +35,9 @@ def open_media(
 ) -> Collection | Prepared | Subset:
     """Open a collection of videos, images or sounds.
 
-    Files are looked at once, in parallel; the verdicts are kept and used again as long as a file's size and
-    times of change stay the same; trouble that may pass (no right to read, a time-out) is not kept. A file that
-    cannot be used is in ``rejected`` with its reason.
+    Each file is inspected once, in parallel; the verdict is kept as long as the file's size and times of change stay
+    the same, except for temporary errors (no permission to read, a time-out). A file that cannot be used is in
+    ``rejected`` with its reason.
 
     Args:
         data: a folder (searched to its depths; the first sub-folder is the label, unless the sub-folders are
@@ -46,18 +45,18 @@ def open_media(
             source]``, paths relative to it); a tar of images (``CLASS/NAME``); a prepared set, on this disk or
             elsewhere (``s3://``, ``gs://``, ``hf://``, ``https://``); one file; or a list of files. A CSV may call its
             columns ``file``, ``filename`` or ``clip`` for the path, ``kind`` or ``class`` for the label, and
-            ``source_video`` for the source. With ``start`` an item is a stretch of its file, whose zero is the frame
+            ``source_video`` for the source. With ``start`` an item is a segment of its file, whose zero is the frame
             shown at that second.
         split: only the items of this split ("train", "validation", "test").
-        source_column: the column of a CSV that says what an item was cut from; items of one source are never on
-            both sides of a division. By default ``source`` or ``source_video``, else each file is its own.
+        source_column: the column of a CSV that names what an item was cut from; items of one source are never
+            divided between parts. By default ``source`` or ``source_video``, else each file is its own source.
         index: folder to keep the index in; by default the user's cache, which ``AVSSL_CACHE`` moves.
-        again: look at every file again, also where nothing changed.
-        merge: make the index of what was looked at in parts (:class:`IndexWork`), which must all be there.
-        workers: processes that look at files; None takes the cores there are; 0 looks in this process, where
+        again: inspect every file again, also where nothing changed.
+        merge: make the index from parts (:class:`IndexWork`), all of which must be finished.
+        workers: processes that inspect files; None takes all cores; 0 works in this process, where
             a crash of a decoder is not survived.
-        progress: a function that is called with (done, total); False shows nothing; None or True shows a bar, or where
-            there is no terminal a line every ten seconds.
+        progress: a function that is called with (done, total); False shows nothing; None or True shows a bar, or
+            without a terminal a line every ten seconds.
 
     Raises:
         NothingUsable: no file of it can be used; a UserError that names each with its reason.
@@ -77,11 +76,7 @@ def open_media(
 
 @dataclass(frozen=True)
 class IndexWork:
-    """Looking at the files of data in parts, which ``open_media(…, merge=True)`` puts together.
-
-    Attributes:
-        data, source_column, index, again: as of :func:`open_media`.
-    """
+    """Inspecting the files of data in parts, which ``open_media(…, merge=True)`` puts together. Fields as there."""
 
     data: Source
     source_column: str | None = None
@@ -92,30 +87,22 @@ class IndexWork:
 
     @property
     def units(self) -> int:
-        """Files."""
+        """All files."""
         return len({entry.file for entry in list_source(self.data, self.source_column).entries})
 
     def units_there(self) -> int:
-        """Files that were looked at in any part."""
+        """Files that any part has inspected."""
         listing = list_source(self.data, self.source_column)
-        return looked_at_in_parts(listing, index_home(listing, self.index))
+        return inspected_in_parts(listing, index_home(listing, self.index))
 
     def do(self, part: Part, workers: int | None, progress: ShowProgress) -> None:
-        """Look at the files of a part.
-
-        Raises:
-            UserError: as :func:`open_media`.
-        """
+        """Inspect the files of a part; raises UserError as :func:`open_media`."""
         listing = list_source(self.data, self.source_column)
-        look_at_part(listing, index_home(listing, self.index), part, workers, progress, again=self.again)
+        inspect_part(listing, index_home(listing, self.index), part, workers, progress, again=self.again)
 
 
 def list_source(source: Source, source_column: str | None = None) -> Listing:
-    """Find out what is in a folder, CSV, tar, file or list of files; no media file is opened.
-
-    Args:
-        source: what to look into.
-        source_column: the column of a CSV that names what an item was cut from.
+    """List a folder, CSV, tar, file or list of files; no media file is opened.
 
     Raises:
         UserError: nothing there, nothing in it, or a table without the columns wanted.
@@ -124,7 +111,7 @@ def list_source(source: Source, source_column: str | None = None) -> Listing:
         raise UserError(f"{source}: is no CSV; a column of sources ({source_column!r}) is only there in a CSV")
     if not isinstance(source, (str, os.PathLike)):
         for name in filter(is_remote, source):
-            raise UserError(f"{name}: of what lies elsewhere one prepared set is read at a time; give its URL alone")
+            raise UserError(f"{name}: only one remote set is read at a time; give its URL alone")
         return list_files(source)
     path = Path(source).expanduser()
     if not path.exists():
@@ -155,20 +142,14 @@ def _prepared(data: Source) -> Prepared | None:
 def _only(media: Collection | Prepared, split: str | None, data: Source) -> Collection | Prepared | Subset:
     if split is None:
         return media
-    wanted = SPLITS.get(split.lower(), split)
-    part = Subset(media, np.flatnonzero(column_of(media, "split") == wanted))
-    if not len(part):
-        raise UserError(f"{_named(data)}: no item is of split {split!r} ({_splits(media)})")
-    return part
-
-
-def _named(data: Source) -> str:
-    return str(data) if isinstance(data, (str, os.PathLike)) else f"the list of {len(data)} files"
-
-
-def _splits(media: Collection | Prepared) -> str:
-    names: Sequence[str] = sorted(set(column_of(media, "split")) - {None, ""})
-    return f"its splits: {', '.join(names)}" if names else "none is named; sub-folders train/ and test/ name them"
+    splits = column_of(media, "split")
+    part = Subset(media, np.flatnonzero(splits == SPLITS.get(split.lower(), split)))
+    if len(part):
+        return part
+    named = str(data) if isinstance(data, (str, os.PathLike)) else f"the list of {len(data)} files"
+    names = ", ".join(sorted(set(splits) - {None, ""}))
+    there = f"its splits: {names}" if names else "none is named; sub-folders train/ and test/ name them"
+    raise UserError(f"{named}: no item is of split {split!r} ({there})")
 
 
 def _is_table(source: Source) -> bool:

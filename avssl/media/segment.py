@@ -1,4 +1,4 @@
-"""A stretch of a file as an item of its own: whose frames, which zero, which sound."""
+"""A segment of a file as an item of its own: its frames, its zero, its sound."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from avssl.media.facts import SHORT_SECONDS, Facts
 class Segment:
     """Where an item lies in its file. ``Segment()`` is the whole file."""
 
-    # The item's zero on the file's clock: the time at which the frame shown at the start is first shown.
+    # On the file's clock: not the start that was asked for, but the time of the frame shown then, so that the first
+    # frame of a segment is at 0 like that of a file.
     zero_seconds: float = 0.0
-    end_seconds: float | None = None  # where the stretch ends on the file's clock; None: with the file
+    end_seconds: float | None = None  # on the file's clock; None: with the file
     first: int = 0  # number of its first frame in the file
-    stop: int | None = None  # one past the number of its last frame; None: to the last
+    stop: int | None = None  # one past its last frame; None: with the file
 
     @property
     def is_whole(self) -> bool:
@@ -27,11 +28,10 @@ class Segment:
 
 
 def segment_of(times: NDArray[np.float64], start_seconds: float | None, duration_seconds: float | None) -> Segment:
-    """The segment of a stretch.
+    """The segment from a start on the file's clock (None: zero) for a duration (None: to the end).
 
     Args:
         times: when each frame of the file is first shown. (n,)
-        start_seconds, duration_seconds: as asked for, on the file's clock; None: from zero, to the end.
     """
     if start_seconds is None and duration_seconds is None:
         return Segment()
@@ -47,11 +47,7 @@ def segment_of(times: NDArray[np.float64], start_seconds: float | None, duration
 
 
 def segment_facts(whole: Facts, segment: Segment, frames: int) -> Facts:
-    """The facts of a stretch, from those of its file.
-
-    Args:
-        frames: how many frames the stretch has.
-    """
+    """The facts of a segment that has this many frames, from those of its file."""
     if segment.is_whole:
         return whole
     zero = segment.zero_seconds

@@ -1,4 +1,4 @@
-"""Work on a collection that goes on without its bad files, where that is asked for."""
+"""Work on a collection that continues without its bad files (``--on-bad-file skip``)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from avssl.system.console import log
 
 T = TypeVar("T")
 
-# Bad files that are skipped in any collection; beyond them a tenth of its items. More are no accident.
-FEW = 10
+FEW = 10  # bad files are skipped up to this number or a tenth of the items: more are no accident
 
 
 class PassedOver(str):
@@ -26,12 +25,11 @@ class PassedOver(str):
     path: str
 
     def __new__(cls, line: str, path: str) -> PassedOver:
-        """``line`` as text that knows its file."""
         new = super().__new__(cls, line)
         new.path = path
         return new
 
-    def __reduce__(self) -> tuple[type[PassedOver], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[PassedOver], tuple[str, str]]:  # it travels in the batches of worker processes
         return (type(self), (str(self), self.path))
 
 
@@ -40,7 +38,7 @@ _met: ContextVar[set[str] | None] = ContextVar("met", default=None)
 
 @contextmanager
 def each_bad_file_once() -> Iterator[None]:
-    """Within, each bad file is logged once: it is met again and again as long as a training lasts."""
+    """A block in which each bad file is logged once: every epoch meets it again."""
     met = _met.get()
     token = _met.set(set() if met is None else met)
     try:
@@ -59,11 +57,10 @@ def log_bad_file(line: str, path: str) -> None:
 
 
 def on_readable(media: Media, work: Callable[[Media], T], *, skip: bool, skipped: list[str] | None = None) -> T:
-    """``work(media)``; where a file is bad and may be skipped, again without it.
+    """``work(media)``, and again without each file that turns out to be bad.
 
     Args:
-        media: what is worked on.
-        work: a pure function of a collection; it is begun anew with each file that is left out.
+        work: a pure function of a collection; it starts over with each file that is left out.
         skip: whether bad files may be left out.
         skipped: takes a line about each of them; None: it is logged.
 

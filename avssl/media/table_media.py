@@ -22,7 +22,7 @@ K = TypeVar("K", bound=_HasFacts)
 
 
 class TableMedia(Selectable, Generic[K]):
-    """Items of a table. What was read of the last few is kept at hand: a puzzle asks several things of one item."""
+    """Items of a table. The last few are kept parsed, as a puzzle asks several things of one item."""
 
     remembered = 64
 
@@ -42,7 +42,7 @@ class TableMedia(Selectable, Generic[K]):
 
     @property
     def _columns(self) -> Columns | None:
-        """The facts of all items as columns; None of a table without."""
+        """The facts of all items as columns; None in a table of an early version."""
         if self._opened_columns is None:
             self._opened_columns = self._table.columns(self.root)
         return self._opened_columns

@@ -367,10 +367,10 @@ def test_a_verdict_of_an_earlier_version_of_the_decoder_is_not_kept(
 ) -> None:
     (videos / "notes.mp4").write_text("no video")
     try:
-        monkeypatch.setattr("avssl.media.indexing.looks.readers", lambda: "av 1")
+        monkeypatch.setattr("avssl.media.indexing.inspections.readers", lambda: "av 1")
         avssl.open(videos, progress=False, workers=0, index=tmp_path)
         assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 0  # type: ignore[union-attr]
-        monkeypatch.setattr("avssl.media.indexing.looks.readers", lambda: "av 2")
+        monkeypatch.setattr("avssl.media.indexing.inspections.readers", lambda: "av 2")
         assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 1  # type: ignore[union-attr]
         assert avssl.open(videos, progress=False, workers=0, index=tmp_path).inspected == 0  # type: ignore[union-attr]
     finally:
@@ -403,7 +403,7 @@ def test_a_file_that_grows_while_it_is_looked_at_is_rejected_now_and_looked_at_a
     monkeypatch.setattr(inspect_many, "inspect_all", meanwhile)
     media = avssl.open(folder, progress=False, workers=0, index=tmp_path / "index")
     reasons = [reason for _, reason in media.rejected]
-    assert reasons == ["changed while it was looked at; index again once it is complete"]
+    assert reasons == ["changed while it was inspected; index again once it is complete"]
     monkeypatch.setattr(inspect_many, "inspect_all", look)
     assert len(avssl.open(folder, progress=False, workers=0, index=tmp_path / "index")) == 3
 

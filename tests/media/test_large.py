@@ -23,8 +23,8 @@ import avssl
 from avssl.media.facts import Media
 from avssl.media.indexing import clip_tables
 from avssl.media.indexing.columns import COLUMN_FILES
+from avssl.media.indexing.inspections import INSPECTION
 from avssl.media.indexing.item_table import Salvaged, TableWriter, are_files_of_table
-from avssl.media.indexing.looks import LOOK
 from avssl.media.prepared.write import prepare
 from avssl.media.selection import Concatenated, column_of, facts_of
 from avssl.media.sources.source_groups import Sources
@@ -163,7 +163,7 @@ def test_verdicts_of_an_index_of_the_version_before_are_taken_over(tmp_path: Pat
             _, times, keys = new.read(number) or pytest.fail("damaged")
             line = {name: item[name] for name in ("name", "size", "modified_ns", "offset", "changed_ns", "found")}
             writer.add_item({**line, "label": None, "source": ""}, writer.add_times(times), writer.add_times(keys))
-        writer.finish({"root": str(folder), "look": LOOK, "rejected": [], "refused": [], "passing": [], "readers": ""})
+        writer.finish({"root": str(folder), "look": INSPECTION, "rejected": [], "refused": [], "passing": [], "readers": ""})
     media = avssl.open(folder, progress=False, workers=0, index=tmp_path / "old")
     assert (len(media), media.inspected) == (3, 0)  # type: ignore[union-attr]
 

@@ -1,7 +1,7 @@
 """Reading tables of clips: our own columns, and the published lists of VGGSound, AudioSet, Kinetics and AVE.
 
-Those lists name a YouTube video and seconds in it, not a file. How the file is called is a habit of whoever
-downloaded it, and its name says whether it holds the whole video or that stretch alone; see :func:`file_of`.
+Those lists name a YouTube video and seconds in it, not a file. Every downloader names its files differently; the name
+tells whether a file holds the whole video or only those seconds, see :func:`file_of`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 SOUND_SUFFIXES = (".wav", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".aac")
 
-# What a column means, and what it may be called (in lower case, spaces and hyphens as underscores).
+# What a column means, and the names it may have (in lower case, with underscores for spaces and hyphens).
 COLUMNS = {
     "path": ("path", "file", "filename", "clip"),
     "video": ("youtube_id", "ytid", "videoid", "video_id"),
@@ -39,7 +39,7 @@ EXPECTED = (
     "(a YouTube id, seconds, labels)"
 )
 
-VGGSOUND_SECONDS = 10  # how long a clip is of which a list says only the beginning (Chen et al. 2020)
+VGGSOUND_SECONDS = 10  # its list says only where a clip begins (Chen et al. 2020)
 
 _YOUTUBE = re.compile(r"[A-Za-z0-9_-]{11}")
 _HEADLESS = {
@@ -49,27 +49,26 @@ _HEADLESS = {
 
 
 class Row(NamedTuple):
-    """A row of a table: what it says of an item, as text."""
+    """A row of a table, as text."""
 
     line: int
     cells: Sequence[str]
-    # By what columns mean, and by their names after _NAMED, the numbers of the cells; one for all rows.
+    # Cell numbers by the meaning of columns, and by _NAMED + their name; one mapping for all rows.
     places: Mapping[str, Sequence[int]]
-    too_many: bool = False  # more cells than columns: some comma was not meant to part two of them
+    too_many: bool = False  # more cells than columns: an unquoted comma inside of a cell
 
     def get(self, what: str) -> str:
-        """The first cell with something in it among the columns that mean this; "" if there is none."""
+        """The first cell that is not blank among the columns of this meaning; "" if there is none."""
         return self.unstripped(what).strip()
 
     def unstripped(self, what: str) -> str:
-        """The same with the spaces around it."""
+        """The same with the spaces around it, which a file name may really have."""
         for place in self.places.get(what, ()):
             if place < len(self.cells) and self.cells[place].strip():
                 return self.cells[place]
         return ""
 
     def named(self, column: str) -> str:
-        """The cell of the column of this name; "" if there is none."""
         return self.get(_NAMED + column)
 
 
@@ -93,7 +92,7 @@ class ClipTable:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is to be read as a table: by its suffix, or because it begins as AVE's list does."""
+    """Whether a file is a table: by its suffix, or because it begins like AVE's list (Annotations.txt)."""
     if path.suffix.lower() in TABLE_SUFFIXES:
         return True
     if path.suffix.lower() != ".txt" or not path.is_file():
@@ -104,11 +103,10 @@ def is_table(path: Path) -> bool:
 
 
 def read_table(path: Path, data: bytes | None = None) -> ClipTable:
-    """Read a table of clips, whatever parts its cells (comma, semicolon, tab, ``&``) and its lines.
+    """Read a table of clips with any delimiter (comma, semicolon, tab, ``&``) and line end.
 
     Args:
-        path: the table.
-        data: its bytes, where they have been read already.
+        data: the bytes of the table, where they have been read already.
 
     Raises:
         UserError: it is no text, no table, or none of its columns names files or videos.
@@ -116,8 +114,8 @@ def read_table(path: Path, data: bytes | None = None) -> ClipTable:
     comments, text = _without_comments(_text(path, table_bytes(path) if data is None else data))
     lines = [line for line in re.split(r"\r\n|\r|\n", text[:100_000])[:50] if line.strip()]
     delimiter = max(",;\t&", key=_unquoted(lines[0]).count) if lines else ","
-    # AudioSet parts its cells by a comma and a space, and quotes cells with commas: a space before a quote means no
-    # more there than it does to a reader.
+    # AudioSet separates cells by a comma and a space, and quotes cells that hold commas; csv would take a quote after
+    # a space for a letter.
     lenient = any(f'{delimiter} "' in line for line in lines)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=lenient)
     columns: list[str] | None = None
@@ -160,7 +158,7 @@ class Files:
                 self._stems.setdefault(path.stem, []).append(path)
 
     def best(self, stem: str, folders: Sequence[str]) -> Path | None:
-        """The file of this stem: rather a video than a sound, rather in one of these folders than elsewhere."""
+        """The file of this stem, preferably in one of these folders, preferably a video."""
         found = self._stems.get(stem, [])
         kinds = (*VIDEO_SUFFIXES, *SOUND_SUFFIXES)
         return min(
@@ -169,13 +167,12 @@ class Files:
 
 
 def file_of(row: Row, files: Files) -> tuple[Path | None, bool, str]:
-    """The file that a row by video id means.
+    """The file of a row that names a video id.
 
-    Names with the seconds in them (``ID_000030``, ``ID_000030_000040``, ``ID_30_40``, ``ID_30.000_40.000``,
-    ``ID_30000_40000`` in milliseconds) and AudioSet's ``YID`` hold that stretch alone; ``ID`` holds the whole video.
+    Files with the seconds in their names (:func:`cut_stems`) hold that segment alone, ``ID`` holds the whole video.
 
     Returns:
-        the file, or None; whether it is cut to the stretch already; the name by which it is missed.
+        The file, or None; whether it holds the segment alone; the name to report if it is missing.
     """
     video, label = row.get("video"), row.get("label")
     start, end = _number(row.get("start")), _number(row.get("end"))
@@ -190,7 +187,7 @@ def file_of(row: Row, files: Files) -> tuple[Path | None, bool, str]:
 
 
 def cut_stems(video: str, start: float | None, end: float | None) -> Iterator[str]:
-    """How files are called that hold a stretch of a video alone."""
+    """Names that common download scripts give to a segment of a video."""
     if start is not None:
         whole = f"{start:g}"
         six = f"{int(start):06d}"
@@ -200,31 +197,23 @@ def cut_stems(video: str, start: float | None, end: float | None) -> Iterator[st
             yield f"{video}_{whole}_{end:g}"
             yield f"{video}_{start:.1f}_{end:.1f}"
             yield f"{video}_{start:.3f}_{end:.3f}"
-            yield f"{video}_{round(start * 1000)}_{round(end * 1000)}"
+            yield f"{video}_{round(start * 1000)}_{round(end * 1000)}"  # milliseconds
             yield f"{video}-{whole}-{end:g}"
         yield f"{video}_{whole}"
         yield f"{video}_{round(start * 1000)}"
         yield f"{video}-{whole}"
-    yield f"Y{video}"
+    yield f"Y{video}"  # as PANNs' scripts name AudioSet's sound: an id may begin with a hyphen
 
 
 def is_cut_name(stem: str, row: Row) -> bool:
-    """Whether a file that a row of a published list names is cut already, as its name ends with the row's seconds.
-
-    What we call "start" is a place in the file, whatever its name.
-    """
-    if row.named("start"):
+    """Whether a file named by a row of a published list holds the segment alone: its name ends with the seconds."""
+    if row.named("start"):  # our own column is a place in the file, whatever the file's name
         return False
     ends = cut_stems("", _number(row.get("start")), _number(row.get("end")))
     return any(stem.endswith(end) for end in ends if end != "Y")
 
 
 def table_bytes(path: Path) -> bytes:
-    """The bytes of a table.
-
-    Raises:
-        UserError: it cannot be read.
-    """
     try:
         return path.read_bytes()
     except OSError as error:
@@ -237,14 +226,14 @@ def _text(path: Path, data: bytes) -> str:
             return data.decode("utf-16")
         if b"\0" in data:
             raise UserError(f"{path}: is not a text table in UTF-8")
-        # Bytes that are no UTF-8 stay themselves: names of files may be such bytes.
+        # Bytes that are no UTF-8 are kept: names of files may be such bytes.
         return data.decode("utf-8-sig", "surrogateescape")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not a text table in UTF-8") from error
 
 
 def _without_comments(text: str) -> tuple[list[str], str]:
-    """The lines with a ``#`` that a table begins with, and the rest."""
+    """The lines with a ``#`` at the beginning of a table, and the rest."""
     comments = []
     while text.startswith("#"):
         end = re.search(r"\r\n|\r|\n", text)
@@ -256,14 +245,14 @@ def _without_comments(text: str) -> tuple[list[str], str]:
 
 
 def as_windows_wrote(text: str) -> str:
-    """A cell whose bytes are no UTF-8, as Windows in the West means them."""
+    """A cell whose bytes are no UTF-8, decoded as Windows-1252."""
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
 def is_foreign(text: str) -> bool:
-    """Whether a cell holds bytes that are no UTF-8."""
+    """Whether a cell holds bytes that are no UTF-8: ``surrogateescape`` decodes them to this range."""
     return any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
@@ -283,7 +272,6 @@ def _columns(cells: Sequence[str], comments: Sequence[str], delimiter: str) -> t
 
 
 def _with_end(row: Row, columns: int) -> Row:
-    """The row with one more cell."""
     start = _number(row.get("start"))
     end = "" if start is None else f"{start + VGGSOUND_SECONDS:g}"
     return row._replace(cells=[*row.cells[:columns], *[""] * (columns - len(row.cells)), end])

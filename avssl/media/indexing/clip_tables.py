@@ -1,4 +1,4 @@
-"""Tables of clips as a listing: each row's file found, and the stretch of it that the row means."""
+"""Tables of clips as a listing: the file of each row, and the segment of it that the row means."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from avssl.media.indexing.listing import ASKED, SPLITS, FileState, Listing, add_
 from avssl.media.selection import digest_of
 from avssl.system.files import write_whole
 
-# Files that lie beside media and are not meant to be any.
+# Files that lie beside media and are not counted as media themselves.
 NO_MEDIA = (*TABLE_SUFFIXES, ".txt", ".md", ".json", ".yaml", ".yml", ".py", ".html", ".pdf")
 
 
@@ -88,7 +88,7 @@ def _fill_from_table(table: Path, data: bytes, source_column: str | None, asked:
 
 
 class _Named(NamedTuple):
-    """A file that rows name, found once for all of them."""
+    """A file that rows name, looked up once for all of them."""
 
     path: str
     name: str  # relative to the table's folder
@@ -103,14 +103,10 @@ class _Named(NamedTuple):
 
 
 class _Asked:
-    """All that was asked of the disk to make a listing of a table: with the same answers the listing is the same.
+    """The seal of a table's listing: its bytes, and the stat of every path that listing it asked for.
 
-    So a million rows need not be read again to know that nothing has changed, and each file is asked about once.
-
-    Args:
-        table: the table.
-        data: its bytes.
-        source_column: what else the listing depends on.
+    With the same answers the listing is the same, so that a million rows need not be parsed again to know that nothing
+    has changed. Each path is asked for once.
     """
 
     def __init__(self, table: Path, data: bytes, source_column: str | None) -> None:
@@ -120,7 +116,6 @@ class _Asked:
         self._walked = ""
 
     def state(self, path: str) -> FileState:
-        """What the system says of a path."""
         found = self._states.get(path)
         if found is None:
             found = self._states[path] = state_of(path)
@@ -133,21 +128,19 @@ class _Asked:
         return [Path(self._root, name) for name, state in found if not isinstance(state, str)]
 
     def recalled(self, memory: Path | None) -> str | None:
-        """The seal as of now, where ``memory`` says what the listing of this table asks."""
         if memory is None:
             return None
         try:
             check, _, asked = self._place(memory).read_bytes().partition(b"\n")
         except OSError:
             return None
-        if check.decode("ascii", "replace") != digest_of(asked):  # damaged
+        if check.decode("ascii", "replace") != digest_of(asked):  # half written, or damaged
             return None
         walked, *paths = asked.decode("utf-8", "surrogateescape").split("\0")
         walk_now = _walk_digest(list(walk(self._root, ""))) if walked else ""
         return self._text(walk_now, (state_of(path) for path in paths))
 
     def fresh(self, memory: Path | None) -> str:
-        """The seal of a listing that was just made; what it asked is kept in ``memory``."""
         if memory is not None:
             asked = "\0".join(["walked" if self._walked else "", *self._states]).encode("utf-8", "surrogateescape")
             write_whole(self._place(memory), digest_of(asked).encode() + b"\n" + asked)
@@ -170,21 +163,19 @@ _TABLE_SPLITS = {**SPLITS, "validate": "validation", "training": "train", "testi
 
 
 def _named_file(folder: Path, cell: str, asked: _Asked) -> str:
-    """The file that a cell names: as it is, else without spaces around it, else as Windows wrote it."""
+    """The file that a cell names, as some program may have spelled it."""
+    # Tried in this order: as it is, without spaces, from Windows-1252, and in both Unicode forms: macOS writes names
+    # decomposed (NFD), most others composed (NFC).
     plain = as_windows_wrote(cell.strip()) if is_foreign(cell) else cell.strip()
     names = [cell, cell.strip(), plain, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD"))]
     paths = dict.fromkeys(str(folder / name) for name in names)
-    # Of most cells all these are one.
+    # Of most cells all these are equal: then the disk need not be asked.
     found = plain if len(paths) == 1 else next((path for path in paths if asked.state(path).is_there), plain)
     return str(folder / found)
 
 
 def _stretch(row: Row) -> tuple[float | None, float | None]:
-    """Start and duration of a row in its file.
-
-    Raises:
-        ValueError: they are no times, or the end lies before the start, or contradicts the duration.
-    """
+    """Start and duration of a row in its file; raises ValueError where they are no times or contradict each other."""
     start, duration, end = (_seconds(row, name) for name in ("start", "duration", "end"))
     if end is None:
         return start, duration
@@ -201,7 +192,7 @@ def _clean(text: str) -> str:
 
 
 def _inner_folder(table: Path, names: Sequence[str], asked: _Asked) -> Path:
-    """The folder that paths are relative to: the table's; or the one beside it of the same name, if they are there."""
+    """The folder that paths are relative to: the table's, or the one beside it of the same name, if they are there."""
     inner = table.with_suffix("")
     here = any(asked.state(str(table.parent / name)).mode >= 0 for name in names if name)
     there = any(asked.state(str(inner / name)).mode >= 0 for name in names if name)
@@ -222,7 +213,7 @@ def _seconds(row: Row, column: str) -> float | None:
 
 
 def offered_tables(folder: Path) -> list[str]:
-    """A line about each table in a folder that lists its files: one may want to open that instead."""
+    """A hint for each table in a folder that lists its files: one may want to open that instead."""
     tables = [path for path in sorted(folder.iterdir()) if path.is_file() and is_table(path)]
     if not tables:
         return []
@@ -234,7 +225,7 @@ def offered_tables(folder: Path) -> list[str]:
         except UserError:
             continue
         listed = {entry.name for entry in listing.entries} & there
-        if len(listed) * 2 >= len(there) > 0:
+        if len(listed) * 2 >= len(there) > 0:  # a table of half of the files is more than a stray list
             lines.append(
                 f"{table} lists {len(listed)} of its {len(there)} files (columns {','.join(columns)}); "
                 f"use it with --data {table}"

@@ -1,10 +1,10 @@
-"""The facts of all items as columns of numbers: a million cost 110 MB on disk, shared by all processes that map them.
+"""The facts of all items as columns: a million take 110 MB on disk, shared by all processes that map them.
 
     clips.bin    a row an item: numbers, and places of texts in the file of texts
     texts.bin    every different text (paths, labels, splits, sources, flags, kinds) once, one after the other
     texts.i64    where each of them ends
 
-A Python object an item costs ten times that in every worker; it is made for the items that are asked for alone.
+As Python objects they would take ten times that in every worker; objects are made only for the items in use.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COLUMN_FILES = {"clips.bin": "u1", "texts.bin": "u1", "texts.i64": "<i8"}
 
 _TEXTS = ("path", "label", "split", "source", "kind", "flags")
 _INTEGERS = ("width", "height", "audio_rate", "audio_channels", "file")
-# The last two are the stretch of the file that was asked for; not a number: from zero, to the end.
+# The last two are the segment of the file; NaN: from zero, to the end.
 _TIMES = ("duration_seconds", "frame_rate", "audio_start_seconds", "audio_end_seconds", "start", "seconds")
 
 _ROW = np.dtype(
@@ -33,7 +33,7 @@ _ROW = np.dtype(
     + [("unused", "<i4"), ("frame_count", "<i8")]
     + [(name, "<f8") for name in _TIMES]
 )
-_PACK = struct.Struct("<12iq6d")
+_PACK = struct.Struct("<12iq6d")  # the same layout, packed in a twelfth of the time that numpy takes for one row
 _FACTS = tuple(field.name for field in fields(Facts))
 
 _FLAGS_SEPARATOR = "\n"
@@ -41,11 +41,7 @@ _ITEMS_AT_ONCE = 1 << 16
 
 
 class ColumnWriter:
-    """Appends the facts of items, one after the other.
-
-    Args:
-        write: takes the bytes of a row of ``clips.bin``.
-    """
+    """Appends the facts of items; ``write`` takes the bytes of a row of ``clips.bin``."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
@@ -57,9 +53,9 @@ class ColumnWriter:
         """Append an item.
 
         Args:
-            path: as it is to be kept: relative to the collection's root, or absolute.
+            path: as it is stored: relative to the collection's root, or absolute.
             file: the number of its file in the table; -1 where every item has its own line there.
-            start, seconds: the stretch of the file that the item is; None: from zero, to the end.
+            start, seconds: the segment of the file; None: from zero, to the end.
         """
         texts = (path, facts.label, facts.split, facts.source, facts.kind, _FLAGS_SEPARATOR.join(facts.flags))
         self._write(
@@ -78,12 +74,7 @@ class ColumnWriter:
 
 
 class Columns:
-    """The facts of all items.
-
-    Args:
-        clips, texts, ends: the three files.
-        root: what paths are relative to; "" where they are absolute.
-    """
+    """The facts of all items, from the three files; paths are relative to ``root`` ("": absolute)."""
 
     def __init__(
         self, clips: NDArray[np.uint8], texts: NDArray[np.uint8], ends: NDArray[np.int64], root: str = ""
@@ -97,7 +88,6 @@ class Columns:
         return len(self._rows)
 
     def facts(self, i: int) -> Facts:
-        """The facts of item ``i``."""
         known = dict(zip(_ROW.names or (), self._rows[i].item(), strict=True))
         texts = {name: self._text(known[name]) for name in _TEXTS}
         texts["path"] = self._absolute(texts["path"] or "")
@@ -106,18 +96,13 @@ class Columns:
         return Facts(*[whole[name] for name in _FACTS])
 
     def place(self, i: int) -> tuple[int, float | None, float | None]:
-        """The number of the item's file in the table, and its stretch: start and length in seconds, or None."""
+        """The number of the item's file in the table, and its segment: start and length in seconds, or None."""
         row = self._rows[i]
         start, seconds = (None if math.isnan(row[name]) else float(row[name]) for name in ("start", "seconds"))
         return int(row["file"]), start, seconds
 
     def each(self, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
-        """The facts of some items, or of all, made a few thousand at a time.
-
-        Args:
-            items: their numbers.
-            sources: as many, which stand in for the sources in the table.
-        """
+        """The facts of some items, or of all; see :meth:`avssl.media.selection.Selectable.each_facts`."""
         chosen = range(len(self)) if items is None else items
         for first in range(0, len(chosen), _ITEMS_AT_ONCE):
             rows = self._rows[np.asarray(chosen[first : first + _ITEMS_AT_ONCE])]
@@ -134,7 +119,7 @@ class Columns:
         return self._texts_of(values, name) if name in _TEXTS else np.array(values)
 
     def _texts_of(self, places: NDArray[np.int32], name: str) -> NDArray[Any]:
-        """The texts at these places, each different one made once; None for -1. (n,) of objects"""
+        """The texts at these places, None for -1: (n,) of objects. Each different text is decoded once."""
         different, which = np.unique(places, return_inverse=True)
         texts = np.array([self._text(place) for place in different.tolist()] + [None], object)[:-1]
         if name == "path":

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from avssl.errors import NothingUsable, UserError
 from avssl.media.facts import Facts, Rejected
+from avssl.media.indexing.inspections import FOUND, INSPECTION, File, Inspections, readers
 from avssl.media.indexing.item_table import Salvaged, Table, TableWriter
 from avssl.media.indexing.listing import ASKED, Entry, Listing
-from avssl.media.indexing.looks import FOUND, LOOK, File, Looks
 from avssl.media.indexing.reasons import grouped
 from avssl.media.segment import segment_facts, segment_of
 from avssl.media.selection import digest_of
@@ -28,22 +28,18 @@ from avssl.system.console import ShowProgress
 from avssl.system.files import cache_folder, locked, make_folder, whole_folder
 from avssl.system.parts import Part, parts_there
 
-# Indexes of earlier states of the data that were not opened for this long are removed.
-KEPT_SECONDS = 7 * 24 * 3600
+KEPT_SECONDS = 7 * 24 * 3600  # indexes of earlier states of the data are removed if not opened for this long
 
-# Raised whenever an earlier index would be read wrongly. What it says of files is taken over all the same.
+# To be raised whenever an earlier index would be read wrongly; its verdicts on files are still taken over.
 INDEX_FORMAT = 3
 
-EARLIER = 4  # so many of the last indexes of a place are asked for what they say of its files
-
-LOOKED = "looked-"  # what the folder is called that holds the parts of a look that are to be merged
-
-# Files whose facts are kept at hand while items are written: rows of a table name a file again and again.
-FILES_AT_HAND = 1 << 12
+EARLIER = 4  # of the last indexes of a folder, whose verdicts on unchanged files are taken over
+PARTS = "looked-"  # prefix of the folder that holds parts to be merged
+FILES_AT_HAND = 1 << 12  # kept parsed while items are written: rows of a table name the same file again and again
 
 
 def index_home(listing: Listing, folder: str | os.PathLike[str] | None) -> Path:
-    """The folder that holds the indexes of this data: this one if given, else in the cache."""
+    """The folder that holds the indexes of this data: ``folder``, or one in the cache."""
     if folder is not None:
         return Path(folder).expanduser().absolute()
     return cache_folder() / "index" / f"{Path(listing.root).name or 'root'}-{digest_of(listing.root)[:12]}"
@@ -58,76 +54,72 @@ def indexed(
     again: bool = False,
     merge: bool = False,
 ) -> tuple[Table, int]:
-    """The index of a listing: opened if it is there, else made; only files that are new or changed are looked at.
+    """The index of a listing, opened or made; only files that are new or changed are inspected.
 
-    A file whose trouble may pass (no right to read it, a time-out, a disk that is away) is looked at anew each time.
-    An index that is damaged is made again. What was looked at is kept, also where the process is killed.
+    A file with a temporary error (no permission to read, a time-out, a disk that is away) is inspected each time.
+    A damaged index is rebuilt. Verdicts are kept, even those of a process that is killed.
 
     Args:
-        again: look at every file anew, whatever is known.
-        merge: all parts must have been looked at (:func:`look_at_part`).
+        again: inspect every file, whatever is known.
+        merge: all parts must have been inspected (:func:`inspect_part`).
 
     Returns:
-        The table, and how many files had to be looked at.
+        The table, and how many files had to be inspected.
 
     Raises:
         NothingUsable: with the reason of each file.
         UserError: the index cannot be written, or parts are missing.
     """
-    # Of several processes that open the same data at the same time, one looks and the others wait for it.
+    # Of several processes that open the same data at the same time, one inspects and the others wait for it.
     with locked(home):
         name = _name(listing, home)
-        looked = home / f"{LOOKED}{name}"
-        existing = None if again or (merge and looked.is_dir()) else _existing(home, name)
-        looks = Looks(listing, workers, progress)
+        parts = home / f"{PARTS}{name}"
+        existing = None if again or (merge and parts.is_dir()) else _existing(home, name)
+        inspections = Inspections(listing, workers, progress)
         if existing is not None:
             with suppress(OSError):  # the index of another user, or on a read-only disk
                 os.utime(existing.folder)
-            if not looks.recheck(existing):
-                return existing, looks.inspected
+            if not inspections.recheck(existing):
+                return existing, inspections.inspected
         if merge and existing is None:
-            looks.recall(parts_there(looked.glob("*"), f"the index of {listing.root}"), with_passing=True)
+            inspections.recall(parts_there(parts.glob("*"), f"the index of {listing.root}"), with_passing=True)
         if not again:
-            looks.recall(_earlier(home))
-        looks.look(home / f".{LOOKED}{uuid4().hex[:8]}")
-        # A new name each time: a worker may have an earlier index of the same files open, and opens it by its name.
+            inspections.recall(_earlier(home))
+        inspections.inspect(home / f".{PARTS}{uuid4().hex[:8]}")
+        # A new name each time: a worker may have an earlier index of these files open, and opens it by its name.
         folder = home / f"{name}-{_next_number(home, name)}"
         with whole_folder(folder) as partial, TableWriter(partial) as writer:
-            _write(listing, looks, writer)
-        shutil.rmtree(looked, ignore_errors=True)
+            _write(listing, inspections, writer)
+        shutil.rmtree(parts, ignore_errors=True)
         _remove_old(home, folder)
-    return Table(folder), looks.inspected
+    return Table(folder), inspections.inspected
 
 
-def look_at_part(
+def inspect_part(
     listing: Listing, home: Path, part: Part, workers: int | None, progress: ShowProgress, *, again: bool = False
-) -> int:
-    """Look at a part of the files, for an index that is made of all parts later; returns at how many.
-
-    Raises:
-        UserError: it cannot be written.
-    """
+) -> None:
+    """Inspect a part of the files, for an index that is merged from all parts later."""
     name = _name(listing, home)
-    place = home / f"{LOOKED}{name}" / part.name
+    place = home / f"{PARTS}{name}" / part.name
     if place.is_dir() or (not again and _existing(home, name) is not None):
-        return 0
-    looks = Looks(listing, workers, progress)
+        return
+    inspections = Inspections(listing, workers, progress)
     if not again:
-        looks.recall(_earlier(home))
-    looks.look(place, part)
-    return looks.inspected
+        inspections.recall(_earlier(home))
+    inspections.inspect(place, part)
 
 
-def looked_at_in_parts(listing: Listing, home: Path) -> int:
-    """How many files of a listing were looked at by parts that are not merged yet."""
-    return sum(len(Salvaged(part)) for part in (home / f"{LOOKED}{_name(listing, home)}").glob("*"))
+def inspected_in_parts(listing: Listing, home: Path) -> int:
+    """How many files of a listing were inspected by parts that are not merged yet."""
+    return sum(len(Salvaged(part)) for part in (home / f"{PARTS}{_name(listing, home)}").glob("*"))
 
 
 def _name(listing: Listing, home: Path) -> str:
     make_folder(home)
-    return digest_of(f"{INDEX_FORMAT} {LOOK}", listing.digest(home))
+    return digest_of(f"{INDEX_FORMAT} {INSPECTION}", listing.digest(home))
 
 
+# Spelled out, not taken from the dataclasses: a new field must not change the fingerprints of earlier data.
 _OF_FINGERPRINT = ("name", "size", "modified_ns", "label", "split", "source", "start_seconds", "duration_seconds",
                    "offset")  # fmt: skip
 _CLOCK_OF_FINGERPRINT = ("origin_seconds", "video_stream", "width", "height", "video_seekable", "frames_are_counted",
@@ -136,13 +128,13 @@ _CLOCK_OF_FINGERPRINT = ("origin_seconds", "video_stream", "width", "height", "v
                          "audio_anchor_seconds")  # fmt: skip
 
 
-def _write(listing: Listing, looks: Looks, writer: TableWriter) -> None:
-    """Write files and items in the order of the listing, whoever looked at them when, and what holds for all."""
+def _write(listing: Listing, inspections: Inspections, writer: TableWriter) -> None:
+    """Write files and items in the order of the listing, whoever inspected them when, and the header."""
     numbers: dict[File, int] = {}
     refused: dict[int, str] = {}
     passing: list[int] = []
-    for number, file in enumerate(looks.files):
-        item, times, keys = looks.known(file)
+    for number, file in enumerate(inspections.files):
+        item, times, keys = inspections.known(file)
         numbers[file] = number
         if item.get("reason") is not None:
             refused[number] = item["reason"]
@@ -169,24 +161,24 @@ def _write(listing: Listing, looks: Looks, writer: TableWriter) -> None:
     writer.finish(
         {
             "root": listing.root,
-            "look": LOOK,
+            "look": INSPECTION,
             "index": INDEX_FORMAT,
             "fingerprint": content.hexdigest(),
             "stamp": stamp.hexdigest(),
             "rejected": sorted(rejected),
             "refused": list(refused),
-            "readers": looks.readers,
+            "readers": readers(),
             "passing": passing,
         }
     )
 
 
 class _Known(NamedTuple):
-    """What a look found in a file, as the items in it need it."""
+    """What inspection found in a file, as the items in it need it."""
 
     found: dict[str, Any]
     times: NDArray[np.float64]
-    fingerprint: str  # its part of the fingerprint
+    fingerprint: str  # this file's part of the fingerprint
 
     @staticmethod
     def of(item: dict[str, Any], times: NDArray[np.float64]) -> _Known:
@@ -209,13 +201,12 @@ def _facts(entry: Entry, file: _Known) -> Facts:
 
 
 def _for_fingerprint(entry: Entry, file: _Known) -> str:
-    """What the fingerprint is made of: always the same text, so that data keep theirs from version to version."""
+    """Text that the fingerprint is computed from; the same in every version, so that data keep their fingerprint."""
     of_entry = {name: getattr(entry, name) for name in _OF_FINGERPRINT}
     return f'{json.dumps({**of_entry, "modified_ns": 0})[:-1]}, "found": {file.fingerprint}}}'
 
 
 def _outside(entry: Entry, file: _Known) -> str | None:
-    """Why a stretch is no stretch of its file."""
     length = file.found["duration_seconds"]
     if entry.start_seconds is not None and entry.start_seconds >= length:
         return f"starts at {entry.start_seconds:g} s, but the file ends at {length:.2f} s"
@@ -231,7 +222,7 @@ def _all_refused(root: str, rejected: list[Rejected]) -> str:
 
 
 def _existing(home: Path, name: str) -> Table | None:
-    """The latest index of these very files that is whole; damaged ones are removed."""
+    """The latest whole index of these files; damaged ones are removed."""
     for folder in sorted(home.glob(f"{name}-*"), key=_number, reverse=True):
         table = _opened(folder)
         if table is not None:
@@ -250,11 +241,10 @@ def _next_number(home: Path, name: str) -> int:
 
 
 def _earlier(home: Path) -> list[Path]:
-    """Tables that say something of these files, the newest first: the last few indexes, and looks that were not ended
-    or not merged."""
-    folders = [folder for folder in home.iterdir() if folder.is_dir() and not folder.name.startswith(LOOKED)]
+    """Tables that know some of these files, the newest first: the last indexes, and unfinished or unmerged parts."""
+    folders = [folder for folder in home.iterdir() if folder.is_dir() and not folder.name.startswith(PARTS)]
     newest = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[:EARLIER]
-    return [*newest, *(part for part in home.glob(f"{LOOKED}*/*") if part.is_dir())]
+    return [*newest, *(part for part in home.glob(f"{PARTS}*/*") if part.is_dir())]
 
 
 def _opened(folder: Path) -> Table | None:
@@ -270,7 +260,7 @@ def _remove_old(home: Path, kept: Path) -> None:
     for leftover in home.glob(".*/"):  # of processes that were killed; whoever holds the lock works alone
         shutil.rmtree(leftover, ignore_errors=True)
     for path in home.iterdir():
-        is_ours = path.suffix == ASKED or path.name.startswith(LOOKED) or (path / "table.json").is_file()
+        is_ours = path.suffix == ASKED or path.name.startswith(PARTS) or (path / "table.json").is_file()
         if is_ours and path != kept and time.time() - path.stat().st_mtime > KEPT_SECONDS:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What is where, before any file is opened: folders, tables, tars and lists of files, in one form."""
+"""Lists of what is there, before any file is opened: folders, tables, tars and lists of files, in one form."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from typing import Any, NamedTuple, Protocol
 from avssl.errors import UserError
 from avssl.media.facts import Rejected
 
-# Names of sub-folders that are splits and not labels, and the split that each means.
+# Sub-folders of these names are splits, not labels.
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
 
-ASKED = ".asked"  # suffix of what the listing of a table asked of the disk, kept beside the indexes
+ASKED = ".asked"  # suffix of the file that says which paths a table's listing depends on; kept beside the indexes
 
-# What avssl.open takes: a folder, a CSV, a tar, a file, or a list of files.
+# The argument of avssl.open: a folder, a CSV, a tar, a file, or a list of files.
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing to look at: a file, a stretch of a file, or a member of a tar."""
+    """One item: a file, a segment of a file, or a member of a tar."""
 
-    # Path relative to the listing's root with / (absolute if it lies elsewhere); in a tar the member's name.
-    name: str
+    name: str  # path relative to the listing's root, with / (absolute if it lies elsewhere); in a tar the member's name
     size: int
     modified_ns: int
     label: str | None = None
@@ -44,20 +43,22 @@ class Entry:
 
     @property
     def file(self) -> tuple[str, int, int, int, int]:
-        """What names the bytes: equal for stretches of one file, different once the file has changed."""
+        """Identifies the bytes: equal for segments of one file, different once the file has changed."""
         return (self.name, self.offset, self.size, self.modified_ns, self.changed_ns)
 
 
 class Listing:
-    """The entries in a fixed order, and what was refused at sight.
+    """The entries in a fixed order, and the files that are refused without opening them.
 
     Args:
         root: absolute folder that names are relative to, or the tar that holds the members.
-        seal: what all else follows from, where there is such a thing.
-        fill: adds the entries when they are first asked for; with a seal they often need not be.
+        seal: a text that all entries follow from, or a way to find it, where there is one.
+        fill: adds the entries on first use; with a seal they often need not be listed at all.
     """
 
-    def __init__(self, root: str, seal: Seal | None = None, fill: Callable[[Listing], None] | None = None) -> None:
+    def __init__(
+        self, root: str, seal: Seal | str | None = None, fill: Callable[[Listing], None] | None = None
+    ) -> None:
         self.root = root
         self._seal = seal
         self._fill = fill
@@ -84,22 +85,21 @@ class Listing:
         return self.path_of(entry.name)
 
     def path_of(self, name: str) -> str:
-        """The absolute path of a name."""
         return str(Path(self.root) / name)
 
     def digest(self, memory: Path | None = None) -> str:
-        """Hex digest that changes when any entry is added, removed, changed, or described otherwise.
+        """Hex digest that changes when any entry is added, removed, changed, or described differently.
 
         Args:
-            memory: a folder in which a seal may remember what it needs to be sure without listing anew.
+            memory: folder in which a seal keeps what it needs to recognise an unchanged listing without listing again.
         """
         state = hashlib.blake2b(f"{self.root}\0".encode("utf-8", "surrogateescape"), digest_size=16)
         if self._seal is not None:
-            sealed = self._seal.recalled(memory)
-            if sealed is None:
+            sealed = self._seal if isinstance(self._seal, str) else self._seal.recalled(memory)
+            if sealed is None and not isinstance(self._seal, str):
                 self._fill_once()
                 sealed = self._seal.fresh(memory)
-            state.update(sealed.encode())
+            state.update((sealed or "").encode())
             return state.hexdigest()
         for entry in self.entries:
             state.update(repr([getattr(entry, name) for name in Entry.__slots__]).encode("utf-8", "surrogatepass"))
@@ -109,37 +109,28 @@ class Listing:
 
 
 class Seal(Protocol):
-    """A text from which all entries of a listing follow."""
+    """Finds a text from which all entries of a listing follow."""
 
     def recalled(self, memory: Path | None) -> str | None:
-        """The text as of now, without making the entries; None where they must be made first."""
+        """The text as of now, without listing the entries; None where they must be listed first."""
         ...
 
     def fresh(self, memory: Path | None) -> str:
-        """The text, once the entries are made; what is needed to recall it is kept in ``memory``."""
+        """The text, once the entries are listed; what is needed to recall it is kept in ``memory``."""
         ...
 
 
-class _Fixed(str):
-    """A seal that is known without entries."""
-
-    def recalled(self, memory: Path | None) -> str:
-        return str(self)
-
-    fresh = recalled
-
-
 class FileState(NamedTuple):
-    """What the system says of a path: the same as long as nobody writes, moves or locks the file."""
+    """The stat of a path: the same as long as nobody writes, moves or locks the file."""
 
-    mode: int  # kind and rights; of a path that cannot be followed the negative number of the system's error
+    mode: int  # type and permissions; the negative errno of a path that cannot be followed
     size: int  # bytes; of a path that cannot be followed 1 if something is there (a link), else 0
     modified_ns: int
     changed_ns: int
 
     @property
     def is_there(self) -> bool:
-        """Whether there is anything of this name, be it a link that leads nowhere."""
+        """Whether anything has this name, even a broken link."""
         return self.mode >= 0 or self.size > 0
 
     @property
@@ -151,7 +142,6 @@ class FileState(NamedTuple):
 
 
 def state_of(path: str) -> FileState:
-    """What the system says of a path now."""
     try:
         found = os.stat(path)  # noqa: PTH116  Path takes twice as long, for each of a million
     except OSError as error:
@@ -163,21 +153,26 @@ def list_folder(root: Path) -> Listing:
     found = list(walk(str(root), ""))
     if not found:
         raise UserError(f"{root}: the folder is empty; give one that holds videos, images or sounds")
-    tops = {name.split("/", 1)[0] for name, _ in found if "/" in name}
-    split_folders = bool(tops) and {top.lower() for top in tops} <= SPLITS.keys()
+    split_folders = _are_splits(name.split("/")[0] for name, _ in found if "/" in name)
     listing = Listing(str(root))
     for name, state in _without_annotations(found):
         if isinstance(state, str):
             listing.rejected.append(Rejected(str(root / name), state))
             continue
-        label, split = _meaning(name.split("/")[:-1], split_folders)
+        label, split = _label_and_split(name.split("/")[:-1], split_folders)
         times = {"modified_ns": state.st_mtime_ns, "changed_ns": state.st_ctime_ns}
         listing.entries.append(Entry(name, state.st_size, **times, label=label, split=split, source=name))
     return listing
 
 
-def _meaning(folders: Sequence[str], split_folders: bool) -> tuple[str | None, str | None]:
-    """Label and split by the folders that a file lies in, from the outermost on."""
+def _are_splits(folders: Iterable[str]) -> bool:
+    """Whether outermost folders are splits: only if all of them are, as "train" beside "bus" is a class of vehicles."""
+    names = {folder.lower() for folder in folders}
+    return bool(names) and names <= SPLITS.keys()
+
+
+def _label_and_split(folders: Sequence[str], split_folders: bool) -> tuple[str | None, str | None]:
+    """By the folders that a file lies in, from the outermost on."""
     names = list(folders)
     split = SPLITS[names.pop(0).lower()] if split_folders and names else None
     return (names[0] if names else None), split
@@ -187,7 +182,7 @@ _Found = tuple[str, os.stat_result | str]  # a name, and the file's size and tim
 
 
 def walk(folder: str, prefix: str) -> Iterator[_Found]:
-    """What is below a folder in the order of names, hidden things left out."""
+    """All files below a folder in the order of their names, without hidden ones."""
     try:
         with os.scandir(folder) as scan:
             inside = sorted(scan, key=lambda item: item.name)
@@ -216,7 +211,7 @@ def _inside(folder: str, item: os.DirEntry[str], name: str) -> Iterator[_Found]:
 
 
 def _without_annotations(found: Sequence[_Found]) -> Iterator[_Found]:
-    """Drop JSON files that lie beside another file of the same stem: they say something about that file."""
+    """Drop JSON files beside another file of the same stem: they annotate that file."""
     stems = {_stem(name) for name, _ in found if not name.lower().endswith(".json")}
     for name, state in found:
         if not (name.lower().endswith(".json") and _stem(name) in stems):
@@ -257,15 +252,15 @@ def _missing(error: OSError) -> str:
 def list_tar(path: Path) -> Listing:
     """Images in an uncompressed tar, read where they lie; ``CLASS/NAME`` gives the label."""
     state = path.stat()
-    seal = _Fixed(f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}")
+    # A tar that has not changed has the same members: it need not be read through to find its index.
+    seal = f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
     return Listing(str(path), seal, partial(_fill_from_tar, path, state))
 
 
 def _fill_from_tar(path: Path, state: os.stat_result, listing: Listing) -> None:
     members = _members(path)
     names = [PurePosixPath(member.name) for member in members]
-    tops = {name.parts[0] for name in names if len(name.parts) > 1}
-    split_folders = bool(tops) and {top.lower() for top in tops} <= SPLITS.keys()
+    split_folders = _are_splits(name.parts[0] for name in names if len(name.parts) > 1)
     for member, name in zip(members, names, strict=True):
         if name.is_absolute() or ".." in name.parts:
             listing.rejected.append(Rejected(f"{path}/{member.name}", "its name leads out of the tar"))
@@ -274,7 +269,7 @@ def _fill_from_tar(path: Path, state: os.stat_result, listing: Listing) -> None:
         elif member.offset_data + member.size > state.st_size:
             listing.rejected.append(Rejected(f"{path}/{member.name}", "truncated: the tar ends before it does"))
         elif not name.name.startswith("."):
-            label, split = _meaning(name.parts[:-1], split_folders)
+            label, split = _label_and_split(name.parts[:-1], split_folders)
             times = {"modified_ns": state.st_mtime_ns, "changed_ns": state.st_ctime_ns}
             entry = Entry(str(name), member.size, **times, label=label, split=split, source=str(name))
             listing.entries.append(replace(entry, offset=member.offset_data))

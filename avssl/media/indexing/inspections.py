@@ -1,4 +1,4 @@
-"""Looking at files: every file once, in parallel, and what was found written down at once."""
+"""Inspecting files: every file once, in parallel; what is found is on disk within a second."""
 
 from __future__ import annotations
 
@@ -22,30 +22,27 @@ from avssl.system.files import whole_folder
 from avssl.system.parts import WHOLE, Part
 from avssl.version import __version__
 
-LOOK = 3  # raised whenever a look at the same file may find something else; files are then looked at anew
+INSPECTION = 3  # to be raised whenever the same file may get another verdict: files are then inspected anew
+FLUSH_SECONDS = 1.0  # at most this much work is lost with a process that is killed
+FILES_AT_ONCE = 1 << 16  # handed to the pool together: targets for all of many millions would take gigabytes
 
-FLUSH_SECONDS = 1.0  # at most so much work is lost with a process that is killed
+CHANGING = "changed while it was inspected; index again once it is complete"
 
-FILES_AT_ONCE = 1 << 16  # so many files are handed to the processes that look at them before the next are
-
-CHANGING = "changed while it was looked at; index again once it is complete"
-
-# Those of Facts that come from looking into the file.
+# The fields of Facts that inspection finds; the others come from the listing.
 FOUND = ("kind", "duration_seconds", "width", "height", "frame_count", "frame_rate", "audio_rate", "audio_channels",
          "audio_start_seconds", "audio_end_seconds", "flags")  # fmt: skip
 
-# What names a file and its bytes, in the order of file.
+# What identifies the bytes of a file, in the order of Entry.file.
 File = tuple[str, int, int, int, int]
 _STATE = ("name", "offset", "size", "modified_ns", "changed_ns")
 
-# What a look found, for JSON; frame times; key times.
-Known = tuple[dict[str, Any], NDArray[np.float64], NDArray[np.float64]]
+Known = tuple[dict[str, Any], NDArray[np.float64], NDArray[np.float64]]  # a line as JSON, frame times, key times
 
 _NO_TIMES = np.zeros(0)
 
 
-class Looks:
-    """What is known of each file of a listing: its facts, or why it cannot be used. It lies in tables on disk."""
+class Inspections:
+    """What is known of each file of a listing: its facts, or why it cannot be used. Stored in tables on disk."""
 
     def __init__(self, listing: Listing, workers: int | None, progress: ShowProgress) -> None:
         self.listing = listing
@@ -65,13 +62,9 @@ class Looks:
             self._files = dict.fromkeys(entry.file for entry in self.listing.entries)
         return self._files
 
-    @property
-    def readers(self) -> str:
-        """The versions of what reads files now."""
-        return readers()
-
     def recheck(self, table: Table) -> bool:
-        """Look at the files whose trouble may have passed since this index; whether anything is otherwise now."""
+        """Inspect again what this index refused for a temporary reason; returns whether any verdict has changed."""
+        # Other versions of the decoders may read what was refused, whatever the reason.
         other_readers = table.header["readers"] != readers()
         uncertain = [table.item(number) for number in table.header["refused" if other_readers else "passing"]]
         before = {_file_of(item): item["reason"] for item in uncertain}
@@ -80,25 +73,25 @@ class Looks:
         return changed or (other_readers and bool(before))
 
     def recall(self, folders: Iterable[Path], *, with_passing: bool = False) -> None:
-        """Take over what tables say of files that have not changed since, and are not known already.
+        """Take over what these tables know of files that have not changed since.
 
         Args:
-            folders: the tables.
-            with_passing: also of files whose trouble may have passed since.
+            with_passing: take over temporary errors, too.
         """
         for folder in folders:
             table = Salvaged(folder)
             for number, item in enumerate(table):
                 file = _file_of(item)
                 is_kept = with_passing or not item.get("passing")
-                is_ours = item.get("look", table.header.get("look")) == LOOK
+                # Each line has its own version: a table may take over lines of another.
+                is_ours = item.get("look", table.header.get("look")) == INSPECTION
                 is_ours &= item.get("readers") in (None, readers())
                 if is_kept and is_ours and file in self.files and file not in self._fresh:
                     self._places.setdefault(file, (len(self._tables), number))
             self._tables.append(table)
 
-    def look(self, place: Path, part: Part = WHOLE) -> None:
-        """Look at every file of a part that is not known yet, and write it down in a table at ``place``."""
+    def inspect(self, place: Path, part: Part = WHOLE) -> None:
+        """Inspect every file of a part that is not known yet, and write the verdicts into a table at ``place``."""
         files = list(self.files)
         mine = [files[number] for number in part.range(len(files))]
         unknown = [file for file in mine if file not in self._places and file not in self._fresh]
@@ -106,6 +99,7 @@ class Looks:
         with whole_folder(place, kept_on=KeyboardInterrupt) as partial, TableWriter(partial) as writer:
             for file, inspection in self._fresh.items():
                 _write_down(file, inspection, writer)
+            # What was recalled as well: the machine that merges may not have the earlier indexes of this one.
             for file in mine if part != WHOLE else ():
                 if file in self._places:
                     item, times, keys = self.known(file)
@@ -116,12 +110,11 @@ class Looks:
                 if time.monotonic() - flushed > FLUSH_SECONDS:
                     writer.flush()
                     flushed = time.monotonic()
-            writer.finish({"look": LOOK})
+            writer.finish({"look": INSPECTION})
         self._fresh = {}
         self.recall([place], with_passing=True)
 
     def known(self, file: File) -> Known:
-        """What is known of a file."""
         table, number = self._places[file]
         found = self._tables[table].read(number)
         assert found is not None  # it was whole when it was recalled
@@ -130,7 +123,7 @@ class Looks:
 
     def _inspect(self, files: Sequence[File]) -> Iterator[tuple[File, Inspection]]:
         self.inspected += len(files)
-        with counting("looking at files", len(files), "files", self._progress) as done:
+        with counting("inspecting files", len(files), "files", self._progress) as done:
             for first in range(0, len(files), FILES_AT_ONCE):
                 some = files[first : first + FILES_AT_ONCE]
                 targets = [self._target(file) for file in some]
@@ -158,7 +151,7 @@ def _write_down(file: File, inspection: Inspection, writer: TableWriter) -> None
 
 
 def _line(file: File, found: Mapping[str, Any] | None, reason: str | None, passing: bool) -> dict[str, Any]:
-    line = {**dict(zip(_STATE, file, strict=True)), "look": LOOK, "found": found}
+    line = {**dict(zip(_STATE, file, strict=True)), "look": INSPECTION, "found": found}
     if reason is None:
         return line
     return {**line, "reason": reason, "passing": passing, "readers": readers()}
