@@ -163,7 +163,8 @@ def test_verdicts_of_an_index_of_the_version_before_are_taken_over(tmp_path: Pat
             _, times, keys = new.read(number) or pytest.fail("damaged")
             line = {name: item[name] for name in ("name", "size", "modified_ns", "offset", "changed_ns", "found")}
             writer.add_item({**line, "label": None, "source": ""}, writer.add_times(times), writer.add_times(keys))
-        writer.finish({"root": str(folder), "look": INSPECTION, "rejected": [], "refused": [], "passing": [], "readers": ""})
+        empty = {"rejected": [], "refused": [], "passing": [], "readers": ""}
+        writer.finish({"root": str(folder), "look": INSPECTION, **empty})
     media = avssl.open(folder, progress=False, workers=0, index=tmp_path / "old")
     assert (len(media), media.inspected) == (3, 0)  # type: ignore[union-attr]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import NothingUsable, UserError
 from avssl.media.facts import Facts, Rejected
-from avssl.media.indexing.inspections import FOUND, INSPECTION, File, Inspections, readers
+from avssl.media.indexing.inspections import FOUND, INSPECTION, File, Inspections
 from avssl.media.indexing.item_table import Salvaged, Table, TableWriter
 from avssl.media.indexing.listing import ASKED, Entry, Listing
 from avssl.media.indexing.reasons import grouped
@@ -167,7 +167,7 @@ def _write(listing: Listing, inspections: Inspections, writer: TableWriter) -> N
             "stamp": stamp.hexdigest(),
             "rejected": sorted(rejected),
             "refused": list(refused),
-            "readers": readers(),
+            "readers": inspections.readers,
             "passing": passing,
         }
     )

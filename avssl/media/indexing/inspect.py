@@ -1,4 +1,4 @@
-"""A look at one file before anything is read from it: what is there, when it is shown, and whether it can be used."""
+"""Inspecting one file: what is in it, when each frame is shown, and whether it can be used."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from avssl.media.indexing.check_video import check_pictures
 from avssl.media.indexing.packet_scan import AHEAD_SECONDS, Track, scan
 from avssl.media.indexing.picture_formats import must_be_more_than_a_picture, must_be_no_picture, must_not_be_heif
 
-# Reasons behind which there may be another, truer one.
+# Reasons that may be consequences of another: encryption, or a missing init segment.
 MAY_BE_WHOLE = ("damaged", "truncated", "unreadable", "no video", "no decoder", "not media")
 
 
@@ -51,8 +51,7 @@ MAY_BE_WHOLE = ("damaged", "truncated", "unreadable", "no video", "no decoder", 
 class Inspection:
     """What was found in a file. The fields are those of ``Facts``; they mean something only if ``reason`` is None."""
 
-    # None: the file can be used. Otherwise why not: "empty file", "not media", "truncated: …", "damaged: …", …
-    reason: str | None = None
+    reason: str | None = None  # why it cannot be used: "empty file", "not media", "truncated: …", …; None: it can
     kind: Kind = "video"
     duration_seconds: float = 0.0
     width: int = 0
@@ -64,9 +63,8 @@ class Inspection:
     audio_start_seconds: float = 0.0
     audio_end_seconds: float = 0.0
     flags: tuple[str, ...] = ()
-    # Whether reason may be otherwise next time, though the file is the same: no right to read it, a time-out, …
-    passing: bool = False
-    clock: Clock = field(default_factory=Clock)  # what read_frames and read_audio need
+    passing: bool = False  # whether the reason is a temporary error: no permission to read, a time-out, …
+    clock: Clock = field(default_factory=Clock)  # for read_frames and read_audio
 
     @property
     def frame_times(self) -> NDArray[np.float64]:
@@ -75,10 +73,10 @@ class Inspection:
 
 
 def inspect(path: str, *, timeout_seconds: float = 60.0) -> Inspection:
-    """Looks at a file: reads all its packets, decodes samples of it. No bad file raises; a fault of this program does.
+    """Inspect a file: read all its packets, decode parts of it. No bad file raises; a fault of this program does.
 
     Args:
-        timeout_seconds: after this the file is given up, with that as the reason.
+        timeout_seconds: of CPU time without progress; then the file is given up, with that as the reason.
     """
     found = _inspected(path, Deadline(path, timeout_seconds))
     if found.reason is not None and found.reason.startswith(MAY_BE_WHOLE):
@@ -87,7 +85,6 @@ def inspect(path: str, *, timeout_seconds: float = 60.0) -> Inspection:
 
 
 def of_image(size: tuple[int, int]) -> Inspection:
-    """What is known of a still image of this (width, height)."""
     return Inspection(kind="image", width=size[0], height=size[1], frame_count=1)
 
 
@@ -106,13 +103,10 @@ def _inspected(path: str, deadline: Deadline) -> Inspection:
         at = "" if error.seconds is None else f" at {error.seconds:.2f} s"
         damaged = error.reason.startswith("damaged: ")
         return Inspection(f"{error.reason}{at}" if damaged else f"unreadable{at}: {error.reason}")
-    except FROM_THE_FILE as error:
-        if not is_files_own(error):
-            error.add_note(f"while looking at {path}")
-            raise
-        return Inspection(f"unreadable: {error_text(error)}")
-    except Exception as error:
-        error.add_note(f"while looking at {path}")
+    except Exception as error:  # of any kind, as it is raised again: a fault of this program should name the file
+        if isinstance(error, FROM_THE_FILE) and is_files_own(error):
+            return Inspection(f"unreadable: {error_text(error)}")
+        error.add_note(f"while inspecting {path}")
         raise
 
 
@@ -136,7 +130,7 @@ def _inspect_media(path: str, deadline: Deadline) -> Inspection:
 
 
 def _inspect_container(path: str, container: InputContainer, deadline: Deadline) -> Inspection:
-    """Raise Unusable with the reason, or MediaError where damage was met or the deadline has passed."""
+    """Raises Unusable with the reason, or MediaError where damage was met or the deadline has passed."""
     if container.format.name in NOT_MEDIA_FORMATS:
         raise Unusable("not media")
     must_be_no_picture(path, container)
@@ -153,6 +147,7 @@ def _inspect_container(path: str, container: InputContainer, deadline: Deadline)
     end = _end_of(path, container, both)
     if end < Path(path).stat().st_size:
         ending = ending._replace(has_junk=True)
+    # Before anything is decoded: of several things that are wrong the container knows the truest reason.
     _must_be_whole(path, container, both, ending, end)
 
     if pictures is not None and picture_track is not None and sound is None:
@@ -176,7 +171,7 @@ def _inspect_container(path: str, container: InputContainer, deadline: Deadline)
 
 
 def _ending(path: str, container: InputContainer, sound: AudioStream | None, track: Track | None) -> Ending:
-    """How a file of sound ends; of others :func:`what_is_missing` shows it."""
+    """How a file of sound ends; of files with pictures see :func:`what_is_missing`."""
     if sound is None or track is None or picture_stream(container) is not None:
         return Ending()
     ending = ending_of(path, container, track.frames, track.codec)
@@ -192,19 +187,15 @@ def _ending(path: str, container: InputContainer, sound: AudioStream | None, tra
 
 
 def _end_of(path: str, container: InputContainer, tracks: list[Track]) -> int:
-    """The byte at which the file is over; what follows is junk."""
+    """The byte at which the file ends; what follows is junk."""
     size = Path(path).stat().st_size
     end = end_of_file(path, set(container.format.name.split(",")))
     begins = max((place for track in tracks for place in track.places[::2]), default=0)
-    return end if end > begins else size  # an account that leaves out packets is wrong
+    return end if end > begins else size  # headers by which packets would lie behind the end are wrong
 
 
 def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], ending: Ending, end_byte: int) -> None:
-    """Raise Unusable where the container says that it is longer than the file, or cannot be read to its end.
-
-    Args:
-        end_byte: at which the file ends by its own headers.
-    """
+    """Raises Unusable where the container is longer than the file (``end_byte``), or cannot be read to its end."""
     zero = next((track.seconds(min(track.times)) for track in tracks if track.times), 0.0)
     _must_be_one(path, container, tracks, zero)
     end = max(track.seconds(track.end_ticks) for track in tracks)
@@ -230,14 +221,10 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], en
 
 
 def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero: float) -> None:
-    """Raise Unusable if it was put together from several files, or its clock jumps.
-
-    Args:
-        zero: container time of the media's zero.
-    """
+    """Raises Unusable where files were concatenated or the clock jumps; ``zero`` is the media's, container time."""
     alone = container.format.name in ("ogg", "flac") and picture_stream(container) is None
     if alone and not any(track.stopped for track in tracks):
-        return  # recordings one after the other are normal in these: they are placed by counting
+        return  # recordings one after the other are usual in these (Ogg chains: RFC 3533, 4) and placed by counting
     joined = second_beginning(path, set(container.format.name.split(",")))
     if joined:
         raise Unusable(joined)
@@ -253,7 +240,7 @@ def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero
 
 
 def _must_make_sense(found: Inspection) -> None:
-    """Raise Unusable at times that no player could keep."""
+    """Raises Unusable at times that no player could keep."""
     seconds = found.duration_seconds
     if not 0 < seconds < math.inf:
         raise Unusable(f"damaged: its timestamps give a duration of {seconds:.2f} s")
@@ -305,17 +292,14 @@ def _with_sound(path: str, found: Inspection, stream: AudioStream, track: Track,
 
 
 def _must_be_all_of_flac(found: Inspection, claimed_seconds: float) -> None:
-    """Raise Unusable where there is less than it should be.
-
-    Args:
-        claimed_seconds: by the number of samples in its header, which is exact (RFC 9639, 8.2).
-    """
+    """Raises Unusable at fewer samples than the header counts: of other formats it is vague, of FLAC exact."""
+    # RFC 9639, 8.2. The millisecond is what rounding may take from a duration in microseconds, and more.
     if found.audio_end_seconds < claimed_seconds - 1e-3:
         raise Unusable(f"truncated: it ends at {found.audio_end_seconds:.2f} s of {claimed_seconds:.2f} s")
 
 
 def _ending_at(found: Inspection, seconds: float) -> Inspection:
-    """Sound alone that is over there, though what follows it decodes."""
+    """Sound that ends there, though FFmpeg decodes the bytes that follow as samples."""
     end = min(found.audio_end_seconds, seconds)
     clock = replace(found.clock, audio_end_seconds=end)
     return replace(found, duration_seconds=end, audio_end_seconds=end, clock=clock)

@@ -62,6 +62,10 @@ class Inspections:
             self._files = dict.fromkeys(entry.file for entry in self.listing.entries)
         return self._files
 
+    @property
+    def readers(self) -> str:
+        return readers()
+
     def recheck(self, table: Table) -> bool:
         """Inspect again what this index refused for a temporary reason; returns whether any verdict has changed."""
         # Other versions of the decoders may read what was refused, whatever the reason.

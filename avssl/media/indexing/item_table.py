@@ -1,4 +1,4 @@
-"""A table of items on disk that opens at once, however long it is: one JSON line an item, arrays beside it.
+"""A table of items on disk that opens in constant time: one JSON line an item, arrays beside it.
 
     table.json    what holds for all: format, fingerprint, root, rejected files, …; sizes and checksums of the others
     items.jsonl   one JSON object an item
@@ -8,12 +8,12 @@
     checks.u32    in a prepared set: for each item, checksums of its JPEGs and of its blocks of sound
     clips.bin …   the facts of all items as columns (:mod:`avssl.media.indexing.columns`), where they were added
 
-The table of an index has a line for each file; the items, of which several may be stretches of one file, are in its
+The table of an index has a line for each file; the items, of which several may be segments of one file, are in its
 columns. In a prepared set each item has its line.
 
 All numbers are little-endian and mapped into memory, so that a million items cost nothing until one is read.
-Checksums are CRC-32, which costs a hundredth of decoding what it guards. The header, rows, columns and all sizes are
-checked when a table is opened, the other files too unless they are very large; and each item when it is read.
+Checksums are CRC-32, which takes a hundredth of the time of decoding what it guards. The header, rows, columns and all
+sizes are checked when a table is opened, the other files too unless they are very large; and each item when it is read.
 """
 
 from __future__ import annotations
@@ -54,24 +54,19 @@ _PIECE_BYTES = 1 << 24
 
 
 class DamagedTable(UserError):
-    """A table whose files are not as they were written.
-
-    Args:
-        folder: the table's.
-        what: what is wrong, in a few words.
-    """
+    """A table whose files are not as they were written; ``what`` is wrong, in a few words."""
 
     def __init__(self, folder: Path, what: str) -> None:
         super().__init__(f"{folder}: the index is damaged ({what}); avssl index DATA --again rebuilds it")
         self.folder = folder
         self.what = what
 
-    def __reduce__(self) -> tuple[type[DamagedTable], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[type[DamagedTable], tuple[Path, str]]:  # by default __init__ would get the message
         return (type(self), (self.folder, self.what))
 
 
 class Span(NamedTuple):
-    """Where numbers lie in ``times.f64`` (and, in a prepared set, JPEGs in ``jpegs.i64``)."""
+    """Places in ``times.f64`` (and, in a prepared set, in ``jpegs.i64``)."""
 
     start: int
     length: int
@@ -83,7 +78,7 @@ _NO_JPEGS = np.zeros((0, 2), np.int64)
 _NO_CHECKS = np.zeros(0, np.uint32)
 
 
-class _Sum:
+class _CheckedFile:
     """A file being written, with its size and checksum so far."""
 
     def __init__(self, path: Path) -> None:
@@ -92,18 +87,16 @@ class _Sum:
         self.crc = 0
 
     def write(self, data: bytes | memoryview) -> int:
-        """Append; returns the checksum of these bytes alone."""
+        """Append, and return the checksum of these bytes alone."""
         self._file.write(data)
         self.size += len(data) if isinstance(data, bytes) else data.nbytes
         self.crc = zlib.crc32(data, self.crc)
         return zlib.crc32(data)
 
     def flush(self) -> None:
-        """Hand over to the system what was appended: it is kept if this process is killed."""
         self._file.flush()
 
     def read(self, start: int, size: int) -> bytes:
-        """Bytes that were appended before."""
         self._file.flush()
         self._file.seek(start)
         data = self._file.read(size)
@@ -119,7 +112,7 @@ class TableWriter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files = {name: _Sum(folder / name) for name in _FILES}
+        self._files = {name: _CheckedFile(folder / name) for name in _FILES}
         self._columns = ColumnWriter(self._files["clips.bin"].write)
 
     def __enter__(self) -> TableWriter:
@@ -130,7 +123,7 @@ class TableWriter:
             file.close()
 
     def add_times(self, times: NDArray[np.float64]) -> Span:
-        """Append times; several items may refer to the same."""
+        """Append times; several items may refer to the same span."""
         file = self._files["times.f64"]
         start = file.size // 8
         return Span(start, len(times), file.write(_raw(times, "<f8")))
@@ -146,9 +139,9 @@ class TableWriter:
         """Append an item.
 
         Args:
-            jpegs: in a prepared set, (n, 2) places and sizes of JPEGs, in step with ``times``, which must be the
-                ones added last.
-            checks: in a prepared set, checksums that the reader of the set understands.
+            jpegs: in a prepared set, (n, 2) places and sizes of JPEGs, one for each of ``times``, which must be those
+                added last: both are found by the same span.
+            checks: in a prepared set, the checksums of its parts.
         """
         line = json.dumps(item, separators=(",", ":")).encode() + b"\n"
         files = self._files
@@ -163,31 +156,31 @@ class TableWriter:
         self._columns.add(facts, path, **place)
 
     def flush(self) -> None:
-        """What was added until now can be read with :class:`Salvaged`, whatever becomes of this process."""
-        for name in ("times.f64", "items.jsonl", "rows.i64"):  # a row only once what it points to is there
+        """Hand over to the system what was added: :class:`Salvaged` reads it even if this process is killed."""
+        for name in ("times.f64", "items.jsonl", "rows.i64"):  # rows last: they point into the other two
             self._files[name].flush()
 
     def item(self, number: int) -> tuple[dict[str, Any], NDArray[np.float64]]:
-        """An item that was added before, and its times."""
+        """An item that was added, and its times."""
         row = np.frombuffer(self._files["rows.i64"].read(number * _ROW * 8, _ROW * 8), "<i8").tolist()
         line = self._files["items.jsonl"].read(*row[_LINE : _LINE + 2])
         times = self._files["times.f64"].read(8 * row[_TIMES], 8 * row[_TIMES + 1])
         return json.loads(line), np.frombuffer(times, "<f8")
 
     def finish(self, header: Mapping[str, Any]) -> None:
-        """Write what holds for all. A folder without this file is no table."""
+        """Write ``table.json``; a folder without it is no table."""
         texts, ends = self._columns.texts()
         self._files["texts.bin"].write(texts)
         self._files["texts.i64"].write(_raw(ends, "<i8"))
         files = {name: [file.size, file.crc] for name, file in self._files.items()}
-        # Through JSON and back, so that it is sealed as it will be read: tuples have become lists.
+        # Through JSON and back, so that it is sealed as it will be read: tuples become lists.
         whole = json.loads(json.dumps({"format": FORMAT, **header, "files": files}))
         text = json.dumps({**whole, "seal": seal_of(whole)}, ensure_ascii=True, indent=1)
         (self._folder / "table.json").write_text(text + "\n", encoding="utf-8")
 
 
 class Table:
-    """A table opened for reading. Pickles as the name of its folder and is opened again on first use.
+    """A table opened for reading. Pickles as the name of its folder, and is opened again on first use.
 
     Raises:
         DamagedTable: a file of it is missing, or is not as it was written.
@@ -225,21 +218,13 @@ class Table:
         return bool(self._header.get("format", FORMAT) > 1)
 
     def columns(self, root: str = "") -> Columns | None:
-        """The facts of all items as columns; None in a table that has none.
-
-        Args:
-            root: what their paths are relative to.
-        """
+        """The facts of all items as columns, with paths relative to ``root``; None in a table that has none."""
         self._open()
         clips, texts, ends = (self._arrays[name] for name in COLUMN_FILES)
         return Columns(clips, texts, ends, root) if len(clips) else None
 
     def verify(self) -> None:
-        """Read all files and compare their checksums.
-
-        Raises:
-            DamagedTable: one differs.
-        """
+        """Read all files and compare their checksums; raises DamagedTable where one differs."""
         if not self.has_checksums:
             return
         for name, (_, crc) in self.header["files"].items():
@@ -247,7 +232,6 @@ class Table:
                 raise self._damaged(f"{name} has changed")
 
     def item(self, i: int) -> dict[str, Any]:
-        """The JSON object of item ``i``."""
         self._open()
         start, count = self._rows[i, _LINE : _LINE + 2].tolist()
         line = self._arrays["items.jsonl"][start : start + count].tobytes()
@@ -279,7 +263,7 @@ class Table:
         return self._part(i, "checks.u32", _CHECKS, 4) if self.has_checksums else _NO_CHECKS
 
     def _part(self, i: int, name: str, column: int, number: int) -> NDArray[Any]:
-        """What lies of item ``i`` in a file, once its checksum, the ``number``-th of its row, has been compared."""
+        """The part of item ``i`` in a file; on first use compared with its checksum, the ``number``-th of its row."""
         self._open()
         start, count = self._rows[i, column : column + 2].tolist()
         part = self._arrays[name][start : start + count]
@@ -326,7 +310,7 @@ class Table:
         return _mapped(path, dtype)
 
     def _rows_must_fit(self) -> None:
-        """Without checksums this much can be seen: no row leads out of a file, and no line is left over."""
+        """What can be checked without checksums: no row points out of a file, and no line is left over."""
         rows, sizes = self._rows, {name: len(array) for name, array in self._arrays.items()}
         if not len(rows):
             raise self._damaged("rows.i64 is empty")
@@ -342,14 +326,10 @@ class Table:
 
 
 class Salvaged:
-    """The items of a table one by one as far as they are whole, also of a table whose writer was killed.
-
-    Attributes:
-        header: what holds for all; nothing where the writer did not come so far.
-    """
+    """The items of a table one by one as far as they are whole, also of a table whose writer was killed."""
 
     def __init__(self, folder: Path) -> None:
-        self.header = read_json(folder / "table.json") or {}
+        self.header = read_json(folder / "table.json") or {}  # written last: empty where the writer was killed
         try:
             rows, self._lines, times = (_mapped(folder / name, np.dtype("u1")) for name in _OF_AN_ITEM)
         except OSError:
@@ -382,11 +362,7 @@ _OF_AN_ITEM = ("rows.i64", "items.jsonl", "times.f64")
 
 
 def file_crc(path: Path) -> int:
-    """CRC-32 of all bytes of a file.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """CRC-32 of all bytes of a file; raises OSError where it cannot be read."""
     crc = 0
     with path.open("rb") as file:
         while piece := file.read(_PIECE_BYTES):
@@ -418,5 +394,5 @@ def _raw(array: NDArray[Any], dtype: str) -> memoryview:
 def _mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
     if path.stat().st_size == 0:  # an empty file cannot be mapped
         return np.zeros(0, dtype)
-    # As a plain array: views of np.memmap carry a costly wrapper, and every read makes some.
+    # As a plain array: slices of np.memmap carry a costly wrapper, and every read makes some.
     return np.asarray(np.memmap(path, dtype=dtype, mode="r"))

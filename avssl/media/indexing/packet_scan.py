@@ -1,4 +1,4 @@
-"""What the packets of a file show without decoding: when frames are shown and where decoding can begin."""
+"""What the packets of a file tell without decoding: when frames are shown and where decoding can begin."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Track:
     keys: list[int] = field(default_factory=list)
     has_keys: bool = False  # whether decoding can begin anywhere, at a packet that is shown or not
     packets: int = 0  # all that hold data, shown or not
-    is_delayed: bool = False  # whether any of them is shown at another time than it is decoded at
+    is_delayed: bool = False  # whether the presentation time of any of them differs from its decoding time
     untimed: int = 0  # those without a presentation time
-    broken_seconds: float | None = None  # container time at which the first of them was that is incomplete
+    broken_seconds: float | None = None  # container time of the first incomplete packet
     ends_broken: bool = False  # whether the last of them is incomplete
     stopped: str | None = None  # FFmpeg's error where it could not read on
     # Between which container times the clock of the packets goes back, or far ahead, for the first time.
@@ -93,7 +93,7 @@ class Track:
         if self._before is not None and self.jump is None:
             last, lasting = self._before
             step = self.seconds(ticks - last)
-            # A picture may well be shown for an hour, if it says so.
+            # A slide may well be shown for an hour, if its packet says so.
             if step < -BACK_SECONDS or (step > AHEAD_SECONDS and 2 * lasting < ticks - last):
                 self.jump = (self.seconds(last + lasting), self.seconds(ticks))
         self._before = (ticks, duration)
@@ -114,11 +114,7 @@ class Track:
 
 
 def scan(container: InputContainer, deadline: Deadline, *streams: Stream) -> dict[int, Track]:
-    """Every packet of these streams once: tracks by stream index.
-
-    Raises:
-        MediaError: the deadline has passed.
-    """
+    """Read every packet of these streams once: tracks by stream index."""
     tracks = {
         s.index: Track(s.time_base or _UNSET_TICK, s.codec_context.codec.name if s.codec_context else "")
         for s in streams
@@ -136,12 +132,11 @@ def scan(container: InputContainer, deadline: Deadline, *streams: Stream) -> dic
 def even_grid(times: NDArray[np.float64], step_seconds: float, tick_seconds: float) -> float | None:
     """Where packets of one length begin, finer than their time stamps.
 
-    If all time stamps are an even grid rounded to ticks, the grid can be found to a fraction of a tick: each
-    stamp narrows down where it lies.
+    If all time stamps are an even grid rounded to ticks, each of them narrows down where the grid lies.
 
     Args:
         times: of all packets in order, seconds. (n,)
-        step_seconds: what each of them lasts.
+        step_seconds: duration of each packet.
 
     Returns:
         The time of one grid point, or None if the stamps are not such a grid (gaps, drift, jitter).
@@ -152,12 +147,12 @@ def even_grid(times: NDArray[np.float64], step_seconds: float, tick_seconds: flo
     if np.ptp(offsets) > tick_seconds * (1 + 1e-6) + 1e-9:
         return None
     earliest, latest = offsets.max() - tick_seconds / 2, offsets.min() + tick_seconds / 2
-    # The first stamp is often exact (zero is); the middle is the best guess where the others say it is not.
+    # The first stamp is often exact (zero is); where the others contradict it, the middle is the best guess.
     return float(times[0] + (0.0 if earliest <= 0 <= latest else (earliest + latest) / 2))
 
 
 def _is_hidden(codec: str, packet: Packet[Stream]) -> bool:
-    """Whether a packet holds a picture that only serves as a reference (in VP8 and VP9 a packet of its own)."""
+    """Whether a packet holds a frame that is never shown, only referred to (in VP8 and VP9 a packet of its own)."""
     view = memoryview(packet)
     if codec.startswith("vp8") or codec == "libvpx":
         return not view[0] >> 4 & 1  # RFC 6386, 9.1: show_frame

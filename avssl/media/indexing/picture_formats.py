@@ -1,4 +1,4 @@
-"""Names of picture formats that are not read; FFmpeg would make a video of one frame of them."""
+"""Picture formats that are refused by name: FFmpeg would make a video of one frame of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _READ = {"PNG", "JPEG", "GIF", "WebP", "BMP", "JPEG 2000", "PPM", "PGM", "PBM", 
 
 
 def must_not_be_heif(path: str) -> None:
-    """Raise Unusable at a HEIF file without a movie: pictures (HEIC from phones, AVIF)."""
+    """Raises Unusable at a HEIF file without a movie: a picture (HEIC from phones, AVIF)."""
     with mapped(path) as data:
         head = data[:256]
         if head[4:8] != b"ftyp" or {b"moov", b"moof"} & {box.name for box in boxes(data)}:
@@ -45,7 +45,7 @@ def must_not_be_heif(path: str) -> None:
 
 
 def must_be_no_picture(path: str, container: InputContainer) -> None:
-    """Raise Unusable if the file, as FFmpeg opened it, is one picture, or a document."""
+    """Raises Unusable if FFmpeg opened the file as one picture, or as a document."""
     with Path(path).open("rb") as file:
         head = file.read(5)
         if head == b"%PDF-":  # FFmpeg finds the JPEGs inside
@@ -60,11 +60,7 @@ def must_be_no_picture(path: str, container: InputContainer) -> None:
 
 
 def must_be_more_than_a_picture(container: InputContainer, stream: VideoStream, packets: int) -> None:
-    """Raise Unusable at one coded picture of which nothing says how long it is shown: a picture under another name.
-
-    Args:
-        packets: how many the only stream of the file has.
-    """
+    """Raises Unusable where the only stream is one intra-coded packet without a duration: a misnamed picture."""
     codec, untimed = stream.codec_context.codec, not container.duration and not stream.duration
     if packets == 1 and ((untimed and codec.intra_only) or container.format.name in ("gif", "apng")):
         raise Unusable(f"not supported: a {_named(codec.name)} picture that is damaged or of a rare kind; {CONVERT}")

@@ -1,10 +1,10 @@
 """Damage that FFmpeg's decoders of VP8, VP9, HEVC and GIF do not report.
 
-The arithmetic decoders of these codecs take any bytes for pictures, and FFmpeg reports no damage in them. But a damaged
-picture mostly takes more bytes than it has, or less. So each is decoded twice, the second time with bytes added behind
-its end: a whole one is the same. FFmpeg's decoder of HEVC stops without a word where a damaged slice seems to end. So
-key frames are decoded with other bytes at the end (in HEVC of each slice): a whole one is not the same. Of a moving GIF
-FFmpeg draws what it can; Pillow reports the damage.
+An arithmetic decoder makes a picture of any bytes. But a damaged picture mostly consumes more bytes than it has, or
+fewer. So each is decoded twice, the second time with bytes appended: an intact one comes out equal. FFmpeg's HEVC
+decoder stops silently where a damaged slice seems to end. So key frames are decoded with other bytes at their end (in
+HEVC of each slice): an intact one comes out different. In an animated GIF FFmpeg draws what it can; Pillow reports
+the damage.
 """
 
 from __future__ import annotations
@@ -41,12 +41,7 @@ MOST_FRAMES = 600  # of a GIF, that are looked at
 
 
 def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, deadline: Deadline) -> float | None:
-    """Media time of the first picture, from a key frame on, that needs bytes beyond its own; None if none does.
-
-    Args:
-        key_seconds: media time of the key frame.
-        limit: how many pictures to look at.
-    """
+    """Media time of the first of ``limit`` pictures after a key frame that consumes bytes beyond its own, or None."""
     with _at_key(path, clock, key_seconds, deadline) as (stream, source):
         other = _decoder_like(stream.codec_context)
         started = False
@@ -59,7 +54,7 @@ def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, dead
             try:
                 frames = packet.decode()
             except av.FFmpegError:
-                break  # whoever reads it will say so
+                break  # check_pictures finds it
             if not _are_same(frames, _decoded(other, packet)):
                 seconds = clock.media_seconds(packet)
                 return -clock.origin_seconds if seconds is None else seconds
@@ -68,11 +63,7 @@ def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, dead
 
 
 def key_frame_is_damaged(path: str, clock: Clock, key_seconds: float, deadline: Deadline) -> bool:
-    """Whether a key frame of HEVC, VP8 or VP9 ends, for its decoder, long before its bytes do.
-
-    Args:
-        key_seconds: media time of the key frame.
-    """
+    """Whether the decoder of a key frame of HEVC, VP8 or VP9 stops long before its bytes end."""
     with _at_key(path, clock, key_seconds, deadline) as (stream, source):
         packet = next((packet for packet in source if packet.is_keyframe), None)
         if packet is None:
@@ -87,7 +78,7 @@ def key_frame_is_damaged(path: str, clock: Clock, key_seconds: float, deadline: 
 
 
 def vp8_is_damaged(data: bytes) -> bool:
-    """The same of a picture of VP8 alone (WebP): whether it needs more bytes than it has, or leaves some unused."""
+    """Whether a single VP8 picture (WebP) consumes more bytes than it has, or leaves some unused."""
     context = av.CodecContext.create("vp8", "r")
     frames = _alone(context, data)
     if frames and not _are_same(frames, _alone(context, data + _ADDED)):
@@ -99,10 +90,10 @@ def vp8_is_damaged(data: bytes) -> bool:
 
 
 def damaged_gif_frame(path: str) -> int | None:
-    """The first frame of a GIF whose codes do not exist, or fill more or less than the frame; None if there is none."""
+    """The first frame of a GIF with invalid codes, or codes for more or less than the frame; None if there is none."""
     number = 0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sizes, which were looked at
+        warnings.simplefilter("ignore")  # of large sizes, which were checked
         try:
             with Image.open(path, formats=["GIF"]) as image:
                 for number in range(MOST_FRAMES):
@@ -119,7 +110,7 @@ def damaged_gif_frame(path: str) -> int | None:
 def _at_key(
     path: str, clock: Clock, key_seconds: float, deadline: Deadline
 ) -> Iterator[tuple[VideoStream, Iterator[Packet[VideoStream]]]]:
-    """The stream of pictures and its packets from this key frame on."""
+    """The video stream and its packets from this key frame on."""
     with opened(path, deadline) as container:
         stream = stream_at(container, clock.video_stream, VideoStream, path)
         assert stream.time_base is not None  # stream_at sees to it
@@ -168,7 +159,7 @@ def _are_same(frames: list[VideoFrame], others: list[VideoFrame]) -> bool:
 
 
 def _planes(frame: VideoFrame) -> list[NDArray[np.uint8]]:
-    """The bytes of its planes, without those that pad their rows."""
+    """The bytes of its planes, without the padding of rows: that is whatever was in memory."""
     width = (frame.format.components[0].bits + 7) // 8
     return [
         np.frombuffer(cast("Any", plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width * width]
@@ -177,7 +168,7 @@ def _planes(frame: VideoFrame) -> list[NDArray[np.uint8]]:
 
 
 def _alone(context: VideoCodecContext, data: bytes) -> list[VideoFrame]:
-    """What a decoder makes of one packet; nothing where it reports an error."""
+    """The frames of one packet, decoded by a new decoder; none where it reports an error."""
     decoder = _decoder_like(context)
     try:
         return [*decoder.decode(cast("Packet[VideoStream]", av.Packet(data))), *decoder.decode(None)]

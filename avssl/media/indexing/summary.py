@@ -1,4 +1,4 @@
-"""What is in a collection, for people: counts, hours, what is odd, what cannot be used and why."""
+"""A collection in figures, for people: counts, hours, odd files, rejected files and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Verdict(NamedTuple):
 
     path: str
     usable: bool
-    words: str  # what it is, or why it cannot be used
+    words: str  # a description, or why it cannot be used
 
 
 @dataclass(slots=True)
@@ -62,7 +62,6 @@ class Summary:
         return lines
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, for JSON."""
         figures = {name: getattr(self, name) for name in self.__slots__}
         figures["odd"] = [line._asdict() for line in self.odd]
         figures["rejected"] = [line._asdict() for line in self.rejected]
@@ -70,7 +69,6 @@ class Summary:
 
 
 def summarize(media: Media) -> Summary:
-    """The figures of a collection; asks for the facts of each item once."""
     sources = set()
     summary = Summary(root=common_root(media))
     for facts in facts_of(media):
@@ -84,7 +82,7 @@ def summarize(media: Media) -> Summary:
 
 
 def verdicts(media: Media) -> Iterator[Verdict]:
-    """A true word about every file, usable or not, in the order of their paths."""
+    """A line about every file, usable or not, in the order of their paths."""
     root = common_root(media)
     lines = [Verdict(relative(path, root), False, reason) for path, reason in media.rejected]
     for facts in facts_of(media):
@@ -115,7 +113,7 @@ def common_root(media: Media) -> str:
 
 
 def relative(path: str, root: str) -> str:
-    """A file's name inside the folder that holds all of them; its whole path if it lies elsewhere."""
+    """The path of a file relative to ``root`` if it lies in there."""
     return os.path.relpath(path, root) if root and Path(path).is_relative_to(root) else path
 
 
