@@ -18,26 +18,24 @@ from avssl.media.decoding.jpeg import jpeg_is_damaged
 from avssl.media.facts import Unusable
 from avssl.media.indexing.silent_damage import vp8_is_damaged
 
-# Chunks without which the pictures are others; libpng, too, only warns of damage in the rest.
+# Chunks that the pixels depend on; of damage in the others libpng, too, only warns.
 _PNG_CHECKED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
 _AT_ONCE = 1 << 20
 
-# What ends entropy-coded data; restarts (D0 to D7) and stuffed zeros do not. ITU-T T.81, B.1.1.5.
+# A marker that ends entropy-coded data; restarts (D0 to D7) and stuffed zeros do not. ITU-T T.81, B.1.1.5.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS, _COM, _APPLICATION = 0xDA, 0xFE, range(0xE0, 0xF0)
 _SPARE_BYTES = 8
 MANY = 3
-# Bytes that the data of a JPEG may take: those that say something of it, and those of each pixel.
+# Bytes that a JPEG may take: for metadata, and for each pixel (as many as 4:4:4 without compression, twice).
 _MOST_BEFORE, _MOST_A_PIXEL = 1 << 25, 6
 # Lossless, hierarchical and arithmetic ones, which FFmpeg does not know; C4, C8 and CC begin no frame.
 _ODD_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 def check_image(path: str, file: BinaryIO | None = None) -> tuple[int, int] | None:
-    """(width, height) as shown of an image, decoded to its end; None for what is none, and for moving ones.
-
-    Damage is found as far as the format allows: PNG has checksums; of JPEG see :func:`_check_jpeg`.
+    """(width, height) as shown of an image, decoded to its end; None if it is none, or an animation.
 
     Args:
         file: where to read it from, if not from ``path`` (a member of a tar).
@@ -78,11 +76,7 @@ def _checked(path: str, source: BinaryIO, in_a_tar: bool) -> tuple[int, int] | N
 
 
 def _check_png(file: BinaryIO) -> None:
-    """Pillow trusts the data of the picture without looking at their checksums. PNG, third edition, 5.3.
-
-    Raises:
-        Unusable: a chunk that matters is not as it was written.
-    """
+    """Raises Unusable at a wrong checksum, which Pillow does not compare for pixel data (PNG, third edition, 5.3)."""
     place = file.tell()
     file.seek(8)
     while len(head := file.read(8)) == 8:
@@ -95,7 +89,7 @@ def _check_png(file: BinaryIO) -> None:
             sum_, left = zlib.crc32(data, sum_), left - len(data)
         checksum = file.read(4)
         if left or len(checksum) < 4:
-            break  # truncated: the decoder will say so
+            break  # truncated: the decoder reports it
         if struct.unpack(">I", checksum)[0] != sum_:
             raise Unusable(f"damaged: a chunk of this PNG ({name.decode('ascii')}) has a wrong checksum")
         if name == b"IEND":
@@ -104,7 +98,7 @@ def _check_png(file: BinaryIO) -> None:
 
 
 def _check_webp(file: BinaryIO) -> None:
-    """Raise Unusable where a lossy picture ends elsewhere than its data; lossless ones are not checked."""
+    """Raises Unusable where a lossy picture ends elsewhere than its data; lossless ones are not checked."""
     place = file.tell()
     file.seek(12)
     while len(head := file.read(8)) == 8:
@@ -118,21 +112,18 @@ def _check_webp(file: BinaryIO) -> None:
 
 
 def _check_jpeg(path: str, file: BinaryIO, pixels: int, several: bool) -> tuple[int, int] | None:
-    """libjpeg goes on where the data make no sense, and Pillow does not report it. Three things give damage away:
+    """(width, height) of a JPEG; None if it is a video of many JPEGs. Raises Unusable where it is damaged.
 
-    FFmpeg's decoder, set to be strict, meets a code that does not exist, or the end of the data too early; libjpeg
-    warns of too few of them; or the picture is full while more than a few bytes are left (some cameras write
-    a few too many). Damage that leaves the number of codes as it was stays unseen: it is another picture's code, right
-    to its last byte. In 3,634 sound files none of the three is met.
+    libjpeg goes on after invalid data, and Pillow does not report it. Three signs give damage away: FFmpeg's strict
+    decoder meets an invalid code or an early end; libjpeg warns of too few codes; or the picture is complete while
+    more than a few bytes are left (some cameras write a few too many). Damage that keeps the number of codes is valid
+    code of another picture, and stays unseen. None of 3,634 intact files shows any of the three.
 
     Args:
         several: it may hold further pictures that are not shown (of a camera with two lenses, say).
-
-    Returns:
-        (width, height) of the picture; None if it is a video of many JPEGs.
     """
     file.seek(0)
-    data = file.read(_MOST_BEFORE + _MOST_A_PIXEL * pixels)  # what comes behind the picture may be a film
+    data = file.read(_MOST_BEFORE + _MOST_A_PIXEL * pixels)  # a film of gigabytes may follow the picture
     segments, end = _segments(data)
     if not several and end is not None and data[end + 2 : end + 4] == _SOI and _is_motion_jpeg(path, data):
         return None
@@ -149,7 +140,7 @@ def _check_jpeg(path: str, file: BinaryIO, pixels: int, several: bool) -> tuple[
 
 
 def _decode(path: str, file: _Watched) -> tuple[int, int]:
-    """Raise Unusable where it cannot be decoded, or is complete before its data end."""
+    """Raises Unusable where it cannot be decoded, or is complete before its data end."""
     with opened_image(path, file) as image:
         height, width = pixels_of(image).shape[1:]
     if file.tell() <= file.pause < file.size:
@@ -158,7 +149,7 @@ def _decode(path: str, file: _Watched) -> tuple[int, int]:
 
 
 def _segments(data: bytes) -> tuple[list[tuple[int, int, int]], int | None]:
-    """What decoding the first picture takes: (marker, start, end with the entropy-coded data), and where its EOI is."""
+    """The segments that decoding the first picture takes: (marker, start, end), and where its EOI is."""
     found: list[tuple[int, int, int]] = []
     at = 2
     while match := _MARKER.search(data, at):
@@ -176,7 +167,7 @@ def _segments(data: bytes) -> tuple[list[tuple[int, int, int]], int | None]:
 
 
 class _Watched(io.BytesIO):
-    """A file that is not read on at ``pause`` until the reader asks once more."""
+    """A file whose reads stop at ``pause`` once: whether the decoder then reads on tells if it needs more bytes."""
 
     def __init__(self, data: bytes, pause: int) -> None:
         super().__init__(data)
@@ -190,10 +181,10 @@ class _Watched(io.BytesIO):
 
 
 def _is_motion_jpeg(path: str, data: bytes) -> bool:
-    """Whether FFmpeg takes a file of several JPEGs for a video; with the suffix of a picture it does not.
+    """Whether a file of several JPEGs is a video.
 
-    It tells some such videos from pictures ("mjpeg"); of the others those are videos in which three pictures of one
-    size follow each other: a photograph may be followed by a smaller one, or by a second one.
+    FFmpeg recognises some ("mjpeg"). Others are videos if three pictures of one size follow each other: cameras append
+    a smaller or a second picture to a photograph.
     """
     try:
         with opened(path, Deadline(path)) as container:
@@ -217,7 +208,7 @@ def are_many_jpegs(data: bytes) -> bool:
 
 
 def _decode_strictly(data: bytes) -> None:
-    """Raise Unusable where FFmpeg finds the data damaged."""
+    """Raises Unusable where FFmpeg finds the data damaged."""
     decoder = CodecContext.create("mjpeg", "r")
     decoder.options = {"err_detect": "explode"}
     decoder.thread_count = 1

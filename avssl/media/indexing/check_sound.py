@@ -1,4 +1,4 @@
-"""Whether the sound of a file really decodes, where it begins and ends, and how finely its times are known."""
+"""Whether the sound of a file decodes, where it begins and ends, and how finely its times are known."""
 
 from __future__ import annotations
 
@@ -25,50 +25,36 @@ from avssl.media.facts import Unusable
 from avssl.media.indexing.packet_scan import Track, even_grid
 
 SILENCE = 10 ** (-60 / 20)  # −60 dB of full scale
-# Sound is judged by so many stretches of this length, evenly spread, the first and last seconds among them.
+# Silence is decided on this many segments of this length, evenly spread, the first and last second among them.
 LISTEN_SECONDS = 1.0
 LISTEN_TIMES = 8
-HEAD_FRAMES = 24
-# Samples a second beyond which no recorder goes (telegraphy has 8,000, DSD read bit by bit 5.6 million).
+HEAD_FRAMES = 24  # enough to tell a codec's frame length from the shorter frames at a start
+# Hz that no recording goes beyond (telephony has 8,000, DSD128 read bit by bit 5.6 million).
 RATES = (1_000, 6_000_000)
-# Where in the file, and at how many packets, it is seen whether seeking leads to the right place.
+# Seeking is tested at these places of the file, on this many packets each.
 SEEK_SHARES = (0.25, 0.5, 0.75)
 SEEK_PACKETS = 4
-# How their names begin. What these decoders give depends on a few packets before at most: the usual warm-up does. Of
-# all others (speech codecs, ADPCM, …) it is measured on each file.
-SHORT_MEMORY = (
-    "aac",
-    "ac3",
-    "alac",
-    "dca",
-    "eac3",
-    "flac",
-    "libopus",
-    "mp1",
-    "mp2",
-    "mp3",
-    "opus",
-    "pcm_",
-    "tta",
-)
-# What is tried, the usual first. Where not even the last gives what decoding from the start gives, the decoder never
-# forgets, or the container does not find back to a place: such a file is read from its start.
+# Prefixes of decoders whose output depends on a few packets at most: the usual warm-up is enough. Of all others (speech
+# codecs, ADPCM, …) the warm-up is measured on each file.
+SHORT_MEMORY = ("aac", "ac3", "alac", "dca", "eac3", "flac", "libopus", "mp1", "mp2", "mp3", "opus", "pcm_", "tta")
+# Warm-ups that are tried; 0: the usual. Where not even the last gives the same as decoding from the start, the decoder
+# never forgets (IMA ADPCM) or the container seeks wrongly: such a file is always read from its start.
 WARM_UPS_SECONDS = (0.0, 0.5, 2.0)
 PROBED_ANCHORS = 6
-# Their decoders fill gaps of the spectrum with noise that depends on where they began.
+# Decoders that fill gaps in the spectrum with noise that depends on where they began: samples cannot be compared.
 NOISY_CODECS = {"aac", "aac_latm", "ac3", "eac3", "nellymoser", "cook", "atrac3", "atrac3plus", "wmavoice", "wmapro"}
 BARE_FORMATS = {"wav", "w64", "aiff", "au", "caf"}
-# Containers that stamp nothing: FFmpeg makes their stamps up by counting packets.
+# Containers without time stamps: FFmpeg makes them up by counting packets.
 COUNTING_FORMATS = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "amr", "gsm", "sbc", "wv", "tta"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """What is known of the sound after a look at it."""
+    """What inspection found of the sound."""
 
     clock: Clock
     channels: int
-    silent: bool  # no sample above −60 dB of full scale was heard
+    silent: bool  # no sample of those that were decoded is above −60 dB of full scale
     joined: bool = False  # it comes from more than one recording
 
 
@@ -83,10 +69,10 @@ class _Frame:
 
 
 def check_sound(path: str, clock: Clock, stream: AudioStream, track: Track, *, deadline: Deadline) -> Sound:
-    """Adds the sound to a clock that has the pictures, or makes a clock of sound alone.
+    """Add the sound to the clock of the pictures, or make a clock of sound alone.
 
     Args:
-        stream: the stream in an open container, which is not read from.
+        stream: in an open container, which is not read from.
         track: its packets.
 
     Raises:
@@ -131,10 +117,10 @@ def check_sound(path: str, clock: Clock, stream: AudioStream, track: Track, *, d
 
 
 def _frames(container: InputContainer, index: int, deadline: Deadline) -> Iterator[_Frame]:
-    """What decodes, from where the container stands; damage is for :func:`read_audio` to find."""
+    """The frames that decode, from where the container stands; :func:`read_audio` will find damage."""
     stream = container.streams[index]
     assert isinstance(stream, AudioStream)
-    Mixer(stream)  # so that PyAV can show what is decoded
+    Mixer(stream)  # for its side effect: without it PyAV may crash on channels in an order of the file's own
     for packet in readable(packets(container, deadline, stream)):
         try:
             decoded = packet.decode()
@@ -146,7 +132,7 @@ def _frames(container: InputContainer, index: int, deadline: Deadline) -> Iterat
 
 
 def _grid(head: list[_Frame], stream: AudioStream, track: Track, origin: float) -> dict[str, Any]:
-    """Where packets begin exactly, if all of them are equally long and follow each other."""
+    """Where packets begin exactly, if all are equally long and without gaps."""
     # The first frame may have lost its priming, the last its padding.
     lengths = {frame.samples for frame in head[1:-1]}
     if _is_bare(stream, track):
@@ -161,12 +147,12 @@ def _grid(head: list[_Frame], stream: AudioStream, track: Track, origin: float) 
 
 
 def _is_bare(stream: AudioStream, track: Track) -> bool:
-    """Whether sound lies in the file sample by sample, so that the place in it is the time, wherever packets begin."""
+    """Whether samples lie in the file uncompressed, so that the position is the time, wherever packets begin."""
     return bool(set(stream.container.format.name.split(",")) & BARE_FORMATS) and track.codec.startswith("pcm_")
 
 
 def _must_keep_its_rate(track: Track, origin: float) -> None:
-    """Raise Unusable where its headers change their rate."""
+    """Raises Unusable where the sample rate in frame headers changes."""
     for seconds, before, after in track.frames.changes:
         if before.rate != after.rate:
             words = f"the sound changes from {before.rate} to {after.rate} samples a second"
@@ -174,7 +160,7 @@ def _must_keep_its_rate(track: Track, origin: float) -> None:
 
 
 def _may_hide_wrong_numbers(stream: AudioStream) -> bool:
-    """Whether floats are packed, so that only decoding tells what they are."""
+    """Whether floats are compressed, so that only decoding them all finds NaN and infinity."""
     return stream.codec_context.codec.name == "wavpack" and stream.codec_context.format.packed.name == "flt"
 
 
@@ -184,7 +170,7 @@ def _placed_by_counting(
     """The clock with the place of every sample, and whether another recording begins in the middle.
 
     Raises:
-        Unusable: a part cannot be decoded, is of another rate or not finite, or recordings are joined below pictures.
+        Unusable: damage, another rate, samples that are not finite, or recordings joined below one film.
     """
     count = decode_and_count(path, stream.index, deadline)
     origin = clock.origin_seconds
@@ -194,7 +180,7 @@ def _placed_by_counting(
         raise Unusable("damaged: none of its sound can be decoded")
     counted = count.packets
     if set(stream.container.format.name.split(",")) & COUNTING_FORMATS:
-        counted.ticks[1:] = math.nan  # made up by counting packets, undecodable ones too
+        counted.ticks[1:] = math.nan  # made up, and undecodable packets were counted, too
     runs, restart = placed_runs(counted, float(track.tick))
     if restart is not None and clock.has_video:
         raise Unusable(f"damaged: two recordings are joined, the second begins at {restart - origin:.2f} s")
@@ -219,7 +205,7 @@ def _placed_by_counting(
 
 
 def _can_begin_anywhere(path: str, clock: Clock, count: Count, deadline: Deadline, *, noisy: bool) -> bool:
-    """Whether a reader that seeks finds the sound that was decoded from the start."""
+    """Whether reading after a seek gives the same sound as decoding from the start."""
     head_at = dict(zip(count.packet_ticks, count.heads, strict=True))
     last = len(clock.audio_anchors) - 1
     answers = [
@@ -231,11 +217,7 @@ def _can_begin_anywhere(path: str, clock: Clock, count: Count, deadline: Deadlin
 
 
 def _with_true_end(path: str, clock: Clock, track: Track, deadline: Deadline, *, bare: bool) -> Clock:
-    """Where the last sample ends once padding is gone, and whether seeking keeps the time.
-
-    Args:
-        bare: as :func:`_is_bare` says: packets may begin anywhere.
-    """
+    """The clock with the end of the last sample, without padding, and whether seeking leads to the right time."""
     known = set(track.times)
     if not bare and not _seeks_right(path, clock.audio_stream, track, deadline):
         clock = replace(clock, audio_seekable=False)
@@ -256,13 +238,13 @@ def _with_true_end(path: str, clock: Clock, track: Track, deadline: Deadline, *,
             tail.extend(_frames(container, clock.audio_stream, deadline))
     end = track.seconds(tail[-1].ticks) + tail[-1].samples / tail[-1].rate - clock.origin_seconds
     if track.tick * clock.audio_rate <= 1:
-        # Where the container counts in samples it says how much of the last packet is padding.
+        # A container whose ticks are samples tells exactly how much of the last packet is padding.
         end = min(end, clock.audio_end_seconds)
     return replace(clock, audio_end_seconds=end, audio_seekable=seekable)
 
 
 def _seeks_right(path: str, index: int, track: Track, deadline: Deadline) -> bool:
-    """Whether packets met after a seek are those that had these stamps when the file was read through."""
+    """Whether packets after a seek have the stamps (by their sizes) that they had when the file was read through."""
     known = dict(zip(track.times, track.sizes, strict=True))
     with opened(path, deadline) as container:
         stream = container.streams[index]
@@ -278,11 +260,7 @@ def _seeks_right(path: str, index: int, track: Track, deadline: Deadline) -> boo
 
 
 def _loudest(path: str, clock: Clock, deadline: Deadline) -> float:
-    """The highest peak of the stretches that are listened to.
-
-    Raises:
-        MediaError: one of them cannot be decoded.
-    """
+    """The highest peak of the segments that are decoded; raises MediaError where one cannot be."""
     first, last = clock.audio_start_seconds, clock.audio_end_seconds
     times = max(min(math.ceil((last - first) / LISTEN_SECONDS), LISTEN_TIMES), 1)
     peak = 0.0

@@ -1,4 +1,4 @@
-"""Whether the pictures of a file really decode, and when each is shown where packets alone do not show it."""
+"""Whether the pictures of a file decode, and when each is shown where packets alone do not tell."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from avssl.media.facts import Unusable
 from avssl.media.indexing import silent_damage
 from avssl.media.indexing.packet_scan import Track
 
-# How many frames of the first, the middle and the last group of pictures are decoded to see that they can be. Where the
-# last group is longer, its end goes unseen.
+# Frames of the first, the middle and the last group of pictures that are decoded. The most at the end, where truncation
+# and interrupted copies show; of a longer last group the end stays unseen.
 FIRST_FRAMES = 120
 MIDDLE_FRAMES = 60
 LAST_FRAMES = 600
@@ -33,29 +33,29 @@ THUMBNAIL = (64, 48)
 THUMBNAIL_STEP = 8
 STILL_LEVELS = 4  # pictures whose thumbnails differ nowhere by more than this, of 255, count as the same
 
-# Pictures a second; nothing records more and calls it a video. Stamps that merely count packets pretend to.
+# Pictures a second; no video has more. Stamps that merely count packets seem to.
 FASTEST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What is known of the pictures after a look at them."""
+    """What inspection found of the pictures."""
 
     clock: Clock
     duration_seconds: float  # from the first frame to the end of the last
     still: bool
-    # Pictures before the first one that there is cannot be decoded: the file was cut out of a stream.
+    # Pictures before the first that is shown cannot be decoded: the file was cut out of a stream.
     cut: bool
 
 
 def check_pictures(path: str, stream: VideoStream, track: Track, *, deadline: Deadline) -> Pictures:
-    """Finds the time of every frame, and decodes some.
+    """Find the time of every frame, and decode some.
 
-    The times come from the packets (no decoding) if what decodes agrees with them; if not, from decoding the
-    whole stream.
+    The times come from the packets, without decoding, if the frames that are decoded agree with them; else from
+    decoding the whole stream.
 
     Args:
-        stream: the stream in an open container, which is not read from.
+        stream: in an open container, which is not read from.
         track: its packets.
 
     Raises:
@@ -64,7 +64,7 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, deadline: De
     """
     check = _PictureCheck(path, stream, track, deadline)
     if track.untimed or (stream.container.format.name == "avi" and track.is_delayed):
-        # AVI knows no presentation times; what FFmpeg makes up where frames may be reordered is late or worse.
+        # AVI has no presentation times; those that FFmpeg makes up for reordered frames are late or worse.
         change = rate_change(path, stream.index, deadline)
         if change:
             raise Unusable(change)
@@ -90,7 +90,7 @@ def check_pictures(path: str, stream: VideoStream, track: Track, *, deadline: De
 
 
 class _PictureCheck:
-    """One look at the pictures of a file."""
+    """The inspection of the pictures of one file."""
 
     def __init__(self, path: str, stream: VideoStream, track: Track, deadline: Deadline) -> None:
         self._path = path
@@ -108,9 +108,8 @@ class _PictureCheck:
         pictures = np.stack(list(self._thumbnails.values())).astype(np.int16)
         return bool((pictures.max(axis=0) - pictures.min(axis=0)).max() <= STILL_LEVELS)
 
-    # Times from the packets, trusted as far as decoding agrees with them.
-
     def timed(self) -> Clock:
+        """Times from the packets, trusted as far as decoding agrees with them."""
         ticks = sorted(set(self._track.times))
         seen: list[int | None] = []
         for frame in self._from_start(FIRST_FRAMES):
@@ -135,7 +134,7 @@ class _PictureCheck:
                     for number, frame in reader.frames(range(first, min(first + THUMBNAIL_STEP, known))):
                         if not np.array_equal(self._thumbnails[number], self._thumbnail(frame)):
                             return False
-                except MediaError:  # it was whole when decoded from the start; what is too late is so again there
+                except MediaError:  # it was whole when decoded from the start: it is the seek that is wrong
                     return False
         return True
 
@@ -152,7 +151,7 @@ class _PictureCheck:
                             self._keep(number, frame)
 
     def must_not_read_beyond_its_bytes(self, clock: Clock) -> None:
-        """Raise Unusable where a picture of one of those groups takes more bytes than it has."""
+        """Raises Unusable where a picture of those groups consumes more bytes than it has."""
         keys = clock.key_times
         places = {0: FIRST_FRAMES, len(keys) // 2: MIDDLE_FRAMES, len(keys) - 1: LAST_FRAMES}
         for key, limit in places.items() if len(keys) and clock.video_seekable else ():
@@ -161,15 +160,14 @@ class _PictureCheck:
                 raise Unusable(f"{DAMAGED} at {max(seconds, 0.0):.2f} s")
 
     def must_read_its_bytes(self, clock: Clock) -> None:
-        """Raise Unusable where one of the key frames that were looked at ends before its bytes do."""
+        """Raises Unusable where the decoder of a key frame of those groups stops before its bytes end."""
         keys = clock.key_times if clock.video_seekable else clock.key_times[:1]
         for key in sorted({0, len(keys) // 2, len(keys) - 1}) if len(keys) else ():
             if silent_damage.key_frame_is_damaged(self._path, clock, float(keys[key]), self._deadline):
                 raise Unusable(f"{DAMAGED} at {max(float(keys[key]), 0.0):.2f} s")
 
-    # Times from decoding everything.
-
     def _by_decoding(self) -> Clock:
+        """Times from decoding everything."""
         ticks: list[int] = []
         for frame in self._from_start(None):
             if frame.pts is None or (ticks and frame.pts <= ticks[-1]):
@@ -180,7 +178,7 @@ class _PictureCheck:
         return self._clock(ticks)
 
     def counted(self) -> Clock:
-        """The n-th frame has the n-th decoding time; where there are none, the nominal rate must do."""
+        """The n-th frame gets the n-th decoding time; where packets have none, the nominal rate decides."""
         count = 0
         for frame in self._from_start(None):
             if count % THUMBNAIL_STEP == 0:
@@ -213,14 +211,14 @@ class _PictureCheck:
                     damaged_seconds = self._media_seconds(item.pts, first)
                 if damaged_seconds is not None:
                     if first is None and not whole:
-                        continue  # to see whether there is any frame at all
+                        continue  # "none can be decoded" is the truer reason, if it is so
                     raise Unusable(f"{DAMAGED} at {damaged_seconds:.2f} s")
                 assert isinstance(item, VideoFrame)
                 if first is None:
                     first = item
                     self._size = shown_size(stream, item)
                     self._stored_size = (item.width, item.height)
-                    Painter(*self._size, self._path).pixels(item)  # whether there is a way to do this
+                    Painter(*self._size, self._path).pixels(item)  # raises if FFmpeg cannot convert this format
                 if (item.width, item.height) != self._stored_size:
                     at = "" if item.pts is None else f" at {self._media_seconds(item.pts, first):.2f} s"
                     raise Unusable(size_changes(self._stored_size, item) + at)
@@ -232,7 +230,7 @@ class _PictureCheck:
             raise Unusable("damaged: none of its pictures can be decoded")
 
     def _media_seconds(self, pts: int | None, first: VideoFrame | None) -> float:
-        """The time of a picture after the first one that there is, whole or not."""
+        """The time of a picture after the first, whole or not."""
         origin = min(self._track.times, default=0) if first is None else first.pts or 0
         return max(self._track.seconds((pts or origin) - origin), 0.0)
 
@@ -263,10 +261,10 @@ class _PictureCheck:
 
 
 def _duration(clock: Clock, stream: VideoStream, track: Track) -> float:
-    """To the end of the last frame: it lasts as its packet says, else as long as frames do on average.
+    """To the end of the last frame: as long as its packet says, else as frames last on average.
 
-    FLV and Matroska files are often said to end a millisecond or a few after their last frame begins: one that
-    is said to last less than half of what lies between frames (the median) is taken to last as long as that.
+    FLV and Matroska often give the last frame a few milliseconds: less than half of the median between frames is not
+    believed, and the median taken instead.
     """
     times = clock.frame_times
     last = float(times[-1])
