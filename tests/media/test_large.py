@@ -122,12 +122,12 @@ def test_what_a_worker_gets_does_not_grow_with_the_rows(table: Path) -> None:
     assert list(facts_of(pickle.loads(sent))) == list(facts_of(media))
 
 
-def test_a_killed_look_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_inspection_goes_on_where_it_was(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pictures", 100)
     script = textwrap.dedent(f"""
         import os, signal, avssl
-        from avssl.media.indexing import looks
-        looks.FLUSH_SECONDS = 0.0
+        from avssl.media.indexing import inspections
+        inspections.FLUSH_SECONDS = 0.0
         def killed(done, total):
             if done > 32:
                 os.kill(os.getpid(), signal.SIGKILL)
