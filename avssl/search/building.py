@@ -93,7 +93,7 @@ def update_index(
         UserError: an index of another run's weights or another spacing, one that is damaged, a run without a space
             where picture and sound meet, data of which nothing can be used, a full disk.
     """
-    from avssl.media import open_media
+    from avssl.media.opening import open_media
 
     weights = weights_digest(run)
     if folder.is_dir() and not is_index(folder) and not (folder / WORK).is_dir() and any(folder.iterdir()):

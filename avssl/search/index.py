@@ -263,7 +263,7 @@ class SearchIndex:
         place = int(item["data"])
         with self._lock:
             if place not in self._media:
-                from avssl.media import open_media
+                from avssl.media.opening import open_media
 
                 source = Data.read(self.header["data"][place]).source
                 self._media[place] = open_media(source, progress=False)
