@@ -76,6 +76,7 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
     numbers = _chosen(scene.times, per_second)
     scale = min(1.0, LARGEST / max(scene.width, scene.height))
     size = max(round(scene.width * scale), 1), max(round(scene.height * scale), 1)
+    # Two bytes a cell: a film of two hours has 57,600 maps at eight a second
     maps: list[NDArray[np.float16]] = []
     levels: list[float] = []
     # An iterator: memory does not grow with the length of the film.
@@ -86,6 +87,7 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
     together = np.stack(maps)
     scores = together.reshape(len(together), -1).max(1).astype(np.float64)
     loud = np.asarray(levels)
+    # In digital silence nothing is heard, whatever the network predicts
     heard = (scores >= localizer.threshold) & np.isfinite(loud)
     return Analysis(scene.times[numbers[: len(maps)]], together, scores, loud, heard, localizer.threshold)
 

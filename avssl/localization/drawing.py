@@ -103,6 +103,7 @@ class TraceStrip:
 
 def key_frames(analysis: Analysis, count: int) -> list[int]:
     """The most confident map of each of ``count`` equal segments."""
+    # A little longer, so that the last segment holds the last map
     edges = np.linspace(analysis.seconds[0], analysis.seconds[-1] + 1e-9, count + 1)
     chosen = []
     for low, high in itertools.pairwise(edges):

@@ -87,6 +87,7 @@ class Localizer:
         elif picture == "squash":
             size = (side, side)
         else:
+            # A ViT takes multiples of its patch alone
             size = _size(height, width, side, math.lcm(8, getattr(self._vision, "multiple", 1)))
         if x.shape[-2:] != size:
             x = nn.functional.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)

@@ -44,6 +44,7 @@ class Saliency:
     ) -> NDArray[np.float32]:
         """Mean |activation| of the last stage at each place, (N, h, w)."""
         x = torch.from_numpy(np.ascontiguousarray(frames)).to(device_of(self._encoder)).float() / 255
+        # Squashed whatever the protocol, as EZ-VSL shows pictures to this network
         size = (self._encoder.side, self._encoder.side)
         x = nn.functional.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
         return np.asarray(self._encoder(x).abs().mean(1).cpu().numpy(), np.float32)
@@ -67,5 +68,6 @@ class Mixture:
 def _scaled(maps: NDArray[np.float32], side: int = 28) -> NDArray[np.float32]:
     x = torch.from_numpy(maps)[:, None]
     x = nn.functional.interpolate(x, size=(side, side), mode="bilinear", align_corners=True)[:, 0]
+    # By each map alone: the two have different units
     low, high = x.amin((1, 2), keepdim=True), x.amax((1, 2), keepdim=True)
     return np.asarray(((x - low) / (high - low).clamp_min(1e-12)).numpy(), np.float32)

@@ -22,7 +22,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "config.yaml").write_text("task: av-correspondence\n")
     localizer = lambda path, *_: SimpleNamespace(threshold=read_threshold(Path(path)), model=None)  # noqa: E731
     monkeypatch.setattr("avssl.localization.localizer.open_localizer", localizer)
-    monkeypatch.setattr("avssl.localization.untrained.untrained", lambda *_: None)
+    monkeypatch.setattr("avssl.evaluate.data.encoders.untrained", lambda *_: None)
     monkeypatch.setattr("avssl.localization.localizer.Localizer", lambda *_: None)
     for name in ("Regions", "PeakDiscs"):
         monkeypatch.setattr(f"avssl.localization.regions.{name}", lambda *_: None)

@@ -115,6 +115,7 @@ def write_charts(charts: Sequence[Sequence[Chart | None]], path: Path, title: st
     for row, places in zip(charts, axes, strict=True):
         for chart, place in zip(row, places, strict=True):
             if chart is None:
+                # An empty place, so that the charts of all runs stand where they stand in others
                 place.set_axis_off()
                 place.text(0.5, 0.5, "nothing logged", transform=place.transAxes, ha="center", color=SOFT)
                 continue
@@ -239,6 +240,7 @@ def _draw(axes: Axes, chart: Chart, letters: float) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
         # Margins would show shares below 0 and above 1.
         low, high = max(low, min(0.0, *_heights(chart))), min(high, max(1.0, *_heights(chart)))
+    # From zero on heights can be compared; values below it need room of their own
     axes.set_ylim(0.0 if chart.from_zero and min(_heights(chart)) >= 0 else low, high)
     dress(axes, letters)
     if any(line.ends for line in chart.lines):  # room for the last values, which are written there
@@ -264,6 +266,7 @@ def _write_ends(axes: Iterable[Iterable[Axes]], charts: Iterable[Iterable[Chart 
                 continue
             pixels = [float(place.transData.transform((0, line.points[-1][1]))[1]) for line in ending]
             lowest = float(place.transAxes.transform((0, 0))[1])
+            # One line of text in pixels: letters are measured in points, of which an inch has 72
             distance = 1.2 * letters * place.figure.dpi / 72
             for line, pixel in zip(ending, apart(pixels, lowest, distance), strict=True):
                 height = float(place.transAxes.inverted().transform((0, pixel))[1])
@@ -306,6 +309,7 @@ def _for_page(svg: str, chart: Chart, axes: Axes) -> str:
         f'<svg viewBox="0 0 470 {height:g}" role="img" aria-label="{escape(chart.title)}" '
         f'data-hover="{escape(json.dumps(hover))}">'
     )
+    # Moved by the page's script to the point that the pointer is near
     cursor = f'<line class="cursor" y1="{height - high:.1f}" y2="{height - low:.1f}"/>'
     return head + svg[svg.index(">") + 1 :].replace("</svg>", f"{cursor}</svg>")
 

@@ -183,6 +183,7 @@ class Context:
             command=self.command,
             clusters=clusters,
             method=method,
+            # A context that does not know how many there were takes all for used
             n_listed=(self.listed or n) if listed is None else listed,
             n_used=n if used is None else used,
             **own,
@@ -260,6 +261,7 @@ def over_seeds(rows: Sequence[ResultRow], bounds: Bounds | None = SHARE) -> list
     """One row as it is; of several, one of each seed as NAME/seedN, then :func:`mean_of_repeats`."""
     if len(rows) == 1:
         return list(rows)
+    # Of one seed the name stays plain: the row in question has one name, however many seeds there are
     each = [replace(row, name=f"{row.name}/seed{row.seed}") for row in rows]
     return [*each, mean_of_repeats(rows, "seeds", bounds)]
 

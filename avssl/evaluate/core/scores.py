@@ -51,6 +51,7 @@ def score_row(
     if data.single:
         interval = accuracy_interval(scores.argmax(1) == targets.argmax(1), [(cluster,) for cluster in clusters])
     else:
+        # mAP has no closed form: all of it is computed again for each draw
         interval = map_interval(scores, targets, clusters, context.precision, draws=context.draws, seed=context.seed)
     return context.row(
         name,

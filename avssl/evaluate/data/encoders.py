@@ -14,11 +14,13 @@ from avssl.errors import UserError
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.config import RESNETS, VisionConfig
 from avssl.networks.encoder import Encoder, is_image_encoder, is_waveform_encoder
+from avssl.networks.model import Model
 from avssl.networks.opening import SUPERVISED_SIDE
 from avssl.networks.saving import load_module
 from avssl.networks.untrained import reset_weights
 from avssl.networks.vision import VisionEncoder
 from avssl.networks.weights import load_weights
+from avssl.samplers.keys import generator
 from avssl.trainer.run_config import check_encoder_name, encoder_names
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
@@ -70,6 +72,15 @@ def random_twin(encoder: EncoderT, seed: int) -> EncoderT:
     return found
 
 
+def untrained(model: Model, seed: int) -> Model:
+    """A copy of a model with fresh weights that depend on the seed alone; the spectrogram's statistics are kept."""
+    fresh = copy.deepcopy(model)
+    with own_random_state():
+        seed_torch(int(generator(seed, "untrained").integers(2**62)), model.device)
+        reset_weights(fresh)
+    return fresh.eval()
+
+
 def supervised_encoder(weights: str | Path, architecture: str = "resnet18") -> VisionEncoder:
     """A torchvision ResNet that was trained on labels, as an encoder: the ceiling beside the others.
 
@@ -89,6 +100,7 @@ def weights_digest(encoder: Encoder) -> str:
     """Hex digest of what an encoder is: its configuration and all its weights."""
     state = hashlib.blake2b(json.dumps(encoder.describe(), sort_keys=True).encode(), digest_size=16)
     for name, tensor in sorted(encoder.state_dict().items()):
+        # Sorted above: the order in which layers were added says nothing
         state.update(name.encode())
         # As bytes: NumPy knows no bfloat16.
         state.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())

@@ -101,6 +101,7 @@ def stage_features(
         str(FORMAT),
         weights_digest(encoder),
         media.fingerprint,
+        # The times of the files: one that was replaced under its name is read again
         str(getattr(media, "stamp", "")),
         str(sorted(stored.items())),
     )

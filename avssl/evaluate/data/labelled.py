@@ -104,6 +104,7 @@ def labelled(
         UserError: items without a label, fewer than two classes, or a part without items.
     """
     parts = (media,) if test is None else (media, test)
+    # Items are counted through both parts, as their features are stacked
     facts = [part.facts(i) for part in parts for i in range(len(part))]
     if truths is None:
         targets, classes, single = _from_labels([one.label for one in facts], separator)

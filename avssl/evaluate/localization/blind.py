@@ -52,6 +52,7 @@ def blind_scores(
     items: Sequence[Item], protocols: Sequence[Protocol], seed: int, train: Sequence[Item] | None = None
 ) -> dict[str, tuple[Scores, str]]:
     """Scores and a note by the name of the row."""
+    # A mask has neither a peak nor a confidence
     masks = [p for p in protocols if p.rule not in ("peak", "inside") and not p.extended]
     mean, how = mean_map(items, train)
     disc, centre = centre_disc(), np.zeros((1, 1))  # one cell: its centre is the frame's
@@ -91,6 +92,7 @@ def mean_map(items: Sequence[Item], train: Sequence[Item] | None) -> tuple[Calla
     if train is not None:
         whole = _mean(train)
         return (lambda item, _: whole), f"mean truth of {len(train)} training items"
+    # Even items serve odd ones and the other way round, so that none sees its own truth
     means = _mean(items[0::2]), _mean(items[1::2] or items)
     place = {item.name: number for number, item in enumerate(items)}
     return (lambda item, _: means[1 - place[item.name] % 2]), "mean truth of the other half of the test items"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -88,16 +88,11 @@ def same_bytes(train: str | Path, test: str | Path, names: Iterable[str]) -> lis
     Args:
         train, test: folders or tars.
     """
-    digests: list[dict[str, set[bytes]]] = []
-    wanted = set(names)
-    for place in (Path(train), Path(test)):
-        found: dict[str, set[bytes]] = {}
-        for path, content in _contents(place):
-            name = next(iter(_keys([path], by_path=True)))
-            if name in wanted:
-                found.setdefault(name, set()).add(hashlib.sha256(content()).digest())
-        digests.append(found)
-    return sorted(name for name in wanted if digests[0].get(name, set()) & digests[1].get(name, set()))
+    ours, theirs = (
+        {(next(iter(_keys([path], by_path=True))), digest) for path, digest in digests.items()}
+        for digests in _digests_of_both(train, test)
+    )
+    return sorted(set(names) & {name for name, _ in ours & theirs})
 
 
 def copied(train: str | Path, test: str | Path) -> dict[str, str]:
@@ -106,12 +101,7 @@ def copied(train: str | Path, test: str | Path) -> dict[str, str]:
     Args:
         train, test: folders or tars. Only files of a size that both have are read.
     """
-    sizes = [_sizes(Path(place)) for place in (train, test)]
-    both = set(sizes[0].values()) & set(sizes[1].values())
-    known, found = (
-        _digests(Path(place), {path for path, size in one.items() if size in both})
-        for place, one in zip((train, test), sizes, strict=True)
-    )
+    known, found = _digests_of_both(train, test)
     # Of several copies in training the first is named.
     first: dict[str, str] = {}
     for path, digest in known.items():
@@ -167,17 +157,14 @@ def _members(place: Path) -> list[str]:
     return found
 
 
-def _contents(place: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Paths within a folder or tar, and what reads each."""
-    if place.is_dir():
-        for path in names_of(place):
-            yield path, (place / path).read_bytes
-        return
-    with tarfile.open(place) as archive:
-        for member in archive:
-            file = archive.extractfile(member) if _media([member.name]) else None
-            if file is not None:
-                yield member.name.removeprefix("./"), file.read
+def _digests_of_both(train: str | Path, test: str | Path) -> list[dict[str, str]]:
+    """Of each of two folders or tars the digest of each file, by path; files of a size that only one has cannot be in
+    both, and are not read."""
+    places = Path(train), Path(test)
+    sizes = [_sizes(place) for place in places]
+    both = set(sizes[0].values()) & set(sizes[1].values())
+    wanted = [{path for path, size in one.items() if size in both} for one in sizes]
+    return [_digests(place, paths) for place, paths in zip(places, wanted, strict=True)]
 
 
 def _sizes(place: Path) -> dict[str, int]:
@@ -191,11 +178,14 @@ def _digests(place: Path, wanted: set[str]) -> dict[str, str]:
     if place.is_dir():
         known = content_digests(str(place / path) for path in sorted(wanted))
         return {path: known[str(place / path)] for path in sorted(wanted) if str(place / path) in known}
-    return {
-        path: hashlib.blake2b(content(), digest_size=DIGEST_BYTES).hexdigest()
-        for path, content in _contents(place)
-        if path in wanted
-    }
+    found: dict[str, str] = {}
+    with tarfile.open(place) as archive:
+        for member in archive:
+            path = member.name.removeprefix("./")
+            file = archive.extractfile(member) if path in wanted else None
+            if file is not None:
+                found[path] = hashlib.blake2b(file.read(), digest_size=DIGEST_BYTES).hexdigest()
+    return found
 
 
 def _numbered(paths: Sequence[str]) -> bool:

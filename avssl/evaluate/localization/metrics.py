@@ -82,6 +82,7 @@ def half_strict(m: Map) -> Mask:
 
 def adaptive(m: Map, truth: Map) -> Mask:
     """m > the value at place n − k, with k the area of the truth, n // 2 where that is empty (SSL-Align)."""
+    # A truth that fills the picture leaves out the smallest value: the published index is n − |G|, strictly above it
     k = area(truth) or m.size // 2
     return np.asarray(m > _sorted_at(m, m.size - k))
 
@@ -250,6 +251,7 @@ def _curve(positive: ArrayLike, cious: ArrayLike, confidences: ArrayLike, bars: 
     precision, recall = [], []
     for bar in bars:
         true, false, missed = counts_at(positive, cious, confidences, bar)
+        # Precision and recall are 1 where there is nothing to divide by, as in SLAVC's evaluator
         precision.append(true / (true + false) if true + false else 1.0)
         recall.append(true / (true + missed) if true + missed else 1.0)
     return np.asarray(precision), np.asarray(recall)

@@ -37,18 +37,16 @@ class Scores:
         items: those that had a map.
         missing: names of those that had none.
         cious: overlap by protocol; for "best-absolute" one number a threshold.
-        hits: pointing, None where there is no truth.
+        placed: by protocol without a prediction ("peak", "inside") whether the place is right, 0 to 1; None where the
+            truth is empty, or for "inside" the whole picture.
         sure: confidence of each upsampled map (mean of the largest quarter).
-        inside: 1 where the mean heat is greater inside the truth than outside, one half where they are equal; None
-            where either is empty.
         ties, constant, empty: share of ties at the cut by protocol, constant maps, items without truth.
     """
 
     items: list[Item] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     cious: dict[str, list[Floats]] = field(default_factory=dict)
-    hits: list[bool | None] = field(default_factory=list)
-    inside: list[float | None] = field(default_factory=list)
+    placed: dict[str, list[float | None]] = field(default_factory=dict)
     sure: dict[str, list[float]] = field(default_factory=dict)
     ties: dict[str, list[float]] = field(default_factory=dict)
     constant: int = 0
@@ -183,11 +181,9 @@ class _Fixed:
 def _score_one(
     scores: Scores, item: Item, raw: Map, truth: Floats, protocol: Protocol, known: dict[tuple[int, str], _Fixed]
 ) -> None:
-    if protocol.rule == "peak":
-        scores.hits.append(metrics.pointing(raw, truth))
-        return
-    if protocol.rule == "inside":
-        scores.inside.append(_inside(raw, truth, protocol))
+    if protocol.rule in ("peak", "inside"):
+        placed = metrics.pointing(raw, truth) if protocol.rule == "peak" else _inside(raw, truth, protocol)
+        scores.placed.setdefault(protocol.name, []).append(placed)
         return
     fixed = None
     if not raw.flags.writeable:  # the same array for many items, as those of blind rows are
@@ -212,6 +208,7 @@ def _score_one(
 
 
 def _inside(raw: Map, truth: Floats, protocol: Protocol) -> float | None:
+    """1 where the mean of the map is greater inside the truth than outside, one half where the two are equal."""
     there = truth > 0
     if not there.any() or there.all():
         return None
@@ -228,7 +225,7 @@ def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, context: Co
         "protocol": protocol.name, "listed": listed, "empty_truth": scores.empty, "note": note
     }  # fmt: skip
     if protocol.rule in ("peak", "inside"):
-        found: Sequence[float | None] = scores.hits if protocol.rule == "peak" else scores.inside
+        found = scores.placed.get(protocol.name, [])
         kept = [(float(hit), item.cluster) for hit, item in zip(found, scores.items, strict=False) if hit is not None]
         if not kept:
             return []
@@ -247,6 +244,7 @@ def _rows_of_protocol(name: str, scores: Scores, protocol: Protocol, context: Co
         return []
     column = 0
     if protocol.rule == "best-absolute":
+        # ACL's evaluator keeps the threshold with the best AUC on the test set; so does its preset, and says so
         column = int(np.argmax([metrics.auc(table[:, j], protocol.levels) for j in range(table.shape[1])]))
         common["note"] = f"{note}; threshold {ACL_BARS[column]:.2f} chosen on the test set".removeprefix("; ")
     cious = table[:, column]

@@ -44,6 +44,7 @@ def choose_queries(sources: Sequence[str], labels: Sequence[str] | None, count: 
         turns[label] += 1
     chosen: list[int] = []
     used: set[str] = set()
+    # The first of each label, then the second of each, as long as their sources are new
     for _, _, i in sorted(ranked):
         if sources[i] not in used and len(chosen) < count:
             chosen.append(i)

@@ -49,6 +49,7 @@ class QueryItems(View):
 
     @property
     def fingerprint(self) -> str:
+        # Features are kept by fingerprint: every entry must be in it
         parts = [f"{entry.item} {entry.seconds!r} {entry.corner!r}" for entry in self.entries]
         return digest_of(self.base.fingerprint, repr(self.patch), *parts)
 
@@ -110,6 +111,7 @@ def find_query_items(
         elif facts.kind != "sound":
             count = 1 if what == "frames" and facts.kind == "image" else each
             for k, time in enumerate(even_times(facts, count)):
+                # By item and number: more patches of an item leave the first where they were
                 place = generator(seed, "patch", i, k).random(2) if what == "patches" else None
                 found.append(QueryItem(i, time, None if place is None else (float(place[0]), float(place[1]))))
     if not found:

@@ -118,6 +118,7 @@ def _painted(
 
 
 def _paint(tally: _Tally, name: str, lab: Tensor, ab: Tensor) -> None:
+    # Errors are of the picture at full size: the network answers on a coarser grid
     large = resized(ab, (lab.shape[-2], lab.shape[-1]))
     tally.add(name, lab_to_rgb(torch.cat([lab[:, :1], large], dim=1)), large, lab[:, 1:])
 

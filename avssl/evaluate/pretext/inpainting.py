@@ -60,6 +60,7 @@ def _psnr_of(
     for puzzles, batch in batches(task, list(networks.values()), media, keys, device=device):
         clusters += [task.clusters(puzzle)[0] for puzzle in puzzles]
         for name, network in networks.items():
+            # As 8-bit pictures, which the fills are, too
             pictures = (task.answers(network, batch).scores.float() * 255).round().cpu().numpy()
             found[name] += [psnr(picture, p.frame, p.hole) for picture, p in zip(pictures, puzzles, strict=True)]
         for name in NOTES:

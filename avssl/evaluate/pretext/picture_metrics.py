@@ -53,6 +53,7 @@ def bin_counts(
     Args:
         predicted, truth: (N, h, w) bin numbers.
     """
+    # One count over all pictures, in which each has bins of its own
     offset = np.arange(len(truth))[:, None] * bins
     flat = truth.reshape(len(truth), -1)
     right = predicted.reshape(len(predicted), -1) == flat

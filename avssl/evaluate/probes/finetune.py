@@ -105,6 +105,7 @@ def fit(
 ) -> Classifier:
     """A classifier fine-tuned from a copy of ``start`` on these items, in eval mode."""
     with own_random_state():
+        # The new layers depend on the seed alone, whatever was drawn before
         seed_torch(hashed(seed, "classifier"))
         network = _classifier(start, data, views, choices.stage, int(items[0])).to(device).train()
     truth = torch.from_numpy(data.targets)
@@ -208,6 +209,7 @@ def _rows(found: Mapping[str, Sequence[Scores]], data: Labelled, count: int, con
     first, *others = found
     if others:
         note = f"{first} minus {others[0]}" + (", first seed" if len(found[first]) > 1 else "")
+        # Of the first seed: the comparison is paired by items, which means over seeds are not
         gain = gain_row("gain", found[first][0], found[others[0]][0], data, data.test, context, note)
         rows.append(replace(gain, metric=f"{metric_name(*kind)}{suffix}-difference"))
     return rows

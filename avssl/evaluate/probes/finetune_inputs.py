@@ -85,6 +85,7 @@ class Sounds:
         if whole is None:
             return media.audio(i, start, seconds, rate)
         first = round((start - facts.audio_start_seconds) * rate)
+        # As media.audio would read it from the file: zeros beyond the ends
         found = np.zeros(samples, np.float32)
         low, high = max(first, 0), min(first + samples, len(whole))
         if high > low:

@@ -129,6 +129,7 @@ class Encoded:
 
     def stage(self, name: str) -> Array:
         """(items of all parts, views, features)."""
+        # A single one is not copied: a stage may fill gigabytes
         arrays = [part.stage(name) for part in self.parts]
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 

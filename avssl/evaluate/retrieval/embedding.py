@@ -83,6 +83,7 @@ def row_times(facts: Facts, hop: float | None) -> list[float]:
     """The times of an item that get a row, in seconds: its middle, or (k + ½) · hop as long as they fit."""
     if hop is None or facts.duration_seconds <= hop:
         return [facts.duration_seconds / 2]
+    # 0.3 / 0.1 is less than 3 by rounding, which must not cost a row
     return [(k + 0.5) * hop for k in range(int(facts.duration_seconds / hop + 1e-9))]
 
 

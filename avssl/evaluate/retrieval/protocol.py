@@ -94,6 +94,7 @@ def find_pairs(media: Media, per_clip: int = 1) -> Pairs:
         if not (facts.has_video and facts.has_sound):
             continue
         truth = media.annotation(i)
+        # Not the kinds that are seen: what makes no sound has no partner among the sounds
         known = truth["kinds_sounding"] if truth is not None and "kinds_sounding" in truth else [facts.label]
         items += [i] * per_clip
         seconds += even_times(facts, per_clip)
@@ -177,6 +178,7 @@ def _both(
     about: dict[str, Any] = {"note": _gallery(pairs), "listed": gallery}
     ranks, counts = expected_rank(scores, partner), partner.sum(1)
     rows: list[ResultRow] = []
+    # Among k items everything is among the first k
     for k in [k for k in recalls if k < gallery]:
         hits = ranks <= k
         interval = accuracy_interval(hits, [(source,) for source in sources])
@@ -236,5 +238,6 @@ def _unit(x: torch.Tensor) -> Matrix:
 
 
 def _own(fusion: Fusion, vision: torch.Tensor, audio: torch.Tensor) -> Matrix:
+    # In parts: the maps of all pairs of thousands of clips would fill the memory
     rows = [fusion.all_pairs(vision[k : k + BATCH], audio) for k in range(0, len(vision), BATCH)]
     return torch.cat(rows).double().cpu().numpy()

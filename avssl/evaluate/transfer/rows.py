@@ -51,6 +51,7 @@ def transfer_rows(
     first, *others = starts
     if not others:
         return rows
+    # Of the first seed: both were drawn the same pictures, which makes the difference paired
     ours, theirs = starts[first][0], starts[others[0]][0]
     note = f"{first} minus {others[0]}" + (", first seed" if len(starts[first]) > 1 else "") + gain_note
     for metric, (value, drawn) in ours.items():

@@ -296,9 +296,9 @@ def _map_sources(options: Localization, localizer: Localizer) -> list[tuple[str,
 
 def _models(localizer: Localizer, seed: int, discs: bool = False) -> dict[str, MapMaker]:
     """The trained model's maps, and those of random weights, by the name of their rows."""
+    from avssl.evaluate.data.encoders import untrained
     from avssl.localization.localizer import Localizer
     from avssl.localization.regions import PeakDiscs, Regions
-    from avssl.localization.untrained import untrained
 
     trained: dict[str, MapMaker] = {"trained": Regions(localizer), "trained/logits": localizer}
     if discs:

@@ -37,8 +37,8 @@ class Retrieval(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
     queries: int = option(8, "queries each way on the page", low=1)
 
     def evaluate(self, subject: Subject, name: str) -> Outcome:
+        from avssl.evaluate.data.encoders import untrained
         from avssl.evaluate.retrieval.protocol import embed_pairs, find_pairs, retrieval_rows
-        from avssl.localization.untrained import untrained
         from avssl.networks.model import load
         from avssl.report.retrieval_page import retrieval_page
 

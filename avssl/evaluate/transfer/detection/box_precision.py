@@ -131,6 +131,7 @@ def voc_matched(detections: Sequence[Detections], truths: Sequence[Truth], class
         scores, pictures, outcomes, positives = [], [], [], []
         for number, (one, true) in enumerate(zip(detections, truths, strict=True)):
             mine, theirs = one.labels == k, true.labels == k
+            # Pixel 1 reaches from 0 to 1: a box from 0 to 3 is VOC's from 1 to 3
             corner = np.array([1, 1, 0, 0], np.float64)
             own = one.scores[mine].astype(np.float64)
             outcomes.append(

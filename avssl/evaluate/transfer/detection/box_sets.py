@@ -66,6 +66,7 @@ def open_boxes(data: str | Path, test: str | Path | None = None) -> tuple[BoxSet
     if test is None and Path(data).is_file():
         raise UserError(f"{data} is one part only; give held-out data with --test")
     parts = [_read(Path(data), TRAIN), _read(Path(test or data), TEST if test is None else (*TEST, *TRAIN))]
+    # Of both parts: a class without an example to learn from is still to be found
     classes = tuple(sorted({one.name for part in parts for scene in part.scenes for one in scene.objects}))
     if not classes:
         raise UserError(f"{data} holds no box that can be used")
@@ -124,6 +125,7 @@ def _unusable(scene: _Named) -> str | None:
     size = still_size(str(scene.picture))
     if size is None:
         return "not a picture that can be read"
+    # Boxes are in pixels of the annotated size; a picture of another was scaled since, or is another one
     annotated = (scene.width, scene.height)
     return (
         None

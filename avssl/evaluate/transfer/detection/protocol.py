@@ -95,6 +95,7 @@ def fit(
             representation=choices.representation,
         )
         network.to(device)
+        # By a fixed scale, so that one learning rate suits encoders whose features differ by orders of magnitude
         some = (_picture(scene, device) for scene in train.scenes[:MEASURED])
         network.backbone.measure(network.transform([picture])[0].tensors for picture in some)
         network.train()

@@ -95,6 +95,7 @@ def joint_areas(errors: Floats, highest: float, step: float = AUC_STEP) -> Float
     """The share of the area that each annotated joint gives, (people, joints); their mean is :func:`pck_auc`."""
     alphas = thresholds(highest, step)
     weights = np.full(len(alphas), 1.0)
+    # The trapezoidal rule: the first and the last threshold count half
     weights[[0, -1]] = 0.5
     weights /= weights.sum()
     areas = np.zeros(errors.shape)

@@ -86,6 +86,7 @@ class People:
     @property
     def in_box(self) -> Floats:
         """The joints in the square of each person, (people, joints, 2): 0 is its left or upper edge, 1 the other."""
+        # Joints count from the middle of the first pixel, boxes from the edge of the picture
         return np.asarray((self.joints + 0.5 - self.boxes[:, None, :2]) / self.boxes[:, None, 2:])
 
     def from_box(self, points: Floats, items: Indices | None = None) -> Floats:

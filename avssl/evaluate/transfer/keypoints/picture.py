@@ -81,6 +81,7 @@ def _skeleton(axes: Axes, places: Floats, limbs: Sequence[tuple[int, int]], colo
     for a, b in limbs:
         pair = places[[a, b]]
         if np.isfinite(pair).all():
+            # A dark line beneath, so that limbs are seen on any ground
             axes.plot(*pair.T, color="black", linewidth=2.6, alpha=0.5)
             axes.plot(*pair.T, color=colour, linewidth=1.3)
     across, down = places[np.isfinite(places).all(1)].T

@@ -22,6 +22,7 @@ METRICS = ("angle-mean", "angle-median", "angle-rmse", *(f"within-{bar:g}" for b
 # Of the histogram from which the median is read: 0.02 degrees each, and the median is interpolated within one
 BINS = 9000
 
+# Columns of a row of sums before its histogram
 _HEAD = 3 + len(WITHIN)
 
 
@@ -48,6 +49,7 @@ def angles(predicted: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = Non
 
 def tally(degrees: Floats) -> Floats:
     """A picture's row of sums: pixels, angles, squared angles, pixels within each bar, and a histogram."""
+    # 180 degrees belong to the last bin
     counts = np.bincount(np.minimum((degrees * (BINS / 180)).astype(np.int64), BINS - 1), minlength=BINS)
     within = [float((degrees < bar).sum()) for bar in WITHIN]
     return np.concatenate([[len(degrees), degrees.sum(), np.square(degrees).sum(), *within], counts])

@@ -139,6 +139,7 @@ def _open(place: Path, part: Part) -> tuple[NormalSet, bool]:
 def _chosen(folder: Path, part: Part, names: Sequence[str]) -> set[str] | None:
     """Names that a list beside the pictures gives to the part; None without a list."""
     if (folder / "splits.mat").is_file():
+        # NYUv2's trainNdxs and testNdxs count pictures from 1
         numbers = {int(n) for n in np.ravel(read_variables(folder / "splits.mat", "normals")[f"{part}Ndxs"])}
         return {name for name in names if name.isdigit() and int(name) in numbers}
     if all((folder / f"{one}.txt").is_file() for one in ("train", "test")):
@@ -241,6 +242,7 @@ def _read(files: _Files) -> NormalPicture:
 
 def _checked(one: NormalPicture, name: str) -> NormalPicture:
     a, b = (x.shape[2] / x.shape[1] for x in (one.picture, one.normals))
+    # A truth of another size is that of this picture, one of another shape is not
     if abs(a / b - 1) > 0.02:
         raise MediaError(
             name, f"{one.normals.shape[1:]} normals do not fit a picture of {one.picture.shape[1:]} pixels"
