@@ -17,6 +17,7 @@ opened, each other file when it is first used.
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import threading
@@ -31,13 +32,16 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.media.indexing.columns import Columns
 from avssl.media.indexing.item_table import file_crc, is_sealed, seal_of
-from avssl.search.rows import ITEM, KINDS, MOMENT, Kind, Rows
+from avssl.search.rows import ITEM, MOMENT, Kind, Rows
 from avssl.system.files import read_json, whole_folder, write_json
 
 FORMAT = 1
 HEADER = "index.json"
 WORK = ".work"
 """Folder of what is embedded and not yet part of the index."""
+
+_NPY_HEADER_BYTES = 4096
+"""More than the header of an array takes."""
 
 _AT_ONCE = ("moments.bin", "items.bin", "clips.bin", "texts.bin", "texts.i64")
 
@@ -79,22 +83,20 @@ class IndexFiles:
         if header["format"] != FORMAT:
             raise UserError(f"{folder}: a search index of another version of avssl; make it again in another folder")
         self.header = header
-        self._place = folder / str(header["files_in"])
+        # All at once, so that a change of the index on disk takes none of them away.
+        self._mapped = {name: self._map(folder / str(header["files_in"]) / name) for name in header["files"]}
         self._checked: set[str] = set()
         self._lock = threading.Lock()
-        moments, items, clips, texts, ends = (self._bytes(name) for name in _AT_ONCE)
+        moments, items, clips, texts, ends = (self.bytes_of(name) for name in _AT_ONCE)
         columns = Columns(clips, texts, ends.view("<i8"))
         self.rows = Rows(moments.view(MOMENT), items.view(ITEM), columns)
         if len(self.rows) != header["rows"] or len(columns) != len(self.rows.items):
             raise DamagedIndex(folder, "its files do not match")
-        self._vectors = {kind: self._mapped(f"{kind}.npy") for kind in KINDS}
-        self._unrelated = self._mapped("unrelated.npy")
 
     @property
     def unrelated(self) -> NDArray[np.float32]:
         """Cosines of unrelated pairs, each row ascending; see :mod:`avssl.search.unrelated`."""
-        self.check("unrelated.npy")
-        return self._unrelated
+        return self._array("unrelated.npy")
 
     def vectors(self, kind: Kind) -> NDArray[np.float32]:
         """Unit vectors (rows, dimensions), read-only, mapped.
@@ -102,56 +104,36 @@ class IndexFiles:
         Raises:
             DamagedIndex: they are not as they were written.
         """
-        self.check(f"{kind}.npy")
-        return self._vectors[kind]
+        return self._array(f"{kind}.npy")
 
-    def path(self, name: str) -> Path | None:
-        """A file of the index, whose checksum has been compared; None where it has no such file."""
-        if name not in self.header["files"]:
-            return None
-        self.check(name)
-        return self._place / name
-
-    def check(self, name: str) -> None:
-        """Compare the checksum of a file, once.
+    def bytes_of(self, name: str) -> NDArray[np.uint8]:
+        """A file, mapped; its checksum is compared the first time.
 
         Raises:
-            DamagedIndex: it differs.
+            DamagedIndex: it is not as it was written.
         """
+        data = self._mapped[name]
         with self._lock:
-            if name in self._checked:
-                return
-            try:
-                crc = file_crc(self._place / name)
-            except OSError:
-                raise DamagedIndex(self.folder, f"{name} cannot be read") from None
-            if crc != self.header["files"][name][1]:
+            if name not in self._checked and zlib.crc32(data.data) != self.header["files"][name][1]:
                 raise DamagedIndex(self.folder, f"{name} has changed")
             self._checked.add(name)
+        return data
 
-    def _bytes(self, name: str) -> NDArray[np.uint8]:
-        """A file that is checked at once."""
-        self._must_fit(name)
-        path = self._place / name
-        data = np.memmap(path, np.uint8, mode="r") if path.stat().st_size else np.zeros(0, np.uint8)
-        if zlib.crc32(data.data) != self.header["files"][name][1]:
-            raise DamagedIndex(self.folder, f"{name} has changed")
-        return np.asarray(data)
+    def _array(self, name: str) -> NDArray[np.float32]:
+        data = self.bytes_of(name)
+        file = io.BytesIO(data[:_NPY_HEADER_BYTES].tobytes())
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        return data[file.tell() :].view(dtype).reshape(shape)
 
-    def _mapped(self, name: str) -> NDArray[np.float32]:
-        self._must_fit(name)
-        try:
-            array = np.load(self._place / name, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError):
-            raise DamagedIndex(self.folder, f"{name} has changed") from None
-        return np.asarray(array)
-
-    def _must_fit(self, name: str) -> None:
-        path = self._place / name
+    def _map(self, path: Path) -> NDArray[np.uint8]:
         if not path.is_file():
-            raise DamagedIndex(self.folder, f"{name} is missing")
-        if path.stat().st_size != self.header["files"][name][0]:
-            raise DamagedIndex(self.folder, f"{name} is truncated, or belongs to another index")
+            raise DamagedIndex(self.folder, f"{path.name} is missing")
+        if path.stat().st_size != self.header["files"][path.name][0]:
+            raise DamagedIndex(self.folder, f"{path.name} is truncated, or belongs to another index")
+        if not path.stat().st_size:  # an empty file cannot be mapped
+            return np.zeros(0, np.uint8)
+        return np.asarray(np.memmap(path, np.uint8, mode="r"))
 
 
 def is_index(folder: Path) -> bool:

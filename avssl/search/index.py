@@ -248,9 +248,8 @@ class SearchIndex:
                 about = self.header["graphs"].get(kind)
                 self._graphs[kind] = None
                 if about is not None and has_usearch():
-                    path = self._files.path(f"{kind}.usearch")
-                    assert path is not None  # the header names it
-                    self._graphs[kind] = Graph.open(path, self.vectors(kind), int(about["expansion"]))
+                    data = self._files.bytes_of(f"{kind}.usearch")
+                    self._graphs[kind] = Graph.open(data, self.vectors(kind), int(about["expansion"]))
             return self._graphs[kind]
 
     def _item(self, row: int) -> tuple[Media, int]:

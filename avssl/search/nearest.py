@@ -86,17 +86,20 @@ class Graph:
 
     def __init__(self, index: Any, vectors: Vectors, expansion: int) -> None:
         self._index, self._vectors = index, vectors
+        self._data: NDArray[np.uint8] | None = None
         self._index.expansion_search = expansion
         self._lock = threading.Lock()  # a search takes less than a millisecond
 
     @staticmethod
-    def open(path: Path, vectors: Vectors, expansion: int) -> Graph:
-        """The graph of a file, which is mapped."""
+    def open(data: NDArray[np.uint8], vectors: Vectors, expansion: int) -> Graph:
+        """The graph of a file that is mapped, and stays so."""
         from usearch.index import Index
 
-        index = Index.restore(path, view=True)
+        index = Index.restore(data.data, view=True)
         assert index is not None  # its checksum has been compared
-        return Graph(index, vectors, expansion)
+        graph = Graph(index, vectors, expansion)
+        graph._data = data
+        return graph
 
     def nearest(self, queries: Vectors, k: int, left_out: NDArray[np.int64]) -> Nearest | None:
         """The k nearest, as :func:`exact` gives them, or nearly; None where it does not find so many.

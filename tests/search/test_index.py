@@ -112,3 +112,19 @@ def test_an_index_of_changed_weights_says_so(folder, tmp_path):
 def test_a_folder_without_an_index_says_how_to_make_one(tmp_path):
     with pytest.raises(UserError, match="no search index; make one with: avssl embed DATA"):
         SearchIndex(tmp_path)
+
+
+def test_very_many_rows_are_searched_by_a_graph_whose_recall_is_written_down(tmp_path, monkeypatch):
+    pytest.importorskip("usearch")
+    monkeypatch.setattr("avssl.search.writing.EXACT_ROWS", 20)
+    monkeypatch.setattr("avssl.search.nearest.RECALL_QUERIES", 20)
+    update(tmp_path / "index", write_clips(tmp_path / "videos", 5), save_run(tmp_path / "run"), 0.25)
+    index = SearchIndex(tmp_path / "index")
+    assert set(index.header["graphs"]) == {"image", "audio"}
+    assert index.header["graphs"]["audio"]["recall@10"] >= 0.99
+    own = index.rows_of(path=index.rows[3].path)
+    approximate = index.nearest(index.vectors("image")[:4], "audio", 5, own)
+    exact = index.nearest(index.vectors("image")[:4], "audio", 5, own, exactly=True)
+    np.testing.assert_allclose(approximate.scores, exact.scores, atol=1e-6)
+    assert not np.isin(approximate.rows, own).any()
+    assert index.nearest(index.vectors("image")[:1], "audio", 40).rows.shape == (1, 32)  # as many as have sound
