@@ -20,23 +20,14 @@ LARGEST = 512
 
 @dataclass(frozen=True)
 class Analysis:
-    """The maps over time.
+    """The maps over time."""
 
-    Attributes:
-        seconds: their times, ascending, (n,).
-        maps: logits, float16 (n, h, w).
-        scores: the largest logit of each, (n,).
-        levels_db: loudness of the sound around each time, RMS in dB of full scale, (n,).
-        heard: whether something in the picture is heard, (n,).
-        threshold: of the scores.
-    """
-
-    seconds: NDArray[np.float64]
-    maps: NDArray[np.float16]
-    scores: NDArray[np.float64]
-    levels_db: NDArray[np.float64]
-    heard: NDArray[np.bool_]
-    threshold: float
+    seconds: NDArray[np.float64]  # their times, ascending, (n,)
+    maps: NDArray[np.float16]  # logits, float16 (n, h, w)
+    scores: NDArray[np.float64]  # the largest logit of each, (n,)
+    levels_db: NDArray[np.float64]  # loudness of the sound around each time, RMS in dB of full scale, (n,)
+    heard: NDArray[np.bool_]  # whether something in the picture is heard, (n,)
+    threshold: float  # of the scores
 
     def at(self, seconds: float) -> tuple[NDArray[np.float32], float, bool]:
         """Region, score and verdict at a time: linear between the two maps around it, the verdict of the nearer.

@@ -40,12 +40,8 @@ class DemoFiles:
 
 
 def show_scene(scene: Scene, localizer: Localizer, out: Path, *, per_second: float = 8.0, run: str = "") -> DemoFiles:
-    """Write the video, and beside it ``.json`` and ``.png``.
-
-    Args:
-        out: the video to write, ``.mp4``.
-        per_second: maps a second.
-        run: name of the model, for the JSON.
+    """Write the video (``.mp4``), and beside it ``.json``, with the name of the run, and ``.png``; so many maps a
+    second.
 
     Raises:
         UserError: the disk is full or not writable; then no partial file is left.

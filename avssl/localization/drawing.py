@@ -51,13 +51,7 @@ def heat_over(picture: Picture, region: NDArray[np.float32], sure: float, heard:
 
 
 class TraceStrip:
-    """The whole curve, drawn once; each frame marks its own time on a copy.
-
-    Args:
-        analysis: the maps over time.
-        seconds: of the whole scene.
-        width, height: pixels of the strip.
-    """
+    """The curve of a scene of so many seconds, drawn once; each frame marks its own time on a copy."""
 
     def __init__(self, analysis: Analysis, seconds: float, width: int, height: int) -> None:
         self._seconds = max(seconds, 1e-6)

@@ -44,25 +44,15 @@ MOST_POINTS = 240
 
 @dataclass(frozen=True)
 class Line:
-    """A line to draw.
+    """A line to draw."""
 
-    Attributes:
-        name: for the legend; lines of one name and tone have one entry.
-        tone: a key of :data:`TONES`.
-        points: (x, y), finite, by rising x.
-        spans: of each point its interval (low, high); empty where there is none.
-        style: "bold", "thin", "pale" (not in the legend), or "broken".
-        marks: whether each point is a dot.
-        ends: whether its last value is written beside it, after ``letter``.
-    """
-
-    name: str
-    tone: str
-    points: Sequence[tuple[float, float]]
-    spans: Sequence[tuple[float, float]] = ()
-    style: str = "bold"
-    marks: bool = False
-    ends: bool = False
+    name: str  # for the legend; lines of one name and tone have one entry
+    tone: str  # a key of :data:`TONES`
+    points: Sequence[tuple[float, float]]  # (x, y), finite, by rising x
+    spans: Sequence[tuple[float, float]] = ()  # of each point its interval (low, high); empty where there is none
+    style: str = "bold"  # "bold", "thin", "pale" (not in the legend), or "broken"
+    marks: bool = False  # whether each point is a dot
+    ends: bool = False  # whether its last value is written beside it, after ``letter``
     letter: str = ""
 
 
@@ -77,21 +67,15 @@ class Level:
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn.
-
-    Attributes:
-        share: whether values are shares, written as per cent.
-        names: texts of x = 0, 1, 2, …, where x stands for names (stages).
-        from_zero: whether the y axis begins at 0.
-    """
+    """What is drawn."""
 
     title: str
     lines: Sequence[Line]
     levels: Sequence[Level] = ()
-    share: bool = False
-    names: Sequence[str] = ()
+    share: bool = False  # whether values are shares, written as per cent
+    names: Sequence[str] = ()  # texts of x = 0, 1, 2, …, where x stands for names (stages)
     x_label: str = "step"
-    from_zero: bool = False
+    from_zero: bool = False  # whether the y axis begins at 0
 
     @property
     def legend(self) -> list[tuple[str, str, str]]:

@@ -83,12 +83,8 @@ def minimize(
 def minimize_convex(
     weights: Sequence[Tensor], loss: Callable[[], Tensor], *, iterations: int, tolerance: float = 1e-7
 ) -> None:
-    """Minimise a convex ``loss()`` over some weights by L-BFGS with strong Wolfe line search.
-
-    Args:
-        iterations: the most steps.
-        tolerance: of the gradient, at which it ends earlier.
-    """
+    """Minimise a convex ``loss()`` over some weights by L-BFGS with strong Wolfe line search, until no gradient is
+    larger than the tolerance."""
     # Without a line search torch's L-BFGS takes steps of a fixed length, and may diverge
     solver = torch.optim.LBFGS(weights, max_iter=iterations, tolerance_grad=tolerance, line_search_fn="strong_wolfe")
 

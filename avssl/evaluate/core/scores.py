@@ -39,12 +39,7 @@ def metric_name(single: bool, precision: Kind = "envelope") -> str:
 def score_row(
     name: str, scores: Scores, data: Labelled, items: NDArray[np.int64], context: Context, note: str = ""
 ) -> ResultRow:
-    """The figure of some evaluated items, see :func:`metric_value`.
-
-    Args:
-        scores: of the items, in their order.
-        items: their indices.
-    """
+    """The figure of the evaluated items of these indices from their scores, see :func:`metric_value`."""
     targets = data.targets[items]
     clusters = [data.sources[i] for i in items]
     value = metric_value(scores, targets, data.single, context.precision)
@@ -67,14 +62,9 @@ def score_row(
 
 
 def balanced_row(row: ResultRow, scores: Scores, data: Labelled, items: NDArray[np.int64]) -> ResultRow:
-    """The balanced accuracy beside an accuracy: the mean of the accuracies of the classes that are evaluated.
+    """The balanced accuracy beside an accuracy of the same items: the mean over the classes that are evaluated.
 
     Its chance is 1 / (classes present), whatever their shares.
-
-    Args:
-        row: the accuracy of the same items.
-        scores: of the items, in their order.
-        items: their indices.
     """
     truth = data.labels[items]
     correct, kinds = scores.argmax(1) == truth, np.unique(truth)

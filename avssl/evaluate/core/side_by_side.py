@@ -17,13 +17,8 @@ Row = tuple[Sequence[Image.Image], Sequence[str]]
 
 
 def draw_rows(title: str, note: str, headings: Sequence[str], rows: Sequence[Row], *, across: int = 1) -> Image.Image:
-    """The rows under a title and a line of explanation.
-
-    Args:
-        headings: of the pictures of a row, from left to right.
-        rows: all with as many pictures.
-        across: rows beside each other.
-    """
+    """Rows of as many pictures each, under a title, a line of explanation and the headings; ``across`` rows side by
+    side."""
     cell = max(picture.width for pictures, _ in rows for picture in pictures)
     across = min(across, len(rows))
     step = _GAP + len(headings) * (cell + _GAP)

@@ -14,15 +14,12 @@ from avssl.system.digests import copies
 
 @dataclass(frozen=True)
 class Seen:
-    """What of the evaluated data was trained on.
+    """What of the evaluated data was trained on."""
 
-    Attributes:
-        items, of_items: items whose very file was trained on, and how many there are.
-        sources, of_sources: sources of which anything was trained on, and how many there are.
-    """
-
+    # Items whose very file was trained on, and how many there are
     items: int = 0
     of_items: int = 0
+    # Sources of which anything was trained on, and how many there are
     sources: int = 0
     of_sources: int = 0
 
@@ -43,10 +40,8 @@ def seen_in_part(train: Media, evaluated: Media) -> Seen:
 
 
 def seen_in(train: Media, evaluated: Media, mode: str = "names") -> Seen:
-    """Of two collections that were opened apart: by path, by bytes, and by the sources that are found in both.
-
-    Args:
-        mode: how sources are found, see :func:`avssl.media.sources.find_sources`.
+    """Of two collections that were opened apart: by path, by bytes, and by the sources in both, found by ``mode`` (see
+    :func:`avssl.media.sources.find_sources`).
 
     Raises:
         UserError: the cache cannot be written.

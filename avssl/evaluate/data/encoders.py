@@ -82,11 +82,8 @@ def untrained(model: Model, seed: int) -> Model:
 
 
 def supervised_encoder(weights: str | Path, architecture: str = "resnet18") -> VisionEncoder:
-    """A torchvision ResNet that was trained on labels, as an encoder: the ceiling beside the others.
-
-    Args:
-        weights: torchvision's file of the network's weights (a state dict).
-        architecture: resnet18, resnet34, resnet50 or resnet101.
+    """A torchvision ResNet (18, 34, 50 or 101) from a file of its weights, trained on labels: the ceiling beside the
+    others.
 
     Raises:
         UserError: the file cannot be read, or holds the weights of another network.

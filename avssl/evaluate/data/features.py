@@ -40,17 +40,11 @@ MOST_FEATURES = FeatureChoices.max_features
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """How items are shown to the encoder and what is kept of its maps.
+    """How items are shown to the encoder and what is kept of its maps."""
 
-    Attributes:
-        views: frames of a video, or windows of a sound, at equal distances; of an image always one.
-        pool: how a map is brought to the grid.
-        max_features: the most features a stage.
-    """
-
-    views: int = 1
-    pool: Pool = FeatureChoices.pool
-    max_features: int = MOST_FEATURES
+    views: int = 1  # frames of a video, or windows of a sound, at equal distances; of an image always one
+    pool: Pool = FeatureChoices.pool  # how a map is brought to the grid
+    max_features: int = MOST_FEATURES  # the most features a stage
 
 
 class Features:

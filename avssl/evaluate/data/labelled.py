@@ -35,23 +35,14 @@ class Division:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Items with their targets.
+    """Items with their targets."""
 
-    Attributes:
-        parts: the media; items are counted through them.
-        targets: int8 (items, classes) of 1, 0 and −1.
-        classes: their names.
-        single: whether each item is of exactly one class.
-        sources: what each item was cut from.
-        divisions: one, or one for each fold.
-    """
-
-    parts: tuple[Media, ...]
-    targets: Targets
+    parts: tuple[Media, ...]  # items are counted through them
+    targets: Targets  # int8 (items, classes) of 1, 0 and −1
     classes: tuple[str, ...]
-    single: bool
-    sources: tuple[str, ...]
-    divisions: tuple[Division, ...]
+    single: bool  # whether each item is of exactly one class
+    sources: tuple[str, ...]  # what each item was cut from
+    divisions: tuple[Division, ...]  # one, or one for each fold
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -129,12 +120,9 @@ def labelled(
 def hold_out(
     indices: Indices, targets: Targets, sources: Sequence[str], share: float = HELD_OUT_SHARE, seed: int = 0
 ) -> tuple[Indices, Indices]:
-    """(rest, held out) of some items: a share of each class, and no source in both.
+    """(rest, held out) of the items of these indices: a share of each class, and no source in both.
 
-    Args:
-        indices: of the items, (n,).
-        targets: of all items.
-        sources: of all items.
+    Targets and sources are those of all items.
     """
     by_class: dict[int, dict[str, int]] = {}
     placed: dict[str, int] = {}
@@ -170,12 +158,8 @@ def source_folds(
 
 
 def few_of_each(order: Indices, targets: Targets, count: int) -> Indices:
-    """The first ``count`` positives of each class in an order, ascending: a smaller number gives part of a larger's.
-
-    Args:
-        order: some items.
-        targets: of all items.
-    """
+    """The first ``count`` positives of each class in an order of items, ascending: a smaller number gives part of a
+    larger's."""
     chosen = {int(i) for column in (targets > 0).T for i in order[column[order]][:count]}
     return np.array(sorted(chosen), np.int64)
 

@@ -26,24 +26,14 @@ PLACES = (*NO_MATTER, "data", "test", "validation", "index", "init", "device")
 
 @dataclass(frozen=True)
 class TrainedTask:
-    """A task of a run as it was trained: what was asked, and the network that learned it.
-
-    Attributes:
-        path: the run folder.
-        config: every option, as ``config.yaml`` has it.
-        task: with its statistics.
-        network: in eval mode on the CPU: the last weights or the best, as the run was asked to keep.
-        options: how it was trained.
-        steps: optimizer steps behind the weights' checkpoint.
-        finished: whether the training ended.
-    """
+    """A task of a run as it was trained: what was asked, and the network that learned it."""
 
     path: Path
-    config: dict[str, Any]
-    task: Task
-    network: nn.Module
+    config: dict[str, Any]  # every option, as ``config.yaml`` has it
+    task: Task  # with its statistics
+    network: nn.Module  # in eval mode on the CPU: the last weights or the best, as the run was asked to keep
     options: TrainOptions
-    steps: int
+    steps: int  # optimizer steps behind the weights' checkpoint
     finished: bool
 
 

@@ -36,31 +36,19 @@ SUFFIXES = {
 
 @dataclass(frozen=True)
 class Item:
-    """One picture with one sound, and where that sound comes from.
+    """One picture with one sound, and where that sound comes from."""
 
-    Attributes:
-        name: of the picture with this sound: the key of its map.
-        boxes: as written, in units of ``extent``; none for a negative.
-        extent: what the frame measures in those units: 1, 224 or 256.
-        agreed: whether several boxes are several annotators' of one thing (consensus) or several things (union).
-        picture: name of the picture; entries of one picture belong together (IIoU).
-        sound: name of the sound.
-        cluster: the source video: what is resampled.
-        label: class, if the file names one.
-        negative: nothing in the picture makes this sound.
-        clip: where the pictures are frames of clips, the name that those of one clip share.
-    """
-
-    name: str
-    boxes: tuple[Box, ...]
-    extent: float
-    picture: str
+    name: str  # of the picture with this sound: the key of its map
+    boxes: tuple[Box, ...]  # as written, in units of ``extent``; none for a negative
+    extent: float  # what the frame measures in those units: 1, 224 or 256
+    picture: str  # name of the picture; entries of one picture belong together (IIoU)
     sound: str
-    cluster: str
-    label: str = ""
+    cluster: str  # the source video: what is resampled
+    label: str = ""  # class, if the file names one
+    # Whether several boxes are several annotators' of one thing (consensus) or several things (union)
     agreed: bool = False
-    negative: bool = False
-    clip: str = ""
+    negative: bool = False  # nothing in the picture makes this sound
+    clip: str = ""  # where the pictures are frames of clips, the name that those of one clip share
 
     def truth(self, side: int = SIDE) -> Floats:
         """The weight of each pixel, (side, side)."""
@@ -75,17 +63,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Annotations:
-    """The items of a test set, and what was wrong with its files.
-
-    Attributes:
-        name: for people.
-        items: in the order of the file; negatives last.
-        not_annotated: names of a list for which there are no boxes.
-    """
+    """The items of a test set, and what was wrong with its files."""
 
     name: str
-    items: tuple[Item, ...]
-    not_annotated: tuple[str, ...] = ()
+    items: tuple[Item, ...]  # in the order of the file; negatives last
+    not_annotated: tuple[str, ...] = ()  # names of a list for which there are no boxes
 
     @property
     def positives(self) -> tuple[Item, ...]:

@@ -37,12 +37,7 @@ class Place:
 
 
 class _Named:
-    """Pictures, or sounds, by the name of their item.
-
-    Args:
-        facts: of all media.
-        numbers: indices of those that count.
-    """
+    """Pictures, or sounds, by the name of their item: those of these indices among all media."""
 
     def __init__(self, facts: Sequence[Facts], numbers: Sequence[int]) -> None:
         self._facts, self._numbers = facts, numbers
@@ -65,13 +60,7 @@ class _Named:
 
 
 class TestMedia:
-    """The media of a test set.
-
-    Args:
-        media: videos, or pictures and sounds.
-        items: of the annotation file.
-        seed: of the swapped sounds.
-    """
+    """The media of a test set: which annotated items are there. ``seed`` is that of the swapped sounds."""
 
     __test__ = False  # no test of pytest's
 

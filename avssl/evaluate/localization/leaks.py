@@ -25,20 +25,14 @@ MEDIA_SUFFIXES = SUFFIXES | {".mpg", ".mpeg", ".m4v", ".wmv", ".ts", ".3gp", ".o
 
 @dataclass(frozen=True)
 class Leaks:
-    """What two sets share.
+    """What two sets share."""
 
-    Attributes:
-        train, test: how many names each has.
-        clips: test names that are also in train.
-        videos: test names whose source video has another or the same clip in train.
-        by_path: whether names are paths within their set, since file names repeat or are only numbers.
-    """
-
+    # How many names each has
     train: int
     test: int
-    clips: tuple[str, ...]
-    videos: tuple[str, ...]
-    by_path: bool = False
+    clips: tuple[str, ...]  # test names that are also in train
+    videos: tuple[str, ...]  # test names whose source video has another or the same clip in train
+    by_path: bool = False  # whether names are paths within their set, since file names repeat or are only numbers
 
 
 def names_of(path: str | Path) -> list[str]:
@@ -83,11 +77,7 @@ def compare(train: Sequence[str], test: Sequence[str]) -> Leaks:
 
 
 def same_bytes(train: str | Path, test: str | Path, names: Iterable[str]) -> list[str]:
-    """Which of the names that :func:`compare` found in both sets, by path, are the same file, byte for byte.
-
-    Args:
-        train, test: folders or tars.
-    """
+    """Which of the names that :func:`compare` found in both folders or tars, by path, are the same file, byte for byte."""
     ours, theirs = (
         {(next(iter(_keys([path], by_path=True))), digest) for path, digest in digests.items()}
         for digests in _digests_of_both(train, test)
@@ -96,11 +86,7 @@ def same_bytes(train: str | Path, test: str | Path, names: Iterable[str]) -> lis
 
 
 def copied(train: str | Path, test: str | Path) -> dict[str, str]:
-    """Files of ``test`` with the same bytes as one of ``train``, under whatever name: by path, the path of that one.
-
-    Args:
-        train, test: folders or tars. Only files of a size that both have are read.
-    """
+    """Files of ``test`` with the same bytes as one of ``train``, under whatever name: by path, the path of that one."""
     known, found = _digests_of_both(train, test)
     # Of several copies in training the first is named.
     first: dict[str, str] = {}

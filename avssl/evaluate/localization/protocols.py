@@ -34,40 +34,29 @@ SLAVC_TAU = 0.03
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a map becomes a prediction, and a prediction a figure.
+    """How a map becomes a prediction, and a prediction a figure."""
 
-    Attributes:
-        name: as ``--protocol`` takes it.
-        summary: one line, with whose evaluator it is.
-        metrics: names of the rows it gives.
-        picture: how a frame is brought to the network: "squash" to a square, the "centre-crop" of it, or "whole",
-            the aspect kept and the map as wide as the picture.
-        sound_seconds, sound_from: how much sound, from the "start" or the "middle" of the clip.
-        upsampling: of the raw map to 224×224. "bilinear" has half-pixel centres (cv2.INTER_LINEAR, torch with
-            align_corners=False), "-corners" aligns the corners' centres.
-        normalisation: of the upsampled map. It changes no rule that compares with the map's own values.
-        rule: which pixels are predicted.
-        threshold: of the rule "absolute".
-        strict: whether "absolute" needs more than the threshold (vssl_eval) or as much (ACL, SLAVC).
-        bars: of the area under the success curve.
-        extended: negatives count too: AP, max-F1, LocAcc.
-        groups: what IIoU and IAUC take together: the entries of one "picture", or those of one "clip" where the
-            annotations are of its frames (SSL-Align, whose code groups by names without their last part).
-    """
-
-    name: str
-    summary: str
-    metrics: tuple[str, ...]
+    name: str  # as ``--protocol`` takes it
+    summary: str  # one line, with whose evaluator it is
+    metrics: tuple[str, ...]  # names of the rows it gives
+    # How a frame is brought to the network: "squash" to a square, the "centre-crop" of it, or "whole", the aspect kept
+    # and the map as wide as the picture
     picture: Picture = "squash"
+    # How much sound, from the "start" or the "middle" of the clip
     sound_seconds: float = 3.0
     sound_from: Literal["start", "middle"] = "middle"
+    # Of the raw map to 224×224. "bilinear" has half-pixel centres (cv2.INTER_LINEAR, torch with align_corners=False),
+    # "-corners" aligns the corners' centres.
     upsampling: Upsampling = "bilinear-corners"
+    # Of the upsampled map. It changes no rule that compares with the map's own values.
     normalisation: Normalisation = "none"
-    rule: Rule = "half"
-    threshold: float = 0.5
-    strict: bool = False
-    bars: Literal["j/20", "0.05*j"] = "0.05*j"
-    extended: bool = False
+    rule: Rule = "half"  # which pixels are predicted
+    threshold: float = 0.5  # of the rule "absolute"
+    strict: bool = False  # whether "absolute" needs more than the threshold (vssl_eval) or as much (ACL, SLAVC)
+    bars: Literal["j/20", "0.05*j"] = "0.05*j"  # of the area under the success curve
+    extended: bool = False  # negatives count too: AP, max-F1, LocAcc
+    # What IIoU and IAUC take together: the entries of one "picture", or those of one "clip" where the annotations are
+    # of its frames (SSL-Align, whose code groups by names without their last part)
     groups: Literal["picture", "clip"] = "picture"
 
     @property

@@ -31,23 +31,18 @@ def localization_context(seed: int = 0, command: str = "", draws: int = DRAWS) -
 
 @dataclass
 class Scores:
-    """What one source of maps scored, picture by picture; lists run in parallel.
+    """What one source of maps scored, picture by picture; lists run in parallel."""
 
-    Attributes:
-        items: those that had a map.
-        missing: names of those that had none.
-        cious: overlap by protocol; for "best-absolute" one number a threshold.
-        placed: by protocol without a prediction ("peak", "inside") whether the place is right, 0 to 1; None where the
-            truth is empty, or for "inside" the whole picture.
-        sure: confidence of each upsampled map (mean of the largest quarter).
-        ties, constant, empty: share of ties at the cut by protocol, constant maps, items without truth.
-    """
-
-    items: list[Item] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)  # those that had a map
+    missing: list[str] = field(default_factory=list)  # names of those that had none
+    # Overlap by protocol; for "best-absolute" one number a threshold
     cious: dict[str, list[Floats]] = field(default_factory=dict)
+    # By protocol without a prediction ("peak", "inside") whether the place is right, 0 to 1; None where the truth is
+    # empty, or for "inside" the whole picture
     placed: dict[str, list[float | None]] = field(default_factory=dict)
+    # Confidence of each upsampled map (mean of the largest quarter)
     sure: dict[str, list[float]] = field(default_factory=dict)
+    # Share of ties at the cut by protocol, constant maps, items without truth
     ties: dict[str, list[float]] = field(default_factory=dict)
     constant: int = 0
     empty: int = 0

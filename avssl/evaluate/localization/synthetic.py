@@ -86,12 +86,8 @@ def is_world(media: Media) -> bool:
 
 
 def draw_segments(media: Media, seconds: float, seed: int, per_clip: int) -> list[Segment]:
-    """Segments of each clip at which exactly one kind is heard, and is in the picture.
-
-    Args:
-        seconds: how much sound there is around a segment.
-        per_clip: how many at most; each from a part of the clip of its own.
-    """
+    """At most so many segments of each clip, each from a part of its own, with so many seconds of sound, in which
+    exactly one kind is heard, and is in the picture."""
     found: list[Segment] = []
     for clip in range(len(media)):
         truth = media.annotation(clip)

@@ -143,11 +143,9 @@ def spectrograms(front_end: FrontEnd, waveforms: NDArray[np.float32]) -> list[Im
 
 
 def draw_shared(rows: Sequence[ResultRow], path: Path, title: str, words: Mapping[str, str]) -> bool:
-    """A bar with its interval for each encoder and attribute; returns whether there were any.
+    """A bar with its interval for each encoder and attribute of the rows "shared"; returns whether there were any.
 
-    Args:
-        rows: those of the metric "shared", named ENCODER/ATTRIBUTE.
-        words: what an encoder is called in the legend, by its name in the rows.
+    ``words`` says what an encoder is called in the legend, by its name in the rows.
     """
     bars = {tuple(row.name.rsplit("/", 1)): row for row in rows if row.metric == "shared"}
     if not bars:

@@ -32,32 +32,20 @@ CHUNK = 512
 
 @dataclass(frozen=True)
 class Neighbors:
-    """The neighbours of each item, the nearest first.
+    """The neighbours of each item, the nearest first."""
 
-    Attributes:
-        indices: of the neighbours, (n, k).
-        similarity: their cosine to the query, (n, k).
-    """
-
-    indices: NDArray[np.int64]
-    similarity: NDArray[np.float32]
+    indices: NDArray[np.int64]  # of the neighbours, (n, k)
+    similarity: NDArray[np.float32]  # their cosine to the query, (n, k)
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """Something that is known of each item, and how far two of them differ in it.
-
-    Attributes:
-        name: in one word.
-        values: (n, features); of a category one number a name.
-        category: whether two items are equal or not, instead of some distance apart.
-        unit: what a distance is measured in.
-    """
+    """Something that is known of each item, and how far two of them differ in it."""
 
     name: str
-    values: Floats
-    category: bool = False
-    unit: str = ""
+    values: Floats  # (n, features); of a category one code a name
+    category: bool = False  # whether two items are equal or not, instead of some distance apart
+    unit: str = ""  # what a distance is measured in
 
     def distances(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> Floats:
         """Between items ``some`` and ``others``, whose shapes are broadcast: 0 or 1, or the Euclidean distance."""
@@ -111,14 +99,9 @@ def precision_rows(
     context: Context,
     notes: Mapping[str, str],
 ) -> list[ResultRow]:
-    """precision@k of each encoder, and the gain of "trained" over "random".
+    """precision@k of each encoder by name, and the gain of "trained" over "random".
 
     Chance is the share of the items of other sources with the query's label, the mean over queries.
-
-    Args:
-        found: by the name of the row.
-        labels: one an item.
-        sources: what each item was cut from.
     """
     k = next(iter(found.values())).indices.shape[1]
     label, group = _ids(labels), _ids(sources)

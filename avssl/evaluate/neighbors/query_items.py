@@ -21,26 +21,18 @@ WHAT: tuple[What, ...] = ("frames", "patches", "sounds")
 
 @dataclass(frozen=True)
 class QueryItem:
-    """One entry.
+    """One entry."""
 
-    Attributes:
-        item: number of the item in the collection.
-        seconds: the frame shown then, or the middle of the sound.
-        corner: left and top of a patch, as shares of the width and the height that are left beside it.
-    """
-
-    item: int
-    seconds: float
+    item: int  # number of the item in the collection
+    seconds: float  # the frame shown then, or the middle of the sound
+    # Left and top of a patch, as shares of the width and the height that are left beside it
     corner: tuple[float, float] | None = None
 
 
 class QueryItems(View):
     """Query items as a collection of media: each has one frame, whatever the time, and its sound in its middle.
 
-    Args:
-        base: the collection that they lie in.
-        entries: in any order.
-        patch: side of a patch, as a share of the picture's shorter side.
+    ``patch`` is the side of a patch as a share of the picture's shorter side.
     """
 
     def __init__(self, base: Media, entries: Sequence[QueryItem], patch: float = 1.0) -> None:

@@ -41,26 +41,15 @@ LOUDNESS_RATE = 16000
 
 @dataclass(frozen=True)
 class KnownItems:
-    """Items of which everything is known.
-
-    Attributes:
-        query_items: these.
-        attributes: what is known of them.
-        kinds: the kind of the object of each, as its label.
-    """
+    """Items of which everything is known."""
 
     query_items: QueryItems
     attributes: Sequence[Attribute]
-    kinds: Sequence[str]
+    kinds: Sequence[str]  # the kind of the object of each, as its label
 
 
 def known_items(query_items: QueryItems, what: What, seconds: float = 1.0) -> KnownItems:
-    """The items that show, or sound like, one object alone, and what is known of them.
-
-    Args:
-        query_items: of a world's clips; frames or sounds.
-        what: which of the two.
-        seconds: length of a window of sound.
+    """The frames or sounds of a world's clips that are of one object alone, and what is known of them.
 
     Raises:
         UserError: of too few clips something is known.

@@ -22,17 +22,11 @@ HELD_OUT_EPOCH = -2
 
 @dataclass(slots=True)
 class Predictions:
-    """What a network answers to ``n`` puzzles.
+    """What a network answers to ``n`` puzzles."""
 
-    Attributes:
-        answers: scores and truth of all puzzles, on the CPU.
-        clusters: the sources of each puzzle.
-        kept: what ``keep`` returned for each puzzle.
-    """
-
-    answers: Answers
-    clusters: list[tuple[str, ...]] = field(default_factory=list)
-    kept: list[Any] = field(default_factory=list)
+    answers: Answers  # scores and truth of all puzzles, on the CPU
+    clusters: list[tuple[str, ...]] = field(default_factory=list)  # the sources of each puzzle
+    kept: list[Any] = field(default_factory=list)  # what ``keep`` returned for each puzzle
 
     @property
     def correct(self) -> Tensor:
@@ -42,21 +36,13 @@ class Predictions:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The held-out puzzles that networks are evaluated on.
+    """The held-out puzzles that networks are evaluated on."""
 
-    Attributes:
-        media: that they are drawn from.
-        puzzles: how many.
-        seed: of the draw.
-        device: where the networks run.
-        command: what repeats it, for the rows.
-    """
-
-    media: Media
-    puzzles: int
-    seed: int = 0
+    media: Media  # that they are drawn from
+    puzzles: int  # how many
+    seed: int = 0  # of the draw
     device: torch.device | str = "cpu"
-    command: str = ""
+    command: str = ""  # what repeats it, for the rows
 
     def context(self, protocol: str) -> Context:
         """What the rows share."""

@@ -29,23 +29,14 @@ Changes = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Shortcut:
-    """One shortcut.
-
-    Attributes:
-        name: for people.
-        cue: what is looked at.
-        without: options that take the countermeasure away.
-        guard: options that put it fully on, where the task does not have it by default.
-        fixed: options of both, without which the cue cannot be asked about.
-        in_training: whether only training puzzles are treated.
-    """
+    """One shortcut."""
 
     name: str
     cue: Cue
-    without: Changes
-    guard: Changes | None = None
-    fixed: Changes | None = None
-    in_training: bool = False
+    without: Changes  # options that take the countermeasure away
+    guard: Changes | None = None  # options that put it fully on, where the task does not have it by default
+    fixed: Changes | None = None  # options of both, without which the cue cannot be asked about
+    in_training: bool = False  # whether only training puzzles are treated
 
 
 def known(task: Task, media: Media) -> list[Shortcut]:
@@ -104,30 +95,19 @@ def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int 
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a shortcut.
+    """What came of a shortcut."""
 
-    Attributes:
-        now, off, on: as the task is set, without the countermeasure, and with it fully on where that is more.
-        guarded: whether the task has a countermeasure on.
-        guard: the options that put it fully on.
-    """
-
+    # As the task is set, without the countermeasure, and with it fully on where that is more
     now: Probed
     off: Probed
     on: Probed | None
-    guarded: bool
-    guard: Changes
+    guarded: bool  # whether the task has a countermeasure on
+    guard: Changes  # the options that put it fully on
 
 
 class Prober:
-    """Probes the shortcuts of one task on some media; puzzles of the same options are drawn once for all of them.
-
-    Args:
-        task: as it would be trained, with its statistics.
-        media: what puzzles are drawn from.
-        puzzles: of each probe.
-        seed: of the puzzles.
-    """
+    """Probes the shortcuts of a task, as it would be trained, on some media; puzzles of the same options are drawn
+    once."""
 
     def __init__(self, task: Task, media: Media, *, puzzles: int, seed: int = 0) -> None:
         self.task, self.media = task, media

@@ -26,13 +26,9 @@ CHUNK = 1024
 
 @dataclass(frozen=True)
 class KNN(KNNChoices):
-    """The protocol as a probe.
+    """The protocol as a probe."""
 
-    Attributes:
-        temperature: of the votes.
-    """
-
-    temperature: float = TEMPERATURE
+    temperature: float = TEMPERATURE  # of the votes
     device: torch.device | str = "cpu"
 
     def __call__(self, training: TrainingSet, queries: Array, query_items: Indices) -> Prediction:

@@ -46,19 +46,12 @@ SHUFFLES = 4
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What a probe learns from.
+    """What a probe learns from."""
 
-    Attributes:
-        features: (n, views, features).
-        data: the truth of all items.
-        items: the indices of these n.
-        seed: of what is drawn.
-    """
-
-    features: Array
-    data: Labelled
-    items: Indices
-    seed: int = 0
+    features: Array  # (n, views, features)
+    data: Labelled  # the truth of all items
+    items: Indices  # the indices of these n
+    seed: int = 0  # of what is drawn
 
     @property
     def targets(self) -> NDArray[np.int8]:
@@ -81,17 +74,11 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A probe's predictions of items.
+    """A probe's predictions of items."""
 
-    Attributes:
-        scores: (items, classes).
-        held_out: its figure on the part of the training data that it chose its parameters on.
-        chosen: what it chose, for people.
-    """
-
-    scores: Scores
-    held_out: float
-    chosen: str
+    scores: Scores  # (items, classes)
+    held_out: float  # its figure on the part of the training data that it chose its parameters on
+    chosen: str  # what it chose, for people
 
 
 class Probe(Protocol):

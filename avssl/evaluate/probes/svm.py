@@ -74,14 +74,8 @@ class SVM(SVMChoices):
 
 
 def svm_scores(known: Vectors, positive: NDArray[np.bool_], queries: Vectors, cost: float) -> Vectors:
-    """The scores of the SVM of one class for other items: signed distances, (queries,).
-
-    Args:
-        known: (n, d).
-        positive: (n,).
-        queries: (m, d).
-        cost: of what lies on the wrong side.
-    """
+    """The signed distances (queries,) of other items from the SVM of one class, fitted to (n, d) and (n,) of which are
+    of it."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 

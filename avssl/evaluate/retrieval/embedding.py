@@ -28,19 +28,12 @@ Rows = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of one item, one below the other.
-
-    Attributes:
-        path: of the item.
-        seconds: the time of each row, on the item's clock.
-        image: float32 (rows, 128) of the frames shown then; None where there are no pictures.
-        audio: float32 (rows, 128) of the sound around each time; None where there is no sound.
-    """
+    """Rows of one item, one below the other."""
 
     path: str
-    seconds: Sequence[float]
-    image: Rows | None
-    audio: Rows | None
+    seconds: Sequence[float]  # the time of each row, on the item's clock
+    image: Rows | None  # float32 (rows, 128) of the frames shown then; None where there are no pictures
+    audio: Rows | None  # float32 (rows, 128) of the sound around each time; None where there is no sound
 
     def rows(self, first: int, end: int) -> Block:
         """Some of its rows."""

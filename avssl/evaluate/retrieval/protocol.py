@@ -36,19 +36,12 @@ Marks = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Frames of a collection, each with the sound around it, whose halves are looked for.
+    """Frames of a collection, each with the sound around it, whose halves are looked for."""
 
-    Attributes:
-        items: number of the item of each, (n,).
-        seconds: when, (n,).
-        sources: what it was cut from.
-        kinds: what it is of; empty where nothing is known.
-    """
-
-    items: Sequence[int]
-    seconds: Sequence[float]
-    sources: Sequence[str]
-    kinds: Sequence[frozenset[str]]
+    items: Sequence[int]  # number of the item of each, (n,)
+    seconds: Sequence[float]  # when, (n,)
+    sources: Sequence[str]  # what it was cut from
+    kinds: Sequence[frozenset[str]]  # what it is of; empty where nothing is known
 
     @property
     def same_source(self) -> Marks:
@@ -67,17 +60,11 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Embedded:
-    """The two halves of each pair as a model sees them.
+    """The two halves of each pair as a model sees them."""
 
-    Attributes:
-        image: unit vectors (n, 128).
-        sound: unit vectors (n, 128).
-        own: the network's own score of each frame (row) and sound (column), (n, n).
-    """
-
-    image: Matrix
-    sound: Matrix
-    own: Matrix
+    image: Matrix  # unit vectors (n, 128)
+    sound: Matrix  # unit vectors (n, 128)
+    own: Matrix  # the network's own score of each frame (row) and sound (column), (n, n)
 
 
 def find_pairs(media: Media, per_clip: int = 1) -> Pairs:

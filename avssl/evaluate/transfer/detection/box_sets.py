@@ -32,18 +32,12 @@ class BoxPicture:
 
 @dataclass(frozen=True)
 class BoxSet:
-    """Pictures with boxes.
+    """Pictures with boxes."""
 
-    Attributes:
-        scenes: in the order of the list.
-        classes: names of the classes.
-        listed: how many pictures the list has.
-        passed_over: why pictures of the list are not among the scenes, and boxes not among the truths: one line each.
-    """
-
-    scenes: tuple[BoxPicture, ...]
+    scenes: tuple[BoxPicture, ...]  # in the order of the list
     classes: tuple[str, ...]
-    listed: int
+    listed: int  # how many pictures the list has
+    # Why pictures of the list are not among the scenes, and boxes not among the truths: one line each
     passed_over: tuple[str, ...] = ()
 
     @property

@@ -36,10 +36,8 @@ METRICS = ("ap", "ap50", "ap75", "voc07-map", "voc12-map")
 def detection_rows(found: DetectionRuns, test: BoxSet, seen: Sequence[bool], context: Context) -> list[ResultRow]:
     """Rows of all metrics, of each start, of the blind boxes and of "gain", the first start minus the second.
 
-    With several seeds the value is the mean over seeds, and there is a row START/seedN each.
-
-    Args:
-        seen: of each class, whether there is one to learn from.
+    With several seeds the value is the mean over seeds, and there is a row START/seedN each. ``seen`` says of each
+    class whether there was one to learn from.
     """
     truths = test.truths
     # How often each picture counts: first once, which gives the figure itself, then as often as each draw has it.

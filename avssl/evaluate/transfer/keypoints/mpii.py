@@ -42,10 +42,7 @@ REACH, DOWN = 1.25, 15
 def mpii_records(records: Sequence[Mapping[str, Any]], folder: Callable[[Sequence[str]], Path], file: Path) -> People:
     """People of a list of records: joints (16 × 2), joints_vis, center, scale, image.
 
-    Args:
-        records: as read from the JSON file.
-        folder: of the pictures, given their names.
-        file: the JSON file; ``gt_NAME.mat`` beside it holds the head boxes.
+    ``folder`` gives that of the pictures by their names; ``gt_NAME.mat`` beside the JSON file holds the head boxes.
 
     Raises:
         UserError: ``gt_NAME.mat`` is of other people.
@@ -63,9 +60,7 @@ def mpii_records(records: Sequence[Mapping[str, Any]], folder: Callable[[Sequenc
 def mpii_mat(release: Mapping[str, Any], folder: Callable[[Sequence[str]], Path]) -> People:
     """People of the training pictures of the published Matlab file that have joints, a scale and a position.
 
-    Args:
-        release: the struct RELEASE, simplified to dicts and lists.
-        folder: of the pictures, given their names.
+    ``release`` is the struct RELEASE as dicts and lists; ``folder`` gives that of the pictures by their names.
     """
     names: list[str] = []
     videos: list[str] = []

@@ -25,21 +25,13 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The joints that a data set annotates.
+    """The joints that a data set annotates."""
 
-    Attributes:
-        name: of the data set.
-        joints: their names, in order; of a pair "left …" and "right …".
-        limbs: pairs of joints between which a line is drawn.
-        torso: the two joints whose distance is the size of the torso.
-        left_out: joints that are learned but not evaluated.
-    """
-
-    name: str
-    joints: tuple[str, ...]
-    limbs: tuple[tuple[int, int], ...]
-    torso: tuple[int, int]
-    left_out: tuple[str, ...] = ()
+    name: str  # of the data set
+    joints: tuple[str, ...]  # their names, in order; of a pair "left …" and "right …"
+    limbs: tuple[tuple[int, int], ...]  # pairs of joints between which a line is drawn
+    torso: tuple[int, int]  # the two joints whose distance is the size of the torso
+    left_out: tuple[str, ...] = ()  # joints that are learned but not evaluated
 
     @property
     def mirrored(self) -> list[int]:
@@ -57,28 +49,19 @@ class Skeleton:
 
 @dataclass(frozen=True)
 class People:
-    """Annotated people, one a row.
-
-    Attributes:
-        skeleton: what their joints are.
-        pictures: the file each is seen in.
-        joints: (people, joints, 2) x and y in pixels from 0; NaN where a joint is not annotated.
-        boxes: (people, 3) left and top edge and side of the square that is cut out, in pixels from the picture's
-            edge (the middle of the first pixel is at 0.5); it may reach beyond the picture.
-        torso: (people,) size of the torso in pixels; NaN where it is not known.
-        head: (people,) diagonal of the head box in pixels; NaN where it is not known.
-        groups: what each was taken from (a film, a video, a picture): people of one group are not independent.
-        splits: "train", "test" or None.
-    """
+    """Annotated people, one a row."""
 
     skeleton: Skeleton
-    pictures: tuple[str, ...]
-    joints: Floats
+    pictures: tuple[str, ...]  # the file each is seen in
+    joints: Floats  # (people, joints, 2) x and y in pixels from 0; NaN where a joint is not annotated
+    # (people, 3) left and top edge and side of the square that is cut out, in pixels from the picture's edge (the
+    # middle of the first pixel is at 0.5); it may reach beyond the picture
     boxes: Floats
-    torso: Floats
-    head: Floats
+    torso: Floats  # (people,) size of the torso in pixels; NaN where it is not known
+    head: Floats  # (people,) diagonal of the head box in pixels; NaN where it is not known
+    # What each was taken from (a film, a video, a picture): people of one group are not independent
     groups: tuple[str, ...]
-    splits: tuple[str | None, ...]
+    splits: tuple[str | None, ...]  # "train", "test" or None
 
     def __len__(self) -> int:
         return len(self.pictures)

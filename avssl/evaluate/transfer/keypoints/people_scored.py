@@ -16,15 +16,10 @@ BLIND = "mean-pose"
 
 @dataclass(frozen=True)
 class Unit:
-    """What errors are measured in.
+    """What errors are measured in."""
 
-    Attributes:
-        name: "torso" or "head".
-        alpha: the threshold, in units; a curve goes up to it.
-    """
-
-    name: str
-    alpha: float
+    name: str  # "torso" or "head"
+    alpha: float  # the threshold, in units; a curve goes up to it
 
     @property
     def metric(self) -> str:
@@ -52,19 +47,12 @@ def choose_unit(people: People, name: str | None = None, alpha: float | None = N
 
 @dataclass(frozen=True)
 class EvaluatedPeople:
-    """The people that figures are of.
+    """The people that figures are of."""
 
-    Attributes:
-        people: all of them.
-        items: indices of those that are evaluated.
-        unit: what errors are measured in.
-        listed: how many there were, with those dropped for want of a unit.
-    """
-
-    people: People
-    items: Indices
+    people: People  # all of them
+    items: Indices  # indices of those that are evaluated
     unit: Unit
-    listed: int
+    listed: int  # how many there were, with those dropped for want of a unit
 
     @property
     def groups(self) -> list[str]:

@@ -28,12 +28,10 @@ def draw_keypoints(
     points: Floats,
     errors: Mapping[str, Floats],
 ) -> None:
-    """Write the picture.
+    """Write the picture of evaluated people.
 
     Args:
-        inputs: the people as the network saw them.
-        evaluated: which of them were evaluated.
-        points: predictions of the first start for those, (people, joints, 2) as shares of their squares.
+        points: predictions of the first start, (people, joints, 2) as shares of their squares.
         errors: by name, errors (people, evaluated joints) in units; the first is that of ``points``.
     """
     first = next(iter(errors.values()))

@@ -28,19 +28,12 @@ BEYOND = tuple(round(255 * value) for value in MEAN)
 
 @dataclass(frozen=True)
 class PoseAugmentation:
-    """How views differ in training.
+    """How views differ in training."""
 
-    Attributes:
-        turn: degrees either way.
-        zoom: smallest and largest side of a view, in sides of the square.
-        shift: how far a view may lie off the square, in its sides, each way.
-        flip: mirror half of the views, and exchange left and right.
-    """
-
-    turn: float = 30.0
-    zoom: tuple[float, float] = (0.8, 1.25)
-    shift: float = 0.08
-    flip: bool = True
+    turn: float = 30.0  # degrees either way
+    zoom: tuple[float, float] = (0.8, 1.25)  # smallest and largest side of a view, in sides of the square
+    shift: float = 0.08  # how far a view may lie off the square, in its sides, each way
+    flip: bool = True  # mirror half of the views, and exchange left and right
 
 
 class PoseInputs:
@@ -118,11 +111,7 @@ class PoseInputs:
 def cut_beyond(picture: NDArray[np.uint8], corner: Sequence[float], size: float, side: int) -> NDArray[np.uint8]:
     """A square of a picture that may reach beyond it, scaled with antialiasing: uint8 (3, side, side).
 
-    Args:
-        picture: uint8 (3, h, w).
-        corner: left and upper edge in pixels from the picture's edge.
-        size: side of the square in pixels.
-        side: pixels of the result.
+    ``corner`` (left, upper edge) and ``size`` are in pixels from the edge of the picture (3, h, w).
     """
     _, height, width = picture.shape
     first = np.floor(corner).astype(int) - 1

@@ -38,17 +38,13 @@ CHOSEN_ON = 0.2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What :func:`evaluate_keypoints` found.
+    """What :func:`evaluate_keypoints` found."""
 
-    Attributes:
-        rows: see :func:`avssl.evaluate.transfer.keypoints.rows.keypoint_rows`.
-        points: predictions of the trained encoder's head for the evaluated people with the first seed: (people, joints,
-            2) as shares of their squares.
-        errors: (people, evaluated joints) in units, with the first seed: "trained", "random", "mean-pose".
-    """
-
-    rows: list[ResultRow]
+    rows: list[ResultRow]  # see :func:`avssl.evaluate.transfer.keypoints.rows.keypoint_rows`
+    # Predictions of the trained encoder's head for the evaluated people with the first seed: (people, joints, 2) as
+    # shares of their squares
     points: Floats
+    # (people, evaluated joints) in units, with the first seed: "trained", "random", "mean-pose"
     errors: dict[str, Floats]
 
 

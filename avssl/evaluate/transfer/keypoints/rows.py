@@ -23,13 +23,11 @@ def keypoint_rows(
 ) -> list[ResultRow]:
     """The rows: of each start the mean, the area and the joints; then the blind ones; then the first start's gain.
 
-    With one seed an interval is of the evaluated people; with several a value is the mean over seeds, and there
-    is a row START/seedN each.
+    With one seed an interval is of the evaluated people; with several a value is the mean over seeds, and there is a
+    row START/seedN each.
 
     Args:
-        found: errors (people, evaluated joints) of each start, for each seed.
-        blind: those of the mean pose.
-        evaluated: whose errors they are.
+        found: errors (people, evaluated joints) of each start, for each seed; ``blind`` are those of the mean pose.
         notes: a line on each start.
     """
     rows: list[ResultRow] = []

@@ -25,12 +25,7 @@ NO_TRUTH = 235  # pale grey, which no unit vector has
 def draw_normals(
     path: Path, title: str, test: NormalSet, networks: Mapping[str, NormalsNetwork], side: int, seed: int = 0
 ) -> None:
-    """Write a sheet of some evaluated pictures.
-
-    Args:
-        networks: by name.
-        side: pixels to which the shorter side of a picture is scaled before a network sees it.
-    """
+    """Write a sheet of some evaluated pictures, which the networks see with the shorter side at ``side``."""
     chosen = sorted(np.random.default_rng(seed).permutation(len(test))[:SHOWN].tolist())
     rows = []
     for i in chosen:

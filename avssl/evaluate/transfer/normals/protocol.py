@@ -44,17 +44,12 @@ SAMPLED, MEASURED = 20_000, 64
 
 @dataclass(frozen=True)
 class NormalTallies:
-    """The rows of sums (pictures, numbers) of each start, for each seed, and of blind baselines.
-
-    Attributes:
-        networks: of each start, the first seed's.
-        notes: of each start.
-    """
+    """The rows of sums (pictures, numbers) of each start, for each seed, and of blind baselines."""
 
     starts: Mapping[str, Sequence[Floats]]
     blind: Mapping[str, Floats]
-    networks: Mapping[str, NormalsNetwork]
-    notes: Mapping[str, str]
+    networks: Mapping[str, NormalsNetwork]  # of each start, the first seed's
+    notes: Mapping[str, str]  # of each start
 
 
 @dataclass(frozen=True)

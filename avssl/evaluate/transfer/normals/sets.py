@@ -40,35 +40,23 @@ _NORMAL_SUFFIXES = (".png", ".npy", ".npz", ".mat")
 
 @dataclass(frozen=True)
 class NormalPicture:
-    """A picture and its surface normals.
+    """A picture and its surface normals."""
 
-    Attributes:
-        picture: uint8 (3, H, W).
-        normals: float32 (3, h, w), unit vectors; 0 where there is no truth; shaped as the picture, of any size.
-        valid: bool (h, w).
-    """
-
-    picture: NDArray[np.uint8]
+    picture: NDArray[np.uint8]  # (3, H, W)
+    # (3, h, w), unit vectors; 0 where there is no truth; shaped as the picture, of any size
     normals: NDArray[np.float32]
-    valid: NDArray[np.bool_]
+    valid: NDArray[np.bool_]  # (h, w)
 
 
 @dataclass(frozen=True)
 class NormalSet:
-    """Pictures with normals, read when they are asked for.
-
-    Attributes:
-        names: of the pictures.
-        listed: how many were found.
-        passed_over: why some are left out, one line each.
-        files: the pictures, where each is a file of its own.
-    """
+    """Pictures with normals, read when they are asked for."""
 
     names: tuple[str, ...]
     read: Callable[[str], NormalPicture] = field(repr=False)
-    listed: int = 0
-    passed_over: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
+    listed: int = 0  # how many were found
+    passed_over: tuple[str, ...] = ()  # why some are left out, one line each
+    files: tuple[str, ...] = ()  # the pictures, where each is a file of its own
 
     def __len__(self) -> int:
         return len(self.names)
