@@ -187,7 +187,9 @@ def _compute(
         for name, maps in encoder.stages(batch).items():
             rows = pooled(maps.float(), spec.pool, spec.max_features).cpu().numpy()
             if not np.isfinite(rows).all():
-                raise UserError(f"stage {name} of this encoder gives features that are not finite; train it again")
+                raise UserError(
+                    f"stage {name} of this encoder gives features that are not finite; train with a lower --learning-rate"
+                )
             if name not in files:
                 scales[name] = _scale(float(np.abs(rows).max()))
                 # Written as it comes, so that memory does not grow with the collection.

@@ -175,7 +175,7 @@ def _from_labels(labels: Sequence[str | None], separator: str | None) -> tuple[T
     several = [[name.strip() for name in names if name.strip()] for names in listed]
     classes = tuple(sorted({name for names in several for name in names}))
     if len(classes) < 2:
-        raise UserError(f"all items have the label {classes[0]!r}; there must be two classes at least")
+        raise UserError(f"all items have the label {classes[0]!r}; give items of at least two classes")
     places = {name: k for k, name in enumerate(classes)}
     targets = np.zeros((len(labels), len(classes)), np.int8)
     for row, names in zip(targets, several, strict=True):
@@ -186,7 +186,7 @@ def _from_labels(labels: Sequence[str | None], separator: str | None) -> tuple[T
 def _by_fold(folds: Sequence[str]) -> list[Division]:
     names = sorted(set(folds))
     if len(names) < 2:
-        raise UserError(f"all items are of fold {names[0]!r}; there must be two folds at least")
+        raise UserError(f"all items are of fold {names[0]!r}; name a column with at least two folds")
     belongs = np.array(folds)
     return [
         Division(f"fold {name}", np.flatnonzero(belongs != name), np.flatnonzero(belongs == name)) for name in names
@@ -212,4 +212,4 @@ def _check(division: Division, targets: Targets, classes: Sequence[str]) -> None
     # A class that is neither learned nor tested does no harm
     lost = [name for name, there in zip(classes, known, strict=True) if not there]
     if lost and (targets[division.test][:, ~known] == 1).any():
-        raise UserError(f"class {lost[0]!r} is only in the test part ({division.name}); it cannot be learned")
+        raise UserError(f"class {lost[0]!r} is only in the test part ({division.name}); give items of it to learn from")

@@ -120,7 +120,7 @@ def voc_list(folder: str | Path, *names: str) -> list[Path]:
         file = place / "ImageSets" / "Main" / f"{name}.txt"
         if file.is_file():
             return [place / "JPEGImages" / f"{line.split()[0]}.jpg" for line in read_lines(file)]
-    raise UserError(f"{folder} has no list {' or '.join(names)} in ImageSets/Main")
+    raise UserError(f"{folder} has no list {' or '.join(names)} in ImageSets/Main; copy it from the data set")
 
 
 def voc_annotation(folder: str | Path, picture: Path) -> Path:

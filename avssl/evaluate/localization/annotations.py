@@ -147,7 +147,7 @@ def read_entries(path: str | Path) -> list[str]:
         rows = rows[1:]
     entries = [row[column].split()[0] if len(row) == 1 else row[column] for row in rows if len(row) > column]
     if not entries:
-        raise UserError(f"{path} names nothing")
+        raise UserError(f"{path} is empty; write one name a line")
     return entries
 
 

@@ -77,7 +77,7 @@ def compare(train: Sequence[str], test: Sequence[str]) -> Leaks:
 
 
 def same_bytes(train: str | Path, test: str | Path, names: Iterable[str]) -> list[str]:
-    """Which of the names that :func:`compare` found in both folders or tars, by path, are the same file, byte for byte."""
+    """Which of the paths that :func:`compare` found in both folders or tars are the same file, byte for byte."""
     ours, theirs = (
         {(next(iter(_keys([path], by_path=True))), digest) for path, digest in digests.items()}
         for digests in _digests_of_both(train, test)

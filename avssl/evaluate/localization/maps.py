@@ -64,7 +64,7 @@ class MapFile:
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.path}: the map {name} cannot be read ({error})") from None
         if array.dtype.kind not in "fiub":
-            raise UserError(f"{self.path}: {name} holds {array.dtype}, not numbers")
+            raise UserError(f"{self.path}: {name} holds {array.dtype}; a map is an array of numbers")
         while array.ndim > 2 and array.shape[0] == 1:  # (1, h, w) as networks give it
             array = array[0]
         return np.asarray(array, np.float64)

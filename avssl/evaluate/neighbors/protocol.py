@@ -71,7 +71,7 @@ def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.devi
     count = int(group.max()) + 1
     if count <= k:
         raise UserError(
-            f"{k} neighbours from other sources are wanted, and there are only {count - 1} other sources; ask for "
+            f"{k} neighbours from other sources are wanted, but there are only {count - 1} other sources; ask for "
             "fewer with --k, or give more data"
         )
     there, member = torch.from_numpy(vectors).to(device), torch.from_numpy(group).to(device)

@@ -67,7 +67,7 @@ class TrainingSet:
         rest, held = hold_out(self.items, self.data.targets, self.data.sources, seed=self.seed)
         if not len(held) or not len(rest):
             raise UserError(
-                f"{len(self.items)} items of training data are too few to choose on: a class needs two sources at least"
+                f"{len(self.items)} items of training data are too few to choose on; give at least two sources a class"
             )
         return self.part(rest), self.part(held)
 

@@ -89,7 +89,7 @@ def find_pairs(media: Media, per_clip: int = 1) -> Pairs:
     sources = [media.facts(i).source for i in items]
     if len(set(sources)) < 2:
         raise UserError(
-            f"retrieval needs clips with picture and sound of two sources at least, not {len(set(sources))}"
+            f"retrieval needs clips with picture and sound of at least two sources, not {len(set(sources))}"
         )
     return Pairs(items, seconds, sources, kinds)
 

@@ -201,7 +201,7 @@ def test_pairs_lie_in_the_middle_of_their_shares_of_each_clip_with_sound():
     assert list(pairs.sources) == ["source0"] * 3 + ["source2"] * 3 + ["source3"] * 3
     assert list(pairs.kinds) == [frozenset({"kind0"})] * 6 + [frozenset({"kind1"})] * 3
     assert [len(find_pairs(ToyVideos(2), n).items) for n in (1, 2)] == [2, 4]
-    with pytest.raises(UserError, match="two sources at least, not 1"):
+    with pytest.raises(UserError, match="at least two sources, not 1"):
         find_pairs(ToyVideos(4, sources=1))
 
 

@@ -63,7 +63,7 @@ def open_boxes(data: str | Path, test: str | Path | None = None) -> tuple[BoxSet
     # Of both parts: a class without an example to learn from is still to be found
     classes = tuple(sorted({one.name for part in parts for scene in part.scenes for one in scene.objects}))
     if not classes:
-        raise UserError(f"{data} holds no box that can be used")
+        raise UserError(f"{data} holds no box with an area; give pictures with boxes")
     train, evaluated = (_numbered(part, classes) for part in parts)
     for part, place in ((train, data), (evaluated, test or data)):
         if not any((~truth.ignored).any() for truth in part.truths):

@@ -145,7 +145,7 @@ def _picture(scene: BoxPicture, device: torch.device | str) -> Tensor:
     picture = read_image(str(scene.picture))
     # The file may have been replaced since the set was opened, and the boxes would lie elsewhere.
     if picture.shape[1:] != (scene.height, scene.width):
-        raise UserError(f"{scene.picture} is not the picture any more that it was when the evaluation began")
+        raise UserError(f"{scene.picture} has changed since the evaluation began; start it again")
     return torch.from_numpy(picture).to(device).float() / 255
 
 

@@ -74,7 +74,7 @@ def open_people(place: str | Path, pictures: str | Path | None = None) -> People
     parts = [_read(file, None if pictures is None else Path(pictures)) for file in files]
     for file, part in zip(files, parts, strict=True):
         if not len(part):
-            raise UserError(f"{file} holds no person with annotated joints")
+            raise UserError(f"{file} holds no person with annotated joints; give another file")
         _check_pictures(part, file)
     return parts[0] if len(parts) == 1 else together(parts, ["train", "test"])
 
@@ -156,7 +156,7 @@ def _flic_h5(file: Path, pictures: Path | None) -> People:
     h5py = import_h5py(file, "keypoints")
     listed = file.with_name(f"{file.stem}_images.txt")
     if not listed.is_file():
-        raise UserError(f"{listed}, which names the pictures of {file.name}, is missing")
+        raise UserError(f"{listed}, which names the pictures of {file.name}, is missing; copy it from the data set")
     names = read_text(listed, "a list of pictures").split()
     with h5py.File(file) as held:
         part, normalize = np.asarray(held["part"], float), np.asarray(held["normalize"], float)

@@ -203,7 +203,9 @@ def _shown(one: NormalPicture, size: tuple[int, int], mirrored: bool) -> tuple[T
     a, b = one.picture.shape[2] / one.picture.shape[1], size[1] / size[0]
     # Sides rounded to multiples change the shape a little.
     if abs(a / b - 1) > 0.02:
-        raise UserError(f"pictures of {one.picture.shape[1:]} pixels and of the shape of {size} cannot be in one batch")
+        raise UserError(
+            f"pictures of {one.picture.shape[1:]} pixels have another shape than {size}; crop all pictures to one"
+        )
     at = _nearest(one.valid.shape, (size[0] // FINEST, size[1] // FINEST))
     picture, normals, valid = _resized(one.picture, size), one.normals[:, at[0], at[1]], one.valid[at[0], at[1]]
     if mirrored:

@@ -258,7 +258,7 @@ def _normals_of(file: Path) -> NDArray[Any]:
         return np.asarray(values)
     if values.ndim == 3 and values.shape[2] == 3:
         return np.asarray(values.transpose(2, 0, 1))
-    raise UserError(f"{file} holds {values.shape} numbers, not (h, w, 3) or (3, h, w)")
+    raise UserError(f"{file} holds an array of {values.shape}; normals are (h, w, 3) or (3, h, w)")
 
 
 class _Array(Protocol):
