@@ -188,7 +188,7 @@ def _compute(
             rows = pooled(maps.float(), spec.pool, spec.max_features).cpu().numpy()
             if not np.isfinite(rows).all():
                 raise UserError(
-                    f"stage {name} of this encoder gives features that are not finite; train with a lower --learning-rate"
+                    f"stage {name} of the encoder has features that are not finite; train at a lower --learning-rate"
                 )
             if name not in files:
                 scales[name] = _scale(float(np.abs(rows).max()))
