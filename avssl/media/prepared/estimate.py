@@ -1,9 +1,10 @@
-"""What a preparation will take of disk and of time, from a few items that are tried before it begins."""
+"""An estimate of the disk space and time that a preparation takes, from a trial on a few items."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,63 +16,57 @@ from avssl.media.prepared.shard import Settings
 from avssl.media.selection import Subset, facts_of
 from avssl.system.process_pool import Lost, each
 
-# So many items at most, spread over the whole, of each its pictures for so long and so many seconds of its sound.
+# Items at most, spread over all; of each its pictures for this long, and this much of its sound.
 TRIED_ITEMS, TRIED_SECONDS, TRIED_SOUND_SECONDS = 8, 0.5, 10.0
 
-# Of JPEG at quality 95, 4:2:0, on pictures scaled to 128–256 pixels; measured on photographs, 0.25–0.6.
+# JPEG at quality 95, 4:2:0, of pictures scaled to 128–256 pixels; measured on photographs, 0.25–0.6.
 BYTES_A_PIXEL = 0.45
 BYTES_A_MEMBER = 768  # header and padding of a member of a tar
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is to be expected: bytes on disk, and seconds on so many processes; None where nothing could be tried."""
-
     bytes: int
-    seconds: float | None
+    seconds: float | None  # on this many processes; None where nothing could be tried
     processes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """What an item took, and how much of it was tried."""
+class _Trial(NamedTuple):
+    """The costs of an item, and how much of it was tried."""
 
     picture_seconds: float = 0.0
-    decoded_pixels: int = 0
-    stored_pixels: int = 0
-    stored_bytes: int = 0
-    sound_seconds: float = 0.0
-    heard_seconds: float = 0.0
+    decoded_pixels: float = 0.0
+    stored_pixels: float = 0.0
+    stored_bytes: float = 0.0
+    sound_seconds: float = 0.0  # of work
+    heard_seconds: float = 0.0  # of sound
 
 
 def estimate(media: Collection | Subset, settings: Settings, processes: int) -> Estimate:
-    """Try a few items, in processes of their own as a decoder may crash, and reckon what all of them take.
+    """Try a few items, and extrapolate to all.
 
     Args:
-        processes: of the preparation; 0 tries them in this one.
+        processes: of the preparation. With 0 this process tries the items, which a crash of a decoder would end.
     """
     some = np.unique(np.linspace(0, len(media) - 1, min(TRIED_ITEMS, len(media))).astype(int)).tolist()
     jobs = [(media.subset([i]), settings) for i in some]
-    answers = [tried for _, tried in each(_try, jobs, processes, _patience) if not isinstance(tried, Lost)]
-
-    def whole(name: str) -> float:
-        return float(sum(getattr(tried, name) for tried in answers))
-
-    pixels, stored, heard = whole("decoded_pixels"), whole("stored_pixels"), whole("heard_seconds")
+    trials = [trial for _, trial in each(_try, jobs, processes, lambda job: 60.0) if not isinstance(trial, Lost)]
+    tried = _Trial(*(sum(costs) for costs in zip(*trials, strict=True)))
     all_pixels, all_heard = 0.0, 0.0
     for facts in facts_of(media):
         all_pixels += facts.frame_count * facts.width * facts.height
-        all_heard += _heard(facts)
-    seconds = whole("picture_seconds") * all_pixels / max(pixels, 1) + whole("sound_seconds") * all_heard / max(
-        heard, 1
-    )
-    bytes_a_pixel = whole("stored_bytes") / stored if stored else BYTES_A_PIXEL
+        all_heard += _sound_seconds(facts)
+    seconds = tried.picture_seconds * all_pixels / max(tried.decoded_pixels, 1)
+    seconds += tried.sound_seconds * all_heard / max(tried.heard_seconds, 1)
+    bytes_a_pixel = tried.stored_bytes / tried.stored_pixels if tried.stored_pixels else BYTES_A_PIXEL
+    was_tried = tried.decoded_pixels or tried.heard_seconds
+    processes = max(processes, 1)
     needed = estimated_bytes(media, settings, bytes_a_pixel)
-    return Estimate(needed, seconds / max(processes, 1) if pixels or heard else None, max(processes, 1))
+    return Estimate(needed, seconds / processes if was_tried else None, processes)
 
 
 def estimated_bytes(media: Media, settings: Settings, bytes_a_pixel: float = BYTES_A_PIXEL) -> int:
-    """About how much disk a preparation takes, if JPEGs of its pictures take so many bytes a pixel."""
+    """About how much disk space a preparation takes."""
     total = 0.0
     for facts in facts_of(media):
         width, height = settings.size(facts.width, facts.height)
@@ -79,16 +74,16 @@ def estimated_bytes(media: Media, settings: Settings, bytes_a_pixel: float = BYT
         if settings.fps is not None and facts.kind == "video":
             frames = min(frames, round(facts.duration_seconds * settings.fps) + 1)
         total += frames * (width * height * bytes_a_pixel + BYTES_A_MEMBER)
-        total += _heard(facts) * 2 * (settings.rate or facts.audio_rate) + 2 * BYTES_A_MEMBER
+        total += _sound_seconds(facts) * 2 * (settings.rate or facts.audio_rate) + 2 * BYTES_A_MEMBER
     return round(total)
 
 
-def _heard(facts: Facts) -> float:
+def _sound_seconds(facts: Facts) -> float:
     return (facts.audio_end_seconds - facts.audio_start_seconds) * facts.has_sound
 
 
-def _try(job: tuple[Subset, Settings]) -> _Tried:
-    """The first pictures and the first sound of an item, decoded and encoded as they will be."""
+def _try(job: tuple[Subset, Settings]) -> _Trial:
+    """Decode and encode the first pictures and the first sound of an item, as the preparation will."""
     (media, settings), began = job, time.monotonic()
     (base, number), facts = media.origin(0), media.facts(0)
     assert isinstance(base, Collection)
@@ -101,13 +96,10 @@ def _try(job: tuple[Subset, Settings]) -> _Tried:
             decoded, count = last + 1, count + 1
             if time.monotonic() - began > TRIED_SECONDS:
                 break
-        seen, seconds = time.monotonic(), min(_heard(facts), TRIED_SOUND_SECONDS)
-        media.audio(0, facts.audio_start_seconds, seconds, settings.rate or facts.audio_rate) if seconds else None
+        seen, seconds = time.monotonic(), min(_sound_seconds(facts), TRIED_SOUND_SECONDS)
+        if seconds:
+            media.audio(0, facts.audio_start_seconds, seconds, settings.rate or facts.audio_rate)
     except MediaError:
-        return _Tried()  # the preparation will say so
+        return _Trial()  # the preparation will report it
     heard = time.monotonic() - seen
-    return _Tried(seen - began, decoded * facts.width * facts.height, count * width * height, stored, heard, seconds)
-
-
-def _patience(job: tuple[Subset, Settings]) -> float:
-    return 60.0
+    return _Trial(seen - began, decoded * facts.width * facts.height, count * width * height, stored, heard, seconds)

@@ -1,4 +1,4 @@
-"""Prepared sets in the cache: made once for whatever training asks, and found again."""
+"""Prepared sets in the cache: made once for the needs of a training, and used again."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from avssl.media.selection import Subset, digest_of, stamp_of
 from avssl.system.console import Log, ShowProgress, size
 from avssl.system.files import cache_folder
 
+FREE_SHARE = 0.9  # of the free disk that a preparation may take: its size is an estimate
+
 
 def ensure_prepared(
     media: Media,
@@ -30,38 +32,34 @@ def ensure_prepared(
     workers: int | None = None,
     progress: ShowProgress = None,
 ) -> Media:
-    """The same media prepared in the cache, if that is worth it and fits; else ``media`` itself. Says which.
+    """The same media prepared in the cache, if that is worth it and fits; else ``media`` itself. Logs which.
 
-    An earlier preparation is used again as long as no file has changed. Of several processes that ask at
-    once, one prepares and the others wait for it and use it. What cannot be decoded to its end is missing from the
-    answer (and in its ``rejected``), so divide it into parts afterwards, not before.
+    An earlier preparation is used again as long as no file has changed. Of several processes at once, one prepares and
+    the others wait for it. Items that cannot be decoded to their end are missing from the result (and in its
+    ``rejected``), so divide it into parts afterwards, not before.
 
     Args:
         side, rate, fps, workers, progress: as in :func:`prepare`.
         budget_bytes: the most that the preparation may take on disk.
-        log: takes one line of text.
 
     Raises:
         UserError: the cache cannot be written.
     """
-    settings = Settings(side, fps, rate)
-    if not isinstance(media, (Collection, Subset)) or not from_files(media) or not _is_worth_it(media, settings):
+    work = _work(media, Settings(side, fps, rate))
+    if work is None:
         return media
-    home = _home(media, settings)
-    existing = _existing(home)
+    existing = _existing(work.folder)
     if existing is not None:
-        log(f"reading {len(media)} items as prepared before, in {home}")
+        log(f"reading {len(media)} items as prepared before, in {work.folder}")
         return existing
-    needed, free = estimated_bytes(media, settings), _free_bytes(home)
+    home, needed, free = work.folder, estimated_bytes(media, work.settings), _free_bytes(work.folder)
     if needed > budget_bytes:
         log(f"not prepared: that would take about {size(needed)}, and {size(budget_bytes)} are allowed")
         return media
-    if needed > 0.9 * free:
+    if needed > FREE_SHARE * free:
         log(f"not prepared: that would take about {size(needed)}, and {size(free)} are free in {home.parent}")
         return media
-    waiting = partial(log, f"another process is preparing these items in {home}; waiting for it")
-    work = PrepareWork(media, home, settings)
-    with held(work, waiting):
+    with held(work, partial(log, f"another process is preparing these items in {home}; waiting for it")):
         if not is_prepared(home):
             log(f"preparing {len(media)} items once, about {size(needed)}, in {home}")
             work.finish(workers, progress)
@@ -72,19 +70,25 @@ def prepared_already(
     media: Media, side: int | None, rate: int | None, budget_bytes: int, *, fps: float | None = None
 ) -> tuple[Media, int]:
     """What :func:`ensure_prepared` has prepared before, else ``media``; and about how many bytes it would write."""
-    settings = Settings(side, fps, rate)
+    work = _work(media, Settings(side, fps, rate))
+    existing = None if work is None else _existing(work.folder)
+    if work is None or existing is not None:
+        return existing or media, 0
+    needed = estimated_bytes(media, work.settings)
+    return media, needed if needed <= min(budget_bytes, FREE_SHARE * _free_bytes(work.folder)) else 0
+
+
+def _work(media: Media, settings: Settings) -> PrepareWork | None:
+    """The preparation of media in the cache; None if they are prepared already, or it is not worth it."""
     if not isinstance(media, (Collection, Subset)) or not from_files(media) or not _is_worth_it(media, settings):
-        return media, 0
-    home = _home(media, settings)
-    existing = _existing(home)
-    if existing is not None:
-        return existing, 0
-    needed = estimated_bytes(media, settings)
-    return media, needed if needed <= min(budget_bytes, 0.9 * _free_bytes(home)) else 0
+        return None
+    key = digest_of(media.fingerprint, stamp_of(media), repr(settings))[:16]
+    folder = cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{key}"
+    return PrepareWork(media, folder, settings)
 
 
 def _existing(home: Path) -> Prepared | None:
-    """A preparation in the cache; a damaged one is removed, and made again like any that is missing."""
+    """A preparation in the cache; a damaged one is removed, as anything in the cache can be made again."""
     if not is_prepared(home):
         if was_prepared(home) and not is_unfinished(home):
             shutil.rmtree(home, ignore_errors=True)
@@ -96,17 +100,8 @@ def _existing(home: Path) -> Prepared | None:
         return None
 
 
-def _key(media: Media, settings: Settings) -> str:
-    return digest_of(media.fingerprint, stamp_of(media), repr(settings))
-
-
-def _home(media: Collection | Subset, settings: Settings) -> Path:
-    """Where in the cache these media are prepared."""
-    return cache_folder() / "prepared" / f"{Path(common_root(media)).stem or 'root'}-{_key(media, settings)[:16]}"
-
-
 def _is_worth_it(media: Media, settings: Settings) -> bool:
-    """Whether reading the files at random costs more than reading them prepared: not for small images."""
+    """Whether random access to the files costs more than to a prepared set: not for small images."""
     for i in range(0, len(media), max(len(media) // 256, 1)):
         facts = media.facts(i)
         if facts.kind != "image":

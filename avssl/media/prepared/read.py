@@ -3,10 +3,9 @@
     OUT/shard-000000.tar …    plain WebDataset shards: KEY.0000.jpg …, KEY.wav, KEY.json for each item
     OUT/index/                a table (see ``table``): where each JPEG and each sound lies, and when it is shown
 
-It answers the same calls as the files it was made from. Frames have the size they were stored at, the
-frame chosen at a time is the same, and sound at the stored rate is sliced, not resampled. Sizes of all shards are
-compared when a set is opened, and the checksum of each picture, stretch of sound and JSON when it is read; sets of
-the first format have no checksums.
+It answers the same calls as the files it was made from: frames have their stored size, the frame shown at a time is the
+same, and sound at the stored rate is sliced, not resampled. The sizes of all shards are compared when a set is opened,
+the checksum of each picture, block of sound and JSON when it is read; sets of the first format have no checksums.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ from avssl.media.indexing.item_table import DamagedTable, Table, file_crc
 from avssl.media.table_media import TableMedia
 from avssl.system.files import read_json
 
-# Shards kept mapped at once; each holds a file descriptor, of which a process has about a thousand.
+# Shards kept mapped at once: each takes a file descriptor, of which a process has about a thousand.
 OPEN_SHARDS = 256
 
-# Bytes of sound that have a checksum together: a second at 16 kHz, read whole where any of it is asked for.
+# Bytes of sound with one checksum: a second of 16-bit mono at 16 kHz. Blocks are read whole, to compare it.
 SOUND_BLOCK = 1 << 15
 
 
@@ -65,7 +64,6 @@ class _Known:
 
 
 def facts_in(item: Mapping[str, Any]) -> Facts:
-    """The facts that the line of an item in the index says."""
     return Facts(**{**item["facts"], "flags": tuple(item["facts"]["flags"])})
 
 
@@ -74,19 +72,19 @@ def shard_name(number: int) -> str:
 
 
 def is_prepared(folder: Path) -> bool:
-    """Whether a folder is a prepared set, whole."""
+    """Whether a folder is a whole prepared set."""
     header = read_json(folder / "index" / "table.json")
     return header is not None and "prepared" in header
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a preparation into this folder was begun and is not whole."""
+    """Whether a preparation into this folder was begun and not finished."""
     plan = read_json(folder / "plan.json")
     return plan is not None and plan.keys() >= {"of", "settings"} and not (folder / "index").exists()
 
 
 def was_prepared(folder: Path) -> bool:
-    """Whether a folder is what damage has left of a prepared set."""
+    """Whether a folder is a prepared set whose index is missing or damaged."""
     if is_prepared(folder) or not folder.is_dir():
         return False
     index = folder / "index"
@@ -111,7 +109,7 @@ class Prepared(TableMedia[_Known]):
 
     remembered = 256
     open_shards = OPEN_SHARDS
-    is_remote = False  # whether its shards lie elsewhere, so that how many are read matters
+    is_remote = False  # whether its shards lie on a server, so that reading fewer of them matters
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -128,7 +126,6 @@ class Prepared(TableMedia[_Known]):
 
     @property
     def name(self) -> str:
-        """As the set was named."""
         return str(self.folder)
 
     @property
@@ -158,7 +155,7 @@ class Prepared(TableMedia[_Known]):
         if not len(known.times):
             raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
         at = known.times.searchsorted(np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
-        # Laid out as decoded, colours last: whoever cuts or scales needs it so, and the view costs nothing.
+        # Stored as decoded, channels last: cropping and scaling need it so; channels first is a view, at no cost.
         result = pixels_for_jpegs(len(times), known.facts.height, known.facts.width)
         decoded: dict[int, int] = {}
         for row, frame in enumerate(np.maximum(at, 0).tolist()):
@@ -206,7 +203,7 @@ class Prepared(TableMedia[_Known]):
         return annotation
 
     def shard_numbers(self) -> NDArray[np.int32]:
-        """The shard that each item lies in. (n,) Items lie in the order of the shards, so that few lines are read."""
+        """The shard of each item, (n,), by bisection: items are in the order of shards, so that few lines are read."""
         numbers = np.zeros(len(self), np.int32)
         begin = 0
         while begin < len(self):
@@ -217,39 +214,27 @@ class Prepared(TableMedia[_Known]):
         return numbers
 
     def expect(self, now: Sequence[int], later: Sequence[int]) -> None:
-        """Shards that are about to be read, and those that will be after them. On this disk that changes nothing."""
+        """Announce shards to be read now and later; for remote sets alone, here it does nothing."""
 
     def must_hold(self, count: int, shards: Sequence[int]) -> None:
-        """Raise UserError where ``count`` of these shards cannot be at hand together; on this disk all are."""
+        """Raises UserError where ``count`` of these shards do not fit into the cache together; here all are on disk."""
 
     def verify_sizes(self) -> None:
-        """Compare the sizes of all shards with the index.
-
-        Raises:
-            UserError: one is missing or has another.
-        """
+        """Raises UserError where a shard is missing or has another size than in the index."""
         self._shards_must_be_there()
 
     def is_right(self, number: int) -> bool:
-        """Whether all of a shard is as its checksum says."""
+        """Whether a whole shard has its checksum."""
         path, _, crc = self.shards[number]
         return file_crc(path) == crc
 
     def verify_index(self) -> None:
-        """Read the whole index and compare its checksums.
-
-        Raises:
-            UserError: it is damaged.
-        """
+        """Read the whole index, and raise UserError where its checksums are wrong."""
         with self._named_where_damaged():
             self._table.verify()
 
     def verify_item(self, i: int) -> None:
-        """What can be seen without checksums: all parts of an item lie in its shard, and its pictures are JPEGs.
-
-        Raises:
-            MediaError: something is missing or not what it should be.
-        """
+        """Without checksums: raises MediaError where a part of an item is not in its shard, or a picture is no JPEG."""
         known = self._item(i)
         for start, size in known.jpegs.tolist():
             data = self._bytes(known, start, size)
@@ -260,7 +245,6 @@ class Prepared(TableMedia[_Known]):
         self.annotation(i)
 
     def damaged(self, what: str) -> UserError:
-        """That the set as a whole cannot be used."""
         return UserError(f"{self.folder}: this prepared set is damaged ({what}); remove it and prepare it again")
 
     @contextmanager
@@ -283,7 +267,7 @@ class Prepared(TableMedia[_Known]):
                 facts, int(item["shard"]), sound, (start, size), crc[0] if crc else None, times, jpegs, checks
             )
         except (KeyError, TypeError, ValueError) as error:
-            if self.has_checksums:  # a line that is as it was written is no damage but a fault of ours
+            if self.has_checksums:  # the line is as it was written: no damage, but a fault of this program
                 raise
             raise self.damaged(f"line {i + 1} of items.jsonl is not an item") from error
 
@@ -302,7 +286,7 @@ class Prepared(TableMedia[_Known]):
         return result
 
     def _sound_bytes(self, known: _Known, sound: StoredSound, begin: int, end: int) -> NDArray[np.uint8]:
-        """Bytes of the stored sound; the blocks that they lie in are compared with their checksums."""
+        """Bytes of the stored sound, after comparing the checksums of the blocks that they lie in."""
         if not len(known.checks):
             return self._bytes(known, sound.start + begin, end - begin)
         first, last = begin // SOUND_BLOCK, (end - 1) // SOUND_BLOCK
@@ -322,7 +306,7 @@ class Prepared(TableMedia[_Known]):
         return MediaError(known.facts.path, reason, seconds)
 
     def _shards_must_be_there(self) -> None:
-        """Raise UserError where a shard is missing, too short, too long, or one too many."""
+        """Raises UserError where a shard is missing, of another size, or not in the index."""
         shards = self.shards
         for path, size, _ in shards:
             there = path.stat().st_size if path.is_file() else -1

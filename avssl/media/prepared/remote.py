@@ -1,9 +1,8 @@
 """Prepared sets where they lie: ``avssl.open("s3://bucket/set")``; hf://, gs:// and https:// likewise.
 
-The index is fetched once, compared with its checksums, and kept. Of the shards either the few bytes that are asked for
-are read, or, where much of a shard is asked for or an order of items announces it (:meth:`RemotePrepared.expect`), all
-of it comes into :mod:`the cache <avssl.media.prepared.shard_cache>`. Whatever comes is compared with the set's own
-checksums before it is data.
+The index is fetched once, verified, and kept. Of a shard only the bytes that are needed are read; or, once many were,
+or an order of items announces it (:meth:`RemotePrepared.expect`), all of it is fetched into :mod:`the cache
+<avssl.media.prepared.shard_cache>`. Everything is compared with the set's own checksums before it is used.
 """
 
 from __future__ import annotations
@@ -32,19 +31,15 @@ from avssl.system.remote import NothingThere, RemoteFolder
 
 T = TypeVar("T")
 
-# So many pieces of a shard are read alone; then it is fetched whole. At the delay (30–50 ms a request) and speed (100
-# MB/s a connection) of object stores so many requests take about as long as a shard of 64 MB: never much more than the
-# better of the two is spent, whatever is read next.
+# After this many single reads a shard is fetched whole. At the latency (30–50 ms a request) and speed (100 MB/s a
+# connection) of object stores they take about as long as a shard of 64 MB: whatever is read next, at most about twice
+# the time of the better choice is spent.
 FEW_PIECES = 16
-SMALL_SHARD_BYTES = 2**20  # fetching so little takes about as long as asking for a piece of it
+SMALL_SHARD_BYTES = 2**20  # fetching it takes about as long as a request for a piece of it
 
 
 def open_remote(url: str) -> RemotePrepared:
-    """The prepared set at a URL.
-
-    Raises:
-        UserError: none is there, it may not be read, it is damaged, or the package that reads it is missing.
-    """
+    """The prepared set at a URL; raises UserError where there is none, or it is damaged or cannot be read."""
     files = RemoteFolder(url)
     header, text = _header(files)
     folder = remote_cache() / hashlib.blake2b(text, digest_size=16).hexdigest()
@@ -54,7 +49,7 @@ def open_remote(url: str) -> RemotePrepared:
                 _fetch_index(files, header, text, folder / "index")
     try:
         return RemotePrepared(files, folder)
-    except UserError:  # the copy here is damaged
+    except UserError:  # the local copy is damaged
         shutil.rmtree(folder / "index", ignore_errors=True)
     with locked(folder):
         _fetch_index(files, header, text, folder / "index")
@@ -62,7 +57,7 @@ def open_remote(url: str) -> RemotePrepared:
 
 
 def _header(files: RemoteFolder) -> tuple[dict[str, Any], bytes]:
-    """``table.json``, as JSON and as it is."""
+    """``table.json``, parsed and as bytes."""
     for _ in range(WHOLE_TRIES):
         try:
             text = files.read("index/table.json")
@@ -75,7 +70,7 @@ def _header(files: RemoteFolder) -> tuple[dict[str, Any], bytes]:
             header = json.loads(text)
         except ValueError:
             continue
-        # Names as well: what a server sends must not choose where it is written.
+        # The names of files, too: a server must not choose where on this disk they are written.
         is_ours = isinstance(header, dict) and is_sealed(header) and "prepared" in header
         if is_ours and are_files_of_table(header["files"]):
             return header, text
@@ -102,7 +97,7 @@ def _fetch_index(files: RemoteFolder, header: dict[str, Any], text: bytes, index
 
 
 class RemotePrepared(Prepared):
-    """A prepared set somewhere else. Pickles as its URL and the folder of its index; made by :func:`open_remote`."""
+    """A prepared set on a server; made by :func:`open_remote`. Pickles as its URL and the folder of its index."""
 
     open_shards = 32
     is_remote = True
@@ -124,9 +119,9 @@ class RemotePrepared(Prepared):
         return self.url
 
     def expect(self, now: Sequence[int], later: Sequence[int] = ()) -> None:
-        """Shards that are about to be read whole, and those that will be after them: these are fetched meanwhile."""
+        """Fetch shards that are about to be read whole, and then later ones in the background."""
         self._expected = frozenset(now)
-        for shard in self._shards.keys() - self._expected:  # a mapping keeps what the cache has removed
+        for shard in self._shards.keys() - self._expected:  # a mapping keeps the disk space of a removed file
             del self._shards[shard]
         if self._ahead is None:
             self._ahead = _Ahead(lambda shard: self._fetch(shard, wait=False))
@@ -158,7 +153,7 @@ class RemotePrepared(Prepared):
                     raise self.damaged(f"{path.name} has {there} bytes instead of {size}")
 
     def is_right(self, number: int) -> bool:
-        """Whether a shard has its checksum there; it passes through the cache."""
+        """Whether a shard has its checksum on the server; it is fetched through the cache."""
         self._cache.remove(shard_name(number))
         self._fetch(number)
         return True
@@ -167,13 +162,13 @@ class RemotePrepared(Prepared):
         return UserError(f"{self.url}: this prepared set is damaged ({what}); copy it there again")
 
     def _shards_must_be_there(self) -> None:
-        """Each is looked for when it is read: asking for thousands takes a while."""
+        """Not before they are read: asking a server for thousands of sizes takes a while."""
 
     def _bytes(self, known: _Known, start: int, size: int) -> NDArray[np.uint8]:
         if known.shard in self._shards or self._is_at_hand(known.shard):
             return super()._bytes(known, start, size)
         sums = _sums_within(known, start, size)
-        if sums is None:  # nothing says what is right for these bytes alone
+        if sums is None:  # there is no checksum for these bytes alone
             self._fetch(known.shard)
             return super()._bytes(known, start, size)
         name = shard_name(known.shard)
@@ -184,7 +179,7 @@ class RemotePrepared(Prepared):
         raise self.damaged(f"{name} has other bytes than its index says")
 
     def _is_at_hand(self, shard: int) -> bool:
-        """Whether a shard is read from the cache, fetched now if it is worth it."""
+        """Whether a shard is in the cache, after fetching it if that is worth it."""
         _, size, _ = self._state(shard)
         if not self._cache.holds(shard_name(shard), size):
             self._pieces[shard] += 1
@@ -211,14 +206,14 @@ class RemotePrepared(Prepared):
             try:
                 with self._cache.use(name).open("rb") as file:
                     return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
-            except FileNotFoundError:  # it was removed for another in this very moment
+            except FileNotFoundError:  # another process has just removed it to make room
                 continue
 
     def _bad(self, known: _Known, what: str, seconds: float | None = None) -> MediaError:
         return _BadInCache(known.shard, super()._bad(known, what, seconds))
 
     def _healed(self, read: Callable[[], T]) -> T:
-        """What is read; where a copy in the cache turns out to be damaged, from another copy."""
+        """``read()``, and once more with a new copy where that in the cache turns out to be damaged."""
         try:
             return read()
         except _BadInCache as error:
@@ -231,7 +226,7 @@ class RemotePrepared(Prepared):
 
 
 class _BadInCache(MediaError):
-    """A part of a shard here is not as its checksum says."""
+    """A part of a shard in the cache does not have its checksum."""
 
     def __init__(self, shard: int, reason: MediaError) -> None:
         super().__init__(reason.path, reason.reason, reason.seconds)
@@ -239,7 +234,7 @@ class _BadInCache(MediaError):
 
 
 def _sums_within(known: _Known, start: int, size: int) -> list[tuple[int, int, int]] | None:
-    """(first byte, end, checksum) of the parts of an item that these bytes consist of; None where they are no parts."""
+    """(first byte, end, checksum) of the parts of an item that make up these bytes; None where they do not."""
     if (start, size) == known.described:
         return None if known.described_crc is None else [(0, size, known.described_crc)]
     pictures = np.flatnonzero((known.jpegs[:, 0] == start) & (known.jpegs[:, 1] == size))
@@ -258,11 +253,9 @@ def _sums_within(known: _Known, start: int, size: int) -> list[tuple[int, int, i
 
 
 class _Ahead:
-    """Fetches shards one after the other in a thread of its own, which ends when there is none left.
+    """Fetches shards one after the other in a thread, which ends when none is left.
 
-    Args:
-        fetch: called with the number of a shard. Where it fails no more are fetched: whoever needs the shard meets
-            the trouble, and reports it.
+    Where ``fetch(shard)`` fails no more are fetched: reading that shard will fail as well, and report it.
     """
 
     def __init__(self, fetch: Callable[[int], object]) -> None:
@@ -272,7 +265,7 @@ class _Ahead:
         self._runs = False
 
     def want(self, shards: Sequence[int]) -> None:
-        """These, in this order, instead of those that were asked for before."""
+        """These, in this order, instead of those that were wanted before."""
         with self._lock:
             self._waiting = list(shards)
             if not self._runs and self._waiting:

@@ -23,13 +23,13 @@ from avssl.media.selection import Subset
 from avssl.options import option
 from avssl.system.files import whole_file, whole_folder
 
-# Sound is decoded in stretches of this many whole seconds, so that they join without a seam.
+# Sound is decoded in pieces of whole seconds: at every rate they begin on a sample, and join without a seam.
 SOUND_AT_ONCE_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a prepared set keeps of its originals. With ``fps`` frames are those shown at 0, 1/fps, 2/fps …"""
+    """What a prepared set stores of its originals. With ``fps`` the frames are those shown at 0, 1/fps, 2/fps …"""
 
     side: int | None = option(256, "pixels of the shorter side; larger pictures are scaled down; null keeps all", low=1)
     fps: float | None = option(None, "frames a second to keep (default: every frame)", above=0)
@@ -64,14 +64,7 @@ class Job:
 
 
 def write_shard(job: Job) -> list[Rejected]:
-    """Write a shard and the part of the index that belongs to it, ``.parts/NUMBER``; the part comes last.
-
-    Returns:
-        The items that could not be read, with their reasons.
-
-    Raises:
-        UserError: the disk is full or closed.
-    """
+    """Write a shard, and then its part of the index, ``.parts/NUMBER``; return the items that could not be read."""
     refused: list[Rejected] = []
     path = job.folder / shard_name(job.shard)
     with whole_folder(part_folder(job.folder, job.shard)) as partial, TableWriter(partial) as table:
@@ -143,7 +136,7 @@ class _Item:
         return times[chosen], [(start, length) for _, start, length, _ in places], [crc for *_, crc in places]
 
     def _sound(self) -> tuple[StoredSound | None, list[int]]:
-        """Where the sound lies, and the checksum of each of its blocks."""
+        """Where the sound lies, and the checksums of its blocks."""
         facts = self.facts
         if not facts.has_sound:
             return None, []
@@ -151,6 +144,7 @@ class _Item:
         first = int(np.floor(facts.audio_start_seconds * rate))
         count = max(int(np.ceil(facts.audio_end_seconds * rate)) - first, 0)
         samples = np.concatenate([np.zeros(0, np.float32), *_stretches(self.job.media, self.i, first, count, rate)])
+        # 16-bit integers would clip peaks beyond full scale, which decoders of lossy codecs often give.
         loud = bool(count) and float(np.abs(samples).max()) > 1.0
         data, dtype = (
             (samples.astype("<f4"), "<f4") if loud else (np.rint(samples * np.float32(32767)).astype("<i2"), "<i2")
@@ -185,7 +179,10 @@ def _wave_header(rate: int, dtype: str, size: int) -> bytes:
 
 
 class _Tar:
-    """A tar written member by member, which tells where each one's bytes begin and can take the last ones back."""
+    """A tar written member by member, which tells where each begins and can take the last ones back.
+
+    ``tarfile`` can do neither: an item that turns out to be damaged at its end must leave no trace.
+    """
 
     def __init__(self, file: IO[Any]) -> None:
         self._file = file
@@ -193,9 +190,9 @@ class _Tar:
         self.crc = 0
 
     def add(self, name: str, data: bytes) -> int:
-        """Append a member; returns the place of its first byte."""
+        """Append a member; return the place of its first byte."""
         info = tarfile.TarInfo(name)
-        info.size = len(data)  # owner, time and rights stay at fixed values: equal content, equal bytes
+        info.size = len(data)  # owner, time and mode keep fixed values: equal content gives equal bytes
         header = info.tobuf(tarfile.USTAR_FORMAT)
         padding = -len(data) % tarfile.BLOCKSIZE
         start = self.end + len(header)
@@ -203,7 +200,7 @@ class _Tar:
         return start
 
     def cut(self, end: int, crc: int) -> None:
-        """Take back everything from this place on; ``crc`` is what it was there."""
+        """Take back everything from ``end`` on, where the checksum was ``crc``."""
         self._file.seek(end)
         self._file.truncate()
         self.end, self.crc = end, crc

@@ -1,10 +1,10 @@
-"""Whole shards of remote sets on this disk: fetched once, compared with their checksums, the least recently used out.
+"""Whole shards of remote sets on this disk: fetched once, verified, the least recently used removed first.
 
     CACHE/remote/SET/index/…             the index of a set, named by its content
     CACHE/remote/SET/shard-000000.tar …  those of its shards that are here
 
-Any number of processes, and any number of sets, share it. A shard appears by rename once all of it is here and its
-checksum is right; of several processes that want one, one fetches it and the others wait for it.
+Any number of processes and sets share it. A shard appears by rename once all of it is here and its checksum is right;
+of several processes that want one, one fetches it and the others wait.
 """
 
 from __future__ import annotations
@@ -27,25 +27,18 @@ from avssl.system.files import UNFINISHED, cache_folder, locked, make_folder, wr
 LIMIT_GB = "AVSSL_CACHE_GB"  # variable that bounds the shards of all remote sets together
 DEFAULT_GB = 50.0
 
-# A shard is fetched in pieces, so that of one that is cut only a piece is fetched again.
-PIECE_BYTES = 16 * 2**20
-# One connection to an object store gives about 100 MB/s, a few together what the network gives.
-PIECES_AT_ONCE = 4
+PIECE_BYTES = 16 * 2**20  # a shard is fetched in pieces: after a broken connection only one is fetched again
+PIECES_AT_ONCE = 4  # one connection to an object store gives about 100 MB/s, a few together saturate the network
 
 WHOLE_TRIES = 3
-_KEPT_FREE_BYTES = 256 * 2**20
-# What is being fetched and was not written to for longer than all tries take was left by a killed process.
-_DEAD_AFTER_SECONDS = 3600
+_KEPT_FREE_BYTES = 256 * 2**20  # of the disk, for whatever else the machine writes
+_DEAD_AFTER_SECONDS = 3600  # longer than all tries take: an unfinished file this old was left by a killed process
 
 ReadRange = Callable[[str, int, int], bytes]  # (name, first byte, number of bytes) → exactly these bytes
 
 
 def limit_bytes() -> int:
-    """How much all shards together may take, as ``AVSSL_CACHE_GB`` says.
-
-    Raises:
-        UserError: it says no number above 0.
-    """
+    """How much all shards together may take, by ``AVSSL_CACHE_GB``; raises UserError where that is no number > 0."""
     text = os.environ.get(LIMIT_GB) or str(DEFAULT_GB)
     try:
         gigabytes = float(text)
@@ -57,52 +50,40 @@ def limit_bytes() -> int:
 
 
 def remote_cache() -> Path:
-    """Where all remote sets have their folders."""
     return cache_folder() / "remote"
 
 
 class ShardCache:
-    """The shards of one set that are on this disk.
-
-    Args:
-        folder: of the set, in :func:`remote_cache`.
-        read: reads a part of a shard where the set lies.
-    """
+    """The shards of one set that are on this disk, in ``folder``; ``read`` reads a part of a shard from the remote."""
 
     def __init__(self, folder: Path, read: ReadRange) -> None:
         self.folder = folder
         self._read = read
 
     def holds(self, name: str, size: int) -> bool:
-        """Whether a shard is here, whole."""
         try:
             return (self.folder / name).stat().st_size == size
         except OSError:
             return False
 
     def use(self, name: str) -> Path:
-        """The file of a shard, which from now on counts as the one used last.
-
-        Raises:
-            FileNotFoundError: it is not here, or no longer.
-        """
+        """The file of a shard, marked as used last; raises FileNotFoundError where it is not here, or no longer."""
         path = self.folder / name
         os.utime(path)
         return path
 
     def remove(self, name: str) -> None:
-        """Remove a shard, where it is here."""
         _removed(self.folder / name)
 
     def fetch(self, name: str, size: int, crc: int, *, wait: bool = True) -> bool:
         """Fetch a shard, unless it is here.
 
         Args:
-            size, crc: what the index says of it.
-            wait: for another process that is fetching it; else False is returned then.
+            size, crc: by the index.
+            wait: for another process that is fetching it; else return False.
 
         Raises:
-            UserError: it is not to be had, comes wrong again and again, or finds no room.
+            UserError: it cannot be fetched, its checksum is wrong again and again, or it does not fit.
         """
         if self.holds(name, size):
             return True
@@ -125,7 +106,7 @@ class ShardCache:
                 with writing(self.folder / name):
                     found = self._download(name, partial, size)
                     if found == crc:
-                        # Not synced: what a power cut leaves has another size, or is found when it is read.
+                        # Not synced: damage by a power cut shows in the size, or in the checksums when it is read.
                         partial.replace(self.folder / name)
                         return
             finally:
@@ -136,7 +117,7 @@ class ShardCache:
         )
 
     def _download(self, name: str, partial: Path, size: int) -> int:
-        """Write all pieces in order; the checksum of what was written."""
+        """Write all pieces in order; return their checksum."""
         crc = 0
         places = range(0, size, PIECE_BYTES)
         pool = ThreadPoolExecutor(min(PIECES_AT_ONCE, max(len(places), 1)), "avssl-fetch")
@@ -150,7 +131,7 @@ class ShardCache:
         return crc
 
     def _make_room(self, partial: Path, size: int) -> None:
-        """Remove the shards that were not used for longest until there is room, and take it."""
+        """Remove the least recently used shards until there is room, and reserve it."""
         root, limit = self.folder.parent, limit_bytes()
         if size > limit:
             raise UserError(
@@ -171,7 +152,7 @@ class ShardCache:
             for _, length, path in sorted(there):
                 if total + size <= limit and disk_usage(root).free >= size + _KEPT_FREE_BYTES:
                     break
-                # Who reads it keeps its mapping; Windows does not remove what is mapped, then the next one goes.
+                # A process that reads it keeps its mapping. Windows refuses to remove mapped files: then the next goes.
                 if _removed(path):
                     total -= length
             with partial.open("wb") as file:

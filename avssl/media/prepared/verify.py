@@ -12,15 +12,13 @@ from avssl.system.process_pool import spare_cores
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found to be as it was written."""
+    """The parts of a set that are as they were written."""
 
     shards: int
     size: int  # bytes of all shards
-    # "checksums"; "sizes", where no more was asked for; "no checksums", where an earlier version wrote none.
-    by: str
+    by: str  # "checksums"; "sizes", if quick; "no checksums", where an earlier version wrote none
 
     def words(self) -> str:
-        """One line."""
         count = f"{self.shards} shard{'s' if self.shards != 1 else ''} and the index"
         if self.by == "no checksums":
             return f"{count} have no checksums (made by an earlier version): only sizes and first bytes are compared"
@@ -28,14 +26,10 @@ class Verified:
 
 
 def verify(prepared: Prepared, *, quick: bool = False, progress: ShowProgress = False) -> Verified:
-    """Compare all of a prepared set with its checksums.
-
-    Args:
-        quick: only sizes.
-        progress: as in ``avssl.open``.
+    """Compare all of a prepared set with its checksums (``quick``: only sizes).
 
     Raises:
-        UserError: a part is damaged; the first is named, with how many more there are.
+        UserError: a part is damaged; it names the first, and how many more there are.
     """
     shards = prepared.shards
     if not prepared.has_checksums:

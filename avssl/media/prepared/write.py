@@ -1,4 +1,4 @@
-"""``avssl prepare``: decode every file once, in order and in parallel, into a set that can be read at random."""
+"""``avssl prepare``: decode every file once, in order and in parallel, into a set with fast random access."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ from avssl.system.files import locked, read_json, whole_folder, write_json
 from avssl.system.parts import WHOLE, Part
 from avssl.system.process_pool import Lost, each, spare_cores
 
-# A shard grows no larger than about this, the size that readers of WebDataset are happy with.
-SHARD_BYTES = 256 * 2**20
-SHARDS_AT_LEAST = 32  # so many shards, if there are items for them, so that all cores have work to the end
+SHARD_BYTES = 256 * 2**20  # about the largest that a shard grows; usual for WebDataset
+SHARDS_AT_LEAST = 32  # if there are as many items, so that all cores have work to the end
 
 
 def prepare(
@@ -44,19 +43,19 @@ def prepare(
 ) -> Prepared:
     """Write a prepared set: see :mod:`avssl.media.prepared.read` for what it holds.
 
-    Each shard is written whole, and items fall into shards by their order alone, so that an interrupted
-    run goes on where it was. An item that cannot be decoded to its end is left out and named in ``rejected``.
+    Each shard is written whole, and items are assigned to shards by their order alone, so that an interrupted
+    run continues where it was. An item that cannot be decoded to its end is left out and named in ``rejected``.
     Several machines write shards side by side with :class:`PrepareWork`.
 
     Args:
-        media: what ``avssl.open`` gave, or a part of it.
-        out: folder to write; new, empty, or left by an interrupted run of the same.
+        media: a collection from ``avssl.open``, or a part of it.
+        out: folder to write; new, empty, or left by an interrupted run with the same options.
         side: pixels of the shorter side; larger pictures are scaled down. None keeps all sizes.
         fps: frames a second to keep. None keeps every frame.
         rate: samples a second of the stored sound, mono. None keeps each file's.
         jpeg_quality: 1 to 100.
         shard_size: items in a shard; None chooses.
-        workers: processes; None takes the cores there are.
+        workers: processes; None takes all cores.
         progress: as in ``avssl.open``.
 
     Raises:
@@ -69,20 +68,16 @@ def prepare(
 
 @dataclass(frozen=True)
 class PrepareWork:
-    """Writing the shards of a prepared set, all or in parts on several machines, and making a set of them."""
+    """Writing the shards of a prepared set, all or in parts on several machines, and merging them into a set."""
 
-    media: Collection | Subset  # what is prepared
-    folder: Path  # where
-    settings: Settings  # how
-    shard_size: int | None = None  # items in a shard, as asked; None chooses
+    media: Collection | Subset
+    folder: Path
+    settings: Settings
+    shard_size: int | None = None  # items in a shard; None chooses
 
     @staticmethod
     def of(media: Media, out: str | os.PathLike[str], settings: Settings, shard_size: int | None) -> PrepareWork:
-        """The preparation of any media that can be prepared.
-
-        Raises:
-            UserError: they are prepared already.
-        """
+        """Raises UserError where the media are prepared already."""
         if not isinstance(media, (Collection, Subset)) or not from_files(media):
             raise UserError("only media read from files can be prepared; these are prepared already")
         return PrepareWork(media, Path(out).expanduser().absolute(), settings, shard_size)
@@ -91,7 +86,7 @@ class PrepareWork:
 
     @property
     def plan(self) -> dict[str, object]:
-        """What a folder that it writes into must be of."""
+        """What ``plan.json`` in the folder must say: shards of another plan are not mixed with these."""
         of = digest_of(self.media.fingerprint, self.media.stamp)
         return {"of": of, "settings": asdict(self.settings), "shard_size": self.shard_size}
 
@@ -101,7 +96,7 @@ class PrepareWork:
         return len(self.jobs())
 
     def units_there(self) -> int:
-        """Shards that are written, whoever wrote them."""
+        """Shards that are written, by whatever machine."""
         return sum(1 for _ in (self.folder / ".parts").glob("[0-9]*"))
 
     def jobs(self) -> list[Job]:
@@ -114,11 +109,7 @@ class PrepareWork:
         ]
 
     def estimate(self, part: Part, workers: int | None) -> tuple[int, Estimate] | None:
-        """How many items of a part are to be prepared, and what that takes; None where all are.
-
-        Raises:
-            UserError: the folder holds something else.
-        """
+        """The number of items of a part that are not prepared yet, and what they will cost; None if there are none."""
         _refuse_foreign(self.folder, self.plan)
         jobs = self.jobs()
         waiting = [jobs[shard] for shard in part.range(len(jobs)) if not _is_whole(jobs[shard], quick=True)]
@@ -129,12 +120,8 @@ class PrepareWork:
         return len(items), estimate(self.media.subset(items), self.settings, processes)
 
     def do(self, part: Part, workers: int | None, progress: ShowProgress) -> None:
-        """Write the shards of a part that are not there yet.
-
-        Raises:
-            UserError: as :func:`prepare`.
-        """
-        # The whole is written by one process; parts need no lock, which machines that die might never give back.
+        """Write the shards of a part that are not there yet; raises UserError as :func:`prepare`."""
+        # The whole is written by one process. Parts take no lock: on a shared disk a machine that dies may keep it.
         if part != WHOLE:
             _begun(self)
         with held(self) if part == WHOLE else nullcontext():
@@ -142,23 +129,19 @@ class PrepareWork:
                 self.write(part, workers, progress)
 
     def write(self, part: Part, workers: int | None, progress: ShowProgress) -> None:
-        """:meth:`do` for whoever holds the folder."""
+        """:meth:`do`, for callers that hold the folder."""
         jobs = self.jobs()
         mine = [jobs[shard] for shard in part.range(len(jobs))]
         with counting("preparing", sum(len(job.media) for job in mine), "items", progress) as done:
             _write_shards(mine, workers, done)
 
     def finish(self, workers: int | None, progress: ShowProgress) -> None:
-        """Write all shards and make a set of them, for whoever holds the folder."""
+        """Write all shards and merge them, for callers that hold the folder."""
         self.write(WHOLE, workers, progress)
         _merge(self)
 
     def merged(self) -> Prepared:
-        """The set, once all shards are there.
-
-        Raises:
-            UserError: shards are missing, or it is damaged.
-        """
+        """The set, once all shards are there; raises UserError where some are missing or damaged."""
         with held(self):
             if not is_prepared(self.folder):
                 _merge(self)
@@ -169,7 +152,7 @@ class PrepareWork:
 
 @contextmanager
 def held(work: PrepareWork, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold a folder that is new, empty, or of the same plan; no other is written into."""
+    """Lock a folder that is new, empty, or of the same plan; raises UserError for any other."""
     _refuse_foreign(work.folder, work.plan)
     with locked(work.folder, waiting):
         _begun(work)
@@ -177,7 +160,6 @@ def held(work: PrepareWork, waiting: Callable[[], None] | None = None) -> Iterat
 
 
 def _begun(work: PrepareWork) -> None:
-    """Say in a folder what is written into it."""
     _refuse_foreign(work.folder, work.plan)
     if not is_prepared(work.folder) and read_json(work.folder / "plan.json") != work.plan:
         write_json(work.folder / "plan.json", work.plan)
@@ -224,11 +206,7 @@ def _write_shards(jobs: list[Job], workers: int | None, done: Callable[[int], No
 
 
 def _is_whole(job: Job, *, quick: bool = False) -> bool:
-    """Whether an earlier run has written this shard and its part of the index, and both are as it wrote them.
-
-    Args:
-        quick: compare the shard's size alone, not its checksum.
-    """
+    """Whether an earlier run has written this shard and its part of the index; ``quick`` compares sizes alone."""
     path = job.folder / shard_name(job.shard)
     try:
         part = Table(part_folder(job.folder, job.shard))
@@ -245,7 +223,7 @@ def _patience(job: Job) -> float:
 
 
 def _who_crashes(job: Job, workers: int | None) -> dict[int, str]:
-    """Which items of a shard take their process with them: each is tried alone."""
+    """The items of a shard that crash their process, with the reasons: each is tried alone."""
     with tempfile.TemporaryDirectory(prefix="avssl-") as scratch:
         alone = [Job(job.media.subset([i]), 0, i, Path(scratch), job.settings, {}) for i in range(len(job.media))]
         answers = each(write_shard, alone, workers, _patience)
@@ -253,7 +231,7 @@ def _who_crashes(job: Job, workers: int | None) -> dict[int, str]:
 
 
 def _merge(work: PrepareWork) -> None:
-    """Put the parts of the index together; with that the set is whole."""
+    """Merge the parts of the index; a folder with an index is a whole set."""
     media, folder, settings, jobs = work.media, work.folder, work.settings, work.jobs()
     missing = [job.shard for job in jobs if not _is_whole(job, quick=True)]
     if missing:

@@ -4,7 +4,8 @@ found = find_sources(media)                  # by given sources, names, bytes, f
 media = with_sources(media, found)           # the same items, whose facts(i).source is the one found
 print("\\n".join(found.lines()))
 
-Only near-certainty groups: a wrong group costs negatives and test data. What is merely similar is in ``warnings``.
+Items are grouped only when near-certain: a wrong group costs negatives and test data. Weaker evidence is in
+``warnings``.
 """
 
 from avssl.media.sources.finding import find_sources, sources_in_both

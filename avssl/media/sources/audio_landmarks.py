@@ -1,7 +1,7 @@
-"""Sounds that are one recording, and tones that never change.
+"""Sounds of one recording, and tones that never change.
 
 Landmarks are pairs of spectral peaks, which survive gain, encoding and noise (Wang 2003, "An industrial-strength audio
-search algorithm"). Steady tones are taken out before: a hum is no recording.
+search algorithm"). Steady tones are removed before: recordings in one room share a hum.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from scipy.ndimage import maximum_filter, median_filter
 
 RATE = 8000
 WINDOW, HOP = 1024, 256
-_AROUND = (9, 13)  # frames and bins in which a peak is the highest
-_ABOVE_DB = 9.0  # a peak stands so far above the median of its frequency
-_FLOOR_DB = 50.0  # what lies further below the loudest is silence
-_LATER, _FAN = 48, 5  # a peak is paired with so many that follow it within so many frames
-COMMON = 24  # a landmark that more items have says nothing
-MATCHED = 8  # landmarks at one offset, at least
+_AROUND = (9, 13)  # frames and bins: the neighbourhood in which a peak is the maximum
+_ABOVE_DB = 9.0  # least height of a peak over the median of its frequency
+_FLOOR_DB = 50.0  # anything further below the loudest bin is silence
+_LATER, _FAN = 48, 5  # a peak is paired with the next five within 48 frames
+COMMON = 24  # a landmark that more items share tells nothing, like a stop word
+MATCHED = 8  # landmarks at one offset that make two items candidates
 
 STEADY_SECONDS = 1.024
-STEADY_DB = 25.0  # a steady tone stands so far above the median of the 61 bins around it, nearly always
-STEADY_SPREAD_DB, STEADY_HZ = 2.5, 0.04  # its level and its frequency stray no further
-TONES = 4
+STEADY_DB = 25.0  # least height of a steady tone over the median of the 61 bins around it, in nine of ten frames
+STEADY_SPREAD_DB, STEADY_HZ = 2.5, 0.04  # most spread of its level and its frequency
+TONES = 4  # kept, the strongest first
 LOWEST_HZ, HIGHEST_HZ = 25.0, 3800.0
 
 
 def landmarks(wave: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-    """Landmarks of a sound at 8 kHz: (what, when in hops of 32 ms), uint32 (n,) and uint16 (n,)."""
+    """Landmarks of a sound at 8 kHz: hashes uint32 (n,), and their times in hops of 32 ms, uint16 (n,)."""
     nothing = np.zeros(0, np.uint32), np.zeros(0, np.uint16)
     if len(wave) < 4 * WINDOW or float(np.abs(wave).max()) < 1e-4:
         return nothing
     level = spectrogram(wave, WINDOW, HOP)
     loudest = float(level.max())
-    raised = level - np.median(level, axis=0, keepdims=True)
+    raised = level - np.median(level, axis=0, keepdims=True)  # a steady tone is its own median
     peaks = (maximum_filter(raised, _AROUND) == raised) & (raised > _ABOVE_DB) & (level > loudest - _FLOOR_DB)
     peaks[:, :6] = peaks[:, -2:] = False
     when, what = np.nonzero(peaks)
@@ -46,6 +46,7 @@ def landmarks(wave: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np
         later = np.arange(k + 1, stop)
         later = later[when[later] > when[k]][:_FAN]
         steps = when[later] - when[k]
+        # Both frequencies in steps of two bins, which absorbs a shift by one, and the time between them.
         found.append((what[k] >> 1 << 16) | (what[later] >> 1 << 7) | steps)
         times.append(np.full(len(later), when[k]))
     if not found:
@@ -56,10 +57,10 @@ def landmarks(wave: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np
 def candidates(
     peaks: Sequence[NDArray[np.uint32]], times: Sequence[NDArray[np.uint16]]
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Pairs of items that may hold one recording: (a, b, landmarks at one offset, that offset in hops: b's less a's).
+    """Pairs of items that may hold one recording: (a, b, landmarks at one offset, that offset in hops: b's minus a's).
 
     Args:
-        peaks, times: of each item, as :func:`landmarks` gives them.
+        peaks, times: the :func:`landmarks` of each item.
     """
     counts = [len(one) for one in peaks]
     if sum(counts) == 0:
@@ -99,13 +100,13 @@ def spectrogram(wave: NDArray[np.float32], window: int, hop: int) -> NDArray[np.
 
 
 def coherence(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """How far two sounds at 8 kHz are one recording at one shift: 0 to 1.
+    """Whether two sounds at 8 kHz are one recording at some shift: 0 to 1.
 
-    The height of the peak of their cross-correlation with all frequencies from 100 to 3000 Hz weighted alike (PHAT,
-    Knapp and Carter 1976): 1 of copies, about 5 / √n of different sounds of n samples. Lone tones do not count.
+    The peak of their cross-correlation with all frequencies from 100 to 3000 Hz at equal weight (PHAT, Knapp and Carter
+    1976): 1 for copies, about 5 / √n for different sounds of n samples. Lone tones do not count.
     """
     size = 1 << int(np.ceil(np.log2(len(first) + len(second))))
-    # Windowed, or a tone would leak into all frequencies.
+    # Windowed: a tone would leak into all frequencies.
     one, other = (np.fft.rfft(wave * np.hanning(len(wave)), size) for wave in (first, second))
     cross = one * np.conj(other)
     hertz = np.fft.rfftfreq(size, 1 / RATE)
@@ -117,8 +118,8 @@ def coherence(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
 def steady_tones(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     """Tones that last from the first to the last second of a sound at 8 kHz, strongest first: Hz, float32 (≤ 4,).
 
-    Their frequency is read from the phase's advance from frame to frame, which of an engine or a voice strays, and of a
-    hum does not.
+    The frequency is measured by the phase advance from frame to frame, which varies in an engine or a voice, but not in
+    a hum.
     """
     window = round(STEADY_SECONDS * RATE)
     hop = window // 4
@@ -137,7 +138,7 @@ def steady_tones(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     for k in places:
         turns = np.diff(np.angle(spectra[:, k])) / (2 * np.pi) - k * hop / window
         about = (k + float(np.median(turns - np.round(turns))) * window / hop) * step
-        # From windows that do not overlap, four hops apart, to some thousandths of a Hz.
+        # Again from windows that do not overlap, four hops apart: to some thousandths of a Hz.
         later = np.angle(spectra[4:, k] * np.conj(spectra[:-4, k])) / (2 * np.pi) - about * 4 * hop / RATE
         hertz = about + (later - np.round(later)) * RATE / (4 * hop)
         if float(np.ptp(hertz)) <= STEADY_HZ:
