@@ -46,7 +46,7 @@ def landmarks(wave: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np
         later = np.arange(k + 1, stop)
         later = later[when[later] > when[k]][:_FAN]
         steps = when[later] - when[k]
-        # Both frequencies in steps of two bins, which absorbs a shift by one, and the time between them.
+        # Both frequencies in steps of two bins, as resampling shifts them a little, and the time between them.
         found.append((what[k] >> 1 << 16) | (what[later] >> 1 << 7) | steps)
         times.append(np.full(len(later), when[k]))
     if not found:

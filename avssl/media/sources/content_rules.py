@@ -1,10 +1,11 @@
-"""Which items are of one source by content: bytes, pictures, sound, borders, hums; mere similarity is kept apart."""
+"""Items of one source by content: bytes, pictures, sound, borders, hums. Weaker evidence is kept apart."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from itertools import chain, product
 from pathlib import Path
 
@@ -20,27 +21,27 @@ from avssl.media.sources.names import NameGroups
 from avssl.media.sources.traces import Trace, sound_of
 from avssl.system.digests import copies
 
-# Of the peak of two sounds' phase correlation: above, they are one recording. Of 371 pairs of cuts from one recording,
-# encoded apart, the least has 0.56; of 33 other pairs with landmarks in common, the most 0.09.
+# Least phase correlation of one recording. Of 371 pairs of cuts from one recording, encoded separately, the lowest has
+# 0.56; of 33 other pairs with common landmarks, the highest has 0.09.
 COHERENT = 0.5
-OVERLAP_SECONDS = 1.5  # shorter stretches can be of two sounds from one machine
-# A border or a hum that more of the items have is a channel's look, a room or the mains; two of ten is the least.
+OVERLAP_SECONDS = 1.5  # in shorter overlaps two sounds of one machine can be coherent
+# A border or a hum of more than this share of the items is a channel's design, a room or the mains.
 LARGEST_SHARE = 0.2
 SAME_TONE_HZ = 0.04
-SAME_COLOUR = 9.0  # levels of a channel, between borders of one colour after coding
+SAME_COLOUR = 9.0  # levels of a channel by which coding may change the colour of a border
 SAME_WIDTH = 0.02
-MAINS_HZ = (50.0, 60.0)  # their multiples hum everywhere
+MAINS_HZ = (50.0, 60.0)  # their harmonics hum everywhere
 ALIGNED_MOMENTS = 3
-# A picture is looked for so far from its time: copies with fewer frames a second show it earlier or later.
+# A picture is searched at its time and around it: copies of another frame rate show it earlier or later.
 STRAY_SECONDS = (0.0, -0.1, -0.05, 0.05, 0.1)
 LIKELY = "names that may be of parts of one source"
-# Groups that names must make at least, and the share of their items that must look most like their own group.
+# The fewest groups by names, and the share of their items that must look most like their own group.
 LOOKED_AT, LOOKS_AGREE = 5, 0.7
 
 
 @dataclass(frozen=True)
 class Alike:
-    """Items that are alike by a rule; ``sure`` where they are one beyond doubt."""
+    """Items that are alike by a rule; only ``sure`` ones are grouped."""
 
     rule: str
     items: tuple[int, ...]
@@ -61,10 +62,10 @@ def by_bytes(facts: Sequence[Facts]) -> list[Alike]:
 
 
 def by_looks_of_names(named: NameGroups, traces: Sequence[Trace]) -> list[Alike]:
-    """Videos whose names are likely to be of parts: sure if the pictures say so, too, for the names as a whole.
+    """Videos whose names may be of parts: sure if their pictures agree, for all these names together.
 
-    Cuts of one video look more like each other than like anything else, clips of one kind do so less: the nearest in
-    mean looks is of the same video for 83 % of 103 cuts of 50 web videos, of the same kind for 51 % of 280 clips of 10.
+    Cuts of one video resemble each other more than clips of one kind do: the nearest in mean appearance is of the same
+    video for 83 % of 103 cuts of 50 web videos, of the same kind for 51 % of 280 clips of 10 kinds.
     """
     found = []
     for groups, kept in ((named.likely, True), (named.bare, False)):
@@ -87,9 +88,9 @@ def by_frames(traces: Sequence[Trace]) -> list[Alike]:
 
 
 def by_sound(media: Media, facts: Sequence[Facts], traces: Sequence[Trace]) -> list[Alike]:
-    """Items with one recording. Of videos the pictures must agree, too, at the same times: music is used again."""
+    """Items with one recording. In videos the pictures must agree, too, at the same times: music is reused."""
     found = []
-    waves = _Waves(media)
+    waves = lru_cache(32)(partial(sound_of, media))  # an item may be in many pairs
     for a, b, _, offset in sounds.candidates([t.peaks for t in traces], [t.times for t in traces]):
         try:
             if not _one_recording(waves(a), waves(b), offset):
@@ -104,7 +105,7 @@ def by_sound(media: Media, facts: Sequence[Facts], traces: Sequence[Trace]) -> l
 
 
 def by_border(traces: Sequence[Trace]) -> list[Alike]:
-    """Videos with a border of one colour and width, which few others have."""
+    """Videos with a border of one colour and width that few others have."""
     having = [i for i, trace in enumerate(traces) if distinctive(trace.border)]
     groups = _clusters(
         having,
@@ -115,10 +116,10 @@ def by_border(traces: Sequence[Trace]) -> list[Alike]:
 
 
 def by_hum(traces: Sequence[Trace], sounds_alike: Sequence[Alike]) -> list[Alike]:
-    """Items with a steady tone of one frequency, which few others have.
+    """Items with a steady tone of one frequency that few others have.
 
     Args:
-        sounds_alike: what :func:`by_sound` found: a recording that is used again brings its tone with it.
+        sounds_alike: the result of :func:`by_sound`: a reused recording brings its tone along.
     """
     again = [set(one.items) for one in sounds_alike if not one.sure]
     having = [i for i, trace in enumerate(traces) if len(trace.tones) and not _mains(float(trace.tones[0]))]
@@ -130,7 +131,7 @@ def by_hum(traces: Sequence[Trace], sounds_alike: Sequence[Alike]) -> list[Alike
 
 
 def _nearest_is_own(groups: Sequence[tuple[int, ...]], traces: Sequence[Trace]) -> float:
-    """The share of items whose nearest in mean looks is of their own group; of a few hundred, if there are more."""
+    """The share of items whose nearest in mean appearance is of their own group; of about 400, if there are more."""
     owner = np.array([k for k, group in enumerate(groups) for _ in group])
     items = [traces[i] for group in groups for i in group]
     grey = np.stack([trace.grey.mean(0).ravel() / 4 for trace in items])
@@ -142,21 +143,6 @@ def _nearest_is_own(groups: Sequence[tuple[int, ...]], traces: Sequence[Trace]) 
         distance[i] = np.inf
         own += int(owner[distance.argmin()] == owner[i])
     return own / len(asked)
-
-
-class _Waves:
-    """Sounds of items, the last few at hand."""
-
-    def __init__(self, media: Media) -> None:
-        self._media = media
-        self._kept: dict[int, np.ndarray] = {}
-
-    def __call__(self, i: int) -> np.ndarray:
-        if i not in self._kept:
-            if len(self._kept) >= 32:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[i] = sound_of(self._media, i)
-        return self._kept[i]
 
 
 def _one_recording(first: np.ndarray, second: np.ndarray, offset: int) -> bool:
@@ -215,7 +201,7 @@ def _hex(border: np.ndarray) -> str:
 def _clusters(
     items: Sequence[int], cell: Callable[[int], tuple[int, ...]], same: Callable[[int, int], bool]
 ) -> list[list[int]]:
-    """Items with the first of their kind: each is compared with the first of each cluster in cells near its own."""
+    """Clusters by leader: each item is compared with the first of each cluster in its own and neighbouring cells."""
     cells: dict[tuple[int, ...], list[list[int]]] = defaultdict(list)
     for i in items:
         own = cell(i)
@@ -230,5 +216,5 @@ def _clusters(
 
 
 def _few(groups: Iterable[list[int]], whole: int, rule: str, what: Callable[[int], str]) -> list[Alike]:
-    most = max(2, LARGEST_SHARE * whole) if whole >= 10 else 0
+    most = max(2, LARGEST_SHARE * whole) if whole >= 10 else 0  # of fewer than ten items no share tells anything
     return [Alike(rule, tuple(group), what(group[0]), len(group) <= most) for group in groups]

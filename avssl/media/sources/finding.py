@@ -31,15 +31,14 @@ MODES = ("content", "names", "none")
 def find_sources(
     media: Media, mode: str = "content", *, progress: ShowProgress = None, workers: int | None = None
 ) -> Sources:
-    """Find out which items were cut from one source.
+    """Find which items were cut from one source.
 
     Args:
         media: any collection.
-        mode: "content", by names and by what is seen and heard; "names", by names alone; "none", each file its own
-            unless a table names its source. "auto" is "content". Whatever else is the name of a column: the sources
-            are those that the media name (open the table with that ``source_column``), taken alone.
-        progress: as in ``avssl.open``.
-        workers: processes that look at files, as in ``avssl.open``.
+        mode: "content" (or "auto"), by names, pictures and sound; "names", by names alone; "none", each file is its own
+            source unless a table names one. Anything else is the name of a column: only the sources that the media name
+            are used (open the table with that ``source_column``).
+        progress, workers: as in ``avssl.open``.
 
     Raises:
         UserError: the cache cannot be written.
@@ -49,7 +48,7 @@ def find_sources(
 
 
 def _found(media: Media, mode: str, progress: ShowProgress, workers: int | None) -> tuple[Sources, bool]:
-    """The sources, and whether all that was to be measured could be."""
+    """The sources, and whether every item could be measured."""
     facts = list(facts_of(media))
     paths = [one.path for one in facts]
     given = [one.source_or_path for one in facts]
@@ -85,10 +84,7 @@ def sources_in_both(
     progress: ShowProgress = None,
     workers: int | None = None,
 ) -> tuple[Likeness, ...]:
-    """What two collections that were named apart have in common: groups with items of both.
-
-    Numbers of items run through the training data first: item ``len(train) + j`` is item ``j`` of the test data.
-    """
+    """The groups with items of both collections; item ``len(train) + j`` is item ``j`` of the test data."""
     both = Concatenated(train, test)
     found = find_sources(both, mode, progress=progress, workers=workers)
     ours = len(train)
@@ -101,7 +97,7 @@ def _by_content(media: Media, facts: Sequence[Facts], traces: Sequence[Trace]) -
 
 
 def _together(alike: Sequence[Alike], *, sure: bool) -> list[tuple[str, tuple[int, ...], str]]:
-    """Pairs of one rule, joined into groups: (rule, items, words of the first pair)."""
+    """The connected components of each rule's pairs: (rule, items, words of the first pair)."""
     found = []
     rules: dict[str, list[Alike]] = defaultdict(list)
     for one in alike:
@@ -134,7 +130,7 @@ def _given_groups(given: Sequence[str], paths: Sequence[str]) -> list[Likeness]:
 
 
 def _same_files(paths: Sequence[str], given: Sequence[str]) -> list[Likeness]:
-    """Stretches of one file, unless a table names a source for each."""
+    """Segments of one file, unless a table names a source for each."""
     by_path: dict[str, list[int]] = defaultdict(list)
     for i, path in enumerate(paths):
         by_path[os.path.normpath(path)].append(i)

@@ -1,8 +1,8 @@
-"""Pictures that are one: copies, however encoded, scaled or mirrored.
+"""Near-identical pictures: copies, however encoded, scaled or mirrored.
 
-Pictures are compared as thumbnails: where the smooth difference is small everywhere, one is a copy of the other.
-Pairs to compare are found by 63 bits of each picture (signs of its low frequencies; Zauner 2010, "pHash"), of which
-one of four groups must be equal.
+Pictures are compared as thumbnails: where the smoothed difference is small everywhere, one is a copy of the other.
+Candidates are found by a perceptual hash of 63 bits (signs of low frequencies; Zauner 2010, "pHash"), of which one of
+four bands must be equal.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from scipy.ndimage import uniform_filter
 
 SIDE, COARSE = 24, 6
 
-# Grey levels: no place of two copies differs by more, once smoothed over 3×3 cells and fitted in contrast.
+# The greatest differences of two copies in grey levels, after fitting contrast: anywhere once smoothed over 3×3 cells,
+# and root mean square.
 NEAR = 9.0
 NEAR_RMS = 4.0
-NEAR_COLOUR = 14.0  # levels of a colour channel, mean over the coarse thumbnails
-CONTRAST = 14.0  # grey levels (standard deviation): plainer pictures are not compared
-# Places of the spectrum with a good part of the strongest's energy; simpler pictures (a ramp) are not compared.
+NEAR_COLOUR = 14.0  # and of a colour channel, mean over the coarse thumbnails
+# Plain pictures all look alike, and are not compared: below this standard deviation of grey levels, or with fewer
+# frequencies of a fifth of the strongest (a ramp).
+CONTRAST = 14.0
 DETAIL = 4
 _NEIGHBOURS = 6
 
@@ -38,7 +40,7 @@ def thumbnail(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.u
 
 
 def has_detail(grey: NDArray[np.uint8]) -> bool:
-    """Whether a thumbnail (24, 24) has enough in it to be known again."""
+    """Whether a thumbnail (24, 24) has enough detail to be recognised."""
     if float(grey.std()) < CONTRAST:
         return False
     spectrum = np.abs(dctn(grey.astype(np.float32), norm="ortho"))[:8, :8].ravel()[1:]
@@ -64,7 +66,7 @@ def same_picture(
 def bits_apart(
     grey: NDArray[np.uint8], colour: NDArray[np.uint8], other: NDArray[np.uint8], other_colour: NDArray[np.uint8]
 ) -> int | None:
-    """In how many of 63 bits the most alike pictures of two items differ; None where no picture of both is one.
+    """In how many of 63 bits the most similar pictures of two items differ; None where no two are copies.
 
     Args:
         grey, other: thumbnails (k, 24, 24).
@@ -89,11 +91,7 @@ def mirrored(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def candidates(pictures: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[int, int]]:
-    """Pairs of items, a < b, that may show one picture, each once.
-
-    Args:
-        pictures: the grey thumbnails of each item, (k, 24, 24).
-    """
+    """Pairs of items, a < b, that may show one picture, each once, by their grey thumbnails (k, 24, 24)."""
     buckets: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     for item, thumbnails in enumerate(pictures):
         distinct = [grey for grey in thumbnails if has_detail(grey)]
@@ -103,7 +101,8 @@ def candidates(pictures: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[int, int
                     buckets[band, bits >> (16 * band) & 0xFFFF].append((bits, item))
     seen: set[tuple[int, int]] = set()
     for members in buckets.values():
-        # Alike pictures lie side by side; where a thousand are the same, each is compared with a few.
+        # Sorted, similar hashes are neighbours; of a thousand equal ones each is compared with a few alone, so that the
+        # number of pairs stays linear.
         members.sort()
         for place, (_, item) in enumerate(members):
             for _, other in members[place + 1 : place + 1 + (_NEIGHBOURS if len(members) > 64 else 64)]:
@@ -125,7 +124,7 @@ def same_frames(
     for flip in (False, True):
         theirs = mirrored(other) if flip else other
         their_colour = mirrored(other_colour) if flip else other_colour
-        if len(grey) == len(other) and len(grey) > 1:  # one medium beside a copy: at the same shares of its length
+        if len(grey) == len(other) and len(grey) > 1:  # frames of a video and its copy: at equal shares of the length
             pairs = list(zip(range(len(grey)), range(len(other)), strict=True))
         else:
             pairs = [(i, j) for i in range(len(grey)) for j in range(len(other))]
@@ -137,7 +136,7 @@ def same_frames(
 
 
 def _different(pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Those that are no copies of one before."""
+    """Those that are no copies of an earlier one."""
     kept: list[NDArray[np.uint8]] = []
     for grey in pictures:
         if all(float(np.abs(grey.astype(np.int16) - one).mean()) > NEAR_RMS for one in kept):

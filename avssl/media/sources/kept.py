@@ -1,4 +1,4 @@
-"""Sources that were found in a large collection, kept until one of its files changes: looking takes minutes or days."""
+"""The sources found in a large collection, cached until a file changes: finding them takes minutes or days."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from avssl.media.sources.traces import FORMAT
 from avssl.system.files import cache_folder, whole_path
 from avssl.version import __version__
 
-# Of fewer items they are found again within a second or two, once the items are measured.
-WORTH_KEEPING = 20_000
+WORTH_KEEPING = 20_000  # items; fewer are grouped within a second or two, once they are measured
 
 KEPT_SECONDS = 30 * 24 * 3600
 
@@ -30,13 +29,7 @@ _GROUPS = ("groups", "warnings")
 
 
 def kept(media: Media, mode: str, find: Callable[[], tuple[Sources, bool]]) -> Sources:
-    """The sources that were found in these very items by this version; else what ``find`` finds.
-
-    Args:
-        media: the collection.
-        mode: how they are found.
-        find: finds them, and says whether it would find the same again.
-    """
+    """The sources that this version found in these items before, or ``find()``: them, and whether to keep them."""
     if len(media) < WORTH_KEEPING:
         return find()[0]
     paths = column_of(media, "path").tolist()

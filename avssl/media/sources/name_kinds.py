@@ -1,4 +1,4 @@
-"""Names of known kinds, which hold the source of an item."""
+"""File names of known data sets and devices, which contain the source of an item."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MEDIA_SUFFIX = re.compile(
 
 @dataclass(frozen=True)
 class Key:
-    """A source, and the kind of names that tells it."""
+    """A source, and the kind of name that it was read from."""
 
     kind: str
     source: str
@@ -98,10 +98,8 @@ def _numbered_folder(name: Name) -> Key | None:
 
 
 def _identity(name: Name) -> Key | None:
-    """The id of a YouTube video, sure or not, in a name: ``ID_000010``, ``ID_10_20``, ``v_ID``, ``dog_ID_000010_gt``;
-
-    or of the folder of a number: ``id10270/5r0dWxy17C8/00001.wav`` (VoxCeleb, LRS3).
-    """
+    """What may be a YouTube id in a name: ``ID_000010``, ``ID_10_20``, ``v_ID``, ``dog_ID_000010_gt``; or in the name
+    of the folder of a number: ``id10270/5r0dWxy17C8/00001.wav`` (VoxCeleb, LRS3)."""
     found = _TAIL.fullmatch(name.stem)
     if found is not None and (found[1] in ("", "Y") or (found[1][-1] in "_-. " and is_id(found[2]))):
         return Key("id" if found[1] in ("", "Y") else "id in a name", found[2])
@@ -110,13 +108,13 @@ def _identity(name: Name) -> Key | None:
     return None
 
 
-# What stands before, the id, times or numbers, and words such as gt.
+# Any prefix, the id, times or numbers, and words such as "gt".
 _TAIL = re.compile(r"(.*?)([A-Za-z0-9_-]{11})((?:[_.-]-?\d+(?:\.\d+)?s?|\.mp4){0,5})(?:[_-][A-Za-z]+\d?)*?")
 _NUMBER = re.compile(r"[A-Za-z]{0,6}_?\d+")
 
 
 def _fill_in_ids(names: Sequence[Name], known: list[Key | None]) -> None:
-    """Fill in the names with YouTube ids, of each build of names if most of its ids look drawn at random."""
+    """Fill in YouTube ids, for each pattern of names if most of its ids look random."""
     built: dict[str, dict[int, str]] = defaultdict(dict)
     for i, name in enumerate(names):
         found = None if known[i] is not None else _identity(name)
@@ -132,16 +130,16 @@ def _fill_in_ids(names: Sequence[Name], known: list[Key | None]) -> None:
             if identity in random or (nearly_all and len(_WORDS.findall(identity)) >= 2):
                 known[i] = Key("youtube", identity)
     counts = Counter(key.source for key in known if key is not None and key.kind == "youtube")
-    for i, name in enumerate(names):  # S01E02_seg3 has eleven characters, too: what an id alone tells is nothing
+    for i, name in enumerate(names):  # S01E02_seg3 has eleven characters, too: an id alone, once, is no evidence
         if known[i] == Key("youtube", name.stem) and counts[name.stem] == 1:
             known[i] = None
 
 
 def is_id(text: str) -> bool:
-    """Whether 11 characters look drawn at random from base 64, as YouTube's are, and not written by a person.
+    """Whether 11 characters look like random base 64, as YouTube's ids, and not like a name.
 
-    Such an id falls into five words or more (``Word``, ``word``, ``WORD``, ``123``) in 88 % of cases; of people's own,
-    ``Aaron_Smith`` and ``Experiment1`` have two, ``MyVacation2`` has three.
+    88 % of such ids split into five words or more (``Word``, ``word``, ``WORD``, ``123``); ``Aaron_Smith`` and
+    ``Experiment1`` have two, ``MyVacation2`` has three.
     """
     mixed = any(c.islower() for c in text) and any(c.isupper() for c in text)
     return mixed and len(_WORDS.findall(text)) >= 5
@@ -151,7 +149,7 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
 def _drop_accidents(known: list[Key | None]) -> None:
-    """A name that is of a kind by accident among many that are not does not count as one; all but ids can be."""
+    """Drop kinds that only a few names seem to be of, by accident: digits and hyphens alone make up these patterns."""
     counts = Counter(key.kind for key in known if key is not None)
     accidents = {kind for kind in ("urbansound", "esc50", "chapters") if counts[kind] < 0.05 * len(known)}
     for i, key in enumerate(known):

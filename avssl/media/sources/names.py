@@ -1,9 +1,9 @@
 """Sources by file names.
 
 Names of known kinds (YouTube ids with times, VoxCeleb, UCF101, HMDB51, ESC-50, UrbanSound8K, chapters of cameras)
-name their source. Else a stem with a part number (``v067_p1``, ``clip-003_part2``) names one, where the names of the
-whole collection bear it out: a number is a part only if many different stems have few numbers each. A bare running
-number (``video1``, ``frame_0001``) is never a part by itself.
+contain their source. Else a stem with a part number (``v067_p1``, ``clip-003_part2``) is one, if the names of the whole
+collection confirm it: numbers are of parts only if many different stems have few each. A bare running number
+(``video1``, ``frame_0001``) is never a part by itself.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from avssl.media.sources.name_kinds import Name, is_id, known_sources
 
 @dataclass(frozen=True)
 class NameGroups:
-    """Items that names put together."""
+    """Groups of items by their names."""
 
     sure: tuple[tuple[int, ...], ...]  # beyond doubt
-    likely: tuple[tuple[int, ...], ...]  # by words for parts, where something else has to agree
-    # by numbers from 1 on after stems that vary (concert_1, concert_2, walk_1): nothing by itself.
+    likely: tuple[tuple[int, ...], ...]  # by words for parts; something else has to agree
+    # By numbers from 1 on after various stems (concert_1, concert_2, walk_1): no evidence by itself.
     bare: tuple[tuple[int, ...], ...] = ()
 
 
@@ -31,10 +31,10 @@ def name_groups(paths: Sequence[str], seconds: Sequence[float] | None = None) ->
     """Items whose names say that they were cut from one source.
 
     Args:
-        paths: of all items; names are judged by what the others are called.
-        seconds: how long each item is, 0 where it is not known: names with a start and an end must be as long.
+        paths: of all items; each name is interpreted in the light of the others.
+        seconds: durations, 0 if unknown: items with a start and an end in their names must be as long.
     """
-    made = {path: Name.of(path) for path in dict.fromkeys(paths)}  # of a million rows of a table few may differ
+    made = {path: Name.of(path) for path in dict.fromkeys(paths)}  # of a million rows of a table only a few may differ
     names = [made[path] for path in paths]
     lengths = [0.0] * len(paths) if seconds is None else list(seconds)
     known = known_sources(names)
@@ -58,18 +58,18 @@ def _groups(found: Mapping[str, list[int]]) -> tuple[tuple[int, ...], ...]:
 
 @dataclass
 class _Family:
-    """Names of one build: by stem, which items."""
+    """Names of one pattern: items by stem."""
 
     kind: str
     stems: dict[str, list[int]]
     sure: bool
 
 
-# Words for a part of a whole: enough after any stem.
+# Words that mean a part of a whole after any stem.
 _OF_ONE = ("part", "pt", "chunk", "segment", "seg", "piece", "cut", "excerpt", "section", "fragment")
-# Words that are used for parts and for mere numbers: the stem must look like the name of one thing.
+# Words for parts and for running numbers alike: the stem must look like the name of one thing.
 _OFTEN = ("p", "shot", "scene", "clip", "take", "c", "sc", "sh", "crop", "window")
-# Stems that hold many recordings: parts of them are not cut from one.
+# Stems of things that contain many recordings: their parts were not cut from one.
 _HOLDERS = re.compile(
     r"(?:^|[^a-z])(?:cam|camera|device|phone|day|week|month|year|session|batch|set|fold|train|test|val|class|label|"
     r"category|disk|disc|folder|dir|user|group|run|dataset|data|sample|level|speaker|subject|person|actor)s?[ _-]*\d*$",
@@ -103,7 +103,7 @@ def _by_parts(names: Sequence[Name], items: Iterable[int]) -> list[_Family]:
 
 
 def _family(word: str, parts: list[tuple[int, str, str]], names: Sequence[Name]) -> _Family | None:
-    """Names with one word for parts; None where the numbers are mere numbers."""
+    """Names with one word for parts; None where the numbers only count."""
     stems: dict[str, list[int]] = defaultdict(list)
     scope = _scope([(names[i], stem, number) for i, stem, number in parts])
     for i, stem, _ in parts:
@@ -129,7 +129,7 @@ def _family(word: str, parts: list[tuple[int, str, str]], names: Sequence[Name])
 
 
 def _by_numbers(names: Sequence[Name], items: Iterable[int]) -> dict[str, list[int]]:
-    """Stems with the numbers 1, 2, … (or 0, 1, … or a, b, …) after them: many stems, few numbers each and no gap."""
+    """Stems followed by 1, 2, … (or 0, 1, … or a, b, …): many stems with few numbers each, and no gap."""
     stems: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for i in items:
         found = _NUMBERED.fullmatch(names[i].stem)
@@ -147,11 +147,11 @@ def _by_numbers(names: Sequence[Name], items: Iterable[int]) -> dict[str, list[i
 _LETTERS = "abcdef"
 _NUMBERED = re.compile(rf"(.*?[^\s_.(-])[\s_.(-]+(\d{{1,3}}|[{_LETTERS}{_LETTERS.upper()}])\)?")
 _FEW_NUMBERS, _MANY_STEMS = 6, 5
-_MANY_PARTS = 4  # so many parts a stem, or as many as there are stems: more are rather a running number
+_MANY_PARTS = 4  # a stem with more parts than this, and than there are stems, rather has a running number
 
 
 def _scope(parts: Sequence[tuple[Name, str, str]]) -> Callable[[Name, str], str]:
-    """Stems count for the whole collection, or for each folder where a stem with its number occurs in several."""
+    """Stems are compared in the whole collection, or by folder if a stem with the same number occurs in several."""
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
     for name, stem, number in parts:
         seen[stem, number].add(name.folder)
@@ -165,7 +165,7 @@ def _plain(text: str) -> str:
 
 
 def _names_one(stem: str) -> bool:
-    """Whether a stem looks like the name of one thing: it has a number in it, or letters drawn at random."""
+    """Whether a stem looks like the name of one thing: it contains a number, or random letters."""
     return any(c.isdigit() for c in stem) or (len(stem) >= 11 and is_id(stem[-11:]))
 
 

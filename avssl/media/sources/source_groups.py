@@ -1,4 +1,4 @@
-"""The sources that were found in a collection, and how they are reported."""
+"""The sources found in a collection, and their report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ class Likeness:
     words: str  # the evidence, for people
 
     def as_json(self) -> dict[str, Any]:
-        """The rule, the files and the evidence."""
         return {"rule": self.rule, "paths": list(self.paths), "words": self.words}
 
 
@@ -42,18 +41,17 @@ class Likeness:
 class Sources:
     """The source of each item of a collection."""
 
-    names: tuple[str, ...]  # one for each item; items of one name were cut from one thing
-    mode: str  # what was asked: "content", "names", "none", or the name of a column
-    groups: tuple[Likeness, ...]  # what was put together, by rule; one item may be in several
-    warnings: tuple[Likeness, ...]  # weaker likeness: not put together
+    names: tuple[str, ...]  # one for each item; equal for items of one source
+    mode: str  # "content", "names", "none", or the name of a column
+    groups: tuple[Likeness, ...]  # the evidence, by rule; an item may be in several
+    warnings: tuple[Likeness, ...]  # weaker evidence: not grouped
 
     @property
     def count(self) -> int:
-        """How many different sources there are."""
         return len(set(self.names))
 
     def lines(self) -> list[str]:
-        """One line about what was put together, and one for each kind of weaker likeness; none if all are apart."""
+        """A line about the groups, and one for each kind of weaker evidence; none if there is neither."""
         lines = []
         if self.groups:
             named: dict[str, list[Likeness]] = {}
@@ -89,7 +87,7 @@ def _listed(paths: Sequence[str]) -> str:
 
 
 def joined(count: int, groups: Iterable[Sequence[int]]) -> NDArray[np.int32]:
-    """Which set each of ``count`` items is in once the items of each group are put together. (count,)"""
+    """The number of the set of each of ``count`` items after merging overlapping groups. (count,)"""
     pairs = np.array([(group[0], i) for group in groups for i in group[1:]], np.int32).reshape(-1, 2)
     if not len(pairs):
         return np.arange(count, dtype=np.int32)
@@ -102,7 +100,7 @@ def joined(count: int, groups: Iterable[Sequence[int]]) -> NDArray[np.int32]:
 
 
 def names_of(sets: NDArray[np.int32], given: Sequence[str]) -> tuple[str, ...]:
-    """A name for each item: the most frequent given name of its set, of equally frequent ones the first in order."""
+    """A name for each item: the most frequent given name of its set, the first in order of equally frequent ones."""
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for number, name in zip(sets.tolist(), given, strict=True):
         counts[number][name] += 1

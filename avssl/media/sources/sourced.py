@@ -1,4 +1,4 @@
-"""A collection with the sources that were found."""
+"""A collection with other sources than its own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ from avssl.media.sources.source_groups import Sources
 
 
 def with_sources(media: Media, sources: Sources) -> Media:
-    """The same items, whose ``facts(i).source`` is the one found. All else is as in ``media``.
-
-    Returns:
-        ``media`` itself where every source is the one that it tells already.
-    """
+    """The same items with the sources found as ``facts(i).source``; ``media`` itself where they are the same."""
     if len(sources.names) != len(media):
         raise ValueError(f"sources of {len(sources.names)} items do not fit the {len(media)} items of the media")
     if column_of(media, "source").tolist() == list(sources.names):
@@ -28,14 +24,14 @@ def with_sources(media: Media, sources: Sources) -> Media:
 
 
 def underlying(media: Media, i: int = 0) -> tuple[Media, int]:
-    """The collection that parts and views of it were made from, and the number that item ``i`` has there."""
+    """The collection behind subsets and views, and the number of item ``i`` in it."""
     while isinstance(media, (Subset, Sourced)):
         media, i = media.origin(i) if len(media) else (media.base, i)
     return media, i
 
 
 class Sourced(View):
-    """Items of another collection with other sources. Made by :func:`with_sources`."""
+    """Made by :func:`with_sources`."""
 
     def __init__(self, base: Media, names: tuple[str, ...]) -> None:
         super().__init__(base)

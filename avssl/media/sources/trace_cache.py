@@ -8,8 +8,6 @@ import zipfile
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-import numpy as np
-
 from avssl.media.facts import Facts, Media
 from avssl.media.measuring import measured
 from avssl.media.selection import Concatenated, digest_of, stamp_of
@@ -18,21 +16,12 @@ from avssl.media.sources.traces import FORMAT, SOUND_SECONDS, Trace, measure
 from avssl.system.console import ShowProgress
 from avssl.system.database import cached_database
 
-# Of what cannot be read.
-NOTHING = Trace(
-    np.zeros((0, 24, 24), np.uint8),
-    np.zeros((0, 6, 6, 3), np.uint8),
-    np.zeros(0, np.float32),
-    np.zeros(0, np.uint32),
-    np.zeros(0, np.uint16),
-    np.zeros(0, np.float32),
-)
-
-_CHECK = 8
+NOTHING = Trace()  # of an item that cannot be read
+_CHECK = 8  # bytes of the checksum before each trace
 
 
 def traces_of(media: Media, workers: int | None, progress: ShowProgress) -> list[Trace]:
-    """The trace of each item, from the cache where it is known; of what cannot be read an empty one."""
+    """The trace of each item, from the cache where it is known; an empty one where an item cannot be read."""
     keys = [_key(media, i) for i in range(len(media))]
     found: dict[int, Trace] = {}
     with _cache() as cache:
@@ -53,7 +42,7 @@ def traces_of(media: Media, workers: int | None, progress: ShowProgress) -> list
             fresh = []
             for i, trace in zip(items, traces, strict=True):
                 found[i] = trace or NOTHING
-                if trace is not None:  # trouble that may pass is not remembered
+                if trace is not None:  # an error may be temporary, and is not cached
                     data = trace.to_bytes()
                     fresh.append((keys[i], _check(data) + data))
             if cache is not None and fresh:
@@ -63,7 +52,7 @@ def traces_of(media: Media, workers: int | None, progress: ShowProgress) -> list
 
 
 def _key(media: Media, i: int) -> bytes:
-    """What an item's trace is kept under: the file with its size and time, else the collection and the number."""
+    """The key of an item's trace: the file with its size and time, else the collection and the path."""
     while isinstance(base := underlying(media, i)[0], Concatenated):
         media, i = base.origin(underlying(media, i)[1])
     base, number = underlying(media, i)
@@ -82,13 +71,13 @@ def _state(base: Media, facts: Facts) -> str:
 
 
 def _shape(facts: Facts) -> str:
-    """Tells stretches of one file apart."""
+    """Distinguishes segments of one file."""
     numbers = (facts.duration_seconds, facts.audio_start_seconds, facts.audio_end_seconds)
     return repr((*(round(number, 6) for number in numbers), facts.frame_count, facts.width, facts.height))
 
 
 def _cache() -> AbstractContextManager[sqlite3.Connection | None]:
-    """The traces known from before, or None where there is no cache to be had."""
+    """The traces measured before, or None where the cache cannot be used."""
     return cached_database(
         "sources.sqlite",
         "CREATE TABLE IF NOT EXISTS traces (item BLOB PRIMARY KEY, trace BLOB)",

@@ -1,12 +1,10 @@
-"""What is measured of an item to find what it was cut from: a few pictures, and the first seconds of its sound.
-
-Five frames and at most twenty seconds of sound are read of an item, however long it is.
-"""
+"""What is measured of an item to find its source: five frames and at most the first twenty seconds of its sound."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,68 +16,62 @@ from avssl.media.sources.image_similarity import thumbnail
 
 FRAMES = 5
 SOUND_SECONDS = 20.0
-FORMAT = 4  # raised whenever the same item would be measured otherwise
+FORMAT = 4  # to be raised whenever the same item would be measured differently
+
+
+def _empty(kind: type, *shape: int) -> Any:
+    return field(default_factory=lambda: np.zeros((0, *shape), kind))
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One item."""
+    """What is measured of one item."""
 
-    grey: NDArray[np.uint8]  # thumbnails in grey, uint8 (k, 24, 24); k is 5, 1 of an image, 0 of a sound
-    colour: NDArray[np.uint8]  # coarse ones in colour, uint8 (k, 6, 6, 3)
-    # colour of a border that stays the same, and its width in shares of the shorter side (left, top, right, bottom; 0
-    # where there is none): float32 (7,); empty where there is no border.
-    border: NDArray[np.float32]
-    # landmarks of the sound, uint32 (n,); when each begins, in hops: times, uint16 (n,).
-    peaks: NDArray[np.uint32]
-    times: NDArray[np.uint16]
-    tones: NDArray[np.float32]  # frequencies of steady tones in Hz, strongest first, float32 (m,)
+    grey: NDArray[np.uint8] = _empty(np.uint8, 24, 24)  # thumbnails, (k, 24, 24); k is 5, 1 of an image, 0 of a sound
+    colour: NDArray[np.uint8] = _empty(np.uint8, 6, 6, 3)  # coarse thumbnails of the same frames, (k, 6, 6, 3)
+    # The colour of a constant border, and its widths at left, top, right and bottom as shares of the shorter side, (7,);
+    # empty without one.
+    border: NDArray[np.float32] = _empty(np.float32)
+    peaks: NDArray[np.uint32] = _empty(np.uint32)  # hashes of the landmarks of the sound, (n,)
+    times: NDArray[np.uint16] = _empty(np.uint16)  # of the landmarks, in hops, (n,)
+    tones: NDArray[np.float32] = _empty(np.float32)  # frequencies of steady tones in Hz, strongest first, (m,)
 
     def to_bytes(self) -> bytes:
-        """As the cache keeps it."""
         buffer = io.BytesIO()
-        np.savez(buffer, **{field.name: getattr(self, field.name) for field in fields(self)})
+        np.savez(buffer, **{one.name: getattr(self, one.name) for one in fields(self)})
         return buffer.getvalue()
 
     @staticmethod
     def from_bytes(data: bytes) -> Trace:
-        """What :meth:`to_bytes` gave."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return Trace(**{field.name: arrays[field.name] for field in fields(Trace)})
+            return Trace(**{one.name: arrays[one.name] for one in fields(Trace)})
 
 
 def frame_times(facts: Facts) -> list[float]:
-    """When the pictures of an item are taken, in seconds."""
+    """The times of the frames that are measured, in the middle of equal parts."""
     if facts.kind != "video":
         return [0.0]
     return [facts.duration_seconds * (k + 0.5) / FRAMES for k in range(FRAMES)]
 
 
 def measure(media: Media, i: int) -> Trace:
-    """Look at an item.
-
-    Raises:
-        MediaError: it cannot be read.
-    """
+    """Measure an item; raises MediaError where it cannot be read."""
     facts = media.facts(i)
-    grey = np.zeros((0, 24, 24), np.uint8)
-    colour, border = np.zeros((0, 6, 6, 3), np.uint8), np.zeros(0, np.float32)
+    found: dict[str, NDArray[Any]] = {}
     if facts.kind != "sound":
         frames = media.frames(i, frame_times(facts))
-        pairs = [thumbnail(frame) for frame in frames]
-        grey, colour = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
+        found["grey"], found["colour"] = map(np.stack, zip(*map(thumbnail, frames), strict=True))
         if facts.kind == "video":
-            border = border_of(frames)
-    peaks, times, tones = np.zeros(0, np.uint32), np.zeros(0, np.uint16), np.zeros(0, np.float32)
+            found["border"] = border_of(frames)
     if facts.has_sound:
         wave = sound_of(media, i)
-        peaks, times = landmarks(wave)
-        tones = steady_tones(wave)
-    return Trace(grey, colour, border, peaks, times, tones)
+        found["peaks"], found["times"] = landmarks(wave)
+        found["tones"] = steady_tones(wave)
+    return Trace(**found)
 
 
 def sound_of(media: Media, i: int) -> NDArray[np.float32]:
-    """The stretch of sound that is measured, at 8 kHz. (n,)"""
+    """The sound that is measured, at 8 kHz. (n,)"""
     facts = media.facts(i)
     start, end = facts.audio_start_seconds, facts.audio_end_seconds
     if facts.has_video:
