@@ -1,4 +1,4 @@
-"""What is known of one item before it is read, and what every collection of media answers."""
+"""What is known of an item before it is read, and the interface of every collection of media."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from numpy.typing import NDArray
 
 Kind = Literal["video", "image", "sound"]
 
-Items = Sequence[int] | NDArray[np.int64]
-"""Numbers of items in a collection."""
+Items = Sequence[int] | NDArray[np.int64]  # numbers of items in a collection
 
-SHORT_SECONDS = 1.0
-"""Items that last less are flagged "short"."""
+SHORT_SECONDS = 1.0  # shorter items are flagged "short": tasks with sound draw a second of it
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """One usable item. All times are seconds on the item's own clock.
 
-    Zero of the clock is the time at which the first frame is shown; sound that starts earlier has
-    negative times. A file of sound alone starts with its first sample.
+    Zero is the time at which the first frame is shown; sound that starts earlier has negative times. A file of sound
+    alone starts with its first sample.
     """
 
     path: str
@@ -44,12 +42,11 @@ class Facts:
     label: str | None = None
     split: str | None = None
     source: str = ""
-    """What must not be divided between train and test (a source video); by default the path."""
+    """What the item was cut from (a source video), never divided between train and test; by default the path."""
     flags: tuple[str, ...] = ()
-    """Of "silent", "still", "short": usable, but a task may pass it over. Of a file that plays though it is odd: "junk"
-    (bytes that are no part of it follow its end), "joined" (more than one recording, one after the other), "unknown
-    length" (its header, written into a pipe, leaves the length open), "cut" (it was cut out of a stream, and pictures
-    before its first whole one are passed over)."""
+    """Of "silent", "still", "short": usable, but a task may skip it. Of odd files that play: "junk" (foreign bytes
+    follow its end), "joined" (several recordings, one after the other), "unknown length" (its header, written into a
+    pipe, leaves the length open), "cut" (cut out of a stream: pictures before the first whole one are skipped)."""
 
     @property
     def has_video(self) -> bool:
@@ -73,7 +70,7 @@ class Rejected(NamedTuple):
 
 
 class Unusable(Exception):
-    """Raised where a look at a file finds that it cannot be used; its text is the reason that people read."""
+    """Raised where inspection finds that a file cannot be used; its text is the reason that users read."""
 
 
 class Media(Protocol):
@@ -85,19 +82,17 @@ class Media(Protocol):
 
     @property
     def rejected(self) -> Sequence[Rejected]:
-        """Files that were found and cannot be used, with their reasons."""
+        """Files that cannot be used, with their reasons."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """A short hex digest of what is in the collection (paths, sizes, facts); equal for equal content."""
+        """A hex digest of the content of the collection (paths, sizes, facts)."""
         ...
 
     def __len__(self) -> int: ...
 
-    def facts(self, i: int) -> Facts:
-        """The facts of item ``i``."""
-        ...
+    def facts(self, i: int) -> Facts: ...
 
     def frame_times(self, i: int) -> NDArray[np.float64]:
         """The time at which each frame of item ``i`` is first shown, ascending, the first 0.0. (n,)"""
@@ -106,21 +101,15 @@ class Media(Protocol):
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         """The frame *shown* at each of ``times``: uint8 RGB (len(times), 3, height, width).
 
-        The frame shown at t is the last one whose time is at most t (+ 1 µs); before the first frame
-        the first, after the last the last.
-
-        Raises:
-            MediaError: with file and time, where the file cannot be read there.
+        That is the last one whose time is at most t (+ 1 µs); before the first frame the first, after the last the
+        last. Raises MediaError, with file and time, where the file cannot be read there.
         """
         ...
 
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
-        """That stretch of sound, mono: float32 (round(duration_seconds * rate),), full scale ±1.
+        """Sound from a time on, mono: float32 (round(duration_seconds * rate),), full scale ±1, zeros in gaps.
 
-        Zeros where the file has no sound.
-
-        Raises:
-            MediaError: with file and time, where the file cannot be read there or has no sound at all.
+        Raises MediaError, with file and time, where the file cannot be read there or has no sound at all.
         """
         ...
 

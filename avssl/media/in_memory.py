@@ -37,7 +37,6 @@ class InMemory(View):
 
     @property
     def stamp(self) -> str:
-        """As of the base collection: changes with the files it was made from."""
         return str(getattr(self.base, "stamp", digest_of(self.base.fingerprint)))
 
     def facts(self, i: int) -> Facts:

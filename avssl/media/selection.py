@@ -1,4 +1,4 @@
-"""Parts and unions of collections, and views of them: collections themselves, at no cost."""
+"""Subsets, unions and views of collections: collections themselves, at no cost."""
 
 from __future__ import annotations
 
@@ -27,18 +27,14 @@ class _HasFacts(Protocol):
 
 
 class Selectable:
-    """What every collection can do to itself: give an item, or a part of itself, which is a collection too."""
+    """What every collection offers: its items, and subsets of it, which are collections, too."""
 
     @overload
     def __getitem__(self: Media, i: int) -> Item: ...
     @overload
     def __getitem__(self: Media, i: slice) -> Subset: ...
     def __getitem__(self: Media, i: int | slice) -> Item | Subset:
-        """Item ``i`` (from the end if negative), or the part that a slice names.
-
-        Raises:
-            IndexError: there is no such item.
-        """
+        """Item ``i`` (from the end if negative), or a subset; raises IndexError where there is no such item."""
         from avssl.media.item import Item
 
         if not isinstance(i, slice) and not -len(self) <= i < len(self):
@@ -57,11 +53,7 @@ class Selectable:
         return collection_html(self)
 
     def subset(self: Media, indices: Iterable[int]) -> Subset:
-        """The items with these numbers, in this order.
-
-        Raises:
-            IndexError: there is no such item.
-        """
+        """The items with these numbers, in this order; raises IndexError where there is no such item."""
         chosen = np.fromiter(indices, np.int64)
         if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(self)):
             raise IndexError(f"items are numbered 0 to {len(self) - 1}, not {chosen.min()} or {chosen.max()}")
@@ -70,12 +62,7 @@ class Selectable:
     def each_facts(
         self: _HasFacts, items: Items | None = None, sources: Sequence[str] | None = None
     ) -> Iterator[Facts]:
-        """``facts(i)`` of all items, or of these, in order: of many much faster than one by one.
-
-        Args:
-            items: their numbers.
-            sources: as many, which stand in for those of the facts.
-        """
+        """``facts(i)`` of all items, or of these, in order; with other sources, if given. Faster than one by one."""
         numbers = range(len(self)) if items is None else items
         if sources is None:
             return (self.facts(int(i)) for i in numbers)
@@ -90,18 +77,15 @@ class Selectable:
         return values
 
     def filter(self: Media, predicate: Callable[[Facts], bool]) -> Subset:
-        """The items whose facts satisfy ``predicate``, which is asked now and not kept."""
+        """The items whose facts satisfy ``predicate`` now."""
         return Subset(self, np.array([i for i, facts in enumerate(facts_of(self)) if predicate(facts)], np.int64))
 
     def split_by_source(self: Media, fraction: float, seed: int = 0) -> tuple[Subset, Subset]:
         """Divide into (rest, held out) so that no source (``Facts.source``) is in both.
 
-        Whole sources are held out, in an order drawn from ``seed``, until they hold ``fraction`` of the items;
-        both parts get at least one source. A source falls on the same side wherever the folder lies and
-        whatever order its files have.
-
-        Args:
-            fraction: of the items to hold out, between 0 and 1.
+        Whole sources are held out, in an order drawn from ``seed``, until they have ``fraction`` of the items; both
+        parts get at least one. A source falls on the same side wherever the folder lies and however its files are
+        ordered.
 
         Raises:
             UserError: all items come from one source.
@@ -125,15 +109,15 @@ class Selectable:
 
 
 def held_out_order(sources: Iterable[str], seed: int) -> list[str]:
-    """Sources in the order in which they are held out: the same wherever they lie and however many there are."""
+    """Sources in the order in which they are held out: by a hash, so that one more leaves the others in place."""
     return sorted(sources, key=lambda name: digest_of(str(seed), name))
 
 
 class Delegating(Selectable):
-    """Items of other collections: a subclass says of which (:meth:`origin`) and what differs; all else is theirs."""
+    """Items of other collections: a subclass defines which (:meth:`origin`), and what differs."""
 
     def origin(self, i: int) -> tuple[Media, int]:
-        """The collection that item ``i`` is read from, and its number there."""
+        """The collection that item ``i`` is read from, and its number in it."""
         raise NotImplementedError
 
     def facts(self, i: int) -> Facts:
@@ -158,7 +142,7 @@ class Delegating(Selectable):
 
 
 class View(Delegating):
-    """The items of one other collection, seen otherwise."""
+    """The items of one other collection."""
 
     def __init__(self, base: Media) -> None:
         self.base = base
@@ -176,7 +160,6 @@ class View(Delegating):
 
     @property
     def stamp(self) -> str:
-        """As of the base collection: changes with the files it was made from."""
         return stamp_of(self.base)
 
     def origin(self, i: int) -> tuple[Media, int]:
@@ -218,9 +201,9 @@ class Subset(View):
 
 
 class Concatenated(Delegating):
-    """The items of two collections, the second's after the first's.
+    """The items of two collections, one after the other.
 
-    A source that is merely the file's name within its folder becomes the path.
+    Default sources are names within a folder; two folders may have the same, so that they become paths.
     """
 
     def __init__(self, first: Media, second: Media) -> None:
@@ -239,7 +222,6 @@ class Concatenated(Delegating):
 
     @property
     def stamp(self) -> str:
-        """Changes with the files of either."""
         return digest_of(stamp_of(self.first), stamp_of(self.second))
 
     def origin(self, i: int) -> tuple[Media, int]:
@@ -273,14 +255,14 @@ def column_of(media: _HasFacts, name: str) -> NDArray[Any]:
 
 
 def stamp_of(media: Media) -> str:
-    """A text that changes when any of the files of a collection is written anew; "" where there is none."""
+    """A text that changes when any file of a collection is rewritten; "" where there is none."""
     return str(getattr(media, "stamp", ""))
 
 
 def digest_of(*parts: str | bytes) -> str:
-    """A short hex digest of some texts and bytes, each with its length."""
+    """A short hex digest of texts and bytes."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
-        state.update(len(data).to_bytes(8, "little") + data)
+        state.update(len(data).to_bytes(8, "little") + data)  # with the length, ("ab", "c") differs from ("a", "bc")
     return state.hexdigest()

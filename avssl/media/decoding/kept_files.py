@@ -1,9 +1,8 @@
-"""Files kept open between reads: a few in each process, the one not read for longest goes first.
+"""Files kept open between reads: a few in each process, the least recently read is closed first.
 
 To open a file FFmpeg reads its header and decodes its first pictures, which costs as much as decoding half a second of
-it. What is kept never changes what is read: a file that was written anew, or went away, since it was opened is noticed
-by its size, its time of modification and its place on the disk; nothing is kept after an error, nor taken along into
-another process.
+it. Keeping files open never changes what is read: one that was rewritten or removed is noticed by its size, its
+modification time and its inode; nothing is kept after an error, nor inherited by another process.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from contextlib import contextmanager
 from avssl.media.containers.demux import Deadline
 from avssl.media.decoding.open_files import OpenFile, stamp_of
 
-MOST_FILES = 16  # files that a process keeps open. Each has two descriptors at most
-MOST_BYTES = 128 * 2**20  # what they may take together, as they estimate it
+MOST_FILES = 16  # kept open by a process, each with at most two file descriptors
+MOST_BYTES = 128 * 2**20  # of memory for all of them, by their own estimate
 
 # Pictures of one group: the number of its key frame, and their container times, ascending.
 Wanted = tuple[int, Sequence[float]]

@@ -19,14 +19,14 @@ from av.container import InputContainer
 from avssl.media.containers.demux import Deadline, open_container, stream_at
 from avssl.media.decoding.walk import Walk
 
-# Frames in a decoder's pool (references, and those that wait for their turn), and the size of one of ten bits.
+# Frames in a decoder's pool (references, and those waiting to be shown), and bytes a pixel of 10-bit 4:2:0.
 FRAMES_HELD, BYTES_A_PIXEL = 8, 3
-INDEX_ENTRY_BYTES = 40  # what FFmpeg keeps of each packet that the container lists
+INDEX_ENTRY_BYTES = 40  # of memory that FFmpeg takes for each packet in the index of a container
 
-# How the names of formats begin in which a seek leads to the same place whatever was read before: in Matroska the
-# places of key frames, which its table lists, but not those of sound.
+# Prefixes of formats in which a seek leads to the same place whatever was read before: in Matroska to key frames, which
+# its cues list, but not to packets of sound.
 FOR_PICTURES, FOR_SOUND = ("mov", "matroska"), ("mov",)
-# Decoders of sound that need nothing but what _decoder_like gives them to be like those of an opened file.
+# Audio decoders that a new one, set up by _decoder_like, is equal to.
 ALIKE = {"aac", "flac", "mp3float", "opus", "vorbis"}
 
 Stamp = tuple[int, int, int, int]  # device, number on it, size and time of modification of a file

@@ -1,4 +1,4 @@
-"""From a decoded frame to the picture as it is shown: RGB, square pixels, upright."""
+"""From a decoded frame to the picture as shown: RGB, square pixels, upright."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from numpy.typing import NDArray
 
 from avssl.errors import MediaError
 
-# The same bytes on every processor, at the price of a slower conversion.
+# The same bytes on every processor; swscale is slower without its approximate SIMD paths.
 _EXACT = int(Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT)
 _FULL_RANGE = int(ColorRange.JPEG)
 
-# Colour matrices (ITU-T H.273, table 4) that FFmpeg does not convert, and what is taken for them: reserved or derived
-# from the primaries: unspecified; BT.2020 with constant luminance: the one without, as earlier versions of FFmpeg did.
+# Colour matrices (ITU-T H.273, table 4) that FFmpeg does not convert, and their substitutes: "unspecified" for reserved
+# ones and those derived from the primaries; BT.2020 without constant luminance for that with it, as FFmpeg once did.
 _ALIKE = {3: 2, 10: 9, 12: 2, 13: 2}
 
 Turn = tuple[bool, bool, bool]  # (swap, flip rows, flip columns): exchange rows and columns first, then flip
 
 
 def _of_unknown_kind(kinds: type[SideDataType], number: object) -> SideDataType:
-    """A kind of side data that this FFmpeg knows and this PyAV does not: it must not hide those beside it."""
+    """A kind of side data that FFmpeg knows and PyAV does not."""
     kind: Any = object.__new__(kinds)
     kind._name_, kind._value_ = f"KIND_{number}", number
     return cast("SideDataType", kind)
 
 
-# PyAV reads all side data of a frame at once, and a kind that its enumeration lacks ends that in a ValueError.
+# PyAV reads all side data of a frame at once, and raises ValueError at a kind that its enumeration lacks: the display
+# matrix beside it could not be read.
 setattr(SideDataType, "_missing_", classmethod(_of_unknown_kind))  # noqa: B010  (mypy: assigning to a method)
 
 
 class Painter:
-    """Turns frames of one stream into pictures of one size, uint8 (3, height, width).
+    """Converts frames of one stream into pictures of one size, uint8 (3, height, width).
 
-    Colours follow the matrix and range that the frame names, ITU-R BT.601 where it names none (FFmpeg's
-    convention); high dynamic range is not tone-mapped. Transparent pixels are blended with white. Interlaced
-    frames are not separated.
+    Colours follow the matrix and range of the frame, ITU-R BT.601 where it has none (FFmpeg's convention); high dynamic
+    range is not tone-mapped. Transparent pixels are blended with white. Interlaced frames are not deinterlaced.
 
     Args:
         width, height: of the picture as shown.
-        path: of the file that the frames come from, for its errors.
+        path: of the file, for error messages.
 
     Raises:
-        MediaError: from every method: FFmpeg has no way from this kind of frame to RGB.
+        MediaError: from every method, where FFmpeg cannot convert this kind of frame to RGB.
     """
 
     def __init__(self, width: int, height: int, path: str) -> None:
@@ -64,14 +64,14 @@ class Painter:
         return np.ascontiguousarray(self.pixels(frame).transpose(2, 0, 1))
 
     def pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """The same picture as (height, width, 3), as writers of images want it."""
+        """The same picture as (height, width, 3)."""
         turn = turn_of(frame)
         across, down = (self._height, self._width) if turn[0] else (self._width, self._height)
         transparent = any(component.is_alpha for component in frame.format.components)
         if frame.colorspace in _ALIKE:
             frame.colorspace = _ALIKE[frame.colorspace]
         try:
-            if frame.format.name.startswith("yaf32"):  # FFmpeg aborts the process
+            if frame.format.name.startswith("yaf32"):  # grey floats with alpha: FFmpeg aborts the process
                 raise av.FFmpegError(errno.ENOTSUP, "not supported")
             scaled = self._reformatter.reformat(
                 frame,
@@ -92,7 +92,7 @@ class Painter:
 
 
 def shown_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
-    """(width, height) of a frame as shown: the width scaled to make pixels square, then turned."""
+    """(width, height) of a frame as shown: the width scaled for square pixels, then rotated."""
     aspect = _pixel_aspect(stream)
     width = max(round(frame.width * aspect), 1)
     return (frame.height, width) if turn_of(frame)[0] else (width, frame.height)
@@ -105,7 +105,6 @@ def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def turned(pixels: NDArray[np.uint8], turn: Turn) -> NDArray[np.uint8]:
-    """A picture (h, w, channels), turned."""
     swap, rows, columns = turn
     if swap:
         pixels = pixels.swapaxes(0, 1)
@@ -113,7 +112,7 @@ def turned(pixels: NDArray[np.uint8], turn: Turn) -> NDArray[np.uint8]:
 
 
 def turn_of(frame: VideoFrame) -> Turn:
-    """How the file asks to turn its pictures, to the nearest quarter, mirrored ones included.
+    """The rotation that the file asks for, to the nearest quarter turn, mirrored ones included.
 
     The display matrix [a b; c d] maps a stored point (x, y) to the shown point (a x + c y, b x + d y)
     (ISO/IEC 14496-12, 8.2.2.3).
@@ -130,5 +129,5 @@ def turn_of(frame: VideoFrame) -> Turn:
 
 def _pixel_aspect(stream: VideoStream) -> Fraction:
     aspect = stream.sample_aspect_ratio
-    # Nonsense in a header (0, or a pixel ten times as wide as high) is ignored.
+    # Nonsense in a header (0, or pixels over ten times as wide as high) is ignored.
     return aspect if aspect and Fraction(1, 10) <= aspect <= 10 else Fraction(1)

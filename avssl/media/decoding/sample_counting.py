@@ -1,14 +1,13 @@
 """Placing sound by counting samples, where time stamps alone are not exact.
 
-A container stamps each packet of sound. Where all packets are equally long and their stamps are an even grid, the grid
-is the clock
+Where all packets are equally long and their stamps are an even grid, the grid is the clock
 (:func:`avssl.media.indexing.packet_scan.even_grid`). Else the whole stream is decoded once and its samples are counted.
-Between what was counted and what is stamped lies a difference, and its course tells what happened:
+The course of the difference between stamps and count tells what happened:
 
-* it wavers (Vorbis in WebM, clocks of recorders, rounding): the stamps are noisy. Samples follow each other.
-* it grows evenly: the recorder's clock ran fast or slow. Samples follow each other, at a rate a little off.
+* it jitters (Vorbis in WebM, clocks of recorders, rounding): the stamps are noisy. Samples follow each other.
+* it grows evenly: the recorder's clock was fast or slow. Samples follow each other, at a slightly different rate.
 * it jumps and stays: sound is missing (silence of that length), or overlaps.
-* it jumps back by more than a packet: another recording begins, whose stamps begin anew.
+* it jumps back by more than a packet: another recording begins, whose stamps restart.
 """
 
 from __future__ import annotations
@@ -21,25 +20,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-ANCHOR_SECONDS = 1.0  # how far the places are apart at which a reader can begin to count
-# A jump is one if it is so many times larger than most (per cent) of the steps of the difference around it.
+ANCHOR_SECONDS = 1.0  # distance of the places at which a reader can begin to count
 SMALLEST_GAP_SECONDS = 3e-3
+# A step of the difference is a jump if it is this many times larger than this percentile of the steps around it.
 STEADY = 3.0
 STEADY_SHARE = 80
 NEIGHBOURS = 8  # packets on each side that a jump is compared with
-LASTING = 0.6  # the part of a jump that must be left some packets later; noise comes back
+LASTING = 0.6  # share of a jump that must remain some packets later; noise returns
 # Where fewer packets come before or after, only a jump back of more than this is one: the first packet of a recording
-# is often stamped at zero, though it begins before.
+# is often stamped at zero, though it begins earlier.
 FEW = 3
 LARGE_SECONDS = 0.1
-RESTART_SECONDS = 0.5  # stamps that go back by more begin anew: no packet overlaps another by so much
-DRIFT_SECONDS = 5e-3  # a clock that is off by less over the whole is not off
-WORST_DRIFT = 0.02  # no clock is worse; stamps that differ from the count by more mean nothing but the first
+RESTART_SECONDS = 0.5  # stamps that go back by more restart: no packet overlaps another by so much
+DRIFT_SECONDS = 5e-3  # less over a whole recording is no drift
+WORST_DRIFT = 0.02  # no clock is worse; of stamps that differ from the count by more only the first counts
 
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """What decoding a whole stream gave, packet by packet that gave anything."""
+    """The packets of a stream that decoded to samples."""
 
     # Time stamp of the first sample, seconds in the container; NaN where there is none. (n,)
     ticks: NDArray[np.float64]
@@ -62,7 +61,7 @@ class Run:
 
 
 def placed_runs(packets: Packets, tick_seconds: float) -> tuple[list[Run], float | None]:
-    """Where the samples belong, and the stamp before which another recording begins (None: there is only one)."""
+    """The positions of all samples, and the time at which another recording begins (None: there is only one)."""
     stamped = np.flatnonzero(~np.isnan(packets.ticks))
     if not len(stamped):
         return [Run(0.0, 0, packets.samples)], None

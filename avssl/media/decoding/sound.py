@@ -1,4 +1,4 @@
-"""The sound between two times: seek, decode a little more than was asked for, mix to mono, resample."""
+"""The sound between two times: seek, decode a little more than needed, mix to mono, resample."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ from avssl.media.decoding.counted_sound import read_counted
 from avssl.media.decoding.kept_files import borrowed
 from avssl.media.decoding.open_files import OpenFile
 
-# On each side of a stretch, at the lower of the two rates: longer than half of soxr's HQ filter.
-MARGIN_SAMPLES = 256
-# Time stamps may stray from the count of samples by this (or 1.5 ticks) before they are taken for a gap.
+MARGIN_SAMPLES = 256  # on each side, at the lower of the two rates: longer than half of soxr's HQ filter
+# Time stamps may differ from the count of samples by this (or 1.5 ticks) before it is taken for a gap.
 JITTER_SECONDS = 1e-3
 
-# How much more than needed is kept on both sides, while the place of a run is still being narrowed down.
-SLACK_SECONDS = 1e-2
+SLACK_SECONDS = 1e-2  # kept on both sides, as the position of a run is only narrowed down while decoding
 
 
 def read_audio(
@@ -38,14 +36,13 @@ def read_audio(
     *,
     timeout_seconds: float = READ_TIMEOUT_SECONDS,
 ) -> NDArray[np.float32]:
-    """A stretch of sound, mono: float32 (round(duration_seconds * rate),), full scale ±1 (peaks may pass it).
+    """Sound between two times, mono: float32 (round(duration_seconds * rate),), full scale ±1 (peaks may exceed it).
 
-    Sample k lies at ``start_seconds + k / rate`` of media time, to within half a sample as stored. Mono is the
-    plain mean of all channels but the low-frequency one, so it cannot clip. Zeros before the sound begins,
-    after it ends and in gaps.
+    Sample k is at ``start_seconds + k / rate`` of media time, to within half a stored sample. Mono is the plain mean of
+    all channels but the low-frequency one, so it cannot clip. Zeros before the sound begins, after it ends and in gaps.
 
     Raises:
-        MediaError: the file has no sound, the stretch cannot be decoded, or a sample in it is NaN or infinite.
+        MediaError: the file has no sound there, it cannot be decoded, or a sample in it is NaN or infinite.
         ValueError: a negative duration or a rate that is not positive.
     """
     if duration_seconds < 0 or rate <= 0:
@@ -76,12 +73,8 @@ def read_audio(
 def resampled(
     samples_from: Callable[[float, int], Mono], stored_rate: int, start_seconds: float, count: int, rate: int
 ) -> Mono:
-    """``count`` samples at this rate from ``start_seconds`` on.
-
-    Args:
-        samples_from: gives so many samples as stored from the one nearest to a time on.
-    """
-    # The stretch is widened by whole samples of the rate asked for, and placed on the nearest stored sample.
+    """``count`` samples at ``rate``; ``samples_from(seconds, n)`` gives n stored samples from the nearest one on."""
+    # Widened by whole samples of the target rate, so that the margin can be cut off exactly.
     margin = math.ceil(MARGIN_SAMPLES * rate / min(rate, stored_rate))
     samples = samples_from(start_seconds - margin / rate, round((count + 2 * margin) / rate * stored_rate))
     if rate != stored_rate:
@@ -101,10 +94,9 @@ class Run:
     length: int = 0
     skipped: int = 0  # samples at the beginning of the run that were decoded but not kept
     earliest: float = -math.inf
-    # Between these the run begins, going by the time stamps seen so far, each right to half a tick.
+    # The run begins between these, by the time stamps so far: each is rounded to a tick, and narrows it down.
     latest: float = math.inf
-    # Where it begins for certain, once a packet was seen whose exact place is known.
-    begins: float | None = None
+    begins: float | None = None  # where it begins exactly, once a packet on the grid of the clock was met
 
     @property
     def start_seconds(self) -> float:
@@ -119,16 +111,16 @@ class Run:
         return abs(seconds - self.end_seconds) <= max(JITTER_SECONDS, 1.5 * tick)
 
     def has_wrong_stamp(self, chunk: Chunk, following: Chunk | None, tick: float) -> bool:
-        """Whether a chunk's time stamp is wrong: it leaves the run, and the next comes back to it.
+        """Whether a chunk's time stamp is wrong: it leaves the run, and the next returns to it.
 
-        FFmpeg stamps Vorbis in Ogg so where long blocks give way to short ones.
+        FFmpeg stamps Vorbis in Ogg like this where long blocks change to short ones.
         """
         if chunk.seconds is None or self.follows(chunk.seconds, tick) or following is None or following.seconds is None:
             return False
         return self.follows(following.seconds - len(chunk.samples) / self.rate, tick)
 
     def add(self, samples: Mono, seconds: float | None, *, keep: bool, tick: float) -> None:
-        """Appends samples; those that are not kept (only at the beginning) are counted."""
+        """Append samples; those that are not kept (only at the beginning) are counted."""
         if seconds is not None:
             begin = seconds - self.length / self.rate
             self.earliest = max(self.earliest, begin - tick / 2)
@@ -156,12 +148,7 @@ def _stored_samples(file: OpenFile, clock: Clock, start_seconds: float, count: i
 
 
 def _runs(file: OpenFile, clock: Clock, start_seconds: float, end_seconds: float) -> list[Run]:
-    """All sound between two times, as runs.
-
-    Raises:
-        MediaError: sound in between cannot be decoded.
-        av.FFmpegError, OSError: the file cannot be read at all.
-    """
+    """All sound between two times, as runs."""
     for seek_seconds in _attempts(clock, start_seconds):
         try:
             chunks = chunks_from(file, clock, seek_seconds, (start_seconds, end_seconds))
@@ -180,7 +167,7 @@ def _runs(file: OpenFile, clock: Clock, start_seconds: float, end_seconds: float
 
 
 def _attempts(clock: Clock, start_seconds: float) -> list[float | None]:
-    """Where to begin: well before the stretch, ever earlier if the container lands late, at last the start (None)."""
+    """Where to begin: well before the segment, ever earlier as some containers land late, at last the start (None)."""
     begin = start_seconds - 2 * clock.warm_up_seconds
     if not clock.audio_seekable:
         return [None]
@@ -198,12 +185,7 @@ class Chunk:
 def chunks_from(
     file: OpenFile, clock: Clock, seek_seconds: float | None, wanted: tuple[float, float]
 ) -> Iterator[Chunk]:
-    """The decoded sound from this time (None: the start of the file) on.
-
-    Raises:
-        MediaError: sound inside the wanted stretch cannot be decoded.
-        av.FFmpegError: the container cannot be read.
-    """
+    """The decoded sound from this time (None: the start of the file) on; MediaError at damage between ``wanted``."""
     container, stream, decoder = file.sound(clock.audio_stream, from_start=seek_seconds is None)
     if seek_seconds is not None and stream.time_base:
         container.seek(round((seek_seconds + clock.origin_seconds) / stream.time_base), stream=stream)
@@ -214,7 +196,7 @@ def chunks_from(
             frames = decoder.decode(packet)
         except av.FFmpegError as error:
             seconds = clock.media_seconds(packet)
-            # What comes after the end that is known is no sound: a tag, a line break, anything.
+            # Packets after the indexed end are no sound: a tag, a line break, …
             end = min(wanted[1], clock.audio_end_seconds - clock.audio_tick_seconds)
             if begun and seconds is not None and wanted[0] <= seconds < end:
                 raise MediaError(
@@ -229,7 +211,7 @@ def chunks_from(
 
 
 def _collected(chunks: Iterable[Chunk], clock: Clock, start_seconds: float, end_seconds: float) -> list[Run]:
-    """The chunks put together, until the stretch is full."""
+    """The chunks joined to runs, until ``end_seconds``."""
     runs: list[Run] = []
     for chunk, following in pairwise(chain(chunks, [None])):
         assert chunk is not None
@@ -253,6 +235,6 @@ def _collected(chunks: Iterable[Chunk], clock: Clock, start_seconds: float, end_
 
 
 def _exact(seconds: float, clock: Clock) -> float:
-    """The time of a packet's first sample, from its rounded time stamp and the grid on which all packets lie."""
+    """The time of a packet's first sample, by its rounded time stamp and the grid on which all packets lie."""
     step = clock.audio_frame_samples / clock.audio_rate
     return clock.audio_anchor_seconds + round((seconds - clock.audio_anchor_seconds) / step) * step

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from avssl.media.containers.h26x import has_forbidden_bytes, is_b_picture, is_idr, unit_length_bytes
 from avssl.media.decoding.jpeg import jpeg_is_damaged
 
-INDEXED = {"mp4", "matroska", "avi", "asf"}  # containers with an index of where decoding can begin
+INDEXED = {"mp4", "matroska", "avi", "asf"}  # containers with an index of key frames
 
 LONGEST_DELAY = 32  # a decoder of H.264 holds back 16 pictures at most
 
@@ -25,17 +25,17 @@ def decoded(
     from_key: bool = True,
     late: Callable[[Packet[VideoStream]], bool] | None = None,
 ) -> Iterator[tuple[VideoFrame | Packet[VideoStream], bool]]:
-    """The frames of a stream, each with whether all that it was made from could be decoded.
+    """The frames of a stream, each with whether all that it depends on could be decoded.
 
-    Damage lasts until the next picture that stands on its own is decoded whole: what FFmpeg gives before that
-    is made of grey and of other pictures. A packet that cannot be decoded comes in the place of its frame.
+    Damage lasts until the next independent picture is decoded whole: until then FFmpeg makes pictures of grey and of
+    other pictures. A packet that cannot be decoded is yielded in place of its frame.
 
-    A file may have been cut out of a stream. What lies before its first key frame, and what is shown before
-    that frame but needs pictures that were cut away, is passed over.
+    A file may have been cut out of a stream: what precedes its first key frame, or is shown before that frame but needs
+    pictures that were cut away, is skipped.
 
     Args:
-        from_key: pass over packets before the first key frame: decoders draw grey pictures from them.
-        late: asked of the first packet that is used; if it answers yes, there are no frames.
+        from_key: skip packets before the first key frame, from which decoders make grey pictures.
+        late: called with the first packet in use; if it returns True, there are no frames.
     """
     tracker: _DamageTracker | None = None
     waiting: list[tuple[int, VideoFrame | Packet[VideoStream]]] = []
@@ -63,7 +63,7 @@ def decoded(
 
 
 def _frames(packet: Packet[VideoStream]) -> list[VideoFrame] | None:
-    """What comes out when a packet goes in; None where FFmpeg reports damage."""
+    """The frames that come out for a packet; None where FFmpeg reports damage."""
     try:
         return packet.decode()
     except av.FFmpegError:
@@ -71,14 +71,14 @@ def _frames(packet: Packet[VideoStream]) -> list[VideoFrame] | None:
 
 
 def _is_marked_key(packet: Packet[VideoStream]) -> bool:
-    """Whether the packet or the index of the container says that decoding can begin here.
+    """Whether a packet is marked as a key frame, in itself or in the index of the container.
 
-    FFmpeg takes the mark from a packet in which it finds no picture, the first one of a damaged file for example.
+    FFmpeg removes the mark from a packet in which it finds no picture, for example the damaged first one of a file.
     """
     if packet.is_keyframe:
         return True
     if not INDEXED & set(packet.stream.container.format.name.split(",")):
-        return False  # FFmpeg makes up an index of places where a search may begin
+        return False  # of other containers FFmpeg's index holds places to search from, not key frames
     entries = packet.stream.index_entries
     for time in (packet.dts, packet.pts):
         number = -1 if time is None else entries.search_timestamp(time)
@@ -88,10 +88,10 @@ def _is_marked_key(packet: Packet[VideoStream]) -> bool:
 
 
 class _DamageTracker:
-    """Which of the frames that a decoder gives are whole. Frames and packets go by their place in decoding order.
+    """Decides which frames from a decoder are whole. Frames and packets are identified by their decoding order.
 
-    A frame stands on all that was decoded since the newest key frame that was shown before it: those that are
-    decoded after a key frame and shown before it may also need pictures from before it.
+    A frame depends on all that was decoded since the latest key frame that was shown before it: one that is decoded
+    after a key frame but shown before it may also refer to pictures before.
     """
 
     def __init__(self, first: int, packet: Packet[VideoStream]) -> None:
@@ -100,11 +100,11 @@ class _DamageTracker:
         codec = packet.stream.codec_context.codec.name
         self._is_jpeg = codec == "mjpeg"
         self._unit_length_bytes = unit_length_bytes(packet.stream.codec_context)
-        # H.264 has no mark for pictures whose references were cut away: its decoder draws them in grey.
+        # H.264 does not mark pictures whose references were cut away: the decoder makes them grey.
         self._leading_are_grey = codec == "h264"
         # In a stream without times: whether only pictures that may be shown before the first have come after it.
         self._follows_first_key = packet.pts is None and self._leading_are_grey
-        self._marked = {first}  # packets that the container calls key frames
+        self._marked = {first}  # packets that the container marks as key frames
         self._key: int | None = None if _is_marked_key(packet) else first - 1
         self._damaged: list[int] = []
         self._is_cut = self._leading_are_grey and not is_idr(packet)

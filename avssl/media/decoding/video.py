@@ -1,4 +1,4 @@
-"""Frames of a file by the time at which they are shown: seek, decode forward, keep what was asked for."""
+"""Frames of a file by the time at which they are shown: seek, decode forward, keep the wanted ones."""
 
 from __future__ import annotations
 
@@ -31,11 +31,8 @@ def read_frames(
 ) -> NDArray[np.uint8]:
     """The frame shown at each of these media times: uint8 RGB (len(times), 3, height, width).
 
-    Shown at t is the last frame whose time is at most t (+ 1 µs); before the first frame the first, after
-    the last the last. Each group of pictures is decoded once, whatever the order of ``times``.
-
-    Raises:
-        MediaError: the file has no pictures, or one that was asked for cannot be decoded.
+    Each group of pictures is decoded once, whatever the order of ``times``. Raises MediaError where the file has no
+    pictures, or a wanted one cannot be decoded.
     """
     if not clock.has_video:
         raise MediaError(path, "there are no pictures in this file")
@@ -56,22 +53,15 @@ def read_frames(
 
 
 def size_changes(known: tuple[int, ...], frame: VideoFrame) -> str:
-    """That a frame is not as large as the others of its file."""
     return f"joined: the size of its pictures changes from {known[0]}×{known[1]} to {frame.width}×{frame.height}"
 
 
 class FrameReader:
-    """A file read by frame number. Closes what it opens at the end of its ``with`` block.
+    """A file read by frame number; a context that closes what it opens. Its methods raise MediaError.
 
     Args:
-        path: of the file.
-        clock: made from it.
-        deadline: for all that is read.
-        file: kept open by whoever calls: then only the pictures are decoded that the wanted ones are made from. Without
-            it all are, and any that is damaged is met.
-
-    Raises:
-        MediaError: from every method: what FFmpeg or the system says, with the path.
+        file: kept open by the caller: then only the pictures are decoded that the wanted ones depend on. Without it all
+            are, and any damage is found.
     """
 
     def __init__(self, path: str, clock: Clock, deadline: Deadline, file: OpenFile | None = None) -> None:
@@ -104,7 +94,7 @@ class FrameReader:
                 for number, frame in self._pass(missing, attempt):
                     missing.remove(number)
                     yield number, frame
-                # Damage is no better from further back, but pictures after an open group may refer to those before it.
+                # Starting further back mends no damage, but pictures of an open group may refer to those before it.
                 damaged += self._damage_seen
                 if not missing or damaged > 1:
                     break
@@ -112,7 +102,7 @@ class FrameReader:
                 raise MediaError(self.path, DAMAGED, self._seconds(missing[0]))
 
     def _walked(self, file: OpenFile, key: int, wanted: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
-        """The wanted frames (ascending) of a group as a kept file shows them, up to any damage or doubt."""
+        """The wanted frames (ascending) of a group from a kept file, up to the first damage."""
         seconds = self._clock.container_seconds(wanted)
         try:
             walk = file.walk
@@ -152,7 +142,7 @@ class FrameReader:
         return float(self._clock.frame_times[number])
 
     def _pass(self, wanted: Sequence[int], key: int | None) -> Iterator[tuple[int, VideoFrame]]:
-        """Those of the wanted frames (ascending) that decoding from this key frame (None: the start) shows whole."""
+        """The wanted frames (ascending) that are whole when decoded from this key frame (None: the start)."""
         remaining = set(wanted)
         last = wanted[-1]
         try:
@@ -168,10 +158,10 @@ class FrameReader:
             raise MediaError(self.path, error_text(error), self._seconds(wanted[0])) from error
 
     def numbered(self, key: int | None, first: int = 0) -> Iterator[tuple[int | None, VideoFrame, bool]]:
-        """What decoding from a key frame (None: the start) gives, in the order shown: (number, frame, whole).
+        """Frames decoded from a key frame (None: the start), in the order shown: (number, frame, whole).
 
-        The number is None for a frame that is none of the clock's. Nothing comes if the container went to
-        a later place than the frame ``first``.
+        The number is None for a frame that is not in the clock. Nothing is yielded if the container seeks to a later
+        place than the frame ``first``.
         """
         container, stream = self._at(key)
         source = self._packets(container, stream, after_seek=key is not None)
@@ -194,7 +184,7 @@ class FrameReader:
                 return  # it is unknown how many frames are missing here
 
     def _must_fit(self, frame: VideoFrame) -> None:
-        known = tuple(self._clock.stored_size)  # a list where it comes from an index
+        known = tuple(self._clock.stored_size)  # a list if read from JSON
         if known not in ((0, 0), (frame.width, frame.height)):
             raise MediaError(self.path, size_changes(known, frame), self._clock.media_seconds(frame))
 
@@ -219,7 +209,7 @@ class FrameReader:
         return _settled(source) if after_seek and container.format.name == "mpeg" else source
 
     def _number_of(self, frame: VideoFrame) -> int | None:
-        """Which frame of the file this is, by its time; None for one that is not shown."""
+        """The number of a frame by its time; None for one that is not shown."""
         seconds = self._clock.media_seconds(frame)
         if seconds is None or not frame.time_base:
             return None
@@ -229,16 +219,15 @@ class FrameReader:
 
 
 def _attempts(key: int) -> list[int | None]:
-    """From which key frames to try: the right one, earlier ones (some containers land late), then the start."""
+    """The key frames to start from: the right one, earlier ones (some containers land late), then the start."""
     return [k for k in (key, key - 1, key - 3, key - 8) if k > 0] + [None]
 
 
 def _settled(source: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
     """The packets of an MPEG program stream after a seek, from where their times can be trusted.
 
-    One unit of the container may hold many small pictures and one time stamp, that of the first picture that
-    begins in it. After a seek FFmpeg gives this stamp to the rest of a picture that began before, so all are
-    out by some frames until the next unit.
+    One PES packet may hold many small pictures and one time stamp, of the first picture that begins in it. After a
+    seek FFmpeg gives this stamp to the rest of the picture before, so that all are off by a frame until the next one.
     """
     units = 0
     for packet in source:

@@ -1,4 +1,4 @@
-"""Pictures decoded one after the other from a key frame, as few as the wanted ones need."""
+"""Decoding forward from a key frame, as few pictures as the wanted ones depend on."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Trace:
 
     grey: NDArray[np.uint8] = _empty(np.uint8, 24, 24)  # thumbnails, (k, 24, 24); k is 5, 1 of an image, 0 of a sound
     colour: NDArray[np.uint8] = _empty(np.uint8, 6, 6, 3)  # coarse thumbnails of the same frames, (k, 6, 6, 3)
-    # The colour of a constant border, and its widths at left, top, right and bottom as shares of the shorter side, (7,);
+    # The colour of a constant border and its widths (left, top, right, bottom) as shares of the shorter side, (7,);
     # empty without one.
     border: NDArray[np.float32] = _empty(np.float32)
     peaks: NDArray[np.uint32] = _empty(np.uint32)  # hashes of the landmarks of the sound, (n,)
