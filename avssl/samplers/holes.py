@@ -75,6 +75,16 @@ def filled_from_rim(picture: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDAr
     return out.reshape(picture.shape)
 
 
+def fill_weights(hole: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """What :func:`filled_from_rim` makes each pixel of the hole of.
+
+    Returns:
+        the hole's pixels (n,) and those of its rim (m,), flat, and the share of each of these in each of those, (n, m).
+    """
+    solve, coupling, rim = _laplace(hole.tobytes(), hole.shape)
+    return np.flatnonzero(hole), rim, solve.solve(coupling.toarray()).astype(np.float32)
+
+
 @lru_cache(maxsize=4)
 def _laplace(hole: bytes, shape: tuple[int, int]) -> tuple[linalg.SuperLU, sparse.csr_matrix, NDArray[np.int64]]:
     """The factorised equations of a hole, how its rim enters them, and which pixels (flat) are the rim."""

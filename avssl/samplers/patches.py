@@ -128,6 +128,22 @@ def cut_tiles(
     """The tiles of a square, row by row, and their corners: (n, 3, tile, tile) and (n, 2) top and left.
 
     Raises:
+        ValueError: as :func:`lay_tiles`.
+    """
+    corners, moves = lay_tiles(rng, rule)
+    if not rule.channel_jitter:
+        return cut_patches(square, corners, rule.tile), corners
+    tiles = np.empty((len(corners), 3, rule.tile, rule.tile), np.uint8)
+    for number, channel in np.ndindex(tiles.shape[:2]):
+        top, left = corners[number] + moves[number, channel]
+        tiles[number, channel] = square[channel, top : top + rule.tile, left : left + rule.tile]
+    return tiles, corners
+
+
+def lay_tiles(rng: np.random.Generator, rule: TileRule) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where tiles lie in a square, row by row: (n, 2) top and left, and (n, 3, 2) what each channel is moved by.
+
+    Raises:
         ValueError: tiles and the moves of their channels do not fit into the cells.
     """
     if rule.room < 0:
@@ -136,11 +152,5 @@ def cut_tiles(
     jitter = rng.integers(0, rule.room + 1, size=places.shape)
     corners = places * rule.cell + (rule.room // 2 if rule.centred else jitter)
     if not rule.channel_jitter:
-        return cut_patches(square, corners, rule.tile), corners
-    moves = rng.integers(0, rule.channel_jitter + 1, size=(len(corners), 3, 2))
-    tiles = np.empty((len(corners), 3, rule.tile, rule.tile), np.uint8)
-    for number, corner in enumerate(corners):
-        for channel in range(3):
-            top, left = corner + moves[number, channel]
-            tiles[number, channel] = square[channel, top : top + rule.tile, left : left + rule.tile]
-    return tiles, corners
+        return corners, np.zeros((len(corners), 3, 2), np.int64)
+    return corners, rng.integers(0, rule.channel_jitter + 1, size=(len(corners), 3, 2))

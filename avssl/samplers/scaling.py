@@ -22,7 +22,7 @@ def scale_squares(
 ) -> NDArray[np.uint8]:
     """The same square of several frames (n, 3, h, w), scaled to (n, 3, side, side), mirrored if ``flip``."""
     squares = np.empty((len(frames), 3, side, side), np.uint8)
-    packed = _packed(frames)
+    packed = packed_pixels(frames)
     compiled = None if packed is None else _COMPILED.after(len(frames))
     for n, square in enumerate(squares):
         if packed is None or compiled is None:
@@ -42,7 +42,7 @@ def scale_by_pillow(
     square[:] = (scaled[:, ::-1] if flip else scaled).transpose(2, 0, 1)
 
 
-def _packed(frames: NDArray[np.uint8]) -> Packed | None:
+def packed_pixels(frames: NDArray[np.uint8]) -> Packed | None:
     """Frames (n, 3, h, w) as (n, h, w), where they are a view of pixels of four bytes, as prepared sets give them."""
     owner, (n, _, h, w) = frames.base, frames.shape
     if frames.strides[1:] != (1, 4 * w, 4) or not isinstance(owner, np.ndarray) or not owner.flags.c_contiguous:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key, generator
+from avssl.samplers.views import Left, Stored, stored_frames
 from avssl.samplers.whole_pictures import item_of
 
 
@@ -18,18 +19,22 @@ class Still(NamedTuple):
 
     item: int
     seconds: float
-    pixels: NDArray[np.uint8]
-    """(3, height, width), RGB."""
+    picture: Stored
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(3, height, width), RGB; of a picture that is decoded."""
+        return self.picture.data
 
 
-def draw_still(media: Media, key: Key) -> Still:
+def draw_still(media: Media, key: Key, left: Left = "nothing") -> Still:
     """The picture of this key: each item once in an epoch; of a video any of its frames, all equally likely."""
     item = item_of(media, key)
     seconds = 0.0
     if media.facts(item).has_video:
         times = media.frame_times(item)
         seconds = float(times[generator(*key, "frame").integers(len(times))])
-    return Still(item, seconds, media.frames(item, [seconds])[0])
+    return Still(item, seconds, stored_frames(media, item, [seconds], left)[0])
 
 
 def resized(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -41,15 +46,8 @@ def resized(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
     return scaled.transpose(2, 0, 1)
 
 
-def with_short_side(picture: NDArray[np.uint8], side: float) -> NDArray[np.uint8]:
-    """A picture scaled so that its shorter side is ``side`` pixels, its aspect kept."""
-    height, width = picture.shape[-2:]
-    scale = side / min(height, width)
-    return resized(picture, max(round(height * scale), 1), max(round(width * scale), 1))
-
-
-def with_pixels(picture: NDArray[np.uint8], count: float, least_side: int = 1) -> NDArray[np.uint8]:
-    """A picture scaled to about ``count`` pixels in all, its aspect kept; no side shorter than ``least_side``."""
-    height, width = picture.shape[-2:]
+def size_with_pixels(height: int, width: int, count: float, least_side: int = 1) -> tuple[int, int]:
+    """Height and width of a picture scaled to about ``count`` pixels in all, its aspect kept; no side is shorter than
+    ``least_side``."""
     scale = max(np.sqrt(count / (height * width)), least_side / min(height, width))
-    return resized(picture, max(round(height * scale), least_side), max(round(width * scale), least_side))
+    return max(round(height * scale), least_side), max(round(width * scale), least_side)

@@ -13,6 +13,7 @@ from avssl.samplers.keys import Key
 from avssl.samplers.order import companions
 from avssl.samplers.order import item_of as item_of  # noqa: PLC0414  tasks of one's own take it from here
 from avssl.samplers.pictures import Cropping
+from avssl.samplers.views import Left, View, cut_or_leave, stored_frames
 
 
 class Picture(NamedTuple):
@@ -21,7 +22,9 @@ class Picture(NamedTuple):
     item: int
     seconds: float
     pixels: NDArray[np.uint8]
-    """(3, side, side), RGB."""
+    """(3, side, side), RGB; empty where it is to be cut on the device."""
+    views: tuple[View, ...] = ()
+    """The view that is to be cut there; else none."""
 
 
 def unusable(facts: Facts) -> str | None:
@@ -47,16 +50,21 @@ def other_item(media: Media, item: int, rng: np.random.Generator, key: Key) -> i
     return int(items[(at + 1 + int(rng.integers(len(items) - 1))) % len(items)])
 
 
-def draw_picture(media: Media, item: int, cropping: Cropping, rng: np.random.Generator, *, augment: bool) -> Picture:
+def draw_picture(
+    media: Media, item: int, cropping: Cropping, rng: np.random.Generator, *, augment: bool, left: Left = "nothing"
+) -> Picture:
     """A square of the image, or of one frame of the video, anywhere in time.
 
     Args:
         cropping: which squares; not augmented it is the largest, in the middle.
         augment: whether place, size and mirroring are random.
+        left: what is left to the device.
     """
     seconds = 0.0
     if media.facts(item).has_video:
         times = media.frame_times(item)
         seconds = float(times[rng.integers(len(times))])
-    frame = media.frames(item, [seconds])[0]
-    return Picture(item, seconds, cropping.cut(frame, rng if augment else None))
+    (frame,) = stored_frames(media, item, [seconds], left)
+    crop = cropping.place(rng if augment else None, frame.height, frame.width)
+    squares, views = cut_or_leave([frame], crop, cropping.side, left)
+    return Picture(item, seconds, squares[0], views)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from torch import Tensor, nn
 
 from avssl.media.facts import Facts, Media
+from avssl.networks.cutting import Views, cut_views
 from avssl.options import check_options
 from avssl.options import option as option  # noqa: PLC0414  tasks of one's own take it from here
 from avssl.samplers.keys import Key
 from avssl.samplers.pictures import Cropping
+from avssl.samplers.views import Left
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -79,6 +81,8 @@ class Task(ABC):
         """Whether labels are drawn at random: the control "shuffled-labels"."""
         self.grey = False
         """Whether the vision encoder sees lightness alone, so that all tasks that share it see such pictures."""
+        self.left_to_device: Left = "nothing"
+        """What :meth:`draw` leaves to :meth:`finish` of making pictures; anything only where :attr:`can_leave`."""
         self.before: tuple[Task, ...] = ()
         """Tasks named before this one in a training of several: the first that has a role builds its encoder."""
 
@@ -130,6 +134,15 @@ class Task(ABC):
     def collate(self, puzzles: Sequence[Any]) -> Batch:
         """Puzzles to a batch: uint8 pictures and raw waveforms where possible; the rest is the device's work."""
 
+    @property
+    def can_leave(self) -> bool:
+        """Whether :meth:`draw` can leave the cutting of pictures to the device."""
+        return False
+
+    def finish(self, batch: Batch) -> Batch:
+        """A batch on the device as the host would have made it: what :attr:`left_to_device` names is done now."""
+        return {name: cut_views(value) if isinstance(value, Views) else value for name, value in batch.items()}
+
     def clusters(self, puzzle: Any) -> tuple[str, ...]:
         """The sources that a puzzle comes from: puzzles that share one are not independent.
 
@@ -147,7 +160,7 @@ class Task(ABC):
 
     def held_out(self) -> Self:
         """A copy for validation and evaluation: same puzzle, true labels, no augmentation, ``training`` False."""
-        return self.variant(training=False, shuffled=False)
+        return self.variant(training=False, shuffled=False, left_to_device="nothing")
 
     @abstractmethod
     def encoders(self) -> dict[str, nn.Module]:

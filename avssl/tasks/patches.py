@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from avssl.networks.config import Normalise
 from avssl.networks.patch_photometry import GREY, KEEP, PROJECTION, fed_patches, keep_channel
 from avssl.networks.puzzles import PatchNetwork
+from avssl.samplers.views import View
 from avssl.tasks.base import Batch
 from avssl.tasks.common_options import Colours
 from avssl.tasks.images import ClassTask, vision_of
@@ -30,6 +31,8 @@ class PatchPuzzle:
         chosen: (M, patches of a puzzle) indices of its patches in order: place k shows ``chosen[m, k]``.
         labels: (M,) the class of each puzzle.
         picture: uint8 (3, h, w) that they are cut from, and ``corners`` (P, 2) top and left of each; for the sheet.
+        views: where cutting is left to the device (then ``patches`` and ``picture`` are empty) those of the patches;
+            of a jigsaw of the square that its tiles lie in, and ``tiles`` (P, 3, 2) top and left of their channels.
     """
 
     patches: NDArray[np.uint8]
@@ -42,6 +45,8 @@ class PatchPuzzle:
     name: str
     source: str
     seconds: float
+    views: tuple[View, ...] = ()
+    tiles: NDArray[np.int64] | None = None
 
 
 def draw_colours(rng: np.random.Generator, count: int, kind: Colours) -> NDArray[np.float32]:

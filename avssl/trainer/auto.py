@@ -16,10 +16,11 @@ from avssl.errors import UserError
 from avssl.system.process_pool import spare_cores
 from avssl.tasks.base import Batch, Task
 from avssl.trainer import shared_memory
-from avssl.trainer.devices import Precision, moved
+from avssl.trainer.devices import Precision
 from avssl.trainer.loader import Steps
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.schedule import Budget
+from avssl.trainer.transfer import on_device
 
 # Puzzles are drawn for so long to see what they cost.
 DRAWING_SECONDS = 1.0
@@ -103,8 +104,9 @@ def measure(steps: Steps, first: int, networks: nn.ModuleDict, precision: Precis
     size = shared_memory.tensor_bytes(few) / len(puzzles[:STEP_PUZZLES]) * own
     train = None
     if precision.device.type == "cpu" and steps.size == 1:  # a loss over several processes would wait for the others
+        few = on_device(source.task, few, precision.device, channels_last)
         network = copy.deepcopy(networks[source.task.name])
-        train = _step_seconds(source.task, network, moved(few, precision.device, channels_last), precision)
+        train = _step_seconds(source.task, network, few, precision)
         train *= own / len(puzzles[:STEP_PUZZLES])
     return Costs(each * own, train, size)
 

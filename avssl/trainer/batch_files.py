@@ -25,7 +25,7 @@ def files_of_batch(steps: Steps, step: int, plan: int) -> list[str]:
     """
     source = steps.sources[plan]
     witness = _Witness(source.media)
-    drawn_again = Source(source.task, witness, source.length)
+    drawn_again = Source(source.task.variant(left_to_device="nothing"), witness, source.length)
     for key in dict(steps.keys(step))[plan]:
         with suppress(UserError):  # a file that cannot be read any more has been written down by then
             drawn_again.draw(key, steps.on_bad_file, [])

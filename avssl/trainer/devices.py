@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
 from avssl.errors import UserError
+from avssl.networks.cutting import Views
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _KNOWN = "use auto, cpu, cuda, cuda:1 or mps"
@@ -117,6 +118,8 @@ def moved(batch: dict[str, Any], device: torch.device, channels_last: bool) -> d
 
 
 def _moved(value: Any, device: torch.device, channels_last: bool) -> Any:
+    if isinstance(value, Views):
+        return value.to(device)
     if not isinstance(value, Tensor):
         return value
     value = value.to(device, non_blocking=True)

@@ -15,6 +15,8 @@ from avssl.networks.synced_batchnorm import share_batch_statistics
 from avssl.system.console import Bar, Style, duration, log
 from avssl.system.cpu import freed_memory_kept
 from avssl.system.ranks import local_processes
+from avssl.tasks.base import Task
+from avssl.trainer.augment import place
 from avssl.trainer.auto import choose_workers, compiles, count_of, measure
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
@@ -135,11 +137,13 @@ class _Training:
         self._bad_files: set[str] = set()
         saved = self._newest_checkpoint()
         self.states = settle_states(setting.plans, options, saved and saved["tasks"], world)
-        self.steps = _plan_steps(setting, sharing.mix)
+        placed = [place(plan, options, setting.precision.device) for plan in setting.plans]
+        self.augmented = "; ".join(dict.fromkeys(each.where for each in placed))
+        self.steps = _plan_steps(setting, [each.task for each in placed], sharing.mix)
         self.budget = budget(options, [source.length for source in self.steps.sources], sharing.mix)
         self.compiled = compiles(options, self.budget, setting.precision.device, world.size)
         self.encoders, self.networks = self._build(encoders, sharing.own_statistics)
-        self.transfer = Transfer(setting.precision.device, options.channels_last)
+        self.transfer = Transfer([each.task for each in placed], setting.precision.device, options.channels_last)
         weights = [_loss_weight(plan, sharing) for plan in setting.plans]
         self.stepper = Stepper(self.networks, setting.plans, weights, options, setting.precision, world)
         if saved is not None:
@@ -227,7 +231,10 @@ class _Training:
             if setting.run is not None:  # a control, or a part of something else, has no line of its own
                 log(f"workers: {workers}, as {reason}")
         if setting.written:
-            setting.written.note({"workers": workers, "workers_reason": reason, "compiled": self.compiled})
+            chosen_here = {"compiled": self.compiled, "pictures_cut_on": self.augmented}
+            setting.written.note({"workers": workers, "workers_reason": reason, **chosen_here})
+            if options.augment != "host" and self.augmented != "host":
+                log(f"pictures are cut on: {self.augmented}")
         return replace(setting, options=replace(options, workers=workers))
 
     def _newest_checkpoint(self) -> dict[str, Any] | None:
@@ -355,13 +362,13 @@ class _Training:
         log(f"trained {self.tally.step} steps in {duration(self.tally.seconds)}, {waited:.0f} % of it waiting for data")
 
 
-def _plan_steps(setting: Setting, mix: Mix) -> Steps:
+def _plan_steps(setting: Setting, tasks: Sequence[Task], mix: Mix) -> Steps:
     sources = []
-    for plan in setting.plans:
-        length = plan.task.length(plan.train)
+    for plan, task in zip(setting.plans, tasks, strict=True):
+        length = task.length(plan.train)
         if length < 1:
             raise UserError(f"{plan.task.name} has no items to train on")
-        sources.append(Source(plan.task, plan.train, length))
+        sources.append(Source(task, plan.train, length))
     turns, options, world = Turns([plan.weight for plan in setting.plans], mix), setting.options, setting.world
     return Steps(
         sources,

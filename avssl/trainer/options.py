@@ -38,6 +38,11 @@ class TrainOptions:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
         "auto", "auto: bf16 where the machine computes it natively, else fp32"
     )
+    augment: Literal["auto", "host", "device"] = option(
+        "auto",
+        "where pictures are cropped, scaled and mirrored, and JPEGs of a prepared set decoded: host, in the loader's "
+        "processes; device; auto: the device if it is a CUDA GPU and the data are prepared, else the host",
+    )
     optimizer: Literal["adamw", "adam", "sgd"] = option(
         "adamw", "adamw, adam or sgd (with Nesterov momentum, or --no-nesterov)"
     )

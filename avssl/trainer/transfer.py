@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from avssl.tasks.base import Batch, Task
 from avssl.trainer.devices import moved
 from avssl.trainer.loader import Fetched
 
@@ -19,14 +20,23 @@ class Sent(NamedTuple):
     arrived: Any = None
 
 
+def on_device(task: Task, batch: Batch, device: torch.device, channels_last: bool) -> Batch:
+    """A drawn batch on the device; what its task has left to be done there is done."""
+    if task.left_to_device != "nothing":
+        batch = task.finish(moved(batch, device, channels_last=False))
+    return moved(batch, device, channels_last)
+
+
 class Transfer:
     """Takes batches to the device; on CUDA by a stream of its own, so that they travel while the one before trains.
 
     Args:
+        tasks: of the plans, as their puzzles are drawn.
         cuda: where streams and events are made: ``torch.cuda``. Tests give their own.
     """
 
-    def __init__(self, device: torch.device, channels_last: bool, cuda: Any = None) -> None:
+    def __init__(self, tasks: Sequence[Task], device: torch.device, channels_last: bool, cuda: Any = None) -> None:
+        self._tasks = tasks
         self._device, self._channels_last = device, channels_last
         self._cuda = torch.cuda if cuda is None and device.type == "cuda" else cuda
         self._stream = None if self._cuda is None else self._cuda.Stream(device)
@@ -56,7 +66,8 @@ class Transfer:
 
     def _moved(self, fetched: Fetched) -> Fetched:
         pieces = [
-            piece._replace(batch=moved(piece.batch, self._device, self._channels_last)) for piece in fetched.pieces
+            piece._replace(batch=on_device(self._tasks[piece.plan], piece.batch, self._device, self._channels_last))
+            for piece in fetched.pieces
         ]
         return fetched._replace(pieces=tuple(pieces))
 

@@ -26,7 +26,7 @@ from avssl.samplers.patches import (
 )
 from avssl.samplers.permutations import distances, permutation_set
 from avssl.samplers.rotations import boxed, rotated, shifted
-from avssl.samplers.stills import draw_still, with_pixels, with_short_side
+from avssl.samplers.stills import draw_still, resized, size_with_pixels
 
 
 @settings(max_examples=60, deadline=None)
@@ -135,10 +135,10 @@ def test_a_still_is_an_image_or_a_frame_of_a_video_at_a_drawn_time():
     times = {draw_still(videos, Key(0, epoch, 0)).seconds for epoch in range(12)}
     assert len(times) > 6 and times <= set(videos.frame_times(0).tolist())
     picture = draw_still(pictures, Key(0, 0, 0)).pixels
-    assert with_short_side(picture, 48).shape == (3, 48, 60)
-    assert abs(np.prod(with_pixels(picture, 5000).shape[1:]) - 5000) < 200
-    assert with_pixels(picture, 100, least_side=40).shape == (3, 40, 50)
-    assert np.array_equal(with_short_side(picture, 96), picture)
+    assert abs(np.prod(size_with_pixels(96, 120, 5000)) - 5000) < 200
+    assert size_with_pixels(96, 120, 100, least_side=40) == (40, 50)
+    assert resized(picture, 48, 60).shape == (3, 48, 60)
+    assert np.array_equal(resized(picture, 96, 120), picture)
 
 
 def test_the_eight_places_around_a_patch_are_counted_as_one_reads():

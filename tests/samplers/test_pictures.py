@@ -10,7 +10,7 @@ from toy_media import ToyVideos
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Crop, Cropping, centre_crop, cut, random_crop
 from avssl.samplers.rotations import boxed, rotated, rotated_by_interpolation, shifted
-from avssl.samplers.stills import resized, with_pixels, with_short_side
+from avssl.samplers.stills import resized, size_with_pixels
 from avssl.samplers.whole_pictures import (
     any_moves,
     draw_picture,
@@ -139,11 +139,9 @@ def test_a_picture_not_augmented_is_the_middle_of_the_frame():
 
 def test_scaled_pictures_keep_their_aspect():
     picture = np.random.default_rng(0).integers(0, 256, (3, 30, 90), dtype=np.uint8)
-    assert with_short_side(picture, 10).shape == (3, 10, 30)
-    assert with_short_side(picture.transpose(0, 2, 1), 10).shape == (3, 30, 10)
-    assert with_pixels(picture, 300).shape == (3, 10, 30)
-    assert with_pixels(picture, 1).shape == (3, 1, 3)
-    assert with_pixels(picture, 30, least_side=5).shape == (3, 5, 15)
+    assert resized(picture, *size_with_pixels(30, 90, 300)).shape == (3, 10, 30)
+    assert size_with_pixels(30, 90, 1) == (1, 3)
+    assert size_with_pixels(30, 90, 30, least_side=5) == (5, 15)
     # What is wide stays wide: a ramp along the columns is one afterwards.
     ramp = np.broadcast_to(np.arange(90, dtype=np.uint8), (3, 30, 90))
     assert np.all(np.diff(resized(ramp, 10, 30)[0].astype(int), axis=1) > 0)

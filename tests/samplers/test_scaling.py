@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from avssl.samplers import scaling
 from avssl.samplers.pictures import Crop, cut, cut_all
-from avssl.samplers.scaling import _Compiled, _packed, compiled_scale, scale_by_pillow
+from avssl.samplers.scaling import _Compiled, compiled_scale, packed_pixels, scale_by_pillow
 
 
 def packed_view(n: int, h: int, w: int, seed: int = 0) -> np.ndarray:
@@ -35,7 +35,7 @@ def test_compiled_scaling_gives_every_pixel_that_pillow_gives(height, width, sha
     place = (left * (width - size), top * (height - size), size, flip)
     frames = packed_view(1, height, width)
     found, expected = np.empty((2, 3, side, side), np.uint8)
-    scale, packed = compiled_scale(), _packed(frames)
+    scale, packed = compiled_scale(), packed_pixels(frames)
     assert scale is not None and packed is not None
     scale(packed[0], *place, found)
     scale_by_pillow(frames[0], *place, expected)
@@ -45,11 +45,11 @@ def test_compiled_scaling_gives_every_pixel_that_pillow_gives(height, width, sha
 def test_only_pictures_of_four_bytes_in_order_are_scaled_so():
     frames = packed_view(3, 5, 7)
     for view in (frames, frames[1:], frames[2:3], frames[1][None]):
-        packed = _packed(view)
+        packed = packed_pixels(view)
         assert packed is not None
         assert (packed.view(np.uint8).reshape(*packed.shape, 4)[..., :3] == view.transpose(0, 2, 3, 1)).all()
     for view in (frames[::-1], frames[::2], frames[:, ::-1], frames[..., ::-1], frames.copy()):
-        assert _packed(view) is None
+        assert packed_pixels(view) is None
 
 
 def test_it_takes_over_once_a_process_has_scaled_many_and_no_pixel_changes(monkeypatch: pytest.MonkeyPatch):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 
 import pytest
 import torch
-from trainer_toy import Toy, ToyMedia, ToyOptions, save_toy_encoder, toy_plans, weights_digest
+from trainer_toy import Streams, Toy, ToyMedia, ToyOptions, save_toy_encoder, toy_plans, weights_digest
 
 from avssl.errors import UserError
 from avssl.trainer import recorder
@@ -20,42 +19,7 @@ from avssl.trainer.plan import TaskPlan
 from avssl.trainer.run_folder import RunFolder
 from avssl.trainer.transfer import Transfer, to_host
 
-CPU = torch.device("cpu")
-
-
-class Streams:
-    """As much of ``torch.cuda`` as a transfer asks for; writes down what happens."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.made = 0
-
-    def Stream(self, device):
-        return "side"
-
-    @contextmanager
-    def stream(self, stream):
-        self.notes.append(f"on {stream}")
-        yield
-        self.notes.append(f"off {stream}")
-
-    def Event(self):
-        self.made += 1
-        return Event(self.made, self.notes)
-
-    def current_stream(self, device):
-        return self
-
-    def wait_event(self, event):
-        self.notes.append(f"wait {event.number}")
-
-
-class Event:
-    def __init__(self, number, notes):
-        self.number, self.notes = number, notes
-
-    def record(self, stream):
-        self.notes.append(f"event {self.number} on {stream}")
+CPU, TOYS = torch.device("cpu"), [Toy(ToyOptions())]
 
 
 def fetched(step: int) -> Fetched:
@@ -64,7 +28,7 @@ def fetched(step: int) -> Fetched:
 
 def test_a_batch_is_copied_on_a_stream_of_its_own_and_training_waits_for_that_batch_alone():
     streams = Streams()
-    transfer = Transfer(CPU, channels_last=True, cuda=streams)
+    transfer = Transfer(TOYS, CPU, channels_last=True, cuda=streams)
     first, second = transfer.send(fetched(1)), transfer.send(fetched(2))
     came = transfer.receive(first)
     assert streams.notes == [
@@ -79,7 +43,7 @@ def test_a_batch_is_copied_on_a_stream_of_its_own_and_training_waits_for_that_ba
 
 
 def test_without_a_gpu_a_batch_stays_as_it_is_until_it_is_trained():
-    transfer = Transfer(CPU, channels_last=True)
+    transfer = Transfer(TOYS, CPU, channels_last=True)
     sent = transfer.send(fetched(1))
     assert sent.arrived is None and sent.fetched.pieces[0].batch["x"].is_contiguous()
     assert transfer.receive(sent).pieces[0].batch["x"].is_contiguous(memory_format=torch.channels_last)

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,41 @@ def toy_plans(count=1, **options):
     tasks = [Toy(ToyOptions(**options)), OtherToy(ToyOptions(**options))][:count]
     media = ToyMedia(bad=tuple(options.get("bad", ())))
     return [TaskPlan(task, media, ToyMedia(60), weight) for task, weight in zip(tasks, (2, 1), strict=False)]
+
+
+class Streams:
+    """As much of ``torch.cuda`` as a transfer asks for; writes down what happens."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.made = 0
+
+    def Stream(self, device):
+        return "side"
+
+    @contextmanager
+    def stream(self, stream):
+        self.notes.append(f"on {stream}")
+        yield
+        self.notes.append(f"off {stream}")
+
+    def Event(self):
+        self.made += 1
+        return Event(self.made, self.notes)
+
+    def current_stream(self, device):
+        return self
+
+    def wait_event(self, event):
+        self.notes.append(f"wait {event.number}")
+
+
+class Event:
+    def __init__(self, number, notes):
+        self.number, self.notes = number, notes
+
+    def record(self, stream):
+        self.notes.append(f"event {self.number} on {stream}")
 
 
 _all_reduce, _reductions = dist.all_reduce, [0]

@@ -152,25 +152,30 @@ class Prepared(TableMedia[_Known]):
 
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         known = self._item(i)
-        if not len(known.times):
-            raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
-        at = known.times.searchsorted(np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
+        shown = self._shown(known, times)
         # Stored as decoded, channels last: cropping and scaling need it so; channels first is a view, at no cost.
         result = pixels_for_jpegs(len(times), known.facts.height, known.facts.width)
         decoded: dict[int, int] = {}
-        for row, frame in enumerate(np.maximum(at, 0).tolist()):
+        for row, frame in enumerate(shown):
             if frame in decoded:
                 result[row] = result[decoded[frame]]
                 continue
             decoded[frame] = row
-            data = self._bytes(known, *known.jpegs[frame].tolist())
-            if len(known.checks) and zlib.crc32(data.data) != known.checks[frame]:
-                raise self._bad(known, "picture", times[row])
             try:
-                decode_jpeg(data, result[row])
+                decode_jpeg(self._jpeg(known, frame, times[row]), result[row])
             except ValueError as error:
                 raise self._bad(known, "picture", times[row]) from error
         return result[..., :3].transpose(0, 3, 1, 2)
+
+    def jpegs(self, i: int, times: Sequence[float]) -> list[NDArray[np.uint8]]:
+        """The JPEGs that :meth:`frames` decodes, each uint8 (bytes,), not to be written to.
+
+        Raises:
+            MediaError: as :meth:`frames`, but that a set without checksums may have JPEGs that cannot be decoded.
+        """
+        known = self._item(i)
+        shown = self._shown(known, times)
+        return [self._jpeg(known, frame, seconds) for frame, seconds in zip(shown, times, strict=True)]
 
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
         known = self._item(i)
@@ -270,6 +275,20 @@ class Prepared(TableMedia[_Known]):
             if self.has_checksums:  # the line is as it was written: no damage, but a fault of this program
                 raise
             raise self.damaged(f"line {i + 1} of items.jsonl is not an item") from error
+
+    def _shown(self, known: _Known, times: Sequence[float]) -> list[int]:
+        """The numbers of the frames that are shown at these times."""
+        if not len(known.times):
+            raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
+        at = known.times.searchsorted(np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
+        shown: list[int] = np.maximum(at, 0).tolist()
+        return shown
+
+    def _jpeg(self, known: _Known, frame: int, seconds: float) -> NDArray[np.uint8]:
+        data = self._bytes(known, *known.jpegs[frame].tolist())
+        if len(known.checks) and zlib.crc32(data.data) != known.checks[frame]:
+            raise self._bad(known, "picture", seconds)
+        return data
 
     def _stretch(self, known: _Known, sound: StoredSound, first: int, count: int) -> NDArray[np.float32]:
         """``count`` stored samples from number ``first`` on, zeros outside of what is stored."""

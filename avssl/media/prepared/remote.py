@@ -139,6 +139,9 @@ class RemotePrepared(Prepared):
     def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
         return self._healed(lambda: super(RemotePrepared, self).frames(i, times))
 
+    def jpegs(self, i: int, times: Sequence[float]) -> list[NDArray[np.uint8]]:
+        return self._healed(lambda: super(RemotePrepared, self).jpegs(i, times))
+
     def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
         return self._healed(lambda: super(RemotePrepared, self).audio(i, start_seconds, duration_seconds, rate))
 

@@ -12,6 +12,7 @@ from avssl.errors import UserError, did_you_mean
 from avssl.networks.config import AUDIO_ARCHITECTURES, FrontEndName, FusionName, Norm, VisionConfig
 from avssl.options import option
 from avssl.samplers.correspondence import Alignment, NegativeSounds, Pair
+from avssl.samplers.views import View
 from avssl.tasks.common_options import check_crops
 
 Negatives = Literal["drawn", "batch"]
@@ -125,6 +126,7 @@ class CorrespondencePuzzle:
         pair: where the two come from.
         brightness, saturation, masks, transpose: augmentation to be applied on the device.
         silence: noise that belongs to no picture, if this puzzle adds one.
+        views: of each frame, where cutting is left to the device; then ``frames`` is empty.
     """
 
     frames: NDArray[np.uint8]
@@ -138,3 +140,4 @@ class CorrespondencePuzzle:
     masks: tuple[float, float, float, float]
     transpose: float
     silence: NDArray[np.float32] | None = None
+    views: tuple[View, ...] = ()

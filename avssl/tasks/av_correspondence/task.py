@@ -27,12 +27,14 @@ from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
 from avssl.networks.vision import VisionEncoder
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator, uniform
-from avssl.samplers.pictures import Cropping, centre_crop, cut_all
+from avssl.samplers.pictures import Cropping, centre_crop
 from avssl.samplers.silence import draw_silence
+from avssl.samplers.views import cut_or_leave, stored_frames
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions, CorrespondencePuzzle
 from avssl.tasks.av_correspondence.sheet import draw_sheet
 from avssl.tasks.base import Answers, Batch, Losses, Task
 from avssl.tasks.images import vision_of
+from avssl.tasks.left_to_device import stacked_or_left
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -83,8 +85,8 @@ class AVCorrespondence(Task):
         times = [moment.frame_seconds]
         if options.frames > 1:
             times = [start + (k + 0.5) * options.seconds / options.frames for k in range(options.frames)]
-        frames = media.frames(moment.item, times)
-        height, width = frames.shape[-2:]
+        pictures = stored_frames(media, moment.item, times, self.left_to_device)
+        height, width = pictures[0].height, pictures[0].width
         middle = (options.crop_low + options.crop_high) / 2
         crop = centre_crop(height, width, middle)
         gain = brightness = transpose = 0.0
@@ -100,8 +102,9 @@ class AVCorrespondence(Task):
             transpose = uniform(rng, -options.transpose, options.transpose)
             saturation = 0.0 if rng.random() < options.grey else saturation
         facts = media.facts(moment.item), media.facts(pair.sound.item)
+        frames, views = cut_or_leave(pictures, crop, options.side, self.left_to_device)
         return CorrespondencePuzzle(
-            frames=cut_all(frames, crop, options.side),
+            frames=frames,
             waveform=pair.sound.sound * np.float32(1 + gain),
             label=int(generator(*key, "shuffled").integers(2)) if self.shuffled else pair.label,
             pair=pair,
@@ -112,6 +115,7 @@ class AVCorrespondence(Task):
             masks=masks,
             transpose=transpose,
             silence=self._silence(key),
+            views=views,
         )
 
     def collate(self, puzzles: Sequence[CorrespondencePuzzle]) -> Batch:
@@ -120,7 +124,7 @@ class AVCorrespondence(Task):
         return {
             **({"silence": torch.from_numpy(np.stack(silences))} if silences else {}),
             **({"transpose": torch.tensor([p.transpose for p in puzzles])} if transposed else {}),
-            "frames": torch.from_numpy(np.stack([p.frames for p in puzzles])),
+            "frames": stacked_or_left([p.frames for p in puzzles], [p.views for p in puzzles], self.options.side),
             "waveform": torch.from_numpy(np.stack([p.waveform for p in puzzles])),
             "label": torch.tensor([p.label for p in puzzles]),
             "sources": torch.tensor([[_number(source) for source in p.sources] for p in puzzles]),
@@ -128,6 +132,14 @@ class AVCorrespondence(Task):
             "saturation": torch.tensor([p.saturation for p in puzzles]),
             "masks": torch.tensor([p.masks for p in puzzles]),
         }
+
+    @property
+    def can_leave(self) -> bool:
+        return True
+
+    def finish(self, batch: Batch) -> Batch:
+        finished = super().finish(batch)
+        return finished | {"frames": finished["frames"].unflatten(0, (-1, self.options.frames))}
 
     def clusters(self, puzzle: CorrespondencePuzzle) -> tuple[str, ...]:
         return puzzle.sources

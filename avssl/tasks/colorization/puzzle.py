@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.options import option
+from avssl.samplers.views import View
 from avssl.tasks.common_options import MapEncoderOptions, check_crops
 
 Target = Literal["classification", "regression", "both"]
@@ -71,6 +72,7 @@ class ColorizationPuzzle:
         frame: uint8 (3, side, side): its lightness is the input, its colours are the target.
         colours_of: the picture whose colours are the target instead (control "shuffled-labels"); else None.
         contrast: what the lightness is multiplied by around its mean before it is fed.
+        views, views_of_colours: of the two pictures, where cutting is left to the device; then these are empty.
     """
 
     frame: NDArray[np.uint8]
@@ -79,3 +81,5 @@ class ColorizationPuzzle:
     name: str
     source: str
     seconds: float
+    views: tuple[View, ...] = ()
+    views_of_colours: tuple[View, ...] = ()

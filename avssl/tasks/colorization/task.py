@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,6 +30,7 @@ from avssl.tasks.colorization.colour_bins import (
 from avssl.tasks.colorization.puzzle import ColorizationOptions, ColorizationPuzzle
 from avssl.tasks.colorization.sheet import draw_sheet
 from avssl.tasks.images import PictureTask, vision_of
+from avssl.tasks.left_to_device import stacked_or_left
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -79,31 +79,39 @@ class Colorization(PictureTask):
         options = self.options
         item = item_of(media, key)
         rng = generator(*key, "picture")
-        picture = draw_picture(media, item, self._cropping, rng, augment=self.training)
-        colours = None
+        augment, left = self.training, self.left_to_device
+        picture = draw_picture(media, item, self._cropping, rng, augment=augment, left=left)
+        other = None
         if self.shuffled:
             theirs = generator(*key, "shuffled")
-            other = other_item(media, item, theirs, key)
-            colours = draw_picture(media, other, self._cropping, theirs, augment=self.training).pixels
+            another = other_item(media, item, theirs, key)
+            other = draw_picture(media, another, self._cropping, theirs, augment=augment, left=left)
         facts = media.facts(item)
         return ColorizationPuzzle(
             frame=picture.pixels,
-            colours_of=colours,
+            colours_of=other and other.pixels,
             contrast=1 + float(rng.uniform(-options.contrast, options.contrast)) if self.training else 1.0,
             name=facts.path,
             source=facts.source_or_path,
             seconds=picture.seconds,
+            views=picture.views,
+            views_of_colours=other.views if other else (),
         )
 
     def collate(self, puzzles: Sequence[ColorizationPuzzle]) -> Batch:
         batch: Batch = {
-            "frames": torch.from_numpy(np.stack([p.frame for p in puzzles])),
+            "frames": stacked_or_left([p.frame for p in puzzles], [p.views for p in puzzles], self.options.side),
             "contrast": torch.tensor([p.contrast for p in puzzles]),
         }
         other = [p.colours_of for p in puzzles if p.colours_of is not None]
         if other:
-            batch["colours_of"] = torch.from_numpy(np.stack(other))
+            views = [p.views_of_colours for p in puzzles]
+            batch["colours_of"] = stacked_or_left(other, views, self.options.side)
         return batch
+
+    @property
+    def can_leave(self) -> bool:
+        return True
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options

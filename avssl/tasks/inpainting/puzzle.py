@@ -12,6 +12,7 @@ from avssl.errors import UserError
 from avssl.networks.config import Bottleneck
 from avssl.options import option
 from avssl.samplers.holes import Hole
+from avssl.samplers.views import View
 from avssl.tasks.common_options import MapEncoderOptions, check_crops
 
 
@@ -67,6 +68,8 @@ class InpaintingPuzzle:
         frame: uint8 (3, side, side): the target.
         filled: uint8 (3, side, side): the input, with the hole filled.
         hole: bool (side, side).
+        views: of the picture, and for the control of that whose content is the target, where cutting is left to the
+            device; then ``frame`` and ``filled`` are empty.
     """
 
     frame: NDArray[np.uint8]
@@ -75,3 +78,4 @@ class InpaintingPuzzle:
     name: str
     source: str
     seconds: float
+    views: tuple[View, ...] = ()

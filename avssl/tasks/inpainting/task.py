@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from avssl.media.facts import Media
 from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.inpainting import Discriminator, InpaintingNetwork
-from avssl.samplers.holes import draw_hole, filled_by, filled_from_rim, grown
+from avssl.samplers.holes import draw_hole, fill_weights, filled_by, filled_from_rim, grown
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Cropping
 from avssl.samplers.whole_pictures import Picture, draw_picture, enough_for_statistics, item_of, other_item
@@ -22,6 +23,7 @@ from avssl.tasks.base import Answers, Batch, Losses
 from avssl.tasks.images import PictureTask, vision_of
 from avssl.tasks.inpainting.puzzle import InpaintingOptions, InpaintingPuzzle
 from avssl.tasks.inpainting.sheet import draw_sheet
+from avssl.tasks.left_to_device import collect
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -66,24 +68,44 @@ class Inpainting(PictureTask):
         options = self.options
         picture = self._picture(media, key)
         hole = draw_hole(options.hole, options.side, round(options.side * options.hole_share), generator(*key, "hole"))
-        frame, filled = picture.pixels, self._fill(picture.pixels, hole)
+        left = self.left_to_device != "nothing"
+        frame = picture.pixels
+        filled = frame if left else self._fill(frame, hole)
+        views = picture.views
         if self.shuffled:
             # The target is another picture's content.
             rng = generator(*key, "shuffled")
             item = other_item(media, picture.item, rng, key)
-            other = self._cut(media, item, rng).pixels
-            frame = np.where(grown(hole, options.overlap), other, frame)
+            other = self._cut(media, item, rng)
+            views += other.views
+            frame = frame if left else np.where(grown(hole, options.overlap), other.pixels, frame)
         facts = media.facts(picture.item)
-        return InpaintingPuzzle(frame, filled, hole, facts.path, facts.source_or_path, picture.seconds)
+        return InpaintingPuzzle(frame, filled, hole, facts.path, facts.source_or_path, picture.seconds, views)
 
     def collate(self, puzzles: Sequence[InpaintingPuzzle]) -> Batch:
         asked = [grown(p.hole, self.options.overlap) for p in puzzles]
-        return {
+        views = [view for p in puzzles for view in p.views]
+        pictures: Batch = {
             "frames": torch.from_numpy(np.stack([p.frame for p in puzzles])),
             "filled": torch.from_numpy(np.stack([p.filled for p in puzzles])),
+        }
+        return (pictures if not views else {"frames": collect(views, self.options.side)}) | {
             "hole": torch.from_numpy(np.stack([p.hole for p in puzzles]))[:, None].to(torch.uint8),
             "asked": torch.from_numpy(np.stack(asked))[:, None].to(torch.uint8),
         }
+
+    @property
+    def can_leave(self) -> bool:
+        """Not where each hole has equations of its own."""
+        return self.options.fill == "mean" or self.options.hole == "centre"
+
+    def finish(self, batch: Batch) -> Batch:
+        finished = super().finish(batch)
+        # One picture a puzzle, or two: for the control the target lies in the second.
+        pictures = finished["frames"].unflatten(0, (len(batch["hole"]), -1))
+        first, last = pictures[:, 0], pictures[:, -1]
+        frames = torch.where(batch["asked"].bool(), last, first)
+        return finished | {"frames": frames, "filled": self._filled(first, batch["hole"].bool())}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options
@@ -145,12 +167,24 @@ class Inpainting(PictureTask):
         return self._cut(media, item_of(media, key), generator(*key, "picture"))
 
     def _cut(self, media: Media, item: int, rng: np.random.Generator) -> Picture:
-        return draw_picture(media, item, self._cropping, rng, augment=self.training)
+        return draw_picture(media, item, self._cropping, rng, augment=self.training, left=self.left_to_device)
 
     def _fill(self, frame: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
         if self.options.fill == "border":
             return filled_from_rim(frame, hole)
         return filled_by(frame, hole, np.array(self._mean))
+
+    def _filled(self, frames: Tensor, hole: Tensor) -> Tensor:
+        """Pictures (N, 3, side, side) on the device with their holes (N, 1, side, side) filled."""
+        if self.options.fill == "mean":
+            colour = torch.tensor(self._mean).round().clamp(0, 255).to(torch.uint8)
+            return torch.where(hole, colour.to(frames.device, non_blocking=True).view(3, 1, 1), frames)
+        inside, rim, weights = _fill_on(
+            self.options.side, round(self.options.side * self.options.hole_share), frames.device
+        )
+        filled = frames.flatten(2)
+        smooth = (filled[:, :, rim].float() @ weights).round().clamp(0, 255).to(torch.uint8)
+        return filled.index_copy(2, inside, smooth).view(frames.shape)
 
     def _discriminator_side(self) -> int:
         """Of the patch that the discriminator sees: the centre square, or the whole picture."""
@@ -175,3 +209,10 @@ class Inpainting(PictureTask):
         discriminating = (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
         deceiving = F.softplus(-discriminator.as_it_stands(painted)).mean()
         return discriminating, deceiving, ((real > 0).float().mean() + (fake <= 0).float().mean()).detach() / 2
+
+
+@lru_cache(maxsize=4)
+def _fill_on(side: int, size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the hole in the middle the pixels (flat), those of its rim, and (rim, hole) what each takes of these."""
+    inside, rim, weights = fill_weights(draw_hole("centre", side, size, np.random.default_rng()))
+    return tuple(torch.from_numpy(array).to(device) for array in (inside, rim, weights.T.copy()))  # type: ignore[return-value]

@@ -7,20 +7,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from avssl.media.facts import Media
 from avssl.networks.config import Normalise
+from avssl.networks.squares import tiles_at
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.patches import cut_tiles
+from avssl.samplers.patches import cut_tiles, lay_tiles
 from avssl.samplers.permutations import permutation_set
 from avssl.samplers.pictures import Cropping
 from avssl.samplers.stills import draw_still
-from avssl.tasks.base import Answers
+from avssl.samplers.views import cut_or_leave
+from avssl.tasks.base import Answers, Batch
 from avssl.tasks.common_options import Colours
 from avssl.tasks.jigsaw.puzzle import JigsawOptions
 from avssl.tasks.jigsaw.sheet import draw_sheet
+from avssl.tasks.left_to_device import collect
 from avssl.tasks.patches import PatchPuzzle, PatchTask, draw_colours
 from avssl.tasks.registry import register
 
@@ -73,13 +77,19 @@ class Jigsaw(PatchTask):
 
     def draw(self, media: Media, key: Key) -> PatchPuzzle:
         options = self.options
-        still = draw_still(media, key)
+        still = draw_still(media, key, self.left_to_device)
         rng = generator(*key, "jigsaw")
-        square = self._cropping.cut(still.pixels, rng if self.training else None)
+        crop = self._cropping.place(rng if self.training else None, still.picture.height, still.picture.width)
+        (square,), views = cut_or_leave([still.picture], crop, self._cropping.side, self.left_to_device)
         colour = self._colour(rng)
         # Each channel's contrast, removed of each on its own, would bring green back into a projection of moved ones.
         moved = 0 if colour == "project" else options.channel_jitter
-        patches, corners = cut_tiles(rng, square, replace(self.options.rule(), channel_jitter=moved))
+        rule = replace(options.rule(), channel_jitter=moved)
+        if views:
+            corners, moves = lay_tiles(rng, rule)
+            patches, tiles = np.empty((len(corners), 0), np.uint8), corners[:, None] + moves
+        else:
+            (patches, corners), tiles = cut_tiles(rng, square, rule), None
         colours = draw_colours(rng, len(patches), colour)
         # Held out each picture counts once.
         count = min(options.puzzles, options.permutations) if self.training else 1
@@ -89,7 +99,26 @@ class Jigsaw(PatchTask):
             labels = generator(*key, "shuffled").integers(options.permutations, size=count)
         facts = media.facts(still.item)
         where = facts.path, facts.source_or_path, still.seconds
-        return PatchPuzzle(patches, colours, None, chosen, labels, square, corners, *where)
+        return PatchPuzzle(patches, colours, None, chosen, labels, square, corners, *where, views, tiles)
+
+    def collate(self, puzzles: Sequence[PatchPuzzle]) -> Batch:
+        batch = super().collate(puzzles)
+        tiles = [p.tiles for p in puzzles if p.tiles is not None]
+        if tiles:
+            batch["patches"] = collect([view for p in puzzles for view in p.views], self._cropping.side)
+            batch["tiles"] = torch.from_numpy(np.concatenate(tiles))
+        return batch
+
+    @property
+    def can_leave(self) -> bool:
+        return True
+
+    def finish(self, batch: Batch) -> Batch:
+        finished = super().finish(batch)
+        corners = finished.pop("tiles")
+        squares = finished["patches"]
+        square = torch.arange(len(squares), device=corners.device).repeat_interleave(self.options.tiles**2)
+        return finished | {"patches": tiles_at(squares, square, corners, self.options.tile)}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         return self.patch_network(encoders, self.options.tiles**2, self.options.permutations)

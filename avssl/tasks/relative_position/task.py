@@ -22,8 +22,10 @@ from avssl.samplers.patches import (
     neighbour_pairs,
     of_each_class,
 )
-from avssl.samplers.stills import draw_still, with_pixels
-from avssl.tasks.base import Answers
+from avssl.samplers.stills import draw_still, resized, size_with_pixels
+from avssl.samplers.views import View, patch_views
+from avssl.tasks.base import Answers, Batch
+from avssl.tasks.left_to_device import collect
 from avssl.tasks.patches import PatchPuzzle, PatchTask, draw_colours, draw_noise
 from avssl.tasks.registry import register
 from avssl.tasks.relative_position.puzzle import RelativePositionOptions
@@ -56,23 +58,38 @@ class RelativePosition(PatchTask):
 
     def draw(self, media: Media, key: Key) -> PatchPuzzle:
         options = self.options
-        still = draw_still(media, key)
+        still = draw_still(media, key, self.left_to_device)
         rng = generator(*key, "patches")
         rule = GridRule(options.patch, options.gap, options.jitter, options.grid)
-        picture = with_pixels(still.pixels, self._pixels(rng), rule.side(2))
-        if self.training and options.flip and bool(rng.integers(2)):
-            picture = picture[..., ::-1]
-        corners, chosen, labels = self._lay(rng, picture, rule)
-        patches = cut_patches(picture, corners, options.patch)
-        if self.training and options.coarsen:
-            patches = self._coarsened(rng, patches)
+        height, width = size_with_pixels(still.picture.height, still.picture.width, self._pixels(rng), rule.side(2))
+        flip = self.training and options.flip and bool(rng.integers(2))
+        corners, chosen, labels = self._lay(rng, height, width, rule)
+        coarse = self._coarse(rng, len(corners)) if self.training and options.coarsen else [0] * len(corners)
+        views: tuple[View, ...] = ()
+        if self.left_to_device == "nothing":
+            picture = resized(still.pixels, height, width)[..., :: -1 if flip else 1]
+            patches = cut_patches(picture, corners, options.patch)
+            if any(coarse):
+                patches = np.stack([coarsened(p, side) if side else p for p, side in zip(patches, coarse, strict=True)])
+        else:
+            views = tuple(patch_views(still.picture, height, width, corners, options.patch, flip, coarse))
+            picture, patches = np.empty(0, np.uint8), np.empty((len(corners), 0), np.uint8)
         colours = draw_colours(rng, len(patches), options.colour)
         noise = draw_noise(rng, colours, options.patch) if options.colour == "drop" else None
         if self.shuffled:
             labels = generator(*key, "shuffled").integers(len(NEIGHBOURS), size=len(labels))
         facts = media.facts(still.item)
         where = facts.path, facts.source_or_path, still.seconds
-        return PatchPuzzle(patches, colours, noise, chosen, labels, picture, corners, *where)
+        return PatchPuzzle(patches, colours, noise, chosen, labels, picture, corners, *where, views)
+
+    def collate(self, puzzles: Sequence[PatchPuzzle]) -> Batch:
+        batch = super().collate(puzzles)
+        views = [view for p in puzzles for view in p.views]
+        return batch | {"patches": collect(views, self.options.patch)} if views else batch
+
+    @property
+    def can_leave(self) -> bool:
+        return True
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         return self.patch_network(encoders, 2, len(NEIGHBOURS), affine=self.options.affine)
@@ -81,10 +98,9 @@ class RelativePosition(PatchTask):
         return draw_sheet(puzzles, self.fed_each(puzzles), answers)
 
     def _lay(
-        self, rng: np.random.Generator, picture: NDArray[np.uint8], rule: GridRule
+        self, rng: np.random.Generator, height: int, width: int, rule: GridRule
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Corners of patches, pairs of their indices, and the pairs' classes."""
-        height, width = picture.shape[-2:]
         if not self.training:
             grid = lay_grid(rng, height, width, rule)
             pairs = neighbour_pairs(grid.rows, grid.columns)
@@ -111,13 +127,8 @@ class RelativePosition(PatchTask):
         count = float(rng.uniform(low, high)) if self.training else (low + high) / 2
         return math.exp(count) if self.options.pixels == "log" else count
 
-    def _coarsened(self, rng: np.random.Generator, patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        side = self.options.patch
-        chosen = rng.random(len(patches)) < self.options.coarsen
-        pixels = rng.uniform(_COARSEST, _FINEST, size=len(patches)) * side**2
-        return np.stack(
-            [
-                coarsened(patch, max(round(math.sqrt(count)), 2)) if coarse else patch
-                for patch, coarse, count in zip(patches, chosen, pixels, strict=True)
-            ]
-        )
+    def _coarse(self, rng: np.random.Generator, count: int) -> list[int]:
+        """Pixels a side that each patch is scaled down to, and up again; 0: it is not."""
+        chosen = rng.random(count) < self.options.coarsen
+        pixels = rng.uniform(_COARSEST, _FINEST, size=count) * self.options.patch**2
+        return [max(round(math.sqrt(n)), 2) if coarse else 0 for n, coarse in zip(pixels, chosen, strict=True)]

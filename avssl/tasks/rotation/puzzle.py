@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.options import option
+from avssl.samplers.pictures import Crop
+from avssl.samplers.views import Stored
 from avssl.tasks.common_options import EncoderOptions, check_crops
 
 
@@ -47,13 +49,35 @@ class RotationOptions(EncoderOptions):
         self.vision_config(self.side).check()
 
 
+class Unturned(NamedTuple):
+    """A square that is still to be cut, lit, moved, turned and mirrored, in this order.
+
+    Attributes:
+        brightness: added, as a share of white.
+        contrast: multiplied around the mean.
+        down, right: pixels that it is moved by; black comes in.
+        turns: quarters of each view, counter-clockwise.
+        mirrored: the views, once they are turned.
+    """
+
+    picture: Stored
+    crop: Crop
+    brightness: float
+    contrast: float
+    down: int
+    right: int
+    turns: tuple[int, ...]
+    mirrored: bool
+
+
 @dataclass(frozen=True, slots=True)
 class RotationPuzzle:
     """A picture, turned.
 
     Attributes:
         views: uint8 (V, 3, side, side): one, or all four.
-        labels: (V,) quarters that each was turned by, counter-clockwise.
+        labels: (V,) quarters that each was turned by, counter-clockwise; drawn at random for the control.
+        unturned: where cutting is left to the device the square, and what is to be done to it; then ``views`` is empty.
     """
 
     views: NDArray[np.uint8]
@@ -61,3 +85,4 @@ class RotationPuzzle:
     name: str
     source: str
     seconds: float
+    unturned: Unturned | None = None

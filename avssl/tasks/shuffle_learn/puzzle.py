@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.options import option
 from avssl.samplers.triplets import Ends
+from avssl.samplers.views import View
 from avssl.tasks.common_options import MapEncoderOptions, check_crops
 
 
@@ -76,6 +77,7 @@ class ShuffleLearnPuzzle:
         difference: the smaller of the differences of c from a and from e (RMS, 0..255).
         look_alike: whether that is still too small after all tries: hardly solvable.
         brightness, saturation: augmentation still to be done, on the device.
+        views: of each frame, where cutting is left to the device; then ``frames`` is empty, and ``difference`` unknown.
     """
 
     frames: NDArray[np.uint8]
@@ -88,3 +90,4 @@ class ShuffleLearnPuzzle:
     source: str
     brightness: tuple[float, ...]
     saturation: tuple[float, ...]
+    views: tuple[View, ...] = ()

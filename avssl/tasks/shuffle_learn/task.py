@@ -18,10 +18,12 @@ from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Crop, Cropping, cut
-from avssl.samplers.triplets import TripletRule, difference, draw_five, draw_triplet, unusable
+from avssl.samplers.triplets import Triplet, TripletRule, difference, draw_five, draw_triplet, unusable
+from avssl.samplers.views import View, crop_view, stored_frames
 from avssl.samplers.whole_pictures import item_of
 from avssl.tasks.base import Answers, Batch, Losses, Task
 from avssl.tasks.images import PictureTask, vision_of
+from avssl.tasks.left_to_device import stacked_or_left
 from avssl.tasks.registry import register
 from avssl.tasks.shuffle_learn.puzzle import ShuffleLearnOptions, ShuffleLearnPuzzle
 from avssl.tasks.shuffle_learn.sheet import draw_sheet
@@ -29,10 +31,10 @@ from avssl.tasks.shuffle_learn.sheet import draw_sheet
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-View = Literal["all", "middle", "ends"]
+Slots = Literal["all", "middle", "ends"]
 
 # Which slots a network sees. The wrong middle frame is in the middle slot whichever way the triplet is turned.
-_SEEN: dict[View, tuple[int, int, int]] = {"all": (0, 1, 2), "middle": (1, 1, 1), "ends": (0, 0, 2)}
+_SEEN: dict[Slots, tuple[int, int, int]] = {"all": (0, 1, 2), "middle": (1, 1, 1), "ends": (0, 0, 2)}
 _TRIES = 8
 
 
@@ -50,7 +52,7 @@ class ShuffleLearn(PictureTask):
     def __init__(self, options: ShuffleLearnOptions) -> None:
         super().__init__(options)
         self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
-        self.view: View = "all"
+        self.view: Slots = "all"
 
     def unusable(self, facts: Facts) -> str | None:
         return unusable(facts, self.rule())
@@ -78,8 +80,14 @@ class ShuffleLearn(PictureTask):
     def draw(self, media: Media, key: Key) -> ShuffleLearnPuzzle:
         options, rule = self.options, self.rule()
         item = item_of(media, key)
-        times, pictures, least = self._five(media, item, key, rule)
         triplet = draw_triplet(rule, generator(*key, "order"))
+        views: tuple[View, ...] = ()
+        if self.left_to_device == "nothing":
+            times, pictures, least = self._five(media, item, key, rule)
+            frames = np.stack([pictures[slot] for slot in triplet.slots])
+        else:
+            times, views = self._views(media, item, key, rule, triplet)
+            frames, least = np.empty((3, 0), np.uint8), math.nan
         label = triplet.label
         if self.shuffled:
             label = int(generator(*key, "shuffled").random() < rule.positives)
@@ -92,7 +100,7 @@ class ShuffleLearn(PictureTask):
         first, middle, last = triplet.slots
         facts = media.facts(item)
         return ShuffleLearnPuzzle(
-            frames=np.stack([pictures[slot] for slot in triplet.slots]),
+            frames=frames,
             label=label,
             times=(float(times[first]), float(times[middle]), float(times[last])),
             five=tuple(times.tolist()),
@@ -102,16 +110,27 @@ class ShuffleLearn(PictureTask):
             source=facts.source_or_path,
             brightness=tuple(np.resize(brightness, 3).tolist()),
             saturation=tuple(np.resize(saturation, 3).tolist()),
+            views=views,
         )
 
     def collate(self, puzzles: Sequence[ShuffleLearnPuzzle]) -> Batch:
         seen = list(_SEEN[self.view])
+        views = [[p.views[slot] for slot in seen] if p.views else () for p in puzzles]
         return {
-            "frames": torch.from_numpy(np.stack([p.frames[seen] for p in puzzles])),
+            "frames": stacked_or_left([p.frames[seen] for p in puzzles], views, self.options.side),
             "label": torch.tensor([p.label for p in puzzles]),
             "brightness": torch.tensor([p.brightness for p in puzzles]),
             "saturation": torch.tensor([p.saturation for p in puzzles]),
         }
+
+    @property
+    def can_leave(self) -> bool:
+        """Not where frames are compared, which their draw depends on."""
+        return not self.options.look_alike
+
+    def finish(self, batch: Batch) -> Batch:
+        finished = super().finish(batch)
+        return finished | {"frames": finished["frames"].unflatten(0, (-1, 3))}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options, vision = self.options, vision_of(encoders)
@@ -189,6 +208,16 @@ class ShuffleLearn(PictureTask):
                 break
         assert best is not None
         return best
+
+    def _views(
+        self, media: Media, item: int, key: Key, rule: TripletRule, triplet: Triplet
+    ) -> tuple[NDArray[np.float64], tuple[View, ...]]:
+        """Times of a to e, and the views of those that are shown: of the first try, as nothing compares them."""
+        times = draw_five(media, item, rule, generator(*key, "times", 0))
+        pictures = stored_frames(media, item, [float(times[slot]) for slot in triplet.slots], self.left_to_device)
+        crops = self._crops(generator(*key, "crop", 0), pictures[0].height, pictures[0].width)
+        shown = zip(pictures, triplet.slots, strict=True)
+        return times, tuple(crop_view(picture, crops[slot], self.options.side) for picture, slot in shown)
 
     def _crops(self, rng: np.random.Generator, height: int, width: int) -> list[Crop]:
         count = 1 if self.options.one_crop else 5
