@@ -9,7 +9,6 @@ from avssl.networks.config import Normalise
 from avssl.options import option
 from avssl.samplers.patches import TileRule
 from avssl.samplers.permutations import check_count
-from avssl.samplers.views import View
 from avssl.tasks.common_options import EncoderOptions, check_crops
 
 
