@@ -1,24 +1,29 @@
 """Pillow's antialiased scaling of a square, to the bit, in a quarter of its time: compiled by numba.
 
 Pillow scales along the rows, rounds, and scales along the columns. A pixel is the sum of a few others with weights of
-22 bits; the same sums are taken here of sixteen rows at once, so that the processor's vectors are full. Importing this
-module compiles it, which takes some seconds the first time on a machine and is kept (by numba, beside this file or in
-the user's cache).
+22 bits; the same sums are taken here of sixteen rows at once, so that the processor's vectors are full. To lie side by
+side these rows are transposed, in blocks of 8×8 pixels that fit into registers: by single pixels that takes as long as
+the sums. Importing this module compiles it, which takes some seconds the first time on a machine and is kept (by numba,
+beside this file or in the user's cache).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 _BITS = 22  # Pillow's PRECISION_BITS: 32 less 8 of a value, and 2 that sums may need
 _HALF = np.int32(1 << (_BITS - 1))
 # Rows scaled at once: 64 bytes a column, a line of the processor's cache.
 _ROWS = 16
+# Rows and columns transposed at once: as many registers of 256 bits.
+_BLOCK = 8
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -106,6 +111,50 @@ def _blend(
                 result[i, x] = sums[x] >> _BITS
 
 
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _transpose_block(_: Any, target: Any, target_start: Any, source: Any, source_start: Any) -> Any:
+    """Copy a block of pixels of 32 bits, its columns as rows, between arrays (h, w), from one place to another."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(32), _BLOCK)
+
+        def places(array: int) -> list[Any]:
+            made = context.make_array(signature.args[array])(context, builder, arguments[array])
+            width = builder.extract_value(made.shape, 1)
+            offsets = [builder.mul(width, ir.Constant(width.type, row)) for row in range(_BLOCK)]
+            starts = [builder.gep(made.data, [builder.add(arguments[array + 1], offset)]) for offset in offsets]
+            return [builder.bitcast(start, vector.as_pointer()) for start in starts]
+
+        rows = [builder.load(place, align=4) for place in places(2)]
+        for step in (1, 2, 4):  # each swaps the two corners of blocks twice as large as the last
+            low = [lane if not lane & step else lane - step + _BLOCK for lane in range(_BLOCK)]
+            high = [lane + step if not lane & step else lane + _BLOCK for lane in range(_BLOCK)]
+            for row in range(_BLOCK):
+                if not row & step:
+                    pair = rows[row], rows[row + step]
+                    rows[row], rows[row + step] = (
+                        builder.shuffle_vector(*pair, ir.Constant(vector, lanes)) for lanes in (low, high)
+                    )
+        for row, place in zip(rows, places(0), strict=True):
+            builder.store(row, place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(target, types.intp, source, types.intp), code
+
+
+@_compiled
+def _transpose(source: NDArray[np.uint32], target: NDArray[np.uint32]) -> None:
+    """Write the columns of one array as rows into the other, as far as both reach."""
+    height, width = min(source.shape[0], target.shape[1]), min(source.shape[1], target.shape[0])
+    whole_height, whole_width = height - height % _BLOCK, width - width % _BLOCK
+    for y in range(0, whole_height, _BLOCK):
+        for x in range(0, whole_width, _BLOCK):
+            _transpose_block(target, x * target.shape[1] + y, source, y * source.shape[1] + x)
+    for y in range(height):
+        for x in range(whole_width if y < whole_height else 0, width):
+            target[x, y] = source[y, x]
+
+
 @_compiled
 def _scaled_rows(
     pixels: NDArray[np.uint32], top: int, end: int, left: float, size: float, flip: bool, side: int
@@ -113,21 +162,14 @@ def _scaled_rows(
     """Rows ``top`` to ``end``, scaled along each: (end - top, side)."""
     width = pixels.shape[1]
     first, count, weights = _weights(width, left, left + size, side)
+    if flip:
+        first, count, weights = first[::-1].copy(), count[::-1].copy(), weights[::-1].copy()
     scaled = np.empty((end - top, side), np.uint32)
     columns, results = np.zeros((width, _ROWS), np.uint32), np.empty((side, _ROWS), np.uint32)
     for y in range(top, end, _ROWS):
-        rows = min(_ROWS, end - y)
-        for row in range(rows):
-            for x in range(width):
-                columns[x, row] = pixels[y + row, x]
+        _transpose(pixels[y : min(y + _ROWS, end)], columns)
         _blend(results.view(np.uint8), columns.view(np.uint8), first, count, weights)
-        for row in range(rows):
-            if flip:
-                for i in range(side):
-                    scaled[y - top + row, side - 1 - i] = results[i, row]
-            else:
-                for i in range(side):
-                    scaled[y - top + row, i] = results[i, row]
+        _transpose(results, scaled[y - top : y - top + _ROWS])
     return scaled
 
 
