@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from avssl.samplers import side_by_side
+
 # (h, w) pixels of four bytes: red, green, blue and one that does not count.
 Packed = NDArray[np.uint32]
 # Scales the square at left, top, of a size, mirrored or not, into (3, side, side).
@@ -21,7 +23,7 @@ def scale_squares(
     frames: NDArray[np.uint8], left: float, top: float, size: float, flip: bool, side: int
 ) -> NDArray[np.uint8]:
     """The same square of several frames (n, 3, h, w), scaled to (n, 3, side, side), mirrored if ``flip``."""
-    squares = np.empty((len(frames), 3, side, side), np.uint8)
+    squares = side_by_side.empty((len(frames), 3, side, side), np.uint8)
     packed = packed_pixels(frames)
     compiled = None if packed is None else _COMPILED.after(len(frames))
     for n, square in enumerate(squares):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from avssl.networks.cutting import Jpegs, Views
 from avssl.samplers.scaling import packed_pixels
+from avssl.samplers.side_by_side import stacked
 from avssl.samplers.views import Stored, View
 
 
@@ -18,7 +19,7 @@ def stacked_or_left(
 ) -> torch.Tensor | Views:
     """Pictures of puzzles in one tensor, or, where these are left to the device, all of their views."""
     left = [view for each in views for view in each]
-    return collect(left, side) if left else torch.from_numpy(np.stack(pictures))
+    return collect(left, side) if left else torch.from_numpy(stacked(pictures))
 
 
 def collect(views: Sequence[View], side: int) -> Views:

@@ -16,6 +16,7 @@ from avssl.media.facts import Media
 from avssl.networks.puzzles import PictureNetwork
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Cropping
+from avssl.samplers.side_by_side import stacked
 from avssl.samplers.stills import draw_still
 from avssl.tasks.base import Answers, Batch, option
 from avssl.tasks.cards import class_card, draw_cards, enlarged, origin, picture_of
@@ -87,7 +88,7 @@ class OnePictureTask(ClassTask):
         )
 
     def collate(self, puzzles: Sequence[OnePicturePuzzle]) -> Batch:
-        frames = torch.from_numpy(np.stack([puzzle.frame for puzzle in puzzles]))
+        frames = torch.from_numpy(stacked([puzzle.frame for puzzle in puzzles]))
         return {"frames": frames, "label": torch.tensor([puzzle.label for puzzle in puzzles])}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:

@@ -25,6 +25,7 @@ from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
 from avssl.networks.vision import VisionEncoder
+from avssl.samplers import side_by_side
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator, uniform
 from avssl.samplers.pictures import Cropping, centre_crop
@@ -101,11 +102,11 @@ class AVCorrespondence(Task):
             masks = (*_gap(rng, options.masking), *_gap(rng, options.masking))
             transpose = uniform(rng, -options.transpose, options.transpose)
             saturation = 0.0 if rng.random() < options.grey else saturation
-        facts = media.facts(moment.item), media.facts(pair.sound.item)
+        facts, sound = (media.facts(moment.item), media.facts(pair.sound.item)), pair.sound.sound
         frames, views = cut_or_leave(pictures, crop, options.side, self.left_to_device)
         return CorrespondencePuzzle(
             frames=frames,
-            waveform=pair.sound.sound * np.float32(1 + gain),
+            waveform=np.multiply(sound, np.float32(1 + gain), out=side_by_side.empty(sound.shape, sound.dtype)),
             label=int(generator(*key, "shuffled").integers(2)) if self.shuffled else pair.label,
             pair=pair,
             names=(facts[0].path, facts[1].path),
@@ -125,7 +126,7 @@ class AVCorrespondence(Task):
             **({"silence": torch.from_numpy(np.stack(silences))} if silences else {}),
             **({"transpose": torch.tensor([p.transpose for p in puzzles])} if transposed else {}),
             "frames": stacked_or_left([p.frames for p in puzzles], [p.views for p in puzzles], self.options.side),
-            "waveform": torch.from_numpy(np.stack([p.waveform for p in puzzles])),
+            "waveform": torch.from_numpy(side_by_side.stacked([p.waveform for p in puzzles])),
             "label": torch.tensor([p.label for p in puzzles]),
             "sources": torch.tensor([[_number(source) for source in p.sources] for p in puzzles]),
             "brightness": torch.tensor([p.brightness for p in puzzles]),
