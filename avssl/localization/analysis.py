@@ -73,7 +73,9 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
     # An iterator: memory does not grow with the length of the film.
     frames = scene.frames(numbers, size)
     while some := list(itertools.islice(frames, BATCH)):
-        _analyse_some(scene, localizer, some, maps, levels)
+        found, loudness = _analyse_some(scene, localizer, some)
+        maps += list(found)
+        levels += loudness
         on_progress(len(maps), len(numbers))
     together = np.stack(maps)
     scores = together.reshape(len(together), -1).max(1).astype(np.float64)
@@ -84,12 +86,9 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
 
 
 def _analyse_some(
-    scene: Scene,
-    localizer: Localizer,
-    some: list[tuple[int, NDArray[np.uint8]]],
-    maps: list[NDArray[np.float16]],
-    levels: list[float],
-) -> None:
+    scene: Scene, localizer: Localizer, some: list[tuple[int, NDArray[np.uint8]]]
+) -> tuple[NDArray[np.float16], list[float]]:
+    """The maps of some frames, and how loud the sound around each is."""
     rate, length = localizer.rate, round(localizer.seconds * localizer.rate)
     waves = []
     for number, _ in some:
@@ -97,8 +96,8 @@ def _analyse_some(
         waves.append(scene.sound(start, localizer.seconds, rate)[:length])
     frames = np.stack([picture.transpose(2, 0, 1) for _, picture in some])
     found = localizer.heat(localizer.seen(frames), localizer.heard(np.stack(waves))[:, 0])
-    maps += list(found.astype(np.float16))
-    levels += [-np.inf if is_silent(wave) else 10 * float(np.log10(np.mean(np.square(wave)))) for wave in waves]
+    levels = [-np.inf if is_silent(wave) else 10 * float(np.log10(np.mean(np.square(wave)))) for wave in waves]
+    return found.astype(np.float16), levels
 
 
 def _chosen(times: NDArray[np.float64], per_second: float) -> list[int]:

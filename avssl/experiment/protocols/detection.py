@@ -40,8 +40,7 @@ class Detection(DetectionChoices, BootstrapChoices, HeadOptions):
         from avssl.evaluate.transfer.detection.box_precision import coco_evaluation
         from avssl.evaluate.transfer.detection.box_sets import open_boxes
         from avssl.evaluate.transfer.detection.picture import draw_detections
-        from avssl.evaluate.transfer.detection.protocol import detect
-        from avssl.evaluate.transfer.detection.rows import detection_rows, seen_classes
+        from avssl.evaluate.transfer.detection.protocol import detect, detection_rows, seen_classes
 
         device = self.torch_device()
         assert self.data is not None

@@ -207,7 +207,7 @@ def _missing_file(missing: Sequence[tuple[str, str]]) -> Beside:
 
 
 def _score_file(options: Localization, truth: Annotations, chosen: Sequence[Protocol], context: Context) -> Scored:
-    from avssl.evaluate.localization.maps import MapFile
+    from avssl.evaluate.localization.datasets import MapFile
     from avssl.evaluate.localization.scoring import rows_of, score_maps
 
     maps = MapFile(str(options.maps))

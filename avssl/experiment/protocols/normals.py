@@ -44,8 +44,7 @@ class Normals(NormalsChoices, BootstrapChoices, HeadOptions):
 
     def evaluate(self, subject: Subject, name: str) -> Outcome:
         from avssl.evaluate.transfer.normals.picture import draw_normals
-        from avssl.evaluate.transfer.normals.protocol import evaluate_normals
-        from avssl.evaluate.transfer.normals.rows import normal_rows
+        from avssl.evaluate.transfer.normals.protocol import evaluate_normals, normal_rows
         from avssl.evaluate.transfer.normals.sets import open_normals
 
         device = self.torch_device()

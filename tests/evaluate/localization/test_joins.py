@@ -11,8 +11,7 @@ from small_runs import write_clip
 
 import avssl
 from avssl.evaluate.localization.annotations import read_annotations
-from avssl.evaluate.localization.datasets import TestMedia
-from avssl.evaluate.localization.maps import MapFile
+from avssl.evaluate.localization.datasets import MapFile, TestMedia
 from avssl.evaluate.localization.metrics import ciou
 
 BOXES = {"cat/0001.mp4": [0, 0, 0.5, 0.5], "dog/0001.mp4": [0.5, 0.5, 1, 1], "dog/0002.mp4": [0, 0, 1, 1]}

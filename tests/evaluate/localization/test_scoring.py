@@ -15,7 +15,7 @@ from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.statistics import wilson
 from avssl.evaluate.localization.annotations import Item, read_annotations
 from avssl.evaluate.localization.blind import best, blind_rows, centre_disc, mean_map
-from avssl.evaluate.localization.maps import MapFile
+from avssl.evaluate.localization.datasets import MapFile
 from avssl.evaluate.localization.protocols import DEFAULT, PROTOCOLS, protocol
 from avssl.evaluate.localization.scoring import localization_context, mean_row, rows_of, score_maps, score_predictions
 

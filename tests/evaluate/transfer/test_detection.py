@@ -18,10 +18,11 @@ from avssl.evaluate.transfer.detection.protocol import (
     DetectionRuns,
     blind_boxes,
     detect,
+    detection_rows,
     fit,
     predict,
+    seen_classes,
 )
-from avssl.evaluate.transfer.detection.rows import detection_rows, seen_classes
 from avssl.networks.config import VisionConfig
 from avssl.networks.vision import VisionEncoder
 

@@ -20,8 +20,7 @@ from avssl.evaluate.transfer.keypoints.people_files import open_people
 from avssl.evaluate.transfer.keypoints.people_scored import choose_unit, errors_of, evaluated_people, mean_pose
 from avssl.evaluate.transfer.keypoints.picture import draw_keypoints
 from avssl.evaluate.transfer.keypoints.pose_augmentation import BEYOND, PoseAugmentation, PoseInputs, cut_beyond
-from avssl.evaluate.transfer.keypoints.protocol import KeypointChoices, evaluate_keypoints, fit, predict
-from avssl.evaluate.transfer.keypoints.rows import keypoint_rows
+from avssl.evaluate.transfer.keypoints.protocol import KeypointChoices, evaluate_keypoints, fit, keypoint_rows, predict
 
 PLAIN = PoseAugmentation(turn=10, flip=False)  # a dot's colour says left or right: mirrored it would say the other
 

@@ -21,9 +21,9 @@ from avssl.evaluate.transfer.normals.protocol import (
     evaluate_normals,
     fit_normals,
     normal_centres,
+    normal_rows,
     predict_normals,
 )
-from avssl.evaluate.transfer.normals.rows import normal_rows
 from avssl.evaluate.transfer.normals.sets import open_normals
 from avssl.networks.config import VisionConfig
 from avssl.networks.vision import VisionEncoder

@@ -7,7 +7,6 @@ a picture of width w reaches from −0.5 to w − 0.5. Data sets that count from
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
-from avssl.media.selection import digest_of
+from avssl.evaluate.data.labelled import hold_out
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -146,17 +145,11 @@ def divide(people: People, share: float = 0.25, seed: int = 0) -> tuple[Indices,
     if (marks == "train").any() and (marks == "test").any():
         return np.flatnonzero(marks == "train"), np.flatnonzero(marks == "test"), "the data set's own split"
     names, what = (people.groups, "groups") if len(set(people.groups)) > 1 else (people.pictures, "pictures")
-    sizes = Counter(names)
-    if len(sizes) < 2:
+    if len(set(names)) < 2:
         raise UserError(f"{len(people)} people of one picture cannot be divided; give held-out people with --test")
-    held: set[str] = set()
-    # By digest, whatever their order; one is always left to learn from.
-    for name in sorted(sizes, key=lambda one: digest_of(str(seed), one))[: len(sizes) - 1]:
-        if sum(sizes[one] for one in held) >= share * len(people):
-            break
-        held.add(name)
-    inside = np.array([name in held for name in names])
-    return np.flatnonzero(~inside), np.flatnonzero(inside), f"{len(held)} of {len(sizes)} {what} held out"
+    # People have no classes: as if all were of one.
+    train, test = hold_out(np.arange(len(people)), np.zeros((len(people), 1), np.int8), names, share, seed)
+    return train, test, f"{len({names[i] for i in test})} of {len(set(names))} {what} held out"
 
 
 def square(centre: Floats, side: Floats) -> Floats:

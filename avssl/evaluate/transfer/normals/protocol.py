@@ -5,16 +5,18 @@ fine-tuned with it. By default it predicts unit vectors, trained by 1 − cosine
 error cannot fall. With ``clusters`` it predicts which of K centres (k-means of the training normals) a pixel is nearest
 to, and their mean by probability is taken, as in the benchmark of Goyal et al. 2019 (K = 40).
 
-All valid pixels of all pictures are pooled, at the size of the truth; rows are made by
-:mod:`avssl.evaluate.transfer.normals.rows`.
+All valid pixels of all pictures are pooled, at the size of the truth; intervals are over pictures, never over pixels.
+``blind/constant`` is one normal for all pixels, the mean over the training pictures; ``blind/mean-map`` the mean normal
+of each place; chance is the better of the two.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,9 +28,12 @@ from torch.nn import functional as F
 from avssl.errors import UserError
 from avssl.evaluate.choices import NormalsChoices
 from avssl.evaluate.core.optimize import minimize, repetitions
+from avssl.evaluate.core.rows import Context, ResultRow
+from avssl.evaluate.core.statistics import SHARE, Bounds
 from avssl.evaluate.data.labelled import Indices
-from avssl.evaluate.transfer.normals.angles import angles, figures_of, tally
+from avssl.evaluate.transfer.normals.angles import METRICS, angles, drawn_figures, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
+from avssl.evaluate.transfer.rows import transfer_rows
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.normals import FINEST, NormalsNetwork
 from avssl.networks.scales import stage_scales
@@ -221,3 +226,49 @@ def _scaled(mean_map: NDArray[np.float32], size: Sequence[int]) -> NDArray[np.fl
         return mean_map
     larger = F.interpolate(torch.from_numpy(mean_map)[None], tuple(size), mode="bilinear", align_corners=False)
     return np.asarray(larger[0].numpy())
+
+
+Floats = NDArray[np.float64]
+
+# What each baseline predicts, whatever the picture
+BLIND = {
+    "blind/constant": "the mean normal of all training pixels, everywhere",
+    "blind/mean-map": "the mean normal of each place over the training pictures",
+}
+
+
+def normal_rows(tallies: NormalTallies, test: NormalSet, context: Context) -> list[ResultRow]:
+    """Rows of all metrics of each start, of blind baselines, and of "gain", the first start minus the second.
+
+    Of angles less is better, so a gain below 0 is one. With several seeds the value is the mean over seeds, and
+    there is a row START/seedN each.
+    """
+    blind = {f"blind/{name}": _figures(rows, context) for name, rows in tallies.blind.items()}
+    chance = {}
+    for metric in METRICS:
+        better = max if metric.startswith("within") else min  # of angles less is better
+        chance[metric] = better(values[metric][0] for values in blind.values())
+    some = next(iter(tallies.blind.values()))
+    context = replace(context, unit="picture")
+    sizes: dict[str, Any] = {
+        "n": int(some[:, 0].sum()),
+        "clusters": len(test),
+        "listed": test.listed,
+        "used": len(test),
+    }
+    few = f"; only {len(test)} pictures to draw from" if len(test) < 10 else ""
+    starts = {name: [_figures(one, context) for one in runs] for name, runs in tallies.starts.items()}
+    notes = {**tallies.notes, **BLIND}
+    return transfer_rows(
+        context, starts, blind, chance, {name: note + few for name, note in notes.items()}, _bounds, few, **sizes
+    )
+
+
+def _figures(rows: Floats, context: Context) -> dict[str, tuple[float, Floats]]:
+    """Of each metric the figure and its draws."""
+    whole, drawn = figures_of(rows.sum(0)), drawn_figures(rows, context.draws, context.seed)
+    return {metric: (float(whole[metric]), drawn[metric]) for metric in METRICS}
+
+
+def _bounds(metric: str) -> Bounds:
+    return SHARE if metric.startswith("within") else (0.0, 180.0)
