@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,27 @@ def test_sound_that_cannot_be_decoded_near_what_is_asked_for_is_reported_with_it
     found = from_anchor(path, clock, 3, 3 * RATE + 10, 500)
     assert found is not None and np.abs(found - truth(400)[3 * RATE + 10 :][:500]).max() < 1e-6
     assert from_anchor(broken(tmp_path, 400, {0}), clock, None, 10, 10) is not None, "before the first samples"
+
+
+@pytest.mark.parametrize(("end_seconds", "is_enough"), [(0.80, True), (0.95, False)])
+def test_where_a_container_cannot_be_read_on_the_sound_has_ended_if_it_is_near_its_end(
+    end_seconds: float, is_enough: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packets = counted_sound.packets
+
+    def broken_off(*where: Any) -> Iterator[Any]:
+        yield from islice(packets(*where), 100)  # the last is stamped with 0.99 s
+        raise av.error.InvalidDataError(1, "junk")
+
+    path = written(tmp_path, encoded(200))
+    monkeypatch.setattr(counted_sound, "packets", broken_off)
+    clock = replace(CLOCK, origin_seconds=0.25, audio_end_seconds=end_seconds)
+    if is_enough:
+        assert from_anchor(path, clock, None, 0, RATE) is not None
+        assert from_anchor(path, clock, None, 0, RATE + 1) is None
+    else:
+        with pytest.raises(av.error.InvalidDataError, match="junk"):
+            from_anchor(path, clock, None, 0, RATE + 1)
 
 
 def test_a_rate_that_was_not_indexed_is_reported_with_its_time(tmp_path: Path) -> None:

@@ -230,9 +230,11 @@ def test_stamps_that_begin_anew_are_another_recording_behind_the_first() -> None
 
 
 def test_a_gap_in_another_recording_is_a_gap() -> None:
-    runs, restart = placed_runs(packets([0.0] * 100 + [-2.0] * 50 + [-1.5] * 50), TICK)
-    assert restart == pytest.approx(2.0)
-    assert [run.start_seconds for run in runs] == pytest.approx([0.0, 2.0, 3.5])
+    for first_stamp in (0.0, 0.5):
+        second = [-2.0 + first_stamp] * 50 + [-1.5 + first_stamp] * 50
+        runs, restart = placed_runs(packets([0.0] * 100 + second), TICK)
+        assert restart == pytest.approx(2.0)
+        assert [run.start_seconds for run in runs] == pytest.approx([0.0, 2.0, 3.5])
 
 
 @pytest.mark.parametrize(("overlap", "restarts"), [(0.49, False), (0.51, True)])
