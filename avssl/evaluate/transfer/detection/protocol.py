@@ -46,6 +46,8 @@ from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 # Pictures that the scale of the stage is measured on
 MEASURED = 64
 
+METRICS = ("ap", "ap50", "ap75", "voc07-map", "voc12-map")
+
 
 @dataclass(frozen=True)
 class DetectionRuns:
@@ -174,9 +176,6 @@ def _shown(scene: BoxPicture, mirrored: bool, device: torch.device | str) -> tup
         boxes = np.stack([scene.width - boxes[:, 2], boxes[:, 1], scene.width - boxes[:, 0], boxes[:, 3]], 1)
     labels = torch.from_numpy(truth.labels[~truth.ignored] + 1)
     return picture, {"boxes": torch.from_numpy(boxes).to(device), "labels": labels.to(device)}
-
-
-METRICS = ("ap", "ap50", "ap75", "voc07-map", "voc12-map")
 
 
 def detection_rows(found: DetectionRuns, test: BoxSet, seen: Sequence[bool], context: Context) -> list[ResultRow]:

@@ -46,6 +46,12 @@ Floats = NDArray[np.float64]
 # Training normals that the centres are made from, and pictures that the scale of the stages is measured on
 SAMPLED, MEASURED = 20_000, 64
 
+# What each baseline predicts, whatever the picture
+BLIND = {
+    "blind/constant": "the mean normal of all training pixels, everywhere",
+    "blind/mean-map": "the mean normal of each place over the training pictures",
+}
+
 
 @dataclass(frozen=True)
 class NormalTallies:
@@ -226,15 +232,6 @@ def _scaled(mean_map: NDArray[np.float32], size: Sequence[int]) -> NDArray[np.fl
         return mean_map
     larger = F.interpolate(torch.from_numpy(mean_map)[None], tuple(size), mode="bilinear", align_corners=False)
     return np.asarray(larger[0].numpy())
-
-
-Floats = NDArray[np.float64]
-
-# What each baseline predicts, whatever the picture
-BLIND = {
-    "blind/constant": "the mean normal of all training pixels, everywhere",
-    "blind/mean-map": "the mean normal of each place over the training pictures",
-}
 
 
 def normal_rows(tallies: NormalTallies, test: NormalSet, context: Context) -> list[ResultRow]:
