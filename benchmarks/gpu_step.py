@@ -3,13 +3,15 @@
     make bench-gpu
     python benchmarks/gpu_step.py --device cpu --steps 2 --warm 1 --tiny     every line of it, without a GPU
 
-Beside the table: how long the first step of a command takes, and whether two runs, and one that is stopped and
-continued, are equal to the bit.
+The training is measured with pictures decoded and cut on the device, and in the loader's processes (``--augment``).
+Beside the table: what decoding and cutting a batch takes there, how long the first step of a command takes, and whether
+two runs, and one that is stopped and continued, are equal to the bit. Each figure is printed as soon as it is known.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import subprocess
@@ -18,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,12 @@ import torch
 from common.measure import machine, table
 from common.steps import bare, options_of, prepared, task_of, timed, trained_seconds
 
+from avssl.errors import UserError
+from avssl.media.prepared.read import Prepared
+from avssl.networks.cutting import Views, cut_views
+from avssl.samplers.keys import Key
+from avssl.samplers.views import Left
+from avssl.trainer.augment import why_not_decoded
 from avssl.trainer.devices import choose_device
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
@@ -54,30 +63,72 @@ RECIPES = (
 )
 
 
-def compared(recipe: Recipe, asked: argparse.Namespace, device: torch.device) -> tuple[str, ...]:
-    """The pairs a second of the bare loop and of the training."""
-    compiled = device.type == "cuda"
-    tiny = TINY if asked.tiny else {}
-    task = task_of(recipe.config, **recipe.options | tiny)
-    media = prepared(task)
-    size = 4 if asked.tiny else recipe.batch_size
-    options = options_of(
-        recipe.config,
-        steps=asked.steps + asked.warm,
-        batch_size=size,
-        log_every=asked.warm,
-        validation_puzzles=0,
-        compile=compiled,
-        device=asked.device,
-    )
-    one = bare(task, media, options, device, compiled=compiled)
-    bound = size / timed(one.step, asked.steps, asked.warm)
-    del one
-    free = torch.cuda.empty_cache if compiled else None
-    if free is not None:
-        free()
-    found = size / trained_seconds(task, media, options, asked.warm)
-    return recipe.name, str(size), f"{bound:,.0f}", f"{found:,.0f}", f"{found / bound:.0%}", f"{recipe.aim:.0%}"
+class Compared:
+    """One recipe: what is measured of it, in pairs a second."""
+
+    def __init__(self, recipe: Recipe, asked: argparse.Namespace, device: torch.device) -> None:
+        self.recipe, self.asked, self.device = recipe, asked, device
+        self.task = task_of(recipe.config, **recipe.options | (TINY if asked.tiny else {}))
+        self.media = prepared(self.task)
+        self.size = 4 if asked.tiny else recipe.batch_size
+        self.found: dict[str, float] = {}
+
+    def options(self, augment: str) -> TrainOptions:
+        """How the training is called."""
+        return options_of(
+            self.recipe.config,
+            steps=self.asked.steps + self.asked.warm,
+            batch_size=self.size,
+            log_every=self.asked.warm,
+            validation_puzzles=0,
+            compile=self.device.type == "cuda",
+            device=self.asked.device,
+            augment=augment,
+        )
+
+    def bare(self) -> float:
+        """The loop on a batch in the device's memory."""
+        one = bare(self.task, self.media, self.options("host"), self.device, compiled=self.device.type == "cuda")
+        return self._known("bare", self.size / timed(one.step, self.asked.steps, self.asked.warm))
+
+    def trained(self, augment: str) -> float:
+        """The training, with pictures cut on the host or the device."""
+        seconds = trained_seconds(self.task, self.media, self.options(augment), self.asked.warm)
+        return self._known(augment, self.size / seconds)
+
+    def row(self) -> tuple[str, ...]:
+        """As the table has it."""
+        bound = self.found.get("bare")
+        cells = [f"{bound:,.0f}" if bound else "–"]
+        for augment in ("device", "host"):
+            rate = self.found.get(augment)
+            cells += ["–", "–"] if rate is None or bound is None else [f"{rate:,.0f}", f"{rate / bound:.0%}"]
+        return self.recipe.name, str(self.size), *cells, f"{self.recipe.aim:.0%}"
+
+    def _known(self, name: str, rate: float) -> float:
+        self.found[name] = rate
+        if self.device.type == "cuda":  # what was compiled for this network holds its memory
+            torch._dynamo.reset()
+            gc.collect()
+            torch.cuda.empty_cache()
+        return round(rate)
+
+
+def picture_milliseconds(one: Compared) -> dict[str, float | str]:
+    """What cutting a batch takes on the device, alone and with decoding, and whether JPEGs would be decoded there."""
+    assert isinstance(one.media, Prepared)
+    found: dict[str, float | str] = {"decoded on the device": why_not_decoded(one.media, one.device) or "yes"}
+    lefts: tuple[Left, ...] = ("cutting", "decoding")
+    for left in lefts:
+        task = one.task.variant(left_to_device=left)
+        keys = [Key(0, 0, index % task.length(one.media)) for index in range(one.size)]
+        views: Views = task.collate([task.draw(one.media, key) for key in keys])["frames"]
+        try:
+            there = views.to(one.device)
+            found[f"{left}, ms"] = round(1000 * timed(lambda there=there: cut_views(there), 10, 3), 2)  # type: ignore[misc]
+        except UserError as error:
+            found[f"{left}, ms"] = str(error)
+    return found
 
 
 def first_step_seconds(asked: argparse.Namespace) -> float:
@@ -150,20 +201,22 @@ def main() -> None:
 
     def in_time(name: str, work: Callable[[], object]) -> None:
         if time.monotonic() - began < asked.seconds:
-            print(name, json.dumps(work()), flush=True)
+            print(f"{name}: {json.dumps(work())}", flush=True)
         else:
-            print(name, "not measured: the time is up")
+            print(f"{name}: not measured, the time is up", flush=True)
 
-    rows = []
-    for recipe in RECIPES:
-        if time.monotonic() - began < asked.seconds:
-            rows.append(compared(recipe, asked, device))
-            print(f"{recipe.name}: done after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-        else:
-            rows.append((recipe.name, str(recipe.batch_size), "not measured: the time is up", "", "", ""))
-    print(table(["recipe", "batch", "bare loop, pairs/s", "avssl, pairs/s", "share", "aim"], rows))
-    in_time("seconds from the command to its first step:", lambda: round(first_step_seconds(asked), 1))
-    in_time("equal to the bit:", lambda: equal_to_the_bit(asked, device))
+    recipes = [Compared(recipe, asked, device) for recipe in RECIPES]
+    for one in recipes:
+        in_time(f"{one.recipe.name}, bare loop", one.bare)
+        in_time(f"{one.recipe.name}, pictures on the device", partial(one.trained, "device"))
+    in_time("pictures of a batch of AVE-Net", lambda: picture_milliseconds(recipes[1]))
+    in_time("seconds from the command to its first step", lambda: round(first_step_seconds(asked), 1))
+    in_time("equal to the bit", lambda: equal_to_the_bit(asked, device))
+    for one in recipes:
+        in_time(f"{one.recipe.name}, pictures in the loader", partial(one.trained, "host"))
+    heads = ["recipe", "batch", "bare loop, pairs/s", "device, pairs/s", "share", "host, pairs/s", "share", "aim"]
+    print(table(heads, [one.row() for one in recipes]))
+    print(f"{time.monotonic() - began:.0f} s in all")
 
 
 if __name__ == "__main__":
