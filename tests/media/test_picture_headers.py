@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from media.made import Recipe, make
 
+from avssl.media.containers import h26x
+from avssl.media.containers.demux import Deadline
 from avssl.media.containers.h26x import (
     Bits,
     base_slices,
     has_forbidden_bytes,
     is_b_picture,
     is_idr,
+    rate_change,
     unit_length_bytes,
     units,
 )
@@ -178,3 +184,42 @@ def test_zeros_that_pad_a_slice_of_hevc_are_no_part_of_it_and_four_slices_are_en
     slices = [KEY + b"slice" + bytes([16 + k]) for k in range(6)]
     data = b"".join(START + one + k * b"\0\0\3" for k, one in enumerate(slices))
     assert [data[start:end] for start, end in base_slices(data, context("hevc"))] == slices[:4]
+
+
+# --- the rate of a bare stream ------------------------------------------------------------------------------------
+
+
+def change(path: Path, parts: list[bytes], rates: list[int | None], monkeypatch: pytest.MonkeyPatch) -> str | None:
+    """What is said of these films in one file, whose headers hold these rates."""
+    asked = iter(rates)
+    monkeypatch.setattr(h26x, "_rate_in", lambda codec, data: next(asked))
+    path.write_bytes(b"".join(parts))
+    found = rate_change(str(path), 0, Deadline(str(path)))
+    assert next(asked, "all") == "all", "headers are read once, however often they are repeated"
+    return found
+
+
+def test_headers_whose_rate_cannot_be_read_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [
+        Path(make(tmp_path, Recipe("h264", sound=None, frames=8, group=4, rate=Fraction(rate)))).read_bytes()
+        for rate in (24, 25, 30, 50)
+    ]
+    path = tmp_path / "joined.h264"
+    words = "joined: the rate of its pictures changes from 25 to 50 a second at 0.96 s"
+    assert change(path, parts, [None, 25, None, 50], monkeypatch) == words
+    assert change(path, parts, [None, 25, None, 25], monkeypatch) is None
+    assert change(path, parts[:1], [None], monkeypatch) is None
+    assert change(path, [parts[0], parts[1], parts[0]], [25, 25, 30], monkeypatch) == words.replace("50", "30").replace(
+        "0.96", "0.64"
+    )
+
+
+def test_other_containers_have_clocks(tmp_path: Path) -> None:
+    path = make(tmp_path, Recipe("mkv", sound=None, frames=8))
+    assert rate_change(path, 0, Deadline(path)) is None
+
+
+def test_a_packet_that_cannot_be_decoded_has_no_rate(tmp_path: Path) -> None:
+    data = Path(make(tmp_path, Recipe("h264", sound=None, frames=1, rate=Fraction(30)))).read_bytes()
+    assert h26x._rate_in("h264", data) == 30
+    assert h26x._rate_in("h264", data[: data.index(START + b"\x65")] + START + b"\x65\xff\xff") is None
