@@ -29,6 +29,7 @@ EXTRAS = {
     "webdataset": "reading prepared shards with other tools",
     "export": "avssl export FILE.onnx",
     "pandas": "results of a run as a frame",
+    "search": "avssl search in more than 100,000 moments",
     "parquet": "avssl embed -o FILE.parquet",
     "keypoints": "FLIC as prepared in HDF5",
     "normals": "arrays of MATLAB 7.3",

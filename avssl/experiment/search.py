@@ -104,9 +104,11 @@ def searched(options: SearchOptions) -> Answer:
     from avssl.search.query import read_query
 
     index = _opened(options)
-    encoder = index.model().audio_encoder
-    sound = (1.0, 16_000) if encoder is None else (float(encoder.seconds), int(encoder.rate))
-    query = read_query(options.query, options.by, options.at, sound)
+    query = read_query(options.query, options.by, options.at, index.sound_format)
+    if query.content.ndim == 1 and query.rate is None and len(query.content) != index.dimensions:
+        raise UserError(
+            f"{options.query} has {len(query.content)} dimensions; the vectors of {index.path} have {index.dimensions}"
+        )
     other: Kind = "audio" if query.of == "image" else "image"
     kinds: list[Kind] = ["image", "audio"] if options.kind == "both" else [options.kind or other]
     out = _left_out(index, query, options)

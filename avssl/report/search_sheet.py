@@ -8,17 +8,21 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.table import Table
 
 from avssl.errors import MediaError
 from avssl.report.embedded import data_url, jpeg, wav
 from avssl.report.page import environment
-from avssl.report.tables import console, plain_table
+from avssl.report.tables import console, plain_table, table_width
 from avssl.search.index import SOUND_RATE, Found, SearchIndex
 from avssl.search.query import Query
 from avssl.search.rows import Kind
 from avssl.version import __version__
 
 WORDS: dict[Kind, str] = {"image": "pictures", "audio": "sounds"}
+
+SHORTEST_NAME = 12
+"""Characters of a path that are left where there is little room."""
 
 Moments = Mapping[Kind, Sequence[Found]]
 
@@ -47,13 +51,18 @@ def print_found(query: Query, found: Moments, file: IO[str] | None = None, width
         headers = ["", "file", "label", "at", "score", "above"]
         if not any(row[0] for row in rest):
             headers, rest = [*headers[:2], *headers[3:]], [row[1:] for row in rest]
-        taken = sum(max([len(header), *(len(row[n]) for row in rest)]) + 2 for n, header in enumerate(headers[2:]))
-        room = max(screen.width - taken - len(str(len(several))) - 4, 12)
-        rows = [
-            [str(place), _shortened(one.moment.path, room), *cells]
-            for place, (one, cells) in enumerate(zip(several, rest, strict=True), start=1)
-        ]
-        screen.print(plain_table(headers, rows, title, right={0, *range(len(headers) - 3, len(headers))}))
+        names = [one.moment.path for one in several]
+        table = _table(title, headers, names, rest)
+        excess = table_width(table, screen) - screen.width
+        if excess > 0:
+            room = max(*map(len, names), SHORTEST_NAME + excess) - excess
+            table = _table(title, headers, [_shortened(name, room) for name in names], rest)
+        screen.print(table)
+
+
+def _table(title: str, headers: Sequence[str], names: Sequence[str], rest: Sequence[Sequence[str]]) -> Table:
+    rows = [[str(n), name, *cells] for n, (name, cells) in enumerate(zip(names, rest, strict=True), start=1)]
+    return plain_table(headers, rows, title, right={0, *range(len(headers) - 3, len(headers))})
 
 
 def search_sheet(index: SearchIndex, query: Query, found: Moments) -> str:

@@ -91,7 +91,7 @@ def print_rows(
     )
     beside = [[*own, note] for own, note in zip(cells, notes, strict=True)]
     wide = plain_table([*headers, ""], beside, heading, right=range(2, 6))
-    if _width(wide, screen) <= screen.width:
+    if table_width(wide, screen) <= screen.width:
         screen.print(wide)
         return
     narrow = _narrow_table(headers, cells, screen)
@@ -111,7 +111,7 @@ def _narrow_table(headers: Sequence[str], cells: Sequence[Sequence[str]], screen
 
     for gap in (1, 0):
         # First the gaps between columns go, then metrics are broken: names stay whole as long as may be.
-        excess = _width(table(cells, gap), screen) - screen.width
+        excess = table_width(table(cells, gap), screen) - screen.width
         if excess <= 0:
             return table(cells, gap)
     room = max(len(own[1]) for own in cells) - excess
@@ -120,7 +120,7 @@ def _narrow_table(headers: Sequence[str], cells: Sequence[Sequence[str]], screen
     return table([[own[0], "\n".join(textwrap.wrap(own[1], room)), *own[2:]] for own in cells], 0)
 
 
-def _width(table: Table, screen: Console) -> int:
+def table_width(table: Table, screen: Console) -> int:
     """Columns that a table takes where nothing in it is broken."""
     return Measurement.get(screen, screen.options.update(width=PIPE_WIDTH), table).maximum
 

@@ -186,6 +186,17 @@ class SearchIndex:
                 self._model = load(self._run).to(choose_device(self._device))
             return self._model
 
+    def sound_format(self) -> tuple[float, int]:
+        """(seconds, rate) of the sound that the model hears at a time.
+
+        Raises:
+            UserError: the run that made the index is gone, or has no sound.
+        """
+        encoder = self.model().audio_encoder
+        if encoder is None:
+            raise UserError(f"{self._run} has no audio encoder; search with a picture")
+        return float(encoder.seconds), int(encoder.rate)
+
     def rows_of(self, *, path: str | None = None, source: str | None = None) -> NDArray[np.int64]:
         """The rows of a file, of a source, or of either, ascending. (n,)"""
         columns = self.rows.columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from avssl.media.facts import Facts, Media
 from avssl.media.opening import open_media
 from avssl.search.decoding import Wanted, decoded
 from avssl.search.rows import Kind
+
+SoundFormat = Callable[[], tuple[float, int]]
 
 SILENT_BELOW = 1e-3
 """−60 dB of full scale: what media call silent."""
@@ -40,7 +43,7 @@ class Query:
 
 
 def read_query(
-    path: str | Path, by: Kind | None, at_seconds: float | None, sound: tuple[float, int], workers: int | None = 1
+    path: str | Path, by: Kind | None, at_seconds: float | None, sound_format: SoundFormat, workers: int | None = 1
 ) -> Query:
     """Read what is searched with, media in a process of their own.
 
@@ -48,7 +51,7 @@ def read_query(
         path: a picture, a sound, a video, or a ``.npy`` of one vector.
         by: which half of it; None is the sound of a video that has one, else its picture.
         at_seconds: when; None is its middle.
-        sound: (seconds, rate) of a sound that the model hears.
+        sound_format: gives (seconds, rate) of a sound that the model hears; asked only if one is wanted.
         workers: 0 decodes in this process.
 
     Raises:
@@ -66,9 +69,10 @@ def read_query(
     facts = media.facts(0)
     half = _half(facts, by)
     seconds = _time(facts, half, at_seconds)
+    sound = sound_format() if half == "audio" else None
     content = _content(media, half, seconds, sound, workers)
     still = facts.kind == "image"
-    return Query(facts.path, half, content, None if still else seconds, sound[1] if half == "audio" else None)
+    return Query(facts.path, half, content, None if still else seconds, None if sound is None else sound[1])
 
 
 def _vector(path: Path, by: Kind | None) -> Query:
@@ -111,8 +115,10 @@ def _time(facts: Facts, half: Kind, at_seconds: float | None) -> float:
     return at_seconds
 
 
-def _content(media: Media, half: Kind, seconds: float, sound: tuple[float, int], workers: int | None) -> NDArray[Any]:
-    wanted = Wanted(0, [seconds], half == "image", sound if half == "audio" else None)
+def _content(
+    media: Media, half: Kind, seconds: float, sound: tuple[float, int] | None, workers: int | None
+) -> NDArray[Any]:
+    wanted = Wanted(0, [seconds], half == "image", sound)
     _, found = next(iter(decoded(media, [wanted], workers)))
     path = media.facts(0).path
     if isinstance(found, str):
