@@ -1,4 +1,4 @@
-"""Backgrounds: places to be, drawn without knowing which kinds will be in them."""
+"""Backgrounds, drawn without knowing which kinds of objects will be in front of them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from avssl.world.rng import between
 
 THEMES: tuple[str, ...] = ("room", "meadow", "night", "stage", "paper")
 
-_OVERSAMPLE = 2
+_OVERSAMPLE = 2  # drawn at twice the size and averaged: Pillow draws without antialiasing
 
 
 def draw_backdrop(
     rng: np.random.Generator, floor: float, size: int, posts: Sequence[tuple[float, float, float]] = ()
 ) -> tuple[str, Image.Image]:
-    """A place whose ground is at ``floor`` (share of the height): its theme and an RGB picture.
+    """A theme, and an RGB picture of it of ``size`` pixels with the ground at ``floor`` (0 the top edge, 1 the bottom).
 
     Args:
-        rng: draws everything.
-        floor: height of the ground, 0 the top edge, 1 the bottom.
-        size: side in pixels.
         posts: x, y and radius of balls that hang on rods from above and do not move.
     """
     theme = THEMES[int(rng.integers(len(THEMES)))]
@@ -47,7 +44,7 @@ def draw_ball(side: int) -> Image.Image:
 
 
 class _Scene:
-    """A picture being drawn, in shares of its side, with a palette of its own."""
+    """A picture being drawn, in shares of its side, with its own palette."""
 
     def __init__(self, rng: np.random.Generator, floor: float, pixels: int) -> None:
         self.rng, self.pixels = rng, pixels
@@ -57,11 +54,11 @@ class _Scene:
         self.draw = ImageDraw.Draw(self.image)
 
     def color(self, shift: float, saturation: float, value: float) -> Color:
-        """A colour whose hue lies ``shift`` turns from the palette's."""
+        """A colour with a hue ``shift`` turns from the palette's."""
         return rgb(self.hue + shift, min(max(saturation, 0.0), 1.0), min(max(value, 0.0), 1.0))
 
     def gradient(self, top: float, bottom: float, upper: Color, lower: Color) -> None:
-        """A band over the whole width, its colour going from ``upper`` to ``lower``."""
+        """A band over the whole width, shaded from ``upper`` to ``lower``."""
         start, end = round(top * self.pixels), round(bottom * self.pixels)
         for line in range(start, end):
             share = (line - start) / max(end - start - 1, 1)
@@ -198,15 +195,8 @@ def _stage(scene: _Scene) -> None:
     _boards(scene, scene.color(0.3, 0.4, 0.38))
     glow = Image.new("L", scene.image.size, 0)
     middle, width = scene.any(0.25, 0.75), scene.any(0.2, 0.35)
-    ImageDraw.Draw(glow).polygon(
-        [
-            scene.at(middle - 0.05, -0.1),
-            scene.at(middle + 0.05, -0.1),
-            scene.at(middle + width, 1.0),
-            scene.at(middle - width, 1.0),
-        ],
-        fill=80,
-    )
+    beam = [(middle - 0.05, -0.1), (middle + 0.05, -0.1), (middle + width, 1.0), (middle - width, 1.0)]
+    ImageDraw.Draw(glow).polygon([scene.at(x, y) for x, y in beam], fill=80)
     glow = glow.filter(ImageFilter.GaussianBlur(scene.pixels / 30))
     scene.image.paste(scene.color(0.5, 0.08, 1.0), (0, 0), glow)
 

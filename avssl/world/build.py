@@ -1,4 +1,4 @@
-"""Makes a world: every clip of every split, in parallel; what is there already stays."""
+"""Generates a world: every clip of every split, in parallel; clips that are there already are kept."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ from avssl.world.truth import truth_bytes
 
 Name = tuple[str, int]
 
-# Clips that a worker makes before it reports; fewer in small worlds, so that all workers are busy to the end.
-_CHUNK = 16
-
-_STALE_SECONDS = 600.0  # a younger file may be another process's work
+_CHUNK = 16  # clips of a job; fewer in small worlds, so that all workers are busy to the end
+_STALE_SECONDS = 600.0  # a younger unfinished file may be the work of another process
 
 
 def generate(
@@ -34,18 +32,17 @@ def generate(
     on_progress: Progress | None = None,
     **options: Any,
 ) -> None:
-    """Make a world in the folder ``out``, or continue one that was begun there with the same settings.
+    """Generate a world in the folder ``out``, or continue one that was begun there with the same settings.
 
     Args:
-        out: gets ``train/``, ``validation/`` and ``test/`` with ``clip_00000.mp4`` and its truth
+        out: gets ``train/``, ``validation/`` and ``test/`` with ``clip_00000.mp4`` and its ground truth
             ``clip_00000.json`` …, and ``world.json`` with all settings.
-        settings: what the world is made of.
-        workers: processes, by default one for each core; 0 or 1 make everything in this one.
+        workers: processes, by default one for each core; 0 or 1 work in this one.
         on_progress: called with the clips done and the clips of the whole world.
-        options: instead of ``settings``, fields of :class:`Settings` that are not as by default.
+        options: fields of :class:`Settings`, if ``settings`` are not given.
 
     Raises:
-        UserError: for settings that make no world, or a folder that holds something else.
+        UserError: for invalid settings, or a folder that holds something else.
     """
     out, settings = Path(out), settings or build(Settings, options)
     try:
@@ -81,7 +78,7 @@ def _generate(out: Path, settings: Settings, workers: int, on_progress: Progress
 
 
 def _made(out: Path, settings: Settings, chunks: list[list[Name]], workers: int) -> Iterator[int]:
-    """Make all chunks; yields the number of clips in each as it is finished."""
+    """Make all chunks; yields the number of clips of each as it is finished."""
     for _, made in each(partial(_make, out, settings), chunks, workers if workers > 1 else 0):
         if isinstance(made, Lost):
             raise UserError(
@@ -96,14 +93,14 @@ def _make(out: Path, settings: Settings, names: list[Name]) -> int:
         clip = make_clip(settings, split, index)
         path = clip_path(out, split, index)
         write_video(path, clip.frames, settings.fps, clip.samples, settings.rate)
-        # Written last: a clip is made when its truth is there.
+        # Written last: a clip is whole when its ground truth is there.
         write_whole(path.with_suffix(".json"), truth_bytes(clip.truth))
         progressed()
     return len(names)
 
 
 def _claim(out: Path, settings: Settings) -> None:
-    """Make the folders and write the settings, unless ``out`` belongs to something else."""
+    """Make the folders and write the settings; raises UserError where ``out`` holds something else."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: a file; name a folder for the world")
     found = _read(out / "world.json")

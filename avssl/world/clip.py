@@ -1,4 +1,4 @@
-"""One clip, whole: plan, motion, pictures, sound and truth. A pure function of (settings, split, index)."""
+"""One whole clip: plan, motion, pictures, sound and ground truth. A pure function of (settings, split, index)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ class Clip:
 
     frames: NDArray[np.uint8]  # RGB, uint8 (n, size, size, 3)
     samples: NDArray[np.float32]  # sound, float32 (n,), full scale ±1
-    truth: dict[str, Any]  # see truth
+    truth: dict[str, Any]  # see avssl.world.truth
 
 
 def make_clip(settings: Settings, split: str, index: int) -> Clip:
-    """Clip ``index`` of ``split``."""
     plan = plan_clip(settings, split, index)
     motion = simulate(plan, plan.objects, settings.frames, settings.fps)
     offscreen = [_hidden_hits(settings, plan, number) for number in range(len(plan.offscreen))]
@@ -44,7 +43,7 @@ def make_clip(settings: Settings, split: str, index: int) -> Clip:
 
 
 def _hidden_hits(settings: Settings, plan: ClipPlan, number: int) -> list[Hit]:
-    """What happens to something off screen: it moves as if it were alone in a picture of its own."""
+    """The hits of an object off screen, which moves as if it were alone in its own picture."""
     alone = simulate(plan, plan.offscreen[number : number + 1], settings.frames, settings.fps, f"offscreen {number}")
     return alone.hits
 

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from avssl.system.files import whole_path
 
-# One thread, since every core makes a clip of its own; without deblocking, files are read a third faster. Without
+# One thread, as every core makes its own clip; without deblocking, files are decoded a third faster. Without
 # macroblock-tree rate control the same frames give the same bytes; with it x264 varies from call to call (AVX-512).
 _VIDEO_OPTIONS = {"preset": "veryfast", "crf": "23", "threads": "1", "x264-params": "no-deblock=1:no-mbtree=1"}
-# A quarter of the default coder's time, and no less faithful at this rate.
-_AUDIO_OPTIONS = {"aac_coder": "fast"}
+_AUDIO_OPTIONS = {"aac_coder": "fast"}  # a quarter of the default coder's time, and as faithful at this bit rate
 _AUDIO_BITS_A_SECOND = 64000
 _AAC_FRAME = 1024
 
@@ -26,7 +25,7 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: int, samples: NDArra
         video = container.add_stream("libx264", rate=fps, options=_VIDEO_OPTIONS)
         video.height, video.width = frames.shape[1:3]
         video.pix_fmt = "yuv420p"
-        video.codec_context.gop_size = fps
+        video.codec_context.gop_size = fps  # a key frame a second: a random read decodes at most a second
         audio = container.add_stream("aac", rate=rate, layout="mono", options=_AUDIO_OPTIONS)
         audio.bit_rate = _AUDIO_BITS_A_SECOND
         for number, pixels in enumerate(frames):

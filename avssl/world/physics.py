@@ -1,4 +1,4 @@
-"""What moves and what is hit: a clip's plan under gravity, elasticity and cords (pymunk)."""
+"""The motion of objects and their collisions: a clip's plan under gravity, elasticity and cords (pymunk)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from avssl.world.plan import ClipPlan, ObjectPlan
 from avssl.world.rng import between
 from avssl.world.sprites import hull
 
-SIDE = 100.0  # physics units for one side of the picture: the library's tolerances are meant for such numbers
+SIDE = 100.0  # physics units for a side of the picture: pymunk's tolerances are meant for sizes like this
 
-STEPS_A_SECOND = 250  # steps are at least this fine: an event is known to 4 ms
+STEPS_A_SECOND = 250  # at least: the time of an event is exact to 4 ms
 
-_QUIETEST = 0.05
-_REST_SECONDS = 0.05
+_QUIETEST = 0.05  # strength; weaker contacts are no events
+_REST_SECONDS = 0.05  # in which a second hit of an object is the same event
 _OBJECT, _PEBBLE, _FIXED = 1, 2, 3
 
 
@@ -29,7 +29,7 @@ class Hit:
 
     seconds: float  # on the clip's clock; negative before the first frame
     object: int  # number of the object that was hit
-    # approach speed at the impact (or speed gained by a pluck) over the speed of a fall from half a picture's height.
+    # Approach speed at the impact (or speed gained by a pluck) over the speed of a fall from half a picture's height.
     strength: float
     direction: tuple[float, float]  # towards the other thing, a unit vector
     cause: str  # "impact" or "pluck"
@@ -37,7 +37,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Motion:
-    """Where everything was, in picture sides."""
+    """Where everything is, in picture sides."""
 
     # x, y of the silhouette's middle and angle in radians, for each frame and object. (frames, objects, 3)
     poses: NDArray[np.float64]
@@ -78,9 +78,9 @@ class _Stage:
         self.speed = math.sqrt(plan.gravity)
         self.space = pymunk.Space()
         self.space.gravity = (0.0, 0.0 if plan.motion == "glide" else plan.gravity * SIDE)
-        self.space.collision_slop = 0.1
+        self.space.collision_slop = 0.1  # that shapes may overlap: a thousandth of the picture
         self.space.iterations = 12
-        # What stands on the floor touches it all the time; there, only pebbles and neighbours are heard.
+        # An object that stands on the floor touches it all the time; there only pebbles and neighbours make events.
         for other in (_OBJECT, _PEBBLE) if plan.motion == "struck" else (_OBJECT, _FIXED):
             self.space.on_collision(_OBJECT, other, post_solve=self._collided)
         hulls = [hull(plan) for plan in objects]
@@ -110,7 +110,7 @@ class _Stage:
                 pebbles.append([pebble.place() for pebble in self.pebbles])
             self._act()
             for step in range(self.substeps):
-                # Collisions found within a step are those of the moment at which it ends.
+                # Collisions found within a step get the time at which it ends.
                 self.now = frame / self.fps + (step + 1) * self.dt
                 self.space.step(self.dt)
         hits = sorted(self.hits, key=lambda hit: (hit.seconds, hit.object))
@@ -129,8 +129,8 @@ class _Stage:
     def _body(self, plan: ObjectPlan, x: float, y: float, angle: float) -> pymunk.Body:
         """A body with the convex hull of its silhouette; mass depends on size alone, never on kind."""
         corners = [(SIDE * float(x), SIDE * float(y)) for x, y in hull(plan)]
-        # 0.3: a middling size, which has the mass 1.
-        mass = (plan.size / 0.3) ** 2
+        mass = (plan.size / 0.3) ** 2  # an object of average size has mass 1
+        # The moment of inertia, too, depends on size alone: a radius of gyration of 0.45 sizes.
         body = pymunk.Body(mass, mass * (0.45 * plan.size * SIDE) ** 2)
         body.position, body.angle = (SIDE * x, SIDE * y), angle
         shape = pymunk.Poly(body, corners)
@@ -156,15 +156,14 @@ class _Stage:
                 body.angular_velocity = between(self.rng, -3.0, 3.0)
 
     def _keep_upright(self, body: pymunk.Body, swiftness: float) -> None:
-        """A spring that turns the body upright, so that it wobbles after a hit: ``swiftness`` wobbles a second."""
+        """A spring that turns the body upright, so that it wobbles after a hit, ``swiftness`` times a second."""
         pace = 2 * math.pi * swiftness
-        spring = pymunk.DampedRotarySpring(
-            body, self.space.static_body, 0.0, body.moment * pace**2, 0.25 * 2 * pace * body.moment
-        )
-        self.space.add(spring)
+        # Stiffness I ω², damping 2 ζ ω I with ζ = 0.25: it overshoots a few times.
+        stiffness, damping = body.moment * pace**2, 0.25 * 2 * pace * body.moment
+        self.space.add(pymunk.DampedRotarySpring(body, self.space.static_body, 0.0, stiffness, damping))
 
     def _hang(self) -> None:
-        """Each object hangs on a stiff cord from a point of its own; a post stands at either end of the row."""
+        """Each object hangs on a stiff cord from its own point; a post hangs at either end of the row."""
         rests = self._slots()
         level = between(self.rng, 0.46, 0.60)
         for number, (plan, x) in enumerate(zip(self.objects, rests, strict=True)):
@@ -189,7 +188,7 @@ class _Stage:
         self.posts.append((x, y, radius))
 
     def _slots(self) -> list[float]:
-        """Middles for the objects, side by side with room between them, in the order in which they are listed."""
+        """The middles of the objects, side by side with space between them, in their order."""
         widths = np.array(self.widths)
         room = max(1.0 - float(widths.sum()), 0.02)
         gaps = self.rng.dirichlet(np.full(len(widths) + 1, 3.0)) * room
@@ -249,11 +248,12 @@ class _Stage:
         self.pebbles.append(_Pebble(body, shape))
 
     def _collided(self, arbiter: pymunk.Arbiter, space: pymunk.Space, data: Any) -> None:
-        """Note what an impulse did to the objects that took part; contact that merely lasts is no event."""
+        """Note an event for each object of a collision; contact that merely lasts is none."""
         if not arbiter.is_first_contact:
             return
         bodies = [shape.body for shape in arbiter.shapes if shape.body is not None]
         loads = sum(1.0 / float(body.mass) for body in bodies if body is not self.space.static_body)
+        # An elastic impulse is twice the reduced mass times the approach speed; `loads` is the inverse of that mass.
         strength = arbiter.total_impulse.length * loads / (2.0 * SIDE * self.speed)
         if strength < _QUIETEST:
             return

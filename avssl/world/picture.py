@@ -19,7 +19,7 @@ Box = tuple[float, float, float, float]
 Pose = tuple[float, float, float]
 Matrix = tuple[float, float, float, float]  # two by two, row by row
 
-_SQUASH_SECONDS = 0.07
+_SQUASH_SECONDS = 0.07  # in which it decays to 1/e
 _SHADOW_LEVELS = 8
 
 
@@ -28,20 +28,16 @@ class Frame:
     """One picture."""
 
     image: Image.Image  # RGB
-    # for each object left, top, right, bottom in shares of the side, tight round its silhouette as far as it lies in
-    # the picture; None where it does not. What others cover counts as its own.
+    # For each object left, top, right, bottom in shares of the side, tight around its silhouette inside of the picture,
+    # occluded parts included; None where it is outside.
     boxes: list[Box | None]
 
 
 class Painter:
-    """Paints the frames of one clip.
+    """Paints the frames of one clip, ``size`` pixels a side.
 
     Args:
-        plan: the clip.
-        motion: where everything is.
-        size: side of the picture in pixels.
-        fps: frames a second.
-        hidden: numbers of objects to leave out (their boxes stay); shadows are left out with any.
+        hidden: numbers of objects to leave out (their boxes stay); then all shadows are left out, too.
     """
 
     def __init__(
@@ -56,7 +52,6 @@ class Painter:
         self._pebble = draw_ball(64)
 
     def frames(self) -> Iterator[Frame]:
-        """All frames, in order."""
         for number in range(len(self.motion.poses)):
             yield self._frame(number)
 
@@ -93,7 +88,7 @@ class Painter:
         a, b, c, d = (value * sprite.pixels_per_unit for value in _inverse(forward))
         middle_x, middle_y = sprite.middle
         start_x, start_y = middle_x + a * (left - x) + b * (top - y), middle_y + c * (left - x) + d * (top - y)
-        # Four nearest samples for each pixel: as smooth as bilinear sampling here, in half the time.
+        # The mean of four nearest samples for each pixel: as smooth as bilinear sampling here, in half the time.
         patch = sprite.image.transform(
             (2 * (right - left), 2 * (bottom - top)),
             Image.Transform.AFFINE,
@@ -152,17 +147,15 @@ def _edges(inside: NDArray[np.bool_], left: int, top: int, size: int) -> Box | N
 
 
 def _squash(hits: list[Hit], now: float, reach: float) -> tuple[Matrix, tuple[float, float]]:
-    """How an object is pressed flat along the direction of its last hit and springs back.
-
-    A matrix, and the way its middle goes so that it stays in touch with what it was pressed against.
-    """
+    """How an object is pressed flat along the direction of its last hit and springs back: a matrix, and a shift of its
+    middle so that it stays in touch with what it hit."""
     last = next((hit for hit in reversed(hits) if hit.seconds <= now + 1e-9), None)
     if last is None or now - last.seconds > 0.5:  # by then e^-7 of it is left
         return (1.0, 0.0, 0.0, 1.0), (0.0, 0.0)
     age = now - last.seconds
     depth = 0.2 * min(last.strength, 1.2) * math.exp(-age / _SQUASH_SECONDS) * math.cos(2 * math.pi * age / 0.24)
     x, y = last.direction
-    # Pressed by depth along the direction, swollen by 0.6 depth across it.
+    # Pressed by `depth` along the direction, stretched by 0.6 of it across.
     round_about, along = 1.0 + 0.6 * depth, -1.6 * depth
     way = max(depth, 0.0) * reach
     return (round_about + along * x * x, along * x * y, along * x * y, round_about + along * y * y), (way * x, way * y)

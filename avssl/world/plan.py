@@ -1,4 +1,4 @@
-"""What a clip will show and sound like, decided before anything moves: a pure function of settings, split and index."""
+"""The plan of a clip, decided before anything moves: a pure function of settings, split and index."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from avssl.world.settings import KINDS, Settings
 
 Color = tuple[int, int, int]
 
-# Fundamentals of all kinds alike. High enough for a small drum, low enough for eight partials below 8 kHz.
+# Fundamentals, of all kinds alike: pitch must not tell the kind. High enough for a small drum, low enough for eight
+# partials below 8 kHz.
 PITCH_HZ = (300.0, 900.0)
 
+# 1 / golden ratio: its multiples modulo 1 are spread evenly however many there are.
 _GOLDEN = 0.6180339887498949
 
-# Of the motions that differ from the others. What glides has no weight: its "gravity" only sets the pace.
+# Of motions that differ from the others. What glides has no weight: its "gravity" only sets the pace.
 _GRAVITY = {"fall": (4.0, 7.0), "glide": (0.3, 0.7)}
 _ELASTICITY = {"fall": (0.80, 0.90), "glide": (0.97, 1.0)}
 
@@ -29,8 +31,8 @@ class ObjectPlan:
     """One object. Lengths are shares of the picture's side."""
 
     kind: str
-    size: float  # geometric mean of the width and height of the upright silhouette
-    stretch: float  # width is multiplied, height divided by this
+    size: float  # geometric mean of width and height of the upright silhouette
+    stretch: float  # the width is multiplied, the height divided by this
     mirrored: bool
     colors: tuple[Color, Color, Color]  # body, second colour, light parts
     pitch_hz: float
@@ -57,15 +59,15 @@ class ClipPlan:
     echo: float  # share of the room in the sound, 0 to 0.4
 
     def rng(self, purpose: str) -> np.random.Generator:
-        """Randomness of this clip for one purpose, untouched by what other purposes draw."""
+        """Randomness of this clip for one purpose, independent of what others draw."""
         return generator("world", self.seed, self.split, self.index, purpose)
 
 
 def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
     """The plan of clip ``index`` of ``split``.
 
-    Scenes and motions follow a golden-ratio sequence, so that any run of clips holds them in their
-    shares; the first kind of a clip comes from shuffled rounds of all kinds.
+    Scenes follow a golden-ratio sequence, so that any run of clips has them in their shares; the first kind of a clip
+    comes from shuffled rounds of all kinds.
     """
     seed = settings.seed
     offsets = generator("world", seed, split, "shares").random(2)
@@ -74,7 +76,7 @@ def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
     motion = _at_share(settings.motion_shares(), float(rng.random()))
     visible, sounding, hidden = _cast(scene, rng)
     kinds = _kinds(seed, split, index, visible + hidden, rng)
-    # The object that sounds is drawn first; without this it would always stand on the left.
+    # The sounding object is planned first; unshuffled it would always stand on the left.
     order = [int(place) for place in rng.permutation(visible)]
     cast = [_object(kinds[i], visible, i < sounding, rng) for i in range(visible)]
     return ClipPlan(
@@ -95,7 +97,7 @@ def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
 
 
 def _cast(scene: str, rng: np.random.Generator) -> tuple[int, int, int]:
-    """How many objects are visible, how many of them sound, how many sound from off screen."""
+    """The number of visible objects, of those that sound, and of those that sound off screen."""
     if scene == "single":
         return 1, 1, 0
     if scene == "several":
@@ -108,7 +110,7 @@ def _cast(scene: str, rng: np.random.Generator) -> tuple[int, int, int]:
 
 
 def _kinds(seed: int, split: str, index: int, count: int, rng: np.random.Generator) -> list[str]:
-    """``count`` different kinds; the first from a shuffled round of all, the others at random."""
+    """Different kinds; the first from a shuffled round of all, the others at random."""
     turn, place = divmod(index, len(KINDS))
     first = int(generator("world", seed, split, "round", turn).permutation(len(KINDS))[place])
     others = [int(i) for i in rng.permutation(len(KINDS)) if i != first]

@@ -1,4 +1,4 @@
-"""What a world is made of: how many clips, how large, and which scenes in which shares."""
+"""The settings of a world: how many clips, how large, and which scenes in which shares."""
 
 from __future__ import annotations
 
@@ -54,11 +54,7 @@ PRESETS: dict[str, Preset] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides what a world holds. Two worlds of equal settings have equal truth.
-
-    Raises:
-        UserError: for a value that makes no world.
-    """
+    """Everything that decides a world: equal settings give equal ground truth. Raises UserError at invalid values."""
 
     train: int = option(1600, "training clips")
     validation: int = option(128, "validation clips")
@@ -77,12 +73,12 @@ class Settings:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise UserError(f"no preset is called {self.preset!r}{did_you_mean(self.preset, PRESETS)}")
-        # Even: the codec stores one colour for two pixels by two.
+        # Even: the codec stores one colour for 2×2 pixels (4:2:0).
         if self.size < 32 or self.size % 2:
             raise UserError(f"size ({self.size}) must be even and at least 32 pixels")
         if not 1 <= self.fps <= 120:
             raise UserError(f"fps ({self.fps}) must be between 1 and 120")
-        # Rates that AAC has.
+        # Sample rates of AAC.
         if self.rate not in (16000, 22050, 24000, 32000, 44100, 48000):
             raise UserError(f"rate ({self.rate}) must be 16000, 22050, 24000, 32000, 44100 or 48000")
         if self.frames < 1:
@@ -94,19 +90,17 @@ class Settings:
 
     @property
     def seconds(self) -> float:
-        """Length of a clip."""
         return self.frames / self.fps
 
     def count(self, split: str) -> int:
-        """Clips in ``split``."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
     def scene_shares(self) -> dict[str, float]:
-        """Share of every scene, summing to one, in the order of ``SCENES``."""
+        """The share of each scene, with a sum of one."""
         return _normalised(PRESETS[self.preset].scenes if self.scenes is None else self.scenes, SCENES)
 
     def motion_shares(self) -> dict[str, float]:
-        """Share of every motion, summing to one, in the order of ``MOTIONS``."""
+        """The share of each motion, with a sum of one."""
         return _normalised(PRESETS[self.preset].motions if self.motions is None else self.motions, MOTIONS)
 
     def as_json(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The drawing of each kind, upright and without colour: which part of the body each place belongs to.
+"""The shape of each kind, upright and without colour: a map of the parts of its body.
 
-Coordinates are those of the drawing, x to the right, y down, roughly within ±1.
+Drawing coordinates: x to the right, y down, roughly within ±1.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ BODY, SECOND, LIGHT, INK = 1, 2, 3, 4
 
 REACH = 1.2  # the canvas shows coordinates from -REACH to REACH
 
-_PIXELS = 640
+_PIXELS = 640  # a multiple of the sprites' size: the maps are averaged down, as Pillow draws without antialiasing
 _OUTLINE = 0.06
 
 
 class Pen:
-    """Draws parts in drawing coordinates; later parts cover earlier ones."""
+    """Draws parts; later ones cover earlier ones."""
 
     def __init__(self) -> None:
         self.image = Image.new("L", (_PIXELS, _PIXELS), 0)
@@ -50,7 +50,7 @@ class Pen:
 
 
 def draw_parts(kind: str) -> NDArray[np.uint8]:
-    """The part at each place of the canvas, outline included. uint8 (640, 640), 0 where there is nothing."""
+    """The map of parts with the outline, uint8 (640, 640); 0 is the background."""
     pen = Pen()
     _DRAWINGS[kind](pen)
     return _outlined(pen.image)
@@ -58,7 +58,7 @@ def draw_parts(kind: str) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=32)
 def outline(kind: str) -> NDArray[np.float64]:
-    """Points on the silhouette of ``kind``, in drawing coordinates, outline included. (n, 2)"""
+    """Points on the silhouette of ``kind`` with its outline, in drawing coordinates. (n, 2)"""
     inside = draw_parts(kind) > 0
     rows = np.flatnonzero(inside.any(axis=1))
     left = inside[rows].argmax(axis=1)
@@ -76,7 +76,7 @@ def _pixel(point: Point) -> Point:
 def _outlined(parts: Image.Image) -> NDArray[np.uint8]:
     radius = round(_OUTLINE * _PIXELS / (2 * REACH))
     silhouette = parts.point([0] + [255] * 255)
-    # A blurred edge thresholded low grows the silhouette with round corners.
+    # Blurring and thresholding low dilates the silhouette with round corners.
     grown = silhouette.filter(ImageFilter.GaussianBlur(radius)).point([255 if v > 20 else 0 for v in range(256)])
     values = np.array(parts)
     values[(values == 0) & (np.array(grown) > 0)] = INK
@@ -86,21 +86,13 @@ def _outlined(parts: Image.Image) -> NDArray[np.uint8]:
 def _smooth(points: Sequence[Point], closed: bool) -> list[Point]:
     """A Catmull-Rom curve through ``points``: twelve steps from each to the next."""
     track = np.array(points, dtype=np.float64)
-    padded = (
-        np.concatenate([track[-1:], track, track[:2]]) if closed else np.concatenate([track[:1], track, track[-1:]])
-    )
+    before, after = (track[-1:], track[:2]) if closed else (track[:1], track[-1:])
+    padded = np.concatenate([before, track, after])
     steps = np.linspace(0.0, 1.0, 12, endpoint=False)[:, None]
     pieces = []
     for p0, p1, p2, p3 in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
-        pieces.append(
-            0.5
-            * (
-                2 * p1
-                + (p2 - p0) * steps
-                + (2 * p0 - 5 * p1 + 4 * p2 - p3) * steps**2
-                + (3 * p1 - p0 - 3 * p2 + p3) * steps**3
-            )
-        )
+        square, cube = 2 * p0 - 5 * p1 + 4 * p2 - p3, 3 * p1 - p0 - 3 * p2 + p3
+        pieces.append(0.5 * (2 * p1 + (p2 - p0) * steps + square * steps**2 + cube * steps**3))
     curve = [(float(x), float(y)) for x, y in np.concatenate(pieces)]
     return curve if closed else [*curve, points[-1]]
 
@@ -148,20 +140,11 @@ def _drum(pen: Pen) -> None:
 
 def _guitar(pen: Pen) -> None:
     tilt = 18.0
-    waist = [
-        (0.16, -0.22),
-        (0.40, -0.12),
-        (0.44, 0.10),
-        (0.34, 0.28),
-        (0.52, 0.48),
-        (0.56, 0.72),
-        (0.40, 0.95),
-        (0.0, 1.02),
-    ]
+    waist = [(0.16, -0.22), (0.40, -0.12), (0.44, 0.10), (0.34, 0.28), (0.52, 0.48), (0.56, 0.72), (0.40, 0.95)]
     neck = [(-0.09, 0.3), (-0.075, -0.84), (0.075, -0.84), (0.09, 0.3)]
     head = [(-0.13, -0.80), (-0.17, -1.08), (0.17, -1.08), (0.13, -0.80)]
     pen.polygon(_turned(head, tilt), SECOND)
-    pen.polygon(_turned(_smooth(_mirrored([(0.0, -0.24), *waist[:-1], (0.0, 1.02)]), closed=True), tilt), BODY)
+    pen.polygon(_turned(_smooth(_mirrored([(0.0, -0.24), *waist, (0.0, 1.02)]), closed=True), tilt), BODY)
     pen.polygon(_turned(neck, tilt), SECOND)
     pen.polygon(_turned(_circle(0, 0.24, 0.22, 0.22), tilt), LIGHT)
     pen.polygon(_turned(_circle(0, 0.24, 0.17, 0.17), tilt), INK)

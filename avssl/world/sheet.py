@@ -1,4 +1,4 @@
-"""A contact sheet of a world: frames over time, the sound beneath them, and the ground truth."""
+"""A contact sheet of a world: frames, the sound beneath them, and the ground truth."""
 
 from __future__ import annotations
 
@@ -40,15 +40,10 @@ class _Clip:
 
 
 def contact_sheet(folder: Path, out: Path, clips: int = 10) -> None:
-    """Draw a sheet of clips of a split that differ much: frames over time, the sound beneath, kinds and boxes.
-
-    Args:
-        folder: a split of a world (``OUT/train``), or a world (then its training clips).
-        out: the PNG file to write.
-        clips: how many at most.
+    """Draw a PNG sheet of at most ``clips`` varied clips of a split (``OUT/train``), or of a world's training clips.
 
     Raises:
-        UserError: if there are no clips with their truth.
+        UserError: there are no clips with ground truth.
     """
     folder = Path(folder)
     inside = folder / "train" if (folder / "train").is_dir() else folder
@@ -57,11 +52,7 @@ def contact_sheet(folder: Path, out: Path, clips: int = 10) -> None:
     }
     if not truths:
         raise UserError(f"{inside}: no generated clips with their truth here")
-    draw_sheet(_varied(truths, clips), Path(out))
-
-
-def draw_sheet(paths: list[Path], out: Path) -> None:
-    """A sheet of the clips at ``paths``."""
+    paths = _varied(truths, clips)
     rows = -(-len(paths) // _COLUMNS)
     width = _COLUMNS * _WIDTH + (_COLUMNS + 1) * _MARGIN
     sheet = Image.new("RGB", (width, rows * (_HEIGHT + _MARGIN) + _MARGIN), _PAGE)
@@ -70,18 +61,18 @@ def draw_sheet(paths: list[Path], out: Path) -> None:
         place = (_MARGIN + column * (_WIDTH + _MARGIN), _MARGIN + row * (_HEIGHT + _MARGIN))
         sheet.paste(_card(_read(path)), place)
     packed = io.BytesIO()
-    # A palette keeps the file small; at this many colours the difference is invisible.
+    # A palette keeps the file small; with this many colours the difference is invisible.
     sheet.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3).save(packed, "PNG", optimize=True)
-    write_whole(out, packed.getvalue())
+    write_whole(Path(out), packed.getvalue())
 
 
 def _varied(truths: dict[Path, dict[str, Any]], count: int) -> list[Path]:
-    """``count`` clips that together show as much as they can, in the order of ``SCENES``."""
+    """``count`` clips that together show as much as possible, in the order of ``SCENES``."""
     seen: Counter[str] = Counter()
     chosen: list[Path] = []
     wanted = _scenes_to_show(Counter(truth["scene"] for truth in truths.values()), count)
     for scene in wanted:
-        # What was seen n times is worth 1 / (n + 1); of clips of equal worth the earlier one.
+        # A trait seen n times is worth 1 / (n + 1); of clips of equal worth the earlier one is taken.
         worth = {
             path: sum(1.0 / (1 + seen[trait]) for trait in _traits(truth))
             for path, truth in truths.items()
@@ -93,7 +84,7 @@ def _varied(truths: dict[Path, dict[str, Any]], count: int) -> list[Path]:
 
 
 def _scenes_to_show(there: Counter[str], count: int) -> list[str]:
-    """Scenes of the clips of a sheet: each that is there once, then the frequent ones in their proportion."""
+    """The scenes of the clips of a sheet: each once, then in proportion to their numbers."""
     shown: Counter[str] = Counter()
     scenes = [scene for scene in SCENES if there[scene]]
     for _ in range(min(count, there.total())):
@@ -138,7 +129,7 @@ def _title(draw: ImageDraw.ImageDraw, truth: dict[str, Any]) -> None:
 
 @lru_cache(maxsize=4)
 def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    """A font that comes with matplotlib: it has the note sign, and is the same everywhere."""
+    """A font of matplotlib: it has the sign ♪, and is the same everywhere."""
     import matplotlib
 
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
@@ -174,7 +165,7 @@ def _spectrogram(clip: _Clip) -> Image.Image:
         y=clip.samples, sr=clip.rate, n_fft=512, hop_length=clip.rate // 100, n_mels=_STRIP
     )
     level = 10 * np.log10(mel + 1e-7)
-    # From a little over the room's noise to the loudest moment; where nothing sounds the noise stays dark.
+    # From a little over the room's noise to the loudest moment; a silent clip stays dark.
     bright = ((level - max(float(level.max()), -5.0) + 62.0) / 62.0).clip(0.0, 1.0)
     colors = (255 * matplotlib.colormaps["magma"](bright[::-1])[..., :3]).astype(np.uint8)
     return Image.fromarray(colors).resize((_WIDTH, _STRIP), Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""The sound of a clip: its hits played by the voices of their objects, in a room that is never quite silent."""
+"""The sound of a clip: its hits played by the voices of their objects, in a room with noise and echo."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from avssl.world.plan import ClipPlan, ObjectPlan
 from avssl.world.rng import between
 from avssl.world.voices import NOTE_SECONDS, Sound, note
 
-GRAIN_SECONDS = 0.01  # grid on which loudness is followed
+GRAIN_SECONDS = 0.01  # resolution of loudness
 
-# Voices that have one breath: a new note ends the one before.
+# Voices of one breath: a new note ends the one before.
 _BREATHS = frozenset({"trumpet", "frog", "bird"})
 
 
@@ -33,7 +33,7 @@ class Mix:
     """The finished sound."""
 
     samples: Sound  # float32 mono, full scale ±1
-    # for each source the segments, in seconds, in which it stands out of the noise floor.
+    # For each source the segments, in seconds, in which it is louder than the noise floor.
     heard: list[list[tuple[float, float]]]
 
 
@@ -46,23 +46,24 @@ def mix(plan: ClipPlan, sources: list[Source], seconds: float, rate: int) -> Mix
         return Mix(floor, [])
     dry = [_play(source, length, rate, plan.rng(f"voice {number}")) for number, source in enumerate(sources)]
     powers = [_power(sound, grain) for sound in dry]
-    # Over 50 ms, as a note is normalised: a click does not set the level.
+    # Over 50 ms, as notes are normalised: a click must not set the level.
     loudest = max(float(np.convolve(power, np.full(5, 1 / 5), "same").max(initial=0.0)) for power in powers)
     gain = 10 ** (plan.level_db / 20) / np.sqrt(loudest) if loudest > 0 else 0.0
     samples = _in_room(np.sum(dry, axis=0) * np.float32(gain), plan, rate) + floor
+    # Heard means 4 dB above the noise floor, and never below −56 dB of full scale. Each source for itself: masking by
+    # others does not count.
     audible = 10 ** (max(plan.noise_db + 4.0, -56.0) / 10)
-    # Of each alone: another sound does not make it inaudible.
     heard = [_segments(power * gain**2 > audible, seconds) for power in powers]
     # Soft clipping: what is loud stays within full scale.
     return Mix(np.asarray(np.tanh(samples), dtype=np.float32), heard)
 
 
 def _play(source: Source, length: int, rate: int, rng: np.random.Generator) -> Sound:
-    """One source alone: soft and hard notes blended by the strength of each hit."""
+    """One source: soft and hard notes blended by the strength of each hit."""
     kind, pitch = source.plan.kind, source.plan.pitch_hz
     soft = note(kind, pitch, 0.0, rate, rng)
     hard = note(kind, pitch, 1.0, rate, rng)
-    # Notes struck before the first frame still sound in it.
+    # Notes of hits before the first frame still sound in it.
     lead = round(NOTE_SECONDS[kind] * rate)
     track = np.zeros(lead + length + lead, dtype=np.float32)
     for hit in source.hits:
@@ -80,7 +81,7 @@ def _play(source: Source, length: int, rate: int, rng: np.random.Generator) -> S
 
 
 def _floor(plan: ClipPlan, length: int, rate: int) -> Sound:
-    """Noise of a colour between pink and brown, sometimes with a mains hum."""
+    """Coloured noise, sometimes with a mains hum."""
     rng = plan.rng("room noise")
     spectrum = fft.rfft(rng.standard_normal(length, dtype=np.float32))
     frequencies = fft.rfftfreq(length, 1.0 / rate).astype(np.float32)
@@ -94,7 +95,7 @@ def _floor(plan: ClipPlan, length: int, rate: int) -> Sound:
 
 
 def _in_room(dry: Sound, plan: ClipPlan, rate: int) -> Sound:
-    """The sound with the echo of a small room: noise that dies in about a quarter of a second."""
+    """The sound with the echo of a small room: noise that decays within about a quarter of a second."""
     rng = plan.rng("room echo")
     time = np.arange(round(0.3 * rate)) / rate
     echo = rng.standard_normal(len(time)) * np.exp(-time / between(rng, 0.03, 0.08)) * (time > 0.004)

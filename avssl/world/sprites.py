@@ -1,4 +1,4 @@
-"""Coloured, shaded pictures of single objects, and where their edges are."""
+"""Coloured, shaded pictures of single objects, and their outlines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def object_scale(plan: ObjectPlan) -> tuple[float, float]:
     """Picture sides for each drawing unit, across and down: equal sizes for kinds of any proportion."""
     points = outline(plan.kind)
     width, height = np.ptp(points, axis=0)
-    # Long kinds are held back a little, or their length would fill the picture.
+    # Elongated kinds are drawn a little smaller, or their length would fill the picture.
     norm = plan.size / float(0.6 * np.sqrt(width * height) + 0.4 * max(width, height))
     mirror = -1.0 if plan.mirrored else 1.0
     return mirror * norm * plan.stretch, norm / plan.stretch
@@ -54,7 +54,7 @@ def make_sprite(plan: ObjectPlan, size: int) -> Sprite:
     shaded = flat * light[..., None] + gloss[..., None] * (255.0 - flat)
     rgba = np.concatenate([shaded, 255.0 * alpha[..., None]], axis=2).clip(0.0, 255.0).astype(np.uint8)
     scale = object_scale(plan)
-    # At most twice as large as the masks: more would show nothing new.
+    # At most twice the size of the masks: more would show no more detail.
     pixels = round(min(2 * _PIXELS, _OVERSAMPLE * size * 2 * REACH * max(abs(scale[0]), scale[1])))
     image = Image.fromarray(rgba, "RGBA").convert("RGBa").resize((pixels, pixels), Image.Resampling.BILINEAR)
     scaling = pixels / (2 * REACH)
@@ -84,7 +84,7 @@ def _layers(kind: str) -> tuple[Array, Array, Array]:
     factor = parts.shape[0] // _PIXELS
     masks = np.stack([_reduced((parts == part).astype(np.float32), factor) for part in (BODY, SECOND, LIGHT, INK)])
     filled = masks[:3].sum(axis=0)
-    # The blurred silhouette is a cushion; its slope towards the lamp, above left, is the light.
+    # The blurred silhouette is taken for a height map; its slope towards a lamp above left gives the light.
     height = 0.6 * _blurred(filled, 12.0) + 0.4 * _blurred(filled, 4.0)
     slope_y, slope_x = np.gradient(height)
     lamp = 9.0 * (0.6 * slope_x + 0.8 * slope_y)

@@ -10,10 +10,10 @@ A truth is a plain dictionary::
      "events":    [{"time_seconds", "object", "kind", "cause", "impulse", "heard": bool}, …],
      "level_db", "noise_db"}
 
-Boxes are in shares of the side, tight round the drawn silhouette. ``heard`` are the segments, in seconds, in
-which that object alone stands out of the room's noise, dying tails included. ``object`` of an event is the
-number of the object, counted on through ``offscreen``; ``cause`` is "impact" or "pluck"; ``impulse`` is one for
-a fall from half the picture's height.
+Boxes are in shares of the side, tight around the drawn silhouette. ``heard`` are the segments, in seconds, in which
+that object by itself is louder than the room's noise, decaying tails included. ``object`` of an event is the number of
+the object, counted on through ``offscreen``; ``cause`` is "impact" or "pluck"; ``impulse`` is 1 for a fall from half
+the picture's height.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from avssl.errors import UserError
 Truth = Mapping[str, Any]
 Box = tuple[float, float, float, float]
 
-AUDIBLE_SECONDS = 0.05  # a sound must be heard for this long within a length of time to count there
+AUDIBLE_SECONDS = 0.05  # a kind must be heard for this long between two times to count there
 
 
 def visible_kinds(truth: Truth, time: float) -> set[str]:
@@ -63,16 +63,12 @@ def boxes(truth: Truth, time: float) -> list[tuple[str, bool, Box]]:
 
 def frame_number(truth: Truth, time: float) -> int:
     """Number of the frame shown at ``time`` seconds."""
-    # The time of a frame itself may come out a hair early.
+    # Rounding may put the time of a frame just before it.
     return min(max(int(time * float(truth["fps"]) + 1e-6), 0), int(truth["frames"]) - 1)
 
 
 def read_truth(path: Path | str) -> dict[str, Any]:
-    """The truth beside a clip: ``path`` is the clip or its JSON file.
-
-    Raises:
-        UserError: if there is none, or it is no truth of a generated clip.
-    """
+    """The ground truth of a clip, by the path of the clip or its JSON file; raises UserError where there is none."""
     file = Path(path).with_suffix(".json")
     try:
         truth = json.loads(file.read_text(encoding="utf-8"))
@@ -86,11 +82,11 @@ def read_truth(path: Path | str) -> dict[str, Any]:
 
 
 def truth_bytes(truth: Truth) -> bytes:
-    """A truth as it is written: sorted keys, no spaces; equal truths have equal bytes."""
+    """A truth as written: sorted keys, no spaces; equal truths have equal bytes."""
     return json.dumps(truth, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _heard_seconds(one: Mapping[str, Any], start: float, end: float) -> float:
     segments: Sequence[Sequence[float]] = one["heard"]
-    # What is heard for exactly the least time counts, whatever its last bit.
+    # Exactly the least time counts, whatever rounding does to its last bit.
     return sum(max(0.0, min(end, segment[1]) - max(start, segment[0])) for segment in segments) + 1e-9

@@ -1,7 +1,7 @@
-"""The timbre of each kind: how one note of it sounds, at any pitch.
+"""The timbre of each kind: one note of it, at any pitch.
 
-A voice is made of what a spectrogram shows whatever the pitch: which partials there are, how fast they
-come and go, what noise goes with them, how the pitch moves within the note.
+Kinds differ in what a spectrogram shows at any pitch: their partials, the attack and decay of these, the noise with
+them, and the course of the pitch within a note.
 """
 
 from __future__ import annotations
@@ -28,13 +28,11 @@ NOTE_SECONDS: dict[str, float] = {
 
 
 def note(kind: str, pitch_hz: float, hardness: float, rate: int, rng: np.random.Generator) -> Sound:
-    """One note, its loudest 50 ms at root mean square 1, its onset at the first sample.
+    """One note with its onset at the first sample, and a root mean square of 1 in its loudest 50 ms.
 
     Args:
-        kind: whose voice.
         pitch_hz: the fundamental.
         hardness: 0 (soft, dark) to 1 (hard, bright).
-        rate: samples a second.
         rng: for the noise in it.
     """
     time = np.arange(round(NOTE_SECONDS[kind] * rate), dtype=np.float32) / np.float32(rate)
@@ -166,7 +164,7 @@ def _partials(
     decays: Sequence[float],
     rate: int,
 ) -> Sound:
-    """Sines at ``ratios`` of the pitch that fall by 1/e in ``decays`` seconds; none above the Nyquist rate."""
+    """Sines at ``ratios`` of the pitch that decay to 1/e in ``decays`` seconds; none above the Nyquist frequency."""
     sound = np.zeros_like(time)
     for ratio, level, decay in zip(ratios, levels, decays, strict=True):
         if ratio * pitch < 0.48 * rate:
