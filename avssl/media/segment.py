@@ -28,11 +28,8 @@ class Segment:
 
 
 def segment_of(times: NDArray[np.float64], start_seconds: float | None, duration_seconds: float | None) -> Segment:
-    """The segment from a start on the file's clock (None: zero) for a duration (None: to the end).
-
-    Args:
-        times: when each frame of the file is first shown. (n,)
-    """
+    """The segment from a start on the file's clock (None: zero) for a duration (None: to the end), of a file whose
+    frames are shown at ``times``."""
     if start_seconds is None and duration_seconds is None:
         return Segment()
     start = start_seconds or 0.0

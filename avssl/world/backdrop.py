@@ -19,11 +19,8 @@ _OVERSAMPLE = 2  # drawn at twice the size and averaged: Pillow draws without an
 def draw_backdrop(
     rng: np.random.Generator, floor: float, size: int, posts: Sequence[tuple[float, float, float]] = ()
 ) -> tuple[str, Image.Image]:
-    """A theme, and an RGB picture of it of ``size`` pixels with the ground at ``floor`` (0 the top edge, 1 the bottom).
-
-    Args:
-        posts: x, y and radius of balls that hang on rods from above and do not move.
-    """
+    """A theme, and an RGB picture of it of ``size`` pixels with the ground at ``floor`` (0 the top edge, 1 the bottom),
+    and fixed ``posts`` (x, y, radius) that hang from above."""
     theme = THEMES[int(rng.integers(len(THEMES)))]
     scene = _Scene(rng, floor, size * _OVERSAMPLE)
     _PLACES[theme](scene)

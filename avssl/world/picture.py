@@ -34,11 +34,7 @@ class Frame:
 
 
 class Painter:
-    """Paints the frames of one clip, ``size`` pixels a side.
-
-    Args:
-        hidden: numbers of objects to leave out (their boxes stay); then all shadows are left out, too.
-    """
+    """Paints the frames of one clip, without the ``hidden`` objects (their boxes stay) and then without shadows."""
 
     def __init__(
         self, plan: ClipPlan, motion: Motion, size: int, fps: int, hidden: frozenset[int] | None = None

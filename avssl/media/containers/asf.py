@@ -19,12 +19,13 @@ _OBJECTS = {
     bytes.fromhex("f803b1fead12644c840f2a1d2f7ad48c"),
     bytes.fromhex("d03fb73c4a0c0348953dedf7b6228f0c"),
 }
-# Content encryption and extended content encryption, as they lie in a file (10.8, 10.9).
+# Content encryption and extended content encryption (10.8, 10.9). GUIDs are stored with their first three parts
+# little-endian, so that these bytes differ from their spelling in the specification.
 _ENCRYPTION = (bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"), bytes.fromhex("14e68a292226174cb935dae07ee9289c"))
 
 
 def objects(data: Data) -> Iterator[tuple[bytes, int, int]]:
-    """The objects: (name, start, size). Stops after one whose size cannot be."""
+    """The objects: (name, start, size). Stops after one of an impossible size."""
     start = 0
     while start + 24 <= len(data):
         name, size = struct.unpack_from("<16sQ", data, start)
@@ -59,13 +60,14 @@ def second_beginning(data: Data) -> int | None:
 
 
 def broken_place(data: Data) -> int | None:
-    """Where a data packet does not begin as the others: all are of one size (3.2, 5.1, 5.2.1)."""
+    """Where a data packet does not begin like the others: all have one size (3.2, 5.1, 5.2.1)."""
     file = data.find(_FILE, 0, 1 << 20)
     found = next(((start, size) for name, start, size in objects(data) if name == _DATA), None)
     if file < 0 or found is None or found[0] + 50 > len(data):
         return None
     start, size = found
     least, most = struct.unpack_from("<II", data, file + 92)
+    # 50 bytes of the data object precede its packets. A live stream leaves its size open.
     first, end = start + 50, min(start + size, len(data)) if size > 50 else len(data)
     if least != most or least < 16 or data[first] != 0x82:
         return None

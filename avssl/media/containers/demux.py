@@ -1,4 +1,4 @@
-"""Opening a file with FFmpeg so that it can neither hang nor take the process with it."""
+"""Opening a file with FFmpeg so that it can neither hang nor crash the process."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ from av.video.stream import VideoStream
 from avssl.errors import MediaError
 from avssl.system.process_pool import progressed
 
-# No call may work on a file for longer than this (CPU time) without getting on in it.
-READ_TIMEOUT_SECONDS = 60.0
-# No single read may wait for the disk, or for a turn on a busy machine, for longer than this.
-WAIT_TIMEOUT_SECONDS = 120.0
+READ_TIMEOUT_SECONDS = 60.0  # of CPU time, without progress in the file
+WAIT_TIMEOUT_SECONDS = 120.0  # of wall-clock time, that a single read may wait for the disk
 
-# What FFmpeg also opens: text drawn as pictures, and lists that name other files.
+# FFmpeg also opens text, which it draws as pictures, and lists that name other files.
 NOT_MEDIA_FORMATS = {"tty", "ffmetadata", "concat", "hls", "dash", "bin", "xbin", "adf", "idf", "vapoursynth"}
 
-# What FFmpeg's picture decoders take for damage ("err_detect"): they then raise instead of covering it up with grey or
-# with parts of other pictures. "buffer" and the stricter ones also refuse healthy files of old encoders.
+# What video decoders take for damage (FFmpeg's "err_detect"): they raise instead of concealing it with grey or with
+# other pictures. "buffer" and the stricter flags also refuse intact files of old encoders.
 STRICT = "explode+crccheck+bitstream"
-# Where that goes too far: MPEG video of a constant bit rate is padded with zeros behind a picture ("bitstream" minds),
-# and a TIFF may have tags that FFmpeg does not know ("explode" minds).
+# Where that is too strict: "bitstream" refuses the zeros that pad pictures in MPEG video of a constant bit rate,
+# "explode" refuses TIFFs with tags that FFmpeg does not know.
 _LESS_STRICT = {"mpeg1video": "explode+crccheck", "mpeg2video": "explode+crccheck", "tiff": "crccheck"}
 
-# The deadline is looked at with every eighth packet: asking for a thread's CPU time costs as much as demuxing does.
+# The deadline is checked at every eighth packet: asking for a thread's CPU time costs as much as demuxing one.
 CHECKED_PACKETS = 8
 
 S = TypeVar("S", bound=Stream)
@@ -45,9 +43,9 @@ _LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"
 
 
 class Deadline:
-    """Gives up work on a file that hangs: by the CPU time of this thread since the reading last got on.
+    """Gives up a file that hangs, by the CPU time of this thread since the last progress in the file.
 
-    A busy machine makes everything late and nothing hang; a long file takes long, but gets on.
+    Not by wall-clock time, which passes on a busy machine; nor in total, as a long film takes long.
     """
 
     def __init__(self, path: str, seconds: float = READ_TIMEOUT_SECONDS) -> None:
@@ -62,21 +60,20 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds of work that are left if the reading gets on no more."""
         return self._end - time.thread_time()
 
     def restart(self, seconds: float) -> None:
-        """Another reading begins, which may work so long without getting on."""
+        """Another read begins, which may work this long without progress."""
         self.seconds = seconds
         self._furthest.clear()
         self._begin()
 
     def new_pass(self) -> None:
-        """The file is read anew from some place on: what was reached before may be reached again."""
+        """The file is read again from some place on: packets that were reached before count as progress again."""
         self._furthest.clear()
 
     def progressed(self, packet: Packet[Stream]) -> None:
-        """A packet has come; one that lies no further in the file, or in time, than those before is no progress."""
+        """Note a packet; only one further in the file (or in time) than all before is progress: FFmpeg may loop."""
         place = packet.dts if packet.pos is None else packet.pos
         if place is not None and place > self._furthest.get(packet.stream_index, -1):
             self._furthest[packet.stream_index] = place
@@ -84,27 +81,22 @@ class Deadline:
             progressed()
 
     def check(self) -> None:
-        """Raise MediaError after too much work without progress."""
-        if threading.get_ident() != self._thread:  # every thread has a clock of its own
+        """Raises MediaError after too much work without progress."""
+        if threading.get_ident() != self._thread:  # CPU time is counted for each thread
             self._begin()
         if time.thread_time() > self._end:
             raise MediaError(self.path, f"reading took longer than {self.seconds:g} s and was given up")
 
 
 def strictness(codec: str) -> str:
-    """What a decoder of this name takes for damage (FFmpeg's option "err_detect")."""
     return _LESS_STRICT.get(codec, STRICT)
 
 
 @contextmanager
 def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
-    """The file, open for one reader without threads.
+    """The file, open for one reader without threads; raises av.FFmpegError or OSError.
 
-    The name is never taken for an address or a pattern, and the file cannot pull in other files. FFmpeg gives up a
-    read that waits for the disk; between packets :func:`packets` watches the deadline.
-
-    Raises:
-        av.FFmpegError, OSError: as FFmpeg says it.
+    FFmpeg gives up a read that waits for the disk; between packets :func:`packets` checks the deadline.
     """
     container = open_container(path, deadline)
     try:
@@ -114,9 +106,11 @@ def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
 
 
 def open_container(path: str, deadline: Deadline) -> InputContainer:
-    """The same for whoever closes it himself."""
+    """The same for callers that close it themselves."""
     deadline.new_pass()
     container: InputContainer = av.open(
+        # The prefix and the whitelist: a name like "http:x" or "%03d.png" is no address or pattern, and a playlist
+        # cannot pull in other files.
         f"file:{path}",
         timeout=WAIT_TIMEOUT_SECONDS,
         container_options={"protocol_whitelist": "file"},
@@ -124,22 +118,17 @@ def open_container(path: str, deadline: Deadline) -> InputContainer:
     )
     for stream in container.streams:
         if stream.codec_context is not None:
-            # Frame threads and an early end of reading have hung for others; a worker has one core anyhow.
+            # Leaving the decode loop early with frame threads has hung other projects; a worker has one core anyway.
             stream.codec_context.thread_type = "NONE"
             stream.codec_context.thread_count = 1
         if isinstance(stream, VideoStream) and stream.codec_context is not None:
             stream.codec_context.options = {"err_detect": strictness(stream.codec_context.codec.name)}
-            stream.codec_context.copy_opaque = True  # a frame then says which packet it came from
+            stream.codec_context.copy_opaque = True  # a frame then carries the number of its packet
     return container
 
 
 def packets(container: InputContainer, deadline: Deadline, stream: S) -> Iterator[Packet[S]]:
-    """The packets of this stream as they lie in the file; other streams are not read. Ends with an empty packet.
-
-    Raises:
-        MediaError: the deadline has passed.
-        av.FFmpegError: as FFmpeg says it.
-    """
+    """The packets of this stream in file order, then an empty one. Raises MediaError at the deadline, FFmpegError."""
     return cast("Iterator[Packet[S]]", packets_of_all(container, deadline, stream))
 
 
@@ -155,21 +144,15 @@ def packets_of_all(container: InputContainer, deadline: Deadline, *streams: Stre
                 deadline.progressed(packet)
             yield packet
     except IndexError as error:
-        # At the end PyAV looks for a stream that came up after it had listed them; those asked for came before it.
+        # At the end PyAV may ask for a stream that appeared after it had listed them; those wanted came before.
         if not _was_raised_in_pyav(error):
             raise
 
 
 def readable(source: Iterator[Packet[S]], enough_seconds: float = -math.inf) -> Iterator[Packet[S]]:
-    """The packets up to where the container cannot be read on, if that is not before ``enough_seconds``.
+    """The packets up to where FFmpeg cannot read on; its error is raised before ``enough_seconds`` of container time.
 
     Bytes that belong to no packet may follow the last; they were checked when the file was indexed.
-
-    Args:
-        enough_seconds: container time.
-
-    Raises:
-        av.FFmpegError: as FFmpeg says it, where it stops before.
     """
     end: int | None = None
     tick = Fraction(0)
@@ -180,7 +163,7 @@ def readable(source: Iterator[Packet[S]], enough_seconds: float = -math.inf) -> 
                 pts += packet.duration or 0
                 if end is None or pts > end:
                     end = pts
-                tick = tick or packet.time_base or tick  # the same for all packets of a stream; dear to ask for
+                tick = tick or packet.time_base or tick  # the same for all packets of a stream, and slow to ask for
             yield packet
     except av.FFmpegError:
         if end is None or not tick or float(end * tick) < enough_seconds:
@@ -188,27 +171,21 @@ def readable(source: Iterator[Packet[S]], enough_seconds: float = -math.inf) -> 
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
-    """The picture stream a player would take: the first marked as default, else the first; never a cover.
-
-    A moving AVIF holds the film and, before it, a still of its own, which lasts no time.
-    """
+    """The video stream a player would take: the first marked as default, else the first; never cover art."""
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and s.codec_context]
     if container.format.name.startswith("mov"):
+        # An animated AVIF has, before its film, a still picture as a stream without a duration.
         pictures = [s for s in pictures if s.duration] or pictures
     return _preferred(pictures)
 
 
 def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The sound stream a player would take: the first marked as default, else the first."""
+    """The audio stream a player would take."""
     return _preferred([s for s in container.streams.audio if s.codec_context])
 
 
 def stream_at(container: InputContainer, index: int, kind: type[S], path: str) -> S:
-    """The stream with this index.
-
-    Raises:
-        MediaError: there is none, or it is of another kind: the file is not the one that was looked at.
-    """
+    """The stream with this index; raises MediaError where it is missing or of another kind: the file has changed."""
     stream = container.streams[index] if index < len(container.streams) else None
     if not isinstance(stream, kind) or not stream.codec_context or not stream.time_base:
         raise MediaError(path, "the file has changed since it was indexed")
@@ -220,15 +197,14 @@ def _preferred(streams: list[S]) -> S | None:
     return next(iter(marked or streams), None)
 
 
-# What a damaged file can provoke: FFmpeg's own errors, and what PyAV raises where it cannot show what FFmpeg gives.
+# What a damaged file can provoke: FFmpeg's errors, and what PyAV raises where it cannot represent what FFmpeg returns.
 FROM_THE_FILE = (av.FFmpegError, OSError, ValueError, ArithmeticError, NotImplementedError)
 
 
 def is_files_own(error: Exception) -> bool:
-    """Whether one of ``FROM_THE_FILE`` is the file's doing: FFmpeg or the system says so, or it was raised inside PyAV.
+    """Whether one of ``FROM_THE_FILE`` comes from the file: raised by FFmpeg, the system or inside PyAV.
 
-    A ValueError of this program, and any TypeError, AttributeError or KeyError, is a fault of the program and must
-    never become a file's verdict.
+    A ValueError of this program is a fault of the program, and must never become a file's verdict.
     """
     return isinstance(error, (av.FFmpegError, OSError)) or _was_raised_in_pyav(error)
 
@@ -242,5 +218,5 @@ def _was_raised_in_pyav(error: Exception) -> bool:
 
 
 def error_text(error: Exception) -> str:
-    """The message of FFmpeg or of the system, without its numbers and the path."""
+    """The message of FFmpeg or the system, without error number and path."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -20,7 +20,7 @@ def tags(data: Data) -> Iterator[tuple[int, int]]:
 
 
 def end(data: Data) -> int:
-    """What the metadata say, if anything (E.5)."""
+    """The size of the file by its metadata, if they have one (E.5)."""
     name = b"\0\x08filesize\0"
     at = data.find(name, 0, 1 << 16)
     size = struct.unpack_from(">d", data, at + len(name))[0] if at >= 0 else 0.0
@@ -32,7 +32,7 @@ def second_beginning(data: Data) -> int | None:
 
 
 def broken_place(data: Data) -> int | None:
-    """Where a tag is of no kind, or is followed by another length than its own; some writers leave that zero."""
+    """Where a tag is of an unknown kind, or followed by another length than its own; some writers leave that zero."""
     for start, end in tags(data):
         length = int.from_bytes(data[end : end + 4], "big")
         if data[start] & 0x1F not in (8, 9, 15, 18) or (end + 4 <= len(data) and length not in (0, end - start)):

@@ -12,55 +12,50 @@ from av.stream import Stream
 
 from avssl.media.containers.mapped import Data
 
-HEADS_WITHIN = 8  # packets of which one must begin with a header, if they do at all
+HEADS_WITHIN = 8  # packets; of a stream with headers one of the first must begin with one
 
-HEAD_BYTES = 7  # bytes that are asked of a packet
+HEAD_BYTES = 7  # the fewest bytes of a packet whose header is read
 
-RULE_HOLDS = 100  # frames; at 44,100 samples a second the rule repeats after 49
+RULE_HOLDS = 100  # frames; at 44,100 Hz the pattern of padding repeats after 49
 
-_ENCODERS = re.compile(rb"Lavc\d\d\.|libfaac \d")  # what FFmpeg and FAAC put into the first frames of AAC
-# Frames of one length without a mark: FFmpeg does not look for the next after bytes that are none.
+_ENCODERS = re.compile(rb"Lavc\d\d\.|libfaac \d")  # FFmpeg and FAAC sign the first frame of AAC
+# Frames of one length without a sync word: FFmpeg does not resynchronise after foreign bytes.
 _NO_RESYNC = ("gsm", "libgsm")
 _TIMED = ("mlp", "truehd")
-# By so much the time in the headers of MLP and TrueHD may waver, in samples modulo 2^16 (a buffer holds 75 ms).
+# The time in the headers of MLP and TrueHD may jitter by this, in samples modulo 2^16 (their buffer holds 75 ms).
 _BACK_SAMPLES, _AHEAD_SAMPLES = 4096, 8192
 
 
 class Head(NamedTuple):
-    """What the header of a frame of sound says."""
+    """The header of a frame of sound."""
 
-    size: int  # bytes of the frame, its header included; 0 where the header leaves it open
+    size: int  # bytes of the frame with its header; 0 where the header does not say
     rate: int  # samples a second
-    channels: int  # full channels, as far as the header says; a low-frequency one is not counted
-    # What else no encoder changes while it is at one recording: version, profile, bit rate, marks of copyright, …
-    kind: tuple[int, ...] = ()
-    # Whether the frame has a byte (AC-3: a word) more than others, and how many in rate frames need one for the bit
-    # rate to hold; 0 where it holds without.
+    channels: int  # full-range channels; the low-frequency one is not counted
+    kind: tuple[int, ...] = ()  # what no encoder changes within a recording: version, profile, bit rate, copyright, …
+    # Whether the frame is padded by a byte (AC-3: a word), and how many in `rate` frames must be for the bit rate to
+    # hold; 0 where none must.
     padding: tuple[int, int] = (0, 0)
 
 
 def head_of(codec: str, data: memoryview) -> Head | None:
-    """The header at the beginning of a packet; None if there is none, or the codec has none.
-
-    Args:
-        codec: FFmpeg's name of it.
-    """
+    """The header at the beginning of a packet of this codec (FFmpeg's name); None if there is none."""
     reader = _READERS.get(codec)
     return reader(data) if reader is not None and len(data) >= HEAD_BYTES else None
 
 
 def begins_a_recording(codec: str, data: memoryview) -> bool:
-    """Whether an encoder puts this frame first: in MP3 it says how long the whole is, in AAC who wrote it."""
+    """Whether encoders write this frame first: in MP3 it holds the length of the whole, in AAC the encoder's name."""
     if codec.startswith("mp3"):
         return any(mark in bytes(data[:64]) for mark in (b"Xing", b"Info", b"VBRI"))
-    if codec == "aac_latm":  # where nothing is aligned to bytes
+    if codec == "aac_latm":  # nothing in it is aligned to bytes
         bits = int.from_bytes(data[: 1 << 10], "big")
         return any(_ENCODERS.search((bits >> shift).to_bytes(len(data[: 1 << 10]), "big")) for shift in range(8))
     return codec == "aac" and _ENCODERS.search(data) is not None
 
 
 def id3_end(data: Data) -> int:
-    """Where a tag in front of the sound ends (ID3v2.4, 3.1); 0 where there is none."""
+    """Where an ID3v2 tag in front of the sound ends (ID3v2.4, 3.1: seven bits a byte); 0 where there is none."""
     if data[:3] != b"ID3" or len(data) < 10:
         return 0
     return 10 + (data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9])
@@ -68,17 +63,17 @@ def id3_end(data: Data) -> int:
 
 @dataclass(slots=True)
 class Frames:
-    """What was seen of the headers of one stream, packet by packet."""
+    """The frame headers of one stream, packet by packet."""
 
-    has_heads: bool = False  # whether its packets begin with headers that are true of them
+    has_heads: bool = False  # whether its packets begin with headers that fit them
     ends_short: bool = False  # the last of them is shorter than its header says
     ends_long: bool = False  # … or longer: what follows it was taken for a part of it
     junk_inside: bool = False  # bytes that are no frame lie between frames
     junk_behind: bool = False  # … or after the last
-    # the first frame of a recording was met after others, or the time in their headers begins anew.
+    # The first frame of a recording came after others, or the time in the headers restarts.
     restarts: bool = False
     end: int = 0  # where the last frame ends in the file; 0 where it is not known
-    # container times at which the rate or the channels change, with both headers.
+    # Container times at which the rate or the channels change, with both headers.
     changes: list[tuple[float, Head, Head]] = field(default_factory=list)
     _last: Head | None = None
     _began: bool = False
@@ -92,7 +87,7 @@ class Frames:
         return self.junk_inside or self.restarts
 
     def take(self, codec: str, packet: Packet[Stream]) -> bool:
-        """Look at a packet; returns whether it can be a frame."""
+        """Take the next packet; returns whether it can be a frame."""
         if codec not in _READERS:
             return True
         view = memoryview(packet)
@@ -102,7 +97,7 @@ class Frames:
             self.junk_behind |= self.has_heads
             return not self.has_heads
         if not self.has_heads:
-            # Headers are seen early or not at all: among many packets without any, one looks like one by chance.
+            # Only among the first packets: of many packets without headers one looks like one by chance.
             self._looked += 1
             self.has_heads = self._looked <= HEADS_WITHIN and len(view) == head.size
         if not self.has_heads:
@@ -120,7 +115,7 @@ class Frames:
         return True
 
     def _goes_back(self, codec: str, view: memoryview) -> bool:
-        """Whether the time in the headers of MLP and TrueHD is another than the one before lets expect."""
+        """Whether the time in the headers of MLP and TrueHD does not follow the one before."""
         if codec not in _TIMED:
             return False
         before, self._ticks = self._ticks, int.from_bytes(view[2:4], "big")
@@ -130,11 +125,11 @@ class Frames:
 
 @dataclass(slots=True)
 class _Padding:
-    """Which frames of a constant bit rate have a byte more.
+    """Which frames of a constant bit rate are padded by a byte.
 
-    An encoder adds one as soon as the frames so far fall behind the bit rate by as much, so that what they are ahead
-    or behind, counted from any frame, spans less than a byte. Where another recording begins it starts anew, and the
-    span grows. Encoders that pad in some other way break the rule within a few dozen frames.
+    An encoder pads as soon as the frames so far lag the bit rate by a byte, so that their lead or lag, counted from
+    any frame, spans less than a byte. Another recording starts the count again, and the span grows. Encoders that pad
+    differently break this rule within a few dozen frames.
     """
 
     _of: tuple[int, int] = (0, 0)
@@ -144,7 +139,7 @@ class _Padding:
     _frames: int = 0
 
     def breaks(self, head: Head, begins: bool) -> bool:
-        """Take the next frame; whether the rule, having held for long, does no more."""
+        """Take the next frame; returns whether the rule, which held for long, no longer does."""
         padded, needed = head.padding
         if begins or not needed or (head.rate, needed) != self._of:
             self._of, self._frames = (head.rate, needed), 0
@@ -182,7 +177,7 @@ _SBC_RATES = (16_000, 32_000, 44_100, 48_000)
 
 
 def _mpeg(data: memoryview) -> Head | None:
-    """ISO/IEC 11172-3, 2.4.2.3, and 13818-3 for the lower rates; "2.5" is everybody's extension of it."""
+    """ISO/IEC 11172-3, 2.4.2.3, and 13818-3 for the lower rates; "2.5" is a common extension in no standard."""
     if data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
         return None
     version, layer = data[1] >> 3 & 3, 4 - (data[1] >> 1 & 3)
@@ -198,7 +193,7 @@ def _mpeg(data: memoryview) -> Head | None:
 
 
 def _adts(data: memoryview) -> Head | None:
-    """ISO/IEC 13818-7, 6.2: the frame with a header of its own, as in .aac files and transport streams."""
+    """ADTS, ISO/IEC 13818-7, 6.2: frames with headers, as in .aac files and transport streams."""
     rate = data[2] >> 2 & 15
     if data[0] != 0xFF or data[1] & 0xF6 != 0xF0 or rate >= len(_AAC_RATES):
         return None
@@ -208,10 +203,10 @@ def _adts(data: memoryview) -> Head | None:
 
 
 def _ac3(data: memoryview) -> Head | None:
-    """ETSI TS 102 366, 4.4.1 and 4.4.2; the enhanced kind has a number of its own (annex E)."""
+    """ETSI TS 102 366, 4.4.1 and 4.4.2."""
     if data[0] != 0x0B or data[1] != 0x77:
         return None
-    if data[5] >> 3 > 10:
+    if data[5] >> 3 > 10:  # bsid: E-AC-3 (annex E)
         return _eac3(data)
     if data[4] >> 6 == 3 or data[4] & 63 >= 2 * len(_AC3_KBITS):
         return None
@@ -220,12 +215,12 @@ def _ac3(data: memoryview) -> Head | None:
     words = 96_000 * kbits // rate + padding
     mode = data[6] >> 5
     mixing = 2 * ((mode & 1 and mode != 1) + (mode >> 2) + (mode == 2))
-    loudness = int.from_bytes(data[6:9], "big") >> (24 - 3 - mixing - 6) & 63  # with the low-frequency channel
+    loudness = int.from_bytes(data[6:9], "big") >> (24 - 3 - mixing - 6) & 63  # lfeon and dialnorm
     return Head(2 * words, rate, _AC3_CHANNELS[mode], (data[5], kbits, loudness), (padding, 96_000 * kbits % rate))
 
 
 def _eac3(data: memoryview) -> Head | None:
-    """Annex E, E.1.2 and E.1.3, there. Frames that add channels to one follow it in its packet."""
+    """Annex E, E.1.2 and E.1.3. Dependent frames, which add channels, follow their frame in its packet."""
     head: Head | None = None
     at = 0
     while at + HEAD_BYTES <= len(data) and data[at] == 0x0B and data[at + 1] == 0x77:
@@ -244,7 +239,7 @@ def _eac3(data: memoryview) -> Head | None:
 
 
 def _dts(data: memoryview) -> Head | None:
-    """ETSI TS 102 114, 5.3 and 7.5.2: extensions of higher quality follow in the packet."""
+    """ETSI TS 102 114, 5.3 and 7.5.2: extensions (DTS-HD) follow the core in its packet."""
     if bytes(data[:4]) != _DTS_CORE or len(data) < 12:
         return None
     bits = int.from_bytes(data[4:12], "big")
@@ -259,7 +254,7 @@ def _dts(data: memoryview) -> Head | None:
 
 
 def _mlp(data: memoryview) -> Head | None:
-    """Units of Meridian lossless packing and of TrueHD: their length in words, then their time."""
+    """Access units of MLP and TrueHD: their length in words, then their time."""
     words = (data[0] & 15) << 8 | data[1]
     return Head(2 * words, 0, 0) if words else None
 
@@ -283,7 +278,7 @@ def _sbc(data: memoryview) -> Head | None:
 
 
 def _gsm(data: memoryview) -> Head | None:
-    """ETSI TS 101 318, 5.1: frames of 33 bytes that begin with the number 13."""
+    """ETSI TS 101 318, 5.1: frames of 33 bytes whose first four bits are 13."""
     return Head(33, 8_000, 1) if data[0] >> 4 == 13 else None
 
 

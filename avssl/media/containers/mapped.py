@@ -12,6 +12,6 @@ Data = bytes | mmap.mmap
 
 @contextmanager
 def mapped(path: str) -> Iterator[mmap.mmap]:
-    """All bytes of a file that is not empty, read from the disk as they are asked for."""
+    """All bytes of a file that is not empty, read from the disk on access."""
     with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         yield data

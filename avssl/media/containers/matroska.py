@@ -1,4 +1,4 @@
-"""Matroska and WebM: elements, and whether they follow each other as their lengths say (RFC 8794, RFC 9559)."""
+"""Matroska and WebM: elements, their lengths and checksums (RFC 8794, RFC 9559)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ENCRYPTION = (TRACKS, 0xAE, 0x6D80, 0x6240, 0x5035)
 
 
 class Element(NamedTuple):
-    """One element; ``end`` is that of its parent where the element leaves it open (a live stream)."""
+    """One element. Where its size is unknown (a live stream), ``end`` is that of its parent."""
 
     id: int
     start: int
@@ -29,8 +29,9 @@ class Element(NamedTuple):
 
 
 def elements(data: Data, start: int, end: int) -> Iterator[Element]:
-    """The elements that lie between two places; ends where there is none."""
+    """The elements between two places; ends where there is none."""
     while start < end:
+        # Leading zero bits count the bytes of an ID or a size (RFC 8794, 4.1); a size of all ones is unknown (6.2).
         id_length = 9 - data[start].bit_length()
         if id_length > 4 or start + id_length >= end:
             return
@@ -62,7 +63,7 @@ def segment_end(data: Data) -> int | None:
 
 
 def second_beginning(data: Data) -> int | None:
-    """Where the head of another file lies behind the segment, or inside one without a size."""
+    """Where another file begins behind the segment, or inside a segment of unknown size."""
     seen = False
     for part in elements(data, 0, len(data)):
         if part.id == EBML and seen:
@@ -82,7 +83,7 @@ def is_encrypted(data: Data) -> bool:
 
 
 def is_init_segment(data: Data) -> bool:
-    """Whether it is a whole table of contents, and no media."""
+    """Whether it has tracks and no clusters, and is not cut."""
     segment = _segment(data)
     if segment is None or segment.end > len(data):
         return False
@@ -92,7 +93,7 @@ def is_init_segment(data: Data) -> bool:
 
 
 def first_damage(data: Data) -> float | None:
-    """Where elements stop following each other, or a checksum is wrong: seconds after the first cluster, or None."""
+    """Where lengths or a checksum are wrong: seconds after the first cluster, or None."""
     segment = _segment(data)
     return None if segment is None else _first_damage(data, segment._replace(end=min(segment.end, len(data))))
 
@@ -102,7 +103,7 @@ def _segment(data: Data) -> Element | None:
 
 
 def _head_in_live_stream(data: Data, start: int) -> int | None:
-    """In a segment without a size, whose clusters may have none either, all lies in one row."""
+    """Where EBML begins again in a segment of unknown size; clusters of unknown size contain all that follows."""
     while True:
         for part in elements(data, start, len(data)):
             if part.id == EBML:
@@ -132,7 +133,7 @@ def _first_damage(data: Data, segment: Element) -> float | None:
         if part.id == _INFO:
             scale = next((_number(data, part) for part in _parts(data, part, _SCALE)), scale)
         if part.id == CLUSTER and part.is_open:
-            return None  # a live stream: clusters lie in each other's place, and carry no checksums
+            return None  # a live stream: each cluster seems to contain the next, and has no checksum
         if not _is_whole(data, part):
             break
     else:

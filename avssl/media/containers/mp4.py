@@ -1,4 +1,4 @@
-"""MP4, MOV and their kin: files made of boxes (ISO/IEC 14496-12)."""
+"""MP4, MOV and related formats: files made of boxes (ISO/IEC 14496-12)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from avssl.media.containers.mapped import Data
 
-# Boxes that are boxes even where they claim more bytes than there are.
+# Boxes that are taken for boxes even where they claim more bytes than there are: cut, not junk.
 _MAY_RUN_OVER = {b"mdat", b"moov", b"moof", b"mfra", b"free", b"skip", b"wide", b"uuid", b"udta", b"meta", b"sidx"}
 
 
@@ -19,11 +19,11 @@ class Box(NamedTuple):
 
 
 def boxes(data: Data) -> Iterator[Box]:
-    """The outermost boxes (4.2); stops where there is none. The last may claim more than there is."""
+    """The outermost boxes (4.2), up to where there is none. The last may claim more bytes than there are."""
     start = 0
     while start + 8 <= len(data):
         size, name = struct.unpack_from(">I4s", data, start)
-        if size == 1 and start + 16 <= len(data):
+        if size == 1 and start + 16 <= len(data):  # a large size follows the name
             size = struct.unpack_from(">Q", data, start + 8)[0]
         size = size or len(data) - start  # 0: to the end of the file
         if size < 8:
@@ -45,7 +45,7 @@ def end(data: Data) -> int:
 
 
 def second_beginning(data: Data) -> int | None:
-    """A second table of contents. The same one again is no harm in fragmented files: live streams repeat it."""
+    """A second moov box. An equal one does no harm in fragmented files (mvex): live streams repeat it."""
     first = b""
     for box in boxes(data):
         if box.name == b"moov" and box.end <= len(data):
@@ -57,7 +57,7 @@ def second_beginning(data: Data) -> int | None:
 
 
 def missing_index(data: Data) -> str | None:
-    """That the index is missing or runs over the end of the file, in words."""
+    """A reason where the index is missing or runs over the end of the file."""
     index = [box for box in boxes(data) if box.name in (b"moov", b"moof")]
     if not index:
         return "truncated: the index (moov box) of this MP4 file is missing"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from avssl.media.containers.mapped import Data, mapped
 
 PACKET_BYTES = 188
-# Bytes from packet to packet: bare, with a time before each, with a checksum behind each.
+# Bytes from packet to packet: bare; with a time stamp before each (M2TS); with a checksum behind each.
 _STEPS = (188, 192, 204)
 _TABLES = (0, 1, 0x1FFF)  # packet identifiers that are never scrambled: tables and padding (table 2-3)
-# So many and none of the others between: at the end of several programmes at once one may stop a little before.
+# So many, and none of the shown ones between: of several programmes in one stream one may end a little earlier.
 _FOLLOWING_PICTURES = 12
 
 
 def grid(data: Data) -> tuple[int, int]:
-    """Where the first packet lies and how many bytes the next is behind it (0: unknown)."""
+    """The byte of the first packet, and the number of bytes from packet to packet (0: unknown)."""
     for lead in (0, 4):  # camera files put four bytes of time before each packet
         for step in _STEPS:
             if data[lead : lead + 1] == b"G" == data[lead + step : lead + step + 1]:
@@ -22,7 +22,7 @@ def grid(data: Data) -> tuple[int, int]:
 
 
 def end(data: Data) -> int:
-    """The byte behind the last packet; that of the data where the last one is cut."""
+    """The byte behind the last packet; the end of the data where the last one is cut."""
     start, step = grid(data)
     if not step:
         return len(data)
@@ -34,9 +34,9 @@ def end(data: Data) -> int:
 
 
 def are_joined(path: str) -> bool:
-    """Whether one stream stops and another begins: all counters start anew at one place.
+    """Whether two streams were concatenated: all continuity counters restart at one place (2.4.3.3).
 
-    Where packets were lost, counters go on with some later number (2.4.3.3).
+    Where packets were lost, counters continue with some later number.
     """
     with mapped(path) as data:
         counters: dict[int, int] = {}
@@ -55,12 +55,9 @@ def are_joined(path: str) -> bool:
 
 
 def another_film_follows(path: str, pid: int) -> bool:
-    """Whether a stream goes on, after the last packet of its pictures, with pictures of another number (PID).
+    """Whether, after the last packet of the pictures that FFmpeg shows (``pid``), pictures of another PID follow.
 
-    FFmpeg shows the first and passes over the rest. Pictures of several programmes at once are no joint.
-
-    Args:
-        pid: of the pictures that are shown.
+    FFmpeg ignores those. Pictures of several programmes at once are no joint. Read backwards, to stop early.
     """
     with mapped(path) as data:
         lead, step = grid(data)
@@ -78,7 +75,7 @@ def another_film_follows(path: str, pid: int) -> bool:
 
 
 def is_encrypted(data: Data) -> bool:
-    """Whether most of the packets that hold something are scrambled (transport_scrambling_control, 2.4.3.3)."""
+    """Whether most packets with a payload are scrambled (transport_scrambling_control, 2.4.3.3)."""
     scrambled = clear = 0
     for at in range(0, len(data) - PACKET_BYTES + 1, PACKET_BYTES):
         if data[at] != 0x47:

@@ -17,8 +17,8 @@ _MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 class Page(NamedTuple):
     start: int
     end: int  # beyond the data where the page is cut
-    begins: bool  # it is the first of its logical stream
-    ends: bool  # it is the last
+    begins: bool  # the first of its logical stream
+    ends: bool  # the last of its logical stream
     stream: int
     number: int
     checksum: int
@@ -67,11 +67,7 @@ def broken_place(data: Data) -> int | None:
 
 
 def missing(data: Data, size: int) -> str | None:
-    """What is missing, in words: the last page of a whole stream carries the mark "end of stream".
-
-    Args:
-        size: bytes of the data that belong to the file.
-    """
+    """What is missing of the first ``size`` bytes: the last page of a whole stream has the flag "end of stream"."""
     tail = data[max(size - 2 * _LARGEST_PAGE, 0) : size]
     last = next(pages(tail, max(tail.rfind(b"OggS"), 0)), None)
     if last is None or last.end > len(tail):
@@ -80,6 +76,7 @@ def missing(data: Data, size: int) -> str | None:
 
 
 def _crc(page: bytes) -> int:
-    """CRC-32 with the usual polynomial, but the first bit first and nothing inverted."""
+    """CRC-32 with zlib's polynomial, but most significant bit first and not inverted (RFC 3533, 6)."""
+    # Mirrored bytes in, a mirrored sum out: zlib's table then serves, at its speed.
     value = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{value:032b}"[::-1], 2)

@@ -1,9 +1,9 @@
-"""Pictures that no other refers to, told from the first bytes of their packets.
+"""Pictures that no other refers to, recognised by the first bytes of their packets.
 
-Only where the codec's rules leave no doubt: B-pictures of MPEG-1, -2 and -4; those that H.264 marks so, where frames
-are coded whole (of two fields one may be referred to and the other not); those that HEVC marks so, where there is one
-temporal layer (a picture that its own layer does not refer to may serve a higher one). What VP8 and VP9 learn from any
-picture they use in the next; AV1 is not looked into.
+Only where the codec leaves no doubt: B-pictures of MPEG-1, -2 and -4; those that H.264 marks, where frames are coded
+whole (of two fields only one may be a reference); those that HEVC marks, where there is one temporal layer (a picture
+that its own layer does not refer to may serve a higher one). In VP8 and VP9 every picture updates the probabilities of
+the next; AV1 is not parsed.
 
 Sources: ITU-T H.264, 7.3.1, 7.3.2.1 and 7.3.3; H.265, 7.4.2.2; H.262, 6.2.3 and 6.3.9; ISO/IEC 14496-2, 6.2.5;
 ISO/IEC 14496-15, 5.3.3 and 8.3.3 (the records before avc1 and hvc1).
@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from avssl.media.containers.h26x import Bits, unit_length_bytes
 
-# Decoders whose key frames bring all that is needed to decode what follows.
+# Decoders whose key frames carry all that is needed to decode what follows.
 _KEY_FRAMES_BEGIN_ANEW = {"vp8", "vp9", "libdav1d"}
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 _MPEG12_PICTURE = re.compile(rb"\x00\x00\x01\x00.(.)", re.DOTALL)
@@ -28,11 +28,11 @@ _MPEG4_PICTURE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)
 
 
 class References:
-    """What the packets of one stream say of themselves.
+    """Which packets of one stream are not referred to.
 
     Attributes:
-        keeps_parameters: no packet seen so far brought parameter sets: what a decoder knows is what the container's
-            header told it, wherever in the file it has been.
+        keeps_parameters: no packet so far has brought parameter sets: a decoder knows those of the container's header,
+            wherever in the file it has been.
     """
 
     def __init__(self, stream: VideoStream) -> None:
@@ -54,7 +54,7 @@ class References:
             self._is_free = _mpeg4
 
     def is_free(self, packet: Packet[VideoStream]) -> bool:
-        """Whether no other picture refers to what is in this packet, so that it need not be decoded for them."""
+        """Whether no other picture refers to the one in this packet, so that it may be skipped."""
         if self._is_free is None or not packet.size:
             return False
         return self._is_free(memoryview(cast("Any", packet))) and self._may_skip
@@ -90,7 +90,7 @@ class References:
 
 
 def _begins_b_slice(data: memoryview, at: int) -> bool:
-    """Whether a slice header begins with the first macroblock and type 1 or 6 (in codes: 1 010 or 1 00111)."""
+    """Whether a slice header begins with macroblock 0 and type 1 or 6 (as ue(v) codes: 1 010 or 1 00111)."""
     return at < len(data) and (data[at] >> 4 == 0b1010 or data[at] >> 2 == 0b100111)
 
 
@@ -105,7 +105,7 @@ def _mpeg4(data: memoryview) -> bool:
 
 
 def _sequence_parameters(record: bytes) -> list[bytes]:
-    """The sequence parameter sets in the record that stands in the header of an MP4 or Matroska file."""
+    """The sequence parameter sets in the avcC record of an MP4 or Matroska file."""
     found, at = [], 6
     for _ in range(record[5] & 31):
         length = int.from_bytes(record[at : at + 2], "big")
@@ -123,7 +123,7 @@ def _codes_whole_frames(parameters: bytes) -> bool:
             bits.take(1)
         bits.exp_golomb(), bits.exp_golomb()  # bit depths
         if bits.take(2) & 1:
-            return False  # scaling matrices, which nobody sends here, stand before the flag
+            return False  # the flag would follow scaling matrices, which hardly any encoder writes here: not parsed
     bits.exp_golomb()  # frame numbers
     order = bits.exp_golomb()
     if order == 0:

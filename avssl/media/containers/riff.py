@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from avssl.media.containers.mapped import Data
 
-LEFT_OPEN = (0, 0xFFFFFFFF)  # lengths that writers leave which never came back to fill them in
+LEFT_OPEN = (0, 0xFFFFFFFF)  # lengths in files written to a pipe, where the writer could not seek back to fill them in
 _AVI_CHUNK = re.compile(rb"\d\d[A-Za-z]{2}|ix\d\d|JUNK|LIST|rec |idx1", re.DOTALL)
 
 
@@ -24,10 +24,10 @@ class Chunk(NamedTuple):
 
 
 def chunks(data: Data, start: int, head: str = "<4sI") -> Iterator[Chunk]:
-    """The chunks that follow each other from this byte on, each padded to an even length.
+    """The chunks from this byte on, each padded to an even length.
 
     Args:
-        head: name and length as ``struct`` reads them; those of CAF (">4sq") are not padded.
+        head: ``struct`` format of name and length; chunks of CAF (">4sq") are not padded.
     """
     length = struct.calcsize(head)
     while start >= 0 and start + length <= len(data):
@@ -65,7 +65,7 @@ def second_beginning(data: Data) -> int | None:
 
 
 def broken_place(data: Data) -> int | None:
-    """Where a chunk of a list named movi does not follow the one before."""
+    """Where a chunk in a movi list does not follow the one before."""
     at = 0
     while data[at : at + 4] == b"RIFF" and at + 12 <= len(data):
         riff_end = _end_of(data, at, len(data))

@@ -1,7 +1,7 @@
 """How a file of sound ends: at its end, in the middle of a packet, or with bytes that are no sound.
 
-Programs that write into a pipe cannot come back to fill in the length, and leave a number there that no file has.
-Others append tags, line breaks or whole files. Players play all of these; the file gets a flag.
+Programs that write into a pipe cannot seek back to fill in the length, and leave an impossible one. Others append tags,
+line breaks or whole files. Players play all of these; the file gets a flag.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from avssl.media.containers.frame_headers import Frames, head_of, id3_end
 from avssl.media.containers.mapped import Data, mapped
 from avssl.media.containers.riff import chunks
 
-# By so much more than there is an MP3 file may claim: tags were taken off, a stream was cut between frames.
+# Xing's header may count this many bytes more than an MP3 file has: tags were removed, a stream cut between frames.
 ID3V1_BYTES = 128
 XING_SLACK_BYTES = 2048
 XING_SLACK_SHARE = 0.02
@@ -25,14 +25,12 @@ _BARE = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "sbc", "gs
 
 
 class Ending(NamedTuple):
-    """What was seen at the end of a file and in its header."""
+    """The end of a file, and what its header says about it."""
 
-    # The header leaves the length open, or says one that stands for "unknown".
-    has_unknown_length: bool = False
+    has_unknown_length: bool = False  # the header leaves the length open, or has one that stands for "unknown"
     has_junk: bool = False  # bytes that are no sound follow the sound
     missing: str | None = None  # what is missing, in words
-    # How much of a file of bare samples is sound, where FFmpeg reads on beyond it; else 0.
-    sound_bytes: int = 0
+    sound_bytes: int = 0  # of a file of bare samples with junk, which FFmpeg would play as sound; else 0
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -40,11 +38,7 @@ class Ending(NamedTuple):
 
 
 def ending_of(path: str, container: InputContainer, frames: Frames, codec: str) -> Ending:
-    """How a file of sound ends.
-
-    Args:
-        frames: what the headers of its packets show.
-    """
+    """How a file of sound ends, by the headers of the file and of its ``frames``."""
     names = set(container.format.name.split(","))
     claim_of = next((reader for name, reader in _CLAIMS.items() if name in names), None)
     with mapped(path) as data:
@@ -59,9 +53,9 @@ def ending_of(path: str, container: InputContainer, frames: Frames, codec: str) 
 
 
 def flac_frame_is_followed(packet: bytes) -> bool:
-    """Whether a frame of FLAC is over before the bytes are: it ends with a CRC-16 of itself (RFC 9639, 9.3).
+    """Whether a FLAC frame ends before its packet: it ends with its CRC-16, after which the sum is 0 (RFC 9639, 9.3).
 
-    Up to two zeros behind it may as well be the sum.
+    Zeros keep it at 0: up to two of them may as well be bytes of that sum.
     """
     total, ends_before, zero_since = 0, False, 0
     for place, value in enumerate(packet):
@@ -72,7 +66,7 @@ def flac_frame_is_followed(packet: bytes) -> bool:
 
 
 def stands_for_unknown(size: int) -> bool:
-    """Whether no writer means this size: 0, or close to what 31 or 32 bits can hold."""
+    """Whether this size means "unknown": 0, or close to the largest of 31 or 32 bits (ffmpeg, sox, arecord, …)."""
     return size == 0 or size >= 0xFFFFFF00 or 0x7FFFF000 <= size <= 0x80000100
 
 
@@ -86,7 +80,7 @@ def _by_claim(claim: _Claim | None, size: int) -> Ending:
 
 
 class _Claim(NamedTuple):
-    """Where sound lies by its header."""
+    """Where the sound lies by the header of the file."""
 
     start: int
     size: int
@@ -133,15 +127,15 @@ _CLAIMS = {"wav": _wav_claim, "aiff": _aiff_claim, "caf": _caf_claim, "au": _au_
 
 
 def _has_tail(data: Data, frames: Frames, codec: str) -> bool:
-    """Whether bytes follow the last frame; in MP3 the old tag of 128 bytes belongs there."""
+    """Whether bytes follow the last frame; in MP3 an ID3v1 tag of 128 bytes belongs there."""
     tail = data[frames.end : frames.end + ID3V1_BYTES + 1] if frames.end else b""
     if not tail or (codec.endswith("gsm") and tail[0] >> 4 == 13):
-        return False  # or a frame that was cut
+        return False  # a cut frame, no junk
     return not (codec.startswith("mp") and len(tail) == ID3V1_BYTES and tail.startswith(b"TAG"))
 
 
 def _missing_of_mp3(data: Data) -> str | None:
-    """What is missing by the count that encoders put into the first frame (Xing's header)."""
+    """The bytes missing by the count in the first frame (Xing's header: flags, then frames and bytes if flagged)."""
     start = id3_end(data)
     first = data[start : start + 64]
     at = max(first.find(b"Xing"), first.find(b"Info"))

@@ -1,4 +1,4 @@
-"""What a container shows of its file as a whole: where it ends, what is missing, what is broken, what was joined."""
+"""What the container tells of a file as a whole: where it ends, what is missing, broken or concatenated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avssl.media.containers import asf, flv, matroska, mp4, mpegts, ogg, riff
 from avssl.media.containers.frame_headers import id3_end
 from avssl.media.containers.mapped import Data, mapped
 
-# A header may claim a little more time than the packets fill; this much more means that some are missing.
+# A header may claim a little more time than the packets fill; more than this means that some are missing.
 SHORTFALL_SECONDS = 0.5
 SHORTFALL_SHARE = 0.1
 _SECTOR = 512
@@ -41,7 +41,7 @@ _FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b
 
 
 def why_not_opened(path: str, words: str) -> str:
-    """Why FFmpeg cannot open a file, in words that are true of it; ``words`` are FFmpeg's own."""
+    """Why FFmpeg cannot open a file, more exactly than in FFmpeg's own ``words``."""
     with mapped(path) as data:
         if data[4:8] in _FIRST_BOXES:
             return mp4.missing_index(data) or f"unreadable: a damaged MP4 file ({words})"
@@ -54,10 +54,10 @@ def why_not_opened(path: str, words: str) -> str:
 def end_of_file(path: str, format_names: set[str]) -> int:
     """The byte at which a file ends by its own headers; its size where they leave it open.
 
-    What follows (tags, line breaks, padding of downloads) is passed over by players.
+    Players ignore what follows (tags, line breaks, padding of downloads).
 
     Args:
-        format_names: as FFmpeg calls its container.
+        format_names: FFmpeg's names of the container.
     """
     size = Path(path).stat().st_size
     find_end = _checks_of(format_names).end
@@ -65,15 +65,15 @@ def end_of_file(path: str, format_names: set[str]) -> int:
         return size
     with mapped(path) as data:
         end = min(find_end(data), size)
-    # Some writers (VirtualDub) fill up the last sector of the disk, with zeros or with what they wrote before.
+    # Some writers (VirtualDub) fill the last sector of the disk, with zeros or what they wrote before.
     is_padding = size % _SECTOR == 0 and size - end < _SECTOR
     return size if is_padding else end
 
 
 def second_beginning(path: str, format_names: set[str]) -> str | None:
-    """Whether another file begins inside this one, in words with the place; None if not.
+    """A reason, with the place, where another file begins inside this one; None if none does.
 
-    FFmpeg plays one of files that were put together byte by byte, or lays one on the clock of the other.
+    Of concatenated files FFmpeg plays only one, or puts one on the clock of the other.
     """
     find = _checks_of(format_names).second_beginning
     if find is None:
@@ -84,12 +84,9 @@ def second_beginning(path: str, format_names: set[str]) -> str | None:
 
 
 def broken_place(path: str, format_names: set[str], end: int) -> int | None:
-    """The byte at which the first part lies that does not follow the one before, or whose checksum is wrong.
+    """The byte of the first part that does not follow the one before, or has a wrong checksum.
 
-    There FFmpeg looks for the next one that it can make sense of, and does not report what it passed over.
-
-    Args:
-        end: where the file ends by its own headers; junk may follow.
+    FFmpeg searches for the next valid part there, and does not report what it skipped. Junk may follow ``end``.
     """
     find = _checks_of(format_names).broken_place
     if find is None:
@@ -100,7 +97,7 @@ def broken_place(path: str, format_names: set[str], end: int) -> int | None:
 
 
 def what_is_missing(path: str, container: InputContainer, end_seconds: float, end: int) -> str | None:
-    """What the container shows to be missing, once all packets have been read; None if nothing.
+    """A reason where the container shows that something is missing; None if nothing is.
 
     Args:
         end_seconds: where the last packet ends, container time.
@@ -113,7 +110,7 @@ def what_is_missing(path: str, container: InputContainer, end_seconds: float, en
         if end < size and "asf" in names:
             early = None  # FFmpeg then takes the duration from the size of the file
         if names & {"mp4", "mov"}:
-            # A data box may claim too much without harm; what counts is where the samples lie.
+            # An mdat box may claim too much without harm; what counts is where the samples lie.
             samples_end = max((e.pos + e.size for s in container.streams for e in s.index_entries), default=0)
             missing = mp4.missing_index(data) or _short_of(samples_end, size)
         elif "matroska" in names:
@@ -132,7 +129,7 @@ def what_is_missing(path: str, container: InputContainer, end_seconds: float, en
 
 
 def _early_end(container: InputContainer, end_seconds: float) -> str | None:
-    """What the container claims to last beyond its last packet, if much."""
+    """A reason where the container claims to last much longer than its packets."""
     claimed = (container.duration or 0) / 1e6
     if claimed - end_seconds > max(SHORTFALL_SECONDS, SHORTFALL_SHARE * claimed):
         return f"it ends at {end_seconds:.2f} s of {claimed:.2f} s"
@@ -149,7 +146,7 @@ def _wrong_elements(data: Data) -> str | None:
 
 
 def _program_stream_end(data: Data) -> int:
-    """Where the last pack ends. ISO/IEC 13818-1, 2.4.3.6 and 2.5.3, and 11172-1 (the older, shorter header)."""
+    """Where the last pack ends. ISO/IEC 13818-1, 2.4.3.6 and 2.5.3, and 11172-1 (MPEG-1's shorter header)."""
     at = data.rfind(b"\0\0\1\xba")
     if at < 0 or at + 14 > len(data):
         return len(data)
@@ -160,7 +157,7 @@ def _program_stream_end(data: Data) -> int:
 
 
 def _tta_end(data: Data) -> int:
-    """Frames of 256/245 s, whose lengths lie before them (TTA1 format: header, table, frames)."""
+    """TTA1: header, table of frame sizes, frames of 256/245 s; the header and the table each with a checksum."""
     at = id3_end(data)
     if data[at : at + 4] != b"TTA1" or len(data) < at + 22:
         return len(data)
@@ -169,13 +166,13 @@ def _tta_end(data: Data) -> int:
     table = data[at + 22 : at + 22 + 4 * frames]
     sizes = struct.iter_unpack("<I", table[: len(table) // 4 * 4])
     end: int = at + 22 + 4 * frames + 4 + sum(size for (size,) in sizes)
-    if data[end : end + 8] == b"APETAGEX":  # where its tags belong; the length leaves out their head of 32 bytes
+    if data[end : end + 8] == b"APETAGEX":  # an APEv2 tag belongs here; its size leaves out its header of 32 bytes
         end += 32 + int.from_bytes(data[end + 12 : end + 16], "little")
     return end
 
 
 def _wave64_end(data: Data) -> int:
-    """The length behind the name (GUID) of the whole counts from its start."""
+    """The size behind the first GUID counts from the start of the file; chunks are aligned to 8 bytes."""
     size = int.from_bytes(data[16:24], "little")
     return (size + 7) // 8 * 8 if 24 < size < len(data) else len(data)
 
@@ -196,7 +193,7 @@ def _gif_end(data: Data) -> int:
 
 
 def _second_gif(data: Data) -> int | None:
-    """FFmpeg shows the frames of what follows, too, in the colours and sizes of the first."""
+    """FFmpeg shows the frames of a second GIF, too, in the colours and sizes of the first."""
     at = data.find(b"\0;GIF8")  # the trailer and another head
     return None if at < 0 else at + 2
 

@@ -1,4 +1,4 @@
-"""Why a file that is not damaged cannot be used: it is encrypted, or a part of a stream without its beginning."""
+"""Why an intact file cannot be used: it is encrypted, or a segment of a stream without its beginning."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ INIT = "an initialization (init) segment without its media"
 
 _MOST_BYTES = 1 << 24  # the most that is read of a table of contents, or of the beginning of a file
 
-# With which an MP4 file or a segment of one may begin.
+# Boxes that an MP4 file or a segment of one may begin with.
 _BOXES = (b"ftyp", b"styp", b"moof", b"moov", b"sidx", b"emsg", b"prft")
 
 _EBML, _CLUSTER = matroska.EBML.to_bytes(4, "big"), matroska.CLUSTER.to_bytes(4, "big")
 _PROTECTED = (b"encv", b"enca", b"drms", b"drmi")
 
-# What people call the codecs that FFmpeg can name but not decode.
+# Common names of codecs that FFmpeg can name but not decode.
 _WITHOUT_DECODER = {
     "ac4": "AC-4",
     "mha1": "MPEG-H 3D Audio",
@@ -37,10 +37,7 @@ _WITHOUT_DECODER = {
 
 
 def why_unusable(path: str) -> str | None:
-    """What, other than damage, keeps a file from being read: one of the words above, or None.
-
-    Asked of files that cannot be used; looks at the bytes alone.
-    """
+    """One of the reasons above, or None, for a file that cannot be used; by its bytes alone."""
     if not os.access(path, os.R_OK):
         return None
     with mapped(path) as data:
@@ -56,7 +53,7 @@ def why_unusable(path: str) -> str | None:
 
 
 def is_encrypted_mp4(path: str) -> bool:
-    """Whether an MP4 file says so of one of its streams, though some packets may decode: the bits may happen to fit."""
+    """Whether a stream of an MP4 file is marked as encrypted; some of its packets may still decode by accident."""
     with mapped(path) as data:
         contents = next((_contents(data, box) for box in boxes(data) if box.name == b"moov"), b"")
     # A protected entry must hold these two (ISO/IEC 14496-12, 8.12); four bytes alone may be a number.
@@ -65,7 +62,7 @@ def is_encrypted_mp4(path: str) -> bool:
 
 
 def without_decoder(container: InputContainer) -> str | None:
-    """The first stream of pictures or sound that FFmpeg knows and cannot decode: "no decoder for …"."""
+    """A reason, "no decoder for …", for the first stream that FFmpeg knows and cannot decode."""
     for line in _described(container).splitlines():
         match = re.search(r"Stream #0:(\d+).*?: (?:Video|Audio): (\w+)[^(,]*(?:\(([^/()]+) / )?", line)
         if match is None or container.streams[int(match[1])].codec_context is not None:
@@ -77,9 +74,9 @@ def without_decoder(container: InputContainer) -> str | None:
 
 
 def _described(container: InputContainer) -> str:
-    """FFmpeg's own description of a container, which it gives to its log alone."""
+    """FFmpeg's description of a container: PyAV exposes neither name nor tag of a codec without a decoder."""
     before = av.logging.get_level()
-    av.logging.set_level(av.logging.INFO)
+    av.logging.set_level(av.logging.INFO)  # PyAV takes it from FFmpeg's log, which drops it at higher levels
     try:
         return str(cast("Any", container).dumps_format())  # PyAV's own annotations lack it
     finally:

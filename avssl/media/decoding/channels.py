@@ -1,13 +1,13 @@
-"""From a decoder's frames to mono, whatever the number, order and form of the channels.
+"""From a decoder's frames to mono, whatever the number, order and format of the channels.
 
-PyAV itself cannot show three kinds of frame, and takes the process with it:
+Three kinds of frame crash PyAV or are refused by it:
 
-* eight or more planar channels: it looks for the end of the list of planes where there is none;
-* channels in an order of the file's own ("custom order": right before left, two centres): each look at such a
-  layout frees memory that belongs to FFmpeg;
+* eight or more planar channels: it searches for the end of the list of planes where there is none;
+* channels in a custom order (right before left, two centres): each access to such a layout frees memory that belongs
+  to FFmpeg;
 * samples of 64-bit integers.
 
-So the first and the last go through FFmpeg's own converter, and the second is looked at once and then put aside.
+So the first and the last go through FFmpeg's own converter, and the second is accessed once and then replaced.
 """
 
 from __future__ import annotations
@@ -25,25 +25,24 @@ from numpy.typing import NDArray
 Mono = NDArray[np.float32]
 
 LOW_FREQUENCY_CHANNELS = {"LFE", "LFE2"}
-MOST_PLANES = 7  # a frame has eight places for planes; PyAV reads on beyond them if the last is taken
-# Forms of samples that PyAV gives as arrays; planar ones are called the same with a "p".
+MOST_PLANES = 7  # a frame has eight pointers to planes; PyAV reads beyond them if the last is used
+# Sample formats that PyAV gives as arrays; planar ones have the same name with a "p".
 SHOWN_FORMATS = {"u8", "s16", "s32", "flt", "dbl"}
 
 
-# Options by which a decoder draws the noise of a frame from the frame, not from where it began.
+# Options by which a decoder seeds the noise of a frame by the frame itself, not by where decoding began.
 CONSISTENT = {key: {"cons_noisegen": "1"} for key in ("ac3", "eac3")}
-# Beyond this no integer was mistaken for a float, whatever its width: such a sample is damage. Full scale is 1.
+# Full scale is 1. Floats scaled like 32-bit integers reach this; anything larger is damage.
 LOUDEST = 2.0**31
 
-# Codecs whose packets are floats as they are, whatever they may hold.
+# Codecs whose packets are plain floats, NaN and infinity among them.
 FLOAT_CODECS = {"pcm_f32le": "<f4", "pcm_f32be": ">f4", "pcm_f64le": "<f8", "pcm_f64be": ">f8"}
 
 
 class Mixer:
     """Mixes the frames of one stream to mono: the plain mean of all channels but the low-frequency ones.
 
-    Args:
-        decoder: one that has decoded nothing yet, or the stream of an open container whose decoder has not.
+    To be made before the decoder (or the stream's) has decoded anything.
     """
 
     def __init__(self, decoder: AudioCodecContext | AudioStream) -> None:
@@ -57,14 +56,14 @@ class Mixer:
     def mono(self, frame: AudioFrame) -> Mono:
         """float32 (samples,), full scale ±1."""
         count = frame.layout.nb_channels
-        if count != self._heard[0]:  # at the first frame, and where mono gives way to stereo
+        if count != self._heard[0]:  # at the first frame, and where mono changes to stereo
             self._heard, self._converter = (count, self._channels_heard(frame)), None
         heard = self._heard[1]
         if len(heard) <= 2 and frame.format.name == "fltp" and count <= MOST_PLANES:
-            # What AAC, Opus, Vorbis and MP3 decode to, without the detour over one array of all channels.
+            # What AAC, Opus, Vorbis and MP3 decode to; without copying all channels into one array first.
             planes = frame.planes
             rows = [np.frombuffer(cast("Any", planes[k]), np.float32, frame.samples) for k in heard]
-            # The zero makes of −0 a 0, as the mean of an array does.
+            # Adding zero turns −0 into 0, as the mean of an array does: both ways give the same bytes.
             return (rows[0] + rows[1] + np.float32(0)) / np.float32(2) if len(rows) == 2 else rows[0].copy()
         data = self._array(frame, count)
         return _scaled_mean(data[heard] if len(heard) < count else data)
@@ -77,7 +76,7 @@ class Mixer:
         return heard or list(range(len(names)))
 
     def _array(self, frame: AudioFrame, count: int) -> NDArray[np.generic]:
-        """(channels, samples), in the form they are stored in."""
+        """(channels, samples), of the stored type."""
         form = frame.format
         if form.packed.name not in SHOWN_FORMATS or (form.is_planar and count > MOST_PLANES):
             if self._converter is None:
@@ -90,7 +89,7 @@ class Mixer:
 
 
 def first_invalid_sample(samples: NDArray[np.floating]) -> int | None:
-    """The place of the first sample that is not a number, infinite or absurdly large; None if all can be heard."""
+    """The index of the first sample that is NaN, infinite or absurdly large; None if there is none."""
     sizes = np.abs(samples)
     if not len(sizes) or sizes.max() <= LOUDEST:  # a maximum with NaN in it is NaN
         return None
@@ -98,20 +97,19 @@ def first_invalid_sample(samples: NDArray[np.floating]) -> int | None:
 
 
 def describe_invalid_sample(sample: float) -> str:
-    """A sample that cannot be heard, in words."""
     if math.isnan(sample):
         return "not a number"
     return "infinity" if math.isinf(sample) else f"a sample of {sample:.3g} (full scale is 1)"
 
 
 def _names_of_an_own_order(context: AudioCodecContext) -> list[str]:
-    """The names of the channels if they may lie in an order of the file's own, which the decoder then forgets."""
+    """The names of channels in a custom order, which the decoder then forgets; [] for a standard layout."""
     layout = context.layout  # shares its memory with FFmpeg's …
     own = "channels" in layout.name or layout.name.startswith("ambisonic")
     if not own or not layout.nb_channels:
-        return []  # a standard one: there is no memory to share
+        return []  # a standard layout has no memory to share
     names = [channel.name for channel in layout.channels]
-    context.layout = f"{layout.nb_channels} channels"  # … so that one of the two must let go of it
+    context.layout = f"{layout.nb_channels} channels"  # … so that one of the two must give it up, or both free it
     return names
 
 

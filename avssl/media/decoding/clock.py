@@ -1,4 +1,4 @@
-"""One clock for the pictures and the sound of a file, and what a reader must know to keep it."""
+"""One clock for the pictures and the sound of a file, and all that a reader needs to keep it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from av.frame import Frame
 from av.packet import Packet
 from numpy.typing import NDArray
 
-# A frame counts as shown from one microsecond before its time, so that times printed as decimals find it.
+# A frame counts as shown from one microsecond before its time, so that times rounded to decimals still find it.
 SHOWN_TOLERANCE_SECONDS = 1e-6
 
-# How much sound is decoded and thrown away before a stretch: an Opus decoder needs 80 ms to settle (RFC 7845, 4.6), an
-# MP3 frame may lean on the bits of nine frames before it, AAC and Vorbis overlap by one.
+# How much sound is decoded and discarded before a segment: an Opus decoder needs 80 ms to converge (RFC 7845, 4.6), an
+# MP3 frame may use the bit reservoir of nine frames before it, AAC and Vorbis overlap by one frame.
 WARM_UP_SECONDS = 0.1
 WARM_UP_FRAMES = 10
-USUAL_FRAME_SAMPLES = 1152
+USUAL_FRAME_SAMPLES = 1152  # of MP3 (ISO/IEC 11172-3)
 
 
 def _no_times() -> NDArray[np.float64]:
@@ -27,11 +27,10 @@ def _no_times() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clock:
-    """What ``inspect`` learned of a file that reading from it needs. Everything but the two arrays is plain numbers.
+    """What ``inspect`` learned of a file that reading from it needs.
 
-    Media time = time in the container − ``origin_seconds``. Zero is the moment the first frame is shown (a file
-    of sound alone: its first sample). To store a clock, keep :meth:`numbers` and the two arrays; to rebuild it,
-    ``Clock(**numbers, frame_times=…, key_times=…)``.
+    Media time = time in the container − ``origin_seconds``. Zero is the time at which the first frame is shown (a file
+    of sound alone: its first sample). A clock is stored as :meth:`numbers` and the two arrays.
     """
 
     origin_seconds: float = 0.0  # time in the container of the media's zero
@@ -39,27 +38,26 @@ class Clock:
     width: int = 0  # pixels as shown: square pixels, after rotation
     height: int = 0
     stored_size: tuple[int, int] = (0, 0)  # pixels of a frame as stored, before all that; (0, 0): not known
-    # False where seeking was seen to give other frames than decoding from the start: such a file is read through.
+    # False where a seek was seen to give other frames than decoding from the start: such a file is read from its start.
     video_seekable: bool = True
-    # True where frames carry no usable time of their own: the n-th decoded frame has the n-th time.
+    # True where frames have no usable time stamps: the n-th decoded frame has the n-th time.
     frames_are_counted: bool = False
     audio_stream: int = -1  # index of the sound stream in the container; -1 if there is none
     audio_rate: int = 0  # samples a second as decoded; 0 if there is no sound
     audio_start_seconds: float = 0.0  # media time of the first sample
     audio_end_seconds: float = 0.0  # media time of the end of the last sample
-    audio_tick_seconds: float = 0.0  # how finely the container tells the time of a packet of sound
+    audio_tick_seconds: float = 0.0  # resolution of the time stamps of packets of sound
     audio_seekable: bool = True
-    # Samples in every packet of sound where this is the same for all of them and they follow without a gap, or 0.
+    # Samples in every packet of sound, where all have as many and follow each other without a gap; else 0.
     audio_frame_samples: int = 0
-    # Media time at which a packet begins, finer than the container's time stamps; with audio_frame_samples it gives the
-    # time of every sample.
+    # Media time of one packet, finer than time stamps; with audio_frame_samples it gives the time of every sample.
     audio_anchor_seconds: float = 0.0
-    # How much sound must be decoded before a stretch, where it is more than usual; 0: the usual.
+    # How much sound must be decoded before a segment, if more than usual; 0: the usual.
     audio_warm_up_seconds: float = 0.0
-    # Where samples are placed by counting: start in media time, number of the first sample, samples, stretch of each
-    # Run. Empty where the stamps of packets are the clock.
+    # The runs (sample_counting.Run) of sound that is placed by counting: start in media time, first sample, samples,
+    # stretch. Empty where time stamps decide.
     audio_runs: Sequence[Sequence[float]] = ()
-    # Packets at which a reader can begin to count: (stamp in ticks of the stream, samples before).
+    # Packets at which a reader can begin to count: (time stamp in ticks, samples before).
     audio_anchors: Sequence[Sequence[int]] = ()
     # Media time at which each frame is first shown, ascending, the first 0.0. (n,)
     frame_times: NDArray[np.float64] = field(default_factory=_no_times)
@@ -82,7 +80,7 @@ class Clock:
 
     @property
     def warm_up_seconds(self) -> float:
-        """How long the audio decoder must run before its output equals decoding from the start."""
+        """How much sound must be decoded before the output equals that of decoding from the start."""
         if self.audio_warm_up_seconds:
             return self.audio_warm_up_seconds
         samples = WARM_UP_FRAMES * (self.audio_frame_samples or USUAL_FRAME_SAMPLES)
@@ -96,7 +94,7 @@ class Clock:
         return item.pts * tick.numerator / tick.denominator - self.origin_seconds
 
     def shown(self, seconds: float) -> int:
-        """The number of the frame shown at this time: the last that has begun, the first before the first."""
+        """The number of the frame shown at this time: the last that has begun; before the first, the first."""
         count = int(np.searchsorted(self.frame_times, seconds + SHOWN_TOLERANCE_SECONDS, side="right"))
         return max(count - 1, 0)
 
@@ -105,7 +103,7 @@ class Clock:
         keys = self.key_times if self.video_seekable else np.zeros(0)
         found: dict[int, list[int]] = {}
         for number in numbers:
-            # A frame that is decoded after a key frame and shown before it belongs to the group before.
+            # A frame that is decoded after a key frame but shown before it (an open group) belongs to the group before.
             key = int(np.searchsorted(keys, float(self.frame_times[number]) + 1e-9, side="right")) - 1
             found.setdefault(max(key, 0), []).append(number)
         return found

@@ -1,4 +1,4 @@
-"""Decoding sound by sample count: the whole once, and later any stretch from the nearest known place."""
+"""Decoding sound by sample count: the whole once, and later any segment from the nearest known position."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.open_files import OpenFile
 from avssl.media.decoding.sample_counting import Packets, Run
 
-# What is kept of the sound at each anchor, to see whether a reader that begins there finds the same.
-PROBE_SAMPLES = 512
-SAME = 1e-4  # three steps of 16 bits: decoders round
-# So many packets, or this part of them, may be undecodable at the beginning and the end of a stream.
+PROBE_SAMPLES = 512  # kept at each anchor, to compare with what a reader that begins there gets
+SAME = 1e-4  # three steps of 16 bits: decoders round differently
+# So many packets, or this share of them, may be undecodable at the beginning and the end of a stream.
 FORGIVEN_PACKETS, FORGIVEN_SHARE = 8, 0.1
-SLACK_SECONDS = 0.1  # where a container cannot be read on so near to the end of the sound, it has ended
+SLACK_SECONDS = 0.1  # an error of the container so near to the end of the sound is taken for its end
 
 
 @dataclass(slots=True)
 class Count:
-    """What decoding a whole stream once has shown."""
+    """The result of decoding a whole stream once."""
 
     rate: int = 0
     channels: int = 0
@@ -52,14 +51,8 @@ class Count:
 
 
 def decode_and_count(path: str, index: int, deadline: Deadline) -> Count:
-    """Decode all sound of this stream once.
-
-    What cannot be decoded before the first samples is forgiven, as is what comes after the last, if it is little.
-
-    Raises:
-        MediaError: the deadline has passed.
-        av.FFmpegError: the container cannot be read.
-    """
+    """Decode all sound of this stream once; a few undecodable packets before its first and after its last sample are
+    forgiven. Raises MediaError at the deadline, av.FFmpegError where the container cannot be read."""
     count = Count()
     failed: tuple[float, str] | None = None
     earliest: tuple[float, str] | None = None
@@ -92,11 +85,11 @@ def decode_and_count(path: str, index: int, deadline: Deadline) -> Count:
 def read_counted(file: OpenFile, clock: Clock, start_seconds: float, count: int) -> Mono:
     """``count`` samples as stored (mono, not resampled) from the one nearest to ``start_seconds`` on.
 
-    Samples of one run follow each other as they were decoded. Where a run's rate is a little off, its place is right
-    in the middle of what is asked for.
+    Samples of one run follow each other as they were decoded. Where the rate of a run is a little off, the middle of
+    the segment is at its exact time.
 
     Raises:
-        MediaError: sound in between cannot be decoded, or is not what was counted before.
+        MediaError: sound in between cannot be decoded, or differs from what was indexed.
         av.FFmpegError, OSError: the file cannot be read at all.
     """
     result = np.zeros(count, np.float32)
@@ -125,10 +118,10 @@ def anchor_holds(
 ) -> bool | None:
     """Whether beginning at this anchor gives the sound that decoding from the start gave there.
 
-    None: it is not met after a seek to it, so that a reader must go back further.
+    None: the anchor is not met after a seek to it, so that a reader must go back further.
 
     Args:
-        noisy: the decoder adds noise of its own that depends on where it began, so that samples cannot be compared.
+        noisy: the decoder adds noise that depends on where it began, so that samples cannot be compared.
     """
     try:
         with closing(OpenFile(path, deadline)) as file:
@@ -163,9 +156,8 @@ def _take(count: Count, frame: AudioFrame, mixer: Mixer, *, first: bool) -> None
 
 
 def _samples(file: OpenFile, clock: Clock, first: int, last: int) -> Mono:
-    """The samples with these numbers."""
     usable = [k for k, (_, before) in enumerate(clock.audio_anchors) if 0 < before <= first]
-    # The nearest; earlier ones, as some containers land late; at last the start.
+    # The nearest; earlier ones, as some containers land late after a seek; at last the start.
     attempts: list[int | None] = [usable[-back] for back in (1, 3, 8, 16) if len(usable) >= back]
     for anchor in [*attempts, None] if clock.audio_seekable else [None]:
         try:
@@ -195,10 +187,10 @@ def _from_anchor(file: OpenFile, clock: Clock, anchor: int | None, first: int, c
 
 
 def _counting(file: OpenFile, clock: Clock, anchor: int | None, first: int) -> Iterator[tuple[int, Mono]]:
-    """What is decoded from an anchor (None: the start) on, each piece with the number of its first sample.
+    """The sound from an anchor (None: the start) on, in pieces with the number of their first sample.
 
-    Counting begins at the first anchor that is met once the decoder has warmed up. Nothing comes if that is past the
-    sample ``first``; it ends where another anchor is met at another count.
+    Counting begins at the first anchor that is met after the warm-up; nothing is yielded if that is past the sample
+    ``first``. It ends where an anchor is met at another count than when the file was indexed.
     """
     counts: dict[int | None, int] = {tick: before for tick, before in clock.audio_anchors}  # noqa: C416 - pairs may be lists
     container, stream, decoder = file.sound(clock.audio_stream, from_start=anchor is None)

@@ -1,4 +1,4 @@
-"""Still images of the common formats: upright, RGB, in bounded memory, never other pixels than the file's."""
+"""Still images of the common formats: upright, RGB, in bounded memory, the exact pixels of the file."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from avssl.errors import MediaError
 from avssl.media.decoding.pictures import Turn, on_white
 from avssl.media.facts import Unusable
 
-# Pillow knows more, some of which claim files that are none (its MPEG reader would take every .mpg).
+# Pillow knows more formats, some of which claim files that are no images (its MPEG reader would take every .mpg).
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
 
-# What one picture may take while it is read: with the rest of the process it stays under 1 GB.
+# Memory for reading one picture: the whole process then stays under 1 GB.
 MOST_BYTES = 760_000_000
 LARGE_PIXELS = 10_000_000
-PILLOW_PIXELS = 80_000_000  # more than these may meet Pillow's own limit
-# Pixels are converted so many at a time: copies of whole pictures would take more than the pictures.
+PILLOW_PIXELS = 80_000_000  # larger pictures meet Pillow's own limit (89 million)
+# Pixels are converted in bands of this size: copies of whole pictures would take more memory than the pictures.
 BAND_PIXELS = 1 << 20
 
-# What damaged files provoke in Pillow (found by damaging some ten thousand).
+# What damaged files raise in Pillow (found by damaging some ten thousand).
 _PROVOKED = (
     OSError, ValueError, SyntaxError, EOFError, RuntimeError, ArithmeticError, LookupError, TypeError, AttributeError,
     MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
@@ -44,7 +44,7 @@ _PROVOKED = (
 _LIMIT_LOCK = threading.Lock()
 _ORIENTATION = 0x0112
 _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT, _BITS = 262, 284, 339, 258  # TIFF 6.0, section 8 and 19
-# Where the stored rows and columns lie in the upright picture, by the EXIF orientation.
+# How stored rows and columns become those of the upright picture, by the EXIF orientation.
 _TURNS: dict[int, Turn] = {
     2: (False, False, True),
     3: (False, True, True),
@@ -57,17 +57,17 @@ _TURNS: dict[int, Turn] = {
 
 
 class NoImage(Unusable):
-    """None of the formats that are read."""
+    """The file is of none of the formats that are read."""
 
 
 def read_image(path: str, file: BinaryIO | None = None) -> NDArray[np.uint8]:
     """The image, upright by its EXIF orientation: uint8 RGB (3, height, width).
 
+    Transparent pixels are blended with white; of 16 bits the upper eight are kept; floats run from 0 (black) to 1
+    (white); of several pages the first is read.
+
     Args:
         file: where to read it from, if not from ``path`` (a member of a tar).
-
-    Transparent pixels are blended with white; of 16 bits the upper eight are kept; floats are taken to run from 0
-    (black) to 1 (white); of several pages the first counts.
 
     Raises:
         MediaError: it is no image, it is too large, or it cannot be decoded to its end.
@@ -97,11 +97,11 @@ def opened_image(path: str, file: BinaryIO | None = None) -> Iterator[Image.Imag
 
     Raises:
         NoImage: it is none.
-        Unusable: what is done with it inside of the ``with`` block shows that it is damaged.
+        Unusable: work inside of the ``with`` block shows that it is damaged.
     """
     with ExitStack() as files:
         try:
-            # Not by its name: Pillow would map some files into memory, and TIFFs among them with their sides exchanged.
+            # As a file object: by name Pillow maps some formats into memory, rotated TIFFs with their sides swapped.
             source = file or files.enter_context(Path(path).open("rb"))
             with _our_limit():
                 image = Image.open(source, formats=_formats())
@@ -123,17 +123,13 @@ def is_animated(image: Image.Image) -> bool:
 def shown_size(image: Image.Image) -> tuple[int, int]:
     """(width, height) of the upright picture, going by the header."""
     width, height = image.size
-    if isinstance(image, TiffImageFile):  # its size as Pillow tells it may be turned already
+    if isinstance(image, TiffImageFile):  # Pillow may have swapped its size already
         width, height = image.tag_v2[IMAGEWIDTH], image.tag_v2[IMAGELENGTH]
     return (height, width) if _turn(image)[0] else (width, height)
 
 
 def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
-    """The upright picture, uint8 RGB (3, height, width), of an image that was opened.
-
-    Raises:
-        Unusable: it is too large, or the meaning of its values is not known.
-    """
+    """The upright picture, uint8 RGB (3, height, width); raises Unusable if it is too large or of unknown scale."""
     must_fit(image)
     bits, negative = _depth(image)
     with _our_limit() if image.width * image.height > PILLOW_PIXELS else nullcontext():
@@ -151,7 +147,7 @@ def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def must_fit(image: Image.Image) -> None:
-    """Raise Unusable where reading it would take more memory than a picture may."""
+    """Raises Unusable where reading it would take too much memory."""
     width, height = image.size
     most = MOST_BYTES / _bytes_a_pixel(image)
     if width * height > most:
@@ -160,9 +156,9 @@ def must_fit(image: Image.Image) -> None:
 
 
 def give_memory_back(pixels: int) -> None:
-    """After a large picture: what glibc keeps of its memory would stand beside the next one."""
+    """Return the memory of a large picture to the system: glibc would keep it beside that of the next one."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if pixels > LARGE_PIXELS and os.name == "posix" else None
-    if trim is not None:  # no other C library has it
+    if trim is not None:  # only glibc has it
         trim(0)
 
 
@@ -178,7 +174,7 @@ def _our_limit() -> Iterator[None]:
 
 
 def _verdict(error: Exception, unusable: Unusable) -> Unusable:
-    """What an error says of the file, if it arose where Pillow was reading it; else it is raised: a fault of ours."""
+    """The verdict on a file by an error raised inside Pillow; any other error is a fault of ours, and raised again."""
     if isinstance(error, OSError) and error.errno is not None:
         return Unusable(f"unreadable: {error.strerror}")
     if isinstance(error, MemoryError):
@@ -191,13 +187,13 @@ def _verdict(error: Exception, unusable: Unusable) -> Unusable:
 
 @lru_cache(maxsize=1)
 def _formats() -> list[str]:
-    """Those of the formats that this installation of Pillow knows; it takes an unknown name for a fault of ours."""
+    """The formats that this installation of Pillow knows: ``Image.open`` raises KeyError at an unknown one."""
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _bytes_a_pixel(image: Image.Image) -> float:
-    """The most memory that reading takes, a pixel: what the decoder holds, or the image and the picture made of it.
+    """Peak memory of reading, bytes a pixel: of the decoder, or of the image and the array made of it.
 
     Measured with pictures of 25 megapixels and Pillow 13. An animation is decoded by FFmpeg, which holds some frames.
     """
@@ -205,7 +201,7 @@ def _bytes_a_pixel(image: Image.Image) -> float:
     held: float = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;16") else 4
     decoder = 4.5
     if isinstance(image, JpegImageFile) and image.info.get("progressive"):
-        # libjpeg keeps the coefficients of every channel, a half or a quarter of them where it is subsampled
+        # libjpeg keeps the coefficients of every channel, half or a quarter of them where it is subsampled.
         across, down = max(part[1] for part in image.layer), max(part[2] for part in image.layer)
         decoder = 4 + 2 * sum(part[1] * part[2] for part in image.layer) / (across * down)
     elif image.format == "JPEG2000":
@@ -217,7 +213,7 @@ def _bytes_a_pixel(image: Image.Image) -> float:
     elif isinstance(image, TiffImageFile):
         decoder = 4 + sum(_several(image.tag_v2.get(_BITS, 1))) / 8  # all of it may be one strip
         if image.getexif().get(_ORIENTATION, 1) != 1:
-            held = 8  # Pillow turns it by itself, into a copy
+            held = 8  # Pillow rotates it by itself, into a copy
     if is_animated(image):
         decoder = 20.0
     return max(decoder if held >= 4 or isinstance(image, TiffImageFile) else held, held + 3.0)
@@ -228,10 +224,10 @@ def _turn(image: Image.Image) -> Turn:
 
 
 def _depth(image: Image.Image) -> tuple[int, bool]:
-    """Bits of a sample that has more than eight, and whether 0 is white where Pillow does not turn it round.
+    """Bits of a sample that has more than eight, and whether 0 is white where Pillow does not invert it.
 
     Raises:
-        Unusable: the samples are of a kind that has no known black and white, or that Pillow reads wrongly.
+        Unusable: black and white of such samples are not known, or Pillow reads them wrongly.
     """
     if not isinstance(image, TiffImageFile):
         return 16, False
@@ -265,7 +261,7 @@ def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 
 
 def _must_be_shares(image: Image.Image) -> None:
-    """Raise Unusable at floats that do not lie within 0 and 1."""
+    """Raises Unusable at floats that do not lie within 0 and 1."""
     low, high = 0.0, 0.0
     for _, band in _bands(image):
         values = np.asarray(band)

@@ -1,4 +1,4 @@
-"""JPEG in memory: small pictures to bytes and back."""
+"""JPEG in memory: pictures to bytes and back."""
 
 from __future__ import annotations
 
@@ -29,10 +29,8 @@ def pixels_for_jpegs(count: int, height: int, width: int) -> NDArray[np.uint8]:
 def decode_jpeg(data: NDArray[np.uint8], into: NDArray[np.uint8]) -> None:
     """Decode the bytes of a JPEG into pixels of four bytes, uint8 (height, width, 4): RGB, and one without meaning.
 
-    libjpeg-turbo writes four bytes as fast as three, and pixels of four are scaled in half of the time.
-
-    Raises:
-        ValueError: these bytes are no whole JPEG, or a picture of another size.
+    libjpeg-turbo writes four bytes as fast as three, and pixels of four are scaled in half of the time. Raises
+    ValueError where these bytes are no whole JPEG, or a picture of another size.
     """
     found = simplejpeg.decode_jpeg(data, "RGBX", buffer=into).shape
     if found != into.shape:
@@ -53,12 +51,7 @@ def jpeg_is_damaged(data: bytes) -> bool:
 
 
 def encode_jpeg(picture: NDArray[np.uint8], quality: int, full_colour: bool) -> bytes:
-    """A picture uint8 RGB (height, width, 3) as the bytes of a JPEG.
-
-    Args:
-        quality: 1 to 100, libjpeg's scale.
-        full_colour: keep colour at full resolution (4:4:4) and not at half (4:2:0).
-    """
+    """A picture uint8 RGB (height, width, 3) as JPEG, with colour at full (4:4:4) or half resolution (4:2:0)."""
     stream = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(picture))
     image.save(stream, "JPEG", quality=quality, subsampling="4:4:4" if full_colour else "4:2:0")

@@ -24,13 +24,12 @@ Wanted = tuple[int, Sequence[float]]
 
 @contextmanager
 def borrowed(path: str, timeout_seconds: float, pictures: Wanted | None = None) -> Iterator[OpenFile]:
-    """A file for one reading: one that was kept open, if it is still the same file on the disk, or a new one.
+    """A file for one read: one that was kept open, if it is still the same on the disk, or a new one.
 
-    After the reading it is kept for the next, unless an error was raised. No two threads have the same at once.
+    Afterwards it is kept for the next, unless an error was raised. No two threads have the same at once.
 
     Args:
-        path: of the file.
-        timeout_seconds: how long it may work without getting on.
+        timeout_seconds: of work without progress.
         pictures: that will be read first; None: only sound is wanted.
     """
     kept = _kept.for_sound(path) if pictures is None else _kept.for_pictures(path, *pictures)
@@ -58,10 +57,7 @@ class _Kept:
         self._files: list[tuple[OpenFile, int]] = []
 
     def for_pictures(self, path: str, key: int, seconds: Sequence[float]) -> OpenFile | None:
-        """The one whose pictures go on to these, else one that stands in their group, or nowhere.
-
-        Else, if there is no room for another, the one not read for longest.
-        """
+        """One whose pictures go on to these, else one in their group or in none, else, without room, the oldest."""
         with self._unchanged(path) as found:
             choices = (
                 [file for file in found if file.walk is not None and file.walk.reaches(key, seconds)],

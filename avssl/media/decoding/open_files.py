@@ -41,14 +41,10 @@ class SoundSource(NamedTuple):
 
 
 class OpenFile:
-    """A file and what is open of it. Containers are opened when they are first needed.
+    """A file and what is open of it. Containers are opened on first use.
 
-    Pictures and sound share one container at first, which each then has to seek in; a file that is read again gets a
-    second one for its sound, so that its pictures can go on where they stand.
-
-    Attributes:
-        deadline: of the reading that goes on.
-        walk: where the pictures stand.
+    Pictures and sound share one container at first, in which each has to seek; a file that is read again gets a second
+    one for its sound, so that its pictures can continue where they stand (``walk``).
     """
 
     def __init__(self, path: str, deadline: Deadline) -> None:
@@ -75,17 +71,12 @@ class OpenFile:
         return self._pictures, True
 
     def goes_on(self) -> None:
-        """Note that the pictures are read on from where they stand."""
+        """Note that the pictures continue where they stand."""
         self._comes_again = True
         self.deadline.new_pass()
 
     def sound(self, index: int, *, from_start: bool) -> SoundSource:
-        """The stream of sound, at its start or to be sought in, with a decoder that has decoded nothing yet.
-
-        Raises:
-            MediaError: there is no such stream.
-            av.FFmpegError, OSError: as FFmpeg says it.
-        """
+        """The audio stream, at its start or to be sought in, with a decoder that has decoded nothing yet."""
         container = self._sound if self._sound is not None or self._comes_again else self._pictures
         if container is None or from_start or not _leads_to_same(container, FOR_SOUND):
             container = self._open_for_sound()
@@ -161,11 +152,11 @@ class OpenFile:
 
 
 def stamp_of(path: str) -> Stamp | None:
-    """What changes when a file is written anew, cut or replaced; None where there is none."""
+    """What changes when a file is rewritten, cut or replaced; None where there is none."""
     try:
         stat = Path(path).stat()
     except OSError:
-        return None  # whoever opens it says what is wrong
+        return None  # opening it will say what is wrong
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 

@@ -13,17 +13,16 @@ from avssl.media.decoding.trusted_frames import decoded
 
 
 class Walk:
-    """A group of pictures being decoded. It may stop at a wanted picture and later go on to one further ahead.
+    """A group of pictures being decoded. It may stop at a wanted picture and later continue to one further ahead.
 
-    Pictures that no other refers to are passed over unless they are wanted: a full decoding gives the same wanted
-    pictures, bit by bit. At the first sign of damage it ends.
+    Pictures that no other refers to are skipped unless they are wanted; the wanted ones are the same, bit by bit, as in
+    a full decoding. At the first sign of damage it ends.
 
     Args:
         source: packets of the stream from the key frame on.
-        stream: of pictures.
-        key: number of the key frame among those of the clock.
-        first_seconds: container time of the first picture that will be wanted.
-        from_key: pass over packets before the first key frame.
+        key: number of the key frame in the clock.
+        first_seconds: container time of the first wanted picture.
+        from_key: skip packets before the first key frame.
     """
 
     def __init__(

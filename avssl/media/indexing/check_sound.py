@@ -28,7 +28,7 @@ SILENCE = 10 ** (-60 / 20)  # −60 dB of full scale
 # Silence is decided on this many segments of this length, evenly spread, the first and last second among them.
 LISTEN_SECONDS = 1.0
 LISTEN_TIMES = 8
-HEAD_FRAMES = 24  # enough to tell a codec's frame length from the shorter frames at a start
+HEAD_FRAMES = 24  # decoded at the start to learn rate, channels and the length of frames
 # Hz that no recording goes beyond (telephony has 8,000, DSD128 read bit by bit 5.6 million).
 RATES = (1_000, 6_000_000)
 # Seeking is tested at these places of the file, on this many packets each.

@@ -23,8 +23,8 @@ from avssl.media.facts import Unusable
 from avssl.media.indexing import silent_damage
 from avssl.media.indexing.packet_scan import Track
 
-# Frames of the first, the middle and the last group of pictures that are decoded. The most at the end, where truncation
-# and interrupted copies show; of a longer last group the end stays unseen.
+# Frames of the first, the middle and the last group of pictures that are decoded; of a longer last group the end stays
+# unseen.
 FIRST_FRAMES = 120
 MIDDLE_FRAMES = 60
 LAST_FRAMES = 600
@@ -194,11 +194,7 @@ class _PictureCheck:
         )
 
     def _from_start(self, limit: int | None) -> Iterator[VideoFrame]:
-        """The frames from the first on.
-
-        Raises:
-            Unusable: there is none, or one is damaged.
-        """
+        """The frames from the first on; raises Unusable where there is none, or one is damaged."""
         first: VideoFrame | None = None
         count = 0
         with opened(self._path, self._deadline) as container:

@@ -34,11 +34,7 @@ NO_MEDIA = (*TABLE_SUFFIXES, ".txt", ".md", ".json", ".yaml", ".yml", ".py", ".h
 
 
 def list_table(table: Path, source_column: str | None = None) -> Listing:
-    """A row an item: see :mod:`avssl.media.indexing.clip_table_formats`; paths are relative to the table.
-
-    Raises:
-        UserError: it is no table, or lacks the columns wanted, once its entries are asked for.
-    """
+    """The rows of a table as items, with paths relative to it; errors are raised when the entries are read."""
     data = table_bytes(table)
     asked = _Asked(table, data, source_column)
     return Listing(str(table.parent), asked, partial(_fill_from_table, table, data, source_column, asked))

@@ -110,11 +110,7 @@ def _inspect_copy(target: Target, file: BinaryIO) -> Inspection:
 
 @contextmanager
 def member(tar: str, offset: int, size: int) -> Iterator[BinaryIO]:
-    """A member of a tar as a file; only a small one is read into memory at once.
-
-    Raises:
-        OSError: the tar cannot be read there.
-    """
+    """A member of a tar as a file; small ones are read into memory at once. Raises OSError."""
     if Path(tar).stat().st_size < offset + size:
         raise OSError("the tar ends early")
     if size <= SMALL_BYTES:

@@ -88,11 +88,7 @@ class Listing:
         return str(Path(self.root) / name)
 
     def digest(self, memory: Path | None = None) -> str:
-        """Hex digest that changes when any entry is added, removed, changed, or described differently.
-
-        Args:
-            memory: folder in which a seal keeps what it needs to recognise an unchanged listing without listing again.
-        """
+        """Hex digest of all entries; in ``memory`` a seal keeps what it needs to compute it without listing again."""
         state = hashlib.blake2b(f"{self.root}\0".encode("utf-8", "surrogateescape"), digest_size=16)
         if self._seal is not None:
             sealed = self._seal if isinstance(self._seal, str) else self._seal.recalled(memory)

@@ -43,11 +43,7 @@ class _Trial(NamedTuple):
 
 
 def estimate(media: Collection | Subset, settings: Settings, processes: int) -> Estimate:
-    """Try a few items, and extrapolate to all.
-
-    Args:
-        processes: of the preparation. With 0 this process tries the items, which a crash of a decoder would end.
-    """
+    """Try a few items, and extrapolate to all and to this number of processes (0: in this one)."""
     some = np.unique(np.linspace(0, len(media) - 1, min(TRIED_ITEMS, len(media))).astype(int)).tolist()
     jobs = [(media.subset([i]), settings) for i in some]
     trials = [trial for _, trial in each(_try, jobs, processes, lambda job: 60.0) if not isinstance(trial, Lost)]

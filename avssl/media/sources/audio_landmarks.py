@@ -57,11 +57,8 @@ def landmarks(wave: NDArray[np.float32]) -> tuple[NDArray[np.uint32], NDArray[np
 def candidates(
     peaks: Sequence[NDArray[np.uint32]], times: Sequence[NDArray[np.uint16]]
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Pairs of items that may hold one recording: (a, b, landmarks at one offset, that offset in hops: b's minus a's).
-
-    Args:
-        peaks, times: the :func:`landmarks` of each item.
-    """
+    """Pairs of items that may hold one recording, by their landmarks: (a, b, landmarks at one offset, that offset in
+    hops: b's minus a's)."""
     counts = [len(one) for one in peaks]
     if sum(counts) == 0:
         return

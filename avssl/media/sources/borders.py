@@ -58,11 +58,8 @@ def _lines(frames: NDArray[np.uint8], side: int, depth: int) -> NDArray[np.uint8
 
 
 def _width(whole: NDArray[np.float64], middle: NDArray[np.float64], deep: int) -> int:
-    """The number of lines of the colour, if it ends abruptly; 0 where there is no border.
-
-    Args:
-        whole, middle: the share of each line that has the colour; the same without the corners.
-    """
+    """The number of lines of the colour, if it ends abruptly, else 0; by the shares of each line with and without its
+    corners that have the colour."""
     inside = whole[1:] >= FILLED
     count = int(inside.argmin()) if not inside.all() else len(inside)
     if count == 0 or count + 1 >= deep:
