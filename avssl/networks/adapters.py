@@ -38,7 +38,9 @@ class ModuleEncoder(nn.Module):
     def __init__(self, net: nn.Module, features: Features | None) -> None:
         super().__init__()
         self.net, self.features = net, features
-        self.channels = 0
+        self.channels = 0  # known once the module was tried on an example
+
+    takes: str  # shapes of features that can be made a map, for messages
 
     def example(self) -> Tensor:
         """An input of two rows, the same every time."""
@@ -48,9 +50,20 @@ class ModuleEncoder(nn.Module):
         """What the module is given of frames or waveforms."""
         raise NotImplementedError
 
-    def map_of(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        """Features as a map (N, C, h, w), of inputs of this size; raises ``UserError``."""
+    def sequence_to_map(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """Features of three dimensions as a map, of inputs of this size."""
         raise NotImplementedError
+
+    def map_of(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """Features as a map (N, C, h, w), of inputs of this size; UserError if they are of no such shape."""
+        match x.ndim:
+            case 4:
+                return x
+            case 3:
+                return self.sequence_to_map(x, size)
+            case 2:
+                return x[:, :, None, None]
+        raise UserError(f"the features have the shape {tuple(x.shape)}; give {self.takes}")
 
     def stages(self, x: Tensor) -> OrderedDict[str, Tensor]:
         """The map of each stage by name, in order of depth."""
@@ -68,6 +81,7 @@ class ModuleEncoder(nn.Module):
 
     def describe(self) -> dict[str, Any]:
         """Identifies this encoder: a digest of its output, since a function cannot be serialised."""
+        # A function has no name that means the same in another process; its output on a fixed input does.
         state = hashlib.blake2b(digest_size=16)
         for name, one in self._on_example().items():
             state.update(name.encode())
@@ -99,6 +113,8 @@ class ImageModule(ModuleEncoder, ImageEncoder):
         mean, std: of its pictures on the scale 0..1, a colour each.
     """
 
+    takes = "maps (N, C, h, w), tokens (N, places, C) or vectors (N, C)"
+
     def __init__(
         self,
         net: nn.Module,
@@ -124,18 +140,8 @@ class ImageModule(ModuleEncoder, ImageEncoder):
     def fed(self, x: Tensor) -> Tensor:
         return normalised(x, self.get_buffer("mean"), self.get_buffer("std"), self.grey)
 
-    def map_of(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        match x.ndim:
-            case 4:
-                return x
-            case 3:
-                return tokens_to_map(x, size)
-            case 2:
-                return x[:, :, None, None]
-        raise UserError(
-            f"the features have the shape {tuple(x.shape)}; give maps (N, C, h, w), tokens (N, places, C) or "
-            "vectors (N, C)"
-        )
+    def sequence_to_map(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        return tokens_to_map(x, size)
 
 
 class WaveformModule(ModuleEncoder, WaveformEncoder):
@@ -149,6 +155,8 @@ class WaveformModule(ModuleEncoder, WaveformEncoder):
         front_end: makes the spectrogram that the module takes; its rate and length must be these.
     """
 
+    takes = "maps (N, C, frequency, time), sequences (N, C, time) or vectors (N, C)"
+
     def __init__(
         self,
         net: nn.Module,
@@ -161,13 +169,11 @@ class WaveformModule(ModuleEncoder, WaveformEncoder):
         super().__init__(net, features)
         self.rate, self.seconds = rate, seconds
         self.front_end = FrontEnd(front_end) if isinstance(front_end, FrontEndConfig) else front_end
-        if self.front_end is not None and (self.front_end.config.rate, self.front_end.config.seconds) != (
-            rate,
-            seconds,
-        ):
+        config = None if self.front_end is None else self.front_end.config
+        if config is not None and (config.rate, config.seconds) != (rate, seconds):
             raise UserError(
-                f"the front end takes {self.front_end.config.seconds:g} s at {self.front_end.config.rate} Hz, the "
-                f"encoder {seconds:g} s at {rate} Hz; make them the same"
+                f"the front end takes {config.seconds:g} s at {config.rate} Hz, the encoder {seconds:g} s at {rate} "
+                "Hz; make them the same"
             )
         self.channels = next(reversed(self._on_example().values())).shape[1]
 
@@ -182,18 +188,8 @@ class WaveformModule(ModuleEncoder, WaveformEncoder):
     def fed(self, x: Tensor) -> Tensor:
         return x if self.front_end is None else self.front_end(x)
 
-    def map_of(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        match x.ndim:
-            case 4:
-                return x
-            case 3:
-                return x[:, :, None]
-            case 2:
-                return x[:, :, None, None]
-        raise UserError(
-            f"the features have the shape {tuple(x.shape)}; give maps (N, C, frequency, time), sequences "
-            "(N, C, time) or vectors (N, C)"
-        )
+    def sequence_to_map(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        return x[:, :, None]
 
 
 def tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
@@ -209,6 +205,7 @@ def tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
             break
         patch = math.sqrt(height * width / places)
         h, w = round(height / patch), round(width / patch)
+        # The aspect decides how many tokens come first: of 197 for a square picture 196 = 14 × 14 are patches.
         if h * w == places and abs(height / h - width / w) < 1e-6 * width:
             return tokens[:, prefix:].transpose(1, 2).reshape(len(tokens), -1, h, w)
     raise UserError(

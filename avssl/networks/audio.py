@@ -12,8 +12,7 @@ from avssl.errors import UserError, did_you_mean
 from avssl.networks.config import RESNETS, Norm
 from avssl.networks.encoder import WaveformEncoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
-from avssl.networks.tower import Tower
-from avssl.networks.trunks import ResNetTrunk
+from avssl.networks.trunks import ResNetTrunk, Tower
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,6 @@ class AudioEncoder(WaveformEncoder):
         return out
 
     def stages(self, waveform: Tensor) -> OrderedDict[str, Tensor]:
-        """The map of each stage by name, in order of depth, for probes."""
         maps: OrderedDict[str, Tensor] = self.trunk.stages(self.front_end(waveform))  # type: ignore[operator]
         return maps
 
@@ -75,12 +73,12 @@ class AudioEncoder(WaveformEncoder):
         return self.trunk_map(self.front_end(waveform))
 
     def describe(self) -> dict[str, Any]:
-        """What :func:`avssl.networks.saving.load_module` needs to rebuild this encoder."""
         return {"type": "audio", "config": asdict(self.config)}
 
 
 def _check_size(config: AudioConfig, front_end: FrontEnd) -> None:
     """Refuse a spectrogram of which the tower leaves nothing."""
+    # A stride leaves the ceiling of what it divides, each pooling the floor.
     least = config.first_stride * (2**config.pools - 1) + 1
     frames = front_end.frames(round(config.front_end.seconds * config.front_end.rate))
     if min(frames, front_end.bands) < least:

@@ -16,15 +16,10 @@ AB_SCALE = 20.0
 
 @dataclass(slots=True)
 class Colours:
-    """Predictions for a batch; None where there is no such head.
+    """Predictions for a batch; None where there is no such head."""
 
-    Attributes:
-        logits: (N, bins, h, w).
-        ab: (N, 2, h, w), Lab units.
-    """
-
-    logits: Tensor | None
-    ab: Tensor | None
+    logits: Tensor | None  # (N, bins, h, w)
+    ab: Tensor | None  # (N, 2, h, w), Lab units
 
 
 class ColorizationNetwork(nn.Module):

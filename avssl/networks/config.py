@@ -41,7 +41,7 @@ ALEXNET_STRIDES = {"alexnet": 4, "alexnet-stride2": 2}
 # Vision encoders by name.
 ARCHITECTURES = ("l3", "small", "nin", *ALEXNET_STRIDES, *RESNETS)
 
-# Whose networks are taken by name: "timm:NAME"; "module" is one's own, see :mod:`avssl.networks.own_modules`.
+# Whose networks are taken by name: "timm:NAME"; "module" is one's own, see networks.own_modules.
 LIBRARIES = ("timm", "torchvision", "module")
 
 AUDIO_ARCHITECTURES = ("l3", *RESNETS)
@@ -49,28 +49,20 @@ AUDIO_ARCHITECTURES = ("l3", *RESNETS)
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """What rebuilds a vision encoder.
+    """What rebuilds a vision encoder."""
 
-    Attributes:
-        architecture: one of ``ARCHITECTURES``, "timm:NAME", "torchvision:NAME" or "module:PACKAGE.MODULE:FUNCTION".
-        width, convs, first_stride, pools: of l3 and small.
-        blocks: of l3, small and nin.
-        norm: of all.
-        side: pixels of the pictures it is trained on.
-        grey: sees the lightness of pictures on all three channels, whatever their colours.
-        arguments: further ones that timm builds a network with.
-    """
-
+    # One of ``ARCHITECTURES``, "timm:NAME", "torchvision:NAME" or "module:PACKAGE.MODULE:FUNCTION".
     architecture: str = "l3"
+    # Of l3 and small.
     width: int = 64
     convs: int = 2
     first_stride: int = 2
     pools: int = 3
-    norm: Norm = "batch"
-    side: int = 224
-    blocks: int = 4
-    grey: bool = False
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    norm: Norm = "batch"  # of all
+    side: int = 224  # pixels of the pictures it is trained on
+    blocks: int = 4  # of l3, small and nin
+    grey: bool = False  # sees the lightness of pictures on all three channels, whatever their colours
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # further ones that timm builds a network with
 
     @property
     def used_pools(self) -> int:
@@ -85,9 +77,7 @@ class VisionConfig:
         """
         name, side = self.architecture, self.side
         if name.endswith(".onnx"):
-            raise UserError(
-                f"{name}: an ONNX file is frozen and cannot be trained; avssl.encoder takes it to be evaluated"
-            )
+            raise UserError(f"{name}: an ONNX file is frozen; it can be evaluated (avssl.encoder), not trained")
         library, colon, _ = name.partition(":")
         if colon and library not in LIBRARIES:
             raise UserError(f"no networks are taken from {library!r}; give timm:NAME or torchvision:NAME, or {FORM}")

@@ -21,6 +21,7 @@ def vision_maps(encoder: ImageEncoder, batch: Batch) -> Tensor:
     frames: Tensor = batch["frames"]
     n, k = frames.shape[:2]
     flat = frames.flatten(0, 1).float() / 255
+    # All frames of a puzzle alike: one moment is one light.
     flat = jitter_colours(flat, batch["brightness"].repeat_interleave(k), batch["saturation"].repeat_interleave(k))
     maps: Tensor = encoder(flat)
     return maps if k == 1 else maps.reshape(n, k, *maps.shape[1:]).amax(1)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from avssl.errors import UserError
 
+# Pixels that are computed with together: 256 MB as float32.
 FLOATS_AT_ONCE = 1 << 26
-"""Pixels that are computed with together: 256 MB as float32."""
 
 
 class Jpegs(NamedTuple):
@@ -26,22 +26,15 @@ class Jpegs(NamedTuple):
 
 
 class Views(NamedTuple):
-    """Squares that are to be cut.
+    """Squares that are to be cut."""
 
-    Attributes:
-        pictures: uint8 (P, h, w, 3 or 4), RGB, smaller ones in the top left corner; or JPEGs.
-        picture: int64 (N,) the picture of each square.
-        places: float32 (N, 8): top and left, pixels of the picture from one of the square to the next (down, right),
-            1 to mirror it, pixels a side to scale it down to and up again (0: not), height and width of the picture.
-        side: pixels of the squares.
-        coarsens: whether any square is scaled down and up again.
-    """
-
-    pictures: Tensor | Jpegs
-    picture: Tensor
+    pictures: Tensor | Jpegs  # uint8 (P, h, w, 3 or 4), RGB, smaller ones in the top left corner; or JPEGs
+    picture: Tensor  # int64 (N,) the picture of each square
+    # Float32 (N, 8): top and left, pixels of the picture from one of the square to the next (down, right), 1 to mirror
+    # it, pixels a side to scale it down to and up again (0: not), height and width of the picture.
     places: Tensor
-    side: int
-    coarsens: bool = False
+    side: int  # pixels of the squares
+    coarsens: bool = False  # whether any square is scaled down and up again
 
     def to(self, device: torch.device) -> Views:
         """On the device, but for JPEGs, which are decoded from the host's memory."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from avssl.errors import UserError
 from avssl.networks.config import Norm
 from avssl.networks.encoder import ImageEncoder, device_of, freeze
-from avssl.networks.tower import normalisation
+from avssl.networks.trunks import normalisation
 
 
 def stage_channels(vision: ImageEncoder, side: int) -> dict[str, tuple[int, int]]:
@@ -21,7 +21,7 @@ def stage_channels(vision: ImageEncoder, side: int) -> dict[str, tuple[int, int]
     Raises:
         UserError: the pictures are too small for this encoder.
     """
-    training = vision.training
+    training = vision.training  # asked in eval mode, or a picture of zeros would move the statistics of batch norms
     try:
         with torch.no_grad():
             maps = vision.eval().stages(torch.zeros(1, 3, side, side, device=device_of(vision)))
@@ -99,3 +99,48 @@ class Hypercolumn(nn.Module):
         whole = self.whole(maps[name].mean((2, 3)))
         done: Tensor = self.after(out + whole[:, :, None, None])
         return done
+
+
+# Mean and standard deviation of each channel, (C,) each.
+Scale = tuple[Tensor, Tensor]
+
+
+# Measured once and then fixed: a batch norm would standardise by the pictures that happen to be learned from together,
+# a group norm each picture by itself. Both hide how bright or strong a picture is, which dense predictions depend on.
+@torch.no_grad()
+def stage_scales(encoder: ImageEncoder, pictures: Iterable[Tensor]) -> dict[str, Scale]:
+    """The scale of each stage over pictures and places, in order of depth.
+
+    Args:
+        encoder: put into eval mode.
+        pictures: each (N, 3, H, W), uint8 or float 0..1; at least one.
+    """
+    encoder.eval()
+    sums: dict[str, Tensor] = {}
+    for frames in pictures:
+        for name, maps in encoder.stages(frames).items():
+            # In float64, since variances come from sums of squares over millions of cells.
+            flat = maps.double().movedim(1, 0).flatten(1)
+            count = torch.full_like(flat[:, 0], flat.shape[1])
+            part = torch.stack([count, flat.sum(1), flat.square().sum(1)])
+            sums[name] = sums[name] + part if name in sums else part
+    found: dict[str, Scale] = {}
+    for name, (count, total, squares) in sums.items():
+        mean = total / count
+        std = (squares / count - mean**2).clamp(min=0).sqrt()
+        std = torch.where(std > 1e-6 * std.max(), std, 1.0)  # a dead channel stays as it is
+        found[name] = mean.float().cpu(), std.float().cpu()
+    return found
+
+
+class Standardise(nn.Module):
+    """Maps (N, C, h, w) to mean 0 and standard deviation 1 a channel, by a scale that stays as it is."""
+
+    def __init__(self, scale: Scale) -> None:
+        super().__init__()
+        mean, std = scale
+        self.register_buffer("mean", mean.view(-1, 1, 1).clone())
+        self.register_buffer("std", std.view(-1, 1, 1).clone())
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return (maps - self.get_buffer("mean")) / self.get_buffer("std")

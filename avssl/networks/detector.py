@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from avssl.errors import UserError
-from avssl.networks.dense import EncoderHead
+from avssl.networks.dense import EncoderHead, Standardise, stage_scales
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.geometry import Geometry, geometries, padded_to
-from avssl.networks.scales import Standardise, stage_scales
 
 # The stage taken by default is the last whose cells are at most so many pixels apart, as in the C4 detectors.
 DEEPEST_STRIDE = 16
@@ -40,10 +39,9 @@ class EncoderBackbone(EncoderHead):
     Input: (N, 3, H, W), float 0..1, H and W multiples of the stride. Output: (N, out_channels, H / stride, W / stride).
 
     Args:
-        encoder: is used as it is, not copied.
+        encoder, frozen: see :class:`EncoderHead`.
         stage: whose map; None: see ``DEEPEST_STRIDE``.
         out_channels: of the map that proposals are made from.
-        frozen: the encoder learns nothing and stays in eval mode.
 
     Raises:
         UserError: no such stage.
@@ -97,7 +95,6 @@ def detector(
         classes: number of classes, without the background.
         side: pixels to which the shorter side of every picture is scaled.
         anchors: sides of the anchors in pixels of the scaled picture, each in three shapes.
-        frozen: the encoder learns nothing.
         width: channels of the map that proposals are made from.
         representation: features of a proposal.
 

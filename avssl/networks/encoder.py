@@ -22,14 +22,10 @@ class Encoder(Protocol):
     One of ``role`` "vision" has also what :class:`ImageEncoder` has, one of "audio" what :class:`WaveformEncoder` has;
     it need not derive from them. :func:`avssl.encoder` makes one of a network of timm or torchvision, of any module, or
     of an ONNX file.
-
-    Attributes:
-        role: "vision" or "audio".
-        channels: of the last map.
     """
 
-    role: Role
-    channels: int
+    role: Role  # "vision" or "audio"
+    channels: int  # of the last map
 
     def stages(self, x: Tensor, /) -> Mapping[str, Tensor]:
         """The map (N, C, h, w) of each stage by name, in order of depth; of a sound h is frequency and w time."""
@@ -51,45 +47,35 @@ class Encoder(Protocol):
 
 
 class ImageEncoder(nn.Module):
-    """An encoder of frames (N, 3, H, W), uint8 0..255 or float 0..1: it normalises them itself.
-
-    Attributes:
-        side: pixels of the square pictures it is made for.
-        multiple: height and width of other pictures should be multiples of so many pixels, so that the map covers the
-            picture exactly; 1 where it does not matter.
-    """
+    """An encoder of frames (N, 3, H, W), uint8 0..255 or float 0..1: it normalises them itself."""
 
     role: Role = "vision"
     channels: int
-    side: int
+    side: int  # pixels of the square pictures it is made for
+    # Height and width of other pictures should be multiples of so many pixels, so that the map covers the picture
+    # exactly; 1 where it does not matter.
     multiple: int = 1
 
     def stages(self, frames: Tensor) -> Mapping[str, Tensor]:
-        """The map (N, C, h, w) of each stage by name, in order of depth."""
+        """As :meth:`Encoder.stages`."""
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
-        """What :func:`avssl.networks.saving.load_module` needs to rebuild this encoder."""
+        """As :meth:`Encoder.describe`: what :func:`avssl.networks.saving.load_module` rebuilds it from."""
         raise NotImplementedError
 
 
 class WaveformEncoder(nn.Module):
-    """An encoder of waveforms (N, samples), float of about −1..1, spectrogram included.
-
-    Attributes:
-        rate: samples a second.
-        seconds: length of the sounds it is made for.
-        front_end: makes the spectrogram; None where the encoder takes the waveform as it is.
-    """
+    """An encoder of waveforms (N, samples), float of about −1..1, spectrogram included."""
 
     role: Role = "audio"
     channels: int
-    rate: int
-    seconds: float
-    front_end: FrontEnd | None
+    rate: int  # samples a second
+    seconds: float  # length of the sounds it is made for
+    front_end: FrontEnd | None  # makes the spectrogram; None where the encoder takes the waveform as it is
 
     def stages(self, waveform: Tensor) -> Mapping[str, Tensor]:
-        """The map (N, C, frequency, time) of each stage by name, in order of depth."""
+        """As :meth:`Encoder.stages`."""
         raise NotImplementedError
 
     def trunk_map(self, spectrogram: Tensor) -> Tensor:
@@ -97,7 +83,7 @@ class WaveformEncoder(nn.Module):
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
-        """What :func:`avssl.networks.saving.load_module` needs to rebuild this encoder."""
+        """As :meth:`Encoder.describe`: what :func:`avssl.networks.saving.load_module` rebuilds it from."""
         raise NotImplementedError
 
 
@@ -117,22 +103,14 @@ def is_waveform_encoder(module: object) -> TypeGuard[WaveformEncoder]:
 
 
 def image_encoder(module: object) -> ImageEncoder:
-    """The module, which must be an encoder of pictures.
-
-    Raises:
-        UserError: it is not.
-    """
+    """The module; UserError if it is no encoder of pictures."""
     if not is_image_encoder(module):
         raise UserError(f"{_name(module)} is no encoder of pictures; avssl.encoder(module, side=224) makes one of it")
     return module
 
 
 def waveform_encoder(module: object) -> WaveformEncoder:
-    """The module, which must be an encoder of sound.
-
-    Raises:
-        UserError: it is not.
-    """
+    """The module; UserError if it is no encoder of sound."""
     if not is_waveform_encoder(module):
         raise UserError(
             f"{_name(module)} is no encoder of sound; avssl.encoder(module, role='audio', rate=16000) makes one of it"
@@ -149,21 +127,14 @@ def device_of(encoder: Encoder | nn.Module) -> torch.device:
 
 
 def freeze(encoder: ImageEncoder, frozen: bool) -> ImageEncoder:
-    """The same encoder, its weights learning or not.
-
-    Raises:
-        UserError: it should learn and cannot.
-    """
+    """The same encoder, its weights trainable or not; UserError if they should be and it has none."""
     if not frozen:
         refuse_frozen(encoder)
     return encoder.requires_grad_(not frozen)
 
 
 def refuse_frozen(encoder: Encoder) -> None:
-    """
-    Raises:
-        UserError: the encoder has no weights that could learn, as one from an ONNX file.
-    """
+    """Raise UserError if the encoder has no weights to train, as one from an ONNX file."""
     if not any(True for _ in encoder.parameters()):
         raise UserError(
             f"{encoder.describe()['config'].get('name', 'this encoder')} is frozen: it has no weights that could be "
@@ -182,8 +153,11 @@ def check_encoder(encoder: ImageEncoder | WaveformEncoder) -> None:
         UserError: its ``stages`` are not maps (N, C, h, w) by name, the same names each time.
     """
     who = f"{type(encoder).__name__}.stages"
-    pictures = is_image_encoder(encoder)
-    shape = (3, encoder.side, encoder.side) if pictures else (_samples(waveform_encoder(encoder)),)
+    if is_image_encoder(encoder):
+        shape: tuple[int, ...] = (3, encoder.side, encoder.side)
+    else:
+        sound = waveform_encoder(encoder)
+        shape = (round(sound.rate * sound.seconds),)
     zeros = torch.zeros(2, *shape, device=device_of(encoder))
     with torch.no_grad(), in_eval_mode(encoder):
         first, again = encoder.stages(zeros), encoder.stages(zeros)
@@ -198,12 +172,9 @@ def check_encoder(encoder: ImageEncoder | WaveformEncoder) -> None:
                 f"{who} must give real maps (N, C, h, w); of 2 inputs {name!r} is {found}; avssl.encoder(module, "
                 "features=…) makes maps of tokens and vectors"
             )
+    # Names made anew at each call would give a probe other stages than it was fitted on.
     if list(first) != list(again):
         raise UserError(f"{who} must name the same stages each time, not {list(first)} and then {list(again)}")
-
-
-def _samples(encoder: WaveformEncoder) -> int:
-    return round(encoder.rate * encoder.seconds)
 
 
 @contextmanager
@@ -217,3 +188,25 @@ def in_eval_mode(encoder: object) -> Iterator[None]:
     finally:
         for part, training in modes:
             part.training = training
+
+
+@torch.no_grad()
+def reset_weights(module: nn.Module) -> None:
+    """Initialise all weights again from torch's global random state.
+
+    Convolutions of pictures are drawn He-normal, other layers as they draw themselves. Parameters that belong to no
+    such layer (the class token and the positions of a ViT) have their values permuted: their mean and spread stay, and
+    nothing that was learned.
+    """
+    for part in module.modules():
+        reset = getattr(part, "reset_parameters", None)
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif callable(reset):
+            reset()
+        else:
+            for own in part.parameters(recurse=False):
+                if own.numel() > 1:
+                    own.copy_(own.flatten()[torch.randperm(own.numel())].view_as(own))

@@ -59,9 +59,7 @@ def published_side(library: str, name: str) -> int:
         UserError: there is no such network, or timm is missing.
     """
     if library == "timm":
-        timm = _timm(name)
-        _check_timm_name(timm, name)
-        return int(timm.get_pretrained_cfg(name).input_size[-1])
+        return int(_timm(name).get_pretrained_cfg(name).input_size[-1])
     return int(_torchvision_preset(name).crop_size[0])
 
 
@@ -86,7 +84,6 @@ class TimmTrunk(ForeignTrunk):
     ) -> None:
         super().__init__()
         timm = _timm(name)
-        _check_timm_name(timm, name)
         found: dict[str, Any] = {"num_classes": 0}
         if state is not None:
             # With a classifier of the file's own size timm loads strictly: missing and unknown weights are refused.
@@ -103,7 +100,7 @@ class TimmTrunk(ForeignTrunk):
             first_line = " ".join(str(error).split())[:200]
             what = "cannot be built" if state is None else "does not take these weights"
             raise UserError(f"timm's {name} {what}: {first_line}") from None
-        self.net.pretrained_cfg.pop("state_dict", None)
+        self.net.pretrained_cfg.pop("state_dict", None)  # else a second copy of the weights stays in memory
         self.net.prune_intermediate_layers(None, prune_head=True)  # weights that no gradient would reach
         cfg = self.net.pretrained_cfg
         self.mean, self.std = tuple(cfg["mean"]), tuple(cfg["std"])
@@ -252,7 +249,7 @@ class TorchvisionTrunk(ForeignTrunk):
         finally:
             for hook in hooks:
                 hook.remove()
-        maps.pop("avgpool", None)
+        maps.pop("avgpool", None)  # the mean of the last map, which is no stage of its own
         return maps
 
 
@@ -283,12 +280,6 @@ def _check_side(name: str, side: int, multiple: int) -> None:
         )
 
 
-def _check_timm_name(timm: Any, name: str) -> None:
-    if not timm.is_model(name):
-        near = did_you_mean(name.partition(".")[0], timm.list_models(), "timm.list_models() names all")
-        raise UserError(f"timm has no network called {name!r}{near}")
-
-
 def _torchvision_preset(name: str) -> Any:
     """How torchvision prepares pictures for a network: crop_size, mean and std."""
     from torchvision import models  # heavy
@@ -301,8 +292,13 @@ def _torchvision_preset(name: str) -> Any:
 
 
 def _timm(name: str) -> Any:
+    """The package, if it is there and has a network of this name; else UserError."""
     try:
         import timm
     except ImportError:
         raise UserError(f"timm:{name} needs the package timm: {install_hint('timm')}") from None
+    if not timm.is_model(name):
+        # A tag of weights may stand behind the name: "resnet18.a1_in1k".
+        near = did_you_mean(name.partition(".")[0], timm.list_models(), "timm.list_models() names all")
+        raise UserError(f"timm has no network called {name!r}{near}")
     return timm

@@ -33,7 +33,7 @@ class Fusion(nn.Module):
 
     @abstractmethod
     def embed_vision(self, maps: Tensor) -> Tensor:
-        """Vision maps (N, C, h, w) to what the fusion compares: (N, 128), for avol (N, 128, h, w)."""
+        """Vision maps (N, C, h, w) to what the fusion compares: (N, 128), for avol (N, 128, places + 1)."""
 
     @abstractmethod
     def embed_audio(self, maps: Tensor) -> Tensor:
@@ -109,6 +109,7 @@ class L3Fusion(Fusion):
         return [unit(vision) @ unit(audio).T / temperature]
 
     def heat(self, maps: Tensor, audio: Tensor) -> Tensor:
+        # Published L3-Net has no map: this is what its layer makes of each place alone.
         places = self.vision(maps.movedim(1, -1))
         return self._logit(places + audio[:, None, None])
 
@@ -118,9 +119,9 @@ def head(channels: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(channels, EMBEDDING), nn.ReLU(), nn.Linear(EMBEDDING, EMBEDDING))
 
 
-def unit(x: Tensor, dim: int = -1) -> Tensor:
-    """x / |x|."""
-    return nn.functional.normalize(x, dim=dim)
+def unit(x: Tensor) -> Tensor:
+    """x / |x| along the last dimension."""
+    return nn.functional.normalize(x, dim=-1)
 
 
 class AVEFusion(Fusion):
@@ -136,6 +137,7 @@ class AVEFusion(Fusion):
     def __init__(self, vision_channels: int, audio_channels: int) -> None:
         super().__init__(vision_channels, audio_channels)
         self.vision, self.audio = head(vision_channels), head(audio_channels)
+        # Unrelated unit vectors lie √2 ≈ 1.41 apart, where these two give a logit of −1.
         self.slope = nn.Parameter(torch.tensor(5.0))
         self.threshold = nn.Parameter(torch.tensor(1.2))
 
@@ -177,6 +179,7 @@ class AVOLFusion(Fusion):
     def __init__(self, vision_channels: int, audio_channels: int) -> None:
         super().__init__(vision_channels, audio_channels)
         self.vision, self.audio = head(vision_channels), head(audio_channels)
+        # A sum of 128 products grows as √128: so scaled, the first logits are of the order of one product.
         self.scale = nn.Parameter(torch.tensor(1 / math.sqrt(EMBEDDING)))
         self.bias = nn.Parameter(torch.tensor(0.0))
 

@@ -22,20 +22,14 @@ LONG_SIDE = 384
 
 @dataclass(frozen=True)
 class Geometry:
-    """Of one stage.
+    """Of one stage."""
 
-    Attributes:
-        channels: of its map.
-        stride: pixels from one cell to the next.
-        offset: index of the pixel in whose middle the receptive field of the first cell is centred (7 for four
-            poolings by 2 without padding, 0 for a ResNet).
-        lost: cells that the map is shorter than the picture's length divided by the stride.
-    """
-
-    channels: int
-    stride: int
+    channels: int  # of its map
+    stride: int  # pixels from one cell to the next
+    # Index of the pixel in whose middle the receptive field of the first cell is centred (7 for four poolings by 2
+    # without padding, 0 for a ResNet).
     offset: float
-    lost: int
+    lost: int  # cells that the map is shorter than the picture's length divided by the stride
 
 
 def geometries(encoder: ImageEncoder) -> dict[str, Geometry]:
@@ -82,6 +76,7 @@ def _measured(encoder: ImageEncoder, side: int) -> dict[str, Geometry]:
     middle are taken together, so that attention, which looks everywhere, does not pull the centre to the middle.
     """
     training = encoder.training
+    # Noise, of a seed: of a plain picture ReLUs and poolings may pass no gradient at all.
     noise = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device_of(encoder))
     frames = noise.requires_grad_()
     rows = torch.arange(side, dtype=torch.float64)

@@ -21,6 +21,7 @@ class ChannelwiseConnection(nn.Module):
     def __init__(self, channels: int, side: int) -> None:
         super().__init__()
         places = side * side
+        # Of this spread, a sum over all places has the spread of one of them.
         self.weight = nn.Parameter(torch.randn(channels, places, places) * places**-0.5)
         self.mix = nn.Conv2d(channels, channels, 1)
 
@@ -84,10 +85,7 @@ class Decoder(nn.Module):
         self.factor = side // finest if side % finest == 0 else 1
         self.joins = skips
         self.last = nn.Conv2d(channels + (4 if skips else 1), 3 * self.factor**2, 3, padding=1)
-        with torch.no_grad():
-            self.last.weight.mul_(0.1)  # the first prediction is close to what it is added to
-            assert self.last.bias is not None
-            self.last.bias.zero_()
+        _quiet(self.last, 0.1)  # the first prediction is close to what it is added to
         self.refine = _Refinement(widths, refine, norm) if refine else None
 
     def forward(self, maps: dict[str, Tensor], fed: Tensor) -> Tensor:
@@ -102,6 +100,14 @@ class Decoder(nn.Module):
         return predicted if self.refine is None else self.refine(predicted, fed)
 
 
+@torch.no_grad()
+def _quiet(layer: nn.Conv2d, share: float) -> None:
+    """Let a fresh layer begin with this share of its output."""
+    layer.weight.mul_(share)
+    if layer.bias is not None:
+        layer.bias.zero_()
+
+
 class _Refinement(nn.Module):
     """Corrects the prediction pixel by pixel, with the input beside it: (N, 3, side, side) to the same."""
 
@@ -110,10 +116,7 @@ class _Refinement(nn.Module):
         channels = [3 + 4, *[width] * depth]
         self.layers = nn.Sequential(*(convolution(a, b, norm) for a, b in pairwise(channels)))
         self.last = nn.Conv2d(width, 3, 3, padding=1)
-        with torch.no_grad():
-            self.last.weight.mul_(0.01)  # at first hardly anything is corrected
-            assert self.last.bias is not None
-            self.last.bias.zero_()
+        _quiet(self.last, 0.01)  # at first hardly anything is corrected
 
     def forward(self, predicted: Tensor, fed: Tensor) -> Tensor:
         out: Tensor = predicted + self.last(self.layers(torch.cat([predicted, fed], dim=1)))

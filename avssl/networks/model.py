@@ -69,9 +69,7 @@ class Model(nn.Module):
         x = checked_waveform(waveform, rate, self.device)
         if not bool(x.isfinite().all()):
             number, sample = (~x.isfinite()).nonzero()[0].tolist()
-            raise UserError(
-                f"sample {sample} of waveform {number} is not a finite number; mend or leave out that sound first"
-            )
+            raise UserError(f"sample {sample} of waveform {number} is not a finite number; mend it, or leave it out")
         encoder = self._need(self.audio_encoder, "audio")
         if rate != encoder.rate:
             import soxr  # heavy

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avssl.networks.dense import EncoderHead, Hypercolumn, convolution
+from avssl.networks.dense import EncoderHead, Hypercolumn, Scale, Standardise, convolution
 from avssl.networks.encoder import ImageEncoder
-from avssl.networks.scales import Scale, Standardise
 
 # Pixels of the picture to a cell of the predictions before they are enlarged.
 FINEST = 2
@@ -26,11 +25,10 @@ class NormalsNetwork(EncoderHead):
     centres weighed by their probabilities, as in the benchmark of Goyal et al. 2019; without, the vector itself.
 
     Args:
-        encoder: is used as it is, not copied.
-        scales: of its stages, see :func:`avssl.networks.scales.stage_scales`.
+        encoder, frozen: see :class:`EncoderHead`.
+        scales: of its stages, see :func:`avssl.networks.dense.stage_scales`.
         width: channels.
         centres: (K, 3), unit vectors; None: regression.
-        frozen: the encoder learns nothing and stays in eval mode.
     """
 
     centres: Tensor | None

@@ -106,18 +106,23 @@ def _failures() -> tuple[type[Exception], ...]:
     return (UnicodeDecodeError, *(getattr(states, name) for name in names))
 
 
-class OnnxImages(ImageModule):
+class _ByDigest:
+    """Identifies an encoder by the bytes of its file rather than by its output."""
+
+    net: nn.Module
+
+    def describe(self) -> dict[str, Any]:
+        net = self.net
+        assert isinstance(net, OnnxNetwork)
+        return {"type": "onnx", "config": {"name": net.name, "digest": net.digest, "outputs": net.outputs}}
+
+
+class OnnxImages(_ByDigest, ImageModule):
     """An ONNX file of pictures as an encoder."""
 
-    def describe(self) -> dict[str, Any]:
-        return _described(self)
 
-
-class OnnxSounds(WaveformModule):
+class OnnxSounds(_ByDigest, WaveformModule):
     """An ONNX file of waveforms as an encoder."""
-
-    def describe(self) -> dict[str, Any]:
-        return _described(self)
 
 
 def onnx_encoder(
@@ -181,9 +186,3 @@ def permuted(encoder: ImageModule | WaveformModule) -> None:
     net.data = model.SerializeToString()
     net.digest = hashlib.blake2b(net.data, digest_size=16).hexdigest()
     net._open(net.name)
-
-
-def _described(encoder: ImageModule | WaveformModule) -> dict[str, Any]:
-    net = encoder.net
-    assert isinstance(net, OnnxNetwork)
-    return {"type": "onnx", "config": {"name": net.name, "digest": net.digest, "outputs": net.outputs}}

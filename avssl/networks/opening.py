@@ -22,6 +22,9 @@ from avssl.networks.own_modules import allow, divided, made
 from avssl.networks.vision import VisionEncoder
 from avssl.networks.weights import hub_config, load_weights, read_weights
 
+# A value for each of red, green and blue; None: the usual ones.
+Colour = Sequence[float] | None
+
 # Pixels of the pictures that torchvision's weights of ResNets and AlexNet were trained on.
 SUPERVISED_SIDE = 224
 
@@ -36,8 +39,8 @@ def encoder(
     seconds: float | None = None,
     features: Features | Sequence[str] | None = None,
     front_end: FrontEnd | FrontEndConfig | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    mean: Colour = None,
+    std: Colour = None,
 ) -> Encoder:
     """An encoder that tasks train and the protocols of ``avssl.evaluate`` take, in eval mode.
 
@@ -68,6 +71,7 @@ def encoder(
         return onnx_encoder(str(spec), names, side=side, rate=rate, seconds=seconds, mean=mean, std=std)
     if isinstance(features, Sequence):
         raise UserError("features=… of a module is a function; names of outputs are of an ONNX file")
+    # Before names: a module's text could look like one. An encoder that is no module follows.
     if isinstance(spec, nn.Module):
         return _of_module(spec, role, side, rate, seconds, features, front_end, mean, std)
     if is_image_encoder(spec) or is_waveform_encoder(spec):
@@ -89,13 +93,7 @@ def encoder(
     return _of_run(place, role)
 
 
-def _of_name(
-    spec: str,
-    weights: str | Path | None,
-    side: int | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-) -> Encoder:
+def _of_name(spec: str, weights: str | Path | None, side: int | None, mean: Colour, std: Colour) -> Encoder:
     library, _, name = spec.partition(":")
     if library != "module":
         name, _, behind = name.partition(":")
@@ -119,7 +117,7 @@ def _of_library(library: str, name: str, weights: str | Path | None, side: int |
     return (made if weights is None else load_weights(made, weights)).eval()
 
 
-def _with_colours(encoder: VisionEncoder, mean: Sequence[float] | None, std: Sequence[float] | None) -> VisionEncoder:
+def _with_colours(encoder: VisionEncoder, mean: Colour, std: Colour) -> VisionEncoder:
     for name, values in (("mean", mean), ("std", std)):
         if values is not None:
             encoder.get_buffer(name).copy_(torch.tensor(tuple(values)).view(3, 1, 1))
@@ -134,8 +132,8 @@ def _of_module(
     seconds: float | None,
     features: Features | None,
     front_end: FrontEnd | FrontEndConfig | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
+    mean: Colour,
+    std: Colour,
 ) -> Encoder:
     if features is None and (is_image_encoder(net) or is_waveform_encoder(net)):
         return net.eval()

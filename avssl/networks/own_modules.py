@@ -81,21 +81,14 @@ def divided(spec: str) -> tuple[str, str | None]:
 
 
 def check_name(spec: str) -> None:
-    """
-    Raises:
-        UserError: it is not of the form "module:PACKAGE.MODULE:FUNCTION".
-    """
+    """Raise UserError if the name is not of the form "module:PACKAGE.MODULE:FUNCTION"."""
     parts = spec.split(":")
     if len(parts) != 3 or not all(word.isidentifier() for word in (*parts[1].split("."), parts[2])):
         raise UserError(f"{spec}: a network of your own is named {FORM}")
 
 
 def made(spec: str) -> Any:
-    """What the function returns.
-
-    Raises:
-        UserError: nobody has named it here, it cannot be imported, or it raises.
-    """
+    """What the function returns; UserError if nobody has named it here, it cannot be imported, or it raises."""
     check_name(spec)
     _, module, function = spec.split(":")
     listed = os.environ.get(VARIABLE, "").replace(" ", "").split(",")

@@ -20,12 +20,11 @@ class PoseNetwork(EncoderHead):
     Input: frames (N, 3, side, side), uint8 0..255 or float 0..1. Output: logits (N, joints, cells, cells).
 
     Args:
-        encoder: of pictures; used as it is, not copied.
+        encoder, frozen: see :class:`EncoderHead`.
         channels: of each stage that is used, in order of depth.
         joints: how many.
         cells: rows and columns of a heatmap.
         width: channels of the head.
-        frozen: the encoder stays as it is, and in eval mode.
     """
 
     def __init__(

@@ -83,8 +83,10 @@ class PatchNetwork(nn.Module):
         Returns:
             logits (N, classes).
         """
+        # Their colours are changed in torch's usual memory format; convolutions are faster in this one.
         maps = self.vision(patches.contiguous(memory_format=torch.channels_last))
         features = self.patch(self.pool(maps).flatten(1))
+        # In their order: what stands first is what the answer is seen from (Doersch et al. 2015: the anchor).
         logits: Tensor = self.head(features[chosen].flatten(1))
         return logits
 

@@ -41,6 +41,7 @@ def save_module(module: nn.Module, stem: Path, extra: dict[str, Any] | None = No
     # Through JSON and back, so that it is sealed as it will be read.
     whole = json.loads(json.dumps(whole))
     text = json.dumps({**whole, "seal": _seal(whole)}, indent=2, sort_keys=True)
+    # The weights first: a description that is there always has its weights beside it.
     write_whole(stem.with_suffix(".safetensors"), weights)
     write_whole(stem.with_suffix(".json"), text.encode())
 
@@ -60,10 +61,9 @@ def load_module(stem: Path) -> nn.Module:
     except OSError as error:
         raise UserError(f"{weights_file} cannot be read ({error.strerror or error}); copy it again") from None
     if description.get("weights_crc32", zlib.crc32(weights)) != zlib.crc32(weights):
-        raise UserError(
-            f"{weights_file} is damaged, or belongs to another {stem.name}.json; copy both again from the run"
-        )
+        raise UserError(f"{weights_file} is damaged, or of another {stem.name}.json; copy both again from the run")
     try:
+        # By type and config alone, never by a name of Python's: a file must not choose what code runs.
         module = _rebuild(description)
         module.load_state_dict(load(weights))
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:

@@ -58,7 +58,7 @@ class TripletNetwork(nn.Module):
             width = features
         self.each = nn.Sequential(*stack)
         self.differences = differences
-        width *= 6 if differences else 3
+        width *= 6 if differences else 3  # three frames, and beside them the three differences of two of them
         final: list[nn.Module] = []
         if hidden:
             final += [nn.Linear(width, hidden), nn.ReLU(inplace=True)]
@@ -75,6 +75,7 @@ class TripletNetwork(nn.Module):
         maps = self.vision(flat)  # (3 N, C, h, w)
         features = self.each(self.pool(maps).flatten(1)).view(n, 3, -1)
         if self.differences:
+            # Absolute: which of two frames comes first is no part of the question.
             features = torch.cat([features, (features - features.roll(1, dims=1)).abs()], dim=1)
         logits: Tensor = self.together(features.flatten(1))
         return logits.float()

@@ -16,8 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from avssl.errors import UserError
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.config import ALEXNET_STRIDES, RESNETS, Norm
-from avssl.networks.tower import normalisation
-from avssl.networks.trunks import AlexNetTrunk, ResNetTrunk
+from avssl.networks.trunks import AlexNetTrunk, ResNetTrunk, normalisation
 from avssl.networks.vision import VisionEncoder
 
 # Numbers of the five convolutions in ``features`` of torchvision's AlexNet.
@@ -29,17 +28,12 @@ _RESNET = {"conv1": "stem.0", "bn1": "stem.1"} | {f"layer{k}": f"layers.layer{k}
 
 @dataclass(frozen=True)
 class TorchvisionBackbone:
-    """An encoder's weights as torchvision names them.
+    """An encoder's weights as torchvision names them."""
 
-    Attributes:
-        state: all weights of the network but its classifier.
-        recipe: lines of Python that make ``net``, the network that takes them with ``net.load_state_dict(state)``.
-        net: that network, weights loaded, in eval mode.
-    """
-
-    state: dict[str, Tensor]
+    state: dict[str, Tensor]  # all weights of the network but its classifier
+    # Lines of Python that make ``net``, the network that takes them with ``net.load_state_dict(state)``.
     recipe: tuple[str, ...]
-    net: nn.Module
+    net: nn.Module  # that network, weights loaded, in eval mode
 
     def maps(self, x: Tensor) -> Tensor:
         """The network's last map (N, C, h, w) of normalised pictures, or of spectrograms."""
@@ -49,11 +43,7 @@ class TorchvisionBackbone:
 
 
 def torchvision_backbone(encoder: VisionEncoder | AudioEncoder) -> TorchvisionBackbone:
-    """The weights of an encoder in torchvision's names.
-
-    Raises:
-        UserError: torchvision has no such architecture.
-    """
+    """The weights of an encoder in torchvision's names; UserError if torchvision has no such architecture."""
     name, trunk, norm = encoder.config.architecture, encoder.trunk, encoder.config.norm
     if isinstance(trunk, ResNetTrunk):
         state = {_renamed(key): tensor for key, tensor in trunk.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Vision trunks: torchvision's AlexNet and ResNets, RotNet's Network-in-Network, and a small residual CNN for CPUs.
+"""Trunks: L3-Net's tower, torchvision's AlexNet and ResNets, RotNet's Network-in-Network, a small residual CNN.
 
 Each maps (N, 3, H, W) to (N, ``channels``, h, w), and ``stages(x)`` names the map of each of its stages.
 """
@@ -10,7 +10,16 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from avssl.networks.config import Norm
-from avssl.networks.tower import Tower, normalisation
+
+
+def normalisation(norm: Norm, channels: int) -> nn.Module:
+    """A layer that normalises ``channels`` maps; "group" holds no statistics of the batch."""
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    if norm == "group":
+        groups = next(g for g in (8, 6, 4, 3, 2, 1) if channels % g == 0)
+        return nn.GroupNorm(groups, channels)
+    return nn.Identity()
 
 
 class Trunk(nn.Module):
@@ -21,8 +30,7 @@ class Trunk(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.ModuleDict()
-        self.pools = nn.ModuleDict()
-        """By the name of the stage that the pooling follows."""
+        self.pools = nn.ModuleDict()  # by the name of the stage that the pooling follows
 
     def stages(self, x: Tensor) -> OrderedDict[str, Tensor]:
         """The map of each stage, before the pooling that follows it, in order of depth."""
@@ -42,6 +50,53 @@ class Trunk(nn.Module):
         return x
 
 
+class Tower(Trunk):
+    """Blocks of 3×3 convolutions, each with normalisation and ReLU; 2×2 max-pooling after the first ``pools`` blocks.
+
+    With ``width=64, convs=2, first_stride=1, pools=3`` it is a tower of L3-Net (Arandjelović & Zisserman 2017);
+    ``first_stride=2`` that of AVE-Net and AVOL-Net (2018). There is no pooling at the end: the map is the output.
+
+    Args:
+        in_channels: of the input.
+        width: channels of the first block; each block doubles them.
+        blocks: number of blocks; the output has ``width * 2 ** (blocks - 1)`` channels.
+        convs: convolutions in a block.
+        first_stride: stride of the very first convolution.
+        pools: blocks that a pooling follows.
+        norm: "batch", "group" or "none".
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        blocks: int = 4,
+        convs: int = 2,
+        first_stride: int = 1,
+        pools: int = 3,
+        norm: Norm = "batch",
+    ) -> None:
+        super().__init__()
+        channels = in_channels
+        for block in range(blocks):
+            out = width * 2**block
+            layers: list[nn.Module] = []
+            for conv in range(convs):
+                stride = first_stride if block == conv == 0 else 1
+                layers += [
+                    nn.Conv2d(channels, out, 3, stride, padding=1, bias=norm == "none"),
+                    normalisation(norm, out),
+                    nn.ReLU(inplace=True),
+                ]
+                channels = out
+            self.blocks[f"conv{block + 1}"] = nn.Sequential(*layers)
+            if block < pools:
+                self.pools[f"conv{block + 1}"] = nn.MaxPool2d(2)
+        self.channels = channels
+        self.apply(_he_normal)  # after all layers: what torch draws for them first is part of what a seed gives
+
+
 class AlexNetTrunk(Trunk):
     """torchvision's AlexNet (the one-column net of Krizhevsky 2014) up to its last pooling, with normalisation.
 
@@ -53,7 +108,7 @@ class AlexNetTrunk(Trunk):
         from torchvision import models  # heavy
 
         features = models.AlexNet().features
-        number, name = 0, ""
+        number, name = 0, ""  # stages are named by their convolutions, the pooling after one by that one
         for layer in features:
             if isinstance(layer, nn.Conv2d):
                 number += 1
@@ -112,13 +167,7 @@ class ResidualBlock(nn.Module):
 class SmallTrunk(Trunk):
     """L3's tower with residual connections around its later convolutions: more accurate at its cost on small pictures.
 
-    Args:
-        width: channels of the first block; each block doubles them.
-        blocks: number of blocks; a 2×2 max-pooling follows each but the last.
-        convs: 3×3 convolutions in a block.
-        first_stride: stride of the very first one.
-        pools: blocks that a pooling follows, at most ``blocks - 1``.
-        norm: "batch", "group" or "none".
+    Args: those of :class:`Tower`, but that no pooling follows the last block.
     """
 
     def __init__(self, width: int, *, blocks: int, convs: int, first_stride: int, pools: int, norm: Norm) -> None:
@@ -135,7 +184,7 @@ class SmallTrunk(Trunk):
 
 
 class ResNetTrunk(nn.Module):
-    """A torchvision ResNet without its pooling and classifier."""
+    """A torchvision ResNet (He et al. 2016, with the stride in its 3×3 convolutions) without pooling and classifier."""
 
     def __init__(self, name: str, norm: Norm) -> None:
         super().__init__()
@@ -160,12 +209,18 @@ class ResNetTrunk(nn.Module):
         return next(reversed(self.stages(x).values()))
 
 
-VisionTrunk = Tower | Trunk | ResNetTrunk
+VisionTrunk = Trunk | ResNetTrunk
 
 
 def _conv(channels: int, out: int, stride: int, norm: Norm) -> nn.Sequential:
     conv = nn.Conv2d(channels, out, 3, stride, padding=1, bias=norm == "none")
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
+    _he_normal(conv)
     return nn.Sequential(conv, normalisation(norm, out), nn.ReLU(inplace=True))
+
+
+def _he_normal(module: nn.Module) -> None:
+    # He-normal, as the most careful re-implementation of L3-Net uses (marl/l3embedding).
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

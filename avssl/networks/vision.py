@@ -14,8 +14,7 @@ from avssl.networks.encoder import ImageEncoder
 from avssl.networks.foreign import ForeignTrunk, State, TimmTrunk, TorchvisionTrunk
 from avssl.networks.module_trunk import ModuleTrunk
 from avssl.networks.photometry import normalised
-from avssl.networks.tower import Tower
-from avssl.networks.trunks import AlexNetTrunk, NinTrunk, ResNetTrunk, SmallTrunk, VisionTrunk
+from avssl.networks.trunks import AlexNetTrunk, NinTrunk, ResNetTrunk, SmallTrunk, Tower, VisionTrunk
 
 
 class VisionEncoder(ImageEncoder):
@@ -32,6 +31,7 @@ class VisionEncoder(ImageEncoder):
         mean, std = MEAN, STD
         if isinstance(self.trunk, ForeignTrunk):
             mean, std, self.multiple = self.trunk.mean, self.trunk.std, self.trunk.multiple
+        # Buffers: statistics of pictures travel with the weights that were trained on pictures so normalised.
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
 
@@ -44,7 +44,6 @@ class VisionEncoder(ImageEncoder):
         return normalised(frames, self.get_buffer("mean"), self.get_buffer("std"), self.config.grey)
 
     def stages(self, frames: Tensor) -> OrderedDict[str, Tensor]:
-        """The map of each stage by name, in order of depth, for probes."""
         return self.trunk.stages(self.normalise(frames))
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -52,7 +51,6 @@ class VisionEncoder(ImageEncoder):
         return out
 
     def describe(self) -> dict[str, Any]:
-        """What :func:`avssl.networks.saving.load_module` needs to rebuild this encoder."""
         config = asdict(self.config)
         if not config["arguments"]:
             del config["arguments"]  # as it was before there were any, so that digests stay
@@ -76,7 +74,7 @@ def foreign_trunk(config: VisionConfig, state: State | None = None) -> ForeignTr
 def _trunk(config: VisionConfig) -> VisionTrunk | ForeignTrunk:
     config.check()
     name = config.architecture
-    if ":" in name:
+    if ":" in name:  # of another library, or a person's own
         return foreign_trunk(config)
     if name in RESNETS:
         return ResNetTrunk(name, config.norm)

@@ -25,31 +25,26 @@ NegativeSounds = Literal["moments", "anywhere"]
 
 # A frame time read back from a file may be off by the rounding of its time base.
 _SLACK_SECONDS = 1e-3
+# Tries for a moment that is loud enough, or far enough from another; after them the last one is taken.
 _TRIES = 8
 
 
 @dataclass(frozen=True)
 class PairRule:
-    """How pairs are drawn.
+    """How pairs are drawn."""
 
-    Attributes:
-        seconds: length of the sound.
-        rate: samples a second of the sound.
-        alignment: "centre", the frame is the midpoint of its sound (AVE-Net); "overlap", anywhere in it (L3-Net).
-        hard_negatives: share of the negatives whose sound is of the same video, at a time that does not overlap.
-        min_loudness_db: moments whose sound is quieter than this (RMS, dB of full scale) are drawn again.
-        negative_sounds: "moments", negatives' sounds are drawn as positives' are; "anywhere", off the frame grid and
-            however quiet: the leak, for probes that show it.
-        positives_only: draw no negatives; the task makes them from the other puzzles of the batch.
-    """
-
-    seconds: float = 1.0
-    rate: int = 16000
+    seconds: float = 1.0  # length of the sound
+    rate: int = 16000  # samples a second of the sound
+    # "centre", the frame is the midpoint of its sound (AVE-Net); "overlap", anywhere in it (L3-Net).
     alignment: Alignment = "centre"
+    # Share of the negatives whose sound is of the same video, at a time that does not overlap.
     hard_negatives: float = 0.0
+    # Moments whose sound is quieter than this (RMS, dB of full scale) are drawn again.
     min_loudness_db: float | None = None
+    # "moments", negatives' sounds are drawn as positives' are; "anywhere", off the frame grid and however quiet: the
+    # leak, for probes that show it.
     negative_sounds: NegativeSounds = "moments"
-    positives_only: bool = False
+    positives_only: bool = False  # draw no negatives; the task makes them from the other puzzles of the batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +132,7 @@ def draw_pair(media: Media, key: Key, rule: PairRule) -> Pair:
     """The pair of this key. Each item gives the frame once in an epoch; indices beyond begin another round."""
     item = item_of(media, key)
     rng = generator(*key, "pair")
+    # One coin for the label before anything else is drawn; the frame is then drawn alike in both classes.
     positive = rule.positives_only or bool(rng.integers(2))
     frame = draw_moment(media, item, rule, rng)
     if positive:
@@ -166,6 +162,7 @@ def _other_item(media: Media, key: Key, item: int, rng: np.random.Generator) -> 
     other = item
     for items, at in (companions(media, key, item), whole) if isinstance(media, ByShards) else (whole,):
         count = len(items)
+        # Drawing again is fast and needs no list of sources; only a set of nearly one source ends below.
         for _ in range(64 if count > 1 else 0):
             other = int(items[(at + 1 + int(rng.integers(count - 1))) % count])
             if media.facts(other).source != source:

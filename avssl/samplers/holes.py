@@ -19,7 +19,9 @@ Hole = Literal["centre", "blocks", "region"]
 # Pathak et al. (2016) and its code: blocks cover at most this share of the picture, regions between these two.
 _BLOCKS_SHARE = 0.25
 _REGION_LOW, _REGION_HIGH = 0.2, 0.3
+# Cells of the noise along a side: shapes are a few cells large, and a picture holds several of them.
 _REGION_CELLS = 5
+# Of regions two tries in five have the share that is asked for; of blocks the first that is too much ends it.
 _TRIES = 64
 
 
@@ -67,6 +69,7 @@ def filled_from_rim(picture: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDAr
         raise ValueError("the hole covers the whole picture; there is no rim to fill it from")
     if not hole.any():
         return picture
+    # All channels share one factorisation, and with it all pictures with a hole of this shape.
     solve, coupling, rim = _laplace(hole.tobytes(), hole.shape)
     flat = picture.reshape(3, -1)
     inside = solve.solve(coupling @ flat[:, rim].T.astype(np.float64))
@@ -91,6 +94,8 @@ def _laplace(hole: bytes, shape: tuple[int, int]) -> tuple[linalg.SuperLU, spars
     from scipy import sparse
     from scipy.sparse import linalg
 
+    # One equation a pixel of the hole: as many times its value as it has neighbours, less those of them that are in the
+    # hole, is the sum of those that are not.
     mask = np.frombuffer(hole, np.bool_).reshape(shape)
     number = np.full(mask.size, -1)
     inside = np.flatnonzero(mask)

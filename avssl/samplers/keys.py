@@ -27,6 +27,7 @@ def generator(*parts: int | str) -> np.random.Generator:
 
     The parts are hashed, not multiplied or added: with ``seed * epoch`` epoch 0 is the same for every seed.
     """
+    # With a separator, so that ("a", "bc") and ("ab", "c") differ; names that are no UTF-8 keep their own bytes.
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogateescape"), digest_size=16).digest()
     # Four words seed as the one integer of these bytes would, and in less time.
     return np.random.Generator(np.random.PCG64(np.frombuffer(digest, "<u4")))

@@ -75,17 +75,11 @@ def stored_in(media: Media) -> tuple[Prepared, NDArray[np.int32]] | None:
 
 @dataclass(frozen=True)
 class _Epoch:
-    """One round over all items.
+    """One round over all items."""
 
-    Attributes:
-        items: in their order.
-        begins: place of the first item of each window, and the end of the last.
-        shards: of each window.
-    """
-
-    items: NDArray[np.int64]
-    begins: NDArray[np.int64]
-    shards: list[list[int]]
+    items: NDArray[np.int64]  # in their order
+    begins: NDArray[np.int64]  # place of the first item of each window, and the end of the last
+    shards: list[list[int]]  # of each window
 
     def window(self, place: int) -> int:
         return int(np.searchsorted(self.begins, place, "right")) - 1
@@ -170,6 +164,7 @@ class ByShards(View):
         return epoch
 
     def _drawn(self, seed: int, number: int) -> _Epoch:
+        # Of all that decides the order and nothing else: workers and processes draw it alike, each for itself.
         rng = generator(seed, number, len(self), self.window, "shards")
         shards = rng.permutation(np.unique(self._shards))
         places = np.zeros(int(shards.max()) + 1, np.int64)
@@ -183,5 +178,6 @@ class ByShards(View):
 
 
 def _round(epoch: int, rounds: int) -> int:
-    """The number of a round over all items; an epoch has fewer than this many."""
+    """The number of a round over all items."""
+    # No two rounds share a number as long as an epoch has fewer than a million of them.
     return epoch * 1_000_003 + rounds

@@ -15,19 +15,12 @@ NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 
 
 @dataclass(frozen=True)
 class GridRule:
-    """How patches are laid (Doersch, Gupta & Efros 2015).
+    """How patches are laid (Doersch, Gupta & Efros 2015)."""
 
-    Attributes:
-        patch: pixels of a patch's side.
-        gap: pixels between neighbours; published: half a patch.
-        jitter: pixels that each patch is moved by at most, up or down and left or right; published: 7 of 96.
-        most: rows and columns at most.
-    """
-
-    patch: int
-    gap: int
-    jitter: int
-    most: int = 3
+    patch: int  # pixels of a patch's side
+    gap: int  # pixels between neighbours; published: half a patch
+    jitter: int  # pixels that each patch is moved by at most, up or down and left or right; published: 7 of 96
+    most: int = 3  # rows and columns at most
 
     def side(self, count: int) -> int:
         """Pixels that ``count`` patches in a row take at most."""
@@ -39,14 +32,10 @@ class GridRule:
 
 
 class Grid(NamedTuple):
-    """Patches of one picture, row by row.
+    """Patches of one picture, row by row."""
 
-    Attributes:
-        corners: (rows · columns, 2) top and left of each, in pixels.
-        rows, columns: of the grid.
-    """
-
-    corners: NDArray[np.int64]
+    corners: NDArray[np.int64]  # (rows · columns, 2) top and left of each, in pixels
+    # Of the grid.
     rows: int
     columns: int
 
@@ -60,6 +49,7 @@ def lay_grid(rng: np.random.Generator, height: int, width: int, rule: GridRule) 
     left = int(rng.integers(width - rule.side(columns) + 1))
     step = rule.patch + rule.gap
     places = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1).reshape(-1, 2)
+    # 0 to 2 · jitter from the grid's own corner is ± jitter about one that lies so much further in.
     jitter = rng.integers(0, 2 * rule.jitter + 1, size=places.shape)
     return Grid(np.array([top, left]) + places * step + jitter, rows, columns)
 
@@ -98,23 +88,16 @@ def coarsened(patch: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class TileRule:
-    """How a square is cut into the tiles of a jigsaw (Noroozi & Favaro 2016).
+    """How a square is cut into the tiles of a jigsaw (Noroozi & Favaro 2016)."""
 
-    Attributes:
-        grid: tiles a side.
-        cell: pixels of a cell; the square has ``grid * cell`` a side.
-        tile: pixels of a tile, which lies anywhere in its cell; published: 64 in cells of 75.
-        channel_jitter: pixels by which each colour channel of a tile is moved at most, down and right. It takes of the
-            slack: a tile and its channels stay in the cell, in all cells alike; otherwise the
-            misalignment of channels would give the place away.
-        centred: put each tile in the middle of its cell instead; edges then continue at a constant distance.
-    """
-
-    grid: int
-    cell: int
-    tile: int
+    grid: int  # tiles a side
+    cell: int  # pixels of a cell; the square has ``grid * cell`` a side
+    tile: int  # pixels of a tile, which lies anywhere in its cell; published: 64 in cells of 75
+    # Pixels by which each colour channel of a tile is moved at most, down and right. It takes of the slack: a tile and
+    # its channels stay in the cell, in all cells alike; otherwise the misalignment of channels would give the place
+    # away.
     channel_jitter: int = 0
-    centred: bool = False
+    centred: bool = False  # put each tile in the middle of its cell instead; edges then continue at a constant distance
 
     @property
     def room(self) -> int:
@@ -149,8 +132,9 @@ def lay_tiles(rng: np.random.Generator, rule: TileRule) -> tuple[NDArray[np.int6
     if rule.room < 0:
         raise ValueError(f"tiles of {rule.tile} moved by {rule.channel_jitter} do not fit into cells of {rule.cell}")
     places = np.stack(np.meshgrid(np.arange(rule.grid), np.arange(rule.grid), indexing="ij"), axis=-1).reshape(-1, 2)
-    jitter = rng.integers(0, rule.room + 1, size=places.shape)
+    jitter = rng.integers(0, rule.room + 1, size=places.shape)  # drawn if centred, too: later draws stay the same
     corners = places * rule.cell + (rule.room // 2 if rule.centred else jitter)
     if not rule.channel_jitter:
         return corners, np.zeros((len(corners), 3, 2), np.int64)
+    # Positions, not values, as in the authors' code: misaligned channels are what a lens leaves.
     return corners, rng.integers(0, rule.channel_jitter + 1, size=(len(corners), 3, 2))

@@ -37,6 +37,7 @@ def permutation_set(count: int, tiles: int, seed: int) -> NDArray[np.int64]:
     nearest = np.full(total, tiles + 1, np.int32)
     summed = np.zeros(total, np.int32)
     chosen = [0]
+    # Running minima and sums over all candidates (362,880 of nine tiles): without them each choice compares all pairs.
     while True:
         distance = np.zeros(total, np.uint8)
         for row in places:
@@ -45,7 +46,8 @@ def permutation_set(count: int, tiles: int, seed: int) -> NDArray[np.int64]:
         summed += distance
         if len(chosen) == count:
             break
-        nearest[chosen[-1]] = -1
+        nearest[chosen[-1]] = -1  # a permutation is not chosen twice
+        # The nearest distance decides, and among equals the sum of all, which is less than this factor.
         chosen.append(int((nearest * np.int64(total * tiles) + summed).argmax()))
     found = places[:, chosen].T.astype(np.int64)
     found.flags.writeable = False
@@ -53,14 +55,7 @@ def permutation_set(count: int, tiles: int, seed: int) -> NDArray[np.int64]:
 
 
 def check_count(count: int, tiles: int) -> None:
-    """UserError, unless a set of ``count`` different permutations of ``tiles`` tiles exists."""
+    """Raise UserError, unless a set of ``count`` different permutations of ``tiles`` tiles exists."""
     total = math.factorial(tiles)
     if not 1 <= count <= total:
         raise UserError(f"--permutations ({count}) must lie between 1 and {total}, as {tiles} tiles have no more")
-
-
-def distances(permutations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Hamming distances of all pairs of different permutations (n, tiles): (n · (n - 1) / 2,)."""
-    different: NDArray[np.int64] = (permutations[:, None] != permutations[None]).sum(-1)
-    upper: NDArray[np.int64] = different[np.triu_indices(len(permutations), 1)]
-    return upper

@@ -24,10 +24,11 @@ class Crop(NamedTuple):
 
 def random_crop(rng: np.random.Generator, height: int, width: int, low: float, high: float, flip: bool) -> Crop:
     """A square whose side is a share ``low``…``high`` of the shorter side, anywhere, mirrored half of the time."""
+    # Size, left, top, mirror: the order is part of what a key means, so that old runs continue with the same pictures.
     size = min(height, width) * uniform(rng, low, high)
     left = uniform(rng, 0, width - size)
     top = uniform(rng, 0, height - size)
-    mirrored = bool(rng.integers(2)) and flip
+    mirrored = bool(rng.integers(2)) and flip  # drawn in any case: the draws after it do not depend on --flip
     return Crop(left, top, size, mirrored)
 
 
@@ -50,18 +51,13 @@ def cut_all(frames: NDArray[np.uint8], crop: Crop, side: int) -> NDArray[np.uint
 
 @dataclass(frozen=True)
 class Cropping:
-    """Square crops of a task's pictures: their share of the shorter side, and their size once scaled.
+    """Square crops of a task's pictures: their share of the shorter side, and their size once scaled."""
 
-    Attributes:
-        side: pixels of the scaled square.
-        low, high: smallest and largest share of the shorter side.
-        flip: whether half of the augmented squares are mirrored.
-    """
-
-    side: int
+    side: int  # pixels of the scaled square
+    # Smallest and largest share of the shorter side.
     low: float = 1.0
     high: float = 1.0
-    flip: bool = False
+    flip: bool = False  # whether half of the augmented squares are mirrored
 
     def place(self, rng: np.random.Generator | None, height: int, width: int) -> Crop:
         """A square anywhere; without ``rng`` the largest in the middle, as held-out pictures are cut."""

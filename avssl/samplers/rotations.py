@@ -23,6 +23,7 @@ def rotated_by_interpolation(square: NDArray[np.uint8], quarters: int) -> NDArra
     if quarters % QUARTERS == 0:
         return np.ascontiguousarray(square)
     side = square.shape[-1]
+    # Pillow, which turns as torchvision does: what careless code would do is what the shortcut must be shown for.
     image = Image.fromarray(np.ascontiguousarray(square.transpose(1, 2, 0)))
     middle = side / 2 + 0.75  # half a pixel off, and a quarter more so that pixels are mixed
     turned = image.rotate(90 * quarters, Image.Resampling.BILINEAR, center=(middle, middle))
@@ -33,18 +34,12 @@ def boxed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A picture (3, h, w) in the middle of a black square (3, s, s) whose side is the longer one."""
     height, width = picture.shape[-2:]
     side = max(height, width)
-    square = np.zeros((3, side, side), np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
-    square[:, top : top + height, left : left + width] = picture
-    return square
+    return np.pad(picture, ((0, 0), (top, side - height - top), (left, side - width - left)))
 
 
 def shifted(square: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
     """A square (3, s, s) moved by some pixels, black where it has left: a crop of the picture padded with black."""
-    side = square.shape[-1]
-    moved = np.zeros_like(square)
-    rows, columns = slice(max(down, 0), side + min(down, 0)), slice(max(right, 0), side + min(right, 0))
-    source_rows = slice(max(-down, 0), side + min(-down, 0))
-    source_columns = slice(max(-right, 0), side + min(-right, 0))
-    moved[:, rows, columns] = square[:, source_rows, source_columns]
-    return moved
+    side, rim = square.shape[-1], max(abs(down), abs(right))
+    padded = np.pad(square, ((0, 0), (rim, rim), (rim, rim)))
+    return padded[:, rim - down : rim - down + side, rim - right : rim - right + side]

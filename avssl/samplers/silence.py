@@ -14,10 +14,11 @@ STEEPEST, FLATTEST = -1.2, 0.2
 
 def draw_silence(rng: np.random.Generator, samples: int, rate: int) -> NDArray[np.float32]:
     """Steady coloured noise whose level may drift by some dB: float32 (samples,); one in eight is digital silence."""
-    if rng.random() < 0.125:
+    if rng.random() < 0.125:  # as files that are muted, or begin before their sound
         return np.zeros(samples, np.float32)
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     frequencies = np.fft.rfftfreq(samples, 1 / rate)
+    # From a corner frequency on: at 0 Hz a power of less than 0 is infinite.
     spectrum *= (frequencies + rng.uniform(10.0, 80.0)) ** rng.uniform(STEEPEST, FLATTEST)
     if rng.random() < 0.5:  # a room, a microphone or a codec cuts off the top
         spectrum *= 1 / (1 + (frequencies / rng.uniform(0.05 * rate, 0.5 * rate)) ** 4)

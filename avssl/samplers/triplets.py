@@ -17,32 +17,27 @@ from avssl.media.facts import Facts, Media
 
 Ends = Literal["fixed", "shuffled"]
 
+# Times are sums of floats: what differs by less is the same frame.
 _SLACK_SECONDS = 1e-6
+# At the end of a clip frames may run out; the first try is nearly always good.
+_TRIES = 16
 
 
 @dataclass(frozen=True)
 class TripletRule:
-    """How triplets are drawn. All distances are seconds.
+    """How triplets are drawn. All distances are seconds."""
 
-    Attributes:
-        gap_min, tau_max: least and greatest distance of b from c, and of c from d.
-        tau_min, reach: least and greatest distance of a from b, and of e from d.
-        window: length of the segment in which the five lie; at least as long as they need.
-        by_motion: whether the segment is drawn in proportion to its motion, or uniformly.
-        positives: share of triplets in the right order.
-        reverse: share of triplets reversed.
-        ends: "fixed", as published; "shuffled", wrong triplets are wrong orders of b, c and d themselves.
-    """
-
+    # Least and greatest distance of b from c, and of c from d.
     gap_min: float = 0.08
     tau_max: float = 0.12
+    # Least and greatest distance of a from b, and of e from d.
     tau_min: float = 0.08
     reach: float = 0.12
-    window: float = 1.0
-    by_motion: bool = True
-    positives: float = 0.25
-    reverse: float = 0.5
-    ends: Ends = "fixed"
+    window: float = 1.0  # length of the segment in which the five lie; at least as long as they need
+    by_motion: bool = True  # whether the segment is drawn in proportion to its motion, or uniformly
+    positives: float = 0.25  # share of triplets in the right order
+    reverse: float = 0.5  # share of triplets reversed
+    ends: Ends = "fixed"  # "fixed", as published; "shuffled", wrong triplets are wrong orders of b, c and d themselves
 
     @property
     def span(self) -> float:
@@ -53,8 +48,7 @@ class TripletRule:
 class Triplet(NamedTuple):
     """Which three of the five frames are shown, in which order. ``label`` 1: the order is right."""
 
-    slots: tuple[int, int, int]
-    """Places in (a, b, c, d, e)."""
+    slots: tuple[int, int, int]  # places in (a, b, c, d, e)
     label: int
 
 
@@ -84,17 +78,17 @@ def draw_five(media: Media, item: int, rule: TripletRule, rng: np.random.Generat
     times = media.frame_times(item)
     best, least = np.zeros(5, np.int64), np.inf
     for _ in range(_TRIES):
+        # Outer steps, inner steps, segment, start: the order is part of what a key means.
         outer = rng.uniform(rule.tau_min, rule.reach, 2)
         inner = rng.uniform(rule.gap_min, rule.tau_max, 2)
         steps = np.array([outer[0], inner[0], inner[1], outer[1]])
         length = float(steps.sum())
-        start, room = _stretch(media, item, times, max(rule.window, length), rule.by_motion, rng)
+        start, room = _segment(media, item, times, max(rule.window, length), rule.by_motion, rng)
         first = start + float(rng.uniform(0, max(room - length, 0.0)))
         at = np.searchsorted(times, first + np.concatenate([[0.0], np.cumsum(steps)]) + _SLACK_SECONDS, "right") - 1
         shown = np.maximum(at, 0)
         if _beyond(times[shown], rule) > 0:
             shown = _stepped(times, int(shown[0]), steps, rule)
-        # At the end of a clip frames may run out; the first try is nearly always good.
         beyond = _beyond(times[shown], rule)
         if beyond < least:
             best, least = shown, beyond
@@ -103,12 +97,10 @@ def draw_five(media: Media, item: int, rule: TripletRule, rng: np.random.Generat
     return np.asarray(times[_apart(best, len(times))], np.float64)
 
 
-_TRIES = 16
-
-
 def draw_triplet(rule: TripletRule, rng: np.random.Generator) -> Triplet:
     """Which of five frames are shown: independent of their content."""
     positive = bool(rng.random() < rule.positives)
+    # Both are drawn for every triplet, used or not, so that a share does not change the draws after it.
     coin, turned = bool(rng.integers(2)), bool(rng.random() < rule.reverse)
     if positive:
         slots = (1, 2, 3)
@@ -124,7 +116,7 @@ def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return float(np.sqrt(np.mean(np.square(one.astype(np.float32) - other.astype(np.float32)))))
 
 
-def _stretch(
+def _segment(
     media: Media, item: int, times: NDArray[np.float64], length: float, by_motion: bool, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Start and length of a segment of ``length`` seconds, or of the whole clip if it is shorter."""

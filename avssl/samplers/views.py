@@ -18,18 +18,14 @@ from avssl.media.selection import Delegating
 from avssl.media.selection import View as CollectionView
 from avssl.samplers.pictures import Crop, cut
 
+# What of making pictures is left to the device: "decoding" is that of JPEGs, and cutting, too.
 Left = Literal["nothing", "cutting", "decoding"]
-"""What of making pictures is left to the device: "decoding" is that of JPEGs, and cutting, too."""
 
 
 class Stored(NamedTuple):
-    """A picture as it is stored.
+    """A picture as it is stored."""
 
-    Attributes:
-        data: its pixels, RGB (3, height, width), or the bytes of its JPEG (bytes,).
-    """
-
-    data: NDArray[np.uint8]
+    data: NDArray[np.uint8]  # its pixels, RGB (3, height, width), or the bytes of its JPEG (bytes,)
     height: int
     width: int
 
@@ -42,20 +38,16 @@ class View(NamedTuple):
     """A square of a stored picture, scaled with antialiasing; all in pixels of the picture.
 
     Pixel (i, k) is centred ``(i + 0.5) * down`` below ``top`` and ``(k + 0.5) * right`` to the right of ``left``.
-
-    Attributes:
-        down, right: from one pixel of the square to the next.
-        flip: mirror it.
-        coarse: pixels a side that the square is scaled down to, and up again; 0: it is not.
     """
 
     picture: Stored
     top: float
     left: float
+    # From one pixel of the square to the next.
     down: float
     right: float
-    flip: bool = False
-    coarse: int = 0
+    flip: bool = False  # mirror it
+    coarse: int = 0  # pixels a side that the square is scaled down to, and up again; 0: it is not
 
 
 def crop_view(picture: Stored, crop: Crop, side: int) -> View:

@@ -21,10 +21,8 @@ class Picture(NamedTuple):
 
     item: int
     seconds: float
-    pixels: NDArray[np.uint8]
-    """(3, side, side), RGB; empty where it is to be cut on the device."""
-    views: tuple[View, ...] = ()
-    """The view that is to be cut there; else none."""
+    pixels: NDArray[np.uint8]  # (3, side, side), RGB; empty where it is to be cut on the device
+    views: tuple[View, ...] = ()  # the view that is to be cut there; else none
 
 
 def unusable(facts: Facts) -> str | None:

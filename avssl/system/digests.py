@@ -7,31 +7,18 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 
 from avssl.system.database import cached_database
 
-PIECE_BYTES = 1 << 20
 DIGEST_BYTES = 16
 
 
-def content_digest(path: str | os.PathLike[str], offset: int = 0, size: int | None = None) -> str:
-    """Hex digest (BLAKE2b, 128 bits) of the bytes of a file, or of ``size`` bytes from ``offset`` on.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    state = hashlib.blake2b(digest_size=DIGEST_BYTES)
+def content_digest(path: str | os.PathLike[str]) -> str:
+    """Hex digest (BLAKE2b, 128 bits) of the bytes of a file; OSError if it cannot be read."""
     with Path(path).open("rb") as file:
-        file.seek(offset)
-        left = size
-        while left is None or left > 0:
-            piece = file.read(PIECE_BYTES if left is None else min(left, PIECE_BYTES))
-            if not piece:
-                break
-            state.update(piece)
-            left = None if left is None else left - len(piece)
-    return state.hexdigest()
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=DIGEST_BYTES)).hexdigest()
 
 
 def content_digests(paths: Iterable[str]) -> dict[str, str]:
@@ -95,6 +82,7 @@ def _known(cache: sqlite3.Connection | None, path: str, state: str) -> str | Non
 
 def _state(path: str) -> str | None:
     """What changes whenever a file is written anew; None for what is no file."""
+    # With the time of change, which no copy or touch can set, and the inode, which a replaced file has not.
     try:
         stat = Path(path).stat()
     except OSError:

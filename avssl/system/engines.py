@@ -50,11 +50,7 @@ def run_parts(work: Divisible, engine: str, workers: int | None, progress: ShowP
 
 
 def check_engine(engine: str) -> None:
-    """Refuse what is no engine, or is not installed.
-
-    Raises:
-        UserError: so.
-    """
+    """Raise UserError if this is no engine, or it is not installed."""
     if engine not in ("local", "ray") and not engine.startswith("ray://"):
         raise UserError(f"--engine {engine}: is none of local, ray, ray://HOST:PORT")
     if engine != "local":

@@ -1,6 +1,6 @@
 """Work in parts: what one machine does whole, a job array or a cluster does part by part, with the same result.
 
-A part is a contiguous stretch of the work's units (files, shards, items). It may be done anywhere and any number of
+A part is a contiguous range of the work's units (files, shards, items). It may be done anywhere and any number of
 times, as what it leaves behind appears whole or not at all; parts know nothing of each other. Merging checks that all
 are there. Engines only run parts: one process is part 1 of 1.
 """
@@ -26,11 +26,7 @@ class Part(NamedTuple):
 
     @staticmethod
     def parsed(text: str) -> Part:
-        """What ``--part 3/8`` means.
-
-        Raises:
-            UserError: it is no such thing.
-        """
+        """What ``--part 3/8`` means; UserError if it is no such thing."""
         found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
         part = Part(int(found[1]), int(found[2])) if found else None
         if part is None or not 1 <= part.number <= part.of:
@@ -83,8 +79,7 @@ def parts_there(paths: Iterable[Path], what: str) -> list[Path]:
 class Divisible(Protocol):
     """Work that can be done in parts. It can be pickled, and every part of it may run on another machine."""
 
-    unit: ClassVar[str]
-    """What a unit is called, in the plural: "shards"."""
+    unit: ClassVar[str]  # what a unit is called, in the plural: "shards"
 
     @property
     def units(self) -> int:

@@ -40,8 +40,8 @@ class Lost:
     """What a job came to whose process died or overran its time."""
 
     reason: str
+    # Whether another try may end otherwise: it was ended from outside (out of memory), or overran its time.
     passing: bool = False
-    """Whether another try may end otherwise: it was ended from outside (out of memory), or overran its time."""
 
 
 def spare_cores() -> int:

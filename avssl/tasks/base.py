@@ -168,7 +168,7 @@ class Task(ABC):
 
     def make_encoders(self) -> dict[str, nn.Module]:
         """:meth:`encoders`, those shared with earlier tasks as these build them; with grey input if :attr:`grey`."""
-        made = self.encoders()
+        made = self.encoders()  # this task's own first: its roles, and the random draws that building them takes
         # From the last to the first: of several that build one role the first named wins.
         for other in reversed(self.before):
             made |= {role: encoder for role, encoder in other.encoders().items() if role in made}

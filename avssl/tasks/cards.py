@@ -14,33 +14,26 @@ from torch import Tensor
 
 INK, PALE, PAPER, LINE = "#222222", "#777777", "#ffffff", "#d8d8d8"
 YES, NO, FIRST = "#1a7f4b", "#b3432b", "#1f5fa8"
-_MARGIN, _GAP, _HEAD, _FOOT, _TITLE = 16, 18, 26, 18, 52
+# Of cards, in pixels: a sheet is about as wide as a page in a browser.
+_WIDTH, _MARGIN, _GAP, _HEAD, _FOOT, _TITLE = 1200, 16, 18, 26, 18, 52
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
 class Card:
-    """One puzzle.
+    """One puzzle."""
 
-    Attributes:
-        picture: what is seen.
-        truth: the label, as text.
-        predicted: the network's prediction, as text; empty for none.
-        right: whether it is right.
-        caption: where the puzzle comes from.
-    """
-
-    picture: Image.Image
-    truth: str
-    predicted: str = ""
-    right: bool = True
-    caption: str = ""
+    picture: Image.Image  # what is seen
+    truth: str  # the label, as text
+    predicted: str = ""  # the network's prediction, as text; empty for none
+    right: bool = True  # whether it is right
+    caption: str = ""  # where the puzzle comes from
 
 
-def draw_cards(title: str, note: str, cards: Sequence[Card], *, width: int = 1200) -> Image.Image:
-    """The cards in rows as wide as ``width`` pixels allow, under a title and a line of explanation."""
-    across = max(1, min(len(cards), (width - 2 * _MARGIN + _GAP) // (cards[0].picture.width + _GAP)))
+def draw_cards(title: str, note: str, cards: Sequence[Card]) -> Image.Image:
+    """The cards in rows, under a title and a line of explanation."""
+    across = max(1, min(len(cards), (_WIDTH - 2 * _MARGIN + _GAP) // (cards[0].picture.width + _GAP)))
     cell = max(card.picture.width for card in cards), max(card.picture.height for card in cards)
     rows = -(-len(cards) // across)
     step = cell[0] + _GAP, _HEAD + cell[1] + _FOOT + _GAP

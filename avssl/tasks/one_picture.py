@@ -51,8 +51,7 @@ class OnePicturePuzzle:
 class OnePictureTask(ClassTask):
     """A task whose puzzle is one square picture. A subclass gives ``name``, ``labels`` and :meth:`puzzle`."""
 
-    labels: ClassVar[tuple[str, ...]]
-    """Names of the classes."""
+    labels: ClassVar[tuple[str, ...]]  # names of the classes
     Options: ClassVar[type[Any]] = OnePictureOptions
 
     options: OnePictureOptions
@@ -77,10 +76,11 @@ class OnePictureTask(ClassTask):
         """
 
     def draw(self, media: Media, key: Key) -> OnePicturePuzzle:
+        # By the task's name: two tasks on one picture of one key draw independently of each other.
         still, rng = draw_still(media, key), generator(*key, self.name)
         square = self._cropping.cut(still.pixels, rng if self.training else None)
         frame, label = self.puzzle(square, rng)
-        if self.shuffled:
+        if self.shuffled:  # by a generator of its own: frame and crop stay those of the true puzzle
             label = int(generator(*key, "shuffled").integers(len(self.labels)))
         facts = media.facts(still.item)
         return OnePicturePuzzle(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.networks.config import Normalise
-from avssl.networks.patch_photometry import GREY, KEEP, PROJECTION, fed_patches, keep_channel
+from avssl.networks.photometry import GREY, KEEP, PROJECTION, fed_patches, keep_channel
 from avssl.networks.puzzles import PatchNetwork
 from avssl.samplers.views import View
 from avssl.tasks.base import Batch
@@ -22,29 +22,23 @@ from avssl.tasks.images import ClassTask, vision_of
 
 @dataclass(frozen=True, slots=True)
 class PatchPuzzle:
-    """Patches of one picture, and the puzzles that are made of them.
+    """Patches of one picture, and the puzzles that are made of them."""
 
-    Attributes:
-        patches: uint8 (P, 3, p, p); of a jigsaw its tiles, row by row as they lie in the picture.
-        colours: (P, 3, 3) the colour matrix that each patch's pixels are multiplied by.
-        noise: int8 as the patches, in dropped channels, ±127 for ±half a grey level; None: no channel is dropped.
-        chosen: (M, patches of a puzzle) indices of its patches in order: place k shows ``chosen[m, k]``.
-        labels: (M,) the class of each puzzle.
-        picture: uint8 (3, h, w) that they are cut from, and ``corners`` (P, 2) top and left of each; for the sheet.
-        views: where cutting is left to the device (then ``patches`` and ``picture`` are empty) those of the patches;
-            of a jigsaw of the square that its tiles lie in, and ``tiles`` (P, 3, 2) top and left of their channels.
-    """
-
-    patches: NDArray[np.uint8]
-    colours: NDArray[np.float32]
+    patches: NDArray[np.uint8]  # uint8 (P, 3, p, p); of a jigsaw its tiles, row by row as they lie in the picture
+    colours: NDArray[np.float32]  # (P, 3, 3) the colour matrix that each patch's pixels are multiplied by
+    # Int8 as the patches, in dropped channels, ±127 for ±half a grey level; None: no channel is dropped.
     noise: NDArray[np.int8] | None
+    # (M, patches of a puzzle) indices of its patches in order: place k shows ``chosen[m, k]``.
     chosen: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64]  # (M,) the class of each puzzle
+    # Uint8 (3, h, w) that they are cut from, and ``corners`` (P, 2) top and left of each; for the sheet.
     picture: NDArray[np.uint8]
     corners: NDArray[np.int64]
     name: str
     source: str
     seconds: float
+    # Where cutting is left to the device (then ``patches`` and ``picture`` are empty) those of the patches; of a jigsaw
+    # of the square that its tiles lie in, and ``tiles`` (P, 3, 2) top and left of their channels.
     views: tuple[View, ...] = ()
     tiles: NDArray[np.int64] | None = None
 
@@ -59,6 +53,7 @@ def draw_colours(rng: np.random.Generator, count: int, kind: Colours) -> NDArray
 
 def draw_noise(rng: np.random.Generator, colours: NDArray[np.float32], side: int) -> NDArray[np.int8]:
     """Noise (P, 3, side, side) for the channels that these matrices put to 0; 0 in the others."""
+    # int8 in the loader: a quarter of the memory of floats on the way to the device.
     noise = rng.integers(-127, 128, size=(len(colours), 3, side, side), dtype=np.int8)
     # Channels that a matrix keeps have a row that is not 0.
     noise[np.abs(colours).sum(2) > 0] = 0
@@ -91,6 +86,7 @@ class PatchTask(ClassTask):
 
     def collate(self, puzzles: Sequence[PatchPuzzle]) -> Batch:
         """All patches of a batch in one tensor, and the puzzles as indices into it."""
+        # Each patch once, however many puzzles it is part of: the encoder's work is by far the largest.
         firsts = np.cumsum([0, *(len(p.patches) for p in puzzles)])
         batch: Batch = {
             "patches": torch.from_numpy(np.concatenate([p.patches for p in puzzles])),

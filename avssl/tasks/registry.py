@@ -56,6 +56,7 @@ def summary(name: str) -> str:
     if name in _registered:
         return _registered[name].summary
     try:
+        # Read, not imported: `avssl train --help` runs no code of a user's, and loads no torch.
         text = ast.get_docstring(ast.parse(_own_files()[name].read_text(encoding="utf-8"))) or ""
     except (OSError, SyntaxError, ValueError):
         return "(its file cannot be read)"
@@ -74,7 +75,8 @@ def get(name: str) -> type[Task]:
         _import_file(name, _own_files()[name])
     if name in _registered:
         return _registered[name]
-    raise _unknown(name)
+    hint = f"there are: {', '.join(names())}; files of your own tasks are named in AVSSL_TASKS"
+    raise UserError(f"no task is called {name!r}{did_you_mean(name, names(), hint)}")
 
 
 def options_class(name: str) -> type[Any]:
@@ -91,11 +93,6 @@ def options_class(name: str) -> type[Any]:
 
 def _module(name: str, part: str) -> ModuleType:
     return importlib.import_module(f"avssl.tasks.{name.replace('-', '_')}.{part}")
-
-
-def _unknown(name: str) -> UserError:
-    hint = f"there are: {', '.join(names())}; files of your own tasks are named in AVSSL_TASKS"
-    return UserError(f"no task is called {name!r}{did_you_mean(name, names(), hint)}")
 
 
 def _own_files() -> dict[str, Path]:

@@ -16,10 +16,10 @@ from avssl.tasks.base import Task
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
 
+# Stored pictures that are decoded both ways before JPEGs are left to the device.
 COMPARED = 8
-"""Stored pictures that are decoded both ways before JPEGs are left to the device."""
+# Of 255, by which a pixel may differ. nvJPEG may enlarge colours that are stored at half resolution in another way.
 LEVELS = 3
-"""Of 255, by which a pixel may differ. nvJPEG may enlarge colours that are stored at half resolution in another way."""
 
 
 class Placed(NamedTuple):

@@ -44,17 +44,11 @@ COMPILE_STEPS, COMPILE_MINUTES = 3000, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a batch costs, in seconds of one process.
+    """What a batch costs, in seconds of one process."""
 
-    Attributes:
-        draw: drawing it.
-        train: a step on it with all cores; None where that was not measured.
-        bytes: its size.
-    """
-
-    draw: float
-    train: float | None
-    bytes: float
+    draw: float  # drawing it
+    train: float | None  # a step on it with all cores; None where that was not measured
+    bytes: float  # its size
 
 
 @dataclass(frozen=True, slots=True)

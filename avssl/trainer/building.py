@@ -11,7 +11,7 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.media.skip_bad_files import on_readable
-from avssl.networks.per_task_batchnorm import with_own_statistics
+from avssl.networks.batchnorm import with_own_statistics
 from avssl.trainer.distributed import World
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
@@ -60,7 +60,7 @@ def build(
 
     Args:
         own_statistics: of an encoder that several tasks share, each task after the first has batch norms with
-            running statistics of its own (:func:`~avssl.networks.per_task_batchnorm.with_own_statistics`).
+            running statistics of its own (:func:`~avssl.networks.batchnorm.with_own_statistics`).
 
     Raises:
         UserError: two plans have tasks of one name.
@@ -70,9 +70,9 @@ def build(
     if twice is not None:
         raise UserError(f"task {twice!r} is named twice; a training has each task once")
     encoders = dict(given or {})
-    first: dict[str, TaskPlan] = {}
-    """By role the first task that has it."""
+    first: dict[str, TaskPlan] = {}  # by role the task that has it first
     for plan in plans:
+        # A seed for encoders and one for heads: a task trained alone and beside others begins with the same weights.
         seed_torch(hashed(seed, "weights", plan.task.name, "encoders"))
         made = plan.task.make_encoders()
         first = dict.fromkeys(made, plan) | first  # whoever named a role before keeps it

@@ -93,6 +93,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 def computes_bf16(device: torch.device) -> bool:
     """Whether bf16 is computed by the hardware rather than emulated (then it is slower than fp32)."""
     if device.type == "cuda":
+        # torch counts emulation as support, too, on cards before Ampere.
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False

@@ -35,6 +35,7 @@ OTHER_FAILED = "stopped, because another process of this training failed; see it
 _PATIENCE = timedelta(days=1)
 
 
+# Rank 0 asks the store so often whether the others have answered: processes start within seconds of each other.
 _ASK_EVERY_SECONDS = 0.02
 
 
@@ -83,7 +84,7 @@ class World:
         return self._reduced(values, dist.ReduceOp.SUM)()
 
     def _reduced(self, values: Sequence[float], how: Any) -> Callable[[], list[float]]:
-        box = torch.tensor(values, dtype=torch.float64)
+        box = torch.tensor(values, dtype=torch.float64)  # counts of puzzles stay exact
         work = dist.all_reduce(box, how, group=_objects_group(), async_op=True) if self.size > 1 else None
 
         def arrived() -> list[float]:

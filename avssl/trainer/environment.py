@@ -21,6 +21,7 @@ PACKAGES = ("avssl", "torch", "torchvision", "torchaudio", "av", "librosa", "sox
 
 def describe_environment() -> dict[str, Any]:
     """Versions, machine, git revision of this package's checkout (None if it has none) and command line."""
+    cpu = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": shlex.join(sys.argv),
@@ -28,9 +29,7 @@ def describe_environment() -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: installed_version(name) for name in PACKAGES}},
         "machine": {
             "system": platform.platform(),
-            "processor": torch.cpu.get_capabilities().get("cpu_name", platform.processor())
-            if hasattr(torch.cpu, "get_capabilities")
-            else platform.processor(),
+            "processor": cpu.get("cpu_name", platform.processor()),
             "cores": spare_cores(),
             "torch_threads": torch.get_num_threads(),
             "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],

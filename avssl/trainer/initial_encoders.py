@@ -56,6 +56,7 @@ def _with_weights(path: Path, tasks: Iterable[Task]) -> dict[str, nn.Module]:
 def _started(encoder: nn.Module, stem: Path, role: str, run: str | Path) -> nn.Module:
     there = load_module(stem)
     ours, theirs = _make(encoder), _make(there)
+    # By what makes them, not by the shapes of weights alone, which a stride or the number of poolings does not change.
     differing = [name for name in ours if ours[name] != theirs.get(name)]
     if differing:
         differences = ", ".join(f"{name} {theirs.get(name)} there, {ours[name]} here" for name in differing)

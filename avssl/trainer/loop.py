@@ -11,7 +11,7 @@ from torch import nn
 
 from avssl.errors import UserError
 from avssl.media.skip_bad_files import PassedOver, each_bad_file_once, log_bad_file
-from avssl.networks.synced_batchnorm import share_batch_statistics
+from avssl.networks.batchnorm import share_batch_statistics
 from avssl.system.console import Bar, Style, duration, log
 from avssl.system.cpu import freed_memory_kept
 from avssl.system.ranks import local_processes
@@ -26,7 +26,7 @@ from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Mix, Sharing, TaskPlan, Turns
 from avssl.trainer.recorder import Recorder, Setting
 from avssl.trainer.result import FitResult
-from avssl.trainer.run_folder import RunFolder, SaveEncoder
+from avssl.trainer.run_folder import RunFolder
 from avssl.trainer.schedule import budget, learning_rate
 from avssl.trainer.seeds import hashed, own_random_state
 from avssl.trainer.signals import Stopped, Watch, watch_signals
@@ -47,7 +47,6 @@ def fit(
     *,
     sharing: Sharing | None = None,
     encoders: Mapping[str, nn.Module] | None = None,
-    save_encoder: SaveEncoder | None = None,
     progress: Style = "auto",
 ) -> FitResult:
     """Train tasks, alone or together on shared encoders.
@@ -62,7 +61,6 @@ def fit(
         run: where to write, and what to continue if a training was begun there; None writes nothing.
         sharing: how several tasks train together; None: in turn.
         encoders: modules to start from, by role, instead of fresh ones; they are trained in place.
-        save_encoder: how encoders are written to the run folder; None: :mod:`avssl.networks.saving`'s way.
         progress: a bar, lines, nothing, or what suits the terminal.
 
     Raises:
@@ -74,7 +72,7 @@ def fit(
         raise ValueError("fit needs at least one task")
     world = join(options.device)
     device = choose_device(options.device, world.local_rank)
-    if not world.writes:
+    if not world.writes:  # one bar for all processes
         progress = "none"
     setting = Setting(plans, options, run, world, choose_precision(options.precision, device))
     with (
@@ -84,7 +82,7 @@ def fit(
         watch_signals() as watch,
         world.ending_with_others(),
     ):
-        return _fit(_Training(setting, sharing or Sharing(), encoders, save_encoder), progress, watch)
+        return _fit(_Training(setting, sharing or Sharing(), encoders), progress, watch)
 
 
 def _fit(training: _Training, progress: Style, watch: Watch) -> FitResult:
@@ -130,11 +128,11 @@ class _Training:
         setting: Setting,
         sharing: Sharing,
         encoders: Mapping[str, nn.Module] | None,
-        save_encoder: SaveEncoder | None,
     ) -> None:
-        self.setting, self.save_encoder = setting, save_encoder
+        self.setting = setting
         options, world = setting.options, setting.world
         self._bad_files: set[str] = set()
+        # The order matters: what a task has fitted decides how its encoders and heads are built.
         saved = self._newest_checkpoint()
         self.states = settle_states(setting.plans, options, saved and saved["tasks"], world)
         placed = [place(plan, options, setting.precision.device) for plan in setting.plans]
@@ -249,6 +247,7 @@ class _Training:
     ) -> tuple[dict[str, nn.Module], nn.ModuleDict]:
         options, device = self.setting.options, self.setting.precision.device
         encoders, networks = build(self.setting.plans, options.seed, given, own_statistics=own_statistics)
+        # Converted before they are moved and compiled: conversion replaces layers.
         if self.setting.world.size > 1:
             share_batch_statistics(networks, device)
         to_device([networks, *encoders.values()], device, options.channels_last)
@@ -327,7 +326,7 @@ class _Training:
             module.eval()
         with self.setting.world.together():
             if self.setting.written:
-                self.setting.written.write_encoders(self._parts(), self.save_encoder)
+                self.setting.written.write_encoders(self._parts())
 
     def _parts(self) -> dict[str, nn.Module]:
         """What goes to RUN/encoders: the encoders, and the parts that tasks want kept beside them.

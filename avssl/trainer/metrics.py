@@ -50,11 +50,7 @@ class MetricsLog:
         return stay
 
     def log(self, line: dict[str, Any]) -> None:
-        """Append a line.
-
-        Raises:
-            UserError: the disk is full.
-        """
+        """Append a line; UserError if the disk is full."""
         with writing(self._path):
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(_text(line))

@@ -15,9 +15,7 @@ class TrainOptions:
 
     steps: int | None = option(None, "how many optimizer steps to train", above=0)
     epochs: float | None = option(None, "how many passes over the data, instead of --steps", above=0)
-    minutes: float | None = option(
-        None, "how long to train, instead of --steps; not repeatable to the bit, since machines differ", above=0
-    )
+    minutes: float | None = option(None, "how long to train, instead of --steps; not repeatable to the bit", above=0)
     batch_size: int = option(64, "puzzles in one optimizer step, over all processes", above=0)
     accumulate: int = option(
         1,
@@ -43,16 +41,14 @@ class TrainOptions:
         "where pictures are cropped, scaled and mirrored, and JPEGs of a prepared set decoded: host, in the loader's "
         "processes; device; auto: the device if it is a CUDA GPU and the data are prepared, else the host",
     )
-    optimizer: Literal["adamw", "adam", "sgd"] = option(
-        "adamw", "adamw, adam or sgd (with Nesterov momentum, or --no-nesterov)"
-    )
+    optimizer: Literal["adamw", "adam", "sgd"] = option("adamw", "adamw, adam or sgd (Nesterov; --no-nesterov)")
     learning_rate: float = option(1e-3, "peak learning rate", above=0)
     weight_decay: float = option(1e-4, "weight decay; not applied to biases and norms", low=0)
     momentum: float = option(0.9, "momentum of sgd", low=0)
     nesterov: bool = option(True, "sgd: Nesterov momentum instead of plain momentum")
     schedule: Literal["cosine", "constant", "step"] = option("cosine", "learning rate after warm-up")
     step_at: tuple[float, ...] = option(
-        (0.5, 0.75), "schedule step: the shares of training after which the rate drops", above=0, below=1
+        (0.5, 0.75), "schedule step: shares of training where it drops", above=0, below=1
     )
     step_factor: float = option(0.1, "schedule step: what the rate is multiplied by there")
     warmup_steps: int = option(50, "steps of linear warm-up; at most a fifth of a training counted in steps", low=0)
@@ -71,11 +67,7 @@ class TrainOptions:
     )
 
     def check(self) -> None:
-        """Refuse values that make no sense.
-
-        Raises:
-            UserError: names the flag, the value and what it must be.
-        """
+        """Raise UserError if a value makes no sense: with the flag, the value and what it must be."""
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
         if len(budgets) != 1:
             given = "none is given" if not budgets else f"--{' and --'.join(budgets)} are given"

@@ -21,34 +21,21 @@ Mix = Literal["alternating", "joint"]
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task of a training and what it reads.
+    """One task of a training and what it reads."""
 
-    Attributes:
-        task: the pretext task.
-        train: what its puzzles are drawn from.
-        validation: what its held-out puzzles are drawn from; None: it is not validated.
-        weight: alternating tasks take turns in this proportion; joint tasks' losses are multiplied by it.
-    """
-
-    task: Task
-    train: Media
-    validation: Media | None = None
-    weight: float = 1.0
+    task: Task  # the pretext task
+    train: Media  # what its puzzles are drawn from
+    validation: Media | None = None  # what its held-out puzzles are drawn from; None: it is not validated
+    weight: float = 1.0  # alternating tasks take turns in this proportion; joint tasks' losses are multiplied by it
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How several tasks train on the same encoders.
+    """How several tasks train on the same encoders."""
 
-    Attributes:
-        mix: a batch of one task a step in turn, or of every task at every step.
-        own_statistics: each task has running statistics of its own in the batch norms of shared encoders.
-        by_chance: each loss is divided by what knowing nothing costs, so that all start near 1.
-    """
-
-    mix: Mix = "alternating"
-    own_statistics: bool = False
-    by_chance: bool = False
+    mix: Mix = "alternating"  # a batch of one task a step in turn, or of every task at every step
+    own_statistics: bool = False  # each task has running statistics of its own in the batch norms of shared encoders
+    by_chance: bool = False  # each loss is divided by what knowing nothing costs, so that all start near 1
 
 
 class Turn(NamedTuple):
@@ -93,6 +80,7 @@ class Turns:
             self._rewind()
         while self._step < step:
             self._step += 1
+            # As after its next batch: with equal weights the tasks then take turns in their order.
             waiting = [(done + 1) / weight for done, weight in zip(self._done, self._weights, strict=True)]
             plan = waiting.index(min(waiting))
             self._turn = Turn(plan, self._done[plan])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from avssl.system.console import log
-from avssl.trainer.checkpoint_writer import CheckpointWriter
+from avssl.trainer.checkpoints import CheckpointWriter
 from avssl.trainer.devices import Precision
 from avssl.trainer.distributed import World
 from avssl.trainer.loader import Steps
@@ -109,17 +109,13 @@ class Recorder:
                     self._writer.wait()
 
     def close(self) -> None:
-        """Wait for the last checkpoint.
-
-        Raises:
-            UserError: it could not be written.
-        """
+        """Wait for the last checkpoint; UserError if it could not be written."""
         self._writer.close()
 
     def best_weights(self) -> dict[str, Any] | None:
         """The networks' state at the best validation, on every rank; None if there was no validation."""
         best, setting = self.tally.best, self._setting
-        if best is None or setting.run is None:
+        if best is None or setting.run is None:  # without a run folder they are kept in memory
             return self._best_weights
         weights: dict[str, Any] = {}
         with setting.world.together():
@@ -195,6 +191,7 @@ class Recorder:
         return self._is_best(sum(scores) / len(scores))
 
     def _is_best(self, score: float) -> bool:
+        # "not <": a score that is NaN is never the best.
         if self.tally.best is not None and not score < self.tally.best["score"]:
             return False
         self.tally.best = {"step": self.tally.step, "score": score}

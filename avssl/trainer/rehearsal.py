@@ -27,29 +27,17 @@ SIZED_PUZZLES = 2
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What one step of the whole batch takes.
+    """What one step of the whole batch takes."""
 
-    Attributes:
-        train_seconds: training it, with all cores or the GPU.
-        draw_seconds: drawing its puzzles in one process.
-        batch_bytes: its tensors.
-        memory_bytes: the training process at its largest, on a GPU the GPU's memory.
-        weights_bytes: of the networks.
-    """
-
-    train_seconds: float
-    draw_seconds: float
-    batch_bytes: float
-    memory_bytes: float
-    weights_bytes: int
+    train_seconds: float  # training it, with all cores or the GPU
+    draw_seconds: float  # drawing its puzzles in one process
+    batch_bytes: float  # its tensors
+    memory_bytes: float  # the training process at its largest, on a GPU the GPU's memory
+    weights_bytes: int  # of the networks
 
 
 def rehearse(plans: Sequence[TaskPlan], options: TrainOptions, sharing: Sharing | None = None) -> Rehearsal:
-    """Train a few steps and forget them.
-
-    Raises:
-        UserError: as the training itself.
-    """
+    """Train a few steps and forget them; raises as the training itself."""
     device = choose_device(options.device)
     on_gpu = device.type == "cuda"
     piece = options.batch_size // options.accumulate

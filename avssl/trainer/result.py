@@ -1,19 +1,23 @@
-"""The result of a training, and its state while it runs."""
+"""The result of a training, its state while it runs, and which files a batch was drawn from if its loss is NaN."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.trainer.batch_files import files_of_batch, in_short
+from avssl.media.facts import Media
 from avssl.trainer.distributed import World
-from avssl.trainer.loader import Steps
+from avssl.trainer.loader import Source, Steps
 from avssl.trainer.plan import named
 from avssl.trainer.stepper import Outcome
 from avssl.trainer.transfer import to_host
@@ -21,29 +25,17 @@ from avssl.trainer.transfer import to_host
 
 @dataclass(slots=True)
 class FitResult:
-    """A finished training.
+    """A finished training."""
 
-    Attributes:
-        networks: by task name, in eval mode: the last or the best ones, as asked.
-        encoders: by role; the networks hold the same modules.
-        states: each task's :meth:`~avssl.tasks.base.Task.state` by name.
-        steps: optimizer steps, those before a resumption included.
-        seconds: the training took, likewise; validation and saving included.
-        data_wait: the share of ``seconds`` spent waiting for data.
-        history: the lines of ``metrics.jsonl``.
-        best: the best validation, {"step", "score"}; None if there was none.
-        finished: False only on the way out of an interrupted training.
-    """
-
-    networks: dict[str, nn.Module]
-    encoders: dict[str, nn.Module]
-    states: dict[str, dict[str, Any]]
-    steps: int
-    seconds: float
-    data_wait: float
-    history: list[dict[str, Any]]
-    best: dict[str, float] | None
-    finished: bool
+    networks: dict[str, nn.Module]  # by task name, in eval mode: the last or the best ones, as asked
+    encoders: dict[str, nn.Module]  # by role; the networks hold the same modules
+    states: dict[str, dict[str, Any]]  # each task's Task.state by name
+    steps: int  # optimizer steps, those before a resumption included
+    seconds: float  # the training took, likewise; validation and saving included
+    data_wait: float  # the share of ``seconds`` spent waiting for data
+    history: list[dict[str, Any]]  # the lines of ``metrics.jsonl``
+    best: dict[str, float] | None  # the best validation, {"step", "score"}; None if there was none
+    finished: bool  # False only on the way out of an interrupted training
 
 
 @dataclass(slots=True)
@@ -71,8 +63,7 @@ class Window:
     checked: int = 0
     seconds_before: float = 0.0
     waited_before: float = 0.0
-    arrived: Callable[[], object] = lambda: None
-    """Of a :meth:`reading`: waits until its figures are on the host."""
+    arrived: Callable[[], object] = lambda: None  # of a reading: waits until its figures are on the host
 
     def add(self, step: int, outcomes: Sequence[Outcome]) -> None:
         """Take in the outcomes of ``step`` (the first is 0)."""
@@ -87,10 +78,12 @@ class Window:
         for step, outcome in self.outcomes[self.checked :]:
             loss = float(outcome.values[0])
             if not math.isfinite(loss):
+                # Files and keys: a NaN is mostly one odd file, and a key draws its puzzle again anywhere.
                 keys = dict(self.steps.keys(step))[outcome.plan]
                 files = in_short(files_of_batch(self.steps, step, outcome.plan))
+                value = "NaN" if math.isnan(loss) else "infinite"
                 raise UserError(
-                    f"the loss of {self.names[outcome.plan]} is {_spoken(loss)} at step {step + 1}; "
+                    f"the loss of {self.names[outcome.plan]} is {value} at step {step + 1}; "
                     f"files in that batch: {files or 'none'}; its keys: {named(keys)}; "
                     "look at these, or try a lower --learning-rate or --clip-norm 1"
                 )
@@ -125,10 +118,60 @@ class Window:
         return means
 
 
-def _spoken(loss: float) -> str:
-    return "NaN" if math.isnan(loss) else "infinite"
-
-
 def _mean(outcomes: Sequence[Outcome]) -> dict[str, float]:
     mean = torch.stack([outcome.values for outcome in outcomes]).mean(0)
     return dict(zip(outcomes[0].names, mean.tolist(), strict=True))
+
+
+_NAMED = 3  # files of a batch in a message; the others are counted
+
+
+def files_of_batch(steps: Steps, step: int, plan: int) -> list[str]:
+    """The files that this step's batch of this task was drawn from, over all ranks, each once.
+
+    A puzzle is a pure function of its key, so the batch is drawn once more from media that write down what is
+    read of them.
+    """
+    source = steps.sources[plan]
+    witness = _Witness(source.media)
+    drawn_again = Source(source.task.variant(left_to_device="nothing"), witness, source.length)
+    for key in dict(steps.keys(step))[plan]:
+        with suppress(UserError):  # a file that cannot be read any more has been written down by then
+            drawn_again.draw(key, steps.on_bad_file, [])
+    return list(dict.fromkeys(source.media.facts(item).path for item in witness.read))
+
+
+def in_short(paths: Sequence[str]) -> str:
+    """A few names for people: "a.wav, b.wav, c.wav … (and 28 more)"."""
+    names = [Path(path).name for path in paths]
+    if len(set(names)) < len(names):
+        names = list(paths)
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" … (and {more} more)" if more > 0 else "")
+
+
+class _Witness:
+    """Media that record which items are read; otherwise the media that they wrap."""
+
+    def __init__(self, media: Media) -> None:
+        self._media = media
+        self.read: list[int] = []
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # Samplers ask whether media are a part of others; what they learn must be true of the real ones.
+        return type(self._media)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._media, name)
+
+    def __len__(self) -> int:
+        return len(self._media)
+
+    def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
+        self.read.append(i)
+        return self._media.frames(i, times)
+
+    def audio(self, i: int, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]:
+        self.read.append(i)
+        return self._media.audio(i, start_seconds, duration_seconds, rate)

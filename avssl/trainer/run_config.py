@@ -12,10 +12,7 @@ from avssl.errors import UserError, did_you_mean
 
 
 def refuse_no_run(folder: Path) -> None:
-    """
-    Raises:
-        UserError: it is no folder, or holds neither the config of a run nor encoders.
-    """
+    """Raise UserError if it is no folder, or holds neither the config of a run nor encoders."""
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; give the folder of a run, such as runs/quickstart")
     if not (folder / "config.yaml").exists() and not any((folder / "encoders").glob("*.json")):
@@ -23,11 +20,7 @@ def refuse_no_run(folder: Path) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The options of a run, as its ``config.yaml`` has them.
-
-    Raises:
-        UserError: there is no run.
-    """
+    """The options of a run, as its ``config.yaml`` has them; UserError if there is no run."""
     refuse_no_run(folder)
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
@@ -66,16 +59,13 @@ def encoder_names(run: Path) -> list[str]:
     """
     read_config(run)
     names = sorted(file.stem for file in (run / "encoders").glob("*.json"))
-    names = [name for name in names if name.split("-")[0] in ("vision", "audio")]
+    names = [name for name in names if name.split("-")[0] in ("vision", "audio")]  # a fusion is no encoder
     if not names:
         raise UserError(f"{run} holds no encoders; has its training ended?")
     return names
 
 
 def check_encoder_name(run: str | Path, name: str, names: Sequence[str]) -> None:
-    """
-    Raises:
-        UserError: the run has no encoder of this name; the nearest of ``names`` is named.
-    """
+    """Raise UserError if the run has no encoder of this name; it names the nearest of ``names``."""
     if name not in names:
         raise UserError(f"{run} has no encoder called {name!r}{did_you_mean(name, names)}")

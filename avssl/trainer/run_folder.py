@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,9 +27,6 @@ from avssl.system.ranks import is_writer
 from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.environment import describe_environment
 from avssl.trainer.metrics import MetricsLog
-
-# Writes a module as ``PATH.safetensors`` and ``PATH.json``.
-SaveEncoder = Callable[[nn.Module, Path], Any]
 
 # Options that may differ when a run is continued: they do not change what it computes.
 NO_MATTER = ("workers", "out")
@@ -75,9 +71,7 @@ class RunFolder:
                 _refuse_something_else(self.path)
                 self._unlock = take_lock(self.path / _LOCK)
             if self._unlock is None:
-                raise UserError(
-                    f"another process is training in {self.path}; wait for it, stop it, or choose another --out"
-                )
+                raise UserError(f"another process is training in {self.path}; stop it, or choose another --out")
             try:
                 self._begin(self.config, may_differ, plain(defaults))
             except BaseException:
@@ -100,19 +94,14 @@ class RunFolder:
         if self.writes:
             write_json(self.path / name, value)
 
-    def write_encoders(self, encoders: Mapping[str, nn.Module], save: SaveEncoder | None = None) -> None:
-        """Write each encoder by its role, for ``avssl.load``; ``save`` is the networks' own by default."""
+    def write_encoders(self, encoders: Mapping[str, nn.Module]) -> None:
+        """Write each encoder by its role, for ``avssl.load``."""
         if not self.writes:
             return
-        if save is None:
-            from avssl.networks import saving
+        from avssl.networks.saving import save_module
 
-            save = partial(saving.save_module, extra={"beside": sorted(encoders)})
-        folder = self.path / "encoders"
-        with writing(folder):
-            folder.mkdir(exist_ok=True)
-            for role, encoder in encoders.items():
-                save(encoder, folder / role)
+        for role, encoder in encoders.items():
+            save_module(encoder, self.path / "encoders" / role, {"beside": sorted(encoders)})
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Add what was found out since the start to what ``environment.json`` has of it."""
@@ -146,9 +135,8 @@ class RunFolder:
         """The first start's facts, and those of each that continued it under "continued"."""
         now = describe_environment()
         if (self.path / "config.yaml").exists():
-            first = read_json(
-                self.path / "environment.json"
-            )  # None where it is damaged: then this start counts as the first
+            # None where it is damaged: then this start counts as the first.
+            first = read_json(self.path / "environment.json")
             continued = (first or {}).get("continued", [])
             if first is not None:
                 now = {**first, "continued": [*(continued if isinstance(continued, list) else []), now]}

@@ -46,7 +46,9 @@ def learning_rate(options: TrainOptions, plan: Budget, step: int, share: float) 
 
     Linear warm-up times the schedule; the cosine (Loshchilov and Hutter, SGDR, 2017, eq. 5, one period) falls to 0.
     """
+    # At most a fifth: a short trial of 50 steps would be over before its rate is reached.
     warmup = options.warmup_steps if plan.steps is None else min(options.warmup_steps, plan.steps // 5)
+    # From 1 / (warmup + 1) on: a first step of rate 0 would be lost.
     warm = min(1.0, (step + 1) / (warmup + 1))
     return options.learning_rate * warm * _anneal(options, share)
 

@@ -12,7 +12,7 @@ import torch
 def hashed(*parts: int | str) -> int:
     """A seed of 63 bits that depends on ``parts`` and nothing else."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
+    return int.from_bytes(digest, "little") >> 1  # torch takes signed 64-bit seeds
 
 
 # Of the keys of held-out puzzles: the same whatever the run's seed, so that runs are evaluated on the same puzzles.
@@ -34,6 +34,7 @@ def seed_torch(seed: int, device: torch.device | None = None) -> None:
 @contextmanager
 def own_random_state() -> Iterator[None]:
     """Within, torch's global generators may be seeded; after, they are as they were."""
+    # Only where CUDA is in use already: asking for the states of all devices would start it, which takes seconds.
     gpus = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices=gpus):
         yield

@@ -27,17 +27,14 @@ _KNOWN = ("allocate shared memory", "write to file </torch_", "open shared memor
 
 
 def must_hold(batch: Any) -> None:
-    """Wait until there is room for the tensors of a batch.
-
-    Raises:
-        UserError: there is none.
-    """
+    """Wait until there is room for the tensors of a batch; UserError if there is none."""
     wanted = tensor_bytes(batch)
     patience = time.monotonic() + PATIENCE_SECONDS
     while (room := total_and_free()) is not None:
         total, free = room
         if wanted <= free:
             return
+        # More than there is in all never fits; else the training may just be behind.
         if wanted > total or time.monotonic() > patience:
             raise UserError(_full(f"; this batch takes {wanted / 2**20:.1f} MB"))
         time.sleep(0.05)

@@ -10,23 +10,16 @@ from avssl.system.console import duration
 
 @dataclass
 class Status:
-    """Where a training stands.
+    """Where a training stands."""
 
-    Attributes:
-        first_step: where this process began.
-        share: the part of the whole training that is done, 0 to 1.
-        waited_seconds: spent waiting for data by this process.
-        figures: the newest of the loss and the measures worth showing.
-    """
-
-    first_step: int
+    first_step: int  # where this process began
     total_steps: int | None
     puzzles_per_step: int
     first_share: float = 0.0
     step: int = 0
-    share: float = 0.0
-    waited_seconds: float = 0.0
-    figures: dict[str, float] = field(default_factory=dict)
+    share: float = 0.0  # the part of the whole training that is done, 0 to 1
+    waited_seconds: float = 0.0  # spent waiting for data by this process
+    figures: dict[str, float] = field(default_factory=dict)  # the newest of the loss and the measures worth showing
     began: float = field(default_factory=time.monotonic)
 
     def line(self) -> str:
@@ -43,6 +36,7 @@ class Status:
 
     def _pace(self) -> tuple[str, str, float, float]:
         """Step of steps, time left, steps a second, and the share of time (%) spent waiting for data."""
+        # Of this process alone: a run continued after a week's rest would seem to take a week more.
         seconds = max(time.monotonic() - self.began, 1e-9)
         total = "" if self.total_steps is None else f"/{self.total_steps}"
         done = self.share - self.first_share

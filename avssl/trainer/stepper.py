@@ -27,10 +27,8 @@ class Outcome(NamedTuple):
     """
 
     plan: int
-    names: tuple[str, ...]
-    """"loss", then the task's measures."""
-    values: Tensor
-    """float32 (len(names),)"""
+    names: tuple[str, ...]  # "loss", then the task's measures
+    values: Tensor  # float32 (len(names),)
 
 
 class Stepper:
@@ -82,7 +80,7 @@ class Stepper:
         return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state` gave."""
+        """Restore a :meth:`state`."""
         self._optimizer.load_state_dict(state["optimizer"])
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
@@ -91,6 +89,7 @@ class Stepper:
         """Forward and backward of one piece; its gradient adds to what is there."""
         with self._precision.autocast():
             loss, measures = (self._parallel or self._losses)(piece.plan, piece.batch)
+        # The share of an --accumulate piece makes the sum of gradients the gradient of the mean over the batch.
         weight = piece.share * self._loss_weights[piece.plan]
         self._scaler.scale(loss if weight == 1 else loss * weight).backward()
         names = sorted(measures)
@@ -100,7 +99,7 @@ class Stepper:
     def _clip(self) -> None:
         if self._options.clip_norm is None:
             return
-        self._scaler.unscale_(self._optimizer)
+        self._scaler.unscale_(self._optimizer)  # first: a norm is of the gradient itself, not of the scaled one
         torch.nn.utils.clip_grad_norm_(self._networks.parameters(), self._options.clip_norm)
 
 

@@ -47,4 +47,4 @@ class EventFile:
     def _write(self, event: Event) -> None:
         event.wall_time = time.time()
         self._records.write(event.SerializeToString())
-        self._records.flush()
+        self._records.flush()  # a killed run keeps every line it logged

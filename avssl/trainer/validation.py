@@ -60,7 +60,7 @@ class Validation:
         found: list[tuple[int, dict[str, Tensor]]] = []
         answered = 0
         network.eval()
-        seed_torch(HELD_OUT_SEED, precision.device)
+        seed_torch(HELD_OUT_SEED, precision.device)  # for tasks whose loss draws at random
         with self._world.together():
             drawn = self._batches()
         with torch.no_grad(), precision.autocast():

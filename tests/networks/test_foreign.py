@@ -13,13 +13,12 @@ import avssl
 from avssl.errors import UserError
 from avssl.evaluate.data.encoders import random_twin
 from avssl.networks.config import VisionConfig
-from avssl.networks.dense import stage_channels
+from avssl.networks.dense import stage_channels, stage_scales
 from avssl.networks.detector import EncoderBackbone
 from avssl.networks.geometry import geometries
 from avssl.networks.normals import NormalsNetwork
 from avssl.networks.pose import PoseNetwork
 from avssl.networks.saving import load_module, save_module
-from avssl.networks.scales import stage_scales
 from avssl.networks.vision import VisionEncoder
 
 timm = pytest.importorskip("timm", reason="the extra [timm] is not installed")

@@ -7,8 +7,17 @@ import pytest
 import torch
 
 from avssl.networks.config import MEAN, STD
-from avssl.networks.patch_photometry import GREY, KEEP, PROJECTION, fed_patches, keep_channel
-from avssl.networks.photometry import LUMA, jitter_colours, mask_spectrogram, transpose_spectrogram
+from avssl.networks.photometry import (
+    GREY,
+    KEEP,
+    LUMA,
+    PROJECTION,
+    fed_patches,
+    jitter_colours,
+    keep_channel,
+    mask_spectrogram,
+    transpose_spectrogram,
+)
 
 
 def test_saturation_is_the_distance_from_grey_and_brightness_is_added_and_both_are_of_the_row():

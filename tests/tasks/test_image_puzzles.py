@@ -12,7 +12,7 @@ from toy_media import ToyVideos
 
 from avssl.errors import UserError
 from avssl.networks.config import MEAN, STD
-from avssl.networks.patch_photometry import PROJECTION, fed_patches
+from avssl.networks.photometry import PROJECTION, fed_patches
 from avssl.samplers.keys import Key
 from avssl.samplers.patches import NEIGHBOURS
 from avssl.samplers.permutations import permutation_set

@@ -15,7 +15,7 @@ import torch.multiprocessing as mp
 from toy_media import RATE, ToyVideos
 from toy_pictures import ToyPictures, noise
 
-from avssl.networks.synced_batchnorm import share_batch_statistics
+from avssl.networks.batchnorm import share_batch_statistics
 from avssl.samplers.keys import Key
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
 from avssl.tasks.av_correspondence.task import AVCorrespondence

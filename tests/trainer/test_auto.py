@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from trainer_toy import save_toy_encoder, toy_plans, weights_digest
+from trainer_toy import toy_plans, weights_digest
 
 from avssl.errors import UserError
 from avssl.trainer import auto
@@ -53,7 +53,7 @@ def test_a_run_names_its_workers_and_why_in_one_line_and_in_its_environment(tmp_
     def go(steps):
         asked = TrainOptions(steps=steps, batch_size=8, checkpoint_every=4, validation_puzzles=0)
         with RunFolder(tmp_path / "run", {}) as run:
-            return fit(toy_plans(draw_seconds=0.001), asked, run, save_encoder=save_toy_encoder, progress="none")
+            return fit(toy_plans(draw_seconds=0.001), asked, run, progress="none")
 
     first = go(4)
     line = next(line for line in caplog.messages if line.startswith("workers: "))

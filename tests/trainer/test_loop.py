@@ -176,8 +176,6 @@ def test_of_several_tasks_the_files_named_are_those_of_the_task_whose_loss_is_na
 
 
 def test_weights_that_are_nan_are_not_saved_over_good_ones(tmp_path):
-    from trainer_toy import save_toy_encoder
-
     from avssl.trainer.run_folder import RunFolder
 
     class Root(Toy):
@@ -192,7 +190,7 @@ def test_weights_that_are_nan_are_not_saved_over_good_ones(tmp_path):
     with RunFolder(tmp_path / "run", {}) as run:
         plans = [TaskPlan(Root(ToyOptions()), ToyMedia())]
         with pytest.raises(UserError, match="are NaN or infinite after step 4, which was not saved"):
-            fit(plans, options(checkpoint_every=2), run, save_encoder=save_toy_encoder)
+            fit(plans, options(checkpoint_every=2), run)
         assert run.checkpoints.steps() == [2]
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 import torch
 from torch import nn
-from trainer_toy import save_toy_encoder, toy_plans, train, weights_digest
+from trainer_toy import toy_plans, train, weights_digest
 
 from avssl.errors import UserError
 from avssl.trainer.loop import fit
@@ -79,7 +79,7 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(number, status, undi
     process.join()
     assert process.exitcode == status
     assert "saved; the same command continues from there" in log.read_text()
-    assert (folder / "encoders" / "vision.pt").exists()
+    assert (folder / "encoders" / "vision.safetensors").exists()
     assert train(folder, options, SLOWLY, 2) == 0
     assert (folder / "final.txt").read_text() == (undisturbed / "final.txt").read_text()
 
@@ -110,7 +110,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_is_taken(tmp
 
     def go():
         with RunFolder(tmp_path / "run", {"train": options}) as run:
-            result = fit(toy_plans(), options, run, save_encoder=save_toy_encoder)
+            result = fit(toy_plans(), options, run)
         return weights_digest(result.networks)
 
     first = go()
@@ -127,11 +127,11 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_is_taken(tmp
 def test_when_no_checkpoint_can_be_read_nothing_is_removed_and_the_way_out_is_reported(tmp_path):
     options = TrainOptions(**{**OPTIONS, "steps": 7}, workers=0)
     with RunFolder(tmp_path / "run", {}) as run:
-        fit(toy_plans(), options, run, save_encoder=save_toy_encoder)
+        fit(toy_plans(), options, run)
         for path in run.checkpoints.folder.iterdir():
             path.write_bytes(b"junk")
         with pytest.raises(UserError, match=r"no checkpoint in .* can be read; remove the run folder"):
-            fit(toy_plans(), options, run, save_encoder=save_toy_encoder)
+            fit(toy_plans(), options, run)
         assert len(list(run.checkpoints.folder.iterdir())) == 1
 
 
@@ -159,7 +159,7 @@ def test_the_best_weights_survive_a_kill_after_they_were_found(tmp_path, monkeyp
 
             monkeypatch.setattr(run.checkpoints, "save", save_and_die)
             try:
-                seen.append(fit(toy_plans(), options, run, save_encoder=save_toy_encoder))
+                seen.append(fit(toy_plans(), options, run))
             except Killed:
                 return
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from trainer_toy import save_toy_encoder, toy_plans, train, weights_digest
+from trainer_toy import toy_plans, train, weights_digest
 
 from avssl.errors import UserError
 from avssl.system.files import UNFINISHED, write_whole
@@ -25,7 +25,7 @@ OPTIONS = TrainOptions(
 
 
 def go(run):
-    return fit(toy_plans(2), OPTIONS, run, save_encoder=save_toy_encoder)
+    return fit(toy_plans(2), OPTIONS, run)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_run_folder_holds_what_is_promised(run):
         "metrics.jsonl",
         "checkpoints/step-00000006.pt",
         "checkpoints/step-00000012.pt",
-        "encoders/vision.pt",
+        "encoders/vision.safetensors",
         "tasks/toy.json",
         "tasks/other-toy.json",
     }

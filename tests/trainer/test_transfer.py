@@ -6,12 +6,11 @@ import threading
 
 import pytest
 import torch
-from trainer_toy import Streams, Toy, ToyMedia, ToyOptions, save_toy_encoder, toy_plans, weights_digest
+from trainer_toy import Streams, Toy, ToyMedia, ToyOptions, toy_plans, weights_digest
 
 from avssl.errors import UserError
 from avssl.trainer import recorder
-from avssl.trainer.checkpoint_writer import CheckpointWriter
-from avssl.trainer.checkpoints import Checkpoints
+from avssl.trainer.checkpoints import Checkpoints, CheckpointWriter
 from avssl.trainer.loader import Fetched, Piece
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
@@ -87,7 +86,6 @@ def test_training_goes_on_while_a_checkpoint_is_written_which_holds_the_step_it_
             [TaskPlan(Counting(ToyOptions()), ToyMedia())],
             options(),
             run,
-            save_encoder=save_toy_encoder,
             progress="none",
         )
         assert run.checkpoints.steps() == [3, 6, 9, 12]
@@ -104,7 +102,7 @@ def test_an_error_of_the_writer_ends_the_training_with_its_line(tmp_path, monkey
     monkeypatch.setattr(Checkpoints, "save", full)
     for steps in (12, 3):  # met at the next checkpoint; and at the end
         with RunFolder(tmp_path / str(steps), {}) as run, pytest.raises(UserError, match="the disk is full"):
-            fit(toy_plans(), options(steps=steps), run, save_encoder=save_toy_encoder, progress="none")
+            fit(toy_plans(), options(steps=steps), run, progress="none")
 
 
 def test_weights_of_tasks_that_share_an_encoder_are_written_once(tmp_path):

@@ -71,6 +71,11 @@ class ToyOptions:
     fail_on_rank: int | None = None
 
 
+class ToyEncoder(nn.Sequential):
+    def describe(self):
+        return {"type": "toy", "config": {}}
+
+
 class Toy(Task):
     """Is the picture lit from above?"""
 
@@ -109,9 +114,7 @@ class Toy(Task):
 
     def encoders(self):
         norm = nn.BatchNorm2d(8) if self.options.batch_norm else nn.GroupNorm(2, 8)
-        return {
-            "vision": nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), norm, nn.ReLU(), nn.Dropout(self.options.dropout))
-        }
+        return {"vision": ToyEncoder(nn.Conv2d(3, 8, 3, padding=1), norm, nn.ReLU(), nn.Dropout(self.options.dropout))}
 
     def network(self, encoders):
         network = nn.Sequential(encoders["vision"], nn.Flatten(), nn.Linear(128, 2))
@@ -146,10 +149,6 @@ class OtherToy(Toy):
     """The same question on the same encoder, with a head of its own."""
 
     name = "other-toy"
-
-
-def save_toy_encoder(encoder, path):
-    torch.save(encoder.state_dict(), path.with_suffix(".pt"))
 
 
 def weights_digest(networks):
@@ -220,7 +219,7 @@ def train(folder, options, toy=None, tasks=1, mix="alternating"):
         with RunFolder(folder, config) as run:
             plans = toy_plans(tasks, **(toy or {}))
             sharing = Sharing(mix, own_statistics=True, by_chance=True)
-            result = fit(plans, TrainOptions(**options), run, sharing=sharing, save_encoder=save_toy_encoder)
+            result = fit(plans, TrainOptions(**options), run, sharing=sharing)
     except UserError as error:
         print(f"avssl: {error}", file=sys.stderr, flush=True)
         return 2

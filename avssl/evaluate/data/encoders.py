@@ -13,11 +13,10 @@ import torch
 from avssl.errors import UserError
 from avssl.networks.audio import AudioEncoder
 from avssl.networks.config import RESNETS, VisionConfig
-from avssl.networks.encoder import Encoder, is_image_encoder, is_waveform_encoder
+from avssl.networks.encoder import Encoder, is_image_encoder, is_waveform_encoder, reset_weights
 from avssl.networks.model import Model
 from avssl.networks.opening import SUPERVISED_SIDE
 from avssl.networks.saving import load_module
-from avssl.networks.untrained import reset_weights
 from avssl.networks.vision import VisionEncoder
 from avssl.networks.weights import load_weights
 from avssl.samplers.keys import generator
@@ -47,7 +46,7 @@ def random_twin(encoder: EncoderT, seed: int) -> EncoderT:
     """The same architecture with the weights that a training would have started from, by the seed alone.
 
     Only what is no knowledge of the data is kept: of an audio encoder the scale of its spectrogram. For a module of
-    another make see :func:`avssl.networks.untrained.reset_weights`.
+    another make see :func:`avssl.networks.encoder.reset_weights`.
     """
     twin: Any
     with own_random_state():

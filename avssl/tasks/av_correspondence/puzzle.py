@@ -22,21 +22,14 @@ Negatives = Literal["drawn", "batch"]
 class CorrespondenceOptions:
     """Options of ``avssl train av-correspondence``; the defaults run on a small CPU."""
 
+    # "Published" is L3-Net (Arandjelović & Zisserman 2017), or AVE-Net of 2018 where it differs.
     fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
-    vision: str = option(
-        "l3",
-        "vision encoder: l3, resnet18, resnet34, resnet50, resnet101, timm:NAME, torchvision:NAME, "
-        "module:PACKAGE:FUNCTION",
-    )
+    vision: str = option("l3", "l3, resnet18 to resnet101, timm:NAME, torchvision:NAME, module:PACKAGE:FUNCTION")
     audio: str = option("l3", "audio encoder: l3, resnet18, resnet34, resnet50, resnet101")
     width: int = option(24, "channels of the first block of the l3 encoders; published: 64", low=1)
     convs: int = option(1, "convolutions a block of the l3 encoders; published: 2", low=1)
-    first_stride: int = option(
-        2, "stride of the l3 encoders' first convolution: 1 in L3-Net, 2 in AVE- and AVOL-Net", low=1, high=4
-    )
-    vision_pools: int = option(
-        3, "blocks of the vision encoder followed by pooling: 3 published; 2 doubles the map", low=0, high=3
-    )
+    first_stride: int = option(2, "first stride of the l3 encoders: 1 in L3-Net, 2 in AVE- and AVOL-Net", low=1, high=4)
+    vision_pools: int = option(3, "pooled blocks of the vision encoder; published: 3; 2 doubles the map", low=0, high=3)
     norm: Norm = option("batch", "batch, group or none")
     front_end: FrontEndName = option(
         "log-mel",
@@ -53,27 +46,22 @@ class CorrespondenceOptions:
     negative_sounds: NegativeSounds = option(
         "moments", "of drawn negatives: drawn as positives' are; anywhere: off the frame grid, a leak kept for probes"
     )
-    hard_negatives: float = option(
-        0.0, "share of drawn negatives that are another moment of the same video", low=0, high=1
-    )
+    hard_negatives: float = option(0.0, "share of drawn negatives from another time of the same video", low=0, high=1)
     contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss", low=0)
     logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone", low=0)
+    # As in AVID (Morgado et al. 2021) and PIRL.
     temperature: float = option(0.07, "temperature of InfoNCE", low=0.001)
-    crop_low: float = option(
-        0.75, "smallest crop, as a share of the shorter side; published: 224/256 always", low=0.05, high=1
-    )
+    crop_low: float = option(0.75, "smallest crop, as a share of the shorter side; paper: 224/256", low=0.05, high=1)
     crop_high: float = option(1.0, "largest crop", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures")
+    # The papers say "jitter"; the amounts are those of marl/l3embedding, the gain that of the paper.
     brightness: float = option(32 / 255, "largest change of brightness, of 1", low=0, high=1)
     saturation: float = option(0.5, "largest change of saturation, as a share", low=0, high=1)
     gain: float = option(0.1, "largest change of loudness, as a share", low=0, high=1)
-    masking: float = option(
-        0.0, "widest gap in the spectrogram, as a share, one in frequency and one in time", low=0, high=1
-    )
-    transpose: float = option(
-        0.0, "largest shift of the spectrogram along its bands, as a share: other pitches", low=0, high=1
-    )
+    masking: float = option(0.0, "widest gap in the spectrogram, in frequency and in time, as a share", low=0, high=1)
+    transpose: float = option(0.0, "largest shift of the spectrogram's bands, as a share of them", low=0, high=1)
     grey: float = option(0.0, "share of the pictures that lose their colours", low=0, high=1)
+    # For localization: silence and the noise of rooms then belong to no place in a picture.
     silent_rows: float = option(
         0.0,
         "share of a batch's puzzles that add a second of noise alone, which belongs to no picture (negatives: batch)",
@@ -84,19 +72,13 @@ class CorrespondenceOptions:
 
     def check(self) -> None:
         if self.negatives == "drawn" and self.logistic != 1:
-            raise UserError(
-                "--logistic weighs two losses of --negatives batch; with --negatives drawn there is only one"
-            )
+            raise UserError("--logistic weighs a loss of --negatives batch; with --negatives drawn leave it out")
         if self.negatives == "batch" and not self.logistic and not self.contrastive:
             raise UserError("--logistic 0 and --contrastive 0 leave nothing to learn from; give one of them a weight")
         if self.negatives == "batch" and self.hard_negatives:
-            raise UserError(
-                "--hard-negatives are drawn, not of the batch: give --negatives drawn, or --hard-negatives 0"
-            )
+            raise UserError("--hard-negatives are drawn: give --negatives drawn, or --hard-negatives 0")
         if self.silent_rows and not self.logistic:
-            raise UserError(
-                "--silent-rows are negatives of the logistic loss: give --logistic a weight, or --silent-rows 0"
-            )
+            raise UserError("--silent-rows belong to the logistic loss: give --logistic a weight, or --silent-rows 0")
         check_crops(self.crop_low, self.crop_high)
         self.vision_config().check()
         if self.audio not in AUDIO_ARCHITECTURES:
@@ -117,27 +99,18 @@ class CorrespondenceOptions:
 
 @dataclass(frozen=True, slots=True)
 class CorrespondencePuzzle:
-    """One pair as the network is fed it.
+    """One pair as the network is fed it."""
 
-    Attributes:
-        frames: uint8 (frames, 3, side, side).
-        waveform: float32 (samples,).
-        label: 1 they belong together, 0 they do not.
-        pair: where the two come from.
-        brightness, saturation, masks, transpose: augmentation to be applied on the device.
-        silence: noise that belongs to no picture, if this puzzle adds one.
-        views: of each frame, where cutting is left to the device; then ``frames`` is empty.
-    """
-
-    frames: NDArray[np.uint8]
-    waveform: NDArray[np.float32]
-    label: int
-    pair: Pair
+    frames: NDArray[np.uint8]  # uint8 (frames, 3, side, side)
+    waveform: NDArray[np.float32]  # float32 (samples,)
+    label: int  # 1 they belong together, 0 they do not
+    pair: Pair  # where the two come from
     names: tuple[str, str]
     sources: tuple[str, str]
+    # Augmentation to be applied on the device.
     brightness: float
     saturation: float
     masks: tuple[float, float, float, float]
     transpose: float
-    silence: NDArray[np.float32] | None = None
-    views: tuple[View, ...] = ()
+    silence: NDArray[np.float32] | None = None  # noise that belongs to no picture, if this puzzle adds one
+    views: tuple[View, ...] = ()  # of each frame, where cutting is left to the device; then ``frames`` is empty

@@ -68,6 +68,7 @@ class AVCorrespondence(Task):
         front_end = FrontEnd(self._front_end())
         count = min(128, len(media))
         # Epoch -1: of no training puzzle. Mean and deviation of so many spectrograms stay much the same with more.
+        # One mean and one deviation for all cells: the loudness of a sound stays, unlike with OpenL3's own maximum.
         sounds = [draw_pair(media, Key(seed, -1, i), self._rule()).sound.sound for i in range(count)]
         cells = front_end.raw(torch.from_numpy(np.stack(sounds)))
         self._statistics = {"mean": float(cells.mean()), "std": float(cells.std())}
@@ -128,6 +129,7 @@ class AVCorrespondence(Task):
             "frames": stacked_or_left([p.frames for p in puzzles], [p.views for p in puzzles], self.options.side),
             "waveform": torch.from_numpy(side_by_side.stacked([p.waveform for p in puzzles])),
             "label": torch.tensor([p.label for p in puzzles]),
+            # For negatives of the batch. As numbers: tensors can be gathered over processes, names cannot.
             "sources": torch.tensor([[_number(source) for source in p.sources] for p in puzzles]),
             "brightness": torch.tensor([p.brightness for p in puzzles]),
             "saturation": torch.tensor([p.saturation for p in puzzles]),
@@ -227,6 +229,7 @@ class AVCorrespondence(Task):
             target = torch.arange(len(logits), device=logits.device)
             terms = []
             for similarity in network.fusion.similarities(vision, audio, self.options.temperature):
+                # −∞ rather than a factor or a large number: what is neither true nor false gets no probability at all.
                 masked = similarity.masked_fill(ignore, -math.inf)
                 terms += [nn.functional.cross_entropy(m, target) for m in (masked, masked.T)]
             contrastive = torch.stack(terms).mean()
@@ -236,6 +239,7 @@ class AVCorrespondence(Task):
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
         logits = self._logits(network, batch).float()
+        # The softmax of (0, x) is the logistic function of x.
         return Answers(torch.stack([torch.zeros_like(logits), logits], dim=1), batch["label"])
 
     def chance_loss(self) -> float | None:
@@ -254,6 +258,7 @@ class AVCorrespondence(Task):
 
     def _in_batch(self) -> bool:
         """Whether the batch makes the negatives. Held out, and for the controls, they are drawn as published."""
+        # A control on permuted labels needs pairs with labels; one that sees a single modality has no pairs to form.
         return self.options.negatives == "batch" and self.training and self.modality == "both" and not self.shuffled
 
     def _rule(self) -> PairRule:

@@ -108,6 +108,7 @@ def soft_encode(ab: Tensor, centres: Tensor, neighbours: int, sigma: float) -> t
         bin indices and weights, both (N, neighbours, h, w).
     """
     bins, squared = nearest(ab, centres, neighbours)
+    # A softmax is the Gaussian of the distances, normalised, without the underflow of far bins.
     return bins, torch.softmax(-squared / (2 * sigma**2), dim=1)
 
 

@@ -20,12 +20,11 @@ Target = Literal["classification", "regression", "both"]
 class ColorizationOptions(MapEncoderOptions):
     """Options of ``avssl train colorization``; the defaults run on a small CPU."""
 
+    # "Published" is Zhang, Isola & Efros 2016. A grid of 20 has 56 bins, which little data can fill.
     target: Target = option("both", "classification (bins of ab), regression (ab), or both: a head each on one encoder")
     side: int = option(64, "pixels of the square picture; published: 176", low=8)
     stride: int = option(4, "pixels of the picture to one of the colour map; published: 4", low=1)
-    sampling: Literal["mean", "nearest"] = option(
-        "mean", "colour of the map: mean of the pixels, or one; published: nearest"
-    )
+    sampling: Literal["mean", "nearest"] = option("mean", "colour of a cell: its pixels' mean, or nearest (published)")
     bins: Literal["grid", "equal"] = option(
         "grid",
         "cells of a square grid (published), or cells that hold about as many training pixels each, which need no "
@@ -34,25 +33,17 @@ class ColorizationOptions(MapEncoderOptions):
     colours: int = option(64, "how many bins, where they are equal", low=2, high=4096)
     grid: float = option(20.0, "side of a colour bin of the grid in Lab units; published: 10", low=1, high=100)
     neighbours: int = option(5, "bins that a pixel's colour is shared among; published: 5 (paper), 10 (code)", low=1)
-    sigma: float = option(
-        10.0, "width of the Gaussian of that sharing, in Lab units; published: 5 with grid 10", low=0.01
-    )
+    sigma: float = option(10.0, "width of the Gaussian of that sharing, in Lab units; published: 5, grid 10", low=0.01)
     rebalance: bool = option(True, "weigh rare colours more")
-    rebalance_mix: float = option(
-        0.5, "0: weigh by the inverse of the frequency; 1: uniform weights; published: 0.5", low=0, high=1
-    )
-    grey_limit: float = option(
-        5.0, "pictures whose a and b all lie within this are left out of the loss; 0: none", low=0
-    )
-    temperature: float = option(
-        0.38, "of the annealed mean that decodes bins: 1 the mean, towards 0 the mode", low=0.001
-    )
+    rebalance_mix: float = option(0.5, "0: weights of inverse frequency; 1: uniform; published: 0.5", low=0, high=1)
+    # As in the authors' code: grey photographs would teach that everything is grey.
+    grey_limit: float = option(5.0, "leave pictures whose a and b lie within this out of the loss; 0: none", low=0)
+    # 0.38 is published.
+    temperature: float = option(0.38, "of the annealed mean of bins: 1 the mean, towards 0 the mode", low=0.001)
     crop_low: float = option(0.7, "smallest crop, as a share of the shorter side", low=0.05, high=1)
     crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures")
-    contrast: float = option(
-        0.0, "largest change of the contrast of the lightness that is fed, as a share", low=0, high=1
-    )
+    contrast: float = option(0.0, "largest change of the contrast of the input lightness, as a share", low=0, high=1)
     head_width: int = option(96, "channels of the head", low=1)
     head_depth: int = option(1, "3×3 convolutions of the head", low=0)
     dropout: float = option(0.0, "share of the head's channels dropped in training", low=0, high=0.99)
@@ -66,20 +57,15 @@ class ColorizationOptions(MapEncoderOptions):
 
 @dataclass(frozen=True, slots=True)
 class ColorizationPuzzle:
-    """One picture.
+    """One picture."""
 
-    Attributes:
-        frame: uint8 (3, side, side): its lightness is the input, its colours are the target.
-        colours_of: the picture whose colours are the target instead (control "shuffled-labels"); else None.
-        contrast: what the lightness is multiplied by around its mean before it is fed.
-        views, views_of_colours: of the two pictures, where cutting is left to the device; then these are empty.
-    """
-
-    frame: NDArray[np.uint8]
+    frame: NDArray[np.uint8]  # uint8 (3, side, side): its lightness is the input, its colours are the target
+    # The picture whose colours are the target instead (control "shuffled-labels"); else None.
     colours_of: NDArray[np.uint8] | None
-    contrast: float
+    contrast: float  # what the lightness is multiplied by around its mean before it is fed
     name: str
     source: str
     seconds: float
+    # Of the two pictures, where cutting is left to the device; then these are empty.
     views: tuple[View, ...] = ()
     views_of_colours: tuple[View, ...] = ()

@@ -61,7 +61,7 @@ class Colorization(PictureTask):
     def fit_statistics(self, media: Media, seed: int) -> None:
         """How often each bin occurs, the mean colour, and what a constant answer costs."""
         colours = self._training_colours(media, seed)
-        ab = colours.double()
+        ab = colours.double()  # a variance of millions of pixels
         self._statistics = {
             "mean_ab": ab.mean(0).tolist(),
             "variance": max(float(ab.var(0, correction=0).sum()), _LEAST_VARIANCE),
@@ -227,12 +227,13 @@ class Colorization(PictureTask):
         """Of a batch the lightness that is fed (N, 1, side, side), the colours asked for (N, 2, h, w), and (N, 1, 1):
         1 where a picture has colours to learn, 0 where it is grey."""
         options = self.options
-        lab = rgb_to_lab(batch["frames"])
+        lab = rgb_to_lab(batch["frames"])  # on the device, in float32 whatever the precision
         lightness = lab[:, :1]
         if self.training and options.contrast:
             middle = lightness.mean((1, 2, 3), keepdim=True)
             lightness = (middle + (lightness - middle) * batch["contrast"].view(-1, 1, 1, 1)).clamp(0, 100)
         ab = rgb_to_lab(batch["colours_of"])[:, 1:] if "colours_of" in batch else lab[:, 1:]
+        # Every pixel within the limit, as in the authors' code: one that is coloured makes the picture count.
         coloured = (
             (ab.abs().amax((1, 2, 3)) > options.grey_limit).float()
             if options.grey_limit

@@ -20,9 +20,9 @@ from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Cropping
 from avssl.samplers.whole_pictures import Picture, draw_picture, enough_for_statistics, item_of, other_item
 from avssl.tasks.base import Answers, Batch, Losses
+from avssl.tasks.cards import Row, draw_table, origin
 from avssl.tasks.images import PictureTask, vision_of
 from avssl.tasks.inpainting.puzzle import InpaintingOptions, InpaintingPuzzle
-from avssl.tasks.inpainting.sheet import draw_sheet
 from avssl.tasks.left_to_device import collect
 from avssl.tasks.registry import register
 
@@ -42,7 +42,7 @@ class Inpainting(PictureTask):
     def __init__(self, options: InpaintingOptions) -> None:
         super().__init__(options)
         self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
-        self._mean = (127.5, 127.5, 127.5)
+        self.mean = (127.5, 127.5, 127.5)  # mean colour of the training pictures, 0..255
         self._variance = 1.0
 
     def fit_statistics(self, media: Media, seed: int) -> None:
@@ -51,18 +51,19 @@ class Inpainting(PictureTask):
         count = enough_for_statistics(media)
         # Epoch -1: of no training puzzle.
         pictures = [plain._picture(media, Key(seed, -1, index)).pixels for index in range(count)]
-        self._mean = tuple(float(m) for m in np.mean([p.mean((1, 2)) for p in pictures], axis=0))  # type: ignore[assignment]
+        self.mean = tuple(float(m) for m in np.mean([p.mean((1, 2)) for p in pictures], axis=0))  # type: ignore[assignment]
         plain = self.held_out()  # a copy made before the mean was known would fill the holes without it
         puzzles = [plain.draw(media, Key(seed, -1, index)) for index in range(count)]
         errors = [np.square((p.frame.astype(float) - p.filled.astype(float))[:, p.hole] / 255).mean() for p in puzzles]
+        # The loss is a share of it: about 1 for a network that adds nothing, whatever pictures and holes.
         self._variance = max(float(np.mean(errors)), 1e-6)
 
     def state(self) -> dict[str, Any]:
-        return {"mean": list(self._mean), "variance": self._variance}
+        return {"mean": list(self.mean), "variance": self._variance}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         red, green, blue = (float(value) for value in state["mean"])
-        self._mean, self._variance = (red, green, blue), float(state["variance"])
+        self.mean, self._variance = (red, green, blue), float(state["variance"])
 
     def draw(self, media: Media, key: Key) -> InpaintingPuzzle:
         options = self.options
@@ -141,6 +142,7 @@ class Inpainting(PictureTask):
             discriminating, deceiving, right = self._adversarial(network.discriminator, predicted, truth, hole)
             measures["discriminator_accuracy"] = right
             game = discriminating + self.options.adversarial * deceiving
+            # x - x.detach() is 0 with the gradient of x: the logged value stays that of the squared error.
             loss = loss - self.options.adversarial * (loss - loss.detach()) + game - game.detach()
         return Losses(loss, measures)
 
@@ -155,13 +157,19 @@ class Inpainting(PictureTask):
         rim_free = self.options.overlap == 0 or self.options.overlap_weight == 0
         return 1.0 if rim_free else None
 
-    @property
-    def mean(self) -> tuple[float, float, float]:
-        """Mean colour of the training pictures, 0..255."""
-        return self._mean
-
     def sheet(self, puzzles: Sequence[InpaintingPuzzle], answers: Answers | None = None) -> Image:
-        return draw_sheet(puzzles, answers)
+        headings = ["masked", "filled from the rim", "filled by the network", "truth"]
+        rows = []
+        for number, puzzle in enumerate(puzzles):
+            masked = puzzle.filled.copy()
+            masked[:, puzzle.hole] = 255  # white, unlike any fill, so that the hole is seen as one
+            pictures = [masked, filled_from_rim(puzzle.filled, puzzle.hole), puzzle.frame]
+            if answers is not None:
+                pictures.insert(2, (answers.scores[number].float().cpu().numpy() * 255).round().astype(np.uint8))
+            rows.append(Row([picture.transpose(1, 2, 0) for picture in pictures], origin(puzzle.name, puzzle.seconds)))
+        if answers is None:
+            headings.remove("filled by the network")
+        return draw_table("What was in the hole?", headings, rows, cell=144, across=2)
 
     def _picture(self, media: Media, key: Key) -> Picture:
         return self._cut(media, item_of(media, key), generator(*key, "picture"))
@@ -172,12 +180,12 @@ class Inpainting(PictureTask):
     def _fill(self, frame: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
         if self.options.fill == "border":
             return filled_from_rim(frame, hole)
-        return filled_by(frame, hole, np.array(self._mean))
+        return filled_by(frame, hole, np.array(self.mean))
 
     def _filled(self, frames: Tensor, hole: Tensor) -> Tensor:
         """Pictures (N, 3, side, side) on the device with their holes (N, 1, side, side) filled."""
         if self.options.fill == "mean":
-            colour = torch.tensor(self._mean).round().clamp(0, 255).to(torch.uint8)
+            colour = torch.tensor(self.mean).round().clamp(0, 255).to(torch.uint8)
             return torch.where(hole, colour.to(frames.device, non_blocking=True).view(3, 1, 1), frames)
         inside, rim, weights = _fill_on(
             self.options.side, round(self.options.side * self.options.hole_share), frames.device
@@ -202,6 +210,7 @@ class Inpainting(PictureTask):
         discriminator sees the hole alone, or the whole picture where holes have no fixed shape.
         """
         side, whole = self._discriminator_side(), predicted.shape[-1]
+        # The patch without its surroundings: with them a discriminator would go by the seam.
         first = (whole - side) // 2
         window = (..., slice(first, first + side), slice(first, first + side))
         painted = torch.where(hole.bool(), predicted, truth)[window]

@@ -16,6 +16,7 @@ from avssl.tasks.common_options import EncoderOptions, check_crops
 class JigsawOptions(EncoderOptions):
     """Options of ``avssl train jigsaw``; the defaults run on a small CPU."""
 
+    # "Published" is Noroozi & Favaro 2016; its numbers of pixels are 64 in 75, those of the authors' code 64 in 85.
     permutations: int = option(100, "size of the set that the shuffle is drawn from; published: 1000", low=2)
     set_seed: int = option(0, "seed of the set of permutations")
     tiles: int = option(3, "tiles a side; published: 3. 2 × 2 is a different, easier puzzle")
@@ -27,9 +28,7 @@ class JigsawOptions(EncoderOptions):
         "against light and contrast shared by neighbours: channel (mean and contrast of each tile's channels removed), "
         "patch (one contrast for all channels), off; published: channel",
     )
-    grey: float = option(
-        0.3, "against chromatic aberration: share of puzzles in grey, 1 to close it; authors' code: 0.5", low=0, high=1
-    )
+    grey: float = option(0.3, "against chromatic aberration: share of grey puzzles; authors' code: 0.5", low=0, high=1)
     projection: float = option(
         0.0,
         "against chromatic aberration: share of the others without green against magenta, whose "
@@ -37,36 +36,25 @@ class JigsawOptions(EncoderOptions):
         low=0,
         high=1,
     )
-    channel_jitter: int = option(
-        1,
-        "against chromatic aberration: pixels by which each channel of a tile is moved at most; authors' code: 2",
-        low=0,
-    )
+    channel_jitter: int = option(1, "against it: largest shift of a tile's channels, in pixels; authors: 2", low=0)
     puzzles: int = option(1, "permutations that a picture is shown in, in one batch of training; published: 1", low=1)
-    crop_low: float = option(
-        0.75, "smallest square, as a share of the shorter side; authors' code: 255/256", low=0.05, high=1
-    )
+    crop_low: float = option(0.75, "smallest square, as a share of the shorter side; code: 255/256", low=0.05, high=1)
     crop_high: float = option(1.0, "largest square; held-out pictures are cut so, in the middle", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures before they are cut; published: no")
     features: int = option(128, "features of a tile; published: 1024", low=1)
     hidden: tuple[int, ...] = option((256,), "fully connected layers over all tiles; published: 4096", low=1)
     pool: int = option(2, "average a tile's map to this many places a side", low=1)
-    dropout: float = option(
-        0.0, "share of features and hidden units dropped in training; published: 0.5", low=0, high=0.99
-    )
+    dropout: float = option(0.0, "share of features and hidden units dropped; published: 0.5", low=0, high=0.99)
     smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
 
     def check(self) -> None:
         if not 2 <= self.tiles <= 3:
-            raise UserError(
-                f"--tiles ({self.tiles}) must be 2 or 3: the permutations of 4 × 4 tiles are too many to list"
-            )
+            raise UserError(f"--tiles ({self.tiles}) must be 2 or 3: 4 × 4 have too many permutations to list")
         check_count(self.permutations, self.tiles**2)
         if self.channel_jitter < 0 or self.rule().room < 0:
-            raise UserError(
-                f"--tile ({self.tile}) and --channel-jitter ({self.channel_jitter}, at least 0) must not be more "
-                f"than --cell ({self.cell}) together, or channels could not be moved in all cells alike"
-            )
+            # Else channels could not be moved alike in all cells, and their misalignment would give the place away.
+            both = f"--tile ({self.tile}) and --channel-jitter ({self.channel_jitter}, at least 0)"
+            raise UserError(f"{both} must not be more than --cell ({self.cell}) together")
         check_crops(self.crop_low, self.crop_high)
         self.vision_config(self.tile).check()
 

@@ -63,6 +63,7 @@ class Jigsaw(PatchTask):
         return False
 
     def state(self) -> dict[str, Any]:
+        # The set itself, not its seed: another version of NumPy might draw another one.
         return {"permutations": self.permutations.tolist()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -93,6 +94,7 @@ class Jigsaw(PatchTask):
         colours = draw_colours(rng, len(patches), colour)
         # Held out each picture counts once.
         count = min(options.puzzles, options.permutations) if self.training else 1
+        # Different ones: two puzzles of one picture with one answer would be one.
         labels = rng.choice(options.permutations, size=count, replace=False)
         chosen = self.permutations[labels]
         if self.shuffled:
@@ -128,7 +130,7 @@ class Jigsaw(PatchTask):
 
     def _colour(self, rng: np.random.Generator) -> Colours:
         """Of all tiles of a puzzle alike."""
-        grey, projected = rng.random(2)
+        grey, projected = rng.random(2)  # both always: the draws after them do not depend on the shares
         if grey < self.options.grey:
             return "grey"
         return "project" if projected < self.options.projection else "keep"

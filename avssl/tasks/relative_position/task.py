@@ -122,6 +122,7 @@ class RelativePosition(PatchTask):
     def _pixels(self, rng: np.random.Generator) -> float:
         """How many pixels the picture is scaled to; held out the middle of what is drawn in training."""
         low, high = float(self.options.pixels_low), float(self.options.pixels_high)
+        # Uniform in the logarithm: each doubling of the size is as frequent as any other.
         if self.options.pixels == "log":
             low, high = math.log(low), math.log(high)
         count = float(rng.uniform(low, high)) if self.training else (low + high) / 2

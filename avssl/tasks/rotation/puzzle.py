@@ -22,25 +22,23 @@ class RotationOptions(EncoderOptions):
     views: Literal["four", "one"] = option(
         "four", "of a picture in training: all four rotations in the batch, as published; or one, drawn at random"
     )
+    # As the authors' code cuts CIFAR; for ImageNet it cuts squares of random size, by --crop-low.
     pad: int = option(4, "crop of CIFAR: this many black pixels around, then a square anywhere; published: 4", low=0)
     crop_low: float = option(1.0, "smallest crop, as a share of the shorter side", low=0.05, high=1)
     crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
     brightness: float = option(0.0, "largest change of brightness, of 1", low=0, high=1)
     contrast: float = option(0.0, "largest change of contrast, as a share", low=0, high=1)
+    # A quarter turn mirrored is the mirrored picture turned by three quarters: 90° and 270° cannot be told apart.
     flip: Literal["before", "after", "off"] = option(
         "before",
         "mirror half of the pictures before turning; after makes 90 and 270 the same puzzle (at most 75 % right)",
     )
-    square: bool = option(
-        True, "against black bars: cut a square, then turn; --no-square turns the whole picture in a black frame"
-    )
+    square: bool = option(True, "against black bars: cut a square, then turn; off: turn the whole, boxed in black")
     turn: Literal["exact", "interpolated"] = option(
         "exact",
         "against borders and blur that give the angle away: transpose and flip; interpolated shows the shortcut",
     )
-    hidden: tuple[int, ...] = option(
-        (), "fully connected layers before the classes; published for AlexNet: 4096,4096", low=1
-    )
+    hidden: tuple[int, ...] = option((), "fully connected layers before the classes; in AlexNet: 4096,4096", low=1)
     pool: int = option(1, "average the encoder's map to this many places a side before the classes", low=1)
     smoothing: float = option(0.0, "label smoothing", low=0, high=0.99)
 
@@ -50,39 +48,27 @@ class RotationOptions(EncoderOptions):
 
 
 class Unturned(NamedTuple):
-    """A square that is still to be cut, lit, moved, turned and mirrored, in this order.
-
-    Attributes:
-        brightness: added, as a share of white.
-        contrast: multiplied around the mean.
-        down, right: pixels that it is moved by; black comes in.
-        turns: quarters of each view, counter-clockwise.
-        mirrored: the views, once they are turned.
-    """
+    """A square that is still to be cut, lit, moved, turned and mirrored, in this order."""
 
     picture: Stored
     crop: Crop
-    brightness: float
-    contrast: float
+    brightness: float  # added, as a share of white
+    contrast: float  # multiplied around the mean
+    # Pixels that it is moved by; black comes in.
     down: int
     right: int
-    turns: tuple[int, ...]
-    mirrored: bool
+    turns: tuple[int, ...]  # quarters of each view, counter-clockwise
+    mirrored: bool  # the views, once they are turned
 
 
 @dataclass(frozen=True, slots=True)
 class RotationPuzzle:
-    """A picture, turned.
+    """A picture, turned."""
 
-    Attributes:
-        views: uint8 (V, 3, side, side): one, or all four.
-        labels: (V,) quarters that each was turned by, counter-clockwise; drawn at random for the control.
-        unturned: where cutting is left to the device the square, and what is to be done to it; then ``views`` is empty.
-    """
-
-    views: NDArray[np.uint8]
-    labels: tuple[int, ...]
+    views: NDArray[np.uint8]  # uint8 (V, 3, side, side): one, or all four
+    labels: tuple[int, ...]  # (V,) quarters that each was turned by, counter-clockwise; drawn at random for the control
     name: str
     source: str
     seconds: float
+    # Where cutting is left to the device the square, and what is to be done to it; then ``views`` is empty.
     unturned: Unturned | None = None

@@ -135,4 +135,5 @@ class Rotation(ClassTask):
     @staticmethod
     def _turn_of(key: Key, items: int, item: int) -> int:
         """Of a puzzle with one view: drawn for the item, one quarter on with each round through the items."""
+        # So an item that comes again in an epoch comes with another turn, and with each as often.
         return int(generator(key.seed, key.epoch, item, "turn").integers(QUARTERS) + key.index // items) % QUARTERS

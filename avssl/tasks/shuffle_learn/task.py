@@ -152,6 +152,7 @@ class ShuffleLearn(PictureTask):
         "accuracy", with the share's prior taken out of the logits and both classes counting alike.
         """
         logits, label = self._logits(network, batch), batch["label"]
+        # The prior of the classes is added, not learned: the network's own logits then fit an even share as they are.
         loss = nn.functional.cross_entropy(logits + self._prior(logits), label)
         with torch.no_grad():
             share = self.rule().positives

@@ -34,9 +34,9 @@ from avssl.evaluate.data.labelled import Indices
 from avssl.evaluate.transfer.normals.angles import METRICS, angles, drawn_figures, figures_of, tally
 from avssl.evaluate.transfer.normals.sets import NormalPicture, NormalSet
 from avssl.evaluate.transfer.rows import transfer_rows
+from avssl.networks.dense import stage_scales
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.normals import FINEST, NormalsNetwork
-from avssl.networks.scales import stage_scales
 from avssl.samplers.keys import generator
 from avssl.system.console import Log, Progress, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch

@@ -1,15 +1,18 @@
-"""Batch norms over the whole batch of several processes, as one process has them."""
+"""Batch norms over the whole batch of several processes, and batch norms of each of several tasks."""
 
 from __future__ import annotations
 
+import copy
 import sys
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 def share_batch_statistics(module: nn.Module, device: torch.device) -> None:
@@ -97,3 +100,13 @@ class _Normalize(torch.autograd.Function):
         rest = functional.batch_norm(x, mean, var, -scale * along_x, -scale * plain, False, 0.0, ctx.eps)
         dx = torch.addcmul(rest, dy, scale.view(1, -1, *[1] * (x.ndim - 2)))
         return dx, None if weight is None else of_weight, None if weight is None else of_bias, None
+
+
+def with_own_statistics(module: ModuleT) -> ModuleT:
+    """A module with the very weights of ``module`` (trained together, whoever trains) and buffers of its own.
+
+    The running statistics of batch norms are buffers: where tasks feed one encoder unlike pictures (tiles, grey,
+    whole ones), statistics that all of them moved fit none of them in evaluation.
+    """
+    weights = {id(weight): weight for weight in module.parameters()}
+    return copy.deepcopy(module, memo=dict(weights))
