@@ -18,7 +18,7 @@ from avssl.networks.cutting import Jpegs, Views
 from avssl.samplers.keys import Key
 from avssl.trainer import augment
 from avssl.trainer.augment import place
-from avssl.trainer.batch_files import files_of_batch
+from avssl.trainer.result import files_of_batch
 from avssl.trainer.loader import Fetched, Piece, Source, Steps
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
