@@ -18,11 +18,11 @@ from avssl.networks.cutting import Jpegs, Views
 from avssl.samplers.keys import Key
 from avssl.trainer import augment
 from avssl.trainer.augment import place
-from avssl.trainer.result import files_of_batch
 from avssl.trainer.loader import Fetched, Piece, Source, Steps
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Sharing, TaskPlan, Turns
+from avssl.trainer.result import files_of_batch
 from avssl.trainer.run_folder import RunFolder
 from avssl.trainer.shared_memory import tensor_bytes
 from avssl.trainer.transfer import Transfer
