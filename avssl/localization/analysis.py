@@ -59,11 +59,8 @@ class Analysis:
 
 
 def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: Progress) -> Analysis:
-    """One pass through the scene in constant memory but for the maps, about 20 MB an hour.
-
-    Args:
-        per_second: maps a second at most; never more than there are frames.
-    """
+    """One pass through the scene, at most so many maps a second, in constant memory but for the maps, about 20 MB an
+    hour."""
     numbers = _chosen(scene.times, per_second)
     scale = min(1.0, LARGEST / max(scene.width, scene.height))
     size = max(round(scene.width * scale), 1), max(round(scene.height * scale), 1)

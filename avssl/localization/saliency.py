@@ -23,12 +23,9 @@ MAP_WEIGHT = 0.4
 
 
 class Saliency:
-    """Activation maps of a network trained on labels; the sound is ignored.
+    """Activation maps of a torchvision ResNet from a file of its weights; the sound is ignored.
 
-    Args:
-        weights: a file of torchvision's weights for the architecture (``torch.save`` of a state dict).
-        architecture: resnet18, resnet34, resnet50 or resnet101.
-        like: takes sound as this one does, so that both are given the same.
+    It takes sound as the localizer ``like`` does, so that both are given the same.
 
     Raises:
         UserError: the weights cannot be read, or are of another network.

@@ -21,15 +21,11 @@ STILL_FPS = 10.0
 
 
 class Scene:
-    """A video, or a picture or video with the sound of another file; frames and sound are on one clock.
+    """A video, or a picture or video with the sound of another file; frames and sound are on one clock from the
+    beginning.
 
-    Args:
-        pictures: one video or picture.
-        sounds: one file with sound, both from their beginnings; the video itself if None.
-
-    Attributes:
-        seconds: from the first frame to the end; of a video without its own sound the video's.
-        times: of the frames, (n,).
+    ``seconds`` reach from the first frame to the end, of a video with another's sound the video's; ``times`` are those
+    of the frames, (n,).
 
     Raises:
         UserError: no pictures, or no sound; what to give instead.

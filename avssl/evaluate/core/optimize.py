@@ -28,11 +28,9 @@ class Diverged(UserError):
 def repetitions(
     starts: Mapping[str, StartT] | Callable[[int], Mapping[str, StartT]], seed: int, count: int
 ) -> Iterator[tuple[int, str, StartT]]:
-    """(seed, name, start) of each training, all starts of one seed before the next.
+    """(seed, name, start) of each training, all starts of one seed before the next; ``count`` seeds from ``seed`` on.
 
-    Args:
-        starts: encoders by the name of their rows; a function where they are others with each seed.
-        seed: the first of ``count``.
+    Starts are encoders by the name of their rows, or a function that makes them where they differ by the seed.
     """
     for number in range(seed, seed + count):
         for name, start in (starts(number) if callable(starts) else starts).items():

@@ -15,10 +15,7 @@ from avssl.installation import install_hint
 
 
 def read_text(file: str | Path, what: str) -> str:
-    """The text of a file.
-
-    Args:
-        what: it should be, for the message: "a list of names".
+    """The text of a file that should be "a list of names" or the like, for the message.
 
     Raises:
         UserError: it is not there, cannot be read, or is not text.
@@ -78,11 +75,8 @@ def read_array(file: str | Path) -> Any:
 def read_variables(file: Path, extra: str) -> Mapping[str, Any]:
     """The arrays of an ``.npz``, ``.mat`` or ``.h5`` by name; of HDF5, which MATLAB 7.3 writes, read only when asked.
 
-    Args:
-        extra: which installs h5py.
-
     Raises:
-        UserError: it cannot be read as that, or h5py is missing.
+        UserError: it cannot be read as that, or h5py is missing, which ``extra`` installs.
     """
     if file.suffix.lower() == ".npz":
         archive = read_array(file)

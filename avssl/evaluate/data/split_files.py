@@ -70,12 +70,10 @@ def splits_of(marks: Marks, paths: Sequence[str], where: str) -> list[str | None
 
 
 def column_of(table: str | Path, media: Media, column: str) -> list[str]:
-    """The value of a column of a CSV for each item of the collection that was opened from it (such as its fold).
+    """The value of a column of a CSV (such as the fold) for each item of a collection that was opened from it, or of a
+    view.
 
     The table is read as it was for the collection, so that each item has the value of its own row.
-
-    Args:
-        media: opened from the table; a part or view of it will do.
 
     Raises:
         UserError: the file is no table, or has no such column.

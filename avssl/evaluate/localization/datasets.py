@@ -105,14 +105,10 @@ class TestMedia:
         return self.media.audio(place, start, min(seconds, max(whole, 0.1)), rate)
 
     def another(self, item: Item, draw: int = 0) -> Item | None:
-        """An item of another video, with another class where classes are known: whose sound is swapped in.
+        """An item of another video, and class where classes are known, whose sound is swapped in; None if there is
+        none.
 
-        Args:
-            item: whose sound is replaced; of a negative the picture's class counts.
-            draw: a number for each sound that is drawn for one item.
-
-        Returns:
-            One of the items whose picture and sound belong together; None if there is no such item.
+        Of a negative the class of the picture counts; ``draw`` numbers the sounds that are drawn for one item.
         """
         label = self._labels.get(item.picture, "") if item.negative else item.label
         others = [o for o in self._sounding if o.cluster != item.cluster and (not o.label or o.label != label)]

@@ -33,14 +33,10 @@ DRAWN = 10
 def negative_rows(
     test: TestMedia, model: MapMaker, threshold: float, context: Context, fitted_on: str | None = None
 ) -> list[ResultRow]:
-    """Rows of positives and of the three kinds of negative, all pictures at one threshold.
+    """Rows of positives and of the three kinds of negative, all pixels predicted whose logit is above one threshold.
 
     Rows of a kind whose sound no picture has (no other class is there) are left out, and F_LOC and F_AUC with them.
-
-    Args:
-        model: whose maps are logits.
-        threshold: logit above which a pixel is predicted.
-        fitted_on: the clips that the threshold was fitted on; None if it is the default.
+    ``fitted_on`` are the clips that the threshold was fitted on; None if it is the default.
     """
     protocol = replace(PROTOCOLS["negatives"], threshold=threshold)
     name = protocol.name

@@ -112,11 +112,8 @@ def mean_row(
     context: Context,
     **other: Any,
 ) -> ResultRow:
-    """The mean of a figure from 0 to 1 an item, with its interval over videos, see :func:`mean_interval`.
-
-    Args:
-        other: further fields of the row, see :meth:`Context.row`.
-    """
+    """The mean of a figure from 0 to 1 an item, with its interval over videos, see :func:`mean_interval` and
+    :meth:`Context.row`."""
     x = np.asarray(values, np.float64)
     low, high, method = mean_interval(x, clusters, context.draws)
     value = float(x.mean()) if len(x) else float("nan")

@@ -171,11 +171,8 @@ def threshold_of(media: Media, model: MapMaker, seed: int, per_clip: int = 3) ->
 
 
 def fit_run_threshold(run: Path, model: MapMaker, validation: Media, of: str = "", seed: int = 0) -> str:
-    """Fit the threshold of a run on validation clips and keep it in the run; what it was fitted on.
-
-    Args:
-        of: whose clips they are: " of WORLD".
-    """
+    """Fit the threshold of a run on validation clips (``of``: " of WORLD") and keep it in the run; what it was fitted
+    on."""
     fitted = f"{len(validation)} validation clips{of}"
     write_threshold(run, threshold_of(validation, model, seed), fitted)
     return fitted

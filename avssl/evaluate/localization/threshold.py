@@ -17,8 +17,7 @@ MISSED = 0.04
 def fit_threshold(sounding: Sequence[float], silent: Sequence[float]) -> float:
     """The lowest threshold above every silent score; never so high that over 4 % of the sounding are missed.
 
-    Args:
-        sounding, silent: the largest logit of each map, on validation clips.
+    Scores are the largest logits of the maps of validation clips.
     """
     highest = float(np.quantile(np.asarray(sounding, np.float64), MISSED))
     if not len(silent):

@@ -64,12 +64,8 @@ def draw_grid(
 ) -> None:
     """Each query with a line of neighbours for each encoder; the frame's colour shows whether they have its label.
 
-    Args:
-        queries: numbers of items.
-        found: neighbours by what the encoder is called; what follows a colon or a comma goes to a line of its own.
-        thumbnail: picture of an item.
-        labels: of all items, where there are any.
-        across: queries beside each other.
+    Of what an encoder is called, what follows a colon or a comma goes to a line of its own; ``across`` queries stand
+    beside each other.
     """
     k = next(iter(found.values())).indices.shape[1]
     step = CELL + _GAP

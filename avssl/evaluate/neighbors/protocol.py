@@ -56,13 +56,9 @@ class Attribute:
 
 
 def nearest(vectors: Vectors, sources: Sequence[str], k: int, device: torch.device | str = "cpu") -> Neighbors:
-    """The nearest items of other sources: of each of the k nearest sources the nearest item.
+    """The nearest items of other sources by unit vectors (n, d): of each of the k nearest sources the nearest item.
 
     Frames of one clip look alike; five of the same clip would be one neighbour five times.
-
-    Args:
-        vectors: unit vectors (n, d).
-        sources: what each item was cut from; items of one source are never neighbours.
 
     Raises:
         UserError: there are not k other sources.
@@ -122,12 +118,8 @@ def shared_rows(
 
     1: neighbours are equal in it; 0, which is chance: they share it no more than items of other sources drawn at
     random; below 0: they share it less. For a category the difference is 0 or 1, so that this is the share of equal
-    neighbours, rescaled so that its chance is 0 (as Cohen's kappa is). The note holds the two means.
-    Attributes in which all items are equal are left out.
-
-    Args:
-        found: by the name of the rows.
-        sources: what each item was cut from. The interval is over these, both as queries and as neighbours.
+    neighbours, rescaled so that its chance is 0 (as Cohen's kappa is). The note holds the two means. Attributes in
+    which all items are equal are left out. The interval is over sources, both as queries and as neighbours.
     """
     group = _ids(sources)
     each = np.arange(len(group))[:, None]

@@ -82,14 +82,10 @@ class QueryItems(View):
 def find_query_items(
     media: Media, what: What, each: int, *, seconds: float = 1.0, patch: float = 0.25, seed: int = 0
 ) -> QueryItems:
-    """So many frames, patches or windows of sound of each item that has them.
+    """At most ``each`` frames, patches or windows of sound of each item that has them; of an image always one frame.
 
-    Frames and sounds lie in the middle of equal shares of the item; patches anywhere in the frames, drawn by the seed.
-
-    Args:
-        each: how many of an item; of an image's frame always one.
-        seconds: length of a window of sound.
-        patch: side of a patch, as a share of the picture's shorter side.
+    Frames and sounds (of so many seconds) lie in the middle of equal shares of the item; patches anywhere in the
+    frames, drawn by the seed, with sides of so large a share of the shorter side.
 
     Raises:
         UserError: no item has any.

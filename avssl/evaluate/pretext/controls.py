@@ -62,15 +62,9 @@ def run_controls(
     device: torch.device | str = "cpu",
     command: str = "",
 ) -> list[ResultRow]:
-    """Train each control of ``task`` for ``steps`` steps and evaluate all on held-out puzzles.
+    """Train each control of a trained task for ``steps`` steps (0: none) and evaluate all on so many held-out puzzles.
 
-    Args:
-        task: as trained, with its statistics.
-        network: as trained.
-        train, test: what the controls are trained on, and what all are evaluated on.
-        options: of the training; the controls take the same batches, rate and seed.
-        steps: optimizer steps of each control; 0 trains none of them.
-        pairs: held-out puzzles.
+    The controls take the same batches, rate and seed as the training.
 
     Returns:
         rows named "trained", "untrained" and by the task's controls; the trained network's first.

@@ -75,8 +75,7 @@ def gradients(task: Any, batch: Batch) -> Tensor:
 def lines(reach: int = 0) -> Cue:
     """How well the profiles of two patches, of columns and of rows, agree: long lines go through both.
 
-    Args:
-        reach: pixels by which one may be moved against the other; the best agreement counts.
+    One may be moved against the other by ``reach`` pixels; the best agreement counts.
     """
 
     def cue(task: Any, batch: Batch) -> Tensor:

@@ -85,11 +85,9 @@ def predict(
     batch_size: int = 64,
     keep: Callable[[Any], Any] | None = None,
 ) -> list[Predictions]:
-    """The predictions of each network on the same puzzles, drawn once.
+    """The predictions of each network on the same puzzles of a ``held_out()`` task, drawn once.
 
-    Args:
-        task: a ``held_out()`` copy.
-        keep: called with each puzzle; what it returns is kept for later grouping.
+    What ``keep`` returns of each puzzle is kept for later grouping.
     """
     scores: list[list[Tensor]] = [[] for _ in networks]
     truth: list[Tensor] = []
@@ -146,11 +144,7 @@ def accuracy_row(
     chosen: Sequence[int] | None = None,
     note: str = "",
 ) -> ResultRow:
-    """The share of right answers, with an interval that knows which puzzles share a source.
-
-    Args:
-        chosen: indices of the puzzles to count; all if None.
-    """
+    """The share of right answers to the chosen puzzles, with an interval that knows which of them share a source."""
     indices = range(len(predictions.clusters)) if chosen is None else chosen
     right = predictions.correct.numpy()
     correct = [float(right[i]) for i in indices]

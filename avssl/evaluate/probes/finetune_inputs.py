@@ -32,12 +32,8 @@ class ItemViews(Protocol):
 class Pictures:
     """Random squares of a random frame, mirrored half of the time; evaluated by the centre square of fixed frames.
 
-    Args:
-        data: the items.
-        encoder: gives the side.
-        views: frames of a video that are evaluated.
-        crop_low: the smallest square in training, as a share of the shorter side.
-        flip: whether mirrored pictures are of the same class.
+    The smallest square in training has ``crop_low`` of the shorter side; ``flip`` where mirrored pictures are of the
+    same class.
     """
 
     def __init__(self, data: Labelled, encoder: ImageEncoder, views: int, crop_low: float, flip: bool) -> None:

@@ -162,11 +162,7 @@ def probe_all(
 def probe_stage(
     one: Encoded, stage: str, data: Labelled, probe: Probe, context: Context, shuffle: int | None = None
 ) -> Outcome:
-    """Learn and evaluate on each division in turn.
-
-    Args:
-        shuffle: learn from labels that were permuted among the items of the training part, in this way.
-    """
+    """Learn and evaluate on each division in turn; with ``shuffle``, from labels that were permuted in this way."""
     features = one.stage(stage)
     scores: list[Scores] = []
     held_out: list[float] = []

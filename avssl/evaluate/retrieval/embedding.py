@@ -42,12 +42,7 @@ class Block:
 
 
 def embed(model: Model, media: Media, hop: float | None = None, on_progress: Progress | None = None) -> Iterator[Block]:
-    """The embeddings of a collection, item by item, in order of time.
-
-    Args:
-        model: as ``avssl.load`` gives it.
-        media: what to embed.
-        hop: seconds between rows of one item; None takes the middle of each.
+    """The embeddings of a collection, item by item, a row every ``hop`` seconds; None takes the middle of each.
 
     Raises:
         UserError: the model has no space where picture and sound meet.

@@ -33,11 +33,7 @@ GREY = "#b8b8b8"
 def draw_detections(
     path: Path, title: str, test: BoxSet, detections: Mapping[str, Sequence[Detections]], seed: int = 0
 ) -> None:
-    """Write a sheet of some evaluated pictures: ground truth, then each detector's predictions.
-
-    Args:
-        detections: by name, of all pictures of ``test``.
-    """
+    """Write a sheet of some evaluated pictures: ground truth, then the detections of each detector, by name."""
     order = np.random.default_rng(seed).permutation(len(test.scenes))
     rows = []
     for i in sorted(order[:SHOWN].tolist()):

@@ -62,10 +62,7 @@ def evaluate_keypoints(
     device: torch.device | str = "cpu",
     log: Log = no_log,
 ) -> Outcome:
-    """An encoder, and the same with random weights, each with a head that learns from ``train``.
-
-    Args:
-        seeds: how many times all is repeated, with other heads, inputs and random weights.
+    """An encoder, and the same with random weights, each with a head that learns from ``train``, all with each seed.
 
     Raises:
         UserError: no such stage, pictures too small for the encoder, or too few people to choose a rate on.

@@ -65,11 +65,8 @@ def figures_of(sums: Floats) -> dict[str, Floats]:
 
 
 def drawn_figures(rows: Floats, draws: int, seed: int) -> dict[str, Floats]:
-    """Each of :data:`METRICS` for as many draws of pictures with replacement: (draws,).
-
-    Args:
-        rows: (pictures, numbers), see :func:`tally`.
-    """
+    """Each of :data:`METRICS` for as many draws of pictures with replacement, from their rows (see :func:`tally`):
+    (draws,)."""
     weights = resample(len(rows), draws, seed)
     # In parts: a row of sums has 9,000 columns.
     parts = [figures_of(weights[k : k + 200].astype(np.float64) @ rows) for k in range(0, draws, 200)]
