@@ -143,8 +143,8 @@ def _write_key_frames(scene: Scene, analysis: Analysis, size: tuple[int, int], p
     small = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
     pictures = []
     for number, (_, picture) in zip(chosen, scene.frames(numbers, small), strict=False):
-        heard, sure = bool(analysis.heard[number]), float(analysis.scores[number]) - analysis.threshold
-        shown = heat_over(picture, analysis.region(number), sure, heard)
+        heard, margin = bool(analysis.heard[number]), float(analysis.scores[number]) - analysis.threshold
+        shown = heat_over(picture, analysis.region(number), margin, heard)
         pictures.append((shown, float(analysis.seconds[number]), heard))
     buffer = io.BytesIO()
     frames_strip(pictures).save(buffer, "PNG")

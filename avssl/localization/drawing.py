@@ -20,13 +20,13 @@ STRONGEST = 0.62
 NOTHING = "nothing in the picture is heard"
 
 
-def heat_over(picture: Picture, region: NDArray[np.float32], sure: float, heard: bool) -> Picture:
+def heat_over(picture: Picture, region: NDArray[np.float32], margin: float, heard: bool) -> Picture:
     """The picture with the heat of a region on it, and a ring at its peak; untouched where nothing is heard.
 
     Args:
         picture: (height, width, 3).
         region: (h, w), over the whole picture.
-        sure: by how much the largest logit lies above the threshold; at 0 the heat is half as strong as it can be.
+        margin: by how much the largest logit lies above the threshold; at 0 the heat is half as strong as it can be.
     """
     if not heard:
         return picture
@@ -34,7 +34,7 @@ def heat_over(picture: Picture, region: NDArray[np.float32], sure: float, heard:
     fine = Image.fromarray(region).resize((width, height), Image.Resampling.BICUBIC)
     share = np.clip(np.asarray(fine) / max(float(region.max()), 1e-6), 0, 1)
     share = share**2 * (3 - 2 * share)  # a soft step: full about the peak, nothing where little is left
-    share *= 1 / (1 + np.exp(-np.clip(sure, -30, 30)))
+    share *= 1 / (1 + np.exp(-np.clip(margin, -30, 30)))
     colours = _LUT[(share * 255).astype(np.uint8)]
     alpha = (STRONGEST * share)[..., None].astype(np.float32)
     mixed = Image.fromarray((picture * (1 - alpha) + colours * alpha).astype(np.uint8))

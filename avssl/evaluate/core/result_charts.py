@@ -28,7 +28,7 @@ def draw_depth(rows: Sequence[ResultRow], path: Path, title: str = "") -> bool:
 
 
 def draw_labels(rows: Sequence[ResultRow], path: Path, title: str = "") -> bool:
-    """Write :func:`labels_chart` of one run as PNG; returns whether there were several numbers of labels."""
+    """Write :func:`labels_chart` of one run as PNG; returns whether there was a curve to draw."""
     return _write(labels_chart({"": rows}), path, title)
 
 

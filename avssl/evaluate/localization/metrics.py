@@ -168,7 +168,7 @@ def peak(m: Map) -> tuple[int, int]:
 
 
 def confidence(m: Map) -> float:
-    """Mean of the ⌈n/4⌉ largest values: how sure a map is (SLAVC)."""
+    """Mean of the ⌈n/4⌉ largest values: the confidence of a map (SLAVC)."""
     count = -(-m.size // 4)
     return float(np.partition(m, m.size - count, axis=None)[m.size - count :].mean())
 
@@ -221,10 +221,10 @@ def counts_at(positive: ArrayLike, cious: ArrayLike, confidences: ArrayLike, bar
     A confident positive whose place is wrong is an FP and not an FN.
     """
     there, right = np.asarray(positive, bool), np.asarray(cious, np.float64) >= 0.5
-    sure = np.asarray(confidences, np.float64) >= bar
-    true = int((there & sure & right).sum())
-    false = int((~there & sure).sum() + (there & sure & ~right).sum())
-    return true, false, int((there & ~sure).sum())
+    confident = np.asarray(confidences, np.float64) >= bar
+    true = int((there & confident & right).sum())
+    false = int((~there & confident).sum() + (there & confident & ~right).sum())
+    return true, false, int((there & ~confident).sum())
 
 
 def extended_ap(positive: ArrayLike, cious: ArrayLike, confidences: ArrayLike) -> float:

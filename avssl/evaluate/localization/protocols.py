@@ -1,7 +1,7 @@
 """The published evaluators as frozen records, every choice written down, and our own.
 
-Line numbers and faults of the published code are not repeated here; what each evaluator computes is. Presets
-reproduce the published behaviour, ties included; ``topk-exact`` cuts ties by a rule and is what is recommended.
+Presets reproduce the published behaviour, ties and faults included; ours, ``topk-half`` and ``topk-truth``, cut ties by
+a rule and are recommended.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Scores:
     # empty, or for "inside" the whole picture
     placed: dict[str, list[float | None]] = field(default_factory=dict)
     # Confidence of each upsampled map (mean of the largest quarter)
-    sure: dict[str, list[float]] = field(default_factory=dict)
+    confidences: dict[str, list[float]] = field(default_factory=dict)
     # Share of ties at the cut by protocol, constant maps, items without truth
     ties: dict[str, list[float]] = field(default_factory=dict)
     constant: int = 0
@@ -147,7 +147,7 @@ class _Fixed:
     raw: Map
     upsampled: Floats
     constant: bool
-    sure: float
+    confidence: float
     ordered: Floats
     predicted: Mask | None
 
@@ -157,8 +157,8 @@ class _Fixed:
         mask = None
         if protocol.rule not in ("adaptive", "topk-truth", "best-absolute"):
             mask = predict(m, np.zeros_like(m), protocol)
-        sure = metrics.confidence(m) if protocol.extended else 0.0
-        return cls(raw, m, metrics.is_constant(m), sure, np.sort(m, axis=None), mask)
+        confidence = metrics.confidence(m) if protocol.extended else 0.0
+        return cls(raw, m, metrics.is_constant(m), confidence, np.sort(m, axis=None), mask)
 
     def predict(self, truth: Floats, protocol: Protocol) -> Mask:
         """The prediction; where only the rule's number of pixels depends on the truth, the order is known."""
@@ -183,7 +183,7 @@ def _score_one(
         fixed = known[key] if key in known else known.setdefault(key, _Fixed.of(raw, protocol))
     m = fixed.upsampled if fixed else normalise(upsample(raw, protocol.upsampling), protocol.normalisation)
     if protocol.extended:
-        scores.sure.setdefault(protocol.name, []).append(fixed.sure if fixed else metrics.confidence(m))
+        scores.confidences.setdefault(protocol.name, []).append(fixed.confidence if fixed else metrics.confidence(m))
     ours = protocol.rule.startswith("topk")
     if protocol.rule == "best-absolute":
         value = np.asarray([metrics.ciou(metrics.absolute(m, bar), truth) for bar in ACL_BARS])
@@ -284,8 +284,8 @@ def _extended_rows(
     """AP, max-F1 and LocAcc of an extended set; with doubtful negatives also without them."""
     positive = [not item.negative for item in scores.items]
     cious = np.asarray(scores.cious[protocol.name])[:, 0]
-    sure = scores.sure.get(protocol.name, np.zeros(len(cious)))
-    table = np.stack([positive, cious, sure], axis=1).astype(np.float64)
+    confidences = scores.confidences.get(protocol.name, np.zeros(len(cious)))
+    table = np.stack([positive, cious, confidences], axis=1).astype(np.float64)
     clusters = np.asarray([item.cluster for item in scores.items])
     certain = np.asarray([not (item.negative and item.label) for item in scores.items])
     figures: dict[str, Callable[[Floats], float]] = {

@@ -179,7 +179,7 @@ def fit_run_threshold(run: Path, model: MapMaker, validation: Media, of: str = "
 
 
 def largest(maps: Sequence[Map]) -> list[float]:
-    """The largest logit of each map: how sure it is that something in the picture is heard."""
+    """The largest logit of each map: the confidence that something in the picture is heard."""
     return [float(m.max()) for m in maps]
 
 
@@ -190,7 +190,7 @@ def evaluate_world(
     context: Context,
     threshold: float,
     per_clip: int = 2,
-    sure: MapMaker | None = None,
+    logits: MapMaker | None = None,
 ) -> list[ResultRow]:
     """All rows on held-out clips of the world.
 
@@ -198,8 +198,8 @@ def evaluate_world(
         media: held-out clips with their truth.
         models: by the name of the row; "trained" first, whose maps are those of the swaps and of silence, too.
         chosen: protocols of the localization rows.
-        threshold: if its largest logit is below it, ``sure`` says that nothing in the picture is heard.
-        sure: whose maps are the logits; the first model if None.
+        threshold: of the largest logit of a map, below which nothing in the picture is heard.
+        logits: whose maps are these logits; the first model if None.
 
     Raises:
         UserError: no clip has two or three objects of which one sounds.
@@ -217,7 +217,7 @@ def evaluate_world(
         note = "two or three objects, one of them sounds"
         rows += _score(name, items, found, chosen, context, "; ".join(filter(None, [note, NOTES.get(name)])))
     rows += _swaps(world, first, chosen, context)
-    rows += _rejections(world, sure or first, context, threshold)
+    rows += _rejections(world, logits or first, context, threshold)
     return rows + blind_rows(items, chosen, context)
 
 
@@ -265,10 +265,10 @@ def _rejections(world: World, model: MapMaker, context: Context, threshold: floa
     """Whether the map knows when nothing in the picture is heard."""
     segments = world.segments
     clips = [segment.path for segment in segments]
-    sure = np.asarray(largest(world.maps(model, segments, world.own(segments))))
+    on = np.asarray(largest(world.maps(model, segments, world.own(segments))))
     rule = f"largest logit below {threshold:.2f}: nothing in the picture is heard"
     note = f"sounding clips; {rule}"
-    rows = [mean_row("trained", "false-silence", (sure < threshold).astype(float), clips, context, note=note)]
+    rows = [mean_row("trained", "false-silence", (on < threshold).astype(float), clips, context, note=note)]
     together: list[float] = []
     for what in SILENCES:
         scores = np.asarray(largest(world.maps(model, segments, world.silences(segments, what))))
@@ -279,7 +279,7 @@ def _rejections(world: World, model: MapMaker, context: Context, threshold: floa
     foreign = [(segment, wave) for segment in segments if (wave := world.absent(segment)) is not None]
     if foreign:
         off = np.asarray(largest(world.maps(model, [m for m, _ in foreign], [wave for _, wave in foreign])))
-        rows.append(_roc_row(sure, clips, off, [m.path for m, _ in foreign], context))
+        rows.append(_roc_row(on, clips, off, [m.path for m, _ in foreign], context))
         note = f"the sound of a kind that is not in the picture; {rule}"
         paths = [m.path for m, _ in foreign]
         rows.append(mean_row("off-screen", "rejected", (off < threshold).astype(float), paths, context, note=note))

@@ -161,9 +161,9 @@ def _ids(names: Sequence[str]) -> NDArray[np.int64]:
     return np.asarray(np.unique(np.asarray(names), return_inverse=True)[1], np.int64)
 
 
-def _frequency(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often the number of each item is there."""
-    return np.asarray(np.bincount(numbers)[numbers], np.int64)
+def _frequency(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often the id of each item is there."""
+    return np.asarray(np.bincount(ids)[ids], np.int64)
 
 
 def _moves(values: Floats, found: Neighbors, group: NDArray[np.int64]) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Numbers = NDArray[np.floating]
+Floats = NDArray[np.floating]
 
 
 def psnr(predicted: ArrayLike, truth: ArrayLike, hole: NDArray[np.bool_]) -> float:
@@ -17,7 +17,7 @@ def psnr(predicted: ArrayLike, truth: ArrayLike, hole: NDArray[np.bool_]) -> flo
     return min(100.0, 10 * float(np.log10(255.0**2 / error))) if error else 100.0
 
 
-def squared_ab_error(predicted: Numbers, truth: Numbers) -> NDArray[np.float64]:
+def squared_ab_error(predicted: Floats, truth: Floats) -> NDArray[np.float64]:
     """Squared error of a and b, mean over both and over the pixels of each picture: (N,) of two (N, 2, h, w).
 
     The root of its mean over pictures is ``ab-rmse``, in Lab units.
@@ -27,7 +27,7 @@ def squared_ab_error(predicted: Numbers, truth: Numbers) -> NDArray[np.float64]:
     return mean
 
 
-def colorfulness(rgb: Numbers) -> NDArray[np.float64]:
+def colorfulness(rgb: Floats) -> NDArray[np.float64]:
     """How colourful each picture is: Hasler & Süsstrunk, Measuring colourfulness in natural images (2003), M3.
 
     Args:
@@ -63,7 +63,7 @@ def bin_counts(
     return correct.astype(np.float64), total.astype(np.float64)
 
 
-def balanced_accuracy(correct: Numbers, total: Numbers, occurring: int | None = None) -> NDArray[np.float64]:
+def balanced_accuracy(correct: Floats, total: Floats, occurring: int | None = None) -> NDArray[np.float64]:
     """The mean over the bins that occur of the share of their pixels predicted right: (m,) of sums (m, bins).
 
     Args:

@@ -35,7 +35,7 @@ class Shortcut:
     cue: Cue
     without: Changes  # options that take the countermeasure away
     guard: Changes | None = None  # options that put it fully on, where the task does not have it by default
-    fixed: Changes | None = None  # options of both, without which the cue cannot be asked about
+    fixed: Changes | None = None  # options of both, without which the cue cannot be computed
     in_training: bool = False  # whether only training puzzles are treated
 
 

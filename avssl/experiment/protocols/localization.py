@@ -107,7 +107,7 @@ def _on_world(options: Localization, subject: Subject, chosen: Sequence[Protocol
         raise UserError(f"{place} holds no truth of a generated world; give --annotations F with the boxes of {place}")
     threshold = _threshold(options, localizer, validation, place)
     models = _models(localizer, options.seed, discs=True)
-    rows = evaluate_world(test, models, chosen, context, threshold, options.frames, sure=localizer)
+    rows = evaluate_world(test, models, chosen, context, threshold, options.frames, logits=localizer)
     seen = seen_by(subject.run, test, str(place))
     clips = "clips" if seen else "held-out clips"
     return Outcome("", rows, f"{options.run} on {len(test)} {clips} of {place}", seen=seen)

@@ -157,7 +157,7 @@ def test_a_map_that_many_items_share_scores_as_one_of_each_items_own() -> None:
     other = score_maps(items, lambda *_: shared.copy(), everything)
     for name, values in other.cious.items():
         assert np.array_equal(one.cious[name], values)
-    assert one.sure == other.sure
+    assert one.confidences == other.confidences
 
 
 def blind(items: Sequence[Item], names: Sequence[str], rows: Sequence[str]) -> dict[tuple[str, str], ResultRow]:

@@ -37,7 +37,7 @@ class Detections:
     Attributes:
         boxes: float (n, 4), pixels, continuous: the first pixel reaches from 0 to 1.
         labels: int (n,), classes from 0 on.
-        scores: float (n,), higher for what is surer.
+        scores: float (n,), higher for what is more likely.
     """
 
     boxes: NDArray[np.float32]
@@ -63,7 +63,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Matched:
-    """All detections of one class, from the surest on, of D in P pictures, at T bars of IoU.
+    """All detections of one class, from the highest score on, of D in P pictures, at T bars of IoU.
 
     Attributes:
         scores: (D,) descending.
@@ -103,9 +103,9 @@ def voc_outcomes(
 ) -> NDArray[np.int8]:
     """What becomes of the detections of one class in one picture: 1 found, 0 false, −1 neither; in the order given.
 
-    From the surest on, each looks at the truth that it overlaps most, inclusive corners: if IoU > ``bar`` it has found
-    that truth, unless it is difficult (neither) or was found before (false); else it is false (VOC's development kit,
-    ``VOCevaldet.m``; detectron2, ``pascal_voc_evaluation.py``).
+    From the highest score on, each is matched to the truth that it overlaps most (inclusive corners): if IoU > ``bar``
+    it has found that truth, unless that is difficult (neither) or was found before (false); else it is false (VOC's
+    development kit, ``VOCevaldet.m``; detectron2, ``pascal_voc_evaluation.py``).
 
     Args:
         boxes: (n, 4), inclusive corners.
@@ -285,7 +285,7 @@ def _areas(matched: Matched, weights: ArrayLike | None, area: Callable[[Counts, 
     if matched.ties_are_one and len(last):
         last = np.append(matched.scores[1:] != matched.scores[:-1], True)
     found = np.empty((len(matched.hits), len(drawn)))
-    rows = max(1, _NUMBERS // (len(last) + 1))
+    rows = max(1, _HELD // (len(last) + 1))
     for first in range(0, len(drawn), rows):
         part = slice(first, first + rows)
         each = drawn[part][:, matched.pictures]
@@ -297,7 +297,7 @@ def _areas(matched: Matched, weights: ArrayLike | None, area: Callable[[Counts, 
     return found
 
 
-_NUMBERS = 4_000_000  # counts held at a time
+_HELD = 4_000_000  # counts held at a time
 
 
 def _from_right(precision: Floats) -> Floats:

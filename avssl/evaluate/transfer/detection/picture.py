@@ -19,7 +19,7 @@ from avssl.tasks.cards import enlarged, font, picture_of
 SHOWN, SIDE = 6, 300
 
 # Detections with this score at least are drawn
-SURE = 0.5
+LEAST_SCORE = 0.5
 
 # The most boxes in a picture whose names are written: more names would hide the objects
 NAMED = 10
@@ -38,7 +38,7 @@ def draw_detections(
     rows = []
     for i in sorted(order[:SHOWN].tolist()):
         scene = test.scenes[i]
-        counts = [len(scene.truth.boxes), *(int((one[i].scores >= SURE).sum()) for one in detections.values())]
+        counts = [len(scene.truth.boxes), *(int((one[i].scores >= LEAST_SCORE).sum()) for one in detections.values())]
         named = max(counts) <= NAMED
         objects = _several(int((~scene.truth.ignored).sum()), "object")
         pictures, lines = [_with_truth(scene, test.classes, named)], [f"{scene.picture.name}, {objects}"]
@@ -46,7 +46,7 @@ def draw_detections(
             pictures.append(_with_boxes(scene, one[i], test.classes, named))
             lines.append(_found(scene, one[i]))
         rows.append((pictures, lines))
-    note = f"Boxes with a score of {SURE} at least. Grey: objects that do not count (difficult, crowds)."
+    note = f"Boxes with a score of at least {LEAST_SCORE}. Grey: objects that do not count (difficult, crowds)."
     across = 2 if len(detections) < 2 else 1
     save_png(draw_rows(title, note, ["truth", *detections], rows, across=across), path)
 
@@ -61,10 +61,10 @@ def _with_truth(scene: BoxPicture, classes: Sequence[str], named: bool) -> Image
 
 
 def _with_boxes(scene: BoxPicture, detections: Detections, classes: Sequence[str], named: bool) -> Image.Image:
-    sure = np.flatnonzero(detections.scores >= SURE)[::-1]  # the surest on top
-    names = [f"{classes[detections.labels[i]]} {detections.scores[i]:.2f}" for i in sure]
+    drawn = np.flatnonzero(detections.scores >= LEAST_SCORE)[::-1]  # the highest score on top
+    names = [f"{classes[detections.labels[i]]} {detections.scores[i]:.2f}" for i in drawn]
     return _drawn(
-        scene, detections.boxes[sure], names, [COLOURS[detections.labels[i] % len(COLOURS)] for i in sure], named
+        scene, detections.boxes[drawn], names, [COLOURS[detections.labels[i] % len(COLOURS)] for i in drawn], named
     )
 
 
@@ -85,12 +85,12 @@ def _drawn(
 
 
 def _found(scene: BoxPicture, detections: Detections) -> str:
-    """How many truths a sure box of their class lies on."""
-    truth, sure = scene.truth, detections.scores >= SURE
-    same = detections.labels[sure][:, None] == truth.labels[None]
-    near = same & (iou(detections.boxes[sure], truth.boxes) > 0.5)
+    """How many truths a drawn box of their class lies on."""
+    truth, drawn = scene.truth, detections.scores >= LEAST_SCORE
+    same = detections.labels[drawn][:, None] == truth.labels[None]
+    near = same & (iou(detections.boxes[drawn], truth.boxes) > 0.5)
     found = int(near.any(0)[~truth.ignored].sum()) if len(near) else 0
-    return f"{found} of {int((~truth.ignored).sum())} found, {_several(int(sure.sum()), 'box')}"
+    return f"{found} of {int((~truth.ignored).sum())} found, {_several(int(drawn.sum()), 'box')}"
 
 
 def _several(count: int, what: str) -> str:

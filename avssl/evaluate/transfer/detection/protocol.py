@@ -69,7 +69,7 @@ def detect(
     log: Log = no_log,
     on_progress: Progress | None = None,
 ) -> DetectionRuns:
-    """Train a detector from each start for each seed and ask it about the pictures of ``test``.
+    """Train a detector from each start for each seed and run it on the pictures of ``test``.
 
     Raises:
         UserError: no such stage, or the loss became NaN.
@@ -143,8 +143,8 @@ def predict(network: Any, scenes: Sequence[BoxPicture]) -> list[Detections]:
 
 
 def blind_boxes(train: BoxSet, test: BoxSet) -> list[Detections]:
-    """For every picture of ``test`` the mean box of each class in ``train``, in shares of the picture; as sure as the
-    class is common."""
+    """For every picture of ``test`` the mean box of each class in ``train``, in shares of the picture; its
+    score is the share of the class."""
     boxes: dict[int, list[Floats]] = {}
     for scene in train.scenes:
         size = np.array([scene.width, scene.height] * 2, np.float64)

@@ -49,7 +49,7 @@ def head_unit(diagonal: Floats) -> Floats:
     return HEAD_SHARE * diagonal
 
 
-def right(errors: Floats, alpha: float) -> Floats:
+def is_correct(errors: Floats, alpha: float) -> Floats:
     """1 where an error is at most ``alpha``, 0 where it is larger, NaN where there is none: the shape of ``errors``."""
     return np.where(np.isfinite(errors), errors <= alpha + _SLACK, np.nan)
 
@@ -57,7 +57,7 @@ def right(errors: Floats, alpha: float) -> Floats:
 def pck_by_joint(errors: Floats, alpha: float) -> Floats:
     """Share of each joint's errors that are at most ``alpha``, of those annotated: (joints,); NaN where none is."""
     counts = np.isfinite(errors).sum(0)
-    return np.where(counts > 0, np.nansum(right(errors, alpha), 0) / np.maximum(counts, 1), np.nan)
+    return np.where(counts > 0, np.nansum(is_correct(errors, alpha), 0) / np.maximum(counts, 1), np.nan)
 
 
 def pck(errors: Floats, alpha: float) -> float:
@@ -65,7 +65,7 @@ def pck(errors: Floats, alpha: float) -> float:
 
     Equal to the share of all annotated joints whose error is at most ``alpha``.
     """
-    return float(np.nanmean(right(errors, alpha))) if np.isfinite(errors).any() else np.nan
+    return float(np.nanmean(is_correct(errors, alpha))) if np.isfinite(errors).any() else np.nan
 
 
 def thresholds(highest: float, step: float = AUC_STEP) -> Floats:
@@ -100,5 +100,5 @@ def joint_areas(errors: Floats, highest: float, step: float = AUC_STEP) -> Float
     weights /= weights.sum()
     areas = np.zeros(errors.shape)
     for alpha, weight in zip(alphas, weights, strict=True):
-        areas += weight * right(errors, float(alpha))
+        areas += weight * is_correct(errors, float(alpha))
     return areas

@@ -86,7 +86,7 @@ def evaluated_people(people: People, items: Indices, unit: Unit) -> EvaluatedPeo
 
 
 def errors_of(points: Floats, evaluated: EvaluatedPeople) -> Floats:
-    """Errors in units, (people, evaluated joints), of predictions (people, joints, 2) in shares 0..1 of their squares."""
+    """Errors in units (people, evaluated joints) of predictions (people, joints, 2) in shares 0..1 of the squares."""
     people, items, joints = evaluated.people, evaluated.items, evaluated.people.skeleton.evaluated
     predicted = people.from_box(points, items)[:, joints]
     return errors_in_units(predicted, people.joints[items][:, joints], evaluated.unit.pixels(people)[items])

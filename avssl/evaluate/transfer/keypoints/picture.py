@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avssl.evaluate.core.charts import INK, TONES, blank_figure, dress, save_figure
-from avssl.evaluate.transfer.keypoints.pck import Floats, pck_curve, right, thresholds
+from avssl.evaluate.transfer.keypoints.pck import Floats, is_correct, pck_curve, thresholds
 from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople
 from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseInputs
 
@@ -68,7 +68,7 @@ def _person(
     truth = inputs.people.in_box[item]
     for places, colour in ((truth, TRUE), (points, PREDICTED)):
         _skeleton(axes, places, skeleton.limbs, colour)
-    marks = right(errors, evaluated.unit.alpha)
+    marks = is_correct(errors, evaluated.unit.alpha)
     axes.set_title(f"{np.nansum(marks):.0f} of {np.isfinite(marks).sum()}", fontsize=8.5, color=INK, pad=3)
     axes.set_xlim(0, 1)
     axes.set_ylim(1, 0)

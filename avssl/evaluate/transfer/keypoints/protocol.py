@@ -23,7 +23,7 @@ from avssl.evaluate.core.optimize import best_of, minimize, repetitions
 from avssl.evaluate.core.rows import Context, ResultRow, mean_of_repeats
 from avssl.evaluate.core.statistics import DIFFERENCE, SHARE, Bounds, accuracy_interval, cluster_bootstrap
 from avssl.evaluate.data.encoders import random_twin
-from avssl.evaluate.transfer.keypoints.pck import AUC_STEP, joint_areas, pck, pck_auc, right
+from avssl.evaluate.transfer.keypoints.pck import AUC_STEP, is_correct, joint_areas, pck, pck_auc
 from avssl.evaluate.transfer.keypoints.people import Floats, Indices, divide
 from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople, Unit, errors_of, mean_pose
 from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseInputs
@@ -201,7 +201,7 @@ def _figures(
     name: str, errors: Floats, blind: Floats, evaluated: EvaluatedPeople, context: Context, note: str
 ) -> list[ResultRow]:
     unit = evaluated.unit
-    marks, areas = right(errors, unit.alpha), joint_areas(errors, unit.alpha)
+    marks, areas = is_correct(errors, unit.alpha), joint_areas(errors, unit.alpha)
     groups, count, curve = evaluated.groups, len(errors), f"{unit.metric.split('@')[0]}-auc@0..{unit.alpha:g}"
     context = _of_people(context, evaluated)
     sizes: dict[str, Any] = {"n": count, "clusters": len(set(groups))}
@@ -213,7 +213,7 @@ def _figures(
         context.row(name, unit.metric, mean, of_mean, chance=levels[0], note=note, method="wilson", **sizes),
         context.row(name, curve, area, of_area, chance=levels[1], note=about, **sizes),
     ]
-    blind_marks = right(blind, unit.alpha)
+    blind_marks = is_correct(blind, unit.alpha)
     for k, joint in enumerate(evaluated.joints):
         there = np.isfinite(errors[:, k])
         if there.any():
@@ -237,7 +237,7 @@ def _gain(
 ) -> ResultRow:
     """How much higher the first figure is on the same people; the bootstrap draws both alike."""
     alpha = evaluated.unit.alpha
-    difference = right(ours, alpha) - right(theirs, alpha)
+    difference = is_correct(ours, alpha) - is_correct(theirs, alpha)
     return _of_people(context, evaluated).row(
         "gain",
         f"{evaluated.unit.metric}-difference",

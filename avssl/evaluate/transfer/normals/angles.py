@@ -56,7 +56,7 @@ def tally(degrees: Floats) -> Floats:
 
 
 def figures_of(sums: Floats) -> dict[str, Floats]:
-    """Each of :data:`METRICS` for rows of sums (…, numbers): (…); NaN without a pixel. The median to 0.02 degrees."""
+    """Each of :data:`METRICS` for rows of sums (…, columns): (…); NaN without a pixel. The median to 0.02 degrees."""
     count = sums[..., 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         mean, square = sums[..., 1] / count, sums[..., 2] / count

@@ -55,7 +55,7 @@ BLIND = {
 
 @dataclass(frozen=True)
 class NormalTallies:
-    """The rows of sums (pictures, numbers) of each start, for each seed, and of blind baselines."""
+    """The rows of sums (pictures, columns) of each start, for each seed, and of blind baselines."""
 
     starts: Mapping[str, Sequence[Floats]]
     blind: Mapping[str, Floats]
