@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,7 @@ import numpy as np
 from avssl.errors import UserError
 from avssl.experiment.data import refuse_missing
 from avssl.options import argument, check_bounds, option
-from avssl.search.files import is_index
+from avssl.search.files import DamagedIndex, is_index
 from avssl.system.console import log
 from avssl.system.files import cache_folder
 
@@ -143,7 +144,12 @@ def _opened(options: SearchOptions) -> SearchIndex:
     folder = cache_folder() / "search" / digest_of(data, weights_digest(run), f"{every:g}")
     if not is_index(folder):
         log(f"embedding {data}, a moment every {every:g} s, once, into {folder}")
-    changes = update_index(folder, data, run, every, device=options.device)
+    try:
+        changes = update_index(folder, data, run, every, device=options.device)
+    except DamagedIndex as error:
+        log(f"{error.args[0].partition(';')[0]}; it is made again")
+        shutil.rmtree(folder, ignore_errors=True)
+        changes = update_index(folder, data, run, every, device=options.device)
     if changes.embedded or changes.forgotten:
         log_changes(folder, changes)
     return SearchIndex(folder, run, options.device)

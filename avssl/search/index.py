@@ -202,9 +202,9 @@ class SearchIndex:
         columns = self.rows.columns
         marks = np.zeros(len(self.rows.items), bool)
         if path is not None:
-            marks |= columns.column("path") == path
+            marks |= columns.equal("path", path)
         if source is not None:
-            marks |= columns.column("source") == source
+            marks |= columns.equal("source", source)
         return self.rows.rows_of(marks)
 
     def frame(self, row: int) -> NDArray[np.uint8]:

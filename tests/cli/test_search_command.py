@@ -120,6 +120,10 @@ def test_the_page_needs_nothing_from_elsewhere_and_escapes_names(avssl, finished
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     again = avssl("search", tmp_path / "videos" / "a.mp4", *words)
     assert "once, into" not in again.out  # the index of before
+    place = Path(result.out.partition("once, into ")[2].partition("\n")[0])
+    (place / "index.json").write_text("{}")
+    mended = avssl("search", tmp_path / "videos" / "a.mp4", *words)
+    assert (mended.status, "is damaged (index.json has changed); it is made again" in mended.out) == (0, True)
 
 
 def test_embed_wants_one_place_to_write_to(avssl, clips, finished, tmp_path):

@@ -118,6 +118,16 @@ class Columns:
         values = self._rows[name]
         return self._texts_of(values, name) if name in _TEXTS else np.array(values)
 
+    def equal(self, name: str, text: str) -> NDArray[np.bool_]:
+        """Which items have this text, a path as it is kept; no text of another item is decoded for it. (items,)"""
+        data, blob, at = text.encode("utf-8", "surrogatepass"), self._texts.tobytes(), -1
+        while data and (at := blob.find(data, at + 1)) >= 0:
+            place = int(np.searchsorted(self._ends, at + len(data)))
+            begin = int(self._ends[place - 1]) if place else 0
+            if begin == at and int(self._ends[place]) == at + len(data):
+                return np.asarray(self._rows[name] == place)
+        return np.zeros(len(self), bool)
+
     def _texts_of(self, places: NDArray[np.int32], name: str) -> NDArray[Any]:
         """The texts at these places, None for -1: (n,) of objects. Each different text is decoded once."""
         different, which = np.unique(places, return_inverse=True)
