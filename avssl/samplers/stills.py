@@ -32,6 +32,7 @@ def draw_still(media: Media, key: Key, left: Left = "nothing") -> Still:
     item = item_of(media, key)
     seconds = 0.0
     if media.facts(item).has_video:
+        # By the times of its frames, never by a nominal rate, which files get wrong.
         times = media.frame_times(item)
         seconds = float(times[generator(*key, "frame").integers(len(times))])
     return Still(item, seconds, stored_frames(media, item, [seconds], left)[0])

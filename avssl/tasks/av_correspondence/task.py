@@ -89,6 +89,7 @@ class AVCorrespondence(Task):
             times = [start + (k + 0.5) * options.seconds / options.frames for k in range(options.frames)]
         pictures = stored_frames(media, moment.item, times, self.left_to_device)
         height, width = pictures[0].height, pictures[0].width
+        # Held out the crop in the middle of the range: things are then as large as they mostly were in training.
         middle = (options.crop_low + options.crop_high) / 2
         crop = centre_crop(height, width, middle)
         gain = brightness = transpose = 0.0

@@ -59,6 +59,7 @@ class RelativePosition(PatchTask):
     def draw(self, media: Media, key: Key) -> PatchPuzzle:
         options = self.options
         still = draw_still(media, key, self.left_to_device)
+        # In this order: size, mirror, grid, coarsening, colours. A new draw comes last, or old runs would not continue.
         rng = generator(*key, "patches")
         rule = GridRule(options.patch, options.gap, options.jitter, options.grid)
         height, width = size_with_pixels(still.picture.height, still.picture.width, self._pixels(rng), rule.side(2))

@@ -51,6 +51,7 @@ class Rotation(ClassTask):
     def draw(self, media: Media, key: Key) -> RotationPuzzle:
         still = draw_still(media, key, self.left_to_device)
         turns: tuple[int, ...] = (self._turn_of(key, len(media), still.item),)
+        # Held out one view a picture: four of one picture are not four independent puzzles.
         if self.options.views == "four" and self.training:
             turns = tuple(range(QUARTERS))
         unturned = self._unturned(still, generator(*key, "rotation"), turns)
