@@ -275,8 +275,8 @@ def _check_side(name: str, side: int, multiple: int) -> None:
     if side % multiple:
         low = max(side // multiple, 1) * multiple
         raise UserError(
-            f"{name} cuts pictures into patches of {multiple} px, so that their side must be {low} or {low + multiple} "
-            f"px, say, not {side}"
+            f"{name} cuts pictures into patches of {multiple} px; their side must be a multiple, such as {low} or "
+            f"{low + multiple} px, not {side}"
         )
 
 

@@ -21,7 +21,7 @@ class FrontEndConfig:
 
     "l3": ln of the linear-frequency magnitude, window 480, hop 240, FFT 512 at 48 kHz, no padding: 257 × 199 for a
     second (Arandjelović & Zisserman 2017). "ave": the same with half a hop of zeros at either end, which makes the
-    257 × 200 of their paper of 2018; how it came by the 200th column it does not say.
+    257 × 200 of their paper of 2018; where its 200th column comes from is not published.
 
     "openl3-…" (Cramer et al. 2019): window and FFT 2048, hop 242 at 48 kHz, ⌈samples / 242⌉ frames (199 for a second),
     triangles of equal area; 10·log10 of max(x, 1e-10), each clip's maximum at 0, floor −80.

@@ -85,7 +85,7 @@ class Decoder(nn.Module):
         self.factor = side // finest if side % finest == 0 else 1
         self.joins = skips
         self.last = nn.Conv2d(channels + (4 if skips else 1), 3 * self.factor**2, 3, padding=1)
-        _quiet(self.last, 0.1)  # the first prediction is close to what it is added to
+        _scale_start(self.last, 0.1)  # the first prediction is close to what it is added to
         self.refine = _Refinement(widths, refine, norm) if refine else None
 
     def forward(self, maps: dict[str, Tensor], fed: Tensor) -> Tensor:
@@ -101,8 +101,8 @@ class Decoder(nn.Module):
 
 
 @torch.no_grad()
-def _quiet(layer: nn.Conv2d, share: float) -> None:
-    """Let a fresh layer begin with this share of its output."""
+def _scale_start(layer: nn.Conv2d, share: float) -> None:
+    """Scale the output that a fresh layer begins with."""
     layer.weight.mul_(share)
     if layer.bias is not None:
         layer.bias.zero_()
@@ -116,7 +116,7 @@ class _Refinement(nn.Module):
         channels = [3 + 4, *[width] * depth]
         self.layers = nn.Sequential(*(convolution(a, b, norm) for a, b in pairwise(channels)))
         self.last = nn.Conv2d(width, 3, 3, padding=1)
-        _quiet(self.last, 0.01)  # at first hardly anything is corrected
+        _scale_start(self.last, 0.01)  # at first hardly anything is corrected
 
     def forward(self, predicted: Tensor, fed: Tensor) -> Tensor:
         out: Tensor = predicted + self.last(self.layers(torch.cat([predicted, fed], dim=1)))

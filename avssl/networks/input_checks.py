@@ -80,7 +80,7 @@ def checked_waveform(waveform: Any, rate: Any, device: torch.device) -> Tensor:
 
 
 def check_pairs(frames: int, waveforms: int) -> None:
-    """Refuse frames and waveforms of different numbers, unless one of them stands for all; ValueError if names both."""
+    """Raise ValueError if there are not as many frames as waveforms, unless one of them stands for all."""
     if frames != waveforms and 1 not in (frames, waveforms):
         raise ValueError(f"{frames} frames and {waveforms} waveforms: frame n is paired with waveform n")
 

@@ -98,7 +98,7 @@ def _fit(training: _Training, progress: Style, watch: Watch) -> FitResult:
     return result
 
 
-class _News(NamedTuple):
+class _AllRanks(NamedTuple):
     """The most of any rank before a step: its batch failed, bad files in it, the signal that came, seconds so far."""
 
     failed: bool
@@ -108,16 +108,16 @@ class _News(NamedTuple):
 
 
 class _Drawn(NamedTuple):
-    """A rank's part of the next batch (None: there is none, or an error), and what the ranks say of theirs."""
+    """A rank's part of the next batch (None: there is none, or an error), and the values of all ranks."""
 
     sent: Sent | None
     error: UserError | None
     greatest: Callable[[], Sequence[float]]
 
-    def news(self) -> _News:
-        """Wait for what the ranks said."""
+    def of_all_ranks(self) -> _AllRanks:
+        """Wait for the values of all ranks."""
         failed, passed_over, signal, seconds = self.greatest()
-        return _News(bool(failed), int(passed_over), int(signal), seconds)
+        return _AllRanks(bool(failed), int(passed_over), int(signal), seconds)
 
 
 class _Training:
@@ -178,23 +178,23 @@ class _Training:
         began = time.monotonic() - self.tally.seconds
         try:
             drawn = self._draw(stream, status, watch, began)
-            news = drawn.news()
+            ranks = drawn.of_all_ranks()
             while share < 1:
-                fetched = self._agreed(drawn, news)
+                fetched = self._agreed(drawn, ranks)
                 # The next batch comes before this one is trained: while it trains, the ranks hear from each other
                 # whether all have the next, and none waits in a step that another cannot take.
                 drawn = self._draw(stream, status, watch, began)
                 self._train(fetched, share)
-                news = drawn.news()
+                ranks = drawn.of_all_ranks()
                 self.tally.seconds = time.monotonic() - began
-                share = self.budget.share(self.tally.step, news.seconds)
+                share = self.budget.share(self.tally.step, ranks.seconds)
                 self.tally.finished = share >= 1
                 turns = sorted({piece.plan for piece in fetched.pieces})
-                self.recorder.after_step(turns, share, bool(news.signal), status)
+                self.recorder.after_step(turns, share, bool(ranks.signal), status)
                 status.step, status.share = self.tally.step, share
                 bar.update(share, status.short, status.line)
-                if news.signal and share < 1:
-                    self._stop(news.signal)
+                if ranks.signal and share < 1:
+                    self._stop(ranks.signal)
         finally:
             bar.close()
             stream.close()
@@ -276,15 +276,15 @@ class _Training:
         sent = fetched and self.transfer.send(fetched)
         return _Drawn(sent, error, self.setting.world.greatest_soon(own))
 
-    def _agreed(self, drawn: _Drawn, news: _News) -> Fetched:
+    def _agreed(self, drawn: _Drawn, ranks: _AllRanks) -> Fetched:
         """The drawn batch, where every rank has one."""
         if drawn.error is not None:
             raise drawn.error
-        if news.failed:
+        if ranks.failed:
             raise UserError(OTHER_FAILED)
         assert drawn.sent is not None
         fetched = self.transfer.receive(drawn.sent)
-        if news.passed_over:
+        if ranks.passed_over:
             self._count_bad(fetched.step, self.setting.world.gathered(fetched.passed_over))
         return fetched
 

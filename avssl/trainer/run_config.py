@@ -1,4 +1,4 @@
-"""What a run folder says of itself: its options, and which encoders it has saved. Read without importing torch."""
+"""The options of a run, and which encoders it has saved, read from its folder without importing torch."""
 
 from __future__ import annotations
 

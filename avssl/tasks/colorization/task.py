@@ -133,7 +133,7 @@ class Colorization(PictureTask):
 
         Means over the pixels, so that both are about as large for a network that knows nothing at any size.
         """
-        lightness, ab, weight = self._look(batch)
+        lightness, ab, weight = self._input_and_target(batch)
         predicted: Colours = network(lightness)
         total = torch.zeros((), device=ab.device)
         measures: dict[str, Tensor] = {}
@@ -149,7 +149,7 @@ class Colorization(PictureTask):
         return Losses(total, measures)
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
-        lightness, ab, _ = self._look(batch)
+        lightness, ab, _ = self._input_and_target(batch)
         predicted: Colours = network(lightness)
         parts = [part for part in (predicted.logits, predicted.ab) if part is not None]
         return Answers(torch.cat(parts, dim=1), ab)
@@ -223,7 +223,7 @@ class Colorization(PictureTask):
             colourings |= {f"sample {k}": ab for k, ab in enumerate(self.samples(scores, SAMPLES), start=1)}
         return draw_sheet(puzzles, colourings)
 
-    def _look(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def _input_and_target(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Of a batch the lightness that is fed (N, 1, side, side), the colours asked for (N, 2, h, w), and (N, 1, 1):
         1 where a picture has colours to learn, 0 where it is grey."""
         options = self.options
@@ -277,7 +277,7 @@ class Colorization(PictureTask):
         for first in range(0, count, 64):
             # Epoch -1: of no training puzzle.
             keys = [Key(seed, -1, index) for index in range(first, min(first + 64, count))]
-            _, ab, coloured = plain._look(plain.collate([plain.draw(media, key) for key in keys]))
+            _, ab, coloured = plain._input_and_target(plain.collate([plain.draw(media, key) for key in keys]))
             colours.append(ab[coloured[:, 0, 0] > 0].movedim(1, -1).reshape(-1, 2))
         found = torch.cat(colours)
         if not len(found):
