@@ -25,11 +25,7 @@ _named: set[str] = set()
 
 
 def allow(values: object) -> None:
-    """Remember every network of one's own that a person has named.
-
-    Args:
-        values: an option's value, or a mapping or list of such; what is no name of a network is passed over.
-    """
+    """Remember every network of one's own that a person has named: in a value, or in a mapping or list of values."""
     if isinstance(values, str):
         if values.startswith(PREFIX):
             _named.add(divided(values)[0])

@@ -8,10 +8,7 @@ from avssl.errors import UserError
 
 
 def saved_names(path: str | Path) -> tuple[Path, list[str]]:
-    """The folder of the modules, and their names: "vision", "audio", "fusion"; of several tasks also "vision-TASK".
-
-    Args:
-        path: the folder of a run, or its ``encoders/``.
+    """The folder of a run's modules, and their names: "vision", "audio", "fusion"; of several tasks also "vision-TASK".
 
     Raises:
         UserError: there is no such folder, or nothing is saved there.

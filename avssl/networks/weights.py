@@ -64,10 +64,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def load_weights(encoder: VisionEncoder, path: str | Path) -> VisionEncoder:
-    """The encoder with weights from a file that has its library's own names; positions of a ViT are interpolated.
+    """The encoder, of timm or torchvision, with weights from a file under that library's names, loaded in place.
 
-    Args:
-        encoder: one of timm or torchvision; it is changed in place.
+    Positions of a ViT are interpolated to the side of the encoder.
 
     Raises:
         UserError: the file cannot be read, or holds the weights of another network.

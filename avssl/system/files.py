@@ -130,11 +130,7 @@ def whole_folder(path: Path, kept_on: type[BaseException] | tuple[type[BaseExcep
 
 
 def remove_unfinished(folder: Path, age_seconds: float = 0.0) -> None:
-    """Remove the files that killed processes left half written in ``folder``.
-
-    Args:
-        age_seconds: younger ones stay, where another process may be writing them.
-    """
+    """Remove what killed processes left half written in ``folder``, but what is younger: somebody may be writing it."""
     for partial in folder.glob(f"*{UNFINISHED}"):
         with writing(partial), suppress(FileNotFoundError):  # another process was done with it
             if time.time() - partial.stat().st_mtime >= age_seconds:

@@ -36,11 +36,7 @@ _DAMAGED = ".damaged"
 
 
 class Checkpoints:
-    """The folder of a run's checkpoints: one file a step, ``step-00000100.pt``.
-
-    Args:
-        parts: mappings that every checkpoint must hold.
-    """
+    """The folder of a run's checkpoints: one file a step, ``step-00000100.pt``, each with the mappings ``parts``."""
 
     def __init__(self, folder: Path, parts: Sequence[str] = ("tally",)) -> None:
         self.folder = folder

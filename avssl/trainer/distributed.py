@@ -134,8 +134,7 @@ class World:
 def join(device: str) -> World:
     """This process's place among those that torchrun started; alone, where it started none.
 
-    Args:
-        device: what ``--device`` asked for: gradients travel by NCCL between GPUs, by gloo between CPUs.
+    Gradients travel by NCCL between GPUs, by gloo between CPUs: as ``--device`` is.
 
     Raises:
         UserError: the processes do not find each other, or the device cannot be shared by several.

@@ -21,9 +21,7 @@ _MAY_DIFFER = ("side", "grey")
 def encoders_from(run: str | Path, tasks: Iterable[Task]) -> dict[str, nn.Module]:
     """Encoders as ``tasks`` want them, with the weights that ``run`` learned, by role: those roles that the run has.
 
-    Args:
-        run: a run folder; or weights that timm or torchvision know how to name, a file or a folder, for a vision
-            encoder of theirs.
+    ``run`` may also name weights of timm or torchvision, for a vision encoder of theirs.
 
     Raises:
         UserError: it holds no encoder that the tasks have, a damaged one, or one of another make; each in a line.

@@ -42,16 +42,13 @@ def bin_centres(grid: float) -> NDArray[np.float32]:
 
 
 def equal_bins(ab: NDArray[np.floating], count: int) -> NDArray[np.float32]:
-    """The mean colours of ``count`` cells that hold about as many of the given pixels each: (count, 2), Lab units.
+    """The mean colours (count, 2) of cells that hold about as many of the pixels ``ab`` (n, 2) each, in Lab units.
 
     The fullest cell is halved until there are enough. Colours that look the same (to a tenth of a Lab unit) are one,
     and stay together: all greys do, but for rounding. A cell of one colour is not halved.
 
     A square grid has one bin for all that is nearly grey, the likeliest answer wherever a network is unsure. Cells of
     equal weight are small about grey and large elsewhere: no answer is likelier than another to begin with.
-
-    Args:
-        ab: (n, 2), Lab units.
 
     Raises:
         ValueError: there are fewer than ``count`` different colours.

@@ -38,11 +38,7 @@ _PATCH, _SMALL, _HEIGHT = 78, 46, 168
 
 
 def draw_sheet(puzzles: Sequence[PatchPuzzle], fed: Sequence[Tensor], answers: Answers | None) -> Image.Image:
-    """Each puzzle's first pair: patches, the eight places, the picture, and the network's prediction if there is one.
-
-    Args:
-        fed: of each puzzle its patches as the network sees them, (P, 3, p, p).
-    """
+    """Each puzzle's first pair: patches as the network is ``fed`` them (P, 3, p, p), places, picture and prediction."""
     cards, place = [], 0
     for puzzle, patches in zip(puzzles, fed, strict=True):
         label = int(puzzle.labels[0])
