@@ -22,7 +22,7 @@ _LEAST_CONTRAST = 2 / 255
 
 
 def normalised(frames: Tensor, mean: Tensor, std: Tensor, grey: bool = False) -> Tensor:
-    """Frames (N, 3, H, W), uint8 or float 0..1, less the mean, by the deviation (3, 1, 1); ``grey``: lightness alone."""
+    """Frames (N, 3, H, W), uint8 or float 0..1, less the mean by the deviation (3, 1, 1); ``grey``: lightness alone."""
     if not frames.is_floating_point():
         frames = frames.float() / 255
     if grey:
