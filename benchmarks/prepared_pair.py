@@ -1,6 +1,7 @@
 """What a pair from a prepared set costs: 256-pixel frame, random crop to 224, its second of sound, collated.
 
-In decodes of the same JPEGs by simplejpeg alone, part by part, and against the same pair from the files.
+In decodes of the same JPEGs by simplejpeg alone, part by part, and against the same pair from the files; and what is
+left of it for the loader's process where the device cuts frames, or decodes them, too (``--augment device``).
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from avssl.samplers.keys import Key
 from avssl.samplers.pictures import cut, random_crop
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
 from avssl.tasks.av_correspondence.task import AVCorrespondence
+from avssl.tasks.base import Task
 
 BATCH = 16
-HEAD = ("decode", "frame", "second", "crop", "collate", "pair")
+HEAD = ("decode", "frame", "second", "crop", "collate", "pair", "pair, cut later", "pair, decoded later")
 
 
 def costs(raw: Media, folder: Path, rounds: int) -> dict[str, float]:
@@ -40,6 +42,9 @@ def costs(raw: Media, folder: Path, rounds: int) -> dict[str, float]:
     def crop() -> object:
         return cut(frame, random_crop(rng, 256, 256, 0.75, 1.0, True), 224)
 
+    def some(task: Task) -> object:
+        return task.collate([task.draw(media, next(keys)) for _ in range(BATCH)])
+
     for _ in range(scaling.WORTH_COMPILING_AFTER):
         crop()
     calls = {
@@ -51,7 +56,9 @@ def costs(raw: Media, folder: Path, rounds: int) -> dict[str, float]:
     batches = {name: lambda call=call: [call() for _ in range(BATCH)] for name, call in calls.items()}
     batches |= {
         "collate": lambda: task.collate(drawn),
-        "pair": lambda: task.collate([task.draw(media, next(keys)) for _ in range(BATCH)]),
+        "pair": lambda: some(task),
+        "pair, cut later": lambda: some(task.variant(left_to_device="cutting")),
+        "pair, decoded later": lambda: some(task.variant(left_to_device="decoding")),
         "raw": lambda: [task.draw(raw, next(keys)) for _ in range(BATCH)],
     }
     return {name: seconds / BATCH for name, seconds in interleaved(batches, rounds).items()}
@@ -71,12 +78,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
+    asked = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
-    for kind in KINDS:
+    for kind in asked.kinds:
         with tempfile.TemporaryDirectory() as folder:
-            seconds = costs(avssl.open(videos(kind), progress=False), Path(folder) / "prepared", rounds)
+            seconds = costs(avssl.open(videos(kind), progress=False), Path(folder) / "prepared", asked.rounds)
         parts = [f"{seconds[name] * 1e6:.0f}" for name in HEAD]
         pair = seconds["pair"]
         rows.append([kind, *parts, f"{pair / seconds['decode']:.2f}", f"{seconds['raw'] / pair:.0f}"])

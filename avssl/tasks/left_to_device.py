@@ -61,8 +61,8 @@ def _pixels(
         rectangles.append(_colours_last(picture.data)[first[0] : end[0], first[1] : end[1]])
     height, width = (max(one.shape[axis] for one in rectangles) for axis in (0, 1))
     channels = min(one.shape[2] for one in rectangles)
-    pixels = np.zeros((len(rectangles), height, width, channels), np.uint8)
-    for place, one in zip(pixels, rectangles, strict=True):
+    pixels = np.empty((len(rectangles), height, width, channels), np.uint8)
+    for place, one in zip(pixels, rectangles, strict=True):  # what lies beside them has no weight
         place[: one.shape[0], : one.shape[1]] = one[..., :channels]
     return pixels
 

@@ -21,6 +21,10 @@ COMPARED = 8
 # Of 255, by which a pixel may differ. nvJPEG may enlarge colours that are stored at half resolution in another way.
 LEVELS = 3
 
+JPEG_ENGINES = ((8, 0), (9, 0), (10, 0))
+"""Compute capabilities of the GPUs with engines for JPEGs: A100 and A30, Hopper, B200. On others nvJPEG reads the codes
+on the host, in the training process."""
+
 
 class Placed(NamedTuple):
     """A task as its puzzles are drawn for training, and where its pictures are made, in words."""
@@ -30,17 +34,23 @@ class Placed(NamedTuple):
 
 
 def place(plan: TaskPlan, options: TrainOptions, device: torch.device) -> Placed:
-    """By the options and what the data and the device are, never by a measurement of time: two runs decide alike."""
-    prepared = prepared_of(plan.train)
-    worth = device.type == "cuda" and prepared is not None
-    if options.augment == "host" or (options.augment == "auto" and not worth):
-        return Placed(plan.task, "host")
-    if not plan.task.can_leave:
-        return Placed(plan.task, f"host, as {plan.task.name} with these options needs the pixels to draw a puzzle")
-    reason = why_not_decoded(prepared, device)
+    """By the options and what the data and the device are, never by a measurement of time: two runs decide alike.
+
+    Cutting without decoding spares the loader a twelfth of a pair and carries more bytes: only where it is asked for.
+    """
+    task, auto = plan.task, options.augment == "auto"
+    if options.augment == "host" or (auto and device.type != "cuda"):
+        return Placed(task, "host")
+    if not task.can_leave:
+        return Placed(task, f"host, as {task.name} with these options needs the pixels to draw a puzzle")
+    reason = why_not_decoded(prepared_of(plan.train), device)
+    if auto and reason is None and torch.cuda.get_device_capability(device) not in JPEG_ENGINES:
+        reason = "this GPU has no engines for JPEGs"
     if reason is None:
-        return Placed(plan.task.variant(left_to_device="decoding"), f"{device.type}, JPEGs too")
-    return Placed(plan.task.variant(left_to_device="cutting"), f"{device.type}, but for decoding: {reason}")
+        return Placed(task.variant(left_to_device="decoding"), f"{device.type}, JPEGs too")
+    if auto:
+        return Placed(task, f"host, as {reason}")
+    return Placed(task.variant(left_to_device="cutting"), f"{device.type}, but for decoding: {reason}")
 
 
 def why_not_decoded(prepared: Prepared | None, device: torch.device) -> str | None:

@@ -39,7 +39,8 @@ class TrainOptions:
     augment: Literal["auto", "host", "device"] = option(
         "auto",
         "where pictures are cropped, scaled and mirrored, and JPEGs of a prepared set decoded: host, in the loader's "
-        "processes; device; auto: the device if it is a CUDA GPU and the data are prepared, else the host",
+        "processes; device; auto: a CUDA GPU with engines for JPEGs, if the data are prepared and its pixels are the "
+        "host's, else the host",
     )
     optimizer: Literal["adamw", "adam", "sgd"] = option("adamw", "adamw, adam or sgd (Nesterov; --no-nesterov)")
     learning_rate: float = option(1e-3, "peak learning rate", above=0)

@@ -92,20 +92,25 @@ def test_a_killed_and_continued_run_equals_an_unbroken_one(prepared, tmp_path):
     assert weights_digest(continued.networks) == weights_digest(whole.networks)
 
 
-def test_auto_is_the_host_but_for_prepared_data_on_a_gpu(prepared, monkeypatch):
+def test_auto_is_the_host_but_for_prepared_data_on_a_gpu_that_decodes_jpegs(prepared, monkeypatch):
     monkeypatch.setattr(augment, "decoded", lambda jpegs, device: cutting.decoded(jpegs, CPU))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     task, raw = rotation(), ToyVideos(4)
 
     def where(device, media, task=task, **more):
         return place(TaskPlan(task, media), options(**more), device)
 
-    assert where(CPU, prepared).where == where(CUDA, raw).where == where(CUDA, prepared, augment="host").where == "host"
+    assert where(CPU, prepared).where == where(CUDA, prepared, augment="host").where == "host"
+    assert where(CUDA, raw).where == "host, as the data are not prepared"
     assert where(CUDA, prepared).task.left_to_device == "decoding"
     assert where(CUDA, prepared.subset([0, 2])).where == "cuda, JPEGs too"
     asked = where(CPU, raw, augment="device")
     assert (asked.task.left_to_device, asked.where) == ("cutting", "cpu, but for decoding: the data are not prepared")
     comparing = where(CUDA, prepared, avssl.task("shuffle-learn"))
     assert comparing.task.left_to_device == "nothing" and "needs the pixels" in comparing.where
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 6))
+    assert where(CUDA, prepared).where == "host, as this GPU has no engines for JPEGs"
+    assert where(CUDA, prepared, augment="device").task.left_to_device == "decoding"
     assert task.left_to_device == "nothing", "what is held out is cut on the host"
 
 
@@ -116,18 +121,15 @@ def test_jpegs_are_decoded_on_the_host_where_the_device_gives_other_pixels_or_no
         return [(one // 8 * 8) for one in cutting.decoded(jpegs, CPU)]
 
     monkeypatch.setattr(augment, "decoded", other)
-    found = place(plan, options(), CUDA)
+    found = place(plan, options(augment="device"), CUDA)
     assert found.task.left_to_device == "cutting" and "its pixels differ by up to" in found.where
-
-    def none(jpegs, device):
-        return cutting.decoded(jpegs._replace(data=jpegs.data[:-900]), CPU)
 
     def broken(*_, **__):
         raise RuntimeError("not compiled with nvJPEG support\nat line 3")
 
     monkeypatch.setattr(augment, "decoded", cutting.decoded)
     monkeypatch.setattr("torchvision.io.decode_jpeg", broken)
-    found = place(plan, options(), CUDA)
+    found = place(plan, options(augment="device"), CUDA)
     assert found.task.left_to_device == "cutting" and "(not compiled with nvJPEG support)" in found.where
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,10 @@ from avssl.errors import UserError, did_you_mean
 from avssl.networks.config import AUDIO_ARCHITECTURES, FrontEndName, FusionName, Norm, VisionConfig
 from avssl.options import option
 from avssl.samplers.correspondence import Alignment, NegativeSounds, Pair
-from avssl.samplers.views import View
 from avssl.tasks.common_options import check_crops
+
+if TYPE_CHECKING:  # options are read without what reads media
+    from avssl.samplers.views import View
 
 Negatives = Literal["drawn", "batch"]
 

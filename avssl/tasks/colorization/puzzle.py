@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.options import option
-from avssl.samplers.views import View
 from avssl.tasks.common_options import MapEncoderOptions, check_crops
+
+if TYPE_CHECKING:  # options are read without what reads media
+    from avssl.samplers.views import View
 
 Target = Literal["classification", "regression", "both"]
 

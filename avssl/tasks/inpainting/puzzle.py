@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,10 @@ from avssl.errors import UserError
 from avssl.networks.config import Bottleneck
 from avssl.options import option
 from avssl.samplers.holes import Hole
-from avssl.samplers.views import View
 from avssl.tasks.common_options import MapEncoderOptions, check_crops
+
+if TYPE_CHECKING:  # options are read without what reads media
+    from avssl.samplers.views import View
 
 
 @dataclass(frozen=True)

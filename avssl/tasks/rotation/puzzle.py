@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.options import option
-from avssl.samplers.pictures import Crop
-from avssl.samplers.views import Stored
 from avssl.tasks.common_options import EncoderOptions, check_crops
+
+if TYPE_CHECKING:  # options are read without what reads media
+    from avssl.samplers.pictures import Crop
+    from avssl.samplers.views import Stored
 
 
 @dataclass(frozen=True)

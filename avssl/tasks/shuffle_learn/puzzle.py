@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.options import option
 from avssl.samplers.triplets import Ends
-from avssl.samplers.views import View
 from avssl.tasks.common_options import MapEncoderOptions, check_crops
+
+if TYPE_CHECKING:  # options are read without what reads media
+    from avssl.samplers.views import View
 
 
 @dataclass(frozen=True)
