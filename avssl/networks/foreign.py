@@ -98,7 +98,7 @@ class TimmTrunk(ForeignTrunk):
             self.net = self._made(timm, name, side, found | dict(arguments or {}))
         except (RuntimeError, KeyError, ValueError) as error:  # torch's and timm's words about weights
             first_line = " ".join(str(error).split())[:200]
-            what = "cannot be built" if state is None else "does not take these weights"
+            what = "cannot be built" if state is None else "does not take these weights (give those of this network)"
             raise UserError(f"timm's {name} {what}: {first_line}") from None
         self.net.pretrained_cfg.pop("state_dict", None)  # else a second copy of the weights stays in memory
         self.net.prune_intermediate_layers(None, prune_head=True)  # weights that no gradient would reach
@@ -134,7 +134,9 @@ class TimmTrunk(ForeignTrunk):
             if self.normed and "norm" in str(error):  # Hiera normalises no stages
                 self.normed = False
                 return self._maps(x, last)
-            raise UserError(f"this network of timm takes pictures of one size alone: {error}") from None
+            raise UserError(
+                f"this network of timm takes pictures of its own side alone; give it such ({error})"
+            ) from None
         return maps
 
     def stages(self, x: Tensor) -> OrderedDict[str, Tensor]:
@@ -207,7 +209,9 @@ class TorchvisionTrunk(ForeignTrunk):
             self.net.load_state_dict(kept)
         except (RuntimeError, KeyError, ValueError) as error:
             first_line = " ".join(str(error).split())[:200]
-            raise UserError(f"torchvision's {name} does not take these weights: {first_line}") from None
+            raise UserError(
+                f"torchvision's {name} does not take these weights (give those of this network): {first_line}"
+            ) from None
 
     def stages(self, x: Tensor) -> OrderedDict[str, Tensor]:
         maps = self._all(self.filled(x))

@@ -55,7 +55,9 @@ class OnnxNetwork(nn.Module):
             self.session = onnxruntime.InferenceSession(self.data, providers=["CPUExecutionProvider"])
             self.session.get_inputs(), self.session.get_outputs()  # names that damage made no UTF-8 show here
         except _failures() as error:
-            raise UserError(f"{called} is no ONNX file that onnxruntime runs: {str(error).splitlines()[0]}") from None
+            raise UserError(
+                f"{called} is no ONNX file that onnxruntime runs; export it again ({str(error).splitlines()[0]})"
+            ) from None
 
     @property
     def facts(self) -> dict[str, str]:

@@ -84,7 +84,7 @@ def encoder(
         found = load_weights(VisionEncoder(replace(config, side=side or config.side)), weights or place)
         return _with_colours(found, mean or about.get("mean"), std or about.get("std"))
     if weights is not None:
-        raise UserError(f"weights fit a network that is named timm:NAME or torchvision:NAME, not {spec}")
+        raise UserError(f"weights are for timm:NAME or torchvision:NAME, not {spec}; leave them out")
     if not place.is_dir():
         raise UserError(
             f"no encoder is called {str(spec)!r}; give timm:NAME, torchvision:NAME, FILE.onnx, the folder of a run, or "
@@ -155,5 +155,5 @@ def _of_run(place: Path, role: Role) -> Encoder:
     model = load(place)
     found = model.vision if role == "vision" else model.audio_encoder
     if found is None:
-        raise UserError(f"{place} has no {role} encoder")
+        raise UserError(f"{place} has no {role} encoder; give a run that has one")
     return found

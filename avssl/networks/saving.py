@@ -68,7 +68,8 @@ def load_module(stem: Path) -> nn.Module:
         module.load_state_dict(load(weights))
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{stem}.safetensors and {stem.name}.json cannot be loaded together: {first}") from error
+        both = f"{stem}.safetensors and {stem.name}.json"
+        raise UserError(f"{both} cannot be loaded together; copy both again from the run ({first})") from error
     return module.eval()
 
 

@@ -38,17 +38,17 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if file.is_dir():
         there = [file / name for name in FOLDER_FILES if (file / name).is_file()]
         if not there:
-            raise UserError(f"{path} holds no weights (there is no {' and no '.join(FOLDER_FILES)} in it)")
+            raise UserError(f"{path} holds no {' and no '.join(FOLDER_FILES)}; name the file of weights")
         file = there[0]
     if not file.is_file():
-        raise UserError(f"{path}: no such file of weights")
+        raise UserError(f"{path}: no such file of weights; look at its name")
     try:
         if file.suffix == ".safetensors":
             found: Any = load_file(file)
         else:
             found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # torch's own words advise to run the code
-        raise UserError(f"{path} holds no weights that can be read without running code") from None
+        raise UserError(f"{path} holds no weights that can be read without running code; save a state_dict()") from None
     except (SafetensorError, RuntimeError, OSError, EOFError, LookupError, ValueError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path} holds no weights that can be read without running code: {first}") from None
@@ -80,11 +80,13 @@ def load_weights(encoder: VisionEncoder, path: str | Path) -> VisionEncoder:
         elif isinstance(trunk, AlexNetTrunk) and encoder.config.norm == "none":
             trunk.load_state_dict(alexnet_trunk_state(state))
         else:
-            raise UserError(f"weights of other libraries fit networks of timm and torchvision, not {name!r}")
+            raise UserError(
+                f"weights of other libraries fit networks of timm and torchvision, not {name!r}; name one of these"
+            )
     except (RuntimeError, KeyError) as error:
         first = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path} holds no weights of torchvision's {name.removeprefix('torchvision:')}: {first}"
+            f"{path} holds no weights of torchvision's {name.removeprefix('torchvision:')}; give those of it ({first})"
         ) from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -103,6 +105,8 @@ def hub_config(folder: Path) -> tuple[VisionConfig, dict[str, Any]]:
         about = dict(config.get("pretrained_cfg") or {})
         side = int((about.get("input_size") or (3, 224, 224))[-1])
     except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f'{folder / "config.json"} names no network of timm (by "architecture")') from None
+        raise UserError(
+            f'{folder / "config.json"} names no network of timm by "architecture"; give timm:NAME and weights=…'
+        ) from None
     arguments = dict(config.get("model_args") or {})
     return VisionConfig(f"timm:{name}", side=int(arguments.pop("img_size", side)), arguments=arguments), about

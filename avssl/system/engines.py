@@ -52,7 +52,7 @@ def run_parts(work: Divisible, engine: str, workers: int | None, progress: ShowP
 def check_engine(engine: str) -> None:
     """Raise UserError if this is no engine, or it is not installed."""
     if engine not in ("local", "ray") and not engine.startswith("ray://"):
-        raise UserError(f"--engine {engine}: is none of local, ray, ray://HOST:PORT")
+        raise UserError(f"--engine {engine}: there is no such engine; give local, ray or ray://HOST:PORT")
     if engine != "local":
         try:
             import ray  # noqa: F401
@@ -73,7 +73,8 @@ class _Ray:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
             except (ConnectionError, ValueError, RuntimeError) as error:
-                raise UserError(f"no Ray cluster can be reached at {address or 'this machine'}: {error}") from error
+                where = address or "this machine"
+                raise UserError(f"no Ray cluster can be reached at {where} ({error}); look at RAY_ADDRESS") from error
 
     def cores(self) -> int:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
@@ -99,7 +100,9 @@ class _Ray:
             try:
                 error = self._ray.get(one)
             except self._ray.exceptions.RayError as lost:
-                raise UserError(f"part {waiting[one]} was lost: {_first_line(lost)}") from lost
+                raise UserError(
+                    f"part {waiting[one]} was lost ({_first_line(lost)}); run the same command again"
+                ) from lost
             if error is not None:
                 raise UserError(error)
             yield waiting.pop(one)

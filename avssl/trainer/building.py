@@ -91,7 +91,7 @@ def make_optimizer(networks: nn.Module, options: TrainOptions, device: torch.dev
     """The optimizer of ``options`` over all trainable weights; no decay on biases, norms and other 1-D weights."""
     learning = [weight for weight in networks.parameters() if weight.requires_grad]
     if not learning:
-        raise UserError("nothing to train: every weight of the networks is frozen")
+        raise UserError("nothing to train: every weight is frozen; set requires_grad where one should learn")
     groups = [
         {"params": [weight for weight in learning if weight.ndim > 1], "weight_decay": options.weight_decay},
         {"params": [weight for weight in learning if weight.ndim <= 1], "weight_decay": 0.0},

@@ -123,7 +123,9 @@ class Checkpoints:
         if not isinstance(state, dict) or "format" not in state:
             raise _Damaged(f"checkpoint {path} is damaged (it holds something else)")
         if state["format"] != FORMAT:
-            raise UserError(f"checkpoint {path} is of another version of avssl")
+            raise UserError(
+                f"checkpoint {path} is of another version of avssl; continue with that one, or choose another --out"
+            )
         if "config" in state and not sealed:  # as this version writes it, but not written by it
             raise _Damaged(f"checkpoint {path} is damaged (it has no checksum)")
         lacking = [name for name in self._parts if not isinstance(state.get(name), dict)]

@@ -57,7 +57,7 @@ def _cuda(device: torch.device, local_rank: int) -> torch.device:
         raise UserError(f"--device {device}: this torch sees no CUDA device; use --device cpu")
     index = local_rank if device.index is None else device.index
     if index >= torch.cuda.device_count():
-        raise UserError(f"--device cuda:{index}: this machine has {torch.cuda.device_count()}, counted from 0")
+        raise UserError(f"--device cuda:{index}: this machine has {torch.cuda.device_count()}; give a number from 0 on")
     return torch.device("cuda", index)
 
 

@@ -39,7 +39,9 @@ def encoders_from(run: str | Path, tasks: Iterable[Task]) -> dict[str, nn.Module
             if role not in found and (folder / f"{role}.json").exists():
                 found[role] = _started(encoder, folder / role, role, run)
     if not found:
-        raise UserError(f"{run} has no {' and no '.join(sorted(wanted))} encoder to start from")
+        raise UserError(
+            f"{run} has no {' and no '.join(sorted(wanted))} encoder to start from; give a run that has one"
+        )
     return found
 
 
@@ -48,7 +50,7 @@ def _with_weights(path: Path, tasks: Iterable[Task]) -> dict[str, nn.Module]:
         encoder = task.make_encoders().get("vision")
         if isinstance(encoder, VisionEncoder):
             return {"vision": load_weights(encoder, path)}
-    raise UserError(f"{path} holds weights of a vision encoder, and no task here has one")
+    raise UserError(f"{path} holds weights of a vision encoder, and no task here has one; leave out --init")
 
 
 def _started(encoder: nn.Module, stem: Path, role: str, run: str | Path) -> nn.Module:

@@ -366,7 +366,7 @@ def _plan_steps(setting: Setting, tasks: Sequence[Task], mix: Mix) -> Steps:
     for plan, task in zip(setting.plans, tasks, strict=True):
         length = task.length(plan.train)
         if length < 1:
-            raise UserError(f"{plan.task.name} has no items to train on")
+            raise UserError(f"{plan.task.name} has no items to train on; `avssl index` lists why files cannot be used")
         sources.append(Source(task, plan.train, length))
     turns, options, world = Turns([plan.weight for plan in setting.plans], mix), setting.options, setting.world
     return Steps(

@@ -16,7 +16,7 @@ def refuse_no_run(folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; give the folder of a run, such as runs/quickstart")
     if not (folder / "config.yaml").exists() and not any((folder / "encoders").glob("*.json")):
-        raise UserError(f"{folder} holds no run (there is no config.yaml in it)")
+        raise UserError(f"{folder} holds no run (there is no config.yaml in it); give the folder of one")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -25,14 +25,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{folder} holds no run (there is no config.yaml in it)") from None
+        raise UserError(f"{folder} holds no run (there is no config.yaml in it); give the folder of one") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         raise UserError(f"{folder / 'config.yaml'} cannot be read; copy it again from the run") from None
     if not isinstance(config, dict) or not isinstance(config.get("task"), str):
-        raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no task")
+        raise UserError(f"{folder / 'config.yaml'} names no task; copy it again from the run")
     several = config.get("tasks", [])
     if config["task"] == "multi-task" and not (several and isinstance(several, list)):
-        raise UserError(f"{folder / 'config.yaml'} is not the config of a run: it names no tasks")
+        raise UserError(f"{folder / 'config.yaml'} names no tasks; copy it again from the run")
     return config
 
 
@@ -42,7 +42,7 @@ def config_of_task(config: dict[str, Any], folder: Path, task_name: str | None) 
     several = config.get("tasks") if name == "multi-task" else None
     if not isinstance(several, list):
         if task_name is not None and name != task_name:
-            raise UserError(f"{folder} is a run of {name}, not of {task_name}")
+            raise UserError(f"{folder} is a run of {name}, not of {task_name}; give a run of that task")
         return config
     if task_name is None or task_name not in several:
         asked = "" if task_name is None else f", not of {task_name}"

@@ -43,7 +43,7 @@ class Validation:
     def __init__(self, task: Task, media: Media, options: TrainOptions, world: World) -> None:
         length = task.length(media)
         if length < 1:
-            raise UserError(f"{task.name} has no held-out items")
+            raise UserError(f"{task.name} has no held-out items; give more data, or --test")
         count = max(options.validation_puzzles // world.size, 1) * world.size
         keys = run_on_keys(HELD_OUT_SEED, 0, count, length)
         self._task, self._world, self._workers = task, world, count_of(options)
