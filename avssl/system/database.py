@@ -43,7 +43,7 @@ def _connected(place: Path, create: str, probe: str) -> sqlite3.Connection | Non
     try:
         with cache:
             cache.execute(create)
-            cache.execute(probe).fetchone()
+            cache.execute(probe).fetchone()  # a file of another table or a torn page is noticed here, not at its use
     except sqlite3.Error:
         cache.close()
         return None

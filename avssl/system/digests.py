@@ -54,6 +54,7 @@ def copies(paths: Iterable[str]) -> list[list[str]]:
     for path in paths:
         with suppress(OSError):
             by_size.setdefault(Path(path).stat().st_size, []).append(path)
+    # Files of different sizes are no copies: most of a collection need not be read at all.
     alike = [path for same in by_size.values() if len(same) > 1 for path in same]
     groups: dict[str, list[str]] = {}
     for path, digest in content_digests(alike).items():

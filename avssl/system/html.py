@@ -35,7 +35,7 @@ def section(title: str, *parts: object) -> Markup:
 def thumbnail(pixels: NDArray[np.uint8], height: int) -> Markup:
     """A picture uint8 (3, h, w), at most ``height`` pixels high."""
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-    image.thumbnail((4 * height, height))
+    image.thumbnail((4 * height, height))  # a panorama is made no wider than four squares
     return picture(image, "JPEG")
 
 
@@ -51,6 +51,7 @@ def picture(image: Image.Image, kind: str = "PNG") -> Markup:
 
 def waveform(samples: NDArray[np.float32], width: int = 480, height: int = 60) -> Markup:
     """The envelope of a sound, as loud as full scale is high."""
+    # Highest and lowest sample of each pixel's width: a mean would show a loud sound as silence.
     edges = np.linspace(0, len(samples), width + 1).astype(int)
     parts = [samples[first:stop] for first, stop in pairwise(edges) if stop > first]
     middle = height / 2

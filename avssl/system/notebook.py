@@ -23,6 +23,7 @@ class NotebookBar:
         from IPython import display  # there wherever a notebook is
 
         show: Any = display.display
+        # A display with an id can be changed in place; printing would fill the cell with lines.
         self._handle: Any = show({"text/plain": ""}, raw=True, display_id=True)
 
     def update(self, share: float | None, text: str) -> None:

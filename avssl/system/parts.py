@@ -40,6 +40,7 @@ class Part(NamedTuple):
 
     def range(self, units: int) -> range:
         """Which of so many units are this part's."""
+        # Contiguous, all of them together everything once, and no part larger than another by more than one.
         return range(units * (self.number - 1) // self.of, units * self.number // self.of)
 
     def __str__(self) -> str:
@@ -69,6 +70,7 @@ def parts_there(paths: Iterable[Path], what: str) -> list[Path]:
     for of, found_parts in there.items():
         if len(found_parts) == of:
             return [found_parts[number] for number in sorted(found_parts)]
+    # Of several divisions the one that is nearest to complete: others are remains of earlier attempts.
     of = max(there, key=lambda of: len(there[of]) / of)
     missing = [str(part) for part in parts_of(of) if part.number not in there[of]]
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""

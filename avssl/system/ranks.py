@@ -17,6 +17,7 @@ def processes() -> int:
 
 def local_processes() -> int:
     """How many of them run on this machine, and share its cores."""
+    # Without torchrun's word all of them: too few loader processes are slow, too many take the memory of others.
     return int(os.environ.get("LOCAL_WORLD_SIZE", str(processes())))
 
 
