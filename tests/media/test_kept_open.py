@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 import avssl
 from avssl.errors import MediaError
+from avssl.media.containers.h26x import Bits
 from avssl.media.containers.references import References
-from avssl.media.decoding import kept_files
+from avssl.media.decoding import kept_files, open_files
 from avssl.media.decoding.clock import Clock
 from avssl.media.decoding.kept_files import close_files
 from avssl.media.decoding.sound import read_audio
@@ -107,6 +108,60 @@ def test_any_order_shows_what_decoding_from_the_start_shows(
     path = film(tmp_path, name, codec, options)
     assert passed_over(path) >= least
     assert_any_order_gives_the_same(path, inspected(path).clock)
+
+
+def without_usability_information(path: str) -> str:
+    """A copy whose header does not say how late pictures come out of the decoder: its H.264 parameters end before."""
+    with av.open(path) as container:
+        record = container.streams.video[0].codec_context.extradata or b""
+    parameters = record[8 : 8 + int.from_bytes(record[6:8], "big")]
+    bits = Bits(parameters[4:])
+    for _ in range(4):
+        bits.exp_golomb()
+    bits.take(2)  # bit by bit lossless, scaling matrices
+    bits.exp_golomb()
+    if bits.exp_golomb() == 0:
+        bits.exp_golomb()  # how many bits the order of pictures takes
+    bits.exp_golomb(), bits.take(1), bits.exp_golomb(), bits.exp_golomb()  # references, gaps, width, height
+    bits.take(3)  # whole frames, direct inference, cropping
+    left = bits._count
+    cut = (int.from_bytes(parameters, "big") >> left << left) | 1 << (left - 2)
+    place = Path(path).read_bytes().index(parameters)
+    return with_bytes(path, place, cut.to_bytes(len(parameters), "big"), "bare")
+
+
+@pytest.mark.parametrize("layers", ["b-pyramid=none", "b-pyramid=normal:bframes=7:ref=4", "bframes=0"])
+def test_the_header_need_not_say_how_late_pictures_come_out(layers: str, tmp_path: Path) -> None:
+    path = film(tmp_path, "late.mp4", "libx264", {"preset": "fast", "x264-params": f"{X264}:{layers}"})
+    bare = without_usability_information(path)
+    clock = inspected(bare).clock
+    assert_any_order_gives_the_same(bare, clock)
+    truth = [picture for _, picture in iter_frames(bare, clock)]
+    for number in (60, 2, 33):  # each with a file just opened
+        close_files()
+        assert np.array_equal(read_frames(bare, clock, [number / 25])[0], truth[number])
+
+
+def test_a_file_is_not_probed_where_no_sound_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path, Recipe("mp4"))
+    clock = inspected(path).clock
+    close_files()
+    found: list[bool] = []
+    real = open_files.open_container
+
+    def opening(*arguments: Any, probe: bool = True) -> Any:
+        found.append(probe)
+        return real(*arguments, probe=probe)
+
+    monkeypatch.setattr(open_files, "open_container", opening)
+    picture = read_frames(path, clock, [0.4])
+    assert found == [False]
+    sound = read_audio(path, clock, 0.1, 0.3, 16_000)
+    assert found == [False, True]
+    close_files()
+    assert np.array_equal(read_audio(path, clock, 0.1, 0.3, 16_000), sound)
+    assert np.array_equal(read_frames(path, clock, [0.4]), picture)
+    assert found == [False, True, True], "pictures and sound share the container that sound has opened"
 
 
 @pytest.mark.parametrize("hidden", [7, 20, 23])

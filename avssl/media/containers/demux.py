@@ -42,6 +42,10 @@ S = TypeVar("S", bound=Stream)
 _LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
+# No decoder may be opened to learn more, and no more than the next packet is read for it.
+_NO_PROBE = {"codec_whitelist": "none", "probesize": "32"}
+
+
 class Deadline:
     """Gives up a file that hangs, by the CPU time of this thread since the last progress in the file.
 
@@ -105,15 +109,21 @@ def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
         container.close()
 
 
-def open_container(path: str, deadline: Deadline) -> InputContainer:
-    """The same for callers that close it themselves."""
+def open_container(path: str, deadline: Deadline, *, probe: bool = True) -> InputContainer:
+    """The same for callers that close it themselves.
+
+    Args:
+        path: of the file.
+        deadline: for all that is read.
+        probe: let FFmpeg open the decoders, to learn what the header does not say.
+    """
     deadline.new_pass()
     container: InputContainer = av.open(
         # The prefix and the whitelist: a name like "http:x" or "%03d.png" is no address or pattern, and a playlist
         # cannot pull in other files.
         f"file:{path}",
         timeout=WAIT_TIMEOUT_SECONDS,
-        container_options={"protocol_whitelist": "file"},
+        container_options={"protocol_whitelist": "file", **({} if probe else _NO_PROBE)},
         **_LENIENT,
     )
     for stream in container.streams:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from avssl.media.containers.demux import Deadline
 from avssl.media.decoding.open_files import OpenFile, stamp_of
 
-MOST_FILES = 16  # kept open by a process, each with at most two file descriptors
+MOST_FILES = 64  # kept open by a process, each with at most two file descriptors
 MOST_BYTES = 128 * 2**20  # of memory for all of them, by their own estimate
 
 # Pictures of one group: the number of its key frame, and their container times, ascending.

@@ -15,6 +15,7 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 
 from avssl.media.containers.demux import Deadline, open_container, stream_at
 from avssl.media.decoding.walk import Walk
@@ -53,6 +54,7 @@ class OpenFile:
         self.stamp = stamp_of(path)
         self.walk: Walk | None = None
         self._pictures: InputContainer | None = None
+        self._is_probed = True
         self._sound: InputContainer | None = None
         self._comes_again = False
         self._decoder_is_used = False
@@ -63,11 +65,11 @@ class OpenFile:
         self.end_walk()
         self._comes_again |= self._pictures is not None
         if self._pictures is None and self._sound is not None and _leads_to_same(self._sound, FOR_PICTURES):
-            self._pictures, self._sound = self._sound, None
+            self._pictures, self._sound, self._is_probed = self._sound, None, True
         if self._pictures is not None:
             self.deadline.new_pass()
             return self._pictures, False
-        self._pictures = open_container(self.path, self.deadline)
+        self._pictures, self._is_probed = _opened_for_pictures(self.path, self.deadline)
         return self._pictures, True
 
     def goes_on(self) -> None:
@@ -77,7 +79,8 @@ class OpenFile:
 
     def sound(self, index: int, *, from_start: bool) -> SoundSource:
         """The audio stream, at its start or to be sought in, with a decoder that has decoded nothing yet."""
-        container = self._sound if self._sound is not None or self._comes_again else self._pictures
+        shared = self._pictures if self._is_probed and not self._comes_again else None
+        container = self._sound if self._sound is not None else shared
         if container is None or from_start or not _leads_to_same(container, FOR_SOUND):
             container = self._open_for_sound()
         stream = stream_at(container, index, AudioStream, self.path)
@@ -149,6 +152,27 @@ class OpenFile:
         self._sound = open_container(self.path, self.deadline)
         self._decoder_is_used = False
         return self._sound
+
+
+def _opened_for_pictures(path: str, deadline: Deadline) -> tuple[InputContainer, bool]:
+    """The file, and whether FFmpeg has probed it, which sound needs.
+
+    Probing takes most of the time of opening. H.264 in an MP4 that lists its packets does without: the header has the
+    decoder's parameters, and FFmpeg takes the delay of reordered pictures from the list.
+    """
+    with Path(path).open("rb") as file:
+        may_do = file.read(8)[4:] == b"ftyp"
+    if may_do:
+        container = open_container(path, deadline, probe=False)
+        contexts = [stream.codec_context for stream in container.streams.video]
+        if _leads_to_same(container, ("mov",)) and all(map(_is_told_by_header, contexts)):
+            return container, False
+        container.close()
+    return open_container(path, deadline), True
+
+
+def _is_told_by_header(context: VideoCodecContext | None) -> bool:
+    return context is not None and context.codec.name == "h264" and bool(context.extradata)
 
 
 def stamp_of(path: str) -> Stamp | None:
