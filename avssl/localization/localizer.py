@@ -18,6 +18,10 @@ from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model, load
 
+Frames = NDArray[np.uint8]
+Waves = NDArray[np.float32]
+Maps = NDArray[np.float32]
+
 # Largest aspect ratio that is given to the network; longer pictures are squeezed
 WIDEST = 4
 
@@ -56,9 +60,7 @@ class Localizer:
         return self._audio.rate
 
     @torch.no_grad()
-    def maps(
-        self, frames: NDArray[np.uint8], waveforms: NDArray[np.float32], picture: Picture = "whole"
-    ) -> NDArray[np.float32]:
+    def maps(self, frames: Frames, waveforms: Waves, picture: Picture = "whole") -> Maps:
         """Where the sound comes from.
 
         Args:
@@ -75,7 +77,7 @@ class Localizer:
         return np.asarray(heat.mean(0).float().cpu().numpy(), np.float32)
 
     @torch.no_grad()
-    def seen(self, frames: NDArray[np.uint8], picture: Picture = "whole") -> Tensor:
+    def seen(self, frames: Frames, picture: Picture = "whole") -> Tensor:
         """The vision encoder's maps of frames uint8 (N, 3, H, W): (N, C, h, w)."""
         x = torch.from_numpy(np.ascontiguousarray(frames)).to(self.model.device).float() / 255
         height, width = x.shape[-2:]
@@ -95,7 +97,7 @@ class Localizer:
         return out
 
     @torch.no_grad()
-    def heard(self, waveforms: NDArray[np.float32]) -> Tensor:
+    def heard(self, waveforms: Waves) -> Tensor:
         """Embeddings of (N, samples): (N, windows, 128)."""
         wanted = round(self.seconds * self.rate)
         x = np.asarray(waveforms, np.float32)
@@ -110,7 +112,7 @@ class Localizer:
         return embedded.reshape(len(x), len(starts), -1)
 
     @torch.no_grad()
-    def heat(self, seen: Tensor, heard: Tensor) -> NDArray[np.float32]:
+    def heat(self, seen: Tensor, heard: Tensor) -> Maps:
         """Maps (N, C, h, w) and embeddings (N, 128), as the two above give them, to logits (N, h, w)."""
         return np.asarray(self._fusion.heat(seen, heard).float().cpu().numpy(), np.float32)
 

@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from avssl.evaluate.localization.metrics import peak
 from avssl.evaluate.localization.protocols import Picture
-from avssl.localization.localizer import Localizer
+from avssl.localization.localizer import Frames, Localizer, Maps, Waves
 
 # How many times finer the grid of a region is than that of its map
 FINER = 4
@@ -43,9 +43,7 @@ class Regions:
         self._localizer = localizer
         self.seconds, self.rate = localizer.seconds, localizer.rate
 
-    def maps(
-        self, frames: NDArray[np.uint8], waveforms: NDArray[np.float32], picture: Picture = "whole"
-    ) -> NDArray[np.float32]:
+    def maps(self, frames: Frames, waveforms: Waves, picture: Picture = "whole") -> Maps:
         """(N, 4 h, 4 w), 0..1; arguments as those of :meth:`Localizer.maps`."""
         return spread(self._localizer.maps(frames, waveforms, picture))
 
@@ -53,9 +51,7 @@ class Regions:
 class PeakDiscs(Regions):
     """Nearness to the peak and nothing else: a baseline, as one point is worth much where objects are compact."""
 
-    def maps(
-        self, frames: NDArray[np.uint8], waveforms: NDArray[np.float32], picture: Picture = "whole"
-    ) -> NDArray[np.float32]:
+    def maps(self, frames: Frames, waveforms: Waves, picture: Picture = "whole") -> Maps:
         """(N, 4 h, 4 w): minus the distance to the middle of the largest cell, in shares of the longer side."""
         logits = self._localizer.maps(frames, waveforms, picture)
         n, height, width = logits.shape

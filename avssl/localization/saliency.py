@@ -15,7 +15,7 @@ from torch import nn
 
 from avssl.evaluate.data.encoders import supervised_encoder
 from avssl.evaluate.localization.protocols import Picture
-from avssl.localization.localizer import Localizer
+from avssl.localization.localizer import Frames, Localizer, Maps, Waves
 from avssl.networks.encoder import device_of
 
 # Weight of the model's map in the mixture (EZ-VSL's script)
@@ -36,9 +36,7 @@ class Saliency:
         self.seconds, self.rate = like.seconds, like.rate
 
     @torch.no_grad()
-    def maps(
-        self, frames: NDArray[np.uint8], waveforms: NDArray[np.float32], picture: Picture = "whole"
-    ) -> NDArray[np.float32]:
+    def maps(self, frames: Frames, waveforms: Waves, picture: Picture = "whole") -> Maps:
         """Mean |activation| of the last stage at each place, (N, h, w)."""
         x = torch.from_numpy(np.ascontiguousarray(frames)).to(device_of(self._encoder)).float() / 255
         # Squashed whatever the protocol, as EZ-VSL shows pictures to this network
@@ -54,9 +52,7 @@ class Mixture:
         self._model, self._saliency = model, saliency
         self.seconds, self.rate = model.seconds, model.rate
 
-    def maps(
-        self, frames: NDArray[np.uint8], waveforms: NDArray[np.float32], picture: Picture = "whole"
-    ) -> NDArray[np.float32]:
+    def maps(self, frames: Frames, waveforms: Waves, picture: Picture = "whole") -> Maps:
         """(N, 28, 28)."""
         parts = (self._model, MAP_WEIGHT), (self._saliency, 1 - MAP_WEIGHT)
         return np.asarray(sum(w * _scaled(m.maps(frames, waveforms, picture)) for m, w in parts), np.float32)

@@ -22,20 +22,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, SOFT, EDGE, FAINT = "#1d2129", "#5b6472", "#dfe3e8", "#eef1f4"
+_OTHERS = ("#3f8a4a", "#7a5aa6", "#94742a", "#5a5f66")
+_RUNS = ("#2566a8", "#c4501b", "#2f8752", "#7a4fa8", "#8f6d1d", "#b23c77", "#23808a", "#5a5f66")
 # Colours by what they stand for; on a page its style sheet has a variable of each name, light and dark
 TONES = {
     "train": "#2f6fad",
     "val": "#c4501b",
     "random": "#c4501b",
     "chance": "#7c8592",
-    **dict(zip([f"other-{k}" for k in range(4)], ("#3f8a4a", "#7a5aa6", "#94742a", "#5a5f66"), strict=True)),
-    **dict(
-        zip(
-            [f"run-{k}" for k in range(8)],
-            ("#2566a8", "#c4501b", "#2f8752", "#7a4fa8", "#8f6d1d", "#b23c77", "#23808a", "#5a5f66"),
-            strict=True,
-        )
-    ),
+    **{f"other-{k}": colour for k, colour in enumerate(_OTHERS)},
+    **{f"run-{k}": colour for k, colour in enumerate(_RUNS)},
 }
 
 # Longer lines are thinned by means of neighbours: a chart of 400 pixels needs no more

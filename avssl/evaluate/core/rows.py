@@ -23,6 +23,7 @@ from avssl.evaluate.core.statistics import (
     DRAWS,
     SHARE,
     Bounds,
+    accuracy_interval,
     cluster_bootstrap,
     interval_of_draws,
     sums_interval,
@@ -151,10 +152,6 @@ class Context:
         interval: tuple[float, float],
         *,
         n: int,
-        clusters: int,
-        chance: float | None = None,
-        note: str = "",
-        method: str = "bootstrap",
         used: int | None = None,
         listed: int | None = None,
         **other: Any,
@@ -163,31 +160,25 @@ class Context:
 
         Args:
             n: items that it is a figure of.
-            clusters: how many of them are independent.
             used: items used; n if None.
             listed: items that there were; the context's, or n, if None.
             other: further fields of :class:`ResultRow`, in place of the context's.
         """
+        # A context that does not know how many there were takes all for used
+        counts = {"n_listed": (self.listed or n) if listed is None else listed, "n_used": n if used is None else used}
         shared = {"protocol": self.protocol, "seed": self.seed, "split": self.split, "unit": self.unit}
         # A row may be of another protocol, seed or unit than its context: localization has many protocols at once
-        own: dict[str, Any] = shared | other
-        return ResultRow(
-            name=name,
-            metric=metric,
-            value=value,
-            low=interval[0],
-            high=interval[1],
-            n=n,
-            chance=chance,
-            note=note,
-            command=self.command,
-            clusters=clusters,
-            method=method,
-            # A context that does not know how many there were takes all for used
-            n_listed=(self.listed or n) if listed is None else listed,
-            n_used=n if used is None else used,
-            **own,
-        )
+        own: dict[str, Any] = {"chance": None, "method": "bootstrap", "command": self.command} | shared | counts | other
+        return ResultRow(name, metric, value, *interval, n=n, **own)
+
+    def share_row(
+        self, name: str, metric: str, correct: ArrayLike, clusters: Sequence[Sequence[object]], **other: Any
+    ) -> ResultRow:
+        """The row of a share of right answers (n,), each of one or more clusters, see :func:`accuracy_interval`."""
+        x = np.asarray(correct, np.float64)
+        value, count = float(x.mean()) if len(x) else math.nan, len({one for cluster in clusters for one in cluster})
+        own: dict[str, Any] = {"method": "wilson", "n": len(x), "clusters": count} | other
+        return self.row(name, metric, value, accuracy_interval(x, clusters), **own)
 
     def clustered_row(
         self,
@@ -225,12 +216,7 @@ class Context:
         bounds: Bounds | None,
         **other: Any,
     ) -> ResultRow:
-        """The row of a figure from its draws of a bootstrap over the clusters, see :func:`interval_of_draws`.
-
-        Args:
-            drawn: (draws,).
-            other: as of :meth:`row`.
-        """
+        """The row of a figure from its draws (draws,) of a bootstrap over clusters, see :func:`interval_of_draws`."""
         interval = interval_of_draws(value, drawn, clusters, bounds)
         return self.row(name, metric, value, interval, clusters=clusters, **other)
 

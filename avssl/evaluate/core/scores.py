@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,6 @@ from avssl.evaluate.core.average_precision import Kind, map_interval, mean_avera
 from avssl.evaluate.core.rows import Context, ResultRow
 from avssl.evaluate.core.statistics import (
     DIFFERENCE,
-    accuracy_interval,
     balanced_interval,
     cluster_bootstrap,
     mcnemar,
@@ -42,23 +42,16 @@ def score_row(
     """The figure of the evaluated items of these indices from their scores, see :func:`metric_value`."""
     targets = data.targets[items]
     clusters = [data.sources[i] for i in items]
-    value = metric_value(scores, targets, data.single, context.precision)
+    about: dict[str, Any] = {"chance": chance_level(data, items, context), "note": note}
     if data.single:
-        interval = accuracy_interval(scores.argmax(1) == targets.argmax(1), [(cluster,) for cluster in clusters])
-    else:
-        # mAP has no closed form: all of it is computed again for each draw
-        interval = map_interval(scores, targets, clusters, context.precision, draws=context.draws, seed=context.seed)
-    return context.row(
-        name,
-        metric_name(data.single, context.precision),
-        value,
-        interval,
-        n=len(items),
-        clusters=len(set(clusters)),
-        chance=chance_level(data, items, context),
-        note=note,
-        method="wilson" if data.single else "bootstrap",
-    )
+        correct = scores.argmax(1) == targets.argmax(1)
+        return context.share_row(name, "accuracy", correct, [(cluster,) for cluster in clusters], **about)
+    kind = context.precision
+    value = mean_average_precision(scores, targets, kind)
+    # mAP has no closed form: all of it is computed again for each draw
+    interval = map_interval(scores, targets, clusters, kind, draws=context.draws, seed=context.seed)
+    about |= {"n": len(items), "clusters": len(set(clusters))}
+    return context.row(name, metric_name(False, kind), value, interval, **about)
 
 
 def balanced_row(row: ResultRow, scores: Scores, data: Labelled, items: NDArray[np.int64]) -> ResultRow:

@@ -111,13 +111,8 @@ def thumbnails(query_items: QueryItems, chosen: Sequence[int], encoder: Encoder)
     """Pictures of some items by number: what a vision encoder is shown, or the spectrogram that an audio encoder is."""
     if is_waveform_encoder(encoder):
         waveforms = np.concatenate([inputs(encoder, query_items, i, 1) for i in chosen])
-        return dict(
-            zip(
-                chosen,
-                spectrograms(encoder.front_end or FrontEnd(FrontEndConfig(rate=encoder.rate)), waveforms),
-                strict=True,
-            )
-        )
+        front_end = encoder.front_end or FrontEnd(FrontEndConfig(rate=encoder.rate))
+        return dict(zip(chosen, spectrograms(front_end, waveforms), strict=True))
     found: dict[int, Image.Image] = {}
     for i in chosen:
         frame = query_items.frames(i, [0.0])[0]

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from avssl.evaluate.core.rows import Context, ResultRow
-from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
 from avssl.system.console import counting
@@ -122,13 +121,8 @@ def batches(
         network.to(device).eval()
     for first in range(0, len(keys), size):
         puzzles = [task.draw(media, key) for key in keys[first : first + size]]
-        yield (
-            puzzles,
-            {
-                name: value.to(device) if isinstance(value, Tensor) else value
-                for name, value in task.collate(puzzles).items()
-            },
-        )
+        batch = task.collate(puzzles)
+        yield puzzles, {name: x.to(device) if isinstance(x, Tensor) else x for name, x in batch.items()}
     # The caller may go on training them.
     for network, mode in zip(networks, modes, strict=True):
         network.train(mode)
@@ -146,18 +140,7 @@ def accuracy_row(
 ) -> ResultRow:
     """The share of right answers to the chosen puzzles, with an interval that knows which of them share a source."""
     indices = range(len(predictions.clusters)) if chosen is None else chosen
-    right = predictions.correct.numpy()
-    correct = [float(right[i]) for i in indices]
     clusters = [predictions.clusters[i] for i in indices]
-    return context.row(
-        name,
-        metric,
-        sum(correct) / len(correct) if correct else float("nan"),
-        accuracy_interval(correct, clusters),
-        n=len(correct),
-        clusters=len({name for cluster in clusters for name in cluster}),
-        chance=chance,
-        note=note,
-        method="wilson",
-        listed=len(predictions.clusters),
-    )
+    correct = predictions.correct.numpy()[list(indices)]
+    about = {"chance": chance, "note": note, "listed": len(predictions.clusters)}
+    return context.share_row(name, metric, correct, clusters, **about)

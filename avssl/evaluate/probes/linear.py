@@ -45,14 +45,8 @@ class Linear(LinearChoices):
         del rows
         best = max(figures, key=lambda penalty: figures[penalty])
         scale = Scale.of(training.features)
-        weights = fit_logistic(
-            scale(training.features, self.device),
-            self._truth(training),
-            best,
-            single,
-            start=weights,
-            iterations=2 * self.iterations,
-        )
+        rows, truth = scale(training.features, self.device), self._truth(training)
+        weights = fit_logistic(rows, truth, best, single, start=weights, iterations=2 * self.iterations)
         return Prediction(self._predict(weights, scale, queries, single), figures[best], f"penalty {best:g}")
 
     def _truth(self, training: TrainingSet) -> Tensor:

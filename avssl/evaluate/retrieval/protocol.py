@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import Context, ResultRow
-from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.evaluate.data.features import even_times
 from avssl.evaluate.retrieval.metrics import DEPTH, expected_rank, ndcg, ndcg_chance, recall_chance
 from avssl.media.facts import Media
@@ -167,14 +166,9 @@ def _both(
     rows: list[ResultRow] = []
     # Among k items everything is among the first k
     for k in [k for k in recalls if k < gallery]:
-        hits = ranks <= k
-        interval = accuracy_interval(hits, [(source,) for source in sources])
-        rows.append(
-            context.row(
-                name, f"recall@{k}", float(np.mean(hits)), interval, n=len(hits), clusters=len(set(sources)),
-                chance=recall_chance(counts, gallery, k), method="wilson", **about,
-            )
-        )  # fmt: skip
+        chance = recall_chance(counts, gallery, k)
+        owners = [(source,) for source in sources]
+        rows.append(context.share_row(name, f"recall@{k}", ranks <= k, owners, chance=chance, **about))
     # In a random order of N the best of m partners is expected at rank (N + 1) / (m + 1)
     chance = float(np.median((gallery + 1) / (counts + 1)))
     places = (1.0, float(gallery))

@@ -217,18 +217,10 @@ def _figures(
     for k, joint in enumerate(evaluated.joints):
         there = np.isfinite(errors[:, k])
         if there.any():
-            rows.append(
-                context.row(
-                    f"{name}/{joint.replace(' ', '-')}",
-                    unit.metric,
-                    float(marks[there, k].mean()),
-                    _wilson(marks[:, k : k + 1], groups),
-                    n=int(there.sum()),
-                    clusters=len({group for group, known in zip(groups, there, strict=True) if known}),
-                    chance=float(blind_marks[there, k].mean()),
-                    method="wilson",
-                )
-            )
+            owners = [(group,) for group, known in zip(groups, there, strict=True) if known]
+            chance = float(blind_marks[there, k].mean())
+            label = f"{name}/{joint.replace(' ', '-')}"
+            rows.append(context.share_row(label, unit.metric, marks[there, k], owners, chance=chance))
     return rows
 
 
