@@ -26,9 +26,8 @@ from avssl.version import __version__
 if TYPE_CHECKING:
     from avssl import metrics
     from avssl.experiment.audit import audit
-    from avssl.experiment.dataset import PuzzleDataset, PuzzleModel
+    from avssl.experiment.dataset import PuzzleDataset, PuzzleModel, task
     from avssl.experiment.localize import localize
-    from avssl.experiment.make_task import task
     from avssl.experiment.protocols import evaluate
     from avssl.experiment.run import Run
     from avssl.experiment.train import train
@@ -52,7 +51,7 @@ _LAZY = {
     "localize": ("avssl.experiment.localize", "localize"),
     "metrics": ("avssl.metrics", ""),
     "open": ("avssl.media.opening", "open_media"),
-    "task": ("avssl.experiment.make_task", "task"),
+    "task": ("avssl.experiment.dataset", "task"),
     "train": ("avssl.experiment.train", "train"),
 }
 

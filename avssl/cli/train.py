@@ -9,8 +9,7 @@ from typing import Any
 from avssl.cli.command import Command
 from avssl.cli.tasks import split_task
 from avssl.experiment.data import DataOptions
-from avssl.experiment.options import MULTI_TASK, ControlOptions, MultiTaskOptions
-from avssl.experiment.settle import BUDGET, DryOptions, FolderOptions
+from avssl.experiment.options import BUDGET, MULTI_TASK, ControlOptions, DryOptions, FolderOptions, MultiTaskOptions
 from avssl.experiment.train import train
 from avssl.options import Option, options_of
 from avssl.tasks.registry import options_class, summary

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from avssl.experiment.data import open_data, refuse_missing
-from avssl.experiment.options import AUDITED_ITEMS
 from avssl.experiment.sources import SourceOptions
 from avssl.options import argument, check_options, option
 from avssl.system.console import log, progress
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import Audit
+
+AUDITED_ITEMS = 1000  # of so many an audit measures all, of more a sample drawn from its seed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -233,7 +233,7 @@ def trained_part(task: Task, options: DataOptions, seed: int, need_test: bool) -
 def open_source(source: str | None, source_column: str | None = None) -> Media:
     """The media of a place, or the generated world where none is named."""
     if source is None:
-        from avssl.experiment.default_world import default_world
+        from avssl.experiment.generated import default_world
 
         source = str(default_world())
     if torchvision_data.is_torchvision(source):

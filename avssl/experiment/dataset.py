@@ -1,4 +1,4 @@
-"""The puzzles of a task as a plain torch data set, and its network as a plain module: for loops of one's own."""
+"""For loops of one's own: a task, its puzzles as a plain torch data set, and its network as a plain module."""
 
 from __future__ import annotations
 
@@ -14,15 +14,33 @@ from avssl.errors import UserError
 from avssl.experiment.data import DataOptions, open_source, ordered, usable
 from avssl.media.facts import Media
 from avssl.media.skip_bad_files import PassedOver
+from avssl.networks.own_modules import named
 from avssl.options import build
+from avssl.options.python_names import names_keywords
 from avssl.samplers.keys import Key
 from avssl.system import html
 from avssl.system.console import log
 from avssl.tasks.base import Batch, Task
+from avssl.tasks.registry import get
 from avssl.trainer.loader import OnBadFile, Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+@names_keywords
+def task(name: str, **options: Any) -> Task:
+    """A pretext task: ``avssl.task("av-correspondence", fusion="avol", side=112)``.
+
+    Args:
+        name: as ``avssl train --help`` lists them.
+        options: those of ``avssl train NAME --help`` that are the task's own, with underscores.
+
+    Raises:
+        UserError: no task of this name, no such option (the nearest is named), or a value that it cannot have.
+    """
+    kind = get(name)
+    return kind(build(kind.Options, named(options), f"{name}: "))
 
 
 class PuzzleModel(nn.Module):
@@ -39,8 +57,8 @@ class PuzzleModel(nn.Module):
         network: encoders and head.
     """
 
+    # Read by Hugging Face's Trainer: the loss is a mean over the batch, whatever else is passed.
     accepts_loss_kwargs = False
-    """Read by Hugging Face's Trainer: the loss is a mean over the batch, whatever else is passed."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -163,7 +181,7 @@ class PuzzleDataset(Dataset[Any]):
 
 
 def _refuse_other_types(task: object, media: object, seed: object, on_bad_file: object) -> None:
-    """What would else fail far from its cause, or draw other puzzles than were meant."""
+    """Refuse here what would fail far from its cause, or draw other puzzles than were meant."""
     if not isinstance(task, Task):
         made = f"avssl.task({task!r})" if isinstance(task, str) else 'such as avssl.task("rotation")'
         raise UserError(f"PuzzleDataset needs a task that is made: {made}")
@@ -172,7 +190,7 @@ def _refuse_other_types(task: object, media: object, seed: object, on_bad_file: 
             f"PuzzleDataset needs the name of data or an open collection, not {type(media).__name__}; "
             "avssl.open(…) makes one of a list of files"
         )
-    if not isinstance(seed, SupportsIndex) or isinstance(seed, bool):
+    if not isinstance(seed, SupportsIndex) or isinstance(seed, bool):  # True would be the seed 1
         raise UserError(f"seed needs a whole number, not {seed!r}")
     if on_bad_file not in get_args(OnBadFile):
         raise UserError(f"on_bad_file needs one of {', '.join(get_args(OnBadFile))}, not {on_bad_file!r}")

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.experiment.data import Opened, Parts, as_it_is
+from avssl.experiment.data import Opened, Parts, about_others, as_it_is
 from avssl.experiment.request import Request
 from avssl.media.selection import column_of, facts_of
 from avssl.system.console import duration, log, size
 from avssl.system.ranks import processes
 
 if TYPE_CHECKING:
-    from avssl.media.facts import Media
-    from avssl.tasks.base import Task
     from avssl.trainer.rehearsal import Rehearsal
 
-NAMED_REASONS = 5
+NAMED_REASONS = 5  # of files that are left out; `avssl index` lists all
 
 
 @dataclass(frozen=True)
@@ -118,10 +116,14 @@ def _answer(
     if request.control.controls:
         each = a_task / 2 if request.control.control_steps is None else request.control.control_steps
         of_controls = step * each * sum(len(one.task.controls()) for one in found)
+    # Beside each weight SGD keeps its momentum, Adam and its kin a first and a second moment.
     moments = {"sgd": 1}.get(options.optimizer, 2)
     checkpoints = (KEPT + (options.keep == "best")) * (1 + moments) * tried.weights_bytes
     return DryRun(
-        items={one.task.name: _counts(parts) for one, (parts, _) in zip(found, divided, strict=True)},
+        items={
+            one.task.name: {name: len(part) for name, part in parts.by_split.items()}
+            for one, (parts, _) in zip(found, divided, strict=True)
+        },
         sources={one.task.name: _count_sources(parts) for one, (parts, _) in zip(found, divided, strict=True)},
         left_out=_left_out(found),
         prepared_bytes=sum(written for _, written in divided),
@@ -147,33 +149,23 @@ def _step_seconds(tried: Rehearsal, workers: int, on_cpu: bool) -> float:
     if not workers:
         return tried.train_seconds + tried.draw_seconds
     cores = spare_cores()
+    # On a CPU the loaders take cores from the training: the work of both, divided by all, is a bound, too.
     shared = tried.train_seconds + tried.draw_seconds / cores if on_cpu else 0.0
     return max(tried.train_seconds, tried.draw_seconds / workers, shared)
 
 
-def _counts(parts: Parts) -> dict[str, int]:
-    named = {"train": parts.train, "validation": parts.validation, "test": parts.test}
-    return {name: len(part) for name, part in named.items() if part is not None}
-
-
 def _count_sources(parts: Parts) -> int:
-    every = [part for part in (parts.train, parts.validation, parts.test) if part is not None]
-    return len({source for part in every for source in column_of(part, "source")})
+    return len({source for part in parts.by_split.values() for source in column_of(part, "source")})
 
 
 def _left_out(found: Sequence[Opened]) -> dict[str, int]:
     """Files that cannot be used at all, and items that a task cannot use."""
-    about_others = (".json", ".csv", ".tsv")
     reasons: Counter[str] = Counter()
     for one in found:
         for media in filter(None, (one.media, one.test)):
-            reasons.update(file.reason for file in media.rejected if not file.path.lower().endswith(about_others))
-            reasons.update(_unusable(one.task, media))
+            reasons.update(file.reason for file in media.rejected if not about_others(file.path))
+            reasons.update(reason for facts in facts_of(media) if (reason := one.task.unusable(facts)) is not None)
     return dict(reasons.most_common())
-
-
-def _unusable(task: Task, media: Media) -> list[str]:
-    return [reason for facts in facts_of(media) if (reason := task.unusable(facts)) is not None]
 
 
 def _free(request: Request) -> int:

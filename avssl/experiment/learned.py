@@ -60,7 +60,7 @@ def training_media(run: str | Path) -> list[Media]:
         UserError: the run or its data are gone or damaged.
     """
     from avssl.evaluate.data.load_run import run_tasks
-    from avssl.experiment.default_world import finished_world
+    from avssl.experiment.generated import finished_world
     from avssl.trainer.run_config import config_of_task, read_config
 
     folder, parts = Path(run), []

@@ -1,19 +1,43 @@
-"""Options that every training has, and the run folder that they are kept in."""
+"""Options that every training has, and from what is asked to a value of each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import yaml
 
 from avssl.experiment.data import DataOptions, absolute_source
-from avssl.options import check_bounds, option
+from avssl.experiment.sources import BEFORE
+from avssl.options import Values, check_bounds, option, options_of, resolve
+from avssl.system.console import log
 from avssl.trainer.options import TrainOptions
 
-if TYPE_CHECKING:
-    from avssl.trainer.run_folder import RunFolder
+MULTI_TASK = "multi-task"
+DEFAULT_STEPS = 1000  # where no --steps, --epochs or --minutes is given
+
+# Options of which one is given; one that is asked for by name overrides another of them in the YAML file.
+BUDGET = ("steps", "epochs", "minutes")
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """Where a training goes, and what it begins with."""
+
+    out: str | None = option(None, "folder of the run (default: runs/TASK)", metavar="RUN")
+    config: str | None = option(None, "YAML file of options; flags override it", metavar="YAML")
+    init: str | None = option(None, "start from a run's encoders, or weights of timm or torchvision", metavar="RUN")
+
+
+@dataclass(frozen=True)
+class DryOptions:
+    """Whether anything is done at all."""
+
+    dry_run: bool = option(
+        False, "say what would be done: items, what is left out, disk, memory, steps and time; write no run"
+    )
 
 
 @dataclass(frozen=True)
@@ -25,18 +49,8 @@ class ControlOptions:
     control_puzzles: int = option(1024, "held-out puzzles that all are evaluated on", low=1)
 
     def check(self) -> None:
-        """Refuse values that make no sense.
-
-        Raises:
-            UserError: names the option.
-        """
+        """Raise :class:`UserError` for values that make no sense."""
         check_bounds(self)
-
-
-COMMON = (DataOptions, TrainOptions, ControlOptions)
-"""Options that every training has."""
-
-MULTI_TASK = "multi-task"
 
 
 @dataclass(frozen=True)
@@ -61,35 +75,84 @@ class MultiTaskOptions:
     by_chance: bool = option(True, "divide each loss by its value at chance, so that all start near 1")
 
 
-AUDITED_ITEMS = 1000
-"""Of so many items an audit measures all, of more a sample drawn from its seed."""
-
-DEFAULT_STEPS = 1000
-"""Of a training for which no --steps, --epochs or --minutes is given."""
+# Options that every training has; their order is that of config.yaml.
+COMMON = (DataOptions, TrainOptions, ControlOptions)
 
 
-def absolute(config: dict[str, Any]) -> dict[str, Any]:
-    """A config whose paths hold wherever it is read."""
-    for name in ("data", "test", "init"):
-        if config.get(name) is not None:
-            config[name] = absolute_source(config[name])
-    return plain(config)
+def settle(asked: Mapping[str, Any], classes: Iterable[type[Any]], keys: Iterable[str] = ()) -> Values:
+    """The value of every option of a training: what is asked for by name, else by its YAML file, else the default.
+
+    Args:
+        asked: by name.
+        classes: dataclasses whose fields are the options.
+        keys: further keys that the YAML file may hold, beside "task"; returned as they are.
+
+    Raises:
+        UserError: an option that is not there, with the nearest that is; a value of another type or out of bounds; a
+            file that cannot be read.
+    """
+    every: list[type[Any]] = [FolderOptions, *classes]
+    options = {option.name: option for cls in every for option in options_of(cls)}
+    return resolve(options.values(), asked, config="config", extra_keys=["task", *keys], exclusive=[BUDGET])
+
+
+def training_options(values: Values) -> tuple[TrainOptions, ControlOptions]:
+    """How to train, and what comes after; a budget is chosen where none is given.
+
+    Raises:
+        UserError: a value that makes no sense.
+    """
+    if all(values[name] is None for name in BUDGET):
+        log(f"none of --steps, --epochs and --minutes is given: {DEFAULT_STEPS} steps")
+        values["steps"] = DEFAULT_STEPS
+    options, control = values.build(TrainOptions), values.build(ControlOptions)
+    options.check()
+    control.check()
+    return options, control
+
+
+def config_of(values: Values, *classes: type[Any], also: Iterable[str] = ()) -> dict[str, Any]:
+    """The values of the fields of dataclasses and of further options as ``config.yaml`` keeps them.
+
+    Places are absolute there, so that they hold wherever it is read; tuples are lists, as YAML has no others.
+    """
+    found: dict[str, Any] = {}
+    for name in (*(field.name for cls in classes for field in fields(cls)), *also):
+        found[name] = list(values[name]) if isinstance(values[name], tuple) else values[name]
+    places = {name: absolute_source(found[name]) for name in ("data", "test", "init") if found.get(name) is not None}
+    return found | places
 
 
 def defaults_of(*classes: type[Any], section: str = "") -> dict[str, Any]:
-    """Defaults of options dataclasses by dotted key, as :func:`open_folder` takes them."""
+    """Defaults of options dataclasses by dotted key, as :class:`~avssl.trainer.run_folder.RunFolder` takes them."""
     before = f"{section}." if section else ""
     return {f"{before}{f.name}": f.default for cls in classes for f in fields(cls) if f.default is not MISSING}
 
 
-def open_folder(out: Path, config: dict[str, Any], stack: ExitStack, defaults: dict[str, Any]) -> RunFolder:
-    """The run folder, open until the stack is left."""
-    from avssl.trainer.run_folder import NO_MATTER, RunFolder
+def keep_division(values: Values, out: Path, defaults: dict[str, Any]) -> None:
+    """A run from before sources were found goes on, and is repeated by its config, as it was divided.
 
-    may_differ = (*NO_MATTER, "device", "controls")
-    return stack.enter_context(RunFolder(out, config, may_differ=may_differ, defaults=defaults))
-
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as YAML says them: tuples become lists."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    Args:
+        values: changed where nothing is asked.
+        out: folder of the run.
+        defaults: as :func:`defaults_of` gives them; changed for such a run.
+    """
+    own = out / "config.yaml"
+    for path in (own, Path(values["config"] or "")):
+        try:
+            config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            continue  # whoever needs it says what is wrong
+        # The config of a run has every option there was; one that people write has a few, and asks for what is new.
+        if not isinstance(config, dict) or not (
+            path == own or config.keys() >= {"task", "source_column", "prepare_gb"}
+        ):
+            continue
+        if path == own and "compile" in config and "compile" not in values.given:
+            values["compile"] = config["compile"]  # another default would compute other last bits
+        if "sources" not in config:
+            if path == own:
+                defaults["sources"] = BEFORE
+            if "sources" not in values.given:
+                values["sources"] = BEFORE
+        return

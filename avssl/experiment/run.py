@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from avssl.errors import UserError
 from avssl.experiment.options import MULTI_TASK
 from avssl.experiment.results import Results
-from avssl.report.notebook import rows_html
 from avssl.system import html
 from avssl.system.files import read_json
 from avssl.trainer.run_config import config_of_task, encoder_names, read_config
@@ -109,13 +108,15 @@ class Run:
 
     def continue_(self) -> Run:
         """Train on where it stopped; the controls, too, if they are not there yet. Nothing where it is finished."""
-        from avssl.experiment.multi_task import request_of
+        from avssl.experiment.request import request_of
         from avssl.experiment.training import run_request
 
         asked = {"out": str(self.path), "config": str(self.path / "config.yaml")}
         return Run(self.path, run_request(request_of(self.config["task"], asked)))
 
     def _repr_html_(self) -> str:
+        from avssl.report.notebook import rows_html
+
         last = self.history[-1:] or [{}]
         steps = f", {last[0]['step']} steps" if last[0] else ", no step logged yet"
         try:

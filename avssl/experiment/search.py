@@ -132,8 +132,8 @@ def _opened(options: SearchOptions) -> SearchIndex:
         if options.every is not None:
             raise UserError("--every is of an index that is made; leave it out")
         return SearchIndex(options.in_, options.run, options.device)
-    from avssl.experiment.default_world import default_world
     from avssl.experiment.embed import log_changes
+    from avssl.experiment.generated import default_world
     from avssl.media.selection import digest_of
     from avssl.search.building import EVERY_SECONDS, update_index, weights_digest
     from avssl.search.places import absolute
@@ -160,7 +160,7 @@ def _default_run() -> Path:
     if (QUICKSTART / "encoders").is_dir():
         log(f"no --run: {QUICKSTART}")
         return QUICKSTART
-    from avssl.experiment.default_localizer import default_run
+    from avssl.experiment.generated import default_run
 
     return default_run()
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
-from avssl.experiment.data import held_out_of, of_split, open_source, refuse_missing, usable
+from avssl.experiment.data import GENERATED, held_out_of, of_split, open_source, refuse_missing, usable
 from avssl.options import build, check_options, option
 from avssl.tasks.registry import options_class
 from avssl.trainer.run_config import config_of_task, read_config
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import nn
 
     from avssl.media.facts import Media
     from avssl.media.selection import Subset
@@ -61,8 +62,9 @@ def show(task: str, options: ShowOptions, task_options: Mapping[str, Any]) -> Sh
     if options.run is not None:
         config_of_task(read_config(Path(options.run)), Path(options.run), task)
         return _answers(task, options.run, options)
+    # Refuses what is wrong before torch is loaded.
     check_options(build(options_class(task), task_options, f"{task}: "))
-    from avssl.experiment.make_task import task as make_task
+    from avssl.experiment.dataset import task as make_task
 
     return _puzzles(make_task(task, **task_options), options)
 
@@ -78,8 +80,6 @@ def _puzzles(task: Task, options: ShowOptions) -> Sheet:
 
 def _answers(name: str, path: str, options: ShowOptions) -> Sheet:
     """Held-out puzzles with the network's predictions."""
-    import torch
-
     from avssl.evaluate.data.load_run import open_run
     from avssl.evaluate.pretext.predictions import held_out_keys
 
@@ -92,13 +92,27 @@ def _answers(name: str, path: str, options: ShowOptions) -> Sheet:
         media = _only(found, options.split) if options.split else of_split(found, "test") or found
     task = run.task.held_out()
     puzzles = _distinct(task, media, held_out_keys(options.seed, options.count))
+    return Sheet(answered_sheet(task, run.network, puzzles), len(puzzles))
+
+
+def answered_sheet(task: Task, network: nn.Module, puzzles: Sequence[Any]) -> Image:
+    """The sheet of some puzzles with the network's predictions."""
+    import torch
+
+    device = next(network.parameters()).device
+    batch = {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value
+        for name, value in task.collate(puzzles).items()
+    }
     with torch.no_grad():
-        answers = task.answers(run.network, task.collate(puzzles))
-    return Sheet(task.sheet(puzzles, answers), len(puzzles))
+        answers = task.answers(network, batch)
+    # A network that was trained in bf16 answers in it, which NumPy does not know.
+    answers.scores, answers.truth = answers.scores.float().cpu(), answers.truth.cpu()
+    return task.sheet(puzzles, answers)
 
 
 def _usable(task: Task, source: str | None) -> Subset:
-    return usable(open_source(source), task, source or "the generated world")
+    return usable(open_source(source), task, source or GENERATED)
 
 
 def _distinct(task: Task, media: Media, keys: Sequence[Any]) -> list[Any]:

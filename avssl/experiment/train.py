@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from avssl.errors import UserError
-from avssl.experiment.multi_task import request_of
+from avssl.experiment.request import request_of
 from avssl.networks.own_modules import named
 from avssl.options.python_names import names_keywords
 

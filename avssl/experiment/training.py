@@ -1,4 +1,4 @@
-"""What every training does with its data: fit, controls, pictures, and where all that lies."""
+"""A training from beginning to end: open the folder, make the data ready, fit, evaluate, draw, report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.experiment.data import Opened, Parts, opened, prepared
-from avssl.experiment.options import ControlOptions, open_folder
 from avssl.experiment.request import Request
 from avssl.media.selection import column_of
 from avssl.media.skip_bad_files import each_bad_file_once, on_readable
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
     from avssl.evaluate.core.rows import ResultRow
     from avssl.tasks.base import Task
-    from avssl.trainer.options import TrainOptions
-    from avssl.trainer.plan import Sharing
     from avssl.trainer.result import FitResult
     from avssl.trainer.run_folder import RunFolder
 
@@ -41,47 +37,97 @@ class Job:
     weight: float = 1.0
 
 
-@each_bad_file_once()
-def train_jobs(
-    jobs: Sequence[Job],
-    options: TrainOptions,
-    control: ControlOptions,
-    folder: RunFolder,
-    command: str,
-    *,
-    sharing: Sharing | None = None,
-    init: str | None = None,
-) -> None:
-    """Train the jobs in a run folder, then evaluate and draw each.
+def run_request(request: Request) -> dict[str, Any] | None:
+    """Train it.
 
-    Args:
-        sharing: how several tasks train together; None of a single one, whose rows then have plain names.
-        init: a run whose encoders are started from.
+    Returns:
+        the config of the run, where another process writes its folder; else None: it is there.
 
     Raises:
         UserError: as :func:`avssl.trainer.loop.fit`; other data than the run began with; encoders of another make.
     """
+    if processes() > 1:
+        from avssl.trainer.distributed import join
+
+        join(request.options.device)  # first: a process that fails before it joined would be waited for
+    with ExitStack() as stack:
+        # A run that is there is compared with what is asked before hours of preparing data; a new one only
+        # begins once the data are known to be good.
+        with writing(request.out):  # a name that is too long shows here
+            there = (request.out / "config.yaml").exists()
+        folder = _folder(request, stack) if there else None
+        tasks = request.tasks()
+        refuse_early(request, tasks, begun=there)
+        jobs = []
+        for part, one in zip(request.parts, open_parts(request, tasks), strict=True):
+            with headed(part.name if request.sharing else ""):
+                jobs.append(Job(one.task, prepared(one), part.weight))
+        folder = folder or _folder(request, stack)
+        _train(jobs, request, folder)
+        return None if folder.writes else dict(request.config)
+
+
+def refuse_early(request: Request, tasks: Sequence[Task], begun: bool) -> None:
+    """Refuse a device, a network or weights that are not there before data are prepared, which may take hours.
+
+    Raises:
+        UserError: as the training itself.
+    """
+    from avssl.trainer.devices import choose_precision, named_device
+    from avssl.trainer.initial_encoders import encoders_from
+    from avssl.trainer.seeds import own_random_state
+
+    choose_precision(request.options.precision, named_device(request.options.device))
+    with own_random_state():
+        for task in tasks:
+            task.make_encoders()
+        if request.init is not None and not begun:
+            encoders_from(request.init, tasks)
+
+
+def _folder(request: Request, stack: ExitStack) -> RunFolder:
+    """The run folder, locked until the stack is left."""
+    from avssl.trainer.run_folder import NO_MATTER, RunFolder
+
+    # A run may go on on another device, with results within its precision; and its controls may be made later.
+    may_differ = (*NO_MATTER, "device", "controls")
+    folder = RunFolder(request.out, dict(request.config), may_differ=may_differ, defaults=dict(request.defaults))
+    return stack.enter_context(folder)
+
+
+def open_parts(request: Request, tasks: Sequence[Task]) -> list[Opened]:
+    """The data of each task, known to have what it wants: of all, before those of the first are prepared."""
+    found = []
+    for task, part in zip(tasks, request.parts, strict=True):
+        with headed(part.name if request.sharing else ""):
+            found.append(opened(task, part.data, request.options.seed, need_test=request.control.controls))
+    return found
+
+
+@each_bad_file_once()
+def _train(jobs: Sequence[Job], request: Request, folder: RunFolder) -> None:
     from avssl.trainer.initial_encoders import encoders_from
     from avssl.trainer.loop import fit
     from avssl.trainer.plan import TaskPlan
 
-    several = sharing is not None
+    options, several = request.options, request.sharing is not None
     try:
         _refuse_other_data(folder, jobs, several)
         _write_sources(folder, jobs, several)
         evaluated = _has_controls(folder)
+        encoders = None
         # A run that has saved something goes on from there, whatever became of the run it began from.
-        fresh = init is not None and not folder.checkpoints.steps()
-        encoders = encoders_from(init, [job.task for job in jobs]) if fresh and init is not None else None
+        if request.init is not None and not folder.checkpoints.steps():
+            encoders = encoders_from(request.init, [job.task for job in jobs])
         plans = [TaskPlan(job.task, job.parts.train, job.parts.validation, job.weight) for job in jobs]
-        result = fit(plans, options, folder, sharing=sharing, encoders=encoders)
+        result = fit(plans, options, folder, sharing=request.sharing, encoders=encoders)
     except BaseException:  # Ctrl-C and faults of the program, too
         _forget(folder)
         raise
     if folder.writes:
         _draw(jobs, result, folder, options.on_bad_file == "skip")
-    if control.controls and not evaluated:
-        _evaluate(jobs, result, options, control, folder, command, sharing)
+    if request.control.controls and not evaluated:
+        _evaluate(jobs, result, request, folder)
     if folder.writes:
         _report(jobs, folder, several)
 
@@ -115,15 +161,15 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
 
     if not folder.writes:
         return
-    now: dict[str, Any] = {}
-    for job in jobs:
-        named = {"train": job.parts.train, "validation": job.parts.validation, "test": job.parts.test}
-        before = f"{job.task.name}/" if several else ""
-        now |= {
-            before + name: {"items": len(part), "fingerprint": part.fingerprint, "look": INSPECTION}
-            for name, part in named.items()
-            if part
+    now = {
+        f"{job.task.name}/{name}" if several else name: {
+            "items": len(part),
+            "fingerprint": part.fingerprint,
+            "look": INSPECTION,
         }
+        for job in jobs
+        for name, part in job.parts.by_split.items()
+    }
     known = read_json(folder.path / "data.json")
     if known is None:
         folder.write_json("data.json", now)
@@ -147,13 +193,6 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
     folder.write_json("data.json", {**known, **now})
 
 
-def _write_sources(folder: RunFolder, jobs: Sequence[Job], several: bool) -> None:
-    """``sources.json``: which items belong together and how that was found; of several tasks by task."""
-    found = {job.task.name: job.parts.sources.as_json() for job in jobs if job.parts.sources is not None}
-    if folder.writes and found:
-        folder.write_json("sources.json", found if several else next(iter(found.values())))
-
-
 def _same_data(then: Any, now: dict[str, Any]) -> bool:
     return isinstance(then, dict) and {**then, "look": 0} == {**now, "look": 0}
 
@@ -161,6 +200,13 @@ def _same_data(then: Any, now: dict[str, Any]) -> bool:
 def _only_read_otherwise(then: Any, now: dict[str, Any]) -> bool:
     """Whether as many items as then differ after another version of the look at files: the files may be the same."""
     return isinstance(then, dict) and then.get("items") == now["items"] and then.get("look", 0) != now["look"]
+
+
+def _write_sources(folder: RunFolder, jobs: Sequence[Job], several: bool) -> None:
+    """``sources.json``: which items belong together and how that was found; of several tasks by task."""
+    found = {job.task.name: job.parts.sources.as_json() for job in jobs if job.parts.sources is not None}
+    if folder.writes and found:
+        folder.write_json("sources.json", found if several else next(iter(found.values())))
 
 
 def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool) -> None:
@@ -174,39 +220,23 @@ def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool)
 def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
     from PIL import Image as pillow
 
+    from avssl.report.run_parts import levels_of
     from avssl.report.training_charts import draw_curves
 
-    chance = {task.loss_measure: task.chance_loss(), "accuracy": 1 / task.classes if task.classes else None}
-    path = folder.path / "curves.png"
-    draw_curves(
-        [line for line in result.history if line["task"] == task.name],
-        path,
-        chance={name: value for name, value in chance.items() if value is not None},
-        title=f"{task.name} · {folder.path}",
-        loss=task.loss_measure,
-    )
+    levels, path = levels_of(task), folder.path / "curves.png"
+    lines = [line for line in result.history if line["task"] == task.name]
+    draw_curves(lines, path, chance=levels.chance, title=f"{task.name} · {folder.path}", loss=levels.loss)
     return pillow.open(io.BytesIO(path.read_bytes())).convert("RGB")
 
 
 def _sheet(job: Job, result: FitResult, skip: bool) -> Image:
-    import torch
-
     from avssl.evaluate.pretext.predictions import distinct, held_out_keys
+    from avssl.experiment.show import answered_sheet
 
-    network, held_out = result.networks[job.task.name], job.task.held_out()
+    task = job.task.held_out()
     media = job.parts.test or job.parts.validation or job.parts.train
-    keys = held_out_keys(0, 16)
-    drawn = on_readable(media, lambda part: [held_out.draw(part, key) for key in keys], skip=skip)
-    puzzles = distinct(held_out, drawn)
-    device = next(network.parameters()).device
-    batch = {
-        name: value.to(device) if isinstance(value, torch.Tensor) else value
-        for name, value in held_out.collate(puzzles).items()
-    }
-    with torch.no_grad():
-        answers = held_out.answers(network, batch)
-    answers.scores, answers.truth = answers.scores.float().cpu(), answers.truth.cpu()
-    return held_out.sheet(puzzles, answers)
+    puzzles = on_readable(media, lambda part: [task.draw(part, key) for key in held_out_keys(0, 16)], skip=skip)
+    return answered_sheet(task, result.networks[job.task.name], distinct(task, puzzles))
 
 
 def _column(pictures: Sequence[Image]) -> Image:
@@ -223,21 +253,14 @@ def _column(pictures: Sequence[Image]) -> Image:
     return whole
 
 
-def _evaluate(
-    jobs: Sequence[Job],
-    result: FitResult,
-    options: TrainOptions,
-    control: ControlOptions,
-    folder: RunFolder,
-    command: str,
-    sharing: Sharing | None,
-) -> None:
+def _evaluate(jobs: Sequence[Job], result: FitResult, request: Request, folder: RunFolder) -> None:
     """Train the controls and write their rows. All processes of a training take part, as their training is shared."""
     from avssl.evaluate.core.training_overlap import marked, seen_in_part
     from avssl.evaluate.pretext.controls import run_controls
     from avssl.trainer.plan import Turns
 
-    began = time.monotonic()
+    began, control, sharing = time.monotonic(), request.control, request.sharing
+    # The steps that each task had of all.
     turns = Turns([job.weight for job in jobs], sharing.mix if sharing else "alternating").counts(result.steps)
     rows: list[ResultRow] = []
     for job, trained in zip(jobs, turns, strict=True):
@@ -248,11 +271,11 @@ def _evaluate(
             network,
             job.parts.train,
             job.parts.test,
-            options,
+            request.options,
             steps=trained // 2 if control.control_steps is None else control.control_steps,
             pairs=control.control_puzzles,
             device=next(network.parameters()).device,
-            command=command,
+            command=request.command,
         )
         found = marked(found, seen_in_part(job.parts.train, job.parts.test))
         rows += [replace(row, name=f"{row.name}/{job.task.name}") for row in found] if sharing else found
@@ -278,7 +301,7 @@ def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
     if path.exists():
         log("  results/controls.json   the rows of the table")
     log("  sheet.png, curves.png   held-out puzzles with predictions; loss and accuracy over the steps")
-    if (Path(folder.path) / "encoders").is_dir():
+    if (folder.path / "encoders").is_dir():
         log(f"  encoders/               in Python: avssl.load({str(folder.path)!r})")
     log("  config.yaml             every option; metrics.jsonl, tensorboard/, checkpoints/ beside it")
 
@@ -294,69 +317,3 @@ def _log_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
     log(rows_text(rows, f"{title}: {len(test)} items of {sources} sources" if test else title))
     if meaning := verdict(rows):
         log(meaning)
-
-
-def run_request(request: Request) -> dict[str, Any] | None:
-    """Train it: open the folder, make the data ready, fit, evaluate, draw, report.
-
-    Returns:
-        the config of the run, where another process writes its folder; else None: it is there.
-    """
-    if processes() > 1:
-        from avssl.trainer.distributed import join
-
-        join(request.options.device)  # first: a process that fails before it joined would be waited for
-    with ExitStack() as stack:
-        # A run that is there is compared with what is asked before hours of preparing data; a new one only
-        # begins once the data are known to be good.
-        with writing(request.out):  # a name that is too long shows here
-            there = (request.out / "config.yaml").exists()
-        folder = _folder(request, stack) if there else None
-        tasks = request.tasks()
-        refuse_early(request, tasks, begun=there)
-        jobs = _jobs(request, tasks)
-        folder = folder or _folder(request, stack)
-        train_jobs(
-            jobs, request.options, request.control, folder, request.command, sharing=request.sharing, init=request.init
-        )
-        return None if folder.writes else dict(request.config)
-
-
-def refuse_early(request: Request, tasks: Sequence[Task], begun: bool) -> None:
-    """Refuse a device, a network or weights that are not there before data are prepared, which may take hours.
-
-    Raises:
-        UserError: as the training itself.
-    """
-    from avssl.trainer.devices import choose_precision, named_device
-    from avssl.trainer.initial_encoders import encoders_from
-    from avssl.trainer.seeds import own_random_state
-
-    choose_precision(request.options.precision, named_device(request.options.device))
-    with own_random_state():
-        for task in tasks:
-            task.make_encoders()
-        if request.init is not None and not begun:
-            encoders_from(request.init, tasks)
-
-
-def _folder(request: Request, stack: ExitStack) -> RunFolder:
-    return open_folder(request.out, dict(request.config), stack, dict(request.defaults))
-
-
-def _jobs(request: Request, tasks: Sequence[Task]) -> list[Job]:
-    """Each task with its data, prepared as for the task alone, once all are known to have what they want."""
-    jobs = []
-    for part, one in zip(request.parts, open_parts(request, tasks), strict=True):
-        with headed(part.name if request.sharing else ""):
-            jobs.append(Job(one.task, prepared(one), part.weight))
-    return jobs
-
-
-def open_parts(request: Request, tasks: Sequence[Task]) -> list[Opened]:
-    """The data of each task, known to have what it wants."""
-    found = []
-    for task, part in zip(tasks, request.parts, strict=True):
-        with headed(part.name if request.sharing else ""):
-            found.append(opened(task, part.data, request.options.seed, need_test=request.control.controls))
-    return found

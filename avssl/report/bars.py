@@ -27,18 +27,17 @@ class Cell:
     """One figure of one run, as text and as a bar."""
 
     name: str
-    letter: str
     tone: str
     value: str
     interval: str
     chance: str
     n: str
-    company: str
     mark: str
     note: str
     bar: Bar
-    first: bool
-    """Whether it is the first of its name: those of other runs follow."""
+    letter: str = ""
+    company: str = ""
+    first: bool = True  # of its name: those of other runs follow
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,13 @@ class BarTable:
     """All rows of a file of results, those of several runs one below the other."""
 
     groups: Sequence[Group]
-    commands: Sequence[tuple[str, str]]
-    """(letter, command) of the runs."""
+    commands: Sequence[tuple[str, str]]  # (letter, command) of the runs
     about: str
     long: bool
 
 
+# Of a table with more rows than this, each metric is folded behind its headline.
 LONG = 30
-"""Of a table with more rows than this, each metric is folded behind its headline."""
 
 
 def bar_table(found: Sequence[tuple[str, Sequence[ResultRow]]]) -> BarTable:

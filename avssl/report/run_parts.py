@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import ResultRow, row_of
 from avssl.report.history import read_metrics
 from avssl.trainer.run_config import read_config
+
+if TYPE_CHECKING:
+    from avssl.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -177,12 +180,13 @@ def _levels(folder: Path, faults: list[str]) -> dict[str, TaskLevels]:
     except (UserError, LookupError, TypeError, ValueError) as error:
         faults.append(f"levels of chance are not drawn, as the task cannot be made again: {error}")
         return {}
-    found = {}
-    for task in tasks:
-        chance = {task.loss_measure: task.chance_loss(), "accuracy": 1 / task.classes if task.classes else None}
-        known = {name: value for name, value in chance.items() if value is not None}
-        found[task.name] = TaskLevels(task.loss_measure, known)
-    return found
+    return {task.name: levels_of(task) for task in tasks}
+
+
+def levels_of(task: Task) -> TaskLevels:
+    """What the curves of a task show first, and where chance lies."""
+    chance = {task.loss_measure: task.chance_loss(), "accuracy": 1 / task.classes if task.classes else None}
+    return TaskLevels(task.loss_measure, {name: value for name, value in chance.items() if value is not None})
 
 
 def _demos(folder: Path, faults: list[str]) -> dict[Path, Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from small_runs import Result
 from avssl import tasks
 from avssl.errors import UserError
 from avssl.experiment.data import DataOptions, Parts, gather, options_of_run
-from avssl.experiment.settle import keep_division
+from avssl.experiment.options import keep_division
 from avssl.media.facts import Media
 from avssl.media.opening import open_media
 from avssl.media.sources import find_sources, with_sources

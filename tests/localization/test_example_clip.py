@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from avssl.experiment import default_world
-from avssl.experiment.example_clip import example_clip
+from avssl.experiment import generated
+from avssl.experiment.generated import example_clip
 from avssl.world.build import generate
 
 
@@ -33,5 +33,5 @@ def test_a_run_of_other_media_is_shown_on_the_default_world(tmp_path: Path, monk
     generate(world, train=0, validation=0, test=1, size=32, frames=5, scenes={"several": 1.0}, workers=1)
     run.mkdir()
     (run / "config.yaml").write_text(f"data: {tmp_path}\n")
-    monkeypatch.setattr(default_world, "default_world", lambda: world)
+    monkeypatch.setattr(generated, "default_world", lambda: world)
     assert example_clip(run).parent == world / "test"

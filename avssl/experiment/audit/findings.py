@@ -1,4 +1,4 @@
-"""What an audit finds: a figure with its interval, the level of chance, and a verdict."""
+"""What an audit finds: figures with interval, chance and verdict; all of them as text, JSON values or a page."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import Any, Literal
 from avssl.media.indexing.summary import Summary
 from avssl.media.sources import Sources
 
+# "ok": at chance. "leak": above it, so that a network can score without learning what it should. "warning": a person
+# should look. "too few": the data do not hold enough to decide. Of a leak that the audit planted itself: "caught" by
+# the control, or the control is "blind" to it on these data.
 Verdict = Literal["ok", "leak", "warning", "too few", "caught", "blind"]
-"""One word for one thing.
-
-"ok": at chance. "leak": above it, so that a network can score without learning what it should. "warning": a person
-should look. "too few": the data do not hold enough to decide. Of a leak that the audit planted itself: "caught" by the
-control, or the control is "blind" to it on these data.
-"""
 
 Section = Literal["parts", "cues", "shortcuts", "planted"]
 
@@ -28,7 +25,6 @@ class Finding:
         name: what was asked.
         value, low, high: a share in 0..1 and its interval; a count that is exact has all three the same.
         chance: what knowing nothing gives.
-        verdict: see :data:`Verdict`.
         section: which part of the page it stands in.
         n: how many items, puzzles or sources the share is of.
         note: one line for people; with examples where there are some.
@@ -61,8 +57,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What an audit found.
+class Audit:
+    """What :func:`avssl.audit` returns: all that was found.
 
     Attributes:
         items: usable items of the data.
@@ -98,9 +94,27 @@ class Findings:
     seed: int
     seconds: float
 
+    def lines(self) -> list[str]:
+        """All of it for a screen of 80 columns."""
+        from avssl.experiment.audit import screen
 
+        return screen.lines(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON values; NaN is null."""
+        from avssl.experiment.audit import page
+
+        return page.as_json(self)
+
+    def html(self) -> str:
+        """One page that needs nothing from elsewhere."""
+        from avssl.experiment.audit import page
+
+        return page.html(self)
+
+
+# An interval that holds chance and reaches further above it than this share of what is above decides little.
 ROOM = 0.3
-"""An interval that holds chance and reaches further above it than this share of what is above decides little."""
 
 
 def verdict_of(low: float, high: float, chance: float) -> Verdict:

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from avssl.experiment.audit.findings import Finding, Findings, Verdict, chance_text, figure, per_cent
+from avssl.experiment.audit.findings import Audit, Finding, Verdict, chance_text, figure, per_cent
 from avssl.experiment.audit.screen import SECTIONS, facts, of, short, verdict
 from avssl.media.indexing.summary import relative
 from avssl.media.sources import Likeness
@@ -31,11 +31,11 @@ _TONES: dict[Verdict, str] = {
     "warning": "other-2",
     "too few": "other-3",
 }
-_LISTED = 12
+_LISTED = 12  # files of a group; of more their number
 
 
-def html(audit: Findings) -> str:
-    """The page, self-contained."""
+def html(audit: Audit) -> str:
+    """As :meth:`Audit.html`."""
     sections = []
     for key, title in SECTIONS.items():
         if rows := of(audit, key):
@@ -58,8 +58,8 @@ def html(audit: Findings) -> str:
     )
 
 
-def as_json(audit: Findings) -> dict[str, Any]:
-    """The audit as JSON values; NaN is null."""
+def as_json(audit: Audit) -> dict[str, Any]:
+    """As :meth:`Audit.as_json`."""
     found: dict[str, Any] = {
         "data": audit.data,
         "test": audit.test,
@@ -79,6 +79,7 @@ def as_json(audit: Findings) -> dict[str, Any]:
         "notes": list(audit.notes),
         "summary": audit.summary.as_json(),
     }
+    # Tuples become lists, and NumPy's numbers text: the same as what is read back from a file of it.
     plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return plain
 
@@ -94,17 +95,14 @@ def _cell(row: Finding) -> Cell:
         notes.insert(0, f"{figure(*row.unguarded)} without its countermeasure")
     return Cell(
         name=short(row),
-        letter="",
         tone=_TONES[row.verdict],
         value=per_cent(row.value),
         interval="" if row.low == row.high else f"{per_cent(row.low)} – {per_cent(row.high)}",
         chance=chance_text(row.chance),
         n=str(row.n),
-        company="",
         mark=row.verdict,
         note="; ".join(notes),
         bar=Bar(_place(row.value), _place(row.low), _place(row.high), _place(row.chance), 0.0),
-        first=True,
     )
 
 

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.experiment.audit.findings import Finding, Verdict
+from avssl.experiment.data import DataOptions, hold_out
 from avssl.media.facts import Media
-from avssl.media.selection import Subset
+from avssl.media.selection import Subset, column_of, facts_of
 from avssl.media.sources import Likeness, Sources
 from avssl.system.digests import copies
 
-TEST_SHARE = 0.2
-"""What a training holds out where the data name no test part (``--test-share``)."""
-_SOURCES_A_PART = 2
+TEST_SHARE = DataOptions.test_share
 
+# Rule of :mod:`avssl.media.sources` → what is asked of two parts.
 RULES = {
     "bytes": "same bytes",
     "frames": "near-identical frames",
@@ -30,7 +30,6 @@ RULES = {
     "border": "same border",
     "hum": "same hum",
 }
-"""Rule of :mod:`avssl.media.sources` → what is asked of two parts."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,13 @@ class Division:
     Attributes:
         train, test: (n,) of all items; what cannot be used is in neither.
         words: who divided them so.
+        ours: whether a training does, which keeps sources together.
     """
 
     train: NDArray[np.bool_]
     test: NDArray[np.bool_]
     words: str
     ours: bool = False
-    """Whether a training makes it, and keeps sources together."""
 
 
 def divide(media: Media, extra: int, seed: int) -> Division | None:
@@ -64,7 +63,7 @@ def divide(media: Media, extra: int, seed: int) -> Division | None:
     if extra:
         test = np.arange(count) >= count - extra
         return Division(~test, test, "--test")
-    splits = [media.facts(i).split for i in range(count)]
+    splits = column_of(media, "split").tolist()
     test = np.array([split == "test" for split in splits], bool)
     if not test.any():
         # What the data call validation is held out as well as a test part would be.
@@ -72,35 +71,17 @@ def divide(media: Media, extra: int, seed: int) -> Division | None:
     train = np.array([split not in ("validation", "test") for split in splits], bool)
     if test.any() and train.any():
         return Division(train, test, "the splits named in the data")
-    names = _held_out(media, seed)
-    if names is None:
+    held_out = hold_out(Subset(media, np.arange(count)), TEST_SHARE, seed)[1]
+    if held_out is None:
         return None
-    test = np.array([media.facts(i).source in names for i in range(count)], bool)
+    names = set(column_of(held_out, "source"))
+    test = np.array([source in names for source in column_of(media, "source")], bool)
     return Division(~test, test, "the split that training would make", ours=True)
-
-
-def _held_out(media: Media, seed: int) -> set[str] | None:
-    """The sources that a training would hold out: two at least, and two are left."""
-    whole, share = Subset(media, np.arange(len(media))), TEST_SHARE
-    every = _sources(whole)
-    while len(every) >= 2 * _SOURCES_A_PART and share < 1:
-        names = _sources(whole.split_by_source(share, seed)[1])
-        if len(every) - len(names) < _SOURCES_A_PART:
-            break
-        if len(names) >= _SOURCES_A_PART:
-            return names
-        # One item more, until two sources are held out.
-        share += 1 / len(media)
-    return None
-
-
-def _sources(media: Media) -> set[str]:
-    return {media.facts(i).source for i in range(len(media))}
 
 
 def duplicates(media: Media) -> int:
     """How many items are of a file that is, byte for byte, an earlier one's."""
-    return sum(len(group) - 1 for group in copies(dict.fromkeys(media.facts(i).path for i in range(len(media)))))
+    return sum(len(group) - 1 for group in copies(dict.fromkeys(column_of(media, "path"))))
 
 
 def shared(media: Media, found: Sources, division: Division) -> list[Finding]:
@@ -111,8 +92,8 @@ def shared(media: Media, found: Sources, division: Division) -> list[Finding]:
         found: by content, whatever the division was made by.
     """
     findings = []
-    kinds = {media.facts(i).kind for i in range(len(media))}
-    heard = any(media.facts(i).has_sound for i in range(len(media)))
+    kinds = set(column_of(media, "kind"))
+    heard = any(facts.has_sound for facts in facts_of(media))
     senseless = {*(() if heard else ("sound", "hum")), *(("frames", "border") if kinds == {"sound"} else ())}
     for rule, name in RULES.items():
         if rule in senseless:
@@ -151,8 +132,8 @@ def one_by_one(media: Media, found: Sources, division: Division) -> list[Finding
 def _copies(media: Media) -> list[Likeness]:
     """Files of the same bytes."""
     items: dict[str, list[int]] = {}
-    for i in range(len(media)):
-        items.setdefault(media.facts(i).path, []).append(i)
+    for i, path in enumerate(column_of(media, "path")):
+        items.setdefault(path, []).append(i)
     groups = []
     for paths in copies(items):
         alike = sorted((i, path) for path in paths for i in items[path])

@@ -9,8 +9,8 @@ from avssl.system.console import Progress
 if TYPE_CHECKING:
     from avssl.tasks.base import Task
 
+# What a step of each stage takes on one core, about.
 _SECONDS = {"sources": 0.1, "measuring": 0.05, "shortcuts": 8.0, "planting": 5.0}
-"""What a step of each stage takes on one core, about."""
 
 
 class AuditProgress:

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.experiment.audit import cues as cue_probes
 from avssl.experiment.audit.features import Cues, measure
-from avssl.experiment.audit.findings import Finding
+from avssl.experiment.audit.findings import Audit, Finding
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
 from avssl.experiment.audit.progress import AuditProgress
-from avssl.experiment.audit.result import Audit
+from avssl.experiment.audit_options import AUDITED_ITEMS
 from avssl.experiment.data import about_others
-from avssl.experiment.options import AUDITED_ITEMS
 from avssl.media.facts import Media
 from avssl.media.indexing.reasons import grouped
 from avssl.media.indexing.summary import Summary, common_root, summarize

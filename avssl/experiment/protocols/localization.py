@@ -137,7 +137,7 @@ def _threshold(options: Localization, localizer: Localizer, validation: Media, p
 
 def _world_folder(options: Localization) -> Path:
     """The world that is evaluated on: named, the one the run learned from, or one generated for it."""
-    from avssl.experiment.default_localizer import localization_world
+    from avssl.experiment.generated import localization_world
     from avssl.trainer.run_config import read_config
 
     if options.data not in (None, GENERATED):

@@ -1,0 +1,170 @@
+"""What is taken where nothing is named: the generated world, a model of it, and a clip of it to show.
+
+Each is made once and kept in the cache.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avssl.errors import UserError
+from avssl.system.console import log, progress
+from avssl.system.files import cache_folder, locked, read_json
+from avssl.world.build import generate, is_finished
+from avssl.world.settings import VERSION, Settings
+
+WORLD = Settings()
+# Clips of one object and of two or three, of which one sounds.
+LOCALIZATION_WORLD = Settings(train=1400, validation=120, test=300, preset="localization")
+
+# As configs/small/localization-world.yaml, which a test compares.
+RECIPE: dict[str, Any] = {
+    "fusion": "avol",
+    "vision_pools": 2,
+    "silent_rows": 0.125,
+    "min_loudness_db": -45,
+    "batch_size": 64,
+    "steps": 650,
+    "learning_rate": 0.002,
+    "weight_decay": 0.01,
+    "warmup_steps": 50,
+    "validate_every": 100,
+    "validation_puzzles": 256,
+    "keep": "last",
+}
+
+
+def default_world() -> Path:
+    """The folder of the world that is read where no data are named; generates it first if it is not there.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    folder = _folder("default")
+    if is_finished(folder, WORLD):
+        log(f"no --data: the generated clips in {folder}")
+    else:
+        _generated(folder, WORLD, "no --data: ")
+    return folder
+
+
+def finished_world() -> Path:
+    """The folder of the default world, which is not generated for this.
+
+    Raises:
+        UserError: it is not there, or not whole.
+    """
+    folder = _folder("default")
+    if not is_finished(folder, WORLD):
+        raise UserError(f"the generated clips are not in {folder} (any more)")
+    return folder
+
+
+def localization_world() -> Path:
+    """The clips with several objects, generated if they are not there."""
+    return _generated(_folder("localization"), LOCALIZATION_WORLD)
+
+
+def _folder(name: str) -> Path:
+    return cache_folder() / "world" / f"{name}-{VERSION}"
+
+
+def _generated(folder: Path, settings: Settings, why: str = "") -> Path:
+    with locked(folder, lambda: log(f"another process is generating {folder}; waiting for it")):
+        # Asked within the lock: that process has made it, then.
+        if not is_finished(folder, settings):
+            log(f"{why}generating {_count(settings)} clips once, about three minutes on two cores, in {folder}")
+            with progress("generating", "clips") as on_progress:
+                generate(folder, settings, on_progress=on_progress)
+    return folder
+
+
+def _count(settings: Settings) -> int:
+    return settings.train + settings.validation + settings.test
+
+
+def default_run() -> Path:
+    """The run to localize with where none is named: trained on clips of several objects and on noise alone.
+
+    The run of ``make quickstart`` would not do: of clips with one thing each, and of no noise, a network learns neither
+    to choose nor to say that nothing is heard.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    run = cache_folder() / "models" / f"localization-{VERSION}"
+    if not _ready(run):
+        with locked(run.parent, lambda: log(f"another process is training {run}; waiting for it")):
+            if not can_localize(run):
+                log(
+                    "no --run, and no model of the generated world yet: made once, in about eight minutes on two "
+                    f"cores, three to generate {_count(LOCALIZATION_WORLD):,} clips and five to train on them; "
+                    "--run RUN needs none"
+                )
+                _train(run, localization_world())
+            if not _ready(run):
+                _fit_threshold(run, localization_world())
+    log(f"no --run: the model in {run}, which knows the generated world and nothing else")
+    return run
+
+
+def can_localize(run: Path) -> bool:
+    """Whether a finished run of avol is there."""
+    fusion = read_json(run / "encoders" / "fusion.json")
+    return fusion is not None and fusion.get("config", {}).get("name") == "avol"
+
+
+def _ready(run: Path) -> bool:
+    return can_localize(run) and (run / "localization.json").exists()
+
+
+def _train(run: Path, clips: Path) -> None:
+    from avssl.experiment.train import train
+
+    train("av-correspondence", clips, run, controls=False, **RECIPE)
+    if not can_localize(run):
+        raise UserError(f"the training in {run} was stopped; the same command continues it")
+
+
+def _fit_threshold(run: Path, clips: Path) -> None:
+    """From which logit on something counts as heard."""
+    from avssl.evaluate.localization.synthetic import fit_run_threshold
+    from avssl.localization.localizer import open_localizer
+    from avssl.media.opening import open_media
+
+    fit_run_threshold(run, open_localizer(run), open_media(clips, split="validation"))
+
+
+def example_clip(run: Path) -> Path:
+    """A clip to show where none is named: the first test clip of the run's world with several objects, one sounding.
+
+    Where the run has learned from other media: of the default world.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    clip = _test_clip(_data(run)) or _test_clip(default_world())
+    assert clip is not None, "every world with test clips of the default kind has one"
+    log(f"no video named: {clip}, a generated clip that was held out")
+    return clip
+
+
+def _data(run: Path) -> Path | None:
+    try:
+        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+        return Path(config["data"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return None  # a run without data of its own learned from the default world
+
+
+def _test_clip(world: Path | None) -> Path | None:
+    if world is None or not (world / "world.json").exists():
+        return None
+    for path in sorted((world / "test").glob("clip_*.json")):
+        truth: dict[str, Any] = read_json(path) or {}
+        if truth.get("scene") == "several" and path.with_suffix(".mp4").exists():
+            return path.with_suffix(".mp4")
+    return None
