@@ -22,8 +22,8 @@ from avssl.options.resolve import read, refusal
 T = TypeVar("T")
 
 
+# What every command with options has, unless its own options have one of this name, which it reads by itself.
 CONFIG = Option("config", str | None, None, "YAML file of these options; flags override it", metavar="YAML")
-"""What every command with options has, unless its own options have one of this name, which it reads by itself."""
 
 
 class Command:

@@ -10,9 +10,9 @@ from avssl.system.console import log, size
 
 WHAT = """Write an encoder of a run as a file that can be used without avssl:
 
-  FILE.safetensors, FILE.pth   the weights in torchvision's own key names (ResNets and AlexNets only)
-  FILE.onnx                    ONNX, for onnxruntime and other engines (needs onnx, onnxscript and onnxruntime)
-  FILE.pt2                     torch.export, for torch alone
+  FILE.safetensors, .pth   the weights in torchvision's own key names (ResNets and AlexNets only)
+  FILE.onnx                ONNX, for onnxruntime and other engines (needs onnx, onnxscript and onnxruntime)
+  FILE.pt2                 torch.export, for torch alone
 
 ONNX and torch.export carry the front end: they take uint8 frames (N, 3, side, side), or a waveform (N, samples) at
 the encoder's rate, any N, and give the last map (N, C, h, w); with --embedding the 128-d vector (N, 128) of a run of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -10,20 +11,19 @@ from inspect import cleandoc
 from avssl.options import Option
 from avssl.options.kinds import choices, is_bool, is_list
 
+# Characters: of a line where the terminal is wider, of one where it is narrower, and before the help.
 WIDTH, NARROWEST, FLAGS = 110, 64, 30
-"""Characters: of a line where the terminal is wider, of one where it is narrower, and before the help."""
 
+# Characters of a list of values that stands behind its option; a longer one goes into the help.
 LONGEST_CHOICES = 40
-"""Characters of a list of values that stands behind its option; a longer one goes into the help."""
 
 
 def help_text(name: str, summary: str, example: str, groups: Mapping[str, Sequence[Option]], width: int | None) -> str:
     """The whole help, ending in a newline.
 
     Args:
-        name: the command's.
         summary: a sentence or paragraphs; lines stay as they are written where they fit.
-        example: lines that can be typed.
+        example: lines that can be typed, each with a remark behind three spaces or more.
         groups: options by title.
         width: of a line at most; None is the terminal's, or :data:`WIDTH` where there is none.
     """
@@ -39,38 +39,23 @@ def help_text(name: str, summary: str, example: str, groups: Mapping[str, Sequen
         if rows:
             parts.append(_table(title, rows, width))
     if example:
-        parts.append(_example(example))
+        parts.append(_example(example, width))
     return "\n\n".join(parts) + "\n"
 
 
 def listing(name: str, place: str, what: str, known: Mapping[str, str], example: str) -> str:
-    """The help of a command that needs one of several names first.
-
-    Args:
-        name: the command's.
-        place: what stands for the name: "TASK".
-        what: the command does.
-        known: the names, with a line of help each.
-        example: lines that can be typed.
-    """
+    """The help of a command that needs one of several names first: ``place`` is what stands for it, "TASK"."""
     width = terminal_width()
     indent = max(map(len, known)) + 5
-    lines = [
-        textwrap.fill(
-            f"  {each:{indent - 2}}{help}",
-            width,
-            subsequent_indent=" " * indent,
-            break_on_hyphens=False,
-        )
-        for each, help in known.items()
+    rows = [_filled(f"  {each:{indent - 2}}{help}", width, indent) for each, help in known.items()]
+    parts = [
+        f"usage: {name} {place} [options]",
+        *_wrapped(what, width),
+        "\n".join([f"{place.lower()}s:", *rows]),
+        f"{name} {place} --help lists the options of a {place.lower()}",
+        _example(example, width),
     ]
-    return (
-        "\n\n".join([f"usage: {name} {place} [options]", *_wrapped(what, width), f"{place.lower()}s:"])
-        + "\n"
-        + "\n".join(lines)
-        + "\n\n"
-        f"{name} {place} --help lists the options of a {place.lower()}\n\n{_example(example)}\n"
-    )
+    return "\n\n".join(parts) + "\n"
 
 
 def terminal_width() -> int:
@@ -78,19 +63,42 @@ def terminal_width() -> int:
     return max(NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
 
 
-def _example(text: str) -> str:
-    return f"example:\n{textwrap.indent(cleandoc(text), '  ')}"
+def _example(text: str, width: int) -> str:
+    lines = ["example:"]
+    for line in cleandoc(text).splitlines():
+        command, *remark = re.split(r" {3,}", line)
+        if len(line) + 2 <= width:
+            lines.append(f"  {line}")
+            continue
+        # As a shell takes it: a remark as a comment before the command, the rest of the command on further lines.
+        lines += textwrap.wrap(" ".join(remark), width, initial_indent="  # ", subsequent_indent="  # ")
+        words = textwrap.wrap(command, width - 8, break_on_hyphens=False, break_long_words=False)
+        lines.append("  " + " \\\n      ".join(words))
+    return "\n".join(lines)
 
 
 def _wrapped(summary: str, width: int) -> list[str]:
-    """Paragraphs; one with a line that does not fit is wrapped again, but not a table or an example."""
+    """Paragraphs that fit; of a table the texts are wrapped within their column."""
     paragraphs = summary.strip().split("\n\n")
     return [
         text
-        if "  " in text or max(map(len, text.splitlines())) <= width
-        else textwrap.fill(text, width, break_on_hyphens=False)
+        if max(map(len, text.splitlines())) <= width
+        else "\n".join(_filled(line, width, _column(line)) for line in text.splitlines())
+        if "  " in text
+        else _filled(text, width)
         for text in paragraphs
     ]
+
+
+def _column(line: str) -> int:
+    """Where the second column of a line of a table begins; of a line of YAML or code its own indent."""
+    gap = re.search(r"(?<=\S) {2,}(?=\S)", line)
+    return gap.end() if gap else len(line) - len(line.lstrip())
+
+
+def _filled(text: str, width: int, indent: int = 0) -> str:
+    # Hyphens join the parts of flags and file names: a line must not end within one.
+    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]], width: int) -> str:

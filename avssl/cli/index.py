@@ -25,8 +25,8 @@ from avssl.report.tables import console, plain_table
 from avssl.system.console import duration, log
 from avssl.system.files import write_json
 
+# So many files or fewer are all listed; of more only those that are flagged, unless --all asks.
 SHORT_LIST = 100
-"""So many files or fewer are all listed; of more only those that are flagged, unless --all asks."""
 
 
 WHAT = """Look at every file of DATA once, in parallel: what can be used, what cannot and why, what is unusual.

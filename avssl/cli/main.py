@@ -17,6 +17,7 @@ from avssl.options.python_names import typed_command
 from avssl.system.console import print_lines
 from avssl.system.ranks import processes
 
+# Name → one line of help; each is a module of `avssl.cli` with ``run(argv)``, imported when it is asked for.
 COMMANDS = {
     "index": "what is in a folder of media; each unusable file with its reason",
     "audit": "duplicates, shared sources, leaks and shortcuts in data",
@@ -32,11 +33,10 @@ COMMANDS = {
     "report": "one HTML page of a run, or of several side by side",
     "doctor": "what this installation has, and which features lack a package",
 }
-"""Name → one line of help; each is a module of :mod:`avssl.cli` with ``run(argv)``, imported when it is asked for."""
 
 OVERVIEW = """usage: avssl COMMAND …
 
-Learn from videos without labels: pretext tasks, their controls, and the encoders they train.
+Learn from videos without labels: pretext tasks, their controls, and encoders.
 
 commands:
 {commands}

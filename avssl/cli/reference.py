@@ -11,8 +11,7 @@ from pathlib import Path
 
 from avssl.cli.main import COMMANDS, main
 
-WIDTH = 100
-"""Characters of a line of the page's blocks."""
+WIDTH = 100  # Characters of a line of the page's blocks
 
 INTRODUCTION = """# Commands
 

@@ -22,9 +22,10 @@ from avssl.installation import (
 from avssl.system.console import folder_size, size
 from avssl.version import __version__
 
+# Package → what it is for; avssl itself does without.
 TOOLS = {"pytest": "make test", "ruff": "make lint"}
-"""Package → what it is for; avssl itself does without."""
 
+# Extra of pyproject.toml → what it is for.
 EXTRAS = {
     "webdataset": "reading prepared shards with other tools",
     "export": "avssl export FILE.onnx",
@@ -38,12 +39,11 @@ EXTRAS = {
     "remote": "prepared sets at s3://, gs://, hf://, https://",
     "ray": "index, prepare and embed on a cluster: --engine ray",
 }
-"""Extra of pyproject.toml → what it is for."""
 
 VIDEO = ("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8", "vp9", "av1", "theora", "mjpeg", "flv1")
 SOUND = ("aac", "mp3", "mp2", "opus", "vorbis", "flac", "pcm_s16le", "ac3")
+# Free space below which a prepared set of some hours of video may not fit.
 ENOUGH_BYTES = 2_000_000_000
-"""Free space below which a prepared set of some hours of video may not fit."""
 
 
 Rows = list[tuple[str, str]]

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from avssl.networks.exporting import Exported, Portable
 
 Format = Literal["torchvision", "onnx", "torch-export"]
+# By the suffix of the file.
 FORMATS: dict[str, Format] = {
     ".safetensors": "torchvision",
     ".pth": "torchvision",
     ".onnx": "onnx",
     ".pt2": "torch-export",
 }
-"""By the suffix of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,16 +16,14 @@ if TYPE_CHECKING:
 FPS, RATE, SECONDS, SIDE = 8, 16_000, 2, 64
 TONE_HZ = 1000
 PICTURES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "AVIF": "avif", "TIFF": "tif", "GIF": "gif", "BMP": "bmp"}
-TOLERANCE = 12
-"""Levels by which a picture that was coded with loss may differ in the mean."""
+TOLERANCE = 12  # Levels by which a picture that was coded with loss may differ in the mean
 
 
 class WrongAnswer(Exception):
     """A reader that returns something other than what was written."""
 
 
-Outcome = tuple[str, str, bool]
-"""(what was read, what came of it, whether that is well)."""
+Outcome = tuple[str, str, bool]  # (what was read, what came of it, whether that is well)
 
 
 def check_readers() -> list[Outcome]:

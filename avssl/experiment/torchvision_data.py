@@ -16,8 +16,8 @@ from avssl.media.facts import Facts, Rejected
 from avssl.media.selection import Selectable, digest_of
 
 PREFIX = "torchvision:"
+# What data sets call their parts → what avssl calls them.
 _SPLITS = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}
-"""What data sets call their parts → what avssl calls them."""
 
 
 def is_torchvision(source: str) -> bool:

@@ -9,8 +9,7 @@ from typing import Any, get_type_hints
 
 from avssl.options.kinds import metavar
 
-REQUIRED: Any = MISSING
-"""The default of an option that must be given."""
+REQUIRED: Any = MISSING  # The default of an option that must be given
 
 
 def option(

@@ -14,8 +14,8 @@ _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 _PLURAL = {int: "whole numbers", float: "numbers", str: "words", bool: "true or false"}
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
 
+# Words for a yes and for a no.
 YES, NO = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
-"""Words for a yes and for a no."""
 
 
 def wanted(kind: Any, null: str = "") -> str:

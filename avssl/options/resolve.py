@@ -15,8 +15,8 @@ from avssl.options.yaml_file import read_yaml
 T = TypeVar("T")
 Source = Literal["flag", "file", "keyword"]
 
+# What no value is called where a value comes from.
 _NULL = {"flag": "", "file": "null", "keyword": "None"}
-"""What no value is called where a value comes from."""
 
 
 class Values(dict[str, Any]):

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import wavfile
 
-SIDE = 176
-"""The longer side of a frame on a page, in pixels."""
+SIDE = 176  # The longer side of a frame on a page, in pixels
 
 
 def wav(waveform: NDArray[np.float32], rate: int) -> bytes:

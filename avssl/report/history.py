@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+# Weight of what came before in the line through the training values (exponential mean, bias corrected).
 SMOOTHING = 0.6
-"""Weight of what came before in the line through the training values (exponential mean, bias corrected)."""
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-LONGEST = 400
-"""Characters of a value; longer ones are cut."""
+LONGEST = 400  # Characters of a value; longer ones are cut
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,9 @@ from PIL import Image, UnidentifiedImageError
 from avssl.errors import UserError
 from avssl.system.files import whole_file
 
-LIGHT = 60_000
-"""Bytes below which a file is taken as it is."""
+LIGHT = 60_000  # Bytes below which a file is taken as it is
 
-WIDEST = 2000
-"""Pixels; wider pictures are reduced to it, since no screen shows more."""
+WIDEST = 2000  # Pixels; wider pictures are reduced to it, since no screen shows more
 
 QUALITY = 88
 

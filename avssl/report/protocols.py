@@ -26,6 +26,7 @@ class Protocol:
     expected: bool = False
 
 
+# By name of the file in ``results/``, without ``.json``.
 PROTOCOLS = {
     "controls": Protocol(
         "Controls",
@@ -79,7 +80,6 @@ PROTOCOLS = {
     "detection": Protocol("Detection", "Boxes of objects found with the encoder."),
     "normals": Protocol("Surface normals", "The slope of surfaces, estimated with the encoder."),
 }
-"""By name of the file in ``results/``, without ``.json``."""
 
 
 def protocol_of(name: str) -> Protocol:

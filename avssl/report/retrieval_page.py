@@ -16,8 +16,7 @@ from avssl.report.page import environment
 from avssl.version import __version__
 
 RATE = 16000
-SECONDS = 2.0
-"""Of sound around a frame that can be played."""
+SECONDS = 2.0  # Of sound around a frame that can be played
 
 
 def retrieval_page(

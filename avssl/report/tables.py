@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import math
+import re
 import sys
 import textwrap
 from collections.abc import Container, Sequence
-from typing import IO
+from typing import IO, Any, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -19,25 +20,38 @@ from rich.text import Text
 
 from avssl.evaluate.core.rows import ResultRow, is_share
 
-PIPE_WIDTH = 400
-"""Columns where there is no terminal to ask: lines in a log stay whole."""
+PIPE_WIDTH = 400  # Columns where there is no terminal to ask: lines in a log stay whole
 
+# Characters of a line of a metric that is broken at its hyphens; in less rich breaks all columns as it can.
 SHORTEST = 8
-"""Characters of a line of a metric that is broken at its hyphens; in less rich breaks all columns as it can."""
 
 
 class _Console(Console):
-    """Leaves a closed pipe to the command line; rich would end with status 1."""
+    """Leaves a closed pipe to the command line, which ends with status 0; rich would end with status 1."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError(errno.EPIPE, "the reader of the pipe has gone")
+
+
+class _Stripped:
+    """A file that gets lines without the spaces at their ends, with which rich fills the columns of a table."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        # Rich writes all that one call of print shows at once: no line is cut in two here.
+        return self._file.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def console(file: IO[str] | None = None, width: int | None = None) -> Console:
     """Where tables go: coloured on a terminal, wide and plain elsewhere, where no ``width`` is given."""
     file = sys.stdout if file is None else file
     if width is None and not file.isatty():
-        width = PIPE_WIDTH
+        width, file = PIPE_WIDTH, cast(IO[str], _Stripped(file))
     return _Console(file=file, highlight=False, width=width, soft_wrap=False)
 
 

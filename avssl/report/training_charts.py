@@ -13,8 +13,7 @@ from avssl.evaluate.core.rows import is_share
 from avssl.report.history import smoothed
 from avssl.report.run_parts import RunParts, TaskLevels
 
-Logged = Mapping[str, Any]
-"""One line of ``metrics.jsonl``."""
+Logged = Mapping[str, Any]  # One line of ``metrics.jsonl``
 
 NO_CURVE = ("step", "epoch", "split", "task", "seconds", "data_wait", "n", "low", "high", "passed_over")
 

@@ -84,16 +84,32 @@ def test_every_command_explains_itself_with_an_example(avssl: Call, command: str
 
 @pytest.mark.parametrize("width", [64, 80, 100])
 @pytest.mark.parametrize(
-    "command", ["prepare", "train", "train av-correspondence", "evaluate", "evaluate linear", "report"]
+    "command",
+    [
+        *("prepare", "export", "embed", "search", "report", "train", "train av-correspondence", "train multi-task"),
+        *("evaluate", "evaluate linear", "evaluate localization"),
+    ],
 )
-def test_options_are_laid_out_as_wide_as_the_terminal_is(
+def test_all_of_a_help_is_as_wide_as_the_terminal_is(
     avssl: Call, monkeypatch: pytest.MonkeyPatch, command: str, width: int
 ):
     monkeypatch.setenv("COLUMNS", str(width))
-    text = avssl(*command.split(), "--help").out
-    lines = text.split("example:")[0].splitlines()
+    lines = avssl(*command.split(), "--help").out.splitlines()
     assert all(len(line) <= width for line in lines[2:])
     assert max(map(len, lines)) > 0.9 * width
+
+
+def test_an_example_that_does_not_fit_goes_on_as_in_a_shell_and_its_remark_goes_before_it(
+    avssl: Call, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = avssl("embed", "--help").out
+    assert "  # of a job array; with --merge instead after all\n  avssl embed videos/ --run" in text
+    monkeypatch.setenv("COLUMNS", "64")
+    assert (
+        "avssl search clip.mp4 --at 12.5 --by image --kind both \\\n      --in videos.index --exclude-source\n"
+        in avssl("search", "--help").out
+    )
 
 
 def test_every_option_of_a_task_has_help(avssl: Call):

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from avssl.evaluate.core.rows import ResultRow
-from avssl.report.tables import print_rows
+from avssl.report.tables import console, plain_table, print_rows
 
 SEEN = "18 of the 20 sources were trained on"
 ROLES = {
@@ -73,3 +73,11 @@ def test_a_log_keeps_each_row_with_its_note_on_one_line_and_says_once_what_all_n
         any(line.strip().startswith(name) and role in line for line in text.splitlines())
         for name, role in ROLES.items()
     )
+
+
+def test_a_table_in_a_pipe_has_no_spaces_at_the_ends_of_its_lines() -> None:
+    pipe = io.StringIO()
+    console(pipe).print(plain_table(["file", "what it is"], [["a.mp4", "video"], ["a longer name.mp4", "x"]]))
+    lines = pipe.getvalue().splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert any(line.split() == ["a.mp4", "video"] for line in lines)

@@ -23,10 +23,8 @@ from avssl.experiment.audit.findings import Finding, Verdict, per_cent, verdict_
 from avssl.samplers.keys import generator
 
 FOLDS = 5
-FEWEST = 20
-"""Fewer steps from file to file are too few to test their order."""
-FEW = 100
-"""With so few sources the spread is also measured on permuted sounds."""
+FEWEST = 20  # Fewer steps from file to file are too few to test their order
+FEW = 100  # With so few sources the spread is also measured on permuted sounds
 _PERMUTATIONS = 20
 _RIDGE = 0.5
 _NAMED = 3

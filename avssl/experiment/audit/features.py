@@ -28,11 +28,10 @@ from avssl.media.sources.sourced import underlying
 Matrix = NDArray[np.float64]
 
 FRAMES = 3
+# Samples a second at which sound is looked at: high enough to see where a source was cut at 8 or 11 kHz.
 RATE = 32_000
-"""Samples a second at which sound is looked at: high enough to see where a source was cut at 8 or 11 kHz."""
 SOUND_SECONDS = 6.0
-HUM_HZ = 1000.0
-"""Hum is looked for below."""
+HUM_HZ = 1000.0  # Hum is looked for below
 HUM_BINS = 128
 BANDS = 16
 _WINDOW = 8192  # 3.9 Hz a line at 32 kHz: mains of 50 and 60 Hz, and their harmonics, are apart
@@ -46,8 +45,7 @@ class Encoding:
     video_codec: str = ""
     audio_codec: str = ""
     video_bits: int = 0
-    audio_bits: int = 0
-    """Bits a second of each stream; 0 where the container does not say."""
+    audio_bits: int = 0  # Bits a second of each stream; 0 where the container does not say
 
 
 @dataclass(frozen=True)

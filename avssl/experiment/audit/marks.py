@@ -16,8 +16,8 @@ from avssl.tasks.base import Batch, Task
 
 Plant = Callable[[Batch], None]
 
+# Share of a hole's content that is seen in it. At a quarter, forty steps on real photographs do not suffice.
 SHINES = 0.5
-"""Share of a hole's content that is seen in it. At a quarter, forty steps on real photographs do not suffice."""
 _WRITTEN = 0.5
 _LEVELS_PER_UNIT = 2.0  # grey levels a unit of Lab
 

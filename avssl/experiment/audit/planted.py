@@ -34,8 +34,7 @@ from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
 
-POOL = 256
-"""Puzzles that a control is trained on, again and again."""
+POOL = 256  # Puzzles that a control is trained on, again and again
 EVALUATED = 128
 STEPS = 40
 _BATCH = 32

@@ -22,8 +22,8 @@ from avssl.media.skip_bad_files import on_readable
 from avssl.samplers.whole_pictures import any_moves
 from avssl.tasks.base import Task
 
+# Puzzles that a shortcut is probed on; frames of videos take longer to read.
 PUZZLES_OF_VIDEOS, PUZZLES_OF_IMAGES = 384, 1024
-"""Puzzles that a shortcut is probed on; frames of videos take longer to read."""
 _SOURCES_A_PART = 2
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from avssl.experiment.run import Run
     from avssl.networks.encoder import Encoder
 
+# Protocols of a run's own puzzles, which share a class, with one line of help each.
 PRETEXT = {
     "av-correspondence": "held-out accuracy of a run of av-correspondence, by kind of negative",
     "colorization": "how near the colours come, how colourful they are, and the accuracy over bins of colour",
@@ -32,8 +33,8 @@ PRETEXT = {
     "rotation": "held-out accuracy of a run of rotation",
     "shuffle-learn": "held-out AUC of a run of shuffle-learn, and how it falls with the spacing of the frames",
 }
-"""Protocols of a run's own puzzles, which share a class, with one line of help each."""
 
+# All protocols, with one line of help each.
 PROTOCOLS = PRETEXT | {
     "localization": "where the sound comes from: maps against boxes, on the generated world and published test sets",
     "leaks": "which clips, videos and near-duplicate frames two lists or folders share",
@@ -48,7 +49,6 @@ PROTOCOLS = PRETEXT | {
     "normals": "surface normals, by a small decoder on an encoder: angles in degrees",
     "retrieval": "sounds for pictures and pictures for sounds, with a page to see and hear them",
 }
-"""All protocols, with one line of help each."""
 
 # Module and class, imported when asked for: the list of all must not wait for any of them.
 _CLASSES = dict.fromkeys(PRETEXT, ("pretext", "Pretext")) | {

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 EncoderT = TypeVar("EncoderT", bound="Encoder")
 Architecture = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 
+# The data of localization where the generated world is meant, whatever the run learned from.
 GENERATED = "world"
-"""The data of localization where the generated world is meant, whatever the run learned from."""
 
 
 class Protocol(ABC):

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from avssl.media.facts import Media
     from avssl.networks.encoder import Encoder
 
+# Draws rows into a file under a title; returns whether there was anything to draw.
 Draw = Callable[[Sequence["ResultRow"], Path, str], bool]
-"""Draws rows into a file under a title; returns whether there was anything to draw."""
 
 # Where --views does not say.
 SOUND_VIEWS, VIDEO_VIEWS = 10, 3
