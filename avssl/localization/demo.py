@@ -125,6 +125,7 @@ def _write(
     times = scene.times
     # The last frame lasts to the end of the scene, a millisecond at least.
     ends = np.append(times[1:], max(scene.seconds, times[-1] + 1e-3))
+    # The mean rate, for the encoder's rate control alone: frames keep their own times
     fps = len(times) / max(scene.seconds, 1e-3)
     whole = size[0], size[1] + strip.height
     with movie(out, whole, fps, scene.seconds, scene.sound, scene.audio_rate) as writer:

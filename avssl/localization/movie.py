@@ -46,6 +46,7 @@ class MovieWriter:
         stored_rate: int,
     ) -> None:
         self._container, self._sound, self._seconds = container, sound, seconds
+        # NTSC's rates are multiples of 1000 / 1001
         rate = Fraction(min(max(fps, 1.0), 120.0)).limit_denominator(1001)
         # Without B-frames the first picture has the time 0 and needs no edit list.
         options = {"preset": "veryfast", "crf": "21", "bf": "0"}

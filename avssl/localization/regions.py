@@ -26,6 +26,7 @@ def spread(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     """Logits (N, h, w) to the probability that the sound comes from near each place: (N, 4 h, 4 w), 0..1."""
     likely = expit(np.asarray(logits, np.float32))
     fine = zoom(likely, (1, FINER, FINER), order=1, mode="nearest", grid_mode=True)
+    # Beyond the border the last value goes on: a region there ends with the picture and does not fade
     out: NDArray[np.float32] = gaussian_filter(fine, (0, FINER * CELLS, FINER * CELLS), mode="nearest")
     return out
 
