@@ -17,7 +17,6 @@ from avssl.media.facts import Media
 from avssl.media.measuring import measured
 from avssl.media.selection import digest_of, stamp_of
 from avssl.media.sources.sourced import underlying
-from avssl.system.console import ShowProgress
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
 
 SIDE = 32  # pixels: frames are compared as grey pictures of 32×32
@@ -41,7 +40,7 @@ def motion_curve(media: Media, i: int) -> NDArray[np.float32]:
     return _curves(base).curve(item)
 
 
-def measure_motion(media: Media, progress: ShowProgress = None) -> None:
+def measure_motion(media: Media) -> None:
     """Measure every item of the collection that ``media`` is a part of, unless the cache has it.
 
     Raises:
@@ -54,7 +53,7 @@ def measure_motion(media: Media, progress: ShowProgress = None) -> None:
     with locked(folder.parent):
         if read_json(folder / "motion.json") is not None:  # another process has measured it meanwhile
             return
-        _write(_measured(base, progress), folder)
+        _write(_measured(base), folder)
 
 
 class _Curves:
@@ -96,7 +95,7 @@ def _write(curves: list[NDArray[np.float32]], folder: Path) -> None:
         write_json(unfinished / "motion.json", {"format": FORMAT, "side": SIDE, "items": len(curves)})
 
 
-def _measured(base: Media, progress: ShowProgress) -> list[NDArray[np.float32]]:
+def _measured(base: Media) -> list[NDArray[np.float32]]:
     curves = [np.zeros(0, np.float32)] * len(base)
     for items, answers in measured(
         base,
@@ -105,7 +104,7 @@ def _measured(base: Media, progress: ShowProgress) -> list[NDArray[np.float32]]:
         what="measuring motion",
         patience=lambda i: base.facts(i).duration_seconds,
         workers=None,
-        progress=progress,
+        progress=None,
     ):
         for i, curve in zip(items, answers, strict=True):
             curves[i] = curves[i] if curve is None else curve

@@ -27,7 +27,9 @@ class Clip:
 def make_clip(settings: Settings, split: str, index: int) -> Clip:
     plan = plan_clip(settings, split, index)
     motion = simulate(plan, plan.objects, settings.frames, settings.fps)
-    offscreen = [_hidden_hits(settings, plan, number) for number in range(len(plan.offscreen))]
+    # An object off screen moves as if it were alone in its own picture.
+    alone = [(plan.offscreen[i : i + 1], f"offscreen {i}") for i in range(len(plan.offscreen))]
+    offscreen = [simulate(plan, one, settings.frames, settings.fps, name).hits for one, name in alone]
     sounding = [number for number, one in enumerate(plan.objects) if one.sounding]
     sources = [Source(plan.objects[i], [hit for hit in motion.hits if hit.object == i]) for i in sounding]
     sources += [Source(one, hits) for one, hits in zip(plan.offscreen, offscreen, strict=True)]
@@ -40,12 +42,6 @@ def make_clip(settings: Settings, split: str, index: int) -> Clip:
         boxes.append(frame.boxes)
     truth = _truth(settings, plan, painter.theme, boxes, _events(settings, plan, motion, offscreen), sound)
     return Clip(frames, sound.samples, truth)
-
-
-def _hidden_hits(settings: Settings, plan: ClipPlan, number: int) -> list[Hit]:
-    """The hits of an object off screen, which moves as if it were alone in its own picture."""
-    alone = simulate(plan, plan.offscreen[number : number + 1], settings.frames, settings.fps, f"offscreen {number}")
-    return alone.hits
 
 
 def _events(settings: Settings, plan: ClipPlan, motion: Motion, offscreen: list[list[Hit]]) -> list[dict[str, Any]]:
@@ -86,7 +82,7 @@ def _truth(
             "size": round(one.size, 4),
             "pitch_hz": round(one.pitch_hz, 2),
             "sounding": one.sounding,
-            "boxes": [_rounded(frame[number]) for frame in boxes],
+            "boxes": [box and [round(edge, 4) for edge in box] for box in (frame[number] for frame in boxes)],
             "heard": [list(segment) for segment in next(heard)] if one.sounding else [],
         }
         for number, one in enumerate(plan.objects)
@@ -115,7 +111,3 @@ def _truth(
         "level_db": round(plan.level_db, 2),
         "noise_db": round(plan.noise_db, 2),
     }
-
-
-def _rounded(box: Box | None) -> list[float] | None:
-    return None if box is None else [round(edge, 4) for edge in box]

@@ -179,13 +179,11 @@ class _Stage:
             (rests[0] - self.widths[0] / 2 - float(gaps[0]), level + between(self.rng, -0.04, 0.04)),
             (rests[-1] + self.widths[-1] / 2 + float(gaps[1]), level + between(self.rng, -0.04, 0.04)),
         ):
-            self._post(x, y, 0.03)
-
-    def _post(self, x: float, y: float, radius: float) -> None:
-        shape = pymunk.Circle(self.space.static_body, radius * SIDE, (x * SIDE, y * SIDE))
-        shape.elasticity, shape.friction, shape.collision_type = 1.0, 0.3, _FIXED
-        self.space.add(shape)
-        self.posts.append((x, y, radius))
+            radius = 0.03
+            shape = pymunk.Circle(self.space.static_body, radius * SIDE, (x * SIDE, y * SIDE))
+            shape.elasticity, shape.friction, shape.collision_type = 1.0, 0.3, _FIXED
+            self.space.add(shape)
+            self.posts.append((x, y, radius))
 
     def _slots(self) -> list[float]:
         """The middles of the objects, side by side with space between them, in their order."""

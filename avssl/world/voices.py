@@ -37,7 +37,10 @@ def note(kind: str, pitch_hz: float, hardness: float, rate: int, rng: np.random.
     """
     time = np.arange(round(NOTE_SECONDS[kind] * rate), dtype=np.float32) / np.float32(rate)
     sound = _VOICES[kind](time, pitch_hz, hardness, rate, rng)
-    sound = sound * _fade(time, attack=0.001, release=0.02)
+    # Faded in within 1 ms and out within 20 ms: no clicks. Explicitly float32, so that all voices are.
+    sound = sound * np.asarray(
+        np.clip(time / 0.001, 0.0, 1.0) * np.clip((time[-1] - time) / 0.02, 0.0, 1.0), np.float32
+    )
     energy = np.cumsum(sound**2, dtype=np.float64)
     window = rate // 20
     return np.asarray(sound / np.sqrt((energy[window:] - energy[:-window]).max() / window), dtype=np.float32)
@@ -180,8 +183,3 @@ def _phase(frequency: Sound, rate: int) -> Sound:
 def _band(noise: NDArray[np.float64], low: float, high: float, rate: int) -> Sound:
     sections = butter(2, (low, min(high, 0.48 * rate)), "bandpass", fs=rate, output="sos")
     return np.asarray(sosfilt(sections, noise), dtype=np.float32)
-
-
-def _fade(time: Sound, attack: float, release: float) -> Sound:
-    end = time[-1]
-    return np.asarray(np.clip(time / attack, 0.0, 1.0) * np.clip((end - time) / release, 0.0, 1.0), dtype=np.float32)

@@ -58,7 +58,7 @@ def answers(media: Media) -> object:
 
 def test_a_known_table_opens_without_reading_its_rows(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = answers(opened(table))
-    monkeypatch.setattr(clip_tables, "read_table", lambda *given: pytest.fail("the rows were read"))
+    monkeypatch.setattr(clip_tables.formats, "read_table", lambda *given: pytest.fail("the rows were read"))
     assert answers(opened(table)) == before
 
 

@@ -92,10 +92,6 @@ class Deadline:
             raise MediaError(self.path, f"reading took longer than {self.seconds:g} s and was given up")
 
 
-def strictness(codec: str) -> str:
-    return _LESS_STRICT.get(codec, STRICT)
-
-
 @contextmanager
 def opened(path: str, deadline: Deadline) -> Iterator[InputContainer]:
     """The file, open for one reader without threads; raises av.FFmpegError or OSError.
@@ -132,7 +128,7 @@ def open_container(path: str, deadline: Deadline, *, probe: bool = True) -> Inpu
             stream.codec_context.thread_type = "NONE"
             stream.codec_context.thread_count = 1
         if isinstance(stream, VideoStream) and stream.codec_context is not None:
-            stream.codec_context.options = {"err_detect": strictness(stream.codec_context.codec.name)}
+            stream.codec_context.options = {"err_detect": _LESS_STRICT.get(stream.codec_context.codec.name, STRICT)}
             stream.codec_context.copy_opaque = True  # a frame then carries the number of its packet
     return container
 

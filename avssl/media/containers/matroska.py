@@ -128,7 +128,7 @@ def _first_damage(data: Data, segment: Element) -> float | None:
             break
         start = part.end
         if part.id == CLUSTER:
-            last = _timestamp(data, part, last)
+            last = next((_number(data, stamp) for stamp in _parts(data, part, _TIMESTAMP)), last)
             first = last if first is None else first
         if part.id == _INFO:
             scale = next((_number(data, part) for part in _parts(data, part, _SCALE)), scale)
@@ -157,10 +157,6 @@ def _is_whole(data: Data, part: Element) -> bool:
             return False
         at = block.end
     return at == part.end
-
-
-def _timestamp(data: Data, cluster: Element, otherwise: int) -> int:
-    return next((_number(data, part) for part in _parts(data, cluster, _TIMESTAMP)), otherwise)
 
 
 def _number(data: Data, element: Element) -> int:

@@ -82,10 +82,10 @@ def read_image(path: str, file: BinaryIO | None = None) -> NDArray[np.uint8]:
     return pixels
 
 
-def still_size(path: str, file: BinaryIO | None = None) -> tuple[int, int] | None:
+def still_size(path: str) -> tuple[int, int] | None:
     """(width, height) as shown of a still image, from its header; None for anything else, animations too."""
     try:
-        with opened_image(path, file) as image:
+        with opened_image(path) as image:
             return None if is_animated(image) else shown_size(image)
     except Unusable:
         return None

@@ -99,11 +99,17 @@ def check_sound(path: str, clock: Clock, stream: AudioStream, track: Track, *, d
         audio_tick_seconds=float(track.tick),
         **_grid(head, stream, track, origin),
     )
-    _must_keep_its_rate(track, origin)
+    for seconds, before, after in track.frames.changes:
+        if before.rate != after.rate:
+            words = f"the sound changes from {before.rate} to {after.rate} samples a second"
+            raise Unusable(f"damaged: {words} at {seconds - origin:.2f} s")
     joined = track.frames.are_joined or bool(track.frames.changes)
     stamps_suffice = clock.audio_frame_samples and track.codec.startswith(SHORT_MEMORY) and not track.frames.are_joined
     bare = _is_bare(stream, track)
-    if bare or (stamps_suffice and not _may_hide_wrong_numbers(stream)):
+    # Of compressed floats only decoding them all finds NaN and infinity.
+    context = stream.codec_context
+    may_hide_nan = context.codec.name == "wavpack" and context.format.packed.name == "flt"
+    if bare or (stamps_suffice and not may_hide_nan):
         clock = _with_true_end(path, clock, track, deadline, bare=bare)
     else:
         clock, restarts = _placed_by_counting(path, clock, stream, track, deadline)
@@ -149,19 +155,6 @@ def _grid(head: list[_Frame], stream: AudioStream, track: Track, origin: float) 
 def _is_bare(stream: AudioStream, track: Track) -> bool:
     """Whether samples lie in the file uncompressed, so that the position is the time, wherever packets begin."""
     return bool(set(stream.container.format.name.split(",")) & BARE_FORMATS) and track.codec.startswith("pcm_")
-
-
-def _must_keep_its_rate(track: Track, origin: float) -> None:
-    """Raises Unusable where the sample rate in frame headers changes."""
-    for seconds, before, after in track.frames.changes:
-        if before.rate != after.rate:
-            words = f"the sound changes from {before.rate} to {after.rate} samples a second"
-            raise Unusable(f"damaged: {words} at {seconds - origin:.2f} s")
-
-
-def _may_hide_wrong_numbers(stream: AudioStream) -> bool:
-    """Whether floats are compressed, so that only decoding them all finds NaN and infinity."""
-    return stream.codec_context.codec.name == "wavpack" and stream.codec_context.format.packed.name == "flt"
 
 
 def _placed_by_counting(

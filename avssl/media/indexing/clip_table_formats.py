@@ -113,7 +113,7 @@ def read_table(path: Path, data: bytes | None = None) -> ClipTable:
     """
     comments, text = _without_comments(_text(path, table_bytes(path) if data is None else data))
     lines = [line for line in re.split(r"\r\n|\r|\n", text[:100_000])[:50] if line.strip()]
-    delimiter = max(",;\t&", key=_unquoted(lines[0]).count) if lines else ","
+    delimiter = max(",;\t&", key=re.sub(r'"[^"]*"', "", lines[0]).count) if lines else ","  # outside of quotes
     # AudioSet separates cells by a comma and a space, and quotes cells that hold commas; csv would take a quote after
     # a space for a letter.
     lenient = any(f'{delimiter} "' in line for line in lines)
@@ -287,7 +287,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if 0 <= value < 1e9 else None
-
-
-def _unquoted(line: str) -> str:
-    return re.sub(r'"[^"]*"', "", line)

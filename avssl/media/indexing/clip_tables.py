@@ -13,39 +13,28 @@ import numpy as np
 
 from avssl.errors import UserError
 from avssl.media.facts import Rejected
-from avssl.media.indexing.clip_table_formats import (
-    TABLE_SUFFIXES,
-    Files,
-    Row,
-    as_windows_wrote,
-    file_of,
-    is_cut_name,
-    is_foreign,
-    is_table,
-    read_table,
-    table_bytes,
-)
+from avssl.media.indexing import clip_table_formats as formats
 from avssl.media.indexing.listing import ASKED, SPLITS, FileState, Listing, add_file, state_of, walk
 from avssl.media.selection import digest_of
 from avssl.system.files import write_whole
 
 # Files that lie beside media and are not counted as media themselves.
-NO_MEDIA = (*TABLE_SUFFIXES, ".txt", ".md", ".json", ".yaml", ".yml", ".py", ".html", ".pdf")
+NO_MEDIA = (*formats.TABLE_SUFFIXES, ".txt", ".md", ".json", ".yaml", ".yml", ".py", ".html", ".pdf")
 
 
 def list_table(table: Path, source_column: str | None = None) -> Listing:
     """The rows of a table as items, with paths relative to it; errors are raised when the entries are read."""
-    data = table_bytes(table)
+    data = formats.table_bytes(table)
     asked = _Asked(table, data, source_column)
     return Listing(str(table.parent), asked, partial(_fill_from_table, table, data, source_column, asked))
 
 
 def _fill_from_table(table: Path, data: bytes, source_column: str | None, asked: _Asked, listing: Listing) -> None:
-    read = read_table(table, data)
+    read = formats.read_table(table, data)
     if source_column is not None and source_column.lower() not in read.columns:
         raise UserError(f"{table}: has no column {source_column!r}; its columns: {', '.join(read.columns)}")
     inner = _inner_folder(table, [] if read.by_video else [row.get("path") for row in read.rows[:20]], asked)
-    files = Files(asked.all_files()) if read.by_video else None
+    files = formats.Files(asked.all_files()) if read.by_video else None
     named: dict[str, _Named] = {}
     for row in read.rows:
         name = row.unstripped("video" if read.by_video else "path")
@@ -57,13 +46,13 @@ def _fill_from_table(table: Path, data: bytes, source_column: str | None, asked:
             listing.rejected.append(Rejected(f"{table}:{row.line}", "the row names no file"))
             continue
         if files is not None:
-            path, is_cut, missed = file_of(row, files)
+            path, is_cut, missed = formats.file_of(row, files)
             found = _Named.of(str(path or table.parent / missed), table.parent, asked)
         else:
             if name not in named:
                 named[name] = _Named.of(_named_file(inner, name, asked), table.parent, asked)
             found = named[name]
-            is_cut = is_cut_name(found.stem, row)
+            is_cut = formats.is_cut_name(found.stem, row)
         try:
             start, duration = _stretch(row)
         except ValueError as error:
@@ -162,7 +151,7 @@ def _named_file(folder: Path, cell: str, asked: _Asked) -> str:
     """The file that a cell names, as some program may have spelled it."""
     # Tried in this order: as it is, without spaces, from Windows-1252, and in both Unicode forms: macOS writes names
     # decomposed (NFD), most others composed (NFC).
-    plain = as_windows_wrote(cell.strip()) if is_foreign(cell) else cell.strip()
+    plain = formats.as_windows_wrote(cell.strip()) if formats.is_foreign(cell) else cell.strip()
     names = [cell, cell.strip(), plain, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD"))]
     paths = dict.fromkeys(str(folder / name) for name in names)
     # Of most cells all these are equal: then the disk need not be asked.
@@ -170,7 +159,7 @@ def _named_file(folder: Path, cell: str, asked: _Asked) -> str:
     return str(folder / found)
 
 
-def _stretch(row: Row) -> tuple[float | None, float | None]:
+def _stretch(row: formats.Row) -> tuple[float | None, float | None]:
     """Start and duration of a row in its file; raises ValueError where they are no times or contradict each other."""
     start, duration, end = (_seconds(row, name) for name in ("start", "duration", "end"))
     if end is None:
@@ -184,7 +173,7 @@ def _stretch(row: Row) -> tuple[float | None, float | None]:
 
 
 def _clean(text: str) -> str:
-    return as_windows_wrote(text) if is_foreign(text) else text
+    return formats.as_windows_wrote(text) if formats.is_foreign(text) else text
 
 
 def _inner_folder(table: Path, names: Sequence[str], asked: _Asked) -> Path:
@@ -195,7 +184,7 @@ def _inner_folder(table: Path, names: Sequence[str], asked: _Asked) -> Path:
     return inner if there and not here else table.parent
 
 
-def _seconds(row: Row, column: str) -> float | None:
+def _seconds(row: formats.Row, column: str) -> float | None:
     text = row.get(column)
     if not text:
         return None
@@ -210,14 +199,14 @@ def _seconds(row: Row, column: str) -> float | None:
 
 def offered_tables(folder: Path) -> list[str]:
     """A hint for each table in a folder that lists its files: one may want to open that instead."""
-    tables = [path for path in sorted(folder.iterdir()) if path.is_file() and is_table(path)]
+    tables = [path for path in sorted(folder.iterdir()) if path.is_file() and formats.is_table(path)]
     if not tables:
         return []
     there = {name for name, stat in walk(str(folder), "") if not name.lower().endswith(NO_MEDIA)}
     lines = []
     for table in tables:
         try:
-            listing, columns = list_table(table.absolute()), read_table(table).columns
+            listing, columns = list_table(table.absolute()), formats.read_table(table).columns
         except UserError:
             continue
         listed = {entry.name for entry in listing.entries} & there

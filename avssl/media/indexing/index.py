@@ -147,7 +147,11 @@ def _write(listing: Listing, inspections: Inspections, writer: TableWriter) -> N
     count = 0
     for entry in listing.entries:
         number = numbers[entry.file]
-        reason = refused.get(number) or _outside(entry, known(number))
+        reason = refused.get(number)
+        if reason is None and entry.start_seconds is not None:
+            length = known(number).found["duration_seconds"]
+            if entry.start_seconds >= length:
+                reason = f"starts at {entry.start_seconds:g} s, but the file ends at {length:.2f} s"
         if reason is not None:
             rejected.append(Rejected(listing.path(entry), reason))
             continue

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError
+from avssl.media.containers import mpegts, structure
 from avssl.media.containers.demux import (
     FROM_THE_FILE,
     NOT_MEDIA_FORMATS,
@@ -25,15 +26,7 @@ from avssl.media.containers.demux import (
     picture_stream,
     sound_stream,
 )
-from avssl.media.containers.mpegts import another_film_follows, are_joined
 from avssl.media.containers.sound_endings import COMPLETE_SECONDS, Ending, ending_of, flac_frame_is_followed
-from avssl.media.containers.structure import (
-    broken_place,
-    end_of_file,
-    second_beginning,
-    what_is_missing,
-    why_not_opened,
-)
 from avssl.media.containers.why_unusable import ENCRYPTED, is_encrypted_mp4, why_unusable, without_decoder
 from avssl.media.decoding.clock import Clock
 from avssl.media.facts import SHORT_SECONDS, Kind, Unusable
@@ -126,7 +119,7 @@ def _inspect_media(path: str, deadline: Deadline) -> Inspection:
         with opened(path, deadline) as container:
             return _inspect_container(path, container, deadline)
     except av.FFmpegError as error:
-        return Inspection(why_not_opened(path, error_text(error)))
+        return Inspection(structure.why_not_opened(path, error_text(error)))
 
 
 def _inspect_container(path: str, container: InputContainer, deadline: Deadline) -> Inspection:
@@ -158,10 +151,15 @@ def _inspect_container(path: str, container: InputContainer, deadline: Deadline)
         found = _with_pictures(path, pictures, picture_track, deadline)
     if sound is not None and sound_track is not None and sound_track.times:
         found = _with_sound(path, found, sound, sound_track, deadline)
-        if container.format.name == "flac" and not found.clock.has_video and container.duration:
-            _must_be_all_of_flac(found, container.duration / 1e6)
-        if ending.sound_bytes and sound.codec_context.bit_rate:
-            found = _ending_at(found, 8 * ending.sound_bytes / sound.codec_context.bit_rate)
+        claimed = (container.duration or 0) / 1e6
+        # Only FLAC counts its samples exactly (RFC 9639, 8.2); FFmpeg rounds their duration to microseconds.
+        is_flac = container.format.name == "flac" and not found.clock.has_video
+        if is_flac and found.audio_end_seconds < claimed - 1e-3:
+            raise Unusable(f"truncated: it ends at {found.audio_end_seconds:.2f} s of {claimed:.2f} s")
+        if ending.sound_bytes and sound.codec_context.bit_rate:  # FFmpeg decodes the bytes that follow as samples
+            end_seconds = min(found.audio_end_seconds, 8 * ending.sound_bytes / sound.codec_context.bit_rate)
+            clock = replace(found.clock, audio_end_seconds=end_seconds)
+            found = replace(found, duration_seconds=end_seconds, audio_end_seconds=end_seconds, clock=clock)
     if not found.clock.has_video and not found.clock.has_sound:
         raise Unusable(_why_nothing(container))
     _must_make_sense(found)
@@ -171,7 +169,7 @@ def _inspect_container(path: str, container: InputContainer, deadline: Deadline)
 
 
 def _ending(path: str, container: InputContainer, sound: AudioStream | None, track: Track | None) -> Ending:
-    """How a file of sound ends; of files with pictures see :func:`what_is_missing`."""
+    """How a file of sound ends; of files with pictures see :mod:`avssl.media.containers.structure`."""
     if sound is None or track is None or picture_stream(container) is not None:
         return Ending()
     ending = ending_of(path, container, track.frames, track.codec)
@@ -189,7 +187,7 @@ def _ending(path: str, container: InputContainer, sound: AudioStream | None, tra
 def _end_of(path: str, container: InputContainer, tracks: list[Track]) -> int:
     """The byte at which the file ends; what follows is junk."""
     size = Path(path).stat().st_size
-    end = end_of_file(path, set(container.format.name.split(",")))
+    end = structure.end_of_file(path, set(container.format.name.split(",")))
     begins = max((place for track in tracks for place in track.places[::2]), default=0)
     return end if end > begins else size  # headers by which packets would lie behind the end are wrong
 
@@ -201,11 +199,11 @@ def _must_be_whole(path: str, container: InputContainer, tracks: list[Track], en
     end = max(track.seconds(track.end_ticks) for track in tracks)
     if ending.missing:
         raise Unusable(f"truncated: {ending.missing}")
-    missing = None if ending.has_unknown_length else what_is_missing(path, container, end, end_byte)
+    missing = None if ending.has_unknown_length else structure.what_is_missing(path, container, end, end_byte)
     if missing:
         raise Unusable(missing)
     names = set(container.format.name.split(","))
-    place = broken_place(path, names, end_byte) if container.streams.video else None
+    place = structure.broken_place(path, names, end_byte) if container.streams.video else None
     if place is not None:
         raise Unusable(
             f"damaged: the structure of its container is broken at {tracks[0].seconds_at(place) - zero:.2f} s"
@@ -225,17 +223,17 @@ def _must_be_one(path: str, container: InputContainer, tracks: list[Track], zero
     alone = container.format.name in ("ogg", "flac") and picture_stream(container) is None
     if alone and not any(track.stopped for track in tracks):
         return  # recordings one after the other are usual in these (Ogg chains: RFC 3533, 4) and placed by counting
-    joined = second_beginning(path, set(container.format.name.split(",")))
+    joined = structure.second_beginning(path, set(container.format.name.split(",")))
     if joined:
         raise Unusable(joined)
     jump = next((track.jump for track in tracks if track.jump), None)
     if jump is not None:
         raise Unusable(f"joined: its clock jumps from {jump[0] - zero:.2f} s to {jump[1] - zero:.2f} s")
     pictures = picture_stream(container)
-    if pictures is not None and container.format.name == "mpegts" and another_film_follows(path, pictures.id):
+    if pictures is not None and container.format.name == "mpegts" and mpegts.another_film_follows(path, pictures.id):
         raise Unusable(f"joined: another stream begins in it at {tracks[0].seconds(tracks[0].end_ticks) - zero:.2f} s")
     broken = [track.broken_seconds for track in tracks if track.broken_seconds is not None]
-    if broken and container.format.name == "mpegts" and are_joined(path):
+    if broken and container.format.name == "mpegts" and mpegts.are_joined(path):
         raise Unusable(f"joined: another stream begins in it at {max(broken) - zero:.2f} s")
 
 
@@ -289,17 +287,3 @@ def _with_sound(path: str, found: Inspection, stream: AudioStream, track: Track,
         flags=found.flags + ("silent",) * heard.silent + ("joined",) * heard.joined,
         clock=clock,
     )
-
-
-def _must_be_all_of_flac(found: Inspection, claimed_seconds: float) -> None:
-    """Raises Unusable at fewer samples than the header counts: of other formats it is vague, of FLAC exact."""
-    # RFC 9639, 8.2. The millisecond is what rounding may take from a duration in microseconds, and more.
-    if found.audio_end_seconds < claimed_seconds - 1e-3:
-        raise Unusable(f"truncated: it ends at {found.audio_end_seconds:.2f} s of {claimed_seconds:.2f} s")
-
-
-def _ending_at(found: Inspection, seconds: float) -> Inspection:
-    """Sound that ends there, though FFmpeg decodes the bytes that follow as samples."""
-    end = min(found.audio_end_seconds, seconds)
-    clock = replace(found.clock, audio_end_seconds=end)
-    return replace(found, duration_seconds=end, audio_end_seconds=end, clock=clock)

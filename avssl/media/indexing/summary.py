@@ -14,6 +14,7 @@ from avssl.media.indexing.reasons import grouped
 from avssl.media.selection import column_of, facts_of
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+SHOWN = 8  # labels or splits that are named
 
 
 class Verdict(NamedTuple):
@@ -45,7 +46,7 @@ class Summary:
 
     def lines(self) -> list[str]:
         """The figures in words, a few short lines."""
-        kinds = ", ".join(f"{count} {_plural(kind, count)}" for kind, count in self.kinds.most_common())
+        kinds = ", ".join(f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in self.kinds.most_common())
         lines = [f"{self.root}: {kinds or 'nothing'} usable, {len(self.rejected)} rejected"]
         if self.video_hours or self.sound_hours:
             lines.append(f"{_hours(self.video_hours)} of video, {_hours(self.sound_hours)} of sound")
@@ -146,16 +147,12 @@ def _sound_in_words(facts: Facts) -> str:
     return words
 
 
-def _plural(kind: str, count: int) -> str:
-    return kind if count == 1 else kind + "s"
-
-
 def _hours(hours: float) -> str:
     if hours >= 1:
         return f"{hours:.1f} hours"
     return f"{hours * 60:.1f} minutes" if hours >= 1 / 60 else f"{hours * 3600:.1f} seconds"
 
 
-def _listed(counts: Counter[str], most: int = 8) -> str:
-    shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(most))
-    return shown + (", …" if len(counts) > most else "")
+def _listed(counts: Counter[str]) -> str:
+    shown = [f"{name} ({count})" for name, count in counts.most_common(SHOWN)]
+    return ", ".join(shown + ["…"] * (len(counts) > SHOWN))

@@ -28,7 +28,6 @@ def ensure_prepared(
     budget_bytes: int,
     log: Log,
     *,
-    fps: float | None = None,
     workers: int | None = None,
     progress: ShowProgress = None,
 ) -> Media:
@@ -39,13 +38,13 @@ def ensure_prepared(
     ``rejected``), so divide it into parts afterwards, not before.
 
     Args:
-        side, rate, fps, workers, progress: as in :func:`prepare`.
+        side, rate, workers, progress: as in :func:`prepare`.
         budget_bytes: the most that the preparation may take on disk.
 
     Raises:
         UserError: the cache cannot be written.
     """
-    work = _work(media, Settings(side, fps, rate))
+    work = _work(media, Settings(side, None, rate))
     if work is None:
         return media
     existing = _existing(work.folder)
@@ -66,11 +65,9 @@ def ensure_prepared(
     return Prepared(home)
 
 
-def prepared_already(
-    media: Media, side: int | None, rate: int | None, budget_bytes: int, *, fps: float | None = None
-) -> tuple[Media, int]:
+def prepared_already(media: Media, side: int | None, rate: int | None, budget_bytes: int) -> tuple[Media, int]:
     """What :func:`ensure_prepared` has prepared before, else ``media``; and about how many bytes it would write."""
-    work = _work(media, Settings(side, fps, rate))
+    work = _work(media, Settings(side, None, rate))
     existing = None if work is None else _existing(work.folder)
     if work is None or existing is not None:
         return existing or media, 0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError
 from avssl.media.collection import Collection
 from avssl.media.decoding.jpeg import encode_jpeg
-from avssl.media.facts import Facts, Media, Rejected
+from avssl.media.facts import Facts, Rejected
 from avssl.media.indexing.item_table import TableWriter
 from avssl.media.prepared.read import SOUND_BLOCK, StoredSound, shard_name
 from avssl.media.selection import Subset
@@ -143,7 +143,12 @@ class _Item:
         rate = self.settings.rate or facts.audio_rate
         first = int(np.floor(facts.audio_start_seconds * rate))
         count = max(int(np.ceil(facts.audio_end_seconds * rate)) - first, 0)
-        samples = np.concatenate([np.zeros(0, np.float32), *_stretches(self.job.media, self.i, first, count, rate)])
+        step = SOUND_AT_ONCE_SECONDS * rate
+        pieces = [
+            self.job.media.audio(self.i, (first + done) / rate, min(step, count - done) / rate, rate)
+            for done in range(0, count, step)
+        ]
+        samples = np.concatenate([np.zeros(0, np.float32), *pieces])
         # 16-bit integers would clip peaks beyond full scale, which decoders of lossy codecs often give.
         loud = bool(count) and float(np.abs(samples).max()) > 1.0
         data, dtype = (
@@ -162,13 +167,6 @@ class _Item:
         if sound is not None:
             facts = replace(facts, audio_rate=sound.rate, audio_channels=1)
         return replace(facts, width=width, height=height)
-
-
-def _stretches(media: Media, i: int, first: int, count: int, rate: int) -> list[NDArray[np.float32]]:
-    step = SOUND_AT_ONCE_SECONDS * rate
-    return [
-        media.audio(i, (first + done) / rate, min(step, count - done) / rate, rate) for done in range(0, count, step)
-    ]
 
 
 def _wave_header(rate: int, dtype: str, size: int) -> bytes:

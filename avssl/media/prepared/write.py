@@ -102,7 +102,8 @@ class PrepareWork:
     def jobs(self) -> list[Job]:
         """Each shard with its items."""
         media, count = self.media, len(self.media)
-        size = self.shard_size or _shard_size(media, self.settings)
+        by_bytes = count * SHARD_BYTES // max(estimated_bytes(media, self.settings), 1)
+        size = self.shard_size or max(min(by_bytes, count // SHARDS_AT_LEAST), 1)
         return [
             Job(media.subset(range(first, min(first + size, count))), first, shard, self.folder, self.settings, {})
             for shard, first in enumerate(range(0, count, size))
@@ -176,11 +177,6 @@ def _refuse_foreign(folder: Path, plan: Mapping[str, object]) -> None:
     if folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         what = "holds a set prepared from other data or with other settings" if found else "is not empty"
         raise UserError(f"{folder}: {what}; remove it or choose another folder")
-
-
-def _shard_size(media: Media, settings: Settings) -> int:
-    by_bytes = len(media) * SHARD_BYTES // max(estimated_bytes(media, settings), 1)
-    return max(min(by_bytes, len(media) // SHARDS_AT_LEAST), 1)
 
 
 def _write_shards(jobs: list[Job], workers: int | None, done: Callable[[int], None]) -> None:

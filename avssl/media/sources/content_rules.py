@@ -112,7 +112,8 @@ def by_border(traces: Sequence[Trace]) -> list[Alike]:
         lambda i: tuple((traces[i].border[:3] // SAME_COLOUR).astype(int).tolist()),
         lambda a, b: _same_border(traces[a], traces[b]),
     )
-    return _few(groups, len(traces), "border", lambda i: f"a border of colour {_hex(traces[i].border)}")
+    colours = [bytes(np.round(trace.border[:3]).astype(np.uint8)).hex() for trace in traces]
+    return _few(groups, len(traces), "border", lambda i: f"a border of colour #{colours[i]}")
 
 
 def by_hum(traces: Sequence[Trace], sounds_alike: Sequence[Alike]) -> list[Alike]:
@@ -192,10 +193,6 @@ def _same_hum(one: Trace, other: Trace) -> bool:
 
 def _mains(hertz: float) -> bool:
     return any(abs(hertz - round(hertz / base) * base) <= 0.3 for base in MAINS_HZ)
-
-
-def _hex(border: np.ndarray) -> str:
-    return "#" + "".join(f"{round(float(value)):02x}" for value in border[:3])
 
 
 def _clusters(

@@ -6,23 +6,14 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 
-from avssl.media.facts import Facts, Media
+from avssl.media.facts import Media
 from avssl.media.selection import Concatenated, facts_of
-from avssl.media.sources.content_rules import (
-    LIKELY,
-    Alike,
-    by_border,
-    by_bytes,
-    by_frames,
-    by_hum,
-    by_looks_of_names,
-    by_sound,
-)
+from avssl.media.sources import content_rules
+from avssl.media.sources.content_rules import LIKELY, Alike
 from avssl.media.sources.kept import kept
 from avssl.media.sources.names import name_groups
 from avssl.media.sources.source_groups import Likeness, Sources, joined, names_of
 from avssl.media.sources.trace_cache import NOTHING, traces_of
-from avssl.media.sources.traces import Trace
 from avssl.system.console import ShowProgress
 
 MODES = ("content", "names", "none")
@@ -65,7 +56,10 @@ def _found(media: Media, mode: str, progress: ShowProgress, workers: int | None)
     if mode == "content":
         traces = traces_of(media, workers, progress)
         is_measured = all(trace is not NOTHING for trace in traces)
-        alike = [*by_looks_of_names(named, traces), *_by_content(media, facts, traces)]
+        heard = content_rules.by_sound(media, facts, traces)
+        alike = content_rules.by_looks_of_names(named, traces) + content_rules.by_bytes(facts)
+        alike += content_rules.by_frames(traces) + heard
+        alike += content_rules.by_border(traces) + content_rules.by_hum(traces, heard)
     groups += [_likeness(rule, items, paths, words) for rule, items, words in _together(alike, sure=True)]
     sets = joined(len(media), [group.items for group in groups])
     warnings = [
@@ -89,11 +83,6 @@ def sources_in_both(
     found = find_sources(both, mode, progress=progress, workers=workers)
     ours = len(train)
     return tuple(group for group in found.groups if group.items[0] < ours <= group.items[-1])
-
-
-def _by_content(media: Media, facts: Sequence[Facts], traces: Sequence[Trace]) -> list[Alike]:
-    heard = by_sound(media, facts, traces)
-    return [*by_bytes(facts), *by_frames(traces), *heard, *by_border(traces), *by_hum(traces, heard)]
 
 
 def _together(alike: Sequence[Alike], *, sure: bool) -> list[tuple[str, tuple[int, ...], str]]:

@@ -64,7 +64,7 @@ class Sources:
             ]
             is_given = "told" in named
             kept = "keeps to the given sources" if is_given else "keeps each file separate"
-            way_out = "" if self._is_given() else f"; --sources none {kept}"
+            way_out = "" if named.keys() <= {"told", "file"} else f"; --sources none {kept}"
             lines.append(f"{len(self.names)} items from {self.count} sources: {', '.join(grouped)}{way_out}")
         weaker: dict[str, list[Likeness]] = {}
         for warning in self.warnings:
@@ -76,9 +76,6 @@ class Sources:
                 + (f" and {len(warnings) - 1} more by {rule}" if len(warnings) > 1 else "")
             )
         return lines
-
-    def _is_given(self) -> bool:
-        return all(group.rule in ("told", "file") for group in self.groups)
 
 
 def _listed(paths: Sequence[str]) -> str:
