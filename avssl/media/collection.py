@@ -113,9 +113,9 @@ class Collection(TableMedia[_Known]):
         try:
             value = json.loads(beside.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise MediaError(str(beside), f"is no JSON ({error})") from error
+            raise MediaError(str(beside), f"is not valid JSON ({error})") from error
         if not isinstance(value, dict):
-            raise MediaError(str(beside), "holds no JSON object")
+            raise MediaError(str(beside), "is JSON, but not an object")
         return value
 
     def file_state(self, i: int) -> FileState:

@@ -95,7 +95,8 @@ class Selectable:
         sources = column_of(self, "source").tolist()
         counts = Counter(sources)
         if len(counts) < 2:
-            raise UserError(f"cannot hold out a part of {len(self)} items that all come from one source")
+            one = f"cannot hold out a part of {len(self)} items that all come from one source"
+            raise UserError(f"{one}; add items of another, or give held-out data")
         held_out: set[str] = set()
         held = 0
         for source in held_out_order(counts, seed):

@@ -84,7 +84,7 @@ class Settings:
         if self.frames < 1:
             raise UserError(f"frames ({self.frames}) must be at least 1")
         if min(self.train, self.validation, self.test) < 0:
-            raise UserError("a world cannot have fewer than 0 clips in a split")
+            raise UserError("a world cannot have fewer than 0 clips in a split: train, validation and test are counts")
         _check_shares("scenes", self.scenes, SCENES)
         _check_shares("motions", self.motions, MOTIONS)
 

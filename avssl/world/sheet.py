@@ -51,7 +51,7 @@ def contact_sheet(folder: Path, out: Path, clips: int = 10) -> None:
         path: read_truth(path) for path in sorted(inside.glob("clip_*.mp4")) if path.with_suffix(".json").exists()
     }
     if not truths:
-        raise UserError(f"{inside}: no generated clips with their truth here")
+        raise UserError(f"{inside}: no generated clips with ground truth here; avssl world OUT makes some")
     paths = _varied(truths, clips)
     rows = -(-len(paths) // _COLUMNS)
     width = _COLUMNS * _WIDTH + (_COLUMNS + 1) * _MARGIN

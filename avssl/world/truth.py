@@ -73,11 +73,11 @@ def read_truth(path: Path | str) -> dict[str, Any]:
     try:
         truth = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{file}: no such file; only clips of the generated world have a truth") from None
+        raise UserError(f"{file}: no such file; only clips of the generated world have ground truth") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read as the truth of a clip ({error})") from None
+        raise UserError(f"{file}: cannot be read as the ground truth of a clip ({error}); generate it again") from None
     if not isinstance(truth, dict) or "kinds_sounding" not in truth:
-        raise UserError(f"{file}: not the truth of a generated clip")
+        raise UserError(f"{file}: not the ground truth of a generated clip")
     return truth
 
 

@@ -194,7 +194,7 @@ def stream_at(container: InputContainer, index: int, kind: type[S], path: str) -
     """The stream with this index; raises MediaError where it is missing or of another kind: the file has changed."""
     stream = container.streams[index] if index < len(container.streams) else None
     if not isinstance(stream, kind) or not stream.codec_context or not stream.time_base:
-        raise MediaError(path, "the file has changed since it was indexed")
+        raise MediaError(path, "has changed since it was indexed; run the command again")
     return stream
 
 

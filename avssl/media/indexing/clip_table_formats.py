@@ -140,7 +140,7 @@ def read_table(path: Path, data: bytes | None = None) -> ClipTable:
         seen = ", ".join(columns) or "none"
         raise UserError(f"{path}: has no column 'path' (its columns: {seen}); expected: {EXPECTED}")
     if not rows:
-        raise UserError(f"{path}: has no rows below its header")
+        raise UserError(f"{path}: has no rows below its header; add one for each item")
     by_video = "path" not in named
     if by_video and not named & {"end", "duration"}:
         places["end"] = [len(columns)]
@@ -225,11 +225,11 @@ def _text(path: Path, data: bytes) -> str:
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             return data.decode("utf-16")
         if b"\0" in data:
-            raise UserError(f"{path}: is not a text table in UTF-8")
+            raise UserError(f"{path}: is not a text table in UTF-8; save it as CSV (UTF-8)")
         # Bytes that are no UTF-8 are kept: names of files may be such bytes.
         return data.decode("utf-8-sig", "surrogateescape")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not a text table in UTF-8") from error
+        raise UserError(f"{path}: is not a text table in UTF-8; save it as CSV (UTF-8)") from error
 
 
 def _without_comments(text: str) -> tuple[list[str], str]:

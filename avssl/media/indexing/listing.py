@@ -222,7 +222,7 @@ def _stem(name: str) -> str:
 def list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     absolute = [Path(path).expanduser().absolute() for path in paths]
     if not absolute:
-        raise UserError("the list of files is empty")
+        raise UserError("the list of files is empty; name at least one")
     root = Path(os.path.commonpath([path.parent for path in absolute]))
     listing = Listing(str(root))
     for path in absolute:
@@ -278,7 +278,7 @@ def _members(path: Path) -> list[tarfile.TarInfo]:
     except tarfile.ReadError as error:
         raise UserError(f"{path}: {_why_not_a_tar(path)}") from error
     if not members:
-        raise UserError(f"{path}: the tar is empty")
+        raise UserError(f"{path}: the tar is empty; give one that holds images")
     return members
 
 

@@ -63,8 +63,8 @@ def _header(files: RemoteFolder) -> tuple[dict[str, Any], bytes]:
             text = files.read("index/table.json")
         except NothingThere as error:
             raise UserError(
-                f"{files.url}: no prepared set is there ({error.words}); elsewhere than on this disk only prepared "
-                "sets are read, so prepare it first: avssl prepare DATA OUT, and copy OUT there"
+                f"{files.url}: no prepared set is there ({error.words}); of remote data only prepared sets are read: "
+                "run avssl prepare DATA OUT, and upload OUT"
             ) from error
         try:
             header = json.loads(text)
@@ -75,10 +75,8 @@ def _header(files: RemoteFolder) -> tuple[dict[str, Any], bytes]:
         if is_ours and are_files_of_table(header["files"]):
             return header, text
         if isinstance(header, dict) and header.get("format") == 1:
-            raise UserError(f"{files.url}: prepared by an early version, without checksums; prepare it again")
-    raise UserError(
-        f"{files.url}: its index/table.json is none of a prepared set, or damaged; copy the set there again"
-    )
+            raise UserError(f"{files.url}: prepared by an early version without checksums; prepare and upload it again")
+    raise UserError(f"{files.url}: its index/table.json is not of a prepared set, or damaged; upload the set again")
 
 
 def _fetch_index(files: RemoteFolder, header: dict[str, Any], text: bytes, index: Path) -> None:
@@ -91,7 +89,7 @@ def _fetch_index(files: RemoteFolder, header: dict[str, Any], text: bytes, index
                 if zlib.crc32(data) == crc:
                     break
             else:
-                raise UserError(f"{files.url}: its index/{name} is damaged there; copy the set there again")
+                raise UserError(f"{files.url}: its index/{name} has a wrong checksum; upload the set again")
             (partial / name).write_bytes(data)
         (partial / "table.json").write_bytes(text)
 
@@ -162,7 +160,7 @@ class RemotePrepared(Prepared):
         return True
 
     def damaged(self, what: str) -> UserError:
-        return UserError(f"{self.url}: this prepared set is damaged ({what}); copy it there again")
+        return UserError(f"{self.url}: this prepared set is damaged ({what}); upload it again")
 
     def _shards_must_be_there(self) -> None:
         """Not before they are read: asking a server for thousands of sizes takes a while."""
@@ -179,7 +177,7 @@ class RemotePrepared(Prepared):
             data = self._files.read_range(name, start, size)
             if all(zlib.crc32(data[begin:end]) == crc for begin, end, crc in sums):
                 return np.frombuffer(data, np.uint8)
-        raise self.damaged(f"{name} has other bytes than its index says")
+        raise self.damaged(f"{name} does not match the checksums of its index")
 
     def _is_at_hand(self, shard: int) -> bool:
         """Whether a shard is in the cache, after fetching it if that is worth it."""

@@ -112,8 +112,8 @@ class ShardCache:
             finally:
                 partial.unlink(missing_ok=True)
         raise UserError(
-            f"{name} comes with other bytes than the index of its set says, {WHOLE_TRIES} times in a row: it is "
-            "damaged there, or of another preparation; copy the set there again"
+            f"{name} was fetched {WHOLE_TRIES} times with a wrong checksum: it is damaged on the server, or of another "
+            "preparation than the index; upload the set again"
         )
 
     def _download(self, name: str, partial: Path, size: int) -> int:

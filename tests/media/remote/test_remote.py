@@ -125,7 +125,7 @@ def test_a_shard_that_is_not_there_or_was_truncated_is_one_line(
 def test_wrong_pieces_that_stay_wrong_are_one_line(server: Server, by_pieces: None) -> None:
     there = opened(server)
     server.always = [("wrong", "shard")]
-    with pytest.raises(UserError, match="other bytes than its index says"):
+    with pytest.raises(UserError, match="does not match the checksums of its index"):
         there.audio(0, 0.0, 0.5, 8000)
 
 
@@ -272,7 +272,7 @@ def test_a_server_does_not_choose_where_its_files_are_written(here: Prepared, se
     del header["seal"]
     table.write_text(json.dumps({**header, "seal": item_table.seal_of(header)}))
     server.folder = tmp_path / "served"
-    with pytest.raises(UserError, match=r"table\.json is none of a prepared set"):
+    with pytest.raises(UserError, match=r"table\.json is not of a prepared set"):
         opened(server)
     assert not list(tmp_path.rglob("escaped"))
 
