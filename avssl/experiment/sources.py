@@ -127,7 +127,7 @@ def find(media: Media, test: Media | None, mode: str) -> FoundSources:
 def _announce_reading(every: Sequence[Media]) -> None:
     """Log it where looking for sources fetches a set from elsewhere, which may take long."""
     from avssl.media.prepared.read import Prepared
-    from avssl.media.sources.sourced import underlying
+    from avssl.media.selection import underlying
 
     for media in every:
         base = underlying(media)[0]

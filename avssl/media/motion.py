@@ -15,8 +15,7 @@ from PIL import Image
 
 from avssl.media.facts import Media
 from avssl.media.measuring import measured
-from avssl.media.selection import digest_of, stamp_of
-from avssl.media.sources.sourced import underlying
+from avssl.media.selection import digest_of, stamp_of, underlying
 from avssl.system.files import cache_folder, locked, read_json, whole_folder, write_json
 
 SIDE = 32  # pixels: frames are compared as grey pictures of 32×32

@@ -201,6 +201,28 @@ class Subset(View):
         return column
 
 
+class Sourced(View):
+    """The items of another collection with other sources; made by ``with_sources``."""
+
+    def __init__(self, base: Media, names: tuple[str, ...]) -> None:
+        super().__init__(base)
+        self.names = names
+
+    @property
+    def fingerprint(self) -> str:
+        return digest_of(self.base.fingerprint, *self.names)
+
+    def facts(self, i: int) -> Facts:
+        return replace(self.base.facts(i), source=self.names[i])
+
+    def each_facts(self, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:
+        names = self.names if items is None else [self.names[i] for i in items]
+        return facts_of(self.base, items, names if sources is None else sources)
+
+    def column(self, name: str) -> NDArray[Any]:
+        return np.array(self.names, object) if name == "source" else column_of(self.base, name)
+
+
 class Concatenated(Delegating):
     """The items of two collections, one after the other.
 
@@ -240,6 +262,13 @@ class Concatenated(Delegating):
 def _named_by_path(facts: Facts) -> Facts:
     is_named = facts.source and not facts.path.endswith(facts.source)
     return facts if is_named else replace(facts, source=facts.path)
+
+
+def underlying(media: Media, i: int = 0) -> tuple[Media, int]:
+    """The collection behind subsets and views, and the number of item ``i`` in it."""
+    while isinstance(media, (Subset, Sourced)):
+        media, i = media.origin(i) if len(media) else (media.base, i)
+    return media, i
 
 
 def facts_of(media: _HasFacts, items: Items | None = None, sources: Sequence[str] | None = None) -> Iterator[Facts]:

@@ -27,8 +27,8 @@ from avssl.media.indexing.inspections import INSPECTION
 from avssl.media.indexing.item_table import Salvaged, TableWriter, are_files_of_table
 from avssl.media.prepared.write import prepare
 from avssl.media.selection import Concatenated, column_of, facts_of
+from avssl.media.sources import with_sources
 from avssl.media.sources.source_groups import Sources
-from avssl.media.sources.sourced import with_sources
 
 
 def pictures(folder: Path, count: int) -> Path:

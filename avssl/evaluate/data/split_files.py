@@ -80,7 +80,7 @@ def column_of(table: str | Path, media: Media, column: str) -> list[str]:
         ValueError: the collection is of something else.
     """
     from avssl.media.opening import open_media
-    from avssl.media.sources.sourced import underlying
+    from avssl.media.selection import underlying
 
     if Path(table).suffix.lower() not in (".csv", ".tsv"):
         raise UserError(f"{table} is no CSV; the folds are a column of a CSV")

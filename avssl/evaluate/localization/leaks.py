@@ -115,7 +115,7 @@ def near_duplicates(train: Media, test: Media) -> list[Twins]:
     training item of each. Five pictures of a video are compared; plain ones are ignored."""
     from avssl.media.selection import Concatenated
     from avssl.media.sources.image_similarity import bits_apart, candidates
-    from avssl.media.sources.trace_cache import traces_of
+    from avssl.media.sources.traces import traces_of
 
     both = Concatenated(train, test)
     traces = traces_of(both, None, False)

@@ -22,8 +22,7 @@ from avssl.errors import MediaError
 from avssl.media.containers.demux import Deadline, opened
 from avssl.media.facts import Facts, Media
 from avssl.media.prepared.read import Prepared
-from avssl.media.selection import Concatenated
-from avssl.media.sources.sourced import underlying
+from avssl.media.selection import Concatenated, underlying
 
 Matrix = NDArray[np.float64]
 

@@ -88,14 +88,10 @@ def was_prepared(folder: Path) -> bool:
     if is_prepared(folder) or not folder.is_dir():
         return False
     index = folder / "index"
-    return (
-        (index / "rows.i64").is_file()
-        or (index / "times.f64").is_file()
-        or (
-            next(folder.glob("shard-*.tar"), None) is not None
-            and ((folder / "plan.json").exists() or (folder / ".parts").exists() or index.is_dir())
-        )
-    )
+    # Shards alone may be of anybody's WebDataset.
+    has_plan = (folder / "plan.json").exists() or (folder / ".parts").exists() or index.is_dir()
+    has_index = (index / "rows.i64").is_file() or (index / "times.f64").is_file()
+    return has_index or (has_plan and next(folder.glob("shard-*.tar"), None) is not None)
 
 
 class Prepared(TableMedia[_Known]):

@@ -9,7 +9,6 @@ Items are grouped only when near-certain: a wrong group costs negatives and test
 """
 
 from avssl.media.sources.finding import find_sources, sources_in_both
-from avssl.media.sources.source_groups import Likeness, Sources
-from avssl.media.sources.sourced import Sourced, with_sources
+from avssl.media.sources.source_groups import Likeness, Sources, with_sources
 
-__all__ = ["Likeness", "Sourced", "Sources", "find_sources", "sources_in_both", "with_sources"]
+__all__ = ["Likeness", "Sources", "find_sources", "sources_in_both", "with_sources"]

@@ -13,7 +13,7 @@ from avssl.media.sources.content_rules import LIKELY, Alike
 from avssl.media.sources.kept import kept
 from avssl.media.sources.names import name_groups
 from avssl.media.sources.source_groups import Likeness, Sources, joined, names_of
-from avssl.media.sources.trace_cache import NOTHING, traces_of
+from avssl.media.sources.traces import NOTHING, traces_of
 from avssl.system.console import ShowProgress
 
 MODES = ("content", "names", "none")

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avssl.media.facts import Media
+from avssl.media.selection import Sourced, column_of
+
 _HOW = {
     "told": "as given",
     "file": "cut from one file",
@@ -81,6 +84,15 @@ class Sources:
 def _listed(paths: Sequence[str]) -> str:
     shown = ", ".join(PurePath(path).name for path in paths[:_SHOWN])
     return shown + (" …" if len(paths) > _SHOWN else "")
+
+
+def with_sources(media: Media, sources: Sources) -> Media:
+    """The same items with the sources found as ``facts(i).source``; ``media`` itself where they are the same."""
+    if len(sources.names) != len(media):
+        raise ValueError(f"sources of {len(sources.names)} items do not fit the {len(media)} items of the media")
+    if column_of(media, "source").tolist() == list(sources.names):
+        return media
+    return Sourced(media, sources.names)
 
 
 def joined(count: int, groups: Iterable[Sequence[int]]) -> NDArray[np.int32]:

@@ -1,18 +1,30 @@
-"""What is measured of an item to find its source: five frames and at most the first twenty seconds of its sound."""
+"""What is measured of an item to find its source: five frames and at most the first twenty seconds of its sound.
+
+Measured once, and cached until the file changes.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import sqlite3
+import zipfile
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
+from avssl.media.measuring import measured
+from avssl.media.selection import Concatenated, digest_of, stamp_of, underlying
 from avssl.media.sources.audio_landmarks import RATE, landmarks, steady_tones
 from avssl.media.sources.borders import border_of
 from avssl.media.sources.image_similarity import thumbnail
+from avssl.system.console import ShowProgress
+from avssl.system.database import cached_database
 
 FRAMES = 5
 SOUND_SECONDS = 20.0
@@ -47,6 +59,41 @@ class Trace:
             return Trace(**{one.name: arrays[one.name] for one in fields(Trace)})
 
 
+NOTHING = Trace()  # of an item that cannot be read
+_CHECK = 8  # bytes of the checksum before each trace
+
+
+def traces_of(media: Media, workers: int | None, progress: ShowProgress) -> list[Trace]:
+    """The trace of each item, from the cache where it is known; an empty one where an item cannot be read."""
+    keys = [_key(media, i) for i in range(len(media))]
+    found: dict[int, Trace] = {}
+    with _cache() as cache:
+        for i, key in enumerate(keys):
+            known = _known(cache, key)
+            if known is not None:
+                found[i] = known
+        missing = [i for i in range(len(media)) if i not in found]
+        for items, traces in measured(
+            media,
+            missing,
+            measure,
+            what="looking for shared sources",
+            patience=lambda i: 2 * SOUND_SECONDS,
+            workers=workers,
+            progress=progress,
+        ):
+            fresh = []
+            for i, trace in zip(items, traces, strict=True):
+                found[i] = trace or NOTHING
+                if trace is not None:  # an error may be temporary, and is not cached
+                    data = trace.to_bytes()
+                    fresh.append((keys[i], _check(data) + data))
+            if cache is not None and fresh:
+                with suppress(sqlite3.Error), cache:
+                    cache.executemany("INSERT OR REPLACE INTO traces VALUES (?, ?)", fresh)
+    return [found[i] for i in range(len(media))]
+
+
 def frame_times(facts: Facts) -> list[float]:
     """The times of the frames that are measured, in the middle of equal parts."""
     if facts.kind != "video":
@@ -77,3 +124,52 @@ def sound_of(media: Media, i: int) -> NDArray[np.float32]:
     if facts.has_video:
         start, end = max(start, 0.0), min(end, facts.duration_seconds)
     return media.audio(i, start, max(min(end - start, SOUND_SECONDS), 0.0), RATE)
+
+
+def _key(media: Media, i: int) -> bytes:
+    """The key of an item's trace: the file with its size and time, else the collection and the path."""
+    while isinstance(base := underlying(media, i)[0], Concatenated):
+        media, i = base.origin(underlying(media, i)[1])
+    base, number = underlying(media, i)
+    facts = base.facts(number)
+    return digest_of(str(FORMAT), _state(base, facts), _shape(facts)).encode()
+
+
+def _state(base: Media, facts: Facts) -> str:
+    from avssl.media.collection import Collection
+
+    if isinstance(base, Collection):
+        with suppress(OSError):  # a member of a tar is no file
+            stat = Path(facts.path).stat()
+            return f"{facts.path}\0{stat.st_size}\0{stat.st_mtime_ns}"
+    return f"{base.fingerprint}\0{stamp_of(base)}\0{facts.path}"
+
+
+def _shape(facts: Facts) -> str:
+    """Distinguishes segments of one file."""
+    numbers = (facts.duration_seconds, facts.audio_start_seconds, facts.audio_end_seconds)
+    return repr((*(round(number, 6) for number in numbers), facts.frame_count, facts.width, facts.height))
+
+
+def _cache() -> AbstractContextManager[sqlite3.Connection | None]:
+    """The traces measured before, or None where the cache cannot be used."""
+    return cached_database(
+        "sources.sqlite",
+        "CREATE TABLE IF NOT EXISTS traces (item BLOB PRIMARY KEY, trace BLOB)",
+        "SELECT item, trace FROM traces LIMIT 1",
+    )
+
+
+def _known(cache: sqlite3.Connection | None, key: bytes) -> Trace | None:
+    if cache is None:
+        return None
+    with suppress(sqlite3.Error, ValueError, KeyError, zipfile.BadZipFile):  # a damaged cache, or of another version
+        row = cache.execute("SELECT trace FROM traces WHERE item = ?", (key,)).fetchone()
+        stored = row[0] if row is not None and isinstance(row[0], bytes) else b""
+        if stored and stored[:_CHECK] == _check(stored[_CHECK:]):
+            return Trace.from_bytes(stored[_CHECK:])
+    return None
+
+
+def _check(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_CHECK).digest()

@@ -13,7 +13,7 @@ from source_films import bordered, hum, noises, scene, write
 
 from avssl.errors import MediaError
 from avssl.media.opening import open_media
-from avssl.media.sources import Sources, find_sources, sources_in_both, trace_cache
+from avssl.media.sources import Sources, find_sources, sources_in_both, traces
 from avssl.media.sources.audio_landmarks import coherence
 
 
@@ -170,8 +170,8 @@ def test_what_was_measured_is_kept_until_the_file_changes(tmp_path: Path, monkey
         write(tmp_path / f"{number}.mp4", scene(30 + number, 16), noises(30 + number, 2.0))
     before = found_in(tmp_path)
     measured = []
-    measure = trace_cache.measure
-    monkeypatch.setattr(trace_cache, "measure", lambda media, i: measured.append(i) or measure(media, i))
+    measure = traces.measure
+    monkeypatch.setattr(traces, "measure", lambda media, i: measured.append(i) or measure(media, i))
     assert found_in(tmp_path) == before
     assert measured == []
     write(tmp_path / "1.mp4", scene(30, 16), noises(30, 2.0))  # now another film, a copy of the first
@@ -187,7 +187,7 @@ def test_what_cannot_be_read_is_alone_and_asked_again(tmp_path: Path, monkeypatc
         raise MediaError("x", "cannot be read")
 
     with monkeypatch.context() as patch:
-        patch.setattr(trace_cache, "measure", broken)
+        patch.setattr(traces, "measure", broken)
         assert {group.rule for group in found_in(tmp_path).groups} <= {"bytes"}
     assert found_in(tmp_path).count == 1
 
