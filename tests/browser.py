@@ -23,6 +23,8 @@ ARGUMENTS = (
     "--no-sandbox",  # in a container everybody is root, and Chromium's sandbox refuses root
     "--mute-audio",  # sound goes nowhere, but it goes
     "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",  # a microphone that beeps, a camera that counts
+    "--use-fake-ui-for-media-stream",
 )
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
@@ -64,8 +66,9 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path, size: tuple[int, int] = DESKTOP, **settings: Any) -> Iterator[Opened]:
-    """Open an HTML file; ``settings`` are those of a Playwright context (``color_scheme="dark"``)."""
+def opened(page: Path | str, size: tuple[int, int] = DESKTOP, **settings: Any) -> Iterator[Opened]:
+    """Open an HTML file or an address; ``settings`` are those of a Playwright context (``color_scheme="dark"``)."""
+    address = page.as_uri() if isinstance(page, Path) else page
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed; make install-dev brings it")
     with api.sync_playwright() as play:
         own = Path(play.chromium.executable_path)
@@ -78,8 +81,8 @@ def opened(path: Path, size: tuple[int, int] = DESKTOP, **settings: Any) -> Iter
         try:
             context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **settings)
             found = Opened(context.new_page())
-            _listen(found, path.as_uri())
-            found.tab.goto(path.as_uri())
+            _listen(found, address)
+            found.tab.goto(address)
             yield found
         finally:
             browser.close()

@@ -30,6 +30,7 @@ COMMANDS = {
     "search": "the moments of a collection that go with a sound or a picture",
     "export": "an encoder as a file for torchvision, ONNX or torch.export, checked",
     "localize": "overlay a video with heat where its sound comes from",
+    "explore": "a run and a collection in the browser: search, heat, map, puzzles",
     "report": "one HTML page of a run, or of several side by side",
     "doctor": "what this installation has, and which features lack a package",
 }

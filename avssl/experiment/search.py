@@ -104,7 +104,7 @@ def searched(options: SearchOptions) -> Answer:
             raise UserError(f"{name} is the query itself; name another file")
     from avssl.search.query import read_query
 
-    index = _opened(options)
+    index = open_index(options.in_, options.run, options.every, options.device)
     query = read_query(options.query, options.by, options.at, index.sound_format)
     if query.content.ndim == 1 and query.rate is None and len(query.content) != index.dimensions:
         raise UserError(
@@ -124,35 +124,44 @@ def searched(options: SearchOptions) -> Answer:
     return answer
 
 
-def _opened(options: SearchOptions) -> SearchIndex:
-    """The index that is named, or one of the data that are, in the cache."""
+def open_index(where: str | None, run: str | None, every: float | None, device: str) -> SearchIndex:
+    """The index that is named, or one of data, which is made in the cache or brought up to date.
+
+    Args:
+        where: an index, or data; None is the generated world.
+        run: None is the run that made the index, or quickstart's.
+        every: seconds between moments of an index that is made; None for its default.
+
+    Raises:
+        UserError: no such data or run, or a damaged index.
+    """
     from avssl.search.index import SearchIndex
 
-    if options.in_ is not None and is_index(Path(options.in_)):
-        if options.every is not None:
+    if where is not None and is_index(Path(where)):
+        if every is not None:
             raise UserError("--every is of an index that is made; leave it out")
-        return SearchIndex(options.in_, options.run, options.device)
+        return SearchIndex(where, run, device)
     from avssl.experiment.embed import log_changes
     from avssl.experiment.generated import default_world
     from avssl.media.selection import digest_of
     from avssl.search.building import EVERY_SECONDS, update_index, weights_digest
     from avssl.search.places import absolute
 
-    run = options.run or str(_default_run())
-    data = absolute(options.in_ or str(default_world()))
-    every = options.every or EVERY_SECONDS
+    run = run or str(_default_run())
+    data = absolute(where or str(default_world()))
+    every = every or EVERY_SECONDS
     folder = cache_folder() / "search" / digest_of(data, weights_digest(run), f"{every:g}")
     if not is_index(folder):
         log(f"embedding {data}, a moment every {every:g} s, once, into {folder}")
     try:
-        changes = update_index(folder, data, run, every, device=options.device)
+        changes = update_index(folder, data, run, every, device=device)
     except DamagedIndex as error:
         log(f"{error.args[0].partition(';')[0]}; it is made again")
         shutil.rmtree(folder, ignore_errors=True)
-        changes = update_index(folder, data, run, every, device=options.device)
+        changes = update_index(folder, data, run, every, device=device)
     if changes.embedded or changes.forgotten:
         log_changes(folder, changes)
-    return SearchIndex(folder, run, options.device)
+    return SearchIndex(folder, run, device)
 
 
 def _default_run() -> Path:

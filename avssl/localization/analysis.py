@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from avssl.localization.localizer import Localizer, is_silent
 from avssl.localization.regions import peak_of, spread
-from avssl.localization.scenes import Scene
+from avssl.localization.scenes import Film
 from avssl.system.console import Progress
 
 BATCH = 16
@@ -58,7 +58,7 @@ class Analysis:
         return np.asarray(1 / (1 + np.exp(-np.clip(self.scores - self.threshold, -60, 60))))
 
 
-def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: Progress) -> Analysis:
+def analyse(scene: Film, localizer: Localizer, per_second: float, on_progress: Progress) -> Analysis:
     """One pass through the scene, at most so many maps a second, in constant memory but for the maps, about 20 MB an
     hour."""
     numbers = _chosen(scene.times, per_second)
@@ -83,7 +83,7 @@ def analyse(scene: Scene, localizer: Localizer, per_second: float, on_progress: 
 
 
 def _analyse_some(
-    scene: Scene, localizer: Localizer, some: list[tuple[int, NDArray[np.uint8]]]
+    scene: Film, localizer: Localizer, some: list[tuple[int, NDArray[np.uint8]]]
 ) -> tuple[NDArray[np.float16], list[float]]:
     """The maps of some frames, and how loud the sound around each is."""
     rate, length = localizer.rate, round(localizer.seconds * localizer.rate)

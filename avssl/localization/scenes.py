@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,20 @@ from avssl.media.selection import Subset
 Picture = NDArray[np.uint8]
 # Frames a second of a picture that is shown while a sound is played
 STILL_FPS = 10.0
+
+
+class Film(Protocol):
+    """What is localized: frames at their times with a sound, on one clock that begins at 0; see :class:`Scene`."""
+
+    width: int
+    height: int
+    audio_rate: int
+    seconds: float
+    times: NDArray[np.float64]
+
+    def frames(self, wanted: Sequence[int], size: tuple[int, int]) -> Iterator[tuple[int, Picture]]: ...
+
+    def sound(self, start_seconds: float, duration_seconds: float, rate: int) -> NDArray[np.float32]: ...
 
 
 class Scene:

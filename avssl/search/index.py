@@ -54,6 +54,8 @@ class SearchIndex:
     Attributes:
         path: its folder.
         rows: the moments: ``rows[i]``, ``rows[first:end]``, ``len(rows)``, ``rows.column("label")``.
+        run: the folder of the run that made it.
+        having: of each kind, which moments have that half, (rows,).
         header: what ``index.json`` says: run, every, dimensions, counts, graphs and their recall.
 
     Args:
@@ -71,8 +73,8 @@ class SearchIndex:
         self.header: dict[str, Any] = self._files.header
         self.rows: Rows = self._files.rows
         self._device = device
-        self._run = Path(run or self.header["run"])
-        self._having = {kind: self.rows.having(kind) for kind in KINDS}
+        self.run = Path(run or self.header["run"])
+        self.having = {kind: self.rows.having(kind) for kind in KINDS}
         self._lock = threading.RLock()
         self._model: Model | None = None
         self._graphs: dict[Kind, Graph | None] = {}
@@ -145,7 +147,7 @@ class SearchIndex:
         found = None if graph is None else graph.nearest(queries, k, out)
         if found is not None:
             return found
-        allowed = self._having[kind]
+        allowed = self.having[kind]
         if len(out):
             allowed = allowed.copy()
             allowed[out] = False
@@ -178,12 +180,12 @@ class SearchIndex:
                 from avssl.search.building import weights_digest
                 from avssl.trainer.devices import choose_device
 
-                if weights_digest(self._run) != self.header["weights"]:
+                if weights_digest(self.run) != self.header["weights"]:
                     raise UserError(
-                        f"{self.path} was made with other weights than {self._run} has now; "
+                        f"{self.path} was made with other weights than {self.run} has now; "
                         "make a new index with: avssl embed DATA --run RUN --index FOLDER"
                     )
-                self._model = load(self._run).to(choose_device(self._device))
+                self._model = load(self.run).to(choose_device(self._device))
             return self._model
 
     def sound_format(self) -> tuple[float, int]:
@@ -194,7 +196,7 @@ class SearchIndex:
         """
         encoder = self.model().audio_encoder
         if encoder is None:
-            raise UserError(f"{self._run} has no audio encoder; search with a picture")
+            raise UserError(f"{self.run} has no audio encoder; search with a picture")
         return float(encoder.seconds), int(encoder.rate)
 
     def rows_of(self, *, path: str | None = None, source: str | None = None) -> NDArray[np.int64]:
@@ -213,7 +215,7 @@ class SearchIndex:
         Raises:
             MediaError: its file is gone, has changed, or has no pictures.
         """
-        media, item = self._item(row)
+        media, item = self.item(row)
         frame: NDArray[np.uint8] = media.frames(item, [self.rows[row].seconds])[0]
         return frame
 
@@ -223,7 +225,7 @@ class SearchIndex:
         Raises:
             MediaError: its file is gone, has changed, or has no sound.
         """
-        media, item = self._item(row)
+        media, item = self.item(row)
         return media.audio(item, self.rows[row].seconds - seconds / 2, seconds, rate)
 
     def projection(self, kind: Kind) -> Vectors:
@@ -233,7 +235,7 @@ class SearchIndex:
         """
         with self._lock:
             if kind not in self._projections:
-                self._projections[kind] = principal_axes(self.vectors(kind), self._having[kind])
+                self._projections[kind] = principal_axes(self.vectors(kind), self.having[kind])
             return self._projections[kind]
 
     def _vector_of(self, query: NDArray[Any], of: Kind | None, rate: int | None) -> tuple[Vectors, Kind]:
@@ -263,7 +265,7 @@ class SearchIndex:
                     self._graphs[kind] = Graph.open(data, self.vectors(kind), int(about["expansion"]))
             return self._graphs[kind]
 
-    def _item(self, row: int) -> tuple[Media, int]:
+    def item(self, row: int) -> tuple[Media, int]:
         """The collection that a row's item is in, opened, and its number there.
 
         Raises:

@@ -1,0 +1,22 @@
+"""``avssl explore``: a run and a collection in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from avssl.cli.command import parsed
+from avssl.explore.options import ExploreOptions
+from avssl.explore.server import explore
+
+WHAT = """Explore a run and a collection in the browser: search by a sound, a picture or a moment; see where the sound
+comes from while a clip plays; a map of all moments; the run's puzzles to play against the network; its report.
+Everything stays on this machine: the page needs no network, and is served to this machine alone unless --host
+says otherwise. The index of a collection is made once, and kept."""
+EXAMPLE = """avssl explore
+avssl explore runs/mine --data videos/
+avssl explore runs/mine --index videos.index --no-browser"""
+
+
+def run(argv: Sequence[str]) -> None:
+    """Explore."""
+    explore(parsed(argv, ExploreOptions, "avssl explore", WHAT, EXAMPLE))

@@ -1,0 +1,101 @@
+"""What a visitor gives to search with: a picture, a sound, a film or a vector, decoded where a crash costs nothing."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avssl.errors import MediaError, UserError
+from avssl.system.process_pool import Lost, each
+
+LARGEST_UPLOAD = 64 * 1024 * 1024
+"""Bytes."""
+SOUND_RATE = 16_000
+LONGEST_SOUND = 30.0
+"""Seconds of an uploaded sound that are kept: more than any network here hears, enough to lay under a stretch."""
+
+_HANGS_AFTER = 30.0
+_LONGEST_SUFFIX = 8
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What was found in an uploaded file.
+
+    Attributes:
+        name: as the visitor's file is called.
+        frame: uint8 (3, height, width): the picture, or the frame of a film at its middle.
+        waveform: float32 (samples,) at :data:`SOUND_RATE`: the middle of the sound.
+        vector: float32 (dimensions,), of a .npy file.
+    """
+
+    name: str
+    frame: NDArray[np.uint8] | None = None
+    waveform: NDArray[np.float32] | None = None
+    vector: NDArray[np.float32] | None = None
+
+
+def read_upload(content: bytes, name: str) -> Upload:
+    """Decode an uploaded file in a process of its own.
+
+    Args:
+        content: at most :data:`LARGEST_UPLOAD` bytes.
+        name: as the visitor's file is called; of it only the suffix counts.
+
+    Raises:
+        UserError: nothing in it that can be used; why, without a path of this machine.
+    """
+    shown = PurePath(name.replace("\\", "/")).name[:80] or "the file"
+    if not content:
+        raise UserError(f"{shown} is empty")
+    if content.startswith(b"\x93NUMPY"):
+        return Upload(shown, vector=_vector(content, shown))
+    suffix = PurePath(shown).suffix.lower()[:_LONGEST_SUFFIX]
+    with tempfile.TemporaryDirectory(prefix="avssl-upload-") as folder:
+        # Named by us: a name of theirs might mean something to a shell, a protocol or a file system.
+        path = Path(folder) / f"upload{suffix if suffix[1:].isalnum() else ''}"
+        path.write_bytes(content)
+        ((_, found),) = each(_decode, [str(path)], 1, lambda job: _HANGS_AFTER)
+    if isinstance(found, Lost):
+        raise UserError(f"{shown} cannot be read: {found.reason}")
+    if isinstance(found, str):
+        raise UserError(f"{shown} cannot be used: {found.replace(str(path), shown)}")
+    frame, waveform = found
+    return Upload(shown, frame, waveform)
+
+
+def _vector(content: bytes, name: str) -> NDArray[np.float32]:
+    try:
+        found = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{name} is no array that NumPy can read ({error})") from error
+    if found.dtype.kind != "f" or found.size != max(found.shape, default=0) or not np.isfinite(found).all():
+        raise UserError(f"{name} holds {found.dtype} of shape {found.shape}; one vector of finite floats is needed")
+    if not found.any():
+        raise UserError(f"{name} holds zeros alone")
+    return np.asarray(found.reshape(-1), np.float32)
+
+
+def _decode(path: str) -> tuple[NDArray[np.uint8] | None, NDArray[np.float32] | None] | str:
+    """Frame and sound of a file, or why it has neither. Runs in a process of its own."""
+    from avssl.media.opening import open_media
+
+    try:
+        media = open_media([path], progress=False)
+        if not len(media):
+            return media.rejected[0].reason if media.rejected else "it is neither picture nor sound nor video"
+        facts = media.facts(0)
+        middle = max(facts.duration_seconds, 0.0) / 2
+        frame = None if facts.kind == "sound" else media.frames(0, [middle])[0]
+        if not facts.has_sound:
+            return frame, None
+        seconds = min(facts.audio_end_seconds - max(facts.audio_start_seconds, 0.0), LONGEST_SOUND)
+        start = max((max(facts.audio_start_seconds, 0.0) + facts.audio_end_seconds - seconds) / 2, 0.0)
+        return frame, media.audio(0, start, max(seconds, 0.05), SOUND_RATE)
+    except (MediaError, UserError) as error:
+        return str(error)

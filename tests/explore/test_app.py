@@ -1,0 +1,303 @@
+"""What the page's addresses answer: right, bounded, and nothing of this machine beyond the collection."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import wavfile
+
+pytest.importorskip("starlette", reason="starlette is not installed; make install-dev brings it")
+
+from explored import CLIPS, HOSTILE, make_library
+from starlette.testclient import TestClient
+
+from avssl.explore import uploads
+from avssl.explore.app import make_app
+from avssl.explore.guard import Guard
+from avssl.explore.library import Library
+
+MARK = {"X-Avssl": "1"}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    made = make_library(tmp_path_factory.mktemp("explored"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(library: Library) -> TestClient:
+    return TestClient(make_app(library, Guard()), base_url="http://localhost", headers=MARK)
+
+
+def wav_of(samples: np.ndarray, rate: int = 8000) -> bytes:
+    buffer = io.BytesIO()
+    wavfile.write(buffer, rate, (samples * 32767).astype(np.int16))
+    return buffer.getvalue()
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+TONE = wav_of(0.3 * np.sin(2 * np.pi * 600 * np.arange(16000) / 8000))
+
+
+def row_of(library: Library, name: str) -> int:
+    return next(k for k in range(len(library.index)) if Path(library.index.rows[k].path).name == name)
+
+
+def upload(page: TestClient, content: bytes, name: str) -> dict:
+    answer = page.post("/api/uploads", params={"name": name}, content=content)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_it_tells_what_there_is_to_explore(page, library):
+    about = page.get("/api/about").json()
+    assert (about["items"], about["moments"], about["labels"]) == (CLIPS, 4 * CLIPS, ["even", "odd"])
+    assert about["localizes"] and about["games"] == ["av-correspondence"]
+
+
+def test_pages_of_moments_come_in_their_order_and_name_no_folder(page, library):
+    first = page.get("/api/rows", params={"first": 2, "count": 3}).json()
+    assert [one["row"] for one in first] == [2, 3, 4]
+    assert page.get("/api/rows", params={"first": 10_000}).json() == []
+    assert len(page.get("/api/rows", params={"count": 10_000}).json()) == 4 * CLIPS
+    everything = page.get("/api/rows", params={"count": 200}).text + page.get("/api/about").text
+    assert str(library.index.path.parent) not in everything
+    assert HOSTILE in {one["name"] for one in page.get("/api/rows", params={"count": 200}).json()}
+
+
+def test_a_moment_is_seen_heard_and_played(page):
+    with Image.open(io.BytesIO(page.get("/api/thumbnails/0").content)) as picture:
+        assert picture.size == (48, 48)
+    with Image.open(io.BytesIO(page.get("/api/spectrograms/0").content)) as picture:
+        assert np.asarray(picture).max() > 100
+    rate, samples = wavfile.read(io.BytesIO(page.get("/api/sounds/1").content))
+    assert (rate, len(samples)) == (16000, 64000)
+    with av.open(io.BytesIO(page.get("/api/clips/1").content)) as container:
+        assert {stream.codec_context.name for stream in container.streams} == {"h264", "aac"}
+        assert len(list(container.decode(video=0))) == 20
+
+
+def test_a_player_gets_the_part_it_asks_for(page):
+    whole = page.get("/api/clips/1")
+    part = page.get("/api/clips/1", headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole.content[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(whole.content)}"
+    assert page.get("/api/clips/1", headers={"Range": "bytes=-5"}).content == whole.content[-5:]
+    assert page.get("/api/clips/1", headers={"Range": f"bytes={len(whole.content)}-"}).status_code == 416
+
+
+def test_a_search_with_a_moment_finds_what_the_index_finds_and_none_of_its_own_file(page, library):
+    answer = page.get("/api/search/5", params={"of": "image", "kind": "audio", "count": 7}).json()["found"]
+    own = library.index.rows_of(path=library.index.rows[5].path)
+    expected = library.index.search(library.index.vectors("image")[5], "audio", of="image", k=7, leave_out=own)
+    assert [one["row"] for one in answer] == [one.moment.row for one in expected]
+    assert answer[0]["share_below"] == pytest.approx(expected[0].share_below, abs=1e-4)
+
+
+def test_a_search_with_a_file_finds_what_the_model_finds(page, library):
+    frame = library.index.frame(9)
+    found = upload(page, png_of(frame.transpose(1, 2, 0)), "mine.png")
+    assert (found["image"], found["audio"], found["name"]) == (True, False, "mine.png")
+    answer = page.get(f"/api/uploads/{found['key']}/search", params={"of": "image", "kind": "image"}).json()["found"]
+    assert answer[0]["row"] == 9 and answer[0]["score"] == pytest.approx(1, abs=1e-3)
+    refused = page.get(f"/api/uploads/{found['key']}/search", params={"of": "audio", "kind": "image"})
+    assert (refused.status_code, refused.json()["error"]) == (422, "mine.png has no sound")
+
+
+def test_a_search_with_a_sound_and_with_a_vector(page, library):
+    heard = upload(page, TONE, "tone.wav")
+    answer = page.get(f"/api/uploads/{heard['key']}/search", params={"of": "audio", "kind": "audio", "count": 4}).json()
+    assert len(answer["found"]) == 4 and answer["milliseconds"] > 0
+    buffer = io.BytesIO()
+    np.save(buffer, library.index.vectors("audio")[6] * 3)
+    vector = upload(page, buffer.getvalue(), "theirs.npy")
+    assert vector["vector"] and not vector["image"]
+    found = page.get(f"/api/uploads/{vector['key']}/search", params={"of": "audio", "kind": "audio"}).json()["found"]
+    assert found[0]["score"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "why"),
+    [
+        (b"", "empty.png", "empty.png is empty"),
+        (b"no picture at all", "../../etc/passwd", "passwd cannot be used"),
+        (b"<svg onload=alert(1)>", "x.svg", "x.svg cannot be used"),
+        (png_of(np.zeros((8, 8, 3), np.uint8))[:40], "cut.png", "cut.png cannot be used"),
+        (b"\x93NUMPY\x01\x00junk", "v.npy", "v.npy is no array"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(page, content, name, why):
+    answer = page.post("/api/uploads", params={"name": name}, content=content)
+    error = answer.json()["error"]
+    assert answer.status_code == 422 and error.startswith(why) and "\n" not in error and "/tmp" not in error
+
+
+def test_silence_and_vectors_that_do_not_fit_are_refused(page):
+    quiet = upload(page, wav_of(np.zeros(16000)), "quiet.wav")
+    answer = page.get(f"/api/uploads/{quiet['key']}/search", params={"of": "audio", "kind": "image"})
+    assert answer.json()["error"] == "quiet.wav is silent: there is nothing to search by"
+    for array, why in ((np.ones(7), "holds a vector of 7"), (np.array([1.0, np.nan]), "finite"), (np.eye(3), "shape")):
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        answer = page.post("/api/uploads", params={"name": "v.npy"}, content=buffer.getvalue())
+        if answer.status_code == 200:
+            answer = page.get(f"/api/uploads/{answer.json()['key']}/search", params={"of": "image", "kind": "image"})
+        assert answer.status_code == 422 and why in answer.json()["error"]
+
+
+def test_an_upload_has_a_bound_whatever_length_it_claims(page, monkeypatch):
+    monkeypatch.setattr("avssl.explore.app.LARGEST_UPLOAD", 1000)
+    monkeypatch.setattr("avssl.explore.app._body.__defaults__", (1000,))
+    parts = (b"x" * 100 for _ in range(20))
+    answer = page.post("/api/uploads", params={"name": "large.wav"}, content=parts)
+    assert answer.status_code == 413
+
+
+def test_heat_has_a_map_for_each_time_and_its_film_lasts_as_long(page, library):
+    heat = page.get("/api/heat/0", params={"start": 0}).json()
+    maps = np.frombuffer(base64.b64decode(heat["maps"]), np.uint8)
+    assert maps.size == len(heat["times"]) * heat["rows"] * heat["columns"]
+    assert len(heat["scores"]) == len(heat["times"]) == len(heat["largest"]) == len(heat["audible"])
+    assert heat["times"] == sorted(heat["times"]) and heat["seconds"] == pytest.approx(2.0)
+    with av.open(io.BytesIO(page.get("/api/stretches/0", params={"start": 0}).content)) as container:
+        assert container.duration / av.time_base == pytest.approx(2.0, abs=0.1)
+
+
+def test_heat_is_that_of_localize(page, library, tmp_path):
+    from avssl.experiment.localize import localize
+
+    path = library.index.rows[0].path
+    localize(path, library.run, out=tmp_path / "heat.mp4", device="cpu")
+    import json
+
+    expected = json.loads((tmp_path / "heat.json").read_text())["moments"]
+    heat = page.get("/api/heat/0", params={"start": 0}).json()
+    assert [one["seconds"] for one in expected] == pytest.approx(heat["times"], abs=1e-3)
+    assert [one["score"] for one in expected] == pytest.approx(heat["scores"], abs=2e-3)
+
+
+def test_another_sound_is_laid_under_a_clip(page, library):
+    key = upload(page, TONE, "tone.wav")["key"]
+    silent = row_of(library, "003.mp4")
+    without = page.get(f"/api/heat/{silent}", params={"start": 0})
+    assert without.status_code == 422 and "has no sound" in without.json()["error"]
+    heat = page.get(f"/api/heat/{silent}", params={"start": 0, "sound": key}).json()
+    assert all(heat["audible"])
+    film = page.get(f"/api/stretches/{silent}", params={"start": 0, "sound": key}).content
+    with av.open(io.BytesIO(film)) as container:
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    assert np.abs(samples).max() > 0.2
+
+
+def test_a_map_has_a_place_and_a_group_for_each_moment(page, library):
+    places = np.frombuffer(page.get("/api/map", params={"kind": "image"}).content, "<f4").reshape(-1, 2)
+    assert places.shape == (len(library.index), 2) and np.isfinite(places).all()
+    by = page.get("/api/groups", params={"by": "label"}).json()
+    groups = np.frombuffer(base64.b64decode(by["groups"]), "<i4")
+    assert [by["names"][k] for k in groups] == [moment.label for moment in library.index.rows[:]]
+    tenths = page.get("/api/groups", params={"by": "time"}).json()
+    assert np.frombuffer(base64.b64decode(tenths["groups"]), "<i4")[:4].tolist() == [1, 3, 6, 8]
+
+
+def test_a_game_keeps_its_answers_until_they_are_given(page):
+    game = page.get("/api/puzzles/av-correspondence", params={"seed": 3}).json()
+    assert 0 < len(game["rounds"]) <= 20 and "truth" not in game["rounds"][0]
+    given = [0] * len(game["rounds"])
+    found = page.post("/api/puzzles/av-correspondence/answers", params={"seed": 3}, json=given).json()
+    assert found["you"]["value"] == pytest.approx(found["truth"].count(0) / len(given))
+    assert found["you"]["low"] < found["you"]["value"] < found["you"]["high"] and found["chance"] == 0.5
+    assert page.get("/api/puzzles/av-correspondence", params={"seed": 3}).json() == game
+    for wrong in ("[]", "{}", "nonsense", '["a"]', "[true]"):
+        answer = page.post("/api/puzzles/av-correspondence/answers", params={"seed": 3}, content=wrong)
+        assert answer.status_code == 400
+    assert page.get("/api/puzzles/rotation").status_code == 422
+
+
+def test_the_report_is_shut_off_from_the_page(page):
+    answer = page.get("/report")
+    assert "<h1>" in answer.text and "sandbox allow-scripts" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("address", ["/page/app.js", "/page/style.css", "/page/icon.svg", "/"])
+def test_what_the_page_is_made_of_is_there_and_asks_nothing_of_the_network(page, address):
+    answer = page.get(address)
+    assert answer.status_code == 200
+    text = answer.text.replace("http://www.w3.org/", "")  # a name, not an address
+    assert not re.search(r"https?://", text)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/page/../app.py", "/page/..%2fapp.py", "/page/%2e%2e/app.py", "/page//etc/passwd", "/etc/passwd",
+        "/api/thumbnails/99999", "/api/thumbnails/-1", "/api/thumbnails/../../etc/passwd", "/api/rows/1e3",
+        "/api/uploads/0123/search", "/api/nothing",
+    ],
+)  # fmt: skip
+def test_nothing_outside_the_collection_can_be_read(page, address):
+    assert page.get(address).status_code in (404, 405)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/rows?first=-1", "/api/rows?count=x", "/api/rows?first=99999999999999", "/api/search/0?of=smell",
+        "/api/heat/0?start=nan", "/api/heat/0?start=-3", "/api/map?kind=x", "/api/groups?by=path",
+    ],
+)  # fmt: skip
+def test_parameters_that_make_no_sense_are_refused(page, address):
+    assert page.get(address).status_code == 400
+
+
+def test_a_file_that_is_gone_is_one_line_without_its_folder(tmp_path):
+    library = make_library(tmp_path)
+    page = TestClient(make_app(library, Guard()), base_url="http://localhost", headers=MARK)
+    path = Path(library.index.rows[8].path)
+    path.unlink()
+    answer = page.get("/api/clips/8")
+    assert answer.status_code == 422 and str(tmp_path) not in answer.text and path.name in answer.json()["error"]
+    library.close()
+
+
+def test_twenty_visitors_at_once_get_what_one_gets(page):
+    addresses = ["/api/clips/2", "/api/thumbnails/2", "/api/search/2?of=image&kind=audio", "/api/heat/0?start=0"]
+    alone = {address: page.get(address) for address in addresses}
+
+    def visit(number: int) -> bool:
+        address = addresses[number % len(addresses)]
+        answer = page.get(address)
+        if "search" in address:
+            return answer.json()["found"] == alone[address].json()["found"]
+        return answer.content == alone[address].content
+
+    with ThreadPoolExecutor(20) as visitors:
+        assert all(visitors.map(visit, range(60)))
+
+
+def test_an_upload_is_decoded_in_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(uploads, "_decode", _crash)
+    with pytest.raises(Exception, match=r"mine\.wav cannot be read"):
+        uploads.read_upload(TONE, "mine.wav")
+
+
+def _crash(path: str) -> str:
+    import os
+
+    os.abort()
