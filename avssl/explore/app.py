@@ -24,7 +24,7 @@ from avssl.explore.library import Library
 from avssl.explore.pictures import jpeg, spectrogram
 from avssl.explore.stretch import OtherSound
 from avssl.explore.uploads import LARGEST_UPLOAD, SOUND_RATE, Upload, read_upload
-from avssl.networks.encoder import wav
+from avssl.report.embedded import wav
 from avssl.search.rows import KINDS, Kind
 
 _PAGE = files("avssl.explore") / "page"

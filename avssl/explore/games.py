@@ -22,7 +22,7 @@ from avssl.evaluate.pretext.predictions import distinct, held_out_keys
 from avssl.experiment.data import held_out_of
 from avssl.explore.pictures import jpeg, spectrogram
 from avssl.media.facts import Media
-from avssl.networks.encoder import wav
+from avssl.report.embedded import wav
 from avssl.samplers.keys import generator
 
 ROUNDS = 20

@@ -28,7 +28,7 @@ from avssl.installation import install_hint
 from avssl.localization.analysis import Analysis, analyse
 from avssl.localization.localizer import Localizer
 from avssl.localization.regions import spread
-from avssl.networks.encoder import wav
+from avssl.report.embedded import wav
 from avssl.search.index import Found, SearchIndex
 from avssl.search.query import SILENT_BELOW
 from avssl.search.rows import Kind, Moment
