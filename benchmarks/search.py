@@ -26,7 +26,6 @@ DIMENSIONS, CLUSTERS, SPREAD = 128, 2000, 0.8
 """Two modalities share 2,000 centres; the cosine of two vectors of one centre is about 0.6."""
 MOMENTS = 20
 """Of each item."""
-QUERIES = 200
 
 
 def main() -> None:
@@ -34,18 +33,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--without-graph", action="store_true", help="as without usearch: all rows are compared")
     options = parser.parse_args()
     if options.without_graph:
         writing.has_usearch = lambda: False  # type: ignore[attr-defined]
     for rows in options.rows:
         folder = options.folder or Path(tempfile.mkdtemp())
-        print(json.dumps(measured(folder / f"{rows}", rows)), flush=True)
+        print(json.dumps(measured(folder / f"{rows}", rows, options.queries)), flush=True)
         if options.folder is None:
             shutil.rmtree(folder)
 
 
-def measured(folder: Path, rows: int) -> dict[str, Any]:
+def measured(folder: Path, rows: int, count: int) -> dict[str, Any]:
     """CPU seconds to write, to open and to search, and recall."""
     wrote = 0.0
     if not folder.exists():
@@ -56,7 +56,7 @@ def measured(folder: Path, rows: int) -> dict[str, Any]:
     began = time.process_time()
     index = SearchIndex(folder)
     opened = time.process_time() - began
-    queries = np.array(index.vectors("image")[:: rows // QUERIES][:QUERIES])
+    queries = np.array(index.vectors("image")[:: rows // count][:count])
     began = time.process_time()
     index.search(queries[0], "audio", of="image")
     first = time.process_time() - began
