@@ -75,6 +75,9 @@ def decoded(jpegs: Jpegs, device: torch.device) -> list[Tensor]:
     from torchvision.io import ImageReadMode, decode_jpeg
 
     parts = list(torch.split(jpegs.data, jpegs.lengths.tolist()))
+    if device.type == "cuda":
+        # It writes on a stream of its own, into memory in which work queued on this one may still read.
+        torch.cuda.current_stream(device).synchronize()
     try:
         found: list[Tensor] = decode_jpeg(parts, mode=ImageReadMode.RGB, device=device)
     except RuntimeError as error:

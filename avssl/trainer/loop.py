@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -110,7 +111,7 @@ class _AllRanks(NamedTuple):
 class _Drawn(NamedTuple):
     """A rank's part of the next batch (None: there is none, or an error), and the values of all ranks."""
 
-    sent: Sent | None
+    sent: Sent | Future[Sent] | None
     error: UserError | None
     greatest: Callable[[], Sequence[float]]
 
@@ -190,6 +191,8 @@ class _Training:
                 share = self.budget.share(self.tally.step, ranks.seconds)
                 self.tally.finished = share >= 1
                 turns = sorted({piece.plan for piece in fetched.pieces})
+                if self.recorder.validates(share):
+                    self.transfer.wait()
                 self.recorder.after_step(turns, share, bool(ranks.signal), status)
                 status.step, status.share = self.tally.step, share
                 bar.update(share, status.short, status.line)
@@ -198,6 +201,7 @@ class _Training:
         finally:
             bar.close()
             stream.close()
+            self.transfer.close()
             self.recorder.close()  # its error is of an earlier step than any other, and the cause of some
         self._log_end()
 

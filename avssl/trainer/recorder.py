@@ -81,6 +81,10 @@ class Recorder:
         self._doubted = False
         self._best_weights: dict[str, Any] | None = None
 
+    def validates(self, share: float) -> bool:
+        """Whether there is a validation after this step, for which processes may be forked."""
+        return bool(self._validations) and (share >= 1 or self.tally.step % self._setting.options.validate_every == 0)
+
     def after_step(self, turns: Sequence[int], share: float, stopped: bool, status: Status) -> None:
         """Write what is due.
 
@@ -93,7 +97,7 @@ class Recorder:
         for plan in turns:
             self._batches[plan] += 1
         save = stopped or share >= 1 or step % options.checkpoint_every == 0
-        validate = bool(self._validations) and (share >= 1 or step % options.validate_every == 0)
+        validate = self.validates(share)
         if save or validate or step % options.log_every == 0:
             self._log_training(status)
             if save or validate or self._setting.precision.device.type not in READ_LATE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import torch
@@ -30,6 +31,8 @@ def on_device(task: Task, batch: Batch, device: torch.device, channels_last: boo
 class Transfer:
     """Takes batches to the device; on CUDA by a stream of its own, so that they travel while the one before trains.
 
+    Where JPEGs are decoded there a thread does it: the call returns when they are decoded.
+
     Args:
         tasks: of the plans, as their puzzles are drawn.
         cuda: where streams and events are made: ``torch.cuda``. Tests give their own.
@@ -40,11 +43,30 @@ class Transfer:
         self._device, self._channels_last = device, channels_last
         self._cuda = torch.cuda if cuda is None and device.type == "cuda" else cuda
         self._stream = None if self._cuda is None else self._cuda.Stream(device)
+        decodes = self._stream is not None and any(task.left_to_device == "decoding" for task in tasks)
+        self._thread = ThreadPoolExecutor(1, "avssl-decode") if decodes else None
+        self._coming: Future[Sent] | None = None
 
-    def send(self, fetched: Fetched) -> Sent:
+    def send(self, fetched: Fetched) -> Sent | Future[Sent]:
         """Start copying a batch whose tensors lie in pinned memory."""
         if self._stream is None:
             return Sent(fetched)
+        if self._thread is None:
+            return self._start(fetched)
+        self._coming = self._thread.submit(self._start, fetched)
+        return self._coming
+
+    def wait(self) -> None:
+        """Until the thread has nothing to do: before processes are forked, which must not inherit its locks."""
+        if self._coming is not None:
+            self._coming.exception()
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+
+    def _start(self, fetched: Fetched) -> Sent:
         with self._cuda.stream(self._stream):
             on_device = self._moved(fetched)
             # Of this batch alone: waiting for the whole stream would be waiting for the batch after it, too.
@@ -52,8 +74,14 @@ class Transfer:
             arrived.record(self._stream)
         return Sent(on_device, arrived)
 
-    def receive(self, sent: Sent) -> Fetched:
-        """The batch, for work that is queued from here on: the device waits for the copy, this process does not."""
+    def receive(self, sent: Sent | Future[Sent]) -> Fetched:
+        """The batch, for work that is queued from here on: the device waits for the copy, this process does not.
+
+        Raises:
+            UserError: a JPEG of it could not be decoded on the device.
+        """
+        if isinstance(sent, Future):
+            sent = sent.result()
         if sent.arrived is None:
             return self._moved(sent.fetched)
         now = self._cuda.current_stream(self._device)

@@ -57,6 +57,19 @@ def prepared(raw: Media, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare(raw, out, side=48, rate=16_000, shard_size=2, workers=0, progress=False)
 
 
+def test_its_jpegs_are_what_its_frames_are_decoded_from(prepared: Prepared):
+    items = range(len(prepared))
+    times = [0.0, 0.31, 0.3]
+    for i in (i for i in items if prepared.facts(i).has_video):
+        frames = prepared.frames(i, times)
+        for data, frame in zip(prepared.jpegs(i, times), frames, strict=True):
+            decode_jpeg(data, into := np.empty((*frame.shape[1:], 4), np.uint8))
+            assert np.array_equal(into[..., :3].transpose(2, 0, 1), frame)
+    (sound,) = (i for i in items if prepared.facts(i).kind == "sound")
+    with pytest.raises(MediaError, match="has no pictures, only sound"):
+        prepared.jpegs(sound, [0.0])
+
+
 def test_a_prepared_folder_is_opened_like_any_other_data(prepared: Prepared, raw: Media) -> None:
     media = avssl.open(prepared.folder)
     assert isinstance(media, Prepared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from toy_media import ToyVideos
 from trainer_toy import Streams, toy_plans, weights_digest
 
 import avssl
+from avssl.errors import UserError
 from avssl.media.prepared.write import prepare
 from avssl.networks import cutting
 from avssl.networks.cutting import Jpegs, Views
@@ -127,10 +129,15 @@ def test_jpegs_are_decoded_on_the_host_where_the_device_gives_other_pixels_or_no
     def broken(*_, **__):
         raise RuntimeError("not compiled with nvJPEG support\nat line 3")
 
+    notes = []
     monkeypatch.setattr(augment, "decoded", cutting.decoded)
+    monkeypatch.setattr(
+        torch.cuda, "current_stream", lambda device: SimpleNamespace(synchronize=lambda: notes.append(1))
+    )
     monkeypatch.setattr("torchvision.io.decode_jpeg", broken)
     found = place(plan, options(augment="device"), CUDA)
     assert found.task.left_to_device == "cutting" and "(not compiled with nvJPEG support)" in found.where
+    assert notes == [1], "what reads the memory that it writes to has ended"
 
 
 def drawn(task, media):
@@ -138,17 +145,33 @@ def drawn(task, media):
     return leaving, Steps([Source(leaving, media, len(media))], Turns([1], "alternating"), 0, 4)
 
 
-def test_the_copying_stream_cuts_too(prepared):
+def test_a_thread_decodes_and_cuts_on_the_copying_stream(prepared):
     task, steps = drawn(rotation(), prepared)
     streams = Streams()
     transfer = Transfer([task], CPU, channels_last=True, cuda=streams)
-    batch = transfer.receive(transfer.send(steps[0])).pieces[0].batch
+    sent = transfer.send(steps[0])
+    transfer.wait()
+    assert sent.done(), "processes that are forked now find no thread at work"
+    batch = transfer.receive(sent).pieces[0].batch
+    transfer.close()
     host = task.variant(left_to_device="nothing")
     expected = host.collate([host.draw(prepared, key) for key in steps.keys(0)[0][1]])
     assert streams.notes == ["on side", "event 1 on side", "off side", "wait 1"]
     assert batch.keys() == expected.keys() and torch.equal(batch["label"], expected["label"])
     assert int((batch["frames"].int() - expected["frames"].int()).abs().max()) <= 3
     assert batch["frames"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_jpeg_that_the_device_cannot_decode_ends_the_training_with_a_line(prepared, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("nvJPEG: 5\nand more")
+
+    task, steps = drawn(rotation(), prepared)
+    transfer = Transfer([task], CPU, channels_last=True, cuda=Streams())
+    monkeypatch.setattr("torchvision.io.decode_jpeg", broken)
+    with pytest.raises(UserError, match=r"decodes no JPEGs on cpu \(nvJPEG: 5\); give --augment host"):
+        transfer.receive(transfer.send(steps[0]))
+    transfer.close()
 
 
 def test_views_lie_in_pinned_memory_as_any_tensor_of_a_batch(prepared, monkeypatch):
