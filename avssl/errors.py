@@ -52,6 +52,11 @@ class MediaError(UserError):
         return (type(self), (self.path, self.reason, self.seconds))
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error of a library says, for the end of a line: in one line, cut; its type where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def did_you_mean(name: object, known: Iterable[str], otherwise: str | None = None) -> str:
     """The end of an error about a name that there is not: "; did you mean 'rotation'?".
 

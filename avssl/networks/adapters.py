@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avssl.errors import UserError
+from avssl.errors import UserError, reason_of
 from avssl.networks.config import MEAN, STD
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder, device_of
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
@@ -94,10 +94,9 @@ class ModuleEncoder(nn.Module):
             with torch.no_grad():
                 return self.eval().stages(example.to(device_of(self)))
         except RuntimeError as error:  # torch's word for shapes that do not fit
-            reason = str(error).partition("\n")[0]
             raise UserError(
-                f"{type(self.net).__name__} does not take an input of shape {tuple(example.shape)}: {reason}; "
-                "features=lambda module, x: … can reshape it"
+                f"{type(self.net).__name__} does not take an input of shape {tuple(example.shape)}: "
+                f"{reason_of(error)}; features=lambda module, x: … can reshape it"
             ) from None
         finally:
             self.train(training)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avssl.errors import UserError, did_you_mean
+from avssl.errors import UserError, did_you_mean, reason_of
 from avssl.installation import install_hint
 
 State = Mapping[str, Tensor]
@@ -97,9 +97,8 @@ class TimmTrunk(ForeignTrunk):
         try:
             self.net = self._made(timm, name, side, found | dict(arguments or {}))
         except (RuntimeError, KeyError, ValueError) as error:  # torch's and timm's words about weights
-            first_line = " ".join(str(error).split())[:200]
             what = "cannot be built" if state is None else "does not take these weights (give those of this network)"
-            raise UserError(f"timm's {name} {what}: {first_line}") from None
+            raise UserError(f"timm's {name} {what}: {reason_of(error)}") from None
         self.net.pretrained_cfg.pop("state_dict", None)  # else a second copy of the weights stays in memory
         self.net.prune_intermediate_layers(None, prune_head=True)  # weights that no gradient would reach
         cfg = self.net.pretrained_cfg
@@ -208,9 +207,8 @@ class TorchvisionTrunk(ForeignTrunk):
                 kept = interpolate_embeddings(side, self.multiple, kept)
             self.net.load_state_dict(kept)
         except (RuntimeError, KeyError, ValueError) as error:
-            first_line = " ".join(str(error).split())[:200]
             raise UserError(
-                f"torchvision's {name} does not take these weights (give those of this network): {first_line}"
+                f"torchvision's {name} does not take these weights (give those of this network): {reason_of(error)}"
             ) from None
 
     def stages(self, x: Tensor) -> OrderedDict[str, Tensor]:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from avssl.errors import reason_of
+
 # By so much may floats leave 0..1: resampling overshoots.
 SLACK = 0.01
 # Peaks above are no samples of −1..1, however hot the recording: they are integers in floats.
@@ -89,8 +91,9 @@ def _tensor(value: Any, what: str, device: torch.device) -> Tensor:
     try:
         return torch.as_tensor(value, device=device)
     except (TypeError, ValueError, RuntimeError) as error:  # torch's words about what is no array
-        reason = str(error).splitlines()[0]
-        raise TypeError(f"{what}: {type(value).__name__} is not an array or tensor of numbers ({reason})") from None
+        raise TypeError(
+            f"{what}: {type(value).__name__} is not an array or tensor of numbers ({reason_of(error)})"
+        ) from None
 
 
 def _kind(x: Tensor) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from avssl.errors import UserError
+from avssl.errors import UserError, reason_of
 from avssl.networks.adapters import ImageModule, ModuleEncoder
 from avssl.networks.foreign import ForeignTrunk, State
 from avssl.networks.own_modules import made
@@ -48,5 +48,5 @@ def with_state(net: Any, spec: str, state: State | None) -> nn.Module:
         try:
             inner.load_state_dict(state)
         except RuntimeError as error:
-            raise UserError(f"{spec} does not take these weights: {' '.join(str(error).split())[:200]}") from None
+            raise UserError(f"{spec} does not take these weights: {reason_of(error)}") from None
     return net

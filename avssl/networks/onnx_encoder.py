@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avssl.errors import UserError, did_you_mean
+from avssl.errors import UserError, did_you_mean, reason_of
 from avssl.installation import install_hint
 from avssl.networks.adapters import ImageModule, WaveformModule
 from avssl.networks.config import MEAN, STD
@@ -56,7 +56,7 @@ class OnnxNetwork(nn.Module):
             self.session.get_inputs(), self.session.get_outputs()  # names that damage made no UTF-8 show here
         except _failures() as error:
             raise UserError(
-                f"{called} is no ONNX file that onnxruntime runs; export it again ({str(error).splitlines()[0]})"
+                f"{called} is no ONNX file that onnxruntime runs; export it again ({reason_of(error)})"
             ) from None
 
     @property
@@ -82,8 +82,8 @@ class OnnxNetwork(nn.Module):
         try:
             found = [self.session.run(self.outputs, {self.input.name: one}) for one in batches]
         except _failures() as error:
-            shape, first = tuple(fed.shape), str(error).splitlines()[0]
-            raise UserError(f"{self.name} does not compute an input of the shape {shape}: {first}") from None
+            shape = tuple(fed.shape)
+            raise UserError(f"{self.name} does not compute an input of the shape {shape}: {reason_of(error)}") from None
         arrays = (np.concatenate(parts) for parts in zip(*found, strict=True))
         tensors = (torch.from_numpy(one).float().to(x.device) for one in arrays)
         return OrderedDict(zip(self.outputs, tensors, strict=True))

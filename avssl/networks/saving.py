@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from avssl.errors import UserError
+from avssl.errors import UserError, reason_of
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.config import VisionConfig
 from avssl.networks.front_end import FrontEndConfig
@@ -67,9 +67,10 @@ def load_module(stem: Path) -> nn.Module:
         module = _rebuild(description)
         module.load_state_dict(load(weights))
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        first = (str(error) or type(error).__name__).splitlines()[0]
         both = f"{stem}.safetensors and {stem.name}.json"
-        raise UserError(f"{both} cannot be loaded together; copy both again from the run ({first})") from error
+        raise UserError(
+            f"{both} cannot be loaded together; copy both again from the run ({reason_of(error)})"
+        ) from error
     return module.eval()
 
 

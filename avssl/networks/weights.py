@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from avssl.errors import UserError
+from avssl.errors import UserError, reason_of
 from avssl.networks.config import VisionConfig
 from avssl.networks.foreign import ForeignTrunk
 from avssl.networks.torchvision_names import alexnet_trunk_state, resnet_state
@@ -50,8 +50,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError:  # torch's own words advise to run the code
         raise UserError(f"{path} holds no weights that can be read without running code; save a state_dict()") from None
     except (SafetensorError, RuntimeError, OSError, EOFError, LookupError, ValueError) as error:
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} holds no weights that can be read without running code: {first}") from None
+        raise UserError(f"{path} holds no weights that can be read without running code: {reason_of(error)}") from None
     for name in NESTED:
         if isinstance(found, dict) and isinstance(found.get(name), dict):
             found = found[name]
@@ -84,9 +83,9 @@ def load_weights(encoder: VisionEncoder, path: str | Path) -> VisionEncoder:
                 f"weights of other libraries fit networks of timm and torchvision, not {name!r}; name one of these"
             )
     except (RuntimeError, KeyError) as error:
-        first = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{path} holds no weights of torchvision's {name.removeprefix('torchvision:')}; give those of it ({first})"
+            f"{path} holds no weights of torchvision's {name.removeprefix('torchvision:')}, which are wanted: "
+            f"{reason_of(error)}"
         ) from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None

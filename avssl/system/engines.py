@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from avssl.errors import UserError
+from avssl.errors import UserError, reason_of
 from avssl.system.console import ShowProgress, log
 from avssl.system.console import progress as shown
 from avssl.system.files import cache_folder
@@ -101,7 +101,7 @@ class _Ray:
                 error = self._ray.get(one)
             except self._ray.exceptions.RayError as lost:
                 raise UserError(
-                    f"part {waiting[one]} was lost ({_first_line(lost)}); run the same command again"
+                    f"part {waiting[one]} was lost ({reason_of(lost)}); run the same command again"
                 ) from lost
             if error is not None:
                 raise UserError(error)
@@ -124,7 +124,3 @@ def _do(work: Divisible, part: Part, folder: str) -> str | None:
     except UserError as error:
         return str(error)
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

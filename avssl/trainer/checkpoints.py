@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avssl.errors import UserError
+from avssl.errors import UserError, reason_of
 from avssl.system.console import log
 from avssl.system.files import remove_unfinished, write_whole
 from avssl.trainer.transfer import to_host
@@ -118,8 +118,7 @@ class Checkpoints:
         except MemoryError:
             raise
         except Exception as error:  # damaged bytes can make the unpickler raise anything
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise _Damaged(f"checkpoint {path} is damaged ({reason})") from None
+            raise _Damaged(f"checkpoint {path} is damaged ({reason_of(error)})") from None
         if not isinstance(state, dict) or "format" not in state:
             raise _Damaged(f"checkpoint {path} is damaged (it holds something else)")
         if state["format"] != FORMAT:

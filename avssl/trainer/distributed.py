@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from avssl.errors import UserError
+from avssl.errors import UserError, reason_of
 from avssl.system.ranks import processes
 
 T = TypeVar("T")
@@ -151,10 +151,9 @@ def join(device: str) -> World:
             dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size)
             _objects_group()
         except (RuntimeError, ValueError) as error:  # ValueError: a variable that torchrun sets is missing
-            reason = str(error).splitlines()[0]
             raise UserError(
-                f"the {processes()} processes of this training did not find each other ({reason}); start them by "
-                "torchrun, with one --rdzv-endpoint for all machines"
+                f"the {processes()} processes of this training did not find each other ({reason_of(error)}); start "
+                "them by torchrun, with one --rdzv-endpoint for all machines"
             ) from None
         atexit.register(_leave)
     local_rank = int(os.environ.get("LOCAL_RANK", dist.get_rank()))
