@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from avssl.errors import reason_of
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.config import VisionConfig
 from avssl.networks.front_end import FrontEndConfig
@@ -87,3 +88,11 @@ def test_floats_of_0_to_1_are_the_same_picture(model):
         torch.testing.assert_close(model.image(same), expected)
     torch.testing.assert_close(model.audio(SOUND.astype(np.float64), 8000), model.audio(SOUND, 8000))
     torch.testing.assert_close(model.audio(SOUND, np.int64(8000)), model.audio(SOUND, 8000))
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(ValueError("two\n  lines"), "two lines"), (ValueError(), "ValueError"), (ValueError("x" * 300), "x" * 200)],
+)
+def test_what_a_library_says_of_an_error_fits_a_line(error, line):
+    assert reason_of(error) == line
