@@ -72,8 +72,10 @@ def decoded(jpegs: Jpegs, device: torch.device) -> list[Tensor]:
     Raises:
         UserError: one cannot be decoded, or this torchvision has no decoder for this device.
     """
-    from torchvision.io import ImageReadMode, decode_jpeg
-
+    try:
+        from torchvision.io import ImageReadMode, decode_jpeg
+    except ImportError as error:  # deprecated since 0.29
+        raise UserError("this torchvision decodes no JPEGs any more; give --augment host") from error
     parts = list(torch.split(jpegs.data, jpegs.lengths.tolist()))
     if device.type == "cuda":
         # It writes on a stream of its own, into memory in which work queued on this one may still read.
@@ -83,7 +85,7 @@ def decoded(jpegs: Jpegs, device: torch.device) -> list[Tensor]:
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"torchvision decodes no JPEGs on {device.type} ({reason}); give --augment host") from error
-    return found
+    return [picture.to(device) for picture in found]  # only CUDA decodes by itself
 
 
 def axis_weights(start: Tensor, step: Tensor, length: Tensor, pixels: int, side: int) -> Tensor:
