@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ CPU_FACTOR, CPU_SECONDS = 5, 20
 
 WALL_FACTOR = 4
 """And as many times that by the clock, for what waits for ever."""
+
+MOST_BYTES = 6 * 2**30
+"""Of memory of its own: a loop that never ends may fill a list. Other systems than Linux count otherwise: no limit."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ def _forked(copy: Path, tests: Tests) -> Outcome:
     if not child:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+        if sys.platform == "linux":
+            resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
         _silence(copy / "output.txt")
         enter(copy)
         status = 3
