@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from avssl.errors import MediaError
 from avssl.media.facts import Media
@@ -15,13 +15,6 @@ R = TypeVar("R")
 
 _ITEMS_A_JOB = 16
 _WORTH_PROCESSES = 64  # fewer items are measured in this process: starting others would take longer
-
-
-@dataclass(frozen=True)
-class _Job(Generic[R]):
-    media: Media
-    items: tuple[int, ...]
-    measure: Callable[[Media, int], R]
 
 
 def measured(
@@ -45,25 +38,21 @@ def measured(
     """
     if not items:
         return
-    jobs = [_Job(media, tuple(items[at : at + _ITEMS_A_JOB]), measure) for at in range(0, len(items), _ITEMS_A_JOB)]
+    jobs = [tuple(items[at : at + _ITEMS_A_JOB]) for at in range(0, len(items), _ITEMS_A_JOB)]
+    if len(items) < _WORTH_PROCESSES:
+        workers = 0
     with counting(what, len(items), "items", progress) as done:
-        answers = each(
-            _measure,
-            jobs,
-            workers if len(items) >= _WORTH_PROCESSES else 0,
-            lambda job: 120.0 + sum(patience(i) for i in job.items),
-        )
-        for place, answer in answers:
-            of = jobs[place].items
-            yield of, [None] * len(of) if isinstance(answer, Lost) else answer
-            done(len(of))
+        work = partial(_measure, media, measure)
+        for place, answer in each(work, jobs, workers, lambda job: 120.0 + sum(map(patience, job))):
+            yield jobs[place], [None] * len(jobs[place]) if isinstance(answer, Lost) else answer
+            done(len(jobs[place]))
 
 
-def _measure(job: _Job[R]) -> list[R | None]:
+def _measure(media: Media, measure: Callable[[Media, int], R], items: Sequence[int]) -> list[R | None]:
     found: list[R | None] = []
-    for i in job.items:
+    for i in items:
         try:
-            found.append(job.measure(job.media, i))
+            found.append(measure(media, i))
         except MediaError:
             found.append(None)
     return found

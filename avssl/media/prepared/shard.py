@@ -179,7 +179,7 @@ def _wave_header(rate: int, dtype: str, size: int) -> bytes:
 class _Tar:
     """A tar written member by member, which tells where each begins and can take the last ones back.
 
-    ``tarfile`` can do neither: an item that turns out to be damaged at its end must leave no trace.
+    ``tarfile`` cannot take back: an item that turns out to be damaged at its end must leave no trace.
     """
 
     def __init__(self, file: IO[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from avssl.media.facts import Media
 from avssl.media.selection import Concatenated, facts_of
@@ -108,23 +108,25 @@ def _likeness(rule: str, items: Sequence[int], paths: Sequence[str], words: str)
 
 
 def _given_groups(given: Sequence[str], paths: Sequence[str]) -> list[Likeness]:
-    by_name: dict[str, list[int]] = defaultdict(list)
-    for i, name in enumerate(given):
-        by_name[name].append(i)
     return [
         _likeness("told", items, paths, f"source {name}")
-        for name, items in by_name.items()
+        for name, items in _equal(given).items()
         if len({paths[i] for i in items}) > 1
     ]
 
 
 def _same_files(paths: Sequence[str], given: Sequence[str]) -> list[Likeness]:
     """Segments of one file, unless a table names a source for each."""
-    by_path: dict[str, list[int]] = defaultdict(list)
-    for i, path in enumerate(paths):
-        by_path[os.path.normpath(path)].append(i)
     return [
         _likeness("file", items, paths, "one file")
-        for items in by_path.values()
+        for items in _equal(map(os.path.normpath, paths)).values()
         if len(items) > 1 and len({given[i] for i in items}) == 1
     ]
+
+
+def _equal(texts: Iterable[str]) -> dict[str, list[int]]:
+    """The items of each text."""
+    items: dict[str, list[int]] = defaultdict(list)
+    for i, text in enumerate(texts):
+        items[text].append(i)
+    return items
