@@ -208,15 +208,11 @@ def _inside(folder: str, item: os.DirEntry[str], name: str) -> Iterator[_Found]:
 
 def _without_annotations(found: Sequence[_Found]) -> Iterator[_Found]:
     """Drop JSON files beside another file of the same stem: they annotate that file."""
-    stems = {_stem(name) for name, _ in found if not name.lower().endswith(".json")}
-    for name, state in found:
-        if not (name.lower().endswith(".json") and _stem(name) in stems):
+    parts = [os.path.splitext(name) for name, _ in found]  # noqa: PTH122  Path is slow, for each of a million
+    stems = {stem for stem, suffix in parts if suffix.lower() != ".json"}
+    for (name, state), (stem, suffix) in zip(found, parts, strict=True):
+        if suffix.lower() != ".json" or stem not in stems:
             yield name, state
-
-
-def _stem(name: str) -> str:
-    folder, slash, last = name.rpartition("/")
-    return folder + slash + (last.rpartition(".")[0] or last)
 
 
 def list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:

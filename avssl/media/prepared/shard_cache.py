@@ -12,9 +12,8 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from shutil import disk_usage
 from uuid import uuid4
@@ -89,9 +88,11 @@ class ShardCache:
             return True
         with writing(self.folder):
             make_folder(self.folder)
-        with self._alone(name, wait) as alone:
-            if not alone:
-                return False
+        try:
+            alone = FileLock(self.folder / f".{name}.lock").acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            return False
+        with alone:
             if not self.holds(name, size):
                 self._fetch(name, size, crc)
         return True
@@ -157,19 +158,6 @@ class ShardCache:
                     total -= length
             with partial.open("wb") as file:
                 file.truncate(size)
-
-    @contextmanager
-    def _alone(self, name: str, wait: bool) -> Iterator[bool]:
-        lock = FileLock(self.folder / f".{name}.lock")
-        try:
-            lock.acquire(timeout=-1 if wait else 0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
 
 
 def _stat(path: Path) -> os.stat_result | None:
