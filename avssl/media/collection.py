@@ -42,11 +42,10 @@ class _Known:
 
 
 class FileState(NamedTuple):
-    """Which part of a file an item is, and what changes when the file is written anew."""
+    """Which part of a file an item is, and what changes when the file is rewritten."""
 
     zero_seconds: float
-    offset: int
-    """Of a member of a tar; -1 for a file."""
+    offset: int  # of a member of a tar; -1 for a file
     size: int
     modified_ns: int
 
@@ -71,7 +70,7 @@ class Collection(TableMedia[_Known]):
 
     @property
     def stamp(self) -> str:
-        """Hex digest that changes when any of the files is written anew."""
+        """Hex digest that changes when any of the files is rewritten."""
         return str(self._table.header["stamp"])
 
     def frame_times(self, i: int) -> NDArray[np.float64]:
@@ -119,7 +118,7 @@ class Collection(TableMedia[_Known]):
         return value
 
     def file_state(self, i: int) -> FileState:
-        """Of the file of item ``i`` as it was looked at, and where the item's zero lies in it."""
+        """The state of the file of item ``i`` when it was inspected, and the item's zero in it."""
         known = self._item(i)
         return FileState(known.segment.zero_seconds, known.offset, known.size, known.modified_ns)
 

@@ -22,7 +22,7 @@ HEARD_SECONDS, HEARD_RATE = 30.0, 8000
 
 @dataclass(frozen=True)
 class Item:
-    """What ``media[i]`` gives: the collection's answers about one of its items.
+    """One item of a collection: what ``media[i]`` returns.
 
     Attributes:
         media: the collection.
@@ -53,7 +53,7 @@ class Item:
     def audio(
         self, start_seconds: float | None = None, duration_seconds: float | None = None, rate: int | None = None
     ) -> NDArray[np.float32]:
-        """A stretch of sound, mono: float32 (samples,), full scale ±1. By default all of it, at its own rate.
+        """Sound, mono: float32 (samples,), full scale ±1. By default all of it, at its own rate.
 
         Raises:
             MediaError: the file cannot be read there or has no sound.

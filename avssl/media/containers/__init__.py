@@ -1,1 +1,1 @@
-"""What a file says of itself before anything is decoded: packets, headers, endings, joints, what is missing."""
+"""What a file tells before anything is decoded: packets, headers, endings, joints, what is missing."""

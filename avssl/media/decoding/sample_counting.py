@@ -94,7 +94,7 @@ def anchors(packets: Packets, ticks: Sequence[int | None]) -> list[tuple[int, in
     """
     known = [(tick, before) for tick, before in zip(ticks, packets.before.tolist(), strict=True) if tick is not None]
     if any(a > b for (a, _), (b, _) in itertools.pairwise(known)):
-        return []  # stamps that begin anew name no places
+        return []  # stamps that restart are ambiguous
     times = Counter(tick for tick, _ in known)
     step, due, found = round(ANCHOR_SECONDS * packets.rate), 0, []
     for tick, before in known:

@@ -79,10 +79,10 @@ def resampled(
     samples = samples_from(start_seconds - margin / rate, round((count + 2 * margin) / rate * stored_rate))
     if rate != stored_rate:
         samples = soxr.resample(samples, stored_rate, rate, quality="HQ")
-    stretch = np.zeros(count, np.float32)
+    result = np.zeros(count, np.float32)
     found = samples[margin : margin + count]
-    stretch[: len(found)] = found
-    return stretch
+    result[: len(found)] = found
+    return result
 
 
 @dataclass(slots=True)

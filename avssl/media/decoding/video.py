@@ -189,7 +189,7 @@ class FrameReader:
             raise MediaError(self.path, size_changes(known, frame), self._clock.media_seconds(frame))
 
     def _at(self, key: int | None) -> tuple[InputContainer, VideoStream]:
-        """The file, standing at this key frame, or opened anew."""
+        """The file, after a seek to this key frame (None: just opened)."""
         if key is None or self._container is None:
             self._files.close()
             self._container = self._files.enter_context(opened(self.path, self._deadline))

@@ -91,7 +91,7 @@ class Walk:
     def _needed(self, source: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
         is_free = self._references.is_free
         for packet in source:
-            # Every packet is looked at: one that is wanted may bring parameters too.
+            # Called for every packet: a wanted one may bring parameter sets, too.
             if is_free(packet) and packet.pts is not None and packet.pts not in self._wanted:
                 self._passed_over.add(packet.pts)
             else:

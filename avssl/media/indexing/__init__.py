@@ -1,1 +1,1 @@
-"""Which files are there, what is in them, and whether they can be used: looked at once, kept in the cache."""
+"""Which files are there, what is in them, and whether they can be used: inspected once, kept in the cache."""

@@ -54,7 +54,7 @@ def _fill_from_table(table: Path, data: bytes, source_column: str | None, asked:
             found = named[name]
             is_cut = formats.is_cut_name(found.stem, row)
         try:
-            start, duration = _stretch(row)
+            start, duration = _segment(row)
         except ValueError as error:
             listing.rejected.append(Rejected(found.path, f"{error} (row {row.line})"))
             continue
@@ -159,7 +159,7 @@ def _named_file(folder: Path, cell: str, asked: _Asked) -> str:
     return str(folder / found)
 
 
-def _stretch(row: formats.Row) -> tuple[float | None, float | None]:
+def _segment(row: formats.Row) -> tuple[float | None, float | None]:
     """Start and duration of a row in its file; raises ValueError where they are no times or contradict each other."""
     start, duration, end = (_seconds(row, name) for name in ("start", "duration", "end"))
     if end is None:

@@ -77,7 +77,7 @@ class Inspections:
         return changed or (other_readers and bool(before))
 
     def recall(self, folders: Iterable[Path], *, with_passing: bool = False) -> None:
-        """Take over what these tables know of files that have not changed since, if asked temporary errors, too."""
+        """Take over what these tables know of unchanged files; temporary errors only ``with_passing``."""
         for folder in folders:
             table = Salvaged(folder)
             for number, item in enumerate(table):

@@ -191,7 +191,7 @@ def walk(folder: str, prefix: str) -> Iterator[_Found]:
             continue
         try:
             yield from _inside(folder, item, name)
-        except OSError as error:  # it went away while it was looked at
+        except OSError as error:  # it was removed meanwhile
             yield name, _missing(error)
 
 

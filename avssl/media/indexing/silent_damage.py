@@ -37,7 +37,7 @@ _SMALLEST_SLICE = 400  # bytes; smaller ones are left alone
 # Bytes zero at the end of a picture of VP8, at most: a black one of libwebp has one for 10,000 pixels; an encoder that
 # leaves all probabilities as they are may need one for 85.
 _MOST_ZEROS, _PIXELS_A_ZERO = 16, 64
-MOST_FRAMES = 600  # of a GIF, that are looked at
+MOST_FRAMES = 600  # of a GIF, that are checked
 
 
 def first_overread(path: str, clock: Clock, key_seconds: float, limit: int, deadline: Deadline) -> float | None:

@@ -38,7 +38,7 @@ class Summary:
     flags: Counter[str] = field(default_factory=Counter)  # usable items by flag, as in Facts
     labels: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
-    # Different sources; fewer than items if a table names them or items are stretches of one file.
+    # Different sources; fewer than items if a table names them or items are segments of one file.
     sources: int = 0
     odd: list[Verdict] = field(default_factory=list)  # usable items with a flag, and videos without sound
     rejected: list[Rejected] = field(default_factory=list)
