@@ -197,15 +197,9 @@ def _rows(found: Mapping[str, Sequence[Scores]], data: Labelled, count: int, con
     kind = (data.single, context.precision)
     for name, runs in found.items():
         note = "fine-tuned" if name == "trained" else "the same network from scratch" if name == "random" else ""
-        each = [
-            [
-                replace(row, metric=row.metric + suffix, seed=context.seed + k)
-                for row in score_rows(name, scores, data, context, note)
-            ]
-            for k, scores in enumerate(runs)
-        ]
-        for repeats in zip(*each, strict=True):
-            rows += over_seeds(repeats)
+        for repeats in zip(*(score_rows(name, scores, data, context, note) for scores in runs), strict=True):
+            metric = repeats[0].metric + suffix
+            rows += over_seeds([replace(row, metric=metric, seed=context.seed + k) for k, row in enumerate(repeats)])
     first, *others = found
     if others:
         note = f"{first} minus {others[0]}" + (", first seed" if len(found[first]) > 1 else "")

@@ -53,14 +53,11 @@ def low_shot(
             for k, items in draws:
                 # Few labelled items span little: the same machines, many times faster.
                 known, queries = in_span(units[items], units[division.test])
-                scores = np.stack(
-                    [
-                        svm_scores(known[truth >= 0], truth[truth >= 0] > 0, queries, choices.cost)
-                        for truth in data.targets[items].T
-                    ],
-                    axis=1,
-                )
-                found.setdefault(k, []).append(scores)
+                columns = [
+                    svm_scores(known[truth >= 0], truth[truth >= 0] > 0, queries, choices.cost)
+                    for truth in data.targets[items].T
+                ]
+                found.setdefault(k, []).append(np.stack(columns, axis=1))
             some = [row for k, each in found.items() for row in _rows(label, k, each, data, context)]
             log(f"{label}: " + ", ".join(f"{row.metric} {row.value:.3f}" for row in some[:: 1 + data.single]))
             rows += some

@@ -141,17 +141,8 @@ def voc_matched(detections: Sequence[Detections], truths: Sequence[Truth], class
             pictures.append(np.full(len(own), number))
             positives.append(int((theirs & ~true.ignored).sum()))
         every, outcome = np.concatenate(scores), np.concatenate(outcomes)
-        order = np.argsort(-every, kind="stable")
-        found.append(
-            Matched(
-                every[order],
-                np.concatenate(pictures)[order],
-                (outcome[order] == 1)[None],
-                (outcome[order] == -1)[None],
-                np.array(positives),
-                True,
-            )
-        )
+        hits, ignored = (outcome == 1)[None], (outcome == -1)[None]
+        found.append(_in_order(every, np.concatenate(pictures), hits, ignored, np.array(positives), True))
     return found
 
 
@@ -171,18 +162,20 @@ def coco_matched(detections: Sequence[Detections], truths: Sequence[Truth], clas
             positives[number] = int((np.asarray(part["gtIgnore"]) == 0).sum())
         none: Floats = np.zeros((len(COCO_BARS), 0))
         scores = np.concatenate([np.zeros(0), *(part["dtScores"] for _, part in there)])
-        order = np.argsort(-scores, kind="stable")
-        found.append(
-            Matched(
-                scores[order],
-                np.concatenate([np.zeros(0, np.int64), *(np.full(len(p["dtScores"]), n) for n, p in there)])[order],
-                np.concatenate([none, *(part["dtMatches"] for _, part in there)], 1)[:, order] > 0,
-                np.concatenate([none, *(part["dtIgnore"] for _, part in there)], 1)[:, order] > 0,
-                positives,
-                False,
-            )
+        pictures = np.concatenate([np.zeros(0, np.int64), *(np.full(len(p["dtScores"]), n) for n, p in there)])
+        hits, ignored = (
+            np.concatenate([none, *(part[name] for _, part in there)], 1) > 0 for name in ("dtMatches", "dtIgnore")
         )
+        found.append(_in_order(scores, pictures, hits, ignored, positives, False))
     return found
+
+
+def _in_order(
+    scores: Floats, pictures: Counts, hits: NDArray[np.bool_], ignored: NDArray[np.bool_], positives: Counts, ties: bool
+) -> Matched:
+    # Stable, so that equal scores stay in the order of the pictures, as in pycocotools
+    order = np.argsort(-scores, kind="stable")
+    return Matched(scores[order], pictures[order], hits[:, order], ignored[:, order], positives, ties)
 
 
 def voc_precision(matched: Matched, points: Points = "eleven-point", weights: ArrayLike | None = None) -> Floats:

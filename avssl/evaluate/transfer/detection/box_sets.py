@@ -120,12 +120,9 @@ def _unusable(scene: _Named) -> str | None:
     if size is None:
         return "not a picture that can be read"
     # Boxes are in pixels of the annotated size; a picture of another was scaled since, or is another one
-    annotated = (scene.width, scene.height)
-    return (
-        None
-        if size == annotated
-        else f"{size[0]}×{size[1]} pixels, but its annotation says {annotated[0]}×{annotated[1]}"
-    )
+    if size != (scene.width, scene.height):
+        return f"{size[0]}×{size[1]} pixels, but its annotation says {scene.width}×{scene.height}"
+    return None
 
 
 def _within(scene: _Named, passed_over: list[str]) -> _Named:
@@ -142,21 +139,15 @@ def _within(scene: _Named, passed_over: list[str]) -> _Named:
 
 
 def _numbered(part: _Part, classes: Sequence[str]) -> BoxSet:
-    numbers = {name: k for k, name in enumerate(classes)}
-    scenes = [
-        BoxPicture(
-            one.picture,
-            one.width,
-            one.height,
-            Truth(
-                np.array([each.box for each in one.objects], np.float32).reshape(-1, 4),
-                np.array([numbers[each.name] for each in one.objects], np.int64),
-                np.array([each.ignored for each in one.objects], bool),
-                np.array([each.crowd for each in one.objects], bool),
-            ),
-        )
-        for one in part.scenes
-    ]
+    """The part with indices into the classes instead of their names."""
+    index = {name: k for k, name in enumerate(classes)}
+    scenes: list[BoxPicture] = []
+    for one in part.scenes:
+        boxes = np.array([each.box for each in one.objects], np.float32).reshape(-1, 4)
+        labels = np.array([index[each.name] for each in one.objects], np.int64)
+        ignored = np.array([each.ignored for each in one.objects], bool)
+        crowd = np.array([each.crowd for each in one.objects], bool)
+        scenes.append(BoxPicture(one.picture, one.width, one.height, Truth(boxes, labels, ignored, crowd)))
     return BoxSet(tuple(scenes), tuple(classes), part.listed, tuple(part.passed_over))
 
 
