@@ -19,7 +19,7 @@ from avssl.networks.front_end import FrontEnd, FrontEndConfig
 from avssl.networks.photometry import normalised
 
 Found = Tensor | Mapping[str, Tensor] | Sequence[Tensor]
-# From the module and what it is fed to its features: one map, or those of several stages in order of depth.
+# A function of the module and its input that returns the features: one map, or those of stages in order of depth.
 Features = Callable[[Any, Tensor], Found]
 
 # Tokens before those of the patches: one of the class in ViT, one and four registers in DINOv2.

@@ -10,7 +10,7 @@ from avssl.networks.config import Norm
 from avssl.networks.dense import Hypercolumn, convolution, stage_channels
 from avssl.networks.encoder import ImageEncoder
 
-# Lab units of a and b that the regression head's output of 1 stands for: about their spread in photographs.
+# An output of 1 of the regression head is this many Lab units of a or b: about their spread in photographs.
 AB_SCALE = 20.0
 
 

@@ -58,11 +58,11 @@ class VisionConfig:
     convs: int = 2
     first_stride: int = 2
     pools: int = 3
-    norm: Norm = "batch"  # of all
+    norm: Norm = "batch"  # of all but those of other libraries
     side: int = 224  # pixels of the pictures it is trained on
     blocks: int = 4  # of l3, small and nin
     grey: bool = False  # sees the lightness of pictures on all three channels, whatever their colours
-    arguments: Mapping[str, Any] = field(default_factory=dict)  # further ones that timm builds a network with
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # further ones for timm.create_model
 
     @property
     def used_pools(self) -> int:

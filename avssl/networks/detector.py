@@ -16,7 +16,7 @@ from avssl.networks.geometry import Geometry, geometries, padded_to
 # The stage taken by default is the last whose cells are at most so many pixels apart, as in the C4 detectors.
 DEEPEST_STRIDE = 16
 
-# Cells to which a proposal is cut, each way, as published.
+# A proposal is pooled to this many cells a side, as published.
 GRID = 7
 
 # Height by width of the anchors, as published.

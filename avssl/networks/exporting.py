@@ -26,7 +26,7 @@ from avssl.networks.vision import VisionEncoder
 
 Format = Literal["torchvision", "onnx", "torch-export"]
 
-# Largest difference to the module that is taken for rounding, as a share of the largest value.
+# The largest difference from the module that counts as rounding, as a share of the largest value.
 TOLERANCE = 1e-3
 
 

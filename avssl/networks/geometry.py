@@ -13,16 +13,16 @@ from avssl.networks.encoder import ImageEncoder, device_of
 from avssl.networks.foreign import ForeignTrunk
 from avssl.networks.vision import VisionEncoder
 
-# Pixels of the picture that is measured on: long enough that its middle sees no border, wide enough for AlexNet.
+# Size of the picture to measure on: long enough that its middle sees no border, wide enough for AlexNet.
 LENGTH, WIDTH = 1024, 64
 
-# Pixels of the picture that a convolutional network of another library is measured on, if its own are smaller.
+# Least side of the picture to measure a convolutional network of another library on.
 LONG_SIDE = 384
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Of one stage."""
+    """Where the cells of one stage's map lie in the picture."""
 
     channels: int  # of its map
     stride: int  # pixels from one cell to the next

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from avssl.errors import reason_of
 
-# By so much may floats leave 0..1: resampling overshoots.
+# Floats may leave 0..1 by this much, as resampling overshoots.
 SLACK = 0.01
-# Peaks above are no samples of −1..1, however hot the recording: they are integers in floats.
+# A higher peak means integers stored as floats: no recording of −1..1 is as hot.
 LOUDEST = 16.0
 LOWEST_RATE = 1000
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from avssl.networks.dense import EncoderHead, Hypercolumn, Scale, Standardise, convolution
 from avssl.networks.encoder import ImageEncoder
 
-# Pixels of the picture to a cell of the predictions before they are enlarged.
+# Pixels of the picture per cell of the predictions, before these are enlarged.
 FINEST = 2
 
 

@@ -71,7 +71,7 @@ def pose_loss(network: PoseNetwork, logits: Tensor, truth: Tensor) -> Tensor:
     return loss
 
 
-# Of the distance, in sides of the picture: a tenth of the side weighs as much as one nat of the heatmap.
+# Weight of the distance, which is in sides of the picture: a tenth of a side counts as one nat of the heatmap.
 POINT_WEIGHT = 10.0
 
 

@@ -19,7 +19,7 @@ from avssl.networks.torchvision_names import alexnet_trunk_state, resnet_state
 from avssl.networks.trunks import AlexNetTrunk, ResNetTrunk
 from avssl.networks.vision import VisionEncoder, foreign_trunk
 
-# Under these names training scripts put the weights beside what else they save.
+# Names under which training scripts save the weights beside other things.
 NESTED = ("state_dict", "model_state_dict", "model", "module")
 
 # What a folder in the layout of Hugging Face's hub calls them.

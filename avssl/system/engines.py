@@ -17,7 +17,7 @@ from avssl.system.parts import WHOLE, Divisible, Part, parts_of
 # So that no core waits long for another at the end, and a machine that dies takes little with it.
 PARTS_A_CORE = 4
 
-# How often it is looked how far the whole is.
+# Seconds between two looks at how much of the whole is done.
 LOOK_EVERY_SECONDS = 2.0
 
 

@@ -251,7 +251,7 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"cannot make the folder {folder}: nothing can be made there; choose another place") from error
 
 
-# By number of the system's error what it is, and how to mend it where it is.
+# What each error number of the system means, and how to mend it where that is known.
 _REASONS = {
     errno.ENOSPC: ("no space is left on this disk", "free some"),
     errno.EDQUOT: ("the quota of this disk is used up", "free some"),

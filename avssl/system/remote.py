@@ -21,10 +21,10 @@ from avssl.installation import install_hint
 
 T = TypeVar("T")
 
-# Between one try and the next: services ask for exponential back-off, and a server that restarts is back by then.
+# Waits between tries: services ask for exponential back-off, and a server that restarts is back after the last.
 WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
-# A connection over which nothing comes for so long is given up and made anew.
+# A connection that stays silent for this long is given up and made anew.
 SILENT_SECONDS = 60
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)

@@ -22,7 +22,7 @@ from avssl.trainer.options import TrainOptions
 from avssl.trainer.schedule import Budget
 from avssl.trainer.transfer import on_device
 
-# Puzzles are drawn for so long to see what they cost.
+# Seconds of drawing that measure what a puzzle costs.
 DRAWING_SECONDS = 1.0
 # Puzzles in the step that is timed on a CPU.
 STEP_PUZZLES = 8
@@ -32,9 +32,9 @@ WORKER_BYTES = 300e6
 # Two wait for the training (torch's prefetch_factor), one is being drawn.
 BATCHES_OF_A_WORKER = 3
 
-# Of 256 small pairs on an H100, at 17,300 pairs a second: what loader processes must keep up with on a GPU.
+# A step of 256 small pairs on an H100 (17,300 pairs a second): what loader processes must keep up with on a GPU.
 FASTEST_STEP_SECONDS = 0.015
-# Drawing that takes no more than this share of a step is done in the training process.
+# Puzzles that take no more than this share of a step to draw are drawn in the training process.
 UNNOTICED = 0.02
 
 # Compiled, a step of AVE-Net at 224 pixels takes 59 ms instead of 98 on an H100: 3,000 steps win two minutes, which is

@@ -22,7 +22,7 @@ from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
 from avssl.trainer.validation import Validation, at_chance
 
-# Devices that are still at work on the steps whose figures are logged: their lines are written with the next ones.
+# Devices that still compute the steps whose figures are due: these lines are written with the next ones.
 READ_LATE = ("cuda",)
 
 

@@ -21,7 +21,7 @@ from avssl.trainer.shared_memory import tensor_bytes
 CPU_PUZZLES, CPU_STEPS, GPU_STEPS = 16, 3, 10
 
 
-# Of which the size of a batch is known.
+# Puzzles drawn to estimate the size of a batch.
 SIZED_PUZZLES = 2
 
 

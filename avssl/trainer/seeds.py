@@ -15,7 +15,7 @@ def hashed(*parts: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1  # torch takes signed 64-bit seeds
 
 
-# Of the keys of held-out puzzles: the same whatever the run's seed, so that runs are evaluated on the same puzzles.
+# Seed of held-out puzzles, the same whatever the run's seed, so that all runs are evaluated on the same puzzles.
 HELD_OUT_SEED = hashed("held-out")
 
 

@@ -14,13 +14,13 @@ import torch
 
 from avssl.errors import UserError
 
-# Where Linux keeps it; elsewhere it is not limited like this.
+# Where Linux keeps shared memory; elsewhere it has no such limit.
 PLACE = Path("/dev/shm")
 # A batch that the training takes makes room for the next.
 PATIENCE_SECONDS = 10.0
 # Containers come with 64 MB; where there is less than this, it is named among the suspects.
 SMALL_BYTES = 2**30
-# Exit status of a worker that ran into a full memory all the same.
+# Exit status of a worker that met a full shared memory all the same.
 _FULL = 71
 
 _KNOWN = ("allocate shared memory", "write to file </torch_", "open shared memory", "resize file", "bus error")

@@ -21,7 +21,7 @@ _DECIMALS = 1
 # Distances from pixels to bins that are computed at once: 32 MB.
 _DISTANCES_AT_ONCE = 1 << 23
 
-# Steps a channel in which the colours of a screen are listed: 0, 5, … 255.
+# Values per channel when the colours of a screen are listed: 0, 5, … 255.
 _STEPS = 52
 
 

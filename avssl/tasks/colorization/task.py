@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _LEAST_VARIANCE = 1.0
 
 
-# Colourings drawn from the distribution over bins, on a sheet.
+# Colourings on a sheet that are drawn from the distribution over bins.
 SAMPLES = 3
 
 
