@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from avssl.search.building import Changes
 
 
+NAMED = 10
+"""Files that cannot be used which are named when an index is made."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmbedOptions(PartOptions):
     """Which files, by which run, and where the rows go."""
@@ -173,8 +177,10 @@ def embed_files(options: EmbedOptions, command: str = "") -> None:
 
 def log_changes(folder: Path, changes: Changes) -> None:
     """What became of an index, for people."""
-    for path, reason in changes.skipped:
+    for path, reason in changes.skipped[:NAMED]:
         log(f"not usable: {path}: {reason}")
+    if len(changes.skipped) > NAMED:
+        log(f"… and {len(changes.skipped) - NAMED:,} more; avssl index lists each with its reason")
     counts = {"embedded": changes.embedded, "kept": changes.kept, "forgotten": changes.forgotten}
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     log(f"{folder}: {changes.rows:,} moments of {changes.items:,} items ({said})")

@@ -15,6 +15,7 @@ from made_index import save_run, update, write_clips
 from mutate import mutate
 from small_runs import write_clip
 
+import avssl
 import avssl.search.building as building
 from avssl.errors import UserError
 from avssl.search.files import DamagedIndex
@@ -85,6 +86,20 @@ def test_another_runs_weights_another_spacing_and_another_folder_are_refused(vid
         update(tmp_path / "index", videos, run, 2.0)
     with pytest.raises(UserError, match="holds other files"):
         update(videos, videos, run)
+
+
+def test_segments_of_a_file_are_items_and_a_new_label_costs_no_embedding(videos, run, tmp_path):
+    table = tmp_path / "clips.csv"
+    table.write_text("path,start,duration,label\nvideos/000.mp4,0,1,a\nvideos/000.mp4,1,1,b\nvideos/001.mp4,0.5,1,c\n")
+    update(tmp_path / "index", table, run, 0.5)
+    index = SearchIndex(tmp_path / "index")
+    assert [moment.file_seconds for moment in index.rows] == [0.25, 0.75, 1.25, 1.75, 0.75, 1.25]
+    assert index.rows.column("label").tolist() == ["a", "a", "b", "b", "c", "c"]
+    np.testing.assert_array_equal(index.frame(2), avssl.open(videos / "000.mp4", workers=0).frames(0, [1.25])[0])
+    table.write_text("path,start,duration,label\nvideos/000.mp4,0,1,new\nvideos/001.mp4,0.5,1,c\n")
+    changes = update(tmp_path / "index", table, run)
+    assert (changes.embedded, changes.kept, changes.forgotten) == (0, 2, 1)
+    assert SearchIndex(tmp_path / "index").rows.column("label").tolist() == ["new", "new", "c", "c"]
 
 
 KILLED = """
