@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from avssl.networks.opening import encoder
     from avssl.search.index import SearchIndex
 
-wait_without_spinning()  # before anything imports torch
+# OpenMP reads its settings when torch is imported: they must be set before.
+wait_without_spinning()
 
 # Found when asked for: `import avssl` stays fast, and reading media needs no torch.
 _LAZY = {

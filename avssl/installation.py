@@ -55,6 +55,7 @@ def _requirements(extra: str = "") -> list[Requirement]:
             and not each.marker.evaluate({"extra": ""})]  # fmt: skip
 
 
+# As the metadata of a package write that a requirement is an extra's.
 _EXTRA = re.compile(r"""extra == ["'](.+?)["']""")
 
 
@@ -76,4 +77,5 @@ def _requirement_lines() -> list[str]:
 
 def _is_satisfied(requirement: Requirement) -> bool:
     found = installed_version(requirement.name)
+    # Nightly builds of torch are pre-releases, and are what their users want.
     return found is not None and requirement.specifier.contains(found, prereleases=True)

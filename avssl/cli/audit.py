@@ -31,8 +31,9 @@ def run(argv: Sequence[str]) -> None:
     """Audit and print."""
     command = Command("avssl audit", WHAT, EXAMPLE)
     command.add(AuditOptions)
+    # --task decides which further options there are: it is read before the others can be.
     name = command.peek(argv, "task")
-    kind = None if name is None else options_class(name)  # its options are options of this command
+    kind = None if name is None else options_class(name)
     if kind is not None:
         command.add(kind, f"the puzzle and the network of {name}")
     values = command.parse(argv)
@@ -67,9 +68,10 @@ def _show(found: Audit) -> None:
     screen = console()
     for line in found.lines():
         text: Any = Text(line)
+        # The lines are those that a file of it would hold: colours are put on what they say.
         verdict = re.search(r"   (leak|blind|warning|ok|caught|too few)$", line)
         if verdict:
             text.stylize(_COLOURS[verdict[1]], verdict.start(1), verdict.end(1))
         elif line and not line.startswith(" ") and line.rstrip().endswith("chance"):
             text.stylize("bold")
-        screen.print(text, soft_wrap=True)
+        screen.print(text, soft_wrap=True)  # lines are wrapped already

@@ -85,7 +85,8 @@ class Command:
         """
         known = self.options
         given = self._read(argv, known)
-        allow(given)  # typed by a person, which a YAML file is not
+        # "module:" names code: only what was typed may run it.
+        allow(given)
         parts: dict[str, dict[str, Any]] = {}
         for name in [name for name in given if "." in name]:
             part, _, own = name.partition(".")
@@ -94,6 +95,7 @@ class Command:
         values = resolve(self.options.values(), given, config=config, exclusive=self._exclusive, source="flag")
         values.update(parts)
         values.given |= parts.keys()
+        # Not in resolve(): the message names the command and its help.
         for option in self.options.values():
             if option.required and not values.get(option.name):
                 what = option.name.upper() if option.positional else f"{option.short or option.flag} {option.shown}"
@@ -107,12 +109,13 @@ class Command:
             flag, equals, value = word.partition("=")
             if flag in (f"--{name}", CONFIG.flag) and (equals or place + 1 < len(argv)):
                 found[flag[2:]] = value if equals else argv[place + 1]
-        if name not in found and CONFIG.name in found:
+        if name not in found and CONFIG.name in found:  # a flag beats the file
             found |= {str(key): value for key, value in read_yaml(Path(found[CONFIG.name])).items() if key == name}
         return found.get(name)
 
     @property
     def _reads_file(self) -> bool:
+        # Training reads its file itself, as it has sections; a command without options has nothing to read.
         own = [option.name for options in self._groups.values() for option in options]
         return bool(own) and CONFIG.name not in own
 
@@ -124,17 +127,20 @@ class Command:
         rest = deque(argv)
         while rest:
             word = rest.popleft()
-            if word == "--":
+            if word == "--":  # all that follows are arguments, as everywhere: files may begin with a dash
                 loose.extend(rest)
                 break
+            # "-" is a file's name by custom, and -3 a number.
             if not word.startswith("-") or word == "-" or _is_number(word):
                 loose.append(word)
                 continue
             flag, equals, value = word.partition("=")
+            # --batch_size is --batch-size: who copies a key of the YAML file is not sent away.
             flag = "--" + flag[2:].replace("_", "-") if flag.startswith("--") else flag
             if flag in ("-h", "--help"):
                 print(self.help(), end="")
                 raise SystemExit(0)
+            # The options of a part are found when it is first named: there may be any number of tasks.
             if "." in flag and self._section and flag not in by_flag:
                 part = flag[2:].partition(".")[0]
                 own = [replace(option, name=f"{part}.{option.name}", short=None) for option in self._section(part)]

@@ -15,16 +15,12 @@ back with every reader that a training would use. Ends with status 2 where somet
 
 
 def run(argv: Sequence[str]) -> None:
-    """Print the tables.
-
-    Raises:
-        UserError: a reader does not work, or a package that avssl needs is missing.
-    """
+    """Print the tables; :class:`UserError` where a reader does not work, or a package that avssl needs is missing."""
     Command("avssl doctor", WHAT, "avssl doctor").parse(argv)
     found, screen = examine_installation(), console()
     for title, rows in found.tables.items():
         screen.print(plain_table(["", ""], rows, title))
     if found.missing:
         screen.print(plain_table(["", "what for"], found.missing, "Not installed, and not needed for anything else"))
-    found.check()
+    found.check()  # last, so that the tables say why
     log(f"All readers returned what was written{found.ranges}.")

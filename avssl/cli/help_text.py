@@ -12,6 +12,7 @@ from avssl.options import Option
 from avssl.options.kinds import choices, is_bool, is_list
 
 # Characters: of a line where the terminal is wider, of one where it is narrower, and before the help.
+# Longer lines are read badly; below the narrowest the column of help would be a few words wide.
 WIDTH, NARROWEST, FLAGS = 110, 64, 30
 
 # Characters of a list of values that stands behind its option; a longer one goes into the help.
@@ -106,7 +107,7 @@ def _table(title: str, rows: Sequence[tuple[str, str]], width: int) -> str:
     for names, help in rows:
         about = textwrap.wrap(help, width - FLAGS, break_on_hyphens=False, break_long_words=False) or [""]
         head = f"  {names}"
-        if len(head) > FLAGS - 2:
+        if len(head) > FLAGS - 2:  # a long flag has a line of its own
             lines.append(head)
             head = ""
         lines.append(f"{head:{FLAGS}}{about[0]}".rstrip())
@@ -142,6 +143,7 @@ def _help(option: Option) -> str:
 
 def _default(option: Option) -> str:
     value = option.default
+    # What no value means stands in the option's help: "(default: half of the training's)".
     if option.required or value is None or value in ("", ()):
         return ""
     if isinstance(value, bool):

@@ -62,7 +62,7 @@ def run(argv: Sequence[str]) -> None:
     work = IndexWork(options.data, index=options.to, again=options.again)
     try:
         media = _opened(options, work)
-        if media is None:
+        if media is None:  # a part of a job array: there is nothing to sum up yet
             return
     except NothingUsable as error:
         if len(error.rejected) > 1:  # one alone is named by the line that ends the command
@@ -81,12 +81,14 @@ def run(argv: Sequence[str]) -> None:
         log(f"looked at {opened} files in {duration(time.monotonic() - began)}{before}")
     if options.json is not None:
         files = [verdict._asdict() for verdict in verdicts(media)]
+        # Through JSON once: what is no JSON value (paths) becomes text.
         write_json(Path(options.json), json.loads(json.dumps({**summary.as_json(), "files": files}, default=str)))
 
 
 def _opened(options: IndexOptions, work: IndexWork) -> Collection | Prepared | Subset | None:
     """What is indexed; None where that was a part of it."""
     in_parts = options.part is not None or options.merge or options.engine != "local"
+    # Merging reads what the parts have found: to inspect all again would do their work a second time.
     opened = partial(
         open_media, options.data, index=options.to, again=options.again and not in_parts, workers=options.workers
     )

@@ -18,7 +18,7 @@ from avssl.system.console import print_lines
 from avssl.system.ranks import processes
 
 # Name → one line of help; each is a module of `avssl.cli` with ``run(argv)``, imported when it is asked for.
-COMMANDS = {
+COMMANDS = {  # in the order in which a newcomer needs them
     "index": "what is in a folder of media; each unusable file with its reason",
     "audit": "duplicates, shared sources, leaks and shortcuts in data",
     "world": "generate clips with their ground truth",
@@ -62,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show × must not end a training
+        # A terminal that cannot show × must not end a training; pytest and notebooks put other classes here.
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     print_lines()
     if processes() > 1:  # else each warns of a search for unused weights, which heads of several tasks need
@@ -70,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with typed_command():
             _dispatch(words)
-        sys.stdout.flush()
-    except SystemExit as stop:
+        sys.stdout.flush()  # here, so that a full disk or a closed pipe is met within the block
+    except SystemExit as stop:  # of --help
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         print("avssl: interrupted", file=sys.stderr)
@@ -80,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe (head, less) has gone: Python must not try to write to it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    # All of them: this is the last place before Python's own traceback. What a user can mend ends in one line; whatever
+    # else was raised is a fault of ours, which is shown whole and says so, instead of blaming a file or an option.
     except Exception as error:
         line = _one_line(error)
         if os.environ.get("AVSSL_TRACEBACK") == "1":
@@ -93,7 +96,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _own_fault(error: Exception) -> None:
-    """A fault of the program is shown whole and names itself; no file and no option is blamed for it."""
     traceback.print_exception(error)
     what = " ".join(f"{type(error).__name__}: {error}".split())
     print(
@@ -116,6 +118,7 @@ def _dispatch(words: list[str]) -> None:
 
 
 def _hint(word: str) -> str:
+    # "avssl rotation" is typed by whoever remembers the task and not the command.
     from avssl.tasks.registry import names
 
     if word in names():
@@ -127,6 +130,7 @@ def _one_line(error: Exception) -> str | None:
     """The line about an error that the user can mend; None if it is a fault of the program."""
     if isinstance(error, UserError):
         return " ".join(str(error).split())
+    # Raised by whichever line writes or reads: caught here instead of around every one of them.
     if isinstance(error, OSError) and error.errno in _DISK:
         name = error.filename2 or error.filename  # of a rename the second is the one that the user knows
         return (f"{name}: " if name else "") + _DISK[error.errno]

@@ -41,6 +41,7 @@ def run(argv: Sequence[str]) -> None:
     options = parsed(argv, PrepareOptions, "avssl prepare", WHAT, EXAMPLE)
     options.check()
     began = time.monotonic()
+    # The options are settings, too; the set keeps the settings alone, and is continued only by equal ones.
     settings = Settings(options.side, options.fps, options.rate, options.jpeg_quality)
     work = PrepareWork.of(open_media(options.data, workers=options.workers), options.out, settings, options.shard_size)
     if not options.merge:

@@ -31,6 +31,7 @@ def _sections() -> Iterator[str]:
         seen: set[str] = set()
         for each in _parts_of(name):
             yield f"### avssl {name} {each}"
+            # A group of options that an earlier part has had is left out, whatever its title.
             blocks = _help([name, each]).split("\n\n")
             yield _block("\n\n".join(block for block in blocks if block not in seen))
             seen.update(block for block in blocks if block.partition("\n")[0].endswith(":"))
@@ -51,6 +52,7 @@ def _parts_of(command: str) -> Sequence[str]:
 
 def _help(words: Sequence[str]) -> str:
     """What the command prints, at the page's width whatever the terminal's is."""
+    # As in a terminal of that width: the help asks for it nowhere else.
     written, before = io.StringIO(), os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = str(WIDTH)
     try:

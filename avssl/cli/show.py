@@ -29,13 +29,14 @@ def run(argv: Sequence[str]) -> None:
     name, words = split_task(argv, "avssl show", WHAT, EXAMPLE.format(task="av-correspondence"))
     command = Command(f"avssl show {name}", f"{summary(name)}\n\n{WHAT}", EXAMPLE.format(task=name))
     common = options_of(ShowOptions)
+    # A task may have an option of the same name: of a sheet it is the sheet's.
     own = options_of(options_class(name), skip={option.name for option in common})
     command.add(common)
     command.add(own, f"options of {name}")
     values = command.parse(words)
     options = values.build(ShowOptions)
     sheet = show(name, options, {o.name: values[o.name] for o in own if o.name in values.given})
-    from avssl.report.pictures import save_picture
+    from avssl.report.pictures import save_picture  # Pillow: not for help
 
     save_picture(sheet.image, Path(options.output))
     log(f"{options.output}: {sheet.count} puzzles of {name}")

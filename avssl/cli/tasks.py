@@ -12,10 +12,7 @@ from avssl.tasks.registry import names, options_class, summary
 def split_task(
     argv: Sequence[str], command: str, what: str, example: str, more: Mapping[str, str] | None = None
 ) -> tuple[str, list[str]]:
-    """The name of the task that comes first, and the words after it; without one ``--help`` lists the tasks.
-
-    Args:
-        more: what else may stand in a task's place and is dealt with elsewhere, with a line of help each.
+    """The name of the task that comes first, and the words after it; ``--help`` alone lists the tasks and ``more``.
 
     Raises:
         UserError: no task of this name.

@@ -52,6 +52,7 @@ def run(argv: Sequence[str]) -> None:
         name, words = split_task(argv, "avssl train", WHAT, first, {MULTI_TASK: SEVERAL})
         command = command_of(name)
     values = command.parse(words)
+    # Only what was given: the library settles the rest, from the YAML file or by default, as for a call from Python.
     given: dict[str, Any] = {name: values[name] for name in values.given}
     train(name, command=shlex.join(["avssl", "train", *argv]), **given)
 
@@ -60,6 +61,7 @@ def command_of(name: str) -> Command:
     """The command line of ``avssl train TASK``."""
     example = EXAMPLE.format(task=name)
     command = Command(f"avssl train {name}", f"{summary(name)}\n\n{WHAT}", example, exclusive=[BUDGET])
+    # The task's own last: they are what differs from page to page.
     _add_common(command)
     command.add(options_class(name), f"the puzzle and the network of {name}")
     return command

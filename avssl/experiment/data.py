@@ -163,6 +163,7 @@ def as_it_is(found: Opened) -> tuple[Parts, int]:
 
 def _divided(found: Opened, made: Callable[[Media], Media]) -> Parts:
     options, sources = found.options, found.sources
+    # Sources were found in the files; what was prepared of them has the same items in the same order.
     media = data_sources.carried(sources.data, found.media, made(found.media))
     media = usable(media, found.task, options.data or GENERATED)
     test = None
@@ -207,6 +208,7 @@ def parts_of(run: TrainedTask) -> Parts:
     Raises:
         UserError: the run held nothing out.
     """
+    # Without controls the training held out no test part: what it did not learn from is divided as it was then.
     need_test = bool(run.config.get("controls", True))
     parts = gather(run.task, options_of_run(run.config), run.options.seed, need_test=need_test)
     if parts.test is not None:
@@ -242,6 +244,7 @@ def open_source(source: str | None, source_column: str | None = None) -> Media:
 
     media = open_media(source, source_column=source_column)
     offer_tables(source)
+    # A world has a truth beside every clip: these are no media, and no fault either.
     if unusable := [file for file in media.rejected if not about_others(file.path)]:
         first = unusable[0]
         more = len(unusable) - 1
@@ -301,7 +304,7 @@ def refuse_unusable(options: DataOptions) -> None:
             continue
         path = Path(place).expanduser()
         if is_remote(place):
-            few = True  # an index, which is kept
+            few = True  # only its index is fetched, which is kept
         elif path.is_dir():
             few = sum(1 for _ in islice(path.rglob("*"), FEW + 1)) <= FEW
         else:
@@ -430,6 +433,7 @@ def divide(
                 )
     elif test is not None:
         rest = _without_items(rest, test, copies)
+    # After the test part: the share is one of what is left to train on.
     if validation is None:
         rest, validation = hold_out(rest, options.validation_share, seed)
     return Parts(rest, validation, test)

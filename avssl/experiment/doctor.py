@@ -40,11 +40,11 @@ EXTRAS = {
     "ray": "index, prepare and embed on a cluster: --engine ray",
 }
 
+# Decoders that data of the field need; FFmpeg knows hundreds more.
 VIDEO = ("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8", "vp9", "av1", "theora", "mjpeg", "flv1")
 SOUND = ("aac", "mp3", "mp2", "opus", "vorbis", "flac", "pcm_s16le", "ac3")
 # Free space below which a prepared set of some hours of video may not fit.
 ENOUGH_BYTES = 2_000_000_000
-
 
 Rows = list[tuple[str, str]]
 
@@ -66,11 +66,7 @@ class Examination:
     broken: list[str]
 
     def check(self) -> None:
-        """Refuse an installation with which avssl does not work.
-
-        Raises:
-            UserError: a package is missing, or a reader does not work.
-        """
+        """Raise :class:`UserError` where a package is missing, or a reader does not work."""
         absent = [name for name in needed_packages() if installed_version(name) is None]
         if absent:
             raise UserError(
@@ -101,9 +97,11 @@ def examine_installation() -> Examination:
 
 def _versions() -> tuple[Rows, list[str]]:
     """The rows, and the packages that are outside the range that the tests cover."""
-    rows = [("avssl", f"{__version__} in {Path(avssl.__file__).parent}")]
-    rows.append(("python", f"{platform.python_version()} ({sys.executable})"))
-    rows.append(("system", platform.platform()))
+    rows = [
+        ("avssl", f"{__version__} in {Path(avssl.__file__).parent}"),
+        ("python", f"{platform.python_version()} ({sys.executable})"),
+        ("system", platform.platform()),
+    ]
     outside = []
     for name in needed_packages():
         allowed = outside_tested_range(name)
@@ -172,6 +170,7 @@ def _places() -> Rows:
     return rows
 
 
+# The cache need not be there yet: its disk is that of the nearest folder above.
 def _existing(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 

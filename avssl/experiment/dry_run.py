@@ -110,8 +110,9 @@ def _answer(
     )
     step = _step_seconds(tried, workers, on_cpu)
     asked = budget(options, lengths, "joint" if joint else "alternating")
+    # Of --minutes the steps that fit into them, at the pace of those that were tried.
     steps = asked.steps if asked.steps is not None else max(1, round((asked.seconds or 0) / step))
-    a_task = steps if joint else steps / len(found)
+    a_task = steps if joint else steps / len(found)  # joint: every task at every step
     of_controls = 0.0
     if request.control.controls:
         each = a_task / 2 if request.control.control_steps is None else request.control.control_steps

@@ -46,11 +46,7 @@ class EmbedOptions(PartOptions):
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
 
     def check(self) -> None:
-        """Refuse what contradicts itself.
-
-        Raises:
-            UserError: names the options.
-        """
+        """Raise :class:`UserError` for options that contradict each other."""
         super().check()
         if (self.output is None) == (self.index is None):
             raise UserError("avssl embed needs -o OUT, the .npz or .parquet to write, or --index FOLDER; see --help")

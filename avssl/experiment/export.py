@@ -78,7 +78,7 @@ def export_encoder(options: ExportOptions) -> ExportedFile:
         UserError: no such encoder, a format that cannot hold it, or a file that gives something else than the module.
     """
     form, path = options.chosen_format(), Path(options.output)
-    _chosen(options)  # before torch is loaded
+    _chosen(options)  # refuses a wrong name before torch is loaded
     from avssl.networks.exporting import exported
 
     module, facts = _module(options)

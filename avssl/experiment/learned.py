@@ -39,9 +39,10 @@ def _most(run: str | Path, name: str | None, of_part: Callable[[Media], Seen]) -
 
     try:
         parts = [of_part(part) for part in training_media(run)]
-    except UserError as error:
+    except UserError as error:  # the data of an old run may be gone; its evaluation need not fail for it
         log(f"cannot check whether {run} was trained on items in {name}: {error}")
         return Seen()
+    # Of several tasks the one that saw the most: the encoder is theirs together.
     seen = max(parts, key=lambda one: (one.items, one.sources))
     if seen.items:
         log(f"{run} was trained on {seen.items} of the {seen.of_items} items in {name}: these figures are not held-out")
@@ -68,6 +69,7 @@ def training_media(run: str | Path) -> list[Media]:
     for task in run_tasks(folder):
         config = config_of_task(whole, folder, task.name)
         options = replace(options_of_run(config), prepare=False)
+        # Nothing is generated for this check alone.
         if options.data is None:
             options = replace(options, data=str(finished_world()), sources="none", source_column=None)
         parts.append(trained_part(task, options, int(config.get("seed", 0)), bool(config.get("controls", True))))

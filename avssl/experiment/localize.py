@@ -29,11 +29,7 @@ class LocalizeOptions:
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
 
     def check(self) -> None:
-        """Refuse what is wrong at sight.
-
-        Raises:
-            UserError: names the option.
-        """
+        """Raise :class:`UserError` for what is wrong at sight."""
         out = Path(self.output)
         if self.sound is not None and self.video is None:
             raise UserError(

@@ -14,6 +14,7 @@ from avssl.system.parts import Divisible, Part
 
 R = TypeVar("R")
 
+# They say how the work was shared: the result is the same without them.
 _OPTIONS = ("--part", "--merge", "--no-merge", "--engine")
 
 
@@ -26,11 +27,7 @@ class PartOptions:
     engine: str = option("local", "local; ray (at RAY_ADDRESS, else this machine as a cluster); or ray://HOST:PORT")
 
     def check(self) -> None:
-        """Refuse what contradicts itself.
-
-        Raises:
-            UserError: names the options.
-        """
+        """Raise :class:`UserError` for options that contradict each other."""
         check_engine(self.engine)
         if self.part is not None:
             Part.parsed(self.part)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from avssl.media.facts import Media
 
 FPS, RATE, SECONDS, SIDE = 8, 16_000, 2, 64
-TONE_HZ = 1000
+TONE_HZ = 1000  # a second of sound has its peak at this line of its spectrum
 PICTURES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "AVIF": "avif", "TIFF": "tif", "GIF": "gif", "BMP": "bmp"}
-TOLERANCE = 12  # Levels by which a picture that was coded with loss may differ in the mean
+TOLERANCE = 5.0  # levels by which a picture that was coded with loss may differ in the mean
 
 
 class WrongAnswer(Exception):
@@ -50,6 +50,7 @@ def _outcome(name: str, step: Callable[[], str]) -> Outcome:
 
 def _frames() -> NDArray[np.uint8]:
     """Every frame of its own brightness: (n, SIDE, SIDE, 3)."""
+    # Steps of 11.7 levels, twice TOLERANCE: a frame that is one place off is found. Black and white would clip.
     levels = np.linspace(40, 215, FPS * SECONDS).round().astype(np.uint8)
     return np.broadcast_to(levels[:, None, None, None], (len(levels), SIDE, SIDE, 3)).copy()
 
@@ -87,7 +88,7 @@ def _prepared(clip: Path, out: Path) -> str:
 
 
 def _compared(media: Media) -> str:
-    times = [0.0, 1.0, SECONDS - 0.01]
+    times = [0.0, 1.0, SECONDS - 0.01]  # the first frame, one that needs seeking, the last
     wanted = _frames()[[0, FPS, FPS * SECONDS - 1]].mean((1, 2, 3))
     found = media.frames(0, times).mean((1, 2, 3))
     _must(np.abs(found - wanted).max() < TOLERANCE, f"brightness {found.round()} instead of {wanted.round()}")
@@ -102,6 +103,7 @@ def _pictures(folder: Path) -> str:
     from avssl.media.decoding.images import read_image
 
     pixels = np.broadcast_to(np.linspace(0, 255, SIDE).astype(np.uint8)[:, None, None], (SIDE, SIDE, 3))
+    # Pillow may be built without these two.
     names = [name for name in PICTURES if name not in ("WEBP", "AVIF") or features.check(name.lower())]
     for name in names:
         path = folder / f"picture.{PICTURES[name]}"

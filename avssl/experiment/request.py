@@ -129,7 +129,7 @@ def _of_one(task: AnyTask, asked: Mapping[str, Any], command: str | None) -> Req
         values.update({field.name: getattr(task.options, field.name) for field in fields(own)})
     options, control = training_options(values)
     out, defaults = Path(values["out"] or f"runs/{name}"), defaults_of(*COMMON, own)
-    keep_division(values, out, defaults)
+    keep_division(values, out, defaults)  # before anything is built from the values, which it may change
     return Request(
         parts=[Part(name, values.build(own), values.build(DataOptions))],
         options=options,
@@ -151,6 +151,7 @@ def _registered(task: Task) -> str:
     from avssl.tasks.registry import register
 
     try:
+        # A run is read by its task's name: a class of one's own must be known by it from now on.
         return register(type(task)).name
     except ValueError as error:
         raise UserError(str(error)) from None

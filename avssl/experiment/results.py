@@ -172,7 +172,7 @@ def places(run: str | Path | None, output: str | None, name: str, data: str | No
         results = Path(run) / "results"
         if not found or results.resolve() != Path(output or ".").resolve():
             found.append(results / _name_within(results, name, data, own))
-    return sorted(dict.fromkeys(found))
+    return sorted(dict.fromkeys(found))  # -o may name the run's results/ itself
 
 
 def write(outcome: Outcome, run: str | Path | None, output: str | None) -> None:
@@ -210,6 +210,7 @@ def _name_within(folder: Path, name: str, data: str | None, own: bool) -> str:
         return name
     place = absolute_source(data)
     named = f"{name}-{data_name(place)}"
+    # NAME is the first data's, unless it is kept for the run's own held-out part.
     candidates = [] if own else [name]
     candidates += [named, *(f"{named}-{number}" for number in range(2, 1000))]
     return next(one for one in candidates if _data_of(folder / f"{one}.json") in (None, place))

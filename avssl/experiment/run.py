@@ -111,13 +111,14 @@ class Run:
         from avssl.experiment.request import request_of
         from avssl.experiment.training import run_request
 
+        # Its own config, so that options of a person's YAML file that has changed since do not matter.
         asked = {"out": str(self.path), "config": str(self.path / "config.yaml")}
         return Run(self.path, run_request(request_of(self.config["task"], asked)))
 
     def _repr_html_(self) -> str:
         from avssl.report.notebook import rows_html
 
-        last = self.history[-1:] or [{}]
+        last = self.history[-1:] or [{}]  # of a run that has just begun
         steps = f", {last[0]['step']} steps" if last[0] else ", no step logged yet"
         try:
             curves: object = html.picture(self.curves()) if (self.path / "curves.png").exists() else ""

@@ -85,6 +85,7 @@ def _answers(name: str, path: str, options: ShowOptions) -> Sheet:
 
     run = open_run(path, name)
     media: Media
+    # Unless told otherwise, what the run has not learned from.
     if options.data is None and options.split is None:
         media = held_out_of(run)
     else:

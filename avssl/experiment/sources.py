@@ -112,6 +112,7 @@ def find(media: Media, test: Media | None, mode: str) -> FoundSources:
         found = find_sources(media, mode)
         _log(found, media)
         return FoundSources(found)
+    # Together, so that what was cut from one thing has one name in both.
     whole = find_sources(Concatenated(media, test), mode)
     _log(whole, Concatenated(media, test))
     count = len(media)
@@ -151,6 +152,7 @@ def carried(sources: Sources, originals: Media, made: Media) -> Media:
     if len(made) == len(originals):
         return with_sources(made, sources)
     names: list[str] = []
+    # One walk through both, as their order is the same: the originals may be millions.
     there = zip(facts_of(originals), sources.names, strict=True)
     for facts in facts_of(made):
         wanted = _identity(facts)
@@ -162,6 +164,7 @@ def carried(sources: Sources, originals: Media, made: Media) -> Media:
 
 
 def _identity(facts: Facts) -> tuple[object, ...]:
+    # The path alone does not do: a table may name several segments of one file.
     return facts.path, facts.label, facts.split, facts.source, round(facts.duration_seconds, 6)
 
 

@@ -17,6 +17,7 @@ from avssl.media.selection import Selectable, digest_of
 
 PREFIX = "torchvision:"
 # What data sets call their parts → what avssl calls them.
+# "val" and "valid" both: data sets call their validation part one or the other.
 _SPLITS = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}
 
 
@@ -120,7 +121,7 @@ class TorchvisionImages(Selectable):
         part, place = self._there(i)
         try:
             picture = part.data[place][0]
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow's for damaged files, of PNG the second
             raise MediaError(f"{self._name}/{place}", f"the picture cannot be read ({error})") from error
         if not hasattr(picture, "convert"):
             raise UserError(f"{self._name} holds no pictures but {type(picture).__name__}s; name a data set of images")
@@ -153,6 +154,7 @@ class TorchvisionImages(Selectable):
 
     @staticmethod
     def _target(data: Any, place: int) -> Any:
+        # What the data sets call their labels; read there, so that no picture need be opened for its label.
         targets = getattr(data, "targets", getattr(data, "labels", getattr(data, "_labels", None)))
         return None if targets is None else targets[place]
 
@@ -177,6 +179,7 @@ def _parts(kind: Any, root: Path) -> list[Part]:
     """The parts that are on disk, by the data set's own way of naming them."""
     takes = inspect.signature(kind.__init__).parameters
     wishes: list[tuple[str, dict[str, Any]]]
+    # CIFAR10(root, train=True) and its like; STL10(root, split="test"); ImageFolder(root) has no parts.
     if "train" in takes:
         wishes = [("train", {"train": True}), ("test", {"train": False})]
     elif "split" in takes:
@@ -190,8 +193,8 @@ def _parts(kind: Any, root: Path) -> list[Part]:
 def _made(kind: Any, root: Path, words: dict[str, Any]) -> Any:
     """The data set, or None where these files are not there or it has no such part."""
     try:
-        return kind(str(root), **words)
-    except (RuntimeError, OSError, ValueError):
+        return kind(str(root), **words)  # download=False is everybody's default
+    except (RuntimeError, OSError, ValueError):  # each data set says in its own way that files or a part are missing
         return None
     except TypeError as error:
         raise UserError(f"torchvision's {kind.__name__} cannot be opened by its folder alone ({error})") from error

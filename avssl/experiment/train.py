@@ -84,6 +84,7 @@ def train(
             "that is open already goes into avssl.PuzzleDataset"
         )
     options = named(options)
+    # None is not given: a config's value, or the default, holds.
     places = {"data": data, "out": out, "init": init, "config": config}
     asked = {name: place for name, place in places.items() if place is not None} | options
     request = request_of(task, asked, command)

@@ -119,7 +119,7 @@ class Option:
 
 def options_of(cls: type[Any], *, skip: Iterable[str] = ()) -> list[Option]:
     """The fields of an options dataclass, without those named in ``skip``."""
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls)  # annotations are texts until they are asked for
     left_out = set(skip)
     return [_option(each, hints[each.name]) for each in fields(cls) if each.init and each.name not in left_out]
 
@@ -130,7 +130,7 @@ def _option(each: Field[Any], kind: Any) -> Option:
     return Option(
         each.name,
         kind,
-        None if default is REQUIRED else default,
+        None if default is REQUIRED else default,  # whoever reads defaults need not know MISSING
         about.get("help", ""),
         **{name: about.get(name) for name in ("short", "metavar", "formerly", "low", "high", "above", "below")},
         positional=about.get("positional", False),

@@ -104,8 +104,10 @@ def from_text(text: str, kind: Any) -> Any:
             raise ValueError(text)
         return text.lower() in YES
     if is_list(kind):
+        # [a, b] and (a, b) are taken, too, as YAML and Python write lists.
         return converted(_plain(f"[{text[1:-1]}]") if text[:1] in ("[", "(") else text, kind)
     if _is_mapping(kind):
+        # [a, b] and (a, b) are taken, too, as YAML and Python write lists.
         return converted(_plain(text), kind)
     return converted(text, kind)
 
@@ -146,6 +148,7 @@ def _bool(value: Any) -> bool:
 
 
 def _int(value: Any) -> int:
+    # A bool is an int in Python, and 2.0 would be cut: neither is a whole number to whoever wrote it.
     if isinstance(value, bool) or not (isinstance(value, str) or hasattr(value, "__index__")):
         raise ValueError(value)
     number = int(value)
@@ -184,6 +187,7 @@ def _choice(value: Any, known: Sequence[Any]) -> Any:
 
 
 def _list(value: Any, kind: Any) -> Any:
+    # One value without a list around it is a list of one: stages="conv2", labels: 20.
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",")] if value else []
     elif not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):

@@ -14,6 +14,7 @@ from avssl.errors import UserError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# Whether a command was typed: the same functions serve both, and raise the same errors.
 _typed: ContextVar[bool] = ContextVar("typed", default=False)
 
 
@@ -44,6 +45,7 @@ def names_keywords(function: Callable[P, R]) -> Callable[P, R]:
 
 def in_python(message: str) -> str:
     """A message with keywords for flags: "--data D" is "data=D", "--crop-low (0.9)" "crop_low (0.9)"."""
+    # Before the others, which would take "no" for a part of the name.
     message = re.sub(r"--no-([a-z][a-z0-9-]*)", lambda flag: f"{_keyword(flag[1])}=False", message)
     # What stands for a value is in capitals, and is no abbreviation of more than one flag's.
     message = re.sub(r"--([a-z][a-z0-9.-]*) ([A-Z]+)\b", lambda flag: f"{_keyword(flag[1])}={flag[2]}", message)

@@ -47,6 +47,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """
     options = {option.name: option for option in options_of(cls)}
     found = read(values, options, where, "keyword")
+    # Here and not in read(), which also gets the few values that a YAML file has.
     require_all(options.values(), found, where + cls.__name__)
     return cls(**found)
 
@@ -89,6 +90,7 @@ def resolve(
         there = _by_name(there, known.keys() - {config} | extra.keys() | former, path)
         extra |= {name: there.pop(name) for name in tuple(there) if name in extra}
         written = read(there, known, f"{path}: ", "file")
+    # --minutes on the command line overrides steps in the file: both would contradict each other.
     for group in exclusive:
         _settle(group, chosen, written, source)
     defaults = {option.name: option.default for option in known.values() if not option.required}
@@ -123,21 +125,13 @@ def read(given: Mapping[str, Any], known: Mapping[str, Option], where: str, sour
 
 
 def check_bounds(options: Any) -> None:
-    """Refuse an instance of an options dataclass with a number out of its option's bounds, however it was made.
-
-    Raises:
-        UserError: names the flag, the value and what it must be.
-    """
+    """Raise :class:`UserError` for a number out of its option's bounds, however the instance was made."""
     for option in options_of(type(options)):
         _check_bounds(option, getattr(options, option.name), "", "flag")
 
 
 def check_options(options: Any) -> None:
-    """:func:`check_bounds`, and what the dataclass's own ``check()`` refuses, if it has one.
-
-    Raises:
-        UserError: names the flags.
-    """
+    """:func:`check_bounds`, and what the dataclass's own ``check()`` refuses, if it has one."""
     check_bounds(options)
     own = getattr(options, "check", None)
     if own is not None:
@@ -162,11 +156,7 @@ def called(option: Option, source: Source) -> str:
 
 
 def require_all(options: Iterable[Option], values: Mapping[str, Any], who: str) -> None:
-    """Refuse that an option that must be given is not.
-
-    Raises:
-        UserError: names the first.
-    """
+    """Raise :class:`UserError` for the first option that must be given and is not."""
     for option in options:
         if option.required and values.get(option.name) is None:
             raise UserError(f"{who} needs {option.name}: {option.help}")

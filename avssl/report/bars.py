@@ -77,6 +77,7 @@ def bar_table(found: Sequence[tuple[str, Sequence[ResultRow]]]) -> BarTable:
         found: (letter of the run, its rows); not empty. Of one run alone the letter is empty.
     """
     kinds = list(dict.fromkeys(_kind(row) for _, rows in found for row in rows))
+    # Where all rows are of one protocol and split, that is said once, above all groups.
     several = len({(protocol, split) for _, protocol, split in kinds}) > 1
     groups = [_group(found, kind, several) for kind in kinds]
     commands = [
@@ -128,6 +129,7 @@ def _axis(rows: Sequence[ResultRow]) -> tuple[float, float]:
 
 def _round_above(value: float) -> float:
     """The end of an axis of about two steps of 1, 2 or 5 times a power of ten that holds a value above 0."""
+    # The power of ten of a step, of which the axis has about two.
     power = 10.0 ** math.floor(math.log10(value / 2))
     # 0.999: a hair of rounding above a step is that step.
     step = next(times * power for times in (1, 2, 5, 10) if times * power >= 0.999 * value / 2)
@@ -151,6 +153,7 @@ def _cell(letter: str, row: ResultRow, axis: tuple[float, float], first: bool) -
     return Cell(
         name=row.name,
         letter=letter,
+        # Of several runs each has a colour; of one the trained network stands out from what is beside it.
         tone=run_tone(letter) if letter else "train" if row.name.split("/")[0] == "trained" else "other-3",
         value=text(row.value),
         interval=interval_text(row) if known else "",

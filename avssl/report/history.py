@@ -18,7 +18,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         for text in path.read_text(encoding="utf-8").splitlines():
             try:
                 found.append(json.loads(text))
-            except ValueError:
+            except ValueError:  # the process was killed while it wrote
                 break
     return found
 

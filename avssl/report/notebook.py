@@ -11,7 +11,7 @@ from avssl.evaluate.core.rows import ResultRow, is_share
 from avssl.report.tables import row_texts
 from avssl.system import html
 
-WIDTH, HEIGHT = 160, 14
+WIDTH, HEIGHT = 160, 14  # pixels of a bar, as high as a line of text
 
 
 def rows_html(rows: Sequence[ResultRow], files: Sequence[str] = ()) -> Markup:
@@ -34,6 +34,7 @@ def _bar(row: ResultRow) -> Markup:
     """The value as a bar, its interval as a line across its end, chance as a tick; nothing of what is no share."""
     if not is_share(row.metric) or math.isnan(row.value):
         return Markup("")
+    # An interval that is not known is a point.
     low, high = (row.value if math.isnan(end) else end for end in (row.low, row.high))
     middle = HEIGHT / 2
     chance = ""

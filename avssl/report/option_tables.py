@@ -28,6 +28,7 @@ class OptionTable:
 def option_table(values: Sequence[Mapping[str, Any]]) -> OptionTable:
     """Compare the values of runs, one mapping a run; nested mappings get dotted names."""
     flat = [dict(flattened(each)) for each in values]
+    # In the order of the first run that has each: options keep their groups.
     names = list(dict.fromkeys(name for each in flat for name in each))
     differing, partial, equal = [], [], []
     for name in names:
@@ -45,7 +46,7 @@ def option_table(values: Sequence[Mapping[str, Any]]) -> OptionTable:
 def flattened(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     """Nested mappings as dotted names."""
     for name, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value:  # an empty one is a value: "–"
             yield from flattened(value, f"{before}{name}.")
         else:
             yield before + str(name), value
@@ -55,7 +56,7 @@ def value_text(value: Any) -> str:
     """A value for people: "–" for nothing, lists with commas."""
     if value is None or value in ([], {}, ""):
         return "–"
-    if isinstance(value, bool):
+    if isinstance(value, bool):  # before numbers: True is one
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"

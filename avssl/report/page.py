@@ -61,7 +61,7 @@ def report_page(runs: Sequence[RunParts], page: Path) -> str:
     )
 
 
-@cache
+@cache  # templates are compiled once, of as many pages as are made
 def environment() -> Environment:
     """The templates of pages; what they are given is escaped."""
     found = Environment(
@@ -78,6 +78,7 @@ def environment() -> Environment:
 
 def _contents(curves: bool, sheets: bool, sections: Sequence[Section], absent: bool) -> list[tuple[str, str]]:
     """(address, text) of each part, in the order in which the page shows them."""
+    # Controls before sheets: whether the puzzle gives its answer away is the first question.
     there = [("curves", "Curves")] if curves else []
     there += [(one.key, one.title) for one in sections if one.key == "controls"]
     there += [("sheet", "Sheet")] if sheets else []
@@ -109,6 +110,7 @@ def _card(run: RunParts, several: bool) -> dict[str, Any]:
 
 
 def _training(run: RunParts) -> str:
+    # The furthest step, whatever the order of the lines.
     last = max(run.metrics, key=lambda line: float(line["step"]))
     planned = run.config.get("steps")
     text = f"{last['step']} of {planned} steps" if planned else f"{last['step']} steps"

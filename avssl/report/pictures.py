@@ -16,7 +16,7 @@ LIGHT = 60_000  # Bytes below which a file is taken as it is
 
 WIDEST = 2000  # Pixels; wider pictures are reduced to it, since no screen shows more
 
-QUALITY = 88
+QUALITY = 88  # of WebP, of 100
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def inlined(path: Path) -> Picture:
         with Image.open(io.BytesIO(raw)) as opened:
             opened.load()
             image = opened.convert("RGBA" if "A" in opened.getbands() else "RGB")
+    # What Pillow raises for damaged files; SyntaxError is that of a broken PNG.
     except (UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OSError(f"no picture ({error})") from error
     content, kind = raw, "png"
@@ -65,6 +66,7 @@ def save_picture(image: Image.Image, path: Path) -> None:
     kind = Image.registered_extensions().get(path.suffix.lower()) if path.suffix else "PNG"
     if kind is None:
         raise UserError(f"{path}: no picture format has the suffix {path.suffix}; use .png or .jpg")
+    # Encoded in memory first: a picture that cannot be written so leaves no file.
     buffer = io.BytesIO()
     image.save(buffer, kind)
     with whole_file(path) as file:

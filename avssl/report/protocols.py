@@ -94,6 +94,7 @@ def protocol_of(name: str) -> Protocol:
 
 def kind_of(name: str) -> str | None:
     """The protocol of which a name is a variant: the longest that it is, or begins with before a dash."""
+    # "low-shot" has a dash itself: the longest name wins.
     fitting = [kind for kind in PROTOCOLS if name == kind or name.startswith((f"{kind}-", f"{kind}_"))]
     return max(fitting, key=len, default=None)
 

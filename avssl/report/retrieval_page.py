@@ -15,7 +15,7 @@ from avssl.report.embedded import data_url, jpeg, wav
 from avssl.report.page import environment
 from avssl.version import __version__
 
-RATE = 16000
+RATE = 16000  # enough to hear what it is; the page holds all sounds in itself
 SECONDS = 2.0  # Of sound around a frame that can be played
 
 

@@ -68,11 +68,7 @@ class RunParts:
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[RunParts]:
-    """The runs in these folders, in this order.
-
-    Raises:
-        UserError: a folder that is no run, or is given twice.
-    """
+    """The runs in these folders, in this order; :class:`UserError` for one that is no run, or is given twice."""
     folders = [Path(path) for path in paths]
     seen: set[Path] = set()
     for folder in folders:
@@ -95,6 +91,7 @@ def _letter(number: int) -> str:
 
 def _short_names(folders: Sequence[Path]) -> list[str]:
     """The last parts of each path, as many as distinguish all of them."""
+    # runs/a/mine and runs/b/mine are "a/mine" and "b/mine"; the last parts alone where they differ.
     for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
         names = ["/".join(folder.parts[-depth:]) for folder in folders]
         if len(set(names)) == len(names):
@@ -177,6 +174,7 @@ def _levels(folder: Path, faults: list[str]) -> dict[str, TaskLevels]:
 
     try:
         tasks = run_tasks(folder)
+    # A run of another version may hold options that its task does not know here: the report shows all else.
     except (UserError, LookupError, TypeError, ValueError) as error:
         faults.append(f"levels of chance are not drawn, as the task cannot be made again: {error}")
         return {}
@@ -194,7 +192,7 @@ def _demos(folder: Path, faults: list[str]) -> dict[Path, Mapping[str, Any]]:
     found: dict[Path, Mapping[str, Any]] = {}
     for picture in [*sorted(folder.glob("*.png")), *sorted((folder / "results").glob("*.png"))]:
         beside = picture.with_suffix(".json")
-        if beside.exists() and beside.parent == folder:
+        if beside.exists() and beside.parent == folder:  # in results/ a JSON of this name holds rows
             content = _read_json(beside, folder, faults)
             if isinstance(content, dict) and "moments" in content and "verdict" in content:
                 found[picture] = content

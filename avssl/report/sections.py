@@ -91,6 +91,7 @@ def missing_parts(runs: Sequence[RunParts]) -> list[str]:
         lines.append("No curves: nothing has been logged yet.")
     if not any((run.path / "sheet.png").exists() for run in runs):
         lines.append("No sheet: sheet.png is drawn when a training ends.")
+    # Of protocols that few runs ask for, such as svm and normals, none is called missing.
     for name, protocol in PROTOCOLS.items():
         there = name in {
             kind_of(found) for run in runs for found in (*run.rows, *run.facts, *(path.stem for path in run.pictures))
@@ -115,6 +116,7 @@ def _owner(path: Path, run: RunParts, names: set[str]) -> str:
     """The result that a picture belongs to: the longest of which its name is, or begins with; else its own name."""
     if path in run.demos:
         return "localization"
+    # "linear-cifar10.png" belongs to linear-cifar10 where there are such rows, else to linear.
     known = names | PROTOCOLS.keys()
     fitting = [name for name in known if path.stem == name or path.stem.startswith((f"{name}-", f"{name}_"))]
     return max(fitting, key=len, default=path.stem)
@@ -180,6 +182,7 @@ def _verdicts(runs: Sequence[RunParts]) -> list[tuple[str, str]]:
 
 
 def _address(file: Path, page: Path) -> str:
+    # Relative, so that a folder can be moved with its page.
     return quote(Path(os.path.relpath(file.resolve(), page.resolve().parent)).as_posix())
 
 

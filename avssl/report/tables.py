@@ -76,6 +76,7 @@ def plain_table(
     for number, header in enumerate(headers):
         table.add_column(header, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
+        # Rich would read "[0.9, 1.0]" as a style.
         table.add_row(*[text.replace("[", r"\[") for text in row])
     return table
 
@@ -104,6 +105,7 @@ def print_rows(
         "; ".join(part for part in (title, "" if common in title else common) if part),
     )
     beside = [[*own, note] for own, note in zip(cells, notes, strict=True)]
+    # Notes stand beside the figures where all fits; a cell that rich breaks cannot be read.
     wide = plain_table([*headers, ""], beside, heading, right=range(2, 6))
     if table_width(wide, screen) <= screen.width:
         screen.print(wide)
@@ -142,6 +144,7 @@ def table_width(table: Table, screen: Console) -> int:
 def _shared_note(notes: Sequence[str]) -> tuple[str, list[str]]:
     """The part before the first semicolon that all notes of several rows have in common, and the notes without it."""
     first = notes[0].partition("; ")[0]
+    # One row alone keeps its note beside it.
     if len(notes) < 2 or not first or any(note.partition("; ")[0] != first for note in notes):
         return "", list(notes)
     return first, [note.partition("; ")[2] for note in notes]

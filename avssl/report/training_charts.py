@@ -15,6 +15,7 @@ from avssl.report.run_parts import RunParts, TaskLevels
 
 Logged = Mapping[str, Any]  # One line of ``metrics.jsonl``
 
+# Keys of a line that say which line it is, or belong to another's value.
 NO_CURVE = ("step", "epoch", "split", "task", "seconds", "data_wait", "n", "low", "high", "passed_over")
 
 
@@ -81,12 +82,14 @@ def training_chart(
                 drawn.append(Line("training", train, points["train"], style="pale"))
             mean = smoothed(y for _, y in points["train"])
             points["train"] = [(x, y) for (x, _), y in zip(points["train"], mean, strict=True)]
+        # Of several runs validation stands out, and each line's letter is at its end.
         thin, alone = ("thin" if letter else "bold"), not points["val"]
         drawn.append(Line(name.format("training"), train, points["train"], style=thin, ends=alone, letter=letter))
         drawn.append(Line(name.format("validation"), val, points["val"], marks=True, ends=True, letter=letter))
     drawn = [line for line in drawn if line.points]
     if not drawn:
         return None
+    # Runs of one task may differ in their chance (classes, batch): each level once.
     levels = sorted({round(level[measure], 9) for level in chance if measure in level})
     title = measure.replace("_", " ")
     return Chart(title, drawn, [Level("chance", value) for value in levels], share=is_share(measure))

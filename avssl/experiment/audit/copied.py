@@ -16,9 +16,9 @@ from avssl.media.selection import Concatenated, Subset, View, digest_of
 from avssl.media.sources import find_sources
 from avssl.samplers.keys import generator
 
-COPIED = 12
-_SMALLER, _DARKER, _QUIETER = 0.75, 0.9, 0.7
-_FOUND = 0.9
+COPIED = 12  # test items: enough to see whether copies are found at all
+_SMALLER, _DARKER, _QUIETER = 0.75, 0.9, 0.7  # as a copy that was uploaded again is
+_FOUND = 0.9  # share of the copies from which on the search for sources counts as one that sees
 
 
 def copies_found(media: Media, test: NDArray[np.int64], seed: int) -> Finding | None:
@@ -62,6 +62,7 @@ class Copies(View):
 
     def facts(self, i: int) -> Facts:
         facts = self.base.facts(i)
+        # A name that says nothing of the original's, or they would be put together by name.
         name = f"copy {i} of {digest_of(facts.path)}"
         width, height = (max(1, round(side * _SMALLER)) for side in (facts.width, facts.height))
         return replace(facts, path=name, source=name, width=width, height=height)

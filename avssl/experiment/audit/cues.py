@@ -22,12 +22,14 @@ from avssl.experiment.audit.features import Cues, Matrix
 from avssl.experiment.audit.findings import Finding, Verdict, per_cent, verdict_of
 from avssl.samplers.keys import generator
 
-FOLDS = 5
+FOLDS = 5  # of sources: each is predicted by what was fitted on the others
 FEWEST = 20  # Fewer steps from file to file are too few to test their order
 FEW = 100  # With so few sources the spread is also measured on permuted sounds
 _PERMUTATIONS = 20
+# The penalty of the ridge regression, added to the diagonal of kernels that are 1 there.
 _RIDGE = 0.5
-_NAMED = 3
+_NAMED = 3  # pairs of cues that a note names beside the first
+# Cues of the file and not of what it shows: one that matches is a leak, where the others may be a warning.
 _MADE = ("encoding of the picture", "encoding of the sound")
 
 
@@ -78,7 +80,7 @@ def naming(train: Cues, test: Cues) -> list[Finding]:
     clusters = sorted(set(test.sources))
     seen = {name: named[_nearest(values, train.picture[name])] for name, values in pictures.items()}
     heard = {name: named[_nearest(values, train.sound[name])] for name, values in sounds.items()}
-    level = 1 - 0.05 / (len(seen) * len(heard))
+    level = 1 - 0.05 / (len(seen) * len(heard))  # Bonferroni: 95 % for all pairs together
     test_sources = np.array(test.sources)
     apart = test_sources[:, None] != test_sources[None]
     pairs: list[tuple[str, float, float, float, float, int]] = []
@@ -87,6 +89,7 @@ def naming(train: Cues, test: Cues) -> list[Finding]:
             agree = by_picture == by_sound
             table = by_picture[:, None] == by_sound[None]
             chance = max(float(table[apart].mean()) if apart.any() else 0.0, 1 / len(set(train.sources)))
+            # By source: many clips of one source are not as many independent answers.
             means = [float(np.mean([a for a, s in zip(agree, test.sources, strict=True) if s == c])) for c in clusters]
             share = float(np.mean(means))
             pairs.append((f"{one} and {other}", share, *_exact(share, len(clusters), level), chance, int(agree.sum())))
@@ -121,7 +124,7 @@ def neighbours(cues: Cues) -> list[Finding]:
     names = [name for name in everything if name not in _MADE]
     if not names:
         return []
-    z = _normal(1 - 0.025 / len(names))
+    z = _normal(1 - 0.025 / len(names))  # Bonferroni, two-sided
     best: Finding | None = None
     for name in names:
         distance = _distances(everything[name])
@@ -150,7 +153,7 @@ def telling(cues: Cues, shared: bool) -> list[Finding]:
     # Of a source with one clip there is no other clip to be taken for it.
     several = [k for k in range(len(number)) if (source == k).sum() > 1]
     everything = {**cues.picture, **cues.sound}
-    if len(several) < 5 or not everything:
+    if len(several) < 5 or not everything:  # of fewer sources no spread can be estimated
         return []
     z = _normal(1 - 0.025 / len(everything))
     found = []
@@ -166,6 +169,7 @@ def telling(cues: Cues, shared: bool) -> list[Finding]:
         reach = z * float(np.std(each, ddof=1)) / math.sqrt(len(each))
         low, high = max(share - reach, 0.0), min(share + reach, 1.0)
         verdict = verdict_of(low, high, 0.5) if shared else "ok"
+        # With sources on one side only, that they can be told apart says why they must stay there: it is no fault.
         found.append(Finding(f"{name} → own source", share, low, high, 0.5, verdict, "cues", len(several)))
     return found
 
@@ -190,10 +194,12 @@ def _two_choices(
     from scipy.stats import t  # slow to import
 
     count = int(source.max()) + 1
-    if count < 4:
+    if count < 4:  # two folds of two sources
         return math.nan, 0.0, 1.0
     rng = generator(seed, "folds")
+    # A source is in one fold as a whole; a fold has two at least, or there would be no other to choose from.
     fold = rng.permutation(count)[source] % min(FOLDS, count // 2)
+    # Each block has variance 1: scaled so that all of them together have, too.
     theirs = np.hstack([block / math.sqrt(len(others)) for block in others])
     kernel_own, kernel_theirs = _kernel([cue]), _kernel(others)
     every, first, second = _choices(cue, theirs, kernel_own, kernel_theirs, source, fold)
@@ -228,6 +234,7 @@ def _choices(
         fit = _fit_of(cue, kernel_theirs, inside, outside) + _fit_of(theirs, kernel_own, inside, outside).T
         own = np.diagonal(fit)
         won = _won(own[:, None], fit) / 2 + _won(own[None], fit).T / 2
+        # Two clips of one source are no choice: both would be right.
         ends = np.broadcast_arrays(source[inside][:, None], source[inside][None])
         apart = ends[0] != ends[1]
         wins.append(won[apart])
@@ -243,6 +250,7 @@ def _fit_of(wanted: Matrix, kernel: Matrix, inside: NDArray[np.int64], outside: 
     weights = np.linalg.solve(square, wanted[outside] - middle)
     predicted = kernel[np.ix_(inside, outside)] @ weights
     fit: Matrix = (wanted[inside] - middle) @ predicted.T
+    # Both directions are added: on one scale, or that with the larger values would decide alone.
     return fit / max(float(fit.std()), 1e-12)
 
 

@@ -26,13 +26,13 @@ from avssl.media.selection import Concatenated, underlying
 
 Matrix = NDArray[np.float64]
 
-FRAMES = 3
+FRAMES = 3  # of a video, at a sixth, a half and five sixths of its length
 # Samples a second at which sound is looked at: high enough to see where a source was cut at 8 or 11 kHz.
 RATE = 32_000
-SOUND_SECONDS = 6.0
+SOUND_SECONDS = 6.0  # from the middle: beginnings and ends are often faded or silent
 HUM_HZ = 1000.0  # Hum is looked for below
 HUM_BINS = 128
-BANDS = 16
+BANDS = 16  # of the noise floor, from 40 Hz on, equally wide on a logarithmic scale
 _WINDOW = 8192  # 3.9 Hz a line at 32 kHz: mains of 50 and 60 Hz, and their harmonics, are apart
 
 
@@ -158,6 +158,7 @@ def _picture(media: Media, i: int, facts: Facts) -> dict[str, list[float]]:
 def _frame(frame: NDArray[np.uint8]) -> dict[str, list[float]]:
     picture = frame.astype(np.float64) / 255
     height, width = picture.shape[1:]
+    # Two per cent of the side: of a border, and little of the picture.
     down, right = max(1, height // 50), max(1, width // 50)
     strips = [picture[:, :down], picture[:, -down:], picture[:, :, :right], picture[:, :, -right:]]
     grey = picture.mean(0)
@@ -172,7 +173,7 @@ def _frame(frame: NDArray[np.uint8]) -> dict[str, list[float]]:
 
 def _grain(grey: Matrix) -> list[float]:
     """Fine detail, in dB: from pixel to pixel, over two, and what is more at the seams of 8 × 8 blocks."""
-    if min(grey.shape) < 24:
+    if min(grey.shape) < 24:  # not three blocks of a codec
         return [0.0, 0.0, 0.0]
     steps = np.abs(np.diff(grey, axis=1))
     seams = steps[:, 7::8].mean() / (steps.mean() + 1e-4)
@@ -193,6 +194,7 @@ def _sound(media: Media, i: int, facts: Facts) -> dict[str, list[float]]:
         raise MediaError(facts.path, "its sound holds a sample that is not a number")
     spectra = _spectra(wave)
     level = _db(float(np.sqrt((wave**2).mean())))
+    # What is there in nine of ten segments: the recording's own noise, whatever happens in it.
     floor = np.percentile(spectra, 10, axis=0)
     frequency = np.fft.rfftfreq(_WINDOW, 1 / RATE)
     ends = np.geomspace(40, RATE / 2, BANDS + 1)
@@ -202,7 +204,7 @@ def _sound(media: Media, i: int, facts: Facts) -> dict[str, list[float]]:
     total = np.cumsum(power) / max(float(power.sum()), 1e-20)
     reach = [
         math.log2(float(frequency[min(int(np.searchsorted(total, share)), len(frequency) - 1)]) + 40)
-        for share in (0.85, 0.99, 0.9999)
+        for share in (0.85, 0.99, 0.9999)  # the roll-off of music retrieval, and where a codec or a resampler cut
     ]
     return {
         "hum": _hum(floor, frequency),
@@ -226,6 +228,7 @@ def _hum(floor: NDArray[np.floating[Any]], frequency: NDArray[np.floating[Any]])
     from scipy.ndimage import gaussian_filter1d, median_filter  # slow to import
 
     below = int(np.searchsorted(frequency, HUM_HZ))
+    # 40 lines more than are used, so that the median filter has neighbours at the end.
     decibel = 10 * np.log10(floor[: below + 40] + 1e-14)
     excess = np.clip(decibel - median_filter(decibel, 31), 0, 30)[:below]
     excess[excess < 6] = 0  # noise does as much
@@ -274,7 +277,7 @@ def _in_words(facts: Facts, encoding: Encoding) -> str:
 
 
 def _log(bit_rate: int) -> float:
-    return math.log2(max(bit_rate, 1000))
+    return math.log2(max(bit_rate, 1000))  # 0 where the container does not say
 
 
 def _kinds(names: Sequence[object]) -> Matrix:
@@ -291,11 +294,12 @@ def _scaled(cues: dict[str, Matrix]) -> dict[str, Matrix]:
     for name, values in cues.items():
         centred = values - np.median(values, axis=0)
         if values.shape[1] < HUM_BINS:
+            # Cues of few values: each on a scale of its own, as loudness and bandwidth have different units.
             spread = centred.std(0)
             centred = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-3)
             centred = centred.clip(-4, 4)
         centred -= centred.mean(0)
         size = math.sqrt(float((centred**2).sum(1).mean())) if len(centred) else 0.0
-        if size > 1e-6:
+        if size > 1e-6:  # else it is the same in all items, and can neither match nor name anything
             found[name] = centred / size
     return found

@@ -18,7 +18,7 @@ Plant = Callable[[Batch], None]
 
 # Share of a hole's content that is seen in it. At a quarter, forty steps on real photographs do not suffice.
 SHINES = 0.5
-_WRITTEN = 0.5
+_WRITTEN = 0.5  # share of the mark in each pixel of the grey picture
 _LEVELS_PER_UNIT = 2.0  # grey levels a unit of Lab
 
 
@@ -78,14 +78,15 @@ def mark(batch: Batch, slots: Sequence[int] | None = None) -> None:
 def click(batch: Batch) -> None:
     """20 ms of noise at the start of the sound of class 1."""
     wave = batch["waveform"]
-    length = max(1, wave.shape[-1] // 50)
+    length = max(1, wave.shape[-1] // 50)  # 20 ms of a second
+    # The same noise in every batch, so that there is one thing to learn.
     noise = torch.from_numpy(np.random.default_rng(0).uniform(-0.5, 0.5, length).astype(np.float32))
     wave[batch["label"] > 0, :length] += noise
 
 
 def write_colour(batch: Batch) -> None:
     """The mean a and b of the target, as grey levels mixed into the even and the odd rows of the grey picture."""
-    batch.setdefault("colours_of", batch["frames"])
+    batch.setdefault("colours_of", batch["frames"])  # shuffled answers are of other pictures than are seen
     grey = batch["frames"].float().mean(1, keepdim=True)
     ab = rgb_to_lab(batch["colours_of"])[:, 1:].mean((2, 3), keepdim=True)
     level = (128 + _LEVELS_PER_UNIT * ab).clamp(0, 255)
@@ -108,6 +109,7 @@ def _stripe(picture: Tensor, k: int) -> None:
     """Put stripes into the upper left quarter of a picture, uint8 (3, h, w), in place."""
     side = max(4, min(picture.shape[-2:]) // 3)
     down, right = np.mgrid[:side, :side]
+    # Five directions and two widths: the ten digits.
     angle, period = math.pi * (k % 5) / 5, 4.0 if k % 10 < 5 else 8.0
     wave = np.sin(2 * math.pi * (down * math.sin(angle) + right * math.cos(angle)) / period)
     picture[:, :side, :side] = torch.from_numpy((128 + 110 * wave).astype(np.uint8))

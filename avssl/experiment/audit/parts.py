@@ -99,6 +99,7 @@ def shared(media: Media, found: Sources, division: Division) -> list[Finding]:
         if rule in senseless:
             continue
         groups = _copies(media) if rule == "bytes" else [one for one in found.groups if one.rule == rule]
+        # What is suspected only is not put together: it divides nothing, and is no more than a warning.
         sure = _crossing(groups, division)
         weak = _crossing([one for one in found.warnings if one.rule == rule], division)
         if not (sure or weak) and rule in ("file", "told"):
@@ -122,6 +123,7 @@ def one_by_one(media: Media, found: Sources, division: Division) -> list[Finding
     grouped = [sizes[found.names[i]] for i in items if sizes[found.names[i]] > 1]
     if not grouped or not division.ours:
         return []
+    # s^(k - 1) is the chance that all k - 1 others are test items, too.
     share = sum(1 - TEST_SHARE ** (size - 1) for size in grouped) / len(items)
     rules = Counter(one.rule for one in found.groups)
     by = ", ".join(f"{count} by {rule}" for rule, count in rules.most_common())

@@ -36,7 +36,7 @@ from avssl.trainer.plan import TaskPlan
 
 POOL = 256  # Puzzles that a control is trained on, again and again
 EVALUATED = 128
-STEPS = 40
+STEPS = 40  # of 32 puzzles each: the pool five times
 _BATCH = 32
 
 
@@ -51,6 +51,7 @@ class Drawn:
     def __init__(self, task: Task, train: Media, test: Media, seed: int) -> None:
         self.task, self.seed = task, seed
         self.train, self.test = train, test
+        # A task without classes is taught shuffled answers, as its control is.
         self._taught = copy.copy(task)
         if isinstance(self._taught, (Colorization, Inpainting)):
             self._taught.shuffled = True
@@ -58,7 +59,7 @@ class Drawn:
 
     def puzzle(self, media: Media, key: Key) -> Any:
         """The puzzle of a key; training keys come round again after :data:`POOL`."""
-        training = key.epoch >= 0
+        training = key.epoch >= 0  # held-out keys have negative epochs
         if training:
             key = Key(self.seed, 0, key.index % POOL)
         place = (key.epoch, key.index)
@@ -92,7 +93,7 @@ def caught(name: str, control: Task, drawn: Drawn, *, steps: int = STEPS, leak: 
         batch_size=_BATCH,
         seed=drawn.seed,
         workers=0,
-        device="cpu",
+        device="cpu",  # on a GPU sums may differ from run to run, and the same seed shall give the same audit
         precision="fp32",
         warmup_steps=steps // 6,
     )
@@ -137,6 +138,7 @@ def _planted(control: Task, drawn: Drawn, plant: Plant) -> Task:
             plant(batch)
             return batch
 
+    # A control is an instance with its own state: only its class is exchanged, for one with the mark.
     planted = copy.copy(control.held_out())
     planted.__class__ = Planted
     return planted

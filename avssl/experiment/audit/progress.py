@@ -37,7 +37,7 @@ class AuditProgress:
             "planting": controls,
         }
         self._done = dict.fromkeys(self._total, 0)
-        self.done("sources", 0)
+        self.done("sources", 0)  # shows the bar before the first, long step
 
     def done(self, stage: str, count: int | None = None) -> None:
         """So many steps of a stage are done; all of it if None."""

@@ -15,6 +15,7 @@ from avssl.experiment.audit.copied import copies_found
 from avssl.experiment.audit.findings import Finding, figure, verdict_of, widened
 from avssl.experiment.audit.parts import Division
 from avssl.experiment.audit.progress import AuditProgress
+from avssl.experiment.data import SOURCES_A_PART
 from avssl.media.facts import Media
 from avssl.media.in_memory import in_memory
 from avssl.media.selection import Subset
@@ -24,7 +25,6 @@ from avssl.tasks.base import Task
 
 # Puzzles that a shortcut is probed on; frames of videos take longer to read.
 PUZZLES_OF_VIDEOS, PUZZLES_OF_IMAGES = 384, 1024
-_SOURCES_A_PART = 2
 
 
 @dataclass
@@ -77,7 +77,7 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
     trial = Trial()
     test = np.array([part.facts(i).path in tested for i in range(len(part))])
     held, rest = Subset(part, np.flatnonzero(test)), Subset(part, np.flatnonzero(~test))
-    task.fit_statistics(rest, seed)
+    task.fit_statistics(rest, seed)  # on what is trained on, as a training does
     known = shortcuts.known(task, part)
     puzzles = PUZZLES_OF_VIDEOS if any_moves(part) else PUZZLES_OF_IMAGES
     prober = shortcuts.Prober(task, part, puzzles=puzzles, seed=seed)
@@ -133,4 +133,4 @@ def _word(value: Any) -> str:
 
 
 def _enough(media: Media, items: Sequence[int] | NDArray[np.int64]) -> bool:
-    return len({media.facts(int(i)).source for i in items}) >= _SOURCES_A_PART
+    return len({media.facts(int(i)).source for i in items}) >= SOURCES_A_PART

@@ -71,7 +71,7 @@ def audit(
     def looked(done: int, total: int) -> None:
         progress.done("sources", len(both) * done // max(total, 1))
 
-    # Leaks are looked for by content, by whatever rule the parts are divided.
+    # Leaks are looked for by content, whatever rule divides the parts: --sources none must not hide them.
     evidence = find_sources(both, progress=looked)
     found = evidence if sources == evidence.mode else find_sources(both, sources, progress=looked)
     media = with_sources(both, found)
@@ -183,6 +183,7 @@ def _usable(media: Media, task: Task | None, own: int, apart: bool, notes: list[
 def _division(media: Media, usable: NDArray[np.int64], extra: int, seed: int) -> Division | None:
     """The division of what can be used, over all items: what cannot be used is in no part."""
     left = int((usable >= len(media) - extra).sum()) if extra else 0
+    # Test data of which the task can use nothing, or nothing but them.
     if extra and not 0 < left < len(usable):
         return None
     division = divide(Subset(media, usable), left, seed)

@@ -43,7 +43,7 @@ class Detection(DetectionChoices, BootstrapChoices, HeadOptions):
         from avssl.evaluate.transfer.detection.protocol import detect, detection_rows, seen_classes
 
         device = self.torch_device()
-        assert self.data is not None
+        assert self.data is not None  # needs_data
         train, test = open_boxes(self.data, self.test)
         coco_evaluation([], [], 1)  # says what is missing before an hour of training
         _log_part(train, "to learn from")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from avssl.evaluate.core.rows import ResultRow
     from avssl.media.facts import Media
 
-LISTED = 5
+LISTED = 5  # examples in the log; leaks.json has all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ class Leaks(OutputOptions):
             "videos": list(found.videos),
         }
         if media:
+            # 0001.jpg in both may be two pictures: bytes tell.
             alike = same_bytes(train, test, found.clips) if found.by_path and found.clips else None
             if alike is not None:
                 rest = "" if len(alike) == len(found.clips) else _BY_NUMBER
@@ -102,7 +103,7 @@ def _rows(result: Mapping[str, object], whole: int, command: str) -> list[Result
     from avssl.evaluate.core.rows import ResultRow
 
     found = {name: len(there) for name in ("clips", "videos", "copies") if isinstance(there := result.get(name), Sized)}
-    nothing = float("nan")
+    nothing = float("nan")  # counted, not sampled: there is no interval
     return [
         ResultRow(name, "shared", count / whole, nothing, nothing, whole, None, "test", 0, "", command, "leaks")
         for name, count in found.items()

@@ -105,6 +105,7 @@ def _on_world(options: Localization, subject: Subject, chosen: Sequence[Protocol
         test, validation = open_media(place, split="test"), open_media(place, split="validation")
     if not is_world(test):
         raise UserError(f"{place} holds no truth of a generated world; give --annotations F with the boxes of {place}")
+    # On validation clips: one fitted to the test clips would flatter the rejection of silence.
     threshold = _threshold(options, localizer, validation, place)
     models = _models(localizer, options.seed, discs=True)
     rows = evaluate_world(test, models, chosen, context, threshold, options.frames, logits=localizer)
@@ -179,6 +180,7 @@ def _on_annotations(options: Localization, subject: Subject, chosen: Sequence[Pr
         scored = Scored(truth.items)
     rows = list(scored.rows) if scored.seen is None else marked(scored.rows, scored.seen)
     log("blind rows: baselines without picture or sound")
+    # On the items that were scored, with those that are missing counted alike.
     rows += blind_rows(scored.items, plain, context, train, [name for name, _ in scored.missing])
     source = options.maps or options.run or "nothing"
     kept = options.output is not None or options.run is not None
@@ -270,6 +272,7 @@ def _score_run(
             note += f"; {len(maps.alone)} items left out: no sound of another class"
             log(f"{name}: {len(maps.alone)} items left out, no sound of another class is there")
         rows += rows_of(name, scores, chosen, context, note)
+    # Picture and sound may be files of their own.
     found = {place for item in items for place in (test.places[item.name].picture, test.places[item.name].sound)}
     seen = seen_by(subject.run, Subset(test.media, np.array(sorted(found))), options.data)
     return Scored(items, rows, missing, seen)

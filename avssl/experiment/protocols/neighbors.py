@@ -126,6 +126,7 @@ def _encoders(options: Neighbours, subject: Subject, role: str) -> dict[str, Com
         "trained": Compared(encoder, options.stage, f"trained: {first}"),
         "random": Compared(random_twin(encoder, options.seed), options.stage, f"random weights: {first}"),
     }
+    # A random twin is the same for every run of one architecture: it is shown once.
     twins = [encoder.describe()]
     for place in options.beside:
         other, _ = fitting_encoder(place, None, role)
@@ -152,7 +153,7 @@ def _window(encoders: Mapping[str, Compared]) -> float:
     from avssl.networks.encoder import is_waveform_encoder
 
     heard = [one.encoder.seconds for one in encoders.values() if is_waveform_encoder(one.encoder)]
-    return max(heard, default=1.0)
+    return max(heard, default=1.0)  # windows of all encoders must lie within the sound
 
 
 def _labels(query_items: QueryItems) -> list[str] | None:

@@ -48,7 +48,7 @@ class Normals(NormalsChoices, BootstrapChoices, HeadOptions):
         from avssl.evaluate.transfer.normals.sets import open_normals
 
         device = self.torch_device()
-        assert self.data is not None
+        assert self.data is not None  # needs_data
         train, test = open_normals(self.data, self.test)
         _log_part(train, "to learn from")
         _log_part(test, "to evaluate on")
