@@ -9,6 +9,7 @@ PYTEST_ARGS ?=
 FUZZ_ARGS ?= --files 2000 --folders 10 --sets 300 --runs 300
 MUTANTS ?=
 BENCH ?=
+QUICK ?=
 
 BIN := $(VENV)/bin
 RUN := runs/quickstart
@@ -84,9 +85,10 @@ fuzz: install-dev  ## 2,000 damaged files, folders of them for all commands, 300
 	$(call timed,Damaging and reading files; about half an hour on two cores,\
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ_ARGS))
 
-bench: $(VENV)/.installed-bench  ## what reading, preparing and a step cost, beside peers; BENCH=NAME: one script
-	@for script in $(or $(BENCH:%=benchmarks/%.py),$(filter-out benchmarks/gpu_%,$(wildcard benchmarks/*.py))); do \
-	printf '\n== %s\n' "$$script"; $(ONE_THREAD) $(BIN)/python $$script || exit $$?; done
+bench: $(VENV)/.installed-bench  ## what reading, preparing and a step cost, beside peers; BENCH=NAME: one script; QUICK=1: that they run
+	@failed=; for script in $(or $(BENCH:%=benchmarks/%.py),$(filter-out benchmarks/gpu_%,$(wildcard benchmarks/*.py))); do \
+	printf '\n== %s\n' "$$script"; $(ONE_THREAD) $(BIN)/python $$script $(if $(QUICK),--quick) || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 bench-gpu: $(VENV)/.installed  ## steps on a CUDA device beside a bare loop on tensors in its memory
 	@for script in $(or $(BENCH:%=benchmarks/%.py),$(wildcard benchmarks/gpu_*.py)); do \
@@ -152,10 +154,10 @@ $(VENV)/.installed-mutants: pyproject.toml constraints.txt $(VENV)/.installed-de
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test$(comma)mutants]')
 	@touch $@
 
-# With the readers that avssl is compared with.
+# With the readers that avssl is compared with, and what reads sets from a server.
 $(VENV)/.installed-bench: pyproject.toml constraints.txt $(VENV)/.installed
 	$(call timed,Installing the peers of the benchmarks into $(VENV); some seconds,\
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]')
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench$(comma)remote]')
 	@touch $@
 
 $(BIN)/python:

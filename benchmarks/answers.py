@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 from common.measure import machine, table
+from common.options import parse
 
 ANSWERS = (
     "--help",
@@ -47,7 +48,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="processes of each, interleaved")
-    rounds = parser.parse_args().rounds
+    rounds = parse(parser, rounds=1).rounds
     found: dict[str, list[float]] = {line: [] for line in ANSWERS}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(rounds):

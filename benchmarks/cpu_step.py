@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.options import parse
+
 CONFIG = "small/av-correspondence-ave.yaml"
 
 
@@ -115,7 +117,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12, help="steps of each")
     parser.add_argument("--busy", type=int, default=2, help="processes that compute beside it in the second half")
     parser.add_argument("--child", choices=("bare", "training"), help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    asked = parse(parser, rounds=1, steps=5)
     if asked.child:
         child(asked.child, asked.steps)
         return

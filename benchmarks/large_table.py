@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from common.measure import machine, table
+from common.options import parse
 from common.videos import videos
 from torch.utils.data import DataLoader, Dataset
 
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--files", type=int, default=20_000)
-    asked = parser.parse_args()
+    asked = parse(parser, rows=20_000, files=500)
     with tempfile.TemporaryDirectory(prefix="avssl-bench-") as scratch:
         # The files first: the most memory that a process has had is known, not the most since then.
         rows = [*of_files(Path(scratch), asked.files), *of_table(Path(scratch), asked.rows)]

@@ -5,7 +5,6 @@ Decoding is PyAV alone: every frame to RGB, all of the sound to mono at 16 kHz. 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,8 @@ import av
 import numpy as np
 import torch
 from common.measure import interleaved, machine, table
-from common.videos import KINDS, SECONDS, videos
+from common.options import about_videos, parse
+from common.videos import SECONDS, videos
 from numpy.typing import NDArray
 
 import avssl
@@ -55,16 +55,14 @@ def preparation(path: Path) -> Callable[[], object]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    asked = parse(about_videos(__doc__, 5), rounds=1)
     torch.set_num_threads(1)
     rows = []
-    for kind in KINDS:
+    for kind in asked.kind:
         path = videos(kind) / "0.mp4"
         frames = decode(path)
         calls = {"decode": lambda path=path: decode(path), "encode": lambda frames=frames: encode(frames)}
-        found = interleaved(calls | {"prepare": preparation(path)}, rounds)
+        found = interleaved(calls | {"prepare": preparation(path)}, asked.rounds)
         both = found["decode"] + found["encode"]
         parts = [f"{found[name] / SECONDS * 1e3:.1f}" for name in ("decode", "encode", "prepare")]
         rows.append([kind, *parts, f"{both / found['prepare']:.0%}"])

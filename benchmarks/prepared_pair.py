@@ -6,7 +6,6 @@ left of it for the loader's process where the device cuts frames, or decodes the
 
 from __future__ import annotations
 
-import argparse
 import tarfile
 import tempfile
 from itertools import count, cycle
@@ -16,7 +15,8 @@ import numpy as np
 import simplejpeg
 import torch
 from common.measure import interleaved, machine, table
-from common.videos import KINDS, videos
+from common.options import about_videos, parse
+from common.videos import COUNT, videos
 
 import avssl
 from avssl.media.facts import Media
@@ -59,9 +59,10 @@ def costs(raw: Media, folder: Path, rounds: int) -> dict[str, float]:
         "pair": lambda: some(task),
         "pair, cut later": lambda: some(task.variant(left_to_device="cutting")),
         "pair, decoded later": lambda: some(task.variant(left_to_device="decoding")),
-        "raw": lambda: [task.draw(raw, next(keys)) for _ in range(BATCH)],
+        "raw": lambda: task.draw(raw, next(keys)),
     }
-    return {name: seconds / BATCH for name, seconds in interleaved(batches, rounds).items()}
+    found = interleaved(batches, rounds)
+    return {name: seconds / (1 if name == "raw" else BATCH) for name, seconds in found.items()}
 
 
 def some_jpegs(folder: Path, number: int) -> list[bytes]:
@@ -76,15 +77,15 @@ def some_jpegs(folder: Path, number: int) -> list[bytes]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
-    asked = parser.parse_args()
+    parser = about_videos(__doc__, 40)
+    parser.add_argument("--files", type=int, default=COUNT, help="videos that are prepared")
+    asked = parse(parser, rounds=1, files=1)
     torch.set_num_threads(1)
     rows = []
-    for kind in asked.kinds:
+    for kind in asked.kind:
         with tempfile.TemporaryDirectory() as folder:
-            seconds = costs(avssl.open(videos(kind), progress=False), Path(folder) / "prepared", asked.rounds)
+            raw = avssl.open(sorted(videos(kind).glob("*.mp4"))[: asked.files], progress=False)
+            seconds = costs(raw, Path(folder) / "prepared", asked.rounds)
         parts = [f"{seconds[name] * 1e6:.0f}" for name in HEAD]
         pair = seconds["pair"]
         rows.append([kind, *parts, f"{pair / seconds['decode']:.2f}", f"{seconds['raw'] / pair:.0f}"])

@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.options import parse
+
 CONFIG = "small/av-correspondence-ave.yaml"
 
 
@@ -95,7 +97,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12, help="steps of each")
     parser.add_argument("--config", default=CONFIG, help="a recipe below configs/")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    asked = parse(parser, rounds=1, steps=6)
     if asked.child:
         child(asked.config, asked.steps, asked.child)
         return

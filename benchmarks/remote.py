@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 from common.measure import machine, table
+from common.options import parse
 from PIL import Image
 
 import avssl
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--step", type=float, default=0.08, help="seconds of a step of 16 items")
     parser.add_argument("--multiple", type=float, default=2.0, help="what the server gives, of what training eats")
-    options = parser.parse_args()
+    options = parse(parser, rounds=1, shards=12, window=2)
     found: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

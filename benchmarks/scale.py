@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.measure import machine, table
+from common.options import parse
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("--gigabits", type=float, default=10.0, help="of the network, a second")
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--videos", type=Path, help="folder of videos to measure on (default: the heavy ones)")
-    asked = parser.parse_args()
+    asked = parse(parser)
     figures = Figures()
     if asked.measure:
         from common.videos import videos
