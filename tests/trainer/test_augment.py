@@ -162,6 +162,24 @@ def test_a_thread_decodes_and_cuts_on_the_copying_stream(prepared):
     assert batch["frames"].is_contiguous(memory_format=torch.channels_last)
 
 
+def test_a_training_whose_batches_a_thread_prepares_equals_one_that_prepares_them_itself(prepared, monkeypatch):
+    plan = TaskPlan(rotation(), prepared, prepared)
+    asked = options(augment="device", validation_puzzles=8, validate_every=2, workers=1)
+    plain = fit([plan], asked, progress="none")
+    made = []
+
+    def with_streams(tasks, device, channels_last):
+        made.append(Transfer(tasks, device, channels_last, cuda=Streams()))
+        return made[-1]
+
+    monkeypatch.setattr("avssl.trainer.loop.Transfer", with_streams)
+    threaded = fit([plan], asked, progress="none")
+    assert weights_digest(plain.networks) == weights_digest(threaded.networks)
+    assert [line["loss"] for line in plain.history] == [line["loss"] for line in threaded.history]
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        made[0].send(None)  # its thread has ended with the training
+
+
 def test_a_jpeg_that_the_device_cannot_decode_ends_the_training_with_a_line(prepared, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("nvJPEG: 5\nand more")
