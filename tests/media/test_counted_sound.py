@@ -104,6 +104,7 @@ WORDS = "the sound cannot be decoded (Invalid data found when processing input)"
         (40, [0, 1, 2, 3, 35, 36, 37, 38, 39], 0.0),
         (40, [20], 0.2),
         (40, [20, 25], 0.2),
+        (40, [20, 21], 0.2),
         (40, [0, 20], 0.2),
         (40, [20, 39], 0.2),
         (110, range(100, 110), None),

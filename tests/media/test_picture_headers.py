@@ -157,8 +157,8 @@ def test_the_first_slice_says_it_for_the_picture_and_other_units_say_nothing() -
     assert not is_b_picture(packet(START + b"\x06" + 5_000 * b"s" + START + b)), "beyond what is looked at"
 
 
-KEY, OTHER = b"\x26\x01", b"\x02\x01"
-"""Heads of HEVC units: of a random access picture, and of a slice that needs others."""
+KEY, OTHER = b"\x26\x01", b"\x02\x07"
+"""Heads of HEVC units: of a random access picture, and of a slice of the highest temporal layer, which needs others."""
 
 
 def test_slices_of_the_base_layer_of_hevc_are_found_and_nothing_else_is() -> None:
