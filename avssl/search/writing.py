@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -93,20 +94,21 @@ def _write_vectors(folder: Path, entries: Sequence[Entry], old: IndexFiles | Non
         items[n]["first"], items[n]["count"] = count, len(seconds)
         count += len(seconds)
         dimensions = max([dimensions, *(one.shape[1] for one in vectors.values())])
-    files = {
-        kind: np.lib.format.open_memmap(folder / f"{kind}.npy", "w+", np.dtype("<f4"), (count, dimensions))
-        for kind in KINDS
-    }
     rows = np.zeros(count, MOMENT)
-    for n, (seconds, vectors) in enumerate(_vectors_of(entries, old)):
-        span = slice(int(items[n]["first"]), int(items[n]["first"]) + len(seconds))
-        rows["item"][span], rows["seconds"][span] = n, seconds
-        rows["has"][span] = sum(HAS[kind] for kind in vectors)
-        for kind, one in vectors.items():
-            files[kind][span] = one
+    with ExitStack() as stack:
+        # Written, not mapped: where the disk is full, a write fails and a map ends the process.
+        files = {kind: stack.enter_context((folder / f"{kind}.npy").open("wb")) for kind in KINDS}
+        for file in files.values():
+            header = {"descr": "<f4", "fortran_order": False, "shape": (count, dimensions)}
+            np.lib.format.write_array_header_1_0(file, header)
+        for n, (seconds, vectors) in enumerate(_vectors_of(entries, old)):
+            span = slice(int(items[n]["first"]), int(items[n]["first"]) + len(seconds))
+            rows["item"][span], rows["seconds"][span] = n, seconds
+            rows["has"][span] = sum(HAS[kind] for kind in vectors)
+            nothing = np.zeros((len(seconds), dimensions), "<f4")
+            for kind, file in files.items():
+                file.write(np.ascontiguousarray(vectors.get(kind, nothing), "<f4").tobytes())
     rows.tofile(folder / "moments.bin")
-    for file in files.values():
-        file.flush()
 
 
 def _vectors_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -175,3 +176,21 @@ def test_a_damaged_index_says_so_in_one_line_or_answers_right(videos, run, tmp_p
             assert "\n" not in str(error)
             refused += 1
     assert refused > 50
+
+
+def on_a_full_disk(folder: Path, *_: object) -> None:
+    (folder / "image.npy").write_bytes(b"half")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_index_as_it_was(videos, run, tmp_path, monkeypatch):
+    place = tmp_path / "index"
+    update(place, videos, run)
+    write_clip(videos / "new.mp4", 7)
+    with monkeypatch.context() as patched:
+        patched.setattr(building, "write_files", on_a_full_disk)
+        with pytest.raises(UserError, match="no space is left on this disk"):
+            update(place, videos, run)
+    assert names(place) == ["000.mp4", "001.mp4", "002.mp4"]
+    assert update(place, videos, run).items == 4
+    assert sorted(path.name for path in place.iterdir()) == [".lock", "0002", "index.json"]
