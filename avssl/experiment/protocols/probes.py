@@ -178,7 +178,7 @@ class LowShot(LowShotChoices, ProbeOptions):
 
     def rows(self, encoded: Sequence[Encoded], data: Labelled, context: Context) -> tuple[list[ResultRow], Draw]:
         from avssl.evaluate.core.result_charts import draw_labels
-        from avssl.evaluate.probes.low_shot import low_shot
+        from avssl.evaluate.probes.svm import low_shot
 
         return low_shot(encoded, data, self, context, stages=self.stages, log=log), draw_labels
 

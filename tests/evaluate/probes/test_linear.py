@@ -16,9 +16,8 @@ from avssl.evaluate.core.result_charts import draw_depth
 from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.labelled import Division, Labelled
 from avssl.evaluate.probes.linear import Linear, Scale, fit_logistic
-from avssl.evaluate.probes.low_shot import LowShotChoices, low_shot
 from avssl.evaluate.probes.probing import Encoded, probe_all
-from avssl.evaluate.probes.svm import PUBLISHED_COSTS, SVM, in_span, svm_scores
+from avssl.evaluate.probes.svm import PUBLISHED_COSTS, SVM, LowShotChoices, in_span, low_shot, svm_scores
 
 
 class Made:

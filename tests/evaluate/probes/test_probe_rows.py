@@ -9,9 +9,8 @@ from avssl.evaluate.core.rows import Context
 from avssl.evaluate.data.labelled import Division, Labelled
 from avssl.evaluate.probes.knn import KNN
 from avssl.evaluate.probes.linear import Linear
-from avssl.evaluate.probes.low_shot import LowShotChoices, low_shot
 from avssl.evaluate.probes.probing import Encoded, probe_all
-from avssl.evaluate.probes.svm import SVM
+from avssl.evaluate.probes.svm import SVM, LowShotChoices, low_shot
 
 CATS, DOGS = 180, 20
 
