@@ -134,7 +134,7 @@ class TimmTrunk(ForeignTrunk):
                 self.normed = False
                 return self._maps(x, last)
             raise UserError(
-                f"this network of timm takes pictures of its own side alone; give it such ({error})"
+                f"this network of timm takes pictures of one size alone; give it its own ({error})"
             ) from None
         return maps
 
@@ -277,8 +277,8 @@ def _check_side(name: str, side: int, multiple: int) -> None:
     if side % multiple:
         low = max(side // multiple, 1) * multiple
         raise UserError(
-            f"{name} cuts pictures into patches of {multiple} px; their side must be a multiple, such as {low} or "
-            f"{low + multiple} px, not {side}"
+            f"{name} cuts pictures into patches of {multiple} px, so that their side must be {low} or {low + multiple} "
+            f"px, for example, not {side}"
         )
 
 

@@ -108,7 +108,7 @@ def _import_file(name: str, path: Path) -> None:
         UserError: there is no such file, it cannot be imported, or it registers no task of its name.
     """
     if not path.is_file():
-        raise UserError(f"AVSSL_TASKS names {path}, which is no file; correct its path there")
+        raise UserError(f"AVSSL_TASKS names {path}, and there is no such file; correct its path")
     # At the end of the path: no file of a user takes the place of an installed module.
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))

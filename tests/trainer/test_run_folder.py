@@ -47,6 +47,7 @@ def test_a_run_folder_holds_what_is_promised(run):
         "metrics.jsonl",
         "checkpoints/step-00000006.pt",
         "checkpoints/step-00000012.pt",
+        "encoders/vision.json",
         "encoders/vision.safetensors",
         "tasks/toy.json",
         "tasks/other-toy.json",
