@@ -85,7 +85,7 @@ def test_trouble_that_passes_leaves_right_pieces(here: Prepared, server: Server,
     [
         ("busy", "could not be read in 3 tries"),
         ("cut", "could not be read in 3 tries"),
-        ("wrong", "other bytes than the index"),
+        ("wrong", "with a wrong checksum"),
         ("hang up", "could not be read in 3 tries"),
         ("forbidden", "may not be read"),
     ],
