@@ -66,7 +66,7 @@ def test_trouble_of_s3_that_passes_leaves_the_right_data(here: Prepared, s3: Ser
         ("expired", "may not be read .*expired.* AWS_ACCESS_KEY_ID"),
         ("invalid token", "may not be read .* AWS_ACCESS_KEY_ID"),
         ("forbidden", "may not be read"),
-        ("wrong", "other bytes than the index|Expected checksum"),  # botocore compares S3's own sum where it is sent
+        ("wrong", "with a wrong checksum|Expected checksum"),  # botocore compares S3's own sum where it is sent
     ],
 )
 def test_trouble_of_s3_that_stays_is_one_line(here: Prepared, s3: Server, kind: str, line: str) -> None:
