@@ -30,8 +30,6 @@ PASS_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """One item, as the table describes it."""
-
     facts: Facts
     clock: Clock
     segment: Segment

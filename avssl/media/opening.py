@@ -87,7 +87,6 @@ class IndexWork:
 
     @property
     def units(self) -> int:
-        """All files."""
         return len({entry.file for entry in list_source(self.data, self.source_column).entries})
 
     def units_there(self) -> int:

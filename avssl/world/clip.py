@@ -17,8 +17,6 @@ from avssl.world.sound import Mix, Source, mix
 
 @dataclass(frozen=True)
 class Clip:
-    """The content of a clip's files."""
-
     frames: NDArray[np.uint8]  # RGB, uint8 (n, size, size, 3)
     samples: NDArray[np.float32]  # sound, float32 (n,), full scale ±1
     truth: dict[str, Any]  # see avssl.world.truth

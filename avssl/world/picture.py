@@ -25,8 +25,6 @@ _SHADOW_LEVELS = 8
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture."""
-
     image: Image.Image  # RGB
     # For each object left, top, right, bottom in shares of the side, tight around its silhouette inside of the picture,
     # occluded parts included; None where it is outside.

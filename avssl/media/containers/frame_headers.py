@@ -27,8 +27,6 @@ _BACK_SAMPLES, _AHEAD_SAMPLES = 4096, 8192
 
 
 class Head(NamedTuple):
-    """The header of a frame of sound."""
-
     size: int  # bytes of the frame with its header; 0 where the header does not say
     rate: int  # samples a second
     channels: int  # full-range channels; the low-frequency one is not counted

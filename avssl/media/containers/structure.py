@@ -199,8 +199,6 @@ def _second_gif(data: Data) -> int | None:
 
 
 class _Checks(NamedTuple):
-    """What is known of one kind of container."""
-
     end: Callable[[Data], int] | None = None
     second_beginning: Callable[[Data], int | None] | None = None
     broken_place: Callable[[Data], int | None] | None = None

@@ -105,7 +105,6 @@ class _Kept:
         return len(sizes) < MOST_FILES and sum(sizes) + file.bytes_held <= MOST_BYTES
 
     def close(self) -> None:
-        """Close all."""
         while self._files:
             self._files.pop()[0].close()
 

@@ -64,7 +64,6 @@ class Painter:
         return np.ascontiguousarray(self.pixels(frame).transpose(2, 0, 1))
 
     def pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """The same picture as (height, width, 3)."""
         turn = turn_of(frame)
         across, down = (self._height, self._width) if turn[0] else (self._width, self._height)
         transparent = any(component.is_alpha for component in frame.format.components)

@@ -176,8 +176,6 @@ def _attempts(clock: Clock, start_seconds: float) -> list[float | None]:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One decoded frame of sound."""
-
     samples: Mono
     seconds: float | None  # media time of its first sample, as the time stamp has it; None where it has none
 

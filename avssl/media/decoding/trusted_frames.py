@@ -128,7 +128,6 @@ class _DamageTracker:
         return self._is_jpeg and packet.size > 0 and jpeg_is_damaged(bytes(packet))
 
     def note_packet(self, place: int, packet: Packet[VideoStream]) -> None:
-        """Note a packet that is to be decoded."""
         packet.opaque = place
         if packet.is_keyframe:
             self._marked.add(place)
@@ -149,7 +148,6 @@ class _DamageTracker:
         return True
 
     def note_frame(self, frame: VideoFrame) -> None:
-        """Note a frame that came out."""
         if frame.opaque in self._uncertain and not frame.is_corrupt:
             self._uncertain.remove(frame.opaque)
             self._whole_after_all.add(frame.opaque)

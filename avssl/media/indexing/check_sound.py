@@ -50,8 +50,6 @@ COUNTING_FORMATS = {"mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp",
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """What inspection found of the sound."""
-
     clock: Clock
     channels: int
     silent: bool  # no sample of those that were decoded is above −60 dB of full scale

@@ -39,8 +39,6 @@ FASTEST = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What inspection found of the pictures."""
-
     clock: Clock
     duration_seconds: float  # from the first frame to the end of the last
     still: bool

@@ -49,8 +49,6 @@ _HEADLESS = {
 
 
 class Row(NamedTuple):
-    """A row of a table, as text."""
-
     line: int
     cells: Sequence[str]
     # Cell numbers by the meaning of columns, and by _NAMED + their name; one mapping for all rows.
@@ -83,8 +81,6 @@ def _places(columns: Sequence[str]) -> dict[str, list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class ClipTable:
-    """A table, read."""
-
     path: Path
     columns: Sequence[str]  # as its first line has them, or as the dialect knows them where it has none
     rows: Sequence[Row]  # in order

@@ -107,7 +107,6 @@ class _Asked:
         return found
 
     def all_files(self) -> list[Path]:
-        """Every file below the table's folder."""
         found = list(walk(self._root, ""))
         self._walked = _walk_digest(found)
         return [Path(self._root, name) for name, state in found if not isinstance(state, str)]

@@ -68,7 +68,6 @@ class ColumnWriter:
         )
 
     def texts(self) -> tuple[bytes, NDArray[np.int64]]:
-        """``texts.bin``, and ``texts.i64``."""
         encoded = [text.encode("utf-8", "surrogatepass") for text in self._texts]
         return b"".join(encoded), np.cumsum([len(text) for text in encoded], dtype=np.int64)
 

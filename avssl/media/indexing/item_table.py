@@ -161,7 +161,6 @@ class TableWriter:
             self._files[name].flush()
 
     def item(self, number: int) -> tuple[dict[str, Any], NDArray[np.float64]]:
-        """An item that was added, and its times."""
         row = np.frombuffer(self._files["rows.i64"].read(number * _ROW * 8, _ROW * 8), "<i8").tolist()
         line = self._files["items.jsonl"].read(*row[_LINE : _LINE + 2])
         times = self._files["times.f64"].read(8 * row[_TIMES], 8 * row[_TIMES + 1])

@@ -45,7 +45,6 @@ class Summary:
     reasons: Counter[str] = field(default_factory=Counter)  # rejected files by kind of reason
 
     def lines(self) -> list[str]:
-        """The figures in words, a few short lines."""
         kinds = ", ".join(f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in self.kinds.most_common())
         lines = [f"{self.root}: {kinds or 'nothing'} usable, {len(self.rejected)} rejected"]
         if self.video_hours or self.sound_hours:

@@ -37,7 +37,6 @@ class Settings:
     jpeg_quality: int = option(95, "1 to 100", low=1, high=100)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) to store a picture at."""
         shorter = min(width, height)
         if self.side is None or shorter <= self.side:
             return width, height
@@ -53,8 +52,6 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Items to put into a shard."""
-
     media: Collection | Subset  # the whole shard's items, in order
     first: int  # number of its first item in the set
     shard: int
@@ -90,8 +87,6 @@ def part_folder(folder: Path, shard: int) -> Path:
 
 
 class _Item:
-    """One item on its way into the tar."""
-
     def __init__(self, job: Job, i: int, tar: _Tar) -> None:
         self.job, self.i, self.tar = job, i, tar
         self.facts = job.media.facts(i)

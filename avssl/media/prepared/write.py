@@ -92,7 +92,6 @@ class PrepareWork:
 
     @property
     def units(self) -> int:
-        """Shards."""
         return len(self.jobs())
 
     def units_there(self) -> int:
@@ -100,7 +99,6 @@ class PrepareWork:
         return sum(1 for _ in (self.folder / ".parts").glob("[0-9]*"))
 
     def jobs(self) -> list[Job]:
-        """Each shard with its items."""
         media, count = self.media, len(self.media)
         by_bytes = count * SHARD_BYTES // max(estimated_bytes(media, self.settings), 1)
         size = self.shard_size or max(min(by_bytes, count // SHARDS_AT_LEAST), 1)

@@ -125,7 +125,6 @@ def _same_files(paths: Sequence[str], given: Sequence[str]) -> list[Likeness]:
 
 
 def _equal(texts: Iterable[str]) -> dict[str, list[int]]:
-    """The items of each text."""
     items: dict[str, list[int]] = defaultdict(list)
     for i, text in enumerate(texts):
         items[text].append(i)

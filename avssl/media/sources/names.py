@@ -19,8 +19,6 @@ from avssl.media.sources.name_kinds import Name, is_id, known_sources
 
 @dataclass(frozen=True)
 class NameGroups:
-    """Groups of items by their names."""
-
     sure: tuple[tuple[int, ...], ...]  # beyond doubt
     likely: tuple[tuple[int, ...], ...]  # by words for parts; something else has to agree
     # By numbers from 1 on after various stems (concert_1, concert_2, walk_1): no evidence by itself.

@@ -42,8 +42,6 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Sources:
-    """The source of each item of a collection."""
-
     names: tuple[str, ...]  # one for each item; equal for items of one source
     mode: str  # "content", "names", "none", or the name of a column
     groups: tuple[Likeness, ...]  # the evidence, by rule; an item may be in several

@@ -37,8 +37,6 @@ def _empty(kind: type, *shape: int) -> Any:
 
 @dataclass(frozen=True)
 class Trace:
-    """What is measured of one item."""
-
     grey: NDArray[np.uint8] = _empty(np.uint8, 24, 24)  # thumbnails, (k, 24, 24); k is 5, 1 of an image, 0 of a sound
     colour: NDArray[np.uint8] = _empty(np.uint8, 6, 6, 3)  # coarse thumbnails of the same frames, (k, 6, 6, 3)
     # The colour of a constant border and its widths (left, top, right, bottom) as shares of the shorter side, (7,);
