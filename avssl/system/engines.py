@@ -52,7 +52,7 @@ def run_parts(work: Divisible, engine: str, workers: int | None, progress: ShowP
 def check_engine(engine: str) -> None:
     """Raise UserError if this is no engine, or it is not installed."""
     if engine not in ("local", "ray") and not engine.startswith("ray://"):
-        raise UserError(f"--engine {engine}: there is no such engine; give local, ray or ray://HOST:PORT")
+        raise UserError(f"--engine {engine}: is none of local, ray, ray://HOST:PORT; give one of them")
     if engine != "local":
         try:
             import ray  # noqa: F401
