@@ -78,7 +78,7 @@ def run(argv: Sequence[str]) -> None:
     if opened is not None:
         known = summary.usable + len(summary.rejected) - opened
         before = f"; {known} were known from before" if known > 0 else ""
-        log(f"looked at {opened} files in {duration(time.monotonic() - began)}{before}")
+        log(f"inspected {opened} files in {duration(time.monotonic() - began)}{before}")
     if options.json is not None:
         files = [verdict._asdict() for verdict in verdicts(media)]
         # Through JSON once: what is no JSON value (paths) becomes text.

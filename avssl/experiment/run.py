@@ -59,7 +59,7 @@ class Run:
     @property
     def history(self) -> list[dict[str, Any]]:
         """The lines of ``metrics.jsonl``: one a logged step with its split, task, loss and measures."""
-        from avssl.report.history import read_metrics
+        from avssl.report.run_parts import read_metrics
 
         return read_metrics(self.path / "metrics.jsonl")
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avssl.errors import UserError
+from avssl.errors import UserError, did_you_mean
 from avssl.experiment.data import GENERATED, held_out_of, of_split, open_source, refuse_missing, usable
+from avssl.media.selection import column_of
 from avssl.options import build, check_options, option
 from avssl.tasks.registry import options_class
 from avssl.trainer.run_config import config_of_task, read_config
@@ -127,5 +128,6 @@ def _only(media: Subset, split: str | None) -> Subset:
         return media
     part = of_split(media, split)
     if part is None:
-        raise UserError(f"no usable item is of split {split!r}")
+        there = sorted({str(name) for name in column_of(media, "split") if name is not None})
+        raise UserError(f"no usable item is of split {split!r}{did_you_mean(split, there) if there else ''}")
     return part

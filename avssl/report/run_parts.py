@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import ResultRow, row_of
-from avssl.report.history import read_metrics
 from avssl.trainer.run_config import read_config
 
 if TYPE_CHECKING:
@@ -148,6 +147,18 @@ def _rows(entries: Sequence[Any], path: Path, faults: list[str]) -> list[ResultR
     if rows and len(rows) < len(entries):
         faults.append(f"{path}: {len(entries) - len(rows)} of {len(entries)} entries are no result rows; left out")
     return rows
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of ``metrics.jsonl``; a last line that was cut off while writing is left out."""
+    found: list[dict[str, Any]] = []
+    if path.exists():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(text))
+            except ValueError:  # the process was killed while it wrote
+                break
+    return found
 
 
 def _metrics(path: Path, faults: list[str]) -> list[Mapping[str, Any]]:

@@ -10,10 +10,12 @@ from typing import Any
 from avssl.evaluate.core.charts import Chart, Level, Line, write_charts
 from avssl.evaluate.core.result_charts import run_tone
 from avssl.evaluate.core.rows import is_share
-from avssl.report.history import smoothed
 from avssl.report.run_parts import RunParts, TaskLevels
 
 Logged = Mapping[str, Any]  # One line of ``metrics.jsonl``
+
+# Weight of what came before in the line through the training values (exponential mean, bias corrected).
+SMOOTHING = 0.6
 
 # Keys of a line that say which line it is, or belong to another's value.
 NO_CURVE = ("step", "epoch", "split", "task", "seconds", "data_wait", "n", "low", "high", "passed_over")
@@ -93,6 +95,16 @@ def training_chart(
     levels = sorted({round(level[measure], 9) for level in chance if measure in level})
     title = measure.replace("_", " ")
     return Chart(title, drawn, [Level("chance", value) for value in levels], share=is_share(measure))
+
+
+def smoothed(values: Iterable[float], weight: float = SMOOTHING) -> list[float]:
+    """Exponential mean, corrected for its start (as Adam's moments are): the first value is itself."""
+    mean, total, out = 0.0, 0.0, []
+    for value in values:
+        mean = weight * mean + (1 - weight) * value
+        total = weight * total + (1 - weight)
+        out.append(mean / total)
+    return out
 
 
 def _other_measures(runs: Iterable[Sequence[Logged]], main: Sequence[str]) -> list[str]:

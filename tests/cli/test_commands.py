@@ -18,7 +18,7 @@ from small_runs import TINY, Result, write_clip
 import avssl as package
 from avssl.evaluate.core.rows import read_rows
 from avssl.evaluate.data.load_run import open_run
-from avssl.report.history import read_metrics
+from avssl.report.run_parts import read_metrics
 
 Call = Callable[..., Result]
 TRAIN = ("train", "av-correspondence")
@@ -197,8 +197,8 @@ def test_index_names_every_file_with_a_word_about_it(avssl: Call, tmp_path: Path
         "bad.mp4": False,
         "empty.mp4": False,
     }
-    assert "looked at 4 files" in result.out
-    assert "looked at" in avssl("index", folder, "--to", tmp_path / "index").out
+    assert "inspected 4 files" in result.out
+    assert "inspected" in avssl("index", folder, "--to", tmp_path / "index").out
 
 
 def test_prepared_data_can_be_named_wherever_data_are(avssl: Call, clips: Path, tmp_path: Path):

@@ -11,7 +11,7 @@ from small_runs import Result
 
 from avssl.cli.main import main
 from avssl.evaluate.core.rows import read_rows
-from avssl.report.history import read_metrics
+from avssl.report.run_parts import read_metrics
 
 Call = Callable[..., Result]
 TRAIN = ("train", "multi-task")

@@ -82,7 +82,7 @@ def test_an_encoder_of_the_wrong_kind_or_none_at_all_is_refused_in_a_line(run: P
     sounds = write_sounds(run / "sounds")
     with pytest.raises(UserError, match="torchvision:resnet18 takes pictures, and the data are sound"):
         avssl.evaluate("linear", audio_encoder(), sounds, folds="fold", beside="torchvision:resnet18")
-    with pytest.raises(UserError, match="belongs to no run; leave the other away"):
+    with pytest.raises(UserError, match="belongs to no run; leave out one of the two"):
         avssl.evaluate("knn", run, pictures, encoder="timm:resnet18")
 
 

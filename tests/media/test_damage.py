@@ -411,9 +411,9 @@ def test_a_file_that_grows_while_it_is_looked_at_is_rejected_now_and_looked_at_a
 def test_again_looks_at_everything_again(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         assert main(["index", str(videos), "--to", str(tmp_path), "--workers", "0"]) == 0
-    assert "looked at 0 files" in "".join(capsys.readouterr())
+    assert "inspected 0 files" in "".join(capsys.readouterr())
     assert main(["index", str(videos), "--to", str(tmp_path), "--workers", "0", "--again"]) == 0
-    assert "looked at 3 files" in "".join(capsys.readouterr())
+    assert "inspected 3 files" in "".join(capsys.readouterr())
 
 
 def test_a_table_says_what_it_was_given(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from avssl.evaluate.core.rows import ResultRow
-from avssl.report.history import read_metrics, smoothed
+from avssl.report.run_parts import read_metrics
 from avssl.report.tables import print_rows
-from avssl.report.training_charts import draw_curves
+from avssl.report.training_charts import draw_curves, smoothed
 
 
 def lines(count: int = 60, task: str = "toy") -> list[dict[str, object]]:

@@ -99,7 +99,7 @@ def outcome_of(name: str, protocol: Protocol, command: str = "", encoder: Encode
     """
     run, named = (getattr(protocol, option, None) for option in ("run", "encoder"))
     if of_library(named) and (run or encoder):
-        raise UserError(f"--encoder {named} belongs to no run; leave the other away")
+        raise UserError(f"--encoder {named} belongs to no run; leave out one of the two")
     for what, given in (
         (protocol.needs_run, run or encoder or of_library(named)),
         (protocol.needs_data, getattr(protocol, "data", None)),

@@ -266,7 +266,9 @@ def _score_run(
             missing += list(maps.broken.items())
             _log_missing(list(maps.broken.values()), "cannot be read, left out")
             if not items:
-                raise UserError(f"none of the {len(test.items)} annotated items in {options.data} can be read")
+                raise UserError(
+                    f"none of the {len(test.items)} annotated items in {options.data} can be read; avssl index says why"
+                )
         note = what
         if maps.alone:
             note += f"; {len(maps.alone)} items left out: no sound of another class"

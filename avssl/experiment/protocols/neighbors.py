@@ -120,7 +120,9 @@ def _encoders(options: Neighbours, subject: Subject, role: str) -> dict[str, Com
 
     encoder, called = subject.encoder_of(role, options.encoder)
     if encoder.role != role:
-        raise UserError(f"the encoder {called} of {subject} takes no {'sound' if role == 'audio' else 'pictures'}")
+        raise UserError(
+            f"the encoder {called} of {subject} takes no {'sound' if role == 'audio' else 'pictures'}; take another"
+        )
     first = str(subject) if subject.run is None else Path(subject.run).resolve().name
     made = {
         "trained": Compared(encoder, options.stage, f"trained: {first}"),

@@ -234,7 +234,9 @@ def encoder_and_data(options: LabelledOptions, subject: Subject) -> tuple[Encode
     for part in [media] if test is None else [media, test]:
         kept = [i for i in range(len(part)) if taken_by(encoder, part.facts(i))]
         if not kept:
-            raise UserError(f"the encoder {name} can take none of the {len(part)} items in {options.data}")
+            raise UserError(
+                f"the encoder {name} can take none of the {len(part)} items in {options.data}; take another --encoder"
+            )
         if len(kept) < len(part):
             log(f"{len(part) - len(kept)} of {len(part)} items have no input for the encoder {name}; left out")
         parts.append(_part(part, kept))
@@ -284,7 +286,10 @@ def _labelled(options: LabelledOptions, parts: Sequence[Media]) -> Labelled:
     splits = splits_of(action_lists(options.lists, options.split), paths, options.lists)
     listed = [i for i, split in enumerate(splits) if split is not None]
     if not listed:
-        raise UserError(f"none of the {len(media)} videos in {options.data} is in the lists in {options.lists}")
+        raise UserError(
+            f"none of the {len(media)} videos in {options.data} is in the lists in {options.lists}; "
+            "give the lists of the same data set"
+        )
     if len(listed) < len(media):
         log(f"{len(media) - len(listed)} videos are in neither list of split {options.split}; left out")
     return labelled(
