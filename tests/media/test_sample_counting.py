@@ -212,6 +212,11 @@ def test_where_every_packet_lacks_some_of_its_sound_each_is_a_run_of_its_own() -
     assert lengths([2.9 * MS * k for k in range(5)]) == [5] and lengths([3.1 * MS * k for k in range(5)]) == [1] * 5
 
 
+def test_one_packet_is_a_run_and_so_are_two_with_a_gap_between_them() -> None:
+    assert placed([0.3]) == [Run(pytest.approx(0.3), 0, LENGTH)]
+    assert lengths([0.0, 0.001]) == [2] and lengths([0.0, 0.5]) == [1, 1]
+
+
 def test_stamps_that_stand_still_mean_nothing_but_the_first() -> None:
     assert placed([0.7 - SECONDS * k for k in range(30)]) == [Run(pytest.approx(0.7), 0, 600)]
     backwards = [0.7 - SECONDS * k for k in range(15)] + [9.0 - SECONDS * k for k in range(15)]
@@ -238,6 +243,12 @@ def test_a_gap_in_another_recording_is_a_gap() -> None:
 
 
 @pytest.mark.parametrize(("overlap", "restarts"), [(0.49, False), (0.51, True)])
+def test_a_recording_whose_packets_all_lack_some_of_their_sound_may_follow_another() -> None:
+    lacking = [0.01 * k for k in range(50)]
+    runs, restart = placed_runs(packets([*lacking, *(late - 1.0 for late in lacking)]), TICK)
+    assert (len(runs), restart) == (100, pytest.approx(1.49))
+
+
 def test_stamps_that_go_back_by_less_than_half_a_second_overlap(overlap: float, restarts: bool) -> None:
     runs, restart = placed_runs(packets([0.0] * 100 + [-overlap] * 50), TICK)
     assert (restart is not None) == restarts
