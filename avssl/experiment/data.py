@@ -107,14 +107,10 @@ class Opened:
 
 
 def gather(task: Task, options: DataOptions, seed: int, *, need_test: bool = True) -> Parts:
-    """Open the data, prepare them if they fit, leave out what the task cannot use, and divide the rest.
-
-    Args:
-        seed: of the division by source.
-        need_test: whether a part must be held out for the controls.
+    """Open the data, prepare them if they fit, leave out what the task cannot use, and divide the rest by ``seed``.
 
     Raises:
-        UserError: nothing there, nothing usable, or too little to divide.
+        UserError: nothing there, nothing usable, or too little to divide (with ``need_test`` also for the controls).
     """
     return prepared(opened(task, options, seed, need_test=need_test))
 
@@ -410,11 +406,9 @@ def divide(
     """Train, validation and test part: by the data's own splits where they have them, else by source.
 
     Args:
-        media: what is there to train on.
         test: held-out data that were named apart; files that are in both are not trained on.
         options: the shares.
         seed: of the division by source.
-        need_test: whether there must be a test part.
         copies: paths of files that have a copy among the test data under another name.
 
     Raises:

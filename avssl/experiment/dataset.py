@@ -71,6 +71,7 @@ class PuzzleModel(nn.Module):
     def forward(self, batch: Batch | None = None, /, **fields: Any) -> dict[str, Tensor]:
         """The loss of a batch of ``collate``, or of its fields, and the task's measures, detached."""
         losses = self.task.loss(self.network, fields if batch is None else batch)
+        # The measures name the loss as well, detached: the one with a gradient stays.
         return {"loss": losses.loss} | {name: value for name, value in losses.measures.items() if name != "loss"}
 
 
@@ -150,7 +151,7 @@ class PuzzleDataset(Dataset[Any]):
             MediaError: its file cannot be read, and is not to be skipped.
         """
         count = len(self)
-        if not -count <= index < count:
+        if not -count <= index < count:  # negative ones count from the end, as in a list
             raise IndexError(f"puzzles are numbered 0 to {count - 1}, not {index}")
         passed_over: list[PassedOver] = []
         puzzle = self._source.draw(Key(self.seed, self.epoch, int(index) % count), self._on_bad_file, passed_over)

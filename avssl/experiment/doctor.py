@@ -128,7 +128,7 @@ def _devices() -> Rows:
         rows.append((f"cuda:{number}", f"{facts.name}, {size(facts.total_memory)}, computes {numbers}"))
     if torch.backends.mps.is_available():
         rows.append(("mps", "Metal, fp32"))
-    if len(rows) == 1:
+    if len(rows) == 1:  # neither CUDA nor Metal
         rows.append(("gpu", f"none that this torch ({torch.__version__}) can use; training runs on the CPU"))
     return rows
 
@@ -143,6 +143,7 @@ def _decoders() -> Rows:
     import av
     from av.codec.codec import UnknownCodecError
 
+    # What PyAV's own FFmpeg was built with; one that the system has does not matter.
     def has(name: str) -> bool:
         try:
             return av.codec.Codec(name, "r") is not None

@@ -85,6 +85,7 @@ class EmbedWork:
     @property
     def folder(self) -> Path:
         """Where parts wait to be put together."""
+        # Named after the target, so that parts of two outputs in one folder do not mix.
         return self.target.with_name(f".{self.target.name}.parts")
 
     @property

@@ -82,7 +82,7 @@ def export_encoder(options: ExportOptions) -> ExportedFile:
     from avssl.networks.exporting import exported
 
     module, facts = _module(options)
-    check = exported(module, form, facts, path.suffix)
+    check = exported(module, form, facts, path.suffix)  # read back before anything is written to the disk
     with whole_file(path) as file:
         file.write(check.data)
     return ExportedFile(path, len(check.data), facts, module, check)
@@ -109,6 +109,7 @@ def _module(options: ExportOptions) -> tuple[Portable, dict[str, Any]]:
     encoder, fusion = open_encoder(run, name), None
     if options.embedding:
         role = encoder.role
+        # Of several tasks only av-correspondence trains the space in which both meet.
         if name not in (role, f"{role}-av-correspondence"):
             raise UserError(f"the encoder {name!r} has no 128-d embedding; --embedding needs --encoder {role}")
         model = load(run)

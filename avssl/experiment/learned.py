@@ -28,6 +28,7 @@ def seen_by(run: str | Path | None, data: Media | Sequence[str | Path], name: st
 
     if run is None:
         return Seen()
+    # Files without a collection (pictures with boxes) can only be known by their bytes.
     if not isinstance(data, Sequence):
         return _most(run, name, lambda part: seen_in(part, data, mode))
     files = [str(path) for path in data]

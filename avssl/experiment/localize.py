@@ -77,6 +77,7 @@ def localized(options: LocalizeOptions) -> DemoFiles:
     folder = options.run or str(default_run())
     scene = scene or open_scene(str(example_clip(Path(folder))), None)
     localizer = open_localizer(folder, choose_device(options.device))
+    # Else the run's own, which was fitted to validation clips.
     if options.threshold is not None:
         localizer.threshold = options.threshold
     return show_scene(scene, localizer, Path(options.output), per_second=options.per_second, run=folder)

@@ -44,7 +44,7 @@ class PartOptions:
         Raises:
             UserError: as the work does.
         """
-        if self.part is not None:
+        if self.part is not None:  # merged later, by a command of its own, when all parts are there
             part = Part.parsed(self.part)
             work.do(part, workers, progress)
             log(f"part {part} is done; of the whole {work.units_there()} of {work.units} {work.unit} are there")

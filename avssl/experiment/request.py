@@ -188,6 +188,7 @@ def _of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], command: str
     out, defaults = Path(values["out"] or f"runs/{MULTI_TASK}"), defaults_of(MultiTaskOptions, *COMMON)
     keep_division(values, out, defaults)
     sections = []
+    # In the order in which they are named: the first one builds the encoders.
     for name in values["tasks"]:
         made_as = _not_default(made[name]) if name in made else {}
         sections.append(_section(name, values, made_as | of_tasks.pop(name, {})))
@@ -269,7 +270,7 @@ def _section(name: str, values: Values, asked: Mapping[str, Any]) -> _Section:
         raise UserError(f"{name}: {error}") from None
     for option in fields(DataOptions):
         if option.name not in found.given:
-            found[option.name] = values[option.name]
+            found[option.name] = values[option.name]  # not in .given, so that the section of the config stays short
     return _Section(name, options, found)
 
 

@@ -241,7 +241,7 @@ def _data_in(command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         return ""
-    for option in ("--test", "--data"):
+    for option in ("--test", "--data"):  # where both are given, figures are of the first
         for place, word in enumerate(words):
             if word == option and place + 1 < len(words):
                 return absolute_source(words[place + 1])

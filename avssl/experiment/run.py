@@ -147,7 +147,7 @@ class Encoders(Mapping[str, "Encoder"]):
     def __getitem__(self, name: str) -> Encoder:
         from avssl.evaluate.data.encoders import open_encoder
 
-        if name not in list(self):
+        if name not in list(self):  # "in self" would call this method
             raise KeyError(name)
         return open_encoder(self._run, name)
 

@@ -114,7 +114,7 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder) -> None:
     try:
         _refuse_other_data(folder, jobs, several)
         _write_sources(folder, jobs, several)
-        evaluated = _has_controls(folder)
+        evaluated = _has_controls(folder)  # now, as a line about damaged ones is not to come after hours
         encoders = None
         # A run that has saved something goes on from there, whatever became of the run it began from.
         if request.init is not None and not folder.checkpoints.steps():
@@ -124,6 +124,7 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder) -> None:
     except BaseException:  # Ctrl-C and faults of the program, too
         _forget(folder)
         raise
+    # Drawn before the controls are trained, which may take as long again: somebody may be waiting for the sheet.
     if folder.writes:
         _draw(jobs, result, folder, options.on_bad_file == "skip")
     if request.control.controls and not evaluated:
@@ -135,7 +136,7 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder) -> None:
 def _forget(folder: RunFolder) -> None:
     """A run that could not take its first step is none: the same --out serves when the fault is mended."""
     begun = (folder.path / "metrics.jsonl").exists() or folder.checkpoints.steps()
-    if folder.writes and not begun:
+    if folder.writes and not begun:  # its own files alone: what else lies in the folder is somebody's
         for name in ("config.yaml", "data.json", "sources.json", "environment.json"):
             (folder.path / name).unlink(missing_ok=True)
         for name in ("tasks", "checkpoints", "results", "tensorboard"):
@@ -174,6 +175,7 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
     if known is None:
         folder.write_json("data.json", now)
         return
+    # A part that was not there then (a validation part, say) is no change of those that were.
     changed = [name for name in now if name in known and not _same_data(known[name], now[name])]
     if changed and all(_only_read_otherwise(known[name], now[name]) for name in changed):
         log(
@@ -288,7 +290,7 @@ def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
     from avssl.evaluate.core.rows import read_rows
 
     path = folder.results / "controls.json"
-    if path.exists():
+    if path.exists():  # also of a run that was finished before, and is only shown again
         rows = read_rows(path)
         for job in jobs:
             if several:

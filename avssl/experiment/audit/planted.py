@@ -106,17 +106,8 @@ def caught(name: str, control: Task, drawn: Drawn, *, steps: int = STEPS, leak: 
     if verdict == "blind" and row.value > (1 + row.chance) / 2:
         verdict = "too few"  # it sees the leak, and no interval over so few sources lies above chance
         words += f"; with {row.clusters} test sources no interval can show it"
-    return Finding(
-        f"{control.name}: {name}",
-        row.value,
-        row.low,
-        row.high,
-        row.chance,
-        verdict,
-        "planted",
-        row.n,
-        words,
-    )
+    title = f"{control.name}: {name}"
+    return Finding(title, row.value, row.low, row.high, row.chance, verdict, "planted", row.n, words)
 
 
 def _planted(control: Task, drawn: Drawn, plant: Plant) -> Task:

@@ -18,7 +18,7 @@ from avssl.experiment.audit.findings import Audit, Finding
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
 from avssl.experiment.audit.progress import AuditProgress
 from avssl.experiment.audit_options import AUDITED_ITEMS
-from avssl.experiment.data import about_others
+from avssl.experiment.data import about_others, of_split
 from avssl.media.facts import Media
 from avssl.media.indexing.reasons import grouped
 from avssl.media.indexing.summary import Summary, common_root, summarize
@@ -154,8 +154,7 @@ def _opened(data: Data) -> Media:
 
 def _test_part(media: Media) -> Media:
     """Of test data that name splits, their test split."""
-    chosen = [i for i in range(len(media)) if media.facts(i).split == "test"]
-    return Subset(media, np.array(chosen)) if chosen else media
+    return of_split(media, "test") or media
 
 
 def _name(data: Data) -> str:

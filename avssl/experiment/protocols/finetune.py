@@ -47,7 +47,7 @@ class FineTuning(FineTuneChoices, LabelledOptions):
         starts = with_random_twin(encoder, self.seed)
         data, shown = _shown(encoder, data, self)
         rows = fine_tune_rows(starts, data, shown, self, context, device=device, log=log)
-        if encoder.role == "audio":
+        if encoder.role == "audio":  # classical features, on the same division
             rows.append(_mfcc_row(data, context))
         return self.outcome(name, subject, rows, draw_labels, data)
 
@@ -60,6 +60,7 @@ def _shown(encoder: Encoder, data: Labelled, options: FineTuning) -> tuple[Label
     views = views_of(options.views, encoder)
     if is_waveform_encoder(encoder):
         return data, Sounds(data, encoder, views)
+    # Read many times, augmented anew each time: small pictures stay in memory.
     data = replace(data, parts=tuple(in_memory(part) for part in data.parts))
     return data, Pictures(data, image_encoder(encoder), views, options.crop_low, options.flip)
 

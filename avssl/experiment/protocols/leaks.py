@@ -76,6 +76,7 @@ class Leaks(OutputOptions):
                 log(f"  {twin.test} and {twin.train}: {twin.bits} of 63 bits differ")
             result["near_duplicates"] = [asdict(twin) for twin in twins]
             result["sources"] = _shared_sources(open_media(train), open_media(test), test)
+        # No title: the log has said all, and rows of shares would repeat it.
         return Outcome(name, _rows(result, found.test, subject.command), document=result)
 
 

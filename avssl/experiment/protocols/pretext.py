@@ -51,7 +51,7 @@ class Pretext(OutputOptions, RunOptions):
             test,
             test,
             replace(opened.options, seed=seed),
-            steps=0,
+            steps=0,  # no control is trained: those of the training stand in its results
             pairs=self.puzzles,
             device=choose_device(self.device),
             command=subject.command,

@@ -46,7 +46,7 @@ class Retrieval(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
         device = self.torch_device()
         model = load(subject.run)
         media, _ = open_sourced(self.data, None, self.mode)
-        media = of_split(media, "test") or media
+        media = of_split(media, "test") or media  # data without splits are held out as a whole
         pairs = find_pairs(media, self.frames)
         found = {}
         for label, one in {"trained": model, "random": untrained(model, self.seed)}.items():
