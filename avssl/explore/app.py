@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -245,7 +245,7 @@ def make_app(library: Library, guard: Guard) -> Starlette:
     """
     handlers: dict[Any, Any] = {HTTPException: _refused, UserError: _unusable, MediaError: _unusable}
     app = Starlette(routes=Pages(library).routes, exception_handlers=handlers)
-    app.add_middleware(guard.middleware)  # type: ignore[arg-type]
+    app.add_middleware(guard.middleware)
     return app
 
 
@@ -276,7 +276,7 @@ def _unusable(request: Request, error: Exception) -> Response:
 
 
 def _kind(request: Request, name: str) -> Kind:
-    return _one_of(request, name, KINDS)
+    return cast(Kind, _one_of(request, name, KINDS))
 
 
 def _one_of(request: Request, name: str, known: tuple[str, ...]) -> str:

@@ -5,19 +5,41 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from avssl.world.settings import KINDS, PRESETS, SCENES, SPLITS, Settings
 from avssl.world.truth import audible, boxes, read_truth, sounding_kinds, visible_kinds
 
 if TYPE_CHECKING:
-    from avssl.world.build import generate
+    from avssl.world.build import generate, is_finished
+    from avssl.world.sheet import contact_sheet
 
-__all__ = ["audible", "boxes", "generate", "read_truth", "sounding_kinds", "visible_kinds"]
+__all__ = [
+    "KINDS",
+    "PRESETS",
+    "SCENES",
+    "SPLITS",
+    "Settings",
+    "audible",
+    "boxes",
+    "contact_sheet",
+    "generate",
+    "is_finished",
+    "read_truth",
+    "sounding_kinds",
+    "visible_kinds",
+]
+
+# Found when asked for: whoever reads a truth need not wait for the physics, the codec and the fonts.
+_LAZY = {"contact_sheet": "sheet", "generate": "build", "is_finished": "build"}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "generate":  # it needs the physics and the codec, which readers of a truth do not
+    if name not in _LAZY:
         raise AttributeError(f"module 'avssl.world' has no attribute {name!r}")
-    from avssl.world.build import generate
+    return getattr(import_module(f"avssl.world.{_LAZY[name]}"), name)
 
-    return generate
+
+def __dir__() -> list[str]:
+    return __all__
