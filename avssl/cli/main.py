@@ -32,6 +32,7 @@ COMMANDS = {  # in the order in which a newcomer needs them
     "localize": "overlay a video with heat where its sound comes from",
     "explore": "a run and a collection in the browser: search, heat, map, puzzles",
     "report": "one HTML page of a run, or of several side by side",
+    "runs": "the runs in a folder with their headline figures",
     "doctor": "what this installation has, and which features lack a package",
 }
 

@@ -81,6 +81,56 @@ def plain_table(
     return table
 
 
+def fitted_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], screen: Console, right: Container[int] = ()
+) -> Table:
+    """A table as wide as the screen at most: the widest columns are wrapped, first between words, then behind the
+    slashes and hyphens of paths and names; a word breaks within only where it is wider than its column."""
+    columns = [[line for text in column for line in text.split("\n")] for column in zip(headers, *rows, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    excess = sum(widths) + _GAP * (len(widths) - 1) - screen.width
+    for pattern in (r"[^ ]+", _PIECE, "."):
+        least = [max(len(part) for line in column for part in re.findall(pattern, line) or [""]) for column in columns]
+        while excess > 0 and (wide := [k for k, width in enumerate(widths) if width > max(least[k], SHORTEST)]):
+            widths[max(wide, key=widths.__getitem__)] -= 1
+            excess -= 1
+    cells = [[_wrapped(text, width) for text, width in zip(row, widths, strict=True)] for row in (headers, *rows)]
+    table = plain_table(cells[0], cells[1:], right=right)
+    table.show_edge, table.padding = False, (0, 1, 0, 0)
+    return table
+
+
+# Columns between two of a table that is as close as may be
+_GAP = 2
+
+# What a path or a name may be broken into; what no-break spaces hold together stays whole
+_PIECE = r"[^ ]*\xa0[^ ]*|[^ /\-,._]+[/\-,._]*|[/\-,._]+"
+
+
+def figure_words(text: str) -> str:
+    """The text with the figures in it kept whole where a line is wrapped: "90.7 %", "88.5 – 92.6 %"."""
+    return re.sub(r" (?=%|– |\d)|(?<=–) ", "\xa0", text)
+
+
+def _wrapped(text: str, width: int) -> str:
+    """The text in lines of at most ``width`` characters."""
+    lines = []
+    for line in text.split("\n"):
+        # Not at hyphens, of what is not too wide: "2026-11-27" stays on one line.
+        found = textwrap.wrap(line, width, break_on_hyphens=False, break_long_words=False)
+        lines += [part for each in found for part in ([each] if len(each) <= width else _broken(each, width))] or [""]
+    return "\n".join(lines).replace("\xa0", " ")
+
+
+def _broken(word: str, width: int) -> list[str]:
+    lines = [""]
+    for piece in re.findall(_PIECE, word):
+        if len(lines[-1] + piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line[k : k + width] for line in lines if line for k in range(0, len(line), width)]
+
+
 def rows_text(rows: Sequence[ResultRow], title: str = "") -> str:
     """The table of :func:`print_rows` as text for the log, as wide as the terminal on which it may be shown."""
     text = io.StringIO()

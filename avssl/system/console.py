@@ -187,7 +187,11 @@ def duration(seconds: float) -> str:
 
 def folder_size(folder: Path) -> int:
     """Bytes of all files below a folder; 0 if there is none."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # a training in progress replaces its files
+            total += path.stat().st_size if path.is_file() and not path.is_symlink() else 0
+    return total
 
 
 class _TerminalBar:
