@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12, help="steps of each")
     parser.add_argument("--busy", type=int, default=2, help="processes that compute beside it in the second half")
     parser.add_argument("--child", choices=("bare", "training"), help=argparse.SUPPRESS)
-    asked = parse(parser, rounds=1, steps=5)
+    asked = parse(parser, rounds=1, steps=3, busy=0)
     if asked.child:
         child(asked.child, asked.steps)
         return

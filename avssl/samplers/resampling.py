@@ -111,8 +111,7 @@ def _blend(
                 result[i, x] = sums[x] >> _BITS
 
 
-@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-def _transpose_block(_: Any, target: Any, target_start: Any, source: Any, source_start: Any) -> Any:
+def _block_transposed(_: Any, target: Any, target_start: Any, source: Any, source_start: Any) -> Any:
     """Copy a block of pixels of 32 bits, its columns as rows, between arrays (h, w), from one place to another."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -140,6 +139,9 @@ def _transpose_block(_: Any, target: Any, target_start: Any, source: Any, source
         return context.get_dummy_value()
 
     return types.void(target, types.intp, source, types.intp), code
+
+
+_transpose_block: Callable[..., None] = intrinsic(_block_transposed)
 
 
 @_compiled

@@ -30,7 +30,7 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     count = _BLOCKS.counts.get(kind, 1)
     if count == 1:
         return np.empty(shape, dtype)
-    block, used = _BLOCKS.filling.pop(kind, None) or (np.empty((count, *shape), dtype), 0)
+    block, used = _BLOCKS.filling.pop(kind) if kind in _BLOCKS.filling else (np.empty((count, *shape), dtype), 0)
     if used + 1 < count:
         _BLOCKS.filling[kind] = block, used + 1
     found: NDArray[Any] = block[used]
