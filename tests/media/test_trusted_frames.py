@@ -186,6 +186,12 @@ def test_a_damaged_jpeg_is_damage_though_the_decoder_sees_none(monkeypatch: pyte
         assert verdicts(packets) == expected
 
 
+def test_a_packet_without_a_time_is_not_taken_for_one_shown_before_the_first() -> None:
+    packets = film("K P! P K P")
+    packets[1].pts = None
+    assert verdicts(packets) == "wxdww"
+
+
 # --- where decoding begins ----------------------------------------------------------------------------------------
 
 
