@@ -33,6 +33,7 @@ COMMANDS = {  # in the order in which a newcomer needs them
     "explore": "a run and a collection in the browser: search, heat, map, puzzles",
     "report": "one HTML page of a run, or of several side by side",
     "runs": "the runs in a folder with their headline figures",
+    "compare": "in which options and figures runs differ",
     "doctor": "what this installation has, and which features lack a package",
 }
 

@@ -262,15 +262,14 @@ def print_runs(found: RunList, screen: Console) -> None:
         if table_width(wide, screen) > screen.width:
             # Two columns in one; the task is left out where the run has its name.
             close = [
-                (
+                [
                     name if name.endswith(task) else f"{name}\n{task}",
                     f"{done}\n{state}".replace(" ", "\xa0"),
-                    figures,
-                    f"{began}\n{bytes}",
-                )
+                    figure_words(figures),
+                    figure_words(f"{began}\n{bytes}"),
+                ]
                 for name, task, done, state, figures, began, bytes in rows
             ]
-            close = [[name, *map(figure_words, others)] for name, *others in close]
             wide = fitted_table(["run, task", "trained", "figure, 95 % interval", "began, size"], close, screen)
         screen.print(wide)
         screen.print()

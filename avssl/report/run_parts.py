@@ -66,19 +66,29 @@ class RunParts:
         return (self.path / "encoders" / "audio.json").exists() and (self.path / "encoders" / "vision.json").exists()
 
 
-def read_runs(paths: Sequence[str | Path]) -> list[RunParts]:
-    """The runs in these folders, in this order; :class:`UserError` for one that is no run, or is given twice."""
+def read_runs(
+    paths: Sequence[str | Path], command: str = "avssl report", *, with_levels: bool = True
+) -> list[RunParts]:
+    """The runs in these folders, in this order.
+
+    Args:
+        command: that needs them, for the message.
+        with_levels: read what chance gives, too, which loads torch.
+
+    Raises:
+        UserError: one is no run, or is given twice.
+    """
     folders = [Path(path) for path in paths]
     seen: set[Path] = set()
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"{folder} is no folder; avssl report needs folders of runs, such as runs/quickstart")
+            raise UserError(f"{folder} is no folder; {command} needs folders of runs, such as runs/quickstart")
         if folder.resolve() in seen:
             raise UserError(f"{folder} is given twice; give each run once")
         seen.add(folder.resolve())
     names = _short_names([folder.resolve() for folder in folders])
     return [
-        _read_run(folder, name, _letter(number))
+        _read_run(folder, name, _letter(number), with_levels)
         for number, (folder, name) in enumerate(zip(folders, names, strict=True))
     ]
 
@@ -98,7 +108,7 @@ def _short_names(folders: Sequence[Path]) -> list[str]:
     return [str(folder) for folder in folders]
 
 
-def _read_run(folder: Path, name: str, letter: str) -> RunParts:
+def _read_run(folder: Path, name: str, letter: str, with_levels: bool) -> RunParts:
     config = read_config(folder)
     faults: list[str] = []
     rows: dict[str, Sequence[ResultRow]] = {}
@@ -118,7 +128,7 @@ def _read_run(folder: Path, name: str, letter: str) -> RunParts:
         config=config,
         environment=environment if isinstance(environment, dict) else {},
         metrics=_metrics(folder / "metrics.jsonl", faults),
-        levels=_levels(folder, faults),
+        levels=_levels(folder, faults) if with_levels else {},
         rows=rows,
         facts=facts,
         demos=_demos(folder, faults),

@@ -140,6 +140,7 @@ def test_neither_runs_nor_compare_imports_torch(tmp_path: Path):
 import sys
 from avssl.cli.main import main
 assert main(["runs", {str(tmp_path)!r}]) == 0
+assert main(["compare", {str(tmp_path / "a")!r}, {str(tmp_path / "b")!r}]) == 0
 print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
