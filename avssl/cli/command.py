@@ -26,6 +26,14 @@ T = TypeVar("T")
 CONFIG = Option("config", str | None, None, "YAML file of these options; flags override it", metavar="YAML")
 
 
+class HelpShown(SystemExit):
+    """Ends a command after its help, and says whose it was."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(0)
+        self.command = command
+
+
 class Command:
     """The command line of one command.
 
@@ -113,6 +121,11 @@ class Command:
             found |= {str(key): value for key, value in read_yaml(Path(found[CONFIG.name])).items() if key == name}
         return found.get(name)
 
+    def options_of_part(self, part: str) -> list[Option]:
+        """Those that are given with the name of a part before them; none where the command has no parts."""
+        own = self._section(part) if self._section else ()
+        return [replace(option, name=f"{part}.{option.name}", short=None) for option in own]
+
     @property
     def _reads_file(self) -> bool:
         # Training reads its file itself, as it has sections; a command without options has nothing to read.
@@ -139,11 +152,11 @@ class Command:
             flag = "--" + flag[2:].replace("_", "-") if flag.startswith("--") else flag
             if flag in ("-h", "--help"):
                 print(self.help(), end="")
-                raise SystemExit(0)
+                raise HelpShown(self)
             # The options of a part are found when it is first named: there may be any number of tasks.
             if "." in flag and self._section and flag not in by_flag:
                 part = flag[2:].partition(".")[0]
-                own = [replace(option, name=f"{part}.{option.name}", short=None) for option in self._section(part)]
+                own = self.options_of_part(part)
                 known |= {option.name: option for option in own}
                 by_flag |= {flag: option for option in own for flag in _flags(option)}
             if flag not in by_flag:
@@ -185,11 +198,14 @@ def parsed(argv: Sequence[str], cls: type[T], name: str, summary: str, example: 
     return command.parse(argv).build(cls)
 
 
+def flags_of(option: Option) -> list[str]:
+    """What may be typed for an option; none of one that is given by its place."""
+    return [] if option.positional else [flag for flag in (option.flag, option.short, _no(option)) if flag]
+
+
 def _flags(option: Option) -> list[str]:
-    if option.positional:
-        return []
     former = option.formerly and "--" + option.formerly.replace("_", "-")
-    return [flag for flag in (option.flag, option.short, _no(option), former) if flag]
+    return [*flags_of(option), *([former] if former else [])]
 
 
 def _no(option: Option) -> str | None:

@@ -34,6 +34,7 @@ COMMANDS = {  # in the order in which a newcomer needs them
     "report": "one HTML page of a run, or of several side by side",
     "runs": "the runs in a folder with their headline figures",
     "compare": "in which options and figures runs differ",
+    "completion": "a script that completes commands, flags and values in bash, zsh or fish",
     "doctor": "what this installation has, and which features lack a package",
 }
 

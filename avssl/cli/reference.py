@@ -29,7 +29,7 @@ def _sections() -> Iterator[str]:
         yield f"## avssl {name}"
         yield _block(_help([name]))
         seen: set[str] = set()
-        for each in _parts_of(name):
+        for each in parts_of(name):
             yield f"### avssl {name} {each}"
             # A group of options that an earlier part has had is left out, whatever its title.
             blocks = _help([name, each]).split("\n\n")
@@ -37,7 +37,7 @@ def _sections() -> Iterator[str]:
             seen.update(block for block in blocks if block.partition("\n")[0].endswith(":"))
 
 
-def _parts_of(command: str) -> Sequence[str]:
+def parts_of(command: str) -> Sequence[str]:
     """What a command takes as its first word, where that decides its options."""
     from avssl.experiment.options import MULTI_TASK
     from avssl.experiment.protocols import PROTOCOLS
