@@ -15,6 +15,7 @@ from avssl.installation import install_hint
 from avssl.system.console import log
 
 if TYPE_CHECKING:
+    from avssl.explore.guard import Guard
     from avssl.explore.library import Library
     from avssl.explore.options import ExploreOptions
 
@@ -60,13 +61,16 @@ def open_library(options: ExploreOptions) -> Library:
     return Library(index, Run(index.run))
 
 
-def serve(library: Library, guard: object, listener: socket.socket) -> None:
+def serve(library: Library, guard: Guard, listener: socket.socket) -> None:
     """Answer requests at a socket until Ctrl-C."""
     import uvicorn
 
     from avssl.explore.app import make_app
 
-    config = uvicorn.Config(make_app(library, guard), log_level="warning", access_log=False, server_header=False)  # type: ignore[arg-type]
+    # Ctrl-C does not wait for a film that is still being made.
+    config = uvicorn.Config(
+        make_app(library, guard), log_level="warning", server_header=False, timeout_graceful_shutdown=1
+    )
     uvicorn.Server(config).run([listener])
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 
 import numpy as np
@@ -56,7 +66,9 @@ def test_all_moments_are_there_to_scroll_through_and_a_hostile_name_is_text(addr
     with opened(address) as page:
         assert page.becomes(f"{CARDS} === 40")
         assert page.tab.get_by_text(HOSTILE).first.is_visible()
-        assert min(page.picture_widths()[:8]) > 0
+        assert page.becomes("document.images[1].naturalWidth === 48")
+        page.tab.keyboard.press("End")  # pictures further down are loaded once they are scrolled to
+        assert page.becomes("[...document.images].at(-1).naturalWidth === 48")
         assert not page.faults and page.overhang() == 0
 
 
@@ -193,3 +205,26 @@ def test_whoever_uses_the_keyboard_gets_everywhere(address):
         page.tab.keyboard.press("Enter")
         assert page.becomes("document.activeElement.querySelector('video')")
         assert page.tab.evaluate(UNNAMED) == 0
+
+
+def test_the_command_serves_until_ctrl_c_which_waits_for_nobody(library, tmp_path):
+    words = ["explore", str(library.run.path), "--index", str(library.index.path), "--no-browser", "--port", "0"]
+    command = [sys.executable, "-m", "avssl", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+        try:
+            line = process.stdout.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
+            about = json.load(urllib.request.urlopen(address + "api/about", timeout=60))
+            assert about["moments"] == len(library.index)
+            visitor = threading.Thread(target=_ask, args=(address + "api/puzzles/av-correspondence",), daemon=True)
+            visitor.start()
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
+def _ask(address: str) -> None:
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen(address, timeout=60).read()
