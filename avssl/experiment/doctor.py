@@ -30,6 +30,8 @@ EXTRAS = {
     "webdataset": "reading prepared shards with other tools",
     "export": "avssl export FILE.onnx",
     "pandas": "results of a run as a frame",
+    "explore": "avssl explore",
+    "umap": "the map of avssl explore by UMAP",
     "search": "avssl search in more than 100,000 moments",
     "parquet": "avssl embed -o FILE.parquet",
     "keypoints": "FLIC as prepared in HDF5",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -31,6 +32,7 @@ class Figure:
 
     Attributes:
         result: the result that it belongs to: "controls", "linear".
+        protocol: with its choices.
         name: what was measured: "trained".
         metric: which figure.
         data: what it is of; empty of a run's own held-out part.
@@ -41,6 +43,7 @@ class Figure:
     """
 
     result: str
+    protocol: str
     name: str
     metric: str
     data: str
@@ -48,6 +51,11 @@ class Figure:
     notes: Sequence[str]
     differences: Sequence[float | None]
     apart: Sequence[bool | None]
+
+    @property
+    def group(self) -> tuple[str, str, str]:
+        """Result, protocol and data: figures that stand in one table."""
+        return self.result, self.protocol, self.data
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -66,17 +74,17 @@ class Comparison:
 
     def sentences(self) -> list[str]:
         """What the first figure of the trained network of each result says of each run beside the first run."""
-        found: dict[tuple[str, str, int], str] = {}
+        found: dict[tuple[tuple[str, ...], str, int], str] = {}
         for figure in self.figures:
             if figure.name.split("/")[0] != "trained":
                 continue
             for number, sentence in enumerate(self._of(figure), 1):
-                found.setdefault((figure.result, figure.name, number), sentence)
+                found.setdefault((figure.group, figure.name, number), sentence)
         return [sentence for sentence in found.values() if sentence]
 
     def _of(self, figure: Figure) -> list[str]:
         where = figure.name.removeprefix("trained").lstrip("/")
-        what = f"{figure.metric} ({f'{figure.result}, {where}' if where else figure.result})"
+        what = f"{figure.metric} ({', '.join(filter(None, (figure.result, where, Path(figure.data).name)))})"
         first, found = self.runs[0].letter, []
         beside = zip(self.runs[1:], figure.rows[1:], figure.notes, figure.differences, strict=True)
         for run, row, note, difference in beside:
@@ -85,7 +93,7 @@ class Comparison:
             elif difference is None:
                 found.append(f"{run.letter}'s {what} is not compared with {first}'s: {note}.")
             elif difference == 0:
-                found.append(f"{run.letter}'s {what} is equal to {first}'s; {_SENTENCES[note]}.")
+                found.append(f"{run.letter}'s {what} is equal to {first}'s.")
             else:
                 more = "higher" if difference > 0 else "lower"
                 by = difference_text(abs(difference), figure.metric).lstrip("+")
@@ -128,8 +136,7 @@ def _figures(runs: Sequence[RunParts]) -> list[Figure]:
         rows = [own.get(key) for own in there]
         beside = [_beside(rows[0], row, parts[0], other) for row, other in zip(rows[1:], parts[1:], strict=True)]
         notes, differences, apart = zip(*beside, strict=True) if beside else ((), (), ())
-        result, _, name, metric, data = key
-        found.append(Figure(result, name, metric, data, rows, notes, differences, apart))
+        found.append(Figure(*key, rows, notes, differences, apart))
     return found
 
 
@@ -170,10 +177,16 @@ def _not_comparable(first: ResultRow, row: ResultRow, first_parts: Mapping[str, 
         "no figure": math.isnan(first.value) or math.isnan(row.value),
         "other chance": first.chance != row.chance,
         "other part of the data": first.split != row.split,
-        "held-out data not known": not row.data and None in known,
+        "data not known": not row.data and (None in known or _of_named_data(first) or _of_named_data(row)),
         "other held-out data": not row.data and known[0] != known[1],
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _of_named_data(row: ResultRow) -> bool:
+    """Whether a row without a place was of data that its command names: older versions kept them nowhere else."""
+    words = row.command.split()
+    return "evaluate" in words[:2] and any(word.startswith(("--data", "--test")) for word in words)
 
 
 def _fingerprint(row: ResultRow, parts: Mapping[str, Any]) -> Any:
@@ -198,7 +211,7 @@ def print_comparison(found: Comparison, screen: Console) -> None:
     screen.print(fitted_table(["", "run", "trained", "figure, 95 % interval"], list(map(_head, found.runs)), screen))
     for run in found.runs:
         for fault in run.faults:
-            screen.print(f"{run.letter}: {fault}", markup=False)
+            screen.print(f"{run.letter}: {fault}", markup=False, emoji=False)
     _print_options("Options", found.options, letters, screen)
     _print_figures(found, letters, screen)
     _print_options("Versions and machine", found.environment, letters, screen)
@@ -222,22 +235,26 @@ def _print_options(what: str, table: OptionTable, letters: Sequence[str], screen
 def _print_figures(found: Comparison, letters: Sequence[str], screen: Console) -> None:
     first = letters[0]
     others = [text for letter in letters[1:] for text in (f"{letter} − {first}", "intervals")]
-    for result in dict.fromkeys(figure.result for figure in found.figures):
-        screen.print(f"\n{protocol_of(result).title}", style="bold")
-        screen.print()
-        own = [figure for figure in found.figures if figure.result == result]
+    for group in dict.fromkeys(figure.group for figure in found.figures):
+        own = [figure for figure in found.figures if figure.group == group]
+        title = ": ".join(filter(None, (protocol_of(group[0]).title, ", ".join(filter(None, group[1:])))))
+        having = [letter for k, letter in enumerate(letters) if any(figure.rows[k] for figure in own)]
+        if len(having) == 1:
+            screen.print(f"\n{title}: {having[0]} alone has them", style="bold", markup=False, emoji=False)
+            continue
+        screen.print(f"\n{title}\n", style="bold", markup=False, emoji=False)
         screen.print(fitted_table(["", *letters, *others], [_cells(figure) for figure in own], screen))
     if not found.figures:
         screen.print("\nNo figures: neither controls nor evaluations have been made.", style="bold")
     if sentences := found.sentences():
         screen.print()
-        screen.print("\n".join(sentences), markup=False)
+        screen.print("\n".join(sentences), markup=False, emoji=False)
     if any(one is not None for figure in found.figures for one in figure.apart):
-        screen.print(f"\n{' '.join(HOW.split())}", markup=False)
+        screen.print(f"\n{' '.join(HOW.split())}", markup=False, emoji=False)
 
 
 def _cells(figure: Figure) -> list[str]:
-    what = " ".join(part for part in (figure.name, figure.metric, figure.data and f"on {figure.data}") if part)
+    what = f"{figure.name} {figure.metric}"
     cells = [what]
     for row in figure.rows:
         interval = "" if row is None or math.isnan(row.low + row.high) else f"\n{interval_text(row)}"

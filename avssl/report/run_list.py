@@ -245,7 +245,7 @@ def _losses(lines: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[He
     """The last loss of each task, rather of validation."""
     found = []
     for task in tasks:
-        own = [line for line in lines if line["task"] == task and isinstance(line.get("loss"), int | float)]
+        own = [line for line in lines if line["task"] == task and isinstance(line.get("loss"), float)]
         held_out = [line for line in own if line["split"] == "val"]
         if last := (held_out or own)[-1:]:
             what = "validation loss" if held_out else "training loss"

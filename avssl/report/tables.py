@@ -76,8 +76,8 @@ def plain_table(
     for number, header in enumerate(headers):
         table.add_column(header, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
-        # Rich would read "[0.9, 1.0]" as a style.
-        table.add_row(*[text.replace("[", r"\[") for text in row])
+        # Of plain texts rich would read "[0.9, 1.0]" as a style and ":on:" as an emoji.
+        table.add_row(*map(Text, row))
     return table
 
 

@@ -77,6 +77,7 @@ def test_a_difference_says_whether_the_intervals_are_apart(
     [
         ({}, "other", "other held-out data"),
         ({"chance": 0.5}, "same", "other chance"),
+        ({"command": "avssl evaluate linear --run b --data photos"}, "same", "data not known"),
         ({"split": "validation"}, "same", "other part of the data"),
         ({"value": math.nan}, "same", "no figure"),
     ],

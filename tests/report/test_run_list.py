@@ -110,6 +110,15 @@ def test_damaged_and_foreign_folders_are_listed_with_the_reason(tmp_path: Path):
     json.loads(json.dumps(found.as_json(), allow_nan=False))
 
 
+def test_names_are_shown_as_they_are(tmp_path: Path):
+    """Rich would read the one as a style and the other as an emoji."""
+    write_run(tmp_path / "[bold]a")
+    write_run(tmp_path / "a:on:b")
+    text = "\n".join(shown(tmp_path, 200))
+    assert "[bold]a" in text
+    assert "a:on:b" in text
+
+
 @pytest.mark.parametrize("width", [64, 80, 100])
 def test_the_table_fits_the_terminal_and_breaks_no_word(tmp_path: Path, width: int):
     write_run(tmp_path / "a-rather-long-name-of-a-run-with-its-seed-0", accuracy=0.6)
