@@ -124,6 +124,8 @@ def _of_a_run(copy: Path, home: Path, out: Path) -> dict[str, Reader]:
         "evaluate": lambda: _called(["evaluate", "av-correspondence", *named, "--puzzles", "8"], keep=False),
         "show": lambda: _made(["show", "av-correspondence", *named, "-o", str(out / "s.png")], out / "s.png"),
         "report": lambda: _called(["report", run, "-o", str(out / "r.html")], keep=False),
+        "runs": lambda: _called(["runs", str(out)], keep=False),
+        "compare": lambda: _called(["compare", str(home / "run"), run], keep=False),
         "localize": lambda: _called(
             ["localize", f"{clips}/00.mp4", "--run", run, "--per-second", "1", "-o", str(out / "h.mp4")], keep=False
         ),
