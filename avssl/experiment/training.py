@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.experiment.data import Opened, Parts, opened, prepared
+from avssl.experiment.extension import steps_before
 from avssl.experiment.request import Request
 from avssl.media.selection import column_of
 from avssl.media.skip_bad_files import each_bad_file_once, on_readable
@@ -91,8 +92,15 @@ def _folder(request: Request, stack: ExitStack) -> RunFolder:
 
     # A run may go on on another device, with results within its precision; and its controls may be made later.
     may_differ = (*NO_MATTER, "device", "controls")
+    before = steps_before(request.out, request.options) if (request.out / "config.yaml").exists() else None
+    if before is not None:
+        may_differ = (*may_differ, "steps")
     folder = RunFolder(request.out, dict(request.config), may_differ=may_differ, defaults=dict(request.defaults))
-    return stack.enter_context(folder)
+    stack.enter_context(folder)
+    if before is not None:
+        aside = folder.set_results_aside(before)
+        log(f"{folder.path} goes on from {before} to {request.options.steps} steps; earlier results are in {aside}")
+    return folder
 
 
 def open_parts(request: Request, tasks: Sequence[Task]) -> list[Opened]:

@@ -151,10 +151,12 @@ class _Training:
         if setting.written:
             for name, state in self.states.items():
                 setting.written.write_json(f"tasks/{name}.json", state)
-        if saved is None or not saved["tally"]["finished"]:
+        if saved is None or self.budget.share(saved["tally"]["step"], saved["tally"]["seconds"]) < 1:
             self.setting = setting = self._with_workers(saved["tally"]["step"] if saved else 0)
         self.recorder = Recorder(setting, self.steps, self.networks, self.stepper, self.states, saved)
         self.tally = self.recorder.tally
+        if self.budget.steps is not None:  # a finished run may be asked for more
+            self.tally.finished = self.tally.step >= self.budget.steps
 
     def _load(self, weights: dict[str, Any]) -> None:
         here = {name: value.shape for name, value in self.networks.state_dict().items()}

@@ -103,6 +103,27 @@ class RunFolder:
         for role, encoder in encoders.items():
             save_module(encoder, self.path / "encoders" / role, {"beside": sorted(encoders)})
 
+    def set_results_aside(self, steps: int) -> Path:
+        """Begin anew with results, as the run is asked for more than ``steps``, and keep those there are.
+
+        Returns:
+            the folder that they are kept in.
+        """
+        aside = self.path / f"results-{steps}-steps"
+        if self.writes:
+            with writing(aside):
+                if not aside.exists():  # else a process that was killed here did it
+                    self.results.rename(aside)
+                self.results.mkdir(exist_ok=True)
+                for name in ("sheet.png", "curves.png"):
+                    (self.path / name).unlink(missing_ok=True)
+            # Last: from now on the longer run is what is asked for here.
+            write_whole(self.path / "config.yaml", self._yaml())
+        return aside
+
+    def _yaml(self) -> bytes:
+        return yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True).encode()
+
     def note(self, facts: Mapping[str, Any]) -> None:
         """Add what was found out since the start to what ``environment.json`` has of it."""
         there = read_json(self.path / "environment.json")
@@ -129,7 +150,7 @@ class RunFolder:
         with writing(self.results):
             self.results.mkdir(exist_ok=True)
         # Last: a folder with this file is a run.
-        write_whole(known, yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode())
+        write_whole(known, self._yaml())
 
     def _note_start(self) -> None:
         """The first start's facts, and those of each that continued it under "continued"."""
