@@ -84,7 +84,7 @@ def rows(figures: Figures, hours: float, gpus: int, gigabits: float) -> list[tup
     """What it comes to."""
     seconds, clips = hours * 3600, hours * 3600 / CLIP_SECONDS
     found = [
-        ("the first look at the files", f"{hours * figures.look_seconds / 3600:,.0f} CPU hours"),
+        ("indexing the files", f"{hours * figures.look_seconds / 3600:,.0f} CPU hours"),
         (
             "preparing them (decoding and encoding every frame)",
             f"{hours * figures.prepare_seconds / 3600:,.0f} CPU hours",
@@ -104,7 +104,7 @@ def rows(figures: Figures, hours: float, gpus: int, gigabits: float) -> list[tup
             (f"{name}: what {gpus} GPUs read", f"{gpus * speed * each * 8 / 1e9:,.1f} Gb/s"),
         ]
     moved = seconds * each * 8 / (gigabits * 1e9) / 3600
-    found.append((f"moving the set of one frame a second over {gigabits:g} Gb/s", f"{moved:,.0f} hours"))
+    found.append((f"transferring the set of one frame a second at {gigabits:g} Gb/s", f"{moved:,.0f} hours"))
     return found
 
 
