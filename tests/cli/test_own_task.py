@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 BRIEF = ("--width", "4", "--side", "32", "--batch-size", "8", "--validation-puzzles", "8", "--control-steps", "1")
 

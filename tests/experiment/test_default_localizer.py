@@ -11,6 +11,8 @@ from avssl.experiment import generated
 from avssl.localization.localizer import open_localizer
 from avssl.system.files import read_json
 
+pytestmark = pytest.mark.slow
+
 TINY = {"steps": 2, "batch_size": 4, "width": 4, "side": 32, "bands": 16, "validation_puzzles": 4, "workers": 0}
 
 

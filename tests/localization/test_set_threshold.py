@@ -26,7 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("avssl.localization.localizer.Localizer", lambda *_: None)
     for name in ("Regions", "PeakDiscs"):
         monkeypatch.setattr(f"avssl.localization.regions.{name}", lambda *_: None)
-    monkeypatch.setattr("avssl.media.open_media", lambda *_, **__: [0, 1, 2])
+    monkeypatch.setattr("avssl.media.opening.open_media", lambda *_, **__: [0, 1, 2])
     monkeypatch.setattr(world, "is_world", lambda _: True)
     monkeypatch.setattr(world, "threshold_of", lambda *_: 1.5)
     evaluated = lambda test, models, chosen, context, threshold, *_, **__: [  # noqa: E731

@@ -34,7 +34,7 @@ def test_a_fault_of_the_program_while_looking_at_a_file_is_raised_and_names_the_
     monkeypatch.setattr(inspecting, "scan", broken)
     with pytest.raises(type(fault)) as raised:
         inspect(str(clip))
-    assert f"while looking at {clip}" in raised.value.__notes__
+    assert f"while inspecting {clip}" in raised.value.__notes__
 
 
 def test_what_pyav_cannot_show_is_the_verdict_on_that_file(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +58,6 @@ def test_a_decoder_that_takes_other_arguments_ends_the_command_and_names_itself(
     message = capfd.readouterr().err
     assert "internal error of avssl" in message.splitlines()[-1]
     assert "unexpected keyword argument" in message.splitlines()[-1]
-    assert f"while looking at {tmp_path / 'clip.mp4'}" in message
+    assert f"while inspecting {tmp_path / 'clip.mp4'}" in message
     with pytest.raises(TypeError, match="unexpected keyword"):
         open_media(tmp_path, workers=1, progress=False)

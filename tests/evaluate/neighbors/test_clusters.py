@@ -26,7 +26,7 @@ from avssl.evaluate.data.labelled import Division, Labelled, hold_out, source_fo
 from avssl.evaluate.localization.scoring import mean_interval
 from avssl.evaluate.neighbors.protocol import Attribute, mean_distances, nearest
 from avssl.evaluate.probes.probing import TrainingSet
-from avssl.evaluate.transfer.keypoints import rows as keypoint_rows
+from avssl.evaluate.transfer.keypoints import protocol as keypoint_rows
 
 SOURCES, COPIES = 40, 5
 RNG = np.random.default_rng(0)
