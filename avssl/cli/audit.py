@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.cli.command import Command
-from avssl.experiment.audit_options import AuditOptions, audited
+from avssl.experiment.audit_options import AuditOptions
+from avssl.experiment.named_audit import audited
 from avssl.system.console import log
 from avssl.system.files import whole_file, write_json
 from avssl.tasks.registry import options_class

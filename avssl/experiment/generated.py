@@ -1,7 +1,4 @@
-"""What is taken where nothing is named: the generated world, a model of it, and a clip of it to show.
-
-Each is made once and kept in the cache.
-"""
+"""What is taken where no data are named: the generated world, made once and kept in the cache; and a clip to show."""
 
 from __future__ import annotations
 
@@ -19,22 +16,6 @@ from avssl.world.settings import VERSION, Settings
 WORLD = Settings()
 # Clips of one object and of two or three, of which one sounds.
 LOCALIZATION_WORLD = Settings(train=1400, validation=120, test=300, preset="localization")
-
-# As configs/small/localization-world.yaml, which a test compares.
-RECIPE: dict[str, Any] = {
-    "fusion": "avol",
-    "vision_pools": 2,
-    "silent_rows": 0.125,
-    "min_loudness_db": -45,
-    "batch_size": 64,
-    "steps": 650,
-    "learning_rate": 0.002,
-    "weight_decay": 0.01,
-    "warmup_steps": 50,
-    "validate_every": 100,
-    "validation_puzzles": 256,
-    "keep": "last",
-}
 
 
 def default_world() -> Path:
@@ -76,66 +57,15 @@ def _generated(folder: Path, settings: Settings, why: str = "") -> Path:
     with locked(folder, lambda: log(f"another process is generating {folder}; waiting for it")):
         # Asked within the lock: that process has made it, then.
         if not is_finished(folder, settings):
-            log(f"{why}generating {_count(settings)} clips once, about three minutes on two cores, in {folder}")
+            log(f"{why}generating {count(settings)} clips once, about three minutes on two cores, in {folder}")
             with progress("generating", "clips") as on_progress:
                 generate(folder, settings, on_progress=on_progress)
     return folder
 
 
-def _count(settings: Settings) -> int:
+def count(settings: Settings) -> int:
+    """Clips of all parts."""
     return settings.train + settings.validation + settings.test
-
-
-def default_run() -> Path:
-    """The run to localize with where none is named: trained on clips of several objects and on noise alone.
-
-    The run of ``make quickstart`` would not do: of clips with one thing each, and of no noise, a network learns neither
-    to choose nor to say that nothing is heard.
-
-    Raises:
-        UserError: the cache cannot be written.
-    """
-    run = cache_folder() / "models" / f"localization-{VERSION}"
-    if not _ready(run):
-        with locked(run.parent, lambda: log(f"another process is training {run}; waiting for it")):
-            if not can_localize(run):
-                log(
-                    "no --run, and no model of the generated world yet: made once, in about eight minutes on two "
-                    f"cores, three to generate {_count(LOCALIZATION_WORLD):,} clips and five to train on them; "
-                    "--run RUN needs none"
-                )
-                _train(run, localization_world())
-            if not _ready(run):
-                _fit_threshold(run, localization_world())
-    log(f"no --run: the model in {run}, which knows the generated world and nothing else")
-    return run
-
-
-def can_localize(run: Path) -> bool:
-    """Whether a finished run of avol is there."""
-    fusion = read_json(run / "encoders" / "fusion.json")
-    return fusion is not None and fusion.get("config", {}).get("name") == "avol"
-
-
-def _ready(run: Path) -> bool:
-    return can_localize(run) and (run / "localization.json").exists()
-
-
-def _train(run: Path, clips: Path) -> None:
-    from avssl.experiment.train import train
-
-    train("av-correspondence", clips, run, controls=False, **RECIPE)
-    if not can_localize(run):
-        raise UserError(f"the training in {run} was stopped; the same command continues it")
-
-
-def _fit_threshold(run: Path, clips: Path) -> None:
-    """From which logit on something counts as heard."""
-    from avssl.evaluate.localization.synthetic import fit_run_threshold
-    from avssl.localization.localizer import open_localizer
-    from avssl.media.opening import open_media
-
-    fit_run_threshold(run, open_localizer(run), open_media(clips, split="validation"))
 
 
 def example_clip(run: Path) -> Path:

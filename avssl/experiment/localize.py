@@ -69,7 +69,8 @@ def localized(options: LocalizeOptions) -> DemoFiles:
     # What is not there first, then the file: a bad one should not wait for a model.
     refuse_missing(options.video, options.sound, options.run)
     scene = open_scene(options.video, options.sound) if options.video else None
-    from avssl.experiment.generated import default_run, example_clip
+    from avssl.experiment.default_localizer import default_run
+    from avssl.experiment.generated import example_clip
     from avssl.localization.demo import show_scene
     from avssl.localization.localizer import open_localizer
     from avssl.trainer.devices import choose_device

@@ -169,7 +169,7 @@ def _default_run() -> Path:
     if (QUICKSTART / "encoders").is_dir():
         log(f"no --run: {QUICKSTART}")
         return QUICKSTART
-    from avssl.experiment.generated import default_run
+    from avssl.experiment.default_localizer import default_run
 
     return default_run()
 

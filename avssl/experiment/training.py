@@ -91,7 +91,7 @@ def _folder(request: Request, stack: ExitStack) -> RunFolder:
     from avssl.trainer.run_folder import NO_MATTER, RunFolder
 
     # A run may go on on another device, with results within its precision; and its controls may be made later.
-    may_differ = (*NO_MATTER, "device", "controls")
+    may_differ: tuple[str, ...] = (*NO_MATTER, "device", "controls")
     before = steps_before(request.out, request.options) if (request.out / "config.yaml").exists() else None
     if before is not None:
         may_differ = (*may_differ, "steps")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from avssl.experiment import generated
+from avssl.experiment import default_localizer, generated
 from avssl.localization.localizer import open_localizer
 from avssl.system.files import read_json
 
@@ -23,14 +23,14 @@ def test_it_is_trained_once_and_its_threshold_is_fitted(
     monkeypatch.setattr(
         generated, "LOCALIZATION_WORLD", replace(generated.LOCALIZATION_WORLD, train=6, validation=4, test=2)
     )
-    monkeypatch.setattr(generated, "RECIPE", generated.RECIPE | TINY)
-    run = generated.default_run()
+    monkeypatch.setattr(default_localizer, "RECIPE", default_localizer.RECIPE | TINY)
+    run = default_localizer.default_run()
     fitted = read_json(run / "localization.json")
     assert fitted is not None and fitted["fitted_on"] == "4 validation clips"
     assert open_localizer(run).threshold == fitted["threshold"]
     assert any("made once, in about eight minutes" in line for line in caplog.messages)
     caplog.clear()
     (run / "localization.json").unlink()  # of a model whose fitting was interrupted
-    assert generated.default_run() == run
+    assert default_localizer.default_run() == run
     assert read_json(run / "localization.json") == fitted
     assert not any("training" in line for line in caplog.messages)

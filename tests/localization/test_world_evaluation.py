@@ -140,7 +140,7 @@ def test_maps_and_boxes_on_the_command_line_give_rows(tmp_path: Path, capsys: py
 def test_the_recipe_of_the_default_localizer_is_the_config(request: pytest.FixtureRequest) -> None:
     import yaml
 
-    from avssl.experiment.generated import RECIPE
+    from avssl.experiment.default_localizer import RECIPE
 
     config = yaml.safe_load((request.config.rootpath / "configs/small/localization-world.yaml").read_text())
     assert {name: config[name] for name in RECIPE} == RECIPE

@@ -5,7 +5,8 @@ print("\\n".join(found.lines()))
 found.sources, found.duplicates, [row for row in found.leaks if row.verdict == "leak"]
 """
 
-from avssl.experiment.audit.findings import Audit, Finding, Verdict
+from avssl.experiment.audit.findings import Finding, Verdict
+from avssl.experiment.audit.result import Audit
 from avssl.experiment.audit.whole import audit
 
 __all__ = ["Audit", "Finding", "Verdict", "audit"]

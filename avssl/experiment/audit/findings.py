@@ -57,8 +57,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """What :func:`avssl.audit` returns: all that was found.
+class Findings:
+    """All that an audit found.
 
     Attributes:
         items: usable items of the data.
@@ -93,24 +93,6 @@ class Audit:
     notes: tuple[str, ...]
     seed: int
     seconds: float
-
-    def lines(self) -> list[str]:
-        """All of it for a screen of 80 columns."""
-        from avssl.experiment.audit import screen
-
-        return screen.lines(self)
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values; NaN is null."""
-        from avssl.experiment.audit import page
-
-        return page.as_json(self)
-
-    def html(self) -> str:
-        """One page that needs nothing from elsewhere."""
-        from avssl.experiment.audit import page
-
-        return page.html(self)
 
 
 # An interval that holds chance and reaches further above it than this share of what is above decides little.

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from avssl.experiment.audit.findings import Audit, Finding, Verdict, chance_text, figure, per_cent
+from avssl.experiment.audit.findings import Finding, Findings, Verdict, chance_text, figure, per_cent
 from avssl.experiment.audit.screen import SECTIONS, facts, of, short, verdict
 from avssl.media.indexing.summary import relative
 from avssl.media.sources import Likeness
@@ -34,7 +34,7 @@ _TONES: dict[Verdict, str] = {
 _LISTED = 12  # files of a group; of more their number
 
 
-def html(audit: Audit) -> str:
+def html(audit: Findings) -> str:
     """As :meth:`Audit.html`."""
     sections = []
     for key, title in SECTIONS.items():
@@ -58,7 +58,7 @@ def html(audit: Audit) -> str:
     )
 
 
-def as_json(audit: Audit) -> dict[str, Any]:
+def as_json(audit: Findings) -> dict[str, Any]:
     """As :meth:`Audit.as_json`."""
     found: dict[str, Any] = {
         "data": audit.data,

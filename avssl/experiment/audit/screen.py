@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from avssl.experiment.audit.findings import Audit, Finding, chance_text, figure
+from avssl.experiment.audit.findings import Finding, Findings, chance_text, figure
 
 WIDTH = 80
 # Section → its title.
@@ -26,7 +26,7 @@ _LEADS = {
 }
 
 
-def lines(audit: Audit) -> list[str]:
+def lines(audit: Findings) -> list[str]:
     """All of an audit, each line of 80 columns at most (but for long names of files)."""
     out = [f"Audit of {audit.data}", *([f"  tested on {audit.test}"] if audit.test else []), ""]
     for word, text in facts(audit):
@@ -43,7 +43,7 @@ def lines(audit: Audit) -> list[str]:
     return out
 
 
-def facts(audit: Audit) -> list[tuple[str, str]]:
+def facts(audit: Findings) -> list[tuple[str, str]]:
     """(word, text): what the data are."""
     summary = audit.summary.lines()
     found = [("items", summary[0].partition(": ")[2])]
@@ -72,7 +72,7 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
     return found
 
 
-def verdict(audit: Audit) -> list[str]:
+def verdict(audit: Findings) -> list[str]:
     """The conclusion, a sentence for each kind of verdict."""
     leaks, warnings, few = (
         [row for row in audit.leaks if row.verdict == word] for word in ("leak", "warning", "too few")
@@ -99,7 +99,7 @@ def short(row: Finding) -> str:
     return rest if colon and row.section in ("shortcuts", "planted") else row.name
 
 
-def of(audit: Audit, section: str) -> list[Finding]:
+def of(audit: Findings, section: str) -> list[Finding]:
     """The findings of a section."""
     return [row for row in (*audit.leaks, *audit.planted) if row.section == section]
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from avssl.errors import UserError
 from avssl.experiment.audit import cues as cue_probes
 from avssl.experiment.audit.features import Cues, measure
-from avssl.experiment.audit.findings import Audit, Finding
+from avssl.experiment.audit.findings import Finding
 from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_one, shared
 from avssl.experiment.audit.progress import AuditProgress
-from avssl.experiment.audit_options import AUDITED_ITEMS
+from avssl.experiment.audit.result import Audit
+from avssl.experiment.audit_options import AuditOptions
 from avssl.experiment.data import about_others, of_split
 from avssl.media.facts import Media
 from avssl.media.indexing.reasons import grouped
@@ -42,7 +43,7 @@ def audit(
     *,
     sources: str = "content",
     fast: bool = False,
-    items: int = AUDITED_ITEMS,
+    items: int = AuditOptions.items,
     seed: int = 0,
     names: tuple[str, str | None] | None = None,
     on_progress: Progress | None = None,
