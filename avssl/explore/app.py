@@ -35,14 +35,21 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _MOST_ROWS = 200
+_MOST_DIGITS = 12
 _MOST_UPLOADS = 32
 """Decoded uploads that are remembered, for another search with the same or for laying one under a film."""
-_KEPT = {"Cache-Control": "private, max-age=86400"}
 
 _REPORT_POLICY = (
     "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "frame-ancestors 'self'; sandbox allow-scripts"
 )
+
+
+class Json(JSONResponse):
+    """JSON in UTF-8 whatever is in its texts: names of files and folders need not be UTF-8."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
 class Uploads:
@@ -92,7 +99,7 @@ class Pages:
     @property
     def routes(self) -> list[Route]:
         """Addresses and what answers them."""
-        row, key, task = "/{row:int}", "/{key}", "/{task}"
+        row, key, task = "/{row}", "/{key}", "/{task}"
         return [
             Route("/", self.page),
             Route("/page/{name}", self.page),
@@ -128,26 +135,26 @@ class Pages:
         return HTMLResponse(self._library.report(), headers={"Content-Security-Policy": _REPORT_POLICY})
 
     def about(self, request: Request) -> Response:
-        return JSONResponse(self._library.about())
+        return Json(self._library.about())
 
     def rows(self, request: Request) -> Response:
         first, count = _whole(request, "first", 0), _whole(request, "count", 60)
-        return JSONResponse(self._library.page(first, min(count, _MOST_ROWS)))
+        return Json(self._library.page(first, min(count, _MOST_ROWS)))
 
     def one_row(self, request: Request) -> Response:
-        return JSONResponse(self._library.page(self._row(request), 1)[0])
+        return Json(self._library.page(self._row(request), 1)[0])
 
     def thumbnail(self, request: Request) -> Response:
-        return Response(self._library.thumbnail(self._row(request)), media_type="image/jpeg", headers=_KEPT)
+        return self._kept(request, "image/jpeg", lambda: self._library.thumbnail(self._row(request)))
 
     def spectrogram(self, request: Request) -> Response:
-        return Response(self._library.spectrogram(self._row(request)), media_type="image/png", headers=_KEPT)
+        return self._kept(request, "image/png", lambda: self._library.spectrogram(self._row(request)))
 
     def clip(self, request: Request) -> Response:
-        return _ranged(request, self._library.clip(self._row(request)), "video/mp4")
+        return self._kept(request, "video/mp4", lambda: self._library.clip(self._row(request)))
 
     def sound(self, request: Request) -> Response:
-        return _ranged(request, self._library.sound(self._row(request)), "audio/wav")
+        return self._kept(request, "audio/wav", lambda: self._library.sound(self._row(request)))
 
     def search_row(self, request: Request) -> Response:
         row, of, kind = self._row(request), _kind(request, "of"), _kind(request, "kind")
@@ -157,7 +164,7 @@ class Pages:
         key, found = await self._uploads.of(request)
         has = {"image": found.frame, "audio": found.waveform, "vector": found.vector}
         about = {"key": key, "name": found.name}
-        return JSONResponse(about | {half: value is not None for half, value in has.items()})
+        return Json(about | {half: value is not None for half, value in has.items()})
 
     def upload_picture(self, request: Request) -> Response:
         found = self._uploads.get(request.path_params["key"])
@@ -171,7 +178,8 @@ class Pages:
         found = self._uploads.get(request.path_params["key"])
         if found.waveform is None:
             raise HTTPException(404, "there is nothing to hear in it")
-        return _ranged(request, wav(found.waveform, SOUND_RATE), "audio/wav")
+        samples = found.waveform
+        return self._kept(request, "audio/wav", lambda: wav(samples, SOUND_RATE))
 
     def search_upload(self, request: Request) -> Response:
         found, of, kind = self._uploads.get(request.path_params["key"]), _kind(request, "of"), _kind(request, "kind")
@@ -179,24 +187,24 @@ class Pages:
 
     def heat(self, request: Request) -> Response:
         row, start = self._row(request), _number(request, "start")
-        return JSONResponse(self._library.heat(row, start, self._other_sound(request)))
+        return Json(self._library.heat(row, start, self._other_sound(request)))
 
     def stretch(self, request: Request) -> Response:
         row, start, key = self._row(request), _number(request, "start"), request.query_params.get("sound", "")
-        film = self._library.stretch_film(row, start, self._other_sound(request), key)
-        return _ranged(request, film, "video/mp4")
+        other = self._other_sound(request)
+        return self._kept(request, "video/mp4", lambda: self._library.stretch_film(row, start, other, key))
 
     def map(self, request: Request) -> Response:
         method = _one_of(request, "method", ("pca", "umap"))
         return Response(self._library.map(_kind(request, "kind"), method), media_type="application/octet-stream")
 
     def groups(self, request: Request) -> Response:
-        return JSONResponse(self._library.groups(_one_of(request, "by", ("label", "source", "time"))))
+        return Json(self._library.groups(_one_of(request, "by", ("label", "source", "time"))))
 
     def puzzles(self, request: Request) -> Response:
         game = open_game(self._library.run.path, request.path_params["task"])
         rounds = game.rounds(_whole(request, "seed", 0))
-        return JSONResponse({"question": game.question, "rounds": [plain(one) for one in rounds]})
+        return Json({"question": game.question, "rounds": [plain(one) for one in rounds]})
 
     async def answers(self, request: Request) -> Response:
         try:
@@ -210,7 +218,7 @@ class Pages:
     def _scores(self, request: Request, given: list[int]) -> Response:
         game = open_game(self._library.run.path, request.path_params["task"])
         pairs = list(zip(game.rounds(_whole(request, "seed", 0)), given, strict=False))
-        return JSONResponse(
+        return Json(
             {
                 "truth": [one.truth for one, _ in pairs],
                 "network": [one.network for one, _ in pairs],
@@ -220,9 +228,18 @@ class Pages:
             }
         )
 
+    def _kept(self, request: Request, media_type: str, make: Callable[[], bytes]) -> Response:
+        """What a browser may keep, but must ask about: another collection may be served at this address later."""
+        tag = f'"{self._library.state}"'
+        headers = {"Cache-Control": "private, no-cache", "ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        asked = request.headers.get("range", "") if request.headers.get("if-range", tag) == tag else ""
+        return _ranged(asked, make(), media_type, headers)
+
     def _row(self, request: Request) -> int:
-        row: int = request.path_params["row"]
-        if row >= len(self._library.index):
+        row = _digits(request.path_params["row"])
+        if row is None or row >= len(self._library.index):
             raise HTTPException(404, "there is no such moment")
         return row
 
@@ -243,7 +260,15 @@ def make_app(library: Library, guard: Guard) -> Starlette:
         library: what is shown.
         guard: who may ask.
     """
-    handlers: dict[Any, Any] = {HTTPException: _refused, UserError: _unusable, MediaError: _unusable}
+
+    def unusable(request: Request, error: Exception) -> Response:
+        """What a visitor can mend, or a file that is gone: one line, with no folder of this machine."""
+        text = str(error)
+        if isinstance(error, MediaError):
+            text = text.replace(str(error.path), str(error.path).rpartition("/")[2])
+        return Json({"error": library.without_folders(text)}, 422)
+
+    handlers: dict[Any, Any] = {HTTPException: _refused, UserError: unusable, MediaError: unusable}
     app = Starlette(routes=Pages(library).routes, exception_handlers=handlers)
     app.add_middleware(guard.middleware)
     return app
@@ -264,15 +289,7 @@ async def _body(request: Request, most: int = LARGEST_UPLOAD) -> bytes:
 
 
 def _refused(request: Request, error: HTTPException) -> Response:
-    return JSONResponse({"error": error.detail}, error.status_code)
-
-
-def _unusable(request: Request, error: Exception) -> Response:
-    """What a visitor can mend, or a file that is gone: one line, with no path of this machine but the file's name."""
-    text = str(error)
-    if isinstance(error, MediaError):
-        text = text.replace(str(error.path), str(error.path).rpartition("/")[2])
-    return JSONResponse({"error": text}, 422)
+    return Json({"error": error.detail}, error.status_code)
 
 
 def _kind(request: Request, name: str) -> Kind:
@@ -288,10 +305,15 @@ def _one_of(request: Request, name: str, known: tuple[str, ...]) -> str:
 
 
 def _whole(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not (text.isdecimal() and len(text) < 12):
+    value = _digits(request.query_params.get(name, str(default)))
+    if value is None:
         raise HTTPException(400, f"{name} must be a whole number, not negative")
-    return int(text)
+    return value
+
+
+def _digits(text: str) -> int | None:
+    """A whole number of a length that somebody means; Python itself refuses thousands of digits."""
+    return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else None
 
 
 def _number(request: Request, name: str) -> float:
@@ -307,17 +329,19 @@ def _number(request: Request, name: str) -> float:
 def _timed(search: Callable[[], list[dict[str, Any]]]) -> Response:
     begin = time.perf_counter()
     found = search()
-    return JSONResponse({"found": found, "milliseconds": round(1000 * (time.perf_counter() - begin), 1)})
+    return Json({"found": found, "milliseconds": round(1000 * (time.perf_counter() - begin), 1)})
 
 
-def _ranged(request: Request, content: bytes, media_type: str) -> Response:
+def _ranged(asked: str, content: bytes, media_type: str, headers: dict[str, str]) -> Response:
     """The content, or the part of it that is asked for: players seek, and Safari plays nothing without."""
-    headers = {"Accept-Ranges": "bytes", **_KEPT}
-    first, dash, last = request.headers.get("range", "").removeprefix("bytes=").partition("-")
-    if not dash or not (first or last) or not (first + last).isdecimal():
+    headers = {"Accept-Ranges": "bytes", **headers}
+    first, dash, last = asked.removeprefix("bytes=").partition("-")
+    low, high = _digits(first), _digits(last)
+    if not dash or (first and low is None) or (last and high is None) or (low is None and high is None):
         return Response(content, media_type=media_type, headers=headers)
-    low = int(first) if first else max(len(content) - int(last), 0)
-    high = min(int(last), len(content) - 1) if first and last else len(content) - 1
+    if low is None:  # so many from the end
+        low, high = max(len(content) - (high or 0), 0), None
+    high = len(content) - 1 if high is None else min(high, len(content) - 1)
     if low > high:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{len(content)}"})
     headers["Content-Range"] = f"bytes {low}-{high}/{len(content)}"

@@ -30,6 +30,7 @@ from avssl.localization.localizer import Localizer
 from avssl.localization.regions import spread
 from avssl.report.embedded import wav
 from avssl.search.index import Found, SearchIndex
+from avssl.search.places import Data
 from avssl.search.query import SILENT_BELOW
 from avssl.search.rows import Kind, Moment
 from avssl.system.files import cache_folder
@@ -48,6 +49,9 @@ MOST_RESULTS = 100
 class Library:
     """An index and the run that made it. Threads may share it.
 
+    Attributes:
+        state: changes whenever the same row may be another moment.
+
     Args:
         index: of the collection.
         run: that made it.
@@ -57,8 +61,9 @@ class Library:
         self.index, self.run = index, run
         # Rows are numbered anew when an index is brought up to date: then all thumbnails are made anew.
         state = json.dumps([str(index.path.absolute()), index.header], sort_keys=True, default=str)
-        digest = hashlib.sha256(state.encode()).hexdigest()[:16]
-        self._thumbnails = KeptFiles(cache_folder() / "explore" / digest, _THUMBNAILS_LIMIT)
+        self.state = hashlib.sha256(state.encode()).hexdigest()[:16]
+        # One folder for all, so that together they keep within the limit.
+        self._thumbnails = KeptFiles(cache_folder() / "explore", _THUMBNAILS_LIMIT)
         self._folder = tempfile.TemporaryDirectory(prefix="avssl-explore-")
         self._films = KeptFiles(Path(self._folder.name), _FILMS_LIMIT)
         self._umap: dict[Kind, NDArray[np.float32]] = {}
@@ -96,6 +101,15 @@ class Library:
         name = Path(first if isinstance(first, str) else first[0]).name
         return name if len(sources) == 1 and isinstance(first, str) else f"{name} and others"
 
+    def without_folders(self, text: str) -> str:
+        """A message for visitors, who need not know where on this machine something lies."""
+        sources = [Data.read(one).source for one in self.index.header["data"]]
+        files = [one for source in sources for one in ((source,) if isinstance(source, str) else source)]
+        for path in (str(self.run.path), str(self.index.path), *files):
+            for folder in (f"{path}/", f"{Path(path).parent}/"):
+                text = text.replace(folder, "") if len(folder) > 2 else text
+        return text
+
     def page(self, first: int, count: int) -> list[dict[str, Any]]:
         """Moments in their order, from ``first`` on."""
         return [plain(moment) for moment in self.index.rows[first : first + count]]
@@ -114,7 +128,7 @@ class Library:
         Raises:
             MediaError: its file is gone, has changed, or has no pictures.
         """
-        return self._thumbnails.get(f"{row}.jpg", lambda: jpeg(self.index.frame(row)))
+        return self._thumbnails.get(f"{self.state}-{row}.jpg", lambda: jpeg(self.index.frame(row)))
 
     def spectrogram(self, row: int) -> bytes:
         """The sound about a moment as a PNG.
@@ -122,7 +136,9 @@ class Library:
         Raises:
             MediaError: its file is gone, has changed, or has no sound.
         """
-        return self._thumbnails.get(f"{row}.png", lambda: spectrogram(self.index.waveform(row), SOUND_RATE))
+        return self._thumbnails.get(
+            f"{self.state}-{row}.png", lambda: spectrogram(self.index.waveform(row), SOUND_RATE)
+        )
 
     def clip(self, row: int) -> bytes:
         """A few seconds about a moment as an MP4.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class Stretch:
     ) -> None:
         facts = media.facts(item)
         if facts.kind == "sound":
-            raise UserError(f"{facts.path} has no pictures, only sound")
+            raise UserError(f"{Path(facts.path).name} has no pictures, only sound")
         self._media, self._item, self._sound = media, item, sound
         self.still = facts.kind == "image"
         self.name, self.width, self.height = facts.path, facts.width, facts.height

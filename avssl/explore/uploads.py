@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
+from avssl.search.vector_file import vector_of
 from avssl.system.process_pool import Lost, each
 
 LARGEST_UPLOAD = 64 * 1024 * 1024
@@ -54,7 +54,7 @@ def read_upload(content: bytes, name: str) -> Upload:
     if not content:
         raise UserError(f"{shown} is empty")
     if content.startswith(b"\x93NUMPY"):
-        return Upload(shown, vector=_vector(content, shown))
+        return Upload(shown, vector=vector_of(content, shown))
     suffix = PurePath(shown).suffix.lower()[:_LONGEST_SUFFIX]
     with tempfile.TemporaryDirectory(prefix="avssl-upload-") as folder:
         # Named by us: a name of theirs might mean something to a shell, a protocol or a file system.
@@ -67,18 +67,6 @@ def read_upload(content: bytes, name: str) -> Upload:
         raise UserError(f"{shown} cannot be used: {found.replace(str(path), shown)}")
     frame, waveform = found
     return Upload(shown, frame, waveform)
-
-
-def _vector(content: bytes, name: str) -> NDArray[np.float32]:
-    try:
-        found = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{name} is no array that NumPy can read ({error})") from error
-    if found.dtype.kind != "f" or found.size != max(found.shape, default=0) or not np.isfinite(found).all():
-        raise UserError(f"{name} holds {found.dtype} of shape {found.shape}; one vector of finite floats is needed")
-    if not found.any():
-        raise UserError(f"{name} holds zeros alone")
-    return np.asarray(found.reshape(-1), np.float32)
 
 
 def _decode(path: str) -> tuple[NDArray[np.uint8] | None, NDArray[np.float32] | None] | str:

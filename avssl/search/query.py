@@ -16,6 +16,7 @@ from avssl.media.facts import Facts, Media
 from avssl.media.opening import open_media
 from avssl.search.decoding import Wanted, decoded
 from avssl.search.rows import Kind
+from avssl.search.vector_file import vector_of
 
 SoundFormat = Callable[[], tuple[float, int]]
 
@@ -79,19 +80,10 @@ def _vector(path: Path, by: Kind | None) -> Query:
     if by is None:
         raise UserError(f"{path}: say with --by image or --by audio what this vector is of")
     try:
-        vector = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise UserError(f"{path} is no array of NumPy; save one with numpy.save") from None
-    if not isinstance(vector, np.ndarray) or vector.size != vector.shape[-1:][0] or vector.dtype.kind not in "fiu":
-        raise UserError(f"{path} holds {_described(vector)}; search with one vector of numbers")
-    vector = vector.reshape(-1).astype(np.float32)
-    if not np.isfinite(vector).all() or not vector.any():
-        raise UserError(f"{path}: a vector of finite numbers that are not all zero is wanted")
-    return Query(os.path.abspath(path), by, vector)  # noqa: PTH100
-
-
-def _described(value: Any) -> str:
-    return f"an array {value.dtype} {value.shape}" if isinstance(value, np.ndarray) else "several arrays"
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    return Query(os.path.abspath(path), by, vector_of(content, str(path)))  # noqa: PTH100
 
 
 def _half(facts: Facts, by: Kind | None) -> Kind:

@@ -74,6 +74,7 @@ def test_a_wrong_query_ends_in_one_line(avssl, searched, clips, tmp_path):
     write_clip(tmp_path / "mute.mp4", sound=False)
     np.save(tmp_path / "short.npy", np.ones(7))
     np.save(tmp_path / "zero.npy", np.zeros(128))
+    np.save(tmp_path / "scalar.npy", np.float32(3))
     wrong = {
         "not media": (tmp_path / "notes.txt",),
         "silent at": (tmp_path / "silence.wav",),
@@ -84,6 +85,7 @@ def test_a_wrong_query_ends_in_one_line(avssl, searched, clips, tmp_path):
         "no such file": (tmp_path / "gone.wav",),
         "is a folder": (clips,),
         "say with --by": (tmp_path / "short.npy",),
+        "one vector of numbers": (tmp_path / "scalar.npy", "--by", "image"),
         "has 7 dimensions": (tmp_path / "short.npy", "--by", "image"),
         "not all zero": (tmp_path / "zero.npy", "--by", "image"),
         "is not in": (tmp_path / "mute.mp4", "--by", "image", "--exclude-source"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,13 @@ pytest.importorskip("starlette", reason="starlette is not installed; make instal
 from explored import CLIPS, HOSTILE, make_library
 from starlette.testclient import TestClient
 
+from avssl.experiment.run import Run
 from avssl.explore import uploads
 from avssl.explore.app import make_app
 from avssl.explore.guard import Guard
 from avssl.explore.library import Library
+from avssl.search.building import update_index
+from avssl.search.index import SearchIndex
 
 MARK = {"X-Avssl": "1"}
 
@@ -152,7 +156,11 @@ def test_silence_and_vectors_that_do_not_fit_are_refused(page):
     quiet = upload(page, wav_of(np.zeros(16000)), "quiet.wav")
     answer = page.get(f"/api/uploads/{quiet['key']}/search", params={"of": "audio", "kind": "image"})
     assert answer.json()["error"] == "quiet.wav is silent: there is nothing to search by"
-    for array, why in ((np.ones(7), "holds a vector of 7"), (np.array([1.0, np.nan]), "finite"), (np.eye(3), "shape")):
+    for array, why in (
+        (np.ones(7), "holds a vector of 7"),
+        (np.array([1.0, np.nan]), "finite"),
+        (np.eye(3), "one vector"),
+    ):
         buffer = io.BytesIO()
         np.save(buffer, array)
         answer = page.post("/api/uploads", params={"name": "v.npy"}, content=buffer.getvalue())
@@ -273,6 +281,70 @@ def test_a_file_that_is_gone_is_one_line_without_its_folder(tmp_path):
     path.unlink()
     answer = page.get("/api/clips/8")
     assert answer.status_code == 422 and str(tmp_path) not in answer.text and path.name in answer.json()["error"]
+    library.close()
+
+
+def test_names_that_are_not_utf_8_are_shown_as_far_as_they_can_be(tmp_path):
+    odd = os.fsdecode(b"od\xffd")
+    make_library(tmp_path / "as-usual").close()
+    videos = (tmp_path / "as-usual" / "videos").rename(tmp_path / odd)
+    (videos / "odd").rename(videos / odd)
+    (videos / odd / "001.mp4").rename(videos / odd / (odd + ".mp4"))
+    wavfile.write(videos / odd / (odd + ".wav"), 8000, np.full(8000, 1000, np.int16))
+    update_index(tmp_path / "index", str(videos), tmp_path / "as-usual" / "run", 0.5, workers=0, shown=False)
+    library = Library(SearchIndex(tmp_path / "index"), Run(tmp_path / "as-usual" / "run"))
+    page = TestClient(make_app(library, Guard()), base_url="http://localhost", headers=MARK)
+    about = page.get("/api/about").json()
+    assert about["labels"] == ["even", "od?d"] and about["collection"] == "od?d"
+    for by in ("label", "source"):
+        assert any("od?d" in name for name in page.get("/api/groups", params={"by": by}).json()["names"])
+    answer = page.get(f"/api/clips/{row_of(library, odd + '.wav')}")
+    assert (answer.status_code, answer.json()["error"]) == (422, "od?d.wav has no pictures, only sound")
+    library.close()
+
+
+def test_numbers_of_thousands_of_digits_are_no_numbers(page):
+    digits = "9" * 5000
+    assert page.get(f"/api/thumbnails/{digits}").status_code == 404
+    assert page.get("/api/rows", params={"first": digits}).status_code == 400
+    whole = page.get("/api/sounds/1").content
+    for asked in (
+        f"bytes={digits}-",
+        f"bytes=-{digits}",
+        f"bytes=0-{digits}",
+        "bytes=a-b",
+        "bytes=--5",
+        "bytes=-",
+        "x",
+    ):
+        answer = page.get("/api/sounds/1", headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (200, whole)
+
+
+def test_a_browser_asks_again_whether_what_it_kept_is_of_this_collection(page, library, monkeypatch):
+    for address in ("/api/thumbnails/0", "/api/spectrograms/0", "/api/clips/1", "/api/sounds/1", "/api/stretches/0"):
+        first = page.get(address)
+        assert "no-cache" in first.headers["cache-control"] and "max-age" not in first.headers["cache-control"]
+        known = {"If-None-Match": first.headers["etag"]}
+        assert page.get(address, headers=known).status_code == 304
+        with monkeypatch.context() as changed:
+            changed.setattr(library, "state", "another")  # another collection at the same address
+            assert page.get(address, headers=known).status_code == 200
+            part = {"Range": "bytes=0-3", "If-Range": first.headers["etag"]}
+            assert page.get(address, headers=part).status_code == 200
+        assert page.get(address, headers=part).status_code == 206
+
+
+def test_no_answer_names_a_folder_of_this_machine(tmp_path):
+    library = make_library(tmp_path)
+    page = TestClient(make_app(library, Guard()), base_url="http://localhost", headers=MARK)
+    weights = tmp_path / "run" / "encoders" / "vision.safetensors"
+    weights.write_bytes(weights.read_bytes() + b" ")
+    (tmp_path / "videos").rename(tmp_path / "elsewhere")
+    for address in ("/api/about", "/api/heat/0", "/api/clips/0", "/api/puzzles/av-correspondence"):
+        answer = page.get(address)
+        assert str(tmp_path) not in answer.text, address
+    assert "other weights than run has now" in page.get("/api/about").json()["error"]
     library.close()
 
 
