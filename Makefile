@@ -16,11 +16,11 @@ RUN := runs/quickstart
 CONFIG := configs/small/av-correspondence-world.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart install install-dev test test-slow test-oldest test-newest test-newest-av lint format coverage mutants fuzz bench bench-gpu docs clean
+.PHONY: help quickstart install install-dev test test-slow test-oldest test-newest test-newest-av package lint format coverage mutants fuzz bench bench-gpu docs clean
 
 # Both ends of what pyproject.toml allows are proved in environments of their own. UV resolves to the lowest versions,
 # which pip cannot; where there is none, pip brings it.
-UV ?= $(shell command -v uv || echo $(VENV)-tools/bin/uv)
+UV ?= $(shell uv --version > /dev/null 2>&1 && command -v uv || echo $(VENV)-tools/bin/uv)
 OLDEST_PYTHON ?= $(PYTHON)
 NEWEST_PYTHON ?= $(shell .ci/newest-python $(PYTHON))
 # One process, one thread: CPU seconds of several would not compare.
@@ -31,6 +31,13 @@ ENDS := tests/media tests/samplers tests/networks tests/trainer tests/cli
 define timed
 @printf '\n== %s\n' "$(1)"; begin=$$(date +%s); { $(2); }; status=$$?; \
 printf '== %s after %s s\n' "$$([ $$status -eq 0 ] && echo done || echo FAILED)" "$$(($$(date +%s) - begin))"; exit $$status
+endef
+
+# $(call borrow,environment): it finds what it lacks in $(VENV), through a .pth file. That calls addsitedir, as a mere
+# path would not be searched for the .pth file by which avssl is found.
+define borrow
+$(BIN)/python -c 'import site; print("import site; site.addsitedir(" + repr(site.getsitepackages()[0]) + ")")' > \
+"$$($(1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/tested.pth"
 endef
 
 help:  ## this list
@@ -73,6 +80,14 @@ test-newest-av: $(VENV)-newest-av/.installed  ## the newest PyAV over the tested
 	$(VENV)-newest-av/bin/python -c 'import av$(comma) sys; print("PyAV"$(comma) av.__version__$(comma) "on Python"$(comma) sys.version.split()[0])' && \
 	$(VENV)-newest-av/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile tests/media tests/trainer/test_resume.py tests/cli/test_commands.py $(PYTEST_ARGS))
 
+package: install-dev | $(UV)  ## sdist and wheel into dist/, their content checked; the wheel installed beside $(VENV) and tried: under a minute
+	$(call timed,Building sdist and wheel into dist and checking what is in them,\
+	$(BIN)/python scripts/package.py dist --uv $(UV))
+	$(call timed,Installing the wheel into $(VENV)-package and trying it,\
+	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-package && $(call borrow,$(VENV)-package) && \
+	$(UV) pip install --quiet --python $(VENV)-package/bin/python --no-deps --no-cache dist/avssl-*.whl && \
+	$(VENV)-package/bin/python -I scripts/installed.py)
+
 coverage: install-dev  ## the tests with line coverage, printed and written to coverage.xml
 	$(call timed,Running the tests with coverage; about a quarter slower than make test,\
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml $(PYTEST_ARGS))
@@ -108,7 +123,7 @@ format: install-dev  ## format and fix with ruff
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and the tools' caches; runs are kept
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(VENV)-newest-av $(VENV)-tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(VENV)-newest-av $(VENV)-package $(VENV)-tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
 
 # --- environment -----------------------------------------------------------------------------------------
 
@@ -135,14 +150,11 @@ $(VENV)-newest/.installed: pyproject.toml | $(UV)
 	$(UV) pip install --quiet --python $(VENV)-newest/bin/python -e '.[test]')
 	@touch $@
 
-# Only PyAV is installed here; everything else, torch and avssl too, is found in $(VENV) through the .pth file. It calls
-# addsitedir, as a mere path would not be searched for the .pth file by which avssl is found.
+# Only PyAV is installed here; everything else, torch and avssl too, is found in $(VENV).
 $(VENV)-newest-av/.installed: $(VENV)/.installed-dev
 	$(call timed,Installing the newest PyAV beside $(VENV); some seconds,\
 	$(BIN)/python -m venv --clear $(VENV)-newest-av && \
-	$(VENV)-newest-av/bin/python -m pip install --quiet --upgrade --no-deps av && \
-	$(BIN)/python -c 'import site; print("import site; site.addsitedir(" + repr(site.getsitepackages()[0]) + ")")' > \
-	"$$($(VENV)-newest-av/bin/python -c 'import site; print(site.getsitepackages()[0])')/tested.pth")
+	$(VENV)-newest-av/bin/python -m pip install --quiet --upgrade --no-deps av && $(call borrow,$(VENV)-newest-av))
 	@touch $@
 
 $(VENV)-tools/bin/uv:
