@@ -24,7 +24,7 @@ BUILT_IN = {
     "shuffle-learn": ("ShuffleLearnOptions", "are these three frames in temporal order?"),
     "colorization": ("ColorizationOptions", "which colours does this grey picture have?"),
     "jigsaw": ("JigsawOptions", "which permutation shuffled the nine tiles?"),
-    "relative-position": ("RelativePositionOptions", "where does the second patch lie, seen from the first?"),
+    "relative-position": ("RelativePositionOptions", "where does the second patch lie relative to the first?"),
     "rotation": ("RotationOptions", "by how many quarters was this picture turned?"),
     "inpainting": ("InpaintingOptions", "what was in the hole?"),
 }

@@ -1,1 +1,1 @@
-"""Relative position: where does the second patch lie, seen from the first? (Doersch, Gupta & Efros 2015)"""
+"""Relative position: where does the second patch lie relative to the first? (Doersch, Gupta & Efros 2015)"""

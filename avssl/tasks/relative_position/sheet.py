@@ -27,7 +27,7 @@ from avssl.tasks.cards import (
 )
 from avssl.tasks.patches import PatchPuzzle
 
-# Names of the classes: where the second patch lies, seen from the first.
+# Names of the classes: where the second patch lies relative to the first.
 NAMES = (
     *("above left", "above", "above right"),
     *("left", "right"),
@@ -53,7 +53,7 @@ def draw_sheet(puzzles: Sequence[PatchPuzzle], fed: Sequence[Tensor], answers: A
         "The first patch (blue) and the second as the network sees them; the eight places, the true one filled; "
         "the picture. Above: where the second patch lies."
     )
-    return draw_cards("Where does the second patch lie, seen from the first?", note, cards)
+    return draw_cards("Where does the second patch lie relative to the first?", note, cards)
 
 
 def _drawn(puzzle: PatchPuzzle, fed: Tensor, label: int, best: int | None) -> Image.Image:
