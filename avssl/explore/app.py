@@ -36,8 +36,8 @@ _TYPES = {
 }
 _MOST_ROWS = 200
 _MOST_DIGITS = 12
-_MOST_UPLOADS = 32
-"""Decoded uploads that are remembered, for another search with the same or for laying one under a film."""
+_MOST_UPLOADED_BYTES = 512 << 20
+"""Of decoded uploads that are remembered, for another search with the same or for laying one under a film."""
 
 _REPORT_POLICY = (
     "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -69,7 +69,7 @@ class Uploads:
         key = hashlib.sha256(content).hexdigest()[:32]
         if key not in self._known:
             self._known[key] = await run_in_threadpool(read_upload, content, request.query_params.get("name", ""))
-            while len(self._known) > _MOST_UPLOADS:
+            while len(self._known) > 1 and sum(one.nbytes for one in self._known.values()) > _MOST_UPLOADED_BYTES:
                 self._known.popitem(last=False)
         return key, self._known[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_COOKIE = "avssl-token"
+# Of each token its own: browsers send the cookies of one port to another, where another run may be explored.
+_COOKIE = "avssl-{}"
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -73,17 +75,24 @@ class Guard:
         host = headers.get("host", "")
         if self.names and _name_of(host) not in self.names:
             return PlainTextResponse("this page is for this machine alone", 403)
-        # A page of another site can send a request from here, but cannot read a header of ours.
+        # Browsers say so where the page of another site asks; following a link from there is fine.
+        if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+            return PlainTextResponse("this page is not for other sites", 403)
+        # A page of another site can send a request from here, but cannot add a header of ours.
         if scope["method"] not in ("GET", "HEAD") and headers.get("x-avssl") is None:
             return PlainTextResponse("the header X-Avssl is missing", 403)
         if self.token is None:
             return None
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        # What the cookie holds is made of the token, which may have letters that no header can have.
+        digest = hashlib.sha256(self.token.encode("utf-8", "surrogateescape")).hexdigest()
+        name = _COOKIE.format(digest[:8])
         if given and _same(given, self.token):
-            answer = RedirectResponse(scope["path"], 303)
-            answer.set_cookie(_COOKIE, self.token, httponly=True, samesite="strict")
+            # With two slashes it would lead to another site.
+            answer = RedirectResponse("/" + scope["path"].lstrip("/\\"), 303)
+            answer.set_cookie(name, digest[8:], httponly=True, samesite="strict")
             return answer
-        if _same(_cookie(headers.get("cookie", "")), self.token):
+        if _same(_cookie(headers.get("cookie", ""), name), digest[8:]):
             return None
         return PlainTextResponse("open the address that avssl explore printed: it holds the token", 401)
 
@@ -95,13 +104,14 @@ def _name_of(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-def _cookie(header: str) -> str:
+def _cookie(header: str, name: str) -> str:
     try:
-        found = SimpleCookie(header).get(_COOKIE)
+        found = SimpleCookie(header).get(name)
     except CookieError:
         return ""
     return found.value if found else ""
 
 
 def _same(given: str, token: str) -> bool:
-    return hmac.compare_digest(given.encode(), token.encode())
+    one, other = (text.encode("utf-8", "surrogateescape") for text in (given, token))
+    return hmac.compare_digest(one, other)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import socket
 import threading
 import webbrowser
 from contextlib import closing
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from avssl.errors import UserError
 from avssl.experiment.data import refuse_missing
@@ -26,8 +28,8 @@ def explore(options: ExploreOptions) -> None:
     """Serve the page until Ctrl-C.
 
     Raises:
-        UserError: no such run or data, a run that compares no picture with a sound, no free port, or what serves pages
-            is not installed.
+        UserError: no such run or data, a run that compares no picture with a sound or was trained on since, no free port, or
+            what serves pages is not installed.
     """
     lacking = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
     if lacking:
@@ -48,7 +50,7 @@ def open_library(options: ExploreOptions) -> Library:
     """The index and the run; the index is made first if it is not there.
 
     Raises:
-        UserError: no such run or data, or nothing in them that can be embedded.
+        UserError: no such run or data, nothing in them that can be embedded, or weights that are not the index's.
     """
     from avssl.experiment.run import Run
     from avssl.experiment.search import open_index
@@ -58,6 +60,7 @@ def open_library(options: ExploreOptions) -> Library:
         raise UserError("--index and --data are given; leave one out")
     refuse_missing(options.data, options.index, options.run)
     index = open_index(options.index or options.data, options.run, options.every, options.device)
+    index.model()  # a run that was trained on since shows here, not on the page
     return Library(index, Run(index.run))
 
 
@@ -82,24 +85,30 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family, _, _, _, where = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
-    except OSError:
+    except (OSError, UnicodeError):  # the latter of a name with an empty or endless part
         raise UserError(f"--host {host} is no address that is known here") from None
     last = port if port == 0 else min(port + _PORTS_TRIED, 65535)
     for one in range(port, last + 1):
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((where[0], one))
-            listener.listen(128)
-            return listener
+            return _bound(family, where[0], one)
         except PermissionError:
-            listener.close()
             raise UserError(f"--port {one} needs rights that this user lacks; take one above 1023") from None
         except OSError as error:
-            listener.close()
-            if "assign" in str(error):
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 raise UserError(f"--host {host} is no address of this machine") from None
     raise UserError(f"ports {port} to {last} are taken; name a free one with --port")
+
+
+def _bound(family: int, address: str, port: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def address_of(listener: socket.socket, token: str | None) -> str:
@@ -107,4 +116,4 @@ def address_of(listener: socket.socket, token: str | None) -> str:
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     where = f"[{shown}]" if ":" in shown else shown
-    return f"http://{where}:{port}/" + (f"?token={token}" if token else "")
+    return f"http://{where}:{port}/" + (f"?token={quote(token, safe='')}" if token else "")

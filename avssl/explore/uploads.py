@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import MediaError, UserError
 from avssl.search.vector_file import vector_of
-from avssl.system.process_pool import Lost, each
+from avssl.system.process_pool import Lost, each, spare_cores
 
 LARGEST_UPLOAD = 64 * 1024 * 1024
 """Bytes."""
@@ -21,6 +22,8 @@ LONGEST_SOUND = 30.0
 
 _HANGS_AFTER = 30.0
 _LONGEST_SUFFIX = 8
+# Each may take 1 GB of memory for the largest picture.
+_DECODING = threading.Semaphore(spare_cores())
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Upload:
     frame: NDArray[np.uint8] | None = None
     waveform: NDArray[np.float32] | None = None
     vector: NDArray[np.float32] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """That its arrays take."""
+        return sum(one.nbytes for one in (self.frame, self.waveform, self.vector) if one is not None)
 
 
 def read_upload(content: bytes, name: str) -> Upload:
@@ -60,7 +68,8 @@ def read_upload(content: bytes, name: str) -> Upload:
         # Named by us: a name of theirs might mean something to a shell, a protocol or a file system.
         path = Path(folder) / f"upload{suffix if suffix[1:].isalnum() else ''}"
         path.write_bytes(content)
-        ((_, found),) = each(_decode, [str(path)], 1, lambda job: _HANGS_AFTER)
+        with _DECODING:
+            ((_, found),) = each(_decode, [str(path)], 1, lambda job: _HANGS_AFTER)
     if isinstance(found, Lost):
         raise UserError(f"{shown} cannot be read: {found.reason}")
     if isinstance(found, str):

@@ -6,6 +6,8 @@ import base64
 import io
 import os
 import re
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,13 +23,17 @@ pytest.importorskip("starlette", reason="starlette is not installed; make instal
 from explored import CLIPS, HOSTILE, make_library
 from starlette.testclient import TestClient
 
+from avssl.errors import UserError
 from avssl.experiment.run import Run
 from avssl.explore import uploads
 from avssl.explore.app import make_app
 from avssl.explore.guard import Guard
 from avssl.explore.library import Library
+from avssl.explore.options import ExploreOptions
+from avssl.explore.server import open_library
 from avssl.search.building import update_index
 from avssl.search.index import SearchIndex
+from avssl.system.process_pool import spare_cores
 
 MARK = {"X-Avssl": "1"}
 
@@ -175,6 +181,33 @@ def test_an_upload_has_a_bound_whatever_length_it_claims(page, monkeypatch):
     parts = (b"x" * 100 for _ in range(20))
     answer = page.post("/api/uploads", params={"name": "large.wav"}, content=parts)
     assert answer.status_code == 413
+
+
+def test_uploads_are_forgotten_before_they_fill_the_memory(page, monkeypatch):
+    tones = [wav_of(np.sin(np.arange(16000) * pitch / 50), 16000) for pitch in (1, 2, 3)]
+    monkeypatch.setattr("avssl.explore.app._MOST_UPLOADED_BYTES", 2 * 4 * 16000)
+    keys = [upload(page, tone, "tone.wav")["key"] for tone in tones]
+    assert [page.get(f"/api/uploads/{key}/sound").status_code for key in keys] == [404, 200, 200]
+    monkeypatch.setattr("avssl.explore.app._MOST_UPLOADED_BYTES", 1)  # the latest alone is always kept
+    assert page.get(f"/api/uploads/{upload(page, tones[0], 'tone.wav')['key']}/sound").status_code == 200
+
+
+def test_no_more_uploads_are_decoded_at_once_than_there_are_cores(monkeypatch):
+    at_once, most, lock = [0], [0], threading.Lock()
+
+    def slowly(*_: object) -> Iterator[tuple[int, str]]:
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.02)
+        with lock:
+            at_once[0] -= 1
+        yield 0, "is slow"
+
+    monkeypatch.setattr(uploads, "each", slowly)
+    with ThreadPoolExecutor(40) as visitors:
+        refused = [visitors.submit(uploads.read_upload, TONE, "tone.wav") for _ in range(40)]
+    assert all("is slow" in str(one.exception()) for one in refused) and most[0] <= spare_cores()
 
 
 def test_heat_has_a_map_for_each_time_and_its_film_lasts_as_long(page, library):
@@ -345,6 +378,8 @@ def test_no_answer_names_a_folder_of_this_machine(tmp_path):
         answer = page.get(address)
         assert str(tmp_path) not in answer.text, address
     assert "other weights than run has now" in page.get("/api/about").json()["error"]
+    with pytest.raises(UserError, match="other weights"):  # seen before a page is served
+        open_library(ExploreOptions(index=str(library.index.path), device="cpu"))
     library.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
@@ -58,6 +59,38 @@ def test_a_token_of_one_s_own_is_kept():
     assert page(Guard.of("127.0.0.1", "mine")).get("/").status_code == 401
 
 
+@pytest.mark.parametrize("token", ['a b&c=d;"e', "日本 ü", "%2e#?"])
+def test_a_token_may_be_any_text(token):
+    listener = listen("127.0.0.1", 0)
+    address = address_of(listener, token)
+    listener.close()
+    guarded = page(Guard.of("127.0.0.1", token))
+    assert guarded.get(address.partition("/?")[2].join(["/?", ""])).status_code == 303
+    assert guarded.get("/").text == "inside"
+
+
+def test_two_pages_of_one_host_know_their_visitors_apart():
+    one, other = page(Guard.of("127.0.0.1", "one")), page(Guard.of("127.0.0.1", "other"))
+    other.cookies = one.cookies  # browsers do not tell ports apart
+    one.get("/", params={"token": "one"})
+    other.get("/", params={"token": "other"})
+    assert one.get("/").text == other.get("/").text == "inside"
+
+
+def test_the_token_leads_to_no_other_site():
+    answer = page(Guard.of("127.0.0.1", "mine")).get("http://127.0.0.1:8765//evil.example/x?token=mine")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/evil.example/x")
+
+
+def test_the_page_of_another_site_gets_nothing_but_a_link_from_it_works():
+    guarded = page(Guard.of("127.0.0.1"))
+    other = {"Sec-Fetch-Site": "cross-site"}
+    for mode in ("no-cors", "cors"):
+        assert guarded.get("/", headers={**other, "Sec-Fetch-Mode": mode}).status_code == 403
+    assert guarded.get("/", headers={**other, "Sec-Fetch-Mode": "navigate"}).text == "inside"
+    assert guarded.get("/", headers={"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}).text == "inside"
+
+
 def test_a_taken_port_leads_to_the_next_free_one():
     first = listen("127.0.0.1", 0)
     port = first.getsockname()[1]
@@ -73,6 +106,18 @@ def test_addresses_that_are_not_ours_are_refused():
         listen("203.0.113.7", 0)
     with pytest.raises(UserError, match="no address that is known"):
         listen("no.such.host.invalid", 0)
+    for host in ("a..b", "x" * 70 + ".example"):
+        with pytest.raises(UserError, match="no address that is known"):
+            listen(host, 0)
+
+
+def test_a_machine_without_ipv6_says_so(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    with pytest.raises(UserError, match="--host ::1 is no address of this machine"):
+        listen("::1", 0)
 
 
 def test_a_socket_listens(tmp_path):
