@@ -81,13 +81,14 @@ class Guard:
         # A page of another site can send a request from here, but cannot add a header of ours.
         if scope["method"] not in ("GET", "HEAD") and headers.get("x-avssl") is None:
             return PlainTextResponse("the header X-Avssl is missing", 403)
-        if self.token is None:
-            return None
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        return None if self.token is None else self._token_refusal(scope, headers, self.token)
+
+    def _token_refusal(self, scope: Scope, headers: Headers, token: str) -> ASGIApp | None:
         # What the cookie holds is made of the token, which may have letters that no header can have.
-        digest = hashlib.sha256(self.token.encode("utf-8", "surrogateescape")).hexdigest()
+        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
         name = _COOKIE.format(digest[:8])
-        if given and _same(given, self.token):
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if given and _same(given, token):
             # With two slashes it would lead to another site.
             answer = RedirectResponse("/" + scope["path"].lstrip("/\\"), 303)
             answer.set_cookie(name, digest[8:], httponly=True, samesite="strict")

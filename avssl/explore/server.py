@@ -28,8 +28,8 @@ def explore(options: ExploreOptions) -> None:
     """Serve the page until Ctrl-C.
 
     Raises:
-        UserError: no such run or data, a run that compares no picture with a sound or was trained on since, no free port, or
-            what serves pages is not installed.
+        UserError: no such run or data, a run that compares no picture with a sound or was trained on since, no free
+            port, or what serves pages is not installed.
     """
     lacking = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
     if lacking:
