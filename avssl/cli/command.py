@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,6 +139,9 @@ class Command:
         found: dict[str, Any] = {}
         loose: list[str] = []
         rest = deque(argv)
+        if {"-h", "--help"} & set(takewhile(lambda word: word != "--", argv)):  # whatever else is wrong
+            print(self.help(), end="")
+            raise HelpShown(self)
         while rest:
             word = rest.popleft()
             if word == "--":  # all that follows are arguments, as everywhere: files may begin with a dash
@@ -150,9 +154,6 @@ class Command:
             flag, equals, value = word.partition("=")
             # --batch_size is --batch-size: who copies a key of the YAML file is not sent away.
             flag = "--" + flag[2:].replace("_", "-") if flag.startswith("--") else flag
-            if flag in ("-h", "--help"):
-                print(self.help(), end="")
-                raise HelpShown(self)
             # The options of a part are found when it is first named: there may be any number of tasks.
             if "." in flag and self._section and flag not in by_flag:
                 part = flag[2:].partition(".")[0]
@@ -223,7 +224,7 @@ def _next_value(option: Option, rest: deque[str]) -> str:
         known = (YES | NO) - {"0", "1"} | set(choices(option.type))
         return rest.popleft() if rest and rest[0].lower() in known else "true"
     if not rest or rest[0].startswith("--"):
-        raise UserError(f"{option.flag} needs {wanted(option.type)} after it")
+        raise UserError(f"{option.flag} needs {option.metavar or wanted(option.type)} after it")
     return rest.popleft()
 
 

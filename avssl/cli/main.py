@@ -9,12 +9,13 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 from avssl import __version__
 from avssl.errors import UserError, did_you_mean
 from avssl.options.python_names import typed_command
-from avssl.system.console import print_lines
+from avssl.system.console import fitted, print_lines
 from avssl.system.ranks import processes
 
 # Name → one line of help; each is a module of `avssl.cli` with ``run(argv)``, imported when it is asked for.
@@ -69,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     print_lines()
+    # Of names in scripts that the fonts of this machine lack: nothing that whoever typed a command has done wrong.
+    warnings.filterwarnings("ignore", message="Glyph .* missing from font")
     if processes() > 1:  # else each warns of a search for unused weights, which heads of several tasks need
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
@@ -93,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if line is None:
             _own_fault(error)
             return 1
-        print(f"avssl: {line}", file=sys.stderr)
+        print(fitted(f"avssl: {line}", sys.stderr), file=sys.stderr)
         return 2
     return 0
 

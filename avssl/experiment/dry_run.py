@@ -188,9 +188,8 @@ def _log(found: DryRun, request: Request) -> None:
         log(f"left out for {more} other reasons; `avssl index` lists every file")
     prepared = f"{size(found.prepared_bytes)} of prepared data in the cache, " if found.prepared_bytes else ""
     log(f"disk: {prepared}about {size(found.run_bytes)} in {request.out}, of {size(found.free_bytes)} free there")
-    log(
-        f"memory: about {size(found.memory_bytes)}, and {size(found.worker_bytes)} for {found.workers} loader processes"
-    )
+    loaders = f"{found.workers} loader process{'' if found.workers == 1 else 'es'}"
+    log(f"memory: about {size(found.memory_bytes)}, and {size(found.worker_bytes)} for {loaders}")
     from_files = ", from the files as they are: prepared ones are faster" if found.prepared_bytes else ""
     log(
         f"steps: {found.steps} of {options.batch_size} puzzles, {found.epochs:.3g} epochs; here one takes "

@@ -26,7 +26,7 @@ from avssl.explore.stretch import OtherSound, Stretch
 from avssl.explore.uploads import SOUND_RATE, Upload
 from avssl.installation import install_hint
 from avssl.localization.analysis import Analysis, analyse
-from avssl.localization.localizer import Localizer
+from avssl.localization.localizer import Localizer, not_made_to_point
 from avssl.localization.regions import spread
 from avssl.report.embedded import wav
 from avssl.search.index import Found, SearchIndex
@@ -202,13 +202,7 @@ class Library:
         fusion = self.index.model().fusion
         if self.index.model().vision is None or self.index.model().audio_encoder is None or fusion is None:
             return f"this run ({', '.join(self.run.tasks)}) compares no picture with a sound"
-        name = fusion.describe().get("config", {}).get("name") if hasattr(fusion, "describe") else None
-        if name != "avol":
-            return (
-                f"this network (fusion {name}) was trained to tell whether picture and sound belong together, "
-                "not where; one of avssl train av-correspondence --fusion avol shows where"
-            )
-        return None
+        return not_made_to_point(fusion)
 
     def heat(self, row: int, start: float, other: OtherSound | None = None) -> dict[str, Any]:
         """Maps of a stretch of a moment's item, eight a second.

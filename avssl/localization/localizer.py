@@ -17,6 +17,7 @@ from avssl.evaluate.localization.threshold import read_threshold
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model, load
+from avssl.system.console import log
 
 Frames = NDArray[np.uint8]
 Waves = NDArray[np.float32]
@@ -37,13 +38,15 @@ class Localizer:
         threshold: the logit from which something counts as heard in the picture.
 
     Raises:
-        UserError: the model has no map (its fusion is not avol).
+        UserError: the model compares no picture with a sound.
     """
 
     def __init__(self, model: Model, threshold: float = 0.0) -> None:
         vision, audio, fusion = model.vision, model.audio_encoder, model.fusion
         if vision is None or audio is None or fusion is None:
-            raise UserError("this run has no map of correspondence; take a run of: avssl train av-correspondence")
+            raise UserError(
+                "this run compares no picture with a sound; take a run of: avssl train av-correspondence --fusion avol"
+            )
         self.model, self.threshold = model.eval(), threshold
         self._vision: ImageEncoder = vision
         self._audio: WaveformEncoder = audio
@@ -117,6 +120,16 @@ class Localizer:
         return np.asarray(self._fusion.heat(seen, heard).float().cpu().numpy(), np.float32)
 
 
+def not_made_to_point(fusion: Fusion) -> str | None:
+    """What to say of a network whose training asked for no place in the picture; None of one that was made to point."""
+    if fusion.name == "avol":
+        return None
+    return (
+        f"this network (fusion {fusion.name}) was trained to tell whether picture and sound belong together, "
+        "not where; one of avssl train av-correspondence --fusion avol shows where"
+    )
+
+
 def open_localizer(run: str | Path, device: str | torch.device = "cpu") -> Localizer:
     """The localizer of a run folder, with the threshold that was fitted for it (else a logit of 0).
 
@@ -124,6 +137,9 @@ def open_localizer(run: str | Path, device: str | torch.device = "cpu") -> Local
         UserError: there is no run, or it cannot localize.
     """
     model = load(run).to(device)
+    # Its maps are made nevertheless: papers compare them, too.
+    if model.fusion is not None and (doubt := not_made_to_point(model.fusion)):
+        log(f"{run}: {doubt}")
     return Localizer(model, read_threshold(Path(run)))
 
 

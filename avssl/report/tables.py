@@ -9,6 +9,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Container, Sequence
+from itertools import takewhile
 from typing import IO, Any, cast
 
 from rich.box import SIMPLE_HEAD
@@ -192,12 +193,12 @@ def table_width(table: Table, screen: Console) -> int:
 
 
 def _shared_note(notes: Sequence[str]) -> tuple[str, list[str]]:
-    """The part before the first semicolon that all notes of several rows have in common, and the notes without it."""
-    first = notes[0].partition("; ")[0]
+    """What all notes of several rows begin with, to a semicolon or whole, and the notes without it."""
+    parts = [note.split("; ") for note in notes]
     # One row alone keeps its note beside it.
-    if len(notes) < 2 or not first or any(note.partition("; ")[0] != first for note in notes):
-        return "", list(notes)
-    return first, [note.partition("; ")[2] for note in notes]
+    same = takewhile(lambda each: len(set(each)) == 1, zip(*parts, strict=False))
+    count = sum(1 for _ in same) if len(notes) > 1 else 0
+    return "; ".join(parts[0][:count]), ["; ".join(part[count:]) for part in parts]
 
 
 def row_texts(row: ResultRow) -> list[str]:

@@ -7,13 +7,16 @@ A program of one's own turns the lines off, or elsewhere, as it does with any li
 from __future__ import annotations
 
 import logging
+import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from avssl.system.notebook import NotebookBar, in_notebook
 from avssl.system.ranks import is_writer
@@ -86,7 +89,35 @@ def quiet() -> Iterator[None]:
 
 class _Stdout(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        print(record.getMessage(), flush=True)  # sys.stdout as it is now: notebooks and tests replace it
+        # sys.stdout as it is now: notebooks and tests replace it
+        print(fitted(record.getMessage(), sys.stdout), flush=True)
+
+
+def fitted(text: str, file: TextIO) -> str:
+    """The text for a file; on a terminal its lines are broken between words and go on below their text.
+
+    Elsewhere it stays as it is, and a path or an address is never broken: they are found, and copied, whole.
+    """
+    if not file.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(part for line in text.split("\n") for part in _broken(line, width))
+
+
+def _broken(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    # "  sheet.png   what it is": what follows a gap is a column.
+    column = re.match(r" *(?:\S+ )*?\S+ {2,}(?=\S)|", line)
+    hanging = column.end() if column and column.end() <= width // 2 else len(line) - len(line.lstrip())
+    return textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=" " * hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
 
 
 class Bar:

@@ -15,7 +15,12 @@ class TrainOptions:
 
     steps: int | None = option(None, "how many optimizer steps to train", above=0)
     epochs: float | None = option(None, "how many passes over the data, instead of --steps", above=0)
-    minutes: float | None = option(None, "how long to train, instead of --steps; not repeatable to the bit", above=0)
+    minutes: float | None = option(
+        None,
+        "how long to train, instead of --steps; the training alone: its controls come after it, each up to half as "
+        "long; not repeatable to the bit",
+        above=0,
+    )
     batch_size: int = option(64, "puzzles in one optimizer step, over all processes", above=0)
     accumulate: int = option(
         1,

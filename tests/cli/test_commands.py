@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,15 @@ def test_the_config_of_a_run_holds_every_option_as_a_plain_value(finished: Path)
     for name in ("steps", "batch_size", "fusion", "width", "control_puzzles", "test", "seed"):
         assert name in config
     assert all(isinstance(value, str | int | float | bool | list | None) for value in config.values())
+
+
+def test_a_name_that_no_font_here_can_write_is_no_warning(avssl: Call, tmp_path: Path):
+    for number, name in enumerate(("日本語の動画", "ಕನ್ನಡ", "한국어")):
+        write_clip(tmp_path / "clips" / f"{name}.mp4", number)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        result = avssl("show", "av-correspondence", "--data", tmp_path / "clips", "-o", tmp_path / "sheet.png")
+    assert result.status == 0 and not [each for each in warned if "Glyph" in str(each.message)]
 
 
 def test_show_draws_a_sheet_and_with_a_run_its_answers(avssl: Call, clips: Path, finished: Path, tmp_path: Path):

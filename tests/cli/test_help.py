@@ -175,3 +175,17 @@ def test_a_hint_names_packages_that_pip_finds(monkeypatch: pytest.MonkeyPatch):
     real = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", version)
     assert re.fullmatch(r"pip install 'onnxruntime>=[\d.]+'", install_hint("export"))
+
+
+def test_help_is_shown_whatever_else_is_typed(avssl: Call) -> None:
+    asked = avssl("search", "--no-such-flag", "1", "--top", "many", "--help")
+    assert (asked.status, asked.out) == (0, avssl("search", "--help").out)
+
+
+def test_a_flag_without_its_value_names_what_goes_there(avssl: Call) -> None:
+    assert avssl("search", "bark.wav", "--json").err == "avssl: --json needs FILE after it\n"
+
+
+def test_the_help_says_what_minutes_cover(avssl: Call) -> None:
+    text = " ".join(avssl("train", "av-correspondence", "--help").out.split())
+    assert "the training alone: its controls come after it, each up to half as long" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -236,3 +237,20 @@ def test_from_python_an_option_that_does_not_fit_is_refused(run: Path, tmp_path:
         avssl.localize("in.mp4", run, out=tmp_path / "out.mp4", per_second=0)
     with pytest.raises(UserError, match=r"must end in \.mp4"):
         avssl.localize("in.mp4", run, out=tmp_path / "out.gif")
+
+
+@pytest.mark.parametrize("fusion", ["ave", "l3"])
+def test_a_network_that_was_not_made_to_point_says_so_and_which_one_is(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fusion: str
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    save_module(FUSIONS[fusion](32, 32), tmp_path / "run" / "encoders" / "fusion")
+    write_clip(tmp_path / "in.mp4", STEADY[:10], 0.4)
+    said = {}
+    for name, folder in (("other", tmp_path / "run"), ("avol", run)):
+        words = ["localize", str(tmp_path / "in.mp4"), "-o", str(tmp_path / f"{name}.mp4"), "--run", str(folder)]
+        assert main(words) == 0
+        said[name] = capsys.readouterr().out
+    assert f"(fusion {fusion}) was trained to tell whether" in said["other"]
+    assert "--fusion avol shows where" in said["other"]
+    assert "not where" not in said["avol"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,14 @@ def test_on_a_narrow_terminal_a_long_metric_breaks_at_its_hyphens():
     lines = [" ".join(line.split()) for line in file.getvalue().splitlines()]
     assert "trained accuracy-one- 53.1 % 43.0 % – 100.0 % 50.0 % 3072 at chance" in lines
     assert "visible" in lines
+
+
+def test_what_all_rows_say_in_several_clauses_stands_once():
+    file = io.StringIO()
+    same = [replace(row, note=f"{SEEN}; gallery of 10 pairs") for row in rows("")]
+    print_rows(same, "Retrieval", file, width=80)
+    assert file.getvalue().splitlines()[0] == f"Retrieval; {SEEN}; gallery of 10 pairs"
+    assert file.getvalue().count("gallery of 10 pairs") == 1
 
 
 def test_a_log_keeps_each_row_with_its_note_on_one_line_and_says_once_what_all_notes_say():

@@ -6,8 +6,9 @@ import io
 
 import pytest
 
+from avssl.cli.main import main
 from avssl.system import console
-from avssl.system.console import counting, duration, progress
+from avssl.system.console import counting, duration, log, print_lines, progress
 
 
 class Terminal(io.StringIO):
@@ -64,3 +65,44 @@ def test_a_function_is_called_with_what_is_done_and_all_and_nothing_is_shown(
 
 def test_durations_are_read_at_a_glance() -> None:
     assert [duration(seconds) for seconds in (4.2, 200, 7500)] == ["4.2 s", "3 min 20 s", "2 h 5 min"]
+
+
+def narrow_stdout(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Standard output of 40 columns."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    print_lines()
+    return terminal
+
+
+def test_on_a_terminal_lines_are_broken_between_words_and_paths_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = narrow_stdout(monkeypatch)
+    path = "/tmp/a-very-long-folder/with/a/file/that-is-not-media.mp4"
+    log(f"not usable: {path}: truncated: the index of this file is missing")
+    shown = narrow.getvalue().splitlines()
+    assert shown == ["not usable:", f"{path}:", "truncated: the index of this file is", "missing"]
+
+
+def test_on_a_terminal_the_second_column_of_a_line_stays_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = narrow_stdout(monkeypatch)
+    log("in runs/mine:\n  sheet.png    puzzles of the held-out part with answers")
+    assert narrow.getvalue().splitlines() == [
+        "in runs/mine:",
+        "  sheet.png    puzzles of the held-out",
+        "               part with answers",
+    ]
+
+
+def test_elsewhere_a_line_stays_whole(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    print_lines()
+    log(line := "a line for a file is found again by whoever looks for its words")
+    assert capsys.readouterr().out == line + "\n"
+
+
+def test_an_error_on_a_terminal_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    assert main(["index", "/nowhere/at/all"]) == 2
+    shown = terminal.getvalue().splitlines()
+    assert len(shown) > 1 and all(len(line) <= 30 for line in shown)
