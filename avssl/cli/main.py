@@ -30,6 +30,7 @@ COMMANDS = {  # in the order in which a newcomer needs them
     "embed": "files to 128-d embeddings with a finished run",
     "search": "the moments of a collection that go with a sound or a picture",
     "export": "an encoder as a file for torchvision, ONNX or torch.export, checked",
+    "push": "a finished run to a Hugging Face Hub, with its model card",
     "localize": "overlay a video with heat where its sound comes from",
     "explore": "a run and a collection in the browser: search, heat, map, puzzles",
     "report": "one HTML page of a run, or of several side by side",

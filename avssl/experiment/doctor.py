@@ -39,6 +39,7 @@ EXTRAS = {
     "timm": "encoders of timm: --vision timm:NAME",
     "detection": "COCO's average precision",
     "remote": "prepared sets at s3://, gs://, hf://, https://",
+    "hub": 'avssl push, and avssl.load("hf://ORG/NAME")',
     "ray": "index, prepare and embed on a cluster: --engine ray",
 }
 

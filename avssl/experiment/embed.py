@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,7 @@ from avssl.experiment.part_options import PartOptions
 from avssl.networks.saved_names import saved_names
 from avssl.options import REQUIRED, argument, option
 from avssl.system.console import ShowProgress, log, progress
+from avssl.system.hub import fetched_run
 from avssl.system.parts import WHOLE, Part, parts_there
 from avssl.version import __version__
 
@@ -157,6 +158,7 @@ def embed_files(options: EmbedOptions, command: str = "") -> None:
     options.check()
     if options.output is not None:
         writer_of(Path(options.output))  # refuses a wrong suffix before the work, not after it
+    options = replace(options, run=fetched_run(options.run))
     saved_names(options.run)
     refuse_missing(*options.files)
     if options.index is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from avssl.errors import UserError
 from avssl.options import REQUIRED, argument, option
 from avssl.system.files import whole_file
+from avssl.system.hub import fetched_run
 from avssl.trainer.run_config import check_encoder_name, encoder_names
 from avssl.version import __version__
 
@@ -78,6 +79,7 @@ def export_encoder(options: ExportOptions) -> ExportedFile:
         UserError: no such encoder, a format that cannot hold it, or a file that gives something else than the module.
     """
     form, path = options.chosen_format(), Path(options.output)
+    options = replace(options, run=fetched_run(options.run))
     _chosen(options)  # refuses a wrong name before torch is loaded
     from avssl.networks.exporting import exported
 

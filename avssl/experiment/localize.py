@@ -10,6 +10,7 @@ from avssl.errors import UserError
 from avssl.experiment.data import refuse_missing
 from avssl.options import REQUIRED, argument, build, option
 from avssl.options.python_names import names_keywords
+from avssl.system.hub import fetched_run
 
 if TYPE_CHECKING:
     from avssl.experiment.run import Run
@@ -75,7 +76,7 @@ def localized(options: LocalizeOptions) -> DemoFiles:
     from avssl.localization.localizer import open_localizer
     from avssl.trainer.devices import choose_device
 
-    folder = options.run or str(default_run())
+    folder = fetched_run(options.run) or str(default_run())
     scene = scene or open_scene(str(example_clip(Path(folder))), None)
     localizer = open_localizer(folder, choose_device(options.device))
     # Else the run's own, which was fitted to validation clips.

@@ -15,6 +15,7 @@ from avssl.options import argument, check_bounds, option
 from avssl.search.files import DamagedIndex, is_index
 from avssl.system.console import log
 from avssl.system.files import cache_folder
+from avssl.system.hub import fetched_run
 
 if TYPE_CHECKING:
     from avssl.search.index import Found, SearchIndex
@@ -137,6 +138,7 @@ def open_index(where: str | None, run: str | None, every: float | None, device: 
     """
     from avssl.search.index import SearchIndex
 
+    run = fetched_run(run)
     if where is not None and is_index(Path(where)):
         if every is not None:
             raise UserError("--every is of an index that is made; leave it out")

@@ -21,6 +21,7 @@ from avssl.networks.module_trunk import with_state
 from avssl.networks.own_modules import allow, divided, made
 from avssl.networks.vision import VisionEncoder
 from avssl.networks.weights import hub_config, load_weights, read_weights
+from avssl.system.hub import fetched_run
 
 # A value for each of red, green and blue; None: the usual ones.
 Colour = Sequence[float] | None
@@ -46,8 +47,9 @@ def encoder(
 
     Args:
         spec: "timm:NAME", "torchvision:NAME" or, of a function of one's own that makes a module,
-            "module:PACKAGE.MODULE:FUNCTION", also with the weights behind another colon; the folder of a run; a folder
-            that timm saved for Hugging Face's hub; an ONNX file, which stays frozen; or a torch module.
+            "module:PACKAGE.MODULE:FUNCTION", also with the weights behind another colon; the folder of a run, or
+            "hf://ORG/NAME[@REVISION]" of one that was pushed; a folder that timm saved for Hugging Face's hub; an ONNX
+            file, which stays frozen; or a torch module.
         weights: a local file of weights under the names of timm or torchvision, .safetensors or of torch.save, or a
             folder that holds one; None: they are random. Nothing is fetched.
         role: "vision" or "audio".
@@ -78,7 +80,7 @@ def encoder(
         return spec
     if str(spec).partition(":")[0] in LIBRARIES:
         return _of_name(str(spec), weights, side, mean, std)
-    place = Path(str(spec))
+    place = Path(fetched_run(spec if isinstance(spec, Path) else str(spec)))
     if (place / "config.json").is_file():
         config, about = hub_config(place)
         found = load_weights(VisionEncoder(replace(config, side=side or config.side)), weights or place)

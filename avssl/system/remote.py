@@ -102,7 +102,7 @@ class RemoteFolder:
             time.sleep(wait)
             try:
                 return work(files, f"{root}/{name}")
-            except _troubles() as error:
+            except troubles() as error:
                 self._refuse_what_stays(name, error)
                 last = error
         reason = " ".join(str(last).split()) or type(last).__name__
@@ -114,7 +114,7 @@ class RemoteFolder:
     def _refuse_what_stays(self, name: str, error: BaseException) -> None:
         """Raise UserError for trouble that the user can mend and time cannot."""
         words, protocol = " ".join(str(error).split())[:300], self.url.partition("://")[0]
-        status = next((found for found in map(_status, _causes(error)) if found), 0)
+        status = next((found for found in map(status_of, causes_of(error)) if found), 0)
         if isinstance(error, FileNotFoundError) or status == 404:
             raise NothingThere(f"{self.url}/{name}", words) from error
         no_token = status == 400 and "token" in words.lower()  # S3's InvalidToken
@@ -123,7 +123,7 @@ class RemoteFolder:
             raise UserError(f"{self.url}/{name} may not be read ({words}); {mend}") from error
         if status == 416:
             raise UserError(f"{self.url}/{name} is shorter than its index says; copy the set there again") from error
-        if any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME for cause in _causes(error)):
+        if any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME for cause in causes_of(error)):
             raise UserError(f"{self.url}: there is no such host ({words}); look at its name") from error
         if type(error).__name__ in _OF_THE_NAME or isinstance(error, ValueError):
             raise UserError(f"{self.url} cannot be read ({words}); look at the name of the place") from error
@@ -200,7 +200,7 @@ def _options(protocol: str) -> dict[str, Any]:
     return {}
 
 
-def _troubles() -> tuple[type[BaseException], ...]:
+def troubles() -> tuple[type[BaseException], ...]:
     """What reading may raise: fsspec passes on what the libraries below it raise, of those that are loaded."""
     found: list[type[BaseException]] = [OSError, asyncio.TimeoutError, ValueError]
     for module, names in (
@@ -208,15 +208,16 @@ def _troubles() -> tuple[type[BaseException], ...]:
         ("botocore.exceptions", ["BotoCoreError", "ClientError"]),
         ("gcsfs.retry", ["HttpError"]),
         ("google.auth.exceptions", ["GoogleAuthError"]),
-        ("huggingface_hub.errors", ["HfHubHTTPError"]),
+        ("huggingface_hub.errors", ["HfHubHTTPError", "EntryNotFoundError", "RevisionResolutionError"]),
         ("httpx", ["HTTPError"]),
+        ("httpx2", ["HTTPError"]),  # huggingface_hub's from 2 on
     ):
         loaded = sys.modules.get(module)
         found += [getattr(loaded, name) for name in names if hasattr(loaded, name)]
     return tuple(found)
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
     """An error and those that it was raised for, the nearest first."""
     while error is not None:
         yield error
@@ -227,7 +228,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _status(error: BaseException) -> int:
+def status_of(error: BaseException) -> int:
     """The HTTP status that an error tells; 0 where it tells none."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
 import json
 import threading
@@ -117,6 +119,78 @@ class Hub(Server):
         return {"type": kind, "path": name, "size": path.stat().st_size, "oid": "0" * 40}
 
 
+class ModelHub(Server):
+    """A Hugging Face Hub of models: what huggingface_hub asks to make a repository, commit to it and fetch it.
+
+    Attributes:
+        commits: of each repository its versions, the oldest first: files by name.
+        private: whether each was made private.
+        tokens: that may write.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+        self.commits: dict[str, list[dict[str, bytes]]] = {}
+        self.private: dict[str, bool] = {}
+        self.tokens = {"hf_good"}
+
+    def place(self, path: str) -> Answer:
+        words = path.strip("/").split("/")
+        api = words[:2] == ["api", "models"]
+        owner_name = "/".join(words[2:4] if api else words[:2])
+        versions = self.commits.get(owner_name, [])
+        if not versions:
+            return Answer(404, {"X-Error-Code": "RepoNotFound"}, b"")
+        rest = words[4:] if api else words[2:]
+        revision = rest[1] if len(rest) > 1 else "main"
+        known = {f"{number:040x}": files for number, files in enumerate(versions)}
+        sha = f"{len(versions) - 1:040x}" if revision == "main" else revision
+        if sha not in known:
+            return Answer(404, {"X-Error-Code": "RevisionNotFound"}, b"")
+        files = known[sha]
+        if api and rest[:1] == ["tree"]:
+            return _as_json([self._listed(name, data) for name, data in files.items()])
+        if api:
+            return _as_json({"id": owner_name, "sha": sha, "private": self.private[owner_name], "siblings": []})
+        name = "/".join(rest[2:])
+        if name not in files:
+            return Answer(404, {"X-Error-Code": "EntryNotFound"}, b"")
+        data = files[name]
+        headers = {"X-Repo-Commit": sha, "ETag": f'"{hashlib.sha1(data).hexdigest()}"', "Accept-Ranges": "bytes"}
+        return Answer(200, headers | {"Content-Length": str(len(data))}, data)
+
+    @staticmethod
+    def _listed(name: str, data: bytes) -> dict[str, object]:
+        return {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+
+    def post(self, path: str, token: str, body: bytes) -> Answer:
+        words = path.strip("/").split("/")
+        if words == ["api", "validate-yaml"]:
+            return _as_json({"errors": [], "warnings": []})
+        if token not in self.tokens:
+            return Answer(401, {}, b"")
+        if words == ["api", "repos", "create"]:
+            asked = json.loads(body)
+            name = "/".join(filter(None, (asked.get("organization"), asked["name"])))
+            if name in self.commits:
+                return _as_json({"url": f"{self.url}/{name}"})._replace(status=409)
+            self.commits[name] = []
+            self.private[name] = bool(asked.get("private")) or asked.get("visibility") == "private"
+            return _as_json({"url": f"{self.url}/{name}", "id": name})
+        name = "/".join(words[2:4])
+        if name not in self.commits:
+            return Answer(404, {"X-Error-Code": "RepoNotFound"}, b"")
+        if words[4] == "preupload":
+            modes = [{"path": each["path"], "uploadMode": "regular", "shouldIgnore": False}
+                     for each in json.loads(body)["files"]]  # fmt: skip
+            return _as_json({"files": modes})
+        lines = [json.loads(line)["value"] for line in body.splitlines() if json.loads(line)["key"] == "file"]
+        new = {each["path"]: base64.b64decode(each["content"]) for each in lines}
+        self.commits[name].append({**(self.commits[name] or [{}])[-1], **new})
+        sha = f"{len(self.commits[name]) - 1:040x}"
+        return _as_json({"commitUrl": f"{self.url}/{name}/commit/{sha}", "commitOid": sha})
+
+
 def _as_json(value: object) -> Answer:
     return Answer(200, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
@@ -155,6 +229,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.sent[name] += len(body)
 
     do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        assert isinstance(self.server, ModelHub)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path, token = unquote(urlsplit(self.path).path), self.headers.get("Authorization", "").removeprefix("Bearer ")
+        answer = _ANSWERS.get(self.server.fault(self.path)) or self.server.post(path, token, body)
+        self.send_response(answer.status)
+        for header, value in answer.headers.items():
+            self.send_header(header, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Tests are quiet."""

@@ -1,0 +1,143 @@
+"""A run that was pushed to a hub is the run that is loaded from it; what goes wrong on the way is one line."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from media.remote_servers import ModelHub, serving
+
+import avssl as library
+from avssl.errors import UserError
+
+NAME = "lab/sounding-objects"
+FILES = {
+    "README.md", "config.yaml", "sheet.png", "curves.png", "results/controls.json",
+    *(f"encoders/{part}.{suffix}" for part in ("vision", "audio", "fusion") for suffix in ("json", "safetensors")),
+}  # fmt: skip
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModelHub]:
+    """A hub on loopback, a cache of its own, and somebody who is logged in."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
+    monkeypatch.setenv("HF_TOKEN", "hf_good")
+    with serving(ModelHub()) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server  # type: ignore[misc]
+
+
+@pytest.fixture
+def pushed(avssl, hub: ModelHub, finished: Path) -> str:
+    assert avssl("push", finished, NAME, "--license", "mit").status == 0
+    return f"hf://{NAME}"
+
+
+def test_exactly_the_files_of_the_run_that_others_need_are_pushed(pushed, hub, finished, clips):
+    (files,) = hub.commits[NAME]
+    assert {name for name in files if not name.startswith("results/")} == {
+        name for name in FILES if not name.startswith("results/")
+    }
+    assert all(name.endswith(".json") for name in files if name.startswith("results/"))
+    assert hub.private == {NAME: False}
+    places = [str(clips.parent).encode(), str(finished.parent).encode(), str(Path.home()).encode() + b"/"]
+    assert not [(name, place) for name, data in files.items() for place in places if place in data]
+    assert yaml.safe_load(files["config.yaml"])["data"] == clips.name
+    assert files["README.md"] == (finished / "README.md").read_bytes()
+
+
+def test_what_is_loaded_from_a_hub_gives_the_features_of_the_run(pushed, hub, finished):
+    frames = torch.randint(0, 255, (2, 3, 40, 40), dtype=torch.uint8)
+    here = library.load(finished)
+    assert torch.equal(library.load(pushed).image(frames), here.image(frames))
+    assert torch.equal(library.load(f"{pushed}@{0:040x}").image(frames), here.image(frames))
+    assert hub.asked["vision.safetensors"] == 2  # asked about and fetched, once; then it is in the cache
+    assert library.encoder(pushed).side == here.vision.side
+
+
+def test_a_second_push_changes_the_repository_and_leaves_its_first_version(avssl, pushed, hub, finished):
+    assert avssl("push", finished, NAME, "--license", "cc-by-4.0", "--message", "licence").status == 0
+    first, second = hub.commits[NAME]
+    assert b"license: mit" in first["README.md"] and b"license: cc-by-4.0" in second["README.md"]
+
+
+def test_a_dry_run_lists_the_files_and_pushes_nothing(avssl, hub, finished):
+    done = avssl("push", finished, NAME, "--dry-run", "--no-pictures")
+    assert done.status == 0 and "nothing was pushed" in done.out + done.err
+    assert not hub.commits and not hub.asked
+    assert "sheet.png" not in done.out + done.err and "sheet.png" not in (finished / "README.md").read_text()
+
+
+def test_a_private_repository_is_made_with_the_token_of_a_file(avssl, hub, finished, tmp_path, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN")
+    (tmp_path / "token").write_text("hf_good\n")
+    assert avssl("push", finished, NAME, "--private", "--token-file", tmp_path / "token").status == 0
+    assert hub.private == {NAME: True}
+
+
+def refused(done) -> str:
+    assert done.status == 2 and done.err.count("\n") == 1, done.err
+    return done.err
+
+
+def test_whatever_keeps_a_run_from_being_pushed_is_one_line(avssl, hub, finished, tmp_path, monkeypatch):
+    assert "is no name on a hub" in refused(avssl("push", finished, "no-owner"))
+    assert "is no name on a hub" in refused(avssl("push", finished, "../../etc/x"))
+    assert "no folder" in refused(avssl("push", tmp_path / "none", NAME))
+    assert "cannot be read" in refused(avssl("push", finished, NAME, "--token-file", tmp_path / "none"))
+    hub.always = [("forbidden", "create")]
+    assert "does not accept the token" in refused(avssl("push", finished, "another/name"))
+    hub.always = [("busy", "create")]
+    assert "answers 503" in refused(avssl("push", finished, NAME))
+    hub.always = []
+    monkeypatch.setenv("HF_TOKEN", "hf_bad")
+    line = refused(avssl("push", finished, NAME))
+    assert "token" in line and "hf_bad" not in line
+    monkeypatch.delenv("HF_TOKEN")
+    assert "a token is needed" in refused(avssl("push", finished, NAME))
+    monkeypatch.setenv("HF_TOKEN", "hf_good")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        assert "cannot be reached" in refused(avssl("push", finished, NAME))
+
+
+def test_a_repository_that_is_not_there_or_foreign_or_damaged_is_one_line(pushed, hub, monkeypatch):
+    with pytest.raises(UserError, match="has no such repository"):
+        library.load("hf://lab/none")
+    with pytest.raises(UserError, match="no such revision"):
+        library.load(f"{pushed}@none")
+    with pytest.raises(UserError, match="is no name on a hub"):
+        library.load("hf://lab")
+    hub.commits["lab/foreign"], hub.private["lab/foreign"] = [{"pytorch_model.bin": b"pickle"}], False
+    with pytest.raises(UserError, match="holds no run of avssl"):
+        library.load("hf://lab/foreign")
+    assert not hub.asked["pytorch_model.bin"]
+    files = dict(hub.commits[NAME][0])
+    files["encoders/vision.safetensors"] = files["encoders/vision.safetensors"][:-1] + b"!"
+    hub.commits["lab/damaged"], hub.private["lab/damaged"] = [files], False
+    with pytest.raises(UserError, match="is damaged") as caught:
+        library.load("hf://lab/damaged")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_run_is_not_pushed(avssl, hub, finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "encoders" / "audio.safetensors").write_bytes(b"half")
+    assert "is damaged" in refused(avssl("push", run, NAME)) and not hub.commits
+
+
+def test_commands_that_need_encoders_alone_take_a_run_on_a_hub(avssl, pushed, hub, clips, tmp_path):
+    assert avssl("embed", clips, "--run", pushed, "--index", tmp_path / "index").status == 0
+    assert avssl("search", clips / "00.mp4", "--in", tmp_path / "index", "--run", pushed).status == 0
+    assert "has no such repository" in refused(avssl("export", "hf://lab/none", "-o", tmp_path / "vision.pt2"))
+    assert "has no such repository" in refused(
+        avssl("localize", clips / "00.mp4", "--run", "hf://lab/none", "-o", tmp_path / "heat.mp4")
+    )
