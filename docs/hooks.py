@@ -26,7 +26,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def _table(folder: Path) -> str:
-    rows = ["| file | what it knows |", "|---|---|"]
+    rows = ["| file | content |", "|---|---|"]
     for path in sorted(folder.glob("*.py")):
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
         if path.name != "__init__.py" and text is not None:

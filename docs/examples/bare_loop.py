@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 import avssl
 
 task = avssl.task("av-correspondence", side=112)
-data = avssl.PuzzleDataset(task, sys.argv[1], fit=True)  # spectrograms are scaled as these videos sound
+data = avssl.PuzzleDataset(task, sys.argv[1], fit=True)  # normalises spectrograms by the statistics of these videos
 model = avssl.PuzzleModel(task)
 optimizer = AdamW(model.parameters(), lr=1e-3)
 for epoch in range(2):

@@ -1,4 +1,4 @@
-"""A network of timm beside a run: nearest neighbours in the features of both, on the same labelled pictures.
+"""A timm network beside a run: k-NN on the features of both, on the same labelled pictures.
 
 python evaluate_timm.py runs/rotation photos/ timm:vit_small_patch16_224.dino weights.safetensors
 """

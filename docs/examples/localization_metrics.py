@@ -1,11 +1,11 @@
-"""Maps of where a sound comes from against boxes: cIoU, its success rate and area, with an interval over videos."""
+"""Localization maps against boxes: cIoU, success rate and the area under it, with an interval over videos."""
 
 import numpy as np
 
 from avssl import metrics
 
 rng = np.random.default_rng(0)
-boxes = rng.uniform(0.1, 0.5, (60, 2))  # left and top of boxes of 0.4 of the frame
+boxes = rng.uniform(0.1, 0.5, (60, 2))  # left and top of boxes 0.4 of the frame wide and high
 videos = [f"video{k // 2}" for k in range(60)]  # two pictures of each
 rows, columns = np.mgrid[0:224, 0:224] / 224
 overlaps = []

@@ -1,4 +1,4 @@
-"""A puzzle of one's own, was this picture turned upside down?: python own_task.py PHOTOS RUN"""
+"""A puzzle of your own, was this picture turned upside down?: python own_task.py PHOTOS RUN"""
 
 import sys
 
