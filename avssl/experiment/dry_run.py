@@ -97,7 +97,7 @@ def _answer(
     lengths: Sequence[int],
     joint: bool,
 ) -> DryRun:
-    from avssl.trainer.auto import BATCHES_OF_A_WORKER, WORKER_BYTES, Costs, choose_workers
+    from avssl.trainer.auto import BATCHES_OF_A_WORKER, WORKER_BYTES, Costs, choose_workers, seconds_between_steps
     from avssl.trainer.checkpoints import KEPT
     from avssl.trainer.devices import choose_device
     from avssl.trainer.schedule import budget
@@ -108,7 +108,7 @@ def _answer(
     workers = (
         options.workers if options.workers != "auto" else choose_workers(costs, choose_device(options.device)).count
     )
-    step = _step_seconds(tried, workers, on_cpu)
+    step = seconds_between_steps(tried.draw_seconds, tried.train_seconds, workers, on_cpu)
     asked = budget(options, lengths, "joint" if joint else "alternating")
     # Of --minutes the steps that fit into them, at the pace of those that were tried.
     steps = asked.steps if asked.steps is not None else max(1, round((asked.seconds or 0) / step))
@@ -141,18 +141,6 @@ def _answer(
         seconds=steps * step,
         control_seconds=of_controls,
     )
-
-
-def _step_seconds(tried: Rehearsal, workers: int, on_cpu: bool) -> float:
-    """From one step to the next: what lasts longest, the training, the loaders, or on a CPU the cores they share."""
-    from avssl.system.process_pool import spare_cores
-
-    if not workers:
-        return tried.train_seconds + tried.draw_seconds
-    cores = spare_cores()
-    # On a CPU the loaders take cores from the training: the work of both, divided by all, is a bound, too.
-    shared = tried.train_seconds + tried.draw_seconds / cores if on_cpu else 0.0
-    return max(tried.train_seconds, tried.draw_seconds / workers, shared)
 
 
 def _count_sources(parts: Parts) -> int:

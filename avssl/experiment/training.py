@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from avssl.tasks.base import Task
     from avssl.trainer.result import FitResult
     from avssl.trainer.run_folder import RunFolder
+    from avssl.trainer.schedule import Budget
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder) -> None:
         if request.init is not None and not folder.checkpoints.steps():
             encoders = encoders_from(request.init, [job.task for job in jobs])
         plans = [TaskPlan(job.task, job.parts.train, job.parts.validation, job.weight) for job in jobs]
-        result = fit(plans, options, folder, sharing=request.sharing, encoders=encoders)
+        announce = None if evaluated else partial(_announce, jobs, request)
+        result = fit(plans, options, folder, sharing=request.sharing, encoders=encoders, announce=announce)
     except BaseException:  # Ctrl-C and faults of the program, too
         _forget(folder)
         raise
@@ -139,6 +142,29 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder) -> None:
         _evaluate(jobs, result, request, folder)
     if folder.writes:
         _report(jobs, folder, several)
+
+
+def _announce(jobs: Sequence[Job], request: Request, left: Budget, step_seconds: float | None) -> None:
+    """The whole of the command by its parts, with their time as far as it is known before the first step."""
+    control, controls = request.control, sum(len(job.task.controls()) for job in jobs)
+    training = left.seconds
+    if left.steps is not None and step_seconds is not None:
+        training = left.steps * step_seconds
+    parts = ["training" if training is None else f"training, about {duration(training)}"]
+    if control.controls and controls and control.control_steps != 0:
+        each, seconds = control.control_steps, None
+        if each is not None and step_seconds is not None:
+            seconds = controls * each * step_seconds
+        elif each is None and training is not None:
+            joint = request.sharing is not None and request.sharing.mix == "joint"
+            seconds = controls * training / 2 / (1 if joint else len(jobs))
+        steps = "half the steps" if each is None else f"{each} step{'' if each == 1 else 's'}"
+        about = "" if seconds is None else f", at most about {duration(seconds)}"
+        parts.append(f"{controls} controls of {steps} each{about}")
+    if control.controls:
+        parts.append(f"evaluation on {control.control_puzzles} held-out puzzles")
+    if len(parts) > 1:
+        log(f"to do: {'; '.join(parts)}")
 
 
 def _forget(folder: RunFolder) -> None:

@@ -105,6 +105,15 @@ def measure(steps: Steps, first: int, networks: nn.ModuleDict, precision: Precis
     return Costs(each * own, train, size)
 
 
+def seconds_between_steps(draw: float, train: float, workers: int, on_cpu: bool) -> float:
+    """From one step to the next: what lasts longest, the training, the loaders, or on a CPU the cores they share."""
+    if not workers:
+        return train + draw
+    # On a CPU the loaders take cores from the training: the work of both, divided by all, is a bound, too.
+    shared = train + draw / spare_cores() if on_cpu else 0.0
+    return max(train, draw / workers, shared)
+
+
 def choose_workers(costs: Costs, device: torch.device, local_processes: int = 1, steps: int | None = None) -> Workers:
     """As many loader processes as keep the training busy, within what cores and memory allow."""
     cores = max(1, spare_cores() // local_processes)

@@ -18,7 +18,7 @@ from avssl.system.cpu import freed_memory_kept
 from avssl.system.ranks import local_processes
 from avssl.tasks.base import Task
 from avssl.trainer.augment import place
-from avssl.trainer.auto import choose_workers, compiles, count_of, measure
+from avssl.trainer.auto import choose_workers, compiles, count_of, measure, seconds_between_steps
 from avssl.trainer.building import build, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
 from avssl.trainer.distributed import OTHER_FAILED, join
@@ -28,7 +28,7 @@ from avssl.trainer.plan import Mix, Sharing, TaskPlan, Turns
 from avssl.trainer.recorder import Recorder, Setting
 from avssl.trainer.result import FitResult
 from avssl.trainer.run_folder import RunFolder
-from avssl.trainer.schedule import budget, learning_rate
+from avssl.trainer.schedule import Budget, budget, learning_rate
 from avssl.trainer.seeds import hashed, own_random_state
 from avssl.trainer.signals import Stopped, Watch, watch_signals
 from avssl.trainer.status import Status
@@ -49,6 +49,7 @@ def fit(
     sharing: Sharing | None = None,
     encoders: Mapping[str, nn.Module] | None = None,
     progress: Style = "auto",
+    announce: Callable[[Budget, float | None], None] | None = None,
 ) -> FitResult:
     """Train tasks, alone or together on shared encoders.
 
@@ -63,6 +64,7 @@ def fit(
         sharing: how several tasks train together; None: in turn.
         encoders: modules to start from, by role, instead of fresh ones; they are trained in place.
         progress: a bar, lines, nothing, or what suits the terminal.
+        announce: called before the first step with how much is left, and the measured seconds of a step, if any.
 
     Raises:
         UserError: an option that makes no sense, a bad file, a full disk, a loss that is NaN or infinite.
@@ -83,14 +85,21 @@ def fit(
         watch_signals() as watch,
         world.ending_with_others(),
     ):
-        return _fit(_Training(setting, sharing or Sharing(), encoders), progress, watch)
+        return _fit(_Training(setting, sharing or Sharing(), encoders), progress, watch, announce)
 
 
-def _fit(training: _Training, progress: Style, watch: Watch) -> FitResult:
+def _fit(
+    training: _Training,
+    progress: Style,
+    watch: Watch,
+    announce: Callable[[Budget, float | None], None] | None,
+) -> FitResult:
     setting = training.setting
     if training.tally.finished:
         log(f"{setting.run.path if setting.run else 'this run'} is finished: nothing is left to train")
     else:
+        if announce is not None:
+            announce(training.left(), training.step_seconds)
         training.go(progress, watch)
     result = training.result()
     (number,) = setting.world.greatest(watch.number)
@@ -133,6 +142,7 @@ class _Training:
         self.setting = setting
         options, world = setting.options, setting.world
         self._bad_files: set[str] = set()
+        self.step_seconds: float | None = None  # as measured before the first step; None where it was not
         # The order matters: what a task has fitted decides how its encoders and heads are built.
         saved = self._newest_checkpoint()
         self.states = settle_states(setting.plans, options, saved and saved["tasks"], world)
@@ -169,6 +179,14 @@ class _Training:
                 f"{_shape(there.get(odd[0]))} there and {_shape(here.get(odd[0]))} here; choose another --out"
             )
         self.networks.load_state_dict(weights)
+
+    def left(self) -> Budget:
+        """What of the budget is left."""
+        steps, seconds = self.budget.steps, self.budget.seconds
+        return Budget(
+            None if steps is None else steps - self.tally.step,
+            None if seconds is None else seconds - self.tally.seconds,
+        )
 
     def go(self, style: Style, watch: Watch) -> None:
         """Train to the end of the budget, or until a signal comes."""
@@ -232,6 +250,8 @@ class _Training:
             left = None if self.budget.steps is None else max(self.budget.steps - first, 0)
             chosen = choose_workers(costs, setting.precision.device, local_processes(), left)
             workers, reason = chosen.count, chosen.reason
+            if costs.train is not None:
+                self.step_seconds = seconds_between_steps(costs.draw, costs.train, workers, on_cpu=True)
             if setting.run is not None:  # a control, or a part of something else, has no line of its own
                 log(f"workers: {workers}, as {reason}")
         if setting.written:

@@ -96,6 +96,7 @@ class Recorder:
         step, options = self.tally.step, self._setting.options
         for plan in turns:
             self._batches[plan] += 1
+        self._show_newest(status)
         save = stopped or share >= 1 or step % options.checkpoint_every == 0
         validate = self.validates(share)
         if save or validate or step % options.log_every == 0:
@@ -142,6 +143,15 @@ class Recorder:
         if before is not None:
             self._write_lines(before, status)
 
+    def _show_newest(self, status: Status) -> None:
+        """Figures up to this very step, where reading them waits for nothing; else they are as old as a line."""
+        setting = self._setting
+        # Of several tasks each figure would be of another task than the one before.
+        if setting.precision.device.type in READ_LATE or setting.world.size > 1 or len(setting.plans) > 1:
+            return
+        for means in self.window.means(setting.world).values():
+            status.figures |= _shown(means)
+
     def _write_late(self, status: Status) -> None:
         late, self._late = self._late, None
         if late is not None:
@@ -156,7 +166,7 @@ class Recorder:
                 if late.tally.passed_over:
                     means["passed_over"] = late.tally.passed_over
                 self._log(plan, "train", means, late.window.waited_share(late.tally), late)
-                status.figures = {name: means[name] for name in ("loss", "accuracy") if name in means}
+                status.figures = _shown(means)
 
     def _log(
         self, plan: int, split: str, figures: Mapping[str, float], waited: float, late: _Late | None = None
@@ -215,6 +225,10 @@ class Recorder:
             "config": run.config,
         }
         self._writer.save(run.checkpoints, state, self.tally.step, int(best["step"]) if best else None)
+
+
+def _shown(means: Mapping[str, float]) -> dict[str, float]:
+    return {name: means[name] for name in ("loss", "accuracy") if name in means}
 
 
 def _validations(setting: Setting) -> list[tuple[int, Validation]]:

@@ -45,6 +45,14 @@ def test_training_leaves_everything_that_is_promised(finished: Path):
     assert {line["split"] for line in read_metrics(finished / "metrics.jsonl")} == {"train", "val"}
 
 
+def test_the_whole_of_a_training_is_announced_with_its_parts_and_their_time(avssl: Call, clips: Path, tmp_path: Path):
+    tiny = (*TINY, "--workers", "auto", "--steps", "1")
+    out = avssl(*TRAIN, "--data", clips, "--out", tmp_path / "run", *tiny).out
+    parts = r"to do: training, about .+ s; 3 controls of 1 step each, at most about .+ s; evaluation on 8 held-out"
+    assert re.search(parts, out) and out.index("to do: ") < out.index("training av-correspondence for 1 steps")
+    assert "to do: " not in avssl(*TRAIN, "--data", clips, "--out", tmp_path / "run", *tiny).out
+
+
 def test_what_was_learned_can_be_loaded(finished: Path):
     model = package.load(finished)
     assert model.image(np.zeros((2, 3, 48, 64), np.uint8)).shape == (2, 128)

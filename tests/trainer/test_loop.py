@@ -254,6 +254,18 @@ def test_progress_is_reported_in_lines_with_what_matters(monkeypatch, caplog):
     assert message[-1].startswith("trained 20 steps in ")
 
 
+def test_a_loss_is_shown_from_the_first_step_on_and_is_of_the_step_beside_it(monkeypatch, caplog):
+    from avssl.system import console
+
+    monkeypatch.setattr(console, "LINE_EVERY_SECONDS", 0.0)
+    often = fit(toy_plans(), options(steps=3, log_every=1, validation_puzzles=0)).history
+    caplog.clear()
+    fit(toy_plans(), options(steps=3, log_every=1000, validation_puzzles=0))
+    shown = [line.split(" · ")[1] for line in caplog.messages if line.startswith("step ")]
+    losses = [line["loss"] for line in often]
+    assert shown == [f"loss {sum(losses[:n]) / n:.3g}" for n in (1, 2, 3)]
+
+
 def test_an_empty_data_set_and_a_task_named_twice_are_reported():
     with pytest.raises(UserError, match="toy has no items to train on"):
         quiet([TaskPlan(Toy(ToyOptions()), ToyMedia(0))], options(), encoders={})
