@@ -54,6 +54,7 @@ quickstart: install  ## install, generate clips, train av-correspondence, print 
 	$(BIN)/avssl localize -o $(RUN)/localized.mp4)
 	@echo "Next, what it answers: $(BIN)/avssl show av-correspondence --run $(RUN) -o sheet.png"
 	@echo "      your own videos: $(BIN)/avssl train av-correspondence --data VIDEOS --out runs/mine"
+	@echo "     without a clone: docs/install.md names the same steps for uvx, pipx, pip and Docker"
 
 install: $(VENV)/.installed  ## the package and what it needs
 
