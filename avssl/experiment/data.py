@@ -14,6 +14,7 @@ import numpy as np
 from avssl.errors import UserError
 from avssl.experiment import sources as data_sources
 from avssl.experiment import torchvision_data
+from avssl.media import hf_dataset
 from avssl.media.facts import Media
 from avssl.media.selection import Subset, column_of, facts_of, held_out_order
 from avssl.options import check_bounds, option
@@ -36,7 +37,8 @@ class DataOptions:
     data: str | None = option(
         None,
         "folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set (also s3://, gs://, "
-        "hf://, https://), or torchvision:NAME:FOLDER; nothing: generated clips, made once and kept in the cache",
+        "hf://, https://), torchvision:NAME:FOLDER, or hf-dataset:PATH[:SPLIT] as datasets saved it; "
+        "nothing: generated clips, made once and kept in the cache",
     )
     test: str | None = option(
         None, "held-out data for the controls; else the test split of --data, or a part of it by source"
@@ -285,6 +287,8 @@ def refuse_missing(*places: str | Path | None) -> None:
         path = Path(place)
         if torchvision_data.is_torchvision(str(place)):
             path = Path(torchvision_data.named(str(place))[1])
+        elif hf_dataset.is_hf_dataset(place):
+            path = hf_dataset.named(str(place))[0]
         if not path.expanduser().exists():
             raise UserError(f"{place}: no such file or folder")
 
@@ -296,7 +300,8 @@ def refuse_unusable(options: DataOptions) -> None:
     from avssl.media.opening import open_media
 
     for place in (options.data, options.test):
-        if place is None or torchvision_data.is_torchvision(place):
+        # The files of a data set of Hugging Face's are written into the cache first, which may take long.
+        if place is None or torchvision_data.is_torchvision(place) or hf_dataset.is_hf_dataset(place):
             continue
         path = Path(place).expanduser()
         if is_remote(place):
@@ -335,6 +340,8 @@ def absolute_source(source: str) -> str:
     """The same data whatever folder a command is typed in: as a run's config keeps it."""
     if torchvision_data.is_torchvision(source):
         return torchvision_data.absolute(source)
+    if hf_dataset.is_hf_dataset(source):
+        return hf_dataset.absolute(source)
     if is_remote(source):
         return source
     return str(Path(source).expanduser().absolute())

@@ -40,6 +40,7 @@ EXTRAS = {
     "detection": "COCO's average precision",
     "remote": "prepared sets at s3://, gs://, hf://, https://",
     "hub": 'avssl push, and avssl.load("hf://ORG/NAME")',
+    "datasets": "--data hf-dataset:PATH, as Hugging Face's datasets saved it",
     "ray": "index, prepare and embed on a cluster: --engine ray",
 }
 

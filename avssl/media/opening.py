@@ -11,6 +11,7 @@ import numpy as np
 
 from avssl.errors import UserError
 from avssl.media.collection import Collection
+from avssl.media.hf_dataset import exported, is_hf_dataset
 from avssl.media.indexing.clip_table_formats import is_table
 from avssl.media.indexing.clip_tables import list_table
 from avssl.media.indexing.index import index_home, indexed, inspect_part, inspected_in_parts
@@ -43,7 +44,8 @@ def open_media(
         data: a folder (searched to its depths; the first sub-folder is the label, unless the sub-folders are
             named train, validation or val, test: those are splits); a CSV (``path[,label,split,start,duration,
             source]``, paths relative to it); a tar of images (``CLASS/NAME``); a prepared set, on this disk or
-            elsewhere (``s3://``, ``gs://``, ``hf://``, ``https://``); one file; or a list of files. A CSV may call its
+            elsewhere (``s3://``, ``gs://``, ``hf://``, ``https://``); what Hugging Face's ``datasets`` saved
+            (``hf-dataset:PATH[:SPLIT]``); one file; or a list of files. A CSV may call its
             columns ``file``, ``filename`` or ``clip`` for the path, ``kind`` or ``class`` for the label, and
             ``source_video`` for the source. With ``start`` an item is a segment of its file, whose zero is the frame
             shown at that second.
@@ -112,6 +114,8 @@ def list_source(source: Source, source_column: str | None = None) -> Listing:
         for name in filter(is_remote, source):
             raise UserError(f"{name}: only one remote set is read at a time; give its URL alone")
         return list_files(source)
+    if isinstance(source, str) and is_hf_dataset(source):
+        return list_table(exported(source))
     path = Path(source).expanduser()
     if not path.exists():
         raise UserError(f"{source}: no such file or folder")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avssl.media import hf_dataset
 from avssl.media.collection import Collection
 from avssl.media.facts import Media
 from avssl.media.selection import Delegating, digest_of, stamp_of
@@ -50,6 +51,8 @@ class Data:
 
 def absolute(source: str) -> str:
     """The same data whatever folder a command is typed in."""
+    if hf_dataset.is_hf_dataset(source):
+        return hf_dataset.absolute(source)
     return source if is_remote(source) else os.path.abspath(Path(source).expanduser())  # noqa: PTH100
 
 
