@@ -23,6 +23,7 @@ COMMANDS = {  # in the order in which a newcomer needs them
     "index": "what is in a folder of media; each unusable file with its reason",
     "audit": "duplicates, shared sources, leaks and shortcuts in data",
     "world": "generate clips with their ground truth",
+    "fetch": "the clips of a published list: VGGSound, AudioSet, Kinetics, AVE, Flickr-SoundNet",
     "prepare": "decode once into shards that training reads fast",
     "show": "draw puzzles on a sheet, for people to solve",
     "train": "train a pretext task, and its controls",

@@ -41,6 +41,7 @@ EXTRAS = {
     "remote": "prepared sets at s3://, gs://, hf://, https://",
     "hub": 'avssl push, and avssl.load("hf://ORG/NAME")',
     "datasets": "--data hf-dataset:PATH, as Hugging Face's datasets saved it",
+    "fetch": "avssl fetch",
     "ray": "index, prepare and embed on a cluster: --engine ray",
 }
 

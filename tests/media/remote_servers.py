@@ -225,8 +225,8 @@ class _Handler(BaseHTTPRequestHandler):
             piece = body[begin : begin + (1 << 16)]
             self.server.wait_for(len(piece))
             self.wfile.write(piece)
-        with self.server.lock:
-            self.server.sent[name] += len(body)
+            with self.server.lock:
+                self.server.sent[name] += len(piece)
 
     do_HEAD = do_GET
 
@@ -257,7 +257,8 @@ class _Handler(BaseHTTPRequestHandler):
         size, asked = path.stat().st_size, self.headers.get("Range")
         with path.open("rb") as file:
             if asked is None or not self.server.ranges:
-                return Answer(200, {"Accept-Ranges": "bytes"}, file.read())
+                film = {"Content-Type": "video/mp4"} if path.suffix == ".mp4" else {}
+                return Answer(200, {"Accept-Ranges": "bytes", **film}, file.read())
             first, _, last = asked.removeprefix("bytes=").partition("-")
             end = min(int(last) + 1 if last else size, size)
             if int(first) >= size:
