@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError
-from avssl.options.yaml_file import read_yaml
 from avssl.trainer.options import TrainOptions
+from avssl.trainer.run_folder import read_options
 
 
 def steps_before(folder: Path, options: TrainOptions) -> int | None:
     """How many steps the run there was asked for, if that is fewer than are asked for now.
 
     Raises:
-        UserError: more steps would have made another training from its beginning on.
+        UserError: its config.yaml is damaged; more steps would have made another training from its beginning on.
     """
-    there: Mapping[str, Any] = read_yaml(folder / "config.yaml")
+    there: Mapping[str, Any] = read_options(folder / "config.yaml")
     before, now = there.get("steps"), options.steps
     if not isinstance(before, int) or now is None or now <= before:
         return None

@@ -143,7 +143,7 @@ class RunFolder:
         known = self.path / "config.yaml"
         remove_unfinished(self.path)
         if known.exists():
-            _refuse_other_options(self.path, _read(known), config, may_differ, defaults)
+            _refuse_other_options(self.path, read_options(known), config, may_differ, defaults)
             self._note_start()
             return
         self._note_start()
@@ -186,7 +186,12 @@ def _refuse_something_else(folder: Path) -> None:
         )
 
 
-def _read(known: Path) -> dict[str, Any]:
+def read_options(known: Path) -> dict[str, Any]:
+    """The options in the ``config.yaml`` of a run.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
         config = yaml.safe_load(known.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):

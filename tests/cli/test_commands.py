@@ -96,7 +96,9 @@ def test_a_run_of_other_options_is_not_continued(avssl: Call, clips: Path, finis
     before = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
     result = avssl(*TRAIN, "--data", clips, "--out", finished, "--steps", "3", *TINY)
     assert result.status == 2
-    assert "holds a run with other options: steps (there 2, now 3)" in result.err
+    assert "was asked for 2 steps, now 3: with --schedule cosine" in result.err
+    result = avssl(*TRAIN, "--data", clips, "--out", finished, "--steps", "2", *TINY, "--learning-rate", "0.5")
+    assert result.status == 2 and "holds a run with other options: learning_rate (there" in result.err
     after = sorted(path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file() and path.name != ".lock")
     assert after == before
 
