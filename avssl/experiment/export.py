@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from avssl.errors import UserError
 from avssl.options import REQUIRED, argument, option
+from avssl.system.console import progress
 from avssl.system.files import whole_file
 from avssl.system.hub import fetched_run
 from avssl.trainer.run_config import check_encoder_name, encoder_names
@@ -83,8 +84,9 @@ def export_encoder(options: ExportOptions) -> ExportedFile:
     _chosen(options)  # refuses a wrong name before torch is loaded
     from avssl.networks.exporting import exported
 
-    module, facts = _module(options)
-    check = exported(module, form, facts, path.suffix)  # read back before anything is written to the disk
+    with progress("exporting and comparing", "parts"):  # seconds in which libraries give no sign
+        module, facts = _module(options)
+        check = exported(module, form, facts, path.suffix)  # read back before anything is written to the disk
     with whole_file(path) as file:
         file.write(check.data)
     return ExportedFile(path, len(check.data), facts, module, check)

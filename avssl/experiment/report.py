@@ -40,9 +40,11 @@ def write_report(options: ReportOptions) -> tuple[Path, list[RunParts]]:
 
     parts = read_runs(runs)
     from avssl.report.page import report_page  # loads torch
+    from avssl.system.console import progress
     from avssl.system.files import whole_file
 
-    text = report_page(parts, page)
+    with progress("drawing the page", "parts"):  # some seconds
+        text = report_page(parts, page)
     with whole_file(page, "w") as file:
         file.write(text)
     return page, parts

@@ -126,13 +126,16 @@ class Bar:
     Args:
         style: "auto" is a bar on a terminal and in a notebook, else lines.
         write_line: takes the lines; stderr if None.
+        first: what a terminal shows until it is known how much is done.
     """
 
-    def __init__(self, style: Style = "auto", write_line: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, style: Style = "auto", write_line: Callable[[str], None] | None = None, first: str = "starting"
+    ) -> None:
         self._write_line = write_line or _to_stderr
         self._bar: Any = None
         if style == "bar" or (style == "auto" and (in_notebook() or sys.stderr.isatty())):
-            self._bar = NotebookBar() if in_notebook() else _TerminalBar()
+            self._bar = NotebookBar() if in_notebook() else _TerminalBar(first)
         self._every = DRAW_EVERY_SECONDS if self._bar else LINE_EVERY_SECONDS if style != "none" else float("inf")
         # A bar is there at once, a line only where the work turns out to be long.
         self._next = time.monotonic() + (0.0 if self._bar else self._every)
@@ -166,7 +169,7 @@ def progress(what: str, unit: str = "files", shown: ShowProgress = None) -> Iter
     if callable(shown):
         yield shown
         return
-    bar = Bar("none" if shown is False or _silent() else "auto")
+    bar = Bar("none" if shown is False or _silent() else "auto", first=what)
     began = time.monotonic()
 
     def update(done: int, total: int) -> None:
@@ -226,7 +229,7 @@ def folder_size(folder: Path) -> int:
 
 
 class _TerminalBar:
-    def __init__(self) -> None:
+    def __init__(self, first: str) -> None:
         from rich.console import Console
         from rich.errors import LiveError
         from rich.progress import BarColumn, TextColumn
@@ -239,7 +242,7 @@ class _TerminalBar:
             transient=True,
             redirect_stdout=sys.stdout.isatty(),  # else lines would miss the file that they are sent to
         )
-        self._row = self._bar.add_task("starting", total=1.0)
+        self._row = self._bar.add_task(first, total=1.0)
         with suppress(LiveError):  # within another bar it is that one which is seen
             self._bar.start()
 

@@ -49,6 +49,16 @@ def test_on_a_terminal_it_is_a_bar_that_is_gone_at_the_end(monkeypatch: pytest.M
     assert shown.endswith("\x1b[2K")
 
 
+def test_on_a_terminal_what_is_being_done_stands_there_before_it_is_known_how_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    with progress("exporting"):
+        pass
+    assert "exporting" in terminal.getvalue() and "starting" not in terminal.getvalue()
+
+
 def test_a_function_is_called_with_what_is_done_and_all_and_nothing_is_shown(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
