@@ -90,7 +90,7 @@ def listen(host: str, port: int) -> socket.socket:
     last = port if port == 0 else min(port + _PORTS_TRIED, 65535)
     for one in range(port, last + 1):
         try:
-            return _bound(family, where[0], one)
+            return _bound(family, str(where[0]), one)
         except PermissionError:
             raise UserError(f"--port {one} needs rights that this user lacks; take one above 1023") from None
         except OSError as error:
