@@ -1,4 +1,4 @@
-"""The command line of one command: its words to checked values, and its help.
+"""Command-line parsing of one command: words to checked values, and its help.
 
 Not argparse: there ``--flag`` with an optional value takes a file that follows it (``avssl index --all videos/``),
 and every message would have to be rewritten. Here every flag has one value, but for a yes or no.

@@ -1,4 +1,4 @@
-"""``avssl compare``: in which options, figures and circumstances runs differ."""
+"""``avssl compare``: the options, figures and environments in which runs differ."""
 
 from __future__ import annotations
 

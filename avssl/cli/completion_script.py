@@ -1,4 +1,4 @@
-"""Scripts for shells, written from the parsers of all commands: what may follow which words, as plain text."""
+"""Completion scripts for shells, generated from the parsers of all commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``--help`` of a command prints: a column of flags and a column of help, as wide as the terminal."""
+"""Formatting of ``--help``: a column of flags and a column of help, as wide as the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``avssl index``: what is there; each unusable file with its reason."""
+"""``avssl index``: the files of a collection; each unusable one with its reason."""
 
 from __future__ import annotations
 

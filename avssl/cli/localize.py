@@ -1,4 +1,4 @@
-"""``avssl localize``: a video in; the same with heat where its sound comes from out."""
+"""``avssl localize``: overlay a video with heat where its sound comes from."""
 
 from __future__ import annotations
 

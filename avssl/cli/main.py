@@ -1,4 +1,4 @@
-"""The command ``avssl``: finds the command that was asked for; whatever a user can cause ends in one line."""
+"""The command ``avssl``: finds the subcommand; every error that a user can cause is one line."""
 
 from __future__ import annotations
 

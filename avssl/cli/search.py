@@ -1,4 +1,4 @@
-"""``avssl search``: a picture, a sound or a video in, the best moments of a collection out."""
+"""``avssl search``: the best moments of a collection for a picture, a sound or a video."""
 
 from __future__ import annotations
 

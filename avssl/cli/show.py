@@ -1,4 +1,4 @@
-"""``avssl show``: a sheet on which a person can do the puzzle."""
+"""``avssl show``: a sheet of puzzles for people to solve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands that take a TASK share: its name, and its options as flags."""
+"""Shared by the commands that take a TASK: its name, and its options as flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``avssl train``: the words that were typed as options of :func:`avssl.train`."""
+"""``avssl train``: command-line words to the options of ``avssl.train``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``avssl world``: clips with their truth."""
+"""``avssl world``: generate clips with their ground truth."""
 
 from __future__ import annotations
 

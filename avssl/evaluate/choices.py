@@ -1,4 +1,4 @@
-"""What may be chosen of each protocol; nothing heavy is imported for it."""
+"""The choices that the protocols offer; importing them is cheap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From ``--data`` and ``--test`` to what a task trains on, is validated on and is evaluated on."""
+"""The training, validation and test parts of a task, from ``--data`` and ``--test``."""
 
 from __future__ import annotations
 

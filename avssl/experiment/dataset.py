@@ -1,4 +1,4 @@
-"""For loops of one's own: a task, its puzzles as a plain torch data set, and its network as a plain module."""
+"""For training loops of your own: a task, its puzzles as a torch ``Dataset``, and its network as a module."""
 
 from __future__ import annotations
 

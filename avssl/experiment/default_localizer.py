@@ -1,4 +1,4 @@
-"""The run that localizes where none is named: trained once on the generated world, and kept in the cache."""
+"""The default localizer: trained once on the generated world, and cached."""
 
 from __future__ import annotations
 

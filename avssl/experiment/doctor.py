@@ -1,4 +1,4 @@
-"""What this installation has: versions, devices, decoders, readers, places, and what is missing for what."""
+"""The state of an installation: versions, devices, decoders, readers, folders, and missing packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training would do, found out without doing it: ``avssl train … --dry-run``."""
+"""``avssl train … --dry-run``: what a training would do, without doing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files to vectors of the space where picture and sound meet, written to a file or into a search index."""
+"""Embeddings of files in the common space of picture and sound, written to a file or into a search index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is there, asked for with more steps: where it then ends as if they had been asked for at first."""
+"""Extending a finished run by more steps, as if they had been asked for at first."""
 
 from __future__ import annotations
 

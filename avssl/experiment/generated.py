@@ -1,4 +1,4 @@
-"""What is taken where no data are named: the generated world, made once and kept in the cache; and a clip to show."""
+"""The default data: the generated world, made once and cached; and a clip for demonstration."""
 
 from __future__ import annotations
 

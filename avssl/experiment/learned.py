@@ -1,4 +1,4 @@
-"""What a run was trained on, and how much of it is among the items that it is evaluated on."""
+"""What a run was trained on, and the overlap with the items that it is evaluated on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that every training has, and from what is asked to a value of each."""
+"""Options that every training has, and how they are resolved."""
 
 from __future__ import annotations
 

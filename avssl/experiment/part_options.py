@@ -1,4 +1,4 @@
-"""``--part``, ``--merge`` and ``--engine``: one work on several machines."""
+"""``--part``, ``--merge`` and ``--engine``: one job on several machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of a training of one task or of several, every option settled, before anything is opened."""
+"""A requested training of one or several tasks, all options resolved before anything is opened."""
 
 from __future__ import annotations
 

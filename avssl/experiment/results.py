@@ -1,4 +1,4 @@
-"""What comes of an evaluation: its rows, as a list that also gives a table, and where all of it is written."""
+"""The result of an evaluation: rows, as a list with a table view, and the files it is written to."""
 
 from __future__ import annotations
 

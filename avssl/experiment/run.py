@@ -1,4 +1,4 @@
-"""``avssl.Run``: the folder of a run, read: what was asked, how it went, what was learned, and its figures."""
+"""``avssl.Run``: a run folder, opened: options, history, encoders and figures."""
 
 from __future__ import annotations
 

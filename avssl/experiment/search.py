@@ -1,4 +1,4 @@
-"""Search: a picture, a sound, a moment of a video or a vector in, the best moments of an index out."""
+"""Search for the best moments of an index, by a picture, a sound, a moment of a video or a vector."""
 
 from __future__ import annotations
 

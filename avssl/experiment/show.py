@@ -1,4 +1,4 @@
-"""Puzzles on a sheet for people, as the network is fed them; of a run with the network's predictions."""
+"""Sheets of puzzles for people, as the network gets them; for a run with the network's predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``avssl.train``: a training from beginning to end; the command of the same name calls it, too."""
+"""``avssl.train``: a training from beginning to end, also behind the command of the same name."""
 
 from __future__ import annotations
 

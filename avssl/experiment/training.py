@@ -1,4 +1,4 @@
-"""A training from beginning to end: open the folder, make the data ready, fit, evaluate, draw, report."""
+"""The stages of a training: open the folder, prepare the data, fit, evaluate, draw, report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The addresses of the page: each a few lines that ask the library."""
+"""The routes of the explorer: each a few lines that call the library."""
 
 from __future__ import annotations
 

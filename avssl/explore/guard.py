@@ -1,4 +1,4 @@
-"""Who may ask: this machine alone, or whoever has the token; and no other site through a visitor's browser."""
+"""Access control: only this machine, or whoever has the token; never another site through the browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are made when they are first asked for, and kept within a bound."""
+"""Files made on first request and cached up to a size limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page asks for: a collection's moments, a run, and what the one says of the other."""
+"""What the page shows: a collection's moments, a run, and what the run predicts for them."""
 
 from __future__ import annotations
 

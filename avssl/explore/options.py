@@ -1,4 +1,4 @@
-"""What ``avssl explore`` is asked."""
+"""The options of ``avssl explore``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page shows of a moment: its frame, its spectrogram, a few seconds of film, its sound."""
+"""Media of a moment for the page: its frame, its spectrogram, a few seconds of film, its sound."""
 
 from __future__ import annotations
 

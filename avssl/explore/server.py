@@ -1,4 +1,4 @@
-"""``avssl explore`` from its options to a page that is served until Ctrl-C."""
+"""``avssl explore``: from options to a page that is served until Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few seconds of an item of a collection, as what is localized and filmed."""
+"""A few seconds of an item, as input of localization and films."""
 
 from __future__ import annotations
 

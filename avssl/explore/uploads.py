@@ -1,4 +1,4 @@
-"""What a visitor gives to search with: a picture, a sound, a film or a vector, decoded where a crash costs nothing."""
+"""Uploaded queries: a picture, a sound, a film or a vector, decoded in a process that may crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo: a video in; the same with heat where its sound comes from out, beside it a JSON and a strip of frames."""
+"""The demo: a video with heat where its sound comes from, a JSON file and a strip of frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is drawn: heat over a frame, the curve of confidence beneath it, the strip of key frames."""
+"""Drawing: heat over a frame, the curve of confidence below it, the strip of key frames."""
 
 from __future__ import annotations
 

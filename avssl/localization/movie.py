@@ -1,4 +1,4 @@
-"""Writing a video that plays in a browser: H.264, yuv420p, AAC, the index in front; written atomically."""
+"""Writing a video that plays in a browser: H.264, yuv420p, AAC, moov atom first; written atomically."""
 
 from __future__ import annotations
 

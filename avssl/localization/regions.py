@@ -1,4 +1,4 @@
-"""From logits to the region of a map.
+"""From logits to regions of a map.
 
 A network that answers by the maximum over places needs one place to be sure: its logits peak on the parts that tell a
 kind best, and below the peak their order says little of where the rest of the thing lies. As probabilities all places

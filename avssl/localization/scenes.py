@@ -1,4 +1,4 @@
-"""What the demo shows: a video with its sound, or a picture with a sound file."""
+"""Input of the demo: a video with its sound, or a picture with a sound file."""
 
 from __future__ import annotations
 

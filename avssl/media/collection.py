@@ -1,4 +1,4 @@
-"""Media read from the files themselves: what ``avssl.open`` gives."""
+"""Media read from the files themselves: the collection that ``avssl.open`` returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of an item before it is read, and the interface of every collection of media."""
+"""Facts of an item that are known before it is read, and the interface of every collection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``avssl.open``: from a name to a collection that can be read."""
+"""``avssl.open``: from a name to a collection."""
 
 from __future__ import annotations
 

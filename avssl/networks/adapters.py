@@ -1,4 +1,4 @@
-"""Encoders that are not this toolkit's own: any torch module and what it gives as features."""
+"""Foreign encoders: any torch module with a feature function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch norms over the whole batch of several processes, and batch norms of each of several tasks."""
+"""Batch norms over the whole batch of several processes, and separate batch norms for each of several tasks."""
 
 from __future__ import annotations
 

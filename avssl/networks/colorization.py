@@ -1,4 +1,4 @@
-"""From the lightness of a picture to its colours: an encoder, its stages gathered, and a head for each target."""
+"""From lightness to colours: an encoder, its stages combined, and a head for each target."""
 
 from __future__ import annotations
 

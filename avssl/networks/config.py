@@ -1,4 +1,4 @@
-"""What a network may be asked to be: names, and the config of an image encoder; read without importing torch."""
+"""Names of networks, and the config of an image encoder; importing it does not import torch."""
 
 from __future__ import annotations
 

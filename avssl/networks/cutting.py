@@ -1,4 +1,4 @@
-"""Squares cut out of stored pictures on the device: JPEGs decoded, crops scaled with antialiasing and mirrored.
+"""Cropping stored pictures on the device: JPEGs decoded, crops scaled with antialiasing and flipped.
 
 A square is ``rows @ picture @ columns.T``: each of its rows is a weighted sum of some of the picture's, each column
 likewise, with the weights that the host scales by (Pillow's triangle). So pictures of one batch may have any size,

@@ -1,4 +1,4 @@
-"""What networks that answer for every pixel are built from: the maps of an encoder's stages, gathered or climbed."""
+"""Building blocks of networks that predict every pixel: the maps of an encoder's stages, combined or upsampled."""
 
 from __future__ import annotations
 

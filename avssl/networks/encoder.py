@@ -1,4 +1,4 @@
-"""What an encoder is, wherever it comes from: what tasks train, protocols evaluate and localization asks for maps."""
+"""The encoder protocol: what tasks train, protocols evaluate and localization gets maps from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trunks of timm's and torchvision's networks, by their name: convolutional ones, and ViTs whose patches are the map.
+"""Trunks of timm's and torchvision's networks, by name: convolutional ones, and ViTs with one map cell per patch.
 
 Nothing is fetched from a network: weights are random, or come from a local file.
 """

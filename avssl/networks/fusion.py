@@ -1,4 +1,4 @@
-"""The three published ways to decide whether a picture and a sound belong together.
+"""The three published fusions: whether a picture and a sound belong together.
 
 Each takes the maps of the two encoders to 128-d embeddings and pairs of embeddings to a logit (> 0: they
 belong together). ``embed_vision`` and ``embed_audio`` are separate so that every pair of a batch can be

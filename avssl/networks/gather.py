@@ -1,4 +1,4 @@
-"""What losses need of the rows of other processes: the rows themselves, or how many count."""
+"""Gathering rows of other processes for losses: the rows themselves, or their number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the cells of an encoder's maps lie in the picture: measured, so that it holds for any architecture."""
+"""Where the cells of an encoder's maps lie in the picture: measured, so it holds for any architecture."""
 
 from __future__ import annotations
 

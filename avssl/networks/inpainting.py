@@ -1,4 +1,4 @@
-"""From a picture with a hole to what was in it: an encoder, and a decoder that climbs back up through its stages."""
+"""From a picture with a hole to its content: an encoder, and a decoder that upsamples through its stages."""
 
 from __future__ import annotations
 

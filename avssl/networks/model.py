@@ -1,4 +1,4 @@
-"""What a run learned, for people who will not use the command line: ``avssl.load("runs/my-run")``."""
+"""``avssl.load("runs/my-run")``: a trained model, for use from Python."""
 
 from __future__ import annotations
 

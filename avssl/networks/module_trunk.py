@@ -1,4 +1,4 @@
-"""A network of one's own as a trunk, so that tasks train it and runs keep it."""
+"""A network of your own as a trunk, so that tasks train it and runs store it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``avssl.encoder``: an encoder of any make by its name, its file, or from a module."""
+"""``avssl.encoder``: any encoder by its name, its file, or from a module."""
 
 from __future__ import annotations
 

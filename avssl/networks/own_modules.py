@@ -1,4 +1,4 @@
-"""Networks of one's own by name: "module:PACKAGE.MODULE:FUNCTION", of a function without arguments that makes one.
+"""Networks of your own by name: "module:PACKAGE.MODULE:FUNCTION", a function without arguments that returns one.
 
 Such a name in a file can have been written by anybody, and to call the function runs code. So it is called only where a
 person has named it in this process (an option that was typed, a keyword of Python), or where ``AVSSL_MODULES`` lists

@@ -1,4 +1,4 @@
-"""Pictures and spectrograms on the device: normalised, augmented by an amount a row, patches without shortcuts."""
+"""Pictures and spectrograms on the device: normalised, augmented row by row, patches without shortcuts."""
 
 from __future__ import annotations
 

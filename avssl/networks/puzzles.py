@@ -1,4 +1,4 @@
-"""Networks of the puzzles that are answered with a class: one picture, or several patches through one encoder."""
+"""Networks of classification puzzles: one picture, or several patches through one encoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which modules a run has saved, by the names of their files; read without importing torch."""
+"""The modules saved in a run, by their file names; read without importing torch."""
 
 from __future__ import annotations
 

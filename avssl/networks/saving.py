@@ -1,4 +1,4 @@
-"""Modules on disk: weights as safetensors, and a JSON beside that rebuilds the module. Loading runs no code."""
+"""Modules on disk: weights as safetensors, and a JSON file that rebuilds the module. Loading runs no code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tasks do to whole batches of squares on the device, uint8 in and out: as the samplers do it on the host."""
+"""Operations on whole batches of squares on the device, uint8 in and out, equal to those of the samplers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trunks of torchvision's architectures under torchvision's own names of weights, there and back.
+"""Converting trunks of torchvision's architectures to torchvision's parameter names and back.
 
 A batch normalisation behind a convolution of AlexNet, which torchvision's has not, is folded into that convolution:
 with the statistics of training fixed, the two are one convolution. ResNets keep theirs.

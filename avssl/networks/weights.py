@@ -1,4 +1,4 @@
-"""Weights that others trained, from a local file: into an encoder of timm, of torchvision, or of the same make."""
+"""Pretrained weights from a local file: into an encoder of timm, of torchvision, or of the same make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result rows as a table with interval bars beside chance: numbers and places, which the page's template draws."""
+"""Result rows as a table with interval bars beside chance, for the page's template to draw."""
 
 from __future__ import annotations
 

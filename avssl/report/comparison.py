@@ -1,4 +1,4 @@
-"""Runs side by side: options, figures and environments in which they differ. Loads no torch."""
+"""Runs side by side: options, figures and environments in which they differ. Does not import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model card of a run: its figures with intervals and controls, data, limits, licence, and how it is used."""
+"""The model card of a run: figures with intervals and controls, data, limits, licence, and usage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options and facts of runs as a table: what differs first, what is equal after it."""
+"""Options and facts of runs as a table: differing ones first, equal ones after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: one HTML page of a run, or of several side by side, that needs nothing from elsewhere."""
+"""The report: one self-contained HTML page of a run, or of several side by side."""
 
 from __future__ import annotations
 

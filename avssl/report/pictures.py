@@ -1,4 +1,4 @@
-"""Pictures in a page, as small as they can be without looking worse."""
+"""Pictures in a page, compressed as far as looks the same."""
 
 from __future__ import annotations
 

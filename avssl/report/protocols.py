@@ -1,4 +1,4 @@
-"""What the report calls the files of results, in which order they come, and what makes those that are not there."""
+"""Titles and order of result files in the report, and the commands that make missing ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runs in folders, a line each: what was asked, how far it came, and its headline figures. Loads no torch."""
+"""The runs in folders, a line each: options, progress and headline figures. Does not import torch."""
 
 from __future__ import annotations
 

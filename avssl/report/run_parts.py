@@ -1,4 +1,4 @@
-"""A run folder as the report reads it: whatever is there and whole, and a line about each thing that is not."""
+"""A run folder as the report reads it: everything that is intact, and a line about each thing that is not."""
 
 from __future__ import annotations
 

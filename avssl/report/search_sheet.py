@@ -1,4 +1,4 @@
-"""What a search found: a table on the screen, and a page with frames to see and sounds to play."""
+"""Search results: a table on the screen, and a page with frames to see and sounds to play."""
 
 from __future__ import annotations
 

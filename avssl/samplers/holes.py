@@ -1,4 +1,4 @@
-"""Holes in pictures: where they are, and fills that need no network."""
+"""Holes in pictures: their positions, and fills that need no network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys: where all randomness of the data comes from.
+"""Keys: the source of all randomness of the data.
 
 A puzzle is a pure function of its key (seed, epoch, index): the same on any machine, in any worker, in
 any order. Nothing in the data path uses a global random state.

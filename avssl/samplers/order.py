@@ -1,4 +1,4 @@
-"""The order of an epoch: which item a key stands for, and which others may stand beside it.
+"""The order of an epoch: the item of a key, and which others it may be paired with.
 
 By items, any item may come next. By shards (:class:`ByShards`), the shards of a prepared set are shuffled, and the
 items of a few of them at a time: so a shard is needed once an epoch, for a while, and may lie far away. Either order is

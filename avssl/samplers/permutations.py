@@ -1,4 +1,4 @@
-"""Sets of permutations that differ from each other as much as they can."""
+"""Sets of permutations that differ from each other as much as possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting pictures: crops, flips and changes of light, drawn from a key and applied here."""
+"""Cropping pictures: crops, flips and changes of light, drawn from a key and applied here."""
 
 from __future__ import annotations
 

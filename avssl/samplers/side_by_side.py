@@ -1,4 +1,4 @@
-"""Arrays that lie side by side in memory, in the order in which they are asked for, so that a batch of them is no copy.
+"""Arrays adjacent in memory in the order of allocation, so that a batch of them needs no copy.
 
 A picture is then written once, to where its batch will be. How many there are is known from the batch before.
 """

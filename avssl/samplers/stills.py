@@ -1,4 +1,4 @@
-"""One whole picture of an item, any shape: an image itself, or a frame of a video at a time drawn from a key."""
+"""One whole picture of an item, of any shape: an image itself, or a frame of a video at a time drawn from a key."""
 
 from __future__ import annotations
 

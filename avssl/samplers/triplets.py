@@ -1,4 +1,4 @@
-"""Where the frame triplets of Shuffle & Learn come from (Misra, Zitnick & Hebert 2016, section 3.1).
+"""Sampling the frame triplets of Shuffle & Learn (Misra, Zitnick & Hebert 2016, section 3.1).
 
 Five frames a < b < c < d < e are drawn where there is motion. A right triplet is (b, c, d), a wrong one (b, a, d) or
 (b, e, d): b and d are the same in both, so that the outer two give nothing away. Half of all are reversed, which does

@@ -1,4 +1,4 @@
-"""Pictures as they are stored, and what is to be cut out of them where that is left to the device.
+"""Stored pictures and the crops to cut out of them, where cropping is left to the device.
 
 Which square, how large and whether mirrored is drawn here, as for squares that are cut on the host; only the pixels
 come later.

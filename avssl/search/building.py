@@ -1,4 +1,4 @@
-"""Making an index of a collection, adding to it, and forgetting what is gone."""
+"""Building an index of a collection, adding to it, and dropping what is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames and sounds of moments, decoded in processes of their own: a file that crashes one costs itself alone."""
+"""Decoding frames and sounds of moments in separate processes: a file that crashes one costs only itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index on disk: a header, and a folder of arrays that it names; whoever has an older one open reads on.
+"""An index on disk: a header, and the folder of arrays that it names; readers of an older one are not disturbed.
 
     INDEX/index.json         what holds for all: run, digest of its weights, spacing, counts; sizes and checksums
     INDEX/0001/moments.bin   a row a moment (:data:`avssl.search.rows.MOMENT`)

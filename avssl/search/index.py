@@ -1,4 +1,4 @@
-"""An index of embeddings, opened: searched by a picture, a sound or a vector, paged through, seen and heard."""
+"""An opened index of embeddings: search by a picture, a sound or a vector, and its moments, frames and sounds."""
 
 from __future__ import annotations
 

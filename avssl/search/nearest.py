@@ -1,4 +1,4 @@
-"""The nearest rows to a vector: exact by multiplication, or of very many rows by a graph that usearch keeps.
+"""Nearest neighbours of a vector: exact by multiplication, or for very many rows by a usearch graph.
 
 The graph (HNSW, Malkov & Yashunin 2018) only proposes rows; their scores and order are always the exact ones.
 """

@@ -1,4 +1,4 @@
-"""What is embedded and not yet part of an index, so that a killed process loses seconds of work."""
+"""Embeddings that are not yet part of an index, so that a killed process loses only seconds of work."""
 
 from __future__ import annotations
 

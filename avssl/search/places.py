@@ -1,4 +1,4 @@
-"""Where the items of an index come from: which data, which file, which part of it, and in which state."""
+"""The origin of the items of an index: which data, which file, which part of it, and in which state."""
 
 from __future__ import annotations
 

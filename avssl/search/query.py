@@ -1,4 +1,4 @@
-"""What is searched with: a picture, a sound, a moment of a video, or a vector that another program computed."""
+"""Queries: a picture, a sound, a moment of a video, or a vector that another program computed."""
 
 from __future__ import annotations
 

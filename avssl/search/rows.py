@@ -1,4 +1,4 @@
-"""The moments of an index: which file, when, and what is known of it; a million open at once."""
+"""The moments of an index: file, time, and facts; a million open at once."""
 
 from __future__ import annotations
 

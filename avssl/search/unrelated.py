@@ -1,4 +1,4 @@
-"""What a score means: where it lies among the cosines of pairs that have nothing to do with each other.
+"""The meaning of a score: its rank among the cosines of unrelated pairs.
 
 A cosine of 0.4 says nothing by itself: in one space it is what any frame and any sound have, in another what none has
 but those of one event. Pairs of different sources are drawn when an index is written, and their cosines kept.

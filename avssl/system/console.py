@@ -1,4 +1,4 @@
-"""For the person who waits: lines by the logger "avssl", and how far it is on stderr.
+"""Messages for people: lines by the logger "avssl", and progress on stderr.
 
 A program of one's own turns the lines off, or elsewhere, as it does with any library:
 ``logging.getLogger("avssl").setLevel("WARNING")``. Where nothing listens they are printed on stdout.

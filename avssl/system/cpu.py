@@ -1,4 +1,4 @@
-"""How this process computes on a CPU that it shares: how its threads wait, and what it keeps of freed memory."""
+"""CPU settings of this process: how its threads wait, and what it keeps of freed memory."""
 
 from __future__ import annotations
 

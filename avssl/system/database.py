@@ -1,4 +1,4 @@
-"""A small database in the cache, for what can be computed again: made again if damaged, done without if unavailable."""
+"""A small database in the cache, for what can be computed again: rebuilt if damaged, optional if unavailable."""
 
 from __future__ import annotations
 

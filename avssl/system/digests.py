@@ -1,4 +1,4 @@
-"""Digests of the bytes of files: two files of one digest are copies, whatever their names."""
+"""Digests of file contents: files with equal digests are copies, whatever their names."""
 
 from __future__ import annotations
 

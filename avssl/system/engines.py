@@ -1,4 +1,4 @@
-"""Where the parts of a work are run: in this process, or as tasks of a Ray cluster."""
+"""Where the parts of a job run: in this process, or as tasks of a Ray cluster."""
 
 from __future__ import annotations
 

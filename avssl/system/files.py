@@ -1,4 +1,4 @@
-"""Where avssl keeps what it can make again, and how it writes so that nothing half-written is ever read."""
+"""The cache, and atomic writes: no partial file is ever read."""
 
 from __future__ import annotations
 

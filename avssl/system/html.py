@@ -1,4 +1,4 @@
-"""Pieces of HTML for notebooks. Everything that is put into them is escaped: names of files may hold anything."""
+"""Pieces of HTML for notebooks, all values escaped: file names may hold anything."""
 
 from __future__ import annotations
 

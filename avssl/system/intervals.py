@@ -1,4 +1,4 @@
-"""The interval of a share, for whoever logs or reports one."""
+"""The confidence interval of a proportion."""
 
 from __future__ import annotations
 

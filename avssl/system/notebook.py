@@ -1,4 +1,4 @@
-"""Showing things in the cell of a notebook."""
+"""Display in notebook cells."""
 
 from __future__ import annotations
 

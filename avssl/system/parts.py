@@ -1,4 +1,4 @@
-"""Work in parts: what one machine does whole, a job array or a cluster does part by part, with the same result.
+"""Jobs in parts: a job array or a cluster runs them part by part, with the same result as one machine.
 
 A part is a contiguous range of the work's units (files, shards, items). It may be done anywhere and any number of
 times, as what it leaves behind appears whole or not at all; parts know nothing of each other. Merging checks that all

@@ -1,4 +1,4 @@
-"""Work through many jobs in processes of their own, where a crash or a hang costs one job and not the run.
+"""Jobs in separate processes, where a crash or a hang costs one job and not the run.
 
 A thread stands beside each process, hands it one job at a time, and starts another if it is lost. A job has its time in
 CPU seconds since it last got on, so that a busy machine refuses no file, and a decoder that waits for ever is noticed.

@@ -1,4 +1,4 @@
-"""Which of several processes this one is, as torchrun names it; answered without torch."""
+"""The rank of this process, as torchrun sets it; found without importing torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders that lie elsewhere (``s3://…``, ``gs://…``, ``hf://…``, ``https://…``), read through fsspec.
+"""Remote folders (``s3://…``, ``gs://…``, ``hf://…``, ``https://…``), read through fsspec.
 
 Trouble that may pass (503, a connection that is cut or hangs) is tried again a few times, with longer and longer waits
 between; what the user can mend (credentials, a name) is one line at once.

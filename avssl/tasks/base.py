@@ -1,4 +1,4 @@
-"""What a pretext task is: a puzzle, a network, a loss, a measure and a sheet, in one file."""
+"""The base of pretext tasks: a puzzle, a network, a loss, metrics and a sheet, in one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several tasks have; they are read without importing torch."""
+"""Options that several tasks have; importing them does not import torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tasks on pictures share: one encoder, classes, permuted labels as their control."""
+"""Shared by the tasks on pictures: one encoder, classes, permuted labels as their control."""
 
 from __future__ import annotations
 

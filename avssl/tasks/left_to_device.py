@@ -1,4 +1,4 @@
-"""Batches whose pictures the device cuts: what of them is collected on the host."""
+"""Batches whose pictures are cropped on the device: what the host collects of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shortest puzzle of one's own: a square picture is changed, and the class is which change it was."""
+"""The shortest puzzle of your own: a square picture is changed, and the class is which change it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tasks on patches share: their colours against shortcuts, their batches, their network and its input."""
+"""Shared by the tasks on patches: colours without shortcuts, batches, network and its input."""
 
 from __future__ import annotations
 

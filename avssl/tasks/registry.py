@@ -1,4 +1,4 @@
-"""Tasks by name. Names and options are known without importing torch; the task itself is imported when it is asked for.
+"""Tasks by name. Names and options are known without importing torch; a task is imported on first use.
 
 A file of one's own is named by the environment variable ``AVSSL_TASKS`` (several with the system's path separator
 between): ``my_task.py`` holds the task ``my-task``, and the first line of its docstring is its line of help.

@@ -1,4 +1,4 @@
-"""Where pictures are decoded and cut: what ``--augment`` leaves to the device."""
+"""Where pictures are decoded and cropped: what ``--augment`` leaves to the device."""
 
 from __future__ import annotations
 

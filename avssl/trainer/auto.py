@@ -1,4 +1,4 @@
-"""What ``--workers auto`` and ``--compile auto`` come to."""
+"""The values of ``--workers auto`` and ``--compile auto``."""
 
 from __future__ import annotations
 

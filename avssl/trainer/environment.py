@@ -1,4 +1,4 @@
-"""Where and with what a run was made."""
+"""The environment of a run: versions, machine, git revision, command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches by their step: drawn in workers or here, the same whatever the number of workers."""
+"""Batches by step: drawn in workers or in this process, the same whatever the number of workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run logs: lines of JSON, and TensorBoard beside them. Where the two differ, the JSON is right."""
+"""The metrics log of a run: lines of JSON, and TensorBoard. Where the two differ, the JSON is right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which task a step trains, and the keys of its batch: pure functions of the step.
+"""The task of a step, and the keys of its batch: pure functions of the step.
 
 Nothing here remembers anything, so that a run continues at any step without replaying what came before.
 """

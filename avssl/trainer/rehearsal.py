@@ -1,4 +1,4 @@
-"""What a step costs here: a few steps of a training that leave nothing behind."""
+"""The cost of a step on this machine: a few steps of a training that leave nothing behind."""
 
 from __future__ import annotations
 

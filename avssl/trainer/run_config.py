@@ -1,4 +1,4 @@
-"""The options of a run, and which encoders it has saved, read from its folder without importing torch."""
+"""The options of a run, and its saved encoders, read from its folder without importing torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a run: what was asked for, where it ran, how it went, what it learned. One process writes there."""
+"""The run folder: options, environment, metrics, weights. Only one process writes there."""
 
 from __future__ import annotations
 

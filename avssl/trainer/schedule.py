@@ -1,4 +1,4 @@
-"""How long to train, and the learning rate on the way."""
+"""The length of a training, and the learning-rate schedule."""
 
 from __future__ import annotations
 

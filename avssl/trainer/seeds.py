@@ -1,4 +1,4 @@
-"""Seeds of torch: hashed from their purpose, so that nothing depends on what was drawn before."""
+"""Seeds for torch: hashed from their purpose, so that nothing depends on earlier draws."""
 
 from __future__ import annotations
 

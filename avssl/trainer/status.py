@@ -1,4 +1,4 @@
-"""Where a training stands, in a line."""
+"""The progress of a training in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between host and device without waiting: batches go ahead to the device, weights and figures come back."""
+"""Asynchronous transfers: the next batch to the device, weights and figures back to the host."""
 
 from __future__ import annotations
 

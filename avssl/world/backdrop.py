@@ -1,4 +1,4 @@
-"""Backgrounds, drawn without knowing which kinds of objects will be in front of them."""
+"""Backgrounds, drawn independently of the objects in front of them."""
 
 from __future__ import annotations
 

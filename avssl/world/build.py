@@ -1,4 +1,4 @@
-"""Generates a world: every clip of every split, in parallel; clips that are there already are kept."""
+"""Generating a world: every clip of every split, in parallel; existing clips are kept."""
 
 from __future__ import annotations
 

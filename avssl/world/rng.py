@@ -1,4 +1,4 @@
-"""Randomness by name: the same parts of a name give the same draws, in any process and in any order."""
+"""Randomness by name: equal names give equal draws, in any process and in any order."""
 
 from __future__ import annotations
 

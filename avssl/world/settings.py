@@ -1,4 +1,4 @@
-"""The settings of a world: how many clips, how large, and which scenes in which shares."""
+"""The settings of a world: number and size of clips, and shares of the scenes."""
 
 from __future__ import annotations
 

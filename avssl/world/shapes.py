@@ -1,4 +1,4 @@
-"""The shape of each kind, upright and without colour: a map of the parts of its body.
+"""The silhouette of each kind, upright and without colour: a map of its body parts.
 
 Drawing coordinates: x to the right, y down, roughly within ±1.
 """

@@ -1,4 +1,4 @@
-"""A contact sheet of a world: frames, the sound beneath them, and the ground truth."""
+"""A contact sheet of a world: frames, the sound below them, and the ground truth."""
 
 from __future__ import annotations
 

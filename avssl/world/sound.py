@@ -1,4 +1,4 @@
-"""The sound of a clip: its hits played by the voices of their objects, in a room with noise and echo."""
+"""The sound of a clip: its hits played with the voices of their objects, in a room with noise and echo."""
 
 from __future__ import annotations
 

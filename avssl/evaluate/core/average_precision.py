@@ -1,4 +1,4 @@
-"""Average precision, of which there are three: name which."""
+"""Average precision in its three definitions."""
 
 from __future__ import annotations
 

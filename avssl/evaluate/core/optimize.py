@@ -1,4 +1,4 @@
-"""How what learns from labels is optimised: AdamW, a warm-up over a tenth of the steps, then half a cosine to zero."""
+"""The optimizer loop of what learns from labels: AdamW, warm-up over a tenth of the steps, cosine to zero."""
 
 from __future__ import annotations
 

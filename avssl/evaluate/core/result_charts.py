@@ -1,4 +1,4 @@
-"""Which charts results have: metrics by the stage of the encoder, and over the number of labels a class."""
+"""Charts of results: metrics by the stage of the encoder, and over the number of labels per class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result rows: the one shape in which figures travel, to JSON, to the screen and to the report; and how they are made.
+"""Result rows: the one form of figures, for JSON, the screen and the report; and how they are made.
 
 context = Context("linear", seed=0, command="avssl evaluate …")
 context.row("trained", "accuracy", 0.9, wilson(90, 100), n=100, clusters=100, chance=0.5, method="wilson")

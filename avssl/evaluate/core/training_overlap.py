@@ -1,4 +1,4 @@
-"""How much of the evaluated data was trained on: the same files under any name, and other parts of a source."""
+"""Overlap of the evaluated data with the training data: the same files under any name, and other parts of a source."""
 
 from __future__ import annotations
 

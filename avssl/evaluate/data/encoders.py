@@ -1,4 +1,4 @@
-"""The encoders that are evaluated: of a run, by role or by name; and the same architecture with random weights."""
+"""The encoders to evaluate: of a run, by role or by name; and the same architecture with random weights."""
 
 from __future__ import annotations
 

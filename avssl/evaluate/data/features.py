@@ -1,4 +1,4 @@
-"""Features of all stages of an encoder over a collection: computed once, kept in the cache, shared by the protocols.
+"""Features of all stages of an encoder over a collection: computed once, cached, shared by the protocols.
 
     CACHE/features/DIGEST/features.json    stages with their scale, what was computed from what
     CACHE/features/DIGEST/STAGE.npy        float16 (items, views, features), mapped into memory when read

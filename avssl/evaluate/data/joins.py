@@ -1,4 +1,4 @@
-"""Names in a list and the files they mean: joined by path, never by the file name alone.
+"""Matching names in a list to files: by path, never by the file name alone.
 
 A name and a file belong together where the one, from its end on, is the whole of the other: ``cat/0001.jpg`` of a list
 is ``…/photos/cat/0001.jpg`` on the disk, and so is ``0001.jpg`` where no other file is called so. What could be several

@@ -1,4 +1,4 @@
-"""A run folder back to a task and its trained network, for figures and sheets."""
+"""Loading a task and its trained network from a run folder, for figures and sheets."""
 
 from __future__ import annotations
 

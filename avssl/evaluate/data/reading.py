@@ -1,4 +1,4 @@
-"""Reading what others have written: lists, JSON, XML and arrays; what cannot be read is one line with the file."""
+"""Reading lists, JSON, XML and arrays of others; what cannot be read is a one-line error with the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published lists of what is trained on, tested on, and true: UCF101, HMDB51, VOC, and folds in a column of a CSV."""
+"""Published lists of training items, test items and labels: UCF101, HMDB51, VOC, and folds in a column of a CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scores without listening or looking: rows that belong beside every localization figure.
+"""Blind baselines, which neither look nor listen: rows beside every localization figure.
 
 blind/centre-disc   −distance from the centre of the frame
 blind/mean-map      the mean of other items' truths: of a training file's, or of the other half of the test file

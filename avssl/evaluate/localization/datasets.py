@@ -1,4 +1,4 @@
-"""Published test sets from the media on this disk: which items are there, a model's maps on them, and anybody's maps.
+"""Published test sets from local media: the items that exist, a model's maps on them, and given maps.
 
 Media are found by name in a folder searched to its depths: a video ``NAME.mp4``, or a picture and a sound of one name
 (``frames/NAME.jpg`` and ``audio/NAME.wav``, as the published loaders want them). Where the annotations have one name in

@@ -1,4 +1,4 @@
-"""One pure function from map and truth to each figure of sound-source localization.
+"""Metrics of sound-source localization: pure functions of map and ground truth.
 
 A map ``m`` and a truth ``g`` have one shape (H, W); larger values of the map mean "the sound comes from here". The
 truth weighs each pixel from 0 to 1. A prediction is a boolean mask of that shape. Nothing here depends on other

@@ -1,4 +1,4 @@
-"""The published evaluators as frozen records, every choice written down, and our own.
+"""The published evaluators as frozen records with every choice explicit, and our own.
 
 Presets reproduce the published behaviour, ties and faults included; ours, ``topk-half`` and ``topk-truth``, cut ties by
 a rule and are recommended.

@@ -1,4 +1,4 @@
-"""Segments in which nothing sounds, of kinds that training does not draw.
+"""Sounds without any object, of kinds that training does not draw.
 
 Training learns to reject steady coloured Gaussian noise (:mod:`avssl.samplers.silence`). What is evaluated
 is of another make: a converter's quantised noise, mains hum with its harmonics, and a room whose modes ring and whose

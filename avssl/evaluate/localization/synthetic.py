@@ -1,4 +1,4 @@
-"""Localization evaluated on the generated world, where it is known who sounds when and where.
+"""Localization on the generated world, where it is known which object sounds when and where.
 
 Segments are drawn from held-out clips in which exactly one kind is heard and is in the picture. "trained" and
 "untrained" rows are of clips with two or three objects of which one sounds. Further rows:

@@ -1,4 +1,4 @@
-"""From which logit on something counts as heard in the picture: fitted on clips kept apart from the test."""
+"""The logit above which something in the picture is heard, fitted on clips outside the test set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours as pictures: queries with what is nearest to them, and a chart of what neighbours share."""
+"""Sheets of queries with their nearest neighbours, and a chart of what neighbours share."""
 
 from __future__ import annotations
 

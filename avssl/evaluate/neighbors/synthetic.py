@@ -1,4 +1,4 @@
-"""What is known of frames and sounds of the generated world, to measure what neighbours share.
+"""Ground truth of frames and sounds of the generated world, to measure what neighbours share.
 
 Only of clips with one object, where there is no question whose kind and place are meant.
 

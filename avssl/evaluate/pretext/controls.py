@@ -1,4 +1,4 @@
-"""Controls: what must stay at chance, trained on the same puzzles and evaluated on the same held-out ones."""
+"""Controls: trainings that must stay at chance, on the same puzzles and evaluated on the same held-out ones."""
 
 from __future__ import annotations
 

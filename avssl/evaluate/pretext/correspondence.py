@@ -1,4 +1,4 @@
-"""Audio-visual correspondence on held-out clips, with the negatives of each kind apart.
+"""Audio-visual correspondence on held-out clips, by kind of negative.
 
 "accuracy": negatives from any other clip. Where the truth of the generated world lies beside the clips, it is used
 to evaluate (never to train): "accuracy-absent-kind" takes negatives whose sounding kinds are not in the picture, and

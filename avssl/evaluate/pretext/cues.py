@@ -1,4 +1,4 @@
-"""Cues: what of a puzzle has nothing to do with what the picture shows, as a few features each.
+"""Cues: low-dimensional features of a puzzle that have nothing to do with its content.
 
 Whether an answer can be read off one, :mod:`avssl.evaluate.pretext.shortcuts` tries.
 """

@@ -1,4 +1,4 @@
-"""Inpainting on held-out pictures: how near the hole comes to what was there.
+"""Inpainting on held-out pictures: how near the predicted hole is to the original.
 
 ``psnr``: 10 log10(255² / squared error), of the hole alone, mean over pictures, in dB; intervals over the same
 pictures. Rows ``trained``, ``untrained`` and the controls, beside ``mean-fill`` (the mean of what is seen of the

@@ -1,4 +1,4 @@
-"""Shortcuts: each known way to a task's answer past what the picture shows, tried with its countermeasure and without.
+"""Probes for shortcuts: each known cue of a task, with its countermeasure and without.
 
 A probe draws puzzles of a task, reduces each to the features of one cue, and fits a linear classifier on them. With
 the task's countermeasure it must be at chance; without it, it shows what a network would have learned instead.

@@ -1,4 +1,4 @@
-"""Shuffle & Learn on held-out clips: half of the triplets in the right order, half not.
+"""Shuffle & Learn on held-out clips, with balanced classes.
 
 "auc" needs no threshold and no prior; "accuracy" stands beside the "majority-class", what the constant answer scores.
 "auc-0.20s" is the AUC of triplets whose neighbouring frames are all that far apart: the farther, the harder.

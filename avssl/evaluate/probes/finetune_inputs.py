@@ -1,4 +1,4 @@
-"""What a network that is fine-tuned is shown of an item: a random view in training, fixed ones when it is evaluated."""
+"""Inputs of fine-tuning: a random view of an item in training, fixed views in evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear probes: logistic regression on frozen features, softmax for one label an item, sigmoids for several.
+"""Linear probes: logistic regression on frozen features, softmax for single-label items, sigmoids for several labels.
 
 Features are standardised by the training part (a batch norm without scale and shift, as RotNet and the FAIR benchmark
 put before the classifier) and divided by √features, so that one range of penalties suits every stage. The problem is

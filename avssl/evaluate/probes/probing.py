@@ -1,4 +1,4 @@
-"""What the probes share: every stage of every encoder, choices on held-out training data, one look at the test.
+"""Shared by the probes: every stage of every encoder, selection on held-out training data, one use of the test part.
 
 A probe learns from frozen features of some items and scores others. Here it is put to each stage of the trained
 encoder, of the same architecture with random weights, and of whatever else stands beside them; the rows are

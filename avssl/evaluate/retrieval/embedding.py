@@ -1,4 +1,4 @@
-"""Files to rows of embeddings: frames, and the sound around each, in the space where the two meet.
+"""Files to rows of embeddings: frames, and the sound around each, in the common space.
 
 Rows come in blocks, so that memory does not grow with the length of what is embedded.
 """

@@ -1,4 +1,4 @@
-"""Embeddings on disk, written as they come: NumPy's .npz, or Parquet. Files appear whole or not at all."""
+"""Embeddings on disk, written as they are computed: NumPy's .npz, or Parquet. Files appear complete or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image to sound and back in the space where the two meet: nDCG@30, recall, median rank, with chance and intervals.
+"""Retrieval of sounds for pictures and pictures for sounds: nDCG@30, recall, median rank, with chance and intervals.
 
 A query is a frame, or the second of sound around it; the gallery is the other half of every such pair. The
 partner is any half of the query's own source, since clips of one video are near-duplicates. Relevant for nDCG is what

@@ -1,4 +1,4 @@
-"""Rows of encoders under the head of another task: each start, blind baselines, and the gain."""
+"""Rows of encoders under the head of another task: each initialisation, blind baselines, and the gain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Altered copies of test items planted in training: would they be found?"""
+"""Altered copies of test items planted in training: are they found?"""
 
 from __future__ import annotations
 

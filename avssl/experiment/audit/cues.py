@@ -1,4 +1,4 @@
-"""Whether cheap cues alone match pictures with sounds, or name the source of a clip.
+"""Whether cheap cues alone match pictures with sounds, or identify the source of a clip.
 
 Three questions, each answered on sources that nothing was fitted on or with nothing fitted at all:
 

@@ -1,4 +1,4 @@
-"""Leaks to plant: changes of a batch, in place, that put its answer into what a control sees."""
+"""Leaks to plant: in-place changes of a batch that put its answer into the input of a control."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A leak planted for each control, to see whether it would be caught on these data.
+"""A leak planted for each control, to see whether the control catches it on these data.
 
 "No control beats chance" means something only where a control that has something to find does beat it. The puzzles
 are those of the data; into what one control sees a mark is put that tells the answer, and the control is trained on

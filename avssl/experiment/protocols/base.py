@@ -1,4 +1,4 @@
-"""What protocols share: options that several of them have, the evaluation under way, and what comes of it."""
+"""Shared by the protocols: common options, the evaluation in progress, and its outcome."""
 
 from __future__ import annotations
 

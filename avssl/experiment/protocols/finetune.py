@@ -1,4 +1,4 @@
-"""The whole encoder learns from labels, beside the same network from scratch."""
+"""Fine-tuning the whole encoder, beside the same network from scratch."""
 
 from __future__ import annotations
 

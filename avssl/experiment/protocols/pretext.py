@@ -1,4 +1,4 @@
-"""A run's own puzzles, held out: the protocol of seven tasks."""
+"""The pretext protocols: a run's own puzzles, held out, of seven tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes: what is learned from labels on frozen features, and what all protocols of labelled data share."""
+"""Probes on frozen features, and what all protocols of labelled data share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that no other refers to, recognised by the first bytes of their packets.
+"""Frames that no other refers to, recognised by the first bytes of their packets.
 
 Only where the codec leaves no doubt: B-pictures of MPEG-1, -2 and -4; those that H.264 marks, where frames are coded
 whole (of two fields only one may be a reference); those that HEVC marks, where there is one temporal layer (a picture

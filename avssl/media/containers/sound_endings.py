@@ -1,4 +1,4 @@
-"""How a file of sound ends: at its end, in the middle of a packet, or with bytes that are no sound.
+"""How an audio file ends: at its end, in the middle of a packet, or with bytes that are not sound.
 
 Programs that write into a pipe cannot seek back to fill in the length, and leave an impossible one. Others append tags,
 line breaks or whole files. Players play all of these; the file gets a flag.

@@ -1,4 +1,4 @@
-"""What the container tells of a file as a whole: where it ends, what is missing, broken or concatenated."""
+"""The structure of a container as a whole: where it ends, what is missing, broken or concatenated."""
 
 from __future__ import annotations
 

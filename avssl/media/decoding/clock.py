@@ -1,4 +1,4 @@
-"""One clock for the pictures and the sound of a file, and all that a reader needs to keep it."""
+"""One clock for the frames and the sound of a file, and what a reader needs to keep to it."""
 
 from __future__ import annotations
 

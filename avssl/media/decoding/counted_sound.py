@@ -1,4 +1,4 @@
-"""Decoding sound by sample count: the whole once, and later any segment from the nearest known position."""
+"""Decoding sound by sample count: the whole file once, later any segment from the nearest known position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files kept open between reads: a few in each process, the least recently read is closed first.
+"""Files kept open between reads: a few per process, least recently used closed first.
 
 To open a file FFmpeg reads its header and decodes its first pictures, which costs as much as decoding half a second of
 it. Keeping files open never changes what is read: one that was rewritten or removed is noticed by its size, its

@@ -1,4 +1,4 @@
-"""One file of media and what is open of it, so that a later reading can go on with it and read the same.
+"""One open media file and its decoders, so that a later read can continue and return the same.
 
 * Only containers are used again whose tables say where everything lies: in others, what was read before decides where a
   seek leads.

@@ -1,4 +1,4 @@
-"""Placing sound by counting samples, where time stamps alone are not exact.
+"""Locating sound by counting samples, where timestamps alone are not exact.
 
 Where all packets are equally long and their stamps are an even grid, the grid is the clock
 (:func:`avssl.media.indexing.packet_scan.even_grid`). Else the whole stream is decoded once and its samples are counted.

@@ -1,4 +1,4 @@
-"""Decoding forward from a key frame, as few pictures as the wanted ones depend on."""
+"""Decoding forward from a key frame: only the frames that the requested ones depend on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the sound of a file decodes, where it begins and ends, and how finely its times are known."""
+"""Whether the sound of a file decodes, where it begins and ends, and how precise its timestamps are."""
 
 from __future__ import annotations
 

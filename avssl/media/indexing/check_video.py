@@ -1,4 +1,4 @@
-"""Whether the pictures of a file decode, and when each is shown where packets alone do not tell."""
+"""Whether the frames of a file decode, and when each is shown if packets alone do not tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict on many files at once: each is inspected in a process that it may crash."""
+"""The verdicts on many files: each is inspected in a process that it may crash."""
 
 from __future__ import annotations
 

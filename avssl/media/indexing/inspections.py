@@ -1,4 +1,4 @@
-"""Inspecting files: every file once, in parallel; what is found is on disk within a second."""
+"""Inspecting every file once, in parallel; verdicts are on disk within a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table of items on disk that opens in constant time: one JSON line an item, arrays beside it.
+"""A table of items on disk that opens in constant time: one JSON line per item, arrays beside it.
 
     table.json    what holds for all: format, fingerprint, root, rejected files, …; sizes and checksums of the others
     items.jsonl   one JSON object an item

@@ -1,4 +1,4 @@
-"""Lists of what is there, before any file is opened: folders, tables, tars and lists of files, in one form."""
+"""Listings of files before any is opened: folders, tables, tars and lists of files, in one form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the packets of a file tell without decoding: when frames are shown and where decoding can begin."""
+"""Scanning the packets of a file without decoding: when frames are shown and where decoding can begin."""
 
 from __future__ import annotations
 

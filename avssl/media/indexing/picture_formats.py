@@ -1,4 +1,4 @@
-"""Picture formats that are refused by name: FFmpeg would make a video of one frame of them."""
+"""Picture formats that are refused by name, because FFmpeg would read them as a video of one frame."""
 
 from __future__ import annotations
 

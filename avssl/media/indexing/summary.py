@@ -1,4 +1,4 @@
-"""A collection in figures, for people: counts, hours, odd files, rejected files and why."""
+"""A summary of a collection for people: counts, hours, flagged files, rejected files and reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prepared sets in the cache: made once for the needs of a training, and used again."""
+"""Prepared sets in the cache: made once for the needs of a training, and reused."""
 
 from __future__ import annotations
 

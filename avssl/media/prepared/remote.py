@@ -1,4 +1,4 @@
-"""Prepared sets where they lie: ``avssl.open("s3://bucket/set")``; hf://, gs:// and https:// likewise.
+"""Remote prepared sets: ``avssl.open("s3://bucket/set")``; hf://, gs:// and https:// likewise.
 
 The index is fetched once, verified, and kept. Of a shard only the bytes that are needed are read; or, once many were,
 or an order of items announces it (:meth:`RemotePrepared.expect`), all of it is fetched into :mod:`the cache

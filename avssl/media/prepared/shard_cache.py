@@ -1,4 +1,4 @@
-"""Whole shards of remote sets on this disk: fetched once, verified, the least recently used removed first.
+"""Shards of remote sets on the local disk: fetched once, verified, least recently used removed first.
 
     CACHE/remote/SET/index/…             the index of a set, named by its content
     CACHE/remote/SET/shard-000000.tar …  those of its shards that are here

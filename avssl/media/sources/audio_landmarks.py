@@ -1,4 +1,4 @@
-"""Sounds of one recording, and tones that never change.
+"""Matching sounds of one recording, and constant tones.
 
 Landmarks are pairs of spectral peaks, which survive gain, encoding and noise (Wang 2003, "An industrial-strength audio
 search algorithm"). Steady tones are removed before: recordings in one room share a hum.

@@ -1,4 +1,4 @@
-"""Borders that never change: lines of one colour along the edges of the picture that end abruptly."""
+"""Constant borders: lines of one colour along the edges of the picture that end abruptly."""
 
 from __future__ import annotations
 

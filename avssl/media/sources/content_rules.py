@@ -1,4 +1,4 @@
-"""Items of one source by content: bytes, pictures, sound, borders, hums. Weaker evidence is kept apart."""
+"""Items of one source by content: bytes, frames, sound, borders, hums. Weaker evidence is kept separate."""
 
 from __future__ import annotations
 

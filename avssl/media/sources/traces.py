@@ -1,4 +1,4 @@
-"""What is measured of an item to find its source: five frames and at most the first twenty seconds of its sound.
+"""Measurements of an item to find its source: five frames and at most the first twenty seconds of its sound.
 
 Measured once, and cached until the file changes.
 """

@@ -1,4 +1,4 @@
-"""The contact sheet of audio-visual correspondence: what the network is fed, drawn for people."""
+"""The contact sheet of audio-visual correspondence: the network's input, drawn for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detections beside the truth: the same pictures with the boxes of each."""
+"""Pictures of detections beside the ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MPII Human Pose: the annotations as published (Matlab), and the list of records that is common for training.
+"""MPII Human Pose: the annotations as published (Matlab), and the JSON records commonly used for training.
 
 Andriluka, Pishchulin, Gehler & Schiele (CVPR 2014). Pixels count from 1. Head boxes, which PCKh needs, are in the
 Matlab file; for the records they come from ``gt_valid.mat`` (``gt_NAME.mat`` beside ``NAME.json``).

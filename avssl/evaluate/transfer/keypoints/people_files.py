@@ -1,4 +1,4 @@
-"""Reading annotated people: FLIC, MPII, LSP and COCO in the files that they are published in.
+"""Reading annotated people: FLIC, MPII, LSP and COCO, in their published files.
 
     FLIC    examples.mat (struct of 29 joints, torso box, split), or train.h5 / valid.h5 with *_images.txt beside them
     MPII    mpii_human_pose_v1_u12_1.mat, or train.json / valid.json (lists of records) with gt_valid.mat for head boxes

@@ -1,4 +1,4 @@
-"""People as the network sees them: the square about each, and in training turned, scaled, shifted and mirrored views.
+"""Views of people for the network: the square around each, in training rotated, scaled, shifted and flipped.
 
 The square is cut out once with a margin (``canvas``); views are taken from there on the device. What lies beyond the
 picture has the mean colour of natural pictures.

@@ -1,4 +1,4 @@
-"""How far normals are off: angles of all valid pixels of all pictures pooled, as sums that pictures can be drawn from.
+"""Angular errors of normals, pooled over all valid pixels of all pictures, as sums that can be bootstrapped by picture.
 
 Each picture becomes one row of sums (:func:`tally`); the figures of any collection of pictures are figures of the sum
 of their rows (:func:`figures_of`), so a bootstrap over pictures is a product of matrices.
