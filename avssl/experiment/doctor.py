@@ -42,6 +42,9 @@ EXTRAS = {
     "hub": 'avssl push, and avssl.load("hf://ORG/NAME")',
     "datasets": "--data hf-dataset:PATH, as Hugging Face's datasets saved it",
     "fetch": "avssl fetch",
+    "wandb": "--log-to wandb",
+    "trackio": "--log-to trackio",
+    "mlflow": "--log-to mlflow",
     "ray": "index, prepare and embed on a cluster: --engine ray",
 }
 

@@ -78,8 +78,10 @@ def refuse_early(request: Request, tasks: Sequence[Task], begun: bool) -> None:
     """
     from avssl.trainer.devices import choose_precision, named_device
     from avssl.trainer.initial_encoders import encoders_from
+    from avssl.trainer.loggers.chosen import chosen
     from avssl.trainer.seeds import own_random_state
 
+    chosen(request.options.log_to)
     choose_precision(request.options.precision, named_device(request.options.device))
     with own_random_state():
         for task in tasks:
@@ -171,9 +173,9 @@ def _forget(folder: RunFolder) -> None:
     """A run that could not take its first step is none: the same --out serves when the fault is mended."""
     begun = (folder.path / "metrics.jsonl").exists() or folder.checkpoints.steps()
     if folder.writes and not begun:  # its own files alone: what else lies in the folder is somebody's
-        for name in ("config.yaml", "data.json", "sources.json", "environment.json"):
+        for name in ("config.yaml", "data.json", "sources.json", "environment.json", "loggers.json"):
             (folder.path / name).unlink(missing_ok=True)
-        for name in ("tasks", "checkpoints", "results", "tensorboard"):
+        for name in ("tasks", "checkpoints", "results", "tensorboard", "wandb"):
             shutil.rmtree(folder.path / name, ignore_errors=True)
 
 
@@ -250,7 +252,10 @@ def _draw(jobs: Sequence[Job], result: FitResult, folder: RunFolder, skip: bool)
     from avssl.report.pictures import save_picture
 
     save_picture(_column([_curves(job.task, result, folder) for job in jobs]), folder.path / "curves.png")
-    save_picture(_column([_sheet(job, result, skip) for job in jobs]), folder.path / "sheet.png")
+    sheet = _column([_sheet(job, result, skip) for job in jobs])
+    save_picture(sheet, folder.path / "sheet.png")
+    folder.metrics.picture(result.steps, "sheet", sheet)
+    folder.metrics.close()  # nothing follows, and controls may take hours
 
 
 def _curves(task: Task, result: FitResult, folder: RunFolder) -> Image:
@@ -339,7 +344,8 @@ def _report(jobs: Sequence[Job], folder: RunFolder, several: bool) -> None:
     log("  sheet.png, curves.png   held-out puzzles with predictions; loss and accuracy over the steps")
     if (folder.path / "encoders").is_dir():
         log(f"  encoders/               in Python: avssl.load({str(folder.path)!r})")
-    log("  config.yaml             every option; metrics.jsonl, tensorboard/, checkpoints/ beside it")
+    logged = "metrics.jsonl, tensorboard/" if (folder.path / "tensorboard").is_dir() else "metrics.jsonl"
+    log(f"  config.yaml             every option; {logged}, checkpoints/ beside it")
 
 
 def _log_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:

@@ -29,6 +29,8 @@ def wanted(kind: Any, null: str = "") -> str:
     kind, words = without_words(kind)
     if get_origin(kind) is Literal:
         text = f"one of {', '.join(map(str, get_args(kind)))}"
+    elif is_list(kind) and get_origin(get_args(kind)[0]) is Literal:
+        text = f"some of {', '.join(map(str, get_args(get_args(kind)[0])))}, separated by commas"
     elif is_list(kind):
         text = f"{_PLURAL.get(get_args(kind)[0], 'values')} separated by commas"
     elif _is_mapping(kind):
@@ -47,7 +49,9 @@ def metavar(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "{" + ",".join(map(str, get_args(kind))) + "}"
     if is_list(kind):
-        one = _METAVARS.get(get_args(kind)[0], "VALUE")
+        one = metavar(get_args(kind)[0])
+        if one.startswith("{"):  # words to choose from
+            return f"{one},…"
         return f"{one},{one},…"
     if _is_mapping(kind):
         return "{NAME: X, …}"

@@ -191,6 +191,10 @@ class _Training:
     def go(self, style: Style, watch: Watch) -> None:
         """Train to the end of the budget, or until a signal comes."""
         self._log_beginning()
+        with self.setting.world.together():
+            if self.setting.written:
+                tasks = [plan.task.name for plan in self.setting.plans]
+                self.setting.written.start_loggers(self.setting.options.log_to, tasks)
         first, share = self.tally.step, self.budget.share(self.tally.step, self.tally.seconds)
         status = Status(first, self.budget.steps, self.setting.options.batch_size, share)
         on_gpu = self.setting.precision.device.type == "cuda"

@@ -1,28 +1,28 @@
-"""The metrics log of a run: lines of JSON, and TensorBoard. Where the two differ, the JSON is right."""
+"""The metrics log of a run: lines of JSON, and loggers. Where they differ, the JSON is right."""
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.system.files import write_whole, writing
 
 if TYPE_CHECKING:
-    from avssl.trainer.tensorboard_events import EventFile
+    from PIL.Image import Image
 
-_NOT_MEASURES = {"step", "epoch", "split", "task"}
+    from avssl.trainer.loggers.chosen import Loggers
 
 
 class MetricsLog:
-    """``metrics.jsonl`` and ``tensorboard/`` of a run folder."""
+    """``metrics.jsonl`` of a run folder, and the loggers once they are started."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "metrics.jsonl"
-        self._tensorboard = folder / "tensorboard"
-        self._purge_step: int | None = None
-        self._events: EventFile | None = None
+        self._folder = folder
+        self._again_from: int | None = None
+        self._loggers: Loggers | None = None
 
     def lines(self) -> list[dict[str, Any]]:
         """The whole lines that are there; what a killed process or a damaged disk left of others is skipped."""
@@ -46,31 +46,32 @@ class MetricsLog:
         stay = [line for line in found if line["step"] <= step]
         if self._path.exists():
             write_whole(self._path, "".join(map(_text, stay)).encode())
-        self._purge_step = step + 1 if found else None
+        self._again_from = step + 1 if found else None
         return stay
 
-    def log(self, line: dict[str, Any]) -> None:
-        """Append a line; UserError if the disk is full."""
-        with writing(self._path):
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(_text(line))
-            self._log_to_tensorboard(line)
+    def start_loggers(self, log_to: Sequence[str], tasks: Sequence[str], options: Mapping[str, Any]) -> None:
+        """Open the loggers that are named; raises as :class:`~avssl.trainer.loggers.chosen.Loggers`."""
+        from avssl.trainer.loggers.chosen import Loggers
+
+        self._loggers = Loggers(log_to, self._folder, tasks, options, self._again_from)
+
+    def log(self, line: dict[str, Any], **for_loggers: float) -> None:
+        """Append a line; loggers show further figures with it. UserError if the disk is full."""
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(_text(line))
+        if self._loggers is not None:
+            self._loggers.line(line, **for_loggers)
+
+    def picture(self, step: int, tag: str, image: Image) -> None:
+        """Show a picture in the loggers, if this process trained with them."""
+        if self._loggers is not None:
+            self._loggers.picture(step, tag, image)
 
     def close(self) -> None:
-        """Close what is open."""
-        if self._events is not None:
-            with suppress(OSError):  # a full disk was reported where it was met first; metrics.jsonl is complete
-                self._events.close()
-            self._events = None
-
-    def _log_to_tensorboard(self, line: dict[str, Any]) -> None:
-        if self._events is None:
-            from avssl.trainer.tensorboard_events import EventFile  # TensorBoard takes a second to import
-
-            self._events = EventFile(self._tensorboard, self._purge_step)
-        measures = {name: value for name, value in line.items() if name not in _NOT_MEASURES}
-        tags = {f"{line['task']}/{name}/{line['split']}": value for name, value in measures.items()}
-        self._events.add(line["step"], tags)
+        """Close the loggers."""
+        if self._loggers is not None:
+            self._loggers.close()
+            self._loggers = None
 
 
 def _text(line: dict[str, Any]) -> str:

@@ -67,6 +67,9 @@ class TrainOptions:
     validate_every: int = option(100, "steps between validations on held-out data", above=0)
     validation_puzzles: int = option(256, "held-out puzzles in each validation", low=0)
     checkpoint_every: int = option(100, "steps between checkpoints", above=0)
+    log_to: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow", "none"], ...] = option(
+        ("tensorboard",), "where figures are shown beside metrics.jsonl; all but tensorboard need their package"
+    )
     keep: Literal["last", "best"] = option("last", "the network at the end of training, or the best one in validation")
     best_by: Literal["loss", "accuracy"] = option(
         "loss", "what makes a validation the best: the least loss or the greatest accuracy"
@@ -78,4 +81,6 @@ class TrainOptions:
         if len(budgets) != 1:
             given = "none is given" if not budgets else f"--{' and --'.join(budgets)} are given"
             raise UserError(f"give one of --steps, --epochs and --minutes; {given}")
+        if "none" in self.log_to and len(self.log_to) > 1:
+            raise UserError(f"--log-to none cannot stand beside others: {','.join(self.log_to)}")
         check_bounds(self)

@@ -48,6 +48,7 @@ class _Late(NamedTuple):
     window: Window
     tally: Tally
     batches: Sequence[int]
+    learning_rate: float
 
 
 class Recorder:
@@ -138,7 +139,8 @@ class Recorder:
     def _log_training(self, status: Status) -> None:
         """Begin to read this window's figures, and write the lines of the one before, which have arrived by now."""
         before = self._late
-        self._late = _Late(self.window.reading(), replace(self.tally), tuple(self._batches))
+        rate = self._stepper.learning_rate
+        self._late = _Late(self.window.reading(), replace(self.tally), tuple(self._batches), rate)
         self.window.restart(self.tally)
         if before is not None:
             self._write_lines(before, status)
@@ -183,7 +185,7 @@ class Recorder:
         }
         self.history.append(line)
         if self._setting.written:
-            self._setting.written.metrics.log(line)
+            self._setting.written.metrics.log(line, **({} if late is None else {"learning_rate": late.learning_rate}))
         return line
 
     def _validate(self, share: float, status: Status) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +29,7 @@ from avssl.trainer.environment import describe_environment
 from avssl.trainer.metrics import MetricsLog
 
 # Options that may differ when a run is continued: they do not change what it computes.
-NO_MATTER = ("workers", "out")
+NO_MATTER = ("workers", "out", "log_to")
 
 _LOCK = ".lock"
 
@@ -102,6 +102,15 @@ class RunFolder:
 
         for role, encoder in encoders.items():
             save_module(encoder, self.path / "encoders" / role, {"beside": sorted(encoders)})
+
+    def start_loggers(self, log_to: Sequence[str], tasks: Sequence[str]) -> None:
+        """Open the loggers that are named for a training of these tasks.
+
+        Raises:
+            UserError: one is not installed, or fails.
+        """
+        if self.writes:
+            self.metrics.start_loggers(log_to, tasks, dict(_flat(self.config)))
 
     def set_results_aside(self, steps: int) -> Path:
         """Begin anew with results, as the run is asked for more than ``steps``, and keep those there are.

@@ -59,6 +59,11 @@ class Stepper:
         self._optimizer = make_optimizer(networks, options, precision.device)
         self._scaler = precision.scaler()
 
+    @property
+    def learning_rate(self) -> float:
+        """Of the last step."""
+        return float(self._optimizer.param_groups[0]["lr"])
+
     def step(self, fetched: Fetched, learning_rate: float, seed: int) -> list[Outcome]:
         """Train one step on a batch that lies on the device; ``seed`` (of the step and rank) decides dropout."""
         seed_torch(seed, self._precision.device)

@@ -25,7 +25,7 @@ def one_thread() -> Iterator[None]:
 def start_training() -> Callable[..., multiprocessing.process.BaseProcess]:
     """Starts ``train_and_exit`` as a process of its own, forked from a server that has imported torch once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["trainer_toy", "torch._dynamo", "avssl.trainer.tensorboard_events"])
+    context.set_forkserver_preload(["trainer_toy", "torch._dynamo", "avssl.trainer.loggers.tensorboard"])
 
     def start(log: Path, *arguments: Any, **environment: str) -> multiprocessing.process.BaseProcess:
         process = context.Process(target=train_and_exit, args=(log, environment, *arguments))

@@ -79,7 +79,7 @@ def test_metrics_have_a_line_a_logged_step_for_each_task_and_split(run):
 def test_tensorboard_shows_the_same_figures(run):
     shown = EventAccumulator(str(run.path / "tensorboard")).Reload()
     losses = [line["loss"] for line in run.result.history if (line["task"], line["split"]) == ("toy", "val")]
-    assert [event.value for event in shown.Scalars("toy/loss/val")] == pytest.approx(losses)
+    assert [event.value for event in shown.Scalars("val/toy/loss")] == pytest.approx(losses)
 
 
 def test_tensorboard_forgets_the_steps_that_are_trained_again(tmp_path):
@@ -87,11 +87,12 @@ def test_tensorboard_forgets_the_steps_that_are_trained_again(tmp_path):
         log = MetricsLog(tmp_path)
         if purge_step:
             log.continue_after(purge_step - 1)
+        log.start_loggers(("tensorboard",), ("toy",), {})
         for step in steps:
             log.log({"step": step, "epoch": 0, "split": "train", "task": "toy", "loss": 10 * len(steps) + step})
         log.close()
         time.sleep(1.1)  # the files' names have seconds
-    shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("toy/loss/train")
+    shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("train/loss")
     assert [event.value for event in shown] == [31, 32, 23, 24]
 
 
