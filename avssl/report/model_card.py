@@ -114,9 +114,8 @@ def _figures(rows: Mapping[str, Sequence[ResultRow]]) -> Iterator[str]:
     for name in in_order(set(rows)):
         protocol = protocol_of(name)
         yield f"### {_text(protocol.title)}"
-        said = verdict(rows[name]) if name == "controls" else ""
         data = next((row.data for row in rows[name] if row.data), "")
-        yield from filter(None, [protocol.about, _text(said), f"Data: {_text(data)}." if data else ""])
+        yield from filter(None, [protocol.about, f"Data: {_text(data)}." if data else ""])
         yield _table(_HEADERS, [row_texts(row) for row in rows[name][:MOST_ROWS]])
         if (more := len(rows[name]) - MOST_ROWS) > 0:
             yield f"{more} more rows are in `results/{name}.json`."
@@ -131,11 +130,9 @@ def _data(run: RunParts, config: Mapping[str, Any]) -> Iterator[str]:
     if counts:
         yield _table(("part", "items"), [(name, str(items)) for name, items in counts])
     sources = _read(run, "sources.json")
-    if "sources" in sources:
-        yield (
-            f"{_text(sources.get('items', '?'))} items come from {_text(sources['sources'])} sources (found by "
-            f"{_text(sources.get('found_by', '?'))}); what comes from one source is in one part."
-        )
+    if isinstance(count := sources.get("sources"), int):
+        word = "source" if count == 1 else "sources"
+        yield f"They come from {count} {word} (found by {_text(sources.get('found_by', '?'))})."
 
 
 def _limits(run: RunParts, controls: Sequence[ResultRow]) -> Iterator[str]:
@@ -144,7 +141,7 @@ def _limits(run: RunParts, controls: Sequence[ResultRow]) -> Iterator[str]:
     lines = [_text(said) if said else "No controls were made: nothing shows that the task was learned, or how."]
     seen = [row for found in run.rows.values() for row in found if row.seen]
     if seen:
-        lines.append("Some figures are of data that were trained on in part; each says of how many sources.")
+        lines.append("Some figures are of data that were trained on in part; `results/` says of how many sources.")
     steps = max((int(line["step"]) for line in run.metrics), default=0)
     batch = run.config.get("batch_size")
     if steps and isinstance(batch, int):

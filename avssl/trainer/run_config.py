@@ -13,6 +13,9 @@ from avssl.errors import UserError, did_you_mean
 
 def refuse_no_run(folder: Path) -> None:
     """Raise UserError if it is no folder, or holds neither the config of a run nor encoders."""
+    if folder.parts[:1] == ("hf:",):
+        name = f"hf://{'/'.join(folder.parts[1:])}"
+        raise UserError(f"{name} is on a hub; this needs a run on this disk, or in Python avssl.encoder({name!r})")
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; give the folder of a run, such as runs/quickstart")
     if not (folder / "config.yaml").exists() and not any((folder / "encoders").glob("*.json")):

@@ -60,6 +60,14 @@ def test_a_run_without_controls_says_that_nothing_shows_what_was_learned(tmp_pat
     assert "No controls were made" in card and "No licence was named" in card and front(card)["license"] == "unknown"
 
 
+def test_the_card_says_of_how_many_sources_the_parts_are(tmp_path):
+    run = write_made_run(tmp_path / "run")
+    (run / "data.json").write_text('{"train": {"items": 24}, "test": {"items": 6}}')
+    (run / "sources.json").write_text('{"found_by": "content", "items": 30, "sources": 1}')
+    card = model_card(read_runs([run])[0], "lab/rotation")
+    assert "| train | 24 |" in card and "They come from 1 source (found by content)." in card
+
+
 def test_a_protocol_of_many_rows_names_the_file_of_the_others(tmp_path):
     from report.made_run import row, write_rows
 
