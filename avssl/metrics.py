@@ -48,6 +48,7 @@ from avssl.evaluate.transfer.detection.box_precision import iou as box_iou
 from avssl.evaluate.transfer.keypoints.pck import errors_in_units as keypoint_errors
 from avssl.evaluate.transfer.keypoints.pck import head_unit, pck, pck_auc, pck_by_joint, pck_curve
 from avssl.evaluate.transfer.normals.angles import angles as normal_angles
+from avssl.networks.feature_health import alignment, effective_rank, feature_std, knn_accuracy, uniformity
 
 __all__ = [
     "Detections",
@@ -55,6 +56,7 @@ __all__ = [
     "absolute",
     "accuracy_interval",
     "adaptive",
+    "alignment",
     "average_precision",
     "bootstrap_interval",
     "box_iou",
@@ -63,13 +65,16 @@ __all__ = [
     "coco_precision",
     "colorfulness",
     "consensus",
+    "effective_rank",
     "expected_rank",
     "extended_ap",
     "extended_max_f1",
+    "feature_std",
     "half",
     "half_strict",
     "head_unit",
     "keypoint_errors",
+    "knn_accuracy",
     "mcnemar",
     "mean_average_precision",
     "mean_average_precision_interval",
@@ -89,6 +94,7 @@ __all__ = [
     "success",
     "success_auc",
     "topk_exact",
+    "uniformity",
     "union",
     "upsample",
     "voc_matched",

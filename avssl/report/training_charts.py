@@ -20,6 +20,9 @@ SMOOTHING = 0.6
 # Keys of a line that say which line it is, or belong to another's value.
 NO_CURVE = ("step", "epoch", "split", "task", "seconds", "data_wait", "n", "low", "high", "passed_over")
 
+# Measures of features: of several features each has a measure of its own, which ends with the feature's name.
+RANK, NEIGHBOURS, NEIGHBOURS_CHANCE = "effective_rank", "knn_accuracy", "knn_chance"
+
 
 def training_charts(runs: Sequence[RunParts]) -> list[tuple[str, list[Chart], list[Chart]]]:
     """By task: its name, the charts of its loss and accuracy, and those of every other measure that was logged."""
@@ -47,7 +50,7 @@ def draw_curves(
     title: str = "",
     loss: str = "loss",
 ) -> None:
-    """Write ``curves.png``: a row of charts a task, loss first.
+    """Write ``curves.png``: a row of charts a task, loss first, the rank of the features last.
 
     Args:
         lines: of ``metrics.jsonl``.
@@ -55,13 +58,12 @@ def draw_curves(
         loss: the measure of the first chart.
     """
     tasks = list(dict.fromkeys(str(line["task"]) for line in lines)) or [""]
-    charts = [
-        [
-            training_chart({"": [line for line in lines if line["task"] == task]}, measure, [chance or {}])
-            for measure in (loss, "accuracy")
-        ]
-        for task in tasks
-    ]
+    charts = []
+    for task in tasks:
+        of_task = [line for line in lines if line["task"] == task]
+        charts.append([training_chart({"": of_task}, measure, [chance or {}]) for measure in (loss, "accuracy")])
+        if any(name.startswith(RANK) for line in lines for name in line):
+            charts[-1].append(_rank_chart(of_task))
     write_charts(charts, path, title)
 
 
@@ -91,10 +93,31 @@ def training_chart(
     drawn = [line for line in drawn if line.points]
     if not drawn:
         return None
+    if measure.startswith(NEIGHBOURS):  # its chance is a share of the labels, logged beside it
+        logged = measure.replace(NEIGHBOURS, NEIGHBOURS_CHANCE)
+        chance = [{measure: line[logged]} for lines in runs.values() for line in lines if logged in line]
     # Runs of one task may differ in their chance (classes, batch): each level once.
     levels = sorted({round(level[measure], 9) for level in chance if measure in level})
     title = measure.replace("_", " ")
     return Chart(title, drawn, [Level("chance", value) for value in levels], share=is_share(measure))
+
+
+def _rank_chart(lines: Sequence[Logged]) -> Chart | None:
+    """The effective rank of each of a task's features, in one chart; None where it was never logged."""
+    measures = list(dict.fromkeys(name for line in lines for name in line if name.startswith(RANK)))
+    if not measures:
+        return None
+    drawn = [
+        Line(
+            name.removeprefix(RANK).strip("_") or "validation",
+            tone,
+            _points(lines, name, "val"),
+            marks=True,
+            ends=True,
+        )
+        for name, tone in zip(measures, ("val", "train", "other-0", "other-1"), strict=False)
+    ]
+    return Chart("effective rank of the features", drawn, from_zero=True)
 
 
 def smoothed(values: Iterable[float], weight: float = SMOOTHING) -> list[float]:
@@ -112,7 +135,7 @@ def _other_measures(runs: Iterable[Sequence[Logged]], main: Sequence[str]) -> li
     values: dict[str, list[Any]] = {name: [] for name in main}
     for line in (line for lines in runs for line in lines):
         for name, value in line.items():
-            if name not in NO_CURVE and _is_number(value):
+            if name not in NO_CURVE and not name.startswith(NEIGHBOURS_CHANCE) and _is_number(value):
                 values.setdefault(name, []).append(value)
     # The loss of a task with one term may be logged by both names.
     return [name for k, name in enumerate(values) if k >= len(main) and values[name] not in list(values.values())[:k]]

@@ -201,6 +201,18 @@ class Task(ABC):
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
         """The network's predictions for the puzzles of the batch. Called without gradients, in eval mode."""
 
+    def features(self, network: nn.Module) -> Mapping[str, nn.Module]:
+        """The parts of a trained network whose outputs are its features, by name: validation watches their health.
+
+        An output is (N, D), or maps (N, C, …) whose mean is taken; several rows a puzzle, one after the other, are
+        averaged.
+        """
+        return {}
+
+    def positives(self, network: nn.Module, batch: Batch) -> Tensor | None:
+        """(N,) bool: the puzzles whose two :meth:`features` are to be alike; None where features are not compared."""
+        return None
+
     def chance_loss(self) -> float | None:
         """The expected loss without any information (ln 2 for two balanced classes); None if it is not known."""
         return None

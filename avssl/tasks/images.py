@@ -36,6 +36,9 @@ class PictureTask(Task):
     def saved(self, network: nn.Module) -> dict[str, nn.Module]:
         return {"vision": network.get_submodule("vision")}
 
+    def features(self, network: nn.Module) -> Mapping[str, nn.Module]:
+        return {name: module for name, module in network.named_children() if name == "vision"}
+
     def controls(self) -> dict[str, Task]:
         # For training only: a control is evaluated on true labels, or it could not show a leak.
         return {"shuffled-labels": self.variant(shuffled=self.training)}

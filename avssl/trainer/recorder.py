@@ -13,6 +13,7 @@ from avssl.system.console import log
 from avssl.trainer.checkpoints import CheckpointWriter
 from avssl.trainer.devices import Precision
 from avssl.trainer.distributed import World
+from avssl.trainer.feature_figures import collapsed
 from avssl.trainer.loader import Steps
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan, steps_per_epoch
@@ -80,6 +81,7 @@ class Recorder:
         self._writer = CheckpointWriter()
         self._late: _Late | None = None
         self._doubted = False
+        self._collapsed: set[str] = set()
         self._best_weights: dict[str, Any] | None = None
 
     def validates(self, share: float) -> bool:
@@ -203,6 +205,10 @@ class Recorder:
             sentence = at_chance(task, line) if doubting else None
             if sentence:
                 log(sentence)
+            collapse = None if task.name in self._collapsed else collapsed(line)
+            if collapse:
+                log(f"{task.name}, step {line['step']}: {collapse}")
+                self._collapsed.add(task.name)
         self._doubted |= doubting
         return self._is_best(sum(scores) / len(scores))
 

@@ -13,7 +13,7 @@ from PIL import Image
 from avssl.evaluate.core.rows import ResultRow
 from avssl.report.run_parts import read_metrics
 from avssl.report.tables import print_rows
-from avssl.report.training_charts import draw_curves, smoothed
+from avssl.report.training_charts import draw_curves, smoothed, training_chart
 
 
 def lines(count: int = 60, task: str = "toy") -> list[dict[str, object]]:
@@ -53,6 +53,21 @@ def test_each_task_has_its_own_row_of_panels(tmp_path: Path):
     draw_curves(lines() + lines(task="other"), tmp_path / "two.png")
     with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "two.png") as two:
         assert two.height == pytest.approx(2 * one.height, abs=4)
+
+
+def test_the_rank_of_the_features_has_a_panel_of_its_own_where_it_was_logged(tmp_path: Path):
+    draw_curves(lines(), tmp_path / "two.png")
+    ranks = {"effective_rank_vision": 9.0, "effective_rank_audio": 7.0}
+    draw_curves([line | (ranks if line["split"] == "val" else {}) for line in lines()], tmp_path / "three.png")
+    with Image.open(tmp_path / "two.png") as two, Image.open(tmp_path / "three.png") as three:
+        assert three.width == pytest.approx(1.5 * two.width, abs=4) and three.height == two.height
+
+
+def test_the_accuracy_of_neighbours_is_drawn_with_the_chance_that_was_logged_beside_it():
+    logged = {"split": "val", "task": "toy", "knn_accuracy": 0.7, "knn_chance": 0.25}
+    chart = training_chart({"": [{"step": step, **logged} for step in (1, 2)]}, "knn_accuracy", [])
+    assert chart is not None and chart.share
+    assert [level.value for level in chart.levels] == [0.25]
 
 
 def test_a_run_without_a_line_is_drawn_as_empty(tmp_path: Path):

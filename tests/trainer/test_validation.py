@@ -50,7 +50,7 @@ def test_figures_of_all_batches_are_read_together_and_are_means_over_puzzles(mon
     line = measured.measure(network, choose_precision("fp32", torch.device("cpu")), channels_last=False)
     network.eval()
     with torch.no_grad():
-        each = [(count, task.loss(network, batch)) for count, batch in measured._kept]
+        each = [(count, task.loss(network, batch)) for count, batch, _ in measured._kept]
     assert reads == [3] and [count for count, _ in each] == [8, 8, 4] and line["n"] == 20
     assert line["loss"] == sum(float(losses.loss) * count for count, losses in each) / 20
     assert line["accuracy"] == pytest.approx(sum(float(x.measures["accuracy"]) * count for count, x in each) / 20)

@@ -36,6 +36,7 @@ Draws = NDArray[np.float64]
 SHARES = (
     "accuracy",
     "balanced-accuracy",
+    "knn_accuracy",
     "success",
     "recall",
     "top",

@@ -243,6 +243,17 @@ class AVCorrespondence(Task):
         # The softmax of (0, x) is the logistic function of x.
         return Answers(torch.stack([torch.zeros_like(logits), logits], dim=1), batch["label"])
 
+    def features(self, network: nn.Module) -> Mapping[str, nn.Module]:
+        """The two 128-d embeddings, before AVE-Net's are scaled to unit length."""
+        if not isinstance(network, CorrespondenceNetwork):
+            return {}
+        heads = dict(network.fusion.named_children())
+        return {role: heads[role] for role in ("vision", "audio")}
+
+    def positives(self, network: nn.Module, batch: Batch) -> Tensor | None:
+        # L3-Net adds the two embeddings: nothing asks those of a pair to be alike.
+        return None if self.options.fusion == "l3" else batch["label"] > 0
+
     def chance_loss(self) -> float | None:
         return math.log(2)
 
