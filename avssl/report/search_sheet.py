@@ -33,7 +33,8 @@ def share_text(share: float) -> str:
 
 
 def print_found(query: Query, found: Moments, file: IO[str] | None = None, width: int | None = None) -> None:
-    """A table a kind; long names are shortened at their beginnings until it fits."""
+    """A table a kind; files below the current folder are named from there, and long names shortened at their beginnings
+    until it fits."""
     screen = console(file, width)
     for kind, several in found.items():
         title = (
@@ -51,7 +52,7 @@ def print_found(query: Query, found: Moments, file: IO[str] | None = None, width
         headers = ["", "file", "label", "at", "score", "above"]
         if not any(row[0] for row in rest):
             headers, rest = [*headers[:2], *headers[3:]], [row[1:] for row in rest]
-        names = [one.moment.path for one in several]
+        names = [_from_here(one.moment.path) for one in several]
         table = _table(title, headers, names, rest)
         excess = table_width(table, screen) - screen.width
         if excess > 0:
@@ -84,6 +85,12 @@ def search_sheet(index: SearchIndex, query: Query, found: Moments) -> str:
         count=len(index),
         version=__version__,
     )  # fmt: skip
+
+
+def _from_here(path: str) -> str:
+    """As whoever stands in the current folder would type it, if it lies below that."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def _shortened(path: str, room: int) -> str:

@@ -108,6 +108,16 @@ def test_the_table_fits_eighty_columns():
     assert "-0.123" in out.getvalue() and "99.99 %" in out.getvalue()
 
 
+def test_files_below_the_current_folder_are_named_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    inside, outside = str(tmp_path / "videos" / "a.mp4"), "s3://bucket/b.mp4"
+    moments = [Moment(0, path, 1.0, 1.0, 4.0, None, None, path, "video", True, True) for path in (inside, outside)]
+    query = Query("/tmp/bark.wav", "audio", np.zeros(8000, np.float32), 0.5, 8000)
+    print_found(query, {"image": [Found(moment, "image", 0.5, 0.9) for moment in moments]}, out := io.StringIO(), 80)
+    assert str(tmp_path) not in out.getvalue()
+    assert "   videos/a.mp4 " in out.getvalue() and outside in out.getvalue()
+
+
 def test_the_page_needs_nothing_from_elsewhere_and_escapes_names(avssl, finished, tmp_path):
     hostile = "<img src=x onerror=alert(1)>.mp4"
     for number, name in enumerate(("a.mp4", hostile, "c.mp4")):
