@@ -48,7 +48,7 @@ def listing(name: str, place: str, what: str, known: Mapping[str, str], example:
     """The help of a command that needs one of several names first: ``place`` is what stands for it, "TASK"."""
     width = terminal_width()
     indent = max(map(len, known)) + 5
-    rows = [_filled(f"  {each:{indent - 2}}{help}", width, indent) for each, help in known.items()]
+    rows = [filled(f"  {each:{indent - 2}}{help}", width, indent) for each, help in known.items()]
     parts = [
         f"usage: {name} {place} [options]",
         *_wrapped(what, width),
@@ -84,9 +84,9 @@ def _wrapped(summary: str, width: int) -> list[str]:
     return [
         text
         if max(map(len, text.splitlines())) <= width
-        else "\n".join(_filled(line, width, _column(line)) for line in text.splitlines())
+        else "\n".join(filled(line, width, _column(line)) for line in text.splitlines())
         if "  " in text
-        else _filled(text, width)
+        else filled(text, width)
         for text in paragraphs
     ]
 
@@ -97,7 +97,8 @@ def _column(line: str) -> int:
     return gap.end() if gap else len(line) - len(line.lstrip())
 
 
-def _filled(text: str, width: int, indent: int = 0) -> str:
+def filled(text: str, width: int, indent: int = 0) -> str:
+    """The text in lines of at most ``width`` characters; all but the first are indented."""
     # Hyphens join the parts of flags and file names: a line must not end within one.
     return textwrap.fill(text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
 

@@ -113,8 +113,11 @@ def _own_fault(error: Exception) -> None:
 
 def _dispatch(words: list[str]) -> None:
     if not words or words[0] in ("-h", "--help", "help"):
-        width = max(map(len, COMMANDS))
-        listed = "\n".join(f"  {name:{width}}   {summary}" for name, summary in COMMANDS.items())
+        from avssl.cli.help_text import filled, terminal_width
+
+        indent = max(map(len, COMMANDS)) + 5
+        lines = (f"  {name:{indent - 2}}{summary}" for name, summary in COMMANDS.items())
+        listed = "\n".join(filled(line, terminal_width(), indent) for line in lines)
         print(OVERVIEW.format(commands=listed), end="")
         return
     if words[0] in ("--version", "-V"):

@@ -65,12 +65,14 @@ def test_the_package_offers_what_it_says():
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
-def test_the_overview_names_every_command(avssl: Call, words: list[str]):
+def test_the_overview_names_every_command_and_fits_the_terminal(
+    avssl: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
+):
+    monkeypatch.setenv("COLUMNS", "80")
     result = avssl(*words)
-    assert result.status == 0
+    assert result.status == 0 and max(map(len, result.out.splitlines())) <= 80
     for name, summary in COMMANDS.items():
-        assert f"{name} " in result.out
-        assert summary in result.out
+        assert f"{name} {summary}" in " ".join(result.out.split())
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "train av-correspondence", "show av-correspondence"])
