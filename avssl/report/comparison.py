@@ -16,6 +16,7 @@ from avssl.report.protocols import in_order, kind_of, protocol_of
 from avssl.report.run_list import summary
 from avssl.report.run_parts import RunParts
 from avssl.report.tables import figure_text, figure_words, fitted_table, interval_text
+from avssl.system.console import visible, visible_name
 from avssl.system.files import read_json
 
 HOW = """Apart: the 95 % intervals of the two figures, each over its own unit (mostly sources), do not overlap.
@@ -211,7 +212,7 @@ def print_comparison(found: Comparison, screen: Console) -> None:
     screen.print(fitted_table(["", "run", "trained", "figure, 95 % interval"], list(map(_head, found.runs)), screen))
     for run in found.runs:
         for fault in run.faults:
-            screen.print(f"{run.letter}: {fault}", markup=False, emoji=False)
+            screen.print(visible(f"{run.letter}: {fault}"), markup=False, emoji=False)
     _print_options("Options", found.options, letters, screen)
     _print_figures(found, letters, screen)
     _print_options("Versions and machine", found.environment, letters, screen)
@@ -220,7 +221,12 @@ def print_comparison(found: Comparison, screen: Console) -> None:
 def _head(run: RunParts) -> list[str]:
     known = summary(run.path)
     figures = "\n".join(headline.words() for headline in known.headlines)
-    return [run.letter, str(run.path), f"{known.progress}\n{known.state}".replace(" ", "\xa0"), figure_words(figures)]
+    return [
+        run.letter,
+        visible_name(str(run.path)),
+        f"{known.progress}\n{known.state}".replace(" ", "\xa0"),
+        figure_words(figures),
+    ]
 
 
 def _print_options(what: str, table: OptionTable, letters: Sequence[str], screen: Console) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import ResultRow, read_rows
 from avssl.report.tables import figure_text, figure_words, fitted_table, plain_table, table_width
-from avssl.system.console import folder_size, size
+from avssl.system.console import folder_size, size, visible_name
 from avssl.system.files import read_json
 from avssl.trainer.metrics import MetricsLog
 from avssl.trainer.run_config import read_config
@@ -275,8 +275,8 @@ def print_runs(found: RunList, screen: Console) -> None:
         screen.print()
     else:
         screen.print("No runs.")
-    faults = [(str(run.path), fault) for run in found.runs for fault in run.faults]
-    others = [*faults, *((str(path), reason) for path, reason in found.others)]
+    faults = [(visible_name(str(run.path)), fault) for run in found.runs for fault in run.faults]
+    others = [*faults, *((visible_name(str(path)), reason) for path, reason in found.others)]
     if others:
         screen.print(fitted_table(["folder", "what is wrong with it, or why it is no run"], others, screen))
 
@@ -284,4 +284,4 @@ def print_runs(found: RunList, screen: Console) -> None:
 def _cells(run: RunSummary) -> list[str]:
     figures = "\n".join(headline.words() for headline in run.headlines) or "nothing logged yet"
     began = "–" if run.began is None else f"{run.began:%Y-%m-%d %H:%M}"
-    return [run.name, run.task, run.progress, run.state, figures, began, size(run.bytes)]
+    return [visible_name(run.name), run.task, run.progress, run.state, figures, began, size(run.bytes)]

@@ -17,6 +17,7 @@ from avssl.report.tables import console, plain_table, table_width
 from avssl.search.index import SOUND_RATE, Found, SearchIndex
 from avssl.search.query import Query
 from avssl.search.rows import Kind
+from avssl.system.console import visible_name
 from avssl.version import __version__
 
 WORDS: dict[Kind, str] = {"image": "pictures", "audio": "sounds"}
@@ -37,9 +38,8 @@ def print_found(query: Query, found: Moments, file: IO[str] | None = None, width
     until it fits."""
     screen = console(file, width)
     for kind, several in found.items():
-        title = (
-            f"{WORDS[kind]} nearest to the {'picture' if query.of == 'image' else 'sound'} of {Path(query.path).name}"
-        )
+        half, name = "picture" if query.of == "image" else "sound", visible_name(Path(query.path).name)
+        title = f"{WORDS[kind]} nearest to the {half} of {name}"
         rest = [
             [
                 one.moment.label or "",
@@ -52,7 +52,7 @@ def print_found(query: Query, found: Moments, file: IO[str] | None = None, width
         headers = ["", "file", "label", "at", "score", "above"]
         if not any(row[0] for row in rest):
             headers, rest = [*headers[:2], *headers[3:]], [row[1:] for row in rest]
-        names = [_from_here(one.moment.path) for one in several]
+        names = [visible_name(_from_here(one.moment.path)) for one in several]
         table = _table(title, headers, names, rest)
         excess = table_width(table, screen) - screen.width
         if excess > 0:

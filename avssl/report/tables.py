@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from avssl.evaluate.core.rows import ResultRow, is_share
+from avssl.system.console import visible
 
 PIPE_WIDTH = 400  # Columns where there is no terminal to ask: lines in a log stay whole
 
@@ -68,17 +69,16 @@ def plain_table(
     """
     table = Table(
         box=SIMPLE_HEAD,
-        title=title or None,
+        title=Text(visible(title), "bold") if title else None,
         title_justify="left",
-        title_style="bold",
         pad_edge=False,
         show_header=any(headers),
     )
     for number, header in enumerate(headers):
-        table.add_column(header, justify="right" if number in right else "left", overflow="fold")
+        table.add_column(Text(header), justify="right" if number in right else "left", overflow="fold")
     for row in rows:
         # Of plain texts rich would read "[0.9, 1.0]" as a style and ":on:" as an emoji.
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     return table
 
 
@@ -87,6 +87,7 @@ def fitted_table(
 ) -> Table:
     """A table as wide as the screen at most: the widest columns are wrapped, first between words, then behind the
     slashes and hyphens of paths and names; a word breaks within only where it is wider than its column."""
+    rows = [[visible(cell) for cell in row] for row in rows]
     columns = [[line for text in column for line in text.split("\n")] for column in zip(headers, *rows, strict=True)]
     widths = [max(map(len, column)) for column in columns]
     excess = sum(widths) + _GAP * (len(widths) - 1) - screen.width

@@ -87,6 +87,20 @@ def quiet() -> Iterator[None]:
         _muted.reset(token)
 
 
+# Control characters but for tabs and line feeds, those that turn the direction of writing, and what is not UTF-8.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """The text with what would steer a terminal written out: names of files may hold ``\\x1b[2J``, which clears it."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def visible_name(name: str) -> str:
+    """A name in one line; see :func:`visible`."""
+    return visible(name).replace("\n", "\\n").replace("\t", "\\t")
+
+
 class _Stdout(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # sys.stdout as it is now: notebooks and tests replace it
@@ -94,10 +108,11 @@ class _Stdout(logging.Handler):
 
 
 def fitted(text: str, file: TextIO) -> str:
-    """The text for a file; on a terminal its lines are broken between words and go on below their text.
+    """The text for a file, :func:`visible`; on a terminal its lines are broken between words, indented as they began.
 
     Elsewhere it stays as it is, and a path or an address is never broken: they are found, and copied, whole.
     """
+    text = visible(text)
     if not file.isatty():
         return text
     width = shutil.get_terminal_size().columns

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from avssl.evaluate.core.rows import ResultRow
-from avssl.report.tables import console, plain_table, print_rows
+from avssl.report.tables import console, fitted_table, plain_table, print_rows
+from avssl.system.console import log, print_lines, visible_name
 
 SEEN = "18 of the 20 sources were trained on"
 ROLES = {
@@ -90,3 +91,25 @@ def test_a_table_in_a_pipe_has_no_spaces_at_the_ends_of_its_lines() -> None:
     lines = pipe.getvalue().splitlines()
     assert [line for line in lines if line != line.rstrip()] == []
     assert any(line.split() == ["a.mp4", "video"] for line in lines)
+
+
+@pytest.mark.parametrize("table", [plain_table, lambda *parts: fitted_table(*parts, console(io.StringIO(), 60))])
+def test_no_name_steers_the_terminal_or_is_read_as_markup(table):
+    file = io.StringIO()
+    made = table(["file", "[/red]"], [["\x1b[2Jgone\x07\x9b1m", "[bold]ba\u202etxt.wav[/x]"]])
+    console(file, 100).print(made)
+    assert "\\x1b[2Jgone\\x07\\x9b1m" in file.getvalue() and "[bold]ba\\u202etxt.wav[/x]" in file.getvalue()
+    assert "[/red]" in file.getvalue()
+
+
+def test_a_title_is_shown_as_it_is():
+    file = io.StringIO()
+    console(file, 100).print(plain_table(["a"], [["b" * 60]], "nearest to [/x]\x1b[2J.wav"))
+    assert file.getvalue().startswith("nearest to [/x]\\x1b[2J.wav")
+
+
+def test_lines_for_people_show_what_would_steer_the_terminal(capsys):
+    print_lines()
+    log("wrote a\x1b[2Jb\r.mp4")
+    assert capsys.readouterr().out == "wrote a\\x1b[2Jb\\r.mp4\n"
+    assert visible_name("two\nlines\tand äöü 日本") == "two\\nlines\\tand äöü 日本"
