@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import os
-import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from importlib import import_module
@@ -29,7 +29,7 @@ class Trackio:
 
     def config(self, options: Mapping[str, Any]) -> None:
         """Begins the run: trackio takes the config there."""
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(io.StringIO()):  # where to look is in our own line
             self._run = self._trackio.init(
                 project=self._project, name=self.run_id, resume="allow", config=dict(options), embed=False
             )
@@ -44,5 +44,5 @@ class Trackio:
 
     def close(self) -> None:
         """Wait until trackio has written everything."""
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(io.StringIO()):
             self._run.finish()
