@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from avssl.system.console import duration
 
+# Of 80 columns, beside the bar of 8 and the space after it
+_ROOM = 71
+
 
 @dataclass
 class Status:
@@ -30,9 +33,14 @@ class Status:
         return " · ".join([*parts, f"waiting for data {waited:.0f} %", f"{left} left"])
 
     def short(self) -> str:
-        """The same for a terminal of 80 columns, what people look for first."""
+        """The same for a terminal of 80 columns: what people look for first, and of the rest what fits."""
         place, left, rate, waited = self._pace()
-        return " · ".join([place, f"{left} left", f"{rate:.1f}/s", f"data {waited:.0f} %", *self._shown()])
+        # How training goes on unseen clips is worth more than how it goes on those that it sees.
+        shown = sorted(self._shown(), key=lambda figure: figure.startswith("accuracy"))
+        line = f"{place} · {left} left"
+        for part in (*shown, f"{rate:.1f}/s", f"data {waited:.0f} %"):
+            line += f" · {part}" if len(line) + 3 + len(part) <= _ROOM else ""
+        return line
 
     def _pace(self) -> tuple[str, str, float, float]:
         """Step of steps, time left, steps a second, and the share of time (%) spent waiting for data."""

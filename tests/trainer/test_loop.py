@@ -17,6 +17,7 @@ from avssl.tasks.base import Losses
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Sharing, TaskPlan
+from avssl.trainer.status import Status
 
 
 def options(**more):
@@ -264,6 +265,16 @@ def test_a_loss_is_shown_from_the_first_step_on_and_is_of_the_step_beside_it(mon
     shown = [line.split(" · ")[1] for line in caplog.messages if line.startswith("step ")]
     losses = [line["loss"] for line in often]
     assert shown == [f"loss {sum(losses[:n]) / n:.3g}" for n in (1, 2, 3)]
+
+
+def test_on_a_terminal_of_80_columns_no_figure_of_a_training_is_cut():
+    status = Status(0, 30000, 64, step=29000, share=0.96)
+    status.began -= 40000
+    status.figures = {"loss": 0.168, "accuracy": 0.999, "held-out accuracy": 0.539}
+    line = status.short()
+    assert len(line) <= 71 and line.startswith("29000/30000 · 27 min 47 s left · loss 0.168 · held-out accuracy 0.539")
+    status.figures = {"loss": 0.168, "accuracy": 0.999}
+    assert " · accuracy 0.999 · 0.7/s" in status.short()
 
 
 def test_an_empty_data_set_and_a_task_named_twice_are_reported():
