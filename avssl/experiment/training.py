@@ -58,15 +58,16 @@ def run_request(request: Request) -> dict[str, Any] | None:
         # begins once the data are known to be good.
         with writing(request.out):  # a name that is too long shows here
             there = (request.out / "config.yaml").exists()
-        folder = _folder(request, stack) if there else None
+        before = steps_before(request.out, request.options) if there else None
+        folder = _folder(request, stack, before) if there else None
         tasks = request.tasks()
         refuse_early(request, tasks, begun=there)
         jobs = []
         for part, one in zip(request.parts, open_parts(request, tasks), strict=True):
             with headed(part.name if request.sharing else ""):
                 jobs.append(Job(one.task, prepared(one), part.weight))
-        folder = folder or _folder(request, stack)
-        _train(jobs, request, folder)
+        folder = folder or _folder(request, stack, None)
+        _train(jobs, request, folder, before)
         return None if folder.writes else dict(request.config)
 
 
@@ -90,20 +91,20 @@ def refuse_early(request: Request, tasks: Sequence[Task], begun: bool) -> None:
             encoders_from(request.init, tasks)
 
 
-def _folder(request: Request, stack: ExitStack) -> RunFolder:
-    """The run folder, locked until the stack is left."""
+def _folder(request: Request, stack: ExitStack, before: int | None) -> RunFolder:
+    """The run folder, locked until the stack is left.
+
+    Args:
+        before: the steps of a run that is extended; see :func:`steps_before`.
+    """
     from avssl.trainer.run_folder import NO_MATTER, RunFolder
 
     # A run may go on on another device, with results within its precision; and its controls may be made later.
     may_differ: tuple[str, ...] = (*NO_MATTER, "device", "controls")
-    before = steps_before(request.out, request.options) if (request.out / "config.yaml").exists() else None
     if before is not None:
         may_differ = (*may_differ, "steps")
     folder = RunFolder(request.out, dict(request.config), may_differ=may_differ, defaults=dict(request.defaults))
     stack.enter_context(folder)
-    if before is not None:
-        aside = folder.set_results_aside(before)
-        log(f"{folder.path} goes on from {before} to {request.options.steps} steps; earlier results are in {aside}")
     return folder
 
 
@@ -117,7 +118,7 @@ def open_parts(request: Request, tasks: Sequence[Task]) -> list[Opened]:
 
 
 @each_bad_file_once()
-def _train(jobs: Sequence[Job], request: Request, folder: RunFolder) -> None:
+def _train(jobs: Sequence[Job], request: Request, folder: RunFolder, before: int | None) -> None:
     from avssl.trainer.initial_encoders import encoders_from
     from avssl.trainer.loop import fit
     from avssl.trainer.plan import TaskPlan
@@ -125,6 +126,9 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder) -> None:
     options, several = request.options, request.sharing is not None
     try:
         _refuse_other_data(folder, jobs, several)
+        if before is not None:  # only now: of a run that cannot be extended nothing is changed
+            aside = folder.set_results_aside(before)
+            log(f"{folder.path} goes on from {before} to {options.steps} steps; earlier results are in {aside}")
         _write_sources(folder, jobs, several)
         evaluated = _has_controls(folder)  # now, as a line about damaged ones is not to come after hours
         encoders = None

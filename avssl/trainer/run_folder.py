@@ -121,7 +121,7 @@ class RunFolder:
         aside = self.path / f"results-{steps}-steps"
         if self.writes:
             with writing(aside):
-                if not aside.exists():  # else a process that was killed here did it
+                if not aside.exists() and self.results.exists():  # else a process that was killed here did it
                     self.results.rename(aside)
                 self.results.mkdir(exist_ok=True)
                 for name in ("sheet.png", "curves.png"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,36 @@ def test_an_extension_that_was_killed_as_it_began_goes_on(data, tmp_path):
     (run.path / "results").mkdir()
     run = avssl.train("rotation", data, run.path, steps=7, **SMALL)
     assert run.history[-1]["step"] == 7 and (run.path / "results-5-steps" / "controls.json").exists()
+
+
+def files_of(run: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in run.rglob("*")
+        if path.is_file() and path.name not in (".lock", "environment.json")
+    }
+
+
+def test_a_run_that_cannot_be_extended_stays_as_it_was(tmp_path):
+    make_data(tmp_path)
+    data = tmp_path / "pictures"
+    run = avssl.train("rotation", data, tmp_path / "run", steps=5, **SMALL)
+    before = files_of(run.path)
+    data.rename(tmp_path / "unplugged")
+    with pytest.raises(UserError, match="pictures"):
+        avssl.train("rotation", data, run.path, steps=7, **SMALL)
+    assert files_of(run.path) == before
+    (tmp_path / "unplugged").rename(data)
+    next(path for path in sorted(data.rglob("*")) if path.is_file()).unlink()
+    with pytest.raises(UserError, match="have changed since"):
+        avssl.train("rotation", data, run.path, steps=7, **SMALL)
+    assert files_of(run.path) == before
+
+
+def test_a_run_whose_results_were_removed_is_extended(data, tmp_path):
+    run = avssl.train("rotation", data, tmp_path / "run", steps=5, controls=False, **SMALL)
+    shutil.rmtree(run.path / "results")
+    assert avssl.train("rotation", data, run.path, steps=7, controls=False, **SMALL).history[-1]["step"] == 7
 
 
 @pytest.mark.parametrize(
