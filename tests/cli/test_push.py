@@ -15,6 +15,8 @@ from media.remote_servers import ModelHub, serving
 import avssl as library
 from avssl.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 NAME = "lab/sounding-objects"
 FILES = {
     "README.md", "config.yaml", "sheet.png", "curves.png", "results/controls.json",

@@ -24,6 +24,8 @@ from avssl.experiment.fetch import Fetched, FetchOptions, fetch
 from avssl.media.decoding.sound import read_audio
 from avssl.media.opening import open_media
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("yt_dlp")
 
 HEAD = "label,youtube_id,time_start,time_end,split"
