@@ -21,7 +21,7 @@ from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
 from avssl.media.prepared.verify import verify
 from avssl.media.selection import Subset, digest_of
 from avssl.system.console import ShowProgress, counting
-from avssl.system.files import locked, read_json, whole_folder, write_json
+from avssl.system.files import UNFINISHED, locked, read_json, whole_folder, write_json
 from avssl.system.parts import WHOLE, Part
 from avssl.system.process_pool import Lost, each, spare_cores
 
@@ -186,11 +186,17 @@ def _write_shards(jobs: list[Job], workers: int | None, done: Callable[[int], No
             shutil.rmtree(part_folder(job.folder, job.shard), ignore_errors=True)
             waiting.append(job)
     again = []
-    for place, answer in each(write_shard, waiting, workers, _patience):
-        if isinstance(answer, Lost):
-            again.append(waiting[place])
-        else:
-            done(len(waiting[place].media))
+    try:
+        for place, answer in each(write_shard, waiting, workers, _patience):
+            if isinstance(answer, Lost):
+                again.append(waiting[place])
+            else:
+                done(len(waiting[place].media))
+    except UserError:  # of one shard; others were being written when their processes were ended for it
+        for job in waiting:
+            for partial in job.folder.glob(f".{shard_name(job.shard)}.*{UNFINISHED}"):
+                partial.unlink(missing_ok=True)
+        raise
     for job in again:
         refused = _who_crashes(job, workers)
         for _, answer in each(write_shard, [replace(job, refused=refused)], workers, _patience):
