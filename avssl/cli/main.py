@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     print_lines()
     # Of names in scripts that the fonts of this machine lack: nothing that whoever typed a command has done wrong.
-    warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    warnings.filterwarnings("ignore", message=r"Glyph .* missing from|Matplotlib currently does not support")
     if processes() > 1:  # else each warns of a search for unused weights, which heads of several tasks need
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
