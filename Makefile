@@ -81,12 +81,12 @@ test-newest-av: $(VENV)-newest-av/.installed  ## the newest PyAV over the tested
 	$(VENV)-newest-av/bin/python -c 'import av$(comma) sys; print("PyAV"$(comma) av.__version__$(comma) "on Python"$(comma) sys.version.split()[0])' && \
 	$(VENV)-newest-av/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile tests/media tests/trainer/test_resume.py tests/cli/test_commands.py $(PYTEST_ARGS))
 
-package: install-dev | $(UV)  ## sdist and wheel into dist/, their content checked; the wheel installed beside $(VENV) and tried: under a minute
+package: install-dev  ## sdist and wheel into dist/, their content checked; the wheel installed beside $(VENV) and tried: under a minute
 	$(call timed,Building sdist and wheel into dist and checking what is in them,\
-	$(BIN)/python scripts/package.py dist --uv $(UV))
+	$(BIN)/python scripts/package.py dist)
 	$(call timed,Installing the wheel into $(VENV)-package and trying it,\
-	$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)-package && $(call borrow,$(VENV)-package) && \
-	$(UV) pip install --quiet --python $(VENV)-package/bin/python --no-deps --no-cache dist/avssl-*.whl && \
+	$(BIN)/python -m venv --clear $(VENV)-package && $(call borrow,$(VENV)-package) && \
+	$(VENV)-package/bin/python -m pip install --quiet --no-deps --no-index --force-reinstall dist/avssl-*.whl && \
 	$(VENV)-package/bin/python -I scripts/installed.py)
 
 coverage: install-dev  ## the tests with line coverage, printed and written to coverage.xml

@@ -1,4 +1,4 @@
-"""Builds the sdist and the wheel and checks what is in them.   python scripts/package.py OUT [--uv UV]
+"""Builds the sdist and the wheel and checks what is in them.   python scripts/package.py OUT
 
 Both are built from a copy of the files that git knows or would add: what earlier builds left in ``build/`` and
 ``*.egg-info`` cannot get in, and nothing is written beside the sources. The wheel is built from the sdist, as an
@@ -30,10 +30,9 @@ OF_THE_SDIST = (
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build the sdist and the wheel and check what is in them.")
     parser.add_argument("out", type=Path, help="folder for them; those of earlier builds there are removed")
-    parser.add_argument("--uv", default="uv", help="the uv that builds")
     asked = parser.parse_args(words)
     sources = known_files(ROOT)
-    sdist, wheel, direct = build(sources, asked.out, asked.uv)
+    sdist, wheel, direct = build(sources, asked.out)
     faults = check(sdist, wheel, sources, version_of(ROOT)) + differences(wheel, direct)
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
@@ -48,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def known_files(root: Path) -> list[str]:
     """Paths in ``root`` that git tracks or would add, without those that were deleted."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
         check=True,
         capture_output=True,
@@ -61,21 +60,30 @@ def version_of(root: Path) -> str:
     return str(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
-def build(sources: Iterable[str], out: Path, uv: str) -> tuple[Path, Path, Path]:
-    """The sdist and the wheel made from it, both in ``out``; and the bytes of the wheel made from the sources."""
+def build(sources: Iterable[str], out: Path) -> tuple[Path, Path, Path]:
+    """The sdist and the wheel made from it, both in ``out``; and the wheel made from the sources."""
     out.mkdir(parents=True, exist_ok=True)
     for old in [*out.glob("avssl-*.tar.gz"), *out.glob("avssl-*.whl")]:
         old.unlink()
     direct = Path("build/package")
     shutil.rmtree(direct, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as copy:
+    direct.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as copy, tempfile.TemporaryDirectory() as unpacked:
         for name in sources:
             (Path(copy) / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, Path(copy) / name)
-        for what, of, to in (("--sdist", copy, out), ("--wheel", None, out), ("--wheel", copy, direct)):
-            made_from = of or str(next(out.glob("avssl-*.tar.gz")))
-            subprocess.run([uv, "build", "--quiet", what, "--out-dir", str(to), made_from], check=True)
+        _call_backend("build_sdist", copy, out)
+        with tarfile.open(next(out.glob("avssl-*.tar.gz"))) as sdist:
+            sdist.extractall(unpacked, filter="data")
+        _call_backend("build_wheel", next(Path(unpacked).iterdir()), out)
+        _call_backend("build_wheel", copy, direct)
     return next(out.glob("*.tar.gz")), next(out.glob("*.whl")), next(direct.glob("*.whl"))
+
+
+def _call_backend(what: str, folder: str | Path, out: Path) -> None:
+    """As a builder calls it (PEP 517), with the setuptools that is here: nothing is fetched."""
+    code = "import sys, setuptools.build_meta as backend; getattr(backend, sys.argv[1])(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", code, what, str(out.absolute())], cwd=folder, check=True, capture_output=True)
 
 
 def check(sdist: Path, wheel: Path, sources: Iterable[str], version: str) -> list[str]:
