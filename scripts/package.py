@@ -45,7 +45,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def known_files(root: Path) -> list[str]:
-    """Paths in ``root`` that git tracks or would add, without those that were deleted."""
+    """Paths in ``root`` that git tracks or would add, and are there; of no clone those of the package."""
+    if not (root / ".git").exists():
+        package = (path for path in (root / "avssl").rglob("*") if "__pycache__" not in path.parts)
+        found = [*package, *(root / name for name in ("LICENSE", "README.md", "pyproject.toml"))]
+        return sorted(path.relative_to(root).as_posix() for path in found if path.is_file())
     listed = subprocess.run(
         ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
