@@ -43,8 +43,10 @@ USER 1000:1000
 
 # The last stage is what `docker build` makes where no target is named.
 FROM base AS cpu
-# Of the index of CPU wheels these three alone; what they need comes with avssl.
-RUN pip install --constraint /constraints.txt --no-deps --index-url https://download.pytorch.org/whl/cpu \
+# `--build-arg TORCH_INDEX=URL`, PyTorch's index of CPU wheels, makes the image some gigabytes smaller: of it these three
+# alone; what they need comes with avssl. Without it they are those of the ordinary index.
+ARG TORCH_INDEX=
+RUN pip install --constraint /constraints.txt --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
     torch torchvision torchaudio
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --constraint /constraints.txt "$(echo /wheels/avssl-*.whl)[explore,search]"
