@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
+from avssl.samplers.segments import SLACK_SECONDS, distinct, draw_segment
 
 Ends = Literal["fixed", "shuffled"]
 
-# Times are sums of floats: what differs by less is the same frame.
-_SLACK_SECONDS = 1e-6
 # At the end of a clip frames may run out; the first try is nearly always good.
 _TRIES = 16
 
@@ -59,10 +58,10 @@ def unusable(facts: Facts, rule: TripletRule) -> str | None:
     if "still" in facts.flags:
         return "nothing moves"
     period = facts.duration_seconds / max(facts.frame_count, 1)
-    if period > min(rule.gap_min, rule.tau_min) + _SLACK_SECONDS:
+    if period > min(rule.gap_min, rule.tau_min) + SLACK_SECONDS:
         return f"frames {period:.3g} s apart, further than the {min(rule.gap_min, rule.tau_min):g} s asked for"
     # Frames are shown for a while: the last one begins a period before the end.
-    if facts.duration_seconds - period < rule.span - _SLACK_SECONDS:
+    if facts.duration_seconds - period < rule.span - SLACK_SECONDS:
         return f"shorter than the {rule.span:g} s that five frames may need"
     return None
 
@@ -83,9 +82,9 @@ def draw_five(media: Media, item: int, rule: TripletRule, rng: np.random.Generat
         inner = rng.uniform(rule.gap_min, rule.tau_max, 2)
         steps = np.array([outer[0], inner[0], inner[1], outer[1]])
         length = float(steps.sum())
-        start, room = _segment(media, item, times, max(rule.window, length), rule.by_motion, rng)
+        start, room = draw_segment(media, item, times, max(rule.window, length), rule.by_motion, rng)
         first = start + float(rng.uniform(0, max(room - length, 0.0)))
-        at = np.searchsorted(times, first + np.concatenate([[0.0], np.cumsum(steps)]) + _SLACK_SECONDS, "right") - 1
+        at = np.searchsorted(times, first + np.concatenate([[0.0], np.cumsum(steps)]) + SLACK_SECONDS, "right") - 1
         shown = np.maximum(at, 0)
         if _beyond(times[shown], rule) > 0:
             shown = _stepped(times, int(shown[0]), steps, rule)
@@ -94,7 +93,7 @@ def draw_five(media: Media, item: int, rule: TripletRule, rng: np.random.Generat
             best, least = shown, beyond
         if least == 0:
             break
-    return np.asarray(times[_apart(best, len(times))], np.float64)
+    return np.asarray(times[distinct(best, len(times))], np.float64)
 
 
 def draw_triplet(rule: TripletRule, rng: np.random.Generator) -> Triplet:
@@ -116,29 +115,6 @@ def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return float(np.sqrt(np.mean(np.square(one.astype(np.float32) - other.astype(np.float32)))))
 
 
-def _segment(
-    media: Media, item: int, times: NDArray[np.float64], length: float, by_motion: bool, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Start and length of a segment of ``length`` seconds, or of the whole clip if it is shorter."""
-    whole = float(times[-1] - times[0])
-    if whole <= length:
-        return float(times[0]), whole
-    starts = times[times <= times[-1] - length + _SLACK_SECONDS]
-    weights = np.ones(len(starts))
-    if by_motion:
-        from avssl.media.motion import motion_curve  # loads scipy: not for the options of a task
-
-        curve = motion_curve(media, item)
-        if len(curve) == len(times):
-            total = np.concatenate([[0.0], np.cumsum(curve, dtype=np.float64)])
-            ends = np.searchsorted(times, starts + length + _SLACK_SECONDS, "right")
-            moved = total[ends] - total[np.arange(len(starts)) + 1]  # the first frame's difference is not inside
-            weights = moved if moved.sum() > 0 else weights
-    cumulative = np.cumsum(weights)
-    chosen = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], "right"))
-    return float(starts[min(chosen, len(starts) - 1)]), length
-
-
 def _limits(rule: TripletRule) -> NDArray[np.float64]:
     """Least and greatest distance of each of the five from the one before: (4, 2)."""
     outer, inner = (rule.tau_min, rule.reach), (rule.gap_min, rule.tau_max)
@@ -150,7 +126,7 @@ def _beyond(times: NDArray[np.float64], rule: TripletRule) -> float:
     least, greatest = _limits(rule).T
     apart = np.diff(times)
     outside = np.maximum(least - apart, apart - greatest)
-    return float(outside[outside > _SLACK_SECONDS].sum())
+    return float(outside[outside > SLACK_SECONDS].sum())
 
 
 def _stepped(
@@ -166,17 +142,8 @@ def _stepped(
         apart = times[here + 1 :] - times[here]
         if not len(apart):
             return np.array(shown + [here] * (5 - len(shown)), np.int64)
-        outside = np.maximum(np.maximum(least - apart, apart - greatest), _SLACK_SECONDS)
+        outside = np.maximum(np.maximum(least - apart, apart - greatest), SLACK_SECONDS)
         # The second key decides among those that are outside by as much, that is mostly not at all.
-        best = np.lexsort((np.abs(apart - step), np.round(outside / _SLACK_SECONDS)))[0]
+        best = np.lexsort((np.abs(apart - step), np.round(outside / SLACK_SECONDS)))[0]
         shown.append(here + 1 + int(best))
     return np.array(shown, np.int64)
-
-
-def _apart(shown: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The nearest five different frames to these, ascending; the last ones where there are not enough after them."""
-    first = np.arange(5)
-    apart = np.maximum.accumulate(shown - first) + first
-    back = apart - max(int(apart[-1]) - (count - 1), 0)
-    # Where that reaches beyond the first frame: the first ones, each once while there are five.
-    return np.minimum(np.maximum(back, first), count - 1)
