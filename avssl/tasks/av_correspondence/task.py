@@ -19,6 +19,7 @@ from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import facts_of
 from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.contrastive import info_nce_terms
 from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityNetwork
 from avssl.networks.encoder import waveform_encoder
 from avssl.networks.front_end import FrontEnd, FrontEndConfig
@@ -227,12 +228,8 @@ class AVCorrespondence(Task):
         measures = {"accuracy": accuracy.detach(), "binary_loss": loss.detach()}
         loss = self.options.logistic * loss  # kept at 0, so that every parameter has a gradient in every process
         if self.options.contrastive:
-            target = torch.arange(len(logits), device=logits.device)
-            terms = []
-            for similarity in network.fusion.similarities(vision, audio, self.options.temperature):
-                # −∞ rather than a factor or a large number: what is neither true nor false gets no probability at all.
-                masked = similarity.masked_fill(ignore, -math.inf)
-                terms += [nn.functional.cross_entropy(m, target) for m in (masked, masked.T)]
+            found = network.fusion.similarities(vision, audio, self.options.temperature)
+            terms = [term for similarity in found for term in info_nce_terms(similarity, ignore)]
             contrastive = torch.stack(terms).mean()
             measures["contrastive_loss"] = contrastive.detach()
             loss = loss + self.options.contrastive * contrastive
