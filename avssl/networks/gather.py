@@ -39,5 +39,23 @@ def mean_of_whole_batch(total: Tensor, count: Tensor, least: float = 1.0) -> Ten
     return total * dist.get_world_size() / whole.clamp(min=least)
 
 
+def gather_rows(x: Tensor) -> Tensor:
+    """The rows of all processes, in rank order, without gradient; each holds the same number."""
+    if _alone():
+        return x
+    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)
+
+
+def mean_over_processes(value: Tensor, together: bool) -> Tensor:
+    """The mean of a scalar over the processes, without gradient; the value itself where they are not ``together``."""
+    if _alone() or not together:
+        return value
+    whole = value.detach().clone()
+    dist.all_reduce(whole)
+    return whole / dist.get_world_size()
+
+
 def _alone() -> bool:
     return not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1
