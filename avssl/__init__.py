@@ -11,6 +11,7 @@ encoder = avssl.encoder(module, side=224)                # one of another make
 share = avssl.metrics.success(overlaps)                  # metrics of the protocols: pure functions of arrays
 rows = avssl.evaluate("linear", run, data="photos/")     # what `avssl evaluate` does, of a run or an encoder
 avssl.localize("clip.mp4", run, out="heat.mp4")          # heat where its sound comes from
+avssl.reproduce("rotation-semantics", data_root="data")  # a published claim: shown, not shown, or against
 index = avssl.SearchIndex("videos.index")                # embeddings on disk: the nearest moments to a sound or picture
 """
 
@@ -26,6 +27,7 @@ from avssl.version import __version__
 if TYPE_CHECKING:
     from avssl import metrics
     from avssl.experiment.audit import audit
+    from avssl.experiment.claims.reproduce import reproduce
     from avssl.experiment.dataset import PuzzleDataset, PuzzleModel, task
     from avssl.experiment.localize import localize
     from avssl.experiment.protocols import evaluate
@@ -51,6 +53,7 @@ _LAZY = {
     "load": ("avssl.networks.model", "load"),
     "localize": ("avssl.experiment.localize", "localize"),
     "metrics": ("avssl.metrics", ""),
+    "reproduce": ("avssl.experiment.claims.reproduce", "reproduce"),
     "open": ("avssl.media.opening", "open_media"),
     "task": ("avssl.experiment.dataset", "task"),
     "train": ("avssl.experiment.train", "train"),
@@ -71,6 +74,7 @@ __all__ = [
     "localize",
     "metrics",
     "open",
+    "reproduce",
     "task",
     "train",
 ]

@@ -35,6 +35,7 @@ COMMANDS = {  # in the order in which a newcomer needs them
     "localize": "overlay a video with heat where its sound comes from",
     "explore": "a run and a collection in the browser: search, heat, map, puzzles",
     "report": "one HTML page of a run, or of several side by side",
+    "reproduce": "a published claim, trained, evaluated and answered",
     "runs": "the runs in a folder with their headline figures",
     "compare": "in which options and figures runs differ",
     "completion": "a script that completes commands, flags and values in bash, zsh or fish",

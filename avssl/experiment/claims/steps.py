@@ -1,0 +1,175 @@
+"""The trainings and evaluations of a claim, one after another; what is there already is not done again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avssl.errors import UserError
+from avssl.experiment.claims.files import Scale
+from avssl.system.console import duration, headed, log
+from avssl.system.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from avssl.evaluate.core.rows import ResultRow
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training or an evaluation.
+
+    Attributes:
+        kind: "train" or "evaluate".
+        name: of the training or evaluation in the claim.
+        seed: of both.
+        size: the value of the option that sizes are of; None at the claim's own.
+        folder: where its result goes: the run, or the folder of the rows.
+        options: of the call, with all places filled in.
+    """
+
+    kind: str
+    name: str
+    seed: int
+    size: float | None
+    folder: Path
+    options: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """What tells two kinds of step apart whose times differ."""
+        return f"{self.kind} {self.name} {self.size or ''}".strip()
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        size = "" if self.size is None else f" at {self.size:g}"
+        return f"{self.name}{size}, seed {self.seed}"
+
+
+def steps_of(scale: Scale, seeds: Sequence[int], folder: Path, root: Path | None) -> list[Step]:
+    """All steps in the order in which they are done: seed by seed, so that one that ends early leaves whole seeds."""
+    steps = []
+    for seed in seeds:
+        steps += _steps(scale, seed, None, folder / f"seed{seed}", root)
+    if scale.sizes is not None:  # smaller ones, of the first seed
+        for value in scale.sizes.values:
+            place = folder / f"seed{seeds[0]}-{scale.sizes.option}-{value:g}"
+            steps += _steps(scale, seeds[0], value, place, root)
+    return steps
+
+
+def _steps(scale: Scale, seed: int, size: float | None, folder: Path, root: Path | None) -> list[Step]:
+    runs = {name: folder / "runs" / name for name in scale.trainings}
+    places = {name: str(path) for name, path in runs.items()} | {"root": str(root)}
+    steps = []
+    for name, given in scale.trainings.items():
+        options = _filled(given, places) | {"seed": seed}
+        if size is not None and scale.sizes is not None and name in scale.sizes.trainings:
+            whole = isinstance(given.get(scale.sizes.option), int)
+            options[scale.sizes.option] = int(size) if whole else size
+        steps.append(Step("train", name, seed, size, runs[name], options))
+    for name, given in scale.evaluations.items():
+        options = _filled(given, places) | {"seed": seed}
+        if given.get("run") is not None:
+            options["run"] = places[given["run"]]
+        steps.append(Step("evaluate", name, seed, size, folder / "rows" / name, options))
+    return steps
+
+
+def _filled(value: Any, places: Mapping[str, str]) -> Any:
+    """The value with each ``{NAME}`` in its texts replaced."""
+    if isinstance(value, str):
+        try:
+            return value.format_map(dict(places))
+        except (KeyError, IndexError, ValueError) as error:
+            raise UserError(f"{value!r} names {error}, which is no training of the claim") from None
+    if isinstance(value, Mapping):
+        return {key: _filled(one, places) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_filled(one, places) for one in value]
+    return value
+
+
+def do_all(steps: Sequence[Step], minutes: float, times: Path) -> Iterator[tuple[Step, list[ResultRow]]]:
+    """Do what is not done; yields each evaluation with its rows.
+
+    Args:
+        steps: of :func:`steps_of`.
+        minutes: about how long all take, until some have been measured here.
+        times: a file that remembers how long each kind of step took.
+
+    Raises:
+        UserError: as a training or an evaluation; a training was interrupted.
+    """
+    taken: dict[str, float] = read_json(times) or {}
+    missing = [step for step in steps if not _done(step)]
+    if len(missing) < len(steps):
+        log(f"{len(steps) - len(missing)} of {len(steps)} trainings and evaluations are done already")
+    for step in steps:
+        if step in missing:
+            left = _time_left(missing[missing.index(step) :], taken, minutes, len(steps))
+            log(f"[{steps.index(step) + 1} of {len(steps)}] {step.kind} {step.label}; about {duration(left)} left")
+            began = time.monotonic()
+            with headed(step.label):
+                _do(step)
+            taken[step.key] = time.monotonic() - began
+            write_json(times, taken)
+        if step.kind == "evaluate":
+            yield step, _rows(step)
+
+
+def _time_left(missing: Sequence[Step], taken: Mapping[str, float], minutes: float, count: int) -> float:
+    """Seconds: of steps whose kind was done before as long as that took, of others their share of the estimate."""
+    return sum(taken.get(step.key, 60 * minutes / count) for step in missing)
+
+
+def _done(step: Step) -> bool:
+    asked = read_json(step.folder / "asked.json")
+    if asked is None or not (_trained(step.folder) if step.kind == "train" else _files(step.folder)):
+        return False
+    if asked != _plain(step.options):
+        raise UserError(
+            f"{step.folder} was made with other options than the claim has now; remove it, or give another --out"
+        )
+    return True
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives them back."""
+    found: dict[str, Any] = json.loads(json.dumps(options))
+    return found
+
+
+def _trained(folder: Path) -> bool:
+    return (folder / "encoders").is_dir() and any((folder / "encoders").glob("*.safetensors"))
+
+
+def _do(step: Step) -> None:
+    options = dict(step.options)
+    if step.kind == "train":
+        from avssl.experiment.train import train
+
+        # The controls are a claim of their own, and as long again as the training.
+        train(options.pop("task"), options.pop("data", None), step.folder, **{"controls": False} | options)
+        if not _trained(step.folder):
+            raise UserError(f"the training in {step.folder} was stopped; the same command continues")
+    else:
+        from avssl.experiment.protocols import evaluate
+
+        protocol, run = options.pop("protocol"), options.pop("run", None)
+        evaluate(protocol, run, output=str(step.folder), **options)
+    write_json(step.folder / "asked.json", _plain(step.options))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.json") if path.name != "asked.json")
+
+
+def _rows(step: Step) -> list[ResultRow]:
+    from avssl.evaluate.core.rows import read_rows
+
+    return [replace(row, seed=step.seed) for path in _files(step.folder) for row in read_rows(path)]

@@ -1,0 +1,176 @@
+"""Claims: a file says what is trained and compared; the answer follows from intervals over seeds and items together."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+from probe_media import write_pictures
+
+import avssl
+from avssl.cli.main import main
+from avssl.errors import UserError
+from avssl.evaluate.core.rows import read_rows
+from avssl.experiment.claims import steps as steps_module
+from avssl.experiment.claims.files import claim_files, read_claim
+from avssl.experiment.claims.verdict import answer_of, answered, difference, size_needed
+
+SMALL = {
+    "task": "rotation",
+    "data": "{root}/pictures",
+    **{"vision": "small", "width": 4, "side": 32, "steps": 2, "batch_size": 4, "workers": 0},
+    **{"prepare": False, "validation_puzzles": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_pictures(folder / "pictures", each=8)
+    return folder
+
+
+def write_claim(path: Path, **scale: object) -> Path:
+    own = {
+        "minutes": 1,
+        "data": ["pictures"],
+        "trainings": {"rotation": SMALL},
+        "evaluations": {"near": {"protocol": "knn", "run": "rotation", "data": "{root}/pictures", "stages": ["conv2"]}},
+        "questions": [
+            {
+                "ask": "trained stands above random",
+                "better": ["near", "trained/conv2", "accuracy"],
+                "worse": ["near", "random/conv2", "accuracy"],
+            }
+        ],
+    }
+    texts = {"published": "much", "source": "A paper 2020", "verified": "read.", "compared": "two."}
+    path.write_text(yaml.safe_dump({"claim": "turning teaches", **texts, "scales": {"cpu": own | scale}}))
+    return path
+
+
+def test_several_seeds_far_above_the_margin_show_and_one_seed_never_does():
+    high = [(0.20, 0.15, 0.25), (0.22, 0.17, 0.27), (0.21, 0.16, 0.26)]
+    assert answered("", "accuracy", high, margin=0.05).answer == "shown"
+    assert answered("", "accuracy", high, margin=0.18).answer == "not shown"
+    assert answered("", "accuracy", high[:1]).answer == "not shown"
+    low = [(-value, -b, -a) for value, a, b in high]
+    assert answered("", "accuracy", low).answer == "against"
+
+
+def test_the_interval_is_never_narrower_than_the_items_alone_however_many_seeds_agree():
+    one = answered("", "accuracy", [(0.1, 0.02, 0.18)] * 50)
+    assert (one.low, one.high) == pytest.approx((0.02, 0.18))
+    apart = answered("", "accuracy", [(0.0, -0.02, 0.02), (0.2, 0.18, 0.22)])
+    assert apart.low < -1 < 1 < apart.high, "two seeds that disagree say nothing: t of one degree of freedom is 12.7"
+
+
+def test_a_difference_turns_the_ends_of_what_is_subtracted():
+    value, low, high = difference((0.5, 0.4, 0.7), (0.3, 0.25, 0.45))
+    assert value == pytest.approx(0.2)
+    assert low == pytest.approx(0.2 - math.hypot(0.1, 0.15)) and high == pytest.approx(0.2 + math.hypot(0.2, 0.05))
+    assert difference((0.1, 0.0, 0.2), None) == (0.1, 0.0, 0.2)
+
+
+def test_a_claim_is_shown_only_if_all_of_its_questions_are():
+    shown = answered("", "accuracy", [(0.2, 0.1, 0.3)] * 2)
+    unclear = answered("", "accuracy", [(0.2, -0.1, 0.5)] * 2)
+    against = answered("", "accuracy", [(-0.2, -0.3, -0.1)] * 2)
+    assert answer_of([shown, shown]) == "shown"
+    assert answer_of([shown, unclear]) == "not shown"
+    assert answer_of([shown, unclear, against]) == "against"
+
+
+def test_the_size_needed_follows_the_line_over_the_logarithm_of_the_size():
+    points = [(100, 0.01), (200, 0.02), (400, 0.03)]
+    assert size_needed(points, half_width=0.04, margin=0.0) == pytest.approx(800)
+    assert size_needed([(100, 0.03), (200, 0.02), (400, 0.01)], 0.04, 0.0) is None, "it does not grow"
+    assert size_needed(points[:2], 0.04, 0.0) is None
+
+
+def test_a_claim_is_trained_evaluated_answered_and_written(tmp_path: Path, root: Path, capfd):
+    claim = write_claim(
+        tmp_path / "turning.yaml", sizes={"option": "steps", "trainings": ["rotation"], "values": [1, 3]}
+    )
+    command = ["reproduce", str(claim), "--data-root", str(root), "--seeds", "2", "-o", str(tmp_path / "out")]
+    assert main(command) == 0
+    folder = tmp_path / "out" / "turning"
+    answer = json.loads((folder / "answer.json").read_text())
+    by_hand = [
+        {row.name: row for row in read_rows(folder / "cpu" / f"seed{seed}" / "rows" / "near" / "knn.json")}
+        for seed in (0, 1)
+    ]
+    differences = [rows["trained/conv2"].value - rows["random/conv2"].value for rows in by_hand]
+    (question,) = answer["questions"]
+    assert [value for value, _, _ in question["seeds"]] == pytest.approx(differences)
+    assert question["value"] == pytest.approx(sum(differences) / 2)
+    assert answer["answer"] == "not shown" and answer["line"] in capfd.readouterr().out
+    assert {row["size"] for row in json.loads((folder / "rows.json").read_text())} == {None, 1, 3}
+    page = (folder / "page.md").read_text()
+    assert page.startswith("# Turning teaches: not shown") and "A paper 2020" in page
+    assert (folder / "figure.png").stat().st_size > 5000
+
+
+def test_what_is_done_is_not_done_again_and_what_was_stopped_goes_on(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    claim, out = write_claim(tmp_path / "turning.yaml"), tmp_path / "out"
+    done: list[str] = []
+    real = steps_module._do
+
+    def stops_at_the_third(step: steps_module.Step) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(step.label)
+        real(step)
+
+    monkeypatch.setattr(steps_module, "_do", stops_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        avssl.reproduce(claim, data_root=root, seeds=2, out=out)
+    monkeypatch.setattr(steps_module, "_do", lambda step: (done.append(step.label), real(step)))
+    avssl.reproduce(claim, data_root=root, seeds=2, out=out)
+    assert done == ["rotation, seed 0", "near, seed 0", "rotation, seed 1", "near, seed 1"]
+    write_claim(claim, trainings={"rotation": SMALL | {"steps": 3}})
+    with pytest.raises(UserError, match="made with other options than the claim has now"):
+        avssl.reproduce(claim, data_root=root, seeds=2, out=out)
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        ({"data": ["elsewhere"]}, "needs elsewhere in"),
+        ({"trainings": {"rotation": {}}}, "rotation needs 'task'"),
+        ({"evaluations": {"near": {"protocol": "knn", "run": "other"}}}, "'other', which is not trained"),
+        ({"questions": []}, "asks no question"),
+        ({"questions": [{"ask": "x", "better": ["near", "a", "b"]}]}, "needs 'better' and 'worse', or 'difference'"),
+        ({"questions": [{"ask": "x", "difference": ["far", "a", "b"]}]}, "'far', which is not evaluated"),
+        ({"minuets": 3}, "unknown key 'minuets'"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused_in_a_line(tmp_path: Path, root: Path, scale, message: str):
+    claim = write_claim(tmp_path / "turning.yaml", **scale)
+    with pytest.raises(UserError, match=message):
+        avssl.reproduce(claim, data_root=root, out=tmp_path / "out")
+    assert not (tmp_path / "out" / "turning" / "cpu" / "seed0").exists()
+
+
+def test_every_claim_of_the_repository_can_be_read_and_is_listed(tmp_path: Path, capfd):
+    assert claim_files()
+    for name in claim_files():
+        claim = read_claim(name)
+        assert claim.at("cpu").minutes <= 40 and claim.at("gpu").minutes <= 15, name
+    assert main(["reproduce", "--list", "-o", str(tmp_path), "--json", str(tmp_path / "list.json")]) == 0
+    listed = json.loads((tmp_path / "list.json").read_text())["claims"]
+    assert {one["name"] for one in listed} == set(claim_files()) and {one["answer"] for one in listed} == {""}
+    assert "not run yet" in capfd.readouterr().out
+
+
+def test_a_name_that_is_none_is_refused_with_a_near_miss(capfd):
+    name = next(iter(claim_files()))
+    assert main(["reproduce", name[:-1]]) == 2
+    assert f"did you mean {name!r}" in capfd.readouterr().err
+    assert main(["reproduce"]) == 2
+    assert "needs the name of a claim, or --list" in capfd.readouterr().err
