@@ -15,7 +15,8 @@ from avssl.system.console import duration
 from avssl.system.files import read_json, whole_file
 
 if TYPE_CHECKING:
-    from avssl.experiment.claims.reproduce import Options, Reproduced
+    from avssl.experiment.claims.options import Options
+    from avssl.experiment.claims.reproduce import Reproduced
 
 _MEANING = {
     "shown": "the interval lies above what was asked",
