@@ -17,7 +17,7 @@ back with every reader that a training would use. Ends with status 2 where somet
 def run(argv: Sequence[str]) -> None:
     """Print the tables; :class:`UserError` where a reader does not work, or a package that avssl needs is missing."""
     Command("avssl doctor", WHAT, "avssl doctor").parse(argv)
-    with progress("examining this installation", "parts"):  # some seconds: each reader reads a clip
+    with progress("examining this installation", "part"):  # some seconds: each reader reads a clip
         found = examine_installation()
     screen = console()
     for title, rows in found.tables.items():

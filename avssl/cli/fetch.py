@@ -14,7 +14,7 @@ asked. OUT holds clips/, a table of them for --data (clips.csv), what is dead an
 Needs yt-dlp. Hosts are asked slowly; one that wants a pause gets it, one that refuses everything is left in peace."""
 EXAMPLE = """avssl fetch vggsound.csv vggsound/ --limit 100
 avssl fetch train.csv kinetics-sounds/ --labels kinetics-sounds --size 256
-avssl fetch Annotations.txt ave/ --starts balanced_train_segments.csv,unbalanced_train_segments.csv,eval_segments.csv
+avssl fetch Annotations.txt ave/ --starts balanced_train_segments.csv,eval_segments.csv
 avssl fetch list.csv clips/ --address https://example.org/{id}.mp4 --sleep 0"""
 
 

@@ -22,7 +22,7 @@ from avssl.media.prepared.verify import verify
 from avssl.media.selection import Subset
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
-from avssl.system.console import duration, log
+from avssl.system.console import counted, duration, log
 from avssl.system.files import write_json
 
 # So many files or fewer are all listed; of more only those that are flagged, unless --all asks.
@@ -78,7 +78,7 @@ def run(argv: Sequence[str]) -> None:
     if opened is not None:
         known = summary.usable + len(summary.rejected) - opened
         before = f"; {known} were known from before" if known > 0 else ""
-        log(f"inspected {opened} files in {duration(time.monotonic() - began)}{before}")
+        log(f"inspected {counted(opened, 'file')} in {duration(time.monotonic() - began)}{before}")
     if options.json is not None:
         files = [verdict._asdict() for verdict in verdicts(media)]
         # Through JSON once: what is no JSON value (paths) becomes text.

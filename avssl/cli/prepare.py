@@ -14,7 +14,7 @@ from avssl.media.prepared.shard import Settings
 from avssl.media.prepared.write import PrepareWork
 from avssl.options import argument, option
 from avssl.report.tables import console, plain_table
-from avssl.system.console import duration, folder_size, log, size
+from avssl.system.console import counted, duration, folder_size, log, size
 from avssl.system.parts import WHOLE, Part
 
 WHAT = """Decode every file of DATA once, in order and in parallel, into OUT: plain WebDataset tar shards (JPEG
@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> None:
     if prepared.rejected:
         console().print(plain_table(["left out", "reason"], [tuple(each) for each in prepared.rejected]))
     out = Path(options.out)
-    log(f"{out}: {len(prepared)} items, {size(folder_size(out))}, in {duration(time.monotonic() - began)}")
+    log(f"{out}: {counted(len(prepared), 'item')}, {size(folder_size(out))}, in {duration(time.monotonic() - began)}")
 
 
 def _announce(work: PrepareWork, part: Part, workers: int | None) -> None:
@@ -62,6 +62,6 @@ def _announce(work: PrepareWork, part: Part, workers: int | None) -> None:
     if found is None:
         return
     count, expected = found
-    cores = f" on {expected.processes} core{'s' if expected.processes > 1 else ''}"
+    cores = f" on {counted(expected.processes, 'core')}"
     time_needed = "" if expected.seconds is None else f" and {duration(expected.seconds)}{cores}"
-    log(f"{work.folder}: {count} item{'s' if count > 1 else ''} to prepare, about {size(expected.bytes)}{time_needed}")
+    log(f"{work.folder}: {counted(count, 'item')} to prepare, about {size(expected.bytes)}{time_needed}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from avssl.cli.command import parsed
 from avssl.experiment.push import PushOptions, push_run
-from avssl.system.console import log, size
+from avssl.system.console import counted, log, size
 
 WHAT = """Put a finished run on a Hugging Face Hub, where avssl.load("hf://ORG/NAME") finds it. These files go there:
 
@@ -27,7 +27,7 @@ def run(argv: Sequence[str]) -> None:
     pushed = push_run(options)
     for name, number in pushed.files.items():
         log(f"  {name}  {size(number)}")
-    total = f"{len(pushed.files)} files, {size(sum(pushed.files.values()))}"
+    total = f"{counted(len(pushed.files), 'file')}, {size(sum(pushed.files.values()))}"
     if pushed.address is None:
         log(f"{total}; nothing was pushed (--dry-run). The card is {pushed.card}")
     else:

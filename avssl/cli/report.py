@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from avssl.cli.command import parsed
 from avssl.experiment.report import ReportOptions, write_report
-from avssl.system.console import log, size
+from avssl.system.console import counted, log, size
 
 WHAT = """One HTML page of a run, or of several side by side: curves against chance, controls, sheets, neighbours,
 figures by stage, localization, retrieval and every other result, options and environment, with what
@@ -22,4 +22,4 @@ def run(argv: Sequence[str]) -> None:
     for one in parts:
         for fault in one.faults:
             log(f"{one.path}: {fault}")
-    log(f"{page}: {len(parts)} run{'s' if len(parts) > 1 else ''}, {size(page.stat().st_size)}")
+    log(f"{page}: {counted(len(parts), 'run')}, {size(page.stat().st_size)}")

@@ -11,7 +11,7 @@ from avssl.errors import UserError
 from avssl.experiment.options import MULTI_TASK
 from avssl.experiment.show import ShowOptions, show
 from avssl.options import options_of
-from avssl.system.console import log
+from avssl.system.console import counted, log
 from avssl.tasks.registry import options_class, summary
 
 WHAT = """Draw puzzles as the network is fed them, on a sheet for people:
@@ -39,4 +39,4 @@ def run(argv: Sequence[str]) -> None:
     from avssl.report.pictures import save_picture  # Pillow: not for help
 
     save_picture(sheet.image, Path(options.output))
-    log(f"{options.output}: {sheet.count} puzzles of {name}")
+    log(f"{options.output}: {counted(sheet.count, 'puzzle')} of {name}")

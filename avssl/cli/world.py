@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avssl.cli.command import Command
 from avssl.options import argument, option
-from avssl.system.console import duration, folder_size, log, progress, size
+from avssl.system.console import counted, duration, folder_size, log, progress, size
 from avssl.world.settings import Settings
 
 WHAT = """Generate short clips of objects that fall, bounce, swing and collide, and sound when they do: ordinary
@@ -39,11 +39,11 @@ def run(argv: Sequence[str]) -> None:
     from avssl.world.sheet import contact_sheet
 
     out, began = Path(options.out), time.monotonic()
-    with progress("generating", "clips") as on_progress:
+    with progress("generating", "clip") as on_progress:
         generate(out, settings, workers=options.workers, on_progress=on_progress)
     count = settings.train + settings.validation + settings.test
     took = duration(time.monotonic() - began)
-    log(f"{out}: {count} clips of {settings.seconds:.1f} s, {size(folder_size(out))}, in {took}")
+    log(f"{out}: {counted(count, 'clip')} of {settings.seconds:.1f} s, {size(folder_size(out))}, in {took}")
     if options.sheet is not None:
         contact_sheet(out, Path(options.sheet))
         log(f"{options.sheet}: the first clips, with their sound")

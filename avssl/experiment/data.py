@@ -18,7 +18,7 @@ from avssl.media import hf_dataset
 from avssl.media.facts import Media
 from avssl.media.selection import Subset, column_of, facts_of, held_out_order
 from avssl.options import check_bounds, option
-from avssl.system.console import log, quiet
+from avssl.system.console import counted, log, quiet
 from avssl.system.remote import is_remote
 
 if TYPE_CHECKING:
@@ -389,9 +389,9 @@ def usable(media: Media, task: Task, name: str) -> Subset:
     listed = ", ".join(f"{count} × {reason}" for reason, count in counts.most_common())
     kept = [i for i, reason in enumerate(reasons) if reason is None]
     if not kept:
-        raise UserError(f"{task.name} can use none of the {len(media)} items in {name}: {listed}")
+        raise UserError(f"{task.name} can use none of the {counted(len(media), 'item')} in {name}: {listed}")
     if counts:
-        log(f"{task.name} leaves out {len(media) - len(kept)} of {len(media)} items in {name}: {listed}")
+        log(f"{task.name} leaves out {len(media) - len(kept)} of {counted(len(media), 'item')} in {name}: {listed}")
     return Subset(media, np.array(kept))
 
 
@@ -429,8 +429,8 @@ def divide(
             rest, test = hold_out(rest, options.test_share, seed)
             if test is None:
                 raise UserError(
-                    f"{len(rest)} items of {_count_sources(rest)} sources are too few to hold some out (2 sources for "
-                    f"each part); give held-out data with --test, or --no-controls"
+                    f"{counted(len(rest), 'item')} of {counted(_count_sources(rest), 'source')}: too few to hold "
+                    "some out (2 sources for each part); give held-out data with --test, or --no-controls"
                 )
     elif test is not None:
         rest = _without_items(rest, test, copies)

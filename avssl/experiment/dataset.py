@@ -19,7 +19,7 @@ from avssl.options import build
 from avssl.options.python_names import names_keywords
 from avssl.samplers.keys import Key
 from avssl.system import html
-from avssl.system.console import log
+from avssl.system.console import counted, log
 from avssl.tasks.base import Batch, Task
 from avssl.tasks.registry import get
 from avssl.trainer.loader import OnBadFile, Source
@@ -179,7 +179,7 @@ class PuzzleDataset(Dataset[Any]):
         return html.section(repr(self)[1:-1], cards)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} puzzles of {self.task.name}, seed {self.seed}, epoch {self.epoch}>"
+        return f"<{counted(len(self), 'puzzle')} of {self.task.name}, seed {self.seed}, epoch {self.epoch}>"
 
 
 def _refuse_other_types(task: object, media: object, seed: object, on_bad_file: object) -> None:

@@ -19,7 +19,7 @@ from avssl.installation import (
     needed_packages,
     outside_tested_range,
 )
-from avssl.system.console import folder_size, size
+from avssl.system.console import counted, folder_size, size
 from avssl.version import __version__
 
 # Package → what it is for; avssl itself does without.
@@ -128,7 +128,8 @@ def _devices() -> Rows:
 
     cpu = torch.device("cpu")
     cores = spare_cores()
-    rows = [("cpu", f"{cores} cores, {torch.get_num_threads()} torch threads, --precision auto is {_auto(cpu)}")]
+    threads = counted(torch.get_num_threads(), "torch thread")
+    rows = [("cpu", f"{counted(cores, 'core')}, {threads}, --precision auto is {_auto(cpu)}")]
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
         device = torch.device("cuda", number)

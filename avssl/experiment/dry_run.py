@@ -12,7 +12,7 @@ from avssl.errors import UserError
 from avssl.experiment.data import Opened, Parts, about_others, as_it_is
 from avssl.experiment.request import Request
 from avssl.media.selection import column_of, facts_of
-from avssl.system.console import duration, log, size
+from avssl.system.console import counted, duration, log, size
 from avssl.system.ranks import processes
 
 if TYPE_CHECKING:
@@ -169,18 +169,18 @@ def _log(found: DryRun, request: Request) -> None:
     log("a dry run: nothing is trained to the end, and no run folder is written")
     for name, parts in found.items.items():
         counts = ", ".join(f"{count} for {part}" for part, count in parts.items())
-        log(f"{name}: {sum(parts.values())} items of {found.sources[name]} sources: {counts}")
+        log(f"{name}: {counted(sum(parts.values()), 'item')} of {counted(found.sources[name], 'source')}: {counts}")
     for reason, count in list(found.left_out.items())[:NAMED_REASONS]:
         log(f"left out: {count} × {reason}")
     if (more := len(found.left_out) - NAMED_REASONS) > 0:
         log(f"left out for {more} other reasons; `avssl index` lists every file")
     prepared = f"{size(found.prepared_bytes)} of prepared data in the cache, " if found.prepared_bytes else ""
     log(f"disk: {prepared}about {size(found.run_bytes)} in {request.out}, of {size(found.free_bytes)} free there")
-    loaders = f"{found.workers} loader process{'' if found.workers == 1 else 'es'}"
+    loaders = counted(found.workers, "loader process")
     log(f"memory: about {size(found.memory_bytes)}, and {size(found.worker_bytes)} for {loaders}")
     from_files = ", from the files as they are: prepared ones are faster" if found.prepared_bytes else ""
     log(
-        f"steps: {found.steps} of {options.batch_size} puzzles, {found.epochs:.3g} epochs; here one takes "
+        f"steps: {found.steps} of {counted(options.batch_size, 'puzzle')}, {found.epochs:.3g} epochs; here one takes "
         f"{found.train_seconds:.2g} s to train and {found.draw_seconds:.2g} s to draw{from_files}"
     )
     controls = f", and {duration(found.control_seconds)} for the controls" if found.control_seconds else ""

@@ -15,7 +15,7 @@ from avssl.experiment.data import refuse_missing
 from avssl.experiment.part_options import PartOptions
 from avssl.networks.saved_names import saved_names
 from avssl.options import REQUIRED, argument, option
-from avssl.system.console import ShowProgress, log, progress
+from avssl.system.console import ShowProgress, counted, log, progress
 from avssl.system.hub import fetched_run
 from avssl.system.parts import WHOLE, Part, parts_there
 from avssl.version import __version__
@@ -67,7 +67,7 @@ class EmbedWork:
     options: EmbedOptions
     command: str = ""
 
-    unit: ClassVar[str] = "items"
+    unit: ClassVar[str] = "item"
 
     @cached_property
     def media(self) -> Media:
@@ -124,7 +124,7 @@ class EmbedWork:
         for path, reason in self.media.rejected if part.number == 1 else ():
             log(f"not usable: {path}: {reason}")
         mine = self.media if part == WHOLE else self.media.subset(part.range(self.units))  # type: ignore[attr-defined]
-        with progress("embedding", "rows", shown) as on_progress:
+        with progress("embedding", "row", shown) as on_progress:
             write_embeddings(embed(model, mine, self.options.every, on_progress), place, self._about())
         if part == WHOLE:
             shutil.rmtree(self.folder, ignore_errors=True)  # parts of an earlier try
@@ -171,7 +171,7 @@ def embed_files(options: EmbedOptions, command: str = "") -> None:
     work = EmbedWork(options, command)
     options.carry_out(work, work.merged)
     if options.part is None:
-        log(f"{options.output}: {work.rows} rows of {work.units} items")
+        log(f"{options.output}: {counted(work.rows, 'row')} of {counted(work.units, 'item')}")
 
 
 def log_changes(folder: Path, changes: Changes) -> None:

@@ -84,7 +84,7 @@ def export_encoder(options: ExportOptions) -> ExportedFile:
     _chosen(options)  # refuses a wrong name before torch is loaded
     from avssl.networks.exporting import exported
 
-    with progress("exporting and comparing", "parts"):  # seconds in which libraries give no sign
+    with progress("exporting and comparing", "part"):  # seconds in which libraries give no sign
         module, facts = _module(options)
         check = exported(module, form, facts, path.suffix)  # read back before anything is written to the disk
     with whole_file(path) as file:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError
+from avssl.system.console import counted
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.run_folder import read_options
 
@@ -37,7 +38,7 @@ def _why_not(options: TrainOptions, before: int, now: int) -> str | None:
         )
     # As the schedule limits the warm-up; see avssl.trainer.schedule.
     if min(options.warmup_steps, before // 5) != min(options.warmup_steps, now // 5):
-        return f"its warm-up would have been longer than {before // 5} steps"
+        return f"its warm-up would have been longer than {counted(before // 5, 'step')}"
     if options.keep == "best" and options.validation_puzzles and before % options.validate_every:
         return f"--keep best looked at step {before}, where the longer training has no validation"
     return None

@@ -19,7 +19,7 @@ from avssl.media.fetching.download import Downloader, Outcome
 from avssl.media.fetching.lists import Clip, read_list, with_labels
 from avssl.media.fetching.pace import HostRefuses
 from avssl.options import argument, option
-from avssl.system.console import ShowProgress, log, progress, size
+from avssl.system.console import ShowProgress, counted, log, progress, size
 from avssl.system.files import make_folder, remove_unfinished, take_lock, whole_file, write_json, writing
 
 CLIPS, LOG, DEAD, TABLE = "clips", "fetched.jsonl", "dead.csv", "clips.csv"
@@ -72,7 +72,7 @@ class Fetched:
     def line(self) -> str:
         """In a line."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.dead.items())
-        parts = [f"{self.there} of {self.clips} clips are there ({self.new} new, {size(self.bytes)})"]
+        parts = [f"{self.there} of {counted(self.clips, 'clip')} there ({self.new} new, {size(self.bytes)})"]
         if self.dead:
             parts.append(f"{sum(self.dead.values())} dead ({kinds}; in {DEAD})")
         if left := self.clips - self.there - sum(self.dead.values()):
@@ -98,7 +98,7 @@ def fetch(options: FetchOptions, show_progress: ShowProgress = None) -> Fetched:
             there = {clip.stem for clip in clips if _file(out, clip).is_file()}
             dead = set() if options.again else state.dead.keys()
             left = [clip for clip in clips if clip.stem not in there and clip.stem not in dead]
-            log(f"{len(clips)} clips: {len(there)} there, {len(left)} to fetch")
+            log(f"{counted(len(clips), 'clip')}: {len(there)} there, {len(left)} to fetch")
             try:
                 _fetch_all(left, downloader, state, stop, options.parallel, show_progress)
             finally:
@@ -108,13 +108,13 @@ def fetch(options: FetchOptions, show_progress: ShowProgress = None) -> Fetched:
     log(done.line())
     if not done.there:
         why = "; ".join(state.last_reasons(SHOWN_REFUSALS))
-        raise UserError(f"none of {done.clips} clips could be fetched ({why})")
+        raise UserError(f"none of {counted(done.clips, 'clip')} could be fetched ({why})")
     log(f"to use them: --data {done.table}")
     if done.failed:
         reason, count = max(done.failed.items(), key=lambda each: each[1])
         raise UserError(
-            f"{sum(done.failed.values())} clips failed that may go well another time ({count}: {reason}); run the same "
-            "command again"
+            f"{counted(sum(done.failed.values()), 'clip')} failed that may go well another time ({count}: {reason}); "
+            "run the same command again"
         )
     return done
 
@@ -128,7 +128,7 @@ def _clips(options: FetchOptions) -> list[Clip]:
     for line in refused[:SHOWN_REFUSALS]:
         log(line)
     if len(refused) > SHOWN_REFUSALS:
-        log(f"… and {len(refused) - SHOWN_REFUSALS} rows more that name no clip")
+        log(f"… and {counted(len(refused) - SHOWN_REFUSALS, 'row')} more that name no clip")
     if options.labels:
         clips = with_labels(clips, options.labels)
         if not clips:
@@ -162,7 +162,7 @@ def _fetch_all(
     """Fetch clips in their order; however it ends, no thread goes on after it."""
     rest = iter(clips)
     running: dict[Future[Outcome], Clip] = {}
-    with ThreadPoolExecutor(parallel) as pool, progress("fetching", "clips", show_progress) as on_progress:
+    with ThreadPoolExecutor(parallel) as pool, progress("fetching", "clip", show_progress) as on_progress:
         try:
             done = 0
             while True:

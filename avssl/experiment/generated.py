@@ -58,7 +58,7 @@ def _generated(folder: Path, settings: Settings, why: str = "") -> Path:
         # Asked within the lock: that process has made it, then.
         if not is_finished(folder, settings):
             log(f"{why}generating {count(settings)} clips once, about three minutes on two cores, in {folder}")
-            with progress("generating", "clips") as on_progress:
+            with progress("generating", "clip") as on_progress:
                 generate(folder, settings, on_progress=on_progress)
     return folder
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
 from avssl.experiment.data import options_of_run, trained_part
-from avssl.system.console import log
+from avssl.system.console import counted, log
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.training_overlap import Seen
@@ -46,11 +46,14 @@ def _most(run: str | Path, name: str | None, of_part: Callable[[Media], Seen]) -
     # Of several tasks the one that saw the most: the encoder is theirs together.
     seen = max(parts, key=lambda one: (one.items, one.sources))
     if seen.items:
-        log(f"{run} was trained on {seen.items} of the {seen.of_items} items in {name}: these figures are not held-out")
+        log(
+            f"{run} was trained on {seen.items} of the {counted(seen.of_items, 'item')} in {name}: "
+            "these figures are not held-out"
+        )
     elif seen.sources:
         log(
-            f"{seen.sources} of the {seen.of_sources} sources in {name} were trained on by {run}: these figures do "
-            "not show how it does on new sources"
+            f"{run} was trained on {seen.sources} of the {counted(seen.of_sources, 'source')} in {name}: "
+            "these figures do not show how it does on new sources"
         )
     return seen
 

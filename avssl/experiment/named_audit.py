@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from avssl.experiment.audit_options import AuditOptions
 from avssl.experiment.data import open_data, refuse_missing
 from avssl.options import check_options
-from avssl.system.console import log, progress
+from avssl.system.console import counted, log, progress
 
 if TYPE_CHECKING:
     from avssl.experiment.audit import Audit
@@ -27,12 +27,15 @@ def audited(options: AuditOptions, task_options: Any | None) -> Audit:
         check_options(task_options)
     refuse_missing(options.test)
     media, test = open_data(options.data, options.test, options.mode)
-    log(f"auditing {len(media)} items of {options.data}" + (f", {len(test)} of {options.test}" if test else ""))
+    log(
+        f"auditing {counted(len(media), 'item')} of {options.data}"
+        + (f", {len(test)} of {options.test}" if test else "")
+    )
     from avssl.experiment.audit import audit  # loads torch
     from avssl.tasks.registry import get
 
     task = None if options.task is None else get(options.task)(task_options)
-    with progress("auditing", "steps") as on_progress:
+    with progress("auditing", "step") as on_progress:
         return audit(
             media,
             task,

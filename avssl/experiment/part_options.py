@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from avssl.errors import UserError
 from avssl.options import option
-from avssl.system.console import ShowProgress, log
+from avssl.system.console import ShowProgress, counted, log
 from avssl.system.engines import check_engine, run_parts
 from avssl.system.parts import Divisible, Part
 
@@ -47,7 +47,7 @@ class PartOptions:
         if self.part is not None:  # merged later, by a command of its own, when all parts are there
             part = Part.parsed(self.part)
             work.do(part, workers, progress)
-            log(f"part {part} is done; of the whole {work.units_there()} of {work.units} {work.unit} are there")
+            log(f"part {part} is done; of the whole {work.units_there()} of {counted(work.units, work.unit)} are there")
             return None
         if not self.merge:
             run_parts(work, self.engine, workers, progress)

@@ -43,7 +43,7 @@ def write_report(options: ReportOptions) -> tuple[Path, list[RunParts]]:
     from avssl.system.console import progress
     from avssl.system.files import whole_file
 
-    with progress("drawing the page", "parts"):  # some seconds
+    with progress("drawing the page", "part"):  # some seconds
         text = report_page(parts, page)
     with whole_file(page, "w") as file:
         file.write(text)

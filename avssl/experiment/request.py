@@ -22,6 +22,7 @@ from avssl.experiment.options import (
     training_options,
 )
 from avssl.options import Values, check_options, options_of, resolve
+from avssl.system.console import counted
 from avssl.tasks.registry import get, names, options_class
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import Sharing
@@ -252,7 +253,9 @@ def _weights(values: Values) -> Sequence[float]:
         raise UserError(f"--tasks names {twice} twice; a training has each task once")
     weights: Sequence[float] = values["weights"] or [1.0] * len(chosen)
     if len(weights) != len(chosen):
-        raise UserError(f"--weights has {len(weights)} values for {len(chosen)} tasks; give one a task")
+        raise UserError(
+            f"--weights has {counted(len(weights), 'value')} for {counted(len(chosen), 'task')}; give one a task"
+        )
     return weights
 
 

@@ -12,6 +12,7 @@ from avssl.errors import UserError
 from avssl.experiment.options import MULTI_TASK
 from avssl.experiment.results import Results
 from avssl.system import html
+from avssl.system.console import counted
 from avssl.system.files import read_json
 from avssl.trainer.run_config import config_of_task, encoder_names, read_config
 
@@ -119,7 +120,7 @@ class Run:
         from avssl.report.notebook import rows_html
 
         last = self.history[-1:] or [{}]  # of a run that has just begun
-        steps = f", {last[0]['step']} steps" if last[0] else ", no step logged yet"
+        steps = f", {counted(last[0]['step'], 'step')}" if last[0] else ", no step logged yet"
         try:
             curves: object = html.picture(self.curves()) if (self.path / "curves.png").exists() else ""
         except UserError as error:

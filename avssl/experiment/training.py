@@ -17,7 +17,7 @@ from avssl.experiment.extension import steps_before
 from avssl.experiment.request import Request
 from avssl.media.selection import column_of
 from avssl.media.skip_bad_files import each_bad_file_once, on_readable
-from avssl.system.console import duration, headed, log
+from avssl.system.console import counted, duration, headed, log
 from avssl.system.files import read_json, writing
 from avssl.system.ranks import processes
 
@@ -128,7 +128,7 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder, before: int
         _refuse_other_data(folder, jobs, several)
         if before is not None:  # only now: of a run that cannot be extended nothing is changed
             aside = folder.set_results_aside(before)
-            log(f"{folder.path} goes on from {before} to {options.steps} steps; earlier results are in {aside}")
+            log(f"{folder.path} goes on from step {before} to {options.steps}; earlier results are in {aside}")
         _write_sources(folder, jobs, several)
         evaluated = _has_controls(folder)  # now, as a line about damaged ones is not to come after hours
         encoders = None
@@ -164,9 +164,9 @@ def _announce(jobs: Sequence[Job], request: Request, left: Budget, step_seconds:
         elif each is None and training is not None:
             joint = request.sharing is not None and request.sharing.mix == "joint"
             seconds = controls * training / 2 / (1 if joint else len(jobs))
-        steps = "half the steps" if each is None else f"{each} step{'' if each == 1 else 's'}"
+        steps = "half the steps" if each is None else counted(each, "step")
         about = "" if seconds is None else f", at most about {duration(seconds)}"
-        parts.append(f"{controls} controls of {steps} each{about}")
+        parts.append(f"{counted(controls, 'control')} of {steps} each{about}")
     if control.controls:
         parts.append(f"evaluation on {control.control_puzzles} held-out puzzles")
     if len(parts) > 1:
@@ -360,6 +360,6 @@ def _log_table(rows: Sequence[ResultRow], job: Job, title: str) -> None:
     sources = len(set(column_of(test, "source"))) if test else 0
     if any(row.seen for row in rows):  # test items of sources that were trained on are not held out
         title = title.replace("held out", "test part").replace("Held out", "Test part")
-    log(rows_text(rows, f"{title}: {len(test)} items of {sources} sources" if test else title))
+    log(rows_text(rows, f"{title}: {counted(len(test), 'item')} of {counted(sources, 'source')}" if test else title))
     if meaning := verdict(rows):
         log(meaning)

@@ -46,11 +46,11 @@ def show_scene(scene: Scene, localizer: Localizer, out: Path, *, per_second: flo
     Raises:
         UserError: the disk is full or not writable; then no partial file is left.
     """
-    with progress("listening", "maps") as on_progress:
+    with progress("listening", "map") as on_progress:
         analysis = analyse(scene, localizer, per_second, on_progress)
     size = output_size(scene.width, scene.height)
     strip = TraceStrip(analysis, scene.seconds, size[0], strip_height(size))
-    with progress("drawing", "frames") as on_progress:
+    with progress("drawing", "frame") as on_progress:
         _write(scene, analysis, size, strip, out, on_progress)
     facts, moments = out.with_suffix(".json"), out.with_suffix(".png")
     with whole_file(facts, "w") as file:

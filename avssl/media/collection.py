@@ -23,6 +23,7 @@ from avssl.media.indexing.inspect_many import member
 from avssl.media.indexing.item_table import Table
 from avssl.media.segment import Segment, segment_of
 from avssl.media.table_media import TableMedia
+from avssl.system.console import counted
 
 # One pass through a whole file may take this long; single reads are given up much sooner.
 PASS_SECONDS = 24 * 3600.0
@@ -59,7 +60,7 @@ class Collection(TableMedia[_Known]):
         super().__init__(table)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} items of {self.root}, {len(self._table.header['rejected'])} rejected>"
+        return f"<{counted(len(self), 'item')} of {self.root}, {len(self._table.header['rejected'])} rejected>"
 
     @property
     def root(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from avssl.errors import UserError, reason_of
 from avssl.installation import install_hint
 from avssl.media.selection import digest_of
-from avssl.system.console import log
+from avssl.system.console import counted, log
 from avssl.system.files import UNFINISHED, cache_folder, locked, whole_folder
 
 PREFIX = "hf-dataset:"
@@ -160,7 +160,7 @@ def _write(parts: Sequence[_Part], folder: Path, source: str, *, with_splits: bo
                 table.writerow([name, item.label, part.split if with_splits else ""])
                 number += 1
     if empty:
-        log(f"{source}: {empty} rows hold no file; they are left out")
+        log(f"{source}: left out: {counted(empty, 'row')} without a file")
     if not number:
         raise UserError(f"{source}: no row of it holds a file")
 

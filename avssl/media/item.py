@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError
 from avssl.media.facts import Facts, Media
 from avssl.system import html
+from avssl.system.console import counted
 
 SHOWN = 8  # rows of the table that a collection is drawn as
 # Of a longer sound only the beginning is drawn; its outline looks the same at any higher rate.
@@ -84,7 +85,9 @@ def collection_html(media: Media) -> str:
     headers = ["", "file", "label", "split", "seconds", "pixels", "sound", ""]
     more = f"… and {count - len(shown)} more" if count > len(shown) else ""
     unusable = html.table(["not usable", "reason"], [(Path(path).name, why) for path, why in rejected[:SHOWN]])
-    title = f"{count} items ({_kinds(media)})" + (f"; {len(rejected)} files not usable" if rejected else "")
+    title = f"{counted(count, 'item')} ({_kinds(media)})" + (
+        f"; {counted(len(rejected), 'file')} not usable" if rejected else ""
+    )
     return html.section(title, html.table(headers, shown), more, unusable if rejected else "")
 
 
@@ -106,7 +109,7 @@ def _kinds(media: Media) -> str:
     """ "12 videos, 3 sounds"."""
     asked = range(min(len(media), 10_000))  # a notebook must not wait for millions of rows
     counts = Counter(media.facts(i).kind for i in asked)
-    words = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.most_common())
+    words = ", ".join(counted(count, kind) for kind, count in counts.most_common())
     return words if len(asked) == len(media) else f"of the first {len(asked)}: {words}"
 
 

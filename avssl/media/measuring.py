@@ -41,7 +41,7 @@ def measured(
     jobs = [tuple(items[at : at + _ITEMS_A_JOB]) for at in range(0, len(items), _ITEMS_A_JOB)]
     if len(items) < _WORTH_PROCESSES:
         workers = 0
-    with counting(what, len(items), "items", progress) as done:
+    with counting(what, len(items), "item", progress) as done:
         work = partial(_measure, media, measure)
         for place, answer in each(work, jobs, workers, lambda job: 120.0 + sum(map(patience, job))):
             yield jobs[place], [None] * len(jobs[place]) if isinstance(answer, Lost) else answer

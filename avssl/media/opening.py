@@ -18,7 +18,7 @@ from avssl.media.indexing.index import index_home, indexed, inspect_part, inspec
 from avssl.media.indexing.listing import SPLITS, Listing, Source, list_files, list_folder, list_tar
 from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, was_prepared
 from avssl.media.selection import Subset, column_of
-from avssl.system.console import ShowProgress
+from avssl.system.console import ShowProgress, counted
 from avssl.system.parts import Part
 from avssl.system.remote import is_remote
 
@@ -85,7 +85,7 @@ class IndexWork:
     index: str | os.PathLike[str] | None = None
     again: bool = False
 
-    unit: ClassVar[str] = "files"
+    unit: ClassVar[str] = "file"
 
     @property
     def units(self) -> int:
@@ -149,7 +149,7 @@ def _only(media: Collection | Prepared, split: str | None, data: Source) -> Coll
     part = Subset(media, np.flatnonzero(splits == SPLITS.get(split.lower(), split)))
     if len(part):
         return part
-    named = str(data) if isinstance(data, (str, os.PathLike)) else f"the list of {len(data)} files"
+    named = str(data) if isinstance(data, (str, os.PathLike)) else f"the list of {counted(len(data), 'file')}"
     names = ", ".join(sorted(set(splits) - {None, ""}))
     there = f"its splits: {names}" if names else "none is named; sub-folders train/ and test/ name them"
     raise UserError(f"{named}: no item is of split {split!r} ({there})")

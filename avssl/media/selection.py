@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Items, Media, Rejected
+from avssl.system.console import counted
 
 if TYPE_CHECKING:
     from avssl.media.item import Item
@@ -95,7 +96,7 @@ class Selectable:
         sources = column_of(self, "source").tolist()
         counts = Counter(sources)
         if len(counts) < 2:
-            one = f"cannot hold out a part of {len(self)} items that all come from one source"
+            one = f"cannot hold out a part of {counted(len(self), 'item')} that all come from one source"
             raise UserError(f"{one}; add items of another, or give held-out data")
         held_out: set[str] = set()
         held = 0

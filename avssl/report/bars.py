@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from avssl.evaluate.core.result_charts import run_tone
 from avssl.evaluate.core.rows import ResultRow, is_share
 from avssl.report.tables import beside_chance, figure_text, interval_text
+from avssl.system.console import counted
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def bar_table(found: Sequence[tuple[str, Sequence[ResultRow]]]) -> BarTable:
     ]
     seeds = sorted({row.seed for _, rows in found for row in rows})
     words = [] if several else [word for word in kinds[0][1:] if word]
-    words.append(f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}")
+    words.append(f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}")
     count = sum(len(group.cells) for group in groups)
     return BarTable(groups, commands, " · ".join(words), count > LONG)
 
@@ -147,7 +148,7 @@ def _cell(letter: str, row: ResultRow, axis: tuple[float, float], first: bool) -
     def text(value: float) -> str:
         return figure_text(value, row.metric)
 
-    units = f"{row.clusters} {row.unit}{'' if row.clusters == 1 else 's'}" if row.unit and row.clusters else ""
+    units = counted(row.clusters, row.unit) if row.unit and row.clusters else ""
     chance = "" if row.chance is None else text(row.chance)
     known = math.isfinite(row.low) and math.isfinite(row.high)
     return Cell(

@@ -17,6 +17,7 @@ from avssl.report.run_parts import RunParts
 from avssl.report.sections import Pictures, Section, missing_parts, result_sections
 from avssl.report.tables import figure_text
 from avssl.report.training_charts import training_charts
+from avssl.system.console import counted
 from avssl.version import __version__
 
 
@@ -113,7 +114,7 @@ def _training(run: RunParts) -> str:
     # The furthest step, whatever the order of the lines.
     last = max(run.metrics, key=lambda line: float(line["step"]))
     planned = run.config.get("steps")
-    text = f"{last['step']} of {planned} steps" if planned else f"{last['step']} steps"
+    text = f"{last['step']} of {counted(planned, 'step')}" if planned else counted(last["step"], "step")
     seconds = last.get("seconds")
     return f"{text} in {_duration(float(seconds))}" if isinstance(seconds, int | float) else text
 

@@ -174,7 +174,7 @@ class _Todo:
         number = 1 + max((int(path.stem) for path in self.work.glob("*.npz") if path.stem.isdecimal()), default=0)
         waiting: list[Piece] = []
         last = time.monotonic()
-        with progress("embedding", "moments", shown) as on_progress:
+        with progress("embedding", "moment", shown) as on_progress:
             for piece in embedded_items(self, model, workers, on_progress):
                 waiting.append(piece)
                 if time.monotonic() - last > KEPT_EVERY_SECONDS:

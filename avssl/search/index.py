@@ -19,6 +19,7 @@ from avssl.search.places import Data
 from avssl.search.projection import principal_axes
 from avssl.search.rows import KINDS, Kind, Moment, Rows
 from avssl.search.unrelated import share_below
+from avssl.system.console import counted
 
 if TYPE_CHECKING:
     from avssl.networks.model import Model
@@ -86,7 +87,7 @@ class SearchIndex:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} moments of {self.header['items']} items in {self.path}>"
+        return f"<{counted(len(self), 'moment')} of {counted(self.header['items'], 'item')} in {self.path}>"
 
     @property
     def dimensions(self) -> int:

@@ -12,6 +12,7 @@ from avssl.media import hf_dataset
 from avssl.media.collection import Collection
 from avssl.media.facts import Media
 from avssl.media.selection import Delegating, digest_of, stamp_of
+from avssl.system.console import counted
 from avssl.system.remote import is_remote
 
 
@@ -46,7 +47,7 @@ class Data:
     @property
     def named(self) -> str:
         """For people."""
-        return self.source if isinstance(self.source, str) else f"the list of {len(self.source)} files"
+        return self.source if isinstance(self.source, str) else f"the list of {counted(len(self.source), 'file')}"
 
 
 def absolute(source: str) -> str:

@@ -17,6 +17,7 @@ from avssl.media.opening import open_media
 from avssl.search.decoding import Wanted, decoded
 from avssl.search.rows import Kind
 from avssl.search.vector_file import vector_of
+from avssl.system.console import counted
 
 SoundFormat = Callable[[], tuple[float, int]]
 
@@ -66,7 +67,7 @@ def read_query(
         raise UserError(f"{path} is a folder; search with one picture, sound or video")
     media = open_media(path, progress=False)
     if len(media) != 1:
-        raise UserError(f"{path} holds {len(media)} items; search with one picture, sound or video")
+        raise UserError(f"{path} holds {counted(len(media), 'item')}; search with one picture, sound or video")
     facts = media.facts(0)
     half = _half(facts, by)
     seconds = _time(facts, half, at_seconds)

@@ -144,7 +144,7 @@ def _write_graphs(
     found: dict[str, Any] = {}
     for kind in large:
         assert queries is not None
-        with progress(f"graph of {kind} vectors", "rows", shown) as on_progress:
+        with progress(f"graph of {kind} vectors", "row", shown) as on_progress:
             path = folder / f"{kind}.usearch"
             found[kind] = build_graph(vectors[kind], having[kind], queries, path, on_progress)
     return found

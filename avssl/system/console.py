@@ -173,12 +173,12 @@ class Bar:
 
 
 @contextmanager
-def progress(what: str, unit: str = "files", shown: ShowProgress = None) -> Iterator[Progress]:
+def progress(what: str, unit: str = "file", shown: ShowProgress = None) -> Iterator[Progress]:
     """A function to call with (done, total), which shows them with the time left.
 
     Args:
         what: is being done ("preparing").
-        unit: of what.
+        unit: of what, in the singular.
         shown: how.
     """
     if callable(shown):
@@ -190,7 +190,7 @@ def progress(what: str, unit: str = "files", shown: ShowProgress = None) -> Iter
     def update(done: int, total: int) -> None:
         def text() -> str:
             left = (time.monotonic() - began) / done * (total - done) if done else 0
-            return f"{what}: {done} of {total} {unit}" + (f", {duration(left)} left" if left else "")
+            return f"{what}: {done} of {counted(total, unit)}" + (f", {duration(left)} left" if left else "")
 
         bar.update(done / max(total, 1), text)
 
@@ -201,7 +201,7 @@ def progress(what: str, unit: str = "files", shown: ShowProgress = None) -> Iter
 
 
 @contextmanager
-def counting(what: str, total: int, unit: str = "files", shown: ShowProgress = None) -> Iterator[Callable[[int], None]]:
+def counting(what: str, total: int, unit: str = "file", shown: ShowProgress = None) -> Iterator[Callable[[int], None]]:
     """:func:`progress` for whoever does not count: a function to call with how many more are done."""
     done = 0
     with progress(what, unit, shown) as on_progress:
@@ -212,6 +212,19 @@ def counting(what: str, total: int, unit: str = "files", shown: ShowProgress = N
             on_progress(done, total)
 
         yield step
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, which is given in the singular: "1 clip", "12 clips", "3 boxes", "2 people"."""
+    return f"{count} {noun if count == 1 else _plural(noun)}"
+
+
+def _plural(noun: str) -> str:
+    if noun == "person":
+        return "people"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
 
 
 def size(count: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError, reason_of
-from avssl.system.console import ShowProgress, log
+from avssl.system.console import ShowProgress, counted, log
 from avssl.system.console import progress as shown
 from avssl.system.files import cache_folder
 from avssl.system.parts import WHOLE, Divisible, Part, parts_of
@@ -40,7 +40,8 @@ def run_parts(work: Divisible, engine: str, workers: int | None, progress: ShowP
     with_ray = _Ray(None if engine == "ray" else engine)
     try:
         parts = parts_of(max(1, min(work.units, PARTS_A_CORE * with_ray.cores())))
-        log(f"{len(parts)} parts on {with_ray.nodes()} machines with {with_ray.cores()} cores")
+        machines, cores = counted(with_ray.nodes(), "machine"), counted(with_ray.cores(), "core")
+        log(f"{counted(len(parts), 'part')} on {machines} with {cores}")
         units = work.units
         with shown("doing parts", work.unit, progress) as on_progress:
             for _ in with_ray.run(work, parts):

@@ -81,7 +81,7 @@ def parts_there(paths: Iterable[Path], what: str) -> list[Path]:
 class Divisible(Protocol):
     """Work that can be done in parts. It can be pickled, and every part of it may run on another machine."""
 
-    unit: ClassVar[str]  # what a unit is called, in the plural: "shards"
+    unit: ClassVar[str]  # what a unit is called, in the singular: "shard"
 
     @property
     def units(self) -> int:

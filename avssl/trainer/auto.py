@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from avssl.errors import UserError
+from avssl.system.console import counted
 from avssl.system.process_pool import spare_cores
 from avssl.tasks.base import Batch, Task
 from avssl.trainer import shared_memory
@@ -130,7 +131,7 @@ def choose_workers(costs: Costs, device: torch.device, local_processes: int = 1,
     count = min(wanted, room, wanted if steps is None else steps)
     trained = "" if costs.train is None else f" and {costs.train:.2g} s to train"
     short = "; memory has room for no more" if room < wanted else ""
-    of = f"{cores} core{'s' if cores > 1 else ''}"
+    of = counted(cores, "core")
     return Workers(count, f"a batch takes {costs.draw:.2g} s to draw{trained} on {of}{short}")
 
 

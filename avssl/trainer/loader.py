@@ -17,6 +17,7 @@ from avssl.media.facts import Media
 from avssl.media.skip_bad_files import PassedOver
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.order import other_index
+from avssl.system.console import counted
 from avssl.tasks.base import Batch, Task
 from avssl.trainer import shared_memory
 from avssl.trainer.plan import Turns, batch_keys
@@ -57,7 +58,9 @@ class Source:
                 if on_bad_file == "raise":
                     raise
                 if attempt == REPLACEMENTS:
-                    raise UserError(f"{attempt + 1} files in a row could not be read; the last: {error}") from None
+                    raise UserError(
+                        f"{counted(attempt + 1, 'file')} in a row could not be read; the last: {error}"
+                    ) from None
                 passed_over.append(PassedOver(str(error), error.path))
                 index = other_index(self.media, asked, self.length, generator(*asked, "instead", attempt))
                 key = Key(asked.seed, asked.epoch, index)

@@ -13,7 +13,7 @@ from torch import nn
 from avssl.errors import UserError
 from avssl.media.skip_bad_files import PassedOver, each_bad_file_once, log_bad_file
 from avssl.networks.batchnorm import share_batch_statistics
-from avssl.system.console import Bar, Style, duration, log
+from avssl.system.console import Bar, Style, counted, duration, log
 from avssl.system.cpu import freed_memory_kept
 from avssl.system.ranks import local_processes
 from avssl.tasks.base import Task
@@ -327,7 +327,7 @@ class _Training:
         few = len(self._bad_files) <= max(FEW_BAD, BAD_SHARE * sum(len(plan.train) for plan in self.setting.plans))
         if not few and self.tally.passed_over > max(FEW_BAD, BAD_SHARE * drawn):
             raise UserError(
-                f"{len(self._bad_files)} files could not be read in drawing {drawn} puzzles; "
+                f"{counted(len(self._bad_files), 'file')} could not be read in drawing {counted(drawn, 'puzzle')}; "
                 "`avssl index` lists what is wrong with each file"
             )
 
@@ -373,10 +373,10 @@ class _Training:
     def _log_beginning(self) -> None:
         options, precision = self.setting.options, self.setting.precision
         names = " and ".join(plan.task.name for plan in self.setting.plans)
-        length = duration(60 * options.minutes) if options.minutes else f"{self.budget.steps} steps"
+        length = duration(60 * options.minutes) if options.minutes else counted(self.budget.steps, "step")
         after = f", continuing after step {self.tally.step}" if self.tally.step else ""
         log(
-            f"training {names} for {length} of {options.batch_size} puzzles on {precision.device} "
+            f"training {names} for {length} of {counted(options.batch_size, 'puzzle')} on {precision.device} "
             f"in {precision.name}{after}"
         )
 
@@ -385,10 +385,13 @@ class _Training:
         if self._bad_files:
             count = len(self._bad_files)
             log(
-                f"skipped {count} bad file{'s' if count > 1 else ''} in {self.tally.passed_over} draws, each "
-                "replaced by another; `avssl index` lists what is wrong with each file"
+                f"skipped {counted(count, 'bad file')} in {counted(self.tally.passed_over, 'draw')}, each replaced by "
+                "another; `avssl index` lists what is wrong with each file"
             )
-        log(f"trained {self.tally.step} steps in {duration(self.tally.seconds)}, {waited:.0f} % of it waiting for data")
+        log(
+            f"trained {counted(self.tally.step, 'step')} in {duration(self.tally.seconds)}, "
+            f"{waited:.0f} % of it waiting for data"
+        )
 
 
 def _plan_steps(setting: Setting, tasks: Sequence[Task], mix: Mix) -> Steps:

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
+from avssl.system.console import counted
 from avssl.system.intervals import wilson_share
 from avssl.tasks.base import Batch, Task
 from avssl.trainer.auto import count_of
@@ -153,7 +154,9 @@ def at_chance(task: Task, line: dict[str, Any]) -> str | None:
         if chance_loss is None or line["loss"] < chance_loss - 0.01:
             return None
         seen = f"loss {line['loss']:.4f} (chance {chance_loss:.4f})"
-    return f"{task.name} is still at chance after {line['step']} steps: {seen} on {line['n']} held-out puzzles"
+    return (
+        f"{task.name} is still at chance after {counted(line['step'], 'step')}: {seen} on {line['n']} held-out puzzles"
+    )
 
 
 _RIGHT, _ANSWERED = "right", "answered"

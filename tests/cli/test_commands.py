@@ -50,7 +50,7 @@ def test_the_whole_of_a_training_is_announced_with_its_parts_and_their_time(avss
     tiny = (*TINY, "--workers", "auto", "--steps", "1")
     out = avssl(*TRAIN, "--data", clips, "--out", tmp_path / "run", *tiny).out
     parts = r"to do: training, about .+ s; 3 controls of 1 step each, at most about .+ s; evaluation on 8 held-out"
-    assert re.search(parts, out) and out.index("to do: ") < out.index("training av-correspondence for 1 steps")
+    assert re.search(parts, out) and out.index("to do: ") < out.index("training av-correspondence for 1 step")
     assert "to do: " not in avssl(*TRAIN, "--data", clips, "--out", tmp_path / "run", *tiny).out
 
 

@@ -250,7 +250,7 @@ def test_a_run_of_a_version_that_read_files_otherwise_goes_on_and_says_so(avssl:
 def test_one_source_cannot_be_divided(avssl: Call, tmp_path: Path):
     write_clip(tmp_path / "clips" / "0.mp4")
     line = one_line(avssl(*TRAIN, "--data", tmp_path / "clips", "--out", tmp_path / "run", "--steps", "1", *TINY))
-    assert "1 items of 1 sources are too few" in line
+    assert "1 item of 1 source: too few" in line
     assert "--test" in line
 
 

@@ -16,6 +16,7 @@ from small_runs import Result
 
 import avssl
 from avssl.cli.main import COMMANDS
+from avssl.cli.reference import parts_of
 from avssl.experiment.doctor import EXTRAS
 from avssl.installation import install_hint
 
@@ -99,6 +100,19 @@ def test_all_of_a_help_is_as_wide_as_the_terminal_is(
     lines = avssl(*command.split(), "--help").out.splitlines()
     assert all(len(line) <= width for line in lines[2:])
     assert max(map(len, lines)) > 0.9 * width
+
+
+@pytest.mark.parametrize("width", [64, 80])
+def test_no_line_of_any_help_is_wider_than_the_terminal(avssl: Call, monkeypatch: pytest.MonkeyPatch, width: int):
+    monkeypatch.setenv("COLUMNS", str(width))
+    pages = [(name, *part) for name in COMMANDS for part in [(), *((part,) for part in parts_of(name))]]
+    wide = {
+        " ".join(words): line
+        for words in pages
+        for line in avssl(*words, "--help").out.splitlines()
+        if len(line) > width
+    }
+    assert len(pages) > 50 and wide == {}
 
 
 def test_an_example_that_does_not_fit_goes_on_as_in_a_shell_and_its_remark_goes_before_it(

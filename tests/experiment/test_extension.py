@@ -87,7 +87,7 @@ def test_a_run_whose_results_were_removed_is_extended(data, tmp_path):
     ("changed", "why"),
     [
         ({"schedule": "cosine"}, "the learning rate follows the number of steps"),
-        ({"warmup_steps": 50}, "its warm-up would have been longer than 1 steps"),
+        ({"warmup_steps": 50}, "its warm-up would have been longer than 1 step"),
         ({"keep": "best"}, "looked at step 5"),
     ],
 )

@@ -176,7 +176,7 @@ def test_a_host_that_forbids_everything_has_killed_nothing(tmp_path: Path, serve
 
 def test_what_was_cut_is_never_there_and_is_fetched_the_next_time(tmp_path: Path, server: Server) -> None:
     server.always = [("cut", "bbb")]
-    with pytest.raises(UserError, match=r"1 clips failed .*run the same command again"):
+    with pytest.raises(UserError, match=r"1 clip failed .*run the same command again"):
         fetched(tmp_path, server, A, B, retries=1)
     assert [path.name for path in (tmp_path / "out/clips").iterdir()] == ["aaaaaaaaaaa_000003.mp4"]
     server.always.clear()
@@ -240,12 +240,12 @@ def test_its_status_and_its_counts_are_for_scripts(
 ) -> None:
     listed(tmp_path, A, "x,nowherefilm,0,2,")
     assert main(command(tmp_path, server, "--json", str(tmp_path / "counts.json"))) == 0
-    assert "1 of 2 clips are there (1 new, " in capsys.readouterr().out
+    assert "1 of 2 clips there (1 new, " in capsys.readouterr().out
     counts = json.loads((tmp_path / "counts.json").read_text())
     assert (counts["there"], counts["dead"], counts["failed"]) == (1, {"gone": 1}, {})
     listed(tmp_path, "x,nowherefilm,0,2,")
     assert main(command(tmp_path, server)) == 2
-    assert "avssl: none of 1 clips could be fetched (nowherefilm" in capsys.readouterr().err
+    assert "avssl: none of 1 clip could be fetched (nowherefilm" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -114,5 +114,5 @@ def test_a_run_shows_its_curves_and_rows(clips: Path, tmp_path: Path) -> None:
     small = {"width": 4, "side": 32, "blocks": 2, "batch_size": 4, "workers": 0, "prepare": False, "steps": 1}
     run = avssl.train("rotation", clips, tmp_path / "run", control_puzzles=4, control_steps=0, **small)
     found = page(run)
-    assert found.text.startswith(f"rotation in {run.path}, 1 steps")
+    assert found.text.startswith(f"rotation in {run.path}, 1 step")
     assert len(found.pictures) == 1 and "untrained" in found.text

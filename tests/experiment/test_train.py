@@ -179,7 +179,7 @@ def test_the_lines_go_to_the_logger_and_can_be_silenced(
     options = {**TINY, "steps": 1}
     with caplog.at_level(logging.INFO, "avssl"):
         avssl.train("av-correspondence", clips, tmp_path / "loud", **options)
-    assert any("trained 1 steps" in line for line in caplog.messages)
+    assert any("trained 1 step" in line for line in caplog.messages)
     assert any("95 % interval" in line and "untrained" in line for line in caplog.messages)
     caplog.clear()
     capfd.readouterr()

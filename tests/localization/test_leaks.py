@@ -148,7 +148,7 @@ def test_tars_are_compared_by_their_members_and_other_bytes_are_refused_in_one_l
     out = capsys.readouterr().out
     assert "1 of 2 have the same path in both (50.0%): cat/00001" in out
     assert "1 of these 1 are the same file" in out
-    assert "1 items of" in out
+    assert "1 item of" in out
     (tmp_path / "weights.bin").write_bytes(bytes(range(256)))
     assert leaks(tmp_path / "weights.bin", tmp_path / "test.tar") == 2
     assert capsys.readouterr().err.strip().endswith("cannot be read as a list of names: it is not text")

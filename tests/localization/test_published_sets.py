@@ -172,4 +172,4 @@ def test_an_item_without_a_sound_to_swap_in_is_counted(run: Path, tmp_path: Path
     rows = {(row["name"], row["metric"]): row for row in json.loads((run / "results/localization.json").read_text())}
     swap = rows["swap", "ciou-half"]
     assert (swap["n_listed"], swap["n_used"]) == (3, 2)
-    assert "1 items left out: no sound of another class" in swap["note"]
+    assert "1 item left out: no sound of another class" in swap["note"]

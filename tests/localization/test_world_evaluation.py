@@ -123,7 +123,7 @@ def test_maps_and_boxes_on_the_command_line_give_rows(tmp_path: Path, capsys: py
     words = ["--maps", str(tmp_path / "maps.npz"), "--annotations", str(tmp_path / "vggss.json"), "--draws", "20"]
     assert main(["evaluate", "localization", *words, "--protocol", "all", "-o", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "1 items without a map, left out: ddddddddddd_000001" in out
+    assert "1 item without a map, left out: ddddddddddd_000001" in out
     rows = {(row["name"], row["metric"]): row for row in json.loads((tmp_path / "localization.json").read_text())}
     assert rows["maps", "pointing"]["value"] == 1.0
     assert (rows["maps", "ciou-half"]["n_listed"], rows["maps", "ciou-half"]["n_used"]) == (4, 3)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 
 import pytest
 
+import avssl
 from avssl.cli.main import main
 from avssl.system import console
-from avssl.system.console import counting, duration, log, print_lines, progress
+from avssl.system.console import counted, counting, duration, log, print_lines, progress
 
 
 class Terminal(io.StringIO):
@@ -21,7 +24,7 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is_and_what_is_l
 ) -> None:
     clock = iter(range(0, 100, 4))  # asked once by every update, once more where a line is due
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
-    with progress("preparing", "clips") as on_progress:
+    with progress("preparing", "clip") as on_progress:
         for done in range(1, 5):
             on_progress(done, 5)
     assert capsys.readouterr() == ("", "preparing: 2 of 5 clips, 18.0 s left\npreparing: 4 of 5 clips, 6.0 s left\n")
@@ -41,11 +44,11 @@ def test_of_several_processes_only_the_first_shows_how_far_it_is(
 def test_on_a_terminal_it_is_a_bar_that_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", terminal := Terminal())
-    with progress("preparing", "[clips]") as on_progress, progress("within", "that") as within:
+    with progress("preparing", "[clip]") as on_progress, progress("within", "that") as within:
         within(1, 2)
         on_progress(4, 4)
     shown = terminal.getvalue()
-    assert "preparing: 4 of 4 [clips]" in shown and "━" in shown
+    assert "preparing: 4 of 4 [clip]s" in shown and "━" in shown
     assert shown.endswith("\x1b[2K")
 
 
@@ -71,6 +74,27 @@ def test_a_function_is_called_with_what_is_done_and_all_and_nothing_is_shown(
         more(8)
     assert calls == [(3, 8), (8, 8)]
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_count_agrees_with_its_noun() -> None:
+    assert [counted(1, noun) for noun in ("clip", "box", "person")] == ["1 clip", "1 box", "1 person"]
+    many = [counted(2, noun) for noun in ("clip", "box", "class", "batch", "query", "day", "person")]
+    assert many == ["2 clips", "2 boxes", "2 classes", "2 batches", "2 queries", "2 days", "2 people"]
+    assert counted(0, "clip") == "0 clips"
+
+
+def test_no_message_gives_a_count_a_plural_of_its_own() -> None:
+    """What :func:`counted` is for: one clip is not "1 clips"."""
+    nouns = "clips|files|items|sources|puzzles|moments|steps|rows|shards|pictures|classes|boxes|pairs|videos|people"
+    after_a_count = re.compile(r"\{(?:len|sum)\([^{}]*\)\} (?:" + nouns + r")\b")
+    package = Path(avssl.__file__).parent
+    found = [
+        f"{path.relative_to(package)}: {line.strip()}"
+        for path in sorted(package.rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if after_a_count.search(line) or re.search(r"""\{['"]e?s['"] if |else ['"]e?s['"]\}""", line)
+    ]
+    assert found == []
 
 
 def test_durations_are_read_at_a_glance() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from avssl.evaluate.core.rows import ResultRow
 from avssl.media.facts import Media
 from avssl.media.selection import column_of, facts_of
+from avssl.system.console import counted
 from avssl.system.digests import copies
 
 
@@ -30,8 +31,8 @@ class Seen:
     def words(self) -> str:
         """The note of a row: "trained on 24 of the 32 items"; empty where nothing was."""
         if self.items:
-            return f"trained on {self.items} of the {self.of_items} items"
-        return f"{self.sources} of the {self.of_sources} sources were trained on" if self.sources else ""
+            return f"trained on {self.items} of the {counted(self.of_items, 'item')}"
+        return f"{self.sources} of the {counted(self.of_sources, 'source')} were trained on" if self.sources else ""
 
 
 def seen_in_part(train: Media, evaluated: Media) -> Seen:

@@ -16,6 +16,7 @@ from avssl.errors import UserError
 from avssl.evaluate.core.training_overlap import seen_items
 from avssl.media.facts import Media
 from avssl.media.selection import digest_of
+from avssl.system.console import counted
 
 Indices = NDArray[np.int64]
 Targets = NDArray[np.int8]
@@ -168,8 +169,8 @@ def _from_labels(labels: Sequence[str | None], separator: str | None) -> tuple[T
     missing = sum(label is None for label in labels)
     if missing:
         raise UserError(
-            f"{missing} of {len(labels)} items have no label; labels are the names of sub-folders, or a column "
-            f"'label' of a CSV"
+            f"no label for {missing} of {counted(len(labels), 'item')}; labels are the names of sub-folders, "
+            "or a column 'label' of a CSV"
         )
     listed = [[label] if separator is None else label.split(separator) for label in labels if label is not None]
     several = [[name.strip() for name in names if name.strip()] for names in listed]

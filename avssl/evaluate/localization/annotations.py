@@ -26,6 +26,7 @@ from avssl.evaluate.data.joins import ByName
 from avssl.evaluate.data.reading import read_json_of, read_text, read_xml
 from avssl.evaluate.localization.metrics import Box, Floats, consensus, rasterise, union
 from avssl.evaluate.localization.protocols import SIDE
+from avssl.system.console import counted
 
 # Endings that are no part of a name
 SUFFIXES = {
@@ -96,10 +97,11 @@ class Defects:
 
     def __str__(self) -> str:
         if not self.degenerate and not self.empty:
-            return f"{self.boxes} boxes, none of them degenerate"
+            return f"{counted(self.boxes, 'box')}, none of them degenerate"
         listed = ", ".join(self.empty[:4]) + (" …" if len(self.empty) > 4 else "")
-        rest = f"; {len(self.empty)} items are left without a box ({listed})" if self.empty else ""
-        return f"{self.boxes} boxes, {self.degenerate} of them without area, in {self.records} records{rest}"
+        rest = f"; {counted(len(self.empty), 'item')} left without a box ({listed})" if self.empty else ""
+        boxes, records = counted(self.boxes, "box"), counted(self.records, "record")
+        return f"{boxes}, {self.degenerate} of them without area, in {records}{rest}"
 
 
 def read_annotations(

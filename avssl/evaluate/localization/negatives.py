@@ -24,6 +24,7 @@ from avssl.evaluate.localization.metrics import Floats
 from avssl.evaluate.localization.protocols import PROTOCOLS, Protocol, upsample
 from avssl.evaluate.localization.scoring import mean_row, score_maps
 from avssl.evaluate.localization.synthetic import MapMaker
+from avssl.system.console import counted
 
 KINDS: tuple[tuple[Sound, str], ...] = (("silence", "silence"), ("noise", "noise"), ("swap", "off-screen"))
 # Draws of noise and of off-screen sounds for each picture: vssl_eval pools ten runs with fixed seeds
@@ -64,7 +65,7 @@ def negative_rows(
             owners = [cluster for cluster, there in zip(clusters, known, strict=True) if there]
             words = note if kind == "silence" else f"{note}; {DRAWN} draws for each picture"
             if not known.all():
-                words += f"; {int((~known).sum())} pictures left out: no sound of another class"
+                words += f"; {counted(int((~known).sum()), 'picture')} left out: no sound of another class"
             for metric, values in (("pia", areas), ("auc-n", terms)):
                 rows.append(mean_row(called, f"{metric}/{name}", values[known], owners, context, note=words, **ours))
         # 1 - pIA: more is better in all that the harmonic mean takes.

@@ -14,6 +14,7 @@ from avssl.evaluate.data.features import even_times
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import View, digest_of
 from avssl.samplers.keys import generator
+from avssl.system.console import counted
 
 What = Literal["frames", "patches", "sounds"]
 WHAT: tuple[What, ...] = ("frames", "patches", "sounds")
@@ -103,7 +104,7 @@ def find_query_items(
                 place = generator(seed, "patch", i, k).random(2) if what == "patches" else None
                 found.append(QueryItem(i, time, None if place is None else (float(place[0]), float(place[1]))))
     if not found:
-        raise UserError(f"none of the {len(media)} items has {'sound' if what == 'sounds' else 'a picture'}")
+        raise UserError(f"none of the {counted(len(media), 'item')} has {'sound' if what == 'sounds' else 'a picture'}")
     return QueryItems(media, found, patch)
 
 

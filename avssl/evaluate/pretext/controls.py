@@ -16,7 +16,7 @@ from avssl.evaluate.pretext.predictions import HeldOut, accuracy_row
 from avssl.media.facts import Media
 from avssl.media.skip_bad_files import on_readable
 from avssl.samplers.keys import generator
-from avssl.system.console import log
+from avssl.system.console import counted, log
 from avssl.tasks.base import Task
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
@@ -75,12 +75,12 @@ def run_controls(
     def held_out(part: Media) -> HeldOut:
         return HeldOut(part, pairs, options.seed, device, command)
 
-    log(f"evaluating on {len(test)} items, beside random weights")
+    log(f"evaluating on {counted(len(test), 'item')}, beside random weights")
     rows = on_readable(test, lambda part: evaluate_trained(task, networks, held_out(part)), skip=skip)
     if not steps:
         return rows
     for name, variant in task.controls().items():
-        log(f"control {name}: {steps} steps; it must stay at chance")
+        log(f"control {name}: {counted(steps, 'step')}; it must stay at chance")
         brief = replace(
             options,
             steps=steps,
@@ -189,7 +189,7 @@ def _learned(trained: ResultRow) -> str:
     few = _few(trained)
     name = trained.metric.capitalize() if trained.seen else f"Held-out {trained.metric}"
     interval = f"{trained.value:.1%} ({trained.low:.1%} to {trained.high:.1%})"
-    sources = f"{trained.clusters} source{'' if trained.clusters == 1 else 's'}"
+    sources = counted(trained.clusters, "source")
     on = f" on {'only ' if few else ''}{sources}" if trained.clusters else ""
     known, hedge = "is above chance" if _beats_chance(trained) else "is NOT above chance", ""
     if few and _beats_chance(trained):

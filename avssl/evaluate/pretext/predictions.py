@@ -92,7 +92,7 @@ def predict(
     truth: list[Tensor] = []
     clusters: list[tuple[str, ...]] = []
     kept: list[Any] = []
-    with counting("evaluating", len(keys), "puzzles") as done:
+    with counting("evaluating", len(keys), "puzzle") as done:
         for puzzles, batch in batches(task, networks, media, keys, device=device, size=batch_size):
             clusters += [task.clusters(puzzle) for puzzle in puzzles]
             if keep is not None:

@@ -32,7 +32,7 @@ from avssl.evaluate.data.labelled import Division, Indices, Labelled, few_of_eac
 from avssl.evaluate.probes.finetune_inputs import ItemViews
 from avssl.networks.encoder import Encoder, refuse_frozen
 from avssl.samplers.keys import generator
-from avssl.system.console import Log, no_log
+from avssl.system.console import Log, counted, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 # Items whose views go through the network together when it is evaluated
@@ -176,9 +176,9 @@ def _few(division: Division, data: Labelled, count: int, seed: int) -> Division:
         return division
     counts = (data.targets[division.train] > 0).sum(0)
     if counts.min() < count:
-        name = data.classes[int(counts.argmin())]
+        name, least = data.classes[int(counts.argmin())], int(counts.min())
         raise UserError(
-            f"class {name!r} has only {counts.min()} items to learn from; give --labels {counts.min()} or fewer"
+            f"class {name!r} has only {counted(least, 'item')} to learn from; give --labels {least} or fewer"
         )
     order = generator(seed, "labels", division.name).permutation(division.train)
     return replace(division, train=few_of_each(order, data.targets, count))

@@ -35,7 +35,7 @@ from avssl.evaluate.core.scores import (
 )
 from avssl.evaluate.data.labelled import Indices, Labelled, hold_out
 from avssl.samplers.keys import generator
-from avssl.system.console import Log, no_log
+from avssl.system.console import Log, counted, no_log
 
 # Features of items: (items, views, features)
 Array = NDArray[np.float32]
@@ -67,7 +67,8 @@ class TrainingSet:
         rest, held = hold_out(self.items, self.data.targets, self.data.sources, seed=self.seed)
         if not len(held) or not len(rest):
             raise UserError(
-                f"{len(self.items)} items of training data are too few to choose on; give at least two sources a class"
+                f"{counted(len(self.items), 'item')} of training data: too few to choose on; "
+                "give at least two sources a class"
             )
         return self.part(rest), self.part(held)
 

@@ -28,7 +28,7 @@ from avssl.evaluate.data.labelled import Indices, Labelled, few_of_each, source_
 from avssl.evaluate.probes.knn import vectors
 from avssl.evaluate.probes.probing import Array, Encoded, Prediction, TrainingSet
 from avssl.samplers.keys import generator
-from avssl.system.console import Log, no_log
+from avssl.system.console import Log, counted, no_log
 
 # 10^−7 … 10^2 and 0.5^4 … 0.5^19
 PUBLISHED_COSTS = tuple(sorted({10.0**power for power in range(-7, 3)} | {0.5**power for power in range(4, 20)}))
@@ -137,7 +137,7 @@ def low_shot(
     least = int((data.targets[division.train] > 0).sum(0).min())
     shots = [k for k in choices.shots if k <= least]
     if not shots:
-        raise UserError(f"a class has only {least} items to learn from; give fewer with --shots")
+        raise UserError(f"a class has only {counted(least, 'item')} to learn from; give fewer with --shots")
     draws = list(_samples(data, division.train, shots, choices.samples, context.seed))
     rows: list[ResultRow] = []
     for one in encoded:

@@ -25,7 +25,7 @@ from avssl.media.facts import Media
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model
 from avssl.samplers.keys import generator
-from avssl.system.console import Progress
+from avssl.system.console import Progress, counted
 
 RECALLS = (1, 5, 10)
 BATCH = 32
@@ -201,7 +201,7 @@ def _within(
 
 
 def _gallery(pairs: Pairs) -> str:
-    return f"gallery of {len(pairs.items)} pairs"
+    return f"gallery of {counted(len(pairs.items), 'pair')}"
 
 
 def _permuted(pairs: Pairs, seed: int) -> Marks:

@@ -15,6 +15,7 @@ from avssl.experiment.data import DataOptions, hold_out
 from avssl.media.facts import Media
 from avssl.media.selection import Subset, column_of, facts_of
 from avssl.media.sources import Likeness, Sources
+from avssl.system.console import counted
 from avssl.system.digests import copies
 
 TEST_SHARE = DataOptions.test_share
@@ -127,7 +128,7 @@ def one_by_one(media: Media, found: Sources, division: Division) -> list[Finding
     share = sum(1 - TEST_SHARE ** (size - 1) for size in grouped) / len(items)
     rules = Counter(one.rule for one in found.groups)
     by = ", ".join(f"{count} by {rule}" for rule, count in rules.most_common())
-    note = f"{len(grouped)} items have others of their source ({by}); a training keeps them on one side"
+    note = f"{counted(len(grouped), 'item')} with others of their source ({by}); a training keeps them on one side"
     return [Finding.counted("shared sources if split file by file", share, "warning", "parts", len(items), note)]
 
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from avssl.experiment.audit.findings import Finding, Findings, chance_text, figure
+from avssl.system.console import counted
 
 WIDTH = 80
 # Section → its title.
@@ -57,7 +58,9 @@ def facts(audit: Findings) -> list[tuple[str, str]]:
             found.append((word.split()[1], f"{word.split()[0]}: {rest}"))
     found.append(("sources", f"{audit.sources}, found by {audit.found.mode}"))
     found += [("", line) for line in audit.found.lines()]
-    found.append(("duplicates", f"{audit.duplicates} of {audit.items} items are byte-identical copies of another"))
+    found.append(
+        ("duplicates", f"{audit.duplicates} of {counted(audit.items, 'item')} are byte-identical copies of another")
+    )
     files = [f"{count} × {words}" for words, count in audit.makes[:_FILES]]
     files += [f"{len(audit.makes) - _FILES} more kinds"] if len(audit.makes) > _FILES else []
     found.append(("files", "; ".join(files)))
@@ -77,9 +80,9 @@ def verdict(audit: Findings) -> list[str]:
     leaks, warnings, few = (
         [row for row in audit.leaks if row.verdict == word] for word in ("leak", "warning", "too few")
     )
-    out = [f"{_number(len(leaks), 'leak')}: {_listed(leaks)}." if leaks else "No leak was found."]
+    out = [f"{counted(len(leaks), 'leak')}: {_listed(leaks)}." if leaks else "No leak was found."]
     if warnings:
-        out.append(f"{_number(len(warnings), 'warning')}: {_listed(warnings)}.")
+        out.append(f"{counted(len(warnings), 'warning')}: {_listed(warnings)}.")
     if few:
         out.append(f"Too few sources to decide: {_listed(few)}.")
     blind = [short(row) for row in audit.planted if row.verdict == "blind"]
@@ -135,10 +138,6 @@ def _wrapped(text: str, first: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     ) or [first.rstrip()]
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _listed(rows: Sequence[Finding]) -> str:

@@ -27,7 +27,7 @@ from avssl.media.selection import Concatenated, Subset
 from avssl.media.sources import find_sources, with_sources
 from avssl.options.python_names import names_keywords
 from avssl.samplers.keys import generator
-from avssl.system.console import Progress
+from avssl.system.console import Progress, counted
 
 if TYPE_CHECKING:
     from avssl.tasks.base import Task
@@ -87,10 +87,10 @@ def audit(
 
     chosen = _sample(usable, division, items, seed)
     if len(chosen) < len(usable):
-        notes.append(f"measured on {len(chosen)} of {len(usable)} items, drawn from seed {seed}")
+        notes.append(f"measured on {len(chosen)} of {counted(len(usable), 'item')}, drawn from seed {seed}")
     measured = measure(media, chosen.tolist(), lambda count: progress.done("measuring", count))
     if measured.unread:
-        notes.append(f"{measured.unread} items could not be read to their end and are not measured")
+        notes.append(f"{counted(measured.unread, 'item')} not measured: cannot be read to the end")
     notes += _lacking(measured)
     more, identity = _cue_findings(measured, division, seed)
     leaks += more
@@ -108,7 +108,9 @@ def audit(
     progress.finish()
     called = names or (_name(data), None if test is None else _name(test))
     own_sources = len(set(found.names[: len(own)]))
-    words = "" if division is None else f"{int(division.test.sum())} of {len(usable)} items, by {division.words}"
+    words = (
+        "" if division is None else f"{int(division.test.sum())} of {counted(len(usable), 'item')}, by {division.words}"
+    )
     return Audit(
         items=len(own),
         sources=own_sources,
@@ -174,9 +176,9 @@ def _usable(media: Media, task: Task | None, own: int, apart: bool, notes: list[
             kept.append(i)
     if not kept:
         what = "of the data can be trained on" if task is None else f"can be used by {task.name}"
-        raise UserError(f"none of the {len(media)} items {what}; avssl index lists what they are")
+        raise UserError(f"none of the {counted(len(media), 'item')} {what}; avssl index lists what they are")
     if passed and task is not None:
-        notes.append(f"{task.name} leaves out {passed} of {len(media)} items")
+        notes.append(f"{task.name} leaves out {passed} of {counted(len(media), 'item')}")
     return np.array(kept, np.int64)
 
 
@@ -211,7 +213,7 @@ def _lacking(measured: Cues) -> list[str]:
     sides = [("picture", measured.picture), ("sound", measured.sound)]
     notes = [f"no {name} that differs from item to item: it is not matched" for name, cues in sides if not cues]
     if len(measured.items) < len(measured.readable):
-        whole = f"{len(measured.items)} of {len(measured.readable)} items"
+        whole = f"{len(measured.items)} of {counted(len(measured.readable), 'item')}"
         notes.append(f"cues are measured on the {whole} that have {'picture and sound' if not notes else 'them'}")
     return notes
 

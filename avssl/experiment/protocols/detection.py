@@ -11,7 +11,7 @@ from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import HeadOptions, Subject, log_passed_over, with_random_twin
 from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
-from avssl.system.console import log, progress
+from avssl.system.console import counted, log, progress
 
 if TYPE_CHECKING:
     from avssl.evaluate.transfer.detection.box_sets import BoxSet
@@ -50,7 +50,7 @@ class Detection(DetectionChoices, BootstrapChoices, HeadOptions):
         _log_part(test, "to evaluate on")
         encoder = subject.image_encoder(self.encoder, learns=self.finetune)
         starts = with_random_twin(encoder, self.seed)
-        with progress("training", "steps") as on_progress:
+        with progress("training", "step") as on_progress:
             found = detect(starts, train, test, self, self.seed, device=device, log=log, on_progress=on_progress)
         called = f"{name}-finetuned" if self.finetune else name  # so that frozen rows are not written over
         protocol = f"{called}, {self.steps} steps of {self.batch_size}, {self.side} px"
@@ -65,7 +65,7 @@ class Detection(DetectionChoices, BootstrapChoices, HeadOptions):
         return Outcome(
             name=called,
             rows=detection_rows(found, test, seen_classes(train), context),
-            title=f"{subject} on {len(test.scenes)} pictures of {self.place}",
+            title=f"{subject} on {counted(len(test.scenes), 'picture')} of {self.place}",
             place=self.place,
             seen=seen_by(subject.run, [scene.picture for scene in test.scenes], self.place),
             beside=[Beside("picture", ".png", draw)],
@@ -74,5 +74,8 @@ class Detection(DetectionChoices, BootstrapChoices, HeadOptions):
 
 def _log_part(part: BoxSet, purpose: str) -> None:
     boxes = sum(len(truth.boxes) for truth in part.truths)
-    log(f"{len(part.scenes)} of {part.listed} pictures {purpose}, {boxes} boxes of {len(part.classes)} classes")
+    log(
+        f"{len(part.scenes)} of {counted(part.listed, 'picture')} {purpose}, "
+        f"{counted(boxes, 'box')} of {counted(len(part.classes), 'class')}"
+    )
     log_passed_over(part.passed_over)

@@ -72,7 +72,7 @@ def _mfcc_row(data: Labelled, context: Context) -> ResultRow:
     from avssl.evaluate.probes.linear import Linear
     from avssl.evaluate.probes.probing import Encoded, probe_stage
 
-    with progress("MFCCs", "sounds") as on_progress:
+    with progress("MFCCs", "sound") as on_progress:
         parts = [mfcc(part, on_progress) for part in data.parts]
     outcome = probe_stage(Encoded("mfcc", parts), "mfcc", data, Linear(), context)
     note = f"linear classifier on statistics of MFCCs, {outcome.chosen}"

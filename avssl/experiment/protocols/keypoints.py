@@ -12,7 +12,7 @@ from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import HeadOptions, Subject
 from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
-from avssl.system.console import log
+from avssl.system.console import counted, log
 
 if TYPE_CHECKING:
     from avssl.evaluate.transfer.keypoints.people import People
@@ -61,7 +61,7 @@ class Keypoints(KeypointChoices, HeadOptions):
         people, train, test, how = _people(self)
         chosen = evaluated_people(people, test, choose_unit(people.part(test), self.unit, self.alpha))
         division = f"{len(train)} for training, {len(chosen.items)} evaluated, {how}"
-        log(f"{len(people)} people of {people.skeleton.name}: {division}")
+        log(f"{counted(len(people), 'person')} of {people.skeleton.name}: {division}")
         looks = PoseInputs(people, self.side or encoder.side, PoseAugmentation(self.turn, flip=self.flip))
         how = "fine-tuned" if self.finetune else "frozen"
         protocol = f"{name}, {how}, {self.steps} steps, {looks.side} px"
@@ -77,7 +77,7 @@ class Keypoints(KeypointChoices, HeadOptions):
         return Outcome(
             name=f"{name}-finetuned" if self.finetune else name,
             rows=found.rows,
-            title=f"{subject} on {len(chosen.items)} people of {self.place}",
+            title=f"{subject} on {counted(len(chosen.items), 'person')} of {self.place}",
             place=self.place,
             seen=seen_by(subject.run, sorted({people.pictures[i] for i in chosen.items}), self.place),
             beside=[Beside("picture", ".png", draw)],

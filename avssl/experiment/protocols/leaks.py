@@ -10,7 +10,7 @@ from avssl.errors import UserError
 from avssl.experiment.protocols.base import OutputOptions, Subject
 from avssl.experiment.results import Outcome
 from avssl.options import argument, option
-from avssl.system.console import log
+from avssl.system.console import counted, log
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import ResultRow
@@ -71,7 +71,7 @@ class Leaks(OutputOptions):
             from avssl.media.opening import open_media
 
             twins = near_duplicates(open_media(train), open_media(test))
-            log(f"{len(twins)} items of {test} look like one of {train}")
+            log(f"{counted(len(twins), 'item')} of {test} look like one of {train}")
             for twin in twins[:LISTED]:
                 log(f"  {twin.test} and {twin.train}: {twin.bits} of 63 bits differ")
             result["near_duplicates"] = [asdict(twin) for twin in twins]
@@ -93,7 +93,10 @@ def _shared_sources(train: Media, test: Media, name: str) -> list[dict[str, obje
         rules.setdefault(group.rule, set()).update(i for i in group.items if i >= len(train))
     shared = set().union(*rules.values())
     by = ", ".join(f"{len(items)} by {rule}" for rule, items in rules.items())
-    log(f"{len(shared)} of the {len(test)} items of {name} share a source with the other set{f' ({by})' if by else ''}")
+    log(
+        f"{len(shared)} of the {counted(len(test), 'item')} of {name} share a source with the other set"
+        + (f" ({by})" if by else "")
+    )
     for group in groups[:LISTED]:
         log(f"  {group.paths[0]} and {group.paths[-1]}: {group.words}")
     return [asdict(group) for group in groups]

@@ -15,7 +15,7 @@ from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import GENERATED, Architecture, ComputeOptions, RunOptions, Subject
 from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
-from avssl.system.console import log
+from avssl.system.console import counted, log
 from avssl.system.files import whole_file
 
 if TYPE_CHECKING:
@@ -165,7 +165,10 @@ def _on_annotations(options: Localization, subject: Subject, chosen: Sequence[Pr
     from avssl.evaluate.localization.blind import blind_rows
 
     truth = read_annotations(str(options.annotations), wanted=options.list, negatives=options.negatives)
-    log(f"{options.annotations}: {len(truth.positives)} items, {len(truth.negatives)} negatives; {truth.defects()}")
+    log(
+        f"{options.annotations}: {counted(len(truth.positives), 'item')}, "
+        f"{counted(len(truth.negatives), 'negative')}; {truth.defects()}"
+    )
     if truth.not_annotated:
         log(f"{len(truth.not_annotated)} names of {options.list} have no boxes, such as {truth.not_annotated[0]}")
     train = None if options.train_annotations is None else read_annotations(options.train_annotations).positives
@@ -187,7 +190,7 @@ def _on_annotations(options: Localization, subject: Subject, chosen: Sequence[Pr
     return Outcome(
         name="",
         rows=rows,
-        title=f"{source} on {len(scored.items)} of {len(truth.items)} items",
+        title=f"{source} on {len(scored.items)} of {counted(len(truth.items), 'item')}",
         notes=[] if kept or not scored.missing else [_KEEP],
         beside=[_missing_file(scored.missing)],
     )
@@ -205,7 +208,7 @@ def _missing_file(missing: Sequence[tuple[str, str]]) -> Beside:
             file.writelines(f"{name}\t{why}\n" for name, why in missing)
         return True
 
-    return Beside(f"the {len(missing)} items that were left out", "-missing.txt", write)
+    return Beside(f"the {counted(len(missing), 'item')} that were left out", "-missing.txt", write)
 
 
 def _score_file(options: Localization, truth: Annotations, chosen: Sequence[Protocol], context: Context) -> Scored:
@@ -227,7 +230,9 @@ def _score_file(options: Localization, truth: Annotations, chosen: Sequence[Prot
             f"{scores.constant} maps are constant; they score 0 in our protocols; in published ones all of the picture "
             "is predicted where the rule is ≥, nothing where it is >"
         )
-    rows = rows_of("maps", scores, chosen, context, f"{len(scores.items)} of {len(truth.items)} items have a map")
+    rows = rows_of(
+        "maps", scores, chosen, context, f"{len(scores.items)} of {counted(len(truth.items), 'item')} have a map"
+    )
     return Scored(tuple(scores.items), rows, [(name, "no map") for name in scores.missing])
 
 
@@ -271,8 +276,8 @@ def _score_run(
                 )
         note = what
         if maps.alone:
-            note += f"; {len(maps.alone)} items left out: no sound of another class"
-            log(f"{name}: {len(maps.alone)} items left out, no sound of another class is there")
+            note += f"; {counted(len(maps.alone), 'item')} left out: no sound of another class"
+            log(f"{name}: {counted(len(maps.alone), 'item')} left out, no sound of another class is there")
         rows += rows_of(name, scores, chosen, context, note)
     # Picture and sound may be files of their own.
     found = {place for item in items for place in (test.places[item.name].picture, test.places[item.name].sound)}
@@ -314,4 +319,4 @@ def _models(localizer: Localizer, seed: int, discs: bool = False) -> dict[str, M
 def _log_missing(names: Sequence[str], what: str) -> None:
     if names:
         listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        log(f"{len(names)} items {what}: {listed}")
+        log(f"{counted(len(names), 'item')} {what}: {listed}")

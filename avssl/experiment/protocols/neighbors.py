@@ -22,7 +22,7 @@ from avssl.experiment.protocols.base import (
 from avssl.experiment.results import Beside, Outcome
 from avssl.experiment.sources import SourceOptions
 from avssl.options import option
-from avssl.system.console import log, progress
+from avssl.system.console import counted, log, progress
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import ResultRow
@@ -82,7 +82,7 @@ class Neighbours(ComputeOptions, SourceOptions, PoolChoices, BesideOptions, Enco
             known = known_items(query_items, what, seconds)
             query_items, labels = known.query_items, list(known.kinds)
         sources = query_items.sources()
-        log(f"{len(query_items)} {what} of {len(set(sources))} sources")
+        log(f"{len(query_items)} {what} of {counted(len(set(sources)), 'source')}")
         found = _found(encoders, query_items, sources, self)
         pooling = f"{self.pool} pooling {'to 9,600 features' if self.places else 'over the map'}"
         context = subject.context(f"{name} of {what}, {pooling}", self.seed, len(query_items))
@@ -176,7 +176,7 @@ def _found(
     spec = FeatureSpec(1, options.pool, MOST_FEATURES if options.places else 1)
     found: dict[str, Neighbors] = {}
     for label, one in encoders.items():
-        with progress(f"features, {label}", "items") as on_progress:
+        with progress(f"features, {label}", "item") as on_progress:
             features = stage_features(one.encoder, query_items, spec, device=device, on_progress=on_progress)
         if one.stage is not None and one.stage not in features.stages:
             there = ", ".join(features.stages)

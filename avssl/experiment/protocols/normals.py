@@ -12,7 +12,7 @@ from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import HeadOptions, Subject, log_passed_over, with_random_twin
 from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
-from avssl.system.console import log, progress
+from avssl.system.console import counted, log, progress
 
 if TYPE_CHECKING:
     from avssl.evaluate.transfer.normals.sets import NormalSet
@@ -54,7 +54,7 @@ class Normals(NormalsChoices, BootstrapChoices, HeadOptions):
         _log_part(test, "to evaluate on")
         encoder = subject.image_encoder(self.encoder, learns=self.finetune)
         starts = with_random_twin(encoder, self.seed)
-        with progress("training", "steps") as on_progress:
+        with progress("training", "step") as on_progress:
             found = evaluate_normals(
                 starts, train, test, self, self.seed, device=device, log=log, on_progress=on_progress
             )
@@ -69,7 +69,7 @@ class Normals(NormalsChoices, BootstrapChoices, HeadOptions):
         return Outcome(
             name=called,
             rows=normal_rows(found, test, context),
-            title=f"{subject} on {len(test)} pictures of {self.place}",
+            title=f"{subject} on {counted(len(test), 'picture')} of {self.place}",
             place=self.place,
             seen=seen_by(subject.run, test.files, self.place),
             beside=[Beside("picture", ".png", draw)],
@@ -77,5 +77,5 @@ class Normals(NormalsChoices, BootstrapChoices, HeadOptions):
 
 
 def _log_part(part: NormalSet, purpose: str) -> None:
-    log(f"{len(part)} of {part.listed} pictures with normals {purpose}")
+    log(f"{len(part)} of {counted(part.listed, 'picture')} with normals {purpose}")
     log_passed_over(part.passed_over)

@@ -11,7 +11,7 @@ from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import OutputOptions, RunOptions, Subject
 from avssl.experiment.results import Outcome
 from avssl.options import option
-from avssl.system.console import log, quiet
+from avssl.system.console import counted, log, quiet
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.training_overlap import Seen
@@ -42,7 +42,7 @@ class Pretext(OutputOptions, RunOptions):
         assert subject.run is not None
         opened = open_run(subject.run, name)
         if not opened.finished:
-            log(f"{opened.path} is not finished: evaluated as it is after {opened.steps} steps")
+            log(f"{opened.path} is not finished: evaluated as it is after {counted(opened.steps, 'step')}")
         test, seen = _held_out(opened, self.data, subject)
         seed = opened.options.seed if self.seed is None else self.seed
         rows = run_controls(

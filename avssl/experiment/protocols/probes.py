@@ -24,7 +24,7 @@ from avssl.experiment.protocols.base import (
 from avssl.experiment.results import Beside, Outcome
 from avssl.experiment.sources import SourceOptions
 from avssl.options import option
-from avssl.system.console import log, progress
+from avssl.system.console import counted, log, progress
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import Context, ResultRow
@@ -69,7 +69,7 @@ class LabelledOptions(ComputeOptions, SourceOptions, SplitOptions):
         return Outcome(
             name=name,
             rows=rows,
-            title=f"{subject} on {len(data.test)} items of {self.place}",
+            title=f"{subject} on {counted(len(data.test), 'item')} of {self.place}",
             place=self.place,
             seen=seen_by(subject.run, evaluated, self.place),
             beside=[Beside("picture", ".png", lambda outcome, path: draw(outcome.rows, path, outcome.heading))],
@@ -204,12 +204,12 @@ def features_of(options: ProbeOptions, subject: Subject) -> tuple[list[Encoded],
         encoders["supervised"] = supervised_encoder(options.supervised, options.supervised_network)
     found: list[Encoded] = []
     for label, one in encoders.items():
-        with progress(f"features, {label}", "items") as on_progress:
+        with progress(f"features, {label}", "item") as on_progress:
             parts = [stage_features(one, part, spec, device=device, on_progress=on_progress) for part in data.parts]
         if label == "trained":  # before hours of features of the others
             _check_stages(options.stages, parts[0].stages)
         found.append(Encoded(label, parts))
-    with progress("baseline features", "items") as on_progress:
+    with progress("baseline features", "item") as on_progress:
         if encoder.role == "audio":
             baseline = [mfcc(part, on_progress) for part in data.parts]
         else:
@@ -235,15 +235,19 @@ def encoder_and_data(options: LabelledOptions, subject: Subject) -> tuple[Encode
         kept = [i for i in range(len(part)) if taken_by(encoder, part.facts(i))]
         if not kept:
             raise UserError(
-                f"the encoder {name} can take none of the {len(part)} items in {options.data}; take another --encoder"
+                f"the encoder {name} can take none of the {counted(len(part), 'item')} in {options.data}; "
+                "take another --encoder"
             )
         if len(kept) < len(part):
-            log(f"{len(part) - len(kept)} of {len(part)} items have no input for the encoder {name}; left out")
+            log(
+                f"left out, without an input for the encoder {name}: "
+                f"{len(part) - len(kept)} of {counted(len(part), 'item')}"
+            )
         parts.append(_part(part, kept))
     data = _labelled(options, parts)
     divisions = f", {len(data.divisions)} folds" if len(data.divisions) > 1 else ""
     of_run = f" of {subject}" if subject.encoder is None else ""
-    log(f"encoder {name}{of_run}; {len(data)} items of {len(data.classes)} classes{divisions}")
+    log(f"encoder {name}{of_run}; {counted(len(data), 'item')} of {counted(len(data.classes), 'class')}{divisions}")
     _log_shared(data)
     return encoder, data
 
@@ -287,11 +291,11 @@ def _labelled(options: LabelledOptions, parts: Sequence[Media]) -> Labelled:
     listed = [i for i, split in enumerate(splits) if split is not None]
     if not listed:
         raise UserError(
-            f"none of the {len(media)} videos in {options.data} is in the lists in {options.lists}; "
+            f"none of the {counted(len(media), 'video')} in {options.data} is in the lists in {options.lists}; "
             "give the lists of the same data set"
         )
     if len(listed) < len(media):
-        log(f"{len(media) - len(listed)} videos are in neither list of split {options.split}; left out")
+        log(f"{counted(len(media) - len(listed), 'video')} are in neither list of split {options.split}; left out")
     return labelled(
         _part(media, listed),
         splits=[str(splits[i]) for i in listed],

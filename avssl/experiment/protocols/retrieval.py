@@ -13,7 +13,7 @@ from avssl.experiment.protocols.base import ComputeOptions, RunOptions, Subject
 from avssl.experiment.results import Beside, Outcome
 from avssl.experiment.sources import SourceOptions
 from avssl.options import option
-from avssl.system.console import progress
+from avssl.system.console import counted, progress
 from avssl.system.files import whole_file
 
 
@@ -50,7 +50,7 @@ class Retrieval(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
         pairs = find_pairs(media, self.frames)
         found = {}
         for label, one in {"trained": model, "random": untrained(model, self.seed)}.items():
-            with progress(f"embedding, {label}", "pairs") as on_progress:
+            with progress(f"embedding, {label}", "pair") as on_progress:
                 found[label] = embed_pairs(one.to(device), media, pairs, on_progress)
         context = subject.context(name, self.seed, len(pairs.items), self.draws)
 
@@ -61,7 +61,7 @@ class Retrieval(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
                 file.write(retrieval_page(media, pairs, found["trained"], shown, title, queries=self.queries))
             return True
 
-        clips = f"{len(pairs.items)} pairs of {len(set(pairs.sources))} sources"
+        clips = f"{counted(len(pairs.items), 'pair')} of {counted(len(set(pairs.sources)), 'source')}"
         return Outcome(
             name=name,
             rows=retrieval_rows(found, pairs, context),

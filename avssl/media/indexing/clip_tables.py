@@ -16,6 +16,7 @@ from avssl.media.facts import Rejected
 from avssl.media.indexing import clip_table_formats as formats
 from avssl.media.indexing.listing import ASKED, SPLITS, FileState, Listing, add_file, state_of, walk
 from avssl.media.selection import digest_of
+from avssl.system.console import counted
 from avssl.system.files import write_whole
 
 # Files that lie beside media and are not counted as media themselves.
@@ -39,7 +40,9 @@ def _fill_from_table(table: Path, data: bytes, source_column: str | None, asked:
     for row in read.rows:
         name = row.unstripped("video" if read.by_video else "path")
         if row.too_many:
-            reason = f"line {row.line} has more cells than the {len(read.columns)} columns; quote cells with commas"
+            reason = (
+                f"line {row.line} has more cells than there are columns ({len(read.columns)}); quote cells with commas"
+            )
             listing.rejected.append(Rejected(str(table.parent / (name.strip() or f"{table.name}:{row.line}")), reason))
             continue
         if not name:
@@ -211,7 +214,7 @@ def offered_tables(folder: Path) -> list[str]:
         listed = {entry.name for entry in listing.entries} & there
         if len(listed) * 2 >= len(there) > 0:  # a table of half of the files is more than a stray list
             lines.append(
-                f"{table} lists {len(listed)} of its {len(there)} files (columns {','.join(columns)}); "
+                f"{table} lists {len(listed)} of its {counted(len(there), 'file')} (columns {','.join(columns)}); "
                 f"use it with --data {table}"
             )
     return lines

@@ -24,7 +24,7 @@ from avssl.media.indexing.listing import ASKED, Entry, Listing
 from avssl.media.indexing.reasons import grouped
 from avssl.media.segment import segment_facts, segment_of
 from avssl.media.selection import digest_of
-from avssl.system.console import ShowProgress
+from avssl.system.console import ShowProgress, counted
 from avssl.system.files import cache_folder, locked, make_folder, whole_folder
 from avssl.system.parts import Part, parts_there
 
@@ -222,7 +222,7 @@ def _all_refused(root: str, rejected: list[Rejected]) -> str:
     reason, number = max(counts.items(), key=lambda item: item[1], default=("nothing found", 0))
     if len(rejected) == 1:
         return f"{rejected[0].path}: {reason}"
-    return f"{root}: none of its {len(rejected)} files can be used, most often because: {reason} ({number})"
+    return f"{root}: none of its {counted(len(rejected), 'file')} can be used, most often because: {reason} ({number})"
 
 
 def _existing(home: Path, name: str) -> Table | None:

@@ -123,7 +123,7 @@ class Inspections:
 
     def _inspect(self, files: Sequence[File]) -> Iterator[tuple[File, Inspection]]:
         self.inspected += len(files)
-        with counting("inspecting files", len(files), "files", self._progress) as done:
+        with counting("inspecting files", len(files), "file", self._progress) as done:
             for first in range(0, len(files), FILES_AT_ONCE):
                 some = files[first : first + FILES_AT_ONCE]
                 targets = [self._target(file) for file in some]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from avssl.media.facts import Facts, Media, Rejected
 from avssl.media.indexing.reasons import grouped
 from avssl.media.selection import column_of, facts_of
+from avssl.system.console import counted
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 SHOWN = 8  # labels or splits that are named
@@ -45,7 +46,7 @@ class Summary:
     reasons: Counter[str] = field(default_factory=Counter)  # rejected files by kind of reason
 
     def lines(self) -> list[str]:
-        kinds = ", ".join(f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in self.kinds.most_common())
+        kinds = ", ".join(counted(count, kind) for kind, count in self.kinds.most_common())
         lines = [f"{self.root}: {kinds or 'nothing'} usable, {len(self.rejected)} rejected"]
         if self.video_hours or self.sound_hours:
             lines.append(f"{_hours(self.video_hours)} of video, {_hours(self.sound_hours)} of sound")

@@ -15,7 +15,7 @@ from avssl.media.prepared.read import Prepared, is_prepared, is_unfinished, was_
 from avssl.media.prepared.shard import Settings
 from avssl.media.prepared.write import PrepareWork, from_files, held
 from avssl.media.selection import Subset, digest_of, stamp_of
-from avssl.system.console import Log, ShowProgress, size
+from avssl.system.console import Log, ShowProgress, counted, size
 from avssl.system.files import cache_folder
 
 FREE_SHARE = 0.9  # of the free disk that a preparation may take: its size is an estimate
@@ -49,7 +49,7 @@ def ensure_prepared(
         return media
     existing = _existing(work.folder)
     if existing is not None:
-        log(f"reading {len(media)} items as prepared before, in {work.folder}")
+        log(f"reading {counted(len(media), 'item')} as prepared before, in {work.folder}")
         return existing
     home, needed, free = work.folder, estimated_bytes(media, work.settings), _free_bytes(work.folder)
     if needed > budget_bytes:
@@ -60,7 +60,7 @@ def ensure_prepared(
         return media
     with held(work, partial(log, f"another process is preparing these items in {home}; waiting for it")):
         if not is_prepared(home):
-            log(f"preparing {len(media)} items once, about {size(needed)}, in {home}")
+            log(f"preparing {counted(len(media), 'item')} once, about {size(needed)}, in {home}")
             work.finish(workers, progress)
     return Prepared(home)
 

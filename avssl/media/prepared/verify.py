@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from avssl.media.prepared.read import Prepared
-from avssl.system.console import ShowProgress, counting
+from avssl.system.console import ShowProgress, counted, counting
 from avssl.system.process_pool import spare_cores
 
 
@@ -19,7 +19,7 @@ class Verified:
     by: str  # "checksums"; "sizes", if quick; "no checksums", where an earlier version wrote none
 
     def words(self) -> str:
-        count = f"{self.shards} shard{'s' if self.shards != 1 else ''} and the index"
+        count = f"{counted(self.shards, 'shard')} and the index"
         if self.by == "no checksums":
             return f"{count} have no checksums (made by an earlier version): only sizes and first bytes are compared"
         return f"the {self.by} of {count} are correct"
@@ -35,7 +35,7 @@ def verify(prepared: Prepared, *, quick: bool = False, progress: ShowProgress = 
     if not prepared.has_checksums:
         size = sum(path.stat().st_size for path, *_ in shards)
         prepared.verify_index()
-        with counting("comparing", len(prepared), "items", progress) as done:
+        with counting("comparing", len(prepared), "item", progress) as done:
             for i in range(0 if not quick else len(prepared), len(prepared)):
                 prepared.verify_item(i)
                 done(1)
@@ -47,7 +47,7 @@ def verify(prepared: Prepared, *, quick: bool = False, progress: ShowProgress = 
     prepared.verify_index()
     bad = []
     with (
-        counting("comparing checksums", len(shards), "shards", progress) as done,
+        counting("comparing checksums", len(shards), "shard", progress) as done,
         ThreadPoolExecutor(min(spare_cores(), 4)) as pool,
     ):
         for (path, *_), right in zip(shards, pool.map(prepared.is_right, range(len(shards))), strict=True):

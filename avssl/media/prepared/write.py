@@ -20,7 +20,7 @@ from avssl.media.prepared.read import Prepared, facts_in, is_prepared, is_unfini
 from avssl.media.prepared.shard import Job, Settings, part_folder, write_shard
 from avssl.media.prepared.verify import verify
 from avssl.media.selection import Subset, digest_of
-from avssl.system.console import ShowProgress, counting
+from avssl.system.console import ShowProgress, counted, counting
 from avssl.system.files import UNFINISHED, locked, read_json, whole_folder, write_json
 from avssl.system.parts import WHOLE, Part
 from avssl.system.process_pool import Lost, each, spare_cores
@@ -82,7 +82,7 @@ class PrepareWork:
             raise UserError("only media read from files can be prepared; these are prepared already")
         return PrepareWork(media, Path(out).expanduser().absolute(), settings, shard_size)
 
-    unit: ClassVar[str] = "shards"
+    unit: ClassVar[str] = "shard"
 
     @property
     def plan(self) -> dict[str, object]:
@@ -131,7 +131,7 @@ class PrepareWork:
         """:meth:`do`, for callers that hold the folder."""
         jobs = self.jobs()
         mine = [jobs[shard] for shard in part.range(len(jobs))]
-        with counting("preparing", sum(len(job.media) for job in mine), "items", progress) as done:
+        with counting("preparing", sum(len(job.media) for job in mine), "item", progress) as done:
             _write_shards(mine, workers, done)
 
     def finish(self, workers: int | None, progress: ShowProgress) -> None:
@@ -237,8 +237,8 @@ def _merge(work: PrepareWork) -> None:
     if missing:
         names = ", ".join(map(shard_name, missing[:3])) + (" …" if len(missing) > 3 else "")
         raise UserError(
-            f"{folder}: {len(missing)} of {len(jobs)} shards are missing ({names}); run the parts that were not "
-            "finished again (--part K/N), then --merge"
+            f"{folder}: missing are {len(missing)} of {counted(len(jobs), 'shard')} ({names}); run the parts that were "
+            "not finished again (--part K/N), then --merge"
         )
     rejected = list(media.rejected)
     shards_there = []
@@ -256,7 +256,9 @@ def _merge(work: PrepareWork) -> None:
                 writer.add_facts(facts, facts.path)
             count += len(part)
         if not count:
-            raise UserError(f"{folder}: none of the {len(media)} items could be decoded ({rejected[-1].reason})")
+            raise UserError(
+                f"{folder}: none of the {counted(len(media), 'item')} could be decoded ({rejected[-1].reason})"
+            )
         lost = [list(pair) for pair in rejected[len(media.rejected) :]]
         header = {
             "prepared": asdict(settings),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from avssl.media.facts import Media
 from avssl.media.selection import Sourced, column_of
+from avssl.system.console import counted
 
 _HOW = {
     "told": "as given",
@@ -66,14 +67,16 @@ class Sources:
             is_given = "told" in named
             kept = "keeps to the given sources" if is_given else "keeps each file separate"
             way_out = "" if named.keys() <= {"told", "file"} else f"; --sources none {kept}"
-            lines.append(f"{len(self.names)} items from {self.count} sources: {', '.join(grouped)}{way_out}")
+            items, sources = counted(len(self.names), "item"), counted(self.count, "source")
+            lines.append(f"{items} from {sources}: {', '.join(grouped)}{way_out}")
         weaker: dict[str, list[Likeness]] = {}
         for warning in self.warnings:
             weaker.setdefault(warning.rule, []).append(warning)
         for rule, warnings in weaker.items():
             items = {i for warning in warnings for i in warning.items}
             lines.append(
-                f"{len(items)} items may share a source, kept apart: {warnings[0].words} ({_listed(warnings[0].paths)})"
+                f"{counted(len(items), 'item')} may share a source, kept apart: {warnings[0].words} "
+                f"({_listed(warnings[0].paths)})"
                 + (f" and {len(warnings) - 1} more by {rule}" if len(warnings) > 1 else "")
             )
         return lines
@@ -87,7 +90,7 @@ def _listed(paths: Sequence[str]) -> str:
 def with_sources(media: Media, sources: Sources) -> Media:
     """The same items with the sources found as ``facts(i).source``; ``media`` itself where they are the same."""
     if len(sources.names) != len(media):
-        raise ValueError(f"sources of {len(sources.names)} items do not fit the {len(media)} items of the media")
+        raise ValueError(f"sources of {counted(len(sources.names), 'item')} do not fit media of {len(media)}")
     if column_of(media, "source").tolist() == list(sources.names):
         return media
     return Sourced(media, sources.names)

@@ -126,7 +126,7 @@ def test_items_without_labels_are_refused(tmp_path):
     write_pictures(tmp_path, each=2, classes=("one",))
     with pytest.raises(avssl.UserError, match="two classes"):
         labelled(avssl.open(tmp_path, workers=0))
-    with pytest.raises(avssl.UserError, match="have no label"):
+    with pytest.raises(avssl.UserError, match="no label for"):
         labelled(avssl.open(tmp_path / "one", workers=0))
 
 

@@ -160,7 +160,7 @@ def test_rows_have_interval_chance_control_and_what_was_dropped(people, tmp_path
     assert mean.value == np.mean([rows[f"trained/seed{k}", "pck@0.2"].value for k in (0, 1)])
     assert rows["random/seed1", "pck@0.2"].method == "wilson"
     assert "learning rate" in mean.note
-    assert "1 people without torso" in rows["mean-pose", "pck@0.2"].note
+    assert "1 person without torso" in rows["mean-pose", "pck@0.2"].note
     nose = rows["trained/nose", "pck@0.2"]
     assert nose.n == np.isfinite(some.joints[evaluated.items][:, 4, 0]).sum() < 13
     assert {("random", "pck-auc@0..0.2"), ("gain", "pck@0.2-difference"), ("mean-pose/nose", "pck@0.2")} <= set(rows)

@@ -15,6 +15,7 @@ from avssl.evaluate.data.reading import read_json_of, read_xml
 from avssl.evaluate.data.split_files import is_voc, voc_annotation, voc_list
 from avssl.evaluate.transfer.detection.box_precision import Truth
 from avssl.media.decoding.images import still_size
+from avssl.system.console import counted
 
 # Names of training and test parts in VOC and COCO; the first that is there is used
 TRAIN, TEST = ("trainval", "train"), ("test", "val")
@@ -134,7 +135,7 @@ def _within(scene: _Named, passed_over: list[str]) -> _Named:
         if right > left and bottom > top:
             kept.append(one._replace(box=(left, top, right, bottom)))
     if len(kept) < len(scene.objects):
-        passed_over.append(f"{scene.picture}: {len(scene.objects) - len(kept)} boxes without area")
+        passed_over.append(f"{scene.picture}: {counted(len(scene.objects) - len(kept), 'box')} without area")
     return replace(scene, objects=kept)
 
 

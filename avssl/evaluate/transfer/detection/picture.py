@@ -13,6 +13,7 @@ from avssl.evaluate.core.side_by_side import draw_rows, save_png
 from avssl.evaluate.transfer.detection.box_precision import Detections, iou
 from avssl.evaluate.transfer.detection.box_sets import BoxPicture, BoxSet
 from avssl.media.decoding.images import read_image
+from avssl.system.console import counted
 from avssl.tasks.cards import enlarged, font, picture_of
 
 # Pictures on the sheet, and pixels of their longer side
@@ -40,7 +41,7 @@ def draw_detections(
         scene = test.scenes[i]
         counts = [len(scene.truth.boxes), *(int((one[i].scores >= LEAST_SCORE).sum()) for one in detections.values())]
         named = max(counts) <= NAMED
-        objects = _several(int((~scene.truth.ignored).sum()), "object")
+        objects = counted(int((~scene.truth.ignored).sum()), "object")
         pictures, lines = [_with_truth(scene, test.classes, named)], [f"{scene.picture.name}, {objects}"]
         for one in detections.values():
             pictures.append(_with_boxes(scene, one[i], test.classes, named))
@@ -90,8 +91,4 @@ def _found(scene: BoxPicture, detections: Detections) -> str:
     same = detections.labels[drawn][:, None] == truth.labels[None]
     near = same & (iou(detections.boxes[drawn], truth.boxes) > 0.5)
     found = int(near.any(0)[~truth.ignored].sum()) if len(near) else 0
-    return f"{found} of {int((~truth.ignored).sum())} found, {_several(int(drawn.sum()), 'box')}"
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}{'es' if what.endswith('x') else 's'}"
+    return f"{found} of {int((~truth.ignored).sum())} found, {counted(int(drawn.sum()), 'box')}"

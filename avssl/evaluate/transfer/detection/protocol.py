@@ -40,7 +40,7 @@ from avssl.evaluate.transfer.rows import transfer_rows
 from avssl.media.decoding.images import read_image
 from avssl.networks.detector import detector
 from avssl.networks.encoder import ImageEncoder
-from avssl.system.console import Log, Progress, no_log
+from avssl.system.console import Log, Progress, counted, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 # Pictures that the scale of the stage is measured on
@@ -197,7 +197,7 @@ def detection_rows(found: DetectionRuns, test: BoxSet, seen: Sequence[bool], con
     }
     context = replace(context, unit="picture")
     lost = [name for k, name in enumerate(test.classes) if not seen[k] and _there(truths, k)]
-    unseen = f"; {len(lost)} classes without an example to learn from" if lost else ""
+    unseen = f"; {counted(len(lost), 'class')} without an example to learn from" if lost else ""
     starts = {
         name: [_figures(predicted, truths, len(test.classes), weights) for predicted in runs]
         for name, runs in found.starts.items()

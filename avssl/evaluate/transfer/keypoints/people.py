@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from avssl.errors import UserError
 from avssl.evaluate.data.labelled import hold_out
+from avssl.system.console import counted
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -146,7 +147,9 @@ def divide(people: People, share: float = 0.25, seed: int = 0) -> tuple[Indices,
         return np.flatnonzero(marks == "train"), np.flatnonzero(marks == "test"), "the data set's own split"
     names, what = (people.groups, "groups") if len(set(people.groups)) > 1 else (people.pictures, "pictures")
     if len(set(names)) < 2:
-        raise UserError(f"{len(people)} people of one picture cannot be divided; give held-out people with --test")
+        raise UserError(
+            f"{counted(len(people), 'person')} of one picture: cannot be divided; give held-out people with --test"
+        )
     # People have no classes: as if all were of one.
     train, test = hold_out(np.arange(len(people)), np.zeros((len(people), 1), np.int8), names, share, seed)
     return train, test, f"{len({names[i] for i in test})} of {len(set(names))} {what} held out"

@@ -23,6 +23,7 @@ from avssl.errors import UserError
 from avssl.evaluate.data.reading import import_h5py, read_json_of, read_text
 from avssl.evaluate.transfer.keypoints.mpii import mpii_mat, mpii_records, structs
 from avssl.evaluate.transfer.keypoints.people import People, Skeleton, joint_square, people_of, square, together
+from avssl.system.console import counted
 
 FLIC = Skeleton(
     "FLIC",
@@ -163,7 +164,9 @@ def _flic_h5(file: Path, pictures: Path | None) -> People:
         visible = np.asarray(held["visible"], float) if "visible" in held else np.ones(part.shape[:2])
         centre, scale = np.asarray(held["center"], float), np.asarray(held["scale"], float)
     if not len(names) == len(part) == len(normalize):
-        raise UserError(f"{listed} names {len(names)} pictures, {file.name} holds {len(part)} people")
+        raise UserError(
+            f"{listed} names {counted(len(names), 'picture')}, {file.name} holds {counted(len(part), 'person')}"
+        )
     joints = np.where((visible > 0)[..., None], part, np.nan) - 1
     films = [re.sub(r"-\d+\.\w+$", "", name) for name in names]
     boxes = square(centre - 1, 200 * scale)  # scale is in units of 200 px, as MPII's
@@ -186,7 +189,9 @@ def _lsp(stored: NDArray[Any], file: Path, pictures: Path | None) -> People:
         else sorted(one.name for one in folder.glob("*.jpg"))
     )
     if len(names) != len(joints):
-        raise UserError(f"{file} holds {len(joints)} people, but there are {len(names)} pictures in {folder}")
+        raise UserError(
+            f"{file} holds {counted(len(joints), 'person')}, but there are {counted(len(names), 'picture')} in {folder}"
+        )
     splits: list[str | None] = [None] * len(names)
     lists = {word: file.with_name(f"{word}.txt") for word in ("train", "test")}
     if all(one.is_file() for one in lists.values()):
@@ -235,6 +240,6 @@ def _check_pictures(people: People, file: Path) -> None:
     if missing:
         count = len(set(people.pictures))
         raise UserError(
-            f"{len(missing)} of the {count} pictures of {file} are missing, such as {missing[0]}; name their folder "
-            f"with --pictures FOLDER"
+            f"of the {counted(count, 'picture')} of {file} {len(missing)} cannot be found, such as {missing[0]}; "
+            "name their folder with --pictures FOLDER"
         )

@@ -9,6 +9,7 @@ import numpy as np
 from avssl.errors import UserError
 from avssl.evaluate.transfer.keypoints.pck import errors_in_units, head_unit
 from avssl.evaluate.transfer.keypoints.people import Floats, Indices, People
+from avssl.system.console import counted
 
 # Name of the rows of the mean pose, which does not look
 BLIND = "mean-pose"
@@ -41,7 +42,7 @@ def choose_unit(people: People, name: str | None = None, alpha: float | None = N
     unit = Unit(name, alpha or (0.5 if name == "head" else 0.2))
     if not (unit.pixels(people) > 0).any():
         what = "head box (MPII: in gt_NAME.mat or the .mat)" if name == "head" else "torso (left shoulder, right hip)"
-        raise UserError(f"none of the {len(people)} people evaluated has a {what}; try another --unit")
+        raise UserError(f"none of the {counted(len(people), 'person')} evaluated has a {what}; try another --unit")
     return unit
 
 
@@ -69,7 +70,9 @@ class EvaluatedPeople:
         missing = int(np.isnan(self.people.joints[self.items][:, self.people.skeleton.evaluated, 0]).sum())
         dropped = self.listed - len(self.items)
         what = "head box" if self.unit.name == "head" else "torso"
-        return f"{missing} joints not annotated; {dropped} people without {what} or joints dropped"
+        return (
+            f"{counted(missing, 'joint')} not annotated; {counted(dropped, 'person')} without {what} or joints dropped"
+        )
 
 
 def evaluated_people(people: People, items: Indices, unit: Unit) -> EvaluatedPeople:
@@ -81,7 +84,9 @@ def evaluated_people(people: People, items: Indices, unit: Unit) -> EvaluatedPeo
     able = unit.pixels(people)[items] > 0
     able &= np.isfinite(people.joints[items][:, people.skeleton.evaluated, 0]).any(1)
     if not able.any():
-        raise UserError(f"none of the {len(items)} people evaluated has what {unit.metric} is measured in; try --unit")
+        raise UserError(
+            f"none of the {counted(len(items), 'person')} evaluated has what {unit.metric} is measured in; try --unit"
+        )
     return EvaluatedPeople(people, items[able], unit, len(items))
 
 

@@ -12,6 +12,7 @@ from avssl.evaluate.core.charts import INK, TONES, blank_figure, dress, save_fig
 from avssl.evaluate.transfer.keypoints.pck import Floats, is_correct, pck_curve, thresholds
 from avssl.evaluate.transfer.keypoints.people_scored import BLIND, EvaluatedPeople
 from avssl.evaluate.transfer.keypoints.pose_augmentation import PoseInputs
+from avssl.system.console import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +98,7 @@ def _curves(axes: Axes, errors: Mapping[str, Floats], evaluated: EvaluatedPeople
         axes.plot(alphas, curve, color=colour, linestyle=style, linewidth=1.8, label=f"{name}  {curve[-1]:.1f} %")
     what = "0.6 of the head box's diagonal" if unit.name == "head" else "sizes of the torso"
     axes.set_xlabel(f"α, in {what}", fontsize=9, color=INK)
-    axes.set_ylabel(f"joints within α, % ({len(evaluated.items)} people)", fontsize=9, color=INK)
+    axes.set_ylabel(f"joints within α, % ({counted(len(evaluated.items), 'person')})", fontsize=9, color=INK)
     axes.set_xlim(0, unit.alpha)
     axes.set_ylim(0, 100)
     dress(axes)

@@ -38,7 +38,7 @@ from avssl.networks.dense import stage_scales
 from avssl.networks.encoder import ImageEncoder
 from avssl.networks.normals import FINEST, NormalsNetwork
 from avssl.samplers.keys import generator
-from avssl.system.console import Log, Progress, no_log
+from avssl.system.console import Log, Progress, counted, no_log
 from avssl.trainer.seeds import hashed, own_random_state, seed_torch
 
 Floats = NDArray[np.float64]
@@ -253,7 +253,7 @@ def normal_rows(tallies: NormalTallies, test: NormalSet, context: Context) -> li
         "listed": test.listed,
         "used": len(test),
     }
-    few = f"; only {len(test)} pictures to draw from" if len(test) < 10 else ""
+    few = f"; only {counted(len(test), 'picture')} to draw from" if len(test) < 10 else ""
     starts = {name: [_figures(one, context) for one in runs] for name, runs in tallies.starts.items()}
     notes = {**tallies.notes, **BLIND}
     return transfer_rows(

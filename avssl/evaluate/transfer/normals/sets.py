@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError, UserError
 from avssl.evaluate.data.reading import read_array, read_lines, read_variables
 from avssl.media.decoding.images import read_image
+from avssl.system.console import counted
 
 Part = Literal["train", "test"]
 
@@ -278,7 +279,7 @@ def _array_file(file: Path) -> NormalSet:
         raise UserError(f"{file} needs arrays 'images' and 'normals'; it has: {', '.join(variables) or 'none'}")
     picture, counts = _Picker(pictures, file), _Picker(normals, file)
     if len(picture) != len(counts):
-        raise UserError(f"{file} holds {len(picture)} pictures and {len(counts)} normals")
+        raise UserError(f"{file} holds {counted(len(picture), 'picture')} and {counted(len(counts), 'normal')}")
     mask = None if valid is None else _Picker(valid, file, planes=False)
 
     def read(name: str) -> NormalPicture:
