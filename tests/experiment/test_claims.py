@@ -91,6 +91,7 @@ def test_the_size_needed_follows_the_line_over_the_logarithm_of_the_size():
     assert size_needed(points[:2], 0.04, 0.0) is None
 
 
+@pytest.mark.slow
 def test_a_claim_is_trained_evaluated_answered_and_written(tmp_path: Path, root: Path, capfd):
     claim = write_claim(
         tmp_path / "turning.yaml", sizes={"option": "steps", "trainings": ["rotation"], "values": [1, 3]}
@@ -133,9 +134,32 @@ def test_what_is_done_is_not_done_again_and_what_was_stopped_goes_on(
     monkeypatch.setattr(steps_module, "_do", lambda step: (done.append(step.label), real(step)))
     avssl.reproduce(claim, data_root=root, seeds=2, out=out)
     assert done == ["rotation, seed 0", "near, seed 0", "rotation, seed 1", "near, seed 1"]
+    assert (out / "turning" / "page.md").read_text().startswith("# Turning teaches: ")
     write_claim(claim, trainings={"rotation": SMALL | {"steps": 3}})
     with pytest.raises(UserError, match="made with other options than the claim has now"):
         avssl.reproduce(claim, data_root=root, seeds=2, out=out)
+
+
+def test_the_supervised_baseline_trains_on_labels_and_its_encoder_stands_beside(tmp_path: Path, root: Path):
+    trainings = {"rotation": SMALL, "labels": SMALL | {"task": "supervised"}}
+    near = {
+        "protocol": "knn",
+        "run": "rotation",
+        "data": "{root}/pictures",
+        "stages": ["conv2"],
+        "beside": ["{labels}"],
+    }
+    figures = {"better": ["near", "labels/conv2", "accuracy"], "worse": ["near", "trained/conv2", "accuracy"]}
+    claim = write_claim(
+        tmp_path / "c.yaml",
+        trainings=trainings,
+        evaluations={"near": near},
+        questions=[{"ask": "labels are better"} | figures],
+    )
+    made = avssl.reproduce(claim, data_root=root, seeds=1, out=tmp_path / "out")
+    assert made.answer == "not shown" and "one seed" in made.line()
+    history = avssl.Run(tmp_path / "out" / "c" / "cpu" / "seed0" / "runs" / "labels").history
+    assert {line["task"] for line in history} == {"supervised"}
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,7 @@ def _trained(folder: Path) -> bool:
 def _do(step: Step) -> None:
     options = dict(step.options)
     if step.kind == "train":
+        import avssl.experiment.claims.supervised  # noqa: F401  registers the baseline that claims may train
         from avssl.experiment.train import train
 
         # The controls are a claim of their own, and as long again as the training.
