@@ -17,7 +17,7 @@ from avssl.trainer.feature_figures import collapsed
 from avssl.trainer.loader import Steps
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan, steps_per_epoch
-from avssl.trainer.result import Tally, Window
+from avssl.trainer.result import Glance, Tally, Window
 from avssl.trainer.run_folder import RunFolder
 from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
@@ -80,6 +80,7 @@ class Recorder:
         self._validations = list(_validations(setting))
         self._writer = CheckpointWriter()
         self._late: _Late | None = None
+        self._glance = Glance()
         self._doubted = False
         self._collapsed: set[str] = set()
         self._best_weights: dict[str, Any] | None = None
@@ -148,13 +149,17 @@ class Recorder:
             self._write_lines(before, status)
 
     def _show_newest(self, status: Status) -> None:
-        """Figures up to this very step, where reading them waits for nothing; else they are as old as a line."""
+        """Figures up to this very step, or of a GPU the newest that have arrived: reading them waits for nothing.
+
+        Of several processes they are as old as a line, as each has figures of its own share.
+        """
         setting = self._setting
-        # Of several tasks each figure would be of another task than the one before.
-        if setting.precision.device.type in READ_LATE or setting.world.size > 1 or len(setting.plans) > 1:
+        if setting.world.size > 1:
             return
-        for means in self.window.means(setting.world).values():
-            status.figures |= _shown(means)
+        late = setting.precision.device.type in READ_LATE
+        found = self._glance.newest(self.window) if late else self.window.means(setting.world)
+        for plan, means in found.items():
+            status.figures |= self._shown(plan, means)
 
     def _write_late(self, status: Status) -> None:
         late, self._late = self._late, None
@@ -170,7 +175,8 @@ class Recorder:
                 if late.tally.passed_over:
                     means["passed_over"] = late.tally.passed_over
                 self._log(plan, "train", means, late.window.waited_share(late.tally), late)
-                status.figures = _shown(means)
+                if self._setting.world.size > 1:
+                    status.figures |= self._shown(plan, means)
 
     def _log(
         self, plan: int, split: str, figures: Mapping[str, float], waited: float, late: _Late | None = None
@@ -199,7 +205,7 @@ class Recorder:
             found = validation.measure(self._networks[task.name], setting.precision, setting.options.channels_last)
             line = self._log(plan, "val", found, self.tally.waited / max(self.tally.seconds, 1e-9))
             shown = "accuracy" if "accuracy" in line else "loss"
-            status.figures[f"held-out {shown}"] = line[shown]
+            status.figures |= self._shown(plan, {shown: line[shown]}, "held-out ")
             by_accuracy = setting.options.best_by == "accuracy" and shown == "accuracy"
             scores.append(1 - line["accuracy"] if by_accuracy else line["loss"])
             sentence = at_chance(task, line) if doubting else None
@@ -211,6 +217,12 @@ class Recorder:
                 self._collapsed.add(task.name)
         self._doubted |= doubting
         return self._is_best(sum(scores) / len(scores))
+
+    def _shown(self, plan: int, means: Mapping[str, float], which: str = "") -> dict[str, float]:
+        """Of the figures of a task those that people look for, with its name where there are several tasks."""
+        plans = self._setting.plans
+        task = f"{plans[plan].task.name} " if len(plans) > 1 else ""
+        return {f"{task}{which}{name}": means[name] for name in ("loss", "accuracy") if name in means}
 
     def _is_best(self, score: float) -> bool:
         # "not <": a score that is NaN is never the best.
@@ -233,10 +245,6 @@ class Recorder:
             "config": run.config,
         }
         self._writer.save(run.checkpoints, state, self.tally.step, int(best["step"]) if best else None)
-
-
-def _shown(means: Mapping[str, float]) -> dict[str, float]:
-    return {name: means[name] for name in ("loss", "accuracy") if name in means}
 
 
 def _validations(setting: Setting) -> list[tuple[int, Validation]]:

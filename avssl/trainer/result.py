@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,15 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.media.facts import Media
+from avssl.system.console import DRAW_EVERY_SECONDS
 from avssl.trainer.distributed import World
 from avssl.trainer.loader import Source, Steps
 from avssl.trainer.plan import named
 from avssl.trainer.stepper import Outcome
-from avssl.trainer.transfer import to_host
+from avssl.trainer.transfer import Arrival, to_host
 
 
 @dataclass(slots=True)
@@ -108,19 +110,45 @@ class Window:
 
     def means(self, world: World) -> dict[int, dict[str, float]]:
         """Per task the means over its steps since :meth:`restart`, and over the ranks."""
-        groups: dict[int, list[Outcome]] = {}
-        for _, outcome in self.outcomes:
-            groups.setdefault(outcome.plan, []).append(outcome)
-        means = {plan: _mean(group) for plan, group in sorted(groups.items())}
+        means = {plan: _figures(names, values.tolist()) for plan, (names, values) in self.device_means().items()}
         if world.size > 1:
             totals = iter(world.total([value for figures in means.values() for value in figures.values()]))
             means = {plan: {name: next(totals) / world.size for name in own} for plan, own in means.items()}
         return means
 
+    def device_means(self) -> dict[int, tuple[Sequence[str], Tensor]]:
+        """Per task the names of its figures and, where they were computed, their means over its steps here."""
+        groups: dict[int, list[Outcome]] = {}
+        for _, outcome in self.outcomes:
+            groups.setdefault(outcome.plan, []).append(outcome)
+        return {
+            plan: (group[0].names, torch.stack([outcome.values for outcome in group]).mean(0))
+            for plan, group in sorted(groups.items())
+        }
 
-def _mean(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    mean = torch.stack([outcome.values for outcome in outcomes]).mean(0)
-    return dict(zip(outcomes[0].names, mean.tolist(), strict=True))
+
+class Glance:
+    """Figures of a window while it grows, for people: nothing waits for them."""
+
+    def __init__(self) -> None:
+        self._coming: tuple[dict[int, tuple[Sequence[str], Tensor]], Arrival] | None = None
+        self._next = 0.0
+
+    def newest(self, window: Window) -> dict[int, dict[str, float]]:
+        """Per task its means up to now, on a GPU up to some steps ago; nothing where none have arrived since."""
+        found: dict[int, dict[str, float]] = {}
+        if self._coming is not None and self._coming[1].there():
+            found = {plan: _figures(names, values.tolist()) for plan, (names, values) in self._coming[0].items()}
+            self._coming = None
+        # As often as the line is drawn: each glance is a few small kernels and a copy.
+        if self._coming is None and time.monotonic() >= self._next:
+            self._next = time.monotonic() + DRAW_EVERY_SECONDS
+            self._coming = to_host(window.device_means())
+        return found
+
+
+def _figures(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    return dict(zip(names, values, strict=True))
 
 
 _NAMED = 3  # files of a batch in a message; the others are counted

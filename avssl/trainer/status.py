@@ -36,7 +36,7 @@ class Status:
         """The same for a terminal of 80 columns: what people look for first, and of the rest what fits."""
         place, left, rate, waited = self._pace()
         # How training goes on unseen clips is worth more than how it goes on those that it sees.
-        shown = sorted(self._shown(), key=lambda figure: figure.startswith("accuracy"))
+        shown = sorted(self._shown(), key=lambda figure: "accuracy" in figure and "held-out" not in figure)
         line = f"{place} · {left} left"
         for part in (*shown, f"{rate:.1f}/s", f"data {waited:.0f} %"):
             line += f" · {part}" if len(line) + 3 + len(part) <= _ROOM else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -100,12 +100,26 @@ class Transfer:
         return fetched._replace(pieces=tuple(pieces))
 
 
-def to_host(value: Any) -> tuple[Any, Callable[[], object]]:
+class Arrival:
+    """Of copies that a device makes meanwhile: whether they are complete; called, it waits until they are."""
+
+    def __init__(self, events: Sequence[torch.cuda.Event] = ()) -> None:
+        self._events = events
+
+    def __call__(self) -> None:
+        for event in self._events:
+            event.synchronize()
+
+    def there(self) -> bool:
+        """Whether waiting would take no time."""
+        return all(event.query() for event in self._events)
+
+
+def to_host(value: Any) -> tuple[Any, Arrival]:
     """A copy on the host of what lies in nested mappings and lists; tensors that share memory share it in the copy.
 
     Returns:
-        the copy, and a function that waits until it is complete. What changes on the device afterwards changes
-        nothing in it.
+        the copy, and when it is complete. What changes on the device afterwards changes nothing in it.
     """
     on_gpu: list[torch.device] = []
     copies: dict[tuple[Any, ...], Tensor] = {}
@@ -124,13 +138,7 @@ def to_host(value: Any) -> tuple[Any, Callable[[], object]]:
         return value
 
     found = copied(value)
-    events = [torch.cuda.current_stream(device).record_event() for device in dict.fromkeys(on_gpu)]
-
-    def wait() -> None:
-        for event in events:
-            event.synchronize()
-
-    return found, wait
+    return found, Arrival([torch.cuda.current_stream(device).record_event() for device in dict.fromkeys(on_gpu)])
 
 
 def _host_copy(value: Tensor, on_gpu: list[torch.device]) -> Tensor:

@@ -267,6 +267,37 @@ def test_a_loss_is_shown_from_the_first_step_on_and_is_of_the_step_beside_it(mon
     assert shown == [f"loss {sum(losses[:n]) / n:.3g}" for n in (1, 2, 3)]
 
 
+def test_losses_of_several_tasks_are_shown_by_name_and_of_the_step_beside_them(monkeypatch, caplog):
+    from avssl.system import console
+
+    monkeypatch.setattr(console, "LINE_EVERY_SECONDS", 0.0)
+    joint = Sharing("joint")
+    often = fit(toy_plans(2), options(steps=2, log_every=1, validation_puzzles=0), sharing=joint).history
+    caplog.clear()
+    fit(toy_plans(2), options(steps=2, log_every=1000, validation_puzzles=0), sharing=joint)
+    (line,) = [line for line in caplog.messages if line.startswith("step 1/2")]
+    losses = [f"{line['task']} loss {line['loss']:.3g}" for line in often if line["step"] == 1]
+    assert len(losses) == 2 and losses == [part for part in line.split(" · ") if " loss " in part]
+
+
+def test_figures_of_a_gpu_are_shown_once_they_have_arrived_and_nothing_waits_for_them(monkeypatch, caplog):
+    """The CPU's stand for a GPU's, of which every second look finds that they are not there yet."""
+    from avssl.system import console
+    from avssl.trainer import recorder, result, transfer
+
+    looks, waits = itertools.count(), []
+    monkeypatch.setattr(console, "LINE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(result, "DRAW_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "READ_LATE", ("cpu",))
+    monkeypatch.setattr(transfer.Arrival, "there", lambda self: next(looks) % 2 == 1)
+    monkeypatch.setattr(transfer.Arrival, "__call__", lambda self: waits.append(len(caplog.messages)))
+    fit(toy_plans(), options(steps=6, log_every=1000, validation_puzzles=0))
+    lines = [line for line in caplog.messages if line.startswith("step ")]
+    shown = [next((part for part in line.split(" · ") if part.startswith("loss ")), "") for line in lines]
+    assert shown[:2] == ["", ""] and shown[2] == shown[3] != "" and shown[4] not in ("", shown[2])
+    assert waits and min(waits) > 5, "only at the end, when the weights are saved"
+
+
 def test_on_a_terminal_of_80_columns_no_figure_of_a_training_is_cut():
     status = Status(0, 30000, 64, step=29000, share=0.96)
     status.began -= 40000
