@@ -16,6 +16,7 @@ from avssl.errors import UserError
 from avssl.evaluate.core.rows import read_rows
 from avssl.experiment.claims import steps as steps_module
 from avssl.experiment.claims.files import claim_files, read_claim
+from avssl.experiment.claims.steps import check_all, steps_of
 from avssl.experiment.claims.verdict import answer_of, answered, difference, size_needed
 
 SMALL = {
@@ -172,6 +173,9 @@ def test_the_supervised_baseline_trains_on_labels_and_its_encoder_stands_beside(
         ({"questions": [{"ask": "x", "better": ["near", "a", "b"]}]}, "needs 'better' and 'worse', or 'difference'"),
         ({"questions": [{"ask": "x", "difference": ["far", "a", "b"]}]}, "'far', which is not evaluated"),
         ({"minuets": 3}, "unknown key 'minuets'"),
+        ({"trainings": {"rotation": SMALL | {"sied": 32}}}, "sied"),
+        ({"evaluations": {"near": {"protocol": "knn", "run": "rotation", "neighbors": 3}}}, "neighbors"),
+        ({"worlds": {"clips": {"preset": "moving"}}}, "preset"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused_in_a_line(tmp_path: Path, root: Path, scale, message: str):
@@ -185,6 +189,8 @@ def test_every_claim_of_the_repository_can_be_read_and_is_listed(tmp_path: Path,
     assert claim_files()
     for name in claim_files():
         claim = read_claim(name)
+        for scale in claim.scales.values():  # every option of every training and evaluation is one
+            check_all(steps_of(scale, [0, 1], tmp_path, tmp_path))
         assert claim.at("cpu").minutes <= 40 and claim.at("gpu").minutes <= 15, name
     assert main(["reproduce", "--list", "-o", str(tmp_path), "--json", str(tmp_path / "list.json")]) == 0
     listed = json.loads((tmp_path / "list.json").read_text())["claims"]

@@ -20,8 +20,8 @@ One file a claim, ``published/NAME.yaml``, to which ``configs/claims`` leads::
             better: [linear, trained/block2, accuracy]
             worse: [linear, random/block2, accuracy]
 
-A scale that begins with ``like: cpu`` has that one's values where it gives none of its own. ``{NAME}`` within a value
-is the folder of the training NAME of the same seed.
+A scale, a training or an evaluation with ``like: OTHER`` has that one's values where it gives none of its own.
+``{NAME}`` within a value is the folder of the training NAME of the same seed, or of the world NAME.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from avssl.options import read_yaml
 Figure = tuple[str, str, str]
 
 _CLAIM = {"claim", "published", "source", "verified", "compared", "scales", "differs"}
-_SCALE = {"minutes", "data", "trainings", "evaluations", "questions", "sizes"}
+_SCALE = {"minutes", "data", "worlds", "trainings", "evaluations", "questions", "sizes"}
 _QUESTION = {"ask", "better", "worse", "difference", "margin"}
 _SIZES = {"option", "trainings", "values"}
 
@@ -76,6 +76,7 @@ class Scale:
     Attributes:
         minutes: about how long it takes with three seeds.
         data: what must be in the folder of data.
+        worlds: settings of generated clips by name, the same clips for all seeds.
         trainings: options of :func:`avssl.train` by name; "task" names the task.
         evaluations: options of :func:`avssl.evaluate` by name; "protocol" and "run" among them.
         questions: what is compared.
@@ -88,6 +89,7 @@ class Scale:
     evaluations: Mapping[str, Mapping[str, Any]]
     questions: Sequence[Question]
     sizes: Sizes | None = None
+    worlds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def _like(values: Any, scales: Mapping[str, Any], where: str) -> dict[str, Any]:
     if other not in scales or "like" in _mapping(scales[other], where):
         raise UserError(f"{where}: is like {other!r}, which is no scale of its own")
     base = dict(scales[other])
-    for kind in ("trainings", "evaluations"):
+    for kind in ("worlds", "trainings", "evaluations"):
         changed = _mapping(own.pop(kind, {}), where)
         both = _mapping(base.get(kind, {}), where)
         base[kind] = both | {name: both.get(name, {}) | _mapping(one, where) for name, one in changed.items()}
@@ -166,11 +168,15 @@ def _like(values: Any, scales: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _scale(values: Any, where: str) -> Scale:
-    _only(values, _SCALE, where, needed=_SCALE - {"data", "sizes"})
+    _only(values, _SCALE, where, needed=_SCALE - {"data", "worlds", "sizes"})
     trainings, evaluations = (
-        {name: _mapping(one, where) for name, one in _mapping(values[kind], where).items()}
+        {name: dict(_mapping(one, where)) for name, one in _mapping(values[kind], where).items()}
         for kind in ("trainings", "evaluations")
     )
+    for several in (trainings, evaluations):
+        for name, one in several.items():
+            if "like" in one:  # another of this scale, option by option
+                several[name] = {**_named(several, one.pop("like"), where), **one}
     for kind, key, options in (("trainings", "task", trainings), ("evaluations", "protocol", evaluations)):
         for name, one in options.items():
             if key not in one:
@@ -182,7 +188,15 @@ def _scale(values: Any, where: str) -> Scale:
     if not questions:
         raise UserError(f"{where}: asks no question")
     sizes = _sizes(values["sizes"], trainings, where) if values.get("sizes") else None
-    return Scale(float(values["minutes"]), list(values.get("data", ())), trainings, evaluations, questions, sizes)
+    worlds = {name: _mapping(one, where) for name, one in _mapping(values.get("worlds", {}), where).items()}
+    data = list(values.get("data", ()))
+    return Scale(float(values["minutes"]), data, trainings, evaluations, questions, sizes, worlds)
+
+
+def _named(several: Mapping[str, dict[str, Any]], name: str, where: str) -> dict[str, Any]:
+    if name not in several or "like" in several[name]:
+        raise UserError(f"{where}: 'like: {name}' names nothing that stands before it")
+    return several[name]
 
 
 def _question(values: Any, evaluations: Mapping[str, Any], where: str) -> Question:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from avssl.errors import UserError
 from avssl.experiment.claims.files import Claim, Figure, Question, Scale, read_claim
 from avssl.experiment.claims.options import Options
-from avssl.experiment.claims.steps import Step, do_all, steps_of
+from avssl.experiment.claims.steps import Step, check_all, do_all, steps_of
 from avssl.experiment.claims.verdict import (
     Answer,
     Answered,
@@ -94,6 +94,7 @@ def _reproduced(claim: Claim, scale: Scale, options: Options, folder: Path, root
 
     seeds = list(range(options.seeds))
     steps = steps_of(scale, seeds, folder / options.scale, root)
+    check_all(steps)
     minutes = scale.minutes * options.seeds / 3
     log(f"{claim.claim}: {len(steps)} trainings and evaluations, about {duration(60 * minutes)}")
     found: Found = {}

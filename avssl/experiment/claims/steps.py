@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.experiment.claims.files import Scale
-from avssl.system.console import duration, headed, log
+from avssl.system.console import duration, headed, log, progress
 from avssl.system.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """A training or an evaluation.
+    """A training, an evaluation, or the generating of clips.
 
     Attributes:
-        kind: "train" or "evaluate".
+        kind: "train", "evaluate" or "generate".
         name: of the training or evaluation in the claim.
         seed: of both.
         size: the value of the option that sizes are of; None at the claim's own.
@@ -46,25 +46,29 @@ class Step:
     @property
     def label(self) -> str:
         """For people."""
+        if self.kind == "generate":
+            return self.name
         size = "" if self.size is None else f" at {self.size:g}"
         return f"{self.name}{size}, seed {self.seed}"
 
 
 def steps_of(scale: Scale, seeds: Sequence[int], folder: Path, root: Path | None) -> list[Step]:
     """All steps in the order in which they are done: seed by seed, so that one that ends early leaves whole seeds."""
-    steps = []
+    worlds = {name: folder / "worlds" / name for name in scale.worlds}
+    root_and_worlds = {name: str(path) for name, path in worlds.items()} | {"root": str(root)}
+    steps = [Step("generate", name, 0, None, worlds[name], dict(given)) for name, given in scale.worlds.items()]
     for seed in seeds:
-        steps += _steps(scale, seed, None, folder / f"seed{seed}", root)
+        steps += _steps(scale, seed, None, folder / f"seed{seed}", root_and_worlds)
     if scale.sizes is not None:  # smaller ones, of the first seed
         for value in scale.sizes.values:
             place = folder / f"seed{seeds[0]}-{scale.sizes.option}-{value:g}"
-            steps += _steps(scale, seeds[0], value, place, root)
+            steps += _steps(scale, seeds[0], value, place, root_and_worlds)
     return steps
 
 
-def _steps(scale: Scale, seed: int, size: float | None, folder: Path, root: Path | None) -> list[Step]:
+def _steps(scale: Scale, seed: int, size: float | None, folder: Path, others: Mapping[str, str]) -> list[Step]:
     runs = {name: folder / "runs" / name for name in scale.trainings}
-    places = {name: str(path) for name, path in runs.items()} | {"root": str(root)}
+    places = {name: str(path) for name, path in runs.items()} | dict(others)
     steps = []
     for name, given in scale.trainings.items():
         options = _filled(given, places) | {"seed": seed}
@@ -92,6 +96,24 @@ def _filled(value: Any, places: Mapping[str, str]) -> Any:
     if isinstance(value, list | tuple):
         return [_filled(one, places) for one in value]
     return value
+
+
+def check_all(steps: Sequence[Step]) -> None:
+    """Raise :class:`UserError` for options that no training, evaluation or world has, before the first begins."""
+    import avssl.experiment.claims.supervised  # noqa: F401  registers the baseline that claims may train
+    from avssl.experiment.protocols import get
+    from avssl.experiment.request import request_of
+    from avssl.options import build
+    from avssl.world.settings import Settings
+
+    for step in steps:
+        options = dict(step.options)
+        if step.kind == "train":
+            request_of(options.pop("task"), options | {"out": str(step.folder)})
+        elif step.kind == "evaluate":
+            build(get(options.pop("protocol")), options, f"{step.name}: ")
+        else:
+            build(Settings, options, f"world {step.name}: ")
 
 
 def do_all(steps: Sequence[Step], minutes: float, times: Path) -> Iterator[tuple[Step, list[ResultRow]]]:
@@ -129,7 +151,8 @@ def _time_left(missing: Sequence[Step], taken: Mapping[str, float], minutes: flo
 
 def _done(step: Step) -> bool:
     asked = read_json(step.folder / "asked.json")
-    if asked is None or not (_trained(step.folder) if step.kind == "train" else _files(step.folder)):
+    there = {"train": _trained, "evaluate": _files, "generate": Path.is_dir}[step.kind](step.folder)
+    if asked is None or not there:
         return False
     if asked != _plain(step.options):
         raise UserError(
@@ -151,13 +174,19 @@ def _trained(folder: Path) -> bool:
 def _do(step: Step) -> None:
     options = dict(step.options)
     if step.kind == "train":
-        import avssl.experiment.claims.supervised  # noqa: F401  registers the baseline that claims may train
         from avssl.experiment.train import train
 
         # The controls are a claim of their own, and as long again as the training.
         train(options.pop("task"), options.pop("data", None), step.folder, **{"controls": False} | options)
         if not _trained(step.folder):
             raise UserError(f"the training in {step.folder} was stopped; the same command continues")
+    elif step.kind == "generate":
+        from avssl.options import build
+        from avssl.world.build import generate
+        from avssl.world.settings import Settings
+
+        with progress("generating", "clip") as on_progress:
+            generate(step.folder, build(Settings, options, f"world {step.name}: "), on_progress=on_progress)
     else:
         from avssl.experiment.protocols import evaluate
 
