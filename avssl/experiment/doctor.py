@@ -11,7 +11,7 @@ from pathlib import Path
 
 import avssl
 from avssl.errors import UserError
-from avssl.experiment.reader_checks import check_readers
+from avssl.experiment.reader_checks import CHECKS, check_readers
 from avssl.installation import (
     extra_packages,
     install_hint,
@@ -19,7 +19,8 @@ from avssl.installation import (
     needed_packages,
     outside_tested_range,
 )
-from avssl.system.console import counted, folder_size, size
+from avssl.system.console import ShowProgress, counted, folder_size, size
+from avssl.system.stages import stages
 from avssl.version import __version__
 
 # Package → what it is for; avssl itself does without.
@@ -89,18 +90,23 @@ class Examination:
         return f"; outside the tested range: {', '.join(self.outside)}" if self.outside else ""
 
 
-def examine_installation() -> Examination:
+def examine_installation(shown: ShowProgress = None) -> Examination:
     """Look at everything; a small clip is written to a temporary folder and read back by every reader."""
-    versions, outside = _versions()
-    readers = check_readers()
-    tables = {
-        "Versions": versions,
-        "Devices": _devices(),
-        "Decoders": _decoders(),
-        "Readers, on a test clip": [(name, words) for name, words, _ in readers],
-        "Places": _places(),
-    }
-    return Examination(tables, _missing(), outside, [name for name, _, well in readers if not well])
+    parts = {"versions and devices": 2.0, **CHECKS, "the cache and packages": 0.3}
+    with stages("doctor", parts, shown) as begin:
+        begin("versions and devices")
+        versions, outside = _versions()
+        devices = _devices()
+        readers = check_readers(begin)
+        begin("the cache and packages")
+        tables = {
+            "Versions": versions,
+            "Devices": devices,
+            "Decoders": _decoders(),
+            "Readers, on a test clip": [(name, words) for name, words, _ in readers],
+            "Places": _places(),
+        }
+        return Examination(tables, _missing(), outside, [name for name, _, well in readers if not well])
 
 
 def _versions() -> tuple[Rows, list[str]]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from avssl.errors import UserError
 from avssl.options import REQUIRED, argument, option
-from avssl.system.console import progress
 from avssl.system.files import whole_file
 from avssl.system.hub import fetched_run
+from avssl.system.stages import stages
 from avssl.trainer.run_config import check_encoder_name, encoder_names
 from avssl.version import __version__
 
@@ -25,6 +25,8 @@ FORMATS: dict[str, Format] = {
     ".onnx": "onnx",
     ".pt2": "torch-export",
 }
+# Of a ResNet-18 on two idle cores, about: the libraries give no sign of how far they are.
+SECONDS: dict[Format, float] = {"torchvision": 0.5, "onnx": 8.0, "torch-export": 5.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +84,13 @@ def export_encoder(options: ExportOptions) -> ExportedFile:
     form, path = options.chosen_format(), Path(options.output)
     options = replace(options, run=fetched_run(options.run))
     _chosen(options)  # refuses a wrong name before torch is loaded
-    from avssl.networks.exporting import exported
+    with stages("exporting", {"loading the run": 2.5, "writing, reading back and comparing": SECONDS[form]}) as begin:
+        begin("loading the run")
+        from avssl.networks.exporting import exported
 
-    with progress("exporting and comparing", "part"):  # seconds in which libraries give no sign
         module, facts = _module(options)
-        check = exported(module, form, facts, path.suffix)  # read back before anything is written to the disk
+        begin("writing, reading back and comparing")
+        check = exported(module, form, facts, path.suffix)  # before anything is written to the disk
     with whole_file(path) as file:
         file.write(check.data)
     return ExportedFile(path, len(check.data), facts, module, check)

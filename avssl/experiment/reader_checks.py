@@ -26,22 +26,38 @@ class WrongAnswer(Exception):
 Outcome = tuple[str, str, bool]  # (what was read, what came of it, whether that is well)
 
 
-def check_readers() -> list[Outcome]:
-    """Write a clip and a few pictures, read them back with each reader, and compare."""
+# What is read → seconds that it takes on two idle cores.
+CHECKS = {
+    "writing a clip": 0.2,
+    "examining a file in a process of its own": 1.0,
+    "frames and sound of a video": 0.1,
+    "pictures": 0.3,
+    "frames and sound of a prepared set": 1.2,
+    "spectrograms and networks": 1.0,
+}
+
+
+def check_readers(begin: Callable[[str], None]) -> list[Outcome]:
+    """Write a clip and a few pictures, read them back with each reader, and compare.
+
+    Args:
+        begin: called with the name of each check, as in :data:`CHECKS`, when it begins.
+    """
     with tempfile.TemporaryDirectory() as folder:
         clip, prepared = Path(folder) / "clip.mp4", Path(folder) / "prepared"
-        steps: list[tuple[str, Callable[[], str]]] = [
-            ("writing a clip", lambda: _write(clip)),
-            ("examining a file in a process of its own", lambda: _looked_at(clip)),
-            ("frames and sound of a video", lambda: _read(clip)),
-            ("pictures", lambda: _pictures(Path(folder))),
-            ("frames and sound of a prepared set", lambda: _prepared(clip, prepared)),
-            ("spectrograms and networks", _network),
+        checks: list[Callable[[], str]] = [
+            lambda: _write(clip),
+            lambda: _looked_at(clip),
+            lambda: _read(clip),
+            lambda: _pictures(Path(folder)),
+            lambda: _prepared(clip, prepared),
+            _network,
         ]
-        return [_outcome(name, step) for name, step in steps]
+        return [_outcome(name, check, begin) for name, check in zip(CHECKS, checks, strict=True)]
 
 
-def _outcome(name: str, step: Callable[[], str]) -> Outcome:
+def _outcome(name: str, step: Callable[[], str], begin: Callable[[str], None]) -> Outcome:
+    begin(name)
     try:
         return name, step(), True
     except Exception as error:  # whatever an installation does wrong is what is asked for here

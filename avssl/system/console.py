@@ -142,15 +142,20 @@ class Bar:
         style: "auto" is a bar on a terminal and in a notebook, else lines.
         write_line: takes the lines; stderr if None.
         first: what a terminal shows until it is known how much is done.
+        now: the share and the text, asked whenever a terminal is drawn; None: as they were given last.
     """
 
     def __init__(
-        self, style: Style = "auto", write_line: Callable[[str], None] | None = None, first: str = "starting"
+        self,
+        style: Style = "auto",
+        write_line: Callable[[str], None] | None = None,
+        first: str = "starting",
+        now: Callable[[], tuple[float, str]] | None = None,
     ) -> None:
         self._write_line = write_line or _to_stderr
         self._bar: Any = None
         if style == "bar" or (style == "auto" and (in_notebook() or sys.stderr.isatty())):
-            self._bar = NotebookBar() if in_notebook() else _TerminalBar(first)
+            self._bar = NotebookBar() if in_notebook() else _TerminalBar(first, now)
         self._every = DRAW_EVERY_SECONDS if self._bar else LINE_EVERY_SECONDS if style != "none" else float("inf")
         # A bar is there at once, a line only where the work turns out to be long.
         self._next = time.monotonic() + (0.0 if self._bar else self._every)
@@ -172,6 +177,11 @@ class Bar:
             self._bar.close()
 
 
+def is_shown(shown: bool | None) -> bool:
+    """Whether progress is shown: it was not turned off, and this process is the one that speaks."""
+    return shown is not False and not _silent()
+
+
 @contextmanager
 def progress(what: str, unit: str = "file", shown: ShowProgress = None) -> Iterator[Progress]:
     """A function to call with (done, total), which shows them with the time left.
@@ -184,7 +194,7 @@ def progress(what: str, unit: str = "file", shown: ShowProgress = None) -> Itera
     if callable(shown):
         yield shown
         return
-    bar = Bar("none" if shown is False or _silent() else "auto", first=what)
+    bar = Bar("auto" if is_shown(shown) else "none", first=what)
     began = time.monotonic()
 
     def update(done: int, total: int) -> None:
@@ -257,13 +267,20 @@ def folder_size(folder: Path) -> int:
 
 
 class _TerminalBar:
-    def __init__(self, first: str) -> None:
+    def __init__(self, first: str, now: Callable[[], tuple[float, str]] | None) -> None:
         from rich.console import Console
         from rich.errors import LiveError
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        self._bar = RichProgress(
+        class Drawn(RichProgress):
+            def get_renderables(bar) -> Any:
+                if now is not None and bar.task_ids:
+                    share, text = now()
+                    bar.update(bar.task_ids[0], completed=share, description=text)
+                return super().get_renderables()
+
+        self._bar = Drawn(
             BarColumn(bar_width=8),
             TextColumn("{task.description}", markup=False),
             console=Console(stderr=True),
