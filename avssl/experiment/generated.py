@@ -10,8 +10,7 @@ import yaml
 from avssl.errors import UserError
 from avssl.system.console import log, progress
 from avssl.system.files import cache_folder, locked, read_json
-from avssl.world.build import generate, is_finished
-from avssl.world.settings import VERSION, Settings
+from avssl.world.settings import VERSION, Settings, is_finished
 
 WORLD = Settings()
 # Clips of one object and of two or three, of which one sounds.
@@ -54,6 +53,8 @@ def _folder(name: str) -> Path:
 
 
 def _generated(folder: Path, settings: Settings, why: str = "") -> Path:
+    from avssl.world.build import generate  # physics and the codec: whoever names data needs neither
+
     with locked(folder, lambda: log(f"another process is generating {folder}; waiting for it")):
         # Asked within the lock: that process has made it, then.
         if not is_finished(folder, settings):

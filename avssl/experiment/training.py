@@ -97,7 +97,8 @@ def _folder(request: Request, stack: ExitStack, before: int | None) -> RunFolder
     Args:
         before: the steps of a run that is extended; see :func:`steps_before`.
     """
-    from avssl.trainer.run_folder import NO_MATTER, RunFolder
+    from avssl.trainer.run_config import NO_MATTER
+    from avssl.trainer.run_folder import RunFolder
 
     # A run may go on on another device, with results within its precision; and its controls may be made later.
     may_differ: tuple[str, ...] = (*NO_MATTER, "device", "controls")

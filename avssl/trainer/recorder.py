@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from avssl.system.console import log
-from avssl.trainer.checkpoints import CheckpointWriter
+from avssl.trainer.checkpoint_writer import CheckpointWriter
 from avssl.trainer.devices import Precision
 from avssl.trainer.distributed import World
 from avssl.trainer.feature_figures import collapsed

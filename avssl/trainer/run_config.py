@@ -10,6 +10,9 @@ import yaml
 
 from avssl.errors import UserError, did_you_mean
 
+# Options that may differ when a run is continued: they do not change what it computes.
+NO_MATTER = ("workers", "out", "log_to")
+
 
 def refuse_no_run(folder: Path) -> None:
     """Raise UserError if it is no folder, or holds neither the config of a run nor encoders."""

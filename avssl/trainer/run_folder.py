@@ -27,9 +27,7 @@ from avssl.system.ranks import is_writer
 from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.environment import describe_environment
 from avssl.trainer.metrics import MetricsLog
-
-# Options that may differ when a run is continued: they do not change what it computes.
-NO_MATTER = ("workers", "out", "log_to")
+from avssl.trainer.run_config import NO_MATTER
 
 _LOCK = ".lock"
 

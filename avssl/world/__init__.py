@@ -8,11 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from avssl.world.settings import KINDS, PRESETS, SCENES, SPLITS, Settings
+from avssl.world.settings import KINDS, PRESETS, SCENES, SPLITS, Settings, is_finished
 from avssl.world.truth import audible, boxes, read_truth, sounding_kinds, visible_kinds
 
 if TYPE_CHECKING:
-    from avssl.world.build import generate, is_finished
+    from avssl.world.build import generate
     from avssl.world.sheet import contact_sheet
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 # Found when asked for: whoever reads a truth need not wait for the physics, the codec and the fonts.
-_LAZY = {"contact_sheet": "sheet", "generate": "build", "is_finished": "build"}
+_LAZY = {"contact_sheet": "sheet", "generate": "build"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from avssl.system.files import remove_unfinished, write_json, write_whole
 from avssl.system.process_pool import Lost, each, progressed, spare_cores
 from avssl.world.clip import make_clip
 from avssl.world.mp4 import write_video
-from avssl.world.settings import SPLITS, Settings
+from avssl.world.settings import DESCRIPTION, SPLITS, Settings, read_description
 from avssl.world.truth import truth_bytes
 
 Name = tuple[str, int]
@@ -52,11 +51,6 @@ def generate(
         raise UserError(f"{out}: the world cannot be written: {error.strerror or error}") from error
 
 
-def is_finished(out: Path, settings: Settings) -> bool:
-    """Whether ``out`` holds the whole world of ``settings``."""
-    return _read(out / "world.json") == _description(settings, complete=True)
-
-
 def clip_path(out: Path, split: str, index: int) -> Path:
     """Path of a clip; its ground truth has the suffix ``.json``."""
     return out / split / f"clip_{index:05d}.mp4"
@@ -74,7 +68,7 @@ def _generate(out: Path, settings: Settings, workers: int, on_progress: Progress
     for made in _made(out, settings, chunks, min(workers, len(chunks))):
         done += made
         on_progress(done, len(names))
-    write_json(out / "world.json", _description(settings, complete=True))
+    write_json(out / DESCRIPTION, settings.description(complete=True))
 
 
 def _made(out: Path, settings: Settings, chunks: list[list[Name]], workers: int) -> Iterator[int]:
@@ -103,8 +97,8 @@ def _claim(out: Path, settings: Settings) -> None:
     """Make the folders and write the settings; raises UserError where ``out`` holds something else."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: a file; name a folder for the world")
-    found = _read(out / "world.json")
-    wanted = _description(settings, complete=False)
+    found = read_description(out)
+    wanted = settings.description(complete=False)
     if found is not None:
         different = [key for key in wanted if key != "complete" and found.get(key) != wanted[key]]
         if different:
@@ -119,18 +113,4 @@ def _claim(out: Path, settings: Settings) -> None:
         (out / split).mkdir(parents=True, exist_ok=True)
         remove_unfinished(out / split, _STALE_SECONDS)
     if found is None:
-        write_json(out / "world.json", wanted)
-
-
-def _description(settings: Settings, complete: bool) -> dict[str, Any]:
-    return {**settings.as_json(), "complete": complete}
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete the folder to make the world again") from None
-    return content if isinstance(content, dict) else {}
+        write_json(out / DESCRIPTION, wanted)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError, did_you_mean
@@ -14,6 +16,8 @@ VERSION = 3  # raised whenever the same seed would give another world
 # The kinds of objects. A kind is all that ties picture to sound: it has a shape (shapes.py) and a timbre (voices.py).
 # Plans draw by this order: one more kind, or another order, is another VERSION.
 KINDS: tuple[str, ...] = ("bell", "drum", "guitar", "trumpet", "maracas", "xylophone", "frog", "bird")
+
+DESCRIPTION = "world.json"  # the file of a world that says how it was made
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
 
@@ -108,6 +112,31 @@ class Settings:
         values = asdict(self)
         values.update(scenes=self.scene_shares(), motions=self.motion_shares(), version=VERSION)
         return values
+
+    def description(self, complete: bool) -> dict[str, Any]:
+        """What :data:`DESCRIPTION` of a world says while it is made, and once it is complete."""
+        return {**self.as_json(), "complete": complete}
+
+
+def is_finished(out: Path, settings: Settings) -> bool:
+    """Whether ``out`` holds the whole world of ``settings``."""
+    return read_description(out) == settings.description(complete=True)
+
+
+def read_description(out: Path) -> dict[str, Any] | None:
+    """What the world in ``out`` says of itself; None where there is none.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = out / DESCRIPTION
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete the folder to make the world again") from None
+    return content if isinstance(content, dict) else {}
 
 
 def _check_shares(name: str, shares: Mapping[str, float] | None, known: Mapping[str, str]) -> None:

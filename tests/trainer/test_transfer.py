@@ -10,7 +10,8 @@ from trainer_toy import Streams, Toy, ToyMedia, ToyOptions, toy_plans, weights_d
 
 from avssl.errors import UserError
 from avssl.trainer import recorder
-from avssl.trainer.checkpoints import Checkpoints, CheckpointWriter
+from avssl.trainer.checkpoint_writer import CheckpointWriter
+from avssl.trainer.checkpoints import Checkpoints
 from avssl.trainer.loader import Fetched, Piece
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions

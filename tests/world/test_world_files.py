@@ -18,10 +18,10 @@ from PIL import Image
 from avssl.errors import UserError
 from avssl.system.process_pool import Lost
 from avssl.world import build
-from avssl.world.build import generate, is_finished
+from avssl.world.build import generate
 from avssl.world.clip import make_clip
 from avssl.world.mp4 import write_video
-from avssl.world.settings import Settings
+from avssl.world.settings import Settings, is_finished
 from avssl.world.sheet import contact_sheet
 from avssl.world.truth import read_truth
 

@@ -15,8 +15,7 @@ from avssl.errors import UserError
 from avssl.tasks.base import Task
 from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.options import TrainOptions
-from avssl.trainer.run_config import config_of_task, read_config
-from avssl.trainer.run_folder import NO_MATTER
+from avssl.trainer.run_config import NO_MATTER, config_of_task, read_config
 
 T = TypeVar("T")
 

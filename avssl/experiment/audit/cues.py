@@ -303,6 +303,6 @@ def _exact(share: float, n: int, level: float) -> tuple[float, float]:
 
 
 def _normal(probability: float) -> float:
-    from scipy.stats import norm  # slow to import
+    from scipy.special import ndtri  # as scipy.stats computes it, which takes a second to import
 
-    return float(norm.ppf(probability))
+    return float(ndtri(probability))

@@ -108,9 +108,9 @@ def verdict_of(low: float, high: float, chance: float) -> Verdict:
 
 def widened(value: float, low: float, high: float, asked: int) -> tuple[float, float]:
     """A 95 % interval, widened so that ``asked`` of its kind are 95 % together (Bonferroni, normal)."""
-    from scipy.stats import norm  # slow to import
+    from scipy.special import ndtri  # as scipy.stats computes it, which takes a second to import
 
-    factor = float(norm.ppf(1 - 0.025 / max(asked, 1)) / norm.ppf(0.975))
+    factor = float(ndtri(1 - 0.025 / max(asked, 1)) / ndtri(0.975))
     return max(value - (value - low) * factor, 0.0), min(value + (high - value) * factor, 1.0)
 
 
