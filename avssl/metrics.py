@@ -48,6 +48,10 @@ from avssl.evaluate.transfer.detection.box_precision import iou as box_iou
 from avssl.evaluate.transfer.keypoints.pck import errors_in_units as keypoint_errors
 from avssl.evaluate.transfer.keypoints.pck import head_unit, pck, pck_auc, pck_by_joint, pck_curve
 from avssl.evaluate.transfer.normals.angles import angles as normal_angles
+from avssl.evaluate.transfer.propagation.points import tracked_pck, tracked_points
+from avssl.evaluate.transfer.propagation.regions import box_overlap as mask_box_overlap
+from avssl.evaluate.transfer.propagation.regions import contour_accuracy, region_similarity
+from avssl.evaluate.transfer.propagation.regions import course as mean_recall_decay
 from avssl.networks.feature_health import alignment, effective_rank, feature_std, knn_accuracy, uniformity
 
 __all__ = [
@@ -65,6 +69,7 @@ __all__ = [
     "coco_precision",
     "colorfulness",
     "consensus",
+    "contour_accuracy",
     "effective_rank",
     "expected_rank",
     "extended_ap",
@@ -75,9 +80,11 @@ __all__ = [
     "head_unit",
     "keypoint_errors",
     "knn_accuracy",
+    "mask_box_overlap",
     "mcnemar",
     "mean_average_precision",
     "mean_average_precision_interval",
+    "mean_recall_decay",
     "ndcg",
     "ndcg_chance",
     "normal_angles",
@@ -89,11 +96,14 @@ __all__ = [
     "psnr",
     "rasterise",
     "recall_chance",
+    "region_similarity",
     "roc_auc",
     "roc_auc_interval",
     "success",
     "success_auc",
     "topk_exact",
+    "tracked_pck",
+    "tracked_points",
     "uniformity",
     "union",
     "upsample",

@@ -134,3 +134,21 @@ class KeypointChoices(HeadChoices):
     weight_decay: float = option(0.01, "of AdamW")
     width: int = option(64, "channels of the head", low=1)
     stages: tuple[str, ...] | None = option(None, "only these stages (default: all)", metavar="A,B,…")
+
+
+@dataclass(frozen=True)
+class PropagationChoices:
+    """Of label propagation; context, top and temperature are those of DINO's ``eval_video_segmentation.py``."""
+
+    stage: str | None = option(None, "stage of the encoder (default: the last with a stride of 8 at most)")
+    side: int | None = option(None, "pixels of a frame's shorter side (default: its own, 480 at most)", low=16)
+    context: int = option(7, "frames before that labels come from, beside the first", low=0)
+    # DINO: 12 cells of a map that is 30 high
+    window: int | None = option(None, "cells that a label may move (default: 0.4 of the map's shorter side)", low=0)
+    top: int = option(5, "most similar cells that are taken", low=1)
+    temperature: float = option(0.1, "of the similarity", above=0)
+    first_anywhere: bool = option(False, "of the first frame a label may come from anywhere, as in CRW")
+    cells: Literal["area", "nearest"] = option("area", "first labels of a cell: shares of its pixels, or its middle")
+    stretch: bool = option(True, "stretch each label to 0..1 before the strongest is taken, as DINO does")
+    whole_frame: bool = option(True, "rows without a window, too")
+    seeds: int = option(1, "networks of random weights", low=1)

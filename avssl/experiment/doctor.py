@@ -39,6 +39,7 @@ EXTRAS = {
     "normals": "arrays of MATLAB 7.3",
     "timm": "encoders of timm: --vision timm:NAME",
     "detection": "COCO's average precision",
+    "flow": "avssl evaluate propagation --flow",
     "remote": "prepared sets at s3://, gs://, hf://, https://",
     "hub": 'avssl push, and avssl.load("hf://ORG/NAME")',
     "datasets": "--data hf-dataset:PATH, as Hugging Face's datasets saved it",

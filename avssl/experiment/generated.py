@@ -15,6 +15,8 @@ from avssl.world.settings import VERSION, Settings, is_finished
 WORLD = Settings()
 # Clips of one object and of two or three, of which one sounds.
 LOCALIZATION_WORLD = Settings(train=1400, validation=120, test=300, preset="localization")
+# Clips of two or three objects that pass in front of each other; in half of them they look alike.
+TRACKING_WORLD = Settings(train=600, validation=40, test=60, preset="tracking", frames=40)
 
 
 def default_world() -> Path:
@@ -48,6 +50,11 @@ def localization_world() -> Path:
     return _generated(_folder("localization"), LOCALIZATION_WORLD)
 
 
+def tracking_world() -> Path:
+    """The clips of objects that hide each other, generated if they are not there."""
+    return _generated(_folder("tracking"), TRACKING_WORLD)
+
+
 def _folder(name: str) -> Path:
     return cache_folder() / "world" / f"{name}-{VERSION}"
 
@@ -58,7 +65,9 @@ def _generated(folder: Path, settings: Settings, why: str = "") -> Path:
     with locked(folder, lambda: log(f"another process is generating {folder}; waiting for it")):
         # Asked within the lock: that process has made it, then.
         if not is_finished(folder, settings):
-            log(f"{why}generating {count(settings)} clips once, about three minutes on two cores, in {folder}")
+            # Ten seconds of film a second, on two cores
+            minutes = max(round(count(settings) * settings.seconds / 10 / 60 / 3), 1)
+            log(f"{why}generating {count(settings)} clips once, about {minutes} min on two cores, in {folder}")
             with progress("generating", "clip") as on_progress:
                 generate(folder, settings, on_progress=on_progress)
     return folder

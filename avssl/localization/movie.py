@@ -32,7 +32,7 @@ class MovieWriter:
         size: (width, height), both even.
         fps: mean frames a second, for rate control alone.
         seconds: of the whole.
-        sound: (start, duration, rate) → mono float32.
+        sound: (start, duration, rate) → mono float32; None for a silent film.
         stored_rate: of the sound as it was; the next rate that AAC knows is taken.
     """
 
@@ -41,9 +41,9 @@ class MovieWriter:
         container: OutputContainer,
         size: tuple[int, int],
         fps: float,
-        seconds: float,
-        sound: Sound,
-        stored_rate: int,
+        seconds: float = 0.0,
+        sound: Sound | None = None,
+        stored_rate: int = 0,
     ) -> None:
         self._container, self._sound, self._seconds = container, sound, seconds
         # NTSC's rates are multiples of 1000 / 1001
@@ -56,9 +56,10 @@ class MovieWriter:
         self._video.codec_context.time_base = Fraction(1, TICKS)
         self._video.time_base = Fraction(1, TICKS)
         self._rate = next((r for r in AAC_RATES if r >= stored_rate), AAC_RATES[-1])
-        self._audio = container.add_stream("aac", rate=self._rate, layout="mono")
-        self._audio.bit_rate = 128_000 if self._rate >= 32_000 else 64_000
         self._written = 0
+        if sound is not None:
+            self._audio = container.add_stream("aac", rate=self._rate, layout="mono")
+            self._audio.bit_rate = 128_000 if self._rate >= 32_000 else 64_000
         self._ends: dict[int, int] = {}
 
     def show(self, picture: NDArray[np.uint8], begin: float, end: float) -> None:
@@ -73,9 +74,10 @@ class MovieWriter:
     def close(self) -> None:
         """What is left in the encoders."""
         self._mux_video(None)
-        self._sound_until(self._seconds)
-        for packet in self._audio.encode(None):
-            self._container.mux(packet)
+        if self._sound is not None:
+            self._sound_until(self._seconds)
+            for packet in self._audio.encode(None):
+                self._container.mux(packet)
 
     def _mux_video(self, frame: av.VideoFrame | None) -> None:
         for packet in self._video.encode(frame):
@@ -84,6 +86,8 @@ class MovieWriter:
             self._container.mux(packet)
 
     def _sound_until(self, seconds: float) -> None:
+        if self._sound is None:
+            return
         whole = round(self._seconds * self._rate)
         block = round(SOUND_BLOCK_SECONDS * self._rate)
         while self._written < min(round(seconds * self._rate), whole):
@@ -98,7 +102,12 @@ class MovieWriter:
 
 @contextmanager
 def movie(
-    path: Path, size: tuple[int, int], fps: float, seconds: float, sound: Sound, stored_rate: int
+    path: Path,
+    size: tuple[int, int],
+    fps: float,
+    seconds: float = 0.0,
+    sound: Sound | None = None,
+    stored_rate: int = 0,
 ) -> Iterator[MovieWriter]:
     """A movie that appears under its name only if the block ends without an error.
 

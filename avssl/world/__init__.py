@@ -13,6 +13,7 @@ from avssl.world.truth import audible, boxes, read_truth, sounding_kinds, visibl
 
 if TYPE_CHECKING:
     from avssl.world.build import generate
+    from avssl.world.masks import read_masks
     from avssl.world.sheet import contact_sheet
 
 __all__ = [
@@ -26,13 +27,14 @@ __all__ = [
     "contact_sheet",
     "generate",
     "is_finished",
+    "read_masks",
     "read_truth",
     "sounding_kinds",
     "visible_kinds",
 ]
 
 # Found when asked for: whoever reads a truth need not wait for the physics, the codec and the fonts.
-_LAZY = {"contact_sheet": "sheet", "generate": "build"}
+_LAZY = {"contact_sheet": "sheet", "generate": "build", "read_masks": "masks"}
 
 
 def __getattr__(name: str) -> Any:

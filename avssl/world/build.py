@@ -14,7 +14,7 @@ from avssl.system.files import remove_unfinished, write_json, write_whole
 from avssl.system.process_pool import Lost, each, progressed, spare_cores
 from avssl.world.clip import make_clip
 from avssl.world.mp4 import write_video
-from avssl.world.settings import DESCRIPTION, SPLITS, Settings, read_description
+from avssl.world.settings import DESCRIPTION, SPLITS, Settings, occurring, read_description
 from avssl.world.truth import truth_bytes
 
 Name = tuple[str, int]
@@ -100,7 +100,8 @@ def _claim(out: Path, settings: Settings) -> None:
     found = read_description(out)
     wanted = settings.description(complete=False)
     if found is not None:
-        different = [key for key in wanted if key != "complete" and found.get(key) != wanted[key]]
+        there, asked = occurring(found), occurring(wanted)
+        different = [key for key in wanted if key != "complete" and there.get(key) != asked[key]]
         if different:
             key = different[0]
             raise UserError(

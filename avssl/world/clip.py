@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,11 @@ def make_clip(settings: Settings, split: str, index: int) -> Clip:
     return Clip(frames, sound.samples, truth)
 
 
+def rounded_boxes(boxes: Sequence[Box | None]) -> list[list[float] | None]:
+    """Boxes of an object as its truth has them."""
+    return [box and [round(edge, 4) for edge in box] for box in boxes]
+
+
 def _events(settings: Settings, plan: ClipPlan, motion: Motion, offscreen: list[list[Hit]]) -> list[dict[str, Any]]:
     """All hits within the clip, silent ones too, in order of time."""
     found = [
@@ -80,7 +86,7 @@ def _truth(
             "size": round(one.size, 4),
             "pitch_hz": round(one.pitch_hz, 2),
             "sounding": one.sounding,
-            "boxes": [box and [round(edge, 4) for edge in box] for box in (frame[number] for frame in boxes)],
+            "boxes": rounded_boxes([frame[number] for frame in boxes]),
             "heard": [list(segment) for segment in next(heard)] if one.sounding else [],
         }
         for number, one in enumerate(plan.objects)

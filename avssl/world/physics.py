@@ -10,7 +10,7 @@ import numpy as np
 import pymunk
 from numpy.typing import NDArray
 
-from avssl.world.plan import ClipPlan, ObjectPlan
+from avssl.world.plan import WEIGHTLESS, ClipPlan, ObjectPlan
 from avssl.world.rng import between
 from avssl.world.sprites import hull
 
@@ -77,7 +77,7 @@ class _Stage:
         # Speed of a fall from half a side: sqrt(2 g / 2), in sides a second. Where things glide, about theirs.
         self.speed = math.sqrt(plan.gravity)
         self.space = pymunk.Space()
-        self.space.gravity = (0.0, 0.0 if plan.motion == "glide" else plan.gravity * SIDE)
+        self.space.gravity = (0.0, 0.0 if plan.motion in WEIGHTLESS else plan.gravity * SIDE)
         self.space.collision_slop = 0.1  # that shapes may overlap: a thousandth of the picture
         self.space.iterations = 12
         # An object that stands on the floor touches it all the time; there only pebbles and neighbours make events.
@@ -135,6 +135,8 @@ class _Stage:
         body.position, body.angle = (SIDE * x, SIDE * y), angle
         shape = pymunk.Poly(body, corners)
         shape.elasticity, shape.friction, shape.collision_type = self.plan.elasticity, 0.4, _OBJECT
+        if self.plan.motion == "cross":
+            shape.filter = pymunk.ShapeFilter(group=1)  # of one group: they pass through each other
         self.space.add(body, shape)
         self.numbers[body] = len(self.bodies)
         self.bodies.append(body)
@@ -146,7 +148,7 @@ class _Stage:
             y = ground if standing else between(self.rng, max(0.12, 0.02 - self.tops[number]), max(0.5, 0.7 * ground))
             body = self._body(plan, x, min(y, ground - (0.0 if standing else 0.03)), 0.0)
             self._keep_upright(body, swiftness=3.0 if standing else 2.2)
-            if self.plan.motion == "glide":
+            if self.plan.motion in WEIGHTLESS:
                 heading = between(self.rng, 0.0, 2 * math.pi)
                 pace = between(self.rng, 0.8, 1.2) * self.speed * SIDE
                 body.velocity = (pace * math.cos(heading), pace * math.sin(heading))

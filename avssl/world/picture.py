@@ -29,6 +29,9 @@ class Frame:
     # For each object left, top, right, bottom in shares of the side, tight around its silhouette inside of the picture,
     # occluded parts included; None where it is outside.
     boxes: list[Box | None]
+    # What is seen at each pixel: 0 the backdrop, 1 the first object, …; pebbles and cords are not told apart from what
+    # is behind them. uint8 (size, size)
+    labels: NDArray[np.uint8]
 
 
 class Painter:
@@ -57,18 +60,21 @@ class Painter:
             for pose, shadow in zip(poses, self._shadows, strict=True):
                 self._paint_shadow(image, pose, shadow)
         boxes: list[Box | None] = []
+        labels = np.zeros((self.size, self.size), np.uint8)
         for which, pose in enumerate(poses):
             visible = self.hidden is None or which not in self.hidden
             if visible and self.motion.cords[which] is not None:
                 self._paint_cord(image, which, pose)
             squash, shift = _squash(self._hits[which], now, self.plan.objects[which].size / 2)
             moved = (float(pose[0]) + shift[0], float(pose[1]) + shift[1], float(pose[2]))
-            boxes.append(self._paint(image, which, moved, squash, visible))
+            boxes.append(self._paint(image, labels, which, moved, squash, visible))
         for x, y, radius in self.motion.pebbles[number]:
             self._paint_pebble(image, x, y, radius)
-        return Frame(image, boxes)
+        return Frame(image, boxes, labels)
 
-    def _paint(self, image: Image.Image, which: int, pose: Pose, squash: Matrix, show: bool) -> Box | None:
+    def _paint(
+        self, image: Image.Image, labels: NDArray[np.uint8], which: int, pose: Pose, squash: Matrix, show: bool
+    ) -> Box | None:
         """Warp a sprite into the smallest rectangle of the picture that holds it, and find its edges there."""
         size, sprite = self.size, self.sprites[which]
         forward = _drawing_to_picture(sprite, pose[2], squash, size)
@@ -90,9 +96,11 @@ class Painter:
             Image.Resampling.NEAREST,
         )
         patch = patch.reduce(2).convert("RGBA")
+        inside = np.asarray(patch)[..., 3] > 127
         if show:
             image.paste(patch, (left, top), patch)
-        return _edges(np.asarray(patch)[..., 3] > 127, left, top, size)
+            labels[top:bottom, left:right][inside] = which + 1
+        return _edges(inside, left, top, size)
 
     def _paint_cord(self, image: Image.Image, which: int, pose: NDArray[np.float64]) -> None:
         pivot = self.motion.cords[which]

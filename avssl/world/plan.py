@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,9 +21,12 @@ PITCH_HZ = (300.0, 900.0)
 # 1 / golden ratio: its multiples modulo 1 are spread evenly however many there are.
 _GOLDEN = 0.6180339887498949
 
-# Of motions that differ from the others. What glides has no weight: its "gravity" only sets the pace.
-_GRAVITY = {"fall": (4.0, 7.0), "glide": (0.3, 0.7)}
-_ELASTICITY = {"fall": (0.80, 0.90), "glide": (0.97, 1.0)}
+# Motions without weight: "gravity" only sets their pace.
+WEIGHTLESS = ("glide", "cross")
+
+# Of motions that differ from the others
+_GRAVITY = {"fall": (4.0, 7.0)} | dict.fromkeys(WEIGHTLESS, (0.3, 0.7))
+_ELASTICITY = {"fall": (0.80, 0.90)} | dict.fromkeys(WEIGHTLESS, (0.97, 1.0))
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ def plan_clip(settings: Settings, split: str, index: int) -> ClipPlan:
     # The sounding object is planned first; unshuffled it would always stand on the left.
     order = [int(place) for place in rng.permutation(visible)]
     cast = [_object(kinds[i], visible, i < sounding, rng) for i in range(visible)]
+    if scene == "alike":
+        cast = [cast[0], *(_likeness(cast[0], one, rng) for one in cast[1:])]
     return ClipPlan(
         seed=seed,
         split=split,
@@ -102,6 +107,8 @@ def _cast(scene: str, rng: np.random.Generator) -> tuple[int, int, int]:
         return 1, 1, 0
     if scene == "several":
         return int(rng.integers(2, 4)), 1, 0
+    if scene == "alike":  # silent, for it could not be told which of them sounds
+        return int(rng.integers(2, 4)), 0, 0
     if scene == "duet":
         return int(rng.integers(2, 4)), 2, 0
     if scene == "offscreen":
@@ -128,6 +135,17 @@ def _object(kind: str, company: int, sounding: bool, rng: np.random.Generator) -
         pitch_hz=log_between(rng, *PITCH_HZ),
         sounding=sounding,
     )
+
+
+def _likeness(model: ObjectPlan, one: ObjectPlan, rng: np.random.Generator) -> ObjectPlan:
+    """An object that keeps its own size and pitch, but has the kind of ``model`` and nearly its colours."""
+    body, second, pale = model.colors
+    return replace(one, kind=model.kind, colors=(_nearly(body, rng), _nearly(second, rng), _nearly(pale, rng)))
+
+
+def _nearly(color: Color, rng: np.random.Generator) -> Color:
+    red, green, blue = (min(max(value + int(rng.integers(-12, 13)), 0), 255) for value in color)
+    return red, green, blue
 
 
 def _colors(rng: np.random.Generator) -> tuple[Color, Color, Color]:

@@ -27,6 +27,7 @@ SCENES: dict[str, str] = {
     "duet": "two or three objects, of which two sound",
     "offscreen": "one or two silent objects; something that is not in the picture sounds",
     "silent": "one to three objects that move without a sound",
+    "alike": "two or three objects of one kind that look alike and move without a sound",
 }
 
 MOTIONS: dict[str, str] = {
@@ -35,6 +36,7 @@ MOTIONS: dict[str, str] = {
     "struck": "objects stand on the floor, pebbles fall on them",
     "fall": "like bounce, under a weaker pull and without hops: energy is only lost",
     "glide": "objects glide without weight, bounce off the sides and each other",
+    "cross": "like glide, but objects pass in front of each other",
 }
 
 
@@ -53,6 +55,7 @@ PRESETS: dict[str, Preset] = {
     "single": Preset({"single": 1.0}, _ALL_MOTIONS),
     "localization": Preset({"single": 1.0, "several": 2.0}, _ALL_MOTIONS),
     "motion": Preset({"single": 0.6, "several": 0.4}, {"glide": 1.0}),
+    "tracking": Preset({"several": 0.5, "alike": 0.5}, {"cross": 1.0}),
 }
 
 
@@ -120,7 +123,14 @@ class Settings:
 
 def is_finished(out: Path, settings: Settings) -> bool:
     """Whether ``out`` holds the whole world of ``settings``."""
-    return read_description(out) == settings.description(complete=True)
+    found = read_description(out)
+    return found is not None and occurring(found) == occurring(settings.description(complete=True))
+
+
+def occurring(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A description without the scenes and motions that do not occur: older versions did not know all of them."""
+    shares = {name: {k: v for k, v in (description.get(name) or {}).items() if v} for name in ("scenes", "motions")}
+    return {**description, **shares}
 
 
 def read_description(out: Path) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import torch
 from made_boxes import write_voc
 from made_people import write_people
 from made_surfaces import write_surfaces
+from made_videos import write_davis
 from probe_media import vision_encoder, write_pictures
 from safetensors.torch import save_file
 from small_runs import Result, write_clip
@@ -35,13 +36,14 @@ TINY: dict[str, dict[str, Any]] = {
     "detection": {"steps": 1, "batch_size": 2, "side": 64, "anchors": "16,32", "draws": 20},
     "normals": {"steps": 1, "batch_size": 2, "side": 64, "draws": 20},
     "neighbors": {"neighbours": 2, "queries": 2},
+    "propagation": {"side": 64, "draws": 20, "overlays": 1},
 }
 """Protocols of an encoder alone, with options that make them short."""
 
 LEARNS = ("detection", "keypoints", "normals")
 """Of these, those that learn with the encoder where --finetune asks; finetune always does."""
 
-FREE_SIZES = ("detection", "normals")
+FREE_SIZES = ("detection", "normals", "propagation")
 """Those that feed whole pictures, which this ONNX file of one size cannot take."""
 
 NEED_MORE = {
@@ -66,6 +68,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "keypoints": write_people(folder / "people", count=12),
         "detection": write_voc(folder / "boxes"),
         "normals": write_surfaces(folder / "surfaces"),
+        "propagation": write_davis(folder / "davis"),
         "retrieval": folder / "clips",
         "localization": folder / "clips",
     }

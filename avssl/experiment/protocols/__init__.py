@@ -47,6 +47,7 @@ PROTOCOLS = PRETEXT | {
     "neighbors": "what is nearest to frames, patches or sounds, as a picture; in the world, what neighbours share",
     "detection": "objects and their boxes, by Faster R-CNN on an encoder: AP, AP50, AP75, VOC07",
     "normals": "surface normals, by a small decoder on an encoder: angles in degrees",
+    "propagation": "masks or key points of a first frame carried through a video: J, F, PCK",
     "retrieval": "sounds for pictures and pictures for sounds, with a page to see and hear them",
 }
 
@@ -63,11 +64,15 @@ _CLASSES = dict.fromkeys(PRETEXT, ("pretext", "Pretext")) | {
     "neighbors": ("neighbors", "Neighbours"),
     "detection": ("detection", "Detection"),
     "normals": ("normals", "Normals"),
+    "propagation": ("propagation", "Propagation"),
     "retrieval": ("retrieval", "Retrieval"),
 }
 
 # Options that name files or folders.
-PLACES = ("data", "test", "train", "lists", "maps", "annotations", "list", "negatives", "saliency", "supervised")
+PLACES = (
+    *("data", "test", "train", "lists", "maps", "annotations", "list", "negatives", "saliency", "supervised"),
+    "mask",
+)
 
 
 def get(name: str) -> type[Protocol]:
