@@ -36,7 +36,9 @@ def test_masks_are_carried_beside_blind_rows_and_drawn_over_the_video(avssl, tmp
     # Squares of one colour on noise: colour follows them, and what stays behind does not.
     assert value["truth-at-map-size"] > 0.6 > value["blind/unmoved"]
     assert value["blind/colour/whole-frame"] > value["blind/unmoved"] + 0.15
-    assert rows["gain/unmoved", "jf-mean-difference"]["value"] == pytest.approx(value["trained"] - value["blind/unmoved"])
+    assert rows["gain/unmoved", "jf-mean-difference"]["value"] == pytest.approx(
+        value["trained"] - value["blind/unmoved"]
+    )
     assert rows["trained", "jf-mean"]["chance"] == pytest.approx(value["blind/unmoved"])
     assert (rows["trained", "j-mean"]["n"], rows["trained", "j-mean"]["clusters"]) == (4, 2)
     assert (tmp_path / "out" / "propagation.png").is_file()

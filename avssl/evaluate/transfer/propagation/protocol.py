@@ -28,7 +28,7 @@ from avssl.evaluate.transfer.propagation.carrying import (
 from avssl.evaluate.transfer.propagation.features import StageMaps, colour_maps, window_of
 from avssl.evaluate.transfer.propagation.scoring import Scores, score_masks, score_points
 from avssl.evaluate.transfer.propagation.videos import Frames, LabelledVideo, Masks, Points, VideoSet
-from avssl.networks.encoder import ImageEncoder
+from avssl.networks.encoder import ImageEncoder, device_of
 from avssl.system.console import Progress
 
 UNMOVED, UNMOVED_CELLS, COLOUR, CEILING = "blind/unmoved", "blind/unmoved-cells", "blind/colour", "truth-at-map-size"
@@ -70,7 +70,8 @@ def propagate(
         UserError: no such stage, or frames too small for the encoder.
         MediaError: a video or its labels cannot be read.
     """
-    twins = {f"random/seed{seed + k}": random_twin(encoder, seed + k) for k in range(choices.seeds)}
+    device = device_of(encoder)
+    twins = {f"random/seed{seed + k}": random_twin(encoder, seed + k).to(device) for k in range(choices.seeds)}
     if choices.seeds == 1:
         twins = {"random": next(iter(twins.values()))}
     maps = {name: StageMaps(one, choices) for name, one in {"trained": encoder, **twins}.items()}
