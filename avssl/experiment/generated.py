@@ -65,8 +65,8 @@ def _generated(folder: Path, settings: Settings, why: str = "") -> Path:
     with locked(folder, lambda: log(f"another process is generating {folder}; waiting for it")):
         # Asked within the lock: that process has made it, then.
         if not is_finished(folder, settings):
-            # Ten seconds of film a second, on two cores
-            minutes = max(round(count(settings) * settings.seconds / 10 / 60 / 3), 1)
+            # Forty seconds of film a second, on two idle cores
+            minutes = max(round(count(settings) * settings.seconds / 40 / 60), 1)
             log(f"{why}generating {count(settings)} clips once, about {minutes} min on two cores, in {folder}")
             with progress("generating", "clip") as on_progress:
                 generate(folder, settings, on_progress=on_progress)

@@ -32,7 +32,9 @@ def read_masks(path: Path | str) -> NDArray[np.uint8]:
     truth, file = read_truth(path), Path(path)
     world = read_description(file.parent.parent)
     if world is None:
-        raise UserError(f"{file.parent.parent / DESCRIPTION}: no such file; masks are painted from it: keep clips there")
+        raise UserError(
+            f"{file.parent.parent / DESCRIPTION}: no such file; masks are painted from it: keep clips there"
+        )
     settings = _settings(world)
     if truth["version"] != VERSION:
         raise UserError(
