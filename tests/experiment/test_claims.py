@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,29 @@ def test_a_name_that_is_none_is_refused_with_a_near_miss(capfd):
     assert f"did you mean {name!r}" in capfd.readouterr().err
     assert main(["reproduce"]) == 2
     assert "needs the name of a claim, or --list" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", claim_files())
+def test_every_published_claim_runs_to_its_page_in_small(name: str, tmp_path: Path):
+    """Whatever a claim compares is what its evaluations give: rows of these names, of each of them."""
+    values = yaml.safe_load(claim_files()[name].read_text())
+    small = values["scales"]["cpu"]
+    for part, each, seed in (("train", 12, 0), ("test", 4, 1)):
+        write_pictures(tmp_path / "caltech" / part, each=each, seed=seed)
+        (tmp_path / "cifar10").mkdir(exist_ok=True)
+        with tarfile.open(tmp_path / "cifar10" / f"{part}.tar", "w") as tar:
+            tar.add(tmp_path / "caltech" / part, arcname=".")
+    for world in small.get("worlds", {}).values():
+        world |= {"train": 14, "validation": 6, "test": 12, "frames": 50}
+    for training in small["trainings"].values():
+        training |= {"steps": 2, "batch_size": 8, "validate_every": 2, "validation_puzzles": 4, "workers": 0}
+    for evaluation in small["evaluations"].values():
+        if evaluation.get("protocol") == "low-shot":
+            evaluation |= {"samples": 2}
+    small["sizes"] = None
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(values | {"scales": {"cpu": small}}))
+    made = avssl.reproduce(path, data_root=tmp_path, seeds=2, out=tmp_path / "out")
+    assert made.answer in ("shown", "not shown", "against")
+    assert len(made.questions) == len(small["questions"])
