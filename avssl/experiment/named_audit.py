@@ -35,7 +35,7 @@ def audited(options: AuditOptions, task_options: Any | None) -> Audit:
     from avssl.tasks.registry import get
 
     task = None if options.task is None else get(options.task)(task_options)
-    with progress("auditing", "step") as on_progress:
+    with progress("auditing", "%") as on_progress:
         return audit(
             media,
             task,

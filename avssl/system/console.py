@@ -20,6 +20,7 @@ from typing import Any, Literal, TextIO
 
 from avssl.system.notebook import NotebookBar, in_notebook
 from avssl.system.ranks import is_writer
+from avssl.system.terminal_bar import TerminalBar
 
 # Called with (done, total) while something long goes on.
 Progress = Callable[[int, int], None]
@@ -155,7 +156,7 @@ class Bar:
         self._write_line = write_line or _to_stderr
         self._bar: Any = None
         if style == "bar" or (style == "auto" and (in_notebook() or sys.stderr.isatty())):
-            self._bar = NotebookBar() if in_notebook() else _TerminalBar(first, now)
+            self._bar = NotebookBar() if in_notebook() else TerminalBar(first, now)
         self._every = DRAW_EVERY_SECONDS if self._bar else LINE_EVERY_SECONDS if style != "none" else float("inf")
         # A bar is there at once, a line only where the work turns out to be long.
         self._next = time.monotonic() + (0.0 if self._bar else self._every)
@@ -188,26 +189,48 @@ def progress(what: str, unit: str = "file", shown: ShowProgress = None) -> Itera
 
     Args:
         what: is being done ("preparing").
-        unit: of what, in the singular.
+        unit: of what, in the singular; "%" shows the share alone.
         shown: how.
     """
     if callable(shown):
         yield shown
         return
-    bar = Bar("auto" if is_shown(shown) else "none", first=what)
-    began = time.monotonic()
+    counts = _Counts(what, unit)
+    bar = Bar("auto" if is_shown(shown) else "none", first=what, now=counts.now)
 
     def update(done: int, total: int) -> None:
-        def text() -> str:
-            left = (time.monotonic() - began) / done * (total - done) if done else 0
-            return f"{what}: {done} of {counted(total, unit)}" + (f", {duration(left)} left" if left else "")
-
-        bar.update(done / max(total, 1), text)
+        counts.know(done, total)
+        bar.update(done / max(total, 1), lambda: counts.now()[1])
 
     try:
         yield update
     finally:
         bar.close()
+
+
+class _Counts:
+    """How much is done, and what is left at the pace until then: it runs down until more is done."""
+
+    def __init__(self, what: str, unit: str) -> None:
+        self._what, self._unit, self._began = what, unit, time.monotonic()
+        self._done, self._total = 0, 0
+        self._at: float | None = None  # when that was first asked for
+
+    def know(self, done: int, total: int) -> None:
+        """So much is done now."""
+        self._done, self._total, self._at = done, total, None
+
+    def now(self) -> tuple[float, str]:
+        """The share that is done, 0 to 1, and what to show."""
+        if not self._total:
+            return 0.0, self._what
+        now = time.monotonic()
+        self._at = self._at or now
+        passed, rest = self._at - self._began, self._total - self._done
+        left = passed / self._done * rest - (now - self._at) if self._done else 0.0
+        share = self._done / self._total
+        text = f"{100 * share:.0f} %" if self._unit == "%" else f"{self._done} of {counted(self._total, self._unit)}"
+        return share, f"{self._what}: {text}" + (f", {duration(left)} left" if left > 0 else "")
 
 
 @contextmanager
@@ -264,38 +287,6 @@ def folder_size(folder: Path) -> int:
         with suppress(FileNotFoundError):  # a training in progress replaces its files
             total += path.stat().st_size if path.is_file() and not path.is_symlink() else 0
     return total
-
-
-class _TerminalBar:
-    def __init__(self, first: str, now: Callable[[], tuple[float, str]] | None) -> None:
-        from rich.console import Console
-        from rich.errors import LiveError
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as RichProgress
-
-        class Drawn(RichProgress):
-            def get_renderables(bar) -> Any:
-                if now is not None and bar.task_ids:
-                    share, text = now()
-                    bar.update(bar.task_ids[0], completed=share, description=text)
-                return super().get_renderables()
-
-        self._bar = Drawn(
-            BarColumn(bar_width=8),
-            TextColumn("{task.description}", markup=False),
-            console=Console(stderr=True),
-            transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # else lines would miss the file that they are sent to
-        )
-        self._row = self._bar.add_task(first, total=1.0)
-        with suppress(LiveError):  # within another bar it is that one which is seen
-            self._bar.start()
-
-    def update(self, share: float, text: str) -> None:
-        self._bar.update(self._row, completed=share, description=text)
-
-    def close(self) -> None:
-        self._bar.stop()
 
 
 def _to_stderr(line: str) -> None:

@@ -22,12 +22,34 @@ class Terminal(io.StringIO):
 def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is_and_what_is_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter(range(0, 100, 4))  # asked once by every update, once more where a line is due
-    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
-    with progress("preparing", "clip") as on_progress:
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with progress("preparing", "clip") as on_progress, progress("auditing", "%") as of_hundred:
         for done in range(1, 5):
+            now[0] += 6
             on_progress(done, 5)
-    assert capsys.readouterr() == ("", "preparing: 2 of 5 clips, 18.0 s left\npreparing: 4 of 5 clips, 6.0 s left\n")
+            of_hundred(done, 16) if done == 4 else None
+    assert capsys.readouterr().err.splitlines() == [
+        "preparing: 2 of 5 clips, 18.0 s left",
+        "preparing: 4 of 5 clips, 6.0 s left",
+        "auditing: 25 %, 1 min 12 s left",
+    ]
+
+
+def test_on_a_terminal_the_time_left_runs_down_until_more_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    counts = console._Counts("preparing", "clip")
+    now[0] = 10.0
+    counts.know(1, 3)
+    shown = []
+    for now[0] in (10.0, 15.0, 40.0):
+        shown.append(counts.now()[1])
+    counts.know(2, 3)
+    assert [*shown, counts.now()[1]] == [
+        "preparing: 1 of 3 clips, 20.0 s left", "preparing: 1 of 3 clips, 15.0 s left", "preparing: 1 of 3 clips",
+        "preparing: 2 of 3 clips, 20.0 s left",
+    ]  # fmt: skip
 
 
 def test_of_several_processes_only_the_first_shows_how_far_it_is(
