@@ -23,7 +23,7 @@ avssl compare runs/seed-0 runs/seed-1 runs/seed-2 --json seeds.json"""
 class CompareOptions:
     """Which runs, and where the comparison goes."""
 
-    run: tuple[str, ...] = argument("folders of runs, two or more; the others are compared with the first")
+    run: tuple[str, ...] = argument("two or more runs: folders, or hf://ORG/NAME; all are compared with the first")
     json: str | None = option(None, "also write the comparison to this file", metavar="FILE")
 
 

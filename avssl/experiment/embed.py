@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from avssl.errors import UserError
 from avssl.evaluate.retrieval.embedding_files import read_embeddings, write_embeddings, writer_of
 from avssl.experiment.data import refuse_missing
+from avssl.experiment.loading import load_torch
 from avssl.experiment.part_options import PartOptions
 from avssl.networks.saved_names import saved_names
 from avssl.options import REQUIRED, argument, option
@@ -34,7 +35,7 @@ class EmbedOptions(PartOptions):
     """Which files, by which run, and where the rows go."""
 
     files: tuple[str, ...] = argument("files, or one folder, CSV, tar or prepared set")
-    run: str = option(REQUIRED, "the folder of a finished run", metavar="RUN")
+    run: str = option(REQUIRED, "the folder of a finished run, or hf://ORG/NAME", metavar="RUN")
     output: str | None = option(None, "the .npz or .parquet to write", short="-o", metavar="OUT")
     index: str | None = option(
         None, "instead, a search index to make, or to bring up to date: what is new is added, what is gone forgotten",
@@ -161,6 +162,7 @@ def embed_files(options: EmbedOptions, command: str = "") -> None:
     options = replace(options, run=fetched_run(options.run))
     saved_names(options.run)
     refuse_missing(*options.files)
+    load_torch()
     if options.index is not None:
         from avssl.search.building import update_index
 

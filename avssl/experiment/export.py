@@ -33,7 +33,7 @@ SECONDS: dict[Format, float] = {"torchvision": 0.5, "onnx": 8.0, "torch-export":
 class ExportOptions:
     """Which encoder, and as what."""
 
-    run: str = argument("the folder of a finished run")
+    run: str = argument("the folder of a finished run, or hf://ORG/NAME")
     output: str = option(REQUIRED, "the file to write", short="-o", metavar="FILE")
     encoder: str | None = option(None, "vision, audio, vision-TASK (default: vision, if there is one)")
     format: Format | None = option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.experiment.data import refuse_missing
+from avssl.experiment.loading import load_torch
 from avssl.options import REQUIRED, argument, build, option
 from avssl.options.python_names import names_keywords
 from avssl.system.hub import fetched_run
@@ -23,7 +24,7 @@ class LocalizeOptions:
 
     video: str | None = argument("a video with sound, or a picture with --sound", default=None)
     output: str = option(REQUIRED, "the video to write, .mp4", short="-o", metavar="OUT.mp4")
-    run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
+    run: str | None = option(None, "the folder of a run of av-correspondence, or hf://ORG/NAME", metavar="RUN")
     sound: str | None = option(None, "sound of another file instead", metavar="FILE")
     threshold: float | None = option(None, "smallest logit that counts as heard (default: the run's)")
     per_second: float = option(8.0, "maps a second", above=0, high=120)
@@ -65,6 +66,7 @@ def localize(
 def localized(options: LocalizeOptions) -> DemoFiles:
     """As :func:`localize`, by its options."""
     options.check()
+    load_torch()
     from avssl.localization.scenes import open_scene
 
     # What is not there first, then the file: a bad one should not wait for a model.

@@ -92,6 +92,10 @@ def files_of(run: Path, repository: str, licence: str, *, pictures: bool = True)
     for path in sorted((run / "encoders").glob("*.safetensors")):
         found[f"encoders/{path.stem}.json"] = path.with_suffix(".json")
         found[f"encoders/{path.name}"] = path
+    # What a task has learned of its data, and from which logit on something is heard.
+    for path in [*sorted((run / "tasks").glob("*.json")), run / "localization.json"]:
+        if path.is_file():
+            found[str(path.relative_to(run).as_posix())] = json.dumps(without_places(_json(path)), indent=1).encode()
     for path in sorted((run / "results").glob("*.json")):
         found[f"results/{path.name}"] = json.dumps(without_places(_json(path)), indent=1).encode()
     return found | {name: run / name for name in shown}

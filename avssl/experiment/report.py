@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from avssl.errors import UserError
 from avssl.options import argument, option
 from avssl.system.files import whole_file
+from avssl.system.hub import is_hub_run
 from avssl.system.stages import stages
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 class ReportOptions:
     """Of which runs, and where the page goes."""
 
-    run: tuple[str, ...] = argument("folders of runs")
+    run: tuple[str, ...] = argument("folders of runs, or hf://ORG/NAME")
     output: str | None = option(
         None,
-        "the page to write (default: report.html in the run; of several runs in the current folder)",
+        "the page to write (default: report.html in the run; of several, or of one on a hub, here)",
         short="-o",
         metavar="HTML",
     )
@@ -35,7 +36,8 @@ def write_report(options: ReportOptions) -> tuple[Path, list[RunParts]]:
         UserError: a folder that is no run, a name that does not end in .html, a full disk.
     """
     runs = options.run
-    page = Path(options.output or (Path(runs[0]) / "report.html" if len(runs) == 1 else "report.html"))
+    own = len(runs) == 1 and not is_hub_run(runs[0])
+    page = Path(options.output or (Path(runs[0]) / "report.html" if own else "report.html"))
     if page.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"-o {page} must end in .html")
     # Seconds on two idle cores: of PyTorch, of Matplotlib, and of each run.

@@ -15,6 +15,7 @@ from avssl.experiment.data import absolute_source
 from avssl.installation import install_hint
 from avssl.system.console import log
 from avssl.system.files import whole_file, write_json
+from avssl.system.hub import is_hub_run
 
 if TYPE_CHECKING:
     import pandas
@@ -177,6 +178,10 @@ def places(run: str | Path | None, output: str | None, name: str, data: str | No
 
 def write(outcome: Outcome, run: str | Path | None, output: str | None) -> None:
     """Write the rows of an evaluation, and what stands beside them, to all its places; logs where that is."""
+    if is_hub_run(run):
+        run = None  # what is fetched is the hub's: nothing is added to it
+        if output is None:
+            log("nothing is written: the run is on a hub; -o DIR keeps the rows")
     first: dict[str, Path] = {}
     for stem in places(run, output, outcome.name, outcome.place, own=outcome.own):
         if outcome.document:

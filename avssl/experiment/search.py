@@ -11,6 +11,7 @@ import numpy as np
 
 from avssl.errors import UserError
 from avssl.experiment.data import refuse_missing
+from avssl.experiment.loading import load_torch
 from avssl.options import argument, check_bounds, option
 from avssl.search.files import DamagedIndex, is_index
 from avssl.system.console import log
@@ -136,6 +137,7 @@ def open_index(where: str | None, run: str | None, every: float | None, device: 
     Raises:
         UserError: no such data or run, or a damaged index.
     """
+    load_torch()
     from avssl.search.index import SearchIndex
 
     run = fetched_run(run)

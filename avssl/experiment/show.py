@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError, did_you_mean
 from avssl.experiment.data import GENERATED, held_out_of, of_split, open_source, refuse_missing, usable
+from avssl.experiment.loading import load_torch
 from avssl.media.selection import column_of
 from avssl.options import build, check_options, option
+from avssl.system.console import log
+from avssl.system.hub import fetched_run, is_hub_run
 from avssl.tasks.registry import options_class
 from avssl.trainer.run_config import config_of_task, read_config
 
@@ -28,7 +31,7 @@ class ShowOptions:
     """Which puzzles are shown."""
 
     data: str | None = option(None, "as avssl train takes it; nothing: generated clips", metavar="DATA")
-    run: str | None = option(None, "a finished run: its options, and its predictions", metavar="RUN")
+    run: str | None = option(None, "a finished run, or hf://ORG/NAME: its options, and its predictions", metavar="RUN")
     output: str = option("sheet.png", "where the picture goes", short="-o", metavar="PNG")
     count: int = option(16, "how many puzzles", low=1)
     seed: int = option(0, "another seed, other puzzles")
@@ -61,13 +64,24 @@ def show(task: str, options: ShowOptions, task_options: Mapping[str, Any]) -> Sh
         raise UserError(f"--{min(task_options).replace('_', '-')} is decided by --run; leave it out")
     refuse_missing(options.data)
     if options.run is not None:
-        config_of_task(read_config(Path(options.run)), Path(options.run), task)
-        return _answers(task, options.run, options)
+        run = Path(fetched_run(options.run))
+        config_of_task(read_config(run), run, task)
+        load_torch()
+        return _puzzles_of(task, run, options) if is_hub_run(options.run) else _answers(task, str(run), options)
     # Refuses what is wrong before torch is loaded.
     check_options(build(options_class(task), task_options, f"{task}: "))
+    load_torch()
     from avssl.experiment.dataset import task as make_task
 
     return _puzzles(make_task(task, **task_options), options)
+
+
+def _puzzles_of(name: str, run: Path, options: ShowOptions) -> Sheet:
+    """Puzzles with the options of a run that was pushed: without predictions, as the heads of its task stay behind."""
+    from avssl.evaluate.data.load_run import run_tasks
+
+    log("a run on a hub has no heads: the sheet is without predictions")
+    return _puzzles(next(task for task in run_tasks(run) if task.name == name), options)
 
 
 def _puzzles(task: Task, options: ShowOptions) -> Sheet:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from avssl.errors import UserError
 from avssl.experiment.data import Opened, Parts, opened, prepared
 from avssl.experiment.extension import steps_before
+from avssl.experiment.loading import load_torch
 from avssl.experiment.request import Request
 from avssl.media.selection import column_of
 from avssl.media.skip_bad_files import each_bad_file_once, on_readable
@@ -60,6 +61,7 @@ def run_request(request: Request) -> dict[str, Any] | None:
             there = (request.out / "config.yaml").exists()
         before = steps_before(request.out, request.options) if there else None
         folder = _folder(request, stack, before) if there else None
+        load_torch()
         tasks = request.tasks()
         refuse_early(request, tasks, begun=there)
         jobs = []

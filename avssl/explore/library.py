@@ -34,6 +34,7 @@ from avssl.search.places import Data
 from avssl.search.query import SILENT_BELOW
 from avssl.search.rows import Kind, Moment
 from avssl.system.files import cache_folder
+from avssl.system.hub import name_on_hub
 
 CLIP_SECONDS = 4.0
 """Of film about a moment that plays in a result."""
@@ -79,7 +80,7 @@ class Library:
         rows = self.index.rows
         labels = [label for label in rows.columns.column("label") if label]
         return {
-            "run": self.run.path.name,
+            "run": name_on_hub(self.run.path) or self.run.path.name,
             "tasks": self.run.tasks,
             "collection": self.named,
             "moments": len(rows),

@@ -12,7 +12,7 @@ class ExploreOptions:
     """Which run on which collection, and where the page is served."""
 
     run: str | None = argument(
-        "the folder of a finished run of av-correspondence (default: quickstart's)", default=None
+        "the folder of a finished run of av-correspondence, or hf://ORG/NAME (default: quickstart's)", default=None
     )
     data: str | None = option(None, "videos to explore; nothing: the generated clips", metavar="DATA")
     index: str | None = option(None, "an index of avssl embed --index, in the place of DATA", metavar="INDEX")

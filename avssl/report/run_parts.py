@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import ResultRow, row_of
+from avssl.system.hub import fetched_run, name_on_hub
 from avssl.trainer.run_config import read_config
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ class RunParts:
         return [path for path in found if path not in (self.path / "sheet.png", self.path / "curves.png")]
 
     @property
+    def reference(self) -> str:
+        """As ``--run`` names it in a command that adds to the page."""
+        there = name_on_hub(self.path)
+        return f"hf://{there}" if there else str(self.path)
+
+    @property
     def hears(self) -> bool:
         """Whether it has encoders of picture and sound, so that retrieval and localization can be asked of it."""
         return (self.path / "encoders" / "audio.json").exists() and (self.path / "encoders" / "vision.json").exists()
@@ -69,7 +76,7 @@ class RunParts:
 def read_runs(
     paths: Sequence[str | Path], command: str = "avssl report", *, with_levels: bool = True
 ) -> list[RunParts]:
-    """The runs in these folders, in this order.
+    """The runs in these folders, or by their names on a hub, in this order.
 
     Args:
         command: that needs them, for the message.
@@ -78,7 +85,7 @@ def read_runs(
     Raises:
         UserError: one is no run, or is given twice.
     """
-    folders = [Path(path) for path in paths]
+    folders = [Path(fetched_run(path)) for path in paths]
     seen: set[Path] = set()
     for folder in folders:
         if not folder.is_dir():
@@ -86,7 +93,7 @@ def read_runs(
         if folder.resolve() in seen:
             raise UserError(f"{folder} is given twice; give each run once")
         seen.add(folder.resolve())
-    names = _short_names([folder.resolve() for folder in folders])
+    names = _short_names([Path(name_on_hub(folder) or folder.resolve()) for folder in folders])
     return [
         _read_run(folder, name, _letter(number), with_levels)
         for number, (folder, name) in enumerate(zip(folders, names, strict=True))

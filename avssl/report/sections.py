@@ -100,15 +100,15 @@ def missing_parts(runs: Sequence[RunParts]) -> list[str]:
         if protocol.expected and asked and not there:
             lines.append(f"No {protocol.title[0].lower()}{protocol.title[1:]}: {_way(name, asked[0])}.")
     if not any(run.demos for run in runs) and (hearing := [run for run in runs if run.hears]):
-        path = hearing[0].path
-        lines.append(f"No strip of moments: avssl localize VIDEO --run {path} -o {path / 'localized.mp4'} makes one.")
+        run = hearing[0].reference
+        lines.append(f"No strip of moments: avssl localize VIDEO --run {run} -o {run}/localized.mp4 makes one.")
     return lines
 
 
 def _way(name: str, run: RunParts) -> str:
     command = PROTOCOLS[name].command
     if command:
-        return f"{command.replace('RUN', str(run.path))} makes them"
+        return f"{command.replace('RUN', run.reference)} makes them"
     return f"results/{name}.json is written when a training ends (not with --no-{name})"
 
 
@@ -150,7 +150,7 @@ def _section(
             links.append((letters[run.path], _address(beside, page), text))
         there = name in run.rows or name in run.facts or mine
         if not there and several and (run.hears or not protocol.hears):
-            way = f": {protocol.command.replace('RUN', str(run.path))}" if protocol.command else ""
+            way = f": {protocol.command.replace('RUN', run.reference)}" if protocol.command else ""
             missing.append((run.letter, f"{run.name} has none{way}"))
     found = [(letters[run.path], run.rows[name]) for run in runs if name in run.rows]
     return Section(

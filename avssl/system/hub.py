@@ -20,12 +20,29 @@ _PART = r"[A-Za-z0-9](?:[A-Za-z0-9_]|[-.](?![-.]))*(?<![-.])"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}")
 
 # All that a run is read from. Weights only as safetensors: what else a repository holds may run code when it is read.
-_OF_A_RUN = ("config.yaml", "encoders/*.json", "encoders/*.safetensors", "results/*.json", "environment.json")
+_OF_A_RUN = (
+    "config.yaml",
+    "encoders/*.json",
+    "encoders/*.safetensors",
+    "localization.json",
+    "results/*.json",
+    "tasks/*.json",
+    "environment.json",
+)
 
 
 def is_hub_run(name: object) -> bool:
     """Whether a run is named by its place on a hub."""
     return isinstance(name, str) and name.startswith(_SCHEME)
+
+
+def name_on_hub(folder: Path) -> str | None:
+    """ORG/NAME of a run that :func:`fetched_run` has fetched; None of other folders."""
+    # The hub's cache keeps it in models--ORG--NAME/snapshots/REVISION, a name that tells nobody anything.
+    found = folder.parts[-3:]
+    if len(found) < 3 or found[1] != "snapshots" or not found[0].startswith("models--"):
+        return None
+    return found[0].removeprefix("models--").replace("--", "/", 1)
 
 
 def checked_repository(name: str) -> str:

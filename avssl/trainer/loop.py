@@ -373,7 +373,7 @@ class _Training:
     def _log_beginning(self) -> None:
         options, precision = self.setting.options, self.setting.precision
         names = " and ".join(plan.task.name for plan in self.setting.plans)
-        length = duration(60 * options.minutes) if options.minutes else counted(self.budget.steps, "step")
+        length = duration(60 * options.minutes) if options.minutes else counted(self.budget.steps or 0, "step")
         after = f", continuing after step {self.tally.step}" if self.tally.step else ""
         log(
             f"training {names} for {length} of {counted(options.batch_size, 'puzzle')} on {precision.device} "

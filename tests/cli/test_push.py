@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 NAME = "lab/sounding-objects"
 FILES = {
-    "README.md", "config.yaml", "sheet.png", "curves.png", "results/controls.json",
+    "README.md", "config.yaml", "sheet.png", "curves.png", "results/controls.json", "tasks/av-correspondence.json",
     *(f"encoders/{part}.{suffix}" for part in ("vision", "audio", "fusion") for suffix in ("json", "safetensors")),
 }  # fmt: skip
 
@@ -62,6 +63,42 @@ def test_what_is_loaded_from_a_hub_gives_the_features_of_the_run(pushed, hub, fi
     assert torch.equal(library.load(f"{pushed}@{0:040x}").image(frames), here.image(frames))
     assert hub.asked["vision.safetensors"] == 2  # asked about and fetched, once; then it is in the cache
     assert library.encoder(pushed).side == here.vision.side
+
+
+def test_every_command_that_takes_a_run_takes_one_on_a_hub(avssl, pushed, hub, finished, clips, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cached = tmp_path / "hub"
+    for words in (
+        ("evaluate", "retrieval", "--data", clips, "-o", "figures", "--draws", "10"),
+        ("show", "av-correspondence", "--data", clips, "--count", "4", "-o", "sheet.png"),
+        ("localize", clips / "00.mp4", "--per-second", "1", "-o", "heat.mp4"),
+        ("embed", clips / "00.mp4", "-o", "vectors.npz"),
+        ("search", clips / "00.mp4", "--in", clips, "--kind", "both"),
+    ):
+        result = avssl(*words, "--run", pushed)
+        assert result.status == 0, (words, result.err)
+    assert avssl("compare", finished, pushed).status == 0
+    assert avssl("report", pushed).status == 0 and avssl("export", pushed, "-o", "weights.onnx").status == 0
+    page = Path("report.html").read_text()
+    assert "<title>sounding-objects" in page and f"{0:040x}" not in page, "not as the cache calls it"
+    assert all(Path(name).is_file() for name in ("figures/retrieval.json", "sheet.png", "heat.mp4", "vectors.npz"))
+    rows = json.loads(Path("figures/retrieval.json").read_text())
+    assert all(f"--run {pushed}" in row["command"] for row in rows)
+    there = {path.name for path in cached.rglob("*") if path.is_file() and path.parent.name == "results"}
+    assert there == {name.removeprefix("results/") for name in hub.commits[NAME][0] if name.startswith("results/")}
+
+
+def test_the_threshold_that_was_fitted_and_what_tasks_know_of_their_data_go_with_a_run(avssl, hub, finished, tmp_path):
+    from avssl.evaluate.localization.threshold import read_threshold, write_threshold
+    from avssl.system.hub import fetched_run
+
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    write_threshold(run, 0.25, "clips of a stranger")
+    assert avssl("push", run, NAME).status == 0
+    fetched = Path(fetched_run(f"hf://{NAME}"))
+    assert read_threshold(fetched) == 0.25
+    assert (fetched / "tasks/av-correspondence.json").is_file()
 
 
 def test_a_second_push_changes_the_repository_and_leaves_its_first_version(avssl, pushed, hub, finished):

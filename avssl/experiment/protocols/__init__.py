@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from avssl.errors import UserError, did_you_mean
 from avssl.experiment.data import refuse_missing
+from avssl.experiment.loading import load_torch
 from avssl.experiment.protocols.base import GENERATED, Protocol, Subject, of_library, without_weights
 from avssl.experiment.results import Outcome, write
 from avssl.networks.own_modules import allow
 from avssl.options import build, options_of, read_yaml, resolve
 from avssl.options.python_names import names_keywords
+from avssl.system.hub import fetched_run, is_hub_run
 from avssl.trainer.run_config import check_encoder_name, encoder_names, refuse_no_run
 
 if TYPE_CHECKING:
@@ -113,12 +115,17 @@ def outcome_of(name: str, protocol: Protocol, command: str = "", encoder: Encode
             raise UserError(f"avssl evaluate {name} needs {what}")
     protocol.check()
     _refuse_empty(protocol)
+    command = command or command_of(name, protocol)  # names a run on a hub as it was named
+    if is_hub_run(run):
+        run = fetched_run(run)
+        protocol = replace(cast(Any, protocol), run=run)  # one that takes a run, as it was given one
     _refuse_missing(protocol)
+    load_torch()
     if of_library(named):
         from avssl.networks.opening import encoder as open_encoder
 
         encoder = open_encoder(str(named))
-    subject = Subject(run, encoder, command or command_of(name, protocol))
+    subject = Subject(run, encoder, command)
     outcome = protocol.evaluate(subject, name).marked()
     return outcome.of_random_weights() if without_weights(named) else outcome
 

@@ -67,7 +67,7 @@ class RunOptions(Protocol):
 
     needs_run = "--run RUN, the folder of a finished run"
 
-    run: str | None = option(None, "the folder of a finished run", metavar="RUN")
+    run: str | None = option(None, "the folder of a finished run, or hf://ORG/NAME", metavar="RUN")
     data: str | None = option(None, "the data")
 
     @property

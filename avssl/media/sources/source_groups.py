@@ -67,8 +67,8 @@ class Sources:
             is_given = "told" in named
             kept = "keeps to the given sources" if is_given else "keeps each file separate"
             way_out = "" if named.keys() <= {"told", "file"} else f"; --sources none {kept}"
-            items, sources = counted(len(self.names), "item"), counted(self.count, "source")
-            lines.append(f"{items} from {sources}: {', '.join(grouped)}{way_out}")
+            usable, sources = counted(len(self.names), "item"), counted(self.count, "source")
+            lines.append(f"{usable} from {sources}: {', '.join(grouped)}{way_out}")
         weaker: dict[str, list[Likeness]] = {}
         for warning in self.warnings:
             weaker.setdefault(warning.rule, []).append(warning)
