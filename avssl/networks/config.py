@@ -11,6 +11,8 @@ from avssl.networks.own_modules import FORM, check_name
 
 Norm = Literal["batch", "group", "none"]
 FusionName = Literal["l3", "ave", "avol"]
+# Which items of a memory bank agree (CMA, Morgado et al. 2021): alike in both modalities, in one of both, in one.
+Agreement = Literal["consensus", "union", "vision", "audio"]
 # Dimensions of the space where picture and sound meet (AVE-Net, Arandjelović & Zisserman 2018).
 EMBEDDING = 128
 Bottleneck = Literal["channel-wise", "dense", "none"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avssl.networks.config import FrontEndName
@@ -136,6 +139,19 @@ class FrontEnd(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         spectrogram = self.raw(waveform)
         return ((spectrogram - self.get_buffer("mean")) / self.get_buffer("std")).unsqueeze(1)
+
+
+# Mean and deviation of so many spectrograms stay much the same with more.
+SOUNDS_FOR_STATISTICS = 128
+
+
+def cell_statistics(config: FrontEndConfig, sounds: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+    """ "mean" and "std" of all cells of the spectrograms of sounds (samples,), for :meth:`FrontEnd.set_statistics`.
+
+    One mean and one deviation for all cells: the loudness of a sound stays, unlike with OpenL3's own maximum.
+    """
+    cells = FrontEnd(config).raw(torch.from_numpy(np.stack(sounds)))
+    return {"mean": float(cells.mean()), "std": float(cells.std())}
 
 
 def _log(x: Tensor, floor: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""The three published fusions: whether a picture and a sound belong together.
+"""The published fusions: whether a picture and a sound belong together.
 
 Each takes the maps of the two encoders to 128-d embeddings and pairs of embeddings to a logit (> 0: they
 belong together). ``embed_vision`` and ``embed_audio`` are separate so that every pair of a batch can be
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avssl.networks.config import EMBEDDING, FusionName
+from avssl.networks.config import EMBEDDING
 
 
 def global_max(x: Tensor) -> Tensor:
@@ -23,9 +23,9 @@ def global_max(x: Tensor) -> Tensor:
 
 
 class Fusion(nn.Module):
-    """What the three have in common: pairs, all pairs, similarities, heat."""
+    """What they have in common: pairs, all pairs, similarities, heat."""
 
-    name: FusionName
+    name: str
 
     def __init__(self, vision_channels: int, audio_channels: int) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class L3Fusion(Fusion):
     it is the 128-d embedding here, so the sum of two embeddings is the published hidden layer before its ReLU.
     """
 
-    name: FusionName = "l3"
+    name = "l3"
 
     def __init__(self, vision_channels: int, audio_channels: int) -> None:
         super().__init__(vision_channels, audio_channels)
@@ -124,33 +124,21 @@ def unit(x: Tensor) -> Tensor:
     return nn.functional.normalize(x, dim=-1)
 
 
-class AVEFusion(Fusion):
-    """AVE-Net: Euclidean distance of unit vectors, one number, through a tiny FC (Arandjelović & Zisserman 2018).
-
-    The logit is ``slope · (threshold − distance)``; both are learned. It starts with the right sign (nothing
-    forbids "far = same", and a network that starts there may not recover) and with its threshold below √2, the
-    distance of unrelated unit vectors in 128 dimensions.
-    """
-
-    name: FusionName = "ave"
+class UnitFusion(Fusion):
+    """Unit vectors of the globally pooled maps: all that a logit depends on is their cosine."""
 
     def __init__(self, vision_channels: int, audio_channels: int) -> None:
         super().__init__(vision_channels, audio_channels)
         self.vision, self.audio = head(vision_channels), head(audio_channels)
-        # Unrelated unit vectors lie √2 ≈ 1.41 apart, where these two give a logit of −1.
-        self.slope = nn.Parameter(torch.tensor(5.0))
-        self.threshold = nn.Parameter(torch.tensor(1.2))
+
+    @abstractmethod
+    def _logit(self, cosine: Tensor) -> Tensor: ...
 
     def embed_vision(self, maps: Tensor) -> Tensor:
         return unit(self.vision(global_max(maps)))
 
     def embed_audio(self, maps: Tensor) -> Tensor:
         return unit(self.audio(global_max(maps)))
-
-    def _logit(self, cosine: Tensor) -> Tensor:
-        # |v − a|² = 2 − 2 v·a for unit vectors; ε because the gradient of √0 is infinite.
-        distance = (2 - 2 * cosine).clamp_min(0).add(1e-6).sqrt()
-        return self.slope * (self.threshold - distance)
 
     def all_pairs(self, vision: Tensor, audio: Tensor) -> Tensor:
         return self._logit(vision @ audio.T)
@@ -166,6 +154,47 @@ class AVEFusion(Fusion):
         return self._logit(torch.einsum("nhwd,nd->nhw", places, audio))
 
 
+class AVEFusion(UnitFusion):
+    """AVE-Net: Euclidean distance of unit vectors, one number, through a tiny FC (Arandjelović & Zisserman 2018).
+
+    The logit is ``slope · (threshold − distance)``; both are learned. It starts with the right sign (nothing
+    forbids "far = same", and a network that starts there may not recover) and with its threshold below √2, the
+    distance of unrelated unit vectors in 128 dimensions.
+    """
+
+    name = "ave"
+
+    def __init__(self, vision_channels: int, audio_channels: int) -> None:
+        super().__init__(vision_channels, audio_channels)
+        # Unrelated unit vectors lie √2 ≈ 1.41 apart, where these two give a logit of −1.
+        self.slope = nn.Parameter(torch.tensor(5.0))
+        self.threshold = nn.Parameter(torch.tensor(1.2))
+
+    def _logit(self, cosine: Tensor) -> Tensor:
+        # |v − a|² = 2 − 2 v·a for unit vectors; ε because the gradient of √0 is infinite.
+        distance = (2 - 2 * cosine).clamp_min(0).add(1e-6).sqrt()
+        return self.slope * (self.threshold - distance)
+
+
+class InstanceFusion(UnitFusion):
+    """Cosine over a temperature, less the constant of noise-contrastive estimation (AVID, Morgado et al. 2021).
+
+    With as many negatives as positives the estimated probability of "own" is exp(s) / (exp(s) + Z), see
+    :class:`avssl.networks.memory_bank.NoiseContrast`: the logit is s − log Z. Neither number is learned.
+    """
+
+    name = "instance"
+
+    def __init__(self, vision_channels: int, audio_channels: int, temperature: float = 0.07) -> None:
+        super().__init__(vision_channels, audio_channels)
+        self.register_buffer("temperature", torch.tensor(temperature))
+        # Log Z of unrelated unit vectors in so many dimensions: s is nearly normal with variance 1 / (d τ²).
+        self.register_buffer("offset", torch.tensor(1 / (2 * EMBEDDING * temperature**2)))
+
+    def _logit(self, cosine: Tensor) -> Tensor:
+        return cosine / self.get_buffer("temperature") - self.get_buffer("offset")
+
+
 class AVOLFusion(Fusion):
     """AVOL-Net: scalar product at each place, one scale and one bias, maximum over places (2018).
 
@@ -174,7 +203,7 @@ class AVOLFusion(Fusion):
     map through the same head: a gradient to all places, which frees the maximum from its start at chance.
     """
 
-    name: FusionName = "avol"
+    name = "avol"
 
     def __init__(self, vision_channels: int, audio_channels: int) -> None:
         super().__init__(vision_channels, audio_channels)
@@ -215,4 +244,4 @@ class AVOLFusion(Fusion):
         return vision[..., -1]
 
 
-FUSIONS: dict[str, type[Fusion]] = {"l3": L3Fusion, "ave": AVEFusion, "avol": AVOLFusion}
+FUSIONS: dict[str, type[Fusion]] = {"l3": L3Fusion, "ave": AVEFusion, "avol": AVOLFusion, "instance": InstanceFusion}

@@ -142,7 +142,7 @@ def draw_pair(media: Media, key: Key, rule: PairRule) -> Pair:
         if other is not None:
             return Pair(frame, other, 0)
     sound_of = _anywhere if rule.negative_sounds == "anywhere" else draw_moment
-    return Pair(frame, sound_of(media, _other_item(media, key, item, rng), rule, rng), 0)
+    return Pair(frame, sound_of(media, other_item(media, key, item, rng), rule, rng), 0)
 
 
 def _anywhere(media: Media, item: int, rule: PairRule, rng: np.random.Generator) -> Moment:
@@ -152,7 +152,7 @@ def _anywhere(media: Media, item: int, rule: PairRule, rng: np.random.Generator)
     return Moment(item, start + rule.seconds / 2, start, media.audio(item, start, rule.seconds, rule.rate))
 
 
-def _other_item(media: Media, key: Key, item: int, rng: np.random.Generator) -> int:
+def other_item(media: Media, key: Key, item: int, rng: np.random.Generator) -> int:
     """An item of another source, all equally likely: of the whole set, or of the same window of shards.
 
     Where all of a window is of one source it is of the whole set; where that is, too, another item.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,12 +14,12 @@ _ROUNDS = 16
 
 
 def draw_other_items(
-    rng: np.random.Generator, item: int, count: int, items: int, sources: NDArray[np.int64] | None = None
+    rng: np.random.Generator, item: int, count: int, items: int, sources: NDArray[Any] | None = None
 ) -> NDArray[np.int64]:
     """``count`` of ``items`` items other than ``item``, all equally likely, with replacement: (count,)
 
     Args:
-        sources: a number for the source of each item (items,), where items of the own source are no negatives.
+        sources: the source of each item (items,), where items of the own source are no negatives.
 
     Raises:
         UserError: there is no other item.

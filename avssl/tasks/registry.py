@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BUILT_IN = {
     "av-correspondence": ("CorrespondenceOptions", "do this frame and this second of sound belong together?"),
+    "av-instance": ("InstanceOptions", "which sound of the memory bank is this video's?"),
+    "av-sync": ("SyncOptions", "are these frames and this sound in step?"),
     "shuffle-learn": ("ShuffleLearnOptions", "are these three frames in temporal order?"),
     "colorization": ("ColorizationOptions", "which colours does this grey picture have?"),
     "jigsaw": ("JigsawOptions", "which permutation shuffled the nine tiles?"),

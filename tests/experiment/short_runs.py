@@ -57,6 +57,15 @@ RUNS: dict[str, tuple[str, ...]] = {
         *("av-correspondence", "--data", "clips", "--steps", "6", *SOUND, "--fusion", "avol", "--frames", "2"),
         *("--norm", "group", "--accumulate", "2", "--no-prepare"),
     ),
+    "av-instance": (
+        *("av-instance", "--data", "clips", "--steps", "8", *SOUND, "--negatives", "16", "--agreement", "consensus"),
+        *("--agreement-epoch", "1", "--agreed", "3", "--no-prepare"),
+    ),
+    "av-sync": (
+        *("av-sync", "--data", "clips", "--steps", "6", "--side", "32", "--width", "4", "--audio-width", "4"),
+        *("--rate", "8000", "--bands", "24", "--features", "8", "--steps-a-clip", "6", "--easy-epochs", "1"),
+        *("--hard", "0.3", "--super-hard", "0.3", "--least-shift", "0.2", "--no-prepare"),
+    ),
     "shuffle-learn": (
         *("shuffle-learn", "--data", "clips", "--steps", "6", "--side", "48", "--width", "4", "--features", "8"),
         *("--hidden", "8", "--grid", "2", "--gap-min", "0.1", "--tau-min", "0.1", "--motion", "--differences"),

@@ -49,6 +49,7 @@ FREE_SIZES = ("detection", "normals", "propagation")
 NEED_MORE = {
     **dict.fromkeys(PRETEXT, "takes no encoder: it is evaluated with the head that was trained with it"),
     "retrieval": "takes no encoder: it needs both encoders of a run",
+    "synchronization": "takes no encoder: it is evaluated with what was trained to compare picture and sound",
     "localization": "takes no encoder: it needs both encoders of a run; the maps of any other model are given with",
     "leaks": "takes no encoder: it compares two lists or folders",
 }

@@ -22,6 +22,16 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"fusion": fusion, "side": 32, "rate": RATE, "width": 4, "bands": 16, "norm": "group", "negatives": negatives}
         for fusion, negatives in (("l3", "batch"), ("ave", "drawn"), ("avol", "batch"))
     ],
+    "av-instance": [
+        {"side": 32, "rate": RATE, "width": 4, "bands": 16, "norm": "group", "negatives": 16}
+        | {"agreement": agreement, "agreement_epoch": 0, "agreed": 2}
+        for agreement in ("off", "consensus")
+    ],
+    "av-sync": [
+        {"side": 24, "rate": RATE, "width": 4, "audio_width": 4, "bands": 16, "features": 8, "steps_a_clip": 6}
+        | {"norm": "group", "easy_epochs": easy_epochs, "hard": 0.5}
+        for easy_epochs in (0, 9)
+    ],
     "colorization": [
         {"target": target, "neighbours": 1, "side": 32, "width": 4, "head_width": 16, "norm": "group"}
         for target in ("both", "classification", "regression")
@@ -139,7 +149,7 @@ def test_one_batch_can_be_fitted(name, options):
 
 
 def _of_different_kinds(task, media) -> list[int]:  # type: ignore[no-untyped-def]
-    if getattr(task.options, "negatives", "") != "batch":
+    if getattr(task.options, "negatives", "") != "batch" and task.name != "av-instance":
         return list(range(8))
     kinds = [media.facts(task.draw(media, Key(0, 0, i)).pair.frame.item).label for i in range(24)]
     return [kinds.index("kind0"), kinds.index("kind1")]

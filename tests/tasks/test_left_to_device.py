@@ -30,6 +30,7 @@ PATCHES = {"patch": 12, "gap": 4, "jitter": 1, "pixels_low": 1200, "pixels_high"
 TASKS = {
     "av-correspondence": ("av-correspondence", SOUND),
     "av-correspondence of two frames": ("av-correspondence", SOUND | {"frames": 2, "silent_rows": 0.5}),
+    "av-instance": ("av-instance", SOUND | {"negatives": 8}),
     "shuffle-learn": ("shuffle-learn", {"look_alike": 0.0, "side": 24}),
     "shuffle-learn, crops of its own": ("shuffle-learn", {"look_alike": 0.0, "side": 24, "one_crop": False}),
     "rotation": ("rotation", {"pad": 3, "crop_low": 0.6}),

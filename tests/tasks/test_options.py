@@ -19,6 +19,8 @@ from avssl.tasks.registry import BUILT_IN, get
 
 SMALL: dict[str, dict[str, Any]] = {
     "av-correspondence": {"side": 32, "rate": RATE, "width": 4, "bands": 16, "norm": "group"},
+    "av-instance": {"side": 32, "rate": RATE, "width": 4, "bands": 16, "norm": "group", "negatives": 9},
+    "av-sync": {"side": 24, "rate": RATE, "width": 4, "audio_width": 4, "bands": 16, "features": 8, "norm": "group"},
     "shuffle-learn": {"side": 32, "width": 4, "norm": "group", "grid": 2, "features": 8, "hidden": 8},
     "colorization": {"side": 32, "width": 4, "head_width": 8, "norm": "group", "bins": "grid"},
     "jigsaw": {
@@ -41,6 +43,15 @@ WITH: dict[str, dict[str, Any]] = {
     # What an option needs beside it to do anything at all.
     "av-correspondence.hard_negatives": {"negatives": "drawn"},
     "av-correspondence.negative_sounds": {"negatives": "drawn"},
+    "av-instance.agreement": {"agreement_epoch": 0, "agreed": 2},
+    **{
+        f"av-instance.{name}": {"agreement": "consensus", "agreement_epoch": 0, "agreed": 2}
+        for name in ("agreement_epoch", "agreed", "within_negatives", "within_weight")
+    },
+    "av-sync.hard": {"easy_epochs": 0},
+    "av-sync.super_hard": {"easy_epochs": 0},
+    "av-sync.least_shift": {"easy_epochs": 0, "hard": 0.0, "super_hard": 1.0, "least_shift": 0.1},
+    "av-sync.easy_epochs": {"hard": 1.0},
     "colorization.colours": {"bins": "equal"},
     "colorization.rebalance_mix": {"rebalance": True},
     "relative-position.jitter": {"pixels_low": 2500, "pixels_high": 2700},
@@ -72,6 +83,38 @@ OTHERS: dict[str, Any] = {
     "av-correspondence.frames": 2,
     "av-correspondence.rate": 16000,
     "av-correspondence.crop_low": 0.5,
+    "av-instance.within_negatives": 3,
+    **{
+        f"av-instance.{name}": value
+        for name, value in (
+            ("min_loudness_db", -20.0),
+            ("first_stride", 1),
+            ("vision_pools", 2),
+            ("crop_high", 0.9),
+            ("front_end", "l3"),
+            ("vision", "resnet18"),
+            ("audio", "resnet18"),
+            ("seconds", 0.6),
+            ("frames", 2),
+            ("rate", 16000),
+            ("crop_low", 0.5),
+        )
+    },
+    **{
+        f"av-sync.{name}": value
+        for name, value in (
+            ("easy_epochs", 0),
+            ("hard", 1.0),
+            ("super_hard", 0.75),
+            ("least_shift", 0.5),
+            ("min_loudness_db", -20.0),
+            ("crop_high", 0.9),
+            ("vision", "resnet18"),
+            ("audio", "resnet18"),
+            ("audio_pools", 0),
+            ("rate", 16000),
+        )
+    },
     "shuffle-learn.window": 2.5,
     "shuffle-learn.gap_min": 0.2,
     "shuffle-learn.tau_min": 0.2,
@@ -117,7 +160,11 @@ class Clips(ToyVideos):
 
 
 def media_of(name: str):
-    return Clips(6, seconds=4.0) if name in ("av-correspondence", "shuffle-learn", "colorization") else Textures(6)
+    return (
+        Clips(6, seconds=4.0)
+        if name in ("av-correspondence", "av-instance", "av-sync", "shuffle-learn", "colorization")
+        else Textures(6)
+    )
 
 
 def other(name: str, field: str) -> Any:
@@ -166,6 +213,7 @@ def _fingerprints(name: str, more: dict[str, Any]):
     losses.loss.backward()
     gradient = [float(one.grad.sum()) for one in network.parameters() if one.grad is not None]
     yield digest([float(losses.loss.detach()), losses.measures, gradient])
+    yield digest(dict(network.named_buffers()))  # what a step leaves in a memory bank
     if hasattr(task, "decodings"):
         yield digest(task.decodings(held_out.answers(network.eval(), evaluated).scores))
 

@@ -29,6 +29,8 @@ from avssl.trainer.seeds import own_random_state, seed_torch
 # without it a control's accuracy is taken, and where there are no classes the rows of its own name.
 PROTOCOLS = {
     "av-correspondence": "avssl.evaluate.pretext.correspondence",
+    "av-instance": "avssl.evaluate.pretext.correspondence",
+    "av-sync": "avssl.evaluate.pretext.synchronization",
     "shuffle-learn": "avssl.evaluate.pretext.shuffle_learn",
     "colorization": "avssl.evaluate.pretext.colorization",
     "inpainting": "avssl.evaluate.pretext.inpainting",

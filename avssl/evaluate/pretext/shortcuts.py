@@ -174,6 +174,13 @@ def _correspondence(task: Task, media: Media) -> list[Shortcut]:
     return found
 
 
+def _synchronization(task: Task, media: Media) -> list[Shortcut]:
+    # As _correspondence: a sound as loud as it was recorded, of every kind of negative
+    leaks = _correspondence(task, media)
+    fixed = {"gain": 0.0}
+    return [replace(leak, fixed=fixed) for leak in leaks]
+
+
 # Misra, Zitnick & Hebert 2016: negatives keep the outer two, so that the middle one alone tells the order
 def _shuffle_learn(task: Task, media: Media) -> list[Shortcut]:
     return [
@@ -226,12 +233,13 @@ def _jigsaw(task: Task, media: Media) -> list[Shortcut]:
 
 _KNOWN: dict[str, Callable[[Task, Media], list[Shortcut]]] = {
     "av-correspondence": _correspondence,
+    "av-sync": _synchronization,
     "shuffle-learn": _shuffle_learn,
     "rotation": _rotation,
     "relative-position": _relative_position,
     "jigsaw": _jigsaw,
 }
-_COUNTS = {"av-correspondence": 2, "shuffle-learn": 3, "rotation": 2, "relative-position": 6, "jigsaw": 4}
+_COUNTS = {"av-correspondence": 2, "av-sync": 2, "shuffle-learn": 3, "rotation": 2, "relative-position": 6, "jigsaw": 4}
 
 
 def _predicted(features: Tensor, label: Tensor, queries: Tensor, classes: int, seed: int) -> Tensor:

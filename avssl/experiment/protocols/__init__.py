@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Protocols of a run's own puzzles, which share a class, with one line of help each.
 PRETEXT = {
     "av-correspondence": "held-out accuracy of a run of av-correspondence, by kind of negative",
+    "av-instance": "held-out accuracy of a run of av-instance on pairs, by kind of negative",
+    "av-sync": "held-out accuracy of a run of av-sync, by kind of negative",
     "colorization": "how near the colours come, how colourful they are, and the accuracy over bins of colour",
     "inpainting": "how near the filled hole comes to what was there, beside plain fills",
     "jigsaw": "held-out accuracy of a run of jigsaw",
@@ -50,6 +52,7 @@ PROTOCOLS = PRETEXT | {
     "detection": "objects and their boxes, by Faster R-CNN on an encoder: AP, AP50, AP75, VOC07",
     "normals": "surface normals, by a small decoder on an encoder: angles in degrees",
     "propagation": "masks or key points of a first frame carried through a video: J, F, PCK",
+    "synchronization": "a sound shifted against its picture: accuracy by shift, error of the offset found",
     "retrieval": "sounds for pictures and pictures for sounds, with a page to see and hear them",
 }
 
@@ -67,6 +70,7 @@ _CLASSES = dict.fromkeys(PRETEXT, ("pretext", "Pretext")) | {
     "detection": ("detection", "Detection"),
     "normals": ("normals", "Normals"),
     "propagation": ("propagation", "Propagation"),
+    "synchronization": ("synchronization", "Synchronization"),
     "retrieval": ("retrieval", "Retrieval"),
 }
 

@@ -43,7 +43,7 @@ class Pretext(OutputOptions, RunOptions):
         opened = open_run(subject.run, name)
         if not opened.finished:
             log(f"{opened.path} is not finished: evaluated as it is after {counted(opened.steps, 'step')}")
-        test, seen = _held_out(opened, self.data, subject)
+        test, seen = held_out_part(opened, self.data, subject)
         seed = opened.options.seed if self.seed is None else self.seed
         rows = run_controls(
             opened.task,
@@ -69,7 +69,7 @@ class Pretext(OutputOptions, RunOptions):
         )
 
 
-def _held_out(run: TrainedTask, data: str | None, subject: Subject) -> tuple[Media, Seen]:
+def held_out_part(run: TrainedTask, data: str | None, subject: Subject) -> tuple[Media, Seen]:
     """What is evaluated on: the run's own held-out part, or other data, prepared as those of the run were."""
     from avssl.evaluate.core.training_overlap import seen_in_part
     from avssl.evaluate.data.load_run import from_plain

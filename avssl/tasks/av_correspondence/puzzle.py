@@ -21,11 +21,10 @@ Negatives = Literal["drawn", "batch"]
 
 
 @dataclass(frozen=True)
-class CorrespondenceOptions:
-    """Options of ``avssl train av-correspondence``; the defaults run on a small CPU."""
+class PairOptions:
+    """Options of tasks that pair a picture with the sound around it; the defaults run on a small CPU."""
 
     # "Published" is L3-Net (Arandjelović & Zisserman 2017), or AVE-Net of 2018 where it differs.
-    fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
     vision: str = option("l3", "l3, resnet18 to resnet101, timm:NAME, torchvision:NAME, module:PACKAGE:FUNCTION")
     audio: str = option("l3", "audio encoder: l3, resnet18, resnet34, resnet50, resnet101")
     width: int = option(24, "channels of the first block of the l3 encoders; published: 64", low=1)
@@ -44,15 +43,6 @@ class CorrespondenceOptions:
     side: int = option(112, "pixels of the square picture; published: 224", low=16)
     frames: int = option(1, "frames of a puzzle, their maps pooled by maximum", low=1)
     alignment: Alignment = option("centre", "centre: the frame is the midpoint of its sound; overlap: anywhere in it")
-    negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
-    negative_sounds: NegativeSounds = option(
-        "moments", "of drawn negatives: drawn as positives' are; anywhere: off the frame grid, a leak kept for probes"
-    )
-    hard_negatives: float = option(0.0, "share of drawn negatives from another time of the same video", low=0, high=1)
-    contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss", low=0)
-    logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone", low=0)
-    # As in AVID (Morgado et al. 2021) and PIRL.
-    temperature: float = option(0.07, "temperature of InfoNCE", low=0.001)
     crop_low: float = option(0.75, "smallest crop, as a share of the shorter side; paper: 224/256", low=0.05, high=1)
     crop_high: float = option(1.0, "largest crop", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures")
@@ -63,24 +53,9 @@ class CorrespondenceOptions:
     masking: float = option(0.0, "widest gap in the spectrogram, in frequency and in time, as a share", low=0, high=1)
     transpose: float = option(0.0, "largest shift of the spectrogram's bands, as a share of them", low=0, high=1)
     grey: float = option(0.0, "share of the pictures that lose their colours", low=0, high=1)
-    # For localization: silence and the noise of rooms then belong to no place in a picture.
-    silent_rows: float = option(
-        0.0,
-        "share of a batch's puzzles that add a second of noise alone, which belongs to no picture (negatives: batch)",
-        low=0,
-        high=1,
-    )
     min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)", high=0)
 
     def check(self) -> None:
-        if self.negatives == "drawn" and self.logistic != 1:
-            raise UserError("--logistic weighs a loss of --negatives batch; with --negatives drawn leave it out")
-        if self.negatives == "batch" and not self.logistic and not self.contrastive:
-            raise UserError("--logistic 0 and --contrastive 0 leave nothing to learn from; give one of them a weight")
-        if self.negatives == "batch" and self.hard_negatives:
-            raise UserError("--hard-negatives are drawn: give --negatives drawn, or --hard-negatives 0")
-        if self.silent_rows and not self.logistic:
-            raise UserError("--silent-rows belong to the logistic loss: give --logistic a weight, or --silent-rows 0")
         check_crops(self.crop_low, self.crop_high)
         self.vision_config().check()
         if self.audio not in AUDIO_ARCHITECTURES:
@@ -97,6 +72,40 @@ class CorrespondenceOptions:
             norm=self.norm,
             side=self.side,
         )
+
+
+@dataclass(frozen=True)
+class CorrespondenceOptions(PairOptions):
+    """Options of ``avssl train av-correspondence``."""
+
+    fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
+    negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
+    negative_sounds: NegativeSounds = option(
+        "moments", "of drawn negatives: drawn as positives' are; anywhere: off the frame grid, a leak kept for probes"
+    )
+    hard_negatives: float = option(0.0, "share of drawn negatives from another time of the same video", low=0, high=1)
+    contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss", low=0)
+    logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone", low=0)
+    # As in AVID (Morgado et al. 2021) and PIRL.
+    temperature: float = option(0.07, "temperature of InfoNCE", low=0.001)
+    # For localization: silence and the noise of rooms then belong to no place in a picture.
+    silent_rows: float = option(
+        0.0,
+        "share of a batch's puzzles that add a second of noise alone, which belongs to no picture (negatives: batch)",
+        low=0,
+        high=1,
+    )
+
+    def check(self) -> None:
+        if self.negatives == "drawn" and self.logistic != 1:
+            raise UserError("--logistic weighs a loss of --negatives batch; with --negatives drawn leave it out")
+        if self.negatives == "batch" and not self.logistic and not self.contrastive:
+            raise UserError("--logistic 0 and --contrastive 0 leave nothing to learn from; give one of them a weight")
+        if self.negatives == "batch" and self.hard_negatives:
+            raise UserError("--hard-negatives are drawn: give --negatives drawn, or --hard-negatives 0")
+        if self.silent_rows and not self.logistic:
+            raise UserError("--silent-rows belong to the logistic loss: give --logistic a weight, or --silent-rows 0")
+        super().check()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.contrastive import info_nce_terms
 from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityNetwork
 from avssl.networks.encoder import waveform_encoder
-from avssl.networks.front_end import FrontEnd, FrontEndConfig
+from avssl.networks.front_end import SOUNDS_FOR_STATISTICS, FrontEndConfig, cell_statistics
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
 from avssl.networks.vision import VisionEncoder
@@ -66,13 +66,10 @@ class AVCorrespondence(Task):
     def fit_statistics(self, media: Media, seed: int) -> None:
         if len({facts.source_or_path for facts in facts_of(media)}) < 2:
             raise UserError("a negative is the sound of another source: give videos of two sources at least")
-        front_end = FrontEnd(self._front_end())
-        count = min(128, len(media))
-        # Epoch -1: of no training puzzle. Mean and deviation of so many spectrograms stay much the same with more.
-        # One mean and one deviation for all cells: the loudness of a sound stays, unlike with OpenL3's own maximum.
-        sounds = [draw_pair(media, Key(seed, -1, i), self._rule()).sound.sound for i in range(count)]
-        cells = front_end.raw(torch.from_numpy(np.stack(sounds)))
-        self._statistics = {"mean": float(cells.mean()), "std": float(cells.std())}
+        # Epoch -1: of no training puzzle.
+        keys = [Key(seed, -1, i) for i in range(min(SOUNDS_FOR_STATISTICS, len(media)))]
+        sounds = [draw_pair(media, key, self._rule()).sound.sound for key in keys]
+        self._statistics = cell_statistics(self._front_end(), sounds)
 
     def state(self) -> dict[str, Any]:
         return dict(self._statistics)

@@ -17,6 +17,8 @@ from avssl.evaluate.pretext import cues
 from avssl.evaluate.pretext.shortcuts import probe
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
 from avssl.tasks.av_correspondence.task import AVCorrespondence
+from avssl.tasks.av_sync.puzzle import SyncOptions
+from avssl.tasks.av_sync.task import AVSync
 from avssl.tasks.jigsaw.puzzle import JigsawOptions
 from avssl.tasks.jigsaw.task import Jigsaw
 from avssl.tasks.relative_position.puzzle import RelativePositionOptions
@@ -196,6 +198,10 @@ def correspondence(**options):
     return AVCorrespondence(CorrespondenceOptions(**(wanted | options))).held_out()
 
 
+def synchronization(**options):
+    return AVSync(SyncOptions(**({"side": 16, "steps_a_clip": 2, "rate": RATE, "gain": 0.0} | options))).held_out()
+
+
 def phase(task, batch):
     """Where in a frame's time the clicks come: the sound folded at the frame rate. (N, 20)"""
     period = round(RATE / FPS)
@@ -233,3 +239,10 @@ def test_sounds_off_the_frame_grid_are_heard_to_be():
     media = QuietHalf(40, seconds=6.0)
     assert probe(correspondence(negative_sounds="anywhere"), media, phase, puzzles=400).accuracy > 0.9
     assert not probe(correspondence(), media, phase, puzzles=400).leaks
+
+
+def test_a_sound_shifted_by_any_time_against_its_picture_is_heard_to_be():
+    media = QuietHalf(40, seconds=2.4)
+    assert probe(synchronization(negative_sounds="anywhere"), media, phase, puzzles=400).accuracy > 0.65
+    for cue in (phase, cues.loudness):
+        assert not probe(synchronization(), media, cue, puzzles=400).leaks

@@ -1,0 +1,1 @@
+"""Synchronization: are these frames and this sound in step?"""
