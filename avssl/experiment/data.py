@@ -37,7 +37,7 @@ class DataOptions:
     data: str | None = option(
         None,
         "folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set (also s3://, gs://, "
-        "hf://, https://), torchvision:NAME:FOLDER, or hf-dataset:PATH[:SPLIT] as datasets saved it; "
+        "hf://, https://), torchvision:NAME:FOLDER, or hf-dataset:PATH_OR_NAME[:SPLIT]; "
         "nothing: generated clips, made once and kept in the cache",
     )
     test: str | None = option(
@@ -288,6 +288,8 @@ def refuse_missing(*places: str | Path | None) -> None:
         if torchvision_data.is_torchvision(str(place)):
             path = Path(torchvision_data.named(str(place))[1])
         elif hf_dataset.is_hf_dataset(place):
+            if hf_dataset.on_hub(str(place)):
+                continue
             path = hf_dataset.named(str(place))[0]
         if not path.expanduser().exists():
             raise UserError(f"{place}: no such file or folder")

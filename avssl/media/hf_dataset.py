@@ -1,13 +1,15 @@
-"""Data sets of Hugging Face's ``datasets`` on disk: ``--data hf-dataset:PATH[:SPLIT]``.
+"""Data sets of Hugging Face's ``datasets`` on disk or on a hub: ``--data hf-dataset:PATH_OR_NAME[:SPLIT]``.
 
-What ``save_to_disk`` and ``to_parquet`` write holds the bytes of files in rows of Arrow. They are written out once,
-into the cache, as files with a table of labels and splits, so that they are indexed, checked and read as all others.
+What ``save_to_disk`` and ``to_parquet`` write, and what a hub holds as Parquet, has the bytes of files in rows of
+Arrow. They are written out once, into the cache, as files with a table of labels and splits, so that they are indexed,
+checked and read as all others.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from avssl.installation import install_hint
 from avssl.media.selection import digest_of
 from avssl.system.console import counted, log
 from avssl.system.files import UNFINISHED, cache_folder, locked, whole_folder
+from avssl.system.hub import fetched_dataset
 
 PREFIX = "hf-dataset:"
 TABLE = "items.csv"
@@ -26,6 +29,11 @@ TABLE = "items.csv"
 _FORMAT = "1"
 # Which column is taken where there are several: a video has a sound of its own.
 _KINDS = ("Video", "Image", "Audio")
+# ORG/NAME as the Hub allows it, a configuration, a revision (a branch may hold "/"), a split.
+_NAME = re.compile(
+    r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:/(?P<configuration>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?"
+    r"(?::(?P<split>[\w.-]+))?"
+)
 # How a file of each kind begins → its suffix, where its row does not name one. The decoder looks at the content.
 _SUFFIXES = {
     b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif",
@@ -39,8 +47,46 @@ def is_hf_dataset(source: object) -> bool:
     return isinstance(source, str) and source.startswith(PREFIX)
 
 
+@dataclass(frozen=True)
+class HubSet:
+    """A data set on a hub, as ``hf-dataset:ORG/NAME[/CONFIGURATION][@REVISION][:SPLIT]`` names it."""
+
+    repository: str
+    configuration: str | None
+    revision: str | None
+    split: str | None
+
+    def parts(self) -> list[_Part]:
+        """Its Parquet files, which are fetched.
+
+        Raises:
+            UserError: it cannot be fetched, or has no such configuration, or several and none is named.
+        """
+        folder = fetched_dataset(self.repository, self.revision)
+        files = sorted(folder.rglob("*.parquet"))
+        # CONFIGURATION/SPLIT/0000.parquet, CONFIGURATION/SPLIT-00000-of-00001.parquet, or data/… of the only one.
+        known = sorted({file.relative_to(folder).parts[0] for file in files if file.parent != folder})
+        chosen = self.configuration or (known[0] if len(known) == 1 else None)
+        if chosen not in known and (known or chosen):
+            such = "holds several configurations" if chosen is None else f"has no configuration {chosen!r}"
+            raise UserError(
+                f"the data set {self.repository} {such}: {', '.join(known)}; give "
+                f"{PREFIX}{self.repository}/{known[0] if known else ''}"
+            )
+        return [_Part(file, _split_named(file)) for file in files if chosen is None or chosen in file.parts]
+
+
+def on_hub(source: str) -> HubSet | None:
+    """What is named on a hub; None where it lies on this disk, or cannot be a name."""
+    place = source.removeprefix(PREFIX)
+    found = _NAME.fullmatch(place)
+    if found is None or Path(place).exists() or Path(place.rpartition(":")[0] or place).exists():
+        return None
+    return HubSet(found["repository"], found["configuration"], found["revision"], found["split"])
+
+
 def named(source: str) -> tuple[Path, str | None]:
-    """(folder or file, split or None) of ``hf-dataset:PATH[:SPLIT]``.
+    """(folder or file, split or None) of ``hf-dataset:PATH[:SPLIT]`` on this disk.
 
     Raises:
         UserError: nothing is there.
@@ -53,13 +99,16 @@ def named(source: str) -> tuple[Path, str | None]:
     path = Path(before).expanduser()
     if not before or not split or not path.exists():
         raise UserError(
-            f"{source}: no such file or folder; give hf-dataset:PATH[:SPLIT] of what save_to_disk or to_parquet wrote"
+            f"{source}: no such file or folder; give hf-dataset:PATH[:SPLIT] of what save_to_disk or to_parquet wrote, "
+            "or hf-dataset:ORG/NAME[:SPLIT] of a hub"
         )
     return path.absolute(), split
 
 
 def absolute(source: str) -> str:
     """The same with its absolute path, as a run's config keeps it."""
+    if on_hub(source):
+        return source
     path, split = named(source)
     return f"{PREFIX}{path}" + (f":{split}" if split else "")
 
@@ -70,13 +119,14 @@ def exported(source: str) -> Path:
     Raises:
         UserError: no such data set or split, no column of images, videos or sounds, a damaged file, or a full disk.
     """
-    path, split = named(source)
-    parts = _parts(path)
+    there = on_hub(source)
+    path, split = named(source) if there is None else (None, there.split)
+    parts = _parts(path) if there is None else there.parts()
     if split is not None:
-        there = sorted({part.split for part in parts})
+        known = sorted({part.split for part in parts})
         parts = [part for part in parts if part.split == split]
         if not parts:
-            raise UserError(f"{source}: there is no split {split!r}; there are: {', '.join(there)}")
+            raise UserError(f"{source}: there is no split {split!r}; there are: {', '.join(known)}")
     try:
         stats = [(str(part.file), part.file.stat()) for part in parts]
     except OSError as error:
@@ -92,7 +142,7 @@ def exported(source: str) -> Path:
         if not folder.is_dir():  # another process may have written it meanwhile
             log(f"writing the files of {source}, once, into {folder}")
             with whole_folder(folder) as partial:
-                _write(parts, partial, source, with_splits=split is None)
+                _write(parts, partial, source, with_splits=split is None, names_files=there is None)
     return folder / TABLE
 
 
@@ -143,14 +193,20 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _write(parts: Sequence[_Part], folder: Path, source: str, *, with_splits: bool) -> None:
+def _write(parts: Sequence[_Part], folder: Path, source: str, *, with_splits: bool, names_files: bool) -> None:
+    """Write the files and their table.
+
+    Args:
+        with_splits: whether the table names the splits.
+        names_files: whether a row may name a file of this disk instead: what others wrote must not.
+    """
     number, empty = 0, 0
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["path", "label", "split"])
         for part in parts:
             for item in _items(part.file, source):
-                if item.data is None and item.path is None:
+                if item.data is None and not (item.path and names_files):
                     empty += 1
                     continue
                 name = item.path or f"{number:08d}{item.suffix}"

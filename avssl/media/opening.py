@@ -45,7 +45,7 @@ def open_media(
             named train, validation or val, test: those are splits); a CSV (``path[,label,split,start,duration,
             source]``, paths relative to it); a tar of images (``CLASS/NAME``); a prepared set, on this disk or
             elsewhere (``s3://``, ``gs://``, ``hf://``, ``https://``); what Hugging Face's ``datasets`` saved
-            (``hf-dataset:PATH[:SPLIT]``); one file; or a list of files. A CSV may call its
+            (``hf-dataset:PATH_OR_NAME[:SPLIT]``); one file; or a list of files. A CSV may call its
             columns ``file``, ``filename`` or ``clip`` for the path, ``kind`` or ``class`` for the label, and
             ``source_video`` for the source. With ``start`` an item is a segment of its file, whose zero is the frame
             shown at that second.

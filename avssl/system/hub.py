@@ -14,6 +14,7 @@ from avssl.installation import install_hint
 from avssl.system.remote import causes_of, status_of, troubles
 
 _SCHEME = "hf://"
+CONVERTED = "refs/convert/parquet"
 T = TypeVar("T")
 # As the Hub allows them: letters, digits, "-", "_", ".", neither first nor last nor twice a sign.
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9_]|[-.](?![-.]))*(?<![-.])"
@@ -74,6 +75,32 @@ def fetched_run(name: T) -> T | str:
     if lacking:
         raise UserError(f"{name} holds no run of avssl (there is no {lacking[0]}); avssl push writes such a repository")
     return str(folder)
+
+
+def fetched_dataset(repository: str, revision: str | None = None) -> Path:
+    """The folder of the Parquet files of a data set, which the hub's cache then holds.
+
+    Raises:
+        UserError: as :func:`fetched_run`; or it holds no Parquet files.
+    """
+    hub = _library(repository)
+    # Of data sets that were uploaded otherwise, the Hub keeps a conversion in a branch of its own.
+    for branch in (revision,) if revision else (None, CONVERTED):
+        with _told(f"{repository} cannot be fetched", hub):
+            try:
+                folder = hub.snapshot_download(
+                    repository, repo_type="dataset", revision=branch, allow_patterns=["*.parquet"], endpoint=_endpoint()
+                )
+            except hub.errors.RevisionNotFoundError:
+                if branch == CONVERTED:
+                    break
+                raise
+        if any(Path(folder).rglob("*.parquet")):
+            return Path(folder)
+    raise UserError(
+        f"the data set {repository} on the hub holds no Parquet files; load_dataset(…).save_to_disk(FOLDER) makes a "
+        "folder that hf-dataset:FOLDER reads"
+    )
 
 
 def push(files: Mapping[str, bytes | Path], repository: str, *, private: bool, token: str | None, message: str) -> str:

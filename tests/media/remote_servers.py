@@ -191,6 +191,32 @@ class ModelHub(Server):
         return _as_json({"commitUrl": f"{self.url}/{name}/commit/{sha}", "commitOid": sha})
 
 
+class DataHub(ModelHub):
+    """A Hugging Face Hub of data sets.
+
+    Attributes:
+        converted: of each repository the files of its branch ``refs/convert/parquet``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.converted: dict[str, dict[str, bytes]] = {}
+
+    def place(self, path: str) -> Answer:
+        path = path.replace("/api/datasets/", "/api/models/").removeprefix("/datasets")
+        if "/refs/convert/parquet" in path or f"/{'c' * 40}" in path:
+            hub = ModelHub()
+            hub.commits = {name: [files] for name, files in self.converted.items()}
+            hub.private = dict.fromkeys(self.converted, False)
+            if not any(f"/{name}/" in path for name in hub.commits):
+                return Answer(404, {"X-Error-Code": "RevisionNotFound"}, b"")
+            answer = hub.place(path.replace("refs/convert/parquet", "main").replace("c" * 40, "0" * 40))
+            hub.server_close()
+            headers = {name: value.replace("0" * 40, "c" * 40) for name, value in answer.headers.items()}
+            return Answer(answer.status, headers, answer.body.replace(b"0" * 40, b"c" * 40))
+        return super().place(path)
+
+
 def _as_json(value: object) -> Answer:
     return Answer(200, {"Content-Type": "application/json"}, json.dumps(value).encode())
 

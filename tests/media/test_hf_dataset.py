@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from media.remote_servers import DataHub, serving
 from PIL import Image
 from small_runs import write_clip
 
@@ -117,6 +118,67 @@ def test_rows_that_only_name_a_file_are_read_where_it_lies(tmp_path):
     (tmp_path / "a.png").write_bytes(picture(3))
     save(table([{"bytes": None, "path": str(tmp_path / "a.png")}]), tmp_path / "named")
     assert avssl.open(f"hf-dataset:{tmp_path / 'named'}").facts(0).path == str(tmp_path / "a.png")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A hub of data sets on loopback, and a cache of its own."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.chdir(tmp_path)
+    with serving(DataHub()) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+def as_parquet(content: pyarrow.Table) -> bytes:
+    file = io.BytesIO()
+    parquet.write_table(content, file)
+    return file.getvalue()
+
+
+def test_a_data_set_on_a_hub_is_read_by_its_name_and_then_from_the_cache(hub):
+    files = {
+        f"data/{split}-00000-of-00001.parquet": as_parquet(pictures(n)) for split, n in (("train", 3), ("test", 2))
+    }
+    hub.commits["lab/pets"], hub.private["lab/pets"] = [{"README.md": b"cats and dogs", **files}], False
+    refuse_missing("hf-dataset:lab/pets")
+    assert [split for _, _, split in listed("hf-dataset:lab/pets")] == ["test"] * 2 + ["train"] * 3
+    assert listed("hf-dataset:lab/pets:test") == [("image", "cat", None), ("image", "dog", None)]
+    assert absolute_source("hf-dataset:lab/pets:test") == "hf-dataset:lab/pets:test"
+    assert hub.asked["README.md"] == 0 and hub.asked["test-00000-of-00001.parquet"] == 2  # a HEAD and a GET, once
+    hub.always = [("hang up", "")]
+    assert len(avssl.open(f"hf-dataset:lab/pets@{0:040x}")) == 5, "the cache has it"
+
+
+def test_of_a_data_set_that_was_uploaded_otherwise_the_hubs_conversion_is_read(hub):
+    hub.commits["lab/pets"], hub.private["lab/pets"] = [{"train/cat/0.png": picture(1)}], False
+    with pytest.raises(UserError, match=r"lab/pets on the hub holds no Parquet files"):
+        avssl.open("hf-dataset:lab/pets")
+    hub.converted["lab/pets"] = {
+        f"{name}/train/0000.parquet": as_parquet(pictures(n)) for name, n in (("small", 2), ("large", 4))
+    }
+    with pytest.raises(UserError, match=r"holds several configurations: large, small; give hf-dataset:lab/pets/large"):
+        avssl.open("hf-dataset:lab/pets")
+    assert len(avssl.open("hf-dataset:lab/pets/small")) == 2
+    with pytest.raises(UserError, match=r"has no configuration 'tiny': large, small"):
+        avssl.open("hf-dataset:lab/pets/tiny:train")
+
+
+def test_rows_of_a_hub_cannot_name_files_of_this_machine(hub, tmp_path):
+    (tmp_path / "secret.png").write_bytes(picture(3))
+    rows = table([{"bytes": None, "path": str(tmp_path / "secret.png")}, {"bytes": picture(1), "path": None}])
+    hub.commits["lab/odd"], hub.private["lab/odd"] = [{"train.parquet": as_parquet(rows)}], False
+    media = avssl.open("hf-dataset:lab/odd")
+    assert len(media) == 1 and "secret" not in media.facts(0).path
+
+
+def test_a_data_set_that_is_neither_here_nor_on_the_hub_is_one_line(hub, monkeypatch):
+    with pytest.raises(UserError, match="has no such repository"):
+        avssl.open("hf-dataset:lab/none")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="cannot be reached"):
+        avssl.open("hf-dataset:lab/other")
 
 
 def test_files_are_written_once_and_again_when_the_data_set_has_changed(saved, monkeypatch):
