@@ -34,7 +34,9 @@ class FetchOptions:
     out: str = argument("folder for the clips and their table; the same one continues")
     size: int = option(360, "pixels of the shorter side, at most", low=16, high=4320)
     seconds: float | None = option(None, "seconds of each clip (default: as the list says)", above=0)
-    labels: tuple[str, ...] = option((), "clips of these labels alone; kinetics-sounds is a set of them")
+    labels: tuple[str, ...] = option(
+        (), "clips of these labels alone; kinetics-sounds (31) and kinetics-sounds-32 are sets"
+    )
     limit: int | None = option(None, "the first so many clips alone", low=1)
     starts: tuple[str, ...] = option((), "AudioSet's lists, which say where AVE's clips begin", metavar="CSV,…")
     parallel: int = option(2, "clips at a time", low=1, high=32)

@@ -120,8 +120,11 @@ def exported(source: str) -> Path:
         UserError: no such data set or split, no column of images, videos or sounds, a damaged file, or a full disk.
     """
     there = on_hub(source)
-    path, split = named(source) if there is None else (None, there.split)
-    parts = _parts(path) if there is None else there.parts()
+    if there is None:
+        path, split = named(source)
+        parts = _parts(path)
+    else:
+        parts, split = there.parts(), there.split
     if split is not None:
         known = sorted({part.split for part in parts})
         parts = [part for part in parts if part.split == split]

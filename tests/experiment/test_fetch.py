@@ -147,6 +147,41 @@ def test_a_host_that_asks_for_patience_gets_it(tmp_path: Path, server: Server) -
     assert time.monotonic() - began > 0.4 + 0.8  # the pause doubles with each refusal
 
 
+def test_a_host_that_says_how_long_it_wants_to_be_left_alone_is(tmp_path: Path, server: Server) -> None:
+    server.faults = [("later", "aaa")]
+    began = time.monotonic()
+    assert fetched(tmp_path, server, A, sleep=0.01).new == 1
+    assert time.monotonic() - began > 2
+
+
+def test_a_host_that_wants_to_be_left_alone_until_tomorrow_ends_it(tmp_path: Path, server: Server) -> None:
+    server.always = [("tomorrow", "aaa")]
+    with pytest.raises(UserError, match=r"wants to be asked again in 24 h 0 min .*run the same command again then"):
+        fetched(tmp_path, server, A)
+    assert server.asked.total() <= 2 and rows_of(tmp_path / "out/dead.csv") == []
+
+
+def test_of_a_video_in_pieces_those_of_the_seconds_are_fetched(tmp_path: Path) -> None:
+    """DASH: a manifest, a beginning, and pieces of a second each of pictures and of sound."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    recipe = Recipe("mpd", frames=200, sound_seconds=8.0, width=128, height=96, group=25, format="dash",
+                    options={"seg_duration": "1", "use_template": "1", "use_timeline": "1"})  # fmt: skip
+    make(folder, recipe, "aaaaaaaaaaa")
+    with serving(Server(folder)) as server:
+        done = fetched(tmp_path, server, A, address=server.url + "/{id}.mpd")
+        path = str(tmp_path / "out/clips/aaaaaaaaaaa_000003.mp4")
+        found = inspected(path)
+        assert [number_in(picture) for _, picture in iter_frames(path, found.clock)] == list(range(75, 125))
+        heard = read_audio(path, found.clock, 0.1, 1.8, found.audio_rate)
+        assert abs(lateness(heard, 3.1, found.audio_rate)) < 0.001
+        asked = sorted(name for name in server.asked if name.startswith("chunk-stream0"))
+        assert done.new == 1 and 3 <= len(asked) <= 5, asked
+        server.always = [("cut", "chunk-stream0-00004")]
+        with pytest.raises(UserError, match="more expected"):
+            fetched(tmp_path, server, "x,aaaaaaaaaaa,1,5,", address=server.url + "/{id}.mpd", retries=0)
+
+
 def test_starts_at_one_host_keep_their_distance(tmp_path: Path, server: Server) -> None:
     began = time.monotonic()
     fetched(tmp_path, server, A, B, C, sleep=0.6, parallel=3)

@@ -32,16 +32,26 @@ INVALID_TOKEN = EXPIRED._replace(
     body=b"<Error><Code>InvalidToken</Code><Message>The provided token is malformed.</Message></Error>"
 )
 BUSY = Answer(503, {"Content-Type": "text/plain"}, b"slow down")
+LATER = Answer(503, {"Content-Type": "text/plain", "Retry-After": "2"}, b"slow down")
+TOMORROW = Answer(429, {"Content-Type": "text/plain", "Retry-After": "86400"}, b"enough")
 FORBIDDEN = Answer(403, {"Content-Type": "text/plain"}, b"no")
 
 
-_ANSWERS = {"busy": BUSY, "expired": EXPIRED, "invalid token": INVALID_TOKEN, "forbidden": FORBIDDEN}
+_ANSWERS = {
+    "busy": BUSY,
+    "later": LATER,
+    "tomorrow": TOMORROW,
+    "expired": EXPIRED,
+    "invalid token": INVALID_TOKEN,
+    "forbidden": FORBIDDEN,
+}
 
 
 class Server(ThreadingHTTPServer):
     """Counts what is asked for; ``faults`` are used up by the requests whose path holds their name.
 
-    Faults: "busy" (503), "cut" (half of the body, then the end), "wrong" (other bytes of the same length), "slow",
+    Faults: "busy" (503), "later" and "tomorrow" (with Retry-After), "cut" (half of the body, then the end), "wrong"
+    (other bytes of the same length), "slow",
     "expired", "invalid token", "forbidden", "hang up" (no answer at all).
 
     Args:

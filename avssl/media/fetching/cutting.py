@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.audio.resampler import AudioResampler
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
+
+from avssl.media.fetching.streams import Opened, Stream
 
 TICKS = 90_000  # of a second, MPEG's own
 SOUND_RATE = 44_100  # Every player knows it; MP4 wants it before the first frame
-TIMEOUT_SECONDS = 20.0
 # Two frames of the slowest films: a stretch that ends so much sooner than asked is whole.
 TOLERANCE_SECONDS = 0.25
 
@@ -28,21 +28,8 @@ class NothingThere(Exception):
     """The video has no picture at these seconds."""
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a stream lies: its URL and the lines of the request that go with it."""
-
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def open(self) -> InputContainer:
-        """Open it; raises PyAV's errors."""
-        lines = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
-        return av.open(self.url, options={"headers": lines} if lines else {}, timeout=TIMEOUT_SECONDS)
-
-
 def cut(
-    addresses: Sequence[Address],
+    streams: Sequence[Stream],
     out: Path,
     start: float,
     seconds: float | None,
@@ -52,7 +39,7 @@ def cut(
     """Write a stretch as H.264 and AAC, scaled down where it is larger, cut at the frame and the sample.
 
     Args:
-        addresses: of the video, or of its pictures and its sound.
+        streams: the video, or its pictures and its sound.
         seconds: None is to the end.
         shorter_side: pixels at most.
         going: called for each frame; raises to end.
@@ -65,22 +52,25 @@ def cut(
         av.error.FFmpegError, OSError: it cannot be read.
     """
     with ExitStack() as stack:
-        inputs = [stack.enter_context(address.open()) for address in addresses]
-        first = inputs[0]
+        end = float("inf") if seconds is None else start + seconds
+        inputs = []
+        for stream in streams:
+            inputs.append(stream.open(start, end))
+            stack.enter_context(inputs[-1].container)
+        first = inputs[0].container
         if not first.streams.video:
             raise NothingThere("no picture")
-        end = float("inf") if seconds is None else start + seconds
         # As MPEG-4 whatever the name is: it is one that is renamed later.
         writer = _Writer(
             stack.enter_context(av.open(str(out), "w", format="mp4", options={"movflags": "faststart"})),
-            first.streams.video[0], any(each.streams.audio for each in inputs), start, end, shorter_side,
+            first.streams.video[0], any(each.container.streams.audio for each in inputs), start, end, shorter_side,
         )  # fmt: skip
         read_until = 0.0
         for frame, time in heapq.merge(*(_frames(each, start, end) for each in inputs), key=lambda pair: pair[1]):
             going()
             writer.write(frame, time)
             read_until = max(read_until, time)
-        whole = min(end, first.duration / av.time_base if first.duration else end)
+        whole = min(end, inputs[0].seconds)
         if writer.shown_until is None and read_until < min(start, whole) - TOLERANCE_SECONDS:
             raise CutOff("cut off before its beginning")
         if writer.shown_until is None:
@@ -92,14 +82,12 @@ def cut(
         return writer.shown_until - start
 
 
-def _frames(
-    container: InputContainer, start: float, end: float
-) -> Iterator[tuple[av.VideoFrame | av.AudioFrame, float]]:
-    """Frames of the first video and sound of a container with their times, until all of these are past the end."""
+def _frames(opened: Opened, start: float, end: float) -> Iterator[tuple[av.VideoFrame | av.AudioFrame, float]]:
+    """Frames of the first video and sound of a stream with their times, until all of these are past the end."""
+    container, origin, _ = opened
     streams = [*container.streams.video[:1], *container.streams.audio[:1]]
     if not streams:
         return
-    origin = (container.start_time or 0) / av.time_base
     if start > 0:
         # A server that gives no pieces is read from the beginning.
         with suppress(av.error.FFmpegError, OSError):

@@ -14,21 +14,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import av
 
 from avssl.errors import UserError, reason_of
 from avssl.installation import install_hint
-from avssl.media.fetching.cutting import TIMEOUT_SECONDS, Address, CutOff, NothingThere, cut
+from avssl.media.fetching.cutting import CutOff, NothingThere, cut
 from avssl.media.fetching.lists import Clip
-from avssl.media.fetching.pace import Pace
+from avssl.media.fetching.pace import Pace, seconds_of
+from avssl.media.fetching.streams import TIMEOUT_SECONDS, Address, Piece, Pieces, Stream
 from avssl.system.files import whole_path
 
 State = Literal["fetched", "dead", "failed"]
 
-# FFmpeg reads these from their address; DASH in pieces would need yt-dlp's own downloader.
-_READABLE = "[protocol~='^(https?|m3u8)']"
+# FFmpeg reads the first two from their address; of DASH, which PyAV's has not, the pieces are fetched.
+_READABLE = "[protocol~='^(https?|m3u8(_native)?|http_dash_segments)$']"
 
 # What sites say, in the order in which it is looked for: "sign in to confirm you're not a bot" is no private video.
 _SAYINGS = (
@@ -50,6 +51,7 @@ class Outcome:
         kind: of what is dead "gone", "private", "age" or "region"; of what failed "refused" (the host wants to be left
             alone), "unreachable" or "passing".
         forbidden: a 403, which a host also answers with that has had enough of the asker.
+        wait_seconds: after which the host wants to be asked again, where it says so.
     """
 
     state: State
@@ -58,6 +60,7 @@ class Outcome:
     seconds: float = 0.0
     bytes: int = 0
     forbidden: bool = False
+    wait_seconds: float = 0.0
 
 
 class Stopped(Exception):
@@ -123,7 +126,7 @@ class Downloader:
             outcome = self._try(clip, address)
             self._going()
             if outcome.kind in ("refused", "unreachable") or outcome.forbidden:
-                pace.refused(outcome.reason, slower=outcome.kind == "refused")
+                pace.refused(outcome.reason, slower=outcome.kind == "refused", wait_seconds=outcome.wait_seconds)
             else:
                 pace.answered()
             if outcome.state != "failed" or not tries_left:
@@ -140,7 +143,7 @@ class Downloader:
         except _Failed as failure:
             return failure.outcome
 
-    def _find(self, address: str) -> list[Address]:
+    def _find(self, address: str) -> list[Stream]:
         if not hasattr(self._own, "ydl"):
             self._own.ydl = self._yt_dlp.YoutubeDL(self._options)
         ydl = self._own.ydl
@@ -153,15 +156,35 @@ class Downloader:
         formats = (info.get("requested_formats") or [info]) if info else []
         if not formats or not all(_is_web(each.get("url")) for each in formats):
             raise _Failed(Outcome("dead", "gone", "no video there"))
-        return [Address(each["url"], _headers(each, ydl)) for each in formats]
+        return [self._stream(each) for each in formats]
 
-    def _cut(self, found: list[Address], partial: Path, clip: Clip) -> float:
+    def _stream(self, found: Mapping[str, Any]) -> Stream:
+        ydl = self._own.ydl
+        headers = _headers(found, ydl)
+        if not isinstance(pieces := found.get("fragments"), list):
+            return Address(found["url"], headers)
+
+        def fetch(url: str) -> bytes:
+            self._going()
+            with ydl.urlopen(self._yt_dlp.networking.Request(url, headers=headers)) as answer:
+                data: bytes = answer.read()
+            return data
+
+        base = str(found.get("fragment_base_url") or found["url"])
+        return Pieces(
+            [Piece(urljoin(base, str(one.get("url") or one["path"])), one.get("duration")) for one in pieces], fetch
+        )
+
+    def _cut(self, found: list[Stream], partial: Path, clip: Clip) -> float:
+        no_answer = self._yt_dlp.networking.exceptions.RequestError
         try:
             return cut(found, partial, clip.start or 0.0, clip.seconds, self._side, self._going)
         except NothingThere as error:
             raise _Failed(Outcome("dead", "gone", str(error))) from error
         except CutOff as error:
             raise _Failed(Outcome("failed", "passing", str(error))) from error
+        except no_answer as error:
+            raise _Failed(_outcome_of(error, no_answer)) from error
         except av.error.HTTPTooManyRequestsError as error:
             raise _Failed(Outcome("failed", "refused", "HTTP status 429")) from error
         except av.error.HTTPNotFoundError as error:
@@ -232,7 +255,7 @@ def _outcome_of(error: Any, no_answer: type[Exception]) -> Outcome:
     text = text.partition("; please report this issue")[0].partition(" (caused by")[0]
     reason = reason_of(Exception(text))
     # yt-dlp hands on what its extractor met, or the extractor's error about it.
-    met = (getattr(error, "exc_info", None) or (None, None))[1]
+    met = error if isinstance(error, no_answer) else (getattr(error, "exc_info", None) or (None, None))[1]
     cause = met if isinstance(met, no_answer) else getattr(met, "cause", None)
     status = getattr(cause, "status", None)
     if isinstance(status, int):
@@ -242,4 +265,6 @@ def _outcome_of(error: Any, no_answer: type[Exception]) -> Outcome:
     else:
         kind = next((kind for kind, saying in _SAYINGS if re.search(saying, text, re.IGNORECASE)), "passing")
     state: State = "failed" if kind in ("refused", "unreachable", "passing") else "dead"
-    return Outcome(state, kind, reason, forbidden=status == 403)
+    answer = getattr(cause, "response", None)
+    later = "" if answer is None else str(answer.get_header("Retry-After") or "")
+    return Outcome(state, kind, reason, forbidden=status == 403, wait_seconds=seconds_of(later))

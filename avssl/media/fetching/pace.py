@@ -5,11 +5,25 @@ from __future__ import annotations
 import random
 import threading
 import time
+from email.utils import parsedate_to_datetime
 
 from avssl.errors import UserError
+from avssl.system.console import duration
 
-LONGEST_PAUSE_SECONDS = 600.0
+LONGEST_PAUSE_SECONDS = 600.0  # of those that nobody asked for
+LONGEST_WAIT_SECONDS = 3600.0  # a host that asks for more is not waited for
 REFUSALS_IN_A_ROW = 8  # so many answers without a good one among them, and the host is left in peace
+
+
+def seconds_of(retry_after: str) -> float:
+    """What a header ``Retry-After`` asks for (RFC 9110, 10.2.3): seconds, or a date; 0 of anything else."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
 
 
 class HostRefuses(UserError):
@@ -48,20 +62,27 @@ class Pace:
         with self._lock:
             self._refusals = 0
 
-    def refused(self, reason: str, *, slower: bool) -> None:
+    def refused(self, reason: str, *, slower: bool, wait_seconds: float = 0.0) -> None:
         """The host refused, or could not be reached.
 
         Args:
             slower: whether it asks for a longer pause; it doubles each time.
+            wait_seconds: it asks not to be asked again for so long.
 
         Raises:
-            HostRefuses: nothing else has come from it for :data:`REFUSALS_IN_A_ROW` answers.
+            HostRefuses: nothing else has come from it for :data:`REFUSALS_IN_A_ROW` answers, or it asks for more than
+                an hour.
         """
         with self._lock:
             self._refusals += 1
             if slower:
                 pause = min(self._pause * 2.0**self._refusals, LONGEST_PAUSE_SECONDS)
-                self._next = max(self._next, time.monotonic() + pause)
+                self._next = max(self._next, time.monotonic() + max(pause, wait_seconds))
+            if wait_seconds > LONGEST_WAIT_SECONDS:
+                raise HostRefuses(
+                    f"{self.host} wants to be asked again in {duration(wait_seconds)} ({reason}); run the same command "
+                    "again then: it goes on where it was"
+                )
             if self._refusals >= REFUSALS_IN_A_ROW:
                 raise HostRefuses(
                     f"{self.host} refuses everything (at last: {reason}); wait some hours, or give --cookies of a "

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from avssl.errors import UserError
-from avssl.media.fetching.lists import Clip, read_list, with_labels
+from avssl.media.fetching.lists import LABEL_SETS, Clip, read_list, with_labels
 
 AUDIOSET = """\
 # Segments csv created Sun Mar  5 10:54:25 2017
@@ -57,6 +57,7 @@ def test_kinetics_sounds_is_kinetics_list_and_a_set_of_labels(tmp_path: Path) ->
         ("-3B32lodo2M", 59, 10, "playing piano", "train"),
     ]
     assert [clip.label for clip in with_labels(clips, ["kinetics-sounds"])] == ["bowling", "playing piano"]
+    assert [len(set(LABEL_SETS[name])) for name in ("kinetics-sounds", "kinetics-sounds-32")] == [31, 32]
 
 
 def test_one_of_the_labels_of_audioset_is_enough(tmp_path: Path) -> None:

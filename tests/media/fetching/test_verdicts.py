@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
 from avssl.errors import UserError
 from avssl.media.fetching.download import _outcome_of, _yt_dlp
+from avssl.media.fetching.pace import seconds_of
 
 
 class NoAnswer(Exception):
@@ -62,6 +65,14 @@ def test_a_status_says_more_than_the_words_beside_it() -> None:
     assert outcome("HTTP Error 500: Internal Server Error", 500) == ("failed", "unreachable", False)
     assert outcome("HTTP Error 404: Not Found", 404) == ("dead", "gone", False)
     assert outcome("HTTP Error 403: Forbidden", 403) == ("dead", "private", True)
+
+
+def test_how_long_a_host_wants_to_be_left_alone_is_read_from_its_answer() -> None:
+    assert [seconds_of(text) for text in ("120", " 0 ", "soon", "", "-3", "Wed, 21 Oct 2015 07:28:00 GMT")] == [
+        120.0, 0.0, 0.0, 0.0, 0.0, 0.0,
+    ]  # fmt: skip
+    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    assert 55 < seconds_of(in_a_minute) <= 60
 
 
 def test_no_answer_at_all_may_pass() -> None:
