@@ -79,6 +79,11 @@ PROTOCOLS = {
     "keypoints": Protocol("Keypoints", "Joints of people found with the encoder."),
     "detection": Protocol("Detection", "Boxes of objects found with the encoder."),
     "normals": Protocol("Surface normals", "The slope of surfaces, estimated with the encoder."),
+    "propagation": Protocol(
+        "Label propagation",
+        "Masks or key points of a first frame, carried through videos by the similarity of features alone.",
+        "avssl evaluate propagation --run RUN",
+    ),
 }
 
 

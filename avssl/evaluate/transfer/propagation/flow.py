@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import pairwise
 from types import ModuleType
 
@@ -17,10 +18,9 @@ from avssl.installation import install_hint
 def need_opencv() -> ModuleType:
     """OpenCV; UserError where it is not installed."""
     try:
-        import cv2
+        return import_module("cv2")
     except ImportError:
         raise UserError(f"--flow needs OpenCV: {install_hint('flow')}") from None
-    return cv2
 
 
 def carry_by_flow(frames: Frames, truth: Masks | Points) -> NDArray[np.uint8] | NDArray[np.float64]:
@@ -51,7 +51,7 @@ def carry_by_flow(frames: Frames, truth: Masks | Points) -> NDArray[np.uint8] | 
 
 def _at(flow: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float64]:
     """The flow (h, w, 2) at places (points, 2); NaN where a place is NaN."""
-    known = np.isfinite(places).all(1)
+    known = np.asarray(np.isfinite(places).all(1))
     where = np.where(known[:, None], places, 0.0)[:, ::-1].T
     moved = np.stack([map_coordinates(flow[..., axis], where, order=1, mode="nearest") for axis in (0, 1)], 1)
     return np.where(known[:, None], moved, np.nan)

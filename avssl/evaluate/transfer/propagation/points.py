@@ -36,8 +36,7 @@ def tracked_points(predicted: Floats, truth: Floats, alpha: float, *, lost_are_w
     """
     if predicted.shape != truth.shape:
         raise ValueError(f"predictions {predicted.shape} and truth {truth.shape} do not fit together")
-    known = np.isfinite(truth).all(-1)
-    found = np.isfinite(predicted).all(-1)
+    known, found = (np.asarray(np.isfinite(one).all(-1)) for one in (truth, predicted))
     counted = known if lost_are_wrong else known & found
     places = np.where(counted[..., None], truth, np.nan)
     unit = np.full(len(truth), np.nan)

@@ -97,7 +97,7 @@ def box_overlap(predicted: Mask, truth: Mask) -> Floats:
         ValueError: the shapes differ.
     """
     _check(predicted, truth, None)
-    sides = [_extents(predicted.any(axis), truth.any(axis)) for axis in (-2, -1)]
+    sides = [_extents(np.asarray(predicted.any(axis)), np.asarray(truth.any(axis))) for axis in (-2, -1)]
     both = sides[0][0] * sides[1][0]
     either = sides[0][1] * sides[1][1] + sides[0][2] * sides[1][2] - both
     return np.where(either == 0, 1.0, both / np.maximum(either, 1))

@@ -153,7 +153,7 @@ def _mean_of_points(start: int, points: int, sums: Floats) -> Floats:
     right, total = sums[:, start : start + points], sums[:, start + points : start + 2 * points]
     shares = np.divide(right, total, out=np.zeros_like(right), where=total > 0)
     seen = (total > 0).sum(1)
-    return np.divide(shares.sum(1), seen, out=np.full(len(sums), np.nan), where=seen > 0)
+    return np.asarray(np.divide(shares.sum(1), seen, out=np.full(len(sums), np.nan), where=seen > 0))
 
 
 def _bounds(metric: str) -> tuple[float, float]:
