@@ -102,6 +102,23 @@ def labels_chart(runs: Runs) -> Chart | None:
     return Chart(f"{metric} over labels a class", lines, levels, share=is_share(metric), names=names, from_zero=True)
 
 
+def draw_shifts(rows: Sequence[ResultRow], path: Path, title: str = "") -> bool:
+    """Write accuracy over the size of a shift (metrics "accuracy-0.08s") of each row's name as PNG; whether there was
+    any."""
+    pattern = re.compile(r"accuracy-([\d.]+)s")
+    found = [(row, float(match[1])) for row in rows if (match := pattern.fullmatch(row.metric))]
+    shifts = sorted({seconds for _, seconds in found})
+    lines: list[Line] = []
+    for name in dict.fromkeys(row.name for row, _ in found):
+        mine = [(float(shifts.index(seconds)), row) for row, seconds in found if row.name == name]
+        values, spans = [(x, row.value) for x, row in mine], [(row.low, row.high) for _, row in mine]
+        lines.append(Line(name, "train" if name == "trained" else "random", values, spans, marks=True, ends=True))
+    labels = [f"{seconds:g} s" for seconds in shifts]
+    levels = [Level("chance", 0.5)]
+    chart = Chart("in step or not, by the shift", lines, levels, share=True, names=labels, from_zero=True)
+    return _write(chart if lines else None, path, title)
+
+
 def _write(chart: Chart | None, path: Path, title: str) -> bool:
     if chart is not None:
         write_charts([[chart]], path, title)

@@ -80,7 +80,8 @@ def event_times(media: Media, item: int, rate: int) -> tuple[NDArray[np.float64]
 
 def find_moments(media: Media, task: AVSync, reach_seconds: float, per_clip: int, seed: int) -> Moments:
     """At most so many moments of each video, with room for shifts of twice ``reach_seconds`` either way."""
-    seconds, found, silent, short, how = task.options.seconds, [], 0, 0, "onsets"
+    found: list[Moment] = []
+    seconds, silent, short, how = task.options.seconds, 0, 0, "onsets"
     inside = seconds / 2 - _MARGIN_SECONDS
     for item in range(len(media)):
         facts, centres = media.facts(item), grid(media, item, seconds)
@@ -174,7 +175,7 @@ def _found(name: str, offsets: Sequence[int], moments: Moments, context: Context
     errors = [abs(offset - moment.shift) for offset, moment in zip(offsets, found, strict=True)]
     sources = [moment.source for moment in found]
     seconds = [error * moment.period_seconds for error, moment in zip(errors, found, strict=True)]
-    counts = {"listed": moments.listed, "note": _note(moments)}
+    counts: dict[str, Any] = {"listed": moments.listed, "note": _note(moments)}
     chance = float(np.mean([_within_chance(moment) for moment in found]))
     within = [float(error <= 1) for error in errors]
     return [
@@ -194,7 +195,8 @@ def _accuracies(name: str, scores: Sequence[Scores], moments: Moments, context: 
     not, by the size of the shift, forwards and backwards."""
     rows = []
     for seconds in ACCURACY_SHIFTS:
-        values, sources = [], []
+        values: list[float] = []
+        sources: list[str] = []
         for one, moment in zip(scores, moments.found, strict=True):
             middle, frames = len(one) // 2, max(round(seconds / moment.period_seconds), 1)
             if frames <= middle:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from avssl.errors import UserError
 from avssl.experiment.protocols.base import ComputeOptions, RunOptions, Subject
 from avssl.experiment.protocols.pretext import held_out_part
-from avssl.experiment.results import Outcome
+from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
 from avssl.system.console import log
 
@@ -29,6 +29,7 @@ class Synchronization(ComputeOptions, RunOptions):
     reach: float = option(0.4, "largest shift in seconds; a clip needs room for twice as much", above=0)
 
     def evaluate(self, subject: Subject, name: str) -> Outcome:
+        from avssl.evaluate.core.result_charts import draw_shifts
         from avssl.evaluate.data.load_run import open_run
         from avssl.evaluate.pretext.controls import untrained
         from avssl.evaluate.pretext.offsets import find_moments, offset_rows, onset_in_the_middle, score_shifts
@@ -59,5 +60,6 @@ class Synchronization(ComputeOptions, RunOptions):
             title=f"{subject} on {len(found.found)} moments of {len(test)} {'clips' if seen else 'held-out clips'}",
             place=self.data,
             seen=seen,
+            beside=[Beside("picture", ".png", lambda outcome, path: draw_shifts(outcome.rows, path, outcome.heading))],
             own=True,
         )

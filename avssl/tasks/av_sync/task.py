@@ -110,8 +110,8 @@ class AVSync(Task):
         # One crop for all: what moves in a clip is what moves in the picture.
         crop = self._crop(rng, *frames.shape[-2:])
         squares = cut_all(frames, crop, options.side).astype(np.float32)
-        grey = np.tensordot(np.array(LUMA, np.float32), squares, (0, 1))
-        return np.rint(grey).astype(np.uint8)
+        grey: NDArray[np.uint8] = np.rint(np.tensordot(np.array(LUMA, np.float32), squares, (0, 1))).astype(np.uint8)
+        return grey
 
     def collate(self, puzzles: Sequence[SyncPuzzle]) -> Batch:
         return {

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from toy_media import FPS, RATE, ToyVideos
 
+from avssl.evaluate.core.result_charts import draw_shifts
 from avssl.evaluate.core.rows import Context
 from avssl.evaluate.pretext.offsets import Moment, Moments, event_times, find_moments, offset_rows, score_shifts
 from avssl.tasks.av_sync.puzzle import SyncOptions
@@ -53,6 +55,13 @@ def test_blind_answers_err_by_the_shifts_themselves():
     assert rows["blind/most-frequent", "within-one-frame"].value == 0.75
     # Of 7 shifts 3 are within a frame of one in the middle, 2 of one at an end.
     assert rows["trained", "within-one-frame"].chance == pytest.approx((2 + 3 + 3 + 3) / 4 / 7)
+
+
+def test_the_accuracy_by_shift_is_drawn(tmp_path):
+    rows = offset_rows({"trained": [np.zeros(4 * REACH + 1)] * 3}, moments([0, 1, 2]), CONTEXT)
+    assert draw_shifts(rows, tmp_path / "shifts.png", "by shift")
+    assert Image.open(tmp_path / "shifts.png").size[0] > 300
+    assert not draw_shifts([row for row in rows if not row.metric.startswith("accuracy")], tmp_path / "none.png")
 
 
 def test_what_is_left_out_is_counted():
