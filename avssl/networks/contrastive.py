@@ -1,4 +1,4 @@
-"""Contrastive losses on embeddings of unit length, and the memories that they compare with.
+"""Contrastive losses on embeddings of unit length over a batch or a queue; against a bank: :mod:`.memory_bank`.
 
 Not computed in the 16 bits of autocast, which would round similarities before a temperature magnifies them.
 """
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 
 def similarities(one: Tensor, other: Tensor, temperature: float) -> Tensor:
-    """Scalar products of rows (N, D) with rows (M, D) over the temperature: float32 (N, M)."""
+    """Scalar products of rows (…, N, D) with rows (…, M, D) over the temperature: float32 (…, N, M)."""
     with torch.autocast(one.device.type, enabled=False):
-        return one.float() @ other.float().T / temperature
+        return one.float() @ other.float().mT / temperature
 
 
 def info_nce_terms(similarity: Tensor, ignore: Tensor | None = None) -> list[Tensor]:
@@ -52,87 +52,27 @@ def queue_loss(query: Tensor, key: Tensor, queue: Tensor, temperature: float) ->
         query, key: (N, D) of unit length, row by row positive pairs.
         queue: (K, D) keys of other pictures; ln(K + 1) at chance.
     """
-    with torch.autocast(query.device.type, enabled=False):
-        positive = (query.float() * key.float()).sum(1, keepdim=True) / temperature
+    positive = similarities(query[:, None], key[:, None], temperature)[:, 0]
     logits = torch.cat([positive, similarities(query, queue, temperature)], 1)
     return nn.functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
-
-
-def noise_contrastive(positive: Tensor, negative: Tensor, log_mean: Tensor, count: int) -> Tensor:
-    """Noise-contrastive estimation against a memory bank (Wu et al. 2018, equations 5 to 7), summed over negatives.
-
-    h = e / (e + M · Z) with e = exp(similarity / τ), M negatives and Z the mean of e over the bank; the loss is
-    −log h of the positive and −log(1 − h) of each negative.
-
-    Args:
-        positive: (N,) similarities over the temperature.
-        negative: (N, m) those of negatives; −∞ for one that is left out.
-        log_mean: log Z.
-        count: M.
-    """
-    shift = math.log(count) + log_mean
-    softplus = nn.functional.softplus  # −log of the logistic function of −x
-    return softplus(shift - positive).mean() + softplus(negative - shift).sum(1).mean()
 
 
 class KeyQueue(nn.Module):
     """The latest ``size`` embeddings, first in, first out (MoCo). Buffers: they survive in checkpoints."""
 
+    rows: Tensor  # (size, dimensions)
+    place: Tensor  # where the oldest is
+
     def __init__(self, size: int, dimensions: int) -> None:
         super().__init__()
         # Random directions until it is full, as published.
         self.register_buffer("rows", nn.functional.normalize(torch.randn(size, dimensions)))
-        self.register_buffer("place", torch.zeros((), dtype=torch.long))  # where the oldest is
+        self.register_buffer("place", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def push(self, keys: Tensor) -> None:
         """Put the last ``size`` of these keys (N, D) in the place of the oldest."""
-        rows, place = self.get_buffer("rows"), self.get_buffer("place")
-        keys = keys[-len(rows) :].to(rows)
-        rows[(place + torch.arange(len(keys), device=rows.device)) % len(rows)] = keys
-        place.add_(len(keys)).remainder_(len(rows))
-
-
-class MemoryBank(nn.Module):
-    """An embedding of each item, a moving average over its visits (Wu et al. 2018). Buffers, as those of a queue.
-
-    Row k is that of item k of the training data: with other data the bank means nothing.
-    """
-
-    def __init__(self, items: int, dimensions: int) -> None:
-        super().__init__()
-        self.register_buffer("rows", nn.functional.normalize(torch.rand(items, dimensions) * 2 - 1))
-        # Log of the mean exponential of the first batch's similarities, kept from then on; NaN before.
-        self.register_buffer("log_mean", torch.tensor(math.nan))
-
-    def negatives(self, most: int) -> Tensor | None:
-        """Items drawn by torch's generator, with repetition: (most,); None, for all, of a bank that has no more."""
-        rows = self.get_buffer("rows")
-        return None if len(rows) - 1 <= most else torch.randint(len(rows), (most,), device=rows.device)
-
-    def compare(
-        self, embeddings: Tensor, items: Tensor, drawn: Tensor | None, temperature: float
-    ) -> tuple[Tensor, Tensor]:
-        """Similarities over the temperature of embeddings (N, D) to the rows of their ``items`` (N,) and to negatives.
-
-        Returns:
-            (N,) and (N, m), −∞ where a negative is the item itself.
-        """
-        rows = self.get_buffer("rows")
-        with torch.autocast(embeddings.device.type, enabled=False):
-            positive = (embeddings.float() * rows[items]).sum(1) / temperature
-        chosen = torch.arange(len(rows), device=rows.device) if drawn is None else drawn
-        negative = similarities(embeddings, rows if drawn is None else rows[drawn], temperature)
-        return positive, negative.masked_fill(chosen == items[:, None], -math.inf)
-
-    @torch.no_grad()
-    def move(self, items: Tensor, embeddings: Tensor, momentum: float) -> None:
-        """Move the rows of these items (N,) towards their embeddings (N, D): momentum · row + (1 − momentum) · new.
-
-        Of an item that is there twice the later one counts.
-        """
-        rows = self.get_buffer("rows")
-        moved = nn.functional.normalize(momentum * rows[items] + (1 - momentum) * embeddings.to(rows))
-        # All that write to one row write the same: which writes last is not defined.
-        same = items[:, None] == items
-        rows[items] = moved[(same * torch.arange(len(items), device=rows.device)).amax(1)]
+        size = len(self.rows)
+        keys = keys[-size:].to(self.rows)
+        self.rows[(self.place + torch.arange(len(keys), device=keys.device)) % size] = keys
+        self.place.add_(len(keys)).remainder_(size)

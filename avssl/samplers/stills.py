@@ -29,12 +29,16 @@ class Still(NamedTuple):
 
 def draw_still(media: Media, key: Key, left: Left = "nothing") -> Still:
     """The picture of this key: each item once in an epoch; of a video any of its frames, all equally likely."""
-    item = item_of(media, key)
+    return still_of(media, item_of(media, key), left, *key, "frame")
+
+
+def still_of(media: Media, item: int, left: Left, *parts: int | str) -> Still:
+    """The picture of an item; of a video any of its frames, drawn by the generator of ``parts``."""
     seconds = 0.0
     if media.facts(item).has_video:
         # By the times of its frames, never by a nominal rate, which files get wrong.
         times = media.frame_times(item)
-        seconds = float(times[generator(*key, "frame").integers(len(times))])
+        seconds = float(times[generator(*parts).integers(len(times))])
     return Still(item, seconds, stored_frames(media, item, [seconds], left)[0])
 
 

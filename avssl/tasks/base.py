@@ -197,6 +197,12 @@ class Task(ABC):
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         """The loss on this batch, and measures to log. In training and in validation alike."""
 
+    def after_step(self, network: nn.Module) -> None:
+        """What follows once the optimizer has moved the weights by a whole batch of this task, in every process.
+
+        For what a network keeps beside its weights, such as their moving average or embeddings of earlier batches.
+        """
+
     @abstractmethod
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
         """The network's predictions for the puzzles of the batch. Called without gradients, in eval mode."""
@@ -216,6 +222,10 @@ class Task(ABC):
     def chance_loss(self) -> float | None:
         """The expected loss without any information (ln 2 for two balanced classes); None if it is not known."""
         return None
+
+    def training_chance_loss(self) -> float | None:
+        """The same of the loss in training, where that is another: several tasks' losses are divided by theirs."""
+        return self.chance_loss()
 
     def controls(self) -> dict[str, Task]:
         """Variants of this task that must stay at chance ("vision-only"), by the name of their result row.

@@ -28,6 +28,7 @@ BUILT_IN = {
     "jigsaw": ("JigsawOptions", "which permutation shuffled the nine tiles?"),
     "relative-position": ("RelativePositionOptions", "where does the second patch lie relative to the first?"),
     "rotation": ("RotationOptions", "by how many quarters was this picture turned?"),
+    "instance-contrast": ("InstanceContrastOptions", "which is another view of the same picture?"),
     "inpainting": ("InpaintingOptions", "what was in the hole?"),
 }
 """Name → (class of its options, one line of help). ``NAME/puzzle.py`` has the options, ``NAME/task.py`` the task."""

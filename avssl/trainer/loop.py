@@ -416,7 +416,7 @@ def _plan_steps(setting: Setting, tasks: Sequence[Task], mix: Mix) -> Steps:
 
 def _loss_weight(plan: TaskPlan, sharing: Sharing) -> float:
     """The factor of the task's loss. Called after its statistics are known: its chance may depend on them."""
-    chance = plan.task.chance_loss() if sharing.by_chance else None
+    chance = plan.task.training_chance_loss() if sharing.by_chance else None
     return (plan.weight if sharing.mix == "joint" else 1.0) / (chance or 1.0)
 
 

@@ -49,6 +49,7 @@ class Stepper:
         world: World,
     ) -> None:
         self._networks = networks
+        self._tasks = [plan.task for plan in plans]
         self._loss_weights = loss_weights
         self._options = options
         self._precision = precision
@@ -78,6 +79,8 @@ class Stepper:
         self._clip()
         self._scaler.step(self._optimizer)
         self._scaler.update()
+        for plan in dict.fromkeys(piece.plan for piece in fetched.pieces):
+            self._tasks[plan].after_step(self._networks[self._tasks[plan].name])
         return outcomes
 
     def state(self) -> dict[str, Any]:

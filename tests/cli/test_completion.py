@@ -35,7 +35,7 @@ OFFERED = {
     "avssl tr": {"train"},
     "avssl train rot": {"rotation"},
     "avssl train mul": {"multi-task"},
-    "avssl show in": {"inpainting"},
+    "avssl show in": {"inpainting", "instance-contrast"},
     "avssl evaluate re": {"retrieval", "relative-position"},
     "avssl train rotation --opti": {"--optimizer"},
     "avssl train rotation --optimizer ": {"adamw", "sgd"},

@@ -99,6 +99,30 @@ RUNS: dict[str, tuple[str, ...]] = {
         *("inpainting", "--data", "pictures", "--steps", "6", "--side", "32", "--width", "4", "--decoder-width", "4"),
         *("--adversarial", "0.1", "--hole", "region", "--keep", "best", "--best-by", "loss"),
     ),
+    "instance-contrast-simclr": (
+        *("instance-contrast", "--data", "pictures", "--steps", "6", "--side", "32", "--width", "4", "--norm", "batch"),
+        *("--dimensions", "16"),
+    ),
+    "instance-contrast-moco": (
+        *("instance-contrast", "--data", "clips", "--steps", "6", "--method", "moco", "--side", "24", "--width", "4"),
+        *("--queue", "16", "--shuffle", "2", "--dimensions", "16", "--no-prepare"),
+    ),
+    "instance-contrast-pirl": (
+        *(
+            "instance-contrast",
+            "--data",
+            "pictures",
+            "--steps",
+            "6",
+            "--method",
+            "pirl",
+            "--side",
+            "24",
+            "--width",
+            "4",
+        ),
+        *("--bank-negatives", "8", "--dimensions", "16", "--accumulate", "2"),
+    ),
     "multi-task-alternating": (
         *("multi-task", "--tasks", "shuffle-learn,av-correspondence", "--data", "clips", "--steps", "6"),
         *("--shuffle-learn.side", "48", "--shuffle-learn.features", "8", "--shuffle-learn.hidden", "8"),

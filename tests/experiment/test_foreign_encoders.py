@@ -37,6 +37,7 @@ TASKS = {
     "jigsaw": ("pictures", {"tile": 16, "cell": 18, "permutations": 8, "pool": 1}),
     "colorization": ("pictures", {"side": 32, "head_width": 8}),
     "inpainting": ("pictures", {"side": 32, "decoder_width": 4}),
+    "instance-contrast": ("pictures", {"side": 32}),
     "shuffle-learn": ("clips", {"side": 48, "gap_min": 0.1, "tau_min": 0.1, "grid": 2}),
     "av-correspondence": ("clips", {"side": 48, "fusion": "avol", "rate": 8000, "bands": 24, "width": 4}),
 }

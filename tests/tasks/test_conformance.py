@@ -41,6 +41,14 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         | {"adversarial": adversarial, "skips": hole == "centre", "refine": 2 if hole == "region" else 0}
         for hole, adversarial in (("centre", 0.0), ("blocks", 0.0), ("region", 0.001))
     ],
+    "instance-contrast": [
+        {"side": 16, "width": 4, "norm": "group", "blocks": 2, "dimensions": 16, "blur": 0.0, "method": method, **more}
+        for method, more in (
+            ("simclr", {}),
+            ("moco", {"queue": 32}),
+            ("pirl", {"cell": 8, "tile": 6}),
+        )
+    ],
     "rotation": [
         {"side": 32, "width": 4, "norm": "group", "pool": 4, "views": views, "pad": 0, "flip": "off"}
         for views in ("one", "four")
@@ -125,12 +133,15 @@ def test_the_gradient_reaches_every_weight(name, options):
     task, media = make(name, options), ToyVideos()
     network = build(task)
     task.loss(network, task.collate([task.draw(media, Key(0, 0, i)) for i in range(16)])).loss.backward()
-    dead = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    learning = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
+    dead = [n for n, p in learning if p.grad is None or not p.grad.abs().sum() > 0]
     assert dead == []
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_one_batch_can_be_fitted(name, options):
+    if options.get("method") == "moco":
+        pytest.skip("its negatives are keys of earlier batches, and of one batch there are none")
     task, media = make(name, options), ToyVideos(kinds=2)
     network = build(task)
     # Two puzzles tell the two kinds apart; more would repeat a kind, which no in-batch negative can tell.

@@ -42,6 +42,8 @@ TASKS = {
     "relative-position, coarsened": ("relative-position", PATCHES | {"coarsen": 1.0, "grids": 2, "colour": "drop"}),
     "jigsaw": ("jigsaw", {"permutations": 6, "cell": 13, "tile": 10, "grey": 0.0, "projection": 0.5}),
     "jigsaw, several puzzles": ("jigsaw", {"permutations": 6, "cell": 13, "tile": 12, "puzzles": 2}),
+    "instance-contrast": ("instance-contrast", {"side": 24}),
+    "instance-contrast, tiles": ("instance-contrast", {"method": "pirl", "side": 24}),
     "colorization": ("colorization", {"side": 32}),
     "inpainting": ("inpainting", {"side": 32}),
     "inpainting, mean": ("inpainting", {"side": 32, "fill": "mean", "hole": "region"}),

@@ -37,6 +37,8 @@ SMALL: dict[str, dict[str, Any]] = {
     | {"width": 4, "features": 8, "hidden": (8,), "norm": "group"},
     "rotation": {"side": 32, "width": 4, "norm": "group", "pad": 2},
     "inpainting": {"side": 32, "width": 4, "decoder_width": 4, "norm": "group"},
+    "instance-contrast": {"side": 16, "width": 4, "blocks": 2, "dimensions": 8, "norm": "group", "queue": 8}
+    | {"cell": 8, "tile": 6},
 }
 
 WITH: dict[str, dict[str, Any]] = {
@@ -54,6 +56,14 @@ WITH: dict[str, dict[str, Any]] = {
     "av-sync.easy_epochs": {"hard": 1.0},
     "colorization.colours": {"bins": "equal"},
     "colorization.rebalance_mix": {"rebalance": True},
+    "instance-contrast.queue": {"method": "moco"},
+    "instance-contrast.key_momentum": {"method": "moco"},
+    "instance-contrast.shuffle": {"method": "moco", "norm": "batch"},
+    "instance-contrast.bank_momentum": {"method": "pirl"},
+    "instance-contrast.bank_negatives": {"method": "pirl"},
+    "instance-contrast.tiles_area_low": {"method": "pirl"},
+    "instance-contrast.cell": {"method": "pirl"},
+    "instance-contrast.tile": {"method": "pirl"},
     "relative-position.jitter": {"pixels_low": 2500, "pixels_high": 2700},
     "relative-position.gap": {"pixels_low": 2500, "pixels_high": 2700},
     "relative-position.grid": {"pixels_low": 2500, "pixels_high": 2700},
@@ -138,6 +148,15 @@ OTHERS: dict[str, Any] = {
     "relative-position.gap": 6,
     "relative-position.coarsen": 0.6,
     "inpainting.hole_share": 0.4,
+    "instance-contrast.area_low": 0.5,
+    "instance-contrast.jitter": (0.1, 0.1, 0.1, 0.0),
+    "instance-contrast.jitter_share": 0.1,
+    "instance-contrast.grey": 1.0,
+    "instance-contrast.blur": 0.0,
+    "instance-contrast.temperature": 0.5,
+    "instance-contrast.hidden": 5,
+    "instance-contrast.shuffle": 1,
+    "instance-contrast.bank_negatives": 2,
     "inpainting.overlap": 3,
 }
 
@@ -213,7 +232,11 @@ def _fingerprints(name: str, more: dict[str, Any]):
     losses.loss.backward()
     gradient = [float(one.grad.sum()) for one in network.parameters() if one.grad is not None]
     yield digest([float(losses.loss.detach()), losses.measures, gradient])
-    yield digest(dict(network.named_buffers()))  # what a step leaves in a memory bank
+    with torch.no_grad():
+        for one in network.parameters():
+            one.add_(0.1 * one.requires_grad)
+    task.after_step(network)
+    yield digest(network.state_dict())  # with what a step leaves in a memory bank
     if hasattr(task, "decodings"):
         yield digest(task.decodings(held_out.answers(network.eval(), evaluated).scores))
 

@@ -23,6 +23,8 @@ from avssl.tasks.colorization.puzzle import ColorizationOptions
 from avssl.tasks.colorization.task import Colorization
 from avssl.tasks.inpainting.puzzle import InpaintingOptions
 from avssl.tasks.inpainting.task import Inpainting
+from avssl.tasks.instance_contrast.puzzle import InstanceContrastOptions
+from avssl.tasks.instance_contrast.task import InstanceContrast
 
 pytestmark = pytest.mark.slow
 
@@ -32,10 +34,14 @@ PICTURES = ToyPictures(BATCH, lambda i: noise(i) if i % 3 else np.full((3, 40, 4
 """Three of eight are grey, two of them in the first half."""
 COLOURS = ColorizationOptions(side=32, width=4, head_width=16, norm="group")
 HOLES = InpaintingOptions(side=32, width=4, norm="group", hole="region")
+VIEWS = InstanceContrastOptions(side=16, width=4, blocks=2, dimensions=16, norm="group", queue=24, cell=8, tile=6)
 CASES = {
     **{fusion: (AVCorrespondence(replace(PAIRS, fusion=fusion)), ToyVideos()) for fusion in ("l3", "ave", "avol")},
     "uneven rows of noise": (AVCorrespondence(replace(PAIRS, silent_rows=0.4, norm="batch")), ToyVideos()),
     "grey pictures": (Colorization(COLOURS), PICTURES),
+    "views of the whole batch": (InstanceContrast(replace(VIEWS, norm="batch")), ToyPictures(BATCH, noise)),
+    "keys for the queue": (InstanceContrast(replace(VIEWS, method="moco")), ToyPictures(BATCH, noise)),
+    "rows of the bank": (InstanceContrast(replace(VIEWS, method="pirl")), ToyPictures(BATCH, noise)),
     "uneven holes": (Inpainting(HOLES), ToyPictures(BATCH, noise)),
 }
 
@@ -50,6 +56,7 @@ def gradients(case: str, indices: range, *, shared: bool) -> dict[str, torch.Ten
         share_batch_statistics(network, torch.device("cpu"))
     loss = task.loss(network, task.collate([task.draw(media, Key(0, 0, i)) for i in indices])).loss
     loss.backward()
+    task.after_step(network)  # moves what is kept beside the weights
     found = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     return found | {"loss": loss.detach()} | {name: b.float() for name, b in network.named_buffers()}
 

@@ -34,6 +34,7 @@ PROTOCOLS = {
     "shuffle-learn": "avssl.evaluate.pretext.shuffle_learn",
     "colorization": "avssl.evaluate.pretext.colorization",
     "inpainting": "avssl.evaluate.pretext.inpainting",
+    "instance-contrast": "avssl.evaluate.pretext.instance_contrast",
 }
 
 NOTES = {
@@ -175,7 +176,8 @@ def verdict(rows: Sequence[ResultRow]) -> str:
     return " ".join(part for part in (_seen(trained), _learned(trained), _leaks(trained, controls)) if part)
 
 
-_OWN = ("trained", "untrained", "ceiling", "constant", "majority-class")
+# Not controls: some of them may well be above chance
+_OWN = ("trained", "untrained", "ceiling", "constant", "majority-class", "mean-colour", "colour-histogram")
 
 
 def _seen(trained: ResultRow) -> str:

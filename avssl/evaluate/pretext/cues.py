@@ -161,6 +161,26 @@ def on_frames(frame_rate: float) -> Cue:
     return cue
 
 
+def mean_colour(task: Any, batch: Batch) -> Tensor:
+    """The mean colour of each of two views: (N, 2, 3)."""
+    return torch.stack([_colours(view).mean(1) for view in task.views(batch)], 1)
+
+
+def colour_histogram(task: Any, batch: Batch) -> Tensor:
+    """The share of each of 64 colours, four levels a channel, in each of two views: (N, 2, 64)."""
+    found = []
+    for view in task.views(batch):
+        level = (_colours(view) * 4).long().clamp(0, 3)
+        colour = level[..., 0] * 16 + level[..., 1] * 4 + level[..., 2]
+        found.append(nn.functional.one_hot(colour, 64).float().mean(1))
+    return torch.stack(found, 1)
+
+
+def _colours(view: Tensor) -> Tensor:
+    """The colours of all pixels of pictures (N, 3, h, w) or of tiles (N, n, 3, h, w): (N, pixels, 3)."""
+    return view.movedim(-3, -1).flatten(1, -2)
+
+
 def _pairs(task: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     chosen = task.fed(batch)[batch["chosen"]]
     return chosen[:, 0], chosen[:, 1]

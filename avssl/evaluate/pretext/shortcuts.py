@@ -20,6 +20,7 @@ from avssl.evaluate.core.optimize import minimize_convex
 from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.evaluate.pretext import cues
 from avssl.evaluate.pretext.cues import Cue
+from avssl.evaluate.pretext.pairs import CANDIDATES, in_blocks, match
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
 from avssl.tasks.base import Task
@@ -40,7 +41,7 @@ class Shortcut:
 
 
 def known(task: Task, media: Media) -> list[Shortcut]:
-    """The shortcuts that are known of a task; none of one that has no classes."""
+    """The shortcuts that are known of a task; none of one that has neither classes nor pairs to match."""
     made = _KNOWN.get(task.name)
     return made(task, media) if made else []
 
@@ -77,7 +78,8 @@ def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int 
             training puzzles alone is asked about.
         puzzles: in all; each picture gives as many.
     """
-    assert task.classes is not None
+    if task.classes is None:
+        return _probe_pairs(task, media, cue, puzzles, seed)
     drawn = [task.draw(media, Key(seed, _PROBE_EPOCH, index)) for index in range(puzzles)]
     batch = task.collate(drawn)
     features, label = cue(task, batch).float(), batch["label"]
@@ -91,6 +93,22 @@ def probe(task: Task, media: Media, cue: Cue, *, puzzles: int = 1024, seed: int 
     evaluated = [cluster for cluster, fitted in zip(clusters, fitted_on.tolist(), strict=True) if not fitted]
     low, high = accuracy_interval([float(hit) for hit in right], evaluated)
     return Probed(sum(right) / len(right), low, high, len(right), 1 / task.classes)
+
+
+def _probe_pairs(task: Task, media: Media, cue: Cue, puzzles: int, seed: int) -> Probed:
+    """How often the other view of a picture is the nearest by the cue (N, 2, features), among those of N pictures.
+
+    Nothing is fitted; features count as much as they differ among all views.
+    """
+    count = min(CANDIDATES, len(media))
+    keys = in_blocks([Key(seed, _PROBE_EPOCH, index) for index in range(puzzles)], len(media), count)
+    drawn = [task.draw(media, key) for key in keys]
+    pairs = cue(task, task.collate(drawn)).float()
+    std = pairs.flatten(0, 1).std(0)
+    answers = match(pairs / torch.where(std > 1e-4, std, torch.full_like(std, torch.inf)), count, nearest=True)
+    right = (answers.scores.argmax(1) == answers.truth).tolist()
+    low, high = accuracy_interval([float(hit) for hit in right], [task.clusters(puzzle) for puzzle in drawn])
+    return Probed(sum(right) / len(right), low, high, len(right), 1 / count)
 
 
 @dataclass(frozen=True)
@@ -231,6 +249,15 @@ def _jigsaw(task: Task, media: Media) -> list[Shortcut]:
     ]
 
 
+# Chen et al. 2020, figure 6: crops of a picture share its colours, which are enough to find the other without jitter
+def _instance_contrast(task: Task, media: Media) -> list[Shortcut]:
+    without = {"jitter": (0.0, 0.0, 0.0, 0.0), "grey": 0.0}
+    return [
+        Shortcut("mean colour", cues.mean_colour, without),
+        Shortcut("colour histogram", cues.colour_histogram, without),
+    ]
+
+
 _KNOWN: dict[str, Callable[[Task, Media], list[Shortcut]]] = {
     "av-correspondence": _correspondence,
     "av-sync": _synchronization,
@@ -238,8 +265,17 @@ _KNOWN: dict[str, Callable[[Task, Media], list[Shortcut]]] = {
     "rotation": _rotation,
     "relative-position": _relative_position,
     "jigsaw": _jigsaw,
+    "instance-contrast": _instance_contrast,
 }
-_COUNTS = {"av-correspondence": 2, "av-sync": 2, "shuffle-learn": 3, "rotation": 2, "relative-position": 6, "jigsaw": 4}
+_COUNTS = {
+    "av-correspondence": 2,
+    "av-sync": 2,
+    "shuffle-learn": 3,
+    "rotation": 2,
+    "relative-position": 6,
+    "jigsaw": 4,
+    "instance-contrast": 2,
+}
 
 
 def _predicted(features: Tensor, label: Tensor, queries: Tensor, classes: int, seed: int) -> Tensor:

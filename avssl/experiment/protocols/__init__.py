@@ -32,6 +32,7 @@ PRETEXT = {
     "av-sync": "held-out accuracy of a run of av-sync, by kind of negative",
     "colorization": "how near the colours come, how colourful they are, and the accuracy over bins of colour",
     "inpainting": "how near the filled hole comes to what was there, beside plain fills",
+    "instance-contrast": "how often the other view of a held-out picture is found, beside its colours alone",
     "jigsaw": "held-out accuracy of a run of jigsaw",
     "relative-position": "held-out accuracy of a run of relative-position",
     "rotation": "held-out accuracy of a run of rotation",

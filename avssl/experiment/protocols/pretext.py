@@ -1,4 +1,4 @@
-"""The pretext protocols: a run's own puzzles, held out, of seven tasks."""
+"""The pretext protocols: a run's own puzzles, held out."""
 
 from __future__ import annotations
 
