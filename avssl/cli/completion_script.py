@@ -90,26 +90,9 @@ def _table(known: Mapping[str, Sequence[str]], case: str, between: str) -> str:
     return "".join(case.format(between.join(own), texts) for texts, own in keys.items()).rstrip("\n")
 
 
-_BASH = """# Completion of avssl for bash: source this file, or put it where bash-completion looks.
-_avssl() {{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" typed="${{COMP_WORDS[1]}}"
-    local at=$COMP_CWORD found=""
-    # Bash takes the = of --flag=value for a word.
-    if [ "$current" = "=" ]; then
-        current=""
-    elif [ "$before" = "=" ]; then
-        before="${{COMP_WORDS[COMP_CWORD-2]}}"
-    fi
-    COMPREPLY=()
-    if [ "$at" -eq 1 ]; then
-        COMPREPLY=($(compgen -W "{commands}" -- "$current"))
-        return
-    fi
-    case " {with_parts} " in
-        *" $typed "*)
-            if [ "$at" -gt 2 ]; then
-                typed="$typed ${{COMP_WORDS[2]}}"
-            fi ;;
+# What bash and zsh have in common: of $typed, $second (the word after it), $before and $current to $found.
+_FIND = """    case " {with_parts} " in
+        *" $typed "*) typed="$typed$second" ;;
     esac
     case "$typed" in
 {parts}
@@ -123,49 +106,54 @@ _avssl() {{
 {flags}
             esac ;;
     esac
-    # Nothing: the shell completes files then.
+"""
+
+_BASH = f"""# Completion of avssl for bash: source this file, or put it where bash-completion looks.
+_avssl() {{{{
+    local current="${{{{COMP_WORDS[COMP_CWORD]}}}}" before="${{{{COMP_WORDS[COMP_CWORD-1]}}}}"
+    local typed="${{{{COMP_WORDS[1]}}}}" second="" found=""
+    # Bash takes the = of --flag=value for a word.
+    if [ "$current" = "=" ]; then
+        current=""
+    elif [ "$before" = "=" ]; then
+        before="${{{{COMP_WORDS[COMP_CWORD-2]}}}}"
+    fi
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        COMPREPLY=($(compgen -W "{{commands}}" -- "$current"))
+        return
+    fi
+    if [ "$COMP_CWORD" -gt 2 ]; then
+        second=" ${{{{COMP_WORDS[2]}}}}"
+    fi
+{_FIND}    # Nothing: the shell completes files then.
     COMPREPLY=($(compgen -W "$found" -- "$current"))
-}}
+}}}}
 complete -o default -F _avssl avssl
 """
 
-_ZSH = """#compdef avssl
+_ZSH = f"""#compdef avssl
 # Completion of avssl for zsh: a file _avssl in a folder of fpath, or source this file after compinit.
-_avssl() {{
-    local current="$words[CURRENT]" before="$words[CURRENT-1]" typed="$words[2]" found=""
-    integer at=CURRENT-1
+_avssl() {{{{
+    local current="$words[CURRENT]" before="$words[CURRENT-1]" typed="$words[2]" second="" found=""
     if [[ "$current" == --*=* ]]; then
-        before="${{current%%=*}}"
+        before="${{{{current%%=*}}}}"
         compset -P '*='
         current=""
     fi
-    if (( at == 1 )); then
-        compadd -- {commands}
+    if (( CURRENT == 2 )); then
+        compadd -- {{commands}}
         return
     fi
-    case " {with_parts} " in
-        *" $typed "*)
-            if (( at > 2 )); then
-                typed="$typed $words[3]"
-            fi ;;
-    esac
-    case "$typed" in
-{parts}
-    esac
-    case "$typed $before" in
-{values}
-    esac
-    if [[ "$current" == -* ]]; then
-        case "$typed" in
-{flags}
-        esac
+    if (( CURRENT > 3 )); then
+        second=" $words[3]"
     fi
-    if [[ -n "$found" ]]; then
-        compadd -- ${{=found}}
+{_FIND}    if [[ -n "$found" ]]; then
+        compadd -- ${{{{=found}}}}
     else
         _files
     fi
-}}
+}}}}
 if [[ "$funcstack[1]" == _avssl ]]; then
     _avssl "$@"
 else

@@ -15,15 +15,15 @@ the sound around it, into the space where the two meet. OUT is a NumPy .npz or a
   path     the file                          seconds  the time
   image    (rows, 128) float32               audio    (rows, 128) float32
 
-Instead of OUT, --index FOLDER makes a search index, or brings one up to date: files that are new or have changed are
-embedded, those that are gone forgotten. Killed, the same command goes on where it was. avssl search looks in it.
+Instead of OUT, --index FOLDER makes a search index for avssl search, or updates one: new and changed files are
+embedded, removed ones are dropped. Interrupted, the same command continues.
 
 Rows of files without pictures or without sound hold NaN there (in Parquet null). Rows are written as they are made:
 memory does not grow with the hours of video. Parquet needs pyarrow."""
 EXAMPLE = """avssl embed videos/ --run runs/mine -o videos.npz
 avssl embed a.mp4 b.mp4 --run runs/mine -o two.parquet --every 0.5
 avssl embed videos/ --run runs/mine --index videos.index
-avssl embed videos/ --run runs/mine -o videos.npz --part 3/8      of a job array; with --merge instead after all"""
+avssl embed videos/ --run runs/mine -o videos.npz --part 3/8      one task of a job array; --merge afterwards"""
 
 
 def run(argv: Sequence[str]) -> None:

@@ -8,10 +8,11 @@ from avssl.cli.command import parsed
 from avssl.experiment.fetch import FetchOptions, fetch
 
 WHAT = """Fetch the clips that a published list names: of each video just the seconds that are named, not larger than
-asked. OUT holds clips/, a table of them for --data (clips.csv), what is dead and why (dead.csv), and the state
-(fetched.jsonl): stopped or killed, the same command goes on. You must have the right to download what you fetch.
+asked. OUT holds clips/, a table of them for --data (clips.csv), dead links with their reasons (dead.csv), and the state
+(fetched.jsonl): interrupted, the same command continues. You must have the right to download what you fetch.
 
-Needs yt-dlp. Hosts are asked slowly; one that wants a pause gets it, one that refuses everything is left in peace."""
+Needs yt-dlp. Hosts are asked slowly; one that asks for a pause gets it, and where one refuses everything, fetching
+ends."""
 EXAMPLE = """avssl fetch vggsound.csv vggsound/ --limit 100
 avssl fetch train.csv kinetics-sounds/ --labels kinetics-sounds --size 256
 avssl fetch Annotations.txt ave/ --starts balanced_train_segments.csv,eval_segments.csv

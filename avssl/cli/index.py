@@ -29,16 +29,16 @@ from avssl.system.files import write_json
 SHORT_LIST = 100
 
 
-WHAT = """Look at every file of DATA once, in parallel: what can be used, what cannot and why, what is unusual.
-The index is kept, so that the next time is instant; a file that changed is looked at again.
-All checksums of a prepared set are compared.
+WHAT = """Inspect every file of DATA once, in parallel: whether it can be used, why not, and what is unusual about it.
+The index is cached, so that the next time is instant; files that changed are inspected again.
+Of a prepared set all checksums are compared.
 
-Flags: silent (the sound is), still (the picture does not move), short (under a second), junk (bytes after
+Flags: silent (no sound to be heard), still (the picture does not move), short (under a second), junk (bytes after
 the sound), joined (more than one recording), unknown length (a header written into a pipe)."""
 EXAMPLE = """avssl index videos/
 avssl index clips.csv --all
 avssl index videos/ --to index/ --json summary.json
-avssl index videos/ --part 3/8                    of a job array; avssl index videos/ --merge after all"""
+avssl index videos/ --part 3/8                    one task of a job array; then avssl index videos/ --merge"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +48,10 @@ class IndexOptions(PartOptions):
     data: str = argument("folder of videos or images, CSV (path[,label,start,split]), tar of images, prepared set")
     to: str | None = option(None, "folder to keep the index in, instead of the cache", metavar="DIR")
     json: str | None = option(None, "also write what is printed to this file", metavar="FILE")
-    again: bool = option(False, "look at every file again, also where nothing changed")
+    again: bool = option(False, "inspect every file again, even if unchanged")
     quick: bool = option(False, "of a prepared set: compare sizes only, not checksums")
-    all: bool = option(False, f"list every file, also of more than {SHORT_LIST}")
-    workers: int | None = option(None, "processes that look at files (default: as many as cores)", low=0)
+    all: bool = option(False, f"list every file, even if there are more than {SHORT_LIST}")
+    workers: int | None = option(None, "worker processes (default: as many as cores)", low=0)
 
 
 def run(argv: Sequence[str]) -> None:

@@ -19,11 +19,11 @@ from avssl.system.parts import WHOLE, Part
 
 WHAT = """Decode every file of DATA once, in order and in parallel, into OUT: plain WebDataset tar shards (JPEG
 frames, PCM sound, a JSON an item) with a memory-mapped index. OUT can be given wherever data
-are, and is read at hundreds of pairs a second. Training prepares into the cache by itself; this command is for sets
-that do not fit there, or that are to be kept. An interrupted run continues."""
+are named. Training prepares into the cache by itself; this command is for data that do not fit there, or that are to
+be kept. Interrupted, the same command continues."""
 EXAMPLE = """avssl prepare videos/ prepared/ --side 144
 avssl train av-correspondence --data prepared/
-avssl prepare videos/ prepared/ --part 3/8        of a job array; avssl prepare videos/ prepared/ --merge after all"""
+avssl prepare videos/ prepared/ --part 3/8        one task of a job array; --merge afterwards"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from avssl.options import option
 
 Pool = Literal["max", "average"]
+
+
+def _seeds() -> Any:
+    return option(1, "repetitions with other seeds; three for a claim", low=1)
+
+
+def _steps(default: int) -> Any:
+    return option(default, "steps of the optimizer", low=1)
+
+
+def _pictures_a_step() -> Any:
+    return option(4, "pictures a step", low=1)
+
+
+def _peak_rate(default: float) -> Any:
+    return option(default, "peak learning rate of AdamW", above=0)
+
+
+def _shorter_side(default: int) -> Any:
+    return option(default, "pixels to which the shorter side of a picture is scaled", low=32)
+
+
+def _weight_decay(default: float) -> Any:
+    return option(default, "weight decay of AdamW")
 
 
 @dataclass(frozen=True)
@@ -26,7 +50,7 @@ class FeatureChoices(PoolChoices):
     # Square maps of 64, 192, 384, 256, 512, 1024 and 2048 channels become 12, 7, 5, 6, 4, 3 and 2 places wide, as
     # published (RotNet, DeepCluster, and the FAIR benchmark of 2019).
     max_features: int = option(
-        9600, "the most features that a stage is pooled to; published: about 9,000", low=1, formerly="numbers"
+        9600, "at most so many features of a stage, by pooling; published: about 9,000", low=1, formerly="numbers"
     )
 
 
@@ -43,7 +67,7 @@ class LinearChoices:
 
     penalties: tuple[float, ...] = option((1e-2, 1e-3, 1e-4, 1e-5), "L2 penalties to choose from", above=0)
     # So few leave a weak penalty short of its optimum, which regularises.
-    iterations: int = option(100, "the most steps of L-BFGS for each penalty", low=1)
+    iterations: int = option(100, "at most so many steps of L-BFGS for each penalty", low=1)
 
 
 @dataclass(frozen=True)
@@ -51,7 +75,9 @@ class KNNChoices:
     """Of nearest neighbours; the numbers are those of DINO's ``eval_knn.py``."""
 
     # Chosen on held-out training data: "20 is usually best", as that file has it, need not be so for other features
-    k: tuple[int, ...] = option((10, 20, 100, 200), "how many neighbours, to choose from", low=1, formerly="neighbours")
+    k: tuple[int, ...] = option(
+        (10, 20, 100, 200), "numbers of neighbours to choose from", low=1, formerly="neighbours"
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +95,7 @@ class LowShotChoices:
     shots: tuple[int, ...] = option((1, 2, 4, 8, 16, 32, 64, 96), "positives a class", low=1, metavar="K,K,…")
     samples: int = option(5, "independent samples of the labels", low=1)
     # One for all: the published script takes the one with the best mean on the test set
-    cost: float = option(0.5, "of the SVMs", above=0)
+    cost: float = option(0.5, "cost of the SVMs", above=0)
 
 
 @dataclass(frozen=True)
@@ -79,18 +105,18 @@ class FineTuneChoices:
     steps: int = option(600, "steps of the optimizer, whatever the number of labels", low=1)
     batch_size: int = option(64, "items a step", low=2)
     rates: tuple[float, ...] = option((1e-3,), "learning rates; of several the best on held-out training data", above=0)
-    weight_decay: float = option(0.05, "of AdamW")
-    stage: str | None = option(None, "the stage that the classifier sits on (default: the last)")
+    weight_decay: float = _weight_decay(0.05)
+    stage: str | None = option(None, "the stage that the classifier is put on (default: the last)")
     labels: tuple[int, ...] = option((0,), "labelled items a class, 0 for all: 20,100,0 is a curve", low=0)
-    seeds: int = option(1, "how many times all is repeated; three for a claim", low=1)
+    seeds: int = _seeds()
 
 
 @dataclass(frozen=True)
 class HeadChoices:
     """Of the protocols that put a head on an encoder."""
 
-    finetune: bool = option(False, "the encoder learns too")
-    seeds: int = option(1, "how many times all is repeated; three for a claim", low=1)
+    finetune: bool = option(False, "also train the encoder")
+    seeds: int = _seeds()
 
 
 @dataclass(frozen=True)
@@ -99,11 +125,11 @@ class DetectionChoices(HeadChoices):
 
     # Defaults of ours, for a CPU. Goyal et al. 2019 train 50,000 iterations of a ResNet-50-C4 on two GPUs, the rate
     # (0.002) a tenth from iteration 38,000 on, the body frozen.
-    steps: int = option(600, "steps of the optimizer", low=1)
-    batch_size: int = option(4, "pictures a step", low=1)
-    rate: float = option(1e-3, "the highest learning rate of AdamW", above=0)
+    steps: int = _steps(600)
+    batch_size: int = _pictures_a_step()
+    rate: float = _peak_rate(1e-3)
     stage: str | None = option(None, "stage of the encoder (default: the last with a stride of 16 at most)")
-    side: int = option(320, "pixels to which the shorter side of a picture is scaled", low=32)
+    side: int = _shorter_side(320)
     anchors: tuple[float, ...] = option((32.0, 64.0, 128.0, 256.0), "sides of the anchors in those pixels", above=0)
     width: int = option(128, "channels of the detector's map", low=1)
     representation: int = option(512, "features that describe a proposal", low=1)
@@ -116,10 +142,10 @@ class NormalsChoices(HeadChoices):
 
     # 40 in the benchmark of Goyal et al. 2019
     clusters: int = option(0, "centres that pixels are classified to; 0: unit vectors are regressed", low=0)
-    steps: int = option(400, "steps of the optimizer", low=1)
-    batch_size: int = option(4, "pictures a step", low=1)
-    rate: float = option(2e-3, "the highest learning rate of AdamW", above=0)
-    side: int = option(240, "pixels to which the shorter side of a picture is scaled", low=32)
+    steps: int = _steps(400)
+    batch_size: int = _pictures_a_step()
+    rate: float = _peak_rate(2e-3)
+    side: int = _shorter_side(240)
     width: int = option(64, "channels of the decoder", low=1)
     flip: bool = option(True, "mirror half of the pictures in training, x of their normals with them")
 
@@ -128,10 +154,10 @@ class NormalsChoices(HeadChoices):
 class KeypointChoices(HeadChoices):
     """Of keypoints."""
 
-    steps: int = option(600, "steps of the optimizer", low=1)
+    steps: int = _steps(600)
     batch_size: int = option(32, "people a step", low=2)
     rates: tuple[float, ...] = option((3e-3, 1e-3), "learning rates; the best on held-out training people", above=0)
-    weight_decay: float = option(0.01, "of AdamW")
+    weight_decay: float = _weight_decay(0.01)
     width: int = option(64, "channels of the head", low=1)
     stages: tuple[str, ...] | None = option(None, "only these stages (default: all)", metavar="A,B,…")
 

@@ -13,7 +13,9 @@ class AuditOptions(SourceOptions):
     """Which data are audited, for which task, and where the result goes."""
 
     data: str = argument("folder of videos or images, CSV, tar of images, prepared set, torchvision:NAME:FOLDER")
-    task: str | None = option(None, "pretext task whose shortcuts and controls are tested; takes its options, too")
+    task: str | None = option(
+        None, "pretext task whose shortcuts and controls are tested; its own options are accepted, too"
+    )
     test: str | None = option(None, "held-out data (default: the splits of DATA, or what training would hold out)")
     json: str | None = option(None, "also write the audit to this file", metavar="FILE")
     html: str | None = option(None, "also write one HTML page", metavar="FILE")

@@ -55,14 +55,14 @@ class DataOptions:
     prepare_side: int | None = option(
         None, "pixels of the shorter side of prepared pictures (default: what the task needs)", low=8
     )
-    prepare_gb: float = option(20.0, "the most that preparing may take on the disk", low=0)
+    prepare_gb: float = option(20.0, "most disk space that prepared data may take, in GB", low=0)
     order: Literal["auto", "items", "shards"] = option(
         "auto",
-        "of an epoch: items, any may come next; shards (of a prepared set), shuffled shards, the items of "
-        "--shard-window of them shuffled, so that each is read once; auto: shards where the set lies elsewhere",
+        "how an epoch is shuffled: items, all together; shards (of a prepared set), shards, and the items of "
+        "--shard-window of them together, so that each shard is read once; auto: shards if the set is remote",
     )
     shard_window: int = option(
-        8, "order shards: how many shards are read together; other items, as negatives, come from the same", low=1
+        8, "of --order shards: shards that are shuffled together; negatives come from these", low=1
     )
 
     def check(self) -> None:

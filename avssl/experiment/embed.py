@@ -38,11 +38,11 @@ class EmbedOptions(PartOptions):
     run: str = option(REQUIRED, "the folder of a finished run, or hf://ORG/NAME", metavar="RUN")
     output: str | None = option(None, "the .npz or .parquet to write", short="-o", metavar="OUT")
     index: str | None = option(
-        None, "instead, a search index to make, or to bring up to date: what is new is added, what is gone forgotten",
+        None, "make or update a search index instead: new files are added, removed ones dropped",
         metavar="FOLDER",
     )  # fmt: skip
     every: float | None = option(
-        None, "seconds from row to row (default: one row, from the middle of each; in an index every second)",
+        None, "seconds between rows (default: one row a file, from its middle; in an index one a second)",
         above=0, formerly="hop",
     )  # fmt: skip
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")

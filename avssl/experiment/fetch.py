@@ -31,22 +31,22 @@ class FetchOptions:
     """Which clips, where to, and how they are asked for."""
 
     list: str = argument("the list as published: VGGSound, AudioSet, Kinetics, AVE, Flickr-SoundNet, or a table of ids")
-    out: str = argument("folder for the clips and their table; the same one continues")
+    out: str = argument("folder for the clips and their table; given again, fetching continues")
     size: int = option(360, "pixels of the shorter side, at most", low=16, high=4320)
     seconds: float | None = option(None, "seconds of each clip (default: as the list says)", above=0)
     labels: tuple[str, ...] = option(
-        (), "clips of these labels alone; kinetics-sounds (31) and kinetics-sounds-32 are sets"
+        (), "only clips with these labels; kinetics-sounds and kinetics-sounds-32 name 31 and 32 of them"
     )
-    limit: int | None = option(None, "the first so many clips alone", low=1)
+    limit: int | None = option(None, "only the first N clips", low=1)
     starts: tuple[str, ...] = option((), "AudioSet's lists, which say where AVE's clips begin", metavar="CSV,…")
     parallel: int = option(2, "clips at a time", low=1, high=32)
     sleep: float = option(5.0, "seconds between two starts at one host, give or take half", low=0)
-    retries: int = option(3, "how often what may pass is tried again", low=0, high=20)
-    cookies: str | None = option(None, "file of cookies, as browsers export it", metavar="FILE")
+    retries: int = option(3, "retries after a failure that may be temporary", low=0, high=20)
+    cookies: str | None = option(None, "file of cookies, as exported by a browser", metavar="FILE")
     address: str | None = option(
         None, "where videos lie, with {id} for the id (default: YouTube, or Flickr)", metavar="URL"
     )
-    again: bool = option(False, "also try clips that were dead the last time")
+    again: bool = option(False, "also retry clips that were dead the last time")
     json: str | None = option(None, "also write the counts to this file", metavar="FILE")
 
 

@@ -25,7 +25,7 @@ class LocalizeOptions:
     video: str | None = argument("a video with sound, or a picture with --sound", default=None)
     output: str = option(REQUIRED, "the video to write, .mp4", short="-o", metavar="OUT.mp4")
     run: str | None = option(None, "the folder of a run of av-correspondence, or hf://ORG/NAME", metavar="RUN")
-    sound: str | None = option(None, "sound of another file instead", metavar="FILE")
+    sound: str | None = option(None, "use the sound of this file instead", metavar="FILE")
     threshold: float | None = option(None, "smallest logit that counts as heard (default: the run's)")
     per_second: float = option(8.0, "maps a second", above=0, high=120)
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")

@@ -28,7 +28,9 @@ class FolderOptions:
 
     out: str | None = option(None, "folder of the run (default: runs/TASK)", metavar="RUN")
     config: str | None = option(None, "YAML file of options; flags override it", metavar="YAML")
-    init: str | None = option(None, "start from a run's encoders, or weights of timm or torchvision", metavar="RUN")
+    init: str | None = option(
+        None, "start from the encoders of a run, or from weights of timm or torchvision", metavar="RUN"
+    )
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ _OPTIONS = ("--part", "--merge", "--no-merge", "--engine")
 class PartOptions:
     """How a work is shared between machines that see the same disk."""
 
-    part: str | None = option(None, "do part K of N alone, as a task of a job array; then --merge", metavar="K/N")
-    merge: bool = option(False, "put together what was done with --part, once all parts are there")
+    part: str | None = option(
+        None, "do only part K of N, as one task of a job array; --merge afterwards", metavar="K/N"
+    )
+    merge: bool = option(False, "merge what was done with --part, once all parts are there")
     engine: str = option("local", "local; ray (at RAY_ADDRESS, else this machine as a cluster); or ray://HOST:PORT")
 
     def check(self) -> None:

@@ -25,14 +25,14 @@ class PushOptions:
 
     run: str = argument("the folder of a finished run")
     repository: str = argument("its name on the hub, ORG/NAME; made if it is not there")
-    license: str = option("unknown", "of the weights, as the hub abbreviates it: mit, apache-2.0, cc-by-4.0, …")
+    license: str = option("unknown", "licence of the weights, as the hub abbreviates it: mit, apache-2.0, cc-by-4.0, …")
     private: bool = option(False, "make a repository that only its owners see; one that is there stays as it is")
-    pictures: bool = option(True, "also sheet.png, which shows items of the data, and curves.png")
+    pictures: bool = option(True, "also push sheet.png, which shows items of the data, and curves.png")
     dry_run: bool = option(False, "write the card and list the files, but push nothing")
     token_file: str | None = option(
         None, "file that holds the token (default: that of hf auth login, or HF_TOKEN)", metavar="FILE"
     )
-    message: str = option("A run of avssl", "of the commit")
+    message: str = option("A run of avssl", "commit message")
 
 
 @dataclass(frozen=True)

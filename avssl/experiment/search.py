@@ -43,11 +43,11 @@ class SearchOptions:
     )
     at: float | None = option(None, "when in QUERY, seconds (default: its middle)")
     kind: Literal["image", "audio", "both"] | None = option(
-        None, "what is looked through: the pictures, the sounds, or each (default: what QUERY is not)"
+        None, "what is searched: pictures, sounds, or both separately (default: what QUERY is not)"
     )
     top: int = option(10, "how many moments", low=1, high=1000)
-    own: bool = option(False, "find moments of QUERY's own file, too")
-    exclude_source: bool = option(False, "find nothing that was cut from the same source as QUERY")
+    own: bool = option(False, "include moments of QUERY's own file")
+    exclude_source: bool = option(False, "leave out whatever was cut from the same source as QUERY")
     every: float | None = option(None, "seconds between moments, of an index that is made (default: 1)", above=0)
     json: str | None = option(None, "write what was found as JSON", metavar="FILE")
     html: str | None = option(None, "write a page of frames, sounds and scores", metavar="FILE")

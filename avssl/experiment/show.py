@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 class ShowOptions:
     """Which puzzles are shown."""
 
-    data: str | None = option(None, "as avssl train takes it; nothing: generated clips", metavar="DATA")
+    data: str | None = option(None, "data, as for avssl train (default: generated clips)", metavar="DATA")
     run: str | None = option(None, "a finished run, or hf://ORG/NAME: its options, and its predictions", metavar="RUN")
-    output: str = option("sheet.png", "where the picture goes", short="-o", metavar="PNG")
-    count: int = option(16, "how many puzzles", low=1)
-    seed: int = option(0, "another seed, other puzzles")
+    output: str = option("sheet.png", "the picture to write", short="-o", metavar="PNG")
+    count: int = option(16, "number of puzzles", low=1)
+    seed: int = option(0, "random seed of the puzzles")
     split: str | None = option(None, "only items of this split (default with --run: test, if there is one)")
     augmented: bool = option(
-        False, "as training draws them: augmented, and without negatives where the task takes them from the batch"
+        False, "puzzles as in training: augmented, and without negatives where the task takes them from the batch"
     )
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture, and how many puzzles are on it."""
+    """A picture, and number of puzzles are on it."""
 
     image: Image
     count: int

@@ -32,7 +32,7 @@ def model_card(run: RunParts, repository: str, licence: str = UNKNOWN, pictures:
 
     Args:
         repository: the name on the hub, "ORG/NAME".
-        licence: of the weights, as the hub abbreviates it: "mit", "cc-by-4.0".
+        licence: licence of the weights, as the hub abbreviates it: "mit", "cc-by-4.0".
         pictures: names of pictures beside the card.
     """
     config: Mapping[str, Any] = without_places(dict(run.config))

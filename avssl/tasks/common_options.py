@@ -20,8 +20,8 @@ class EncoderOptions:
 
     vision: str = option(
         "small",
-        "small, l3, nin, alexnet, alexnet-stride2, resnet18, resnet34, resnet50, resnet101, timm:NAME, "
-        "torchvision:NAME, module:PACKAGE:FUNCTION: the image encoder",
+        "image encoder: small, l3, nin, alexnet, alexnet-stride2, resnet18 to resnet101, timm:NAME, "
+        "torchvision:NAME, module:PACKAGE:FUNCTION",
     )
     width: int = option(32, "channels of the first block of small and l3", low=1)
     blocks: int = option(3, "blocks of small, l3 and nin", low=1, high=8)
@@ -42,7 +42,7 @@ class MapEncoderOptions(EncoderOptions):
 
     vision: str = option(
         "l3",
-        "vision encoder: l3, small, nin, alexnet, resnet18 to resnet101, timm:NAME, torchvision:NAME, "
+        "image encoder: l3, small, nin, alexnet, resnet18 to resnet101, timm:NAME, torchvision:NAME, "
         "module:PACKAGE:FUNCTION",
     )
     convs: int = option(1, "convolutions a block of l3 and small", low=1)

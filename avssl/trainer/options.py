@@ -13,8 +13,8 @@ from avssl.options import check_bounds, option
 class TrainOptions:
     """How to train: everything that is not the puzzle's own."""
 
-    steps: int | None = option(None, "how many optimizer steps to train", above=0)
-    epochs: float | None = option(None, "how many passes over the data, instead of --steps", above=0)
+    steps: int | None = option(None, "optimizer steps to train", above=0)
+    epochs: float | None = option(None, "passes over the data, instead of --steps", above=0)
     minutes: float | None = option(
         None,
         "how long to train, instead of --steps; the training alone: its controls come after it, each up to half as "
@@ -24,11 +24,11 @@ class TrainOptions:
     batch_size: int = option(64, "puzzles in one optimizer step, over all processes", above=0)
     accumulate: int = option(
         1,
-        "pieces a batch is worked through in, to save memory; a loss over all pairs of the batch "
-        "then sees the pairs of a piece only: fewer negatives",
+        "gradient accumulation: pieces that a batch is split into, to save memory; a loss over all pairs of the batch "
+        "then has the negatives of a piece only",
         above=0,
     )
-    seed: int = option(0, "names the initial weights and every puzzle")
+    seed: int = option(0, "random seed: decides the initial weights and every puzzle")
     workers: int | Literal["auto"] = option(
         "auto",
         "loader processes; 0 draws puzzles in the training process; auto: what drawing needs, within cores and memory",
@@ -68,9 +68,9 @@ class TrainOptions:
     validation_puzzles: int = option(256, "held-out puzzles in each validation", low=0)
     checkpoint_every: int = option(100, "steps between checkpoints", above=0)
     log_to: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow", "none"], ...] = option(
-        ("tensorboard",), "where figures are shown beside metrics.jsonl; all but tensorboard need their package"
+        ("tensorboard",), "loggers beside metrics.jsonl; all but tensorboard need their package"
     )
-    keep: Literal["last", "best"] = option("last", "the network at the end of training, or the best one in validation")
+    keep: Literal["last", "best"] = option("last", "keep the weights of the last step, or those of the best validation")
     best_by: Literal["loss", "accuracy"] = option(
         "loss", "what makes a validation the best: the least loss or the greatest accuracy"
     )

@@ -120,7 +120,7 @@ def test_an_example_that_does_not_fit_goes_on_as_in_a_shell_and_its_remark_goes_
 ):
     monkeypatch.setenv("COLUMNS", "80")
     text = avssl("embed", "--help").out
-    assert "  # of a job array; with --merge instead after all\n  avssl embed videos/ --run" in text
+    assert "  # one task of a job array; --merge afterwards\n  avssl embed videos/ --run" in text
     monkeypatch.setenv("COLUMNS", "64")
     assert (
         "avssl search clip.mp4 --at 12.5 --by image --kind both \\\n      --in videos.index --exclude-source\n"

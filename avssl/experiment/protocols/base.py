@@ -106,10 +106,10 @@ class BesideOptions(Protocol):
     heading = "features"
 
     beside: tuple[str, ...] = option(
-        (), "further runs, timm:NAME:WEIGHTS, FILE.onnx, rows beside this one's", metavar="RUN,…"
+        (), "further runs, timm:NAME:WEIGHTS or FILE.onnx to compare with", metavar="RUN,…"
     )
-    supervised: str | None = option(None, "weights of a torchvision ResNet: the ceiling", metavar="FILE")
-    supervised_network: Architecture = option("resnet18", "whose weights")
+    supervised: str | None = option(None, "supervised weights of a torchvision ResNet, as a ceiling", metavar="FILE")
+    supervised_network: Architecture = option("resnet18", "the ResNet of --supervised")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class OutputOptions(Protocol):
 class ComputeOptions(OutputOptions):
     """Where results go, and how they are computed."""
 
-    seed: int = option(0, "of the random network and of what is drawn")
+    seed: int = option(0, "random seed of the untrained network and of all sampling")
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
 
     def torch_device(self) -> torch.device:

@@ -39,7 +39,7 @@ class Keypoints(KeypointChoices, HeadOptions):
     data: str | None = option(None, "annotated people: a file, or the folder that holds it")
     test: str | None = option(None, "annotated people to evaluate on, of the same data set")
     pictures: str | None = option(None, "folder of the pictures (default: images/ beside the annotations)")
-    unit: Literal["torso", "head"] | None = option(None, "of errors (default: head where head boxes are known)")
+    unit: Literal["torso", "head"] | None = option(None, "unit of errors (default: head where head boxes are known)")
     alpha: float | None = option(None, "threshold in units (default: torso 0.2, head 0.5)", low=0.01)
     side: int | None = option(None, "pixels of a person's square (default: what the encoder was trained on)")
     turn: float = option(30.0, "degrees by which people are turned in training, either way")

@@ -48,18 +48,18 @@ class Localization(BootstrapChoices, ComputeOptions, RunOptions):
     run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
     data: str | None = option(None, "the media: a world with its truth, or a test set's (default: the run's)")
     maps: str | None = option(None, "maps instead of a run: .npz, or a folder of NAME.npy", metavar="M")
-    annotations: str | None = option(None, "the boxes", metavar="F")
+    annotations: str | None = option(None, "file or folder of the true boxes", metavar="F")
     list: str | None = option(None, "only the names in this list", metavar="CSV")
-    negatives: str | None = option(None, "video,audio,label without a source in sight", metavar="CSV")
+    negatives: str | None = option(None, "pairs without a source in sight: video,audio,label", metavar="CSV")
     saliency: str | None = option(None, "weights of a torchvision ResNet: rows of a visual prior", metavar="FILE")
-    saliency_network: Architecture = option("resnet18", "whose weights")
+    saliency_network: Architecture = option("resnet18", "the ResNet of --saliency")
     train_annotations: str | None = option(None, "training boxes, for the blind mean map", metavar="F")
     protocol: tuple[str, ...] | None = option(
         None, "which protocols; all for every one (default: ours)", metavar="A,B,…"
     )
     set_threshold: bool = option(False, "fit the run's threshold again (avssl localize uses it)")
     frames: int = option(
-        2, "of each clip of the world, each with the second of sound around it", low=1, formerly="moments"
+        2, "frames of each clip of the world, each with the second of sound around it", low=1, formerly="moments"
     )
 
     def check(self) -> None:

@@ -52,7 +52,7 @@ class Neighbours(ComputeOptions, SourceOptions, PoolChoices, BesideOptions, Enco
     what: Literal["frames", "patches", "sounds"] | None = option(
         None, "what is compared (default: frames; of files of sound, sounds)"
     )
-    stage: str | None = option(None, "whose features (default: the last)")
+    stage: str | None = option(None, "stage whose features are compared (default: the last)")
     k: int = option(5, "how many neighbours", low=1, formerly="neighbours")
     queries: int = option(8, "how many are drawn; figures are of all items", low=1)
     each: int = option(3, "frames of a video, patches of a picture, or windows of a sound", low=1)

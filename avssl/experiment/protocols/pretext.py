@@ -29,8 +29,8 @@ class Pretext(OutputOptions, RunOptions):
     no_encoder = "it is evaluated with the head that was trained with it, which an encoder alone has not"
 
     data: str | None = option(None, "data to evaluate on (default: the run's own held-out part)")
-    puzzles: int = option(1024, "how many held-out puzzles", low=1)
-    seed: int | None = option(None, "another seed, other puzzles (default: the run's)")
+    puzzles: int = option(1024, "number of held-out puzzles", low=1)
+    seed: int | None = option(None, "random seed of the puzzles (default: the run's)")
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
 
     def evaluate(self, subject: Subject, name: str) -> Outcome:

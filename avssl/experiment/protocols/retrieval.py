@@ -33,7 +33,7 @@ class Retrieval(BootstrapChoices, ComputeOptions, SourceOptions, RunOptions):
 
     run: str | None = option(None, "the folder of a run of av-correspondence", metavar="RUN")
     data: str | None = option(None, "held-out clips with sound (of a folder with splits: its test part)")
-    frames: int = option(1, "of each clip, each with the second of sound around it", low=1, formerly="moments")
+    frames: int = option(1, "frames of each clip, each with the second of sound around it", low=1, formerly="moments")
     queries: int = option(8, "queries each way on the page", low=1)
 
     def evaluate(self, subject: Subject, name: str) -> Outcome:

@@ -74,7 +74,7 @@ class Downloader:
         folder: for the files.
         shorter_side: pixels at most.
         pause_seconds: between two starts at one host.
-        retries: how often what may pass is tried again.
+        retries: retries after a failure that may be temporary.
         cookies: file of them, as browsers export it.
         stop: set when all is to end.
     """

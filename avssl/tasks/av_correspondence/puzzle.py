@@ -25,8 +25,10 @@ class PairOptions:
     """Options of tasks that pair a picture with the sound around it; the defaults run on a small CPU."""
 
     # "Published" is L3-Net (Arandjelović & Zisserman 2017), or AVE-Net of 2018 where it differs.
-    vision: str = option("l3", "l3, resnet18 to resnet101, timm:NAME, torchvision:NAME, module:PACKAGE:FUNCTION")
-    audio: str = option("l3", "audio encoder: l3, resnet18, resnet34, resnet50, resnet101")
+    vision: str = option(
+        "l3", "image encoder: l3, resnet18 to resnet101, timm:NAME, torchvision:NAME, module:PACKAGE:FUNCTION"
+    )
+    audio: str = option("l3", "audio encoder: l3, resnet18 to resnet101")
     width: int = option(24, "channels of the first block of the l3 encoders; published: 64", low=1)
     convs: int = option(1, "convolutions a block of the l3 encoders; published: 2", low=1)
     first_stride: int = option(2, "first stride of the l3 encoders: 1 in L3-Net, 2 in AVE- and AVOL-Net", low=1, high=4)
@@ -34,26 +36,26 @@ class PairOptions:
     norm: Norm = option("batch", "batch, group or none")
     front_end: FrontEndName = option(
         "log-mel",
-        "log-mel; l3 (linear, 257×199 for a second) or ave (257×200); openl3-training-mel128 or -mel256 as OpenL3 was "
-        "trained with, openl3-release-… as its package computes; openl3-mel128, openl3-mel256: neither (for old runs)",
+        "spectrogram: log-mel; l3 (linear, 257×199 for a second) or ave (257×200), as published; openl3-training-… as "
+        "OpenL3 was trained with, openl3-release-… as its package computes it; openl3-mel…: neither, for old runs",
     )
     rate: int = option(16000, "samples a second of the sound; published: 48000", low=4000, high=192000)
     bands: int = option(64, "bands of log-mel", low=16, high=512)
     seconds: float = option(1.0, "length of the sound", low=0.2, high=60)
     side: int = option(112, "pixels of the square picture; published: 224", low=16)
-    frames: int = option(1, "frames of a puzzle, their maps pooled by maximum", low=1)
+    frames: int = option(1, "frames of a puzzle; their maps are max-pooled", low=1)
     alignment: Alignment = option("centre", "centre: the frame is the midpoint of its sound; overlap: anywhere in it")
     crop_low: float = option(0.75, "smallest crop, as a share of the shorter side; paper: 224/256", low=0.05, high=1)
     crop_high: float = option(1.0, "largest crop", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the pictures")
     # The papers say "jitter"; the amounts are those of marl/l3embedding, the gain that of the paper.
-    brightness: float = option(32 / 255, "largest change of brightness, of 1", low=0, high=1)
+    brightness: float = option(32 / 255, "largest change of brightness, pixels being 0 to 1", low=0, high=1)
     saturation: float = option(0.5, "largest change of saturation, as a share", low=0, high=1)
     gain: float = option(0.1, "largest change of loudness, as a share", low=0, high=1)
     masking: float = option(0.0, "widest gap in the spectrogram, in frequency and in time, as a share", low=0, high=1)
     transpose: float = option(0.0, "largest shift of the spectrogram's bands, as a share of them", low=0, high=1)
     grey: float = option(0.0, "share of the pictures that lose their colours", low=0, high=1)
-    min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)", high=0)
+    min_loudness_db: float | None = option(None, "redraw moments quieter than this (RMS, dBFS)", high=0)
 
     def check(self) -> None:
         check_crops(self.crop_low, self.crop_high)
@@ -81,7 +83,8 @@ class CorrespondenceOptions(PairOptions):
     fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
     negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
     negative_sounds: NegativeSounds = option(
-        "moments", "of drawn negatives: drawn as positives' are; anywhere: off the frame grid, a leak kept for probes"
+        "moments",
+        "sounds of drawn negatives: moments, as those of positives; anywhere: off the frame grid, a leak to test",
     )
     hard_negatives: float = option(0.0, "share of drawn negatives from another time of the same video", low=0, high=1)
     contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss", low=0)

@@ -34,12 +34,12 @@ class SyncOptions(EncoderOptions):
     negative_sounds: NegativeSounds = option(
         "moments", "negatives' sounds are drawn as positives' are; anywhere: off the frame grid, a leak kept for probes"
     )
-    min_loudness_db: float | None = option(None, "draw moments quieter than this again (RMS, dB of full scale)", high=0)
+    min_loudness_db: float | None = option(None, "redraw moments quieter than this (RMS, dBFS)", high=0)
     side: int = option(48, "pixels of the square frames, which are grey", low=16)
     crop_low: float = option(0.85, "smallest crop, as a share of the shorter side", low=0.05, high=1)
     crop_high: float = option(1.0, "largest crop; held-out clips are cut so, in the middle", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the clips")
-    brightness: float = option(32 / 255, "largest change of brightness, of 1", low=0, high=1)
+    brightness: float = option(32 / 255, "largest change of brightness, pixels being 0 to 1", low=0, high=1)
     gain: float = option(0.3, "largest change of loudness, as a share", low=0, high=1)
     width: int = option(16, "channels of the first block of small and l3", low=1)
     convs: int = option(1, "convolutions a block of small and l3", low=1)

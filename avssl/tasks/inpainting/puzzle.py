@@ -26,7 +26,7 @@ class InpaintingOptions(MapEncoderOptions):
     hole_share: float = option(0.5, "side of the centre square, as a share; of blocks a third", low=0.05, high=0.9)
     fill: Literal["mean", "border"] = option(
         "border",
-        "what the hole is fed as: mean (of training; published) or border (harmonic; the network adds to it)",
+        "what fills the hole in the input: mean (of training; published) or border (harmonic; the network adds to it)",
     )
     side: int = option(64, "pixels of the square picture; published: 128", low=16)
     # A seam between prediction and picture costs more where what is known is predicted, too (Pathak et al. 2016).

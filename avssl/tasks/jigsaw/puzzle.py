@@ -31,12 +31,14 @@ class JigsawOptions(EncoderOptions):
     grey: float = option(0.3, "against chromatic aberration: share of grey puzzles; authors' code: 0.5", low=0, high=1)
     projection: float = option(
         0.0,
-        "against chromatic aberration: share of the others without green against magenta, whose "
-        "channels are not moved; authors' code: 0.5",
+        "against chromatic aberration: share of the other puzzles whose green–magenta axis is removed, "
+        "instead of --channel-jitter; authors' code: 0.5",
         low=0,
         high=1,
     )
-    channel_jitter: int = option(1, "against it: largest shift of a tile's channels, in pixels; authors: 2", low=0)
+    channel_jitter: int = option(
+        1, "against chromatic aberration: largest shift of a tile's channels, in pixels; authors' code: 2", low=0
+    )
     puzzles: int = option(1, "permutations that a picture is shown in, in one batch of training; published: 1", low=1)
     crop_low: float = option(0.75, "smallest square, as a share of the shorter side; code: 255/256", low=0.05, high=1)
     crop_high: float = option(1.0, "largest square; held-out pictures are cut so, in the middle", low=0.05, high=1)

@@ -17,7 +17,7 @@ class RelativePositionOptions(EncoderOptions):
     # "Published" is Doersch, Gupta & Efros 2015 with the authors' code; gap and jitter keep their share of the patch.
     patch: int = option(32, "pixels of a patch's side; published: 96", low=8)
     gap: int = option(16, "against edges that continue: pixels between neighbours; published: 48, half a patch", low=0)
-    jitter: int = option(3, "against long straight lines: pixels that a patch is moved at most; published: 7", low=0)
+    jitter: int = option(3, "against long straight lines: largest shift of a patch, in pixels; published: 7", low=0)
     colour: Colours = option(
         "project",
         "against chromatic aberration, which gives the place away: project (no green against magenta), drop (one "

@@ -25,10 +25,12 @@ class RotationOptions(EncoderOptions):
         "four", "of a picture in training: all four rotations in the batch, as published; or one, drawn at random"
     )
     # As the authors' code cuts CIFAR; for ImageNet it cuts squares of random size, by --crop-low.
-    pad: int = option(4, "crop of CIFAR: this many black pixels around, then a square anywhere; published: 4", low=0)
+    pad: int = option(
+        4, "as for CIFAR: pad with this many black pixels, then crop a square anywhere; published: 4", low=0
+    )
     crop_low: float = option(1.0, "smallest crop, as a share of the shorter side", low=0.05, high=1)
     crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
-    brightness: float = option(0.0, "largest change of brightness, of 1", low=0, high=1)
+    brightness: float = option(0.0, "largest change of brightness, pixels being 0 to 1", low=0, high=1)
     contrast: float = option(0.0, "largest change of contrast, as a share", low=0, high=1)
     # A quarter turn mirrored is the mirrored picture turned by three quarters: 90° and 270° cannot be told apart.
     flip: Literal["before", "after", "off"] = option(

@@ -25,7 +25,7 @@ class ShuffleLearnOptions(MapEncoderOptions):
     gap_min: float = option(0.08, "least distance of neighbours among b, c and d, in seconds", low=0)
     tau_max: float = option(0.12, "greatest gap of neighbours among b, c, d, in seconds; published: 60 frames", low=0)
     tau_min: float = option(0.08, "least distance of a from b and e from d, in seconds; published: 15 frames", low=0)
-    reach: float = option(0.12, "its greatest distance, in seconds; not published", low=0)
+    reach: float = option(0.12, "greatest distance of a from b and e from d, in seconds; not published", low=0)
     motion: bool = option(True, "draw where there is motion; without it anywhere")
     window: float = option(1.0, "seconds of the segment chosen by its motion; the five frames lie in it", low=0.01)
     # About a quarter is best (Misra et al. 2016); held out it is half, or a constant answer would be right in 75 %.
@@ -33,7 +33,9 @@ class ShuffleLearnOptions(MapEncoderOptions):
     ends: Ends = option("fixed", "fixed: wrong triplets change the middle frame alone; shuffled: they are wrong orders")
     reverse: float = option(0.5, "share of triplets reversed, which does not change the label", low=0, high=1)
     # The paper rejects by the sum of squared differences; its threshold is not published.
-    look_alike: float = option(1.0, "draw again if c differs less from a or e (RMS, 0..255; 8 tries)", low=0, high=255)
+    look_alike: float = option(
+        1.0, "redraw if c differs less than this from a or e (RMS, 0..255; 8 tries)", low=0, high=255
+    )
     # Crops or mirrors drawn for each frame would be noise on the very cue, where things are.
     one_crop: bool = option(True, "one crop, flip and change of colours for all frames of a triplet, or each its own")
     blur: float = option(0.0, "Gaussian blur in pixels, against traces of the codec such as sharper key frames", low=0)
@@ -41,7 +43,7 @@ class ShuffleLearnOptions(MapEncoderOptions):
     crop_low: float = option(0.85, "smallest crop, as a share of the shorter side", low=0.05, high=1)
     crop_high: float = option(1.0, "largest crop; held-out pictures are cut so, in the middle", low=0.05, high=1)
     flip: bool = option(True, "mirror half of the triplets")
-    brightness: float = option(32 / 255, "largest change of brightness, of 1", low=0, high=1)
+    brightness: float = option(32 / 255, "largest change of brightness, pixels being 0 to 1", low=0, high=1)
     saturation: float = option(0.3, "largest change of saturation, as a share", low=0, high=1)
     width: int = option(24, "channels of the first block of l3 and small", low=1)
     grid: int = option(4, "cells of the map's side after pooling: the answer depends on where things are", low=1)
