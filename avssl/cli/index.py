@@ -115,8 +115,9 @@ def print_files(media: Media, summary: Summary, *, everything: bool) -> None:
     count = summary.usable + len(summary.rejected)
     if everything or count <= SHORT_LIST:
         listed = list(verdicts(media))
-        rows = [(verdict.path, "" if verdict.usable else "unusable", verdict.words) for verdict in listed]
-        console().print(plain_table(["file", "", "what it is, or why it cannot be used"], rows))
+        # In one column: beside another for the few that are not usable, each file would take two lines of 80 columns.
+        rows = [(each.path, each.words if each.usable else f"unusable: {each.words}") for each in listed]
+        console().print(plain_table(["file", "what it is, or why it cannot be used"], rows))
         return
     if summary.rejected:
         print_rejected(summary.rejected)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import ResultRow, read_rows
@@ -17,9 +18,10 @@ from avssl.report.tables import figure_text, figure_words, fitted_table, plain_t
 from avssl.system.console import folder_size, size, visible_name
 from avssl.system.files import read_json
 from avssl.trainer.metrics import MetricsLog
-from avssl.trainer.run_config import read_config
+from avssl.trainer.run_config import NO_RUN, read_config
 
 _CONFIG, _CONTROLS = "config.yaml", "controls.json"
+FEW_FOREIGN = 3
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,14 @@ def print_runs(found: RunList, screen: Console) -> None:
     else:
         screen.print("No runs.")
     faults = [(visible_name(str(run.path)), fault) for run in found.runs for fault in run.faults]
-    others = [*faults, *((visible_name(str(path)), reason) for path, reason in found.others)]
+    # A folder of data or pictures beside runs is nothing that is wrong: of many such a line is enough.
+    foreign = [visible_name(path.name) for path, reason in found.others if reason == NO_RUN]
+    in_a_line = len(foreign) > FEW_FOREIGN
+    if in_a_line:
+        screen.print(Text(f"{len(foreign)} other folders hold no run: {', '.join(foreign)}"))
+        screen.print()
+    others = [(visible_name(str(path)), reason) for path, reason in found.others if reason != NO_RUN or not in_a_line]
+    others = [*faults, *others]
     if others:
         screen.print(fitted_table(["folder", "what is wrong with it, or why it is no run"], others, screen))
 

@@ -12,6 +12,7 @@ from avssl.errors import UserError, did_you_mean
 
 # Options that may differ when a run is continued: they do not change what it computes.
 NO_MATTER = ("workers", "out", "log_to")
+NO_RUN = "holds no run (there is no config.yaml in it)"
 
 
 def refuse_no_run(folder: Path) -> None:
@@ -22,7 +23,7 @@ def refuse_no_run(folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; give the folder of a run, such as runs/quickstart")
     if not (folder / "config.yaml").exists() and not any((folder / "encoders").glob("*.json")):
-        raise UserError(f"{folder} holds no run (there is no config.yaml in it); give the folder of one")
+        raise UserError(f"{folder} {NO_RUN}; give the folder of one")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{folder} holds no run (there is no config.yaml in it); give the folder of one") from None
+        raise UserError(f"{folder} {NO_RUN}; give the folder of one") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         raise UserError(f"{folder / 'config.yaml'} cannot be read; copy it again from the run") from None
     if not isinstance(config, dict) or not isinstance(config.get("task"), str):

@@ -50,8 +50,8 @@ def test_the_index_has_a_true_word_about_every_file(videos: Path) -> None:
     media = avssl.open(videos, progress=False, workers=0)
     words = {verdict.path: verdict.words for verdict in verdicts(media)}
     assert sorted(words) == ["cut.mp4", "empty.mp4", "good.mp4", "mute.mkv", "notes.txt"]
-    assert words["good.mp4"] == "video 64×48, 1.20 s, 25.00 frames/s, sound 44.1 kHz mono"
-    assert words["mute.mkv"] == "video 64×48, 1.20 s, 25.00 frames/s, no sound"
+    assert words["good.mp4"] == "video 64×48, 1.20 s, 25 fps, sound 44.1 kHz mono"
+    assert words["mute.mkv"] == "video 64×48, 1.20 s, 25 fps, no sound"
 
 
 def test_the_summary_counts_what_is_there(videos: Path) -> None:
@@ -213,7 +213,7 @@ def test_clips_of_one_source_video_stay_on_one_side(shared_data: Path) -> None:
     sources = [{part.facts(i).source for i in range(len(part))} for part in (rest, held_out)]
     assert len(sources[0] | sources[1]) == 18
     assert not sources[0] & sources[1]
-    assert in_words(media.facts(0)) == "video 360×288, 3.00 s, 25.00 frames/s, sound 44.1 kHz stereo"
+    assert in_words(media.facts(0)) == "video 360×288, 3.00 s, 25 fps, sound 44.1 kHz stereo"
 
 
 @pytest.mark.realdata

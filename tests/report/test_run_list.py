@@ -87,6 +87,14 @@ def test_a_run_of_so_many_minutes_is_finished_when_its_sheet_is_drawn(tmp_path: 
     assert summary(run).state == "finished"
 
 
+def test_of_many_folders_that_are_no_runs_a_line_is_enough(tmp_path: Path):
+    write_run(tmp_path / "mine")
+    for name in ("data", "[photos]", "world", "old"):
+        (tmp_path / name / "within").mkdir(parents=True)
+    text = " ".join(" ".join(shown(tmp_path)).split())
+    assert "4 other folders hold no run: [photos], data, old, world" in text and "what is wrong" not in text
+
+
 def test_damaged_and_foreign_folders_are_listed_with_the_reason(tmp_path: Path):
     (tmp_path / "photos" / "june").mkdir(parents=True)
     for name, text in (("taskless", "steps: 3"), ("broken", "a: [b"), ("binary", "\x00")):

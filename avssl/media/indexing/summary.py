@@ -92,12 +92,12 @@ def verdicts(media: Media) -> Iterator[Verdict]:
 
 
 def in_words(facts: Facts) -> str:
-    """One item: "video 320×240, 3.00 s, 25.00 frames/s, sound 44.1 kHz stereo, short"."""
+    """One item: "video 320×240, 3.00 s, 25 fps, sound 44.1 kHz stereo, short"."""
     words = [facts.kind if facts.kind == "sound" else f"{facts.kind} {facts.width}×{facts.height}"]
     if facts.kind != "image":
         words.append(f"{facts.duration_seconds:.2f} s")
     if facts.kind == "video":
-        words.append(f"{facts.frame_rate:.2f} frames/s" if facts.frame_rate else f"{facts.frame_count} frame")
+        words.append(f"{round(facts.frame_rate, 2):g} fps" if facts.frame_rate else f"{facts.frame_count} frame")
         words.append(_sound_in_words(facts))
     elif facts.kind == "sound":
         words[0] = _sound_in_words(facts)
