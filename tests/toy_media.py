@@ -60,3 +60,30 @@ class ToyVideos:
 
     def annotation(self, i: int) -> dict[str, Any] | None:
         return None
+
+
+class Gliding(ToyVideos):
+    """A textured square that glides evenly over a textured ground: two pixels a frame, in a direction of its own."""
+
+    def frames(self, i: int, times: Sequence[float]) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(i)
+        ground, square = (_smooth(rng, 2 * SIDE), _smooth(rng, 12))
+        right, down = ((1, 0), (-1, 0), (0, 1), (0, -1))[i % 4]
+        found = []
+        for time in times:
+            step = round(time * FPS) - round(self.seconds * FPS) // 2
+            picture = ground[:, :SIDE, :SIDE].copy()
+            left, top = ((SIDE - 12) // 2 + 2 * step * way for way in (right, down))
+            # It leaves on one side and comes in on the other.
+            rows, columns = (np.arange(12) + top) % SIDE, (np.arange(12) + left) % SIDE
+            picture[:, rows[:, None], columns] = 255 - square
+            found.append(picture)
+        return np.stack(found)
+
+
+def _smooth(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
+    """A texture (3, side, side): levels that vary over about four pixels, dark ones."""
+    coarse = rng.integers(20, 120, (3, side // 4 + 1, side // 4 + 1))
+    fine = coarse.repeat(4, 1).repeat(4, 2)[:, : side + 2, : side + 2].astype(float)
+    blurred = sum(fine[:, down : down + side, right : right + side] for down in range(3) for right in range(3)) / 9
+    return np.asarray(blurred, np.uint8)

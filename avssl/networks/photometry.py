@@ -27,9 +27,20 @@ def normalised(frames: Tensor, mean: Tensor, std: Tensor, grey: bool = False) ->
         frames = frames.float() / 255
     if grey:
         # Luma, not Lab's L, which it is close to: on a picture that is grey already it changes nothing.
-        red, green, blue = LUMA
-        frames = (red * frames[:, :1] + green * frames[:, 1:2] + blue * frames[:, 2:]).expand_as(frames)
+        frames = luma(frames).expand_as(frames)
     return (frames - mean) / std
+
+
+def luma(frames: Tensor) -> Tensor:
+    """How light pictures (N, 3, H, W) are, uint8 or float 0..1: (N, 1, H, W), 0..1.
+
+    It is linear, and so the same before and after a picture is scaled: the border of two colours of the same luma
+    stays invisible, where Lab's L of their mix has a line.
+    """
+    if not frames.is_floating_point():
+        frames = frames.float() / 255
+    red, green, blue = LUMA
+    return red * frames[:, :1] + green * frames[:, 1:2] + blue * frames[:, 2:]
 
 
 def jitter_colours(frames: Tensor, brightness: Tensor, saturation: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import nn
 from avssl.errors import UserError, reason_of
 from avssl.networks.audio import AudioConfig, AudioEncoder
 from avssl.networks.config import VisionConfig
+from avssl.networks.copying import EmbeddingEncoder
 from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.vision import VisionEncoder
@@ -109,5 +110,8 @@ def _rebuild(description: dict[str, Any]) -> nn.Module:
             return AudioEncoder(AudioConfig(**{**config, "front_end": FrontEndConfig(**config["front_end"])}))
         case "fusion":
             return FUSIONS[config["name"]](config["vision_channels"], config["audio_channels"])
+        case "embedding":
+            vision = VisionEncoder(VisionConfig(**config.pop("vision")))
+            return EmbeddingEncoder(vision, side=vision.side, **config)
         case other:
             raise ValueError(f"a module of type {other!r} is not known to this version")

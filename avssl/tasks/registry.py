@@ -30,6 +30,7 @@ BUILT_IN = {
     "rotation": ("RotationOptions", "by how many quarters was this picture turned?"),
     "instance-contrast": ("InstanceContrastOptions", "which is another view of the same picture?"),
     "inpainting": ("InpaintingOptions", "what was in the hole?"),
+    "video-colorization": ("VideoColorizationOptions", "which place of the frames before has this pixel's colour?"),
 }
 """Name → (class of its options, one line of help). ``NAME/puzzle.py`` has the options, ``NAME/task.py`` the task."""
 

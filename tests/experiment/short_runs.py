@@ -71,6 +71,10 @@ RUNS: dict[str, tuple[str, ...]] = {
         *("--hidden", "8", "--grid", "2", "--gap-min", "0.1", "--tau-min", "0.1", "--motion", "--differences"),
         "--no-prepare",
     ),
+    "video-colorization": (
+        *("video-colorization", "--data", "clips", "--steps", "6", "--side", "32", "--width", "4", "--head-width", "8"),
+        *("--dimensions", "8", "--colours", "4", "--interval", "0.1", "--no-prepare"),
+    ),
     "relative-position": (
         *("relative-position", "--data", "pictures", "--steps", "6", *SMALL, "--patch", "16", "--gap", "4"),
         *("--jitter", "2", "--colour", "project", "--coarsen", "0.5", "--pixels-low", "4000", "--pixels-high", "6000"),

@@ -38,6 +38,7 @@ TASKS = {
     "colorization": ("pictures", {"side": 32, "head_width": 8}),
     "inpainting": ("pictures", {"side": 32, "decoder_width": 4}),
     "instance-contrast": ("pictures", {"side": 32}),
+    "video-colorization": ("clips", {"side": 48, "head_width": 8, "colours": 4}),
     "shuffle-learn": ("clips", {"side": 48, "gap_min": 0.1, "tau_min": 0.1, "grid": 2}),
     "av-correspondence": ("clips", {"side": 48, "fusion": "avol", "rate": 8000, "bands": 24, "width": 4}),
 }

@@ -46,6 +46,7 @@ TASKS = {
     "instance-contrast, tiles": ("instance-contrast", {"method": "pirl", "side": 24}),
     "colorization": ("colorization", {"side": 32}),
     "inpainting": ("inpainting", {"side": 32}),
+    "video-colorization": ("video-colorization", {"side": 24, "motion": False}),
     "inpainting, mean": ("inpainting", {"side": 32, "fill": "mean", "hole": "region"}),
 }
 

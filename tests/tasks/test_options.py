@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "inpainting": {"side": 32, "width": 4, "decoder_width": 4, "norm": "group"},
     "instance-contrast": {"side": 16, "width": 4, "blocks": 2, "dimensions": 8, "norm": "group", "queue": 8}
     | {"cell": 8, "tile": 6},
+    "video-colorization": {"side": 32, "width": 4, "head_width": 8, "dimensions": 8, "colours": 4, "norm": "group"},
 }
 
 WITH: dict[str, dict[str, Any]] = {
@@ -158,6 +159,12 @@ OTHERS: dict[str, Any] = {
     "instance-contrast.shuffle": 1,
     "instance-contrast.bank_negatives": 2,
     "inpainting.overlap": 3,
+    "video-colorization.crop_high": 0.9,
+    "video-colorization.side": 40,
+    "video-colorization.stride": 8,
+    "video-colorization.reverse": 0.0,
+    "video-colorization.interval": 0.3,
+    "video-colorization.vision_pools": 2,
 }
 
 OPTIONS = [(name, field.name) for name in BUILT_IN for field in dataclasses.fields(get(name).Options)]
@@ -181,7 +188,8 @@ class Clips(ToyVideos):
 def media_of(name: str):
     return (
         Clips(6, seconds=4.0)
-        if name in ("av-correspondence", "av-instance", "av-sync", "shuffle-learn", "colorization")
+        if name
+        in ("av-correspondence", "av-instance", "av-sync", "shuffle-learn", "colorization", "video-colorization")
         else Textures(6)
     )
 

@@ -25,6 +25,8 @@ from avssl.tasks.inpainting.puzzle import InpaintingOptions
 from avssl.tasks.inpainting.task import Inpainting
 from avssl.tasks.instance_contrast.puzzle import InstanceContrastOptions
 from avssl.tasks.instance_contrast.task import InstanceContrast
+from avssl.tasks.video_colorization.puzzle import VideoColorizationOptions
+from avssl.tasks.video_colorization.task import VideoColorization
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +44,10 @@ CASES = {
     "views of the whole batch": (InstanceContrast(replace(VIEWS, norm="batch")), ToyPictures(BATCH, noise)),
     "keys for the queue": (InstanceContrast(replace(VIEWS, method="moco")), ToyPictures(BATCH, noise)),
     "rows of the bank": (InstanceContrast(replace(VIEWS, method="pirl")), ToyPictures(BATCH, noise)),
+    "colours of clips": (
+        VideoColorization(VideoColorizationOptions(side=32, width=4, head_width=8, colours=4, norm="group")),
+        ToyVideos(),
+    ),
     "uneven holes": (Inpainting(HOLES), ToyPictures(BATCH, noise)),
 }
 

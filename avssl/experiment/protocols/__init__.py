@@ -37,6 +37,7 @@ PRETEXT = {
     "relative-position": "held-out accuracy of a run of relative-position",
     "rotation": "held-out accuracy of a run of rotation",
     "shuffle-learn": "held-out AUC of a run of shuffle-learn, and how it falls with the spacing of the frames",
+    "video-colorization": "how often the copied colour is right, of all cells and of those that moved, beside copies",
 }
 
 # All protocols, with one line of help each.

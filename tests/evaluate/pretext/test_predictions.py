@@ -22,6 +22,8 @@ from avssl.tasks.inpainting import task as inpainting
 from avssl.tasks.inpainting.puzzle import InpaintingOptions
 from avssl.tasks.rotation.puzzle import RotationOptions
 from avssl.tasks.rotation.task import Rotation
+from avssl.tasks.video_colorization import task as video_colorization
+from avssl.tasks.video_colorization.puzzle import VideoColorizationOptions
 from avssl.trainer.distributed import World
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import batch_keys
@@ -51,6 +53,11 @@ class Names(list):
         (av_correspondence, av_correspondence.AVCorrespondence(CorrespondenceOptions(rate=RATE)), ToyVideos(6)),
         (colorization, colorization.Colorization(ColorizationOptions(side=32)), ToyVideos(6)),
         (inpainting, inpainting.Inpainting(InpaintingOptions(side=32)), Textures(6)),
+        (
+            video_colorization,
+            video_colorization.VideoColorization(VideoColorizationOptions(side=32, colours=4, motion=False)),
+            ToyVideos(6),
+        ),
     ],
 )
 def test_what_is_measured_of_training_data_before_the_start_is_no_puzzle_of_training_or_evaluation(
