@@ -186,12 +186,8 @@ class Clips(ToyVideos):
 
 
 def media_of(name: str):
-    return (
-        Clips(6, seconds=4.0)
-        if name
-        in ("av-correspondence", "av-instance", "av-sync", "shuffle-learn", "colorization", "video-colorization")
-        else Textures(6)
-    )
+    moving = ("av-correspondence", "av-instance", "av-sync", "shuffle-learn", "colorization", "video-colorization")
+    return Clips(6, seconds=4.0) if name in moving else Textures(6)
 
 
 def other(name: str, field: str) -> Any:
