@@ -176,7 +176,7 @@ def test_where_the_data_of_a_run_are_gone_nothing_is_made_to_compare_with(
     (run / "config.yaml").write_text(yaml.safe_dump({**config, "data": str(tmp_path / "gone")}))
     assert f"cannot check whether {run} was trained on items in {tmp_path / 'new'}" in avssl(*words).out
     (run / "config.yaml").write_text(yaml.safe_dump({**config, "data": None}))
-    monkeypatch.setattr("avssl.experiment.generated.generate", lambda *_, **__: pytest.fail("made a world"))
+    monkeypatch.setattr("avssl.world.build.generate", lambda *_, **__: pytest.fail("made a world"))
     monkeypatch.setenv("AVSSL_CACHE", str(tmp_path / "empty"))
     result = avssl(*words)
     assert result.status == 0 and "cannot check" in result.out and "the generated clips are not in" in result.out
