@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.media.selection import column_of
-from avssl.networks.config import Agreement
 from avssl.networks.encoder import waveform_encoder
 from avssl.networks.fusion import InstanceFusion
 from avssl.networks.instance import InBank, InstanceNetwork
@@ -72,7 +71,7 @@ class AVInstance(AVCorrespondence):
             "items": torch.tensor([p.pair.frame.item for p in own]),
             "sound_items": torch.tensor([p.sound_item for p in own]),
             "negatives": torch.from_numpy(np.stack([p.negatives for p in own])),
-            "epoch": max(p.epoch for p in own),
+            "epoch": torch.tensor([p.epoch for p in own]),
         }
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
@@ -87,12 +86,15 @@ class AVInstance(AVCorrespondence):
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         if not (self._in_batch() and isinstance(network, InstanceNetwork)):
             return super().loss(network, batch)
-        options, epoch = self.options, int(batch["epoch"])
+        options = self.options
         vision, audio = (each.float() for each in network.embed(batch))
         at = InBank(batch["items"], batch["sound_items"], batch["negatives"])
-        agree = options.agreement != "off" and epoch >= options.agreement_epoch
-        if agree:
-            network.find_positives(cast(Agreement, options.agreement), epoch)
+        agree = False
+        if options.agreement != "off":  # only then: asking for the epoch waits for a GPU
+            epoch = int(batch["epoch"].max())
+            agree = epoch >= options.agreement_epoch
+            if agree:
+                network.find_positives(options.agreement, epoch)
         loss = network.cross_modal_loss(vision, audio, at, agree)
         measures = {"cross_modal_loss": loss.detach()} | _as_pairs(network, vision.detach(), audio.detach())
         if options.agreement != "off":  # also before they are looked for: the same measures at all steps
