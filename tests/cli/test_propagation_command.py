@@ -12,6 +12,9 @@ from made_videos import made_video, write_davis, write_jhmdb, write_plain
 from PIL import Image
 from probe_media import write_run
 
+from avssl.experiment import generated
+from avssl.world import Settings
+
 TINY = ("--side", 64, "--draws", 20, "--overlays", 1)
 
 
@@ -57,6 +60,18 @@ def test_key_points_are_carried_and_counted_with_the_lost_and_without(avssl, tmp
         f"{kind}@{alpha}" for kind in ("pck", "pck-of-found") for alpha in (0.1, 0.2, 0.3, 0.4, 0.5)
     }
     assert rows["truth-at-map-size", "pck@0.5"]["value"] == 1.0
+
+
+def test_without_data_generated_clips_of_things_that_hide_each_other_are_taken(avssl, tmp_path, monkeypatch):
+    monkeypatch.setenv("AVSSL_CACHE", str(tmp_path / "cache"))
+    small = Settings(train=0, validation=0, test=2, size=32, frames=4, preset="tracking")
+    monkeypatch.setattr(generated, "TRACKING_WORLD", small)
+    run = write_run(tmp_path / "run")
+    result = avssl("evaluate", "propagation", "--run", run, "--no-whole-frame", "--seeds", 2, "--draws", 20)
+    assert (result.status, result.err) == (0, "")
+    rows = rows_in(run / "results")
+    assert {"random", "random/seed0", "random/seed1"} <= {name for name, _ in rows}
+    assert rows["blind/unmoved", "jf-mean"]["clusters"] == 2 and rows["random", "jf-mean"]["method"] == "t"
 
 
 def test_of_one_video_with_a_mask_nothing_is_scored_and_the_overlay_shows_it(avssl, tmp_path):

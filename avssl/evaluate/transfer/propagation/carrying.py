@@ -66,20 +66,16 @@ def _step(query: Tensor, keys: Tensor, labels: Tensor, how: Carrying) -> Tensor:
     height, width = query.shape[-2:]
     found = []
     for top, bottom in _blocks(len(keys), height, width):
-        reach = how.window if how.window is not None else height
+        reach = height if how.window is None else how.window
         rows = slice(max(top - reach, 0), min(bottom + reach, height))
-        near = _allowed(range(top, bottom), range(height)[rows], width, how.window).to(query.device)
-        parts = [(keys[..., rows, :], labels[..., rows, :], near.repeat(1, len(keys)))]
+        apart = slice(1 if how.first_anywhere else 0, None)
+        near = _allowed(range(top, bottom), range(height)[rows], width, how.window, query.device)
+        scores = [_similarity(query[:, top:bottom], keys[apart, :, rows], near, how)]
+        values = [_cells(labels[apart, :, rows])]
         if how.first_anywhere:
-            parts = [(keys[1:, :, rows], labels[1:, :, rows], near.repeat(1, len(keys) - 1))]
-            parts.append((keys[:1], labels[:1], near.new_ones(len(near), height * width)))
-        scores = [
-            _similarity(query[:, top:bottom], some, how).masked_fill_(~allowed, -torch.inf)
-            for some, _, allowed in parts
-        ]
-        values = torch.cat([_cells(some) for _, some, _ in parts])
-        mixed = _mixed(scores[0] if len(scores) == 1 else torch.cat(scores, 1), values, how)
-        found.append(mixed.T.reshape(-1, bottom - top, width))
+            scores.append(_similarity(query[:, top:bottom], keys[:1], None, how))
+            values.append(_cells(labels[:1]))
+        found.append(_mixed(torch.cat(scores, 1), torch.cat(values), how).T.reshape(-1, bottom - top, width))
     return torch.cat(found, 1)
 
 
@@ -90,27 +86,31 @@ def _blocks(frames: int, height: int, width: int) -> Iterator[tuple[int, int]]:
         yield top, min(top + rows, height)
 
 
-def _allowed(rows: range, source: range, width: int, window: int | None) -> Tensor:
-    """Whether a cell of these rows may take from a cell of the source's: bool (cells, cells)."""
+def _allowed(rows: range, source: range, width: int, window: int | None, device: torch.device) -> Tensor | None:
+    """Whether a cell of these rows may take from a cell of the source's: bool (cells, cells); None where all may."""
     if window is None:
-        return torch.ones(len(rows) * width, len(source) * width, dtype=torch.bool)
-    down = (torch.tensor(rows)[:, None] - torch.tensor(source)[None]).abs() <= window
-    across = (torch.arange(width)[:, None] - torch.arange(width)[None]).abs() <= window
-    return (down[:, None, :, None] & across[None, :, None, :]).reshape(len(rows) * width, len(source) * width)
+        return None
+    ours, theirs, across = (torch.tensor(list(some), device=device) for some in (rows, source, range(width)))
+    near_rows = (ours[:, None] - theirs[None]).abs() <= window
+    near_columns = (across[:, None] - across[None]).abs() <= window
+    near = near_rows[:, None, :, None] & near_columns[None, :, None, :]
+    return near.reshape(len(rows) * width, len(source) * width)
+
+
+def _similarity(query: Tensor, keys: Tensor, allowed: Tensor | None, how: Carrying) -> Tensor:
+    """(cells of the query, cells of the keys), −∞ where a cell may not take from the other."""
+    ours, theirs = _cells(query[None]), _cells(keys)
+    found = ours @ theirs.T
+    if how.similarity == "distance":
+        found = found - ours.square().sum(1, keepdim=True) / 2 - theirs.square().sum(1) / 2
+    if allowed is not None:  # the same for each frame of the keys
+        found.view(len(ours), len(keys), allowed.shape[1]).masked_fill_(~allowed[:, None], -torch.inf)
+    return found
 
 
 def _cells(maps: Tensor) -> Tensor:
     """(m, C, h, w) → (m · h · w, C)."""
     return maps.movedim(1, -1).flatten(0, -2)
-
-
-def _similarity(query: Tensor, keys: Tensor, how: Carrying) -> Tensor:
-    """(cells of the query, cells of the keys)."""
-    ours, theirs = _cells(query[None]), _cells(keys)
-    found = ours @ theirs.T
-    if how.similarity == "distance":
-        found = found - ours.square().sum(1, keepdim=True) / 2 - theirs.square().sum(1) / 2
-    return found
 
 
 def _mixed(scores: Tensor, values: Tensor, how: Carrying) -> Tensor:
