@@ -40,13 +40,14 @@ def default_run() -> Path:
     run = cache_folder() / "models" / f"localization-{VERSION}"
     if not _ready(run):
         with locked(run.parent, lambda: log(f"another process is training {run}; waiting for it")):
-            if not can_localize(run):
+            if not can_localize(run):  # asked again: the process that held the lock may have trained it
                 log(
                     "no --run, and no model of the generated world yet: made once, in about eight minutes on two "
                     f"cores, three to generate {count(LOCALIZATION_WORLD):,} clips and five to train on them; "
                     "--run RUN needs none"
                 )
                 _train(run, localization_world())
+            # A training that was killed between the two leaves a run without its threshold.
             if not _ready(run):
                 _fit_threshold(run, localization_world())
     log(f"no --run: the model in {run}, which knows the generated world and nothing else")
@@ -66,6 +67,7 @@ def _ready(run: Path) -> bool:
 def _train(run: Path, clips: Path) -> None:
     from avssl.experiment.train import train
 
+    # Without controls, which would more than double the time.
     train("av-correspondence", clips, run, controls=False, **RECIPE)
     if not can_localize(run):
         raise UserError(f"the training in {run} was stopped; the same command continues it")

@@ -75,7 +75,7 @@ def dry_run(request: Request) -> DryRun:
     from avssl.trainer.rehearsal import rehearse
 
     tasks = request.tasks()
-    refuse_early(request, tasks, begun=False)
+    refuse_early(request, tasks, begun=False)  # as the training would: a dry run that succeeds promises that it begins
     found = open_parts(request, tasks)
     divided = [as_it_is(one) for one in found]
     plans = [
@@ -113,12 +113,14 @@ def _answer(
     # Of --minutes the steps that fit into them, at the pace of those that were tried.
     steps = asked.steps if asked.steps is not None else max(1, round((asked.seconds or 0) / step))
     a_task = steps if joint else steps / len(found)  # joint: every task at every step
+    # Without those that are in doubt and trained once more.
     of_controls = 0.0
     if request.control.controls:
         each = a_task / 2 if request.control.control_steps is None else request.control.control_steps
         of_controls = step * each * sum(len(one.task.controls()) for one in found)
     # Beside each weight SGD keeps its momentum, Adam and its kin a first and a second moment.
     moments = {"sgd": 1}.get(options.optimizer, 2)
+    # The newest and the one before, and the best where it is kept.
     checkpoints = (KEPT + (options.keep == "best")) * (1 + moments) * tried.weights_bytes
     return DryRun(
         items={
@@ -158,7 +160,7 @@ def _left_out(found: Sequence[Opened]) -> dict[str, int]:
 
 
 def _free(request: Request) -> int:
-    folder = request.out.absolute()
+    folder = request.out.absolute()  # which is made by the training only
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free

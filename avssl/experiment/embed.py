@@ -52,6 +52,7 @@ class EmbedOptions(PartOptions):
         super().check()
         if (self.output is None) == (self.index is None):
             raise UserError("avssl embed needs -o OUT, the .npz or .parquet to write, or --index FOLDER; see --help")
+        # An index is changed in place, which parts on several machines would do at once.
         if self.index is not None and (self.part is not None or self.merge or self.engine != "local"):
             raise UserError("--index is made by one machine; leave out --part, --merge and --engine")
 
@@ -119,9 +120,10 @@ class EmbedWork:
         from avssl.trainer.devices import choose_device
 
         place = self.target if part == WHOLE else self.folder / f"{part.name}.npz"
-        if part != WHOLE and place.is_file():
+        if part != WHOLE and place.is_file():  # files appear whole: this part was done before
             return
         model = load(self.options.run).to(choose_device(self.options.device))
+        # Said once, by the first of all parts.
         for path, reason in self.media.rejected if part.number == 1 else ():
             log(f"not usable: {path}: {reason}")
         mine = self.media if part == WHOLE else self.media.subset(part.range(self.units))  # type: ignore[attr-defined]

@@ -81,6 +81,7 @@ def export_encoder(options: ExportOptions) -> ExportedFile:
     Raises:
         UserError: no such encoder, a format that cannot hold it, or a file that gives something else than the module.
     """
+    # A format that cannot be is refused before a run is fetched from a hub.
     form, path = options.chosen_format(), Path(options.output)
     options = replace(options, run=fetched_run(options.run))
     _chosen(options)  # refuses a wrong name before torch is loaded
@@ -127,6 +128,7 @@ def _module(options: ExportOptions) -> tuple[Portable, dict[str, Any]]:
         own = model.audio_encoder if isinstance(encoder, AudioEncoder) else model.vision
         assert own is not None
         encoder = own  # of a run of several tasks, with the batch statistics that the embedding was trained on
+    # The run by its name alone: a file that is given away should not say where it lay here.
     facts: dict[str, Any] = {"version": __version__, "run": run.resolve().name, "encoder": name}
     assert isinstance(encoder, AudioEncoder | VisionEncoder)  # a run saves no others
     facts["architecture"] = encoder.config.architecture

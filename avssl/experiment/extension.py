@@ -20,6 +20,7 @@ def steps_before(folder: Path, options: TrainOptions) -> int | None:
     """
     there: Mapping[str, Any] = read_options(folder / "config.yaml")
     before, now = there.get("steps"), options.steps
+    # Of epochs and minutes nobody knows beforehand how many steps they were.
     if not isinstance(before, int) or now is None or now <= before:
         return None
     reason = _why_not(options, before, now)

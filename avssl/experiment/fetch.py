@@ -22,6 +22,7 @@ from avssl.options import argument, option
 from avssl.system.console import ShowProgress, counted, log, progress, size
 from avssl.system.files import make_folder, remove_unfinished, take_lock, whole_file, write_json, writing
 
+# Names within the folder; scripts read the last two.
 CLIPS, LOG, DEAD, TABLE = "clips", "fetched.jsonl", "dead.csv", "clips.csv"
 SHOWN_REFUSALS = 3
 
@@ -92,18 +93,19 @@ def fetch(options: FetchOptions, show_progress: ShowProgress = None) -> Fetched:
     clips = _clips(options)
     out = Path(options.out)
     with _only_one(out):
-        remove_unfinished(out / CLIPS)
+        remove_unfinished(out / CLIPS)  # of a process that was killed: nobody else writes here
         with _Log(out / LOG) as state:
             stop = threading.Event()
             cookies = Path(options.cookies) if options.cookies else None
             downloader = Downloader(out / CLIPS, options.size, options.sleep, options.retries, cookies, stop)
+            # By the files, not by the log: somebody may have removed some, or brought them from elsewhere.
             there = {clip.stem for clip in clips if _file(out, clip).is_file()}
             dead = set() if options.again else state.dead.keys()
             left = [clip for clip in clips if clip.stem not in there and clip.stem not in dead]
             log(f"{counted(len(clips), 'clip')}: {len(there)} there, {len(left)} to fetch")
             try:
                 _fetch_all(left, downloader, state, stop, options.parallel, show_progress)
-            finally:
+            finally:  # also after Ctrl-C: what is there can be used
                 done = _write_what_is_there(clips, out, state)
                 if options.json is not None:
                     write_json(Path(options.json), _as_json(done, options))
@@ -112,6 +114,7 @@ def fetch(options: FetchOptions, show_progress: ShowProgress = None) -> Fetched:
         why = "; ".join(state.last_reasons(SHOWN_REFUSALS))
         raise UserError(f"none of {counted(done.clips, 'clip')} could be fetched ({why})")
     log(f"to use them: --data {done.table}")
+    # The status tells a script that the same command would get more.
     if done.failed:
         reason, count = max(done.failed.items(), key=lambda each: each[1])
         raise UserError(
@@ -126,6 +129,7 @@ def _clips(options: FetchOptions) -> list[Clip]:
         raise UserError(f"--address {options.address}: give an address with {{id}} in it, as https://host/{{id}}.mp4")
     if options.cookies is not None and not Path(options.cookies).is_file():
         raise UserError(f"{options.cookies}: there is no such file of cookies")
+    # Labels before the limit: --limit 100 is a hundred of those that are wanted.
     clips, refused = read_list(Path(options.list), [Path(each) for each in options.starts])
     for line in refused[:SHOWN_REFUSALS]:
         log(line)
@@ -168,6 +172,7 @@ def _fetch_all(
         try:
             done = 0
             while True:
+                # No more than can run: what is submitted cannot be called back when all is to end.
                 for clip in islice(rest, parallel - len(running)):
                     running[pool.submit(downloader.fetch, clip)] = clip
                 if not running:
@@ -176,7 +181,7 @@ def _fetch_all(
                     state.add(running.pop(future), future.result())
                     done += 1
                     on_progress(done, len(clips))
-        except HostRefuses:
+        except HostRefuses:  # whatever it has said last is no verdict on a video
             state.take_back_forbidden()
             raise
         finally:
@@ -200,7 +205,7 @@ class _Log:
         self.failed: list[Outcome] = []
         self._forbidden: list[Clip] = []
         self._reasons: list[str] = []
-        torn = False
+        torn = False  # whether the last line was cut off by a kill: the next must not continue it
         if path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")
             torn = bool(text) and not text.endswith("\n")
@@ -268,6 +273,7 @@ def _file(out: Path, clip: Clip) -> Path:
 def _write_what_is_there(clips: Sequence[Clip], out: Path, state: _Log) -> Fetched:
     there = [clip for clip in clips if _file(out, clip).is_file()]
     dead = [(clip, state.dead[clip.stem]) for clip in clips if clip.stem in state.dead]
+    # The source is the video: clips of one are never split between training and test.
     rows = [(f"{CLIPS}/{clip.stem}.mp4", clip.label, clip.split, clip.video) for clip in there]
     if rows:
         _write_csv(out / TABLE, ("path", "label", "split", "source"), rows)

@@ -79,6 +79,7 @@ def localized(options: LocalizeOptions) -> DemoFiles:
     from avssl.trainer.devices import choose_device
 
     folder = fetched_run(options.run) or str(default_run())
+    # Of no video a clip of the run's own world, which it was not trained on.
     scene = scene or open_scene(str(example_clip(Path(folder))), None)
     localizer = open_localizer(folder, choose_device(options.device))
     # Else the run's own, which was fitted to validation clips.

@@ -26,6 +26,7 @@ def audited(options: AuditOptions, task_options: Any | None) -> Audit:
     if task_options is not None:
         check_options(task_options)
     refuse_missing(options.test)
+    # Opened here rather than in ``audit``: the lines name data as they were typed.
     media, test = open_data(options.data, options.test, options.mode)
     log(
         f"auditing {counted(len(media), 'item')} of {options.data}"

@@ -58,9 +58,10 @@ def push_run(options: PushOptions) -> Pushed:
     """
     hub.checked_repository(options.repository)
     run = Path(options.run)
-    encoder_names(run)  # refuses what has none
+    encoder_names(run)  # refuses what has none, before a token is asked for
     token = None if options.token_file is None else _token(Path(options.token_file))
     files = files_of(run, options.repository, options.license, pictures=options.pictures)
+    # Also kept here: whoever runs it dry wants to read it.
     card = files[CARD]
     assert isinstance(card, bytes)
     write_whole(run / CARD, card)

@@ -36,8 +36,10 @@ def write_report(options: ReportOptions) -> tuple[Path, list[RunParts]]:
         UserError: a folder that is no run, a name that does not end in .html, a full disk.
     """
     runs = options.run
+    # What was fetched is the hub's cache: a page in it would be found by nobody.
     own = len(runs) == 1 and not is_hub_run(runs[0])
     page = Path(options.output or (Path(runs[0]) / "report.html" if own else "report.html"))
+    # Before runs are read: -o runs/mine is more often a slip than a name for a page.
     if page.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"-o {page} must end in .html")
     # Seconds on two idle cores: of PyTorch, of Matplotlib, and of each run.

@@ -103,6 +103,7 @@ def request_of(task: AnyTask | Sequence[AnyTask], asked: Mapping[str, Any], comm
         return _of_several((), asked, command)
     if _is_task(task):
         return _of_one(task, asked, command)
+    # What is no name, no task and no list is named in the error, whatever it is.
     several = list(task) if isinstance(task, Iterable) else [task]
     if not isinstance(task, Iterable) or not all(map(_is_task, several)):
         raise UserError(f"the name of a task is wanted, one made by avssl.task, or a list of these, not {task!r}")
@@ -124,6 +125,7 @@ def _of_one(task: AnyTask, asked: Mapping[str, Any], command: str | None) -> Req
     if values["task"] not in (None, name):
         raise UserError(f"{values['config']} is of the task {values['task']}, not of {name}")
     if not isinstance(task, str):
+        # Two places for one option could contradict each other; its own is the task.
         decided = {field.name for field in fields(own)} & values.given
         if decided:
             raise UserError(f"{min(decided)} is an option of the task, which is made already; give it to avssl.task")
@@ -194,6 +196,7 @@ def _of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], command: str
         made_as = _not_default(made[name]) if name in made else {}
         sections.append(_section(name, values, made_as | of_tasks.pop(name, {})))
     _share_encoder(sections)
+    # Each section has taken its own out: the rest is of tasks that nobody trains.
     if of_tasks:
         raise UserError(
             f"--{min(of_tasks)}.… is an option of a task that is not among --tasks {','.join(values['tasks'])}"
@@ -288,8 +291,9 @@ def _share_encoder(sections: Sequence[_Section]) -> None:
         with_sound = "audio" in section.values or "audio" in first.values
         for name in ENCODER[:1] if with_sound else ENCODER:
             if name not in section.values or name not in first.values:
-                continue
+                continue  # an option that one of the two tasks does not have shapes nothing that they share
             own, built = section.values[name], first.values[name]
+            # Written into the config as it is built, so that the section repeats the run by itself.
             section.values[name] = built
             if name in section.values.given and own != built:
                 flag, task, other = name.replace("_", "-"), section.name, first.name

@@ -109,6 +109,7 @@ class Results(list["ResultRow"]):
         from avssl.evaluate.core.rows import read_rows
 
         found = cls()
+        # Beside rows lie documents of other shapes (neighbours, leaks): they are no damage.
         for path in paths:
             rows = read_rows(path) if _holds_rows(path) else []
             found.extend(rows)
@@ -171,6 +172,7 @@ def places(run: str | Path | None, output: str | None, name: str, data: str | No
     found = [] if output is None else [Path(output) / name]
     if run is not None:
         results = Path(run) / "results"
+        # -o may name the results/ of the run: the same rows twice would be NAME and NAME-DATA.
         if not found or results.resolve() != Path(output or ".").resolve():
             found.append(results / _name_within(results, name, data, own))
     return sorted(dict.fromkeys(found))  # -o may name the run's results/ itself

@@ -36,6 +36,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path, config: Mapping[str, Any] | None = None) -> None:
+        # A Run given for its path would fail later, with an error about something else.
         if not isinstance(path, str | PathLike):
             raise UserError(f"avssl.Run needs the folder of a run, such as 'runs/quickstart', not {path!r}")
         self.path = Path(path)
@@ -54,6 +55,7 @@ class Run:
     @property
     def results(self) -> Results:
         """The rows of ``results/``, those of the controls first."""
+        # Controls first: they say whether the others can be trusted.
         files = sorted((self.path / "results").glob("*.json"), key=lambda path: (path.stem != "controls", path.stem))
         return Results.read(files)
 
@@ -119,6 +121,7 @@ class Run:
     def _repr_html_(self) -> str:
         from avssl.report.notebook import rows_html
 
+        # A cell must show something of a run in any state.
         last = self.history[-1:] or [{}]  # of a run that has just begun
         steps = f", {counted(last[0]['step'], 'step')}" if last[0] else ", no step logged yet"
         try:

@@ -101,6 +101,7 @@ def searched(options: SearchOptions) -> Answer:
     """
     check_bounds(options)
     refuse_missing(options.query, options.in_, options.run)
+    # Before anything is loaded: an answer over the query would destroy what was asked about.
     for name in (options.json, options.html):
         if name is not None and Path(name).absolute() == Path(options.query).absolute():
             raise UserError(f"{name} is the query itself; name another file")
@@ -108,10 +109,12 @@ def searched(options: SearchOptions) -> Answer:
 
     index = open_index(options.in_, options.run, options.every, options.device)
     query = read_query(options.query, options.by, options.at, index.sound_format)
+    # A vector has no rate, a waveform has: only the former must be as long as those of the index.
     if query.content.ndim == 1 and query.rate is None and len(query.content) != index.dimensions:
         raise UserError(
             f"{options.query} has {len(query.content)} dimensions; the vectors of {index.path} have {index.dimensions}"
         )
+    # What one has, one does not look for: a sound asks for pictures.
     other: Kind = "audio" if query.of == "image" else "image"
     kinds: list[Kind] = ["image", "audio"] if options.kind == "both" else [options.kind or other]
     out = _left_out(index, query, options)
@@ -152,6 +155,7 @@ def open_index(where: str | None, run: str | None, every: float | None, device: 
     from avssl.search.places import absolute
 
     run = run or str(_default_run())
+    # Named by content of weights, not by the run's path: a run that is trained on has an index of its own.
     data = absolute(where or str(default_world()))
     every = every or EVERY_SECONDS
     folder = cache_folder() / "search" / digest_of(data, weights_digest(run), f"{every:g}")
@@ -160,6 +164,7 @@ def open_index(where: str | None, run: str | None, every: float | None, device: 
     try:
         changes = update_index(folder, data, run, every, device=device)
     except DamagedIndex as error:
+        # One in the cache is nobody's work but ours; one that was named is never removed.
         log(f"{error.args[0].partition(';')[0]}; it is made again")
         shutil.rmtree(folder, ignore_errors=True)
         changes = update_index(folder, data, run, every, device=device)

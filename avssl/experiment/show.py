@@ -60,6 +60,7 @@ def show(task: str, options: ShowOptions, task_options: Mapping[str, Any]) -> Sh
     Raises:
         UserError: options of the task beside a run, which decides them; nothing usable in the data.
     """
+    # Puzzles of other options are not those that the network has learned.
     if options.run is not None and task_options:
         raise UserError(f"--{min(task_options).replace('_', '-')} is decided by --run; leave it out")
     refuse_missing(options.data)
@@ -89,6 +90,7 @@ def _puzzles(task: Task, options: ShowOptions) -> Sheet:
 
     media = _only(_usable(task, options.data), options.split)
     shown = task if options.augmented else task.held_out()
+    # Epoch 0, as the first that a training draws.
     puzzles = _distinct(shown, media, [Key(options.seed, 0, index) for index in range(options.count)])
     return Sheet(shown.sheet(puzzles), len(puzzles))
 
@@ -98,7 +100,7 @@ def _answers(name: str, path: str, options: ShowOptions) -> Sheet:
     from avssl.evaluate.data.load_run import open_run
     from avssl.evaluate.pretext.predictions import held_out_keys
 
-    run = open_run(path, name)
+    run = open_run(path, name)  # the weights that were kept, the last or the best
     media: Media
     # Unless told otherwise, what the run has not learned from.
     if options.data is None and options.split is None:

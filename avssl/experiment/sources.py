@@ -116,6 +116,7 @@ def find(media: Media, test: Media | None, mode: str) -> FoundSources:
     whole = find_sources(Concatenated(media, test), mode)
     _log(whole, Concatenated(media, test))
     count = len(media)
+    # Only copies by their bytes are certain; what merely looks alike stays in the training data.
     shared = (group for group in whole.groups if group.items[0] < count <= group.items[-1])
     copies = {media.facts(i).path for group in shared if group.rule == "bytes" for i in group.items if i < count}
     return FoundSources(
@@ -149,7 +150,7 @@ def carried(sources: Sources, originals: Media, made: Media) -> Media:
     from avssl.media.sources import Sources as Found
     from avssl.media.sources import with_sources
 
-    if len(made) == len(originals):
+    if len(made) == len(originals):  # nothing was left out, and the order is the same
         return with_sources(made, sources)
     names: list[str] = []
     # One walk through both, as their order is the same: the originals may be millions.
@@ -181,6 +182,7 @@ def _warn_of_parts(found: Sources, media: Media) -> None:
     from avssl.media.sources import find_sources
     from avssl.system.digests import copies
 
+    # Cheap clues alone: whoever says "none" does not want each file to be decoded for a warning.
     named = find_sources(media, "names")
     apart = [group.items for group in named.groups if len({found.names[i] for i in group.items}) > 1]
     items: dict[str, list[int]] = {}

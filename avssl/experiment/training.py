@@ -156,7 +156,7 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder, before: int
 def _announce(jobs: Sequence[Job], request: Request, left: Budget, step_seconds: float | None) -> None:
     """The whole of the command by its parts, with their time as far as it is known before the first step."""
     control, controls = request.control, sum(len(job.task.controls()) for job in jobs)
-    training = left.seconds
+    training = left.seconds  # of --minutes; else steps times what one takes here
     if left.steps is not None and step_seconds is not None:
         training = left.steps * step_seconds
     parts = ["training" if training is None else f"training, about {duration(training)}"]
@@ -166,13 +166,14 @@ def _announce(jobs: Sequence[Job], request: Request, left: Budget, step_seconds:
             seconds = controls * each * step_seconds
         elif each is None and training is not None:
             joint = request.sharing is not None and request.sharing.mix == "joint"
+            # A task of several that alternate has its share of the steps, and its controls half of that.
             seconds = controls * training / 2 / (1 if joint else len(jobs))
         steps = "half the steps" if each is None else counted(each, "step")
         about = "" if seconds is None else f", at most about {duration(seconds)}"
         parts.append(f"{counted(controls, 'control')} of {steps} each{about}")
     if control.controls:
         parts.append(f"evaluation on {control.control_puzzles} held-out puzzles")
-    if len(parts) > 1:
+    if len(parts) > 1:  # of a training alone its own line says it all
         log(f"to do: {'; '.join(parts)}")
 
 
@@ -214,6 +215,7 @@ def _refuse_other_data(folder: RunFolder, jobs: Sequence[Job], several: bool) ->
         for job in jobs
         for name, part in job.parts.by_split.items()
     }
+    # By a digest of paths, sizes and facts: copying data elsewhere and back is no change of them.
     known = read_json(folder.path / "data.json")
     if known is None:
         folder.write_json("data.json", now)

@@ -53,3 +53,17 @@ def test_a_run_without_a_threshold_is_given_one_and_keeps_it(run: Path, capsys: 
 def test_asked_for_it_is_fitted_again(run: Path):
     write_threshold(run, 0.3, "9 clips of somewhere")
     assert evaluate(run, "--set-threshold") == 0 and read_threshold(run) == 1.5
+
+
+def test_a_run_that_was_fetched_from_a_hub_is_left_as_it_is(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    fetched = run.parent / "models--lab--a" / "snapshots" / "0"
+    fetched.parent.mkdir(parents=True)
+    run.rename(fetched)
+    monkeypatch.setattr("avssl.experiment.protocols.fetched_run", lambda _: str(fetched))
+    words = ("evaluate", "localization", "--run", "hf://lab/a", "--data", str(fetched))
+    assert main([*words]) == 0 and sorted(path.name for path in fetched.iterdir()) == ["config.yaml"]
+    assert "none was pushed with the run" in capsys.readouterr().out
+    assert main([*words, "--set-threshold"]) == 2
+    assert "stays as it is; leave out --set-threshold" in capsys.readouterr().err

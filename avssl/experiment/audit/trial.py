@@ -81,6 +81,7 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
     known = shortcuts.known(task, part)
     puzzles = PUZZLES_OF_VIDEOS if any_moves(part) else PUZZLES_OF_IMAGES
     prober = shortcuts.Prober(task, part, puzzles=puzzles, seed=seed)
+    # All known ones, whether guarded against or not: a countermeasure that fails shows here.
     for count, shortcut in enumerate(known, 1):
         trial.shortcuts.append(shortcut_finding(task, shortcut, prober.tried(shortcut), len(known)))
         progress.done("shortcuts", count)
@@ -96,7 +97,7 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
         found = copies_found(part, np.flatnonzero(test), seed)
         trial.planted += [found] if found is not None else []
         drawn = planted.Drawn(task.held_out(), rest, held, seed)
-        drawn.prepare()
+        drawn.prepare()  # once for all controls, which differ in what they are shown of it
         for count, (name, control) in enumerate(controls.items(), 1):
             progress.done("planting", count)
             trial.planted.append(planted.caught(name, control, drawn))

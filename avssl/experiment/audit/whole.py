@@ -66,6 +66,7 @@ def audit(
     began = time.monotonic()
     made = _task(task)
     own, theirs = _opened(data), None if test is None else _test_part(_opened(test))
+    # As one collection: whether an item of the test data is in the training data is asked of all pairs.
     both: Media = own if theirs is None else Concatenated(own, theirs)
     progress = AuditProgress(on_progress, made, len(both), min(items, len(both)), fast)
 
@@ -85,6 +86,7 @@ def audit(
         notes.append("too few sources to hold out a part: parts are not compared")
     leaks = [] if division is None else shared(media, evidence, division) + one_by_one(media, found, division)
 
+    # Sources are looked for in all items, as one that is missed would hide a leak; cues are measured on a sample.
     chosen = _sample(usable, division, items, seed)
     if len(chosen) < len(usable):
         notes.append(f"measured on {len(chosen)} of {counted(len(usable), 'item')}, drawn from seed {seed}")
@@ -105,7 +107,7 @@ def audit(
         leaks += trial.shortcuts
         planted = trial.planted
         notes += trial.notes
-    progress.finish()
+    progress.finish()  # parts that turned out to be unnecessary count as done
     called = names or (_name(data), None if test is None else _name(test))
     own_sources = len(set(found.names[: len(own)]))
     words = (
@@ -191,6 +193,7 @@ def _division(media: Media, usable: NDArray[np.int64], extra: int, seed: int) ->
     division = divide(Subset(media, usable), left, seed)
     if division is None:
         return None
+    # From places among the usable items back to places among all.
     test, train = np.zeros(len(media), bool), np.zeros(len(media), bool)
     test[usable[division.test]] = True
     train[usable[division.train]] = True
@@ -201,7 +204,7 @@ def _sample(usable: NDArray[np.int64], division: Division | None, items: int, se
     """At most so many items; of test items as large a share as there is, a quarter at least."""
     if len(usable) <= items:
         return usable
-    rng = generator(seed, "audited")
+    rng = generator(seed, "audited")  # its own stream: probes draw the same whatever is sampled here
     test = division.test[usable] if division is not None else np.zeros(len(usable), bool)
     wanted = min(int(test.sum()), max(items // 4, round(items * float(test.mean()))))
     parts = [rng.permutation(usable[test])[:wanted], rng.permutation(usable[~test])[: items - wanted]]

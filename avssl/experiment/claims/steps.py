@@ -72,6 +72,7 @@ def _steps(scale: Scale, seed: int, size: float | None, folder: Path, others: Ma
     steps = []
     for name, given in scale.trainings.items():
         options = _filled(given, places) | {"seed": seed}
+        # YAML's 1000 is an int, a share is not: the option decides which it is, not how the size was written.
         if size is not None and scale.sizes is not None and name in scale.sizes.trainings:
             whole = isinstance(given.get(scale.sizes.option), int)
             options[scale.sizes.option] = int(size) if whole else size
@@ -127,6 +128,7 @@ def do_all(steps: Sequence[Step], minutes: float, times: Path) -> Iterator[tuple
     Raises:
         UserError: as a training or an evaluation; a training was interrupted.
     """
+    # Kept between calls: the first estimate of a claim that is continued is measured, not guessed.
     taken: dict[str, float] = read_json(times) or {}
     missing = [step for step in steps if not _done(step)]
     if len(missing) < len(steps):
@@ -151,6 +153,7 @@ def _time_left(missing: Sequence[Step], taken: Mapping[str, float], minutes: flo
 
 def _done(step: Step) -> bool:
     asked = read_json(step.folder / "asked.json")
+    # The file says what was asked, the folder whether it is there: either may have been removed alone.
     there = {"train": _trained, "evaluate": _files, "generate": Path.is_dir}[step.kind](step.folder)
     if asked is None or not there:
         return False
@@ -192,6 +195,7 @@ def _do(step: Step) -> None:
 
         protocol, run = options.pop("protocol"), options.pop("run", None)
         evaluate(protocol, run, output=str(step.folder), **options)
+    # Last: a step that was killed has no such file, and is done again.
     write_json(step.folder / "asked.json", _plain(step.options))
 
 

@@ -119,6 +119,7 @@ def outcome_of(name: str, protocol: Protocol, command: str = "", encoder: Encode
     ):
         if what and not given:
             raise UserError(f"avssl evaluate {name} needs {what}")
+    # In the order of their cost: options, values, files, and only then a library that takes seconds to load.
     protocol.check()
     _refuse_empty(protocol)
     command = command or command_of(name, protocol)  # names a run on a hub as it was named
@@ -207,6 +208,7 @@ def evaluate(
         raise UserError("give a run or an encoder, not both")
     with _mode_kept(encoder):
         outcome = outcome_of(protocol, made, encoder=encoder)
+    # Rows of a run are repeated by their command.
     if encoder is not None:  # no command line can name an object
         outcome = replace(outcome, rows=[replace(row, command="") for row in outcome.rows])
     write(outcome, run, output)

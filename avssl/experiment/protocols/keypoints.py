@@ -59,6 +59,7 @@ class Keypoints(KeypointChoices, HeadOptions):
         device = self.torch_device()
         encoder = subject.image_encoder(self.encoder, learns=self.finetune)
         people, train, test, how = _people(self)
+        # Without the length that errors are measured in, nobody can be evaluated.
         chosen = evaluated_people(people, test, choose_unit(people.part(test), self.unit, self.alpha))
         division = f"{len(train)} for training, {len(chosen.items)} evaluated, {how}"
         log(f"{counted(len(people), 'person')} of {people.skeleton.name}: {division}")
@@ -91,6 +92,7 @@ def _people(options: Keypoints) -> tuple[People, Any, Any, str]:
 
     assert options.data is not None
     people = open_people(options.data, options.pictures)
+    # As one set: it then has one skeleton and one division, and neither can be mixed up.
     if options.test is not None:
         people = together([people, open_people(options.test, options.pictures)], ["train", "test"])
     return people, *divide(people, seed=options.seed)

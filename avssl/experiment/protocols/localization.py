@@ -17,6 +17,7 @@ from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
 from avssl.system.console import counted, log
 from avssl.system.files import whole_file
+from avssl.system.hub import name_on_hub
 
 if TYPE_CHECKING:
     from avssl.evaluate.core.rows import Context, ResultRow
@@ -126,6 +127,11 @@ def _threshold(options: Localization, localizer: Localizer, validation: Media, p
 
     run = Path(str(options.run))
     fitted = fitted_on(run)
+    if name_on_hub(run) and (fitted is None or options.set_threshold):
+        if options.set_threshold:
+            raise UserError("what was fetched from a hub stays as it is; leave out --set-threshold")
+        log(f"threshold {localizer.threshold:.2f}: none was pushed with the run, and what was fetched stays as it is")
+        return localizer.threshold
     if fitted is not None and not options.set_threshold:
         kept = f"threshold {localizer.threshold:.2f}, fitted on {fitted}: kept"
         log(f"{kept} (--set-threshold fits it on those of {place})")
@@ -141,6 +147,7 @@ def _world_folder(options: Localization) -> Path:
     from avssl.experiment.generated import localization_world
     from avssl.trainer.run_config import read_config
 
+    # Of a run from elsewhere the world that it learned from may be gone, or be another under the same name.
     if options.data not in (None, GENERATED):
         return Path(str(options.data))
     learned = read_config(Path(str(options.run))).get("data")
@@ -172,6 +179,7 @@ def _on_annotations(options: Localization, subject: Subject, chosen: Sequence[Pr
     if truth.not_annotated:
         log(f"{len(truth.not_annotated)} names of {options.list} have no boxes, such as {truth.not_annotated[0]}")
     train = None if options.train_annotations is None else read_annotations(options.train_annotations).positives
+    # Protocols that count false alarms need pairs in which nothing is to be found.
     chosen = [one for one in chosen if truth.negatives or not one.extended]
     plain = [one for one in chosen if one.name != "negatives"]
     if options.maps is not None:
@@ -186,6 +194,7 @@ def _on_annotations(options: Localization, subject: Subject, chosen: Sequence[Pr
     # On the items that were scored, with those that are missing counted alike.
     rows += blind_rows(scored.items, plain, context, train, [name for name, _ in scored.missing])
     source = options.maps or options.run or "nothing"
+    # Names of a thousand missing items are for a file, not for the screen.
     kept = options.output is not None or options.run is not None
     return Outcome(
         name="",

@@ -118,6 +118,7 @@ def _encoders(options: Neighbours, subject: Subject, role: str) -> dict[str, Com
     """By the name of their rows; a random twin follows each architecture that has none yet."""
     from avssl.evaluate.data.encoders import random_twin, supervised_encoder
 
+    # A multi-task run has several encoders of a role; another role than is asked for is a slip.
     encoder, called = subject.encoder_of(role, options.encoder)
     if encoder.role != role:
         raise UserError(
@@ -173,6 +174,7 @@ def _found(
     from avssl.evaluate.probes.knn import vectors
 
     device = options.torch_device()
+    # One feature a channel, unless places are to be compared: neighbours then share content rather than layout.
     spec = FeatureSpec(1, options.pool, MOST_FEATURES if options.places else 1)
     found: dict[str, Neighbors] = {}
     for label, one in encoders.items():
@@ -181,6 +183,7 @@ def _found(
         if one.stage is not None and one.stage not in features.stages:
             there = ", ".join(features.stages)
             raise UserError(f"the encoder has no stage called {one.stage!r}; it has: {there}")
+        # Other architectures name their stages otherwise: of those the last stands beside it.
         stage = one.stage or (options.stage if options.stage in features.stages else features.stages[-1])
         assert stage is not None
         encoders[label] = replace(one, note=f"stage {stage}", words=f"{one.words}, {stage}")
@@ -207,6 +210,7 @@ def _pictures(
     words = {label: compared.words for label, compared in encoders.items()}
 
     def draw_neighbours(outcome: Outcome, path: Path) -> bool:
+        # The same for every encoder, so that rows of the picture can be compared.
         queries = choose_queries(query_items.sources(), labels, options.queries, options.seed)
         shown = sorted({*queries, *(int(i) for each in found.values() for q in queries for i in each.indices[q])})
         pictures = thumbnails(query_items, shown, encoders["trained"].encoder)

@@ -197,6 +197,7 @@ def features_of(options: ProbeOptions, subject: Subject) -> tuple[list[Encoded],
     device = options.torch_device()
     encoder, data = encoder_and_data(options, subject)
     spec = FeatureSpec(views_of(options.views, encoder), options.pool, options.max_features)
+    # The twin first: what pretraining adds is read off the two rows beside each other.
     encoders = with_random_twin(encoder, options.seed)
     for run in options.beside:
         encoders[label_of(run)], _ = fitting_encoder(run, None, encoder.role)
@@ -228,6 +229,7 @@ def encoder_and_data(options: LabelledOptions, subject: Subject) -> tuple[Encode
     from avssl.evaluate.data.features import taken_by
 
     media, test = _open(options)
+    # Videos are judged by their pictures, unless --encoder audio asks for their sound.
     only_sounds = all(media.facts(i).kind == "sound" for i in range(len(media)))
     encoder, name = subject.encoder_of("audio" if only_sounds else "vision", options.encoder)
     parts: list[Media] = []
@@ -265,6 +267,7 @@ def _open(options: LabelledOptions) -> tuple[Media, Media | None]:
         )
         learned, asked = (open_media([str(path) for path in listed]) for listed in lists)
         return sourced(learned, asked, options.sources)
+    # Sources of both together, so that one that is on both sides is found.
     media, test = open_sourced(options.data, options.test, options.mode)
     if test is None:
         return media, None
@@ -279,6 +282,7 @@ def _labelled(options: LabelledOptions, parts: Sequence[Media]) -> Labelled:
     assert options.data is not None
     media, test = parts[0], parts[1] if len(parts) > 1 else None
     if is_voc(options.data):
+        # From the annotations: objects that are marked difficult are neither positives nor negatives.
         truths: dict[str, dict[str, int]] = {}
         for part, place in zip(parts, (options.data, options.test or options.data), strict=True):
             truths |= voc_truths(place, [Path(part.facts(i).path) for i in range(len(part))])
@@ -308,6 +312,7 @@ def _labelled(options: LabelledOptions, parts: Sequence[Media]) -> Labelled:
 
 def _log_shared(data: Labelled) -> None:
     """Where the data's own division puts a source on both sides."""
+    # Published divisions are kept as they are, whatever they share: but it is said.
     for division in data.divisions:
         learned = {data.sources[i] for i in division.train}
         predicted = {data.sources[i] for i in division.test}
