@@ -125,7 +125,7 @@ def test_too_few_sources_to_validate_on_are_all_trained_on():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_too_few_sources_are_refused_with_the_way_out(count: int):
-    with pytest.raises(UserError, match=r"sources are too few .* with --test, or --no-controls"):
+    with pytest.raises(UserError, match=r"sources?: too few .* with --test, or --no-controls"):
         divide(whole(Videos([None] * 12, sources=count)), None, OPTIONS, 0)
 
 

@@ -72,7 +72,7 @@ def test_shards_written_in_parts_are_those_written_whole(folder: Path, tmp_path:
     for part in (parts[2], parts[0]):
         work.do(part, 0, False)
     assert (work.units_there(), work.units) == (3, 5)
-    with pytest.raises(UserError, match=r"2 of 5 shards are missing \(shard-000001.tar, shard-000002.tar\)"):
+    with pytest.raises(UserError, match=r"2 of 5 shards missing \(shard-000001.tar, shard-000002.tar\)"):
         work.merged()
     work.do(parts[1], 0, False)
     work.merged()

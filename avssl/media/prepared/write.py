@@ -237,8 +237,8 @@ def _merge(work: PrepareWork) -> None:
     if missing:
         names = ", ".join(map(shard_name, missing[:3])) + (" …" if len(missing) > 3 else "")
         raise UserError(
-            f"{folder}: missing are {len(missing)} of {counted(len(jobs), 'shard')} ({names}); run the parts that were "
-            "not finished again (--part K/N), then --merge"
+            f"{folder}: {len(missing)} of {counted(len(jobs), 'shard')} missing ({names}); run the parts that were not "
+            "finished again (--part K/N), then --merge"
         )
     rejected = list(media.rejected)
     shards_there = []

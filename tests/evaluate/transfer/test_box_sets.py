@@ -67,7 +67,7 @@ def test_pictures_that_cannot_be_used_and_boxes_without_area_are_named(tmp_path)
         "no such picture",
         "not a picture that can be read",
         "64×64 pixels, but its annotation says 100×100",
-        "1 boxes without area",
+        "1 box without area",
     ]
     assert test.truths[0].boxes.tolist() == [[5, 5, 30, 30], [50, 50, 64, 64]]  # cut at the border
 

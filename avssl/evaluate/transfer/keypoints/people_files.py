@@ -240,6 +240,6 @@ def _check_pictures(people: People, file: Path) -> None:
     if missing:
         count = len(set(people.pictures))
         raise UserError(
-            f"of the {counted(count, 'picture')} of {file} {len(missing)} cannot be found, such as {missing[0]}; "
+            f"{len(missing)} of the {counted(count, 'picture')} of {file} cannot be found, such as {missing[0]}; "
             "name their folder with --pictures FOLDER"
         )
