@@ -40,7 +40,8 @@ def _fill_from_table(table: Path, data: bytes, source_column: str | None, asked:
     for row in read.rows:
         name = row.unstripped("video" if read.by_video else "path")
         if row.too_many:
-            reason = f"line {row.line} has more cells than the {counted(len(read.columns), 'column')}; quote cells with commas"
+            columns = counted(len(read.columns), "column")
+            reason = f"line {row.line} has more cells than the {columns}; quote cells with commas"
             listing.rejected.append(Rejected(str(table.parent / (name.strip() or f"{table.name}:{row.line}")), reason))
             continue
         if not name:
