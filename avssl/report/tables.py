@@ -21,7 +21,9 @@ from rich.text import Text
 
 from avssl.evaluate.core.rows import ResultRow, is_share
 from avssl.system.console import visible
+from avssl.system.notebook import in_notebook
 
+NOTEBOOK_WIDTH = 100  # Characters of a cell's output in the usual window
 PIPE_WIDTH = 400  # Columns where there is no terminal to ask: lines in a log stay whole
 
 # Characters of a line of a metric that is broken at its hyphens; in less rich breaks all columns as it can.
@@ -53,8 +55,10 @@ def console(file: IO[str] | None = None, width: int | None = None) -> Console:
     """Where tables go: coloured on a terminal, wide and plain elsewhere, where no ``width`` is given."""
     file = sys.stdout if file is None else file
     if width is None and not file.isatty():
-        width, file = PIPE_WIDTH, cast(IO[str], _Stripped(file))
-    return _Console(file=file, highlight=False, width=width, soft_wrap=False)
+        width = NOTEBOOK_WIDTH if in_notebook() else PIPE_WIDTH
+        file = cast(IO[str], _Stripped(file))
+    # In a notebook rich would show what is printed anywhere as an output of the cell, even into a text.
+    return _Console(file=file, highlight=False, width=width, soft_wrap=False, force_jupyter=False)
 
 
 def plain_table(

@@ -110,6 +110,24 @@ def test_results_are_a_table_with_bars_of_what_are_shares() -> None:
         assert text in found.text
 
 
+def test_results_are_shown_once_and_as_wide_as_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPython asks for the text of all that it shows: in it rich must not show the table a second time."""
+    from avssl.report import tables
+
+    shown: list[object] = []
+    monkeypatch.setattr(tables, "in_notebook", lambda: True)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *made: shown.append(made))
+    rows = Results([ResultRow("trained", "accuracy", 0.9, 0.8, 0.95, 64, 0.5, "test", 0, note="word " * 60)])
+    lines = repr(rows).splitlines()
+    assert shown == [] and 90 < max(map(len, lines)) <= 100 and "trained" in repr(rows)
+
+
+def test_an_audit_is_shown_as_on_a_screen(media: Any) -> None:
+    found = avssl.audit(media, fast=True)
+    assert repr(found) == "\n".join(found.lines()) and "Finding(" not in repr(found)
+
+
 def test_a_run_shows_its_curves_and_rows(clips: Path, tmp_path: Path) -> None:
     small = {"width": 4, "side": 32, "blocks": 2, "batch_size": 4, "workers": 0, "prepare": False, "steps": 1}
     run = avssl.train("rotation", clips, tmp_path / "run", control_puzzles=4, control_steps=0, **small)
