@@ -47,11 +47,11 @@ help:  ## this list
 	@echo
 	@echo "  PYTHON=$(PYTHON) names the interpreter (3.11 or later), VENV=$(VENV) where things are installed"
 
-quickstart: install  ## install, generate clips, train av-correspondence, print the controls: about twenty minutes on two cores
-	$(call timed,Training av-correspondence on generated clips and its controls; under ten minutes on two cores,\
+quickstart: install  ## install, generate clips, train one model that tells, finds and points, print the controls: a quarter of an hour on two cores
+	$(call timed,Training av-correspondence on generated clips and its controls; about eleven minutes on two cores,\
 	$(BIN)/avssl train av-correspondence --config $(CONFIG) --out $(RUN))
-	$(call timed,Where the sound comes from in a held-out clip; trains a localizer once$(comma) about twelve minutes,\
-	$(BIN)/avssl localize -o $(RUN)/localized.mp4)
+	$(call timed,Where the sound comes from in a held-out clip; some seconds,\
+	$(BIN)/avssl localize --run $(RUN) -o $(RUN)/localized.mp4)
 	@echo "Next, what it answers: $(BIN)/avssl show av-correspondence --run $(RUN) -o sheet.png"
 	@echo "      your own videos: $(BIN)/avssl train av-correspondence --data VIDEOS --out runs/mine"
 	@echo "     without a clone: docs/install.md names the same steps for uvx, pipx, pip and Docker"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from avssl.system.files import cache_folder, locked, read_json
 from avssl.world.settings import VERSION, Settings, is_finished
 
 WORLD = Settings()
-# Clips of one object and of two or three, of which one sounds.
-LOCALIZATION_WORLD = Settings(train=1400, validation=120, test=300, preset="localization")
+# Clips of one object and of two or three, of which one sounds: to evaluate on.
+LOCALIZATION_WORLD = Settings(train=0, validation=120, test=300, preset="localization")
+# The same held-out clips, as earlier versions made them, which trained on a world of its own, too.
+_EARLIER = replace(LOCALIZATION_WORLD, train=1400)
 # Clips of two or three objects that pass in front of each other; in half of them they look alike.
 TRACKING_WORLD = Settings(train=600, validation=40, test=60, preset="tracking", frames=40)
 
@@ -46,8 +49,11 @@ def finished_world() -> Path:
 
 
 def localization_world() -> Path:
-    """The clips with several objects, generated if they are not there."""
-    return _generated(_folder("localization"), LOCALIZATION_WORLD)
+    """Held-out clips with several objects, generated if they are not there."""
+    earlier = _folder("localization")
+    if is_finished(earlier, _EARLIER):
+        return earlier
+    return _generated(_folder("localization-held-out"), LOCALIZATION_WORLD)
 
 
 def tracking_world() -> Path:

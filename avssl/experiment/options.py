@@ -139,6 +139,42 @@ def keep_division(values: Values, out: Path, defaults: dict[str, Any]) -> None:
         out: folder of the run.
         defaults: as :func:`defaults_of` gives them; changed for such a run.
     """
+    own, config = _config_of_run(values, out)
+    if own and "compile" in config and "compile" not in values.given:
+        values["compile"] = config["compile"]  # another default would compute other last bits
+    if config and "sources" not in config:
+        if own:
+            defaults["sources"] = BEFORE
+        if "sources" not in values.given:
+            values["sources"] = BEFORE
+
+
+def keep_earlier(
+    task: type[Any], own: Values, values: Values, out: Path, defaults: dict[str, Any], section: str = ""
+) -> None:
+    """A run that was made with defaults of earlier versions goes on, and is repeated by its config, with them.
+
+    Args:
+        task: the options of a task.
+        own: their values; changed where nothing is asked.
+        values, out, defaults: as :func:`keep_division` takes them.
+        section: the name of the task in a config of several.
+    """
+    _, config = _config_of_run(values, out)
+    if not config:
+        return
+    there = config.get(section, {}) if section else config
+    for one in options_of(task):
+        if not one.has_earlier:
+            continue
+        defaults[f"{section}.{one.name}" if section else one.name] = one.earlier
+        asked = one.name in own.given or own[one.name] != one.default
+        if not asked and there.get(one.name, one.earlier) == one.earlier:
+            own[one.name] = one.earlier
+
+
+def _config_of_run(values: Values, out: Path) -> tuple[bool, dict[str, Any]]:
+    """Whether the folder holds a run, and its config; else that of another run, where --config names one; else {}."""
     own = out / "config.yaml"
     for path in (own, Path(values["config"] or "")):
         try:
@@ -146,15 +182,6 @@ def keep_division(values: Values, out: Path, defaults: dict[str, Any]) -> None:
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
             continue  # whoever needs it says what is wrong
         # The config of a run has every option there was; one that people write has a few, and asks for what is new.
-        if not isinstance(config, dict) or not (
-            path == own or config.keys() >= {"task", "source_column", "prepare_gb"}
-        ):
-            continue
-        if path == own and "compile" in config and "compile" not in values.given:
-            values["compile"] = config["compile"]  # another default would compute other last bits
-        if "sources" not in config:
-            if path == own:
-                defaults["sources"] = BEFORE
-            if "sources" not in values.given:
-                values["sources"] = BEFORE
-        return
+        if isinstance(config, dict) and (path == own or config.keys() >= {"task", "source_column", "prepare_gb"}):
+            return path == own, config
+    return False, {}

@@ -18,6 +18,7 @@ from avssl.experiment.options import (
     config_of,
     defaults_of,
     keep_division,
+    keep_earlier,
     settle,
     training_options,
 )
@@ -132,7 +133,8 @@ def _of_one(task: AnyTask, asked: Mapping[str, Any], command: str | None) -> Req
         values.update({field.name: getattr(task.options, field.name) for field in fields(own)})
     options, control = training_options(values)
     out, defaults = Path(values["out"] or f"runs/{name}"), defaults_of(*COMMON, own)
-    keep_division(values, out, defaults)  # before anything is built from the values, which it may change
+    keep_division(values, out, defaults)  # before anything is built from the values, which these two may change
+    keep_earlier(own, values, values, out, defaults)
     return Request(
         parts=[Part(name, values.build(own), values.build(DataOptions))],
         options=options,
@@ -204,6 +206,7 @@ def _of_several(tasks: Sequence[AnyTask], asked: Mapping[str, Any], command: str
     options, control = training_options(values)
     for section in sections:
         defaults |= defaults_of(section.options, section=section.name)
+        keep_earlier(section.options, section.values, values, out, defaults, section.name)
     common = {"task": MULTI_TASK} | config_of(values, MultiTaskOptions, *COMMON, also=["init"])
     return Request(
         parts=[

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from avssl.search.query import Query
     from avssl.search.rows import Kind
 
-QUICKSTART = Path("runs/quickstart")
-
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
@@ -148,13 +146,14 @@ def open_index(where: str | None, run: str | None, every: float | None, device: 
         if every is not None:
             raise UserError("--every is of an index that is made; leave it out")
         return SearchIndex(where, run, device)
+    from avssl.experiment.default_localizer import default_run
     from avssl.experiment.embed import log_changes
     from avssl.experiment.generated import default_world
     from avssl.media.selection import digest_of
     from avssl.search.building import EVERY_SECONDS, update_index, weights_digest
     from avssl.search.places import absolute
 
-    run = run or str(_default_run())
+    run = run or str(default_run(to_point=False))
     # Named by content of weights, not by the run's path: a run that is trained on has an index of its own.
     data = absolute(where or str(default_world()))
     every = every or EVERY_SECONDS
@@ -171,16 +170,6 @@ def open_index(where: str | None, run: str | None, every: float | None, device: 
     if changes.embedded or changes.forgotten:
         log_changes(folder, changes)
     return SearchIndex(folder, run, device)
-
-
-def _default_run() -> Path:
-    """That of quickstart where it is, else the one that ``avssl localize`` takes."""
-    if (QUICKSTART / "encoders").is_dir():
-        log(f"no --run: {QUICKSTART}")
-        return QUICKSTART
-    from avssl.experiment.default_localizer import default_run
-
-    return default_run()
 
 
 def _left_out(index: SearchIndex, query: Query, options: SearchOptions) -> Any:

@@ -122,6 +122,7 @@ def open_parts(request: Request, tasks: Sequence[Task]) -> list[Opened]:
 
 @each_bad_file_once()
 def _train(jobs: Sequence[Job], request: Request, folder: RunFolder, before: int | None) -> None:
+    from avssl.experiment.heard import fit_heard
     from avssl.trainer.initial_encoders import encoders_from
     from avssl.trainer.loop import fit
     from avssl.trainer.plan import TaskPlan
@@ -133,6 +134,7 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder, before: int
             aside = folder.set_results_aside(before)
             log(f"{folder.path} goes on from step {before} to {options.steps}; earlier results are in {aside}")
         _write_sources(folder, jobs, several)
+        new = not (folder.path / "curves.png").exists()  # drawn at the end; a run that is extended has them aside
         evaluated = _has_controls(folder)  # now, as a line about damaged ones is not to come after hours
         encoders = None
         # A run that has saved something goes on from there, whatever became of the run it began from.
@@ -146,7 +148,10 @@ def _train(jobs: Sequence[Job], request: Request, folder: RunFolder, before: int
         raise
     # Drawn before the controls are trained, which may take as long again: somebody may be waiting for the sheet.
     if folder.writes:
-        _draw(jobs, result, folder, options.on_bad_file == "skip")
+        skip = options.on_bad_file == "skip"
+        for job in jobs if new else ():
+            fit_heard(job.task, result.networks[job.task.name], job.parts, folder, skip)
+        _draw(jobs, result, folder, skip)
     if request.control.controls and not evaluated:
         _evaluate(jobs, result, request, folder)
     if folder.writes:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from avssl.networks.config import EMBEDDING
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder, is_image_encoder, waveform_encoder
 from avssl.networks.fusion import Fusion, global_max
+from avssl.networks.mosaics import mosaics
 from avssl.networks.photometry import jitter_colours, mask_spectrogram, transpose_spectrogram
 
 Batch = Mapping[str, Any]
@@ -23,6 +24,8 @@ def vision_maps(encoder: ImageEncoder, batch: Batch) -> Tensor:
     flat = frames.flatten(0, 1).float() / 255
     # All frames of a puzzle alike: one moment is one light.
     flat = jitter_colours(flat, batch["brightness"].repeat_interleave(k), batch["saturation"].repeat_interleave(k))
+    if "mosaic" in batch:
+        flat = mosaics(flat.unflatten(0, (n, k)), batch["mosaic"]).flatten(0, 1)
     maps: Tensor = encoder(flat)
     return maps if k == 1 else maps.reshape(n, k, *maps.shape[1:]).amax(1)
 

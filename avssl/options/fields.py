@@ -23,6 +23,7 @@ def option(
     short: str | None = None,
     metavar: str | None = None,
     formerly: str | None = None,
+    earlier: Any = ...,
 ) -> Any:
     """A field of an options dataclass.
 
@@ -34,9 +35,10 @@ def option(
         short: a one-letter flag beside the long one, such as "-o".
         metavar: what stands for the value in the help, where the type does not say it: "RUN".
         formerly: another name, of an earlier version, that is still taken and not listed.
+        earlier: the default of an earlier version: runs that were made with it keep it.
     """
     about = {"help": help, "low": low, "high": high, "above": above, "below": below, "short": short, "metavar": metavar}
-    about["formerly"] = formerly
+    about |= {"formerly": formerly, "earlier": earlier}
     return field(default=default, metadata=about)
 
 
@@ -56,6 +58,8 @@ class Option:
         positional: given by its place instead of by a flag.
         required: must be given.
 
+        earlier: the default of earlier versions; ... where it has always been the same.
+
     The others are as :func:`option` takes them.
     """
 
@@ -66,6 +70,7 @@ class Option:
     short: str | None = None
     metavar: str | None = None
     formerly: str | None = None
+    earlier: Any = ...  # None may be one
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -76,6 +81,11 @@ class Option:
     @property
     def flag(self) -> str:
         return "--" + self.name.rstrip("_").replace("_", "-")
+
+    @property
+    def has_earlier(self) -> bool:
+        """Whether earlier versions had another default."""
+        return self.earlier is not ...
 
     @property
     def shown(self) -> str:
@@ -133,6 +143,7 @@ def _option(each: Field[Any], kind: Any) -> Option:
         None if default is REQUIRED else default,  # whoever reads defaults need not know MISSING
         about.get("help", ""),
         **{name: about.get(name) for name in ("short", "metavar", "formerly", "low", "high", "above", "below")},
+        earlier=about.get("earlier", ...),
         positional=about.get("positional", False),
         required=default is REQUIRED,
     )

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 NAME = "lab/sounding-objects"
 FILES = {
     "README.md", "config.yaml", "sheet.png", "curves.png", "results/controls.json", "tasks/av-correspondence.json",
+    "localization.json",
     *(f"encoders/{part}.{suffix}" for part in ("vision", "audio", "fusion") for suffix in ("json", "safetensors")),
 }  # fmt: skip
 

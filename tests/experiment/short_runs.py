@@ -43,18 +43,32 @@ COMMON = (
 )
 SMALL = ("--width", "4", "--blocks", "3", "--vision", "small", "--features", "16", "--hidden", "16", "--dropout", "0.2")
 SOUND = ("--width", "4", "--side", "48", "--rate", "8000", "--bands", "24", "--masking", "0.2", "--transpose", "0.1")
+# Defaults of the version that the runs were recorded with.
+BEFORE = ("--vision-pools", "3", "--mosaic", "0", "--silent-rows", "0", "--min-loudness-db", "null")
 
 RUNS: dict[str, tuple[str, ...]] = {
     "av-correspondence-l3": (
-        *("av-correspondence", "--data", "clips", "--steps", "6", *SOUND, "--fusion", "l3", "--grey", "0.3"),
+        *("av-correspondence", "--data", "clips", "--steps", "6", *SOUND, *BEFORE, "--fusion", "l3", "--grey", "0.3"),
         *("--negatives", "drawn", "--hard-negatives", "0.3", "--contrastive", "0", "--no-prepare"),
     ),
     "av-correspondence-ave": (
-        *("av-correspondence", "--data", "clips", "--steps", "6", *SOUND, "--fusion", "ave", "--front-end", "ave"),
+        *(
+            "av-correspondence",
+            "--data",
+            "clips",
+            "--steps",
+            "6",
+            *SOUND,
+            *BEFORE,
+            "--fusion",
+            "ave",
+            "--front-end",
+            "ave",
+        ),
         *("--silent-rows", "0.2", "--min-loudness-db", "-60", "--keep", "best", "--alignment", "overlap"),
     ),
     "av-correspondence-avol": (
-        *("av-correspondence", "--data", "clips", "--steps", "6", *SOUND, "--fusion", "avol", "--frames", "2"),
+        *("av-correspondence", "--data", "clips", "--steps", "6", *SOUND, *BEFORE, "--fusion", "avol", "--frames", "2"),
         *("--norm", "group", "--accumulate", "2", "--no-prepare"),
     ),
     "av-instance": (
@@ -131,7 +145,9 @@ RUNS: dict[str, tuple[str, ...]] = {
         *("multi-task", "--tasks", "shuffle-learn,av-correspondence", "--data", "clips", "--steps", "6"),
         *("--shuffle-learn.side", "48", "--shuffle-learn.features", "8", "--shuffle-learn.hidden", "8"),
         *("--shuffle-learn.gap-min", "0.1", "--shuffle-learn.tau-min", "0.1", "--shuffle-learn.width", "4"),
-        *("--av-correspondence.side", "48", "--av-correspondence.bands", "24", "--no-prepare"),
+        *("--av-correspondence.side", "48", "--av-correspondence.bands", "24", "--av-correspondence.fusion", "ave"),
+        *("--av-correspondence.vision-pools", "3", "--av-correspondence.silent-rows", "0"),
+        *("--av-correspondence.min-loudness-db", "null", "--av-correspondence.mosaic", "0", "--no-prepare"),
     ),
     "multi-task-joint": (
         *("multi-task", "--tasks", "rotation,colorization,jigsaw,inpainting", "--data", "pictures", "--mix", "joint"),

@@ -137,13 +137,21 @@ def test_maps_and_boxes_on_the_command_line_give_rows(tmp_path: Path, capsys: py
     assert (tmp_path / "localization-missing.txt").read_text() == "ddddddddddd_000001\tno map\n"
 
 
-def test_the_recipe_of_the_default_localizer_is_the_config(request: pytest.FixtureRequest) -> None:
+def test_the_recipe_of_the_default_model_is_quickstart_s_config(request: pytest.FixtureRequest) -> None:
     import yaml
 
     from avssl.experiment.default_localizer import RECIPE
+    from avssl.options import options_of
+    from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
+    from avssl.trainer.options import TrainOptions
 
-    config = yaml.safe_load((request.config.rootpath / "configs/small/localization-world.yaml").read_text())
+    config = yaml.safe_load((request.config.rootpath / "configs/small/av-correspondence-world.yaml").read_text())
+    defaults = {
+        option.name: option.default for cls in (CorrespondenceOptions, TrainOptions) for option in options_of(cls)
+    }
+    own = {name: value for name, value in config.items() if defaults.get(name, ...) != value}
     assert {name: config[name] for name in RECIPE} == RECIPE
+    assert own.keys() - RECIPE.keys() == {"control_steps"}, "the rest is as it is by default"
 
 
 def test_a_supervised_network_gives_rows_of_its_own_where_its_weights_are_given(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from avssl.tasks.av_correspondence.sheet import prediction
 from avssl.tasks.av_correspondence.task import AVCorrespondence
 from avssl.tasks.registry import get
 
-SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
+SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group", silent_rows=0.0, mosaic=0.0)
 
 
 def batch_of(task, media, count=16, epoch=0):
@@ -119,6 +119,23 @@ def test_a_batch_without_noise_logs_what_a_batch_with_noise_does():
     assert measures == {frozenset({"accuracy", "binary_loss", "contrastive_loss", "silent_loss"})}
 
 
+def test_noise_is_drawn_only_where_the_logistic_loss_of_a_batch_takes_it() -> None:
+    assert CorrespondenceOptions().silent_rows > 0, "by default"
+    some = replace(SMALL, silent_rows=0.2)
+    media = ToyVideos()
+    with_noise = {
+        name: any(
+            AVCorrespondence(replace(some, **options)).draw(media, Key(0, 0, i)).silence is not None for i in range(40)
+        )
+        for name, options in {
+            "default": {},
+            "InfoNCE alone": {"logistic": 0.0},
+            "drawn": {"negatives": "drawn", "contrastive": 0.0},
+        }.items()
+    }
+    assert with_noise == {"default": True, "InfoNCE alone": False, "drawn": False}
+
+
 @pytest.mark.parametrize("fusion", ["l3", "ave", "avol"])
 def test_the_contrastive_objective_can_stand_alone(fusion: str) -> None:
     media = ToyVideos()
@@ -143,7 +160,6 @@ def test_the_contrastive_objective_can_stand_alone(fusion: str) -> None:
         ({"logistic": 0.0, "contrastive": 0.0}, "nothing to learn from"),
         ({"logistic": -1.0}, "must not be negative"),
         ({"logistic": 0.0, "negatives": "drawn"}, "leave it out"),
-        ({"logistic": 0.0, "silent_rows": 0.1}, "--silent-rows 0"),
     ],
 )
 def test_weights_that_leave_nothing_are_refused(weights: dict[str, object], what: str) -> None:

@@ -15,7 +15,7 @@ from avssl.samplers.keys import Key
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
 from avssl.tasks.av_correspondence.task import AVCorrespondence, _same_source, masked_negatives, picked_negatives
 
-SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group")
+SMALL = CorrespondenceOptions(side=32, rate=RATE, width=4, bands=16, norm="group", silent_rows=0.0, mosaic=0.0)
 FUSIONS = ["l3", "ave", "avol"]
 
 
@@ -158,3 +158,29 @@ def test_on_a_gpu_negatives_are_masked_which_gives_what_picking_them_gives():
             found.append((loss, rejected, gradient))
         for picked, masked in zip(*found, strict=True):
             torch.testing.assert_close(picked, masked)
+
+
+def test_sounds_of_the_pictures_beside_one_in_a_mosaic_are_neither_true_nor_false_for_it():
+    task, network, batch, vision, audio = made(count=6, mosaic=0.5, contrastive=0.0)
+    batch["mosaic"][:, 2] = torch.tensor([0.8, 0, 0, 0, 0, 0])
+    sources = batch["sources"][:, 0]
+    batch["companions"] = torch.zeros(6, 3, dtype=torch.long)
+    batch["companions"][0] = sources[1:4]
+    logits = network.fusion.all_pairs(vision, audio)
+    kept = ~torch.eye(6, dtype=torch.bool)
+    kept[0, 1:4] = False
+    expected = (mean_softplus((-logits.diagonal()).tolist()) + mean_softplus(logits[kept].tolist())) / 2
+    assert float(task.loss(network, batch).loss.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_mosaics_are_drawn_for_a_share_of_the_pictures_and_name_who_is_beside_them():
+    task, media = AVCorrespondence(replace(SMALL, mosaic=0.5)), ToyVideos(24)
+    batch = task.collate([task.draw(media, Key(0, 0, i)) for i in range(24)])
+    shares, sources = batch["mosaic"][:, 2], batch["sources"][:, 0]
+    assert 4 <= int((shares > 0).sum()) <= 20
+    assert float(shares[shares > 0].min()) > 0.5
+    for n in range(24):
+        beside = [int(sources[(n + step) % 24]) for step in (1, 2, 3)] if shares[n] > 0 else [0, 0, 0]
+        assert batch["companions"][n].tolist() == beside
+    for other in (task.held_out(), AVCorrespondence(replace(SMALL, mosaic=0.5, negatives="drawn", contrastive=0.0))):
+        assert "mosaic" not in other.collate([other.draw(media, Key(0, 0, i)) for i in range(4)])

@@ -12,6 +12,7 @@ from torch import nn
 
 from avssl import tasks
 from avssl.errors import UserError
+from avssl.options import options_of
 from avssl.tasks.base import Task
 from avssl.trainer.checkpoints import PARTS, Checkpoints
 from avssl.trainer.options import TrainOptions
@@ -133,8 +134,11 @@ def _task(folder: Path, config: Mapping[str, Any]) -> Task:
 
 
 def from_plain(cls: type[T], config: Mapping[str, Any]) -> T:
-    """A dataclass of options from the plain values of a config; fields that it lacks keep their default."""
-    found: dict[str, Any] = {}
+    """A dataclass of options from the plain values of a config.
+
+    What it lacks came later than the run, or its default did: the run was made with the earliest default there was.
+    """
+    found: dict[str, Any] = {option.name: option.earlier for option in options_of(cls) if option.has_earlier}
     for field in fields(cls):  # type: ignore[arg-type]
         if field.name in config:
             value = config[field.name]

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avssl.media.facts import Media
+from avssl.samplers.correspondence import PairRule, draw_moment
+from avssl.samplers.keys import generator
+from avssl.samplers.silence import draw_silence
 from avssl.system.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from avssl.evaluate.localization.synthetic import MapMaker
 
 FILE = "localization.json"
 # Share of sounding validation segments that the threshold may call silent
@@ -25,6 +33,28 @@ def fit_threshold(sounding: Sequence[float], silent: Sequence[float]) -> float:
     # Halfway between the two, where they are apart: neither is to be called by its most extreme member.
     lowest = float(np.quantile(np.asarray(silent, np.float64), 0.99))
     return highest if lowest >= highest else (lowest + highest) / 2
+
+
+def threshold_of_moments(media: Media, model: MapMaker, rule: PairRule, moments: int = 256) -> float:
+    """The threshold of media without a known truth: moments that are not quiet, against noise as training draws it.
+
+    Args:
+        media: held-out videos with sound.
+        rule: how moments are drawn; by its loudness limit silence among them is drawn again.
+        moments: how many, spread over all items; at least one of each of so many items.
+    """
+    some = np.unique(np.linspace(0, len(media) - 1, min(len(media), moments)).round().astype(int))
+    sounding: list[float] = []
+    silent: list[float] = []
+    for item in some.tolist():
+        rng = generator(0, item, "threshold")
+        drawn = [draw_moment(media, item, rule, rng) for _ in range(-(-moments // len(some)))]
+        noise = [draw_silence(rng, len(moment.sound), rule.rate) for moment in drawn]
+        # Pictures of one video have one size, and go in one batch.
+        frames = np.concatenate([media.frames(item, [moment.frame_seconds]) for moment in drawn])
+        sounding += model.maps(frames, np.stack([moment.sound for moment in drawn])).max((1, 2)).tolist()
+        silent += model.maps(frames, np.stack(noise)).max((1, 2)).tolist()
+    return fit_threshold(sounding, silent)
 
 
 def read_threshold(run: Path) -> float:

@@ -80,7 +80,18 @@ class PairOptions:
 class CorrespondenceOptions(PairOptions):
     """Options of ``avssl train av-correspondence``."""
 
-    fusion: FusionName = option("ave", "l3 (concatenated), ave (distance of 128-d embeddings), avol (map, maximum)")
+    # What earlier versions did by default was to tell pairs apart alone; now it is to point and to know silence, too.
+    fusion: FusionName = option(
+        "avol",
+        "avol (map of products, maximum: the one that points), ave (distance of 128-d embeddings), l3 (concatenated)",
+        earlier="ave",
+    )
+    vision_pools: int = option(
+        2, "pooled blocks of the vision encoder; published: 3; 2 doubles the map", low=0, high=3, earlier=3
+    )
+    min_loudness_db: float | None = option(
+        -45.0, "redraw moments quieter than this (RMS, dBFS); null: none", high=0, earlier=None
+    )
     negatives: Negatives = option("batch", "batch: every other sound of the batch; drawn: one a puzzle, as published")
     negative_sounds: NegativeSounds = option(
         "moments",
@@ -91,12 +102,21 @@ class CorrespondenceOptions(PairOptions):
     logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone", low=0)
     # As in AVID (Morgado et al. 2021) and PIRL.
     temperature: float = option(0.07, "temperature of InfoNCE", low=0.001)
-    # For localization: silence and the noise of rooms then belong to no place in a picture.
-    silent_rows: float = option(
-        0.0,
-        "share of a batch's puzzles that add a second of noise alone, which belongs to no picture (negatives: batch)",
+    mosaic: float = option(
+        0.5,
+        "share of the pictures that are seen smaller, beside three others of the batch (with negatives: batch)",
         low=0,
         high=1,
+        earlier=0.0,
+    )
+    # For localization: silence and the noise of rooms then belong to no place in a picture.
+    silent_rows: float = option(
+        0.125,
+        "share of a batch's puzzles that add a second of noise alone, which belongs to no picture (with the logistic "
+        "loss of negatives: batch)",
+        low=0,
+        high=1,
+        earlier=0.0,
     )
 
     def check(self) -> None:
@@ -106,8 +126,6 @@ class CorrespondenceOptions(PairOptions):
             raise UserError("--logistic 0 and --contrastive 0 leave nothing to learn from; give one of them a weight")
         if self.negatives == "batch" and self.hard_negatives:
             raise UserError("--hard-negatives are drawn: give --negatives drawn, or --hard-negatives 0")
-        if self.silent_rows and not self.logistic:
-            raise UserError("--silent-rows belong to the logistic loss: give --logistic a weight, or --silent-rows 0")
         super().check()
 
 
@@ -126,5 +144,7 @@ class CorrespondencePuzzle:
     saturation: float
     masks: tuple[float, float, float, float]
     transpose: float
+    # Row and column of the picture's quarter in a mosaic, and the share of it that is cut; a share of 0: no mosaic.
+    mosaic: tuple[float, float, float] = (0.0, 0.0, 0.0)
     silence: NDArray[np.float32] | None = None  # noise that belongs to no picture, if this puzzle adds one
     views: tuple[View, ...] = ()  # of each frame, where cutting is left to the device; then ``frames`` is empty

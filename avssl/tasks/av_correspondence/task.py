@@ -25,6 +25,7 @@ from avssl.networks.encoder import waveform_encoder
 from avssl.networks.front_end import SOUNDS_FOR_STATISTICS, FrontEndConfig, cell_statistics
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
+from avssl.networks.mosaics import COMPANIONS
 from avssl.networks.vision import VisionEncoder
 from avssl.samplers import side_by_side
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
@@ -41,6 +42,9 @@ from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+# Of a mosaic at least this share of the side is cut: all of the picture's own quarter, and something of the others.
+SMALLEST_PART = 0.55
 
 
 @register
@@ -115,6 +119,7 @@ class AVCorrespondence(Task):
             saturation=saturation,
             masks=masks,
             transpose=transpose,
+            mosaic=self._mosaic(key),
             silence=self._silence(key),
             views=views,
         )
@@ -122,14 +127,16 @@ class AVCorrespondence(Task):
     def collate(self, puzzles: Sequence[CorrespondencePuzzle]) -> Batch:
         silences = [p.silence for p in puzzles if p.silence is not None]
         transposed = any(p.transpose for p in puzzles)
+        sources = torch.tensor([[_number(source) for source in p.sources] for p in puzzles])
         return {
+            **(self._collated_mosaics(puzzles, sources[:, 0]) if self._mosaics() else {}),
             **({"silence": torch.from_numpy(np.stack(silences))} if silences else {}),
             **({"transpose": torch.tensor([p.transpose for p in puzzles])} if transposed else {}),
             "frames": stacked_or_left([p.frames for p in puzzles], [p.views for p in puzzles], self.options.side),
             "waveform": torch.from_numpy(side_by_side.stacked([p.waveform for p in puzzles])),
             "label": torch.tensor([p.label for p in puzzles]),
             # For negatives of the batch. As numbers: tensors can be gathered over processes, names cannot.
-            "sources": torch.tensor([[_number(source) for source in p.sources] for p in puzzles]),
+            "sources": sources,
             "brightness": torch.tensor([p.brightness for p in puzzles]),
             "saturation": torch.tensor([p.saturation for p in puzzles]),
             "masks": torch.tensor([p.masks for p in puzzles]),
@@ -191,11 +198,13 @@ class AVCorrespondence(Task):
         # The sounds of silence, which belong to no picture, come behind the others.
         audio, silent = audio[: len(vision)], audio[len(vision) :]
         vision, audio = gather_with_gradient(vision), gather_with_gradient(audio)
-        same_source = _same_source(gather_with_gradient(batch["sources"]))
-        losses = self._all_pairs(network, vision.float(), audio.float(), same_source)
-        return (
-            self._with_silence(network, losses, vision.float(), silent.float()) if self.options.silent_rows else losses
-        )
+        ignored = _same_source(gather_with_gradient(batch["sources"]))
+        if "companions" in batch:
+            sounds = gather_with_gradient(batch["sources"])[:, 1]
+            beside = gather_with_gradient(batch["companions"])[:, :, None] == sounds
+            ignored |= beside.any(1) & ~torch.eye(len(sounds), dtype=torch.bool, device=sounds.device)
+        losses = self._all_pairs(network, vision.float(), audio.float(), ignored)
+        return self._with_silence(network, losses, vision.float(), silent.float()) if self._noise() else losses
 
     def _with_silence(self, network: CorrespondenceNetwork, losses: Losses, vision: Tensor, silent: Tensor) -> Losses:
         """The loss with noise that belongs to none of the pictures: all its pairs are negatives.
@@ -267,6 +276,26 @@ class AVCorrespondence(Task):
         # A control on permuted labels needs pairs with labels; one that sees a single modality has no pairs to form.
         return self.options.negatives == "batch" and self.training and self.modality == "both" and not self.shuffled
 
+    def _mosaics(self) -> bool:
+        return bool(self.options.mosaic and self._in_batch())
+
+    def _mosaic(self, key: Key) -> tuple[float, float, float]:
+        if not self._mosaics():
+            return (0.0, 0.0, 0.0)
+        rng = generator(*key, "mosaic")
+        share, row, column = uniform(rng, SMALLEST_PART, 1), int(rng.integers(2)), int(rng.integers(2))
+        return (row, column, share if rng.random() < self.options.mosaic else 0.0)
+
+    def _collated_mosaics(self, puzzles: Sequence[CorrespondencePuzzle], sources: Tensor) -> Batch:
+        """Where each picture lies in its mosaic, and the sources of the pictures beside it (N, 3); 0 where none are."""
+        places = torch.tensor([p.mosaic for p in puzzles])
+        beside = torch.stack([sources.roll(-step) for step in range(1, COMPANIONS + 1)], 1)
+        return {"mosaic": places, "companions": beside * (places[:, 2:] > 0)}
+
+    def _noise(self) -> bool:
+        """Whether sounds of noise alone are added: the logistic loss of all pairs of a batch is what they are for."""
+        return bool(self.options.silent_rows and self.options.logistic and self._in_batch())
+
     def _rule(self) -> PairRule:
         options = self.options
         return PairRule(
@@ -281,7 +310,7 @@ class AVCorrespondence(Task):
 
     def _silence(self, key: Key) -> NDArray[np.float32] | None:
         options = self.options
-        if not (options.silent_rows and self._in_batch()):
+        if not self._noise():
             return None
         rng = generator(*key, "silence")
         if rng.random() >= options.silent_rows:

@@ -126,6 +126,9 @@ class AVInstance(AVCorrespondence):
     def _silence(self, key: Key) -> None:
         return None
 
+    def _mosaics(self) -> bool:
+        return False
+
     def _items(self) -> int:
         if "items" not in self._statistics:
             raise UserError("the memory bank is as large as the training data: call fit_statistics before network")
