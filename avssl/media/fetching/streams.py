@@ -79,10 +79,10 @@ class Pieces:
                 wanted.append(url)
             time += seconds
         first = self.fetch(timed[0][0]) if timed else b""
-        with av.open(io.BytesIO(head + first)) as beginning:
+        with av.open(io.BytesIO(head + first), "r") as beginning:
             origin = _began(beginning)
         rest = (first if url == timed[0][0] else self.fetch(url) for url in wanted)
-        return Opened(av.open(io.BytesIO(head + (b"".join(rest) or first))), origin, time)
+        return Opened(av.open(io.BytesIO(head + (b"".join(rest) or first)), "r"), origin, time)
 
 
 def _began(container: InputContainer) -> float:
