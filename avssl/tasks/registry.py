@@ -31,6 +31,7 @@ BUILT_IN = {
     "instance-contrast": ("InstanceContrastOptions", "which is another view of the same picture?"),
     "inpainting": ("InpaintingOptions", "what was in the hole?"),
     "video-colorization": ("VideoColorizationOptions", "which place of the frames before has this pixel's colour?"),
+    "frame-filling": ("FrameFillingOptions", "what was shown between these frames, or in a tube of hidden patches?"),
 }
 """Name → (class of its options, one line of help). ``NAME/puzzle.py`` has the options, ``NAME/task.py`` the task."""
 

@@ -62,6 +62,10 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"permutations": 6, "cell": 13, "tile": 12, "width": 4, "features": 16, "hidden": (32,), "puzzles": puzzles}
         for puzzles in (1, 3)
     ],
+    "frame-filling": [
+        {"side": 32, "width": 4, "head_width": 8, "norm": "group", "reach": 1, "motion": False, "hide": "frame"},
+        {"side": 32, "width": 4, "head_width": 8, "norm": "group", "frames": 3, "motion": False, "hide": "tubes"},
+    ],
     "shuffle-learn": [
         {
             "side": 32,
