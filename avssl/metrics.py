@@ -34,7 +34,7 @@ from avssl.evaluate.localization.metrics import (
 )
 from avssl.evaluate.localization.metrics import auc as success_auc
 from avssl.evaluate.localization.upsampling import upsample
-from avssl.evaluate.pretext.picture_metrics import colorfulness, psnr
+from avssl.evaluate.pretext.picture_metrics import colorfulness, psnr, ssim
 from avssl.evaluate.retrieval.metrics import expected_rank, ndcg, ndcg_chance, recall_chance
 from avssl.evaluate.transfer.detection.box_precision import (
     Detections,
@@ -99,6 +99,7 @@ __all__ = [
     "region_similarity",
     "roc_auc",
     "roc_auc_interval",
+    "ssim",
     "success",
     "success_auc",
     "topk_exact",

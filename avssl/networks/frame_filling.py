@@ -16,12 +16,12 @@ _PIXELS = 8.0  # a motion that is fed as 1, so that it is as large as features a
 class BetweenNetwork(nn.Module):
     """Two frames to the frame in the middle of them.
 
-    The motion of each pixel of the middle frame is estimated from the coarsest stage of the encoder to the finest: both
-    neighbours' maps are sampled where the pixel was and where it will be, by what is known of its motion so far, and
-    compared around there. It is taken as even from one neighbour to the other, so that one field serves both (Park et
-    al., BMBC, 2020, call the comparison a bilateral cost volume). Each neighbour's pixels are then fetched along it, and a
-    map of weights says which of the two is seen, since what moves hides and uncovers what is behind it (Liu et al., Deep
-    Voxel Flow, 2017). What neither neighbour shows is added.
+    The motion of each pixel of the middle frame is estimated from the coarsest stage of the encoder to the finest:
+    the maps of both neighbours are sampled where the pixel was and where it will be, by what is known of its motion
+    so far, and compared around there. It is taken as even from one neighbour to the other, so that one field serves
+    both (Park et al., BMBC, ECCV 2020, call the comparison a bilateral cost volume). Each neighbour's pixels are
+    then fetched along it, and a map of weights says which of the two is seen, since what moves hides and uncovers
+    what is behind it (Liu et al., Deep Voxel Flow, ICCV 2017). What neither neighbour shows is added.
 
     Args:
         vision: shared by the two frames.

@@ -18,8 +18,8 @@ class TubeNetwork(nn.Module):
     Each frame goes through the encoder alone; the maps of its stages are combined to one token a patch. Tokens of all
     frames attend to each other, and each predicts the pixels of its patch, added to what was fed in its place.
 
-    Masked autoencoders drop the hidden patches (Tong et al., VideoMAE, 2022); an encoder that convolves cannot. It is fed
-    a colour in their place, and which they are is told to the tokens.
+    Masked autoencoders drop the hidden patches (Tong et al., VideoMAE, 2022); an encoder that convolves cannot. It is
+    fed a colour in their place, and the tokens are marked as hidden or seen.
 
     Args:
         vision: of single frames, shared by them.

@@ -141,6 +141,14 @@ RUNS: dict[str, tuple[str, ...]] = {
         ),
         *("--bank-negatives", "8", "--dimensions", "16", "--accumulate", "2"),
     ),
+    "frame-filling": (
+        *("frame-filling", "--data", "clips", "--steps", "6", "--side", "32", "--width", "4", "--head-width", "8"),
+        "--no-prepare",
+    ),
+    "frame-filling-tubes": (
+        *("frame-filling", "--data", "clips", "--steps", "6", "--hide", "tubes", "--side", "32", "--width", "4"),
+        *("--head-width", "8", "--frames", "4", "--spacing-min", "0.1", "--spacing-max", "0.1", "--no-prepare"),
+    ),
     "multi-task-alternating": (
         *("multi-task", "--tasks", "shuffle-learn,av-correspondence", "--data", "clips", "--steps", "6"),
         *("--shuffle-learn.side", "48", "--shuffle-learn.features", "8", "--shuffle-learn.hidden", "8"),

@@ -39,6 +39,7 @@ TASKS = {
     "inpainting": ("pictures", {"side": 32, "decoder_width": 4}),
     "instance-contrast": ("pictures", {"side": 32}),
     "video-colorization": ("clips", {"side": 48, "head_width": 8, "colours": 4}),
+    "frame-filling": ("clips", {"side": 32, "head_width": 8}),
     "shuffle-learn": ("clips", {"side": 48, "gap_min": 0.1, "tau_min": 0.1, "grid": 2}),
     "av-correspondence": ("clips", {"side": 48, "fusion": "avol", "rate": 8000, "bands": 24, "width": 4}),
 }

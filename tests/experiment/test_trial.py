@@ -22,6 +22,7 @@ SMALL = {
     "colorization": {"side": 32, "width": 8},
     "inpainting": {"side": 32, "width": 8},
     "video-colorization": {"side": 32, "width": 8, "motion": False},
+    "frame-filling": {"side": 32, "width": 8, "motion": False},
     "relative-position": {"patch": 24, "width": 8, "pixels_low": 11520, "pixels_high": 11520},
     "jigsaw": {"permutations": 10, "cell": 30, "tile": 24, "width": 8},
 }

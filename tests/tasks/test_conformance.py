@@ -151,7 +151,8 @@ def test_one_batch_can_be_fitted(name, options):
     if options.get("method") == "moco":
         pytest.skip("its negatives are keys of earlier batches, and of one batch there are none")
     # Of noise nothing can be told from the frames beside it.
-    task, media = make(name, options), (Gliding if name == "video-colorization" else ToyVideos)(kinds=2)
+    moves = name in ("video-colorization", "frame-filling")
+    task, media = make(name, options), (Gliding if moves else ToyVideos)(kinds=2)
     network = build(task)
     # Two puzzles tell the two kinds apart; more would repeat a kind, which no in-batch negative can tell.
     batch = task.collate([task.draw(media, Key(0, 0, i)) for i in _of_different_kinds(task, media)])

@@ -45,6 +45,8 @@ TASKS = {
     "instance-contrast": ("instance-contrast", {"side": 24}),
     "instance-contrast, tiles": ("instance-contrast", {"method": "pirl", "side": 24}),
     "colorization": ("colorization", {"side": 32}),
+    "frame-filling": ("frame-filling", {"side": 24, "motion": False}),
+    "frame-filling, tubes": ("frame-filling", {"hide": "tubes", "side": 32, "frames": 3, "motion": False}),
     "inpainting": ("inpainting", {"side": 32}),
     "video-colorization": ("video-colorization", {"side": 24, "motion": False}),
     "inpainting, mean": ("inpainting", {"side": 32, "fill": "mean", "hole": "region"}),

@@ -40,6 +40,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "instance-contrast": {"side": 16, "width": 4, "blocks": 2, "dimensions": 8, "norm": "group", "queue": 8}
     | {"cell": 8, "tile": 6},
     "video-colorization": {"side": 32, "width": 4, "head_width": 8, "dimensions": 8, "colours": 4, "norm": "group"},
+    "frame-filling": {"side": 32, "width": 4, "head_width": 8, "norm": "group", "frames": 3},
 }
 
 WITH: dict[str, dict[str, Any]] = {
@@ -69,6 +70,8 @@ WITH: dict[str, dict[str, Any]] = {
     "relative-position.gap": {"pixels_low": 2500, "pixels_high": 2700},
     "relative-position.grid": {"pixels_low": 2500, "pixels_high": 2700},
     "rotation.crop_high": {"crop_low": 0.5},
+    **{f"frame-filling.{name}": {"hide": "tubes"} for name in ("frames", "patch", "hidden_share", "layers")},
+    "frame-filling.same_patches": {"hide": "tubes"},
     "shuffle-learn.gap_min": {"tau_max": 0.3},
     "shuffle-learn.tau_min": {"reach": 0.3},
 }
@@ -148,6 +151,10 @@ OTHERS: dict[str, Any] = {
     "relative-position.patch": 14,
     "relative-position.gap": 6,
     "relative-position.coarsen": 0.6,
+    "frame-filling.spacing_max": 0.4,
+    "frame-filling.crop_high": 0.9,
+    "frame-filling.vision_pools": 2,
+    "frame-filling.patch": 16,
     "inpainting.hole_share": 0.4,
     "instance-contrast.area_low": 0.5,
     "instance-contrast.jitter": (0.1, 0.1, 0.1, 0.0),
@@ -186,7 +193,8 @@ class Clips(ToyVideos):
 
 
 def media_of(name: str):
-    moving = ("av-correspondence", "av-instance", "av-sync", "shuffle-learn", "colorization", "video-colorization")
+    of_videos = ("av-correspondence", "av-instance", "av-sync", "shuffle-learn", "video-colorization", "frame-filling")
+    moving = (*of_videos, "colorization")
     return Clips(6, seconds=4.0) if name in moving else Textures(6)
 
 

@@ -21,6 +21,8 @@ from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
 from avssl.tasks.av_correspondence.task import AVCorrespondence
 from avssl.tasks.colorization.puzzle import ColorizationOptions
 from avssl.tasks.colorization.task import Colorization
+from avssl.tasks.frame_filling.puzzle import FrameFillingOptions
+from avssl.tasks.frame_filling.task import FrameFilling
 from avssl.tasks.inpainting.puzzle import InpaintingOptions
 from avssl.tasks.inpainting.task import Inpainting
 from avssl.tasks.instance_contrast.puzzle import InstanceContrastOptions
@@ -46,6 +48,10 @@ CASES = {
     "rows of the bank": (InstanceContrast(replace(VIEWS, method="pirl")), ToyPictures(BATCH, noise)),
     "colours of clips": (
         VideoColorization(VideoColorizationOptions(side=32, width=4, head_width=8, colours=4, norm="group")),
+        ToyVideos(),
+    ),
+    "hidden frames": (
+        FrameFilling(FrameFillingOptions(side=32, width=4, head_width=8, norm="group", motion=False)),
         ToyVideos(),
     ),
     "uneven holes": (Inpainting(HOLES), ToyPictures(BATCH, noise)),

@@ -83,6 +83,7 @@ def test_the_features_are_those_of_the_encoder_with_labels_and_sources_of_the_pu
         ("colorization", {"side": 32, "head_width": 8}),
         ("inpainting", {"side": 32, "decoder_width": 4}),
         ("video-colorization", {"side": 32, "head_width": 8}),
+        ("frame-filling", {"side": 32, "head_width": 8}),
     ],
 )
 def test_each_task_has_features(name, options):

@@ -36,6 +36,7 @@ PROTOCOLS = {
     "inpainting": "avssl.evaluate.pretext.inpainting",
     "instance-contrast": "avssl.evaluate.pretext.instance_contrast",
     "video-colorization": "avssl.evaluate.pretext.video_colorization",
+    "frame-filling": "avssl.evaluate.pretext.frame_filling",
 }
 
 NOTES = {
@@ -46,6 +47,7 @@ NOTES = {
     "shuffled-labels": "trained on answers drawn at random",
     "single-frame": "sees the middle frame alone",
     "outer-frames": "sees the outer frames alone",
+    "one-neighbour": "sees the earlier neighbour alone",
 }
 
 

@@ -7,6 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.floating]
 
+# Wang, Bovik, Sheikh & Simoncelli, Image quality assessment: from error visibility to structural similarity (2004): a
+# Gaussian window of 11 pixels, and constants that keep quotients of small values in bounds.
+_SSIM_SIGMA, _SSIM_RADIUS = 1.5, 5
+_SSIM_MEANS, _SSIM_SPREADS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
 
 def psnr(predicted: ArrayLike, truth: ArrayLike, hole: NDArray[np.bool_]) -> float:
     """Peak signal to noise ratio of a hole in dB: of pictures (3, h, w) on 0..255, where ``hole`` (h, w) is True.
@@ -15,6 +20,30 @@ def psnr(predicted: ArrayLike, truth: ArrayLike, hole: NDArray[np.bool_]) -> flo
     """
     error = float(np.square(np.asarray(predicted, np.float64) - np.asarray(truth, np.float64))[:, hole].mean())
     return min(100.0, 10 * float(np.log10(255.0**2 / error))) if error else 100.0
+
+
+def ssim(predicted: ArrayLike, truth: ArrayLike) -> float:
+    """Structural similarity of two pictures (3, h, w) on 0..255, h and w at least 11: at most 1.
+
+    Means, variances and covariance under a Gaussian window; mean over all windows that lie within the picture, and over
+    the channels (Wang et al. 2004, who have one channel).
+    """
+    from scipy.ndimage import gaussian_filter  # slow to import
+
+    x, y = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+
+    def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = gaussian_filter(
+            values, (0, _SSIM_SIGMA, _SSIM_SIGMA), radius=(0, _SSIM_RADIUS, _SSIM_RADIUS)
+        )
+        return found[:, _SSIM_RADIUS:-_SSIM_RADIUS, _SSIM_RADIUS:-_SSIM_RADIUS]
+
+    mean_x, mean_y = smooth(x), smooth(y)
+    var_x, var_y = smooth(x * x) - mean_x**2, smooth(y * y) - mean_y**2
+    covariance = smooth(x * y) - mean_x * mean_y
+    means = (2 * mean_x * mean_y + _SSIM_MEANS) / (mean_x**2 + mean_y**2 + _SSIM_MEANS)
+    spreads = (2 * covariance + _SSIM_SPREADS) / (var_x + var_y + _SSIM_SPREADS)
+    return float((means * spreads).mean())
 
 
 def squared_ab_error(predicted: Floats, truth: Floats) -> NDArray[np.float64]:

@@ -31,6 +31,7 @@ PRETEXT = {
     "av-instance": "held-out accuracy of a run of av-instance on pairs, by kind of negative",
     "av-sync": "held-out accuracy of a run of av-sync, by kind of negative",
     "colorization": "how near the colours come, how colourful they are, and the accuracy over bins of colour",
+    "frame-filling": "how near hidden frames or patches come to what was there, beside copies, means and optical flow",
     "inpainting": "how near the filled hole comes to what was there, beside plain fills",
     "instance-contrast": "how often the other view of a held-out picture is found, beside its colours alone",
     "jigsaw": "held-out accuracy of a run of jigsaw",

@@ -15,7 +15,7 @@ from avssl.tasks.frame_filling.puzzle import FrameFillingPuzzle
 
 Picture = NDArray[np.uint8]  # (h, w, 3)
 
-_NETWORK = "filled by the network"
+_NETWORK = "network"
 
 
 def draw_sheet(puzzles: Sequence[FrameFillingPuzzle], plain: Tensor, answers: Answers | None) -> Image.Image:

@@ -54,7 +54,7 @@ class FrameFilling(PictureTask):
         return unusable(facts, self.options.rule)
 
     def fit_statistics(self, media: Media, seed: int) -> None:
-        """Mean colour of the training frames, and how wrong the plain filling is; the motion of all items is measured."""
+        """Mean colour of the training frames, and the error of the plain filling; the motion of items is measured."""
         if self.options.motion:
             measure_motion(media)
         plain = self.held_out()

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from avssl.evaluate.core.statistics import mean_of, sums_interval
-from avssl.evaluate.pretext.picture_metrics import balanced_accuracy, bin_counts, colorfulness, psnr, squared_ab_error
+from avssl.evaluate.pretext.picture_metrics import (
+    balanced_accuracy,
+    bin_counts,
+    colorfulness,
+    psnr,
+    squared_ab_error,
+    ssim,
+)
 
 
 def test_the_error_is_a_mean_over_both_channels_and_all_pixels():
@@ -70,3 +77,23 @@ def test_bins_are_counted_for_each_picture_by_itself():
             assert correct[n, k] == ((truth[n] == k) & (predicted[n] == k)).sum()
     shares = [[c / t for c, t in zip(cs, ts, strict=True) if t] for cs, ts in zip(correct, total, strict=True)]
     assert balanced_accuracy(correct, total) == pytest.approx([np.mean(one) for one in shares])
+
+
+def test_structural_similarity_is_that_of_wang_window_by_window():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 256, (3, 14, 13)).astype(np.float64)
+    predicted = (0.7 * truth + rng.normal(0, 20, truth.shape) + 15).clip(0, 255)
+    bell = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    window = np.outer(bell, bell) / bell.sum() ** 2
+    found = []
+    for x, y in zip(predicted, truth, strict=True):
+        for top in range(4):
+            for left in range(3):
+                a, b = (plane[top : top + 11, left : left + 11] for plane in (x, y))
+                mean_a, mean_b = (window * a).sum(), (window * b).sum()
+                var_a, var_b = (window * (a - mean_a) ** 2).sum(), (window * (b - mean_b) ** 2).sum()
+                both = (window * (a - mean_a) * (b - mean_b)).sum()
+                means = (2 * mean_a * mean_b + 6.5025) / (mean_a**2 + mean_b**2 + 6.5025)
+                found.append(means * (2 * both + 58.5225) / (var_a + var_b + 58.5225))
+    assert ssim(predicted, truth) == pytest.approx(np.mean(found), rel=1e-9)
+    assert ssim(truth, truth) == pytest.approx(1.0)

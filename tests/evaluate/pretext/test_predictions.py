@@ -18,6 +18,8 @@ from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
 from avssl.tasks.base import Answers
 from avssl.tasks.colorization import task as colorization
 from avssl.tasks.colorization.puzzle import ColorizationOptions
+from avssl.tasks.frame_filling import task as frame_filling
+from avssl.tasks.frame_filling.puzzle import FrameFillingOptions
 from avssl.tasks.inpainting import task as inpainting
 from avssl.tasks.inpainting.puzzle import InpaintingOptions
 from avssl.tasks.rotation.puzzle import RotationOptions
@@ -58,6 +60,7 @@ class Names(list):
             video_colorization.VideoColorization(VideoColorizationOptions(side=32, colours=4, motion=False)),
             ToyVideos(6),
         ),
+        (frame_filling, frame_filling.FrameFilling(FrameFillingOptions(side=32, motion=False)), ToyVideos(6)),
     ],
 )
 def test_what_is_measured_of_training_data_before_the_start_is_no_puzzle_of_training_or_evaluation(
