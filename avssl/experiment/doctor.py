@@ -39,7 +39,7 @@ EXTRAS = {
     "normals": "arrays of MATLAB 7.3",
     "timm": "encoders of timm: --vision timm:NAME",
     "detection": "COCO's average precision",
-    "flow": "avssl evaluate propagation --flow",
+    "flow": "optical flow beside frame-filling and propagation",
     "remote": "prepared sets at s3://, gs://, hf://, https://",
     "hub": "avssl push, runs at hf://ORG/NAME, and hf-dataset:ORG/NAME",
     "datasets": "--data hf-dataset:PATH_OR_NAME, as Hugging Face's datasets",

@@ -226,7 +226,8 @@ def train(name: str, data: Path, out: Path) -> dict[str, Any]:
     }
     return {
         "lines": [{k: v for k, v in line.items() if k not in ("seconds", "data_wait")} for line in lines],
-        "rows": [{k: row[k] for k in ROW} for row in rows],
+        # Rows of an extra depend on whether it is installed.
+        "rows": [{k: row[k] for k in ROW} for row in rows if not row["name"].endswith("optical-flow")],
         "weights": weights,
     }
 

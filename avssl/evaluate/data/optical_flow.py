@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.errors import UserError
+from avssl.installation import install_hint
 
 
 def has_optical_flow() -> bool:
@@ -30,7 +31,7 @@ def optical_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray
         UserError: OpenCV is not installed.
     """
     if not has_optical_flow():
-        raise UserError("optical flow needs OpenCV; install it with: pip install 'avssl[flow]'")
+        raise UserError(f"optical flow needs OpenCV: {install_hint('flow')}")
     import cv2
 
     grey = [

@@ -30,6 +30,7 @@ from avssl.evaluate.core.statistics import mean_of
 from avssl.evaluate.data.optical_flow import has_optical_flow, optical_flow
 from avssl.evaluate.pretext.picture_metrics import psnr, ssim
 from avssl.evaluate.pretext.predictions import HeldOut, batches
+from avssl.installation import install_hint
 from avssl.networks.frame_filling import warped
 from avssl.samplers.holes import filled_from_rim
 from avssl.system.console import counting, log
@@ -115,7 +116,7 @@ def evaluate(task: FrameFilling, networks: dict[str, nn.Module], held_out: HeldO
     between = task.options.hide == "frame"
     fills = dict(_BETWEEN if between else _TUBES)
     if between and not has_optical_flow():
-        log("no row optical-flow: it needs OpenCV, pip install 'avssl[flow]'")
+        log(f"no row optical-flow: it needs OpenCV, {install_hint('flow')}")
         del fills["optical-flow"]
     found, clusters = _values(task, networks, fills, held_out)
     weak = replace(task.options, spacing_min=_ADJACENT, spacing_max=_ADJACENT, motion=False)
