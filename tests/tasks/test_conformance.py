@@ -35,7 +35,8 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "colorization": [
         {"target": target, "neighbours": 1, "side": 32, "width": 4, "head_width": 16, "norm": "group"}
         for target in ("both", "classification", "regression")
-    ],
+    ]
+    + [{"target": "regression", "latent": 3, "side": 32, "width": 4, "head_width": 16, "norm": "group"}],
     "inpainting": [
         {"hole": hole, "fill": "mean", "overlap": 0, "side": 32, "width": 4, "decoder_width": 4, "norm": "group"}
         | {"adversarial": adversarial, "skips": hole == "centre", "refine": 2 if hole == "region" else 0}

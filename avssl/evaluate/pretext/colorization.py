@@ -8,6 +8,8 @@ Rows of the trained network are named by how its answer is decoded: ``regression
 - ``ab-rmse``: root of the mean over pixels and over a and b of the squared error, in Lab units, at full size.
 - ``colorfulness``: Hasler & Süsstrunk's measure, mean over pictures; ``colorfulness-ratio`` the ratio of two means.
 - ``balanced-accuracy``: share of pixels whose most likely bin is the true one, mean over the true bins.
+
+Of a network with a latent variable also those of :mod:`avssl.evaluate.pretext.colourings`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.statistics import mean_of
+from avssl.evaluate.pretext import colourings
 from avssl.evaluate.pretext.picture_metrics import balanced_accuracy, bin_counts, colorfulness, squared_ab_error
 from avssl.evaluate.pretext.predictions import HeldOut, batches
 from avssl.media.facts import Media
@@ -54,6 +57,7 @@ class _Tally:
 
     error: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
     colour: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+    several: dict[str, list[Floats]] = field(default_factory=dict)  # see colourings.figures
     correct: list[Floats] = field(default_factory=list)
     total: list[Floats] = field(default_factory=list)
 
@@ -72,7 +76,7 @@ def evaluate(task: Colorization, networks: dict[str, nn.Module], held_out: HeldO
     row = partial(held_out.context(PROTOCOL).sums_row, clusters=clusters)
     rows: list[ResultRow] = []
     if "trained" in networks:
-        rows += _decoded_rows(tallies["trained"], floor, row)
+        rows += _decoded_rows(tallies["trained"], floor, row) + _rows_of_several(tallies["trained"], row)
     rows += _floor_rows(floor, row)
     for name, tally in tallies.items():
         rows += _named_rows(name, tally, row, all_figures=name != "trained")
@@ -104,6 +108,8 @@ def _painted(
             scores = answers.scores.float()
             for decoding, ab in task.decodings(scores).items():
                 _paint(tallies[name], decoding, lab, ab)
+            for several, drawn in colourings.colourings(task, scores, len(clusters)).items():
+                tallies[name].several.setdefault(several, []).append(colourings.figures(drawn, lab[:, 1:]))
             logits = task.parts(scores).logits
             if logits is not None:
                 truth = task.bins_of(answers.truth).cpu().numpy()
@@ -147,6 +153,18 @@ def _decoded_rows(trained: _Tally, floor: _Tally, row: Row) -> list[ResultRow]:
         both = _columns(trained.colour["classification"], trained.colour["regression"])
         name, ratio = "classification / regression", mean_of(0, 1)
         rows.append(row(name, "colorfulness-ratio", both, statistic=ratio, note="paired"))
+    return rows
+
+
+def _rows_of_several(trained: _Tally, row: Row) -> list[ResultRow]:
+    rows = []
+    for name, found in trained.several.items():
+        columns = np.hstack([np.concatenate(found), np.ones((sum(map(len, found)), 1))])
+        metrics = [*(f"ab-rmse-best-of-{count}" for count in colourings.BEST_OF), "ab-distance"]
+        rows += [
+            row(name, metric, columns, statistic=_root(column), note=colourings.NOTES[name])
+            for column, metric in enumerate(metrics)
+        ]
     return rows
 
 

@@ -24,6 +24,13 @@ class ColorizationOptions(MapEncoderOptions):
 
     # "Published" is Zhang, Isola & Efros 2016. A grid of 20 has 56 bins, which little data can fill.
     target: Target = option("both", "classification (bins of ab), regression (ab), or both: a head each on one encoder")
+    latent: int = option(
+        0, "dimensions of a latent variable of the regression: several colourings; 0: one; published: 64", low=0
+    )
+    divergence_weight: float = option(0.01, "latent: weight of its divergence from the prior, a nat", low=0)
+    # Kingma et al., Improved variational inference with inverse autoregressive flow (2016), appendix C.8: nothing is
+    # gained by a dimension that carries less, so that none is given up before it is used.
+    free_nats: float = option(0.1, "latent: nats of each dimension that cost nothing", low=0)
     side: int = option(64, "pixels of the square picture; published: 176", low=8)
     stride: int = option(4, "pixels of the picture to one of the colour map; published: 4", low=1)
     sampling: Literal["mean", "nearest"] = option("mean", "colour of a cell: its pixels' mean, or nearest (published)")
@@ -51,6 +58,8 @@ class ColorizationOptions(MapEncoderOptions):
     dropout: float = option(0.0, "share of the head's channels dropped in training", low=0, high=0.99)
 
     def check(self) -> None:
+        if self.latent and self.target == "classification":
+            raise UserError(f"--latent {self.latent} is of the regression; give --target regression or both")
         if self.side % self.stride:
             raise UserError(f"--side ({self.side}) must be a multiple of --stride ({self.stride})")
         check_crops(self.crop_low, self.crop_high)

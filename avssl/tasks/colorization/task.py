@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 _LEAST_VARIANCE = 1.0
 
 
-# Colourings on a sheet that are drawn from the distribution over bins.
+# Colourings on a sheet that are drawn from the distribution over bins, or of the latent variable.
 SAMPLES = 3
+# Colourings of the latent variable in an answer: the most that are compared.
+IMAGINED = 20
 
 
 @register
@@ -126,6 +128,7 @@ class Colorization(PictureTask):
             regression=options.target != "classification",
             norm=options.norm,
             dropout=options.dropout,
+            latent=options.latent,
         )
 
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
@@ -134,7 +137,7 @@ class Colorization(PictureTask):
         Means over the pixels, so that both are about as large for a network that knows nothing at any size.
         """
         lightness, ab, weight = self._input_and_target(batch)
-        predicted: Colours = network(lightness)
+        predicted: Colours = network(lightness, ab)
         total = torch.zeros((), device=ab.device)
         measures: dict[str, Tensor] = {}
         if predicted.logits is not None:
@@ -146,12 +149,16 @@ class Colorization(PictureTask):
             mean = mean_of_whole_batch((squared * weight).sum(), weight.expand_as(squared).sum())
             total = total + mean / self._variance()
             measures["ab_rmse"] = (mean / 2).sqrt().detach()
+        if predicted.divergence is not None:
+            each = predicted.divergence.mean(0)
+            total = total + self.options.divergence_weight * (each - self.options.free_nats).relu().sum()
+            measures["divergence"] = each.detach().sum()  # near 0: the variable is ignored
         return Losses(total, measures)
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
         lightness, ab, _ = self._input_and_target(batch)
-        predicted: Colours = network(lightness)
-        parts = [part for part in (predicted.logits, predicted.ab) if part is not None]
+        predicted: Colours = network(lightness, variables=self._variables() if self.options.latent else None)
+        parts = [part for part in (predicted.logits, predicted.ab, predicted.others) if part is not None]
         return Answers(torch.cat(parts, dim=1), ab)
 
     def chance_loss(self) -> float | None:
@@ -169,9 +176,13 @@ class Colorization(PictureTask):
     def parts(self, scores: Tensor) -> Colours:
         """Scores (of :meth:`answers`) as logits and ab; None for what ``target`` leaves out."""
         target = self.options.target
-        if target == "regression":
-            return Colours(None, scores)
-        return Colours(scores[:, : self.bins], scores[:, self.bins :] if target == "both" else None)
+        bins = 0 if target == "regression" else self.bins
+        logits = scores[:, :bins] if bins else None
+        if target == "classification":
+            return Colours(logits, None)
+        return Colours(
+            logits, scores[:, bins : bins + 2], others=scores[:, bins + 2 :] if self.options.latent else None
+        )
 
     def decodings(self, scores: Tensor) -> dict[str, Tensor]:
         """ab (N, 2, h, w) by name: "regression", "classification" (annealed mean), "classification-mean" (T = 1)."""
@@ -199,6 +210,11 @@ class Colorization(PictureTask):
             for number in range(count)
         ]
 
+    def imagined(self, scores: Tensor) -> list[Tensor]:
+        """``IMAGINED`` colourings of each picture by the latent variable: ab (N, 2, h, w) each; none without one."""
+        others = self.parts(scores).others
+        return [] if others is None else list(others.split(2, dim=1))
+
     def bins_of(self, ab: Tensor) -> Tensor:
         """The bin that each pixel's colour is nearest to: (N, h, w)."""
         return nearest(ab, self._centres(ab.device), 1)[0][:, 0]
@@ -221,7 +237,15 @@ class Colorization(PictureTask):
         colourings = {names[name]: ab for name, ab in self.decodings(scores).items()}
         if self.options.target != "regression":
             colourings |= {f"sample {k}": ab for k, ab in enumerate(self.samples(scores, SAMPLES), start=1)}
+        if self.options.latent:
+            colourings |= {f"latent {k}": ab for k, ab in enumerate(self.imagined(scores)[:SAMPLES], start=1)}
         return draw_sheet(puzzles, colourings)
+
+    def _variables(self) -> Tensor:
+        """The variables that are tried, (IMAGINED, latent): the same for all pictures, or an answer would depend on
+        the batch around it."""
+        shape = (IMAGINED, self.options.latent)
+        return torch.from_numpy(generator(0, "latent").normal(size=shape).astype("float32"))
 
     def _input_and_target(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Of a batch the lightness that is fed (N, 1, side, side), the colours asked for (N, 2, h, w), and (N, 1, 1):
