@@ -27,7 +27,7 @@ from torch import nn
 
 from avssl.evaluate.core.rows import ResultRow
 from avssl.evaluate.core.statistics import mean_of
-from avssl.evaluate.data.optical_flow import has_optical_flow, optical_flow
+from avssl.evaluate.data.optical_flow import has_opencv, optical_flow
 from avssl.evaluate.pretext.picture_metrics import psnr, ssim
 from avssl.evaluate.pretext.predictions import HeldOut, batches
 from avssl.installation import install_hint
@@ -64,7 +64,8 @@ def along_flow(task: FrameFilling, puzzle: FrameFillingPuzzle) -> Frames:
     (Jiang et al., Super SloMo, CVPR 2018, equation 4, at half the time).
     """
     before, after = puzzle.frames[0], puzzle.frames[2]
-    to_after = torch.from_numpy(optical_flow(before, after) - optical_flow(after, before))[None] / 4
+    flow = optical_flow(before, after) - optical_flow(after, before)
+    to_after = torch.from_numpy(flow).permute(2, 0, 1)[None] / 4
     ends = torch.from_numpy(np.stack([before, after])).float()
     moved = warped(ends, torch.cat([-to_after, to_after]))
     return _levels(moved.mean(0).numpy())[None]
@@ -115,7 +116,7 @@ def evaluate(task: FrameFilling, networks: dict[str, nn.Module], held_out: HeldO
     task, context = task.held_out(), held_out.context(PROTOCOL)
     between = task.options.hide == "frame"
     fills = dict(_BETWEEN if between else _TUBES)
-    if between and not has_optical_flow():
+    if between and not has_opencv():
         log(f"no row optical-flow: it needs OpenCV, {install_hint('flow')}")
         del fills["optical-flow"]
     found, clusters = _values(task, networks, fills, held_out)

@@ -81,7 +81,8 @@ class Propagation(PropagationChoices, BootstrapChoices, ComputeOptions, EncoderO
     def _flow(self) -> Any:
         if not self.flow:
             return None
-        from avssl.evaluate.transfer.propagation.flow import carry_by_flow, need_opencv
+        from avssl.evaluate.data.optical_flow import need_opencv
+        from avssl.evaluate.transfer.propagation.flow import carry_by_flow
 
         need_opencv()
         return carry_by_flow

@@ -21,11 +21,13 @@ def seen(left: int, top: int) -> np.ndarray:
 def test_flow_is_right_and_down_in_pixels():
     pytest.importorskip("cv2")
     found = optical_flow(seen(8, 8), seen(5, 10))  # what is seen goes three to the right and two up
-    assert found.shape == (2, 64, 64)
-    assert np.median(found[0]) == pytest.approx(3, abs=0.1) and np.median(found[1]) == pytest.approx(-2, abs=0.1)
+    assert found.shape == (64, 64, 2)
+    assert np.median(found[..., 0]) == pytest.approx(3, abs=0.1) and np.median(found[..., 1]) == pytest.approx(
+        -2, abs=0.1
+    )
 
 
 def test_without_opencv_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(module, "has_optical_flow", lambda: False)
+    monkeypatch.setattr(module, "has_opencv", lambda: False)
     with pytest.raises(UserError, match="needs OpenCV: pip install"):
         optical_flow(seen(0, 0), seen(0, 0))
