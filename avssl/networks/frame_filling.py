@@ -96,7 +96,7 @@ class _Step(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         size = before.shape[-2], before.shape[-1]
         if motion is None:
-            motion = before.new_zeros(len(before), 2, *size)
+            motion = before.new_zeros(len(before), 2, *size, dtype=torch.float32)
         else:
             motion = resized(motion, size)
             before, after = warped(before, -motion / self.cell), warped(after, motion / self.cell)
@@ -104,20 +104,21 @@ class _Step(nn.Module):
         if known is not None:
             parts.append(resized(known, size))
         known = self.compare(torch.cat(parts, dim=1))
-        return motion + self.correct(known) * self.cell, known
+        return motion + self.correct(known).float() * self.cell, known
 
 
 def warped(maps: Tensor, motion: Tensor) -> Tensor:
     """Maps (N, C, h, w) sampled at each place plus ``motion`` (N, 2, h, w), right and down in cells: bilinear; beyond
     the border what is at it."""
+    # In bfloat16 a place among 64 would be known to half a cell.
+    maps, motion = maps.float(), motion.float()
     height, width = maps.shape[-2:]
     down, right = torch.meshgrid(
         torch.arange(height, device=maps.device), torch.arange(width, device=maps.device), indexing="ij"
     )
     x = (right + motion[:, 0] + 0.5) * (2 / width) - 1
     y = (down + motion[:, 1] + 0.5) * (2 / height) - 1
-    grid = torch.stack([x, y], dim=-1).to(maps.dtype)
-    return F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(maps, torch.stack([x, y], dim=-1), mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def agreement(before: Tensor, after: Tensor, reach: int) -> Tensor:
