@@ -1,14 +1,11 @@
-"""Labels carried by optical flow, where OpenCV is installed; without it one line says what is missing."""
+"""Labels carried by optical flow, where OpenCV is installed."""
 
 from __future__ import annotations
-
-import sys
 
 import numpy as np
 import pytest
 
-from avssl.errors import UserError
-from avssl.evaluate.transfer.propagation.flow import carry_by_flow, need_opencv
+from avssl.evaluate.transfer.propagation.flow import carry_by_flow
 from avssl.evaluate.transfer.propagation.regions import region_similarity
 from avssl.evaluate.transfer.propagation.videos import Masks, Points
 
@@ -27,9 +24,3 @@ def test_a_textured_square_and_a_point_on_it_go_with_the_flow() -> None:
     places = np.array([[[22.0 + 2 * t, 32.0], [np.nan, np.nan]] for t in range(5)])
     moved = carry_by_flow(frames, Points(places))
     assert np.abs(moved[4, 0] - places[4, 0]).max() < 1.5 and np.isnan(moved[4, 1]).all()
-
-
-def test_without_opencv_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(UserError, match="--flow needs OpenCV: pip install"):
-        need_opencv()
