@@ -107,7 +107,7 @@ def _ways(
         features = of_stage(frames)
         cells = (features.shape[2], features.shape[3])
         yield from _carried(name, features, truth, choices, picture, size)
-    colours = colour_maps(frames, cells)
+    colours = colour_maps(frames, cells).to(features.device)
     yield from _carried(COLOUR, colours, truth, choices, picture, size, "distance")
     for name, labels in (
         (UNMOVED_CELLS, _first(truth, cells, size, choices)[None].expand(len(frames), -1, -1, -1)),
