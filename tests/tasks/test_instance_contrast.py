@@ -22,6 +22,8 @@ from avssl.samplers.keys import Key
 from avssl.samplers.whole_pictures import item_of
 from avssl.tasks.instance_contrast.puzzle import PUBLISHED, InstanceContrastOptions
 from avssl.tasks.instance_contrast.task import InstanceContrast
+from avssl.tasks.rotation.puzzle import RotationOptions
+from avssl.tasks.rotation.task import Rotation
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
@@ -157,6 +159,18 @@ def test_a_batch_in_pieces_moves_weights_and_memories_as_the_whole(method):
     for name in whole:
         if not name.endswith("log_mean"):  # set by the first piece
             assert torch.allclose(whole[name], pieces[name], atol=2e-3 if method == "pirl" else 1e-5), name
+
+
+def test_beside_another_task_on_one_encoder_the_queue_moves_at_its_own_steps():
+    media = ToyPictures(12, noise)
+    task, _ = made(media, "moco")
+    other = Rotation(RotationOptions(side=16, width=4, blocks=2, norm="group", pad=0))
+    result = fit([TaskPlan(task, media), TaskPlan(other, media)], replace(TRAIN, steps=4), progress="none")
+    network = result.networks["instance-contrast"]
+    assert network.vision is result.networks["rotation"].vision is result.encoders["vision"]
+    assert int(network.queue.place) == 2 * TRAIN.batch_size
+    follower, leader = (next(one.parameters()) for one in (network.keys["vision"], network.vision))
+    assert not torch.equal(follower, leader)
 
 
 def test_parts_of_keys_have_rows_of_all_parts_of_queries():
