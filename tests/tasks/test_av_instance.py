@@ -8,7 +8,8 @@ import pytest
 import torch
 from toy_media import RATE, ToyVideos
 
-from avssl.errors import UserError
+from avssl.errors import MediaError, UserError
+from avssl.media.skip_bad_files import on_readable
 from avssl.networks.instance import InBank
 from avssl.samplers.keys import Key
 from avssl.tasks.av_instance.puzzle import InstanceOptions
@@ -114,6 +115,21 @@ def test_the_control_gives_each_sound_the_row_of_another_item_always_the_same():
     puzzles = [task.draw(media, Key(0, epoch, i)) for epoch in range(3) for i in range(12)]
     given = {(p.pair.frame.item, p.sound_item) for p in puzzles}
     assert len(given) == 12 and all(own != row for own, row in given)
+
+
+class OneBad(ToyVideos):
+    """The sound of one video cannot be read."""
+
+    def audio(self, i, start_seconds, duration_seconds, rate):
+        if i == 5:
+            raise MediaError("toy/005.mp4", "cannot be read")
+        return super().audio(i, start_seconds, duration_seconds, rate)
+
+
+def test_the_bank_has_a_row_for_every_item_also_where_one_could_not_be_read():
+    media, task = OneBad(12), AVInstance(SMALL)
+    on_readable(media, lambda part: task.fit_statistics(part, 0), skip=True)
+    assert len(network_of(task).audio_bank.vectors) == 12
 
 
 def test_before_the_data_are_known_there_is_no_bank():

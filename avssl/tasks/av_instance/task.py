@@ -41,16 +41,23 @@ class AVInstance(AVCorrespondence):
 
     options: InstanceOptions  # type: ignore[assignment]  # what is used of the others' options these have, too
 
+    def __init__(self, options: InstanceOptions) -> None:
+        super().__init__(options)  # type: ignore[arg-type]
+        self._most_items = 0
+
     def fit_statistics(self, media: Media, seed: int) -> None:
+        # Before anything is read: where a file turns out to be bad this is called again without it, and the bank must
+        # still have a row for each item of the whole.
+        self._most_items = max(self._most_items, len(media))
         super().fit_statistics(media, seed)
-        self._statistics["items"] = float(len(media))
+        self._statistics["items"] = float(self._most_items)
 
     def draw(self, media: Media, key: Key) -> CorrespondencePuzzle:
         pair = super().draw(media, key)
         if not self._in_batch():
             return pair
         item, items = pair.pair.frame.item, self._items()
-        sources = _sources(media)
+        sources = _sources(media, items)
         rng = generator(*key, "bank")
         # The control: each sound has the row of another item, always the same, so that the pairing means nothing.
         wrong = int(generator(key.seed, "shuffled").integers(1, items)) if self.shuffled else 0
@@ -143,7 +150,7 @@ def _as_pairs(network: InstanceNetwork, vision: Tensor, audio: Tensor) -> dict[s
     return {"accuracy": accuracy, "binary_loss": loss}
 
 
-def _sources(media: Media) -> NDArray[Any] | None:
-    """The source of each item, whose other items are no negatives; None where none is named."""
+def _sources(media: Media, items: int) -> NDArray[Any] | None:
+    """The source of each item, whose other items are no negatives; None where none is named, or not of all items."""
     sources = column_of(media, "source")
-    return None if len(sources) and not sources[0] else sources
+    return None if len(sources) < items or not sources[0] else sources
