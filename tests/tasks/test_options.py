@@ -14,8 +14,10 @@ import torch
 from made_pictures import Textures
 from toy_media import FPS, RATE, SIDE, ToyVideos
 
+from avssl.experiment.data import DataOptions
 from avssl.samplers.keys import Key
 from avssl.tasks.registry import BUILT_IN, get
+from avssl.trainer.options import TrainOptions
 
 SMALL: dict[str, dict[str, Any]] = {
     "av-correspondence": {"side": 32, "rate": RATE, "width": 4, "bands": 16, "norm": "group"},
@@ -264,6 +266,12 @@ def digest(value: Any) -> str:
     if isinstance(value, list | tuple):
         return hashlib.sha256("|".join(digest(each) for each in value).encode()).hexdigest()
     return hashlib.sha256(value if isinstance(value, bytes) else repr(value).encode()).hexdigest()
+
+
+def test_no_option_of_a_task_has_the_name_of_one_of_the_training_or_its_data() -> None:
+    """They are flags of one command and keys of one YAML file."""
+    taken = {field.name for kind in (TrainOptions, DataOptions) for field in dataclasses.fields(kind)}
+    assert [(name, field) for name, field in OPTIONS if field in taken] == []
 
 
 @pytest.mark.parametrize(("name", "field"), OPTIONS, ids=lambda value: value)

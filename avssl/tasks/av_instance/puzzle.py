@@ -20,7 +20,7 @@ class InstanceOptions(PairOptions):
     """Options of ``avssl train av-instance``; "published" is the code of AVID-CMA, facebookresearch/AVID-CMA."""
 
     negatives: int = option(512, "items of the bank that each puzzle is compared with; published: 1024", low=1)
-    momentum: float = option(0.5, "share of an item's old vector in its new one", low=0, below=1)
+    bank_momentum: float = option(0.5, "share of an item's old vector in its new one", low=0, below=1)
     temperature: float = option(0.07, "temperature of the similarities", low=0.001)
     agreement: AgreementOption = option(
         "off",

@@ -88,7 +88,7 @@ class AVInstance(AVCorrespondence):
         vision, audio = vision_of(encoders), waveform_encoder(encoders["audio"])
         fusion = InstanceFusion(vision.channels, audio.channels, options.temperature)
         agreed = 0 if options.agreement == "off" else options.agreed
-        return InstanceNetwork(vision, audio, fusion, self._items(), options.momentum, agreed)
+        return InstanceNetwork(vision, audio, fusion, self._items(), options.bank_momentum, agreed)
 
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         if not (self._in_batch() and isinstance(network, InstanceNetwork)):
