@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common.options import parse
 
 import avssl.search.writing as writing
 from avssl.media.facts import Facts
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--without-graph", action="store_true", help="as without usearch: all rows are compared")
-    options = parser.parse_args()
+    options = parse(parser, rows=[2000], queries=20)
     if options.without_graph:
         writing.has_usearch = lambda: False  # type: ignore[attr-defined]
     for rows in options.rows:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from avssl.cli.command import parsed
 from avssl.experiment.search import SearchOptions, searched
-from avssl.system.console import log
+from avssl.system.console import log, visible_name
 from avssl.system.files import whole_file, write_json
 
 WHAT = """Find the moments of a collection that go with a sound or a picture. QUERY is a picture, a sound, a video (its
@@ -17,10 +17,15 @@ sound in the middle, or --by image its frame; --at SECONDS another time), or a v
 score         the cosine between QUERY and the moment, -1 to 1
 above         the share of unrelated pairs (moments of different sources) with a lower score: what the score means
 
-Moments of QUERY's own file are left out; with --own they are not."""
+Moments of QUERY's own file are left out; with --own they are not. Of other files two are listed at most, as the nearest
+are often neighbours of each other; --per-file 0 lists any number."""
 EXAMPLE = """avssl search bark.wav --in videos/ --run runs/mine
 avssl search photo.jpg --in videos.index --top 20 --html found.html
 avssl search clip.mp4 --at 12.5 --by image --kind both --in videos.index --exclude-source"""
+
+
+NAMED = 3
+"""Files that are not what was embedded which are named."""
 
 
 def run(argv: Sequence[str]) -> None:
@@ -30,6 +35,11 @@ def run(argv: Sequence[str]) -> None:
     from avssl.report.search_sheet import print_found, search_sheet
 
     print_found(answer.query, answer.found)
+    files = {answer.index.rows[row].path: why for row, why in answer.outdated.items()}
+    for path, why in list(files.items())[:NAMED]:
+        log(f"{visible_name(path)} {why}")
+    if len(files) > NAMED:
+        log(f"… and {len(files) - NAMED} more files that are not what was embedded")
     if options.json is not None:
         write_json(Path(options.json), answer.as_json())
         log(f"JSON in {options.json}")

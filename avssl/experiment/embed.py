@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -52,32 +53,93 @@ class EmbedOptions(PartOptions):
         super().check()
         if (self.output is None) == (self.index is None):
             raise UserError("avssl embed needs -o OUT, the .npz or .parquet to write, or --index FOLDER; see --help")
-        # An index is changed in place, which parts on several machines would do at once.
-        if self.index is not None and (self.part is not None or self.merge or self.engine != "local"):
-            raise UserError("--index is made by one machine; leave out --part, --merge and --engine")
 
 
 @dataclass(frozen=True)
-class EmbedWork:
-    """Embedding the items of data, all or in parts on several machines, and putting their rows together.
+class _ItemWork:
+    """Embedding the items of data, all or in parts on several machines.
 
     Attributes:
         options: what to embed.
-        command: what the file says that it was made by.
     """
 
     options: EmbedOptions
-    command: str = ""
 
     unit: ClassVar[str] = "item"
+
+    @property
+    def data(self) -> str | tuple[str, ...]:
+        """As ``avssl.open`` takes it."""
+        files = self.options.files
+        return files[0] if len(files) == 1 else files
 
     @cached_property
     def media(self) -> Media:
         """What is embedded."""
         from avssl.media.opening import open_media
 
-        files = self.options.files
-        return open_media(files[0] if len(files) == 1 else files)
+        return open_media(self.data)
+
+    @property
+    def units(self) -> int:
+        """Items."""
+        return len(self.media)
+
+    def _units_of(self, done: Iterable[Path]) -> int:
+        """Items of the parts that left these files."""
+        names = [path.stem.split("-of-") for path in done]
+        return sum(len(Part(int(number), int(of)).range(self.units)) for number, of in names)
+
+
+@dataclass(frozen=True)
+class IndexWork(_ItemWork):
+    """Bringing a search index up to date; parts leave their vectors in it until they are merged."""
+
+    @property
+    def folder(self) -> Path:
+        """Of the index."""
+        assert self.options.index is not None
+        return Path(self.options.index)
+
+    def units_there(self) -> int:
+        """Items of the parts that are done."""
+        from avssl.search.files import WORK
+
+        return self._units_of((self.folder / WORK).glob("*.done"))
+
+    def do(self, part: Part, workers: int | None, shown: ShowProgress) -> None:
+        """Embed what the index lacks of a part.
+
+        Raises:
+            UserError: as :func:`embed_files`.
+        """
+        from avssl.search.building import embed_part
+
+        options = self.options
+        embed_part(self.folder, self.data, options.run, options.every, part, device=options.device, workers=workers,
+                   shown=shown)  # fmt: skip
+
+    def update(self, merge: bool) -> Changes:
+        """Embed here what is missing, or merge the parts.
+
+        Raises:
+            UserError: as :func:`embed_files`.
+        """
+        from avssl.search.building import update_index
+
+        options = self.options
+        return update_index(self.folder, self.data, options.run, options.every, device=options.device, merge=merge)
+
+
+@dataclass(frozen=True)
+class EmbedWork(_ItemWork):
+    """Embedding items into a file; parts lie beside it until their rows are put together.
+
+    Attributes:
+        command: what the file says that it was made by.
+    """
+
+    command: str = ""
 
     @property
     def target(self) -> Path:
@@ -92,11 +154,6 @@ class EmbedWork:
         return self.target.with_name(f".{self.target.name}.parts")
 
     @property
-    def units(self) -> int:
-        """Items."""
-        return len(self.media)
-
-    @property
     def rows(self) -> int:
         """Rows of the whole."""
         from avssl.evaluate.retrieval.embedding import row_times
@@ -106,8 +163,7 @@ class EmbedWork:
 
     def units_there(self) -> int:
         """Items of the parts that are done."""
-        names = [path.stem.split("-of-") for path in self.folder.glob("[0-9]*.npz")]
-        return sum(len(Part(int(number), int(of)).range(self.units)) for number, of in names)
+        return self._units_of(self.folder.glob("[0-9]*.npz"))
 
     def do(self, part: Part, workers: int | None, shown: ShowProgress) -> None:
         """Embed the items of a part; the whole goes into the target itself.
@@ -166,16 +222,16 @@ def embed_files(options: EmbedOptions, command: str = "") -> None:
     refuse_missing(*options.files)
     load_torch()
     if options.index is not None:
-        from avssl.search.building import update_index
-
-        data = options.files[0] if len(options.files) == 1 else options.files
-        log_changes(Path(options.index), update_index(Path(options.index), data, options.run, options.every,
-                                                      device=options.device))  # fmt: skip
+        work = IndexWork(options)
+        if options.part is None and not options.merge and options.engine == "local":
+            log_changes(work.folder, work.update(merge=False))
+        elif (changes := options.carry_out(work, lambda: work.update(merge=True))) is not None:
+            log_changes(work.folder, changes)
         return
-    work = EmbedWork(options, command)
-    options.carry_out(work, work.merged)
+    rows = EmbedWork(options, command)
+    options.carry_out(rows, rows.merged)
     if options.part is None:
-        log(f"{options.output}: {counted(work.rows, 'row')} of {counted(work.units, 'item')}")
+        log(f"{options.output}: {counted(rows.rows, 'row')} of {counted(rows.units, 'item')}")
 
 
 def log_changes(folder: Path, changes: Changes) -> None:

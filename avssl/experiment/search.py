@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -44,6 +45,7 @@ class SearchOptions:
         None, "what is searched: pictures, sounds, or both separately (default: what QUERY is not)"
     )
     top: int = option(10, "how many moments", low=1, high=1000)
+    per_file: int = option(2, "at most so many moments of one file (more where files are few); 0 for any number", low=0)
     own: bool = option(False, "include moments of QUERY's own file")
     exclude_source: bool = option(False, "leave out whatever was cut from the same source as QUERY")
     every: float | None = option(None, "seconds between moments, of an index that is made (default: 1)", above=0)
@@ -66,6 +68,12 @@ class Answer:
     query: Query
     found: dict[Kind, list[Found]]
 
+    @cached_property
+    def outdated(self) -> dict[int, str]:
+        """By row why its file is not what was embedded; none where it still is."""
+        rows = {one.moment.row for several in self.found.values() for one in several}
+        return {row: why for row in sorted(rows) if (why := self.index.outdated(row)) is not None}
+
     def as_json(self) -> dict[str, Any]:
         """As ``--json`` writes it."""
         about = self.index.header
@@ -84,6 +92,7 @@ class Answer:
                     "label": one.moment.label,
                     "source": one.moment.source,
                     "row": one.moment.row,
+                    "outdated": self.outdated.get(one.moment.row),
                 }
                 for kind, several in self.found.items()
                 for one in several
@@ -103,6 +112,7 @@ def searched(options: SearchOptions) -> Answer:
     for name in (options.json, options.html):
         if name is not None and Path(name).absolute() == Path(options.query).absolute():
             raise UserError(f"{name} is the query itself; name another file")
+    load_torch()
     from avssl.search.query import read_query
 
     index = open_index(options.in_, options.run, options.every, options.device)
@@ -117,9 +127,10 @@ def searched(options: SearchOptions) -> Answer:
     kinds: list[Kind] = ["image", "audio"] if options.kind == "both" else [options.kind or other]
     out = _left_out(index, query, options)
     found = {
-        kind: index.search(query.content, kind, of=query.of, rate=query.rate, k=options.top, leave_out=out)
+        kind: index.search(query.content, kind, of=query.of, rate=query.rate, k=options.top, leave_out=out,
+                           per_file=options.per_file or None)
         for kind in kinds
-    }
+    }  # fmt: skip
     answer = Answer(index, query, found)
     if not any(found.values()):
         halves = {"image": "pictures", "audio": "sounds"}
@@ -138,7 +149,6 @@ def open_index(where: str | None, run: str | None, every: float | None, device: 
     Raises:
         UserError: no such data or run, or a damaged index.
     """
-    load_torch()
     from avssl.search.index import SearchIndex
 
     run = fetched_run(run)
@@ -146,19 +156,18 @@ def open_index(where: str | None, run: str | None, every: float | None, device: 
         if every is not None:
             raise UserError("--every is of an index that is made; leave it out")
         return SearchIndex(where, run, device)
-    from avssl.experiment.default_localizer import default_run
     from avssl.experiment.embed import log_changes
-    from avssl.experiment.generated import default_world
     from avssl.media.selection import digest_of
     from avssl.search.building import EVERY_SECONDS, update_index, weights_digest
     from avssl.search.places import absolute
 
-    run = run or str(default_run(to_point=False))
+    run = run or _default_run()
     # Named by content of weights, not by the run's path: a run that is trained on has an index of its own.
-    data = absolute(where or str(default_world()))
+    data = absolute(where or _generated())
     every = every or EVERY_SECONDS
     folder = cache_folder() / "search" / digest_of(data, weights_digest(run), f"{every:g}")
     if not is_index(folder):
+        load_torch()  # a known index is explored without: the page is there before torch would be
         log(f"embedding {data}, a moment every {every:g} s, once, into {folder}")
     try:
         changes = update_index(folder, data, run, every, device=device)
@@ -170,6 +179,19 @@ def open_index(where: str | None, run: str | None, every: float | None, device: 
     if changes.embedded or changes.forgotten:
         log_changes(folder, changes)
     return SearchIndex(folder, run, device)
+
+
+# Imported only where nothing is named: they bring all that draws and sounds, and a known collection opens without.
+def _generated() -> str:
+    from avssl.experiment.generated import default_world
+
+    return str(default_world())
+
+
+def _default_run() -> str:
+    from avssl.experiment.default_localizer import default_run
+
+    return str(default_run(to_point=False))
 
 
 def _left_out(index: SearchIndex, query: Query, options: SearchOptions) -> Any:

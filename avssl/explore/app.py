@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -18,14 +17,15 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from avssl.errors import MediaError, UserError
-from avssl.explore.games import ROUNDS, open_game, plain, score
 from avssl.explore.guard import Guard
-from avssl.explore.library import Library
+from avssl.explore.library import PER_FILE, Library
 from avssl.explore.pictures import jpeg, spectrogram
-from avssl.explore.stretch import OtherSound
-from avssl.explore.uploads import LARGEST_UPLOAD, SOUND_RATE, Upload, read_upload
+from avssl.explore.puzzles import ROUNDS, open_puzzles, plain, score
+from avssl.explore.requests import body, digits, kind_of, one_of, ranged, seconds_of, whole
+from avssl.explore.segment import OtherSound
+from avssl.explore.uploads import LARGEST_UPLOAD, SOUND_RATE, Upload, Uploads
 from avssl.report.embedded import wav
-from avssl.search.rows import KINDS, Kind
+from avssl.system.process_pool import spare_cores
 
 _PAGE = files("avssl.explore") / "page"
 _TYPES = {
@@ -35,10 +35,9 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _MOST_ROWS = 200
-_MOST_DIGITS = 12
-_MOST_UPLOADED_BYTES = 512 << 20
-"""Of decoded uploads that are remembered, for another search with the same or for laying one under a film."""
-
+_LARGEST_ANSWERS = 1 << 16
+MOST_UPLOADS = 24
+"""At once, each of at most 64 MB: twenty visitors, and some more."""
 _REPORT_POLICY = (
     "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "frame-ancestors 'self'; sandbox allow-scripts"
@@ -52,39 +51,6 @@ class Json(JSONResponse):
         return json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
-class Uploads:
-    """What visitors uploaded lately, by a digest of its content."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[str, Upload] = OrderedDict()
-
-    async def of(self, request: Request) -> tuple[str, Upload]:
-        """The upload that a request carries.
-
-        Raises:
-            HTTPException: it is too large.
-            UserError: it cannot be used.
-        """
-        content = await _body(request)
-        key = hashlib.sha256(content).hexdigest()[:32]
-        if key not in self._known:
-            self._known[key] = await run_in_threadpool(read_upload, content, request.query_params.get("name", ""))
-            while len(self._known) > 1 and sum(one.nbytes for one in self._known.values()) > _MOST_UPLOADED_BYTES:
-                self._known.popitem(last=False)
-        return key, self._known[key]
-
-    def get(self, key: str) -> Upload:
-        """An earlier upload.
-
-        Raises:
-            HTTPException: it is forgotten.
-        """
-        if key not in self._known:
-            raise HTTPException(404, "this upload is forgotten; give it once more")
-        self._known.move_to_end(key)
-        return self._known[key]
-
-
 class Pages:
     """What is answered at each address.
 
@@ -95,6 +61,10 @@ class Pages:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._uploads = Uploads()
+        # Films and pictures may take a gigabyte each while they are decoded, and whoever waits for one must keep no
+        # thread from the searches of others. Pictures have their own: nobody should wait for a film to see a list.
+        self._films, self._pictures = CapacityLimiter(spare_cores()), CapacityLimiter(2 * spare_cores())
+        self._decoding, self._uploading = CapacityLimiter(spare_cores()), 0
 
     @property
     def routes(self) -> list[Route]:
@@ -117,7 +87,7 @@ class Pages:
             Route(f"/api/uploads{key}/sound", self.upload_sound),
             Route(f"/api/uploads{key}/search", self.search_upload),
             Route(f"/api/heat{row}", self.heat),
-            Route(f"/api/stretches{row}", self.stretch),
+            Route(f"/api/segments{row}", self.segment),
             Route("/api/map", self.map),
             Route("/api/groups", self.groups),
             Route(f"/api/puzzles{task}", self.puzzles),
@@ -126,7 +96,8 @@ class Pages:
 
     def page(self, request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
-        there = {one.name: one for one in _PAGE.iterdir()}  # nothing else can be named
+        # A name is looked up, never joined to a path.
+        there = {one.name: one for one in _PAGE.iterdir()}
         if name not in there:
             raise HTTPException(404, "there is no such page")
         return Response(there[name].read_bytes(), media_type=_TYPES["." + name.rpartition(".")[2]])
@@ -138,77 +109,98 @@ class Pages:
         return Json(self._library.about())
 
     def rows(self, request: Request) -> Response:
-        first, count = _whole(request, "first", 0), _whole(request, "count", 60)
-        return Json(self._library.page(first, min(count, _MOST_ROWS)))
+        named = request.query_params.get("rows")
+        if named is not None:
+            return Json(self._library.page([self._existing(text) for text in named.split(",")[:_MOST_ROWS]]))
+        first = min(whole(request, "first", 0), len(self._library.index))
+        last = min(first + min(whole(request, "count", 60), _MOST_ROWS), len(self._library.index))
+        return Json(self._library.page(range(first, last)))
 
     def one_row(self, request: Request) -> Response:
-        return Json(self._library.page(self._row(request), 1)[0])
+        return Json(self._library.page([self._row(request)])[0])
 
-    def thumbnail(self, request: Request) -> Response:
-        return self._kept(request, "image/jpeg", lambda: self._library.thumbnail(self._row(request)))
+    async def thumbnail(self, request: Request) -> Response:
+        row = self._row(request)
+        return await self._kept(request, "image/jpeg", self._pictures, lambda: self._library.thumbnail(row))
 
-    def spectrogram(self, request: Request) -> Response:
-        return self._kept(request, "image/png", lambda: self._library.spectrogram(self._row(request)))
+    async def spectrogram(self, request: Request) -> Response:
+        row = self._row(request)
+        return await self._kept(request, "image/png", self._pictures, lambda: self._library.spectrogram(row))
 
-    def clip(self, request: Request) -> Response:
-        return self._kept(request, "video/mp4", lambda: self._library.clip(self._row(request)))
+    async def clip(self, request: Request) -> Response:
+        row = self._row(request)
+        return await self._kept(request, "video/mp4", self._films, lambda: self._library.clip(row))
 
-    def sound(self, request: Request) -> Response:
-        return self._kept(request, "audio/wav", lambda: self._library.sound(self._row(request)))
+    async def sound(self, request: Request) -> Response:
+        row = self._row(request)
+        return await self._kept(request, "audio/wav", self._pictures, lambda: self._library.sound(row))
 
     def search_row(self, request: Request) -> Response:
-        row, of, kind = self._row(request), _kind(request, "of"), _kind(request, "kind")
-        return _timed(lambda: self._library.search_row(row, of, kind, _whole(request, "count", 24)))
+        row, of, kind = self._row(request), kind_of(request, "of"), kind_of(request, "kind")
+        count, per_file = whole(request, "count", 24), whole(request, "per_file", PER_FILE)
+        return _timed(lambda: self._library.search_row(row, of, kind, count, per_file))
 
     async def upload(self, request: Request) -> Response:
-        key, found = await self._uploads.of(request)
+        if self._uploading >= MOST_UPLOADS:
+            raise HTTPException(503, f"{MOST_UPLOADS} files are being uploaded already; try again in a minute")
+        self._uploading += 1
+        try:
+            content = await body(request, LARGEST_UPLOAD)
+            name = request.query_params.get("name", "")
+            # Threads are for whom it is the turn of; the others wait without one.
+            key, found = await to_thread.run_sync(self._uploads.read, content, name, limiter=self._decoding)
+        finally:
+            self._uploading -= 1
         has = {"image": found.frame, "audio": found.waveform, "vector": found.vector}
         about = {"key": key, "name": found.name}
         return Json(about | {half: value is not None for half, value in has.items()})
 
     def upload_picture(self, request: Request) -> Response:
-        found = self._uploads.get(request.path_params["key"])
-        if _kind(request, "of") == "image" and found.frame is not None:
+        found = self._upload(request.path_params["key"])
+        if kind_of(request, "of") == "image" and found.frame is not None:
             return Response(jpeg(found.frame), media_type="image/jpeg")
         if found.waveform is not None:
             return Response(spectrogram(found.waveform, SOUND_RATE), media_type="image/png")
         raise HTTPException(404, "there is nothing to see in it")
 
-    def upload_sound(self, request: Request) -> Response:
-        found = self._uploads.get(request.path_params["key"])
+    async def upload_sound(self, request: Request) -> Response:
+        found = self._upload(request.path_params["key"])
         if found.waveform is None:
             raise HTTPException(404, "there is nothing to hear in it")
         samples = found.waveform
-        return self._kept(request, "audio/wav", lambda: wav(samples, SOUND_RATE))
+        return await self._kept(request, "audio/wav", self._pictures, lambda: wav(samples, SOUND_RATE))
 
     def search_upload(self, request: Request) -> Response:
-        found, of, kind = self._uploads.get(request.path_params["key"]), _kind(request, "of"), _kind(request, "kind")
-        return _timed(lambda: self._library.search_upload(found, of, kind, _whole(request, "count", 24)))
+        found, of, kind = self._upload(request.path_params["key"]), kind_of(request, "of"), kind_of(request, "kind")
+        count, per_file = whole(request, "count", 24), whole(request, "per_file", PER_FILE)
+        return _timed(lambda: self._library.search_upload(found, of, kind, count, per_file))
 
-    def heat(self, request: Request) -> Response:
-        row, start = self._row(request), _number(request, "start")
-        return Json(self._library.heat(row, start, self._other_sound(request)))
+    async def heat(self, request: Request) -> Response:
+        row, start, other = self._row(request), seconds_of(request, "start"), self._other_sound(request)
+        return Json(await to_thread.run_sync(self._library.heat, row, start, other, limiter=self._films))
 
-    def stretch(self, request: Request) -> Response:
-        row, start, key = self._row(request), _number(request, "start"), request.query_params.get("sound", "")
+    async def segment(self, request: Request) -> Response:
+        row, start, key = self._row(request), seconds_of(request, "start"), request.query_params.get("sound", "")
         other = self._other_sound(request)
-        return self._kept(request, "video/mp4", lambda: self._library.stretch_film(row, start, other, key))
+        return await self._kept(
+            request, "video/mp4", self._films, lambda: self._library.segment_film(row, start, other, key)
+        )
 
     def map(self, request: Request) -> Response:
-        method = _one_of(request, "method", ("pca", "umap"))
-        return Response(self._library.map(_kind(request, "kind"), method), media_type="application/octet-stream")
+        method = one_of(request, "method", ("pca", "umap"))
+        return Response(self._library.map(kind_of(request, "kind"), method), media_type="application/octet-stream")
 
     def groups(self, request: Request) -> Response:
-        return Json(self._library.groups(_one_of(request, "by", ("label", "source", "time"))))
+        return Json(self._library.groups(one_of(request, "by", ("label", "source", "time"))))
 
     def puzzles(self, request: Request) -> Response:
-        game = open_game(self._library.run.path, request.path_params["task"])
-        rounds = game.rounds(_whole(request, "seed", 0))
-        return Json({"question": game.question, "rounds": [plain(one) for one in rounds]})
+        puzzles = open_puzzles(self._library.run.path, request.path_params["task"])
+        rounds = puzzles.rounds(whole(request, "seed", 0))
+        return Json({"question": puzzles.question, "rounds": [plain(one) for one in rounds]})
 
     async def answers(self, request: Request) -> Response:
         try:
-            given = json.loads(await _body(request, 1 << 16))
+            given = json.loads(await body(request, _LARGEST_ANSWERS))
         except ValueError:
             given = None
         if not isinstance(given, list) or not 0 < len(given) <= ROUNDS or not all(type(n) is int for n in given):
@@ -216,8 +208,8 @@ class Pages:
         return await run_in_threadpool(self._scores, request, given)
 
     def _scores(self, request: Request, given: list[int]) -> Response:
-        game = open_game(self._library.run.path, request.path_params["task"])
-        pairs = list(zip(game.rounds(_whole(request, "seed", 0)), given, strict=False))
+        puzzles = open_puzzles(self._library.run.path, request.path_params["task"])
+        pairs = list(zip(puzzles.rounds(whole(request, "seed", 0)), given, strict=False))
         return Json(
             {
                 "truth": [one.truth for one, _ in pairs],
@@ -228,17 +220,28 @@ class Pages:
             }
         )
 
-    def _kept(self, request: Request, media_type: str, make: Callable[[], bytes]) -> Response:
+    async def _kept(
+        self, request: Request, media_type: str, limiter: CapacityLimiter, make: Callable[[], bytes]
+    ) -> Response:
         """What a browser may keep, but must ask about: another collection may be served at this address later."""
         tag = f'"{self._library.state}"'
         headers = {"Cache-Control": "private, no-cache", "ETag": tag}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         asked = request.headers.get("range", "") if request.headers.get("if-range", tag) == tag else ""
-        return _ranged(asked, make(), media_type, headers)
+        return ranged(asked, await to_thread.run_sync(make, limiter=limiter), media_type, headers)
 
     def _row(self, request: Request) -> int:
-        row = _digits(request.path_params["row"])
+        return self._existing(request.path_params["row"])
+
+    def _upload(self, key: str) -> Upload:
+        found = self._uploads.get(key)
+        if found is None:
+            raise HTTPException(404, "this upload is forgotten; give it once more")
+        return found
+
+    def _existing(self, text: str) -> int:
+        row = digits(text)
         if row is None or row >= len(self._library.index):
             raise HTTPException(404, "there is no such moment")
         return row
@@ -247,7 +250,7 @@ class Pages:
         key = request.query_params.get("sound")
         if not key:
             return None
-        found = self._uploads.get(key)
+        found = self._upload(key)
         if found.waveform is None:
             raise UserError(f"{found.name} has no sound")
         return OtherSound(found.waveform, SOUND_RATE)
@@ -274,75 +277,11 @@ def make_app(library: Library, guard: Guard) -> Starlette:
     return app
 
 
-async def _body(request: Request, most: int = LARGEST_UPLOAD) -> bytes:
-    """What a request carries, read no further than the bound, whatever length it claims.
-
-    Raises:
-        HTTPException: it is larger.
-    """
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > most:
-            raise HTTPException(413, f"at most {most >> 20 or 1} MB can be uploaded")
-    return bytes(content)
-
-
 def _refused(request: Request, error: HTTPException) -> Response:
     return Json({"error": error.detail}, error.status_code)
-
-
-def _kind(request: Request, name: str) -> Kind:
-    return cast(Kind, _one_of(request, name, KINDS))
-
-
-def _one_of(request: Request, name: str, known: tuple[str, ...]) -> str:
-    """The value of a parameter that has one of a few; the first is its default."""
-    value = request.query_params.get(name, known[0])
-    if value not in known:
-        raise HTTPException(400, f"{name} must be one of {', '.join(known)}")
-    return value
-
-
-def _whole(request: Request, name: str, default: int) -> int:
-    value = _digits(request.query_params.get(name, str(default)))
-    if value is None:
-        raise HTTPException(400, f"{name} must be a whole number, not negative")
-    return value
-
-
-def _digits(text: str) -> int | None:
-    """A whole number of a length that somebody means; Python itself refuses thousands of digits."""
-    return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else None
-
-
-def _number(request: Request, name: str) -> float:
-    try:
-        value = float(request.query_params.get(name, "0"))
-    except ValueError:
-        value = float("nan")
-    if not 0 <= value < 1e7:
-        raise HTTPException(400, f"{name} must be a number of seconds")
-    return value
 
 
 def _timed(search: Callable[[], list[dict[str, Any]]]) -> Response:
     begin = time.perf_counter()
     found = search()
     return Json({"found": found, "milliseconds": round(1000 * (time.perf_counter() - begin), 1)})
-
-
-def _ranged(asked: str, content: bytes, media_type: str, headers: dict[str, str]) -> Response:
-    """The content, or the part of it that is asked for: players seek, and Safari plays nothing without."""
-    headers = {"Accept-Ranges": "bytes", **headers}
-    first, dash, last = asked.removeprefix("bytes=").partition("-")
-    low, high = _digits(first), _digits(last)
-    if not dash or (first and low is None) or (last and high is None) or (low is None and high is None):
-        return Response(content, media_type=media_type, headers=headers)
-    if low is None:  # so many from the end
-        low, high = max(len(content) - (high or 0), 0), None
-    high = len(content) - 1 if high is None else min(high, len(content) - 1)
-    if low > high:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{len(content)}"})
-    headers["Content-Range"] = f"bytes {low}-{high}/{len(content)}"
-    return Response(content[low : high + 1], 206, headers, media_type)

@@ -21,6 +21,7 @@ class KeptFiles:
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self._folder, self._limit = folder, limit_bytes
         make_folder(folder)
+        # In the order in which they were made, as nothing says when each was last asked for.
         there = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
         self._sizes = OrderedDict((path.name, path.stat().st_size) for path in there)
         self._lock = threading.Lock()
@@ -28,6 +29,7 @@ class KeptFiles:
 
     def get(self, name: str, make: Callable[[], bytes]) -> bytes:
         """The content of a file; what ``make`` returns if it is not there yet. Several who ask wait for one maker."""
+        # A lock a name: whoever wants another file does not wait for a film that is being made.
         with self._lock:
             making = self._making.setdefault(name, threading.Lock())
         with making:

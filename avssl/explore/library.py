@@ -8,26 +8,26 @@ import importlib.util
 import json
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.errors import UserError
+from avssl.errors import MediaError, UserError
 from avssl.evaluate.localization.threshold import fitted_on, read_threshold
 from avssl.experiment.run import Run
-from avssl.explore.games import playable
 from avssl.explore.kept_files import KeptFiles
 from avssl.explore.pictures import film, jpeg, spectrogram
-from avssl.explore.stretch import OtherSound, Stretch
-from avssl.explore.uploads import SOUND_RATE, Upload
+from avssl.explore.puzzles import playable
+from avssl.explore.segment import OtherSound, PlayedSegment
+from avssl.explore.uploads import LARGEST_UPLOAD, SOUND_RATE, Upload
 from avssl.installation import install_hint
-from avssl.localization.analysis import Analysis, analyse
-from avssl.localization.localizer import Localizer, not_made_to_point
-from avssl.localization.regions import spread
+from avssl.localization.pointing import not_made_to_point
+from avssl.networks.saved_names import saved_fusion
 from avssl.report.embedded import wav
 from avssl.search.index import Found, SearchIndex
 from avssl.search.places import Data
@@ -36,15 +36,26 @@ from avssl.search.rows import Kind, Moment
 from avssl.system.files import cache_folder
 from avssl.system.hub import name_on_hub
 
+if TYPE_CHECKING:  # torch takes longer to import than the page to open
+    from avssl.localization.analysis import Analysis
+    from avssl.localization.localizer import Localizer
+
 CLIP_SECONDS = 4.0
 """Of film about a moment that plays in a result."""
-STRETCH_SECONDS = 12.0
+SEGMENT_SECONDS = 12.0
 """Of film that is localized at a time."""
 MAPS_PER_SECOND = 8.0
+NEAR_SECONDS = 2.0
+"""So close to each other two moments of a film show and sound the same."""
 
 _THUMBNAILS_LIMIT = 2 << 30
 _FILMS_LIMIT = 512 << 20
 MOST_RESULTS = 100
+MOST_NAMES = 1000
+"""Of groups that are named on the map."""
+PER_FILE = 2
+"""Results of one file, where nothing else is asked for: its other moments are mostly neighbours of these."""
+_NO_ROWS = np.zeros(0, np.int64)
 
 
 class Library:
@@ -65,15 +76,23 @@ class Library:
         self.state = hashlib.sha256(state.encode()).hexdigest()[:16]
         # One folder for all, so that together they keep within the limit.
         self._thumbnails = KeptFiles(cache_folder() / "explore", _THUMBNAILS_LIMIT)
+        # Films are quickly made and large: they go with the process.
         self._folder = tempfile.TemporaryDirectory(prefix="avssl-explore-")
         self._films = KeptFiles(Path(self._folder.name), _FILMS_LIMIT)
         self._umap: dict[Kind, NDArray[np.float32]] = {}
+        self._groups: dict[str, dict[str, Any]] = {}
         # One network and one set of readers: two who ask at once would only slow each other down.
         self._busy = threading.Lock()
 
     def close(self) -> None:
         """Remove the films."""
         self._folder.cleanup()
+
+    def warm(self) -> None:
+        """Load what the first search and the first thumbnail need: done while somebody looks at the page."""
+        with suppress(UserError, MediaError):  # whoever asks for it is told
+            self.index.model()
+            self.index.item(0)
 
     def about(self) -> dict[str, Any]:
         """What the page shows before anything is asked."""
@@ -87,11 +106,12 @@ class Library:
             "items": len(rows.items),
             "kinds": [kind for kind in ("image", "audio") if self.index.having[kind].any()],
             "labels": sorted(set(map(str, labels)))[:200],
-            "games": playable(self.run.tasks),
+            "puzzles": playable(self.run.tasks),
             "localizes": self.cannot_localize is None,
             "cannot_localize": self.cannot_localize,
             "threshold_fitted_on": fitted_on(self.run.path),
             "umap": has_umap(),
+            "largest_upload": LARGEST_UPLOAD,
         }
 
     @property
@@ -111,9 +131,9 @@ class Library:
                 text = text.replace(folder, "") if len(folder) > 2 else text
         return text
 
-    def page(self, first: int, count: int) -> list[dict[str, Any]]:
-        """Moments in their order, from ``first`` on."""
-        return [plain(moment) for moment in self.index.rows[first : first + count]]
+    def page(self, rows: Iterable[int]) -> list[dict[str, Any]]:
+        """Some moments, in this order."""
+        return [self._plain(self.index.rows[row]) for row in rows]
 
     def moment(self, row: int) -> Moment:
         """One moment.
@@ -157,8 +177,11 @@ class Library:
         """
         return wav(self.index.waveform(row, CLIP_SECONDS), SOUND_RATE)
 
-    def search_row(self, row: int, of: Kind, kind: Kind, count: int) -> list[dict[str, Any]]:
-        """The moments nearest to one half of a moment; none of the same source.
+    def search_row(self, row: int, of: Kind, kind: Kind, count: int, per_file: int = PER_FILE) -> list[dict[str, Any]]:
+        """The moments nearest to one half of a moment, none of the same source.
+
+        Args:
+            per_file: at most so many of one file; 0 for any number.
 
         Raises:
             UserError: the moment has no such half.
@@ -166,11 +189,18 @@ class Library:
         moment = self.index.rows[row]
         if not (moment.has_image if of == "image" else moment.has_audio):
             raise UserError(f"this moment has no {'picture' if of == 'image' else 'sound'}")
+        # Its own file and all that was cut from the same film: else the nearest are what lies beside it.
         out = self.index.rows_of(path=moment.path, source=moment.source)
-        return self._found(self.index.vectors(of)[row], of, kind, count, out)
+        if len(out) == len(self.index):  # of a single film its other scenes are an answer
+            here = self.index.rows.moments[row]
+            same = self.index.rows.moments["item"] == here["item"]
+            out = np.flatnonzero(same & (np.abs(self.index.rows.moments["seconds"] - here["seconds"]) < NEAR_SECONDS))
+        return self._found(self.index.vectors(of)[row], of, kind, count, per_file, out)
 
-    def search_upload(self, upload: Upload, of: Kind, kind: Kind, count: int) -> list[dict[str, Any]]:
-        """The moments nearest to what was uploaded.
+    def search_upload(
+        self, upload: Upload, of: Kind, kind: Kind, count: int, per_file: int = PER_FILE
+    ) -> list[dict[str, Any]]:
+        """The moments nearest to what was uploaded, at most so many of a file (0: any number).
 
         Raises:
             UserError: it has no such half, or a vector of another length.
@@ -180,33 +210,63 @@ class Library:
                 raise UserError(
                     f"{upload.name} holds a vector of {len(upload.vector)}; this run's have {self.index.dimensions}"
                 )
-            return self._found(upload.vector, of, kind, count)
+            return self._found(upload.vector, of, kind, count, per_file)
         if of == "image":
             if upload.frame is None:
                 raise UserError(f"{upload.name} has no picture")
-            return self._found(self.index.embed(upload.frame), of, kind, count)
+            return self._found(self.index.embed(upload.frame), of, kind, count, per_file)
         if upload.waveform is None:
             raise UserError(f"{upload.name} has no sound")
         if np.abs(upload.waveform).max(initial=0) < SILENT_BELOW:
             raise UserError(f"{upload.name} is silent: there is nothing to search by")
-        return self._found(self.index.embed(upload.waveform, SOUND_RATE), of, kind, count)
+        return self._found(self.index.embed(upload.waveform, SOUND_RATE), of, kind, count, per_file)
 
     def _found(
-        self, vector: NDArray[np.float32], of: Kind, kind: Kind, count: int, out: Sequence[int] | NDArray[np.int64] = ()
+        self,
+        vector: NDArray[np.float32],
+        of: Kind,
+        kind: Kind,
+        count: int,
+        per_file: int,
+        out: NDArray[np.int64] = _NO_ROWS,
     ) -> list[dict[str, Any]]:
-        found = self.index.search(vector, kind, of=of, k=min(max(count, 1), MOST_RESULTS), leave_out=list(out))
-        return [answer(one) for one in found]
+        most = min(max(count, 1), MOST_RESULTS)
+        found = self.index.search(vector, kind, of=of, k=most, leave_out=out, per_file=per_file or None)
+        return [self._answer(one) for one in found]
+
+    def _plain(self, moment: Moment) -> dict[str, Any]:
+        """A moment for the page; of its path no more than the name."""
+        return {
+            "row": moment.row,
+            "name": _readable(Path(moment.path).name),
+            "seconds": round(moment.seconds, 3),
+            "duration": round(moment.duration_seconds, 3),
+            "label": moment.label and _readable(moment.label),
+            "media": moment.media_kind,
+            "image": moment.has_image,
+            "audio": moment.has_audio,
+            "outdated": self.index.outdated(moment.row),
+        }
+
+    def _answer(self, found: Found) -> dict[str, Any]:
+        """A result for the page."""
+        share = found.share_below
+        return self._plain(found.moment) | {
+            "kind": found.kind,
+            "score": round(found.score, 4),
+            "share_below": None if np.isnan(share) else round(share, 5),
+        }
 
     @cached_property
     def cannot_localize(self) -> str | None:
         """Why this run shows no heat; None if it does."""
-        fusion = self.index.model().fusion
-        if self.index.model().vision is None or self.index.model().audio_encoder is None or fusion is None:
+        fusion = saved_fusion(self.run.path)
+        if fusion is None:
             return f"this run ({', '.join(self.run.tasks)}) compares no picture with a sound"
         return not_made_to_point(fusion)
 
     def heat(self, row: int, start: float, other: OtherSound | None = None) -> dict[str, Any]:
-        """Maps of a stretch of a moment's item, eight a second.
+        """Maps of a segment of a moment's item, eight a second.
 
         Args:
             start: where it begins, seconds on the item's clock.
@@ -215,15 +275,17 @@ class Library:
         Returns:
             times (n,); maps, base64 of uint8 (n, rows, columns), 255 at the likeliest place; largest (n,), the
             probability there; scores (n,), the largest logits; audible (n,), whether there is sound at all; threshold
-            of the scores; and the stretch.
+            of the scores; and the segment.
 
         Raises:
             UserError: this run cannot localize, or there is neither picture nor sound.
             MediaError: the file is gone or has changed.
         """
+        from avssl.localization.analysis import analyse
+
         if self.cannot_localize:
             raise UserError(self.cannot_localize)
-        scene = self._stretch(row, start, STRETCH_SECONDS, other)
+        scene = self._segment(row, start, SEGMENT_SECONDS, other)
         if not scene.has_sound:
             raise UserError(f"{Path(scene.name).name} has no sound; drop one on it")
         with self._busy:
@@ -235,8 +297,8 @@ class Library:
             "height": scene.height,
         }
 
-    def stretch_film(self, row: int, start: float, other: OtherSound | None = None, key: str = "") -> bytes:
-        """The stretch that :meth:`heat` is of, as an MP4.
+    def segment_film(self, row: int, start: float, other: OtherSound | None = None, key: str = "") -> bytes:
+        """The segment that :meth:`heat` is of, as an MP4.
 
         Args:
             key: names the other sound.
@@ -244,8 +306,8 @@ class Library:
         Raises:
             MediaError, UserError: the file is gone, has changed, or has no pictures.
         """
-        name = f"stretch-{row}-{round(start * 1000)}{key and '-' + key}.mp4"
-        return self._films.get(name, lambda: film(self._stretch(row, start, STRETCH_SECONDS, other)))
+        name = f"segment-{row}-{round(start * 1000)}{key and '-' + key}.mp4"
+        return self._films.get(name, lambda: film(self._segment(row, start, SEGMENT_SECONDS, other)))
 
     def map(self, kind: Kind, method: str = "pca") -> bytes:
         """All moments in two dimensions: float32 pairs, NaN where one has no such half.
@@ -269,17 +331,23 @@ class Library:
             by: "label", "source" or "time" (a tenth of its item).
 
         Returns:
-            names of the groups, and the number of each moment's, base64 of int32.
+            count of the groups; names of the first of them, in order; and the number of each moment's, base64 of int32.
         """
+        if by not in self._groups:  # for 100,000 sources it takes a second
+            self._groups[by] = self._grouped(by)
+        return self._groups[by]
+
+    def _grouped(self, by: str) -> dict[str, Any]:
         rows = self.index.rows
         items = rows.moments["item"]
         if by == "time":
             durations = np.maximum(rows.columns.column("duration_seconds").astype(np.float64), 1e-6)
             tenth = np.clip(rows.moments["seconds"] / durations[items] * 10, 0, 9).astype("<i4")
-            return {"names": [f"{k * 10}–{k * 10 + 10} %" for k in range(10)], "groups": _base64(tenth)}
+            return {"count": 10, "names": [f"{k * 10}–{k * 10 + 10} %" for k in range(10)], "groups": _base64(tenth)}
         values = np.array([str(value or "") for value in rows.columns.column(by)])
         names, numbers = np.unique(values, return_inverse=True)
-        return {"names": names.tolist(), "groups": _base64(numbers.astype("<i4")[items])}
+        first = names[:MOST_NAMES].tolist()  # nobody reads a legend of 100,000 sources
+        return {"count": len(names), "names": first, "groups": _base64(numbers.astype("<i4")[items])}
 
     def report(self) -> str:
         """The run's report as a page."""
@@ -288,15 +356,17 @@ class Library:
 
         return report_page(read_runs([str(self.run.path)]), self.run.path / "report.html")
 
-    def _around(self, row: int, seconds: float) -> Stretch:
-        return self._stretch(row, self.index.rows[row].seconds - seconds / 2, seconds)
+    def _around(self, row: int, seconds: float) -> PlayedSegment:
+        return self._segment(row, self.index.rows[row].seconds - seconds / 2, seconds)
 
-    def _stretch(self, row: int, start: float, seconds: float, other: OtherSound | None = None) -> Stretch:
+    def _segment(self, row: int, start: float, seconds: float, other: OtherSound | None = None) -> PlayedSegment:
         media, item = self.index.item(row)
-        return Stretch(media, item, start, seconds, other)
+        return PlayedSegment(media, item, start, seconds, other)
 
     @cached_property
     def _localizer(self) -> Localizer:
+        from avssl.localization.localizer import Localizer
+
         return Localizer(self.index.model(), read_threshold(self.run.path))
 
 
@@ -315,37 +385,16 @@ def _umap(vectors: NDArray[np.float32], having: NDArray[np.bool_]) -> NDArray[np
     return found
 
 
-def plain(moment: Moment) -> dict[str, Any]:
-    """A moment for the page; of its path no more than the name."""
-    return {
-        "row": moment.row,
-        "name": _readable(Path(moment.path).name),
-        "seconds": round(moment.seconds, 3),
-        "duration": round(moment.duration_seconds, 3),
-        "label": moment.label and _readable(moment.label),
-        "media": moment.media_kind,
-        "image": moment.has_image,
-        "audio": moment.has_audio,
-    }
-
-
-def answer(found: Found) -> dict[str, Any]:
-    """A result for the page."""
-    share = found.share_below
-    return plain(found.moment) | {
-        "kind": found.kind,
-        "score": round(found.score, 4),
-        "share_below": None if np.isnan(share) else round(share, 5),
-    }
-
-
 def _heat(analysis: Analysis) -> dict[str, Any]:
+    from avssl.localization.regions import spread
+
     regions = np.clip(spread(analysis.maps), 0, 1)
     largest = regions.reshape(len(regions), -1).max(1)
     return {
         "times": [round(float(time), 4) for time in analysis.seconds],
         "rows": regions.shape[1],
         "columns": regions.shape[2],
+        # A byte a cell, each map stretched to its full range: a tenth of what floats would take on the way.
         "maps": _base64((regions / np.maximum(largest, 1e-9)[:, None, None] * 255).round().astype(np.uint8)),
         "largest": [round(float(value), 6) for value in largest],
         "scores": [round(float(value), 4) for value in analysis.scores],

@@ -48,7 +48,9 @@ def spectrogram(waveform: NDArray[np.float32], rate: int) -> bytes:
 def film(scene: Film) -> bytes:
     """A scene as an MP4 that browsers play, the longer side at most :data:`FILM_SIDE` pixels."""
     scale = min(1.0, FILM_SIDE / max(scene.width, scene.height))
+    # H.264 of 4:2:0 has even sides.
     width, height = (max(round(v * scale / 2) * 2, 2) for v in (scene.width, scene.height))
+    # Each frame is shown until the next one is; the last until the sound ends, too.
     ends = np.append(scene.times[1:], max(scene.seconds, scene.times[-1] + 1e-3))
     fps = len(scene.times) / max(scene.seconds, 1e-3)
     with tempfile.TemporaryDirectory(prefix="avssl-film-") as folder:

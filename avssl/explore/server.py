@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _PORTS_TRIED = 20
 
+WARM_AFTER_SECONDS = 2.0
+"""The page comes first: importing torch holds up every thread."""
+
 
 def explore(options: ExploreOptions) -> None:
     """Serve the page until Ctrl-C.
@@ -40,6 +43,9 @@ def explore(options: ExploreOptions) -> None:
     with closing(listener), closing(open_library(options)) as library:
         guard = Guard.of(options.host, options.token)
         address = address_of(listener, guard.token)
+        warming = threading.Timer(WARM_AFTER_SECONDS, library.warm)
+        warming.daemon = True
+        warming.start()
         log(f"exploring {library.named} with {library.run.path}: {address}  (Ctrl-C ends it)")
         if options.browser:
             threading.Timer(0.5, webbrowser.open, [address]).start()
@@ -55,12 +61,16 @@ def open_library(options: ExploreOptions) -> Library:
     from avssl.experiment.run import Run
     from avssl.experiment.search import open_index
     from avssl.explore.library import Library
+    from avssl.search.rows import KINDS
 
     if options.index is not None and options.data is not None:
         raise UserError("--index and --data are given; leave one out")
     refuse_missing(options.data, options.index, options.run)
     index = open_index(options.index or options.data, options.run, options.every, options.device)
-    index.model()  # a run that was trained on since shows here, not on the page
+    # A run that was trained on since, and vectors that are not finite, show here, not on the page.
+    index.check_weights()
+    for kind in KINDS:
+        index.vectors(kind)
     return Library(index, Run(index.run))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -16,9 +18,11 @@ from avssl.system.process_pool import Lost, each, spare_cores
 
 LARGEST_UPLOAD = 64 * 1024 * 1024
 """Bytes."""
+MOST_BYTES = 512 << 20
+"""Of decoded uploads that are remembered, for another search with the same or for laying one under a film."""
 SOUND_RATE = 16_000
 LONGEST_SOUND = 30.0
-"""Seconds of an uploaded sound that are kept: more than any network here hears, enough to lay under a stretch."""
+"""Seconds of an uploaded sound that are kept: more than any network here hears, enough to lay under a segment."""
 
 _HANGS_AFTER = 30.0
 _LONGEST_SUFFIX = 8
@@ -48,6 +52,38 @@ class Upload:
         return sum(one.nbytes for one in (self.frame, self.waveform, self.vector) if one is not None)
 
 
+class Uploads:
+    """What visitors uploaded lately, by a digest of its content. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Upload] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, content: bytes, name: str) -> tuple[str, Upload]:
+        """An uploaded file under the key by which :meth:`get` finds it again.
+
+        Raises:
+            UserError: it cannot be used.
+        """
+        key = hashlib.sha256(content).hexdigest()[:32]
+        with self._lock:
+            known = self._known.get(key)
+        found = read_upload(content, name) if known is None else known
+        with self._lock:
+            self._known[key] = found
+            self._known.move_to_end(key)
+            while len(self._known) > 1 and sum(one.nbytes for one in self._known.values()) > MOST_BYTES:
+                self._known.popitem(last=False)
+        return key, found
+
+    def get(self, key: str) -> Upload | None:
+        """An earlier upload; None of one that is forgotten."""
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)
+
+
 def read_upload(content: bytes, name: str) -> Upload:
     """Decode an uploaded file in a process of its own.
 
@@ -63,6 +99,7 @@ def read_upload(content: bytes, name: str) -> Upload:
         raise UserError(f"{shown} is empty")
     if content.startswith(b"\x93NUMPY"):
         return Upload(shown, vector=vector_of(content, shown))
+    # Only to tell what has no signature; a wrong one does no harm, as the content is looked at.
     suffix = PurePath(shown).suffix.lower()[:_LONGEST_SUFFIX]
     with tempfile.TemporaryDirectory(prefix="avssl-upload-") as folder:
         # Named by us: a name of theirs might mean something to a shell, a protocol or a file system.
@@ -87,6 +124,7 @@ def _decode(path: str) -> tuple[NDArray[np.uint8] | None, NDArray[np.float32] | 
         if not len(media):
             return media.rejected[0].reason if media.rejected else "it is neither picture nor sound nor video"
         facts = media.facts(0)
+        # The middle: beginnings are black and silent.
         middle = max(facts.duration_seconds, 0.0) / 2
         frame = None if facts.kind == "sound" else media.frames(0, [middle])[0]
         if not facts.has_sound:

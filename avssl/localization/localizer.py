@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from avssl.errors import UserError
 from avssl.evaluate.localization.protocols import Picture
 from avssl.evaluate.localization.threshold import read_threshold
+from avssl.localization.pointing import not_made_to_point
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.model import Model, load
@@ -120,16 +121,6 @@ class Localizer:
         return np.asarray(self._fusion.heat(seen, heard).float().cpu().numpy(), np.float32)
 
 
-def not_made_to_point(fusion: Fusion) -> str | None:
-    """What to say of a network whose training asked for no place in the picture; None of one that was made to point."""
-    if fusion.name == "avol":
-        return None
-    return (
-        f"this network (fusion {fusion.name}) was trained to tell whether picture and sound belong together, "
-        "not where; one of avssl train av-correspondence --fusion avol shows where"
-    )
-
-
 def open_localizer(run: str | Path, device: str | torch.device = "cpu") -> Localizer:
     """The localizer of a run folder, with the threshold that was fitted for it (else a logit of 0).
 
@@ -138,7 +129,7 @@ def open_localizer(run: str | Path, device: str | torch.device = "cpu") -> Local
     """
     model = load(run).to(device)
     # Its maps are made nevertheless: papers compare them, too.
-    if model.fusion is not None and (doubt := not_made_to_point(model.fusion)):
+    if model.fusion is not None and (doubt := not_made_to_point(model.fusion.name)):
         log(f"{run}: {doubt}")
     return Localizer(model, read_threshold(Path(run)))
 

@@ -14,7 +14,7 @@ from avssl.errors import UserError
 from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import Fusion
 from avssl.networks.input_checks import check_pairs, checked_frames, checked_waveform
-from avssl.networks.saved_names import saved_names
+from avssl.networks.saved_names import names_of_task, saved_names
 from avssl.networks.saving import describe, load_module
 
 PartT = TypeVar("PartT")
@@ -133,10 +133,8 @@ def load(path: str | Path, task: str | None = None) -> Model:
         UserError: it is no run, it is not finished, or its files are damaged; one line says which.
     """
     folder, names = saved_names(path)
-    own = task or "av-correspondence"
     _must_be_complete(folder, names)
-    files = {name: f"{name}-{own}" if f"{name}-{own}" in names else name for name in ("vision", "audio", "fusion")}
-    parts = {name: load_module(folder / file) for name, file in files.items() if file in names}
+    parts = {part: load_module(folder / name) for part, name in names_of_task(names, task).items()}
     return Model(parts.get("vision"), parts.get("audio"), parts.get("fusion")).eval()  # type: ignore[arg-type]
 
 

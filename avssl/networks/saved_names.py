@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from avssl.errors import UserError
+from avssl.system.files import read_json
 from avssl.system.hub import fetched_run
 
 
@@ -26,3 +27,27 @@ def saved_names(path: str | Path) -> tuple[Path, list[str]]:
     if not names:
         raise UserError(f"{path} holds no encoders; has the training of this run ended?")
     return folder, names
+
+
+def names_of_task(names: list[str], task: str | None) -> dict[str, str]:
+    """By part, "vision", "audio" or "fusion", the name that it is saved under for a task; those that there are.
+
+    Args:
+        names: as :func:`saved_names` gives them.
+        task: None is the task that compares picture and sound.
+    """
+    own = task or "av-correspondence"
+    files = {part: f"{part}-{own}" if f"{part}-{own}" in names else part for part in ("vision", "audio", "fusion")}
+    return {part: name for part, name in files.items() if name in names}
+
+
+def saved_fusion(path: str | Path) -> str | None:
+    """The name of the fusion that is saved in a run; None where it compares no picture with a sound.
+
+    Raises:
+        UserError: as :func:`saved_names`.
+    """
+    folder, names = saved_names(path)
+    files = names_of_task(names, None)
+    saved = read_json(folder / f"{files['fusion']}.json") if len(files) == 3 else None
+    return None if saved is None else str(saved.get("config", {}).get("name"))

@@ -8,13 +8,14 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.io import wavfile
 
 SIDE = 176  # The longer side of a frame on a page, in pixels
 
 
 def wav(waveform: NDArray[np.float32], rate: int) -> bytes:
     """Mono sound, full scale ±1, as a WAV file of 16 bits."""
+    from scipy.io import wavfile  # a page without sounds needs no scipy
+
     buffer = io.BytesIO()
     wavfile.write(buffer, rate, (np.clip(waveform, -1, 1) * 32767).astype("<i2"))
     return buffer.getvalue()

@@ -89,4 +89,5 @@ def _centre(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = frames.shape[-2:]
     short = min(height, width)
     top, left = (height - short) // 2, (width - short) // 2
+    # A view would keep the whole frames alive, and be pickled with them.
     return np.ascontiguousarray(frames[..., top : top + short, left : left + short])

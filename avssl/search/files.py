@@ -86,6 +86,7 @@ class IndexFiles:
         # All at once, so that a change of the index on disk takes none of them away.
         self._mapped = {name: self._map(folder / str(header["files_in"]) / name) for name in header["files"]}
         self._checked: set[str] = set()
+        self._finite: set[Kind] = set()
         self._lock = threading.Lock()
         moments, items, clips, texts, ends = (self.bytes_of(name) for name in _AT_ONCE)
         columns = Columns(clips, texts, ends.view("<i8"))
@@ -103,8 +104,19 @@ class IndexFiles:
 
         Raises:
             DamagedIndex: they are not as they were written.
+            UserError: some are not finite.
         """
-        return self._array(f"{kind}.npy")
+        vectors = self._array(f"{kind}.npy")
+        if kind not in self._finite:
+            # A sum is finite if all its terms are, as they are at most 1; and it needs no memory.
+            if not np.isfinite(vectors.sum(dtype=np.float64)):
+                row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+                raise UserError(
+                    f"{self.folder}: vectors in {kind}.npy are NaN or infinite (first {self.rows[row].path}), as a "
+                    "network gives them whose training diverged; make a new index with another run"
+                )
+            self._finite.add(kind)
+        return vectors
 
     def bytes_of(self, name: str) -> NDArray[np.uint8]:
         """A file, mapped; its checksum is compared the first time.

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.errors import MediaError, UserError
+from avssl.errors import UserError
 from avssl.media.facts import Media
 from avssl.search.files import IndexFiles
+from avssl.search.items import Items
 from avssl.search.nearest import MOST_LEFT_OUT, Graph, Nearest, exact, has_usearch
-from avssl.search.places import Data
 from avssl.search.projection import principal_axes
 from avssl.search.rows import KINDS, Kind, Moment, Rows
+from avssl.search.thinning import thinned
 from avssl.search.unrelated import share_below
 from avssl.system.console import counted
 
@@ -79,8 +80,7 @@ class SearchIndex:
         self._lock = threading.RLock()
         self._model: Model | None = None
         self._graphs: dict[Kind, Graph | None] = {}
-        self._media: dict[int, Media] = {}
-        self._numbers: dict[int, dict[tuple[str, float], int]] = {}
+        self._items = Items(self.header, self.rows)
         self._projections: dict[Kind, Vectors] = {}
 
     def __len__(self) -> int:
@@ -111,6 +111,7 @@ class SearchIndex:
         rate: int | None = None,
         k: int = 10,
         leave_out: NDArray[np.int64] | Container[int] = (),
+        per_file: int | None = None,
     ) -> list[Found]:
         """The moments whose frame (kind "image") or sound (kind "audio") is nearest to a query, the best first.
 
@@ -119,14 +120,19 @@ class SearchIndex:
                 vector, float (dimensions,), with what it is ``of``.
             k: how many.
             leave_out: rows that must not be found; :meth:`rows_of` gives those of a file or a source.
+            per_file: at most so many of one file, else the nearest are often one moment and its neighbours; more where
+                there are too few files for ``k``. None for any number.
 
         Raises:
             UserError: the run that made the index is gone, or the index is damaged.
             ValueError: the query has another shape.
         """
         vector, of = self._vector_of(np.asarray(query), of, rate)
-        out = np.unique(np.fromiter(leave_out, np.int64))
-        found = self.nearest(vector[None], kind, k, out)
+        out = np.unique(np.fromiter(leave_out, np.int64))  # ascending, as the graph's filter wants them
+        if per_file is None:
+            found = self.nearest(vector[None], kind, k, out)
+        else:
+            found = thinned(lambda count: self.nearest(vector[None], kind, count, out), self.rows, k, per_file)
         shares = share_below(self._files.unrelated, of, kind, found.scores[0])
         return [
             Found(self.rows[int(row)], kind, float(score), float(share))
@@ -144,6 +150,7 @@ class SearchIndex:
         """
         out = np.zeros(0, np.int64) if leave_out is None else leave_out
         vectors = self.vectors(kind)
+        # Whoever leaves out a source of an hour leaves out thousands of rows, which a graph would have to step over.
         graph = None if exactly or len(out) > MOST_LEFT_OUT else self._graph(kind)
         found = None if graph is None else graph.nearest(queries, k, out)
         if found is not None:
@@ -158,16 +165,19 @@ class SearchIndex:
         """The unit vector of a frame, uint8 (3, height, width), or of a sound, float (samples,) with its rate.
 
         Raises:
-            UserError: the run that made the index is gone.
+            UserError: the run that made the index is gone, or its output is not finite.
             ValueError: another shape.
         """
         import torch
 
         model = self.model()
-        with self._lock:
+        with self._lock:  # one query at a time: two would each take twice as long
             found = model.image(query[None]) if rate is None else model.audio(query[None], rate)
         unit = torch.nn.functional.normalize(found[0].double(), dim=-1)
-        return np.asarray(unit.cpu().numpy(), np.float32)
+        vector = np.asarray(unit.cpu().numpy(), np.float32)
+        if not np.isfinite(vector).all():
+            raise UserError(f"the network of {self.run} gives NaN or infinity for this query: its training diverged")
+        return vector
 
     def model(self) -> Model:
         """The model of the run that made the index.
@@ -178,16 +188,24 @@ class SearchIndex:
         with self._lock:
             if self._model is None:
                 from avssl.networks.model import load
-                from avssl.search.building import weights_digest
                 from avssl.trainer.devices import choose_device
 
-                if weights_digest(self.run) != self.header["weights"]:
-                    raise UserError(
-                        f"{self.path} was made with other weights than {self.run} has now; "
-                        "make a new index with: avssl embed DATA --run RUN --index FOLDER"
-                    )
+                self.check_weights()
                 self._model = load(self.run).to(choose_device(self._device))
             return self._model
+
+    def check_weights(self) -> None:
+        """
+        Raises:
+            UserError: the run that made the index is gone, or has been trained on since.
+        """
+        from avssl.search.building import weights_digest
+
+        if weights_digest(self.run) != self.header["weights"]:
+            raise UserError(
+                f"{self.path} was made with other weights than {self.run} has now; "
+                "make a new index with: avssl embed DATA --run RUN --index FOLDER"
+            )
 
     def sound_format(self) -> tuple[float, int]:
         """(seconds, rate) of the sound that the model hears at a time.
@@ -262,6 +280,7 @@ class SearchIndex:
                 about = self.header["graphs"].get(kind)
                 self._graphs[kind] = None
                 if about is not None and has_usearch():
+                    # Mapped, not loaded: of a million rows it is there at once, and cold parts cost no memory.
                     data = self._files.bytes_of(f"{kind}.usearch")
                     self._graphs[kind] = Graph.open(data, self.vectors(kind), int(about["expansion"]))
             return self._graphs[kind]
@@ -270,25 +289,11 @@ class SearchIndex:
         """The collection that a row's item is in, opened, and its number there.
 
         Raises:
-            MediaError: it is not there any more.
+            MediaError: it is not there any more, or has changed since it was embedded.
+            UserError: the data are not there at all.
         """
-        moment, item = self.rows[row], self.rows.items[int(self.rows.moments["item"][row])]
-        place = int(item["data"])
-        with self._lock:
-            if place not in self._media:
-                from avssl.media.opening import open_media
+        return self._items.of(row)
 
-                source = Data.read(self.header["data"][place]).source
-                self._media[place] = open_media(source, progress=False)
-            media = self._media[place]
-        number = int(item["number"])
-        if number < len(media) and media.facts(number).path == moment.path:
-            return media, number
-        with self._lock:  # files came or went since
-            if place not in self._numbers:
-                facts = enumerate(map(media.facts, range(len(media))))
-                self._numbers[place] = {(one.path, one.duration_seconds): i for i, one in facts}
-            found = self._numbers[place].get((moment.path, moment.duration_seconds))
-        if found is None:
-            raise MediaError(moment.path, "is not in the data of this index any more; avssl embed … --index forgets it")
-        return media, found
+    def outdated(self, row: int) -> str | None:
+        """Why a row's vectors are not those of what its file holds now; None where they are."""
+        return self._items.outdated(row)

@@ -62,6 +62,7 @@ def exact(vectors: Vectors, queries: Vectors, k: int, allowed: NDArray[np.bool_]
         block = queries @ vectors[first : first + BLOCK].T
         block[:, ~allowed[first : first + BLOCK]] = -np.inf
         count = min(k, block.shape[1])
+        # Of each block its best, then the best of all: sorting a million scores takes longer than multiplying.
         some = np.argpartition(-block, count - 1, axis=1)[:, :count] if count else np.zeros((len(block), 0), np.int64)
         rows = np.concatenate([best.rows, some + first], axis=1)
         scores = np.concatenate([best.scores, np.take_along_axis(block, some, 1)], axis=1)
@@ -110,6 +111,7 @@ class Graph:
         wanted = min(PROPOSED * k + len(left_out), len(self._index))
         with self._lock:
             rows = np.asarray(self._index.search(queries, wanted).keys, np.int64).reshape(len(queries), -1)
+        # The graph's own distances are of vectors rounded to bytes.
         scores = np.einsum("qd,qkd->qk", queries, self._vectors[rows])
         scores[np.isin(rows, left_out)] = -np.inf
         best = _best(rows, scores, k)
@@ -145,6 +147,7 @@ def build_graph(
     index.save(path)
     truth = exact(vectors, queries, RECALL_AT, having)
     recall, expansion = 0.0, EXPANSIONS[-1]
+    # Measured on this very collection: what recall an expansion gives depends on how its vectors cluster.
     for expansion in EXPANSIONS:
         recall = _recall(truth, Graph(index, vectors, expansion).nearest(queries, RECALL_AT, np.zeros(0, np.int64)))
         if recall >= WANTED_RECALL:

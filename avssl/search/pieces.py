@@ -48,6 +48,7 @@ def write_pieces(path: Path, pieces: list[Piece]) -> None:
         there = [piece.vectors[kind] for piece in pieces if kind in piece.vectors]
         arrays[f"has_{kind}"] = np.array([kind in piece.vectors for piece in pieces])
         arrays[kind] = np.concatenate(there) if there else np.zeros((0, 0), np.float32)
+    # Items without a half have no rows of it at all: zeros would be a third of a collection of sounds.
     with whole_file(path) as file:
         np.savez(file, **arrays)
 
@@ -57,6 +58,7 @@ def read_pieces(path: Path) -> Iterator[Piece]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
+    # Whatever numpy and zip raise at a file that a power cut left: it is only work to be done again.
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         return
     at, row = dict.fromkeys(KINDS, 0), 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avssl.media import hf_dataset
-from avssl.media.collection import Collection
+from avssl.media.collection import Collection, FileState
 from avssl.media.facts import Media
 from avssl.media.selection import Delegating, digest_of, stamp_of
 from avssl.system.console import counted
@@ -83,5 +83,20 @@ def place_of(media: Media, i: int) -> Place:
     if not isinstance(base, Collection):  # a prepared set is in one state as a whole
         return Place(i, facts.path, 0.0, digest_of(base.fingerprint, str(number)))
     state = base.file_state(number)
-    key = digest_of(facts.path, *map(str, state), f"{facts.duration_seconds:.6f}")
-    return Place(i, facts.path, state.zero_seconds, key)
+    return Place(i, facts.path, state.zero_seconds, _key_of(facts.path, state, facts.duration_seconds))
+
+
+def key_on_disk(path: str, zero_seconds: float, duration_seconds: float) -> str | None:
+    """The key that an item of a file of its own has as the file lies there now; None where there is no such file.
+
+    Nothing is opened: a search asks this of every result. Of an item of a tar or a prepared set it is another key.
+    """
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return None
+    return _key_of(path, FileState(zero_seconds, -1, stat.st_size, stat.st_mtime_ns), duration_seconds)
+
+
+def _key_of(path: str, state: FileState, duration_seconds: float) -> str:
+    return digest_of(path, *map(str, state), f"{duration_seconds:.6f}")

@@ -19,12 +19,14 @@ def principal_axes(vectors: Vectors, having: NDArray[np.bool_]) -> Vectors:
     count, dimensions = int(having.sum()), vectors.shape[1]
     if not count:
         return found
+    # In blocks, twice: a covariance fits in a cache, a million rows need not fit in memory.
     total, products = np.zeros(dimensions), np.zeros((dimensions, dimensions))
     for first in range(0, len(vectors), _BLOCK):
         block = vectors[first : first + _BLOCK][having[first : first + _BLOCK]].astype(np.float64)
         total += block.sum(0)
         products += block.T @ block
     mean = total / count
+    # eigh sorts ascending: the last two are the first two components.
     _, axes = np.linalg.eigh(products / count - np.outer(mean, mean))
     largest = axes[:, :-3:-1]
     largest *= np.sign(largest[np.abs(largest).argmax(0), range(2)])

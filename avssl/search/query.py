@@ -65,7 +65,7 @@ def read_query(
         return _vector(Path(path), by)
     if Path(path).is_dir():
         raise UserError(f"{path} is a folder; search with one picture, sound or video")
-    media = open_media(path, progress=False)
+    media = open_media(path, progress=False)  # with all its checks: a damaged query would find nonsense
     if len(media) != 1:
         raise UserError(f"{path} holds {counted(len(media), 'item')}; search with one picture, sound or video")
     facts = media.facts(0)
@@ -98,6 +98,7 @@ def _half(facts: Facts, by: Kind | None) -> Kind:
 
 
 def _time(facts: Facts, half: Kind, at_seconds: float | None) -> float:
+    # Sound may begin before the first frame and outlast the last.
     first, last = 0.0, facts.duration_seconds
     if half == "audio":
         first, last = min(first, facts.audio_start_seconds), max(last, facts.audio_end_seconds)

@@ -119,10 +119,12 @@ class Rows(Sequence[Moment]):
     @property
     def sources(self) -> NDArray[np.int64]:
         """A number for each row, the same for rows of one source. (rows,)"""
+        # Of items, not of moments: a hundred times fewer texts to sort.
         _, numbers = np.unique(self.columns.column("source"), return_inverse=True)
         return np.asarray(numbers[self.moments["item"]], np.int64)
 
     def rows_of(self, items: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The rows of the items that are marked. (n,)"""
+        # Rows of an item lie beside each other, so that items say all.
         parts = [np.arange(first, first + count) for first, count in self.items[items][["first", "count"]].tolist()]
         return np.concatenate([np.zeros(0, np.int64), *parts])

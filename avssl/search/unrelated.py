@@ -39,7 +39,7 @@ def unrelated_cosines(
 def share_below(unrelated: NDArray[np.float32], one: Kind, other: Kind, scores: NDArray[np.float32]) -> Vectors:
     """The share of unrelated pairs of these two kinds with a smaller cosine; NaN where it is not known. (n,)"""
     sort = (one, other) if (one, other) in SORTS else (other, one)
-    cosines = unrelated[SORTS.index(sort)]
+    cosines = unrelated[SORTS.index(sort)]  # ascending, as searchsorted needs them
     if np.isnan(cosines[0]):
         return np.full(len(scores), np.nan, np.float32)
     return (np.searchsorted(cosines, scores) / len(cosines)).astype(np.float32)
@@ -55,6 +55,7 @@ def _cosines(
     nothing = np.full(PAIRS, np.nan, np.float32)
     if not len(first) or not len(second) or len(np.union1d(sources[first], sources[second])) < 2:
         return nothing
+    # A fixed seed: the same collection gives the same meaning to a score.
     rng = generator(0, "unrelated", *sort)
     ours, theirs = np.zeros(0, np.int64), np.zeros(0, np.int64)
     for _ in range(1000):  # of two sources, one of them a thousand times the larger, a pair in 500 is unrelated

@@ -90,6 +90,7 @@ def write_files(folder: Path, entries: Sequence[Entry], old: IndexFiles | None, 
 def _write_vectors(folder: Path, entries: Sequence[Entry], old: IndexFiles | None, items: NDArray[Any]) -> None:
     """Moments and vectors one item after the other; ``items`` learns where each one's begin."""
     count, dimensions = 0, 0
+    # Once to count and once to write: what is to be written may not fit in memory.
     for n, (seconds, vectors) in enumerate(_vectors_of(entries, old)):
         items[n]["first"], items[n]["count"] = count, len(seconds)
         count += len(seconds)
@@ -126,7 +127,7 @@ def _vectors_of(
             has = int(rows["has"][0])
             yield rows["seconds"], {kind: old.vectors(kind)[span] for kind in KINDS if has & HAS[kind]}
             continue
-        if entry.piece != path:
+        if entry.piece != path:  # entries of one file of pieces mostly follow each other
             path, pieces = entry.piece, {piece.key: piece for piece in read_pieces(entry.piece)}
         piece = pieces[entry.key]
         yield piece.seconds, dict(piece.vectors)

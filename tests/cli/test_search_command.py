@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from small_runs import Result, write_clip
 
 from avssl.cli.main import main
 from avssl.report.search_sheet import print_found
-from avssl.search.index import Found
+from avssl.search.index import Found, SearchIndex
 from avssl.search.query import Query
 from avssl.search.rows import Moment
 
@@ -143,5 +144,39 @@ def test_embed_wants_one_place_to_write_to(avssl, clips, finished, tmp_path):
         result = avssl("embed", clips, "--run", finished, *words)
         assert result.status == 2
         assert "needs -o OUT, the .npz or .parquet to write, or --index FOLDER" in result.err
-    result = avssl("embed", clips, "--run", finished, "--index", tmp_path / "index", "--part", "1/2")
-    assert "--index is made by one machine" in result.err
+
+
+def test_an_index_is_made_by_a_job_array(avssl, clips, finished, searched, tmp_path):
+    words = ("embed", clips, "--run", finished, "--index", tmp_path / "index", "--every", "0.5")
+    assert "part 1/2 is done" in avssl(*words, "--part", "1/2").out
+    missing = avssl(*words, "--merge")
+    assert (missing.status, "parts are missing: 2/2" in missing.err) == (2, True)
+    assert avssl(*words, "--part", "2/2").status == 0
+    merged = avssl(*words, "--merge")
+    assert (merged.status, merged.err) == (0, "")
+    one, other = SearchIndex(searched), SearchIndex(tmp_path / "index")
+    assert list(one.rows) == list(other.rows)
+    np.testing.assert_allclose(one.vectors("audio"), other.vectors("audio"), atol=1e-6)
+    assert sorted(path.name for path in (tmp_path / "index").iterdir()) == [".lock", "0001", "index.json"]
+
+
+def test_of_a_file_two_moments_are_listed_unless_more_are_wanted(avssl, searched, clips, tmp_path):
+    def most_of_a_file(*more: object) -> int:
+        avssl("search", clips / "03.mp4", "--in", searched, "--json", tmp_path / "found.json", *more)
+        return max(Counter(one["path"] for one in json.loads((tmp_path / "found.json").read_text())["found"]).values())
+
+    assert (most_of_a_file(), most_of_a_file("--per-file", 1)) == (2, 1)
+    assert most_of_a_file("--per-file", 0, "--top", 30) > 2  # of eleven files
+
+
+def test_files_that_have_changed_since_they_were_embedded_are_named(avssl, finished, tmp_path):
+    for number in range(3):
+        write_clip(tmp_path / "videos" / f"{number}.mp4", number)
+    avssl("embed", tmp_path / "videos", "--run", finished, "--index", tmp_path / "index")
+    write_clip(tmp_path / "videos" / "1.mp4", 7)
+    words = ("search", tmp_path / "videos" / "0.mp4", "--in", tmp_path / "index", "--json", tmp_path / "found.json")
+    result = avssl(*words, "--html", tmp_path / "found.html")
+    assert result.out.count("1.mp4 has changed since it was embedded; avssl embed … --index") == 1
+    found = json.loads((tmp_path / "found.json").read_text())["found"]
+    assert {Path(one["path"]).name for one in found if one["outdated"]} == {"1.mp4"}
+    assert "has changed since it was embedded" in (tmp_path / "found.html").read_text()

@@ -6,8 +6,11 @@ import base64
 import io
 import os
 import re
+import struct
 import threading
 import time
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +24,7 @@ from scipy.io import wavfile
 pytest.importorskip("starlette", reason="starlette is not installed; make install-dev brings it")
 
 from explored import CLIPS, HOSTILE, make_library
+from small_runs import write_clip
 from starlette.testclient import TestClient
 
 from avssl.errors import UserError
@@ -62,6 +66,24 @@ def png_of(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def bomb() -> bytes:
+    """A picture of 900 megapixels in half a megabyte."""
+    packer, line = zlib.compressobj(1), bytes(1 + 30_000 // 8)
+    data = b"".join(packer.compress(line) for _ in range(30_000)) + packer.flush()
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 1, 0, 0, 0, 0)
+    parts = [
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def npy_of(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
 TONE = wav_of(0.3 * np.sin(2 * np.pi * 600 * np.arange(16000) / 8000))
 
 
@@ -78,7 +100,7 @@ def upload(page: TestClient, content: bytes, name: str) -> dict:
 def test_it_tells_what_there_is_to_explore(page, library):
     about = page.get("/api/about").json()
     assert (about["items"], about["moments"], about["labels"]) == (CLIPS, 4 * CLIPS, ["even", "odd"])
-    assert about["localizes"] and about["games"] == ["av-correspondence"]
+    assert about["localizes"] and about["puzzles"] == ["av-correspondence"]
 
 
 def test_pages_of_moments_come_in_their_order_and_name_no_folder(page, library):
@@ -89,6 +111,35 @@ def test_pages_of_moments_come_in_their_order_and_name_no_folder(page, library):
     everything = page.get("/api/rows", params={"count": 200}).text + page.get("/api/about").text
     assert str(library.index.path.parent) not in everything
     assert HOSTILE in {one["name"] for one in page.get("/api/rows", params={"count": 200}).json()}
+
+
+def test_named_moments_come_in_the_order_in_which_they_are_named(page):
+    assert [one["row"] for one in page.get("/api/rows", params={"rows": "5,2,39"}).json()] == [5, 2, 39]
+    assert len(page.get("/api/rows", params={"rows": ",".join(["1"] * 300)}).json()) == 200
+    for wrong in ("40", "-1", "", "1,,2", "9" * 5000):
+        assert page.get("/api/rows", params={"rows": wrong}).status_code == 404
+
+
+def test_of_a_file_two_moments_are_listed_unless_more_are_wanted(page):
+    def most_of_a_file(**more: int) -> int:
+        found = page.get("/api/search/5", params={"of": "image", "kind": "audio", "count": 20, **more}).json()["found"]
+        return max(Counter(one["name"] for one in found).values())
+
+    assert (most_of_a_file(count=10), most_of_a_file(count=6, per_file=1)) == (2, 1)
+    assert most_of_a_file(per_file=0) > 2
+
+
+def test_a_file_that_has_changed_since_is_marked_and_its_clip_refused(tmp_path):
+    library = make_library(tmp_path)
+    page = TestClient(make_app(library, Guard()), base_url="http://localhost", headers=MARK)
+    path = Path(library.index.rows[8].path)
+    write_clip(path, 7)
+    marks = {one["name"]: one["outdated"] for one in page.get("/api/rows", params={"count": 200}).json()}
+    assert marks.pop(path.name).startswith("has changed since it was embedded")
+    assert set(marks.values()) == {None}
+    answer = page.get("/api/clips/8")
+    assert (answer.status_code, "has changed since it was embedded" in answer.json()["error"]) == (422, True)
+    library.close()
 
 
 def test_a_moment_is_seen_heard_and_played(page):
@@ -115,7 +166,9 @@ def test_a_player_gets_the_part_it_asks_for(page):
 def test_a_search_with_a_moment_finds_what_the_index_finds_and_none_of_its_own_file(page, library):
     answer = page.get("/api/search/5", params={"of": "image", "kind": "audio", "count": 7}).json()["found"]
     own = library.index.rows_of(path=library.index.rows[5].path)
-    expected = library.index.search(library.index.vectors("image")[5], "audio", of="image", k=7, leave_out=own)
+    expected = library.index.search(
+        library.index.vectors("image")[5], "audio", of="image", k=7, leave_out=own, per_file=2
+    )
     assert [one["row"] for one in answer] == [one.moment.row for one in expected]
     assert answer[0]["share_below"] == pytest.approx(expected[0].share_below, abs=1e-4)
 
@@ -150,12 +203,18 @@ def test_a_search_with_a_sound_and_with_a_vector(page, library):
         (b"<svg onload=alert(1)>", "x.svg", "x.svg cannot be used"),
         (png_of(np.zeros((8, 8, 3), np.uint8))[:40], "cut.png", "cut.png cannot be used"),
         (b"\x93NUMPY\x01\x00junk", "v.npy", "v.npy is no array"),
+        (npy_of(np.ones(1 << 20, np.int8)), "long.npy", "long.npy holds a vector of 1,048,576 numbers"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_line(page, content, name, why):
     answer = page.post("/api/uploads", params={"name": name}, content=content)
     error = answer.json()["error"]
     assert answer.status_code == 422 and error.startswith(why) and "\n" not in error and "/tmp" not in error
+
+
+def test_a_small_file_that_becomes_900_megapixels_is_refused(page):
+    answer = page.post("/api/uploads", params={"name": "bomb.png"}, content=bomb())
+    assert (answer.status_code, "too large: 30000×30000" in answer.json()["error"]) == (422, True)
 
 
 def test_silence_and_vectors_that_do_not_fit_are_refused(page):
@@ -177,18 +236,28 @@ def test_silence_and_vectors_that_do_not_fit_are_refused(page):
 
 def test_an_upload_has_a_bound_whatever_length_it_claims(page, monkeypatch):
     monkeypatch.setattr("avssl.explore.app.LARGEST_UPLOAD", 1000)
-    monkeypatch.setattr("avssl.explore.app._body.__defaults__", (1000,))
     parts = (b"x" * 100 for _ in range(20))
     answer = page.post("/api/uploads", params={"name": "large.wav"}, content=parts)
     assert answer.status_code == 413
+    # What claims to be a gigabyte is not even read.
+    assert page.post("/api/uploads", headers={"Content-Length": str(1 << 30)}, content=b"x").status_code == 413
+
+
+def test_more_uploads_at_once_than_memory_holds_are_put_off(page, monkeypatch):
+    monkeypatch.setattr("avssl.explore.app.MOST_UPLOADS", 0)
+    answer = page.post("/api/uploads", params={"name": "tone.wav"}, content=TONE)
+    assert (answer.status_code, answer.json()["error"]) == (
+        503,
+        "0 files are being uploaded already; try again in a minute",
+    )
 
 
 def test_uploads_are_forgotten_before_they_fill_the_memory(page, monkeypatch):
     tones = [wav_of(np.sin(np.arange(16000) * pitch / 50), 16000) for pitch in (1, 2, 3)]
-    monkeypatch.setattr("avssl.explore.app._MOST_UPLOADED_BYTES", 2 * 4 * 16000)
+    monkeypatch.setattr("avssl.explore.uploads.MOST_BYTES", 2 * 4 * 16000)
     keys = [upload(page, tone, "tone.wav")["key"] for tone in tones]
     assert [page.get(f"/api/uploads/{key}/sound").status_code for key in keys] == [404, 200, 200]
-    monkeypatch.setattr("avssl.explore.app._MOST_UPLOADED_BYTES", 1)  # the latest alone is always kept
+    monkeypatch.setattr("avssl.explore.uploads.MOST_BYTES", 1)  # the latest alone is always kept
     assert page.get(f"/api/uploads/{upload(page, tones[0], 'tone.wav')['key']}/sound").status_code == 200
 
 
@@ -216,7 +285,7 @@ def test_heat_has_a_map_for_each_time_and_its_film_lasts_as_long(page, library):
     assert maps.size == len(heat["times"]) * heat["rows"] * heat["columns"]
     assert len(heat["scores"]) == len(heat["times"]) == len(heat["largest"]) == len(heat["audible"])
     assert heat["times"] == sorted(heat["times"]) and heat["seconds"] == pytest.approx(2.0)
-    with av.open(io.BytesIO(page.get("/api/stretches/0", params={"start": 0}).content)) as container:
+    with av.open(io.BytesIO(page.get("/api/segments/0", params={"start": 0}).content)) as container:
         assert container.duration / av.time_base == pytest.approx(2.0, abs=0.1)
 
 
@@ -240,7 +309,7 @@ def test_another_sound_is_laid_under_a_clip(page, library):
     assert without.status_code == 422 and "has no sound" in without.json()["error"]
     heat = page.get(f"/api/heat/{silent}", params={"start": 0, "sound": key}).json()
     assert all(heat["audible"])
-    film = page.get(f"/api/stretches/{silent}", params={"start": 0, "sound": key}).content
+    film = page.get(f"/api/segments/{silent}", params={"start": 0, "sound": key}).content
     with av.open(io.BytesIO(film)) as container:
         samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
     assert np.abs(samples).max() > 0.2
@@ -256,14 +325,14 @@ def test_a_map_has_a_place_and_a_group_for_each_moment(page, library):
     assert np.frombuffer(base64.b64decode(tenths["groups"]), "<i4")[:4].tolist() == [1, 3, 6, 8]
 
 
-def test_a_game_keeps_its_answers_until_they_are_given(page):
-    game = page.get("/api/puzzles/av-correspondence", params={"seed": 3}).json()
-    assert 0 < len(game["rounds"]) <= 20 and "truth" not in game["rounds"][0]
-    given = [0] * len(game["rounds"])
+def test_puzzles_keep_their_answers_until_they_are_given(page):
+    drawn = page.get("/api/puzzles/av-correspondence", params={"seed": 3}).json()
+    assert 0 < len(drawn["rounds"]) <= 20 and "truth" not in drawn["rounds"][0]
+    given = [0] * len(drawn["rounds"])
     found = page.post("/api/puzzles/av-correspondence/answers", params={"seed": 3}, json=given).json()
     assert found["you"]["value"] == pytest.approx(found["truth"].count(0) / len(given))
     assert found["you"]["low"] < found["you"]["value"] < found["you"]["high"] and found["chance"] == 0.5
-    assert page.get("/api/puzzles/av-correspondence", params={"seed": 3}).json() == game
+    assert page.get("/api/puzzles/av-correspondence", params={"seed": 3}).json() == drawn
     for wrong in ("[]", "{}", "nonsense", '["a"]', "[true]"):
         answer = page.post("/api/puzzles/av-correspondence/answers", params={"seed": 3}, content=wrong)
         assert answer.status_code == 400
@@ -355,7 +424,7 @@ def test_numbers_of_thousands_of_digits_are_no_numbers(page):
 
 
 def test_a_browser_asks_again_whether_what_it_kept_is_of_this_collection(page, library, monkeypatch):
-    for address in ("/api/thumbnails/0", "/api/spectrograms/0", "/api/clips/1", "/api/sounds/1", "/api/stretches/0"):
+    for address in ("/api/thumbnails/0", "/api/spectrograms/0", "/api/clips/1", "/api/sounds/1", "/api/segments/0"):
         first = page.get(address)
         assert "no-cache" in first.headers["cache-control"] and "max-age" not in first.headers["cache-control"]
         known = {"If-None-Match": first.headers["etag"]}
@@ -373,11 +442,11 @@ def test_no_answer_names_a_folder_of_this_machine(tmp_path):
     page = TestClient(make_app(library, Guard()), base_url="http://localhost", headers=MARK)
     weights = tmp_path / "run" / "encoders" / "vision.safetensors"
     weights.write_bytes(weights.read_bytes() + b" ")
+    assert "other weights than run has now" in page.get("/api/heat/0").json()["error"]
     (tmp_path / "videos").rename(tmp_path / "elsewhere")
     for address in ("/api/about", "/api/heat/0", "/api/clips/0", "/api/puzzles/av-correspondence"):
         answer = page.get(address)
         assert str(tmp_path) not in answer.text, address
-    assert "other weights than run has now" in page.get("/api/about").json()["error"]
     with pytest.raises(UserError, match="other weights"):  # seen before a page is served
         open_library(ExploreOptions(index=str(library.index.path), device="cpu"))
     library.close()

@@ -1,4 +1,4 @@
-"""Files kept within a bound, stretches of items, sounds laid under them."""
+"""Files kept within a bound, segments of items, sounds laid under them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import avssl
 from avssl.errors import UserError
 from avssl.explore.kept_files import KeptFiles
 from avssl.explore.pictures import spectrogram
-from avssl.explore.stretch import OtherSound, Stretch
+from avssl.explore.segment import OtherSound, PlayedSegment
 
 
 def test_a_file_is_made_once_however_many_ask(tmp_path):
@@ -53,27 +53,27 @@ def _fail() -> bytes:
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory):
-    folder: Path = tmp_path_factory.mktemp("stretch")
+    folder: Path = tmp_path_factory.mktemp("segment")
     write_clip(folder / "a.mp4", 1, seconds=3.0)
     return avssl.open(folder, workers=0)
 
 
-def test_a_stretch_has_the_frames_shown_in_it_and_the_sound_heard_in_it(media):
-    stretch = Stretch(media, 0, 1.05, 1.0)
-    assert stretch.start == pytest.approx(1.05) and stretch.seconds == pytest.approx(1.0)
-    assert stretch.times[0] == 0 and stretch.times[1] == pytest.approx(0.05, abs=1e-3) and len(stretch.times) == 11
-    first = next(iter(stretch.frames([0], (48, 48))))[1]
+def test_a_segment_has_the_frames_shown_in_it_and_the_sound_heard_in_it(media):
+    segment = PlayedSegment(media, 0, 1.05, 1.0)
+    assert segment.start == pytest.approx(1.05) and segment.seconds == pytest.approx(1.0)
+    assert segment.times[0] == 0 and segment.times[1] == pytest.approx(0.05, abs=1e-3) and len(segment.times) == 11
+    first = next(iter(segment.frames([0], (48, 48))))[1]
     assert np.array_equal(first, media.frames(0, [1.05])[0].transpose(1, 2, 0))
-    assert np.array_equal(stretch.sound(0.2, 0.5, 8000), media.audio(0, 1.25, 0.5, 8000))
+    assert np.array_equal(segment.sound(0.2, 0.5, 8000), media.audio(0, 1.25, 0.5, 8000))
 
 
-def test_a_stretch_ends_with_its_item(media):
-    stretch = Stretch(media, 0, 2.5, 12.0)
-    assert stretch.start + stretch.seconds == pytest.approx(3.0)
-    assert Stretch(media, 0, 99.0, 12.0).seconds > 0
+def test_a_segment_ends_with_its_item(media):
+    segment = PlayedSegment(media, 0, 2.5, 12.0)
+    assert segment.start + segment.seconds == pytest.approx(3.0)
+    assert PlayedSegment(media, 0, 99.0, 12.0).seconds > 0
 
 
-def test_another_sound_begins_with_the_stretch_and_ends_with_itself():
+def test_another_sound_begins_with_the_segment_and_ends_with_itself():
     other = OtherSound(np.ones(800, np.float32), 8000)
     found = other.between(-0.05, 0.2, 8000)
     assert found.tolist() == [0.0] * 400 + [1.0] * 800 + [0.0] * 400

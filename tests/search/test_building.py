@@ -18,6 +18,7 @@ from small_runs import write_clip
 
 import avssl
 import avssl.search.building as building
+import avssl.search.embedding as embedding
 from avssl.errors import UserError
 from avssl.search.files import DamagedIndex
 from avssl.search.index import SearchIndex
@@ -106,13 +107,13 @@ def test_segments_of_a_file_are_items_and_a_new_label_costs_no_embedding(videos,
 KILLED = """
 import os, signal, sys
 sys.path[:0] = sys.argv[4:]
-import avssl.search.building as building
-written = building.write_pieces
+import avssl.search.building as building, avssl.search.embedding as embedding, avssl.search.missing as missing
+written = missing.write_pieces
 def write_pieces(path, pieces):
     written(path, pieces)
     if path.stem == "000002":
         os.kill(os.getpid(), signal.SIGKILL)
-building.KEPT_EVERY_SECONDS, building.BATCH, building.write_pieces = 0, 1, write_pieces
+missing.KEPT_EVERY_SECONDS, embedding.BATCH, missing.write_pieces = 0, 1, write_pieces
 building.update_index(building.Path(sys.argv[1]), sys.argv[2], sys.argv[3], workers=0, shown=False)
 """
 
@@ -126,15 +127,15 @@ def test_a_killed_command_goes_on_where_it_was(videos, run, tmp_path, monkeypatc
     with pytest.raises(UserError, match="not finished; run the same avssl embed again"):
         SearchIndex(place)
     jobs = []
-    decoded = building.decoded
-    monkeypatch.setattr(building, "decoded", lambda media, some, workers: jobs.extend(some) or decoded(media, some, 0))
+    decoded = embedding.decoded
+    monkeypatch.setattr(embedding, "decoded", lambda media, some, workers: jobs.extend(some) or decoded(media, some, 0))
     assert update(place, videos, run).embedded == 3
     assert len(jobs) == 1  # of three clips two were done
     assert sorted(path.name for path in place.iterdir()) == [".lock", "0001", "index.json"]
 
 
 def test_a_file_that_crashes_its_decoder_costs_itself_alone(videos, run, tmp_path, monkeypatch):
-    decoded = building.decoded
+    decoded = embedding.decoded
 
     def crashing(media, jobs, workers):
         for place, found in decoded(media, jobs, 0):
@@ -142,7 +143,7 @@ def test_a_file_that_crashes_its_decoder_costs_itself_alone(videos, run, tmp_pat
             yield place, "the decoder crashed (signal 11)" if crashed else found
 
     with monkeypatch.context() as patched:
-        patched.setattr(building, "decoded", crashing)
+        patched.setattr(embedding, "decoded", crashing)
         changes = update(tmp_path / "index", videos, run)
     assert changes.skipped == [(str(videos / "001.mp4"), "the decoder crashed (signal 11)")]
     assert names(tmp_path / "index") == ["000.mp4", "002.mp4"]

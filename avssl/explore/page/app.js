@@ -14,6 +14,7 @@ function runView(view) {
   view.replaceChildren(h("iframe", { src: "/report", title: "report of the run", sandbox: "allow-scripts" }));
 }
 
+// A view is a function that fills the page and returns what to do when it is left.
 async function show(about) {
   const [name, ...rest] = location.hash.replace(/^#\//, "").split("/");
   const known = name in VIEWS ? name : "search";

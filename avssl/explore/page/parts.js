@@ -12,6 +12,8 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+const AHEAD = 600;  // pixels before its end is seen, a list asks for more
+
 const PATHS = {
   file: "M14 3v5h5M14 3H7a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V8z",
   microphone: "M12 3a3 3 0 0 1 3 3v6a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3zM6 11v1a6 6 0 0 0 12 0v-1M12 18v3",
@@ -62,6 +64,15 @@ export async function ask(address, options = {}) {
 
 export const askJson = async (address, options) => (await ask(address, options)).json();
 
+/** Give the server a file to search with or to lay under a film; what is far too large does not even travel. */
+export async function upload(file, name, largest) {
+  if (file.size > largest) throw new Error(`${name} has ${Math.ceil(file.size / 2 ** 20)} MB; at most ${largest >> 20} MB can be uploaded: cut out the seconds that you mean`);
+  say(`reading ${name} …`);
+  const found = await askJson(`/api/uploads?name=${encodeURIComponent(name)}`, { method: "POST", body: file });
+  document.getElementById("message").hidden = true;
+  return found;
+}
+
 /** What a view does with an error: said, unless the question itself was withdrawn. */
 export function told(error) {
   if (error.name !== "AbortError") say(error.message);
@@ -94,6 +105,40 @@ export function choice(name, label, options, chosen, change) {
     box.append(h("label", {}, input, text));
   }
   return box;
+}
+
+/**
+ * A list that is loaded page by page as it is scrolled.
+ *
+ * list: the element of the cards. end: an element behind it, whose coming into view asks for more.
+ * load: async (what, first) => the next page of what was given to show(), an empty one at its end. make: item => card.
+ */
+export function pages(list, end, load, make) {
+  let what = null, first = 0, busy = false;
+  async function more() {
+    if (what === null || busy) return;
+    const mine = what;
+    busy = true;
+    try {
+      while (what === mine && end.getBoundingClientRect().top < innerHeight + AHEAD) {
+        const page = await load(mine, first);
+        if (what !== mine) break;
+        first += page.length;
+        list.append(...page.map(make));
+        if (!page.length) { what = null; break; }
+      }
+    } catch (error) { if (what === mine) { what = null; told(error); } } finally { busy = false; }
+    if (what !== null && what !== mine) more();  // something else was asked for meanwhile
+  }
+  const watch = new IntersectionObserver(entries => { if (entries.some(entry => entry.isIntersecting)) more(); }, { rootMargin: `${AHEAD}px` });
+  watch.observe(end);
+  return {
+    /** Begin anew with this, which must be another object each time; null ends the list. */
+    show(next) { what = next; first = 0; list.replaceChildren(); more(); },
+    /** No more pages; what is there stays. */
+    stop() { what = null; },
+    close() { what = null; watch.disconnect(); },
+  };
 }
 
 let playing = null;
@@ -143,6 +188,7 @@ export function card(moment, { rank = null, found = null, use = null } = {}) {
     h("div", { class: "text" },
       h("span", { class: "name", title: moment.name }, moment.name),
       h("span", { class: "facts" }, seconds(moment.seconds), moment.label ? h("span", { class: "chip" }, moment.label) : null),
+      moment.outdated ? h("span", { class: "warn" }, moment.outdated) : null,
       found ? h("div", { class: "meter", "aria-hidden": "true" }, bar(found)) : null,
       found ? h("span", { class: "facts" }, meaning(found)) : null,
       acts));

@@ -2,11 +2,11 @@
 import { askJson, choice, h, icon, silence, told } from "/page/parts.js";
 
 export async function puzzleView(view, about, rest) {
-  if (!about.games.length) {
+  if (!about.puzzles.length) {
     view.replaceChildren(h("p", {}, `Puzzles of ${about.tasks.join(", ")} cannot be played here; those of av-correspondence, shuffle-learn, rotation and jigsaw can.`));
     return;
   }
-  const task = about.games.includes(rest[0]) ? rest[0] : about.games[0];
+  const task = about.puzzles.includes(rest[0]) ? rest[0] : about.puzzles[0];
   const seed = Math.floor(Math.random() * 1e6);
   view.replaceChildren(h("p", { class: "soft" }, "drawing twenty puzzles …"));
   const { question, rounds } = await askJson(`/api/puzzles/${task}?seed=${seed}`);
@@ -14,7 +14,7 @@ export async function puzzleView(view, about, rest) {
   const box = h("div", { class: "puzzle" });
   let player = null;
   view.replaceChildren(
-    about.games.length > 1 ? h("div", { class: "bar" }, choice("game", "which puzzle", about.games.map(name => [name, name]), task, name => { location.hash = `#/puzzle/${name}`; })) : "",
+    about.puzzles.length > 1 ? h("div", { class: "bar" }, choice("puzzles", "which puzzle", about.puzzles.map(name => [name, name]), task, name => { location.hash = `#/puzzle/${name}`; })) : "",
     box);
 
   function ask() {

@@ -1,8 +1,8 @@
 // Search by a file, a recording, a camera, a pasted picture, a vector, or a moment of the collection.
-import { ask, askJson, card, choice, h, icon, say, silence, told } from "/page/parts.js";
+import { askJson, card, choice, h, icon, pages, say, silence, told, upload } from "/page/parts.js";
 
 const PAGE = 60, LONGEST_RECORDING = 10_000;
-const kept = { query: null, kind: "audio", of: "image" };  // stays while other views are looked at
+const kept = { query: null, kind: "audio", of: "image", perFile: "2" };  // stays while other views are looked at
 
 export async function searchView(view, about, rest) {
   const list = h("ol", { class: "cards", "aria-label": "moments" });
@@ -13,37 +13,22 @@ export async function searchView(view, about, rest) {
   const record = h("button", { type: "button", onclick: () => recordSound(record) }, icon("microphone"), "Record a sound");
   picker.addEventListener("change", () => { if (picker.files[0]) take(picker.files[0], picker.files[0].name); picker.value = ""; });
   view.replaceChildren(
-    h("div", { class: "bar" },
+    h("div", { class: "bar ways" },
       h("button", { type: "button", class: "main", onclick: () => picker.click() }, icon("file"), "Choose a file"), picker,
       record,
       h("button", { type: "button", onclick: takePicture }, icon("camera"), "Take a picture"),
-      h("span", { class: "soft small" }, "or drop or paste one, or press “picture” or “sound” below a moment")),
+      h("span", { class: "soft small keys" }, "or drop or paste one, or press “picture” or “sound” below a moment")),
     queryBox, heading, list, end);
 
-  let asking = null, next = 0, browsing = false;
-  const watch = new IntersectionObserver(entries => { if (entries.some(entry => entry.isIntersecting)) more(); }, { rootMargin: "600px" });
-  watch.observe(end);
-
-  async function more() {
-    if (!browsing || next >= about.moments) return;
-    browsing = false;
-    try {
-      const rows = await askJson(`/api/rows?first=${next}&count=${PAGE}`);
-      next += rows.length;
-      list.append(...rows.map(moment => card(moment, { use: of => fromRow(moment, of) })));
-      browsing = kept.query === null && rows.length > 0;
-      if (browsing && end.getBoundingClientRect().top < innerHeight + 600) more();
-    } catch (error) { told(error); }
-  }
+  let asking = null;
+  const lister = pages(list, end, (_, first) => askJson(`/api/rows?first=${first}&count=${PAGE}`),
+    moment => card(moment, { use: of => fromRow(moment, of) }));
 
   function browse() {
     kept.query = null;
     queryBox.replaceChildren();
     heading.textContent = "All moments";
-    list.replaceChildren();
-    next = 0;
-    browsing = true;
-    more();
+    lister.show({});
   }
 
   function fromRow(moment, of) {
@@ -54,10 +39,8 @@ export async function searchView(view, about, rest) {
 
   async function take(blob, name) {
     list.classList.add("busy");
-    say(`reading ${name} …`);
     try {
-      const found = await askJson(`/api/uploads?name=${encodeURIComponent(name)}`, { method: "POST", body: blob });
-      document.getElementById("message").hidden = true;
+      const found = await upload(blob, name, about.largest_upload);
       kept.query = { ...found, address: `/api/uploads/${found.key}/search`, hear: `/api/uploads/${found.key}/sound`,
         look: half => found.vector ? null : `/api/uploads/${found.key}/picture?of=${half}` };
       ready(found.image ? "image" : "audio");
@@ -74,13 +57,13 @@ export async function searchView(view, about, rest) {
   }
 
   async function search() {
-    browsing = false;
+    lister.stop();
     showQuery();
-    asking?.abort();
+    asking?.abort();  // an older answer must not replace a newer one
     asking = new AbortController();
     list.classList.add("busy");
     try {
-      const answer = await askJson(`${kept.query.address}?of=${kept.of}&kind=${kept.kind}&count=36`, { signal: asking.signal });
+      const answer = await askJson(`${kept.query.address}?of=${kept.of}&kind=${kept.kind}&count=36&per_file=${kept.perFile}`, { signal: asking.signal });
       silence();
       heading.textContent = `${kept.kind === "audio" ? "Sounds" : "Pictures"} nearest to it, found in ${answer.milliseconds} ms`;
       list.replaceChildren(...answer.found.map((one, k) => card(one, { rank: k + 1, found: one, use: of => fromRow(one, of) })));
@@ -100,6 +83,7 @@ export async function searchView(view, about, rest) {
           choice("of", "which half of it is searched with", [["image", "picture", !query.image && !query.vector], ["audio", "sound", !query.audio && !query.vector]], kept.of, value => { kept.of = value; search(); }),
           h("span", { class: "small soft" }, "for"),
           choice("kind", "what is searched for", [["image", "pictures", !about.kinds.includes("image")], ["audio", "sounds", !about.kinds.includes("audio")]], kept.kind, value => { kept.kind = value; search(); }),
+          choice("per-file", "how many moments of one file are listed", [["2", "two of a file"], ["0", "any number"]], kept.perFile, value => { kept.perFile = value; search(); }),
           player ? h("button", { type: "button", onclick: () => { silence(); player.currentTime = 0; player.play(); } }, icon("play"), "hear it") : null,
           h("button", { type: "button", onclick: browse }, icon("close"), "clear")))));
   }
@@ -123,7 +107,7 @@ export async function searchView(view, about, rest) {
       const blob = new Blob(parts, { type: recorder.mimeType });
       take(blob, `recording.${recorder.mimeType.includes("mp4") ? "m4a" : recorder.mimeType.includes("ogg") ? "ogg" : "webm"}`);
     });
-    recorder.start();
+    recorder.start();  // a network hears a second or two; nobody should have to remember to stop
     setTimeout(() => { if (recorder.state === "recording") recorder.stop(); }, LONGEST_RECORDING);
   }
 
@@ -173,7 +157,7 @@ export async function searchView(view, about, rest) {
 
   return () => {
     asking?.abort();
-    watch.disconnect();
+    lister.close();
     record.recorder?.stop();
     drop.hidden = true;
     for (const [name, listener] of listeners) removeEventListener(name, listener);

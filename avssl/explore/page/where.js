@@ -1,5 +1,5 @@
 // Where the sound comes from: heat over a clip while it plays, in step with its sound.
-import { askJson, bytesOf, h, icon, say, seconds, silence, told } from "/page/parts.js";
+import { askJson, bytesOf, h, icon, say, seconds, silence, told, upload } from "/page/parts.js";
 
 const kept = { opacity: 0.8, threshold: null, row: 0 };
 
@@ -37,12 +37,12 @@ export async function whereView(view, about, rest) {
   const threshold = slider("Threshold: how sure before it counts as heard", -8, 8, 0.05, 0, value => { kept.threshold = value; draw(); drawTrace(); judge(); }, value => value.toFixed(2));
   const own = h("button", { type: "button", hidden: true, onclick: () => { sound = ""; own.hidden = true; load(start, true); } }, "its own sound");
   const reset = h("button", { type: "button", onclick: () => { kept.threshold = null; threshold.set(heat.threshold); draw(); drawTrace(); judge(); } }, "fitted threshold");
-  const stretchBar = h("div", { class: "bar" });
+  const segmentBar = h("div", { class: "bar" });
   view.replaceChildren(
     h("h1", {}, `Where the sound of ${moment.name} comes from`),
-    h("p", { class: "soft small" }, moment.label ? `${moment.label} · ` : "", "space plays and stops, ← → step through time, n and p take the next and previous item"),
+    h("p", { class: "soft small" }, moment.label ? h("span", { class: "chip" }, moment.label) : null, h("span", { class: "keys" }, " space plays and stops, ← → step through time, n and p take the next and previous item")),
     h("div", { class: "where" },
-      h("div", {}, screen, trace, verdict, stretchBar),
+      h("div", {}, screen, trace, verdict, segmentBar),
       h("div", { class: "panel" },
         opacity.box, threshold.box, reset,
         h("p", { class: "soft small" }, about.threshold_fitted_on ? `The run's threshold was fitted on ${about.threshold_fitted_on}.` : "No threshold was fitted for this run: 0 means as likely as not."),
@@ -73,11 +73,11 @@ export async function whereView(view, about, rest) {
       threshold.range(lowest, highest);
       threshold.set(kept.threshold ?? found.threshold);
       film.style.aspectRatio = `${found.width} / ${found.height}`;  // its place, before it is there
-      film.src = `/api/stretches/${row}?${question}`;
+      film.src = `/api/segments/${row}?${question}`;
       if (keepPlaying) film.play().catch(() => {});
       drawTrace();
       judge();
-      stretches();
+      segments();
     } catch (error) {
       verdict.textContent = error.message;
       told(error);
@@ -130,6 +130,7 @@ export async function whereView(view, about, rest) {
       mixed[k] = first * maps[before * cells + k] + second * maps[after * cells + k];
       if (mixed[k] > largest) { largest = mixed[k]; best = k; }
     }
+    // Drawn as small as the map is and then enlarged: the browser's own smoothing is the fastest.
     const picture = new ImageData(heat.columns, heat.rows);
     for (let k = 0; k < cells; k++) {
       let level = Math.min(mixed[k] / largest, 1);
@@ -188,25 +189,23 @@ export async function whereView(view, about, rest) {
     trace.setAttribute("aria-valuetext", `${seconds(start + film.currentTime)}, ${nothing.hidden ? "heard" : "not heard"}`);
   }
 
-  function stretches() {
+  function segments() {
     const length = moment.duration || heat.seconds;
     const there = h("span", { class: "soft small" }, `${seconds(start)} to ${seconds(start + heat.seconds)} of ${seconds(length)}`);
-    stretchBar.replaceChildren(
+    segmentBar.replaceChildren(
       h("button", { type: "button", disabled: start < 0.05, onclick: () => load(Math.max(start - heat.seconds, 0), !film.paused) }, icon("back"), "earlier"),
       there,
       h("button", { type: "button", disabled: start + heat.seconds > length - 0.2, onclick: () => load(start + heat.seconds, !film.paused) }, "later", icon("next")));
-    stretchBar.hidden = length <= heat.seconds + 0.2;
+    segmentBar.hidden = length <= heat.seconds + 0.2;
   }
 
   async function lay(file) {
-    say(`reading ${file.name} …`);
     try {
-      const found = await askJson(`/api/uploads?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+      const found = await upload(file, file.name, about.largest_upload);
       if (!found.audio) throw new Error(`${found.name} has no sound`);
       sound = found.key;
       own.hidden = false;
       kept.threshold = null;
-      document.getElementById("message").hidden = true;
       await load(start, true);
     } catch (error) { told(error); }
   }
@@ -241,6 +240,7 @@ export async function whereView(view, about, rest) {
   };
   async function neighbour(step) {
     // Moments of one item lie beside each other: on to the next that begins another.
+    // A page of rows on either side is enough for items of up to two hundred moments.
     const first = Math.max(step > 0 ? row + 1 : row - 200, 0);
     try {
       const rows = await askJson(`/api/rows?first=${first}&count=${step > 0 ? 200 : row - first}`);

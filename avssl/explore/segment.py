@@ -14,7 +14,8 @@ from avssl.errors import UserError
 from avssl.localization.scenes import STILL_FPS
 from avssl.media.facts import Media
 
-_BATCH = 16
+_BATCH, _PIXELS = 16, 1 << 25
+"""Frames that are decoded at a time, and their pixels together: 16 frames of 8K would be 1.6 GB."""
 _SILENT_RATE = 16_000
 
 
@@ -44,7 +45,7 @@ class OtherSound:
         return np.asarray(np.pad(found, (0, max(wanted - len(found), 0)))[:wanted], np.float32)
 
 
-class Stretch:
+class PlayedSegment:
     """The frames and the sound of an item from one time to another; its own clock begins at 0.
 
     Args:
@@ -86,8 +87,9 @@ class Stretch:
 
     def frames(self, wanted: Sequence[int], size: tuple[int, int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """The frames of these numbers (ascending), uint8 (height, width, 3), scaled to (width, height)."""
-        for place in range(0, len(wanted), _BATCH):
-            numbers = wanted[place : place + _BATCH]
+        batch = max(1, min(_BATCH, _PIXELS // max(self.width * self.height, 1)))
+        for place in range(0, len(wanted), batch):
+            numbers = wanted[place : place + batch]
             times = [0.0] if self.still else [self.start + float(self.times[number]) for number in numbers]
             found = self._media.frames(self._item, times)
             for k, number in enumerate(numbers):

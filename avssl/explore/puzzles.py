@@ -8,25 +8,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from avssl.errors import UserError
 from avssl.evaluate.core.statistics import wilson
-from avssl.evaluate.data.load_run import TrainedTask
-from avssl.evaluate.pretext.predictions import distinct, held_out_keys
-from avssl.experiment.data import held_out_of
 from avssl.explore.pictures import jpeg, spectrogram
 from avssl.media.facts import Media
 from avssl.report.embedded import wav
 from avssl.samplers.keys import generator
 
+if TYPE_CHECKING:  # torch takes longer to import than the page to open
+    from torch import Tensor
+
+    from avssl.evaluate.data.load_run import TrainedTask
+
 ROUNDS = 20
 _OPTIONS_OF_JIGSAW = 4
+_KEY = "game"
+"""Of what is drawn here beside the puzzles: another word would draw other ones for the same seed."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Round:
 
 
 @dataclass
-class Game:
+class HeldOutPuzzles:
     """Puzzles of one task of a run.
 
     Args:
@@ -65,7 +67,7 @@ class Game:
     @property
     def question(self) -> str:
         """What is asked."""
-        return _GAMES[self.trained.task.name][0]
+        return _ASKED[self.trained.task.name][0]
 
     def rounds(self, seed: int, count: int = ROUNDS) -> list[Round]:
         """Held-out puzzles; the same for the same seed.
@@ -73,6 +75,11 @@ class Game:
         Raises:
             UserError: the run's data are gone.
         """
+        import torch
+
+        from avssl.evaluate.pretext.predictions import distinct, held_out_keys
+        from avssl.experiment.data import held_out_of
+
         with self._lock:  # networks and readers are not made for several threads at once
             if self._media is None:
                 self._media = held_out_of(self.trained)
@@ -80,27 +87,27 @@ class Game:
             puzzles = distinct(task, [task.draw(self._media, key) for key in held_out_keys(seed, count)])
             with torch.no_grad():
                 scores = task.answers(self.trained.network, task.collate(puzzles)).scores
-            make = _GAMES[task.name][1]
+            make = _ASKED[task.name][1]
             return make(task, puzzles, scores, seed)
 
 
 def playable(tasks: Sequence[str]) -> list[str]:
     """Those of the tasks that a person can play."""
-    return [name for name in tasks if name in _GAMES]
+    return [name for name in tasks if name in _ASKED]
 
 
 @cache
-def open_game(run: Path, task: str) -> Game:
-    """The game of a task of a run.
+def open_puzzles(run: Path, task: str) -> HeldOutPuzzles:
+    """The puzzles of a task of a run.
 
     Raises:
         UserError: the task cannot be played, or the run is not finished.
     """
     from avssl.evaluate.data.load_run import open_run
 
-    if task not in _GAMES:
-        raise UserError(f"{task} cannot be played here; {', '.join(sorted(_GAMES))} can")
-    return Game(open_run(run, task))
+    if task not in _ASKED:
+        raise UserError(f"{task} cannot be played here; {', '.join(sorted(_ASKED))} can")
+    return HeldOutPuzzles(open_run(run, task))
 
 
 def score(right: Sequence[bool]) -> dict[str, float]:
@@ -137,7 +144,7 @@ def _rotation(task: Any, puzzles: Sequence[Any], scores: Tensor, seed: int) -> l
     found, place = [], 0
     for number, puzzle in enumerate(puzzles):
         # A puzzle may hold all four rotations of its picture; one of them is asked.
-        view = int(generator(seed, 0, number, "game").integers(len(puzzle.views)))
+        view = int(generator(seed, 0, number, _KEY).integers(len(puzzle.views)))
         network = int(scores[place + view].argmax())
         found.append(Round([jpeg(puzzle.views[view])], choices, int(puzzle.labels[view]), network))
         place += len(puzzle.views)
@@ -150,7 +157,7 @@ def _jigsaw(task: Any, puzzles: Sequence[Any], scores: Tensor, seed: int) -> lis
     for number, puzzle in enumerate(puzzles):
         tiles = task.fed_each([puzzle])[0]
         label, shown = int(puzzle.labels[0]), puzzle.chosen[0]
-        rng = generator(seed, 0, number, "game")
+        rng = generator(seed, 0, number, _KEY)
         others = rng.permutation([k for k in range(len(permutations)) if k != label])[: _OPTIONS_OF_JIGSAW - 1]
         options = rng.permutation([label, *others.tolist()]).tolist()
         boards: list[str | bytes] = []
@@ -178,7 +185,7 @@ def _board(tiles: Tensor) -> bytes:
     return jpeg(np.asarray(board).transpose(2, 0, 1))
 
 
-_GAMES: dict[str, tuple[str, Callable[[Any, Sequence[Any], Tensor, int], list[Round]]]] = {
+_ASKED: dict[str, tuple[str, Callable[[Any, Sequence[Any], Tensor, int], list[Round]]]] = {
     "av-correspondence": ("Do this frame and this sound belong together?", _correspondence),
     "shuffle-learn": ("Are these three frames in temporal order?", _order),
     "rotation": ("How far was this picture turned?", _rotation),
