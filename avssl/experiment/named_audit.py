@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.experiment.audit_options import AuditOptions
 from avssl.experiment.data import open_data, refuse_missing
+from avssl.experiment.loading import load_torch
 from avssl.options import check_options
 from avssl.system.console import counted, log, progress
 
@@ -32,7 +33,8 @@ def audited(options: AuditOptions, task_options: Any | None) -> Audit:
         f"auditing {counted(len(media), 'item')} of {options.data}"
         + (f", {len(test)} of {options.test}" if test else "")
     )
-    from avssl.experiment.audit import audit  # loads torch
+    load_torch()
+    from avssl.experiment.audit import audit
     from avssl.tasks.registry import get
 
     task = None if options.task is None else get(options.task)(task_options)

@@ -228,6 +228,8 @@ class _Counts:
         self._at = self._at or now
         passed, rest = self._at - self._began, self._total - self._done
         left = passed / self._done * rest - (now - self._at) if self._done else 0.0
+        if left <= 0 < rest and self._done:  # it takes longer than before: as if this much were done only now
+            left = (now - self._began) / self._done * rest
         share = self._done / self._total
         text = f"{100 * share:.0f} %" if self._unit == "%" else f"{self._done} of {counted(self._total, self._unit)}"
         return share, f"{self._what}: {text}" + (f", {duration(left)} left" if left > 0 else "")

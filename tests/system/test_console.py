@@ -47,7 +47,8 @@ def test_on_a_terminal_the_time_left_runs_down_until_more_is_done(monkeypatch: p
         shown.append(counts.now()[1])
     counts.know(2, 3)
     assert [*shown, counts.now()[1]] == [
-        "preparing: 1 of 3 clips, 20.0 s left", "preparing: 1 of 3 clips, 15.0 s left", "preparing: 1 of 3 clips",
+        "preparing: 1 of 3 clips, 20.0 s left", "preparing: 1 of 3 clips, 15.0 s left",
+        "preparing: 1 of 3 clips, 1 min 20 s left",
         "preparing: 2 of 3 clips, 20.0 s left",
     ]  # fmt: skip
 

@@ -125,15 +125,29 @@ class Tried:
 
 class Prober:
     """Probes the shortcuts of a task, as it would be trained, on some media; puzzles of the same options are drawn
-    once."""
+    once.
 
-    def __init__(self, task: Task, media: Media, *, puzzles: int, seed: int = 0) -> None:
+    Args:
+        on_share: called with about how much of a shortcut is tried, 0 to 1: drawing is what takes the time.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        media: Media,
+        *,
+        puzzles: int,
+        seed: int = 0,
+        on_share: Callable[[float], None] = lambda share: None,
+    ) -> None:
         self.task, self.media = task, media
         self.puzzles, self.seed = puzzles, seed
         self._variants: dict[str, Task] = {}
+        self._on_share, self._drawn = on_share, 0
 
     def tried(self, shortcut: Shortcut) -> Tried:
         """The cue alone on held-out puzzles: as the task is set, with the countermeasure off, and with it fully on."""
+        self._drawn = 0
         without, guard = self._changes(shortcut.without), self._changes(shortcut.guard or {})
         now = self._probed(shortcut, {})
         return Tried(
@@ -152,6 +166,11 @@ class Prober:
         task = self._variant({**(shortcut.fixed or {}), **changes}, shortcut.in_training)
         return probe(task, self.media, shortcut.cue, puzzles=self.puzzles, seed=self.seed)
 
+    def _note_drawn(self) -> None:
+        self._drawn += 1
+        # Most shortcuts are tried with two settings; a third, or puzzles that are known already, are not foreseen.
+        self._on_share(min(self._drawn / (2 * self.puzzles), 1.0))
+
     def _variant(self, changes: Changes, in_training: bool) -> Task:
         """The task with other options and what it learned of its data; it remembers its puzzles."""
         key = repr((sorted(changes.items()), in_training))
@@ -159,11 +178,11 @@ class Prober:
             made = type(self.task)(replace(self.task.options, **changes))
             made.load_state(self.task.state())
             made.training = in_training
-            self._variants[key] = _remembering(made if in_training else made.held_out())
+            self._variants[key] = _remembering(made if in_training else made.held_out(), self._note_drawn)
         return self._variants[key]
 
 
-def _remembering(task: Task) -> Task:
+def _remembering(task: Task, drawn: Callable[[], None]) -> Task:
     """The task, which draws each puzzle once."""
     kind = type(task)
     known: dict[Key, Any] = {}
@@ -173,6 +192,7 @@ def _remembering(task: Task) -> Task:
         def draw(self, media: Media, key: Key) -> Any:
             if key not in known:
                 known[key] = super().draw(media, key)
+                drawn()
             return known[key]
 
     task.__class__ = Remembering

@@ -30,16 +30,16 @@ class AuditProgress:
 
         self._on_progress = on_progress
         controls = 0 if task is None or fast or not can_be_planted(task) else len(task.controls()) + 1
-        self._total = {
+        self._total: dict[str, float] = {
             "sources": items,
             "measuring": measured,
             "shortcuts": 0 if task is None else known_count(task),
             "planting": controls,
         }
-        self._done = dict.fromkeys(self._total, 0)
+        self._done: dict[str, float] = dict.fromkeys(self._total, 0)
         self.done("sources", 0)  # shows the bar before the first, long step
 
-    def done(self, stage: str, count: int | None = None) -> None:
+    def done(self, stage: str, count: float | None = None) -> None:
         """So many steps of a stage are done; all of it if None."""
         self._done[stage] = self._total[stage] if count is None else min(count, self._total[stage])
         if self._on_progress is not None:
@@ -51,5 +51,5 @@ class AuditProgress:
             self.done(stage)
 
     @staticmethod
-    def _work(steps: dict[str, int]) -> int:
+    def _work(steps: dict[str, float]) -> int:
         return round(10 * sum(count * _SECONDS[stage] for stage, count in steps.items()))

@@ -80,7 +80,10 @@ def _tried(task: Task, part: Media, tested: Collection[str], fast: bool, seed: i
     task.fit_statistics(rest, seed)  # on what is trained on, as a training does
     known = shortcuts.known(task, part)
     puzzles = PUZZLES_OF_VIDEOS if any_moves(part) else PUZZLES_OF_IMAGES
-    prober = shortcuts.Prober(task, part, puzzles=puzzles, seed=seed)
+    prober = shortcuts.Prober(
+        task, part, puzzles=puzzles, seed=seed,
+        on_share=lambda share: progress.done("shortcuts", len(trial.shortcuts) + share),
+    )  # fmt: skip
     # All known ones, whether guarded against or not: a countermeasure that fails shows here.
     for count, shortcut in enumerate(known, 1):
         trial.shortcuts.append(shortcut_finding(task, shortcut, prober.tried(shortcut), len(known)))
