@@ -12,7 +12,7 @@ from avssl.experiment.learned import seen_by
 from avssl.experiment.protocols.base import ComputeOptions, EncoderOptions, Subject, log_passed_over
 from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
-from avssl.system.console import log, progress
+from avssl.system.console import counted, log, progress
 
 if TYPE_CHECKING:
     from avssl.evaluate.transfer.propagation.protocol import Propagated
@@ -53,7 +53,7 @@ class Propagation(PropagationChoices, BootstrapChoices, ComputeOptions, EncoderO
 
             place = str(tracking_world())
         videos = open_videos(place, self.split, self.mask)
-        log(f"{len(videos.videos)} of {videos.listed} videos of {place} ({videos.name}, {videos.split})")
+        log(f"{len(videos.videos)} of {counted(videos.listed, 'video')} of {place} ({videos.name}, {videos.split})")
         log_passed_over(videos.passed_over)
         encoder = subject.image_encoder(self.encoder).to(self.torch_device())
         with progress("carrying", "video") as on_progress:
@@ -66,7 +66,7 @@ class Propagation(PropagationChoices, BootstrapChoices, ComputeOptions, EncoderO
             protocol = f"{name}, {how}, context {self.context}, top {self.top}, temperature {self.temperature:g}"
             context = subject.context(protocol, self.seed, 0, self.draws)
             rows = propagation_rows(found.scores, [video.source for video in videos.videos], videos.kind, context)
-            title = f"{subject}, {how}, on {len(videos.videos)} videos of {place}"
+            title = f"{subject}, {how}, on {counted(len(videos.videos), 'video')} of {place}"
         else:
             log("no labels beyond the first frame: nothing to score, and the overlay shows what was carried")
         return Outcome(

@@ -9,7 +9,7 @@ from avssl.experiment.protocols.base import ComputeOptions, RunOptions, Subject
 from avssl.experiment.protocols.pretext import held_out_part
 from avssl.experiment.results import Beside, Outcome
 from avssl.options import option
-from avssl.system.console import log
+from avssl.system.console import counted, log
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Synchronization(ComputeOptions, RunOptions):
         found = find_moments(test, task, self.reach, self.moments, self.seed)
         if not found.found:
             raise UserError(
-                f"in none of {len(test)} clips is a moment with an event and room for shifts of {2 * self.reach:g} s "
-                "either way; give longer clips, or a smaller --reach"
+                f"in none of {counted(len(test), 'clip')} is a moment with an event and room for shifts of "
+                f"{2 * self.reach:g} s either way; give longer clips, or a smaller --reach"
             )
         log(f"{len(found.found)} of {found.listed} moments have an event ({found.events})")
         other = untrained(task, self.seed)
@@ -54,10 +54,11 @@ class Synchronization(ComputeOptions, RunOptions):
         scores = score_shifts(test, task, networks, found.found, self.torch_device())
         scores["blind/onset-in-the-middle"] = onset_in_the_middle(test, task, found.found)
         context = subject.context(name, self.seed, found.listed)
+        clips = counted(len(test), "clip" if seen else "held-out clip")
         return Outcome(
             name=f"{name}-train" if seen.items else name,
             rows=offset_rows(scores, found, context),
-            title=f"{subject} on {len(found.found)} moments of {len(test)} {'clips' if seen else 'held-out clips'}",
+            title=f"{subject} on {counted(len(found.found), 'moment')} of {clips}",
             place=self.data,
             seen=seen,
             beside=[Beside("picture", ".png", lambda outcome, path: draw_shifts(outcome.rows, path, outcome.heading))],
