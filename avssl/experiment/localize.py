@@ -66,12 +66,12 @@ def localize(
 def localized(options: LocalizeOptions) -> DemoFiles:
     """As :func:`localize`, by its options."""
     options.check()
-    load_torch()
     from avssl.localization.scenes import open_scene
 
     # What is not there first, then the file: a bad one should not wait for a model.
     refuse_missing(options.video, options.sound, options.run)
     scene = open_scene(options.video, options.sound) if options.video else None
+    load_torch()
     from avssl.experiment.default_localizer import default_run
     from avssl.experiment.generated import example_clip
     from avssl.localization.demo import show_scene
