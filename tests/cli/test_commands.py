@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import avssl as package
 from avssl.evaluate.core.rows import read_rows
 from avssl.evaluate.data.load_run import open_run
+from avssl.evaluate.localization.threshold import fitted_on
 from avssl.report.run_parts import read_metrics
 
 Call = Callable[..., Result]
@@ -91,6 +92,17 @@ def test_a_finished_run_is_reported_finished_and_its_table_printed_again(avssl: 
     assert "is finished" in result.out
     assert "shuffled-labels" in result.out
     assert (finished / "results" / "controls.json").stat().st_mtime_ns == before
+
+
+def test_a_training_says_from_which_logit_on_something_is_heard_and_an_earlier_one_is_left_as_it_is(
+    avssl: Call, finished: Path, tmp_path: Path
+):
+    shutil.copytree(finished, tmp_path / "run")
+    fitted = fitted_on(tmp_path / "run")
+    assert fitted is not None and re.fullmatch(r"moments of \d+ validation clips", fitted)
+    (tmp_path / "run" / "localization.json").unlink()  # as earlier versions left a run
+    result = avssl(*TRAIN, "--config", finished / "config.yaml", "--out", tmp_path / "run")
+    assert result.status == 0 and fitted_on(tmp_path / "run") is None
 
 
 def test_a_run_of_other_options_is_not_continued(avssl: Call, clips: Path, finished: Path):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FILE = "localization.json"
 # Share of sounding validation segments that the threshold may call silent
 MISSED = 0.04
+# Moments of one video that are looked at: more of it say little new.
+MOST_OF_ONE = 8
 
 
 def fit_threshold(sounding: Sequence[float], silent: Sequence[float]) -> float:
@@ -41,17 +43,17 @@ def threshold_of_moments(media: Media, model: MapMaker, rule: PairRule, moments:
     Args:
         media: held-out videos with sound.
         rule: how moments are drawn; by its loudness limit silence among them is drawn again.
-        moments: how many, spread over all items; at least one of each of so many items.
+        moments: how many, spread over all items: at least one of each of so many items, at most ``MOST_OF_ONE``.
     """
     some = np.unique(np.linspace(0, len(media) - 1, min(len(media), moments)).round().astype(int))
     sounding: list[float] = []
     silent: list[float] = []
     for item in some.tolist():
         rng = generator(0, item, "threshold")
-        drawn = [draw_moment(media, item, rule, rng) for _ in range(-(-moments // len(some)))]
+        drawn = [draw_moment(media, item, rule, rng) for _ in range(min(-(-moments // len(some)), MOST_OF_ONE))]
+        drawn.sort(key=lambda moment: moment.frame_seconds)  # as decoders like it
         noise = [draw_silence(rng, len(moment.sound), rule.rate) for moment in drawn]
-        # Pictures of one video have one size, and go in one batch.
-        frames = np.concatenate([media.frames(item, [moment.frame_seconds]) for moment in drawn])
+        frames = media.frames(item, [moment.frame_seconds for moment in drawn])
         sounding += model.maps(frames, np.stack([moment.sound for moment in drawn])).max((1, 2)).tolist()
         silent += model.maps(frames, np.stack(noise)).max((1, 2)).tolist()
     return fit_threshold(sounding, silent)
