@@ -30,5 +30,6 @@ def mosaics(frames: Tensor, places: Tensor) -> Tensor:
     zeros, shift = torch.zeros_like(share), corner * (1 - share)[:, None]
     theta = torch.stack([share, zeros, shift[:, 1], zeros, share, shift[:, 0]], 1).view(n, 2, 3)
     grid = nn.functional.affine_grid(theta.repeat_interleave(k, 0), [n * k, 3, height, width], align_corners=False)
-    cut = nn.functional.grid_sample(whole, grid, padding_mode="border", align_corners=False).unflatten(0, (n, k))
+    # Within the mosaic a reflection is what a border is, which MPS does not know.
+    cut = nn.functional.grid_sample(whole, grid, padding_mode="reflection", align_corners=False).unflatten(0, (n, k))
     return torch.where(share.view(-1, 1, 1, 1, 1) > 0, cut, frames)
