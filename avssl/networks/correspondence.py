@@ -25,7 +25,7 @@ def vision_maps(encoder: ImageEncoder, batch: Batch) -> Tensor:
     # All frames of a puzzle alike: one moment is one light.
     flat = jitter_colours(flat, batch["brightness"].repeat_interleave(k), batch["saturation"].repeat_interleave(k))
     if "mosaic" in batch:
-        flat = mosaics(flat.unflatten(0, (n, k)), batch["mosaic"]).flatten(0, 1)
+        flat = mosaics(flat.reshape(frames.shape), batch["mosaic"]).flatten(0, 1)
     maps: Tensor = encoder(flat)
     return maps if k == 1 else maps.reshape(n, k, *maps.shape[1:]).amax(1)
 

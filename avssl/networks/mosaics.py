@@ -19,7 +19,8 @@ def mosaics(frames: Tensor, places: Tensor) -> Tensor:
             mosaic's, ½ to 1; 0 leaves the picture as it is.
     """
     n, k, _, height, width = frames.shape
-    tiles = nn.functional.adaptive_avg_pool2d(frames.flatten(0, 1), (height // 2, width // 2)).unflatten(0, (n, k))
+    small = nn.functional.adaptive_avg_pool2d(frames.flatten(0, 1), (height // 2, width // 2))
+    tiles = small.reshape(n, k, *small.shape[1:])
     rolled = torch.stack([tiles.roll(-step, 0) for step in range(COMPANIONS + 1)])
     own = (2 * places[:, 0] + places[:, 1]).long()
     row = torch.arange(n, device=frames.device)
@@ -31,5 +32,5 @@ def mosaics(frames: Tensor, places: Tensor) -> Tensor:
     theta = torch.stack([share, zeros, shift[:, 1], zeros, share, shift[:, 0]], 1).view(n, 2, 3)
     grid = nn.functional.affine_grid(theta.repeat_interleave(k, 0), [n * k, 3, height, width], align_corners=False)
     # Within the mosaic a reflection is what a border is, which MPS does not know.
-    cut = nn.functional.grid_sample(whole, grid, padding_mode="reflection", align_corners=False).unflatten(0, (n, k))
-    return torch.where(share.view(-1, 1, 1, 1, 1) > 0, cut, frames)
+    cut = nn.functional.grid_sample(whole, grid, padding_mode="reflection", align_corners=False)
+    return torch.where(share.view(-1, 1, 1, 1, 1) > 0, cut.reshape(frames.shape), frames)
