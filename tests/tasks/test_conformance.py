@@ -67,6 +67,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"side": 32, "width": 4, "head_width": 8, "norm": "group", "reach": 1, "motion": False, "hide": "frame"},
         {"side": 32, "width": 4, "head_width": 8, "norm": "group", "frames": 3, "motion": False, "hide": "tubes"},
     ],
+    "video-colorization": [{"side": 32, "width": 4, "head_width": 16, "dimensions": 16, "colours": 4}],
     "shuffle-learn": [
         {
             "side": 32,
@@ -81,10 +82,6 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         for ends, motion in (("fixed", True), ("shuffled", False))
     ],
 }
-SMALL["video-colorization"] = [
-    {"side": 32, "width": 4, "head_width": 16, "dimensions": 16, "colours": colours, "unit": unit}
-    for colours, unit in ((4, True), (8, False))
-]
 CASES = [(name, options) for name in names() for options in SMALL[name]]
 
 

@@ -19,6 +19,8 @@ from avssl.networks.copying import EmbeddingEncoder, attention
 from avssl.networks.photometry import LUMA
 from avssl.networks.saving import load_module, save_module
 from avssl.samplers.keys import Key
+from avssl.tasks.colorization.puzzle import ColorizationOptions
+from avssl.tasks.colorization.task import Colorization
 from avssl.tasks.video_colorization.puzzle import VideoColorizationOptions
 from avssl.tasks.video_colorization.task import VideoColorization
 
@@ -242,3 +244,15 @@ def test_a_control_is_compared_with_random_weights_which_copy_from_what_looks_al
         if row.name == "untrained"
     }
     assert {row.metric: row.chance for row in rows if row.name == "shuffled-labels"} == random
+
+
+def test_a_task_on_pictures_learns_on_the_same_encoder():
+    task, other = made(), Colorization(ColorizationOptions(side=40, width=4, head_width=8, target="regression"))
+    other.fit_statistics(Gliding(8), 0)
+    encoders = task.encoders()
+    gradients = []
+    for one in (task, other):
+        encoders["vision"].zero_grad()
+        one.loss(one.network(encoders), batch_of(one)).loss.backward()
+        gradients.append([float(part.grad.abs().sum()) for part in encoders["vision"].parameters()])
+    assert all(grad > 0 for each in gradients for grad in each)
