@@ -130,7 +130,8 @@ def _right(
             yield name + suffix, answers.scores.argmax(1) == truth
     yield "same-place", known[:, task.nearest_reference] == truth
     yield "nearest-in-window", nearest_in_window(task, batch, cells) == truth
-    apart = torch.cdist(*(cells.ab[:, some].movedim(2, -1).flatten(1, 3) for some in (slice(-1, None), slice(-1))))
+    ours, theirs = (cells.ab[:, some].movedim(2, -1).flatten(1, 3) for some in (slice(-1, None), slice(-1)))
+    apart = torch.cdist(ours, theirs)
     yield "seen-colour", known.flatten(1).gather(1, apart.argmin(2)).view_as(truth) == truth
     counted = F.one_hot(known.flatten(1), task.options.colours).sum(1)
     yield CHANCE, counted.argmax(1)[:, None, None] == truth
@@ -144,7 +145,9 @@ def nearest_in_window(task: VideoColorization, batch: Batch, cells: Cells) -> Te
     count, frames, (height, width) = len(grey), grey.shape[1], cells.colour.shape[-2:]
     rim = stride // 2
     around = F.pad(grey.flatten(0, 1), (rim, rim, rim, rim), mode="replicate")
-    patches = F.unfold(around, stride + 2 * rim, stride=stride).transpose(1, 2).unflatten(0, (count, frames))
+    patches = (
+        F.unfold(around, stride + 2 * rim, stride=stride).transpose(1, 2).reshape(count, frames, height * width, -1)
+    )
     near = within(height, width, _window(task), grey.device).repeat(1, frames - 1)
     apart = torch.cdist(patches[:, -1], patches[:, :-1].flatten(1, 2)).masked_fill(~near, torch.inf)
     return cells.colour[:, :-1].flatten(1).gather(1, apart.argmin(2)).view(count, height, width)

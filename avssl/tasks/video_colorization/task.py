@@ -90,8 +90,7 @@ class VideoColorization(PictureTask):
 
         plain = self.held_out()
         clips = [plain.draw(media, Key(seed, -1, index)) for index in range(_CLIPS)]  # epoch -1: of no training puzzle
-        ab = torch.cat([self._cells_ab(torch.from_numpy(clip.frames)) for clip in clips])
-        ab = ab.unflatten(0, (len(clips), -1))  # (clips, frames, 2, h, w)
+        ab = torch.stack([self._cells_ab(torch.from_numpy(clip.frames)) for clip in clips])
         cells = ab.movedim(2, -1).reshape(-1, 2).numpy()
         chosen = generator(seed, "colours").permutation(len(cells))[:_CELLS]
         sample = cells[np.sort(chosen)].astype(np.float64)
@@ -102,7 +101,7 @@ class VideoColorization(PictureTask):
             )
         fitted = KMeans(self.options.colours, n_init=1, random_state=seed % 2**32).fit(sample)
         self._statistics = {"centres": np.asarray(fitted.cluster_centers_).tolist()}
-        colour = self._nearest(ab.flatten(0, 1)).unflatten(0, ab.shape[:2])
+        colour = self._by_clip(self._nearest(ab.flatten(0, 1)))
         shares = torch.bincount(colour.flatten(), minlength=self.options.colours).double() / colour.numel()
         self._statistics |= {"shares": shares.tolist(), "copying_from_anywhere": float(self._loss_of_mix(colour))}
 
@@ -116,7 +115,8 @@ class VideoColorization(PictureTask):
         options = self.options
         item = item_of(media, key)
         times, frames, views = self._clip(media, item, generator(*key, "clip"))
-        colours_of, views_of_colours = None, ()
+        colours_of: NDArray[np.uint8] | None = None
+        views_of_colours: tuple[View, ...] = ()
         if self.shuffled:
             theirs = generator(*key, "shuffled")
             another = other_item(media, item, theirs, key)
@@ -156,7 +156,7 @@ class VideoColorization(PictureTask):
 
     def finish(self, batch: Batch) -> Batch:
         finished = super().finish(batch)
-        return finished | {"frames": finished["frames"].unflatten(0, (-1, self.options.references + 1))}
+        return finished | {"frames": self._by_clip(finished["frames"])}
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options
@@ -198,13 +198,13 @@ class VideoColorization(PictureTask):
 
     def cells(self, batch: Batch) -> Cells:
         """The colours of a batch on the map of places."""
-        lab = rgb_to_lab(batch["frames"].flatten(0, 1)).unflatten(0, batch["frames"].shape[:2])
+        lab = self._by_clip(rgb_to_lab(batch["frames"].flatten(0, 1)))
         stride = self.options.stride
         difference = F.avg_pool2d((lab[:, -1] - lab[:, self.nearest_reference]).square().sum(1, keepdim=True), stride)
-        ab = F.avg_pool2d(lab[:, :, 1:].flatten(0, 1), stride).unflatten(0, lab.shape[:2])
+        ab = self._by_clip(F.avg_pool2d(lab[:, :, 1:].flatten(0, 1), stride))
         if "colours_of" in batch:
             ab = torch.cat([ab[:, :-1], self._cells_ab(batch["colours_of"])[:, None]], dim=1)
-        colour = self._nearest(ab.flatten(0, 1)).unflatten(0, ab.shape[:2])
+        colour = self._by_clip(self._nearest(ab.flatten(0, 1)))
         return Cells(ab, colour, difference[:, 0].sqrt() > MOVED_LAB)
 
     @property
@@ -214,11 +214,10 @@ class VideoColorization(PictureTask):
 
     def fed(self, batch: Batch) -> Tensor:
         """What is fed: the luma of all frames (N, references + 1, 1, side, side), its light changed in training."""
-        frames = batch["frames"]
-        grey = luma(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        grey = self._by_clip(luma(batch["frames"].flatten(0, 1)))
         if not self.training:
             return grey
-        contrast, brightness = (batch[name].view(*frames.shape[:2], 1, 1, 1) for name in ("contrast", "brightness"))
+        contrast, brightness = (batch[name][:, :, None, None, None] for name in ("contrast", "brightness"))
         middle = grey.mean((2, 3, 4), keepdim=True)
         changed: Tensor = (middle + (grey - middle) * contrast + brightness).clamp(0, 1)
         return changed
@@ -255,7 +254,7 @@ class VideoColorization(PictureTask):
     def _scores(self, network: nn.Module, batch: Batch, cells: Cells) -> Tensor:
         """Log-probability of each colour in each cell of the target: (N, colours, h, w)."""
         options, grey = self.options, self.fed(batch)
-        embedded: Tensor = network(grey.flatten(0, 1).expand(-1, 3, -1, -1)).unflatten(0, grey.shape[:2])
+        embedded = self._by_clip(network(grey.flatten(0, 1).expand(-1, 3, -1, -1)))
         weights = attention(
             embedded[:, -1],
             embedded[:, :-1],
@@ -266,6 +265,10 @@ class VideoColorization(PictureTask):
         copied = (weights @ self._one_hot(cells.colour[:, :-1])).float()  # whatever the precision of products
         return self._log(copied, cells.colour.shape[-2:])
 
+    def _by_clip(self, maps: Tensor) -> Tensor:
+        """What is known of each frame (clips · frames, …) as (clips, frames, …)."""
+        return maps.reshape(-1, self.options.references + 1, *maps.shape[1:])
+
     def _one_hot(self, colour: Tensor) -> Tensor:
         """The colours of references (N, R, h, w) as distributions: (N, R·h·w, colours)."""
         return F.one_hot(colour.flatten(1), self.options.colours).float()
@@ -273,7 +276,7 @@ class VideoColorization(PictureTask):
     def _log(self, copied: Tensor, size: Sequence[int]) -> Tensor:
         """Log-probabilities (N, colours, h, w) of copied distributions (N, h·w, colours)."""
         known = copied * (1 - _UNKNOWN) + _UNKNOWN / self.options.colours
-        return known.log().transpose(1, 2).unflatten(2, tuple(size))
+        return known.log().transpose(1, 2).reshape(len(copied), -1, *size)
 
     def _loss_of_mix(self, colour: Tensor) -> Tensor:
         """The loss of copying from all places of the references alike; colours (N, references + 1, h, w)."""
