@@ -21,8 +21,11 @@ def fit_heard(task: Task, network: nn.Module, parts: Parts, folder: RunFolder, s
     Args:
         skip: whether bad files are left out.
     """
+    if task.name != "av-correspondence":  # whatever it is, it needs none of the rest
+        return
     from avssl.evaluate.localization.threshold import threshold_of_moments, write_threshold
-    from avssl.localization.localizer import Localizer, not_made_to_point
+    from avssl.localization.localizer import Localizer
+    from avssl.localization.pointing import not_made_to_point
     from avssl.networks.correspondence import CorrespondenceNetwork
     from avssl.networks.model import Model
     from avssl.samplers.correspondence import PairRule
@@ -30,7 +33,7 @@ def fit_heard(task: Task, network: nn.Module, parts: Parts, folder: RunFolder, s
 
     if not isinstance(task, AVCorrespondence) or not isinstance(network, CorrespondenceNetwork):
         return
-    if parts.validation is None or not_made_to_point(network.fusion):
+    if parts.validation is None or not_made_to_point(network.fusion.name):
         return
     localizer = Localizer(Model(network.vision, network.audio, network.fusion))
     options = task.options
