@@ -127,7 +127,7 @@ class PuzzleDataset(Dataset[Any]):
                 "training part, or take the task of a run: avssl.Run(path).trained().task"
             )
         # Shared with the workers of a loader, so that those that stay (persistent_workers) follow set_epoch.
-        self._epoch = torch.tensor(epoch).share_memory_()  # type: ignore[no-untyped-call]
+        self._epoch = torch.tensor(epoch).share_memory_()
         self._on_bad_file: OnBadFile = on_bad_file
         # The trainer's own way to a puzzle, so that the same key gives the same one here.
         self._source = Source(task, self.media, task.length(self.media))

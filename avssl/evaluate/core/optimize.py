@@ -70,7 +70,7 @@ def minimize(
         if not bool(torch.isfinite(value)):
             raise Diverged(f"the loss is {value.item():g} at step {step + 1}; take a learning rate below {rate:g}")
         solver.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         nn.utils.clip_grad_norm_(weights, LARGEST_GRADIENT)
         solver.step()
         schedule.step()
@@ -89,10 +89,10 @@ def minimize_convex(
     def closure() -> Tensor:
         solver.zero_grad()
         value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    solver.step(closure)  # type: ignore[no-untyped-call]
+    solver.step(closure)
 
 
 def best_of(choices: Sequence[Choice], score: Callable[[Choice], float]) -> Choice:
