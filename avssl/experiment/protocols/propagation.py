@@ -91,7 +91,7 @@ class Propagation(PropagationChoices, BootstrapChoices, ComputeOptions, EncoderO
         from avssl.evaluate.transfer.propagation.overlay import draw_sheet
 
         def sheet(outcome: Outcome, path: Path) -> bool:
-            return draw_sheet(path, outcome.heading, found.shown, found.scores)
+            return draw_sheet(path, outcome.heading if outcome.title else outcome.name, found.shown, found.scores)
 
         def film(outcome: Outcome, path: Path) -> bool:
             return _write_movie(path, found, videos.seconds_a_frame)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from made_videos import FRAMES, HEIGHT, WIDTH, made_video, write_davis, write_jhmdb, write_plain
 from PIL import Image
+from small_runs import write_clip
 
 from avssl.errors import MediaError, UserError
 from avssl.evaluate.transfer.propagation.folders import open_videos
 from avssl.evaluate.transfer.propagation.videos import Masks, Points
+from avssl.media.opening import open_media
 from avssl.world import Settings, generate, read_truth
 
 
@@ -38,6 +40,22 @@ def test_a_plain_folder_may_have_masks_of_some_frames(tmp_path: Path) -> None:
     truth = open_videos(write_plain(tmp_path)).videos[0].truth()
     assert isinstance(truth, Masks)
     assert truth.known.tolist() == [True, False] * 3 and truth.labels[1].max() == 0 and truth.objects == 2
+
+
+def test_a_film_may_stand_for_its_frames_and_its_masks_are_numbered(tmp_path: Path) -> None:
+    write_clip(tmp_path / "frames" / "film.mp4", seconds=0.5, sound=False, fps=10)
+    (tmp_path / "masks" / "film").mkdir(parents=True)
+    found = tmp_path / "frames" / "film.mp4"
+    height, width = open_media(found, progress=False).frames(0, [0.0]).shape[2:]
+    for number in (0, 3):
+        mask = np.zeros((height, width), np.uint8)
+        mask[: height // 2] = 1
+        Image.fromarray(mask).save(tmp_path / "masks" / "film" / f"{number:05d}.png")
+    videos = open_videos(tmp_path)
+    truth = videos.videos[0].truth()
+    assert isinstance(truth, Masks) and truth.known.tolist() == [True, False, False, True, False]
+    assert videos.videos[0].frames().shape == (5, 3, height, width)
+    assert videos.seconds_a_frame == pytest.approx(0.1)
 
 
 def test_clips_of_a_world_bring_masks_of_the_objects_of_their_first_frame(tmp_path: Path) -> None:

@@ -8,15 +8,18 @@ from pathlib import Path
 from avssl.errors import UserError
 from avssl.evaluate.transfer.propagation.davis import is_davis, open_davis, pictures_of
 from avssl.evaluate.transfer.propagation.generated import is_world, open_world
-from avssl.evaluate.transfer.propagation.jhmdb import is_jhmdb, open_jhmdb, read_film
+from avssl.evaluate.transfer.propagation.jhmdb import is_jhmdb, open_jhmdb
 from avssl.evaluate.transfer.propagation.videos import (
     Frames,
     LabelledVideo,
     Masks,
     VideoSet,
+    film_times,
     first_mask_alone,
     masks_of,
+    read_film,
     read_pictures,
+    seconds_a_frame,
 )
 
 FILMS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".m4v")
@@ -61,6 +64,7 @@ def open_videos(place: str | Path, split: str | None = None, mask: str | None = 
 def _plain(folder: Path) -> VideoSet:
     """``frames/NAME/*.jpg`` or ``frames/NAME.mp4``, and ``masks/NAME/*.png`` named as the frames, or by number."""
     videos, passed_over = [], []
+    films: list[Path] = []
     for place in sorted((folder / "frames").iterdir()):
         film = place.suffix.lower() in FILMS
         if not film and not place.is_dir():
@@ -68,8 +72,8 @@ def _plain(folder: Path) -> VideoSet:
         name = place.stem if film else place.name
         masks = {file.stem: file for file in (folder / "masks" / name).glob("*.png")}
         if film:
-            frames, count = partial(read_film, place), len(read_film(place))
-            stems = _numbered(masks, count)
+            frames, stems = partial(read_film, place), _numbered(masks, len(film_times(place)))
+            films.append(place)
         else:
             pictures = pictures_of(place)
             frames, stems = partial(read_pictures, pictures), [file.stem for file in pictures]
@@ -78,7 +82,8 @@ def _plain(folder: Path) -> VideoSet:
             passed_over.append(f"{name}: no mask of its first frame in {folder / 'masks' / name}")
             continue
         videos.append(LabelledVideo(name, name, frames, partial(masks_of, of_frames), str(place)))
-    return VideoSet("folder", "masks", videos, "all", passed_over)
+    pace = seconds_a_frame(films[0]) if films else VideoSet.seconds_a_frame
+    return VideoSet("folder", "masks", videos, "all", passed_over, pace)
 
 
 def _numbered(masks: dict[str, Path], count: int) -> list[str]:
@@ -93,8 +98,11 @@ def _one_video(place: Path, mask: str | None) -> VideoSet:
     if not Path(mask).is_file():
         raise UserError(f"{mask}: no such file")
     frames: partial[Frames] = partial(read_film, place)
+    pace = VideoSet.seconds_a_frame
     if place.is_dir():
         frames = partial(read_pictures, pictures_of(place))
+    else:
+        pace = seconds_a_frame(place)
     truth: partial[Masks] = partial(first_mask_alone, Path(mask), frames)
     video = LabelledVideo(place.stem, place.stem, frames, truth, str(place))
-    return VideoSet("video", "masks", [video], "all")
+    return VideoSet("video", "masks", [video], "all", (), pace)

@@ -30,7 +30,7 @@ def open_world(folder: Path, split: str = "test") -> VideoSet:
     if not named.is_dir():
         raise UserError(f"{named}: no such part; --split is one of {', '.join(SPLITS)}")
     media = open_media(named, progress=False)
-    videos, passed_over = [], []
+    videos = []
     for i in range(len(media)):
         facts = media.facts(i)
         video = LabelledVideo(
@@ -38,7 +38,7 @@ def open_world(folder: Path, split: str = "test") -> VideoSet:
             facts.path,
         )  # fmt: skip
         videos.append(video)
-    return VideoSet("world", "masks", videos, named.name, passed_over, 1 / 25)
+    return VideoSet("world", "masks", videos, named.name, (), 1 / 25)
 
 
 def _frames(media: Media, i: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

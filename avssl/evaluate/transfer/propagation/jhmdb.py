@@ -13,7 +13,7 @@ from scipy.io import loadmat
 from avssl.errors import MediaError, UserError
 from avssl.evaluate.data.reading import read_lines
 from avssl.evaluate.transfer.propagation.davis import pictures_of
-from avssl.evaluate.transfer.propagation.videos import Frames, LabelledVideo, Points, VideoSet, read_pictures
+from avssl.evaluate.transfer.propagation.videos import Frames, LabelledVideo, Points, VideoSet, read_film, read_pictures
 
 JOINTS = (
     *("neck", "belly", "face", "right shoulder", "left shoulder", "right hip", "left hip", "right elbow", "left elbow"),
@@ -90,11 +90,3 @@ def _frames(folder: Path, label: str, stem: str) -> tuple[partial[Frames], str]:
         if film.is_file():
             return partial(read_film, film), str(film)
     raise UserError(f"{folder / 'Rename_Images' / label / stem}: no pictures, nor is there ReCompress_Videos/{label}")
-
-
-def read_film(file: Path) -> Frames:
-    """All frames of a video file, uint8 (n, 3, h, w); MediaError if it cannot be used."""
-    from avssl.media.opening import open_media
-
-    media = open_media(file, progress=False)
-    return media.frames(0, media.frame_times(0).tolist())

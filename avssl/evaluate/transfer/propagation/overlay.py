@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,13 +101,13 @@ def _pictures(
 
 
 def draw_sheet(path: Path, title: str, shown: Shown, scores: Mapping[str, Sequence[NDArray[np.float64]]]) -> bool:
-    """Write the middle and the last frame of each video, each way beside the other; False where there is no video."""
+    """Write the middle and the last but one frame of each video beside the first; False where there is no video."""
     rows = []
     for number, (video, carried) in enumerate(shown):
         frames, truth = video.frames(), video.truth()
         for instant in dict.fromkeys((len(frames) // 2, max(len(frames) - 2, 0))):
-            found = panels(frames, truth, carried, instant)
-            lines = [f"{video.name}, frame {instant}" if name == "truth" else "" for name in found]
+            found = {"first frame": _first(frames, truth), **panels(frames, truth, carried, instant)}
+            lines = [f"{video.name}, frame {instant}" if name == "first frame" else "" for name in found]
             if not isinstance(truth, Points):
                 figures = {name: scores[name][number][:, 0] for name in found if name in scores}
                 lines = [
@@ -117,9 +118,16 @@ def draw_sheet(path: Path, title: str, shown: Shown, scores: Mapping[str, Sequen
     if not rows:
         return False
     headings = rows[0][0]
-    note = "Labels of the first frame, carried to the middle and to the last but one of each video."
+    note = "Labels of the first frame, carried to the middle and to the last frame but one."
     save_png(draw_rows(title, note, headings, [(pictures, lines) for _, pictures, lines in rows]), path)
     return True
+
+
+def _first(frames: Frames, truth: Masks | Points) -> Picture:
+    """The first frame with the labels that were given."""
+    if isinstance(truth, Points):
+        return panels(frames, truth, {}, 0)["truth"]
+    return panels(frames, replace(truth, known=np.ones(len(frames), bool)), {}, 0)["truth"]
 
 
 def _scaled(picture: Picture, longer: int) -> Image.Image:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avssl.errors import MediaError
+from avssl.media.opening import open_media
 
 Frames = NDArray[np.uint8]
 VOID = 255
@@ -70,7 +71,7 @@ class VideoSet:
         name: of the layout: "world", "DAVIS", "JHMDB", "folder", "video".
         split: whose they are.
         passed_over: those that are not used, each with the reason.
-        seconds_a_frame: of the overlay, where files do not say.
+        seconds_a_frame: of the overlay.
     """
 
     name: str
@@ -112,6 +113,23 @@ def read_pictures(files: Sequence[Path]) -> Frames:
         if frame.shape != frames[0].shape:
             raise MediaError(str(file), f"has another size than {files[0].name}")
     return np.stack(frames)
+
+
+def read_film(file: Path) -> Frames:
+    """All frames of a video file, uint8 (n, 3, h, w); MediaError if it cannot be read."""
+    media = open_media(file, progress=False)
+    return media.frames(0, media.frame_times(0).tolist())
+
+
+def film_times(file: Path) -> NDArray[np.float64]:
+    """The time of each frame of a video file in seconds, the first 0; UserError if it cannot be used."""
+    return open_media(file, progress=False).frame_times(0)
+
+
+def seconds_a_frame(file: Path) -> float:
+    """The mean time from one frame of a video file to the next; 1/24 of one with a single frame."""
+    times = film_times(file)
+    return float(times[-1] / (len(times) - 1)) if len(times) > 1 else VideoSet.seconds_a_frame
 
 
 def masks_of(files: Sequence[Path | None]) -> Masks:
