@@ -50,23 +50,22 @@ export class Points {
 
   /** The rows within a closed line of places, ascending. */
   within(line) {
-    const xs = line.map(([x]) => x), ys = line.map(([, y]) => y);
+    const xs = Float64Array.from(line, ([x]) => x), ys = Float64Array.from(line, ([, y]) => y);
     const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
     const found = [];
     for (let row = 0; row < this.count; row++) {
       const x = this.places[2 * row], y = this.places[2 * row + 1];
-      if (x >= left && x <= right && y >= low && y <= high && isWithin(x, y, line)) found.push(row);
+      if (x >= left && x <= right && y >= low && y <= high && isWithin(x, y, xs, ys)) found.push(row);
     }
     return found;
   }
 }
 
 /** Whether a point lies within a closed line: how often a ray to the right crosses it. */
-function isWithin(x, y, line) {
+function isWithin(x, y, xs, ys) {
   let inside = false;
-  for (let k = 0, before = line.length - 1; k < line.length; before = k++) {
-    const [ax, ay] = line[k], [bx, by] = line[before];
-    if ((ay > y) !== (by > y) && x < (bx - ax) * (y - ay) / (by - ay) + ax) inside = !inside;
+  for (let k = 0, before = xs.length - 1; k < xs.length; before = k++) {
+    if ((ys[k] > y) !== (ys[before] > y) && x < (xs[before] - xs[k]) * (y - ys[k]) / (ys[before] - ys[k]) + xs[k]) inside = !inside;
   }
   return inside;
 }
