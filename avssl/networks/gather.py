@@ -18,7 +18,7 @@ def gather_with_gradient(x: Tensor) -> Tensor:
         return x
     from torch.distributed.nn.functional import all_gather
 
-    return torch.cat(all_gather(x))  # type: ignore[no-untyped-call]
+    return torch.cat(all_gather(x))
 
 
 def mean_of_whole_batch(total: Tensor, count: Tensor, least: float = 1.0) -> Tensor:

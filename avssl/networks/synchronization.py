@@ -108,7 +108,8 @@ class SingleModalitySync(nn.Module):
 def seen(encoder: nn.Module, frames: Tensor, brightness: Tensor) -> Tensor:
     """What moves at each step, wherever in the picture: (N, channels, steps)."""
     maps: Tensor = encoder(moving_pictures(frames, brightness))
-    return maps.amax((-2, -1)).unflatten(0, (len(frames), -1)).transpose(1, 2)
+    largest: Tensor = maps.amax((-2, -1)).unflatten(0, (len(frames), -1))
+    return largest.transpose(1, 2)
 
 
 def heard(encoder: nn.Module, waveform: Tensor) -> Tensor:

@@ -143,7 +143,7 @@ def _step_seconds(task: Task, network: nn.Module, batch: Batch, precision: Preci
         try:
             with precision.autocast():
                 found = task.loss(network, batch).loss
-            found.backward()  # type: ignore[no-untyped-call]
+            found.backward()
         except UserError:  # of so few puzzles no batch can be made: a loss that needs more of them
             return 0.0
         taken.append(time.perf_counter() - began)

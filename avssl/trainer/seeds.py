@@ -35,6 +35,6 @@ def seed_torch(seed: int, device: torch.device | None = None) -> None:
 def own_random_state() -> Iterator[None]:
     """Within, torch's global generators may be seeded; after, they are as they were."""
     # Only where CUDA is in use already: asking for the states of all devices would start it, which takes seconds.
-    gpus = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    gpus = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=gpus):
         yield

@@ -112,7 +112,7 @@ class Arrival:
 
     def there(self) -> bool:
         """Whether waiting would take no time."""
-        return all(event.query() for event in self._events)  # type: ignore[no-untyped-call]
+        return all(event.query() for event in self._events)
 
 
 def to_host(value: Any) -> tuple[Any, Arrival]:

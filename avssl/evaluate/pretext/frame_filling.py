@@ -179,9 +179,11 @@ def _add(values: Values, filled: Frames, puzzle: FrameFillingPuzzle) -> None:
     truth, asked = puzzle.frames[hides], hidden[hides]
     moved = asked & (np.ptp(puzzle.frames.astype(np.int16), axis=0).max(0) > MOVED)
     # Frames one below the other, as one picture.
-    stacked = [np.concatenate(list(frames), axis=1) for frames in (filled, truth)]
-    values.setdefault("psnr", []).append(psnr(*stacked, np.concatenate(list(asked))))
-    values.setdefault("psnr-moved", []).append(psnr(*stacked, np.concatenate(list(moved))) if moved.any() else np.nan)
+    below, truth_below = (np.concatenate(list(frames), axis=1) for frames in (filled, truth))
+    values.setdefault("psnr", []).append(psnr(below, truth_below, np.concatenate(list(asked))))
+    values.setdefault("psnr-moved", []).append(
+        psnr(below, truth_below, np.concatenate(list(moved))) if moved.any() else np.nan
+    )
     if len(truth) == 1:
         values.setdefault("ssim", []).append(ssim(filled[0], truth[0]))
 

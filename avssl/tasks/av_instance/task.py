@@ -114,7 +114,8 @@ class AVInstance(AVCorrespondence):
         return Losses(loss, measures)
 
     def positives(self, network: nn.Module, batch: Batch) -> Tensor | None:
-        return batch["label"] > 0
+        found: Tensor = batch["label"] > 0
+        return found
 
     def _in_batch(self) -> bool:
         """Whether puzzles are compared with the bank: it holds training items alone, and both modalities of them."""

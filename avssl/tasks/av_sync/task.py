@@ -174,7 +174,8 @@ class AVSync(Task):
         return {"motion": network.motion_track, "audio": network.audio_track}
 
     def positives(self, network: nn.Module, batch: Batch) -> Tensor | None:
-        return batch["label"] > 0
+        found: Tensor = batch["label"] > 0
+        return found
 
     def chance_loss(self) -> float | None:
         return math.log(2)

@@ -88,7 +88,7 @@ class FrameFilling(PictureTask):
         if self.shuffled:
             rng = generator(*key, "shuffled")
             _, other, other_views = self._clip(media, other_item(media, item, rng, key), rng, rng)
-            hides = hidden.any((1, 2))
+            hides = np.any(hidden, axis=(1, 2))
             taught = other[hides]
             views += tuple(view for view, hiding in zip(other_views, hides, strict=False) if hiding)
         facts = media.facts(item)

@@ -111,9 +111,9 @@ class InstanceContrast(PictureTask):
         colours = np.stack([draw_recolouring(rng, self._jitter) for _ in range(views)])
         facts = media.facts(one.item)
         found = [each for each in (first, second) if isinstance(each, View)]
-        pixels = [np.empty((3, 0, 0), np.uint8) if isinstance(each, View) else each for each in (first, second)]
+        left, right = (np.empty((3, 0, 0), np.uint8) if isinstance(each, View) else each for each in (first, second))
         where = facts.path, facts.source_or_path, one.seconds
-        return ContrastPuzzle(*pixels, colours, tiles, item, *where, views=tuple(found))
+        return ContrastPuzzle(left, right, colours, tiles, item, *where, tuple(found))
 
     def _cut(self, rng: np.random.Generator, still: Still, side: int, low: float) -> NDArray[np.uint8] | View:
         # A square of PIRL is not mirrored, but its tiles are.
@@ -158,8 +158,8 @@ class InstanceContrast(PictureTask):
         if options.method == "simclr":
             return PairNetwork(vision, hidden, dimensions, norm=options.norm == "batch")
         if options.method == "moco":
-            about = {"queue": options.queue, "momentum": options.key_momentum, "groups": options.shuffle}
-            return MomentumNetwork(vision, hidden, dimensions, **about)
+            queue, momentum, groups = options.queue, options.key_momentum, options.shuffle
+            return MomentumNetwork(vision, hidden, dimensions, queue=queue, momentum=momentum, groups=groups)
         return BankNetwork(
             vision, dimensions, tiles=TILES**2, pictures=max(self._pictures, 1), momentum=options.bank_momentum
         )
