@@ -71,8 +71,7 @@ class BetweenNetwork(nn.Module):
         maps = self.vision.stages(frames.flatten(0, 1))
         motion = known = None
         for name, step in zip(self.names, self.steps, strict=True):
-            before, after = maps[name].unflatten(0, (-1, 2)).unbind(1)
-            motion, known = step(before, after, motion, known)
+            motion, known = step(maps[name][0::2], maps[name][1::2], motion, known)  # of each clip the earlier first
         assert motion is not None and known is not None
         return motion, known
 
