@@ -137,7 +137,7 @@ class Colorization(PictureTask):
         Means over the pixels, so that both are about as large for a network that knows nothing at any size.
         """
         lightness, ab, weight = self._input_and_target(batch)
-        predicted: Colours = network(lightness, ab)
+        predicted: Colours = network(lightness, **({"truth": ab} if self.options.latent else {}))
         total = torch.zeros((), device=ab.device)
         measures: dict[str, Tensor] = {}
         if predicted.logits is not None:
@@ -157,7 +157,7 @@ class Colorization(PictureTask):
 
     def answers(self, network: nn.Module, batch: Batch) -> Answers:
         lightness, ab, _ = self._input_and_target(batch)
-        predicted: Colours = network(lightness, variables=self._variables() if self.options.latent else None)
+        predicted: Colours = network(lightness, **({"variables": self._variables()} if self.options.latent else {}))
         parts = [part for part in (predicted.logits, predicted.ab, predicted.others) if part is not None]
         return Answers(torch.cat(parts, dim=1), ab)
 
