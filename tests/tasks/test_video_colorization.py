@@ -177,6 +177,7 @@ def test_the_encoder_is_kept_with_its_embedding_and_sees_the_luma_of_frames_of_a
     task = made()
     network = task.network(task.encoders()).eval()
     saved = task.saved(network)
+    assert not task.features(network)  # a mean over the map, which tells no places apart, is not watched
     assert set(saved) == {"vision", "vision-embedding"} and saved["vision"] is network.get_submodule("vision")
     save_module(saved["vision-embedding"], tmp_path / "vision-embedding")
     again = load_module(tmp_path / "vision-embedding")

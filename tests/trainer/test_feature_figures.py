@@ -82,7 +82,6 @@ def test_the_features_are_those_of_the_encoder_with_labels_and_sources_of_the_pu
         ("shuffle-learn", {"side": 32, "features": 8, "hidden": 8}),
         ("colorization", {"side": 32, "head_width": 8}),
         ("inpainting", {"side": 32, "decoder_width": 4}),
-        ("video-colorization", {"side": 32, "head_width": 8}),
         ("frame-filling", {"side": 32, "head_width": 8}),
     ],
 )

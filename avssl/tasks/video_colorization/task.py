@@ -172,6 +172,10 @@ class VideoColorization(PictureTask):
     def saved(self, network: nn.Module) -> dict[str, nn.Module]:
         return super().saved(network) | {"vision-embedding": network}
 
+    def features(self, network: nn.Module) -> Mapping[str, nn.Module]:
+        """None: places are told apart, not pictures, and the mean over a map may be the same for all of them."""
+        return {}
+
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         """Cross-entropy of the copied colours. Measures: the share of cells whose likeliest colour is right, of all
         and of those that have moved."""
