@@ -32,7 +32,7 @@ from avssl.search.building import update_index
 
 DIMENSIONS, CLUSTERS, SPREAD = 128, 2000, 0.8
 LONGEST_SECONDS = 4.0
-"""Of a segment; the shortest has ten frames."""
+"""Of a segment; the shortest has one second."""
 WARM_SECONDS = 30.0
 
 
@@ -68,7 +68,7 @@ def write_table(path: Path, clips: Sequence[Path], items: int) -> Path:
         file.write("path,start,duration,label,source\n")
         for n in range(items):
             length, start = divmod(n // len(clips), starts)
-            file.write(f"{clips[n % len(clips)]},{start / FPS},{(length + 10) / FPS},kind{n % 8},film{n:06d}\n")
+            file.write(f"{clips[n % len(clips)]},{start / FPS},{length / FPS + 1},kind{n % 8},film{n:06d}\n")
     return path
 
 
