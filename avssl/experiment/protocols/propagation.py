@@ -60,7 +60,7 @@ class Propagation(PropagationChoices, BootstrapChoices, ComputeOptions, EncoderO
             found = propagate(
                 encoder, videos, self, self.seed, flow=self._flow(), show=self.overlays, on_progress=on_progress
             )
-        how = f"{found.stage}, maps of {found.map_size[0]} × {found.map_size[1]}, window ±{found.window}"
+        how = f"{found.stage}, maps of {found.map_size[0]} by {found.map_size[1]}, window ±{found.window}"
         rows, title = [], ""
         if any(map(len, found.scores["trained"])):
             protocol = f"{name}, {how}, context {self.context}, top {self.top}, temperature {self.temperature:g}"
