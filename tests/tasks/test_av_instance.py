@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from toy_media import RATE, ToyVideos
@@ -115,6 +117,24 @@ def test_the_control_gives_each_sound_the_row_of_another_item_always_the_same():
     puzzles = [task.draw(media, Key(0, epoch, i)) for epoch in range(3) for i in range(12)]
     given = {(p.pair.frame.item, p.sound_item) for p in puzzles}
     assert len(given) == 12 and all(own != row for own, row in given)
+
+
+class Counted(ToyVideos):
+    """Counts how often all sources were asked for."""
+
+    asked = 0
+
+    def column(self, name):
+        type(self).asked += 1
+        return np.array([getattr(self.facts(i), name) for i in range(len(self))], object)
+
+
+def test_the_sources_of_all_items_are_looked_up_once_and_not_for_every_puzzle():
+    media = Counted(12)
+    task = made(SMALL, media)
+    batch_of(task, media)
+    assert media.asked == 1
+    assert pickle.loads(pickle.dumps(task))._sources_of is None, "a loader process gets the media by itself"
 
 
 class OneBad(ToyVideos):

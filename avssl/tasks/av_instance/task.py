@@ -44,6 +44,11 @@ class AVInstance(AVCorrespondence):
     def __init__(self, options: InstanceOptions) -> None:
         super().__init__(options)  # type: ignore[arg-type]
         self._most_items = 0
+        self._sources_of: tuple[Media, NDArray[np.int64] | None] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is remembered of media stays behind: a task that is sent to a loader process brings none.
+        return {**vars(self), "_sources_of": None}
 
     def fit_statistics(self, media: Media, seed: int) -> None:
         # Before anything is read: where a file turns out to be bad this is called again without it, and the bank must
@@ -57,7 +62,7 @@ class AVInstance(AVCorrespondence):
         if not self._in_batch():
             return pair
         item, items = pair.pair.frame.item, self._items()
-        sources = _sources(media, items)
+        sources = self._sources(media, items)
         rng = generator(*key, "bank")
         # The control: each sound has the row of another item, always the same, so that the pairing means nothing.
         wrong = int(generator(key.seed, "shuffled").integers(1, items)) if self.shuffled else 0
@@ -137,6 +142,17 @@ class AVInstance(AVCorrespondence):
     def _mosaics(self) -> bool:
         return False
 
+    def _sources(self, media: Media, items: int) -> NDArray[np.int64] | None:
+        """A number for each item's source, whose other items are no negatives; None where none is named, or not of all
+        items. Looked up once: it is asked for with every puzzle."""
+        known = self._sources_of
+        if known is None or known[0] is not media:
+            names = column_of(media, "source")
+            whole = len(names) >= items and bool(names[0])
+            known = media, np.unique(names.astype(str), return_inverse=True)[1] if whole else None
+            self._sources_of = known
+        return known[1]
+
     def _items(self) -> int:
         if "items" not in self._statistics:
             raise UserError("the memory bank is as large as the training data: call fit_statistics before network")
@@ -149,9 +165,3 @@ def _as_pairs(network: InstanceNetwork, vision: Tensor, audio: Tensor) -> dict[s
     loss = (nn.functional.softplus(-own).mean() + nn.functional.softplus(other).mean()) / 2
     accuracy = ((own > 0).float().mean() + (other <= 0).float().mean()) / 2
     return {"accuracy": accuracy, "binary_loss": loss}
-
-
-def _sources(media: Media, items: int) -> NDArray[Any] | None:
-    """The source of each item, whose other items are no negatives; None where none is named, or not of all items."""
-    sources = column_of(media, "source")
-    return None if len(sources) < items or not sources[0] else sources
