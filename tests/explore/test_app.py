@@ -50,8 +50,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 
 @pytest.fixture
-def page(library: Library) -> TestClient:
-    return TestClient(make_app(library, Guard()), base_url="http://localhost", headers=MARK)
+def page(library: Library) -> Iterator[TestClient]:
+    # Entered, it has one event loop for all requests, as a server has; else each has its own, and whoever waits for
+    # the turn of another is never woken.
+    with TestClient(make_app(library, Guard()), base_url="http://localhost", headers=MARK) as client:
+        yield client
 
 
 def wav_of(samples: np.ndarray, rate: int = 8000) -> bytes:
