@@ -15,7 +15,7 @@ YOUTUBE = "https://www.youtube.com/watch?v={id}"
 FLICKR = "https://www.flickr.com/photos/{owner}/{id}"
 
 # Of the 34 classes of Arandjelović & Zisserman (2017), "Look, Listen and Learn", who published no list, those that
-# Kinetics-400 kept, as OGM-GE (Peng et al., CVPR 2022) and its followers use them; SeLaVi (Asano et al., NeurIPS 2020,
+# Kinetics-400 kept, as followers of OGM-GE (Peng et al., CVPR 2022) list them; SeLaVi (Asano et al., NeurIPS 2020,
 # datasets/AVideoDataset.py) has one more.
 KINETICS_SOUNDS = (
     "blowing nose", "blowing out candles", "bowling", "chopping wood", "dribbling basketball", "laughing",
