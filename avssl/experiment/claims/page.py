@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from avssl.evaluate.core.charts import INK, SOFT, TONES, blank_figure, dress, save_figure
@@ -118,7 +119,7 @@ def draw(questions: Sequence[Answered], path: Path) -> None:
                 axes.plot([factor * one.margin] * 2, [height - 0.3, height + 0.3], color=INK, linewidth=1)
         axes.axvline(0, color=INK, linewidth=1)
         axes.set_ylim(-0.6, len(group) - 0.4)
-        axes.set_yticks(range(len(group)), [one.ask for one in reversed(group)])
+        axes.set_yticks(range(len(group)), [fill(one.ask, 36) for one in reversed(group)])
         axes.set_xlabel("points" if factor == 100 else group[0].metric, fontsize=8.5, color=SOFT, loc="right")
         dress(axes)
         axes.grid(axis="y", visible=False)
