@@ -18,6 +18,10 @@ RULE = TripletRule(by_motion=False)
 class MovesLate(ToyVideos):
     """Still for the first two thirds of a clip; then every frame differs much from the one before."""
 
+    def __init__(self, count=6):
+        super().__init__(count)
+        self.fingerprint += "-moves-late"  # what moves is remembered by it
+
     def frames(self, i, times):
         shades = [(round(t * FPS) % 2) * 200 if t > 2.0 else 100 for t in times]
         return np.stack([np.full((3, 40, 40), shade, np.uint8) for shade in shades])

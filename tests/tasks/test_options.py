@@ -47,6 +47,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 WITH: dict[str, dict[str, Any]] = {
     # What an option needs beside it to do anything at all.
+    "av-correspondence.temperature": {"fusion": "ave"},  # avol scales its similarities itself
     "av-correspondence.hard_negatives": {"negatives": "drawn"},
     "av-correspondence.negative_sounds": {"negatives": "drawn"},
     "av-instance.agreement": {"agreement_epoch": 0, "agreed": 2},
@@ -84,7 +85,8 @@ OTHERS: dict[str, Any] = {
     # Values where halving or doubling will not do.
     "av-correspondence.min_loudness_db": -20.0,
     "av-correspondence.first_stride": 1,
-    "av-correspondence.vision_pools": 2,
+    "av-correspondence.vision_pools": 3,
+    "av-correspondence.silent_rows": 0.5,
     "av-correspondence.crop_high": 0.9,
     "shuffle-learn.crop_high": 0.9,
     "colorization.crop_high": 0.9,

@@ -101,7 +101,7 @@ class CorrespondenceOptions(PairOptions):
     contrastive: float = option(1.0, "weight of InfoNCE over the batch's pairs; 0 leaves the published loss", low=0)
     logistic: float = option(1.0, "weight of the logistic loss (negatives: batch); 0 leaves InfoNCE alone", low=0)
     # As in AVID (Morgado et al. 2021) and PIRL.
-    temperature: float = option(0.07, "temperature of InfoNCE", low=0.001)
+    temperature: float = option(0.07, "temperature of InfoNCE (ave, l3; avol learns its scale)", low=0.001)
     mosaic: float = option(
         0.5,
         "share of the pictures that are seen smaller, beside three others of the batch (with negatives: batch)",
