@@ -5,11 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-COMPANIONS = 3
+# Four in a mosaic: a picture and three beside it
+SIZE = 4
+
+
+def companions(count: int) -> Tensor:
+    """Which pictures of a batch lie beside each in its mosaic: indices (count, 3).
+
+    The others of its four: puzzles 0 to 3, 4 to 7, …, so that a batch which several processes share has the mosaics of
+    one process where each has a multiple of four. What is left over is beside others of the last four.
+    """
+    index = torch.arange(count)
+    size = min(SIZE, count)
+    start = torch.minimum(index - index % SIZE, torch.tensor(count - size))
+    return torch.stack([start + (index - start + step) % size for step in range(1, SIZE)], 1)
 
 
 def mosaics(frames: Tensor, places: Tensor) -> Tensor:
-    """Pictures (N, K, 3, H, W), some of them in a mosaic with the three that follow in the batch.
+    """Pictures (N, K, 3, H, W), some of them in a mosaic with three of their batch (see :func:`companions`).
 
     Each has a quarter; of the four a square is cut that begins in the corner of the picture's own quarter.
 
@@ -21,7 +34,8 @@ def mosaics(frames: Tensor, places: Tensor) -> Tensor:
     n, k, _, height, width = frames.shape
     small = nn.functional.adaptive_avg_pool2d(frames.flatten(0, 1), (height // 2, width // 2))
     tiles = small.reshape(n, k, *small.shape[1:])
-    rolled = torch.stack([tiles.roll(-step, 0) for step in range(COMPANIONS + 1)])
+    beside = companions(n).to(frames.device).unbind(1)
+    rolled = torch.stack([tiles, *(tiles[others] for others in beside)])
     own = (2 * places[:, 0] + places[:, 1]).long()
     row = torch.arange(n, device=frames.device)
     quarters = [rolled[(cell - own) % 4, row] for cell in range(4)]

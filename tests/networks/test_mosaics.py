@@ -1,11 +1,11 @@
-"""Mosaics: a picture's own quarter is whole, the others are those that follow it in the batch."""
+"""Mosaics: a picture's own quarter is whole, the others are of its four in the batch."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from avssl.networks.mosaics import mosaics
+from avssl.networks.mosaics import companions, mosaics
 
 
 def plain(count: int = 4, frames: int = 1, side: int = 32) -> torch.Tensor:
@@ -42,3 +42,14 @@ def test_a_picture_without_a_mosaic_is_left_as_it_is_to_the_bit() -> None:
     frames = torch.rand(5, 1, 3, 33, 33)
     made = mosaics(frames, torch.tensor([[0, 0, 0.0], [1, 0, 0.7], [0, 1, 0.0], [0, 0, 0.9], [1, 1, 0.0]]))
     assert [torch.equal(a, b) for a, b in zip(made, frames, strict=True)] == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("count", [4, 5, 7, 8, 11, 64])
+def test_every_picture_lies_beside_three_others_near_it(count: int) -> None:
+    for own, others in enumerate(companions(count).tolist()):
+        assert len({own, *others}) == 4 and max([own, *others]) - min([own, *others]) == 3
+
+
+def test_halves_of_a_batch_have_the_mosaics_of_the_whole() -> None:
+    assert torch.equal(companions(16)[8:] - 8, companions(8))
+    assert companions(1).tolist() == [[0, 0, 0]] and companions(2).tolist() == [[1, 0, 1], [0, 1, 0]]

@@ -180,7 +180,7 @@ def test_mosaics_are_drawn_for_a_share_of_the_pictures_and_name_who_is_beside_th
     assert 4 <= int((shares > 0).sum()) <= 20
     assert float(shares[shares > 0].min()) > 0.5
     for n in range(24):
-        beside = [int(sources[(n + step) % 24]) for step in (1, 2, 3)] if shares[n] > 0 else [0, 0, 0]
+        beside = [int(sources[n - n % 4 + (n + step) % 4]) for step in (1, 2, 3)] if shares[n] > 0 else [0, 0, 0]
         assert batch["companions"][n].tolist() == beside
     for other in (task.held_out(), AVCorrespondence(replace(SMALL, mosaic=0.5, negatives="drawn", contrastive=0.0))):
         assert "mosaic" not in other.collate([other.draw(media, Key(0, 0, i)) for i in range(4)])

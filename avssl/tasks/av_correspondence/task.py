@@ -25,7 +25,7 @@ from avssl.networks.encoder import waveform_encoder
 from avssl.networks.front_end import SOUNDS_FOR_STATISTICS, FrontEndConfig, cell_statistics
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
-from avssl.networks.mosaics import COMPANIONS
+from avssl.networks.mosaics import companions
 from avssl.networks.vision import VisionEncoder
 from avssl.samplers import side_by_side
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
@@ -289,8 +289,7 @@ class AVCorrespondence(Task):
     def _collated_mosaics(self, puzzles: Sequence[CorrespondencePuzzle], sources: Tensor) -> Batch:
         """Where each picture lies in its mosaic, and the sources of the pictures beside it (N, 3); 0 where none are."""
         places = torch.tensor([p.mosaic for p in puzzles])
-        beside = torch.stack([sources.roll(-step) for step in range(1, COMPANIONS + 1)], 1)
-        return {"mosaic": places, "companions": beside * (places[:, 2:] > 0)}
+        return {"mosaic": places, "companions": sources[companions(len(puzzles))] * (places[:, 2:] > 0)}
 
     def _noise(self) -> bool:
         """Whether sounds of noise alone are added: the logistic loss of all pairs of a batch is what they are for."""
