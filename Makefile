@@ -79,7 +79,7 @@ test-newest: $(VENV)-newest/.installed  ## the newest versions that it allows, w
 test-newest-av: $(VENV)-newest-av/.installed  ## the newest PyAV over the tested versions of all else: media tests and a short training
 	$(call timed,Running the tests of media and of training with the newest PyAV,\
 	$(VENV)-newest-av/bin/python -c 'import av$(comma) sys; print("PyAV"$(comma) av.__version__$(comma) "on Python"$(comma) sys.version.split()[0])' && \
-	$(VENV)-newest-av/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile tests/media tests/trainer/test_resume.py tests/cli/test_commands.py $(PYTEST_ARGS))
+	$(VENV)-newest-av/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile -m "not slow" tests/media tests/trainer/test_resume.py tests/cli/test_commands.py $(PYTEST_ARGS))
 
 package: install-dev  ## sdist and wheel into dist/, their content checked; the wheel installed beside $(VENV) and tried: under a minute
 	$(call timed,Building sdist and wheel into dist and checking what is in them,\
