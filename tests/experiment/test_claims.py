@@ -16,8 +16,9 @@ from avssl.cli.main import main
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import read_rows
 from avssl.experiment.claims import steps as steps_module
+from avssl.experiment.claims.apart import all_apart
 from avssl.experiment.claims.files import claim_files, read_claim
-from avssl.experiment.claims.steps import check_all, steps_of
+from avssl.experiment.claims.steps import Step, check_all, steps_of
 from avssl.experiment.claims.verdict import answer_of, answered, difference, size_needed
 
 SMALL = {
@@ -122,7 +123,7 @@ def test_what_is_done_is_not_done_again_and_what_was_stopped_goes_on(
 ):
     claim, out = write_claim(tmp_path / "turning.yaml"), tmp_path / "out"
     done: list[str] = []
-    real = steps_module._do
+    real = steps_module.do_step
 
     def stops_at_the_third(step: steps_module.Step) -> None:
         if len(done) == 2:
@@ -130,16 +131,39 @@ def test_what_is_done_is_not_done_again_and_what_was_stopped_goes_on(
         done.append(step.label)
         real(step)
 
-    monkeypatch.setattr(steps_module, "_do", stops_at_the_third)
+    monkeypatch.setattr(steps_module, "do_step", stops_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         avssl.reproduce(claim, data_root=root, seeds=2, out=out)
-    monkeypatch.setattr(steps_module, "_do", lambda step: (done.append(step.label), real(step)))
+    monkeypatch.setattr(steps_module, "do_step", lambda step: (done.append(step.label), real(step)))
     avssl.reproduce(claim, data_root=root, seeds=2, out=out)
     assert done == ["rotation, seed 0", "near, seed 0", "rotation, seed 1", "near, seed 1"]
     assert (out / "turning" / "page.md").read_text().startswith("# Turning teaches: ")
     write_claim(claim, trainings={"rotation": SMALL | {"steps": 3}})
     with pytest.raises(UserError, match="made with other options than the claim has now"):
         avssl.reproduce(claim, data_root=root, seeds=2, out=out)
+
+
+def test_a_step_in_a_process_of_its_own_is_done_whole_and_its_error_is_a_line(tmp_path: Path):
+    def world(name: str, **options: object) -> Step:
+        return Step("generate", name, 0, None, tmp_path / name, {"train": 1, "validation": 0, "test": 0, **options})
+
+    few = [world("one", frames=4, size=32), world("other", frames=4, size=32)]
+    assert {step.name for step, _ in all_apart(few, steps_module.do_step, 2)} == {"one", "other"}
+    assert all((step.folder / "asked.json").exists() and (step.folder / "world.json").exists() for step in few)
+    with pytest.raises(UserError, match=r"third: .*preset.*'moving'") as error:
+        list(all_apart([world("third", preset="moving")], steps_module.do_step, 2))
+    assert "\n" not in str(error.value) and not (tmp_path / "third" / "asked.json").exists()
+
+
+@pytest.mark.slow
+def test_two_at_a_time_answer_as_one_by_one_and_are_continued_by_it(tmp_path: Path, root: Path):
+    claim = write_claim(tmp_path / "turning.yaml")
+    both = [avssl.reproduce(claim, data_root=root, seeds=2, jobs=jobs, out=tmp_path / f"{jobs}") for jobs in (1, 2)]
+    assert [one.questions[0].value for one in both] == pytest.approx([both[0].questions[0].value] * 2)
+    assert (tmp_path / "2" / "turning" / "cpu" / "seed1" / "runs" / "rotation.log").read_text()
+    rows = tmp_path / "2" / "turning" / "cpu" / "seed1" / "rows"
+    (rows / "near" / "asked.json").unlink()
+    assert avssl.reproduce(claim, data_root=root, seeds=2, out=tmp_path / "2").questions == both[1].questions
 
 
 def test_the_supervised_baseline_trains_on_labels_and_its_encoder_stands_beside(tmp_path: Path, root: Path):

@@ -66,7 +66,7 @@ def reproduce(claim: str | Path, **options: Any) -> Reproduced:
 
     Args:
         claim: its name, or a YAML file.
-        options: ``scale``, ``seeds``, ``data_root`` and ``out`` of the command.
+        options: ``scale``, ``seeds``, ``jobs``, ``data_root`` and ``out`` of the command.
 
     Raises:
         UserError: no such claim; its data are not there; what a training or an evaluation finds wrong; steps that are
@@ -98,7 +98,7 @@ def _reproduced(claim: Claim, scale: Scale, options: Options, folder: Path, root
     minutes = scale.minutes * options.seeds / 3
     log(f"{claim.claim}: {len(steps)} trainings and evaluations, about {duration(60 * minutes)}")
     found: Found = {}
-    for step, rows in do_all(steps, minutes, folder / options.scale / "times.json"):
+    for step, rows in do_all(steps, minutes, folder / options.scale / "times.json", options.jobs):
         found[step.seed, step.size, step.name] = rows
     questions = [_answered(one, found, seeds) for one in scale.questions]
     needed = {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
+from avssl.experiment.claims.apart import all_apart
 from avssl.experiment.claims.files import Scale
 from avssl.system.console import duration, headed, log, progress
 from avssl.system.files import read_json, write_json
@@ -117,13 +118,14 @@ def check_all(steps: Sequence[Step]) -> None:
             build(Settings, options, f"world {step.name}: ")
 
 
-def do_all(steps: Sequence[Step], minutes: float, times: Path) -> Iterator[tuple[Step, list[ResultRow]]]:
-    """Do what is not done; yields each evaluation with its rows.
+def do_all(steps: Sequence[Step], minutes: float, times: Path, jobs: int = 1) -> Iterator[tuple[Step, list[ResultRow]]]:
+    """Do what is not done; then yields each evaluation with its rows.
 
     Args:
         steps: of :func:`steps_of`.
         minutes: about how long all take, until some have been measured here.
         times: a file that remembers how long each kind of step took.
+        jobs: how many are done at a time, each in a process of its own; 1: in this one.
 
     Raises:
         UserError: as a training or an evaluation; a training was interrupted.
@@ -133,17 +135,26 @@ def do_all(steps: Sequence[Step], minutes: float, times: Path) -> Iterator[tuple
     missing = [step for step in steps if not _done(step)]
     if len(missing) < len(steps):
         log(f"{len(steps) - len(missing)} of {len(steps)} trainings and evaluations are done already")
+
+    def announce(step: Step) -> None:
+        left = _time_left(missing[missing.index(step) :], taken, minutes, len(steps))
+        log(f"[{steps.index(step) + 1} of {len(steps)}] {step.kind} {step.label}; about {duration(left)} left")
+
+    for step, seconds in all_apart(missing, do_step, jobs) if jobs > 1 else _in_turn(missing, announce):
+        taken[step.key] = seconds
+        write_json(times, taken)
     for step in steps:
-        if step in missing:
-            left = _time_left(missing[missing.index(step) :], taken, minutes, len(steps))
-            log(f"[{steps.index(step) + 1} of {len(steps)}] {step.kind} {step.label}; about {duration(left)} left")
-            began = time.monotonic()
-            with headed(step.label):
-                _do(step)
-            taken[step.key] = time.monotonic() - began
-            write_json(times, taken)
         if step.kind == "evaluate":
             yield step, _rows(step)
+
+
+def _in_turn(steps: Sequence[Step], announce: Callable[[Step], None]) -> Iterator[tuple[Step, float]]:
+    for step in steps:
+        announce(step)
+        began = time.monotonic()
+        with headed(step.label):
+            do_step(step)
+        yield step, time.monotonic() - began
 
 
 def _time_left(missing: Sequence[Step], taken: Mapping[str, float], minutes: float, count: int) -> float:
@@ -174,7 +185,8 @@ def _trained(folder: Path) -> bool:
     return (folder / "encoders").is_dir() and any((folder / "encoders").glob("*.safetensors"))
 
 
-def _do(step: Step) -> None:
+def do_step(step: Step) -> None:
+    """Train, evaluate or generate; the folder is whole when this returns."""
     options = dict(step.options)
     if step.kind == "train":
         from avssl.experiment.train import train
