@@ -55,7 +55,9 @@ def test_where_two_colourings_are_as_likely_one_of_several_is_right_and_one_answ
     latent = [rows["latent", f"ab-rmse-best-of-{k}"].value for k in (1, 5, 20)]
     assert latent[0] > latent[1] > latent[2]
     assert latent[2] < 0.6 * rows["latent-ignored", "ab-rmse-best-of-20"].value
-    assert latent[2] < rows["latent-noise", "ab-rmse-best-of-20"].value
+    noise = rows["latent-noise", "ab-rmse-best-of-20"].value
+    paired = rows["latent - latent-noise", "ab-rmse-best-of-20-difference"]
+    assert paired.value == pytest.approx(latent[2] - noise) and paired.low <= paired.value <= paired.high < 0
     assert rows["latent", "ab-distance"].value > 5 and rows["latent-ignored", "ab-distance"].value < 1e-3
     ignored = [rows["latent-ignored", f"ab-rmse-best-of-{k}"].value for k in (1, 5, 20)]
     assert ignored == pytest.approx([ignored[0]] * 3)

@@ -144,9 +144,7 @@ def _decoded_rows(trained: _Tally, floor: _Tally, row: Row) -> list[ResultRow]:
     for name, error in trained.error.items():
         both = _columns(error, floor.error["grey"])
         rows.append(row(name, "ab-rmse", both, statistic=_root(0), note=NOTES[name]))
-        note = "paired; below 0: nearer to the truth than grey"
-        difference = lambda s: _root(0)(s) - _root(1)(s)  # noqa: E731
-        rows.append(row(f"{name} - grey", "ab-rmse-difference", both, statistic=difference, note=note))
+        rows.append(_paired(row, f"{name} - grey", "ab-rmse-difference", both))
     for name, colour in trained.colour.items():
         rows.append(row(name, "colorfulness", _columns(colour), statistic=mean_of(0), note=NOTES[name]))
     if {"regression", "classification"} <= trained.colour.keys():
@@ -157,15 +155,27 @@ def _decoded_rows(trained: _Tally, floor: _Tally, row: Row) -> list[ResultRow]:
 
 
 def _rows_of_several(trained: _Tally, row: Row) -> list[ResultRow]:
+    found = {name: np.concatenate(values) for name, values in trained.several.items()}
     rows = []
-    for name, found in trained.several.items():
-        columns = np.hstack([np.concatenate(found), np.ones((sum(map(len, found)), 1))])
+    for name, values in found.items():
+        columns = np.hstack([values, np.ones((len(values), 1))])
         metrics = [*(f"ab-rmse-best-of-{count}" for count in colourings.BEST_OF), "ab-distance"]
         rows += [
             row(name, metric, columns, statistic=_root(column), note=colourings.NOTES[name])
             for column, metric in enumerate(metrics)
         ]
+    for name in [name for name in found if name != "latent"]:
+        for column, count in enumerate(colourings.BEST_OF):
+            both = np.stack([found["latent"][:, column], found[name][:, column], np.ones(len(found[name]))], axis=1)
+            rows.append(_paired(row, f"latent - {name}", f"ab-rmse-best-of-{count}-difference", both))
     return rows
+
+
+def _paired(row: Row, name: str, metric: str, both: Floats) -> ResultRow:
+    """How much less the error of the first is than that of the second, on the same pictures."""
+    difference = lambda s: _root(0)(s) - _root(1)(s)  # noqa: E731
+    other = name.partition(" - ")[2]
+    return row(name, metric, both, statistic=difference, note=f"paired; below 0: nearer to the truth than {other}")
 
 
 def _floor_rows(floor: _Tally, row: Row) -> list[ResultRow]:
