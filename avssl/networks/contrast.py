@@ -1,16 +1,17 @@
-"""Networks of instance discrimination: two views of a picture to two embeddings of unit length."""
+"""Networks of instance discrimination: two views of a picture or a sound to two embeddings of unit length."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from avssl.networks.contrastive import KeyQueue, similarities
-from avssl.networks.encoder import ImageEncoder
+from avssl.networks.correspondence import audio_maps
+from avssl.networks.encoder import ImageEncoder, WaveformEncoder
 from avssl.networks.fusion import unit
 from avssl.networks.gather import gather_rows
 from avssl.networks.memory_bank import MemoryBank, NoiseContrast
@@ -149,6 +150,22 @@ class BankNetwork(PairNetwork):
         items, embeddings = (torch.cat(values) for values in zip(*self._new, strict=True))
         self.bank.update(items, embeddings)
         self._new.clear()
+
+
+class SoundPairNetwork(nn.Module):
+    """SimCLR of sounds: as :class:`PairNetwork`, the arguments too."""
+
+    def __init__(self, audio: WaveformEncoder, hidden: int, dimensions: int, norm: bool) -> None:
+        super().__init__()
+        self.audio = audio
+        self.head = projection(audio.channels, hidden, dimensions, norm)
+        self.first, self.second = nn.Identity(), nn.Identity()
+
+    def forward(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Views, as :func:`~avssl.networks.correspondence.audio_maps` takes them, to embeddings (N, D)."""
+        both = {name: torch.cat([first[name], second[name]]) for name in first}
+        one, other = unit(self.head(pooled(audio_maps(self.audio, both))).float()).chunk(2)
+        return self.first(one), self.second(other)
 
 
 def projection(channels: int, hidden: int, dimensions: int, norm: bool) -> nn.Sequential:

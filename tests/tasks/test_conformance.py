@@ -48,6 +48,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
             ("simclr", {}),
             ("moco", {"queue": 32}),
             ("pirl", {"cell": 8, "tile": 6}),
+            ("simclr", {"of": "sounds", "rate": RATE, "bands": 16, "seconds": 0.5}),
         )
     ],
     "rotation": [

@@ -61,6 +61,11 @@ WITH: dict[str, dict[str, Any]] = {
     "av-sync.easy_epochs": {"hard": 1.0},
     "colorization.colours": {"bins": "equal"},
     "colorization.rebalance_mix": {"rebalance": True},
+    # Of the same items, which are videos for it: of pictures nothing of these options is used.
+    **{
+        f"instance-contrast.{name}": {"of": "sounds", "bands": 16, "rate": 8000, "first_stride": 2}
+        for name in ("rate", "bands", "seconds", "mixing", "gain", "masking", "transpose", "min_loudness_db")
+    },
     "instance-contrast.queue": {"method": "moco"},
     "instance-contrast.key_momentum": {"method": "moco"},
     "instance-contrast.shuffle": {"method": "moco", "norm": "batch"},
@@ -163,6 +168,10 @@ OTHERS: dict[str, Any] = {
     "frame-filling.vision_pools": 2,
     "frame-filling.patch": 16,
     "inpainting.hole_share": 0.4,
+    "instance-contrast.rate": 16000,
+    "instance-contrast.bands": 32,
+    "instance-contrast.seconds": 0.6,
+    "instance-contrast.min_loudness_db": -20.0,
     "instance-contrast.area_low": 0.5,
     "instance-contrast.jitter": (0.1, 0.1, 0.1, 0.0),
     "instance-contrast.jitter_share": 0.1,
@@ -199,10 +208,10 @@ class Clips(ToyVideos):
         return (sound * growing).astype(np.float32)
 
 
-def media_of(name: str):
+def media_of(name: str, sounds: bool = False):
     of_videos = ("av-correspondence", "av-instance", "av-sync", "shuffle-learn", "video-colorization", "frame-filling")
     moving = (*of_videos, "colorization")
-    return Clips(6, seconds=4.0) if name in moving else Textures(6)
+    return Clips(6, seconds=4.0) if name in moving or sounds else Textures(6)
 
 
 def other(name: str, field: str) -> Any:
@@ -234,7 +243,7 @@ def fingerprints(name: str, more: tuple[tuple[str, Any], ...]) -> tuple[str, ...
 
 def _fingerprints(name: str, more: dict[str, Any]):
     task = get(name)(get(name).Options(**{**SMALL[name], **more}))
-    media = media_of(name)
+    media = media_of(name, more.get("of") == "sounds")
     task.fit_statistics(media, 0)
     yield digest(task.state())
     keys = [Key(0, 0, index) for index in range(6)]

@@ -176,6 +176,19 @@ def colour_histogram(task: Any, batch: Batch) -> Tensor:
     return torch.stack(found, 1)
 
 
+def mean_spectrum(task: Any, batch: Batch) -> Tensor:
+    """The mean over time of the log-mel spectrogram of each of two views of a sound, whatever its loudness:
+    (N, 2, bands)."""
+    spectra: Tensor = task.mean_spectra(batch)
+    return spectra
+
+
+def loudness_of_views(task: Any, batch: Batch) -> Tensor:
+    """How loud each of two views of a sound is, ln of the RMS: (N, 2, 1)."""
+    power: Tensor = batch["waveform"].square().mean(2, keepdim=True)
+    return power.clamp_min(1e-12).log() / 2
+
+
 def _colours(view: Tensor) -> Tensor:
     """The colours of all pixels of pictures (N, 3, h, w) or of tiles (N, n, 3, h, w): (N, pixels, 3)."""
     return view.movedim(-3, -1).flatten(1, -2)

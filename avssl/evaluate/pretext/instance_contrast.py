@@ -1,8 +1,8 @@
-"""Instance discrimination on held-out pictures: how often the other view of a picture is found among those of others.
+"""Instance discrimination on held-out items: how often the other view of a picture, or sound, is found among others'.
 
 ``accuracy``: each first view asks for its picture's second view among those of N pictures, by the largest scalar
-product of embeddings; chance is 1 / N. Beside the networks what two cues find without one, ``mean-colour`` and
-``colour-histogram``: by the least distance.
+product of embeddings; chance is 1 / N. Beside the networks what two cues find without one by the least distance,
+``mean-colour`` and ``colour-histogram``; of sounds ``mean-spectrum`` and ``loudness``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from avssl.tasks.instance_contrast.task import InstanceContrast
 
 PROTOCOL = "instance-contrast"
 BY_CUES: dict[str, Cue] = {"mean-colour": cues.mean_colour, "colour-histogram": cues.colour_histogram}
+BY_CUES_OF_SOUNDS: dict[str, Cue] = {"mean-spectrum": cues.mean_spectrum, "loudness": cues.loudness_of_views}
 
 
 def evaluate(task: InstanceContrast, networks: dict[str, nn.Module], held_out: HeldOut) -> list[ResultRow]:
@@ -30,6 +31,7 @@ def evaluate(task: InstanceContrast, networks: dict[str, nn.Module], held_out: H
     """
     media, context = held_out.media, held_out.context(PROTOCOL)
     count = min(CANDIDATES, len(media), held_out.puzzles)
+    by_cues = BY_CUES_OF_SOUNDS if task.options.of == "sounds" else BY_CUES
     if count < 2:
         return []
     keys = in_blocks(held_out.keys(held_out.puzzles), len(media), count)
@@ -38,12 +40,12 @@ def evaluate(task: InstanceContrast, networks: dict[str, nn.Module], held_out: H
     found = {name: each.answers.scores for name, each in zip(networks, predictions, strict=True)}
     clusters = predictions[0].clusters
     if "trained" in networks:
-        found |= {name: _of_cue(drawn, media, keys, cue) for name, cue in BY_CUES.items()}
-    note = f"among {count} pictures"
+        found |= {name: _of_cue(drawn, media, keys, cue) for name, cue in by_cues.items()}
+    note = f"among {count} {task.options.of}"
     rows = []
     for name, pairs in found.items():
-        matched = Predictions(match(pairs, count, nearest=name in BY_CUES), clusters)
-        rows.append(accuracy_row(name, matched, context, chance=1 / count, note=note if name in BY_CUES else ""))
+        matched = Predictions(match(pairs, count, nearest=name in by_cues), clusters)
+        rows.append(accuracy_row(name, matched, context, chance=1 / count, note=note if name in by_cues else ""))
     return rows
 
 

@@ -271,6 +271,11 @@ def _jigsaw(task: Task, media: Media) -> list[Shortcut]:
 
 # Chen et al. 2020, figure 6: crops of a picture share its colours, which are enough to find the other without jitter
 def _instance_contrast(task: Task, media: Media) -> list[Shortcut]:
+    if task.options.of == "sounds":  # a recording has a noise floor, a microphone and a level of its own
+        return [
+            Shortcut("mean spectrum", cues.mean_spectrum, {"mixing": 0.0}),
+            Shortcut("loudness", cues.loudness_of_views, {"gain": 0.0}),
+        ]
     without = {"jitter": (0.0, 0.0, 0.0, 0.0), "grey": 0.0}
     return [
         Shortcut("mean colour", cues.mean_colour, without),

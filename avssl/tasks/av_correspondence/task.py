@@ -32,6 +32,7 @@ from avssl.samplers.correspondence import PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator, uniform
 from avssl.samplers.pictures import Cropping, centre_crop
 from avssl.samplers.silence import draw_silence
+from avssl.samplers.sound_views import draw_gap
 from avssl.samplers.views import cut_or_leave, stored_frames
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions, CorrespondencePuzzle
 from avssl.tasks.av_correspondence.sheet import draw_sheet
@@ -103,7 +104,7 @@ class AVCorrespondence(Task):
             brightness = uniform(rng, -options.brightness, options.brightness)
             saturation = uniform(rng, 1 - options.saturation, 1 + options.saturation)
             gain = uniform(rng, -options.gain, options.gain)
-            masks = (*_gap(rng, options.masking), *_gap(rng, options.masking))
+            masks = (*draw_gap(rng, options.masking), *draw_gap(rng, options.masking))
             transpose = uniform(rng, -options.transpose, options.transpose)
             saturation = 0.0 if rng.random() < options.grey else saturation
         facts, sound = (media.facts(moment.item), media.facts(pair.sound.item)), pair.sound.sound
@@ -337,12 +338,6 @@ def masked_negatives(logits: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:
     count = off.sum().clamp(min=1)
     loss = nn.functional.softplus(logits.masked_fill(~off, -math.inf)).sum() / count
     return loss, ((logits <= 0) & off).float().sum() / count
-
-
-def _gap(rng: np.random.Generator, widest: float) -> tuple[float, float]:
-    width = uniform(rng, 0, widest)
-    start = uniform(rng, 0, 1 - width)
-    return start, start + width
 
 
 @lru_cache(maxsize=1 << 16)

@@ -1,4 +1,4 @@
-"""The puzzle of instance discrimination and its options, which each method has published values for."""
+"""The puzzles of instance discrimination and its options, which each method has published values for."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # options are read without what reads media
     from avssl.samplers.views import View
 
 Method = Literal["simclr", "moco", "pirl"]
+Of = Literal["pictures", "sounds"]
 TILES = 3  # a side, of PIRL
 
 
@@ -40,7 +41,25 @@ PUBLISHED: dict[Method, Recipe] = {
 
 
 @dataclass(frozen=True)
-class InstanceContrastOptions(EncoderOptions):
+class SoundViewOptions:
+    """How two views of a sound are made; of pictures nothing of it is used."""
+
+    of: Of = option("pictures", "what views are of: pictures, or sounds (with simclr; an l3 encoder of log-mel)")
+    rate: int = option(16000, "sounds: samples a second", low=4000, high=192000)
+    bands: int = option(64, "sounds: bands of log-mel", low=16, high=512)
+    seconds: float = option(1.0, "sounds: length of a view", low=0.2, high=60)
+    # BYOL for Audio (Niizumi et al. 2021) draws the share of the other sound's power from 0 to 0.4, too.
+    mixing: float = option(0.4, "sounds: largest share of another item's power in a view", low=0, below=1)
+    gain: float = option(0.6, "sounds: largest change of loudness, as a share", low=0, below=1)
+    masking: float = option(
+        0.3, "sounds: widest gap in the spectrogram, in frequency and in time, as a share", low=0, high=1
+    )
+    transpose: float = option(0.06, "sounds: largest shift of the bands, as a share of them", low=0, high=1)
+    min_loudness_db: float | None = option(-60.0, "sounds: redraw views quieter than this (RMS, dBFS)", high=0)
+
+
+@dataclass(frozen=True)
+class InstanceContrastOptions(SoundViewOptions, EncoderOptions):
     """Options of ``avssl train instance-contrast``; those that are null are the method's published ones."""
 
     method: Method = option(
@@ -102,6 +121,8 @@ class InstanceContrastOptions(EncoderOptions):
             )
         if self.tile > self.cell:
             raise UserError(f"--tile ({self.tile}) must not be more than --cell ({self.cell})")
+        if self.of == "sounds" and self.method != "simclr":
+            raise UserError(f"--of sounds is for --method simclr, not {self.method}")
         self.vision_config(self.side).check()
 
     @property
@@ -132,3 +153,16 @@ class ContrastPuzzle:
     seconds: float
     # Where cutting is left to the device the two views, and empty pictures.
     views: tuple[View, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPuzzle:
+    """Two views of a sound; what is done to their spectrograms is still to come."""
+
+    views: NDArray[np.float32]  # (2, samples)
+    masks: NDArray[np.float32]  # (2, 4): first and last frequency, first and last time of a gap, as shares
+    transpose: NDArray[np.float32]  # (2,): by what share of the bands each is shifted
+    item: int
+    name: str
+    source: str
+    seconds: float  # where the first view begins

@@ -1,14 +1,14 @@
 """Instance discrimination: which is another view of the same picture?
 
 SimCLR (Chen, Kornblith, Norouzi & Hinton 2020), MoCo v2 (Chen, Fan, Girshick & He 2020) and PIRL (Misra & van der
-Maaten 2020) by ``--method``.
+Maaten 2020) by ``--method``. Of sounds by ``--of sounds``: :mod:`avssl.tasks.instance_contrast.sounds`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -59,11 +59,22 @@ class InstanceContrast(PictureTask):
 
     options: InstanceContrastOptions
 
+    def __new__(cls, options: InstanceContrastOptions | None = None) -> Self:
+        # One name for what is one task to whoever trains it. Without options: a copy, or one that is unpickled.
+        if cls is InstanceContrast and options is not None and options.of == "sounds":
+            from avssl.tasks.instance_contrast.sounds import SoundContrast
+
+            return cast(Self, object.__new__(SoundContrast))
+        return object.__new__(cls)
+
     def __init__(self, options: InstanceContrastOptions) -> None:
         super().__init__(options)
         self.recipe = options.recipe
         self._jitter = Jitter(self.recipe.jitter, self.recipe.jitter_share, options.grey, self.recipe.blur)
         self._pictures = 0  # of the training data: rows of the bank
+
+    def sound_rate(self) -> int | None:
+        return None  # the option is of sounds alone
 
     def stored_side(self) -> int | None:
         sides = [Cropping(self.options.side, math.sqrt(self.recipe.area_low)).stored_side()]
