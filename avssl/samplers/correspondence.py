@@ -25,6 +25,7 @@ NegativeSounds = Literal["moments", "anywhere"]
 
 # A frame time read back from a file may be off by the rounding of its time base.
 _SLACK_SECONDS = 1e-3
+_QUIETEST_DB = -120.0  # that silence is said to have
 # Tries for a moment that is loud enough, or far enough from another; after them the last one is taken.
 _TRIES = 8
 
@@ -118,14 +119,23 @@ def draw_moment(media: Media, item: int, rule: PairRule, rng: np.random.Generato
         # The sound is read even where only the frame is wanted: with a loudness limit on positives alone, frames of
         # loud times would all be in one class.
         sound = media.audio(item, start, rule.seconds, rule.rate)
-        if rule.min_loudness_db is None or loudness_db(sound) >= rule.min_loudness_db:
+        if rule.min_loudness_db is None or is_as_loud(sound, rule.min_loudness_db):
             break
     return Moment(item, frame, start, sound)
 
 
 def loudness_db(sound: NDArray[np.float32]) -> float:
-    """RMS in dB of full scale, −120 at the least."""
-    return float(20 * np.log10(max(float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))), 1e-6)))
+    """RMS in dB of full scale, ``_QUIETEST_DB`` at the least."""
+    rms = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
+    return float(20 * np.log10(max(rms, 10 ** (_QUIETEST_DB / 20))))
+
+
+def is_as_loud(sound: NDArray[np.float32], least_db: float) -> bool:
+    """Whether :func:`loudness_db` is at least so much: from a quick sum where rounding cannot decide it."""
+    power, least = float(np.dot(sound, sound)), float(len(sound) * 10 ** (least_db / 10))
+    if least_db > _QUIETEST_DB and (power > 1.01 * least or power < 0.99 * least):
+        return power > least
+    return loudness_db(sound) >= least_db
 
 
 def draw_pair(media: Media, key: Key, rule: PairRule) -> Pair:

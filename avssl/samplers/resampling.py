@@ -18,6 +18,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from avssl.samplers.compiling import kept
+
 _BITS = 22  # Pillow's PRECISION_BITS: 32 less 8 of a value, and 2 that sums may need
 _HALF = np.int32(1 << (_BITS - 1))
 # Rows scaled at once: 64 bytes a column, a line of the processor's cache.
@@ -31,20 +33,6 @@ T = TypeVar("T")
 
 def _compiled(function: Callable[P, T]) -> Callable[P, T]:
     compiled: Callable[P, T] = njit(nogil=True)(function)
-    return compiled
-
-
-def _kept(signature: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Compile for these types at once, and keep the code for the next process where there is a place to."""
-
-    def compiled(function: Callable[P, T]) -> Callable[P, T]:
-        made: Callable[P, T]
-        try:
-            made = njit(signature, nogil=True, cache=True)(function)
-        except RuntimeError:  # no folder that can be written
-            made = njit(signature, nogil=True)(function)
-        return made
-
     return compiled
 
 
@@ -158,24 +146,15 @@ def _transpose(source: NDArray[np.uint32], target: NDArray[np.uint32]) -> None:
 
 
 @_compiled
-def _scaled_rows(
-    pixels: NDArray[np.uint32], top: int, end: int, left: float, size: float, flip: bool, side: int
-) -> NDArray[np.uint32]:
-    """Rows ``top`` to ``end``, scaled along each: (end - top, side)."""
-    width = pixels.shape[1]
-    first, count, weights = _weights(width, left, left + size, side)
-    if flip:
-        first, count, weights = first[::-1].copy(), count[::-1].copy(), weights[::-1].copy()
-    scaled = np.empty((end - top, side), np.uint32)
-    columns, results = np.zeros((width, _ROWS), np.uint32), np.empty((side, _ROWS), np.uint32)
-    for y in range(top, end, _ROWS):
-        _transpose(pixels[y : min(y + _ROWS, end)], columns)
-        _blend(results.view(np.uint8), columns.view(np.uint8), first, count, weights)
-        _transpose(results, scaled[y - top : y - top + _ROWS])
-    return scaled
+def _split(pixels: NDArray[np.uint32], planes: NDArray[np.uint8]) -> None:
+    """Rows of pixels (n, side) as red, green and blue: (3, n or more, side)."""
+    for y in range(len(pixels)):
+        for x in range(pixels.shape[1]):
+            pixel = pixels[y, x]
+            planes[0, y, x], planes[1, y, x], planes[2, y, x] = pixel, pixel >> 8, pixel >> 16
 
 
-@_kept("void(uint32[:,::1], float64, float64, float64, boolean, uint8[:,:,::1])")
+@kept("void(uint32[:,::1], float64, float64, float64, boolean, uint8[:,:,::1])")
 def resample(
     pixels: NDArray[np.uint32], left: float, top: float, size: float, flip: bool, result: NDArray[np.uint8]
 ) -> None:
@@ -186,15 +165,32 @@ def resample(
         left, top, size: of the square, in pixels, inside of the picture.
         flip: mirror it.
     """
-    side = result.shape[1]
-    first, count, weights = _weights(pixels.shape[0], top, top + size, side)
-    begin, end = first[0], first[side - 1] + count[side - 1]
-    rows = _scaled_rows(pixels, begin, end, left, size, flip, side)
-    band = np.empty((_ROWS, side), np.uint32)  # a few rows at a time stay in the processor's nearest cache
-    for y in range(0, side, _ROWS):
-        some = slice(y, min(y + _ROWS, side))
-        _blend(band.view(np.uint8), rows.view(np.uint8), first[some] - begin, count[some], weights[some])
-        for row in range(len(first[some])):
-            for x in range(side):
-                pixel = band[row, x]
-                result[0, y + row, x], result[1, y + row, x], result[2, y + row, x] = pixel, pixel >> 8, pixel >> 16
+    side, width = result.shape[1], pixels.shape[1]
+    across, down = _weights(width, left, left + size, side), _weights(pixels.shape[0], top, top + size, side)
+    if flip:
+        across = (across[0][::-1].copy(), across[1][::-1].copy(), across[2][::-1].copy())
+    first, count, weights = down
+    columns, blended = np.zeros((width, _ROWS), np.uint32), np.empty((side, _ROWS), np.uint32)
+    turned = np.empty((_ROWS, side), np.uint32)
+    # Rows scaled along, of which columns are summed as soon as they are there: so few stay in the nearest cache.
+    planes = np.empty((3, _ROWS + weights.shape[1], side), np.uint8)
+    begin, ready, done = first[0], 0, 0
+    for y in range(begin, first[side - 1] + count[side - 1], _ROWS):
+        _transpose(pixels[y : min(y + _ROWS, len(pixels))], columns)
+        _blend(blended.view(np.uint8), columns.view(np.uint8), across[0], across[1], across[2])
+        _transpose(blended, turned)
+        _split(turned, planes[:, ready:])
+        ready += _ROWS
+        end = done
+        while end < side and first[end] + count[end] <= begin + ready:
+            end += 1
+        for colour in range(3):
+            _blend(
+                result[colour, done:end], planes[colour], first[done:end] - begin, count[done:end], weights[done:end]
+            )
+        done = end
+        if done < side:
+            gone = first[done] - begin
+            for colour in range(3):
+                planes[colour, : ready - gone] = planes[colour, gone:ready]
+            begin, ready = first[done], ready - gone

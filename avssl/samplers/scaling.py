@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avssl.samplers import side_by_side
+from avssl.samplers.keys import seed_compiled
 
 # (h, w) pixels of four bytes: red, green, blue and one that does not count.
 Packed = NDArray[np.uint32]
@@ -75,6 +76,8 @@ class _Compiled:
         before, self._scaled = self._scaled, self._scaled + count
         if before < WORTH_COMPILING_AFTER <= self._scaled:
             self._scale = compiled_scale()
+            if self._scale is not None:  # numba is there now
+                seed_compiled()
         return self._scale
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avssl.media.facts import Facts, Media
-from avssl.samplers.correspondence import NegativeSounds, grid, loudness_db, other_item
+from avssl.samplers.correspondence import NegativeSounds, grid, is_as_loud, other_item
 from avssl.samplers.correspondence import unusable as no_moment
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.order import item_of
@@ -124,4 +124,4 @@ def _two(
 
 def _loud(media: Media, excerpt: Excerpt, rule: ShiftRule) -> bool:
     least = rule.min_loudness_db
-    return least is None or loudness_db(read_sound(media, excerpt, rule)) >= least
+    return least is None or is_as_loud(read_sound(media, excerpt, rule), least)

@@ -9,7 +9,7 @@ import pytest
 from toy_media import FPS, RATE, ToyVideos
 
 from avssl.media.sources import Sources, with_sources
-from avssl.samplers.correspondence import PairRule, draw_pair, grid, loudness_db, unusable
+from avssl.samplers.correspondence import PairRule, draw_pair, grid, is_as_loud, loudness_db, unusable
 from avssl.samplers.keys import Key, generator, permutation
 
 RULE = PairRule(rate=RATE)
@@ -218,3 +218,13 @@ def test_the_sound_of_a_moment_is_that_which_is_there():
 )
 def test_loudness_is_the_rms_in_decibels_of_full_scale(amplitude, level):
     assert loudness_db(np.array([amplitude, -amplitude] * 50, np.float32)) == pytest.approx(level, abs=1e-3)
+
+
+def test_the_quick_answer_whether_a_sound_is_loud_enough_is_that_of_its_loudness():
+    rng = np.random.default_rng(0)
+    for limit in (-120.0, -60.0, -45.0, 0.0):
+        for beside in (-50.0, -0.05, -1e-5, 0.0, 1e-5, 0.05, 50.0):
+            sound = rng.standard_normal(16_000).astype(np.float32)
+            sound *= np.float32(10 ** ((limit + beside - loudness_db(sound)) / 20))
+            assert is_as_loud(sound, limit) == (loudness_db(sound) >= limit)
+    assert is_as_loud(np.zeros(8, np.float32), -120.0) and not is_as_loud(np.zeros(8, np.float32), -119.9)

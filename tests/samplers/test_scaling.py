@@ -76,12 +76,12 @@ def test_pillow_goes_on_where_numba_cannot_be_imported_or_the_pixels_would_diffe
 
 
 def test_code_that_cannot_be_kept_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch):
-    from avssl.samplers import resampling
+    from avssl.samplers import compiling
 
     def njit(signature, *, nogil, cache=False):
         if cache:
             raise RuntimeError("cannot cache function: no locator available for file")
         return lambda function: function
 
-    monkeypatch.setattr(resampling, "njit", njit)
-    assert resampling._kept("void()")(len) is len
+    monkeypatch.setattr(compiling, "njit", njit)
+    assert compiling.kept("void()")(len) is len
