@@ -19,7 +19,8 @@ export async function mapView(view, about) {
       choice("map-by", "coloured by", [["label", "label", !about.labels.length], ["source", "source"], ["time", "time"]], about.labels.length || kept.by !== "label" ? kept.by : (kept.by = "source"), value => { kept.by = value; load(); }),
       about.umap ? choice("map-method", "laid out by", [["pca", "PCA"], ["umap", "UMAP"]], kept.method, value => { kept.method = value; load(); }) : null),
     box,
-    h("p", { class: "soft small hint" }, "Draw around some to list them, press one to search with it. Wheel, pinch or + − zoom; shift and drag, or arrows, move; 0 shows all."),
+    h("p", { class: "soft small hint" }, "Draw around some to list them, press one to search with it. Pinch",
+      h("span", { class: "keys" }, ", wheel or + −"), " to zoom", h("span", { class: "keys" }, "; shift and drag, or arrows, to move; 0 to show all"), "."),
     key, heading, list, end);
 
   const pen = canvas.getContext("2d");
@@ -93,12 +94,16 @@ export async function mapView(view, about) {
   }
 
   function legend(count) {
-    const shown = names.slice(0, NAMED).map(name => name || "no label");
+    if (count > NAMED) {  // nobody tells so many colours apart
+      key.replaceChildren(h("li", {}, `${count.toLocaleString("en")} ${kept.by}s, a colour each; point at one to see which it is of`));
+      return;
+    }
+    const shown = names.map(name => name || "no label");
     key.replaceChildren(...shown.map((name, k) => {
       const dot = h("i");
       dot.style.background = `rgb(${palette[k % palette.length].join(" ")})`;
       return h("li", {}, dot, kept.by === "source" ? name.split("/").pop() : name);
-    }), count > NAMED ? h("li", {}, `and ${(count - NAMED).toLocaleString("en")} more`) : "");
+    }));
   }
 
   let waiting = 0;

@@ -24,7 +24,9 @@ export async function puzzleView(view, about, rest) {
     const hear = () => { silence(); player.currentTime = 0; player.play().catch(() => {}); };
     box.replaceChildren(
       h("h1", {}, question),
-      h("p", { class: "soft small" }, `puzzle ${given.length + 1} of ${rounds.length} · held out: the network has not seen them either · keys 1 to ${round.choices.length}${player ? ", space to hear" : ""}`),
+      h("progress", { max: rounds.length, value: given.length, "aria-label": "puzzles answered" }),
+      h("p", { class: "soft small" }, `puzzle ${given.length + 1} of ${rounds.length} · held out: the network has not seen them either`,
+        h("span", { class: "keys" }, ` · keys 1 to ${round.choices.length}${player ? ", space to hear" : ""}`)),
       h("div", { class: "shown" },
         ...round.pictures.map((picture, k) => h("img", { src: picture, alt: round.pictures.length > 1 ? `picture ${k + 1}` : "the picture of the puzzle" })),
         player ? h("div", { class: "hear" },
@@ -58,7 +60,7 @@ export async function puzzleView(view, about, rest) {
         h("h2", {}, "The answers"),
         h("ul", { class: "rounds" }, ...found.truth.map((truth, k) => h("li", {},
           h("img", { src: rounds[k].pictures[0], alt: "" }),
-          h("div", {}, name(rounds[k], truth)),
+          h("div", { class: "truth" }, name(rounds[k], truth)),
           h("div", { class: given[k] === truth ? "good" : "bad" }, `you ${given[k] === truth ? "✓" : "✗"}`),
           h("div", { class: found.network[k] === truth ? "good" : "bad" }, `network ${found.network[k] === truth ? "✓" : "✗"}`)))));
     } catch (error) { told(error); }

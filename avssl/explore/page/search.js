@@ -65,7 +65,8 @@ export async function searchView(view, about, rest) {
     try {
       const answer = await askJson(`${kept.query.address}?of=${kept.of}&kind=${kept.kind}&count=36&per_file=${kept.perFile}`, { signal: asking.signal });
       silence();
-      heading.textContent = `${kept.kind === "audio" ? "Sounds" : "Pictures"} nearest to it, found in ${answer.milliseconds < 10 ? answer.milliseconds : Math.round(answer.milliseconds)} ms`;
+      heading.replaceChildren(`${kept.kind === "audio" ? "Sounds" : "Pictures"} nearest to it`,
+        h("span", { class: "soft small took" }, `found in ${answer.milliseconds < 10 ? answer.milliseconds : Math.round(answer.milliseconds)}\u00a0ms`));
       list.replaceChildren(...answer.found.map((one, k) => card(one, { rank: k + 1, found: one, use: of => fromRow(one, of) })));
       if (!answer.found.length) heading.textContent = "There is nothing else to compare it with";
     } catch (error) { told(error); } finally { list.classList.remove("busy"); }

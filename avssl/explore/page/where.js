@@ -34,7 +34,7 @@ export async function whereView(view, about, rest) {
   picker.addEventListener("change", () => { if (picker.files[0]) lay(picker.files[0]); picker.value = ""; });
 
   const opacity = slider("Opacity of the heat", 0, 1, 0.01, kept.opacity, value => { kept.opacity = value; draw(); }, value => `${Math.round(100 * value)} %`);
-  const threshold = slider("Threshold: how sure before it counts as heard", -8, 8, 0.05, 0, value => { kept.threshold = value; draw(); drawTrace(); judge(); }, value => value.toFixed(2));
+  const threshold = slider("Threshold: how sure before it counts as heard", -8, 8, 0.05, 0, value => { kept.threshold = value; draw(); drawTrace(); judge(); }, value => value.toFixed(2).replace("-", "−"));
   const own = h("button", { type: "button", hidden: true, onclick: () => { sound = ""; own.hidden = true; load(start, true); } }, "its own sound");
   const reset = h("button", { type: "button", onclick: () => { kept.threshold = null; threshold.set(heat.threshold); draw(); drawTrace(); judge(); } }, "fitted threshold");
   const segmentBar = h("div", { class: "bar" });
@@ -173,8 +173,10 @@ export async function whereView(view, about, rest) {
       else if (left !== null) { pen.fillRect(x(left), 0, x(begins) - x(left), height); left = null; }
     });
     if (left !== null) pen.fillRect(x(left), 0, width - x(left), height);
-    pen.strokeStyle = style.getPropertyValue("--line");
+    pen.strokeStyle = style.getPropertyValue("--soft");
+    pen.setLineDash([4, 4]);  // the threshold
     pen.beginPath(); pen.moveTo(0, y(0.5)); pen.lineTo(width, y(0.5)); pen.stroke();
+    pen.setLineDash([]);
     pen.strokeStyle = style.getPropertyValue("--warm");
     pen.lineWidth = 2;
     pen.lineJoin = "round";
