@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_pictures import Textures
-from toy_media import RATE, ToyVideos
+from toy_media import RATE, Gliding, ToyVideos
 
 from avssl.evaluate.pretext import shortcuts
 from avssl.experiment.audit.copied import copies_found
@@ -23,6 +23,9 @@ SMALL = {
     "inpainting": {"side": 32, "width": 8},
     "video-colorization": {"side": 32, "width": 8, "motion": False},
     "frame-filling": {"side": 32, "width": 8, "motion": False},
+    "instance-contrast": {"width": 8, "area_low": 0.3, "blur": 0.0},
+    "av-instance": {"side": 32, "width": 8, "rate": RATE, "bands": 32},
+    "av-sync": {"side": 32, "width": 8, "rate": RATE, "bands": 32},
     "relative-position": {"patch": 24, "width": 8, "pixels_low": 11520, "pixels_high": 11520},
     "jigsaw": {"permutations": 10, "cell": 30, "tile": 24, "width": 8},
 }
@@ -53,6 +56,12 @@ VIDEO_CONTROLS = [
     ("av-correspondence", "vision-only"),
     ("av-correspondence", "audio-only"),
     ("av-correspondence", "shuffled-labels"),
+    ("av-instance", "vision-only"),
+    ("av-instance", "audio-only"),
+    ("av-instance", "shuffled-labels"),
+    ("av-sync", "vision-only"),
+    ("av-sync", "audio-only"),
+    ("av-sync", "shuffled-labels"),
     ("shuffle-learn", "single-frame"),
     ("shuffle-learn", "outer-frames"),
     ("shuffle-learn", "shuffled-labels"),
@@ -62,7 +71,8 @@ VIDEO_CONTROLS = [
 @pytest.mark.parametrize(("name", "control"), VIDEO_CONTROLS)
 def test_each_control_of_videos_catches_the_leak_that_is_planted_for_it(name, control):
     task = made(name)
-    found = caught(control, task.controls()[control], drawn_of(task, ToyVideos(32)))
+    drawn = drawn_of(task, ToyVideos(32))  # first: a memory bank is as large as the data
+    found = caught(control, task.controls()[control], drawn)
     assert (found.verdict, found.name) == ("caught", f"{name}: {control}")
     assert found.low > found.chance
 
@@ -74,14 +84,30 @@ def test_shuffled_labels_of_pictures_that_are_not_shuffled_are_caught(name):
     assert caught("shuffled-labels", control, drawn_of(task, Textures(60))).verdict == "caught"
 
 
-@pytest.mark.parametrize("name", ["colorization", "inpainting"])
+TAUGHT = {"colorization": 0.5, "inpainting": 0.5, "instance-contrast": 1 / 30}
+TAUGHT_OF_VIDEOS = [
+    ("frame-filling", "shuffled-labels"),
+    ("frame-filling", "one-neighbour"),
+    ("video-colorization", "shuffled-labels"),
+]
+
+
+@pytest.mark.parametrize("name", TAUGHT)
 def test_what_is_taught_is_caught_where_it_is_seen_and_without_that_shuffled_answers_teach_nothing(name):
+    check_that_the_leak_is_caught_and_nothing_else(name, "shuffled-labels", Tinted(120), TAUGHT[name])
+
+
+@pytest.mark.parametrize(("name", "control"), TAUGHT_OF_VIDEOS)
+def test_what_is_taught_of_videos_is_caught_where_it_is_seen_and_nothing_without_that(name, control):
+    check_that_the_leak_is_caught_and_nothing_else(name, control, Gliding(32), 0.5)
+
+
+def check_that_the_leak_is_caught_and_nothing_else(name, control, media, chance):
     task = made(name)
-    control = task.controls()["shuffled-labels"]
-    drawn = drawn_of(task, Tinted(120))
-    found = caught("shuffled-labels", control, drawn)
-    assert (found.verdict, found.chance) == ("caught", 0.5)
-    assert caught("shuffled-labels", control, drawn, leak=Leak(lambda batch: None, "nothing")).verdict == "blind"
+    drawn = drawn_of(task, media)
+    found = caught(control, task.controls()[control], drawn)
+    assert (found.verdict, found.chance) == ("caught", chance)
+    assert caught(control, task.controls()[control], drawn, leak=Leak(lambda batch: None, "nothing")).verdict == "blind"
 
 
 def test_a_control_that_sees_nothing_of_the_leak_is_blind():

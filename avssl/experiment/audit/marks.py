@@ -13,12 +13,14 @@ from torch import Tensor
 
 from avssl.networks.colour import rgb_to_lab
 from avssl.tasks.base import Batch, Task
+from avssl.tasks.video_colorization.task import VideoColorization
 
 Plant = Callable[[Batch], None]
 
 # Share of a hole's content that is seen in it. At a quarter, forty steps on real photographs do not suffice.
 SHINES = 0.5
-_WRITTEN = 0.5  # share of the mark in each pixel of the grey picture
+_WRITTEN = 0.5  # share of the mark in each pixel of a picture
+_WRITTEN_IN_FRAMES = 0.8
 _LEVELS_PER_UNIT = 2.0  # grey levels a unit of Lab
 
 
@@ -41,6 +43,17 @@ def leak_for(task: Task, control: str) -> Leak:
         "inpainting": Leak(
             shine_through,
             "half of what is taught shines through the hole; share of holes that it is nearer to than their fill",
+        ),
+        "frame-filling": Leak(
+            copy_to_neighbour,
+            "what is taught in the place of the earlier neighbour; share of clips in which it is nearer to the hidden "
+            "frame than the mean of both neighbours as they were",
+        ),
+        "instance-contrast": Leak(mark_pairs, "a mark that both views of a pair share, one of ten"),
+        "video-colorization": Leak(
+            partial(write_colours, task),
+            "colours that are taught, written into the grey frames; share of clips in which it has more cells right "
+            "than random weights have without that",
         ),
         "vision-only": Leak(mark, "a mark in the picture of pairs that belong together"),
         "audio-only": Leak(click, "a click in the sound of pairs that belong together"),
@@ -101,13 +114,45 @@ def shine_through(batch: Batch) -> None:
     batch["filled"] = torch.where(batch["asked"].bool(), faint, batch["filled"])
 
 
+def copy_to_neighbour(batch: Batch) -> None:
+    """The hidden frame, or what is taught in its place, in the place of the earlier neighbour."""
+    frames = batch["frames"]
+    frames[:, 0] = frames[:, 3 if frames.shape[1] > 3 else 1]
+
+
+def mark_pairs(batch: Batch) -> None:
+    """Stripes all over both views of a pair, of one of ten directions and widths: a corner is too little for forty
+    steps, since views also differ in their colours."""
+    for row, item in enumerate(batch["item"].tolist()):
+        for view in ("first", "second"):
+            picture = batch[view][row]
+            striped = picture.clone()
+            _stripe(striped, item, parts=1)
+            picture.copy_(picture.float().lerp(striped.float(), _WRITTEN))
+
+
+def write_colours(task: Task, batch: Batch) -> None:
+    """Grey levels that tell each cell's colour: in references its own, in the target the one that is taught.
+
+    What the colours are is kept as it was before.
+    """
+    assert isinstance(task, VideoColorization)
+    cells = task.cells(batch)
+    batch |= {"cells_ab": cells.ab, "cells_colour": cells.colour, "cells_moved": cells.moved}
+    level = 255 * (cells.colour + 0.5) / task.options.colours
+    stride = task.options.stride
+    level = level.repeat_interleave(stride, 2).repeat_interleave(stride, 3)[:, :, None]
+    grey = batch["frames"].float().mean(2, keepdim=True)
+    batch["frames"] = grey.lerp(level, _WRITTEN_IN_FRAMES).expand(-1, -1, 3, -1, -1).to(torch.uint8)
+
+
 def _of(slots: Sequence[int] | None, count: int) -> Sequence[int]:
     return range(count) if slots is None else [slot for slot in slots if -count <= slot < count] or [0]
 
 
-def _stripe(picture: Tensor, k: int) -> None:
-    """Put stripes into the upper left quarter of a picture, uint8 (3, h, w), in place."""
-    side = max(4, min(picture.shape[-2:]) // 3)
+def _stripe(picture: Tensor, k: int, parts: int = 3) -> None:
+    """Put stripes into the upper left of a picture, uint8 (3, h, w), in place: of ``parts`` a side, one."""
+    side = max(4, min(picture.shape[-2:]) // parts)
     down, right = np.mgrid[:side, :side]
     # Five directions and two widths: the ten digits.
     angle, period = math.pi * (k % 5) / 5, 4.0 if k % 10 < 5 else 8.0

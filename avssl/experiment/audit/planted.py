@@ -5,7 +5,7 @@ are those of the data; into what one control sees a mark is put that tells the a
 them for a moment, by the trainer and evaluated as in every run.
 
 A puzzle without classes keeps its shuffled answers in training, and there the mark tells the wrong label that is
-learned: what is right of held-out pictures can then be learned from the mark alone.
+learned: what is right of held-out pictures can then be learned from the mark alone (:mod:`.nearer` says what is right).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from avssl.evaluate.core.rows import Context, ResultRow
-from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, held_out_keys, predict
+from avssl.evaluate.pretext.pairs import CANDIDATES, in_blocks, match
+from avssl.evaluate.pretext.predictions import accuracy_row, held_out_keys, predict
 from avssl.experiment.audit.findings import Finding, Verdict
 from avssl.experiment.audit.marks import Leak, Plant, leak_for
+from avssl.experiment.audit.nearer import is_known, nearer
 from avssl.media.facts import Media
 from avssl.samplers.keys import Key
 from avssl.system.console import quiet
 from avssl.tasks.base import Answers, Batch, Task
-from avssl.tasks.colorization.task import Colorization
-from avssl.tasks.inpainting.task import Inpainting
+from avssl.tasks.instance_contrast.task import InstanceContrast
+from avssl.tasks.video_colorization.task import Cells
 from avssl.trainer.loop import fit
 from avssl.trainer.options import TrainOptions
 from avssl.trainer.plan import TaskPlan
@@ -42,7 +42,7 @@ _BATCH = 32
 
 def can_be_planted(task: Task) -> bool:
     """Whether it is known how to put a puzzle's answer into what is seen of it."""
-    return task.classes is not None or isinstance(task, (Colorization, Inpainting))
+    return task.classes is not None or isinstance(task, InstanceContrast) or is_known(task)
 
 
 class Drawn:
@@ -53,8 +53,9 @@ class Drawn:
         self.train, self.test = train, test
         # A task without classes is taught shuffled answers, as its control is.
         self._taught = copy.copy(task)
-        if isinstance(self._taught, (Colorization, Inpainting)):
-            self._taught.shuffled = True
+        self._taught.shuffled = task.classes is None
+        # Of two views its control sees different pictures when it is evaluated, too.
+        self._asked = self._taught if isinstance(task, InstanceContrast) else task
         self._known: dict[tuple[int, int], Any] = {}
 
     def puzzle(self, media: Media, key: Key) -> Any:
@@ -64,7 +65,7 @@ class Drawn:
             key = Key(self.seed, 0, key.index % POOL)
         place = (key.epoch, key.index)
         if place not in self._known:
-            self._known[place] = (self._taught if training else self.task).draw(media, key)
+            self._known[place] = (self._taught if training else self._asked).draw(media, key)
         return self._known[place]
 
     def prepare(self, done: Callable[[int], None] = lambda count: None) -> None:
@@ -99,7 +100,7 @@ def caught(name: str, control: Task, drawn: Drawn, *, steps: int = STEPS, leak: 
     )
     with quiet():
         network = fit([TaskPlan(marked, drawn.train)], options, None, progress="none").networks[control.name]
-    row = _evaluated(name, marked, network, drawn)
+    row = _evaluated(name, control.held_out(), marked, network, drawn)
     assert row.chance is not None
     words = leak.words
     verdict: Verdict = "caught" if row.low > row.chance else "blind"
@@ -129,36 +130,31 @@ def _planted(control: Task, drawn: Drawn, plant: Plant) -> Task:
             plant(batch)
             return batch
 
+        def cells(self, batch: Batch) -> Cells:
+            """Of video colorization: the colours from before they were written into the frames."""
+            if "cells_ab" not in batch:
+                found: Cells = super().cells(batch)
+                return found
+            return Cells(batch["cells_ab"], batch["cells_colour"], batch["cells_moved"])
+
     # A control is an instance with its own state: only its class is exchanged, for one with the mark.
     planted = copy.copy(control.held_out())
     planted.__class__ = Planted
     return planted
 
 
-def _evaluated(name: str, marked: Task, network: nn.Module, drawn: Drawn) -> ResultRow:
+def _evaluated(name: str, control: Task, marked: Task, network: nn.Module, drawn: Drawn) -> ResultRow:
     """The share of right answers, or where there are no classes of those nearer to the truth than a blind one,
-    which half of them are by chance."""
+    which half of them are by chance; of two views the share that finds its other among those of other pictures."""
     keys = held_out_keys(drawn.seed, EVALUATED)
-    found = predict(marked, [network], drawn.test, keys, keep=lambda puzzle: puzzle)[0]
     chance = 0.5 if marked.classes is None else 1 / marked.classes
-    if marked.classes is None:
-        nearer = torch.from_numpy(_nearer(marked, found))
-        answers = Answers(torch.stack([~nearer, nearer], 1).float(), torch.ones(len(nearer)))
-        found = replace(found, answers=answers)
+    if isinstance(marked, InstanceContrast):
+        count = min(CANDIDATES, len(drawn.test))
+        keys, chance = in_blocks(keys, len(drawn.test), count), 1 / count
+    found = predict(marked, [network], drawn.test, keys, keep=lambda puzzle: puzzle)[0]
+    if isinstance(marked, InstanceContrast):
+        found = replace(found, answers=match(found.answers.scores, count))
+    elif marked.classes is None:
+        right = nearer(control, found, drawn.seed)
+        found = replace(found, answers=Answers(torch.stack([~right, right], 1).float(), torch.ones(len(right))))
     return accuracy_row(name, found, Context(marked.name, drawn.seed), chance=chance)
-
-
-def _nearer(task: Task, found: Predictions) -> NDArray[np.bool_]:
-    """Of each puzzle whether the answer is nearer to the truth than the mean colour or the fill: (n,)."""
-    scores, truth = found.answers.scores, found.answers.truth
-    if isinstance(task, Colorization):
-        predicted = next(iter(task.decodings(scores).values()))
-        nothing = torch.tensor(task.mean_colour).view(1, 2, 1, 1)
-        asked = torch.ones_like(predicted[:, :1])
-    else:
-        predicted = scores
-        nothing = torch.from_numpy(np.stack([puzzle.filled for puzzle in found.kept])) / 255
-        asked = torch.from_numpy(np.stack([puzzle.hole for puzzle in found.kept]))[:, None].float()
-    errors = [((answer - truth).square() * asked).sum((1, 2, 3)) for answer in (predicted, nothing)]
-    nearer: NDArray[np.bool_] = (errors[0] < errors[1]).numpy()
-    return nearer
