@@ -12,6 +12,7 @@ WHAT = """Put a finished run on a Hugging Face Hub, where avssl.load("hf://ORG/N
 
   README.md      the model card, written from the run: figures with intervals and controls, data, limits, licence
   encoders/      weights as safetensors, and what they are
+  heads/         the other weights of each task's network
   config.yaml    its options                     results/*.json   its figures
   sheet.png      held-out puzzles with answers   curves.png       (not with --no-pictures)
 

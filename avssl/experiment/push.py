@@ -80,6 +80,8 @@ def files_of(run: Path, repository: str, licence: str, *, pictures: bool = True)
     Raises:
         UserError: a module of the run is damaged or missing.
     """
+    from avssl.evaluate.data.load_run import open_run, run_tasks
+    from avssl.evaluate.data.pushed_heads import FOLDER, heads_of
     from avssl.networks.model import load
     from avssl.report.model_card import model_card
     from avssl.report.run_parts import read_runs
@@ -93,6 +95,8 @@ def files_of(run: Path, repository: str, licence: str, *, pictures: bool = True)
     for path in sorted((run / "encoders").glob("*.safetensors")):
         found[f"encoders/{path.stem}.json"] = path.with_suffix(".json")
         found[f"encoders/{path.name}"] = path
+    for task in run_tasks(run):
+        found[f"{FOLDER}/{task.name}.safetensors"] = heads_of(open_run(run, task.name))
     # What a task has learned of its data, and from which logit on something is heard.
     for path in [*sorted((run / "tasks").glob("*.json")), run / "localization.json"]:
         if path.is_file():

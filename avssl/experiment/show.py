@@ -13,7 +13,7 @@ from avssl.experiment.loading import load_torch
 from avssl.media.selection import column_of
 from avssl.options import build, check_options, option
 from avssl.system.console import log
-from avssl.system.hub import fetched_run, is_hub_run
+from avssl.system.hub import fetched_run, is_hub_run, name_on_hub
 from avssl.tasks.registry import options_class
 from avssl.trainer.run_config import config_of_task, read_config
 
@@ -68,7 +68,10 @@ def show(task: str, options: ShowOptions, task_options: Mapping[str, Any]) -> Sh
         run = Path(fetched_run(options.run))
         config_of_task(read_config(run), run, task)
         load_torch()
-        return _puzzles_of(task, run, options) if is_hub_run(options.run) else _answers(task, str(run), options)
+        from avssl.evaluate.data.pushed_heads import FOLDER
+
+        without_heads = is_hub_run(options.run) and not (run / FOLDER).is_dir()
+        return _puzzles_of(task, run, options) if without_heads else _answers(task, str(run), options)
     # Refuses what is wrong before torch is loaded.
     check_options(build(options_class(task), task_options, f"{task}: "))
     load_torch()
@@ -78,10 +81,10 @@ def show(task: str, options: ShowOptions, task_options: Mapping[str, Any]) -> Sh
 
 
 def _puzzles_of(name: str, run: Path, options: ShowOptions) -> Sheet:
-    """Puzzles with the options of a run that was pushed: without predictions, as the heads of its task stay behind."""
+    """Puzzles with the options of a run that was pushed by a version that left heads behind: without predictions."""
     from avssl.evaluate.data.load_run import run_tasks
 
-    log("a run on a hub has no heads: the sheet is without predictions")
+    log("this run was pushed without its heads: the sheet is without predictions; avssl push uploads them now")
     return _puzzles(next(task for task in run_tasks(run) if task.name == name), options)
 
 
@@ -103,10 +106,12 @@ def _answers(name: str, path: str, options: ShowOptions) -> Sheet:
     run = open_run(path, name)  # the weights that were kept, the last or the best
     media: Media
     # Unless told otherwise, what the run has not learned from.
-    if options.data is None and options.split is None:
+    own = run.config.get("test") or run.config.get("data")
+    elsewhere = own is not None and name_on_hub(run.path) is not None  # then it is a name without a folder
+    if options.data is None and options.split is None and not elsewhere:
         media = held_out_of(run)
     else:
-        found = _usable(run.task, options.data or run.config.get("test") or run.config.get("data"))
+        found = _usable(run.task, options.data or (None if elsewhere else own))
         media = _only(found, options.split) if options.split else of_split(found, "test") or found
     task = run.task.held_out()
     puzzles = _distinct(task, media, held_out_keys(options.seed, options.count))

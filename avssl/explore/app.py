@@ -20,7 +20,7 @@ from avssl.errors import MediaError, UserError
 from avssl.explore.guard import Guard
 from avssl.explore.library import PER_FILE, Library
 from avssl.explore.pictures import jpeg, spectrogram
-from avssl.explore.puzzles import ROUNDS, open_puzzles, plain, score
+from avssl.explore.puzzles import ROUNDS, plain, score
 from avssl.explore.requests import body, digits, kind_of, one_of, ranged, seconds_of, whole
 from avssl.explore.segment import OtherSound
 from avssl.explore.uploads import LARGEST_UPLOAD, SOUND_RATE, Upload, Uploads
@@ -194,9 +194,10 @@ class Pages:
         return Json(self._library.groups(one_of(request, "by", ("label", "source", "time"))))
 
     def puzzles(self, request: Request) -> Response:
-        puzzles = open_puzzles(self._library.run.path, request.path_params["task"])
+        puzzles = self._library.puzzles(request.path_params["task"])
         rounds = puzzles.rounds(whole(request, "seed", 0))
-        return Json({"question": puzzles.question, "rounds": [plain(one) for one in rounds]})
+        about = {"question": puzzles.question, "held_out": puzzles.held_out}
+        return Json(about | {"rounds": [plain(one) for one in rounds]})
 
     async def answers(self, request: Request) -> Response:
         try:
@@ -208,7 +209,7 @@ class Pages:
         return await run_in_threadpool(self._scores, request, given)
 
     def _scores(self, request: Request, given: list[int]) -> Response:
-        puzzles = open_puzzles(self._library.run.path, request.path_params["task"])
+        puzzles = self._library.puzzles(request.path_params["task"])
         pairs = list(zip(puzzles.rounds(whole(request, "seed", 0)), given, strict=False))
         return Json(
             {

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import importlib.util
 import json
-import tempfile
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,7 +21,7 @@ from avssl.evaluate.localization.threshold import fitted_on, read_threshold
 from avssl.experiment.run import Run
 from avssl.explore.kept_files import KeptFiles
 from avssl.explore.pictures import film, jpeg, spectrogram
-from avssl.explore.puzzles import playable
+from avssl.explore.puzzles import PuzzlesOfTask, open_puzzles, playable
 from avssl.explore.segment import OtherSound, PlayedSegment
 from avssl.explore.uploads import LARGEST_UPLOAD, SOUND_RATE, Upload
 from avssl.installation import install_hint
@@ -35,6 +34,7 @@ from avssl.search.query import SILENT_BELOW
 from avssl.search.rows import Kind, Moment
 from avssl.system.files import cache_folder
 from avssl.system.hub import name_on_hub
+from avssl.system.scratch import ScratchFolder
 
 if TYPE_CHECKING:  # torch takes longer to import than the page to open
     from avssl.localization.analysis import Analysis
@@ -77,16 +77,18 @@ class Library:
         # One folder for all, so that together they keep within the limit.
         self._thumbnails = KeptFiles(cache_folder() / "explore", _THUMBNAILS_LIMIT)
         # Films are quickly made and large: they go with the process.
-        self._folder = tempfile.TemporaryDirectory(prefix="avssl-explore-")
-        self._films = KeptFiles(Path(self._folder.name), _FILMS_LIMIT)
+        self._folder = ScratchFolder("explore")
+        self._films = KeptFiles(self._folder.path, _FILMS_LIMIT)
         self._umap: dict[Kind, NDArray[np.float32]] = {}
         self._groups: dict[str, dict[str, Any]] = {}
+        self._puzzles: dict[str, PuzzlesOfTask] = {}
+        self._opening = threading.Lock()
         # One network and one set of readers: two who ask at once would only slow each other down.
         self._busy = threading.Lock()
 
     def close(self) -> None:
         """Remove the films."""
-        self._folder.cleanup()
+        self._folder.remove()
 
     def warm(self) -> None:
         """Load what the first search and the first thumbnail need: done while somebody looks at the page."""
@@ -348,6 +350,17 @@ class Library:
         names, numbers = np.unique(values, return_inverse=True)
         first = names[:MOST_NAMES].tolist()  # nobody reads a legend of 100,000 sources
         return {"count": len(names), "names": first, "groups": _base64(numbers.astype("<i4")[items])}
+
+    def puzzles(self, task: str) -> PuzzlesOfTask:
+        """Puzzles of a task of the run.
+
+        Raises:
+            UserError: the task cannot be played, or the run is not finished.
+        """
+        with self._opening:
+            if task not in self._puzzles:
+                self._puzzles[task] = open_puzzles(self.run.path, task, lambda: self.index.item(0)[0])
+            return self._puzzles[task]
 
     def report(self) -> str:
         """The run's report as a page."""

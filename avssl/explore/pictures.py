@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from PIL import Image
 
 from avssl.localization.movie import movie
 from avssl.localization.scenes import Film
+from avssl.system.scratch import ScratchFolder
 
 THUMBNAIL_SIDE = 320
 FILM_SIDE = 480
@@ -53,8 +52,8 @@ def film(scene: Film) -> bytes:
     # Each frame is shown until the next one is; the last until the sound ends, too.
     ends = np.append(scene.times[1:], max(scene.seconds, scene.times[-1] + 1e-3))
     fps = len(scene.times) / max(scene.seconds, 1e-3)
-    with tempfile.TemporaryDirectory(prefix="avssl-film-") as folder:
-        path = Path(folder) / "film.mp4"
+    with ScratchFolder("film") as folder:
+        path = folder / "film.mp4"
         with movie(path, (width, height), fps, scene.seconds, scene.sound, scene.audio_rate) as writer:
             for number, picture in scene.frames(range(len(scene.times)), (width, height)):
                 writer.show(picture, float(scene.times[number]), float(ends[number]))

@@ -6,7 +6,6 @@ import base64
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from avssl.explore.pictures import jpeg, spectrogram
 from avssl.media.facts import Media
 from avssl.report.embedded import wav
 from avssl.samplers.keys import generator
+from avssl.system.hub import name_on_hub
 
 if TYPE_CHECKING:  # torch takes longer to import than the page to open
     from torch import Tensor
@@ -53,14 +53,16 @@ class Round:
 
 
 @dataclass
-class HeldOutPuzzles:
-    """Puzzles of one task of a run.
+class PuzzlesOfTask:
+    """Puzzles of one task of a run, of what it held out.
 
     Args:
         trained: the task with its network.
+        collection: opens what is explored; of it are the puzzles of a run from a hub, whose own data are elsewhere.
     """
 
     trained: TrainedTask
+    collection: Callable[[], Media]
     _media: Media | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -69,20 +71,27 @@ class HeldOutPuzzles:
         """What is asked."""
         return _ASKED[self.trained.task.name][0]
 
+    @property
+    def held_out(self) -> bool:
+        """Whether the network has learned from none of them, as far as is known."""
+        return self.trained.config.get("data") is None or name_on_hub(self.trained.path) is None
+
     def rounds(self, seed: int, count: int = ROUNDS) -> list[Round]:
-        """Held-out puzzles; the same for the same seed.
+        """Puzzles; the same for the same seed.
 
         Raises:
-            UserError: the run's data are gone.
+            UserError: the run's data are gone, or nothing in the collection can be used.
         """
         import torch
 
         from avssl.evaluate.pretext.predictions import distinct, held_out_keys
-        from avssl.experiment.data import held_out_of
+        from avssl.experiment.data import held_out_of, usable
 
         with self._lock:  # networks and readers are not made for several threads at once
             if self._media is None:
-                self._media = held_out_of(self.trained)
+                trained = self.trained
+                own = self.held_out
+                self._media = held_out_of(trained) if own else usable(self.collection(), trained.task, "the collection")
             task = self.trained.task.held_out()
             puzzles = distinct(task, [task.draw(self._media, key) for key in held_out_keys(seed, count)])
             with torch.no_grad():
@@ -96,8 +105,7 @@ def playable(tasks: Sequence[str]) -> list[str]:
     return [name for name in tasks if name in _ASKED]
 
 
-@cache
-def open_puzzles(run: Path, task: str) -> HeldOutPuzzles:
+def open_puzzles(run: Path, task: str, collection: Callable[[], Media]) -> PuzzlesOfTask:
     """The puzzles of a task of a run.
 
     Raises:
@@ -107,7 +115,7 @@ def open_puzzles(run: Path, task: str) -> HeldOutPuzzles:
 
     if task not in _ASKED:
         raise UserError(f"{task} cannot be played here; {', '.join(sorted(_ASKED))} can")
-    return HeldOutPuzzles(open_run(run, task))
+    return PuzzlesOfTask(open_run(run, task), collection)
 
 
 def score(right: Sequence[bool]) -> dict[str, float]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError, UserError
 from avssl.search.vector_file import vector_of
 from avssl.system.process_pool import Lost, each, spare_cores
+from avssl.system.scratch import ScratchFolder
 
 LARGEST_UPLOAD = 64 * 1024 * 1024
 """Bytes."""
@@ -101,9 +101,9 @@ def read_upload(content: bytes, name: str) -> Upload:
         return Upload(shown, vector=vector_of(content, shown))
     # Only to tell what has no signature; a wrong one does no harm, as the content is looked at.
     suffix = PurePath(shown).suffix.lower()[:_LONGEST_SUFFIX]
-    with tempfile.TemporaryDirectory(prefix="avssl-upload-") as folder:
+    with ScratchFolder("upload") as folder:
         # Named by us: a name of theirs might mean something to a shell, a protocol or a file system.
-        path = Path(folder) / f"upload{suffix if suffix[1:].isalnum() else ''}"
+        path = folder / f"upload{suffix if suffix[1:].isalnum() else ''}"
         path.write_bytes(content)
         with _DECODING:
             ((_, found),) = each(_decode, [str(path)], 1, lambda job: _HANGS_AFTER)

@@ -25,6 +25,7 @@ _OF_A_RUN = (
     "config.yaml",
     "encoders/*.json",
     "encoders/*.safetensors",
+    "heads/*.safetensors",
     "localization.json",
     "results/*.json",
     "tasks/*.json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
@@ -12,6 +13,8 @@ import pytest
 import torch
 import yaml
 from media.remote_servers import ModelHub, serving
+from safetensors.torch import load
+from small_runs import TINY
 
 import avssl as library
 from avssl.errors import UserError
@@ -21,7 +24,7 @@ pytestmark = pytest.mark.slow
 NAME = "lab/sounding-objects"
 FILES = {
     "README.md", "config.yaml", "sheet.png", "curves.png", "results/controls.json", "tasks/av-correspondence.json",
-    "localization.json",
+    "localization.json", "heads/av-correspondence.safetensors",
     *(f"encoders/{part}.{suffix}" for part in ("vision", "audio", "fusion") for suffix in ("json", "safetensors")),
 }  # fmt: skip
 
@@ -66,6 +69,22 @@ def test_what_is_loaded_from_a_hub_gives_the_features_of_the_run(pushed, hub, fi
     assert library.encoder(pushed).side == here.vision.side
 
 
+def test_the_network_of_a_task_and_not_only_its_encoders_comes_back_to_the_bit(avssl, hub, clips, tmp_path):
+    from avssl.evaluate.data.load_run import open_run
+    from avssl.system.hub import fetched_run
+
+    run = tmp_path / "run"
+    tiny = [word for word in TINY if word not in ("--bands", "16")]  # pictures have none
+    assert avssl("train", "rotation", "--data", clips, "--out", run, *tiny, "--steps", 1, "--no-controls").status == 0
+    assert avssl("push", run, NAME).status == 0
+    here, there = open_run(run), open_run(fetched_run(f"hf://{NAME}"))
+    assert (there.steps, there.finished) == (1, True)
+    fetched = there.network.state_dict()
+    assert all(torch.equal(one, fetched[name]) for name, one in here.network.state_dict().items())
+    heads = load(hub.commits[NAME][0]["heads/rotation.safetensors"])
+    assert heads and not [name for name in heads if name.startswith("vision")], "encoders are not pushed twice"
+
+
 def test_every_command_that_takes_a_run_takes_one_on_a_hub(avssl, pushed, hub, finished, clips, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cached = tmp_path / "hub"
@@ -73,6 +92,7 @@ def test_every_command_that_takes_a_run_takes_one_on_a_hub(avssl, pushed, hub, f
         ("evaluate", "retrieval", "--data", clips, "-o", "figures", "--draws", "10"),
         ("show", "av-correspondence", "--data", clips, "--count", "4", "-o", "sheet.png"),
         ("localize", clips / "00.mp4", "--per-second", "1", "-o", "heat.mp4"),
+        ("evaluate", "av-correspondence", "--data", clips, "-o", "figures", "--puzzles", "8"),
         ("embed", clips / "00.mp4", "-o", "vectors.npz"),
         ("search", clips / "00.mp4", "--in", clips, "--kind", "both"),
     ):
@@ -87,6 +107,20 @@ def test_every_command_that_takes_a_run_takes_one_on_a_hub(avssl, pushed, hub, f
     assert all(f"--run {pushed}" in row["command"] for row in rows)
     there = {path.name for path in cached.rglob("*") if path.is_file() and path.parent.name == "results"}
     assert there == {name.removeprefix("results/") for name in hub.commits[NAME][0] if name.startswith("results/")}
+
+
+def test_a_run_on_a_hub_is_explored_with_heat_and_puzzles_of_the_collection(pushed, clips, monkeypatch, tmp_path):
+    pytest.importorskip("starlette")
+    from avssl.explore.options import ExploreOptions
+    from avssl.explore.server import open_library
+
+    monkeypatch.chdir(tmp_path)  # where its data's name means nothing
+    with contextlib.closing(open_library(ExploreOptions(run=pushed, data=str(clips)))) as explored:
+        assert explored.about()["localizes"] and explored.about()["run"] == NAME
+        assert explored.heat(0, 0.0)["times"]
+        puzzles = explored.puzzles("av-correspondence")
+        assert len(puzzles.rounds(0, count=4)) == 4 and not puzzles.held_out
+    assert b"<title>" in explored.report().encode()
 
 
 def test_the_threshold_that_was_fitted_and_what_tasks_know_of_their_data_go_with_a_run(avssl, hub, finished, tmp_path):

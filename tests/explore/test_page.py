@@ -209,10 +209,13 @@ def test_whoever_uses_the_keyboard_gets_everywhere(address):
         assert page.tab.evaluate(UNNAMED) == 0
 
 
-def test_the_command_serves_until_ctrl_c_which_waits_for_nobody(library, tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_the_command_serves_until_a_signal_waits_for_nobody_and_leaves_no_folder(library, tmp_path, number, status):
     words = ["explore", str(library.run.path), "--index", str(library.index.path), "--no-browser", "--port", "0"]
     command = [sys.executable, "-m", "avssl", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
+    ) as process:
         try:
             line = process.stdout.readline()
             address = re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
@@ -220,9 +223,11 @@ def test_the_command_serves_until_ctrl_c_which_waits_for_nobody(library, tmp_pat
             assert about["moments"] == len(library.index)
             visitor = threading.Thread(target=_ask, args=(address + "api/puzzles/av-correspondence",), daemon=True)
             visitor.start()
+            assert list(tmp_path.glob("avssl-explore-*"))
             time.sleep(0.2)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            process.send_signal(number)
+            assert process.wait(20) == status
+            assert not list(tmp_path.iterdir())
         finally:
             process.kill()
 

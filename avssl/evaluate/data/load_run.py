@@ -12,6 +12,7 @@ from torch import nn
 
 from avssl import tasks
 from avssl.errors import UserError
+from avssl.evaluate.data.pushed_heads import FOLDER, with_heads
 from avssl.options import options_of
 from avssl.tasks.base import Task
 from avssl.trainer.checkpoints import PARTS, Checkpoints
@@ -54,6 +55,10 @@ def open_run(path: str | Path, task_name: str | None = None) -> TrainedTask:
     name = str(config["task"])
     options = from_plain(TrainOptions, config)
     checkpoint = Checkpoints(folder / "checkpoints", PARTS).last()
+    if checkpoint is None and (folder / FOLDER).is_dir():  # of a hub
+        task = next(one for one in run_tasks(folder) if one.name == name)
+        network, steps, finished = with_heads(folder, task)
+        return TrainedTask(folder, config, task, network, options, steps, finished)
     if checkpoint is None:
         raise UserError(f"{folder} has saved nothing yet; let it train on with: avssl train {name} --out {folder} …")
     _refuse_changed(folder, whole, checkpoint)

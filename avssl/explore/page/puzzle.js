@@ -9,7 +9,7 @@ export async function puzzleView(view, about, rest) {
   const task = about.puzzles.includes(rest[0]) ? rest[0] : about.puzzles[0];
   const seed = Math.floor(Math.random() * 1e6);
   view.replaceChildren(h("p", { class: "soft" }, "drawing twenty puzzles …"));
-  const { question, rounds } = await askJson(`/api/puzzles/${task}?seed=${seed}`);
+  const { question, rounds, held_out } = await askJson(`/api/puzzles/${task}?seed=${seed}`);
   const given = [];
   const box = h("div", { class: "puzzle" });
   let player = null;
@@ -25,7 +25,7 @@ export async function puzzleView(view, about, rest) {
     box.replaceChildren(
       h("h1", {}, question),
       h("progress", { max: rounds.length, value: given.length, "aria-label": "puzzles answered" }),
-      h("p", { class: "soft small" }, `puzzle ${given.length + 1} of ${rounds.length} · held out: the network has not seen them either`,
+      h("p", { class: "soft small" }, `puzzle ${given.length + 1} of ${rounds.length} · ${held_out ? "held out: the network has not seen them either" : "from this collection; the run's own held-out data are elsewhere"}`,
         h("span", { class: "keys" }, ` · keys 1 to ${round.choices.length}${player ? ", space to hear" : ""}`)),
       h("div", { class: "shown" },
         ...round.pictures.map((picture, k) => h("img", { src: picture, alt: round.pictures.length > 1 ? `picture ${k + 1}` : "the picture of the puzzle" })),

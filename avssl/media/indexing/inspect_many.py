@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,7 @@ from avssl.media.facts import Unusable
 from avssl.media.indexing.check_image import check_image
 from avssl.media.indexing.inspect import Inspection, inspect, of_image
 from avssl.system.process_pool import Lost, each
+from avssl.system.scratch import ScratchFolder
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif",
@@ -98,8 +98,8 @@ def _inspect_member(target: Target) -> Inspection:
 def _inspect_copy(target: Target, file: BinaryIO) -> Inspection:
     """Why a member is no image, as if it were a file: FFmpeg opens files by name only."""
     file.seek(0)
-    with tempfile.TemporaryDirectory(prefix="avssl-") as folder:
-        copy = Path(folder) / f"member{PurePosixPath(target.path).suffix}"
+    with ScratchFolder("member") as folder:
+        copy = folder / f"member{PurePosixPath(target.path).suffix}"
         with copy.open("wb") as written:  # closed before it is inspected, as Windows needs
             shutil.copyfileobj(file, written)
         found = inspect(str(copy))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from avssl.system.console import ShowProgress, counted, counting
 from avssl.system.files import UNFINISHED, locked, read_json, whole_folder, write_json
 from avssl.system.parts import WHOLE, Part
 from avssl.system.process_pool import Lost, each, spare_cores
+from avssl.system.scratch import ScratchFolder
 
 SHARD_BYTES = 256 * 2**20  # about the largest that a shard grows; usual for WebDataset
 SHARDS_AT_LEAST = 32  # if there are as many items, so that all cores have work to the end
@@ -224,8 +224,8 @@ def _patience(job: Job) -> float:
 
 def _who_crashes(job: Job, workers: int | None) -> dict[int, str]:
     """The items of a shard that crash their process, with the reasons: each is tried alone."""
-    with tempfile.TemporaryDirectory(prefix="avssl-") as scratch:
-        alone = [Job(job.media.subset([i]), 0, i, Path(scratch), job.settings, {}) for i in range(len(job.media))]
+    with ScratchFolder("shard") as scratch:
+        alone = [Job(job.media.subset([i]), 0, i, scratch, job.settings, {}) for i in range(len(job.media))]
         answers = each(write_shard, alone, workers, _patience)
         return {i: answer.reason for i, answer in answers if isinstance(answer, Lost)}
 
