@@ -71,15 +71,19 @@ def _blend(
     first: NDArray[np.int64],
     count: NDArray[np.int64],
     weights: NDArray[np.int32],
+    start: int,
+    end: int,
+    begin: int,
 ) -> None:
-    """Each line of the result as the weighted sum of some of the others.
+    """Lines ``start`` to ``end`` of the result, each the weighted sum of some of the others.
 
-    Two and three are written out, and everything is cast to 32 bits: otherwise it is no code for vectors.
+    The first of these has the number ``begin``. Two and three are written out, and everything is cast to 32 bits:
+    otherwise it is no code for vectors.
     """
     width = result.shape[1]
     sums = np.empty(width, np.int32)
-    for i in range(len(first)):
-        a = first[i]
+    for i in range(start, end):
+        a = first[i] - begin
         if count[i] == 2:
             u, v = weights[i, 0], weights[i, 1]
             for x in range(width):
@@ -177,7 +181,7 @@ def resample(
     begin, ready, done = first[0], 0, 0
     for y in range(begin, first[side - 1] + count[side - 1], _ROWS):
         _transpose(pixels[y : min(y + _ROWS, len(pixels))], columns)
-        _blend(blended.view(np.uint8), columns.view(np.uint8), across[0], across[1], across[2])
+        _blend(blended.view(np.uint8), columns.view(np.uint8), across[0], across[1], across[2], 0, side, 0)
         _transpose(blended, turned)
         _split(turned, planes[:, ready:])
         ready += _ROWS
@@ -185,12 +189,12 @@ def resample(
         while end < side and first[end] + count[end] <= begin + ready:
             end += 1
         for colour in range(3):
-            _blend(
-                result[colour, done:end], planes[colour], first[done:end] - begin, count[done:end], weights[done:end]
-            )
+            _blend(result[colour], planes[colour], first, count, weights, done, end, begin)
         done = end
         if done < side:
             gone = first[done] - begin
             for colour in range(3):
-                planes[colour, : ready - gone] = planes[colour, gone:ready]
+                for row in range(gone, ready):
+                    for x in range(side):
+                        planes[colour, row - gone, x] = planes[colour, row, x]
             begin, ready = first[done], ready - gone

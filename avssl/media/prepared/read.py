@@ -276,9 +276,8 @@ class Prepared(TableMedia[_Known]):
         """The numbers of the frames that are shown at these times."""
         if not len(known.times):
             raise MediaError(known.facts.path, "has no pictures, only sound", times[0] if len(times) else None)
-        at = known.times.searchsorted(np.asarray(times, np.float64) + SHOWN_TOLERANCE_SECONDS, side="right") - 1
-        shown: list[int] = np.maximum(at, 0).tolist()
-        return shown
+        find = known.times.searchsorted  # one by one: a few numbers are found before an array of them is made
+        return [max(int(find(seconds + SHOWN_TOLERANCE_SECONDS, side="right")) - 1, 0) for seconds in times]
 
     def _jpeg(self, known: _Known, frame: int, seconds: float) -> NDArray[np.uint8]:
         data = self._bytes(known, *known.jpegs[frame].tolist())
