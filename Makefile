@@ -174,8 +174,10 @@ $(VENV)/.installed-bench: pyproject.toml constraints.txt $(VENV)/.installed
 	@touch $@
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	echo "avssl needs Python 3.11 or later; $(PYTHON) is not: name another, as in: make PYTHON=python3.12 …" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(11 * (sys.version_info < (3, 11)))' || { if [ $$? -eq 11 ]; \
+	then echo "avssl needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1): name another, as in: make PYTHON=python3.12 …"; \
+	else echo "$(PYTHON) does not start, see above: name another Python, as in: make PYTHON=python3.12 …; one of pyenv has to be active first"; \
+	fi >&2; exit 2; }
 	$(call timed,Making a virtual environment in $(VENV); some seconds,$(PYTHON) -m venv $(VENV))
 
 comma := ,
