@@ -5,6 +5,10 @@
 
 Any number of processes and sets share it. A shard appears by rename once all of it is here and its checksum is right;
 of several processes that want one, one fetches it and the others wait.
+
+Files under their names, unfinished ones included, never take more than the bound: where shards that are being fetched
+leave no room, the next one waits for them. Beyond it are only shards that were removed while a process reads them,
+whose space the system gives back when that process lets go, and on Windows those that could therefore not be removed.
 """
 
 from __future__ import annotations
@@ -31,7 +35,10 @@ PIECES_AT_ONCE = 4  # one connection to an object store gives about 100 MB/s, a 
 
 WHOLE_TRIES = 3
 _KEPT_FREE_BYTES = 256 * 2**20  # of the disk, for whatever else the machine writes
-_DEAD_AFTER_SECONDS = 3600  # longer than all tries take: an unfinished file this old was left by a killed process
+# Longer than all tries take: an unfinished file this old was left by a killed process, even where its lock seems held,
+# as by a worker that the process forked.
+_DEAD_AFTER_SECONDS = 3600
+_LOOK_AGAIN_SECONDS = 0.05
 
 ReadRange = Callable[[str, int, int], bytes]  # (name, first byte, number of bytes) → exactly these bytes
 
@@ -133,19 +140,23 @@ class ShardCache:
 
     def _make_room(self, partial: Path, size: int) -> None:
         """Remove the least recently used shards until there is room, and reserve it."""
-        root, limit = self.folder.parent, limit_bytes()
+        limit = limit_bytes()
         if size > limit:
             raise UserError(
                 f"{partial.parent}: a shard of {size / 1e9:.2g} GB does not fit into a cache of {limit / 1e9:.2g} GB; "
                 f"raise {LIMIT_GB}"
             )
+        # Others' unfinished shards cannot be removed. They wait for nothing any more, so that they do get finished.
+        while not self._reserved(partial, size, limit):
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _reserved(self, partial: Path, size: int, limit: int) -> bool:
+        """Whether there was room for ``partial``, which then has its size; False where unfinished shards take it."""
+        root = self.folder.parent
         with locked(root), writing(partial):
-            coming = 0
-            for leftover in root.glob(f"*/.shard-*{UNFINISHED}"):
-                state = _stat(leftover)
-                dead = state is not None and time.time() - state.st_mtime > _DEAD_AFTER_SECONDS
-                if state is not None and not (dead and _removed(leftover)):
-                    coming += state.st_size
+            coming = _unfinished_bytes(root)
+            if coming and coming + size > limit:
+                return False
             there = [
                 (state.st_mtime, state.st_size, path) for path in root.glob("*/shard-*.tar") if (state := _stat(path))
             ]
@@ -158,6 +169,30 @@ class ShardCache:
                     total -= length
             with partial.open("wb") as file:
                 file.truncate(size)
+        return True
+
+
+def _unfinished_bytes(root: Path) -> int:
+    """Bytes of the shards that are being fetched; what killed processes left is removed."""
+    total = 0
+    for leftover in root.glob(f"*/.shard-*{UNFINISHED}"):
+        state = _stat(leftover)
+        if state is not None and not (_is_dead(leftover, state) and _removed(leftover)):
+            total += state.st_size
+    return total
+
+
+def _is_dead(leftover: Path, state: os.stat_result) -> bool:
+    """Whether no process writes this unfinished shard any more: its lock is free, or it is old."""
+    if time.time() - state.st_mtime > _DEAD_AFTER_SECONDS:
+        return True
+    shard = leftover.name.split(".tar.")[0].removeprefix(".")
+    try:
+        # Without waiting: who waits for the lock of a shard may hold that of the folder.
+        with FileLock(leftover.parent / f".{shard}.tar.lock").acquire(timeout=0):
+            return True
+    except Timeout:
+        return False
 
 
 def _stat(path: Path) -> os.stat_result | None:
